@@ -1,5 +1,6 @@
-// The low-level SHA-1 and SHA-256 are deprecated in favour of EVP, which allocates and takes locks at every use; their state
-// is a plain value, which is what lets an HMAC key be prepared once and copied without either.
+// OpenSSL deprecates the low-level SHA-1 and SHA-256 functions in favour of EVP. EVP allocates and
+// takes locks at every use. The low-level state is a plain value: an HMAC key is prepared once and
+// copied without allocation or lock.
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include <openssl/bio.h>
@@ -18,10 +19,12 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-// Swift imports no function macro, no cast of a macro and no macro made of an expression: they get a name here.
+// Swift imports no function macros, no macros with casts and no macros made of expressions. The
+// functions below wrap them.
 
-// Both keys below are put together in C because OSSL_PARAM_BLD keeps the pointers it is given, names too, until
-// OSSL_PARAM_BLD_to_param: a String that Swift passes is gone by then.
+// The two functions below build their keys in C. OSSL_PARAM_BLD keeps the pointers that it
+// receives, including names, until OSSL_PARAM_BLD_to_param. A String that Swift passes does not
+// live that long.
 
 static inline EVP_PKEY *confab_public_key(const char *type, OSSL_PARAM_BLD *builder) {
     EVP_PKEY *key = NULL;
@@ -38,13 +41,17 @@ static inline EVP_PKEY *confab_public_key(const char *type, OSSL_PARAM_BLD *buil
     return key;
 }
 
-/// An RSA key of big-endian numbers, or null.
-static inline EVP_PKEY *confab_rsa_public_key(const unsigned char *modulus, int modulusBytes, const unsigned char *exponent, int exponentBytes) {
+/// Creates an RSA key from big-endian numbers. Returns NULL if they are not valid.
+static inline EVP_PKEY *confab_rsa_public_key(
+    const unsigned char *modulus, int modulusBytes,
+    const unsigned char *exponent, int exponentBytes
+) {
     EVP_PKEY *key = NULL;
     OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
     BIGNUM *n = BN_bin2bn(modulus, modulusBytes, NULL);
     BIGNUM *e = BN_bin2bn(exponent, exponentBytes, NULL);
-    if (builder && n && e && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e)) {
+    if (builder && n && e && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n)
+        && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e)) {
         key = confab_public_key("RSA", builder);
     }
     BN_free(e);
@@ -53,11 +60,13 @@ static inline EVP_PKEY *confab_rsa_public_key(const unsigned char *modulus, int 
     return key;
 }
 
-/// A P-256 key of an encoded point (SEC 1 section 2.3.3), or null when it is not on the curve.
+/// Creates a P-256 key from an encoded point (SEC 1 section 2.3.3). Returns NULL if the point is
+/// not on the curve.
 static inline EVP_PKEY *confab_p256_public_key(const unsigned char *point, size_t pointBytes) {
     EVP_PKEY *key = NULL;
     OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
-    if (builder && OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0)
+    if (builder
+        && OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0)
         && OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point, pointBytes)) {
         key = confab_public_key("EC", builder);
     }
@@ -82,7 +91,9 @@ static inline long confab_set_session_cache_off(SSL_CTX *context) {
 }
 
 static inline uint64_t confab_set_options(SSL_CTX *context) {
-    return SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    uint64_t options =
+        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF;
+    return SSL_CTX_set_options(context, options);
 }
 
 static inline long confab_set_server_name(SSL *connection, const char *name) {

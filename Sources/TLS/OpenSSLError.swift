@@ -1,25 +1,26 @@
 internal import COpenSSL
 internal import Glibc
 
-/// OpenSSL's queue of errors, one for each thread.
+/// OpenSSL's error queue of the current thread.
 ///
-/// It must be empty before every call: `SSL_get_error` reads it, and an error that another connection of the same
-/// thread has left there would be taken for this one's.
+/// It must be empty before every call, because `SSL_get_error` reads it. Otherwise an error of
+/// another connection on the same thread would be reported for this one.
 enum OpenSSLError {
     static func clear() {
         ERR_clear_error()
-        errno = 0  // A socket's end sets none, and would get the last call's.
+        // The end of a stream does not set errno, so a value from an earlier call would remain.
+        errno = 0
     }
 
-    /// The earliest error: the cause, not what followed from it.
+    /// The earliest error: the cause, not its consequences.
     static var code: UInt { ERR_peek_error() }
 
-    /// The cause in OpenSSL's own words.
+    /// The cause as OpenSSL describes it.
     static var reason: String {
         let code = self.code
-        guard code != 0 else { return "no reason is known" }
+        guard code != 0 else { return "unknown reason" }
         if let words = ERR_reason_error_string(code) { return String(cString: words) }
-        // System errors have their number for a reason, and no words.
+        // The reason of a system error is its number, and it has no text.
         return self.isSystemError(code) ? self.systemReason(ERR_GET_REASON(code)) : "error \(code)"
     }
 

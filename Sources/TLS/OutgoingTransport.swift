@@ -1,49 +1,51 @@
 public import EventLoop
 internal import Glibc
 
-/// A socket that connects to a server, with or without TLS over it.
+/// A socket that connects to a server, with or without TLS.
 ///
-/// The socket stays its opener's to watch and to close. What for to watch it depends on both directions, for TLS may have to write
-/// in order to read; so the owner watches it for reading, and for writing while it has something to write or `wantsWrite` is set.
+/// The caller watches and closes the socket. TLS may have to write in order to read. So the caller
+/// watches the socket for reading always, and for writing while it has data to write or
+/// `wantsWrite` is true.
 public struct OutgoingTransport {
-    /// What became of a read or write.
+    /// The result of a read or write.
     public enum TransportResult: Equatable {
-        /// So many bytes went over, at least one.
+        /// The number of bytes transferred, at least one.
         case bytes(Int)
         case wouldBlock
-        /// The other side sends no more.
+        /// The peer has ended its side of the stream.
         case endOfStream
         case failed(TransportFailure)
     }
 
-    /// Why nothing goes over any more.
+    /// The reason why the transport is unusable.
     public enum TransportFailure: Equatable {
-        /// In the kernel's words.
+        /// `reason` is the kernel's message.
         case broken(reason: String)
         case tls(TLSError)
     }
 
     public let socket: Socket
     private let tls: TLSConnection?
-    /// Whether the last call could not go on before the socket takes bytes.
+    /// Whether the last call must wait until the socket is writable.
     public private(set) var wantsWrite = false
 
-    /// A socket that is used as it is.
+    /// Uses a socket without TLS.
     public init(_ socket: Socket) {
         self.socket = socket
         self.tls = nil
     }
 
-    /// TLS over a socket. The server's certificate must be for `serverName`.
+    /// Uses TLS on a socket. The server's certificate must be valid for `serverName`.
     public init(_ socket: Socket, to serverName: String, _ context: TLSContext) throws(TLSError) {
         self.socket = socket
         self.tls = try TLSConnection(connecting: socket.descriptor, to: serverName, context)
     }
 
-    /// Whether reads must go on until they would block: what TLS has taken from the socket wakes no loop.
+    /// Whether the caller must read until `wouldBlock`: data that TLS has already read from the
+    /// socket does not wake the loop.
     public var readsMustDrain: Bool { self.tls != nil }
 
-    /// Goes on with the TLS handshake; answers whether it is done.
+    /// Continues the TLS handshake and returns whether it is complete.
     public mutating func handshake() throws(TLSError) -> Bool {
         guard let tls = self.tls else { return true }
         let progress = tls.handshake()
@@ -55,21 +57,22 @@ public struct OutgoingTransport {
         }
     }
 
-    /// Takes what has arrived, up to the buffer's size, which must not be 0.
+    /// Reads the available bytes, up to the buffer's size, which must not be 0.
     @inline(__always)
     public mutating func read(into buffer: UnsafeMutableRawBufferPointer) -> TransportResult {
         if let tls = self.tls { return self.translated(tls.read(into: buffer)) }
         return Self.translated(self.socket.read(into: buffer))
     }
 
-    /// Gives bytes, at least one, to the socket. After `wouldBlock` the same bytes must come again, more may follow them.
+    /// Writes at least one byte. After `wouldBlock`, pass the same bytes again. More may follow
+    /// them.
     @inline(__always)
     public mutating func write(_ bytes: UnsafeRawBufferPointer) -> TransportResult {
         if let tls = self.tls { return self.translated(tls.write(bytes)) }
         return Self.translated(self.socket.write(bytes))
     }
 
-    /// Says to the other side that nothing more comes.
+    /// Ends the outgoing side of the stream.
     public func shutdownWriting() {
         self.tls?.close()
         self.socket.shutdownWriting()

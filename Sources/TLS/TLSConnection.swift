@@ -1,33 +1,34 @@
 internal import COpenSSL
 internal import Glibc
 
-/// How far a handshake has come.
+/// The state of a handshake.
 public enum TLSProgress: Sendable, Equatable {
     case done
-    /// Go on when the socket is ready for reading.
+    /// Call again when the socket is readable.
     case wantRead
-    /// Go on when the socket is ready for writing.
+    /// Call again when the socket is writable.
     case wantWrite
     case failed(TLSError)
 }
 
-/// What became of a read or write.
+/// The result of a read or write.
 public enum TLSResult: Sendable, Equatable {
-    /// So many bytes of the application went over, at least one.
+    /// The number of application bytes transferred, at least one.
     case bytes(Int)
-    /// Go on when the socket is ready for reading: also a write may say so.
+    /// Call again when the socket is readable. A write may return this, too.
     case wantRead
-    /// Go on when the socket is ready for writing: also a read may say so.
+    /// Call again when the socket is writable. A read may return this, too.
     case wantWrite
-    /// The other side sends no more, with or without saying so.
+    /// The peer has ended its side of the stream, with or without `close_notify`.
     case endOfStream
-    /// There is no going on.
+    /// The connection has failed and cannot be used any more.
     case failed(TLSError)
 }
 
-/// TLS over one non-blocking stream socket, which stays its opener's to watch and to close.
+/// TLS on a non-blocking stream socket. The caller watches and closes the socket.
 ///
-/// It never waits: each call does what the socket allows and says what for to watch it. One loop owns it; it is not Sendable.
+/// No call blocks. Each call does what the socket allows and returns the event to wait for. One
+/// loop owns the connection, so it is not Sendable.
 public final class TLSConnection {
     private let connection: OpaquePointer
     private let context: TLSContext
@@ -45,7 +46,8 @@ public final class TLSConnection {
         SSL_set_accept_state(self.connection)
     }
 
-    /// The client's side of a connected socket. The server's certificate must be for `serverName`: a host name or an IP address.
+    /// The client's side of a connected socket. The server's certificate must be valid for
+    /// `serverName`, a host name or an IP address.
     public init(connecting descriptor: Int32, to serverName: String, _ context: TLSContext)
         throws(TLSError)
     {
@@ -75,9 +77,10 @@ public final class TLSConnection {
         return connection
     }
 
-    /// Whom to ask for (RFC 6066 section 3: names only) and whom the certificate must name (RFC 9525).
+    /// Sets the name that the client requests (SNI, RFC 6066 section 3: only for host names) and
+    /// that the certificate must contain (RFC 9525).
     private func setServerName(_ serverName: String) -> Bool {
-        // The dot of a fully qualified name is not part of it in certificates.
+        // Certificates contain names without the final dot of a fully qualified name.
         let name = serverName.hasSuffix(".") ? String(serverName.dropLast()) : serverName
         guard !name.isEmpty, !name.utf8.contains(0) else { return false }
         if X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(self.connection), name) == 1 { return true }
@@ -86,12 +89,15 @@ public final class TLSConnection {
             && confab_set_server_name(self.connection, name) == 1
     }
 
-    /// Goes on with the handshake as far as the socket allows; to be called again until it is done.
+    /// Continues the handshake as far as the socket allows. Call it again until it is complete.
     public func handshake() -> TLSProgress {
         switch self.state {
         case .open: return .done
         case .handshaking: break
-        case .closeNotifySent, .failed: return .failed(.handshakeFailed(reason: "it is over"))
+        case .closeNotifySent, .failed:
+            return .failed(
+                .handshakeFailed(
+                    reason: "the connection is unusable after an earlier failure or close"))
         }
         OpenSSLError.clear()
         let result = SSL_do_handshake(self.connection)
@@ -103,15 +109,16 @@ public final class TLSConnection {
         case .wantRead: return .wantRead
         case .wantWrite: return .wantWrite
         case .endOfStream:
-            return self.fail(.handshakeFailed(reason: "the other side has closed the connection"))
+            return self.fail(.handshakeFailed(reason: "the peer has closed the connection"))
         case .failed(let reason): return self.fail(self.handshakeError(reason))
         }
     }
 
-    /// Takes what has arrived, up to the buffer's size, which must not be 0.
+    /// Reads the available bytes, up to the buffer's size, which must not be 0.
     ///
-    /// Must be called until it says `wantRead`, first of all right after the handshake: what OpenSSL has taken from the socket
-    /// and not handed out wakes no loop, and only then does it give its 16 KiB back.
+    /// Read until `wantRead` is returned, also directly after the handshake. Data that OpenSSL has
+    /// already read from the socket does not wake the loop. OpenSSL releases its buffer of 16 KiB
+    /// only when it is empty.
     public func read(into buffer: UnsafeMutableRawBufferPointer) -> TLSResult {
         if let refusal = self.resultUnlessOpen { return refusal }
         OpenSSLError.clear()
@@ -120,15 +127,16 @@ public final class TLSConnection {
         return result == 1 ? .bytes(count) : self.unfinishedResult(result)
     }
 
-    /// Gives bytes to the socket: at most one record (16 KiB), as `bytes` says; to be called again with the rest.
+    /// Writes at most one record (16 KiB) and returns its length. Call again with the remaining
+    /// bytes.
     ///
-    /// After `wantRead` or `wantWrite` the same bytes must come again, at any address and with more behind them:
-    /// a part of their record may be on its way.
+    /// After `wantRead` or `wantWrite`, pass the same bytes again, because a part of their record
+    /// may already be sent. Their address may change and more bytes may follow.
     public func write(_ bytes: UnsafeRawBufferPointer) -> TLSResult {
         if let refusal = self.resultUnlessOpen { return refusal }
         precondition(
             !bytes.isEmpty,
-            "A TLS connection was asked to write nothing, which OpenSSL cannot tell from a failure."
+            "A TLS write of 0 bytes, which OpenSSL reports as a failure."
         )
         OpenSSLError.clear()
         var count = 0
@@ -136,9 +144,9 @@ public final class TLSConnection {
         return result == 1 ? .bytes(count) : self.unfinishedResult(result)
     }
 
-    /// Says to the other side that nothing more comes (`close_notify`), if the socket takes it; waits for no answer.
+    /// Sends `close_notify` if the socket accepts it. Does not wait for an answer.
     ///
-    /// After everything has been written and before the socket is closed. Nothing happens when there was a failure.
+    /// Call it after the last write and before the socket is closed. Has no effect after a failure.
     public func close() {
         guard self.state == .open else { return }
         self.state = .closeNotifySent
@@ -146,7 +154,8 @@ public final class TLSConnection {
         _ = SSL_shutdown(self.connection)
     }
 
-    /// The version and the cipher, for logs: `TLSv1.3 TLS_AES_256_GCM_SHA384`. Means something after the handshake.
+    /// The version and the cipher, for logs: `TLSv1.3 TLS_AES_256_GCM_SHA384`. Valid after the
+    /// handshake.
     public var summary: String {
         let cipher =
             SSL_get_current_cipher(self.connection).flatMap { SSL_CIPHER_get_name($0) }.map {
@@ -163,7 +172,7 @@ extension TLSConnection {
     }
 
     private func result(of result: Int32) -> OpenSSLResult {
-        // First of all: any call between may change it.
+        // Read errno first: any other call may change it.
         let systemError = errno
         switch SSL_get_error(self.connection, result) {
         case SSL_ERROR_WANT_READ: return .wantRead
@@ -179,9 +188,12 @@ extension TLSConnection {
     private var resultUnlessOpen: TLSResult? {
         switch self.state {
         case .open: nil
-        case .handshaking: .failed(.connectionFailed(reason: "the handshake is not done"))
+        case .handshaking: .failed(.connectionFailed(reason: "the handshake is not complete"))
         case .closeNotifySent: .endOfStream
-        case .failed: .failed(.connectionFailed(reason: "it is over"))
+        case .failed:
+            .failed(
+                .connectionFailed(
+                    reason: "the connection is unusable after an earlier failure or close"))
         }
     }
 
@@ -196,7 +208,7 @@ extension TLSConnection {
         }
     }
 
-    /// Nothing may be sent or received after it, not even a goodbye (SSL_get_error(3)).
+    /// After a failure nothing may be sent or received, not even `close_notify` (SSL_get_error(3)).
     private func fail(_ error: TLSError) -> TLSProgress {
         self.state = .failed
         return .failed(error)

@@ -2,14 +2,14 @@ internal import Bytes
 internal import COpenSSL
 internal import Glibc
 
-/// A server's certificate and key.
+/// The certificate and the key of a server.
 extension TLSContext {
     static func useCertificate(_ path: String, in context: OpaquePointer) throws(TLSError) {
         OpenSSLError.clear()
         try self.checkReadable(path)
         guard SSL_CTX_use_certificate_chain_file(context, path) == 1 else {
             throw .file(
-                path: path, reason: "holds no usable certificate in PEM (\(OpenSSLError.reason))")
+                path: path, reason: "contains no usable PEM certificate (\(OpenSSLError.reason))")
         }
     }
 
@@ -20,7 +20,7 @@ extension TLSContext {
         try self.checkReadable(path)
         var isEncrypted = false
         let isUsed = withUnsafeMutablePointer(to: &isEncrypted) { flag in
-            // OpenSSL's own asks on the terminal and waits.
+            // OpenSSL's default callback asks on the terminal and blocks.
             SSL_CTX_set_default_passwd_cb(context) { _, _, _, flag in
                 flag?.assumingMemoryBound(to: Bool.self).pointee = true
                 return -1
@@ -38,13 +38,14 @@ extension TLSContext {
                 throw mismatch
             }
             throw .file(
-                path: path, reason: "holds no usable private key in PEM (\(OpenSSLError.reason))")
+                path: path, reason: "contains no usable PEM private key (\(OpenSSLError.reason))")
         }
-        // A key of another kind than the certificate's is only found here.
+        // Only this call detects a key of a different type than the certificate's.
         guard SSL_CTX_check_private_key(context) == 1 else { throw mismatch }
     }
 
-    /// OpenSSL's own words for a file that is not there name its source files.
+    /// Checked first, because OpenSSL's message for a missing file contains the names of its own
+    /// source files.
     static func checkReadable(_ path: String) throws(TLSError) {
         guard access(path, R_OK) == 0 else {
             throw .file(path: path, reason: "cannot be read (\(OpenSSLError.systemReason(errno)))")

@@ -2,14 +2,17 @@ public import Bytes
 internal import COpenSSL
 internal import Glibc
 
-/// What the connections of one side have in common: certificate and key of a server, trusted authorities of a client.
+/// The common settings of connections: certificate and key of a server, or trusted authorities of a
+/// client.
 ///
-/// Reloading is making another one, for later connections; living ones keep theirs. TLS 1.2 or later, in 1.2 only
-/// forward-secret authenticated ciphers, no renegotiation, no compression (RFC 9325). The process must ignore SIGPIPE:
-/// OpenSSL writes to the descriptor itself, and a peer that has gone would end the process.
+/// To reload, create a new context for later connections. Existing connections keep theirs.
 ///
-/// Unchecked Sendable because an `SSL_CTX` may make connections on any thread (openssl-threads(7)), and nothing here
-/// changes it after `init`.
+/// The settings follow RFC 9325: TLS 1.2 or later, in TLS 1.2 only authenticated ciphers with
+/// forward secrecy, no renegotiation, no compression. The process must ignore SIGPIPE. OpenSSL
+/// writes to the descriptor itself, and a closed peer would otherwise end the process.
+///
+/// Unchecked Sendable: an `SSL_CTX` may create connections on any thread (openssl-threads(7)), and
+/// nothing here changes it after `init`.
 public final class TLSContext: @unchecked Sendable {
     enum HandshakeRole {
         case server, client
@@ -17,13 +20,15 @@ public final class TLSContext: @unchecked Sendable {
 
     let context: OpaquePointer
     let role: HandshakeRole
-    /// When the server's certificate ends; nil for a client.
+    /// The expiry time of the server's certificate. Nil for a client.
     public let certificateExpiry: Timestamp?
 
-    /// The only application protocol we have (RFC 7301). A client that offers others and not this gets the alert.
+    /// The only supported application protocol (RFC 7301). A client that offers only others gets an
+    /// alert.
     static let applicationProtocol = Array("http/1.1".utf8)
 
-    /// A server with a certificate (PEM, with the chain behind it) and its private key (PEM, without a passphrase).
+    /// Creates a server context from a certificate (PEM, followed by its chain) and its private key
+    /// (PEM, without a passphrase).
     public init(serverCertificate certificatePath: String, key keyPath: String) throws(TLSError) {
         let context = try Self.make(TLS_server_method())
         do throws(TLSError) {
@@ -39,9 +44,11 @@ public final class TLSContext: @unchecked Sendable {
         self.certificateExpiry = Self.expiry(of: context)
     }
 
-    /// A client that believes the authorities in `authorities` (PEM), or, without it, the system's.
+    /// Creates a client context that trusts the authorities in the file `authorities` (PEM), or
+    /// those of the system if it is nil.
     ///
-    /// - Parameter offersHTTP: whether it names `http/1.1` as what it will speak; not for Redis.
+    /// - Parameter offersHTTP: whether the client offers `http/1.1` as application protocol. False
+    ///   for Redis.
     public init(clientTrusting authorities: String? = nil, offersHTTP: Bool = false)
         throws(TLSError)
     {
@@ -66,18 +73,22 @@ public final class TLSContext: @unchecked Sendable {
     private static func make(_ method: OpaquePointer?) throws(TLSError) -> OpaquePointer {
         OpenSSLError.clear()
         guard let context = SSL_CTX_new(method) else { throw .library(reason: OpenSSLError.reason) }
-        // A record's buffers are given back between records: 14 kB an idle connection, not 23. A write may take a part, and may
-        // be repeated from another address, since what it writes is a queue of ours that moves on.
+        // Record buffers are released between records: 14 kB per idle connection instead of 23 kB.
+        // A write may be partial and may be repeated from another address, because the write queue
+        // moves its bytes.
         let mode =
             SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE
             | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
         _ = confab_set_mode(context, Int(mode))
         _ = confab_set_options(context)
-        // Takes a record's head and body in one read(2) and not in two: 3.4 µs for a short one, not 4.1.
+        // Reads the header and the body of a record with one read(2): 3.4 µs for a short record
+        // instead of 4.1 µs.
         confab_set_read_ahead(context)
-        // Resumption works by tickets, which the client keeps; a cache here would grow with its connections.
+        // Sessions are resumed with tickets, which the client stores. A cache on the server would
+        // grow with the number of connections.
         _ = confab_set_session_cache_off(context)
-        // 112 bits everywhere: an RSA key of 1024 bits is refused, on whichever side. Debian's level, not everybody's.
+        // Requires 112 bits of security everywhere, so an RSA key of 1024 bits is rejected on both
+        // sides. This is Debian's default level, but not that of all distributions.
         SSL_CTX_set_security_level(context, 2)
         guard confab_set_min_proto_tls12(context) == 1,
             SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1
@@ -100,33 +111,33 @@ public final class TLSContext: @unchecked Sendable {
         try Self.checkReadable(authorities)
         guard SSL_CTX_load_verify_file(context, authorities) == 1 else {
             throw .file(
-                path: authorities, reason: "holds no certificates in PEM (\(OpenSSLError.reason))")
+                path: authorities, reason: "contains no PEM certificates (\(OpenSSLError.reason))")
         }
     }
 
     private static func offerHTTP(in context: OpaquePointer) throws(TLSError) {
         let offer = [UInt8(Self.applicationProtocol.count)] + Self.applicationProtocol
-        // Of all of OpenSSL's functions this one answers 0 when all is well.
+        // Unlike other OpenSSL functions, this one returns 0 on success.
         guard SSL_CTX_set_alpn_protos(context, offer, UInt32(offer.count)) == 0 else {
             throw .library(reason: OpenSSLError.reason)
         }
     }
 
-    /// The client's list has a length before each name; the answer points into it.
+    /// In the client's list, a length precedes each name. The result is a pointer into that list.
     private static let selectProtocol: SSL_CTX_alpn_select_cb_func = {
         _, chosen, chosenLength, list, listBytes, _ in
         guard let chosen, let chosenLength, let list else { return SSL_TLSEXT_ERR_ALERT_FATAL }
         let offers = UnsafeBufferPointer(start: list, count: Int(listBytes))
-        var place = 0
-        while place < offers.count {
-            let name = place + 1..<place + 1 + Int(offers[place])
+        var offset = 0
+        while offset < offers.count {
+            let name = offset + 1..<offset + 1 + Int(offers[offset])
             guard name.upperBound <= offers.count else { break }
             if offers[name].elementsEqual(TLSContext.applicationProtocol) {
                 chosen.pointee = list + name.lowerBound
                 chosenLength.pointee = UInt8(name.count)
                 return SSL_TLSEXT_ERR_OK
             }
-            place = name.upperBound
+            offset = name.upperBound
         }
         return SSL_TLSEXT_ERR_ALERT_FATAL
     }

@@ -1,17 +1,18 @@
-/// Why TLS cannot be set up, or why a connection has failed.
+/// The reason why TLS cannot be set up or a connection has failed.
 public enum TLSError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// A certificate, key or authority file; `reason` ends the sentence "… cannot be used: it".
+    /// A certificate, key or authority file. `reason` completes the sentence "… cannot be used:
+    /// it".
     case file(path: String, reason: String)
-    /// The private key is not the certificate's.
+    /// The private key does not belong to the certificate.
     case keyMismatch(certificatePath: String, keyPath: String)
-    /// What a client wants to reach is neither a host name nor an IP address.
+    /// The server name is neither a host name nor an IP address.
     case badServerName(String)
-    /// The library has no memory, or was built without what we need.
+    /// The library is out of memory or was built without a required feature.
     case library(reason: String)
-    /// The other side is not who it should be, or nobody we trust says so.
+    /// The peer's certificate is not valid for the peer, or no trusted authority has signed it.
     case certificateNotAccepted(reason: String)
     case handshakeFailed(reason: String)
-    /// After the handshake: forged or damaged records, an alert, a broken socket.
+    /// A failure after the handshake: forged or damaged records, an alert, or a broken socket.
     case connectionFailed(reason: String)
 
     public var description: String {
@@ -20,12 +21,12 @@ public enum TLSError: Error, Sendable, Equatable, CustomStringConvertible {
         case .keyMismatch(let certificate, let key):
             "The private key in \(key) does not belong to the certificate in \(certificate)."
         case .badServerName(let name):
-            "\"\(name)\" is no host name that a certificate could be checked against."
+            "\"\(name)\" is not a host name or address that a certificate can contain."
         case .library(let reason): "TLS cannot be set up: \(reason)."
         case .certificateNotAccepted(let reason):
-            "The other side's certificate is not accepted: \(reason)."
-        case .handshakeFailed(let reason): "The TLS handshake has failed: \(reason)."
-        case .connectionFailed(let reason): "The TLS connection has failed: \(reason)."
+            "The peer's certificate is not accepted: \(reason)."
+        case .handshakeFailed(let reason): "The TLS handshake failed: \(reason)."
+        case .connectionFailed(let reason): "The TLS connection failed: \(reason)."
         }
     }
 }

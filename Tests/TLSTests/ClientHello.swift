@@ -1,4 +1,5 @@
-/// A client's first message (RFC 5246 section 7.4.1.2), for clients that our own cannot be made to be.
+/// The first message of a client (RFC 5246 section 7.4.1.2), with parameters that our own client
+/// does not use.
 struct ClientHello {
     /// 0x0302 is TLS 1.1, 0x0303 TLS 1.2.
     var version: UInt16 = 0x0303
@@ -7,9 +8,11 @@ struct ClientHello {
     var applicationProtocols: [String] = []
 
     var record: [UInt8] {
-        var extensions = Self.block(0x000A, Self.sized(Self.pair(0x001D) + Self.pair(0x0017)))  // X25519 and P-256
+        // X25519 and P-256
+        var extensions = Self.block(0x000A, Self.sized(Self.pair(0x001D) + Self.pair(0x0017)))
         extensions += Self.block(0x000B, [1, 0])  // uncompressed points
-        extensions += Self.block(0x000D, Self.sized(Self.pair(0x0403) + Self.pair(0x0401)))  // ECDSA and RSA with SHA-256
+        // ECDSA and RSA with SHA-256
+        extensions += Self.block(0x000D, Self.sized(Self.pair(0x0403) + Self.pair(0x0401)))
         if !self.applicationProtocols.isEmpty {
             let names = self.applicationProtocols.flatMap {
                 [UInt8($0.utf8.count)] + Array($0.utf8)

@@ -22,13 +22,13 @@ struct TLSConnectionTests {
         return pair
     }
 
-    /// Bytes that repeat at no length that records or buffers have.
+    /// Bytes with a period that no record or buffer has.
     private static func pattern(_ count: Int, _ factor: Int) -> [UInt8] {
         (0..<count).map { UInt8(truncatingIfNeeded: $0 * factor + $0 / 251) }
     }
 
     @Test(
-        "carries a megabyte both ways at once through small buffers, and what is written again may have moved"
+        "transfers a megabyte both ways through small buffers, with retries from other addresses"
     )
     func bothWays() throws {
         let link = SocketPair(bufferBytes: 4096)
@@ -46,7 +46,7 @@ struct TLSConnectionTests {
             try #require(turns < 100_000)
             for (side, (writer, reader, bytes)) in sides.enumerated() {
                 writing: while sent[side] < bytes.count {
-                    // A copy each time, at another address, and longer the next time.
+                    // Each attempt uses a copy at another address, and a longer one than before.
                     switch writer.send(
                         bytes[sent[side]..<min(sent[side] + 20_000 + turns, bytes.count)])
                     {
@@ -67,14 +67,14 @@ struct TLSConnectionTests {
         #expect(refusals > 10)
     }
 
-    @Test("writes at most a record at once and says how much")
+    @Test("writes at most one record per call and returns its length")
     func partialWrites() throws {
         let link = SocketPair()
         let pair = try self.open(link)
         #expect(pair.server.send(Self.pattern(40_000, 3)) == .bytes(16_384))
     }
 
-    @Test("hands out what it holds until it wants more")
+    @Test("returns the buffered data before it needs more")
     func smallReads() throws {
         let link = SocketPair()
         let pair = try self.open(link)
@@ -85,7 +85,7 @@ struct TLSConnectionTests {
         #expect(pair.client.receive(2).0 == .wantRead)
     }
 
-    @Test("ends for the other side after close, which may be called twice")
+    @Test("ends for the peer after close, which may be called twice")
     func closing() throws {
         let link = SocketPair()
         let pair = try self.open(link)
@@ -98,16 +98,17 @@ struct TLSConnectionTests {
         pair.client.close()
     }
 
-    @Test("ends for the other side when the socket is closed without a word")
+    @Test("ends for the peer when the socket is closed without an alert")
     func closedWithoutAlert() throws {
         let link = SocketPair()
         let pair = try self.open(link)
-        #expect(pair.client.receive().0 == .wantRead)  // Takes the tickets: a socket that is closed with something unread is reset.
+        // Reads the session tickets: closing a socket with unread data would reset the connection.
+        #expect(pair.client.receive().0 == .wantRead)
         link.closeClient()
         #expect(pair.server.receive().0 == .endOfStream)
     }
 
-    @Test("fails to write to a socket that is gone, and raises no signal")
+    @Test("fails to write to a closed socket, and raises no signal")
     func brokenPipe() throws {
         let link = SocketPair()
         let pair = try self.open(link)
@@ -116,20 +117,20 @@ struct TLSConnectionTests {
         #expect(pair.server.send([1]).error != nil)
     }
 
-    @Test("fails for a forged record and says no more")
+    @Test("fails for a forged record and sends nothing more")
     func forgedRecord() throws {
         let link = SocketPair()
         let pair = try self.open(link)
         link.sendFromClient([23, 3, 3, 0, 32] + [UInt8](repeating: 9, count: 32))
         guard case .failed(.connectionFailed) = pair.server.receive().0 else {
-            Issue.record("A forged record was taken.")
+            Issue.record("A forged record was accepted.")
             return
         }
         #expect(pair.server.receive().0.error != nil)
         #expect(pair.server.send([1]).error != nil)
     }
 
-    @Test("takes no record in which any bit is turned")
+    @Test("rejects a record in which any bit is flipped")
     func flippedBits() throws {
         var bit = 0
         var bits = 1
@@ -147,22 +148,23 @@ struct TLSConnectionTests {
             record[bit / 8] ^= 1 << UInt8(bit % 8)
             right.sendFromClient(record)
             let result = pair.server.receive().0
-            // A record that says it is longer is still waited for.
+            // If the length in the record grew, the reader waits for more bytes.
             #expect(result.error != nil || result == .wantRead, "bit \(bit): \(result)")
             bit += 1
         }
         #expect(bits == (5 + 5 + 1 + 16) * 8)
     }
 
-    @Test("carries nothing before its handshake")
+    @Test("transfers nothing before its handshake")
     func beforeHandshake() throws {
         let link = SocketPair()
         let connection = try TLSConnection(accepting: link.server, self.server)
         #expect(
             connection.receive().0
-                == .failed(.connectionFailed(reason: "the handshake is not done")))
+                == .failed(.connectionFailed(reason: "the handshake is not complete")))
         #expect(
-            connection.send([1]) == .failed(.connectionFailed(reason: "the handshake is not done")))
+            connection.send([1])
+                == .failed(.connectionFailed(reason: "the handshake is not complete")))
         connection.close()
         #expect(link.receivedByClient().isEmpty)
     }

@@ -21,7 +21,7 @@ struct TLSContextTests {
         return error?.description.replacing(self.certificates.folder + "/", with: "")
     }
 
-    @Test("knows when its certificate ends")
+    @Test("knows when its certificate expires")
     func expiry() throws {
         let context = try TLSContext(
             serverCertificate: self.certificates.certificate, key: self.certificates.key)
@@ -36,7 +36,10 @@ struct TLSContextTests {
     func mismatch() throws {
         #expect(
             self.errorText("server.pem", "authority.key")
-                == "The private key in authority.key does not belong to the certificate in server.pem."
+                == """
+                The private key in authority.key does not belong to the certificate in \
+                server.pem.
+                """
         )
         try self.certificates.openssl(["genrsa", "-out", "rsa.key", "2048"])
         #expect(
@@ -44,7 +47,7 @@ struct TLSContextTests {
                 == "The private key in rsa.key does not belong to the certificate in server.pem.")
     }
 
-    @Test("names the file that is missing or something else")
+    @Test("names the file that is missing or of the wrong kind")
     func badFiles() {
         #expect(
             self.errorText("none.pem", "server.key")
@@ -54,15 +57,18 @@ struct TLSContextTests {
                 == "none.key cannot be used: it cannot be read (No such file or directory).")
         #expect(
             self.errorText("server.key", "server.key")
-                == "server.key cannot be used: it holds no usable certificate in PEM (no start line)."
+                == """
+                server.key cannot be used: it contains no usable PEM certificate (no start \
+                line).
+                """
         )
         #expect(
             self.errorText("server.pem", "server.pem")?.hasPrefix(
-                "server.pem cannot be used: it holds no usable private key in PEM") == true
+                "server.pem cannot be used: it contains no usable PEM private key") == true
         )
     }
 
-    @Test("asks nobody for a passphrase")
+    @Test("never asks for a passphrase")
     func encryptedKey() throws {
         let expected =
             "locked.key cannot be used: it is encrypted; give the key without a passphrase."
@@ -76,7 +82,7 @@ struct TLSContextTests {
         #expect(self.errorText("server.pem", "locked.key") == expected)
     }
 
-    @Test("of a client needs authorities that can be read")
+    @Test("of a client needs a readable authority file")
     func authorities() {
         func sentence(_ name: String) -> String? {
             let error = #expect(throws: TLSError.self) {
@@ -89,6 +95,6 @@ struct TLSContextTests {
                 == "none.pem cannot be used: it cannot be read (No such file or directory).")
         #expect(
             sentence("server.key")?.hasPrefix(
-                "server.key cannot be used: it holds no certificates in PEM") == true)
+                "server.key cannot be used: it contains no PEM certificates") == true)
     }
 }

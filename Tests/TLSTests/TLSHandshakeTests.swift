@@ -25,7 +25,7 @@ struct TLSHandshakeTests {
         return pair
     }
 
-    /// The server's answer to bytes that no client of ours would send.
+    /// The server's response to bytes that our client would not send.
     private func answer(to bytes: [UInt8]) throws -> (progress: TLSProgress, bytes: [UInt8]) {
         let link = SocketPair()
         let connection = try TLSConnection(accepting: link.server, self.server)
@@ -34,7 +34,7 @@ struct TLSHandshakeTests {
         return (progress, link.receivedByClient())
     }
 
-    /// A fatal alert's record ends in its level and its number (RFC 8446 section 6).
+    /// The record of a fatal alert ends with its level and its number (RFC 8446 section 6).
     private static func isAlert(_ number: UInt8, _ bytes: [UInt8]) -> Bool {
         bytes.first == 21 && bytes.suffix(4) == [0, 2, 2, number]
     }
@@ -48,7 +48,7 @@ struct TLSHandshakeTests {
         #expect(pair.client.handshake() == .done)
     }
 
-    @Test("succeeds when every byte comes alone")
+    @Test("succeeds when every byte arrives separately")
     func singleBytes() throws {
         let (left, right) = (SocketPair(), SocketPair())
         var pair = try TLSPair([left, right], self.server, self.client)
@@ -63,14 +63,14 @@ struct TLSHandshakeTests {
     }
 
     @Test(
-        "accepts the names and addresses that the certificate has",
+        "accepts the names and addresses in the certificate",
         arguments: ["localhost", "LOCALHOST", "localhost.", "a.example.test", "127.0.0.1"])
     func rightName(name: String) throws {
         #expect(try self.handshake(name: name).clientProgress == .done)
     }
 
     @Test(
-        "refuses a certificate for another name",
+        "rejects a certificate for another name",
         arguments: [
             "elsewhere.test", "example.test", "a.b.example.test", "localhost.example.org",
             "127.0.0.2", "::1",
@@ -86,7 +86,7 @@ struct TLSHandshakeTests {
     }
 
     @Test(
-        "does not begin for what is no name",
+        "does not start with an invalid name",
         arguments: ["", ".", "a\0b", String(repeating: "a", count: 300)])
     func noName(name: String) {
         let link = SocketPair()
@@ -95,7 +95,7 @@ struct TLSHandshakeTests {
         }
     }
 
-    @Test("refuses a certificate that has ended")
+    @Test("rejects an expired certificate")
     func expired() throws {
         try self.certificates.makeServer("old", days: -1)
         let server = try TLSContext(
@@ -106,7 +106,7 @@ struct TLSHandshakeTests {
                 == .failed(.certificateNotAccepted(reason: "certificate has expired")))
     }
 
-    @Test("refuses an authority that the client does not know")
+    @Test("rejects an authority that the client does not trust")
     func unknownAuthority() throws {
         try self.certificates.makeAuthority("stranger")
         let stranger = try TLSContext(clientTrusting: self.certificates.path("stranger.pem"))
@@ -116,7 +116,7 @@ struct TLSHandshakeTests {
         #expect(try self.handshake(nil, system).clientProgress.error == error)
     }
 
-    @Test("refuses a certificate that signed itself")
+    @Test("rejects a self-signed certificate")
     func selfSigned() throws {
         let server = try TLSContext(
             serverCertificate: self.certificates.authority,
@@ -128,7 +128,7 @@ struct TLSHandshakeTests {
                 == .failed(.certificateNotAccepted(reason: "self-signed certificate")))
     }
 
-    @Test("takes TLS 1.2 and answers http/1.1 wherever it stands in the client's list")
+    @Test("accepts TLS 1.2 and selects http/1.1 at any position in the client's list")
     func olderClient() throws {
         let (progress, bytes) = try self.answer(
             to: ClientHello(applicationProtocols: ["h2", "http/1.1"]).record)
@@ -146,7 +146,7 @@ struct TLSHandshakeTests {
     }
 
     @Test(
-        "is refused with the alert when the client speaks other protocols only",
+        "is rejected with an alert if the client offers only other protocols",
         arguments: [["h2"], ["http/1.0", "h2"], ["http/1"]])
     func otherProtocols(names: [String]) throws {
         let (progress, bytes) = try self.answer(to: ClientHello(applicationProtocols: names).record)
@@ -154,7 +154,7 @@ struct TLSHandshakeTests {
         #expect(Self.isAlert(120, bytes), "\(bytes)")
     }
 
-    @Test("is refused with the alert for TLS 1.1")
+    @Test("is rejected with an alert for TLS 1.1")
     func oldVersion() throws {
         let (progress, bytes) = try self.answer(
             to: ClientHello(version: 0x0302, ciphers: [0xC013, 0x002F]).record)
@@ -163,10 +163,11 @@ struct TLSHandshakeTests {
     }
 
     @Test(
-        "is refused in TLS 1.2 without forward secrecy, or with a cipher that does not authenticate what it hides"
+        "is rejected in TLS 1.2 without forward secrecy or with an unauthenticated cipher"
     )
     func weakCiphers() throws {
-        // TLS_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, TLS_ECDH_anon_WITH_AES_128_CBC_SHA
+        // TLS_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+        // TLS_ECDH_anon_WITH_AES_128_CBC_SHA
         for cipher: UInt16 in [0x009C, 0xC009, 0xC018] {
             let (progress, bytes) = try self.answer(to: ClientHello(ciphers: [cipher]).record)
             #expect(progress.error != nil)
@@ -174,13 +175,13 @@ struct TLSHandshakeTests {
         }
     }
 
-    @Test("fails cleanly for what is no TLS")
+    @Test("fails cleanly for input that is not TLS")
     func garbage() throws {
         let request = Array("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8)
         #expect(
             try self.answer(to: request).progress
                 == .failed(.handshakeFailed(reason: "http request")))
-        // More than the longest record, since noise may begin as one does.
+        // Longer than the longest record, because noise may begin like a record.
         for seed in 1...50 {
             let noise = (0..<40_000).map { UInt8(truncatingIfNeeded: ($0 + 1) * (seed * 37 + 11)) }
             #expect(try self.answer(to: noise).progress.error != nil, "\(seed)")
@@ -188,7 +189,7 @@ struct TLSHandshakeTests {
         #expect(try self.answer(to: Array(ClientHello().record.prefix(40))).progress == .wantRead)
     }
 
-    @Test("fails when the other side goes away in it, and nothing can be done afterwards")
+    @Test("fails when the peer closes the socket during it, and so do all later calls")
     func closedByPeer() throws {
         let link = SocketPair()
         let connection = try TLSConnection(accepting: link.server, self.server)
@@ -196,14 +197,14 @@ struct TLSHandshakeTests {
         link.closeClient()
         #expect(
             connection.handshake()
-                == .failed(.handshakeFailed(reason: "the other side has closed the connection")))
+                == .failed(.handshakeFailed(reason: "the peer has closed the connection")))
         #expect(connection.handshake().error != nil)
         #expect(connection.receive().0.error != nil)
         #expect(connection.send([1]).error != nil)
         connection.close()
     }
 
-    @Test("that has failed leaves others on the same thread alone")
+    @Test("that has failed does not affect others on the same thread")
     func isolation() throws {
         let pair = try self.handshake()
         #expect(try self.answer(to: Array("GET / HTTP/1.1\r\n\r\n".utf8)).progress.error != nil)
@@ -211,7 +212,7 @@ struct TLSHandshakeTests {
         #expect(try self.handshake().serverProgress == .done)
     }
 
-    @Test("after a reload uses the other certificate, and living connections go on with theirs")
+    @Test("uses the new certificate after a reload, and existing connections keep theirs")
     func reload() throws {
         let link = SocketPair()
         var context: TLSContext? = try TLSContext(

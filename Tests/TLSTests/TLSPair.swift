@@ -2,7 +2,7 @@ import Glibc
 import TLS
 import Testing
 
-/// Two ends of a non-blocking stream, closed with it.
+/// Two connected non-blocking stream sockets, closed together.
 final class SocketPair {
     let client: Int32
     let server: Int32
@@ -11,7 +11,7 @@ final class SocketPair {
     init(bufferBytes: Int32? = nil) {
         signal(SIGPIPE, SIG_IGN)
         var ends: [Int32] = [0, 0]
-        // Not for children: a program started by another test would hold an end open after its close.
+        // Not inherited: a program that another test starts would hold an end open after its close.
         precondition(
             socketpair(
                 AF_UNIX,
@@ -33,12 +33,13 @@ final class SocketPair {
     func closeClient() {
         guard self.isClientOpen else { return }
         self.isClientOpen = false
-        // Ended, and not only closed: a program that another test starts holds a copy of the end until it is its own program.
+        // shutdown(2) as well as close(2): a program that another test starts holds a copy of the
+        // descriptor until its exec.
         shutdown(self.client, Int32(SHUT_RDWR))
         close(self.client)
     }
 
-    /// Writes past TLS, as an attacker or a lost client does.
+    /// Writes to the socket without TLS, as an attacker or a broken client does.
     func sendFromClient(_ bytes: [UInt8]) {
         precondition(write(self.client, bytes, bytes.count) == bytes.count)
     }
@@ -47,7 +48,7 @@ final class SocketPair {
         precondition(write(self.server, bytes, bytes.count) == bytes.count)
     }
 
-    /// What has arrived at the client's end, past TLS.
+    /// The bytes that have arrived at the client's end, read without TLS.
     func receivedByClient() -> [UInt8] {
         Self.read(from: self.client, atMost: 1 << 16)
     }
@@ -59,11 +60,11 @@ final class SocketPair {
     }
 }
 
-/// A server's and a client's connection, and what both have come to.
+/// A server's and a client's connection, with the progress of both handshakes.
 struct TLSPair {
     let server: TLSConnection
     let client: TLSConnection
-    /// Kept open for as long as the pair is used.
+    /// Kept open while the connections are used.
     private let socketPairs: [SocketPair]
     var serverProgress = TLSProgress.wantRead
     var clientProgress = TLSProgress.wantRead
@@ -74,7 +75,8 @@ struct TLSPair {
         try self.init([link, link], server, client, name: name)
     }
 
-    /// The client at the first link's one end, the server at the second one's other end; with two, someone carries between them.
+    /// Connects the client to the first socket pair and the server to the second one. If they
+    /// differ, the test copies the bytes between them.
     init(
         _ links: [SocketPair], _ server: TLSContext, _ client: TLSContext,
         name: String = "localhost"
@@ -84,7 +86,8 @@ struct TLSPair {
         self.socketPairs = links
     }
 
-    /// Lets both go on by turns until neither has anything to wait for; `between` carries bytes where nobody else does.
+    /// Continues both handshakes by turns until neither waits. `between` copies bytes if the
+    /// connections use two socket pairs.
     mutating func performHandshake(rounds: Int = 20, between: () -> Void = {}) {
         for _ in 0..<rounds {
             if self.clientProgress.isWaiting { self.clientProgress = self.client.handshake() }
