@@ -3,7 +3,7 @@ import Testing
 
 @Suite("The wire fuzzers' corpus")
 struct WireCorpusTests {
-    @Test("breaks no rule", arguments: ["http", "websocket", "inflate"])
+    @Test("violates no property", arguments: ["http", "websocket", "inflate"])
     func replay(_ target: String) throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
             path: "../Fuzz/corpus/\(target)")

@@ -1,12 +1,12 @@
 import Bytes
 import HTTPWire
 
-/// What must hold of any bytes: fed by the fuzzer (`script/fuzz`) and by the corpus in the ordinary tests. Each check stops the process
-/// when a rule is broken.
+/// Properties that hold for any bytes. The fuzzer (`script/fuzz`) and the corpus in the ordinary
+/// tests supply the bytes. A violation ends the process.
 enum WireProperty {
-    /// However a connection's bytes are cut, the same requests are read from them, and the same error ends them.
+    /// The parsed requests and the final error do not depend on how the bytes are split.
     ///
-    /// - Returns: whether all the bytes were taken.
+    /// - Returns: whether all bytes were accepted.
     @discardableResult
     static func checkHTTP(_ bytes: [UInt8]) -> Bool {
         var whole = HTTPTestReader()
@@ -37,10 +37,11 @@ enum WireProperty {
             head.byteCount <= bytes.count && (100...999).contains(head.status.rawValue), "\(head)")
     }
 
-    /// However a connection's bytes are cut, the same messages are heard, and the same error ends them.
+    /// The received messages and the final error do not depend on how the bytes are split.
     ///
-    /// - Parameter bytes: the first says whose side reads and whether compression was agreed on.
-    /// - Returns: whether all the bytes were taken.
+    /// - Parameter bytes: the first byte selects the role of the reader and whether compression was
+    ///   negotiated.
+    /// - Returns: whether all bytes were accepted.
     @discardableResult
     static func checkWebSocket(_ bytes: [UInt8]) -> Bool {
         guard let choice = bytes.first else { return false }
@@ -59,9 +60,9 @@ enum WireProperty {
         return wholeError == nil
     }
 
-    /// Nothing inflates beyond its limit, and what is deflated comes back.
+    /// The output never exceeds the limit, and compressed data can be decompressed.
     ///
-    /// - Returns: whether the bytes could be inflated.
+    /// - Returns: whether the bytes could be decompressed.
     @discardableResult
     static func checkInflate(_ bytes: [UInt8]) -> Bool {
         let inflater = Inflater()
@@ -79,18 +80,18 @@ enum WireProperty {
         let isGood = inflate(bytes)
         precondition(
             inflater.output.count <= byteLimit,
-            "More came out than was allowed: \(inflater.output.count)")
-        precondition(isGood || inflater.output.isEmpty, "Something came out of bad data.")
+            "The output exceeds the limit: \(inflater.output.count)")
+        precondition(isGood || inflater.output.isEmpty, "Invalid data was decompressed.")
 
         var deflated = ByteBuffer()
         let deflater = Deflater()
         if bytes.count <= byteLimit,
             bytes.withUnsafeBytes({ deflater.deflate($0, into: &deflated) })
         {
-            precondition(deflated.count < bytes.count, "Deflating made it longer.")
+            precondition(deflated.count < bytes.count, "The compressed message is longer.")
             precondition(
                 inflate(deflated.bytes) && inflater.output.elementsEqual(bytes),
-                "What was deflated does not come back.")
+                "The compressed message is decompressed to other bytes.")
         }
         return isGood
     }

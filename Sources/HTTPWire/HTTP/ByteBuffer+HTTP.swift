@@ -1,8 +1,8 @@
 public import Bytes
 
-/// What a response must know of the request it answers, and of the time.
+/// The properties of a request that its response depends on, and the date.
 public struct HTTPResponseContext: Sendable, Hashable {
-    /// After a HEAD the body is left out; its length is not.
+    /// Whether the response answers a HEAD request. Its body is omitted, but its length is not.
     public var answersHead: Bool
     public var keepsAlive: Bool
     public var date: HTTPDate
@@ -13,7 +13,8 @@ public struct HTTPResponseContext: Sendable, Hashable {
         self.date = date
     }
 
-    /// - Parameter willClose: whether the connection ends even if the client would keep it: after an error in the head, or at shutdown.
+    /// - Parameter willClose: whether the connection ends even if the client would keep it: after
+    ///   an error in the head, or at shutdown.
     public init(_ head: HTTPRequestHead, date: HTTPDate, willClose: Bool = false) {
         self.init(
             answersHead: head.method == .head, keepsAlive: head.keepsAlive && !willClose, date: date
@@ -22,9 +23,9 @@ public struct HTTPResponseContext: Sendable, Hashable {
 }
 
 extension ByteBuffer {
-    /// A whole response with its body (RFC 9112 section 4).
+    /// Appends a complete response with its body (RFC 9112 section 4).
     ///
-    /// - Parameter contentType: left out when there is no body.
+    /// - Parameter contentType: omitted if there is no body.
     public mutating func append(
         httpResponse status: HTTPStatus, _ answering: HTTPResponseContext,
         contentType: StaticString = "application/json",
@@ -51,7 +52,7 @@ extension ByteBuffer {
         if !answering.answersHead, !status.hasNoBody { self.append(contentsOf: body) }
     }
 
-    /// A whole response with its body.
+    /// Appends a complete response with its body.
     public mutating func append(
         httpResponse status: HTTPStatus, _ answering: HTTPResponseContext,
         contentType: StaticString = "application/json",
@@ -64,12 +65,13 @@ extension ByteBuffer {
         }
     }
 
-    /// A response that says why a request is refused: `{"error":"…"}`.
+    /// Appends an error response with the body `{"error":"…"}`.
     public mutating func append(httpError error: HTTPError, _ answering: HTTPResponseContext) {
         var body = ByteBuffer(capacity: error.message.utf8.count + 16)
         body.append("{\"error\":\"")
         for byte in error.message.utf8 {
-            // Quotes and backslashes, and control characters that a request brought in; sentences have no others.
+            // Escapes quotes and backslashes. Control characters, which can come from a request,
+            // become spaces.
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"):
                 body.append(UInt8(ascii: "\\"))
@@ -82,17 +84,18 @@ extension ByteBuffer {
         self.append(httpResponse: error.status, answering, fields: error.fields, body: body.bytes)
     }
 
-    /// What a client waits for that sent `Expect: 100-continue`.
+    /// Appends the interim response for a client that sent `Expect: 100-continue`.
     public mutating func appendHTTPContinue() {
         self.append("HTTP/1.1 100 Continue\r\n\r\n")
     }
 
-    /// A request's head and body (RFC 9112 section 3). `Content-Length` is written when there is a body, or with POST, PUT and PATCH.
+    /// Appends the head and the body of a request (RFC 9112 section 3). `Content-Length` is written
+    /// if there is a body, and always with POST, PUT and PATCH.
     ///
     /// - Parameters:
     ///   - method: in capitals.
     ///   - target: a path with its query, percent-encoded.
-    ///   - host: with the port unless it is the scheme's own.
+    ///   - host: with the port, unless it is the default port of the scheme.
     public mutating func append(
         httpRequest method: StaticString, target: String, host: String, fields: [HTTPField] = [],
         body: [UInt8] = []
@@ -128,7 +131,8 @@ extension ByteBuffer {
         self.append("\r\n")
     }
 
-    /// A control character would end the line early, and whoever chose it could write fields of his own: it becomes a space.
+    /// Replaces control characters with spaces. A line break in a value would allow a client to
+    /// inject header fields.
     private mutating func append(headText text: String) {
         for byte in text.utf8 {
             self.append(byte < 0x20 || byte == 0x7F ? UInt8(ascii: " ") : byte)

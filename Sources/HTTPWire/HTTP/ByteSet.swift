@@ -1,4 +1,4 @@
-/// A set of ASCII letters, as the bits of two words: asked without a table in memory.
+/// A set of ASCII characters, stored as the bits of two words. A lookup reads no table in memory.
 struct ByteSet {
     let low: UInt64
     let high: UInt64
@@ -17,7 +17,8 @@ struct ByteSet {
     @inline(__always)
     static var path: ByteSet { ByteSet(low: 0x2FFF_FFF2_0000_0000, high: 0x47FF_FFFE_87FF_FFFF) }
 
-    /// What RFC 3986 section 3.4 allows in a query, and what browsers leave as it is beyond that.
+    /// The characters that RFC 3986 section 3.4 allows in a query, and those that browsers send
+    /// without encoding.
     @inline(__always)
     static var query: ByteSet { ByteSet(low: 0xAFFF_FFF2_0000_0000, high: 0x7FFF_FFFF_FFFF_FFFF) }
 
@@ -25,7 +26,7 @@ struct ByteSet {
     @inline(__always)
     static var host: ByteSet { ByteSet(low: 0x2BFF_7FF2_0000_0000, high: 0x47FF_FFFE_87FF_FFFE) }
 
-    /// Between the brackets of an IPv6 address.
+    /// The characters between the brackets of an IPv6 address.
     @inline(__always)
     static var ipv6: ByteSet { ByteSet(low: 0x07FF_4000_0000_0000, high: 0x0000_007E_0000_007E) }
 }
@@ -36,42 +37,43 @@ extension RawSpan {
         self.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
     }
 
-    /// Whether the bytes are those of `text`.
+    /// Whether the bytes in the range are equal to `text`.
     @inline(__always)
-    func matches(_ text: StaticString, at place: Range<Int>) -> Bool {
-        guard place.count == text.utf8CodeUnitCount else { return false }
-        for offset in 0..<place.count
-        where self[byteAt: place.lowerBound &+ offset] != text.utf8Start[offset] { return false }
+    func matches(_ text: StaticString, at range: Range<Int>) -> Bool {
+        guard range.count == text.utf8CodeUnitCount else { return false }
+        for offset in 0..<range.count
+        where self[byteAt: range.lowerBound &+ offset] != text.utf8Start[offset] { return false }
         return true
     }
 
-    /// Whether the bytes are those of `text`, which is in lower case, whatever their case.
+    /// Whether the bytes in the range are equal to `text`, ignoring case. `text` must be in lower
+    /// case.
     @inline(__always)
-    func matches(lowerCase text: StaticString, at place: Range<Int>) -> Bool {
-        guard place.count == text.utf8CodeUnitCount else { return false }
-        for offset in 0..<place.count
-        where lowerCase(self[byteAt: place.lowerBound &+ offset]) != text.utf8Start[offset] {
+    func matches(lowerCase text: StaticString, at range: Range<Int>) -> Bool {
+        guard range.count == text.utf8CodeUnitCount else { return false }
+        for offset in 0..<range.count
+        where lowerCase(self[byteAt: range.lowerBound &+ offset]) != text.utf8Start[offset] {
             return false
         }
         return true
     }
 
-    /// The place without the spaces and tabs around what it holds.
+    /// The range without leading and trailing spaces and tabs.
     @inline(__always)
-    func trimmed(_ place: Range<Int>) -> Range<Int> {
-        var start = place.lowerBound
-        var end = place.upperBound
+    func trimmed(_ range: Range<Int>) -> Range<Int> {
+        var start = range.lowerBound
+        var end = range.upperBound
         while start < end, isBlank(self[byteAt: start]) { start &+= 1 }
         while end > start, isBlank(self[byteAt: end &- 1]) { end &-= 1 }
         return start..<end
     }
 
-    /// The text of the place; bytes that are no UTF-8 are replaced.
-    func text(at place: Range<Int>) -> String {
-        self.extracting(place).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    /// The text in the range. Invalid UTF-8 is replaced.
+    func text(at range: Range<Int>) -> String {
+        self.extracting(range).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// The first place of the byte from `start` on and before `end`.
+    /// The first position of the byte between `start` and `end`.
     @inline(__always)
     func first(_ byte: UInt8, from start: Int, to end: Int) -> Int? {
         let wanted = UInt64(byte) &* 0x0101_0101_0101_0101
@@ -92,7 +94,8 @@ extension RawSpan {
         return nil
     }
 
-    /// The first place from `start` on, and before `end`, of a byte that no field value may have: a control character other than a tab.
+    /// The first position between `start` and `end` of a byte that is not allowed in a field value:
+    /// a control character other than a tab. `end` if there is none.
     @inline(__always)
     func firstControl(from start: Int, to end: Int) -> Int {
         var offset = start
@@ -102,7 +105,8 @@ extension RawSpan {
                     littleEndian: self.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
                 let controls = word &- 0x2020_2020_2020_2020
                 let deletes = (word ^ 0x7F7F_7F7F_7F7F_7F7F) &- 0x0101_0101_0101_0101
-                // Only the lowest mark can be trusted: the subtractions borrow upwards.
+                // Only the lowest flag is reliable, because the subtractions borrow from higher
+                // bytes.
                 let plain =
                     ((controls | deletes) & ~word & 0x8080_8080_8080_8080).trailingZeroBitCount >> 3
                 offset &+= plain

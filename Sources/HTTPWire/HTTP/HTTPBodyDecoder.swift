@@ -1,8 +1,8 @@
 public import Bytes
 
-/// Takes a message's body out of a connection's bytes (RFC 9112 sections 6 and 7).
+/// Extracts the body of a message from the bytes of a connection (RFC 9112 sections 6 and 7).
 ///
-/// Chunk extensions and trailers are checked, bounded and dropped.
+/// Chunk extensions and trailers are validated, bounded and dropped.
 public struct HTTPBodyDecoder: Sendable {
     private enum State: Sendable, Equatable {
         case bytes(remaining: Int)
@@ -24,15 +24,16 @@ public struct HTTPBodyDecoder: Sendable {
     private var state: State
     private let byteLimit: Int
     private var decodedByteCount = 0
-    /// Bytes of extensions and trailers.
+    /// The number of bytes in chunk extensions and trailers.
     private var extraByteCount = 0
 
-    /// What all the extensions and trailers of a message may have together.
+    /// The maximum for all chunk extensions and trailers of a message together.
     private static let extraByteLimit = 4096
-    /// Sixteen would overflow.
+    /// A sixteenth digit would overflow.
     private static let sizeDigitLimit = 15
 
-    /// - Parameter byteLimit: a body that has more bytes is refused with 413, at once if it says so in its head.
+    /// - Parameter byteLimit: a longer body is rejected with 413, at once if the head already
+    ///   states the length.
     public init(_ length: HTTPBodyLength, byteLimit: Int) throws(HTTPError) {
         self.byteLimit = byteLimit
         switch length {
@@ -46,12 +47,14 @@ public struct HTTPBodyDecoder: Sendable {
         }
     }
 
-    /// Whether the whole body was taken. Of a body until the connection's end that is never known here.
+    /// Whether the whole body was decoded. Always false for a body that lasts until the connection
+    /// ends.
     public var isComplete: Bool { self.state == .done }
 
-    /// Appends what `bytes` hold of the body.
+    /// Appends the part of the body that `bytes` contains.
     ///
-    /// - Returns: how many of the bytes were used up. Once the body is complete, what follows belongs to the next message.
+    /// - Returns: the number of bytes consumed. Once the body is complete, the remaining bytes
+    ///   belong to the next message.
     public mutating func decode(_ bytes: RawSpan, into body: inout ByteBuffer) throws(HTTPError)
         -> Int
     {
@@ -60,14 +63,14 @@ public struct HTTPBodyDecoder: Sendable {
             switch self.state {
             case .done:
                 return offset
-            case .bytes(let left):
-                let count = try self.consume(bytes, &offset, atMost: left, into: &body)
-                self.state = count == left ? .done : .bytes(remaining: left - count)
+            case .bytes(let remaining):
+                let count = try self.consume(bytes, &offset, atMost: remaining, into: &body)
+                self.state = count == remaining ? .done : .bytes(remaining: remaining - count)
             case .untilClose:
                 _ = try self.consume(bytes, &offset, atMost: .max, into: &body)
-            case .chunk(let left):
-                let count = try self.consume(bytes, &offset, atMost: left, into: &body)
-                self.state = count == left ? .chunkEnd : .chunk(remaining: left - count)
+            case .chunk(let remaining):
+                let count = try self.consume(bytes, &offset, atMost: remaining, into: &body)
+                self.state = count == remaining ? .chunkEnd : .chunk(remaining: remaining - count)
             default:
                 try self.step(bytes[byteAt: offset])
                 offset += 1
@@ -89,7 +92,7 @@ public struct HTTPBodyDecoder: Sendable {
         return count
     }
 
-    /// One byte of what stands around the chunks.
+    /// Processes one byte of the chunk framing.
     private mutating func step(_ byte: UInt8) throws(HTTPError) {
         switch self.state {
         case .chunkSize(let sum, let digitCount):
@@ -154,7 +157,7 @@ public struct HTTPBodyDecoder: Sendable {
             self.state = .done
         case .bytes, .untilClose, .chunk, .done:
             preconditionFailure(
-                "The body's own bytes came where its chunks are marked off: \(self.state).")
+                "The body's bytes were passed to the chunk framing: \(self.state).")
         }
     }
 
@@ -165,7 +168,8 @@ public struct HTTPBodyDecoder: Sendable {
         self.extraByteCount += 1
         guard self.extraByteCount <= Self.extraByteLimit else {
             throw .badRequest(
-                "The body's chunk extensions and trailer fields have more than \(Self.extraByteLimit) bytes."
+                "The body's chunk extensions and trailer fields "
+                    + "have more than \(Self.extraByteLimit) bytes."
             )
         }
     }

@@ -1,8 +1,10 @@
 public import Bytes
 
-/// A moment as the Date field has it (IMF-fixdate, RFC 9110 section 5.6.7): `Sat, 31 Jan 2026 12:00:00 GMT`.
+/// A time in the format of the Date field (IMF-fixdate, RFC 9110 section 5.6.7):
+/// `Sat, 31 Jan 2026 12:00:00 GMT`.
 ///
-/// It is the same for a whole second: kept by who writes responses, and made again when the second is over.
+/// The text is the same for a whole second, so the caller keeps it and creates a new one when the
+/// second is over.
 public struct HTTPDate: Sendable, Hashable {
     /// Whole seconds since 1970.
     public let seconds: Int64
@@ -13,9 +15,9 @@ public struct HTTPDate: Sendable, Hashable {
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]
 
-    /// - Parameter moment: in the years 1970 to 9999.
-    public init(_ moment: Timestamp) {
-        self.seconds = moment.seconds
+    /// - Parameter time: in the years 1970 to 9999.
+    public init(_ time: Timestamp) {
+        self.seconds = time.seconds
         let day = CivilDay(daysSince1970: Int(self.seconds / 86_400))
         let secondOfDay = Int(self.seconds % 86_400)
         var buffer = ByteBuffer(capacity: 29)

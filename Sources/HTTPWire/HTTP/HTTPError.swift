@@ -1,4 +1,4 @@
-/// A field of a head that is to be written.
+/// A header field to write.
 public struct HTTPField: Sendable, Hashable {
     public let name: String
     public let value: String
@@ -9,12 +9,12 @@ public struct HTTPField: Sendable, Hashable {
     }
 }
 
-/// Why a request is refused: what the response to it says.
+/// The reason to reject a request, with the contents of the error response.
 public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
     public let status: HTTPStatus
-    /// For the body, `{"error":"…"}`.
+    /// The text for the body, `{"error":"…"}`.
     public let message: String
-    /// What the status asks for: `Allow` with 405, `EngineUpgradeTests` with 426.
+    /// Fields that the status requires: `Allow` with 405, `Upgrade` with 426.
     public let fields: [HTTPField]
 
     public init(_ status: HTTPStatus, _ sentence: String, fields: [HTTPField] = []) {
@@ -37,7 +37,7 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
     public static let internalServerError = HTTPError(
         .internalServerError, "Something went wrong inside the service.")
 
-    /// - Parameter allowed: the methods that the path takes, in capitals.
+    /// - Parameter allowed: the methods of this path, in capitals.
     public static func methodNotAllowed(_ allowed: String...) -> HTTPError {
         let list = allowed.joined(separator: ", ")
         return HTTPError(

@@ -1,4 +1,4 @@
-/// The fields of a head: places of their names and values in the bytes of that head (RFC 9112 section 5).
+/// The fields of a head, stored as ranges in its bytes (RFC 9112 section 5).
 public struct HTTPFields: Sendable {
     struct FieldRange: Sendable {
         var nameStart: UInt32
@@ -14,50 +14,53 @@ public struct HTTPFields: Sendable {
 
     public var count: Int { self.ranges.count }
 
-    /// Where the value of the first field of that name stands, without the blanks around it.
+    /// The range of the value of the first field with this name, without leading and trailing
+    /// blanks.
     ///
-    /// - Parameter name: in lower case; fields match in any case.
+    /// - Parameter name: in lower case. Fields match in any case.
     public func first(_ name: StaticString, in bytes: RawSpan) -> Range<Int>? {
-        for place in self.ranges where bytes.matches(lowerCase: name, at: place.name) {
-            return place.value
+        for range in self.ranges where bytes.matches(lowerCase: name, at: range.name) {
+            return range.value
         }
         return nil
     }
 
-    /// The value of the first field of that name.
+    /// The value of the first field with this name.
     ///
     /// - Parameter name: in lower case.
     public func text(_ name: StaticString, in bytes: RawSpan) -> String? {
         self.first(name, in: bytes).map { bytes.text(at: $0) }
     }
 
-    /// The values of all fields of that name, in their order.
+    /// The values of all fields with this name, in order.
     ///
     /// - Parameter name: in lower case.
     public func texts(_ name: StaticString, in bytes: RawSpan) -> [String] {
         var texts: [String] = []
-        for place in self.ranges where bytes.matches(lowerCase: name, at: place.name) {
-            texts.append(bytes.text(at: place.value))
+        for range in self.ranges where bytes.matches(lowerCase: name, at: range.name) {
+            texts.append(bytes.text(at: range.value))
         }
         return texts
     }
 
-    /// How many fields have that name, which is given in lower case.
+    /// The number of fields with this name, which must be in lower case.
     public func count(of name: StaticString, in bytes: RawSpan) -> Int {
         var count = 0
-        for place in self.ranges where bytes.matches(lowerCase: name, at: place.name) { count += 1 }
+        for range in self.ranges where bytes.matches(lowerCase: name, at: range.name) { count += 1 }
         return count
     }
 
-    /// Whether one of the lists in the fields of that name has the token; both are given in lower case.
+    /// Whether a list in one of the fields with this name contains the token. Both must be in lower
+    /// case.
     public func contains(_ token: StaticString, in name: StaticString, of bytes: RawSpan) -> Bool {
-        for place in self.ranges where bytes.matches(lowerCase: name, at: place.name) {
-            if Self.list(at: place.value, of: bytes, contains: token) { return true }
+        for range in self.ranges where bytes.matches(lowerCase: name, at: range.name) {
+            if Self.list(at: range.value, of: bytes, contains: token) { return true }
         }
         return false
     }
 
-    /// The values of all fields of that name, joined as one list (RFC 9110 section 5.3); nil when there is none.
+    /// The values of all fields with this name, joined as one list (RFC 9110 section 5.3). Nil if
+    /// there is none.
     ///
     /// - Parameter name: in lower case.
     public func joined(_ name: StaticString, in bytes: RawSpan) -> String? {
@@ -65,12 +68,12 @@ public struct HTTPFields: Sendable {
         return values.isEmpty ? nil : values.joined(separator: ", ")
     }
 
-    static func list(at place: Range<Int>, of bytes: RawSpan, contains token: StaticString) -> Bool
+    static func list(at range: Range<Int>, of bytes: RawSpan, contains token: StaticString) -> Bool
     {
-        var start = place.lowerBound
-        while start <= place.upperBound {
+        var start = range.lowerBound
+        while start <= range.upperBound {
             var end = start
-            while end < place.upperBound, bytes[byteAt: end] != UInt8(ascii: ",") { end += 1 }
+            while end < range.upperBound, bytes[byteAt: end] != UInt8(ascii: ",") { end += 1 }
             if bytes.matches(lowerCase: token, at: bytes.trimmed(start..<end)) { return true }
             start = end + 1
         }
@@ -78,7 +81,8 @@ public struct HTTPFields: Sendable {
     }
 }
 
-/// What a head says about the message's body and the connection, gathered while its fields are read.
+/// The parts of a head that determine the body's length and the end of the connection. They are
+/// collected while the fields are parsed.
 struct HTTPFraming {
     var contentLength: Int?
     var isChunked = false
@@ -90,7 +94,8 @@ struct HTTPFraming {
 }
 
 extension HTTPFields {
-    /// Reads the field lines from `offset` on, up to the empty line that ends the head at `end` (the place behind it).
+    /// Parses the field lines from `offset` to the empty line that ends the head. `end` is the
+    /// position after the head.
     mutating func parse(_ bytes: RawSpan, from offset: Int, to end: Int, countLimit: Int)
         throws(HTTPError) -> HTTPFraming
     {
@@ -101,8 +106,8 @@ extension HTTPFields {
         while offset < fieldsEnd {
             let nameStart = offset
             while ByteSet.token.contains(bytes[byteAt: offset]) { offset &+= 1 }
-            // A blank at the beginning would continue the line before (obsolete), one before the colon is read differently by
-            // different readers (RFC 9112 sections 5.1, 5.2).
+            // A leading blank would continue the previous line (obsolete). Servers interpret a
+            // blank before the colon differently. Both are rejected (RFC 9112 sections 5.1, 5.2).
             guard offset > nameStart, bytes[byteAt: offset] == UInt8(ascii: ":") else {
                 throw .badRequest("A header field's name is malformed.")
             }
@@ -149,7 +154,8 @@ extension HTTPFields {
         case 10 where bytes.matches(lowerCase: "connection", at: name):
             framing.closes = framing.closes || Self.list(at: value, of: bytes, contains: "close")
         case 14 where bytes.matches(lowerCase: "content-length", at: name):
-            // Two of them are refused even if they agree: who stands in front may have read another one.
+            // Two fields are rejected even if they agree: a proxy in front may have used a
+            // different one.
             guard framing.contentLength == nil, let length = Self.contentLength(bytes, value) else {
                 throw .badRequest("Content-Length must be one decimal number.")
             }
@@ -164,10 +170,10 @@ extension HTTPFields {
         }
     }
 
-    private static func contentLength(_ bytes: RawSpan, _ place: Range<Int>) -> Int? {
-        guard !place.isEmpty, place.count <= 18 else { return nil }
+    private static func contentLength(_ bytes: RawSpan, _ range: Range<Int>) -> Int? {
+        guard !range.isEmpty, range.count <= 18 else { return nil }
         var length = 0
-        for offset in place {
+        for offset in range {
             guard isDigit(bytes[byteAt: offset]) else { return nil }
             length = length * 10 + Int(bytes[byteAt: offset] &- 0x30)
         }

@@ -1,7 +1,9 @@
 extension HTTPRequestHead {
-    /// The first value of that name in the query, decoded; an empty text for a name without `=`; nil when the name is not there.
+    /// The decoded value of the first query parameter with this name. An empty text for a name
+    /// without `=`. Nil if there is no such parameter.
     ///
-    /// A plus sign is a space, as in forms. Throws 400, naming the parameter, when the value is no UTF-8.
+    /// A plus sign is a space, as in forms. Throws 400 with the parameter's name if the value is
+    /// not UTF-8.
     public func queryValue(_ name: StaticString, in bytes: RawSpan) throws(HTTPError) -> String? {
         guard let query = self.query else { return nil }
         var parts = HTTPQueryParts(query)
@@ -15,14 +17,14 @@ extension HTTPRequestHead {
         return nil
     }
 
-    /// A name may be percent-encoded too, letter by letter.
-    private static func isName(_ name: StaticString, at place: Range<Int>, of bytes: RawSpan)
+    /// The name in the query may be percent-encoded as well.
+    private static func isName(_ name: StaticString, at range: Range<Int>, of bytes: RawSpan)
         -> Bool
     {
-        if bytes.matches(name, at: place) { return true }
-        guard place.contains(where: { bytes[byteAt: $0] == UInt8(ascii: "%") }) else {
+        if bytes.matches(name, at: range) { return true }
+        guard range.contains(where: { bytes[byteAt: $0] == UInt8(ascii: "%") }) else {
             return false
         }
-        return bytes.queryText(at: place) == name.description
+        return bytes.queryText(at: range) == name.description
     }
 }

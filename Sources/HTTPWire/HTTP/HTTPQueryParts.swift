@@ -1,22 +1,25 @@
 internal import Bytes
 
-/// The parts of a query, one after the other: names and values, still percent-encoded (URL Standard section 5.1).
+/// Iterates over the parts of a query: names and values, still percent-encoded (URL Standard
+/// section 5.1).
 public struct HTTPQueryParts {
     private var start: Int
     private let end: Int
 
-    /// - Parameter place: where the query stands, without its question mark.
-    public init(_ place: Range<Int>) {
-        self.start = place.lowerBound
-        self.end = place.upperBound
+    /// - Parameter range: the position of the query, without its question mark.
+    public init(_ range: Range<Int>) {
+        self.start = range.lowerBound
+        self.end = range.upperBound
     }
 
-    /// The places of the next part's name and value, which is empty where there is no `=`; nil at the end. Empty parts are passed over.
+    /// The ranges of the next name and value. The value is empty if there is no `=`. Nil at the
+    /// end. Empty parts are skipped.
     public mutating func next(in bytes: RawSpan) -> (name: Range<Int>, value: Range<Int>)? {
         while self.start < self.end {
             let part =
                 self
-                .start..<(bytes.first(UInt8(ascii: "&"), from: self.start, to: self.end) ?? self.end)
+                .start..<(bytes.first(UInt8(ascii: "&"), from: self.start, to: self.end)
+                ?? self.end)
             self.start = part.upperBound + 1
             guard !part.isEmpty else { continue }
             let sign =
@@ -29,8 +32,9 @@ public struct HTTPQueryParts {
 }
 
 extension RawSpan {
-    /// What a name or a value of a query says: decoded, a plus sign being a space as in forms; nil where it is no percent-encoded UTF-8.
-    public func queryText(at place: Range<Int>) -> String? {
-        self.extracting(place).withUnsafeBytes { PercentEncoding.decode($0, plusIsSpace: true) }
+    /// Decodes a name or a value of a query. A plus sign is a space, as in forms. Nil if the text
+    /// is not percent-encoded UTF-8.
+    public func queryText(at range: Range<Int>) -> String? {
+        self.extracting(range).withUnsafeBytes { PercentEncoding.decode($0, plusIsSpace: true) }
     }
 }

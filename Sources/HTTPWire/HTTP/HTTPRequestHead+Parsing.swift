@@ -1,9 +1,10 @@
 internal import Bytes
 
 extension HTTPRequestHead {
-    /// Reads the line that begins at `start` (RFC 9112 section 3); answers with the place behind it.
+    /// Parses the request line at `start` (RFC 9112 section 3) and returns the position after it.
     ///
-    /// - Parameter end: the place behind the head, which holds at least one line and the empty one.
+    /// - Parameter end: the position after the head, which contains at least one line and the empty
+    ///   line.
     mutating func parseRequestLine(_ bytes: RawSpan, from start: Int, to end: Int) throws(HTTPError)
         -> Int
     {
@@ -31,7 +32,8 @@ extension HTTPRequestHead {
             bytes[byteAt: version.upperBound + 1] == 0x0A
         else {
             throw .badRequest(
-                "The request line must be a method, a target and a version, with one space between them."
+                "The request line must be a method, a target and a version, "
+                    + "with one space between them."
             )
         }
         if bytes.matches("HTTP/1.1", at: version) {
@@ -45,14 +47,14 @@ extension HTTPRequestHead {
         return version.upperBound + 2
     }
 
-    private static func method(_ bytes: RawSpan, _ place: Range<Int>) -> HTTPMethod {
-        if bytes.matches("GET", at: place) { return .get }
-        if bytes.matches("POST", at: place) { return .post }
-        if bytes.matches("HEAD", at: place) { return .head }
-        if bytes.matches("PUT", at: place) { return .put }
-        if bytes.matches("DELETE", at: place) { return .delete }
-        if bytes.matches("OPTIONS", at: place) { return .options }
-        if bytes.matches("PATCH", at: place) { return .patch }
+    private static func method(_ bytes: RawSpan, _ range: Range<Int>) -> HTTPMethod {
+        if bytes.matches("GET", at: range) { return .get }
+        if bytes.matches("POST", at: range) { return .post }
+        if bytes.matches("HEAD", at: range) { return .head }
+        if bytes.matches("PUT", at: range) { return .put }
+        if bytes.matches("DELETE", at: range) { return .delete }
+        if bytes.matches("OPTIONS", at: range) { return .options }
+        if bytes.matches("PATCH", at: range) { return .patch }
         return .other
     }
 
@@ -84,14 +86,15 @@ extension HTTPRequestHead {
             }
             self.query = queryStart..<offset
         }
-        // A fragment, for one, never belongs into a request.
+        // A fragment, for example, is not allowed in a request.
         guard offset == self.target.upperBound else {
             throw .badRequest("The request's target has a letter that must be percent-encoded.")
         }
         guard Self.hasValidEscapes(bytes, self.target) else {
             throw .badRequest("The request's target has a malformed percent-encoding.")
         }
-        // An absolute target may have no path; what stands for it is a slash of its "//".
+        // An absolute target may have no path. The second slash of its "//" then serves as the
+        // path.
         if self.path.isEmpty {
             guard let authority = self.authority else {
                 throw .badRequest("The request's target is malformed.")
@@ -100,7 +103,8 @@ extension HTTPRequestHead {
         }
     }
 
-    /// The scheme and authority of an absolute target (RFC 9112 section 3.2.2); answers where its path begins.
+    /// Parses the scheme and authority of an absolute target (RFC 9112 section 3.2.2) and returns
+    /// the start of its path.
     private mutating func parseAuthority(_ bytes: RawSpan) throws(HTTPError) -> Int {
         let start = self.target.lowerBound
         for scheme in ["http://", "https://"] as [StaticString] {
@@ -123,10 +127,10 @@ extension HTTPRequestHead {
         throw .badRequest("The request's target must begin with a slash.")
     }
 
-    static func hasValidEscapes(_ bytes: RawSpan, _ place: Range<Int>) -> Bool {
-        var start = place.lowerBound
-        while let sign = bytes.first(UInt8(ascii: "%"), from: start, to: place.upperBound) {
-            guard sign + 2 < place.upperBound, Hex.value(bytes[byteAt: sign + 1]) != nil,
+    static func hasValidEscapes(_ bytes: RawSpan, _ range: Range<Int>) -> Bool {
+        var start = range.lowerBound
+        while let sign = bytes.first(UInt8(ascii: "%"), from: start, to: range.upperBound) {
+            guard sign + 2 < range.upperBound, Hex.value(bytes[byteAt: sign + 1]) != nil,
                 Hex.value(bytes[byteAt: sign + 2]) != nil
             else {
                 return false
@@ -136,38 +140,39 @@ extension HTTPRequestHead {
         return true
     }
 
-    /// Whether it is a host with or without a port (RFC 3986 section 3.2), and nothing in front of it.
-    static func isAuthority(_ bytes: RawSpan, _ place: Range<Int>) -> Bool {
-        var offset = place.lowerBound
-        if offset < place.upperBound, bytes[byteAt: offset] == UInt8(ascii: "[") {
+    /// Whether the range is a host with an optional port (RFC 3986 section 3.2), without user
+    /// information.
+    static func isAuthority(_ bytes: RawSpan, _ range: Range<Int>) -> Bool {
+        var offset = range.lowerBound
+        if offset < range.upperBound, bytes[byteAt: offset] == UInt8(ascii: "[") {
             offset += 1
-            while offset < place.upperBound, ByteSet.ipv6.contains(bytes[byteAt: offset]) {
+            while offset < range.upperBound, ByteSet.ipv6.contains(bytes[byteAt: offset]) {
                 offset += 1
             }
-            guard offset > place.lowerBound + 2, offset < place.upperBound,
+            guard offset > range.lowerBound + 2, offset < range.upperBound,
                 bytes[byteAt: offset] == UInt8(ascii: "]")
             else { return false }
             offset += 1
         } else {
-            while offset < place.upperBound, ByteSet.host.contains(bytes[byteAt: offset]) {
+            while offset < range.upperBound, ByteSet.host.contains(bytes[byteAt: offset]) {
                 offset &+= 1
             }
-            guard offset > place.lowerBound, Self.hasValidEscapes(bytes, place.lowerBound..<offset)
+            guard offset > range.lowerBound, Self.hasValidEscapes(bytes, range.lowerBound..<offset)
             else { return false }
         }
-        guard offset < place.upperBound else { return true }
-        guard bytes[byteAt: offset] == UInt8(ascii: ":"), place.upperBound - offset <= 6 else {
+        guard offset < range.upperBound else { return true }
+        guard bytes[byteAt: offset] == UInt8(ascii: ":"), range.upperBound - offset <= 6 else {
             return false
         }
         var port = 0
-        for digit in offset + 1..<place.upperBound {
+        for digit in offset + 1..<range.upperBound {
             guard isDigit(bytes[byteAt: digit]) else { return false }
             port = port * 10 + Int(bytes[byteAt: digit] &- 0x30)
         }
         return port <= 65_535
     }
 
-    /// What the fields mean for this request.
+    /// Applies the framing fields to this request.
     mutating func apply(_ framing: HTTPFraming, _ bytes: RawSpan) throws(HTTPError) {
         guard framing.hostCount == 1 || framing.hostCount == 0 && self.version == .http10 else {
             throw .badRequest("The request must have exactly one Host field.")
@@ -176,7 +181,7 @@ extension HTTPRequestHead {
             guard Self.isAuthority(bytes, host) else {
                 throw .badRequest("The Host field is malformed.")
             }
-            // The target's counts more than the field's (RFC 9112 section 3.2.2).
+            // The target takes precedence over the Host field (RFC 9112 section 3.2.2).
             if self.authority == nil { self.authority = host }
         }
         if framing.isChunked {

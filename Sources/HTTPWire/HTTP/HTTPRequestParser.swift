@@ -1,10 +1,10 @@
-/// How much a client may put into a head.
+/// Limits for the head of a request.
 public struct HTTPLimits: Sendable, Hashable {
-    /// The whole head. Beyond it: 431.
+    /// The whole head. A longer one is rejected with 431.
     public var headBytes: Int
-    /// The request line. Beyond it: 414.
+    /// The request line. A longer one is rejected with 414.
     public var requestLineBytes: Int
-    /// Beyond them: 431.
+    /// The number of fields. More are rejected with 431.
     public var fieldCount: Int
 
     public init(headBytes: Int = 16 << 10, requestLineBytes: Int = 8 << 10, fieldCount: Int = 100) {
@@ -14,22 +14,25 @@ public struct HTTPLimits: Sendable, Hashable {
     }
 }
 
-/// Finds and reads the heads of one connection's requests (RFC 9112), one after the other.
+/// Finds and parses the heads of the requests on one connection (RFC 9112).
 ///
-/// The caller keeps the bytes and hands in all unread ones each time. The parser only remembers how far it has searched, so that
-/// a client that sends single bytes costs no more than another.
+/// The caller keeps the bytes and passes all unread ones each time. The parser remembers how far it
+/// has searched. A client that sends single bytes therefore costs no more than another.
 ///
-/// Whatever two readers may read differently is refused, because a proxy in front that reads it the other way would let a client smuggle
-/// requests past it: bare line ends, folded lines, blanks before colons, doubled lengths and hosts, any transfer coding but `chunked`.
+/// Everything that two implementations may interpret differently is rejected. Otherwise a client
+/// could smuggle requests past a proxy. This includes bare line feeds, folded lines, blanks before
+/// colons, repeated lengths and hosts, and all transfer codings except `chunked`.
 public struct HTTPRequestParser: Sendable {
     private var headSearch = HTTPHeadSearch()
 
     public init() {}
 
-    /// Reads one head.
+    /// Parses one head.
     ///
-    /// - Parameter bytes: from the first unread one on. After true, the body and the next request begin `head.byteCount` bytes later.
-    /// - Returns: whether the head is whole; if not, come back with the same bytes and more behind them.
+    /// - Parameter bytes: all unread bytes. After true, the body or the next request begins at
+    ///   `head.byteCount`.
+    /// - Returns: whether the head is complete. If not, call again with the same bytes followed by
+    ///   more.
     public mutating func parse(
         _ bytes: RawSpan, into head: inout HTTPRequestHead, limits: HTTPLimits
     ) throws(HTTPError) -> Bool {
@@ -45,19 +48,19 @@ public struct HTTPRequestParser: Sendable {
     }
 }
 
-/// Looks for the empty line that ends a head, and goes on where it stopped the last time.
+/// Searches for the empty line that ends a head. Continues where the last search stopped.
 struct HTTPHeadSearch: Sendable {
-    /// Everything before it was looked at.
+    /// The position up to which all bytes were searched.
     private var searched = 0
-    /// Where the line begins that is being looked at.
+    /// The start of the current line.
     private var lineStart = 0
-    /// Where the first line that is not empty begins.
+    /// The start of the first line that is not empty.
     private(set) var start = 0
 
-    /// The place behind the empty line; nil when it has not come.
+    /// The position after the empty line that ends the head. Nil if it has not arrived.
     mutating func end(in bytes: RawSpan, limits: HTTPLimits) throws(HTTPError) -> Int? {
         while let lineFeed = bytes.first(0x0A, from: self.searched, to: bytes.byteCount) {
-            // First, so that the same is said however the bytes are cut.
+            // This check comes first, so that the error does not depend on how the bytes are split.
             try self.checkLength(upTo: lineFeed, limits)
             guard lineFeed > self.lineStart, bytes[byteAt: lineFeed - 1] == 0x0D else {
                 throw .badRequest("A line of the head does not end with CR and LF.")
@@ -68,7 +71,7 @@ struct HTTPHeadSearch: Sendable {
             guard self.searched <= limits.headBytes else { throw Self.headTooLong(limits) }
             if isEmpty, !isFirst { return self.searched }
             if isEmpty {
-                // One empty line in front of a request is let pass (RFC 9112 section 2.2).
+                // One empty line before a request is allowed (RFC 9112 section 2.2).
                 guard self.start == 0 else {
                     throw .badRequest("There are empty lines in front of the request.")
                 }

@@ -1,4 +1,5 @@
-/// A response's head, for clients. Every range is a place in the bytes it was parsed from.
+/// The head of a response, for clients. All ranges are positions in the bytes from which it was
+/// parsed.
 public struct HTTPResponseHead: Sendable {
     public internal(set) var status = HTTPStatus(rawValue: 0)
     public internal(set) var version = HTTPVersion.http11
@@ -6,13 +7,13 @@ public struct HTTPResponseHead: Sendable {
     public internal(set) var body = HTTPBodyLength.bytes(0)
     /// Whether the connection may carry another request.
     public internal(set) var keepsAlive = true
-    /// How many bytes the head has: the body begins behind them.
+    /// The length of the head. The body begins after it.
     public internal(set) var byteCount = 0
 
     public init() {}
 }
 
-/// Why a server's response cannot be read.
+/// The reason why a server's response is invalid.
 public struct HTTPResponseError: Error, Sendable, Hashable, CustomStringConvertible {
     public let description: String
 
@@ -21,18 +22,19 @@ public struct HTTPResponseError: Error, Sendable, Hashable, CustomStringConverti
     }
 }
 
-/// Finds and reads the heads of responses, as strictly as those of requests.
+/// Finds and parses the heads of responses, as strictly as those of requests.
 public struct HTTPResponseParser: Sendable {
     private var headSearch = HTTPHeadSearch()
 
     public init() {}
 
-    /// Reads one head.
+    /// Parses one head.
     ///
     /// - Parameters:
-    ///   - bytes: from the first unread one on.
+    ///   - bytes: all unread bytes.
     ///   - answersHead: whether the request was a HEAD, whose response never has a body.
-    /// - Returns: whether the head is whole; if not, come back with the same bytes and more behind them.
+    /// - Returns: whether the head is complete. If not, call again with the same bytes followed by
+    ///   more.
     public mutating func parse(
         _ bytes: RawSpan, into head: inout HTTPResponseHead, limits: HTTPLimits = HTTPLimits(),
         answersHead: Bool = false
@@ -54,7 +56,7 @@ public struct HTTPResponseParser: Sendable {
 }
 
 extension HTTPResponseHead {
-    /// Reads the line that begins at `start` (RFC 9112 section 4); answers with the place behind it.
+    /// Parses the status line at `start` (RFC 9112 section 4) and returns the position after it.
     fileprivate mutating func parseStatusLine(_ bytes: RawSpan, from start: Int, to end: Int)
         throws(HTTPError) -> Int
     {
@@ -77,7 +79,7 @@ extension HTTPResponseHead {
             rawValue: (codeStart..<codeStart + 3).reduce(0) {
                 $0 * 10 + Int(bytes[byteAt: $1] &- 0x30)
             })
-        // Some servers leave out the phrase with its space.
+        // Some servers omit the reason phrase and the space before it.
         let lineEnd = bytes.firstControl(from: codeStart + 3, to: end)
         guard bytes[byteAt: codeStart + 3] == 0x20 || lineEnd == codeStart + 3, lineEnd + 1 < end,
             bytes[byteAt: lineEnd] == 0x0D,
@@ -86,7 +88,7 @@ extension HTTPResponseHead {
         return lineEnd + 2
     }
 
-    /// How long the body is (RFC 9112 section 6.3).
+    /// Determines the length of the body (RFC 9112 section 6.3).
     fileprivate mutating func apply(_ framing: HTTPFraming, answersHead: Bool) {
         if answersHead || self.status.hasNoBody {
             self.body = .bytes(0)

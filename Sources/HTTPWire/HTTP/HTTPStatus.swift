@@ -35,7 +35,7 @@ public struct HTTPStatus: RawRepresentable, Sendable, Hashable {
     public static let serviceUnavailable = HTTPStatus(rawValue: 503)
     public static let versionNotSupported = HTTPStatus(rawValue: 505)
 
-    /// What stands behind the code in the status line; clients do not read it.
+    /// The reason phrase of the status line. Clients ignore it.
     public var phrase: StaticString {
         switch self.rawValue {
         case 100: "Continue"
@@ -71,7 +71,7 @@ public struct HTTPStatus: RawRepresentable, Sendable, Hashable {
         }
     }
 
-    /// Whether a response with it never has a body (RFC 9112 section 6.3).
+    /// Whether a response with this status never has a body (RFC 9112 section 6.3).
     var hasNoBody: Bool {
         self.rawValue < 200 || self.rawValue == 204 || self.rawValue == 304
     }

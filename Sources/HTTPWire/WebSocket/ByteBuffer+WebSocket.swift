@@ -1,19 +1,20 @@
 public import Bytes
 
 extension ByteBuffer {
-    /// The most bytes that the header of an unmasked frame has.
+    /// The maximum length of the header of an unmasked frame.
     public static let webSocketHeaderByteLimit = 10
 
-    /// How many bytes a frame's header has.
+    /// The length of a frame's header.
     public static func webSocketHeaderByteCount(payloadByteCount: Int, isMasked: Bool = false)
         -> Int
     {
         (payloadByteCount <= 125 ? 2 : payloadByteCount <= 0xFFFF ? 4 : 10) + (isMasked ? 4 : 0)
     }
 
-    /// A frame's header (RFC 6455 section 5.2).
+    /// Appends a frame header (RFC 6455 section 5.2).
     ///
-    /// - Parameter mask: a client's, in the byte order of the wire, lowest byte first; the payload must be masked by the caller.
+    /// - Parameter mask: the mask of a client, lowest byte first on the wire. The caller must mask
+    ///   the payload.
     public mutating func append(
         webSocketHeader opcode: WebSocketOpcode, payloadByteCount: Int, isFinal: Bool = true,
         isCompressed: Bool = false,
@@ -34,9 +35,10 @@ extension ByteBuffer {
         if let mask { withUnsafeBytes(of: mask.littleEndian) { self.append(contentsOf: $0) } }
     }
 
-    /// A whole frame.
+    /// Appends a complete frame.
     ///
-    /// - Parameter mask: what a client must give and a server must not: fresh chance for every frame.
+    /// - Parameter mask: required for a client, forbidden for a server. Each frame needs a new
+    ///   random mask.
     public mutating func append(
         webSocketFrame opcode: WebSocketOpcode, payload: UnsafeRawBufferPointer,
         isFinal: Bool = true, isCompressed: Bool = false,
@@ -53,7 +55,7 @@ extension ByteBuffer {
         }
     }
 
-    /// A whole frame with a text.
+    /// Appends a complete text frame.
     public mutating func append(webSocketText text: String, mask: UInt32? = nil) {
         var text = text
         text.withUTF8 {
@@ -61,7 +63,7 @@ extension ByteBuffer {
         }
     }
 
-    /// A close frame. The reason is cut at a character's end where it does not fit into 123 bytes.
+    /// Appends a close frame. A reason longer than 123 bytes is cut between characters.
     public mutating func append(
         webSocketClose code: WebSocketCloseCode?, reason: String = "", mask: UInt32? = nil
     ) {
@@ -76,32 +78,35 @@ extension ByteBuffer {
         payload.withUnsafeBytes { self.append(webSocketFrame: .close, payload: $0, mask: mask) }
     }
 
-    /// Leaves room for the header of a frame whose payload is written next; answers where the room begins.
+    /// Reserves space for the header of a frame whose payload is written next. Returns the start of
+    /// that space.
     public mutating func reserveWebSocketHeader() -> Int {
         let start = self.count
         for _ in 0..<Self.webSocketHeaderByteLimit { self.append(0) }
         return start
     }
 
-    /// Writes the header of the payload that begins behind the room at `start`, right in front of it.
+    /// Writes the header directly before the payload. `start` is the start of the space reserved
+    /// for it.
     ///
-    /// - Returns: where the whole frame lies. A short header leaves bytes in front of it that do not belong to it.
+    /// - Returns: the range of the frame. A short header leaves unused bytes before it.
     public mutating func finishWebSocketFrame(
         _ opcode: WebSocketOpcode, reservedAt start: Int, isCompressed: Bool = false
     ) -> Range<Int> {
         let payloadStart = start + Self.webSocketHeaderByteLimit
         let payloadByteCount = self.count - payloadStart
-        var place = payloadStart - Self.webSocketHeaderByteCount(payloadByteCount: payloadByteCount)
-        let frame = place..<self.count
-        self.bytes[place] = 0x80 | (isCompressed ? 0x40 : 0) | opcode.rawValue
-        self.bytes[place + 1] =
+        var offset =
+            payloadStart - Self.webSocketHeaderByteCount(payloadByteCount: payloadByteCount)
+        let frame = offset..<self.count
+        self.bytes[offset] = 0x80 | (isCompressed ? 0x40 : 0) | opcode.rawValue
+        self.bytes[offset + 1] =
             payloadByteCount <= 125
             ? UInt8(payloadByteCount) : payloadByteCount <= 0xFFFF ? 126 : 127
-        place += 2
-        while place < payloadStart {
-            self.bytes[place] = UInt8(
-                truncatingIfNeeded: payloadByteCount >> (8 * (payloadStart - place - 1)))
-            place += 1
+        offset += 2
+        while offset < payloadStart {
+            self.bytes[offset] = UInt8(
+                truncatingIfNeeded: payloadByteCount >> (8 * (payloadStart - offset - 1)))
+            offset += 1
         }
         return frame
     }

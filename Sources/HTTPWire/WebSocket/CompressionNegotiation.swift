@@ -1,23 +1,26 @@
 /// The negotiation of permessage-deflate (RFC 7692 sections 5 and 7.1).
 ///
-/// Agreed on is only what one deflater and one inflater for all connections can do: no message refers to the one before, in either
-/// direction. A client that can take only a smaller window than the full one of 15 bits is sent its messages as they are, which
-/// the extension leaves to the sender (section 6); what it compresses is inflated all the same.
+/// One deflater and one inflater serve all connections of a loop, so both directions negotiate
+/// `no_context_takeover`: no message refers to the previous one. A client may demand a smaller
+/// window than the full 15 bits. The server then sends it uncompressed messages, which section 6
+/// allows, and still inflates the client's messages.
 enum CompressionNegotiation {
-    /// What a client of ours asks for.
+    /// The offer that our client sends.
     static let clientOffer =
         "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
-    /// What is agreed on: the field's value, and whether our messages may be compressed with the full window.
+    /// The agreed parameters: the value of the response field, and whether the server may compress
+    /// with the full window.
     struct AgreedCompression: Equatable {
         var field: String
         var hasFullWindow = true
     }
 
-    /// The answer to the first of the client's offers that can be taken, one with the full window before any other; nil when
-    /// there is none, or the field is malformed.
+    /// Returns the response to the first acceptable offer. An offer with the full window takes
+    /// precedence. Nil if no offer is acceptable or the field is malformed.
     ///
-    /// - Parameter field: the value of `Sec-WebSocket-Extensions`; several fields are joined by commas.
+    /// - Parameter field: the value of `Sec-WebSocket-Extensions`. Several fields are joined by
+    ///   commas.
     static func answer(to field: String) -> AgreedCompression? {
         guard let offers = ExtensionList(field) else { return nil }
         let agreements = offers.items.filter { $0.name == "permessage-deflate" }.compactMap {
@@ -39,7 +42,7 @@ enum CompressionNegotiation {
                 answer.field += "; server_max_window_bits=\(bits)"
                 answer.hasFullWindow = bits == 15
             case "client_max_window_bits":
-                // Says what the client could do; not to ask for it is always right.
+                // This only states what the client supports. The server need not use it.
                 guard parameter.value == nil || parameter.value.flatMap(self.windowBits) != nil
                 else { return nil }
             default:
@@ -49,7 +52,7 @@ enum CompressionNegotiation {
         return answer
     }
 
-    /// Whether a server's answer to our `request` is one that we can live with.
+    /// Whether our client can accept the server's response to `clientOffer`.
     static func isAcceptable(_ field: String) -> Bool {
         guard let answers = ExtensionList(field), answers.items.count == 1,
             answers.items[0].name == "permessage-deflate"
@@ -68,11 +71,11 @@ enum CompressionNegotiation {
                 return false
             }
         }
-        // Asked for and not granted: its messages could refer to those before.
+        // Our client requested this parameter. Without it, a message could refer to previous ones.
         return seen.contains("server_no_context_takeover")
     }
 
-    /// 8 to 15, without zeros in front (section 7.1.2).
+    /// Parses a number from 8 to 15 without leading zeros (section 7.1.2).
     private static func windowBits(_ text: String) -> Int? {
         guard text.utf8.allSatisfy({ isDigit($0) }), let bits = Int(text), (8...15).contains(bits),
             String(bits) == text
@@ -95,7 +98,7 @@ struct ExtensionList {
 
     private(set) var items: [Item] = []
 
-    /// Nil when the field is malformed.
+    /// Returns nil if the field is malformed.
     init?(_ field: String) {
         var reader = ExtensionScanner(rest: Array(field.utf8)[...])
         repeat {
@@ -122,10 +125,10 @@ struct ExtensionList {
             self.rest = self.rest.drop(while: isBlank)
         }
 
-        /// Goes behind the letter if it comes next, and behind the blanks around it.
-        mutating func consume(_ letter: Unicode.Scalar) -> Bool {
+        /// Consumes the character if it is next, ignoring blanks before it.
+        mutating func consume(_ character: Unicode.Scalar) -> Bool {
             self.skipBlanks()
-            guard self.rest.first == UInt8(ascii: letter) else { return false }
+            guard self.rest.first == UInt8(ascii: character) else { return false }
             self.rest.removeFirst()
             return true
         }
@@ -138,7 +141,7 @@ struct ExtensionList {
             return token.isEmpty ? nil : String(decoding: token, as: UTF8.self)
         }
 
-        /// A token, which may stand in quotes.
+        /// Parses a token, which may be in quotes.
         mutating func value() -> String? {
             guard self.consume("\"") else { return self.token() }
             let quoted = self.rest.prefix { $0 != UInt8(ascii: "\"") }

@@ -1,25 +1,27 @@
 public import Bytes
 internal import CZlib
 
-/// Deflates messages for permessage-deflate (RFC 7692 section 7.2.1), each on its own, at zlib's fastest level.
+/// Compresses messages for permessage-deflate (RFC 7692 section 7.2.1), each independently, with
+/// zlib's fastest level.
 ///
-/// One serves a whole loop, and what it makes can be sent to every connection that agreed on `server_no_context_takeover`.
+/// One deflater serves a whole loop. Its output can be sent to every connection that has agreed on
+/// `server_no_context_takeover`.
 public final class Deflater {
-    /// Shorter messages hardly shrink: at 255 bytes to three quarters, for 4 µs.
+    /// Shorter messages hardly shrink: 255 bytes become three quarters, for 4 µs.
     public static let minimumByteCount = 256
 
-    // At an address of its own: zlib remembers it.
+    // At a fixed address, because zlib stores it.
     private let stream: UnsafeMutablePointer<z_stream>
     private var storage: UnsafeMutableRawBufferPointer
 
-    /// What is kept between messages; more is given back.
+    /// The size of the buffer between messages. A larger buffer is released.
     private static let retainedByteCount = 64 << 10
 
     public init() {
         self.stream = .allocate(capacity: 1)
         self.stream.initialize(to: z_stream())
         self.storage = .allocate(byteCount: Self.retainedByteCount, alignment: 16)
-        // Negative window bits: no zlib header around it.
+        // Negative window bits: no zlib header.
         let status = deflateInit2_(
             self.stream, 1, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
             Int32(MemoryLayout<z_stream>.size))
@@ -32,14 +34,16 @@ public final class Deflater {
         self.storage.deallocate()
     }
 
-    /// Appends the deflated message to `buffer`, unless it is short or would not become smaller: then it appends nothing.
+    /// Appends the compressed message to `buffer`. Appends nothing if the message is short or would
+    /// not become smaller.
     ///
-    /// - Returns: whether it was deflated; the frame must say so (`isCompressed`).
+    /// - Returns: whether the message was compressed. The frame must then have `isCompressed` set.
     public func deflate(_ message: UnsafeRawBufferPointer, into buffer: inout ByteBuffer) -> Bool {
         guard message.count >= Self.minimumByteCount, message.count <= Int(Int32.max),
             let base = message.baseAddress
         else { return false }
-        // The flush ends with four bytes that are taken off again; zlib says that it is done by leaving room.
+        // The flush ends with four bytes that are removed again. zlib signals completion by leaving
+        // space in the buffer.
         let roomByteCount = message.count + 4
         if roomByteCount > self.storage.count { self.resize(to: roomByteCount) }
         defer {

@@ -1,16 +1,16 @@
-/// Checks whether bytes are UTF-8 when they come in pieces that may end inside a character.
+/// Validates UTF-8 that arrives in fragments. A fragment may end inside a character.
 ///
-/// Between two pieces it remembers what the next byte must be (Unicode 16.0, table 3-7), so a byte that no character can
-/// have is noticed in the piece that brings it.
+/// Between fragments it remembers which bytes may follow (Unicode 16.0, table 3-7). So an invalid
+/// byte is detected in the fragment that contains it.
 struct UTF8Validator: Sendable {
     private var missingCount: UInt8 = 0
     private var lowest: UInt8 = 0x80
     private var highest: UInt8 = 0xBF
 
-    /// Whether the bytes so far end with a whole character.
+    /// Whether the bytes so far end with a complete character.
     var isComplete: Bool { self.missingCount == 0 }
 
-    /// Whether the bytes so far can be the beginning of a text.
+    /// Whether the bytes so far can be the beginning of valid UTF-8.
     mutating func accept(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var offset = 0
         while offset < bytes.count {
@@ -43,7 +43,7 @@ struct UTF8Validator: Sendable {
         case 0xF0...0xF4: self.missingCount = 3
         default: return false
         }
-        // Overlong forms, surrogates, and what lies beyond U+10FFFF.
+        // Excludes overlong forms, surrogates and values above U+10FFFF.
         switch byte {
         case 0xE0: self.lowest = 0xA0
         case 0xED: self.highest = 0x9F
@@ -54,7 +54,7 @@ struct UTF8Validator: Sendable {
         return true
     }
 
-    /// Whether all the bytes are one whole text.
+    /// Whether all bytes together are valid UTF-8.
     static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
         do {
             _ = try UTF8Span(validating: bytes.bindMemory(to: UInt8.self).span)

@@ -1,28 +1,28 @@
 public import Bytes
 
-/// A client's side of the handshake (RFC 6455 section 4.1).
+/// The client's side of the opening handshake (RFC 6455 section 4.1).
 public struct WebSocketClientHandshake: Sendable {
     private let key: String
     private let offersCompression: Bool
     private let subprotocols: [String]
 
-    /// - Parameter offersCompression: whether to ask for permessage-deflate.
+    /// - Parameter offersCompression: whether to offer permessage-deflate.
     public init(
         offersCompression: Bool = false, subprotocols: [String] = [],
-        using chance: inout some RandomNumberGenerator
+        using random: inout some RandomNumberGenerator
     ) {
-        var nonce = (0..<16).map { _ in UInt8.random(in: 0...255, using: &chance) }
+        var nonce = (0..<16).map { _ in UInt8.random(in: 0...255, using: &random) }
         self.key = nonce.withUnsafeMutableBufferPointer { WebSocketUpgrade.base64($0) }
         self.offersCompression = offersCompression
         self.subprotocols = subprotocols
     }
 
-    /// The request.
+    /// Appends the request.
     ///
     /// - Parameters:
     ///   - target: a path with its query, percent-encoded.
-    ///   - host: with the port unless it is the scheme's own.
-    ///   - fields: more of them, such as `Origin` and `Authorization`.
+    ///   - host: with the port, unless it is the default port of the scheme.
+    ///   - fields: additional fields, such as `Origin` and `Authorization`.
     public func appendRequest(
         to buffer: inout ByteBuffer, target: String, host: String, fields: [HTTPField] = []
     ) {
@@ -41,13 +41,13 @@ public struct WebSocketClientHandshake: Sendable {
         buffer.append(httpRequest: "GET", target: target, host: host, fields: all + fields)
     }
 
-    /// What was agreed on.
+    /// The negotiated parameters.
     public struct HandshakeResult: Sendable, Hashable {
         public let compresses: Bool
         public let subprotocol: String?
     }
 
-    /// Checks the server's response; what follows its head are frames.
+    /// Verifies the server's response. The bytes after its head are frames.
     public func verify(_ head: HTTPResponseHead, in bytes: RawSpan) throws(HTTPResponseError)
         -> HandshakeResult
     {

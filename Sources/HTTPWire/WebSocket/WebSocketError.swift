@@ -1,4 +1,5 @@
-/// What a peer did that ends its connection, with the code to close it with (RFC 6455 section 7.1.7).
+/// A violation by the peer that ends the connection, with the close code to send (RFC 6455 section
+/// 7.1.7).
 public enum WebSocketError: Error, Sendable, Hashable, CustomStringConvertible {
     case reservedBits
     case unknownOpcode(UInt8)

@@ -1,7 +1,8 @@
-/// The beginning of a frame (RFC 6455 section 5.2), read as strictly as its first bytes allow.
+/// The header of a frame (RFC 6455 section 5.2). Violations are reported as early as the received
+/// bytes allow.
 struct WebSocketFrameHeader {
     enum FrameHeaderResult {
-        /// So many bytes are needed from the frame's first on before more can be said.
+        /// More bytes are needed: at least this many, counted from the start of the frame.
         case incomplete(neededByteCount: Int)
         case complete(WebSocketFrameHeader)
     }
@@ -9,15 +10,15 @@ struct WebSocketFrameHeader {
     let opcode: WebSocketOpcode
     let isFinal: Bool
     let isCompressed: Bool
-    /// Of the header itself.
+    /// The length of the header.
     let byteCount: Int
     let payloadByteCount: Int
-    /// Its first byte in memory is the lowest; 0, which changes nothing, where there is no mask.
+    /// The mask, whose first byte in memory is the lowest. 0 without a mask, which changes nothing.
     let mask: UInt32
 
     static func parse(
         _ bytes: UnsafeRawBufferPointer, as role: WebSocketReader.EndpointRole,
-        acceptsCompression takesCompression: Bool, frameByteLimit: Int
+        acceptsCompression: Bool, frameByteLimit: Int
     ) throws(WebSocketError) -> FrameHeaderResult {
         guard bytes.count >= 2 else { return .incomplete(neededByteCount: 2) }
         let first = bytes[0]
@@ -27,7 +28,7 @@ struct WebSocketFrameHeader {
             throw .unknownOpcode(first & 0x0F)
         }
         let isCompressed = first & 0x40 != 0
-        guard !isCompressed || takesCompression && (opcode == .text || opcode == .binary) else {
+        guard !isCompressed || acceptsCompression && (opcode == .text || opcode == .binary) else {
             throw .reservedBits
         }
         let isFinal = first & 0x80 != 0

@@ -1,20 +1,20 @@
-/// The mask over every frame of a client (RFC 6455 section 5.3).
+/// The mask of a client's frames (RFC 6455 section 5.3).
 enum WebSocketMask {
-    /// Lays the mask over the bytes, or takes it off them; answers whether what comes out is ASCII.
+    /// Applies or removes the mask in place. Returns whether the result is ASCII.
     ///
     /// - Parameter key: its first byte in memory is the lowest.
     @inline(__always)
     static func apply(_ key: UInt32, to bytes: UnsafeMutableRawBufferPointer) -> Bool {
         guard let base = bytes.baseAddress else { return true }
         let wideKey = UInt64(key) << 32 | UInt64(key)
-        var seen: UInt64 = 0
+        var combined: UInt64 = 0
         var offset = 0
         while offset &+ 8 <= bytes.count {
             let word =
                 UInt64(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
                 ^ wideKey
             base.storeBytes(of: word.littleEndian, toByteOffset: offset, as: UInt64.self)
-            seen |= word
+            combined |= word
             offset &+= 8
         }
         var rest = wideKey
@@ -22,10 +22,10 @@ enum WebSocketMask {
             let byte =
                 base.load(fromByteOffset: offset, as: UInt8.self) ^ UInt8(truncatingIfNeeded: rest)
             base.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
-            seen |= UInt64(byte)
+            combined |= UInt64(byte)
             rest >>= 8
             offset &+= 1
         }
-        return seen & 0x8080_8080_8080_8080 == 0
+        return combined & 0x8080_8080_8080_8080 == 0
     }
 }

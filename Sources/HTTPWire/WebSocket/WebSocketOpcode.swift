@@ -1,4 +1,4 @@
-/// What a frame is (RFC 6455 section 5.2).
+/// The type of a frame (RFC 6455 section 5.2).
 public enum WebSocketOpcode: UInt8, Sendable, Hashable {
     case continuation = 0x0
     case text = 0x1
@@ -10,7 +10,7 @@ public enum WebSocketOpcode: UInt8, Sendable, Hashable {
     var isControl: Bool { self.rawValue >= 0x8 }
 }
 
-/// Why a WebSocket is closed (RFC 6455 section 7.4, and the IANA registry behind it).
+/// The reason for closing a WebSocket (RFC 6455 section 7.4 and the IANA registry).
 public struct WebSocketCloseCode: RawRepresentable, Sendable, Hashable {
     public let rawValue: UInt16
 
@@ -29,7 +29,8 @@ public struct WebSocketCloseCode: RawRepresentable, Sendable, Hashable {
     public static let serviceRestart = WebSocketCloseCode(rawValue: 1012)
     public static let tryAgainLater = WebSocketCloseCode(rawValue: 1013)
 
-    /// Whether a frame may carry it: not 1005, 1006 and 1015, which only say what was missing, nor what nobody has defined.
+    /// Whether a close frame may contain the code. 1005, 1006 and 1015 only describe a missing
+    /// code, and undefined codes are not allowed.
     public var mayBeSent: Bool {
         switch self.rawValue {
         case 1000...1003, 1007...1014, 3000...4999: true

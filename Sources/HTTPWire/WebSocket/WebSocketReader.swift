@@ -1,28 +1,31 @@
-/// What a peer has sent, once it is whole. Ranges are places in the buffer that was read, good until that buffer changes.
+/// A complete message or control frame from the peer. Ranges are positions in the buffer that was
+/// read, valid until the buffer changes.
 public enum WebSocketInput: Sendable, Hashable {
-    /// A message of one frame, unmasked where it lies.
+    /// A message in one frame, unmasked in place.
     case message(WebSocketMessageKind, Range<Int>)
-    /// A message that was put together of several frames.
+    /// A message that was assembled from several fragments.
     case assembledMessage(WebSocketMessageKind, [UInt8])
-    /// A message that was compressed; it lies in the inflater's `output` until that is used again.
+    /// A message that was compressed. The inflater's `output` contains it until the inflater is
+    /// used again.
     case inflatedMessage(WebSocketMessageKind)
-    /// To be answered with a pong of the same bytes.
+    /// Answer it with a pong that has the same payload.
     case ping(Range<Int>)
     case pong(Range<Int>)
-    /// To be answered with a close frame of the same code, unless one was sent already. Nothing is read behind it.
+    /// Answer it with a close frame that has the same code, unless one was already sent. Later
+    /// bytes are ignored.
     case close(WebSocketCloseCode?, reason: Range<Int>)
 }
 
-/// Text, which is UTF-8, or bytes.
+/// The type of a message: UTF-8 text or bytes.
 public enum WebSocketMessageKind: Sendable, Hashable {
     case text, binary
 }
 
-/// How much a peer may send at once. Beyond it the connection is closed with 1009.
+/// Limits for a peer. If it exceeds one, the connection is closed with 1009.
 public struct WebSocketLimits: Sendable, Hashable {
-    /// A frame's payload.
+    /// The payload of a frame.
     public var frameBytes: Int
-    /// A message after all its fragments were put together, compressed as well as inflated.
+    /// A complete message with all its fragments, both compressed and decompressed.
     public var messageBytes: Int
 
     public init(frameBytes: Int = 1 << 20, messageBytes: Int = 1 << 20) {
@@ -31,42 +34,45 @@ public struct WebSocketLimits: Sendable, Hashable {
     }
 }
 
-/// Reads the frames of one connection (RFC 6455 sections 5 and 6, RFC 7692).
+/// Parses the frames of one connection (RFC 6455 sections 5 and 6, RFC 7692).
 ///
-/// It holds no bytes: a socket is read into a buffer that belongs to the whole loop, and frames are unmasked where they lie.
-/// Only the fragments of a message that has not ended are kept here, so an idle connection costs no more than this struct.
+/// It stores no unread bytes: the buffer into which a socket is read belongs to the whole loop, and
+/// frames are unmasked in place. Only the fragments of an unfinished message are stored here, so an
+/// idle connection costs no more than this struct.
 public struct WebSocketReader: Sendable {
-    /// Whose side reads: a server demands masks, a client forbids them.
+    /// The side that reads. A server requires masked frames, a client forbids them.
     public enum EndpointRole: UInt8, Sendable, Hashable {
         case server, client
     }
 
-    /// How many bytes, from the first unread one on, the buffer must hold before `next` can say more. Set when it answers nil.
+    /// The number of bytes, from the first unread one, that the next step needs. Valid after `next`
+    /// returned nil.
     public private(set) var neededByteCount = 2
 
     private var fragments: [UInt8] = []
     private let role: EndpointRole
-    /// Whether permessage-deflate was agreed on.
+    /// Whether permessage-deflate was negotiated.
     public let acceptsCompression: Bool
-    /// The kind of the message whose fragments are being gathered.
+    /// The type of the unfinished message.
     private var fragmentedKind: WebSocketMessageKind?
     private var isFragmentedCompressed = false
     private var fragmentedUTF8 = UTF8Validator()
     private var isClosed = false
 
-    /// - Parameter takesCompression: whether permessage-deflate was agreed on in the handshake.
-    public init(role: EndpointRole, acceptsCompression takesCompression: Bool = false) {
+    /// - Parameter acceptsCompression: whether permessage-deflate was negotiated in the handshake.
+    public init(role: EndpointRole, acceptsCompression: Bool = false) {
         self.role = role
-        self.acceptsCompression = takesCompression
+        self.acceptsCompression = acceptsCompression
     }
 
-    /// The next thing in `buffer`, from `offset` on; moves `offset` behind it.
+    /// Returns the next message or control frame in `buffer` from `offset` on, and moves `offset`
+    /// after it.
     ///
-    /// Nil when no whole frame is there: keep what begins at `offset`, and come back with more behind it. A frame that
-    /// breaks the protocol or a limit throws as soon as its header shows it. After an error, and after `close`, there is nothing
-    /// more to read.
+    /// Returns nil if no complete frame is there: keep the bytes from `offset` on, and call again
+    /// when more have arrived. A violation of the protocol or of a limit throws as soon as the
+    /// header shows it. After an error, and after `close`, nothing more is read.
     ///
-    /// - Parameter inflater: the loop's; needed if compression was agreed on.
+    /// - Parameter inflater: the loop's inflater, required if compression was negotiated.
     public mutating func next(
         in buffer: UnsafeMutableRawBufferPointer, from offset: inout Int, limits: WebSocketLimits,
         inflater: Inflater? = nil
@@ -97,7 +103,7 @@ public struct WebSocketReader: Sendable {
 
             let payload = UnsafeMutableRawBufferPointer(
                 rebasing: unread[header.byteCount..<frameByteCount])
-            let place = offset + header.byteCount..<offset + frameByteCount
+            let range = offset + header.byteCount..<offset + frameByteCount
             let isASCII = header.mask != 0 && WebSocketMask.apply(header.mask, to: payload)
             offset += frameByteCount
             switch header.opcode {
@@ -105,9 +111,9 @@ public struct WebSocketReader: Sendable {
                 guard isASCII || UTF8Validator.isValid(UnsafeRawBufferPointer(payload)) else {
                     throw .badText
                 }
-                return .message(.text, place)
+                return .message(.text, range)
             case .binary where header.isFinal && !header.isCompressed:
-                return .message(.binary, place)
+                return .message(.binary, range)
             case .text, .binary, .continuation:
                 if let message = try self.assemble(
                     header, UnsafeRawBufferPointer(payload), limits, inflater)
@@ -115,16 +121,16 @@ public struct WebSocketReader: Sendable {
                     return message
                 }
             case .ping:
-                return .ping(place)
+                return .ping(range)
             case .pong:
-                return .pong(place)
+                return .pong(range)
             case .close:
-                return try self.close(UnsafeRawBufferPointer(payload), place)
+                return try self.close(UnsafeRawBufferPointer(payload), range)
             }
         }
     }
 
-    /// What can be said before the payload is there.
+    /// Performs the checks that do not need the payload.
     private func check(_ header: WebSocketFrameHeader, _ limits: WebSocketLimits)
         throws(WebSocketError)
     {
@@ -141,7 +147,7 @@ public struct WebSocketReader: Sendable {
         }
     }
 
-    /// A fragment, or a compressed message; nil when more fragments follow.
+    /// Adds a fragment or a compressed message. Returns nil if more fragments follow.
     private mutating func assemble(
         _ header: WebSocketFrameHeader, _ payload: UnsafeRawBufferPointer,
         _ limits: WebSocketLimits, _ inflater: Inflater?
@@ -154,7 +160,7 @@ public struct WebSocketReader: Sendable {
             self.fragmentedUTF8 = UTF8Validator()
         }
         guard let kind = self.fragmentedKind else {
-            preconditionFailure("A continuation was let through without a message.")
+            preconditionFailure("A continuation frame without a message was accepted.")
         }
         if kind == .text, !self.isFragmentedCompressed {
             guard self.fragmentedUTF8.accept(payload) else { throw .badText }
@@ -179,7 +185,7 @@ public struct WebSocketReader: Sendable {
         _ inflater: Inflater?
     ) throws(WebSocketError) -> WebSocketInput {
         guard let inflater else {
-            preconditionFailure("Compression was agreed on, but there is nothing to inflate with.")
+            preconditionFailure("Compression was negotiated, but there is no inflater.")
         }
         do {
             try inflater.inflate(payload, byteLimit: limits.messageBytes)
@@ -190,12 +196,12 @@ public struct WebSocketReader: Sendable {
         return .inflatedMessage(kind)
     }
 
-    private mutating func close(_ payload: UnsafeRawBufferPointer, _ place: Range<Int>)
+    private mutating func close(_ payload: UnsafeRawBufferPointer, _ range: Range<Int>)
         throws(WebSocketError) -> WebSocketInput
     {
         self.isClosed = true
         self.fragments = []
-        if payload.isEmpty { return .close(nil, reason: place) }
+        if payload.isEmpty { return .close(nil, reason: range) }
         guard payload.count >= 2 else { throw .badClosePayload }
         let code = WebSocketCloseCode(
             rawValue: UInt16(bigEndian: payload.loadUnaligned(as: UInt16.self)))
@@ -203,6 +209,6 @@ public struct WebSocketReader: Sendable {
         guard UTF8Validator.isValid(UnsafeRawBufferPointer(rebasing: payload[2...])) else {
             throw .badCloseReason
         }
-        return .close(code, reason: place.lowerBound + 2..<place.upperBound)
+        return .close(code, reason: range.lowerBound + 2..<range.upperBound)
     }
 }

@@ -1,31 +1,32 @@
 public import Bytes
 internal import COpenSSL
 
-/// A client's request for a WebSocket, found to be good (RFC 6455 section 4.2.1).
+/// A valid request to open a WebSocket (RFC 6455 section 4.2.1).
 public struct WebSocketUpgrade: Sendable {
-    /// The subprotocols that the client speaks, in its order.
+    /// The subprotocols that the client offers, in its order.
     public let subprotocols: [String]
-    /// Whether the client may compress its messages once the answer with compression was sent.
+    /// Whether the client may compress its messages after a response that accepts compression.
     public var clientMayCompress: Bool { self.compression != nil }
-    /// Whether ours may be, too: not for a client that takes only a smaller window than the `Deflater` uses.
+    /// Whether the server may compress as well. False for a client that demands a smaller window
+    /// than the `Deflater` uses.
     public var serverMayCompress: Bool { self.compression?.hasFullWindow == true }
 
     private let acceptKey: String
     private var compression: CompressionNegotiation.AgreedCompression?
 
-    /// The same without compression, whatever the client offers.
+    /// A copy without compression, regardless of the client's offer.
     public var uncompressed: WebSocketUpgrade {
         var upgrade = self
         upgrade.compression = nil
         return upgrade
     }
 
-    /// Whether a request asks for a WebSocket at all, well or badly.
+    /// Whether the request asks for a WebSocket, valid or not.
     public static func isRequested(by head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
         head.fields.contains("websocket", in: "upgrade", of: bytes)
     }
 
-    /// Throws 400, 405 or 426 when the request is no good request for a WebSocket.
+    /// Throws 400, 405 or 426 if the request is not a valid WebSocket request.
     public init(_ head: HTTPRequestHead, in bytes: RawSpan) throws(HTTPError) {
         guard head.method == .get else { throw .methodNotAllowed("GET") }
         guard head.version == .http11 else { throw .badRequest("A WebSocket needs HTTP/1.1.") }
@@ -76,11 +77,11 @@ public struct WebSocketUpgrade: Sendable {
         return HTTPError(.upgradeRequired, sentence, fields: fields)
     }
 
-    /// 16 bytes are 22 letters and two signs of padding.
-    private static func isKey(_ bytes: RawSpan, _ place: Range<Int>) -> Bool {
-        guard place.count == 24, bytes.matches("==", at: place.upperBound - 2..<place.upperBound)
+    /// 16 bytes are 22 characters and two padding characters.
+    private static func isKey(_ bytes: RawSpan, _ range: Range<Int>) -> Bool {
+        guard range.count == 24, bytes.matches("==", at: range.upperBound - 2..<range.upperBound)
         else { return false }
-        return place.dropLast(2).allSatisfy {
+        return range.dropLast(2).allSatisfy {
             switch bytes[byteAt: $0] {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
                 UInt8(ascii: "0")...UInt8(ascii: "9"),
@@ -91,10 +92,12 @@ public struct WebSocketUpgrade: Sendable {
         }
     }
 
-    /// What proves that the server has understood the request (RFC 6455 section 4.2.2).
+    /// The response key, which proves that the server has understood the request (RFC 6455 section
+    /// 4.2.2).
     static func acceptKey(for key: String) -> String {
         var text = key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-        // Not OpenSSL's `SHA1`, which looks the algorithm up every time: that costs more than the hash.
+        // Not OpenSSL's `SHA1`: it looks up the algorithm at every call, which costs more than the
+        // hash.
         var hash = SHA_CTX()
         SHA1_Init(&hash)
         text.withUTF8 { _ = SHA1_Update(&hash, $0.baseAddress, $0.count) }
@@ -105,22 +108,22 @@ public struct WebSocketUpgrade: Sendable {
         }
     }
 
-    /// Base64 with the common alphabet and padding (RFC 4648 section 4).
+    /// Base64 with the standard alphabet and padding (RFC 4648 section 4).
     static func base64(_ bytes: UnsafeMutableBufferPointer<UInt8>) -> String {
         let length = (bytes.count + 2) / 3 * 4
-        // OpenSSL writes a zero behind the text.
+        // OpenSSL writes a zero byte after the text.
         return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: length + 1) { text in
             EVP_EncodeBlock(text.baseAddress, bytes.baseAddress, Int32(bytes.count))
             return String(decoding: text[..<length], as: UTF8.self)
         }
     }
 
-    /// The response that makes the connection a WebSocket (RFC 6455 section 4.2.2).
+    /// Appends the response that switches the connection to WebSocket (RFC 6455 section 4.2.2).
     ///
     /// - Parameters:
-    ///   - subprotocol: one of those offered, or none.
-    ///   - compresses: whether to agree on compression if the client offers it.
-    ///   - fields: more of them, such as cookies.
+    ///   - subprotocol: one of the offered subprotocols, or none.
+    ///   - compresses: whether to accept compression if the client offers it.
+    ///   - fields: additional fields, such as cookies.
     public func appendResponse(
         to buffer: inout ByteBuffer, subprotocol: String? = nil, compresses: Bool = true,
         fields: [HTTPField] = []

@@ -16,7 +16,7 @@ struct HTTPBodyDecoderTests {
         return (body.text, used, decoder.isComplete)
     }
 
-    @Test("ends where it says, and leaves the next message alone")
+    @Test("ends at its length, and leaves the next message unread")
     func ends() throws {
         #expect(try Self.decode("HelloGET", .bytes(5)) == ("Hello", 5, true))
         #expect(try Self.decode("GET", .bytes(0)) == ("", 0, true))
@@ -26,7 +26,7 @@ struct HTTPBodyDecoderTests {
         #expect(try Self.decode("all of it", .untilClose) == ("all of it", 9, false))
     }
 
-    @Test("beyond its limit is refused with 413 as soon as that shows")
+    @Test("beyond its limit is rejected with 413 as early as possible")
     func limit() throws {
         #expect(throws: HTTPError.contentTooLarge(limit: 4)) {
             try Self.decode("", .bytes(5), byteLimit: 4)
@@ -48,7 +48,7 @@ struct HTTPBodyDecoderTests {
                 == "abcd")
     }
 
-    @Test("may not hide bytes without end in extensions and trailers")
+    @Test("has a limit for extensions and trailers")
     func extraBytes() {
         let long = String(repeating: "x", count: 5000)
         #expect(throws: HTTPError.self) { try Self.decode("1;\(long)\r\na\r\n0\r\n\r\n", .chunked) }

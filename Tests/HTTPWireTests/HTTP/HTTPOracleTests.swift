@@ -2,17 +2,18 @@ import HTTPWire
 import SeededRandom
 import Testing
 
-/// What RFC 9112 allows in a head, written down as plainly as possible and without a thought of speed.
+/// The rules of RFC 9112 for a head, written as simply as possible and without regard to speed.
 enum ReferenceHead {
-    static let letters = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789".utf8)
-    static let tokens = letters.union("!#$%&'*+-.^_`|~".utf8)
-    static let unreserved = letters.union("-._~".utf8)
+    static let characters = Set(
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789".utf8)
+    static let tokens = characters.union("!#$%&'*+-.^_`|~".utf8)
+    static let unreserved = characters.union("-._~".utf8)
     static let subDelimiters = Set("!$&'()*+,;=".utf8)
     static let path = unreserved.union(subDelimiters).union(":@/%".utf8)
     static let query = path.union("?[]{}|\\^`".utf8)
     static let host = unreserved.union(subDelimiters).union("%".utf8)
 
-    /// Whether bytes are one whole good head and nothing else.
+    /// Whether the bytes are exactly one valid head.
     static func accepts(_ bytes: [UInt8]) -> Bool {
         var rest = bytes
         if rest.starts(with: "\r\n".utf8) { rest.removeFirst(2) }
@@ -122,20 +123,23 @@ enum ReferenceHead {
     }
 }
 
-@Suite("HTTP heads against a plain reading of the RFC")
+@Suite("HTTP heads against a reference parser")
 struct HTTPOracleTests {
     static let seeds: [String] = [
-        "GET /chat?token=abc%20d&after=12 HTTP/1.1\r\nHost: example.org:8080\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX: a\tb\r\n\r\n",
+        """
+        GET /chat?token=abc%20d&after=12 HTTP/1.1\r\nHost: example.org:8080\r\n\
+        Upgrade: websocket\r\nConnection: Upgrade\r\nX: a\tb\r\n\r\n
+        """,
         "POST /x HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 12\r\n\r\n",
         "PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
         "GET http://a.b/c?d HTTP/1.1\r\nHost: e\r\n\r\n", "OPTIONS * HTTP/1.0\r\n\r\n",
         "\r\nHEAD / HTTP/1.0\r\nContent-Length: 0\r\n\r\n",
     ]
 
-    @Test("agree on every mutation", arguments: [1, 2, 3, 4] as [UInt64])
+    @Test("give the same result for every mutation", arguments: [1, 2, 3, 4] as [UInt64])
     func mutations(_ seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
-        let letters =
+        var random = SeededGenerator(seed: seed)
+        let characters =
             Array("\r\n :\t/?#%@[]*,;=\"\\aZ09.+-_é\u{0}\u{7F}\u{1}{}|<>()".utf8) + [0x80, 0xFF]
         let pieces = [
             "\r\n", "\r\n ", "\n", "\r", "Host: a\r\n", "Content-Length: 5\r\n",
@@ -144,26 +148,27 @@ struct HTTPOracleTests {
         ].map { Array($0.utf8) }
         var acceptedCount = 0
         for _ in 0..<5000 {
-            var bytes = Array(Self.seeds[chance.next(below: Self.seeds.count)].utf8)
-            for _ in 0..<chance.next(below: 4) {
-                let place = chance.next(below: bytes.count)
-                switch chance.next(below: 5) {
-                case 0: bytes[place] = letters[chance.next(below: letters.count)]
-                case 1: bytes.insert(letters[chance.next(below: letters.count)], at: place)
-                case 2: bytes.remove(at: place)
+            var bytes = Array(Self.seeds[random.next(below: Self.seeds.count)].utf8)
+            for _ in 0..<random.next(below: 4) {
+                let index = random.next(below: bytes.count)
+                switch random.next(below: 5) {
+                case 0: bytes[index] = characters[random.next(below: characters.count)]
+                case 1: bytes.insert(characters[random.next(below: characters.count)], at: index)
+                case 2: bytes.remove(at: index)
                 case 3:
-                    bytes.insert(contentsOf: pieces[chance.next(below: pieces.count)], at: place)
+                    bytes.insert(contentsOf: pieces[random.next(below: pieces.count)], at: index)
                 default:
-                    let end = min(bytes.count, place + chance.next(below: 20))
+                    let end = min(bytes.count, index + random.next(below: 20))
                     bytes.insert(
-                        contentsOf: bytes[place..<end], at: chance.next(below: bytes.count))
+                        contentsOf: bytes[index..<end], at: random.next(below: bytes.count))
                 }
             }
             var parser = HTTPRequestParser()
             var head = HTTPRequestHead()
             guard (try? parser.parse(bytes.span.bytes, into: &head, limits: HTTPLimits())) == true
             else {
-                // What the oracle takes and we do not: lengths beyond our range, expectations.
+                // The oracle also accepts lengths out of our range and other expectations. The
+                // mutations do not contain them.
                 #expect(!ReferenceHead.accepts(bytes), "\(String(decoding: bytes, as: UTF8.self))")
                 continue
             }

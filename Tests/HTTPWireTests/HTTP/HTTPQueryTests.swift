@@ -12,7 +12,7 @@ struct HTTPQueryTests {
     }
 
     @Test(
-        "is walked part by part, as it stands",
+        "is iterated part by part, without decoding",
         arguments: [
             ("", ""), ("&", ""), ("&&&", ""), ("a", "a>"), ("a=", "a>"), ("=b", ">b"), ("=", ">"),
             ("a=b", "a>b"), ("a=b=c&d", "a>b=c d>"),
@@ -35,7 +35,7 @@ struct HTTPQueryTests {
     }
 
     @Test(
-        "gives the first value of a name, decoded",
+        "returns the first value of a name, decoded",
         arguments: [
             ("", nil), ("?", nil), ("?a=1", nil), ("?token=x", "x"), ("?token=", ""),
             ("?token", ""), ("?a=1&token=x&token=y", "x"),
@@ -48,7 +48,7 @@ struct HTTPQueryTests {
         #expect(try Self.value("token", query) == value)
     }
 
-    @Test("names the parameter that is no text")
+    @Test("reports the parameter that is not valid text")
     func malformed() {
         #expect(
             throws: HTTPError(

@@ -11,7 +11,10 @@ struct HTTPRequestParserTests {
                 body: "")
         ),
         (
-            "\r\nPOST /a/b%20c?x=1&y=%C3%A9 HTTP/1.1\r\nHOST:\t example.org:8080 \t\r\ncontent-length: 5\r\nX-One:\r\nx-two: é \"q\"\t;\r\n\r\nHello",
+            """
+            \r\nPOST /a/b%20c?x=1&y=%C3%A9 HTTP/1.1\r\nHOST:\t example.org:8080 \t\r\n\
+            content-length: 5\r\nX-One:\r\nx-two: é \"q\"\t;\r\n\r\nHello
+            """,
             ParsedRequest(
                 method: .post, path: "/a/b%20c", query: "x=1&y=%C3%A9",
                 authority: "example.org:8080",
@@ -20,7 +23,10 @@ struct HTTPRequestParserTests {
                 ], keepsAlive: true, body: "Hello")
         ),
         (
-            "PUT /u HTTP/1.1\r\nHost: [::1]:80\r\nTransfer-Encoding: Chunked\r\nConnection: x, Close\r\n\r\n5\r\nHello\r\n0006;a=\"b\"\r\n World\r\n0\r\nX-T: 1\r\n\r\n",
+            """
+            PUT /u HTTP/1.1\r\nHost: [::1]:80\r\nTransfer-Encoding: Chunked\r\n\
+            Connection: x, Close\r\n\r\n5\r\nHello\r\n0006;a=\"b\"\r\n World\r\n0\r\nX-T: 1\r\n\r\n
+            """,
             ParsedRequest(
                 method: .put, path: "/u", authority: "[::1]:80",
                 fields: ["host=[::1]:80", "transfer-encoding=Chunked", "connection=x, Close"],
@@ -71,40 +77,49 @@ struct HTTPRequestParserTests {
         ),
     ]
 
-    @Test("is read as it is written", arguments: accepted)
+    @Test("is parsed to the expected parts", arguments: accepted)
     func accepts(_ text: String, _ request: ParsedRequest) {
         #expect(parseRequests(text) == .success([request]))
     }
 
-    @Test("is read the same however its bytes are cut", arguments: accepted)
+    @Test("is parsed the same for every split of its bytes", arguments: accepted)
     func everySplit(_ text: String, _ request: ParsedRequest) {
         let bytes = Array(text.utf8)
-        for place in 0...bytes.count {
-            var peer = HTTPTestReader()
-            #expect(peer.error(receiving: [Array(bytes[..<place]), Array(bytes[place...])]) == nil)
-            #expect(peer.requests == [request] && peer.unread.isEmpty)
+        for split in 0...bytes.count {
+            var reader = HTTPTestReader()
+            #expect(
+                reader.error(receiving: [Array(bytes[..<split]), Array(bytes[split...])]) == nil)
+            #expect(reader.requests == [request] && reader.unread.isEmpty)
         }
-        var peer = HTTPTestReader()
-        #expect(peer.error(receiving: bytes.map { [$0] }) == nil)
-        #expect(peer.requests == [request] && peer.unread.isEmpty)
+        var reader = HTTPTestReader()
+        #expect(reader.error(receiving: bytes.map { [$0] }) == nil)
+        #expect(reader.requests == [request] && reader.unread.isEmpty)
     }
 
-    @Test("may follow another at once, cut anywhere")
+    @Test("may directly follow another one, split anywhere")
     func pipelined() {
         let bytes = Array(Self.accepted.map(\.0).joined().utf8)
-        for place in 0...bytes.count {
-            var peer = HTTPTestReader()
-            #expect(peer.error(receiving: [Array(bytes[..<place]), Array(bytes[place...])]) == nil)
-            #expect(peer.requests == Self.accepted.map(\.1))
+        for split in 0...bytes.count {
+            var reader = HTTPTestReader()
+            #expect(
+                reader.error(receiving: [Array(bytes[..<split]), Array(bytes[split...])]) == nil)
+            #expect(reader.requests == Self.accepted.map(\.1))
         }
     }
 
-    /// Two readers that differ about one of these let a client smuggle a request past the first.
+    /// If two implementations interpreted one of these differently, a client could smuggle a
+    /// request past the first one.
     static let rejected: [String] =
         [
             // Lengths.
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+            """
+            POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n\
+            0\r\n\r\n
+            """,
+            """
+            POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n\
+            0\r\n\r\n
+            """,
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nHello",
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nHello",
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\nHello",
@@ -118,7 +133,10 @@ struct HTTPRequestParserTests {
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n",
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            """
+            POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
+            Transfer-Encoding: chunked\r\n\r\n
+            """,
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \"chunked\"\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked;q=1\r\n\r\n",
@@ -199,31 +217,31 @@ struct HTTPRequestParserTests {
             "0\r\n: y\r\n\r\n",
         ].map { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\($0)" }
 
-    @Test("that could be read in two ways, or in none, is refused with 400", arguments: rejected)
+    @Test("that is ambiguous or malformed is rejected with 400", arguments: rejected)
     func rejects(_ text: String) {
         #expect(rejectionStatus(text) == 400)
-        var peer = HTTPTestReader()
-        #expect(peer.error(receiving: text.utf8.map { [$0] })?.status == .badRequest)
-        #expect(peer.requests.count <= 1)
+        var reader = HTTPTestReader()
+        #expect(reader.error(receiving: text.utf8.map { [$0] })?.status == .badRequest)
+        #expect(reader.requests.count <= 1)
     }
 
     @Test(
-        "of another version is refused with 505",
+        "of another version is rejected with 505",
         arguments: ["HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "HTTP/3.1", "HTTP/9.9"])
     func versions(_ version: String) {
         #expect(rejectionStatus("GET / \(version)\r\nHost: a\r\n\r\n") == 505)
         #expect(rejectionStatus("PRI * \(version)\r\n\r\n") == 505)
     }
 
-    @Test("is bounded, at once and byte by byte")
+    @Test("is limited in size, at once and byte by byte")
     func bounds() {
         let limits = HTTPLimits(headBytes: 200, requestLineBytes: 50, fieldCount: 3)
         func statuses(_ text: String) -> [Int?] {
-            var peer = HTTPTestReader()
-            peer.limits = limits
+            var reader = HTTPTestReader()
+            reader.limits = limits
             return [
                 rejectionStatus(text, limits: limits),
-                peer.error(receiving: text.utf8.map { [$0] })?.status.rawValue,
+                reader.error(receiving: text.utf8.map { [$0] })?.status.rawValue,
             ]
         }
         let target = { (count: Int) in "/" + String(repeating: "a", count: count - 1) }
@@ -233,25 +251,20 @@ struct HTTPRequestParserTests {
         #expect(statuses("GET \(target(5000))") == [414, 414])
         #expect(statuses(String(repeating: "G", count: 51)) == [414, 414])
 
-        let frame = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n".utf8.count
-        #expect(
-            statuses(
-                "GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "b", count: 200 - frame))\r\n\r\n"
-            ) == [nil, nil])
-        #expect(
-            statuses(
-                "GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "b", count: 201 - frame))\r\n\r\n"
-            ) == [431, 431])
-        #expect(
-            statuses("GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "b", count: 500))") == [
-                431, 431,
-            ])
+        let head = { (valueByteCount: Int) in
+            let value = String(repeating: "b", count: valueByteCount)
+            return "GET / HTTP/1.1\r\nHost: a\r\nX: \(value)\r\n\r\n"
+        }
+        let otherByteCount = head(0).utf8.count
+        #expect(statuses(head(200 - otherByteCount)) == [nil, nil])
+        #expect(statuses(head(201 - otherByteCount)) == [431, 431])
+        #expect(statuses(String(head(500).dropLast(2))) == [431, 431])
         #expect(statuses("GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\n\r\n") == [nil, nil])
         #expect(
             statuses("GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n") == [431, 431])
     }
 
-    @Test("that expects anything but 100-continue is refused with 417")
+    @Test("that expects anything but 100-continue is rejected with 417")
     func expectations() throws {
         #expect(
             rejectionStatus(
@@ -276,12 +289,15 @@ struct HTTPRequestParserTests {
         }
     }
 
-    @Test("keeps nothing of the request before in a head that is used again")
+    @Test("leaves nothing of the previous request in a reused head")
     func reuse() throws {
         var head = HTTPRequestHead()
         let first = Array(
-            "POST http://x/a?q HTTP/1.1\r\nHost: a\r\nX-One: 1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
-                .utf8)
+            """
+            POST http://x/a?q HTTP/1.1\r\nHost: a\r\nX-One: 1\r\nConnection: close\r\n\
+            Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n
+            """
+            .utf8)
         var parser = HTTPRequestParser()
         #expect(try parser.parse(first.span.bytes, into: &head, limits: HTTPLimits()))
         let second = Array("GET /b HTTP/1.0\r\n\r\n".utf8)

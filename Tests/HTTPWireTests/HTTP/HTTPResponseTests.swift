@@ -6,7 +6,7 @@ import Testing
 struct HTTPResponseTests {
     static let date = HTTPDate(Timestamp(milliseconds: 1_769_860_800_123))
 
-    /// Reads what was written with the client's own parser.
+    /// Parses a written response with the client's parser.
     static func read(_ bytes: [UInt8], answersHead: Bool = false) throws -> (
         head: HTTPResponseHead, body: String
     ) {
@@ -31,7 +31,10 @@ struct HTTPResponseTests {
             body: Array("{}".utf8))
         #expect(
             buffer.text
-                == "HTTP/1.1 200 OK\r\nDate: Sat, 31 Jan 2026 12:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: 2\r\nX-A: b\r\n\r\n{}"
+                == """
+                HTTP/1.1 200 OK\r\nDate: Sat, 31 Jan 2026 12:00:00 GMT\r\n\
+                Content-Type: application/json\r\nContent-Length: 2\r\nX-A: b\r\n\r\n{}
+                """
         )
         buffer.removeAll()
         buffer.append(
@@ -41,7 +44,10 @@ struct HTTPResponseTests {
             body: Array("{}".utf8))
         #expect(
             buffer.text
-                == "HTTP/1.1 200 OK\r\nDate: Sat, 31 Jan 2026 12:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
+                == """
+                HTTP/1.1 200 OK\r\nDate: Sat, 31 Jan 2026 12:00:00 GMT\r\n\
+                Content-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\n
+                """
         )
         buffer.removeAll()
         buffer.append(
@@ -51,7 +57,7 @@ struct HTTPResponseTests {
             buffer.text == "HTTP/1.1 204 No Content\r\nDate: Sat, 31 Jan 2026 12:00:00 GMT\r\n\r\n")
     }
 
-    @Test("that refuses says why in JSON")
+    @Test("with an error contains the reason as JSON")
     func errors() throws {
         var buffer = ByteBuffer()
         let answering = HTTPResponseContext(answersHead: false, keepsAlive: false, date: Self.date)
@@ -65,7 +71,7 @@ struct HTTPResponseTests {
         #expect(try Self.read(buffer.bytes).body == #"{"error":"a \"b\" \\  "}"#)
     }
 
-    @Test("lets nobody write fields through a value")
+    @Test("does not allow a value to inject fields")
     func injection() throws {
         var buffer = ByteBuffer()
         buffer.append(
@@ -93,18 +99,18 @@ struct HTTPResponseTests {
         ),
     ]
 
-    @Test("is read however it is cut", arguments: accepted)
+    @Test("is parsed the same for every split of its bytes", arguments: accepted)
     func reads(
         _ text: String, _ answersHead: Bool, _ status: Int, _ body: HTTPBodyLength,
         _ keepsAlive: Bool
     ) throws {
         let bytes = Array(text.utf8)
-        for place in 0...bytes.count {
+        for split in 0...bytes.count {
             var parser = HTTPResponseParser()
             var head = HTTPResponseHead()
-            let first = Array(bytes[..<place])
+            let first = Array(bytes[..<split])
             let isWhole = try parser.parse(first.span.bytes, into: &head, answersHead: answersHead)
-            #expect(isWhole == (place == bytes.count))
+            #expect(isWhole == (split == bytes.count))
             if !isWhole {
                 #expect(try parser.parse(bytes.span.bytes, into: &head, answersHead: answersHead))
             }
@@ -115,7 +121,7 @@ struct HTTPResponseTests {
     }
 
     @Test(
-        "that is malformed is refused",
+        "that is malformed is rejected",
         arguments: [
             "HTTP/2.0 200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n",
             "HTTP/1.1  200 OK\r\n\r\n",
@@ -145,17 +151,18 @@ struct HTTPResponseTests {
         #expect(HTTPDate(Timestamp(milliseconds: milliseconds)).text == text)
     }
 
-    @Test("to a request that was written can be told from the request alone")
+    @Test("is not needed to parse the requests that were written")
     func requests() throws {
         var buffer = ByteBuffer()
         buffer.append(
             httpRequest: "POST", target: "/a?b", host: "h:1",
             fields: [HTTPField("X-One", "1\r\nHost: evil")], body: Array("hi".utf8))
         buffer.append(httpRequest: "GET", target: "/", host: "h")
-        var peer = HTTPTestReader()
-        try peer.receive(buffer.bytes)
-        #expect(peer.requests.map(\.body) == ["hi", ""])
-        #expect(peer.requests.map(\.authority) == ["h:1", "h"])
-        #expect(peer.requests[0].fields == ["host=h:1", "content-length=2", "x-one=1  Host: evil"])
+        var reader = HTTPTestReader()
+        try reader.receive(buffer.bytes)
+        #expect(reader.requests.map(\.body) == ["hi", ""])
+        #expect(reader.requests.map(\.authority) == ["h:1", "h"])
+        #expect(
+            reader.requests[0].fields == ["host=h:1", "content-length=2", "x-one=1  Host: evil"])
     }
 }

@@ -1,7 +1,7 @@
 import Bytes
 import HTTPWire
 
-/// What a test looks at in a request that was read.
+/// The properties of a parsed request that tests compare.
 struct ParsedRequest: Equatable {
     var method: HTTPMethod
     var path: String
@@ -12,7 +12,7 @@ struct ParsedRequest: Equatable {
     var body: String
 }
 
-/// A connection's reader with the bytes that a gateway would keep for it.
+/// A parser of one connection, with the unread bytes that a gateway would keep for it.
 struct HTTPTestReader {
     private var parser = HTTPRequestParser()
     private var head = HTTPRequestHead()
@@ -27,8 +27,9 @@ struct HTTPTestReader {
         self.unread += bytes
         while true {
             if self.decoder == nil {
-                let kept = self.unread
-                guard try self.parser.parse(kept.span.bytes, into: &self.head, limits: self.limits)
+                let unread = self.unread
+                guard
+                    try self.parser.parse(unread.span.bytes, into: &self.head, limits: self.limits)
                 else { return }
                 self.recordRequest()
                 self.unread.removeFirst(self.head.byteCount)
@@ -36,8 +37,8 @@ struct HTTPTestReader {
                 self.body.removeAll()
             }
             guard var decoder = self.decoder else { return }
-            let kept = self.unread
-            let used = try decoder.decode(kept.span.bytes, into: &self.body)
+            let unread = self.unread
+            let used = try decoder.decode(unread.span.bytes, into: &self.body)
             self.unread.removeFirst(used)
             self.decoder = decoder
             guard decoder.isComplete else { return }
@@ -48,9 +49,9 @@ struct HTTPTestReader {
     }
 
     private mutating func recordRequest() {
-        let kept = self.unread
-        let bytes = kept.span.bytes
-        let text = { (place: Range<Int>) in String(decoding: kept[place], as: UTF8.self) }
+        let unread = self.unread
+        let bytes = unread.span.bytes
+        let text = { (range: Range<Int>) in String(decoding: unread[range], as: UTF8.self) }
         var fields: [String] = []
         for name in ["host", "content-length", "transfer-encoding", "connection", "x-one", "x-two"]
             as [StaticString]
@@ -77,7 +78,7 @@ struct HTTPTestReader {
     }
 }
 
-/// What is read of a text that comes at once; line ends are written out.
+/// Parses a text that arrives at once. It contains explicit line ends.
 func parseRequests(_ text: String, limits: HTTPLimits = HTTPLimits()) -> Result<
     [ParsedRequest], HTTPError
 > {
@@ -87,7 +88,7 @@ func parseRequests(_ text: String, limits: HTTPLimits = HTTPLimits()) -> Result<
     return .success(peer.requests)
 }
 
-/// The status with which a text is refused; nil when it is not.
+/// The status with which the text is rejected. Nil if it is accepted.
 func rejectionStatus(_ text: String, limits: HTTPLimits = HTTPLimits()) -> Int? {
     if case .failure(let error) = parseRequests(text, limits: limits) {
         error.status.rawValue

@@ -23,16 +23,16 @@ struct PermessageDeflateTests {
         }
     }
 
-    /// Text that shrinks, of about that size.
+    /// A compressible text of at least this size.
     static func prose(_ byteCount: Int, seed: UInt64 = 1) -> [UInt8] {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let words = [
             "chat", "message", "hello", "naïve", "room", "conversation", "{\"content\":",
             "\"local_id\"", "😀",
         ]
         var text: [UInt8] = []
         while text.count < byteCount {
-            text.append(contentsOf: words[chance.next(below: words.count)].utf8)
+            text.append(contentsOf: words[random.next(below: words.count)].utf8)
         }
         return text
     }
@@ -64,7 +64,7 @@ struct PermessageDeflateTests {
     }
 
     @Test(
-        "gives back what was deflated, message by message with the same state",
+        "decompresses what was compressed, with the same state for all messages",
         arguments: [256, 300, 1000, 5000, 65_536, 1_000_000])
     func roundTrip(_ byteCount: Int) throws {
         let deflater = Deflater()
@@ -81,17 +81,17 @@ struct PermessageDeflateTests {
         }
     }
 
-    @Test("leaves alone what is short or does not shrink")
+    @Test("does not compress messages that are short or do not shrink")
     func incompressible() {
-        var chance = SeededGenerator(seed: 3)
+        var random = SeededGenerator(seed: 3)
         #expect(Self.deflated(Self.prose(200)) == nil)
         #expect(Self.deflated([UInt8](repeating: 65, count: 255)) == nil)
         #expect(Self.deflated([UInt8](repeating: 65, count: 256)) != nil)
         #expect(
-            Self.deflated((0..<2000).map { _ in UInt8(truncatingIfNeeded: chance.next()) }) == nil)
+            Self.deflated((0..<2000).map { _ in UInt8(truncatingIfNeeded: random.next()) }) == nil)
     }
 
-    @Test("stops at the limit, however much a message would become")
+    @Test("stops at the limit, regardless of the decompressed size")
     func inflatedLimit() throws {
         let bomb = try #require(Self.deflated([UInt8](repeating: 65, count: 16 << 20)))
         #expect(bomb.count < 1 << 20)
@@ -106,7 +106,7 @@ struct PermessageDeflateTests {
         #expect(Self.inflated(exact, byteLimit: 99_999) == .failure(.tooBig))
     }
 
-    @Test("refuses what is cut off or no deflate data, and works on afterwards")
+    @Test("rejects truncated and invalid data, and stays usable")
     func malformed() throws {
         let message = Self.prose(1000)
         let whole = try #require(Self.deflated(message))
@@ -126,7 +126,7 @@ struct PermessageDeflateTests {
         #expect(Array(inflater.output) == message)
     }
 
-    @Test("checks that an inflated text is UTF-8")
+    @Test("checks that a decompressed text is UTF-8")
     func badText() throws {
         let bad = try #require(Self.deflated([UInt8](repeating: 0xFF, count: 300)))
         #expect(
@@ -137,7 +137,7 @@ struct PermessageDeflateTests {
                 == .success([.binary([UInt8](repeating: 0xFF, count: 300))]))
     }
 
-    @Test("needs to be agreed on, and marks the first frame of a message only")
+    @Test("must be negotiated, and marks only the first frame of a message")
     func reservedBit() throws {
         let message = Self.prose(600)
         let whole = try #require(Self.deflated(message))
@@ -167,17 +167,17 @@ struct PermessageDeflateTests {
                 == .failure(.reservedBits))
     }
 
-    @Test("survives any bytes", arguments: [1, 2] as [UInt64])
+    @Test("survives random bytes", arguments: [1, 2] as [UInt64])
     func randomBytes(_ seed: UInt64) throws {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let whole = try #require(Self.deflated(Self.prose(2000)))
         let inflater = Inflater()
         for _ in 0..<2000 {
             var bytes = whole
-            for _ in 0...chance.next(below: 3) {
-                bytes[chance.next(below: bytes.count)] = UInt8(truncatingIfNeeded: chance.next())
+            for _ in 0...random.next(below: 3) {
+                bytes[random.next(below: bytes.count)] = UInt8(truncatingIfNeeded: random.next())
             }
-            bytes.removeLast(chance.next(below: bytes.count))
+            bytes.removeLast(random.next(below: bytes.count))
             try? bytes.withUnsafeBytes { try inflater.inflate($0, byteLimit: 4000) }
             #expect(inflater.output.count <= 4000)
         }

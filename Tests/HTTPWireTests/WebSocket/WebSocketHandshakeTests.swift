@@ -37,15 +37,19 @@ struct WebSocketHandshakeTests {
         return buffer.text
     }
 
-    @Test("answers the example of RFC 6455 section 1.3")
+    @Test("produces the response of RFC 6455 section 1.3")
     func example() throws {
         #expect(
             Self.response(try Self.upgrade(Self.text()))
-                == "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+                == """
+                HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+                \r\n
+                """
         )
     }
 
-    @Test("takes names and tokens in any case and in lists")
+    @Test("accepts names and tokens in any case and in lists")
     func variants() throws {
         #expect(throws: Never.self) {
             try Self.upgrade(
@@ -80,11 +84,11 @@ struct WebSocketHandshakeTests {
         (text(extra: "Sec-WebSocket-Protocol:\r\n"), 400),
     ]
 
-    @Test("refuses what is no good request for a WebSocket", arguments: rejected)
+    @Test("rejects invalid WebSocket requests", arguments: rejected)
     func rejects(_ text: String, _ status: Int) throws {
         do {
             _ = try Self.upgrade(text)
-            Issue.record("It was accepted.")
+            Issue.record("The request was accepted.")
         } catch let error as HTTPError {
             #expect(error.status.rawValue == status)
             if status == 426 {
@@ -120,7 +124,9 @@ struct WebSocketHandshakeTests {
         ("permessage-deflate; client_max_window_bits=\"15", nil), ("", nil),
     ]
 
-    @Test("agrees on compression only as one deflater for all can do it", arguments: offers)
+    @Test(
+        "accepts only compression that one deflater can serve for all connections",
+        arguments: offers)
     func compression(_ offer: String, _ answer: String?) throws {
         let upgrade = try Self.upgrade(Self.text(["Sec-WebSocket-Extensions": offer]))
         #expect(upgrade.clientMayCompress == (answer != nil))
@@ -130,7 +136,7 @@ struct WebSocketHandshakeTests {
         #expect(!Self.response(upgrade, compresses: false).contains("Extensions"))
     }
 
-    @Test("sends nothing compressed to a client that takes only a smaller window")
+    @Test("does not compress for a client that demands a smaller window")
     func smallWindow() throws {
         let small = try Self.upgrade(
             Self.text(["Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=9"]))
@@ -141,12 +147,15 @@ struct WebSocketHandshakeTests {
         #expect(full.clientMayCompress && full.serverMayCompress)
     }
 
-    @Test("joins offers from several fields")
+    @Test("joins the offers of several fields")
     func severalFields() throws {
         let upgrade = try Self.upgrade(
             Self.text(
                 extra:
-                    "Sec-WebSocket-Extensions: permessage-deflate; unknown\r\nSec-WebSocket-Extensions: permessage-deflate\r\n"
+                    """
+                    Sec-WebSocket-Extensions: permessage-deflate; unknown\r\n\
+                    Sec-WebSocket-Extensions: permessage-deflate\r\n
+                    """
             ))
         #expect(upgrade.clientMayCompress)
     }
@@ -161,12 +170,12 @@ struct WebSocketHandshakeTests {
         return try handshake.verify(head, in: bytes.span.bytes)
     }
 
-    @Test("works from our client to our server")
+    @Test("succeeds between our client and our server")
     func bothSides() throws {
-        var chance = SeededGenerator(seed: 1)
+        var random = SeededGenerator(seed: 1)
         for offersCompression in [false, true] {
             let handshake = WebSocketClientHandshake(
-                offersCompression: offersCompression, subprotocols: ["x", "y"], using: &chance)
+                offersCompression: offersCompression, subprotocols: ["x", "y"], using: &random)
             var request = ByteBuffer()
             handshake.appendRequest(
                 to: &request, target: "/ws?token=a", host: "h:1",
@@ -179,10 +188,10 @@ struct WebSocketHandshakeTests {
         }
     }
 
-    @Test("is broken off by our client when the answer is not the right one")
+    @Test("is aborted by our client if the response is wrong")
     func clientRejects() throws {
-        var chance = SeededGenerator(seed: 1)
-        let handshake = WebSocketClientHandshake(using: &chance)
+        var random = SeededGenerator(seed: 1)
+        let handshake = WebSocketClientHandshake(using: &random)
         var request = ByteBuffer()
         handshake.appendRequest(to: &request, target: "/", host: "h")
         let good = Self.response(try Self.upgrade(request.text))
@@ -199,7 +208,7 @@ struct WebSocketHandshakeTests {
         for response in bad {
             #expect(throws: HTTPResponseError.self) { try Self.verify(handshake, response) }
         }
-        let asking = WebSocketClientHandshake(offersCompression: true, using: &chance)
+        let asking = WebSocketClientHandshake(offersCompression: true, using: &random)
         var second = ByteBuffer()
         asking.appendRequest(to: &second, target: "/", host: "h")
         let plain = Self.response(try Self.upgrade(second.text), compresses: false)
@@ -217,7 +226,10 @@ struct WebSocketHandshakeTests {
         let small = plain.replacing(
             "\r\n\r\n",
             with:
-                "\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; server_max_window_bits=9\r\n\r\n"
+                """
+                \r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
+                server_max_window_bits=9\r\n\r\n
+                """
         )
         #expect(try Self.verify(asking, small).compresses)
     }

@@ -51,47 +51,47 @@ struct WebSocketReaderTests {
         .binary([1, 2, 3]), .text(""), .close(1000, "bye €"),
     ]
 
-    @Test("reads the same however the bytes are cut")
+    @Test("reads the same for every split of the bytes")
     func everySplit() throws {
-        for place in 0...Self.conversation.count {
-            var peer = WebSocketTestReader()
-            try peer.receive(Array(Self.conversation[..<place]))
-            try peer.receive(Array(Self.conversation[place...]))
-            #expect(peer.received == Self.expected)
-            #expect(peer.unread.isEmpty)
+        for split in 0...Self.conversation.count {
+            var reader = WebSocketTestReader()
+            try reader.receive(Array(Self.conversation[..<split]))
+            try reader.receive(Array(Self.conversation[split...]))
+            #expect(reader.received == Self.expected)
+            #expect(reader.unread.isEmpty)
         }
-        var peer = WebSocketTestReader()
-        for byte in Self.conversation { try peer.receive([byte]) }
-        #expect(peer.received == Self.expected)
+        var reader = WebSocketTestReader()
+        for byte in Self.conversation { try reader.receive([byte]) }
+        #expect(reader.received == Self.expected)
     }
 
-    @Test("says how many bytes it waits for")
+    @Test("reports how many bytes it needs")
     func neededByteCount() throws {
         for bytes in [
             frame(.text, "Hello"), frame(.binary, [UInt8](repeating: 1, count: 300)),
             frame(.binary, [UInt8](repeating: 1, count: 70_000)),
         ] {
-            var peer = WebSocketTestReader()
+            var reader = WebSocketTestReader()
             var given = 0
-            while peer.received.isEmpty {
-                let wanted = peer.reader.neededByteCount
+            while reader.received.isEmpty {
+                let wanted = reader.reader.neededByteCount
                 #expect(wanted > given && wanted <= bytes.count)
-                // One byte less changes nothing.
-                try peer.receive(Array(bytes[given..<wanted - 1]))
-                #expect(peer.received.isEmpty && peer.reader.neededByteCount == wanted)
-                try peer.receive([bytes[wanted - 1]])
+                // One byte less than needed changes nothing.
+                try reader.receive(Array(bytes[given..<wanted - 1]))
+                #expect(reader.received.isEmpty && reader.reader.neededByteCount == wanted)
+                try reader.receive([bytes[wanted - 1]])
                 given = wanted
             }
             #expect(given == bytes.count)
         }
     }
 
-    @Test("leaves a frame masked until it is whole")
+    @Test("leaves a frame masked until it is complete")
     func unmasksOnce() throws {
         let bytes = frame(.text, "a text of some length")
-        var peer = WebSocketTestReader()
-        try peer.receive(Array(bytes.dropLast()))
-        #expect(peer.unread == Array(bytes.dropLast()))
+        var reader = WebSocketTestReader()
+        try reader.receive(Array(bytes.dropLast()))
+        #expect(reader.unread == Array(bytes.dropLast()))
     }
 
     static let violations: [([UInt8], WebSocketError)] =
@@ -127,22 +127,22 @@ struct WebSocketReaderTests {
             (frame(.close, [UInt8($0 >> 8), UInt8($0 & 0xFF)]), .badCloseCode(UInt16($0)))
         }
 
-    @Test("refuses what breaks the protocol as soon as it shows", arguments: violations)
+    @Test("rejects protocol violations as early as possible", arguments: violations)
     func rejects(_ bytes: [UInt8], _ error: WebSocketError) {
         #expect(readFrames(bytes) == .failure(error))
         #expect(error.closeCode == (error == .badCloseReason ? .invalidPayload : .protocolError))
         #expect(error.description.utf8.count <= 123)
-        var peer = WebSocketTestReader()
-        #expect(peer.error(receiving: bytes.map { [$0] }) == error)
+        var reader = WebSocketTestReader()
+        #expect(reader.error(receiving: bytes.map { [$0] }) == error)
     }
 
-    @Test("refuses a masked frame of a server")
+    @Test("rejects a masked frame from a server")
     func maskedServerFrame() {
         #expect(readFrames(frame(.text, "x"), role: .client) == .failure(.maskedServerFrame))
     }
 
     @Test(
-        "takes the close codes that may be sent",
+        "accepts the close codes that may be sent",
         arguments: [
             1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999,
             4000, 4999,
@@ -156,7 +156,7 @@ struct WebSocketReaderTests {
                 == .success([.close(UInt16(code), reason)]))
     }
 
-    @Test("takes a close frame without a code, and reads nothing behind a close frame")
+    @Test("accepts a close frame without a code, and reads nothing after a close frame")
     func close() {
         #expect(readFrames(frame(.close, "")) == .success([.close(nil, "")]))
         #expect(
@@ -167,7 +167,7 @@ struct WebSocketReaderTests {
                 == .success([.close(nil, "")]))
     }
 
-    @Test("refuses frames and messages beyond their limits from the header on")
+    @Test("rejects frames and messages beyond their limits when the header arrives")
     func limits() {
         let limits = WebSocketLimits(frameBytes: 300, messageBytes: 500)
         #expect(throws: Never.self) {
@@ -203,20 +203,20 @@ struct WebSocketReaderTests {
                 && WebSocketError.messageTooBig(limit: 1).closeCode == .messageTooBig)
     }
 
-    @Test("costs an idle connection next to nothing")
+    @Test("takes at most 48 bytes per idle connection")
     func size() {
         #expect(MemoryLayout<WebSocketReader>.size <= 48)
     }
 
     @Test(
-        "survives any bytes, and hears the same at once and byte by byte",
+        "survives random bytes, and reads the same at once and byte by byte",
         arguments: [1, 2, 3] as [UInt64])
     func randomBytes(_ seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         for _ in 0..<300 {
             var bytes = Self.conversation
-            for _ in 0...chance.next(below: 4) {
-                bytes[chance.next(below: bytes.count)] = UInt8(truncatingIfNeeded: chance.next())
+            for _ in 0...random.next(below: 4) {
+                bytes[random.next(below: bytes.count)] = UInt8(truncatingIfNeeded: random.next())
             }
             var whole = WebSocketTestReader()
             let wholeError = whole.error(receiving: [bytes])

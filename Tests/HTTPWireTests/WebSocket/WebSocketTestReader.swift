@@ -1,7 +1,7 @@
 import Bytes
 import HTTPWire
 
-/// What was read, with the bytes copied out of the buffer.
+/// A message or control frame, with its bytes copied out of the buffer.
 enum ReceivedInput: Equatable {
     case text(String)
     case binary([UInt8])
@@ -10,25 +10,25 @@ enum ReceivedInput: Equatable {
     case close(UInt16?, String)
 }
 
-/// A reader with the buffer that a gateway would keep for it.
+/// A reader with the unread bytes that a gateway would keep for it.
 struct WebSocketTestReader {
     var reader: WebSocketReader
     var limits = WebSocketLimits()
     let inflater = Inflater()
     private(set) var received: [ReceivedInput] = []
-    /// What has been received and not read.
+    /// The bytes received but not read.
     private(set) var unread: [UInt8] = []
 
     init(
         role: WebSocketReader.EndpointRole = .server,
-        acceptsCompression takesCompression: Bool = false,
+        acceptsCompression: Bool = false,
         limits: WebSocketLimits = WebSocketLimits()
     ) {
-        self.reader = WebSocketReader(role: role, acceptsCompression: takesCompression)
+        self.reader = WebSocketReader(role: role, acceptsCompression: acceptsCompression)
         self.limits = limits
     }
 
-    /// The error that these pieces bring, if any.
+    /// The error that these fragments cause, if any.
     mutating func error(receiving pieces: some Sequence<[UInt8]>) -> WebSocketError? {
         do {
             for piece in pieces { try self.receive(piece) }
@@ -55,16 +55,17 @@ struct WebSocketTestReader {
     }
 
     private mutating func record(_ input: WebSocketInput, _ buffer: [UInt8]) {
-        func heard(_ kind: WebSocketMessageKind, _ bytes: [UInt8]) -> ReceivedInput {
+        func message(_ kind: WebSocketMessageKind, _ bytes: [UInt8]) -> ReceivedInput {
             kind == .text ? .text(String(decoding: bytes, as: UTF8.self)) : .binary(bytes)
         }
         switch input {
-        case .message(let kind, let place): self.received.append(heard(kind, Array(buffer[place])))
-        case .assembledMessage(let kind, let bytes): self.received.append(heard(kind, bytes))
+        case .message(let kind, let range):
+            self.received.append(message(kind, Array(buffer[range])))
+        case .assembledMessage(let kind, let bytes): self.received.append(message(kind, bytes))
         case .inflatedMessage(let kind):
-            self.received.append(heard(kind, Array(self.inflater.output)))
-        case .ping(let place): self.received.append(.ping(Array(buffer[place])))
-        case .pong(let place): self.received.append(.pong(Array(buffer[place])))
+            self.received.append(message(kind, Array(self.inflater.output)))
+        case .ping(let range): self.received.append(.ping(Array(buffer[range])))
+        case .pong(let range): self.received.append(.pong(Array(buffer[range])))
         case .close(let code, let reason):
             self.received.append(
                 .close(code?.rawValue, String(decoding: buffer[reason], as: UTF8.self)))
@@ -72,7 +73,7 @@ struct WebSocketTestReader {
     }
 }
 
-/// A client's frame, masked.
+/// A masked frame, as a client sends it.
 func frame(
     _ opcode: WebSocketOpcode, _ payload: [UInt8], isFinal: Bool = true, isCompressed: Bool = false,
     mask: UInt32? = 0x7AFA_213D
@@ -90,12 +91,13 @@ func frame(_ opcode: WebSocketOpcode, _ text: String, isFinal: Bool = true) -> [
     frame(opcode, Array(text.utf8), isFinal: isFinal)
 }
 
-/// What is heard when these bytes come at once, or the error.
+/// Reads bytes that arrive at once. Returns the inputs or the error.
 func readFrames(
     _ bytes: [UInt8], role: WebSocketReader.EndpointRole = .server,
-    acceptsCompression takesCompression: Bool = false, limits: WebSocketLimits = WebSocketLimits()
+    acceptsCompression: Bool = false, limits: WebSocketLimits = WebSocketLimits()
 ) -> Result<[ReceivedInput], WebSocketError> {
-    var peer = WebSocketTestReader(role: role, acceptsCompression: takesCompression, limits: limits)
+    var peer = WebSocketTestReader(
+        role: role, acceptsCompression: acceptsCompression, limits: limits)
     if let error = peer.error(receiving: [bytes]) { return .failure(error) }
     return .success(peer.received)
 }

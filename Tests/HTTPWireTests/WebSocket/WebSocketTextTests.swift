@@ -26,34 +26,35 @@ struct WebSocketTextTests {
     ]
 
     @Test(
-        "is taken when it is UTF-8, in one frame and in any two, and byte by byte", arguments: good)
+        "is accepted if it is UTF-8, in one frame, in any two frames and byte by byte",
+        arguments: good)
     func accepts(_ text: [UInt8]) {
-        let heard: Result<[ReceivedInput], WebSocketError> = .success([
+        let expected: Result<[ReceivedInput], WebSocketError> = .success([
             .text(String(decoding: text, as: UTF8.self))
         ])
-        #expect(readFrames(frame(.text, text)) == heard)
-        #expect(readFrames(frame(.text, text, mask: nil), role: .client) == heard)
-        for place in 0...text.count {
+        #expect(readFrames(frame(.text, text)) == expected)
+        #expect(readFrames(frame(.text, text, mask: nil), role: .client) == expected)
+        for split in 0...text.count {
             #expect(
                 readFrames(
-                    frame(.text, Array(text[..<place]), isFinal: false)
-                        + frame(.continuation, Array(text[place...]))) == heard)
+                    frame(.text, Array(text[..<split]), isFinal: false)
+                        + frame(.continuation, Array(text[split...]))) == expected)
         }
         let bytewise = text.enumerated().flatMap {
             frame($0 == 0 ? .text : .continuation, [$1], isFinal: $0 == text.count - 1)
         }
-        #expect(readFrames(bytewise) == heard)
+        #expect(readFrames(bytewise) == expected)
     }
 
-    @Test("is refused with 1007 when it is not", arguments: bad)
+    @Test("is rejected with 1007 if it is not UTF-8", arguments: bad)
     func rejects(_ text: [UInt8]) {
         #expect(readFrames(frame(.text, text)) == .failure(.badText))
         #expect(readFrames(frame(.text, text, mask: nil), role: .client) == .failure(.badText))
-        for place in 0...text.count {
+        for split in 0...text.count {
             #expect(
                 readFrames(
-                    frame(.text, Array(text[..<place]), isFinal: false)
-                        + frame(.continuation, Array(text[place...])))
+                    frame(.text, Array(text[..<split]), isFinal: false)
+                        + frame(.continuation, Array(text[split...])))
                     == .failure(.badText))
         }
         #expect(WebSocketError.badText.closeCode == .invalidPayload)
@@ -61,7 +62,7 @@ struct WebSocketTextTests {
     }
 
     @Test(
-        "is refused at the first fragment that cannot be mended",
+        "is rejected at the first invalid fragment",
         arguments: [
             [0xED, 0xA0], [0xF4, 0x90], [0xE0, 0x80], [0xF0, 0x80], [0xC0], [0x80], [0xC3, 0x28],
         ] as [[UInt8]])

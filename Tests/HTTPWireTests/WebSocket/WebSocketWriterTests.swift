@@ -23,19 +23,19 @@ struct WebSocketWriterTests {
     }
 
     @Test(
-        "can be written around a payload whose size shows only afterwards",
+        "can be completed after its payload was written",
         arguments: [0, 1, 125, 126, 65_535, 65_536, 70_000])
     func reserved(_ count: Int) {
         var buffer = ByteBuffer([1, 2, 3])
         let start = buffer.reserveWebSocketHeader()
         let payload = (0..<count).map { UInt8(truncatingIfNeeded: $0) }
         buffer.append(contentsOf: payload)
-        let place = buffer.finishWebSocketFrame(.binary, reservedAt: start)
-        #expect(Array(buffer.bytes[place]) == frame(.binary, payload, mask: nil))
+        let range = buffer.finishWebSocketFrame(.binary, reservedAt: start)
+        #expect(Array(buffer.bytes[range]) == frame(.binary, payload, mask: nil))
         #expect(Array(buffer.bytes.prefix(3)) == [1, 2, 3])
     }
 
-    @Test("that closes cuts its reason at the end of a character")
+    @Test("that closes the connection cuts its reason between characters")
     func closeReason() throws {
         var buffer = ByteBuffer()
         buffer.append(webSocketClose: .goingAway, reason: String(repeating: "é", count: 100))
