@@ -2,10 +2,12 @@ internal import Bytes
 internal import JSON
 
 extension Claims {
-    /// The last second of the year 9999. A larger `exp` is one in milliseconds, which would never come.
+    /// The last second of the year 9999. A larger `exp` is probably in milliseconds, and such a
+    /// token would never expire.
     private static let lastSecond = 253_402_300_799
 
-    /// From the payload of a token whose signature is good. Claims we do not know are passed over (RFC 7519 section 4).
+    /// Reads the claims from the payload of a token whose signature is valid. Unknown claims are
+    /// ignored (RFC 7519 section 4).
     init(_ document: JSONDocument, in bytes: RawSpan) throws(TokenError) {
         let root = document.root
         guard document.kind(of: root) == .object else { throw .malformed(.payload) }
@@ -17,7 +19,8 @@ extension Claims {
         if let username = try reader.string("username", in: bytes) {
             self.username = username
         } else if let name = try reader.string("name", in: bytes) {
-            // Held to the rule here: later nothing tells the two claims apart.
+            // Checked here, because later code cannot tell whether the name came from `name` or
+            // `username`.
             guard IdentityRule.name.allows(name) else {
                 throw .badClaim(name: "name", mustBe: IdentityRule.name.text)
             }
@@ -36,7 +39,7 @@ extension Claims {
 }
 
 extension GuestRole {
-    /// From the payload of a guest token.
+    /// Reads the role from the payload of a guest token.
     init(_ document: JSONDocument, in bytes: RawSpan) throws(TokenError) {
         guard
             let role = try ClaimReader(document: document).string("guest", in: bytes).flatMap({
@@ -49,8 +52,9 @@ extension GuestRole {
     }
 }
 
-/// Reads single claims; each function answers "not there" apart from "there, but wrong". A claim that is `null` is not there: that is how
-/// many identity providers write what they have no value for.
+/// Reads single claims. Each function distinguishes a missing claim from an invalid one. A claim
+/// that is `null` counts as missing, because many identity providers write `null` for a missing
+/// value.
 private struct ClaimReader {
     let document: JSONDocument
 
@@ -74,7 +78,7 @@ private struct ClaimReader {
         return flag
     }
 
-    /// A NumericDate: seconds since 1970, with or without a fraction (RFC 7519 section 2).
+    /// Reads a NumericDate: seconds since 1970, with or without a fraction (RFC 7519 section 2).
     func timestamp(_ name: StaticString, upToSecond lastSecond: Int, in bytes: RawSpan)
         throws(TokenError) -> Timestamp?
     {
@@ -131,7 +135,7 @@ private struct ClaimReader {
     private func grant(_ value: JSONValue, _ name: StaticString, in bytes: RawSpan)
         throws(TokenError) -> Grants
     {
-        // Chats has integers for ids, and whoever makes its tokens lists them as such.
+        // Conversation ids of Chats are integers, so its token issuers list them as integers.
         let id =
             self.document.string(value, in: bytes)
             ?? self.document.integer(value, in: bytes).map { String($0) }

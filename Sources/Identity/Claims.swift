@@ -1,8 +1,9 @@
 public import Bytes
 
-/// The claims of a token that mean something here (RFC 7519 section 4.1 and our own).
+/// The claims of a token that Confab uses (RFC 7519 section 4.1, and its own).
 ///
-/// The same model for both ways, reading and making. Texts are as the token has them; `identity` holds them to the rules.
+/// The same type is used to read and to create tokens. The texts are unchecked; `identity`
+/// validates them.
 public struct Claims: Sendable, Equatable {
     /// `sub`
     public var subject: String
@@ -16,15 +17,16 @@ public struct Claims: Sendable, Equatable {
     public var grants: Grants
     /// `admin`
     public var isAdmin: Bool
-    /// `exp`: the first moment at which the token is no longer good.
+    /// `exp`: the token is valid before this time.
     public var expiry: Timestamp?
-    /// `nbf`: the first moment at which it is good.
+    /// `nbf`: the token is valid from this time on.
     public var notBefore: Timestamp?
-    /// `aud`: nil when the token has none.
+    /// `aud`. Nil if the token has none.
     public var audience: [String]?
     /// `iss`
     public var issuer: String?
-    /// `guest`, of a guest token alone: anybody else may mean something else by it.
+    /// `guest`. Set only for guest tokens, because other issuers may use a claim of this name
+    /// differently.
     var guest: GuestRole?
 
     public init(
@@ -46,8 +48,10 @@ public struct Claims: Sendable, Equatable {
         self.issuer = issuer
     }
 
-    /// Who the claims are about. A text that breaks its rule is a `TokenError.badClaim`, and so is a user or an agent that others would take
-    /// for a guest.
+    /// Validates the claims and returns the identity of the bearer.
+    ///
+    /// Throws `TokenError.badClaim` if a text breaks its rule. The same applies to a user or an
+    /// agent whose id looks like that of a guest.
     public func identity() throws(TokenError) -> Identity {
         let user = try Self.checked(self.subject, .name, "sub")
         var identity = Identity(
@@ -61,7 +65,8 @@ public struct Claims: Sendable, Equatable {
         if let agent = self.agent { identity.agent = try Self.checked(agent, .name, "agent_id") }
         if let guest = self.guest {
             identity.guest = guest
-            // Not the agent that a token names so: messages to that one are not for a guest.
+            // Replaces the agent of the token: a guest must not receive messages that are addressed
+            // to that agent.
             identity.agent = ByteString("\(IdentityRule.guestPrefix)\(user)")
         } else {
             try Self.checkNotGuest(user, "sub")
@@ -80,7 +85,8 @@ public struct Claims: Sendable, Equatable {
             throw .badClaim(
                 name: name,
                 mustBe:
-                    "an id that does not start with \(IdentityRule.guestPrefix), as the ids of guests do"
+                    "an id that does not start with \(IdentityRule.guestPrefix), "
+                    + "as the ids of guests do"
             )
         }
     }

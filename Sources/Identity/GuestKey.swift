@@ -1,37 +1,39 @@
 public import Bytes
 
-/// What a guest token says of its bearer beside who it is.
+/// The role of a guest in its conversation.
 public enum GuestRole: String, Sendable {
-    /// It has joined the token's conversation.
+    /// The guest joined the conversation of the token.
     case member
-    /// It has made the token's conversation: by its id nobody else becomes the creator.
+    /// The guest created the conversation of the token. Another user who has the same id does not
+    /// become the creator.
     case creator
 }
 
-/// Signs the tokens that anonymous users get by REST, and recognises them.
+/// Signs and verifies the tokens that anonymous users get from the REST API.
 ///
-/// A guest token names one guest and one conversation, for an hour. It has a key id of its own: no other key is tried for it, and this key
-/// for nothing else, so that no issuer of tokens can make a guest, and no guest token a user.
+/// A guest token is valid for one guest and one conversation, for an hour. It has its own key id. A
+/// token with this id is verified only with this key, and this key verifies only such tokens. So no
+/// other issuer can create a guest, and a guest token cannot name a regular user.
 public struct GuestKey: Sendable, CustomStringConvertible {
     private let key: HMACKey
 
     /// The `kid` of guest tokens.
     static let keyID = "confab-guest"
-    /// How long a guest token is good.
+    /// The lifetime of a guest token.
     public static let lifetimeSeconds: Int64 = 3600
 
-    /// - Parameter secret: of which nothing shows in what is signed; the same on all nodes.
+    /// - Parameter secret: the same on all nodes. The signatures do not reveal it.
     public init(derivedFrom secret: [UInt8], cluster name: String) {
         let label = Array("confab guest key v1 \(name)".utf8)
         self.key = HMACKey(label.withUnsafeBytes { HMACKey(secret).sign($0) })
     }
 
-    /// A guest's token for one conversation, good from now on for `lifetimeSeconds`.
+    /// Creates a token for one guest and one conversation, valid for `lifetimeSeconds`.
     ///
     /// - Parameters:
-    ///   - user: the guest's id, as it says it itself: without the mark that others are shown.
+    ///   - user: the guest's own id, without the prefix that other users see.
     ///   - name: its display name.
-    /// - Throws: `TokenError.badClaim` where the id, the name or the conversation breaks its rule.
+    /// - Throws: `TokenError.badClaim` if the id, the name or the conversation breaks its rule.
     public func token(
         for user: ByteString, named name: ByteString, in conversation: ByteString,
         as role: GuestRole, at now: Timestamp

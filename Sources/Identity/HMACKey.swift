@@ -1,9 +1,10 @@
 internal import COpenSSL
 
-/// A secret prepared for HMAC-SHA-256 (RFC 2104): the hash states after the padded key, inside and outside.
+/// A key for HMAC-SHA-256 (RFC 2104), stored as the inner and outer hash states after the padded
+/// key.
 ///
-/// Prepared once, copied for every token: OpenSSL's own `HMAC` looks the algorithm up and hashes the key every time,
-/// which costs three times as much, and allocates.
+/// It is prepared once and copied for every token. OpenSSL's `HMAC` looks up the algorithm and
+/// hashes the key on every call. That takes three times as long, and it allocates.
 public struct HMACKey: Sendable {
     private let innerState: SHA256_CTX
     private let outerState: SHA256_CTX
@@ -11,7 +12,7 @@ public struct HMACKey: Sendable {
     public static let signatureBytes = 32
     private static let blockBytes = 64
 
-    /// A secret of any length, as the RFC has it.
+    /// Accepts a secret of any length, as the RFC requires.
     public init(_ secret: [UInt8]) {
         var key = secret
         if key.count > Self.blockBytes {
@@ -25,7 +26,7 @@ public struct HMACKey: Sendable {
         key.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) }
     }
 
-    /// The signature, of 32 bytes.
+    /// Returns the signature of 32 bytes.
     public func sign(_ message: UnsafeRawBufferPointer) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: Self.signatureBytes) { signature, count in
             self.sign(message, into: signature.baseAddress!)
@@ -33,7 +34,8 @@ public struct HMACKey: Sendable {
         }
     }
 
-    /// Compares in a time that does not tell how much of the signature is right.
+    /// Compares in constant time, so that the duration does not reveal how much of the signature is
+    /// correct.
     func isValid(_ signature: [UInt8], of message: UnsafeRawBufferPointer) -> Bool {
         guard signature.count == Self.signatureBytes else { return false }
         return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.signatureBytes) {
@@ -43,7 +45,7 @@ public struct HMACKey: Sendable {
         }
     }
 
-    /// Writes the signature where there is room for 32 bytes.
+    /// Writes the signature to a buffer of at least 32 bytes.
     public func sign(_ message: UnsafeRawBufferPointer, into signature: UnsafeMutablePointer<UInt8>)
     {
         var inside = self.innerState

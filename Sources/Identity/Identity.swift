@@ -1,24 +1,26 @@
 public import Bytes
 
-/// Who a verified token says its bearer is, and what it lets them enter.
+/// The identity and the permissions of a token's bearer.
 ///
-/// Every text in it has passed `IdentityRule`, so that it may stand in keys, URLs and frames as it is.
+/// All texts comply with `IdentityRule`, so they can be used in keys, URLs and frames without
+/// escaping.
 public struct Identity: Sendable, Equatable {
     /// The claim `sub`.
     public var user: ByteString
-    /// The claim `username`, else `name`, else the user.
+    /// The claim `username`, otherwise `name`, otherwise the user.
     public var displayName: ByteString
-    /// The claim `tenant_id`, else `default`.
+    /// The claim `tenant_id`, otherwise `default`.
     public var tenant: ByteString
-    /// The claim `agent_id`, else the user; of a guest its id as others are shown it.
+    /// The claim `agent_id`, otherwise the user. For a guest, the prefixed id that other users see.
     public var agent: ByteString
     /// The claims `conversations` and `channel_id` together.
     public var grants: Grants
     /// The claim `admin`.
     public var isAdmin: Bool
-    /// What a guest token says; nil for a token that an issuer of the operator's has made.
+    /// The role in a guest token. Nil for a token from the operator's own issuers.
     public var guest: GuestRole?
-    /// The first moment at which the token is refused, the leeway included; nil for a token without an end.
+    /// The time from which the token is rejected, including the leeway. Nil for a token that does
+    /// not expire.
     public var expiry: Timestamp?
 
     public init(
@@ -37,20 +39,20 @@ public struct Identity: Sendable, Equatable {
         self.expiry = expiry
     }
 
-    /// The tenant of a token that names none.
+    /// The tenant of a token without a `tenant_id`.
     public static let defaultTenant: ByteString = "default"
 
-    /// Whether the token lets its bearer enter the conversation; membership from elsewhere counts as well.
+    /// Whether the token permits the conversation. A user can also be a member for other reasons.
     public func grants(_ conversation: ByteString) -> Bool {
         self.grants.include(conversation)
     }
 }
 
-/// The conversations a token lists.
+/// The conversations that a token permits.
 public enum Grants: Sendable, Equatable {
     /// `"*"`: every conversation of the tenant.
     case all
-    /// These and no others.
+    /// Only these conversations.
     case listed(Set<ByteString>)
 
     public static let none = Grants.listed([])
@@ -62,7 +64,7 @@ public enum Grants: Sendable, Equatable {
         }
     }
 
-    /// What either of the two lets one enter.
+    /// The permissions of both together.
     func union(_ other: Grants) -> Grants {
         switch (self, other) {
         case (.listed(let left), .listed(let right)):

@@ -1,15 +1,16 @@
-/// What an id or a name in a token may look like.
+/// The allowed format of an id or a name in a token.
 ///
-/// One place decides, for the verifier and for whoever makes tokens: what is signed here is also accepted here.
+/// The verifier and the signer use the same rules, so every signed token is also accepted.
 public enum IdentityRule: Sendable, Equatable {
-    /// 1 to 128 of `A-Z a-z 0-9 . _ : -`.
+    /// 1 to 128 characters of `A-Z a-z 0-9 . _ : -`.
     case conversation
-    /// 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    /// 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
     case tenant
-    /// Users, agents and display names: 1 to 128 characters (Unicode scalars) without control characters.
+    /// Users, agents and display names: 1 to 128 Unicode scalars without control characters.
     case name
 
-    /// What the ids of anonymous users begin with, as others are shown them: no token may name a user or an agent that begins so.
+    /// The prefix of anonymous users' ids, as other users see them. Tokens for regular users and
+    /// agents must not use it.
     public static let guestPrefix = "guest:"
 
     public func allows(_ text: String) -> Bool {
@@ -20,7 +21,7 @@ public enum IdentityRule: Sendable, Equatable {
         }
     }
 
-    /// The rule in words that follow "must be".
+    /// The rule as text that follows "must be".
     public var text: String {
         switch self {
         case .conversation: "1 to 128 characters of A-Z a-z 0-9 . _ : -"
@@ -29,7 +30,7 @@ public enum IdentityRule: Sendable, Equatable {
         }
     }
 
-    private static func isPlain(_ text: String, lengthLimit: Int, allowsColon alsoColon: Bool)
+    private static func isPlain(_ text: String, lengthLimit: Int, allowsColon: Bool)
         -> Bool
     {
         guard (1...lengthLimit).contains(text.utf8.count) else { return false }
@@ -39,7 +40,7 @@ public enum IdentityRule: Sendable, Equatable {
                 UInt8(ascii: "0")...UInt8(ascii: "9"),
                 UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
                 true
-            case UInt8(ascii: ":"): alsoColon
+            case UInt8(ascii: ":"): allowsColon
             default: false
             }
         }

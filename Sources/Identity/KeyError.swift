@@ -1,18 +1,19 @@
-/// Why keys cannot be used; each sentence names the file.
+/// The reason why keys cannot be used. Each message names the file.
 public enum KeyError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The system would not read or write it; `reason` is the system's.
+    /// The file cannot be read or written. `reason` is the system's message.
     case file(path: String, reason: String)
     case secretTooShort(path: String, bytes: Int)
-    /// A PEM file where a secret is expected: whoever has the public key could sign.
+    /// A PEM file was given as the secret. A public key must not be used as a secret, because
+    /// everyone who has it could sign tokens.
     case secretIsPEM(path: String)
-    /// `reason` ends the sentence "… cannot be used: it".
+    /// `reason` completes the sentence "… cannot be used: it".
     case unusable(path: String, reason: String)
-    /// `reason` ends the sentence "Key 3 of … cannot be used: it"; `number` counts from 1.
+    /// `reason` completes the sentence "Key 3 of … cannot be used: it". `number` counts from 1.
     case unusableKey(path: String, number: Int, reason: String)
     case tooManyKeys(limit: Int)
     case noKeys
 
-    /// The file that it is about; nil for errors of all of them together.
+    /// The file with the error. Nil for errors that concern all files together.
     public var path: String? {
         switch self {
         case .file(let path, _), .secretTooShort(let path, _), .secretIsPEM(let path),
@@ -27,9 +28,10 @@ public enum KeyError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .file(let path, let reason): "\(path): \(reason)."
         case .secretTooShort(let path, let bytes):
-            "The secret in \(path) has \(bytes) bytes; it must have at least \(SecretFile.secretByteMinimum), the last newline not counted."
+            "The secret in \(path) has \(bytes) bytes without the last newline; "
+                + "it must have at least \(SecretFile.secretByteMinimum)."
         case .secretIsPEM(let path):
-            "\(path) holds a PEM key, not a secret; give it as a public key file."
+            "\(path) contains a PEM key, not a secret; give it as a public key file."
         case .unusable(let path, let reason): "\(path) cannot be used: it \(reason)."
         case .unusableKey(let path, let number, let reason):
             "Key \(number) of \(path) cannot be used: it \(reason)."

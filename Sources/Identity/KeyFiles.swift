@@ -1,12 +1,13 @@
 internal import Bytes
 
-/// Which files the keys come from; read at the start, on SIGHUP, and when the key set changes.
+/// The files that contain the keys. They are read at startup, on SIGHUP and when the key set
+/// changes.
 ///
-/// All or nothing: when one file is bad, `load` throws and whoever reloads keeps the verifier it has.
+/// If one file is invalid, `load` throws, and the caller keeps its current verifier.
 public struct KeyFiles: Sendable, Equatable {
     /// The HS256 secret.
     public var secret: SecretFile?
-    /// PEM files with public keys, any number in each.
+    /// PEM files with any number of public keys each.
     public var publicKeys: [String]
     /// A JSON Web Key set (RFC 7517).
     public var keySet: String?
@@ -17,10 +18,12 @@ public struct KeyFiles: Sendable, Equatable {
         self.keySet = keySet
     }
 
-    /// Reads every file. Throws for the first that cannot be used, when there is no key at all, and when there are too many.
+    /// Reads all files. Throws for the first invalid file, if there is no key at all, and if there
+    /// are too many keys.
     ///
-    /// - Parameter guests: the key of guest tokens, which no file holds; nil where there are no guests.
-    public func load(_ rules: TokenRules = TokenRules(), guestKey guests: GuestKey? = nil)
+    /// - Parameter guestKey: the key for guest tokens, which is in no file. Nil if there are no
+    ///   guests.
+    public func load(_ rules: TokenRules = TokenRules(), guestKey: GuestKey? = nil)
         throws(KeyError) -> TokenVerifier
     {
         var keys: [VerificationKey] = []
@@ -31,10 +34,11 @@ public struct KeyFiles: Sendable, Equatable {
         guard keys.count <= TokenVerifier.keyLimit else {
             throw .tooManyKeys(limit: TokenVerifier.keyLimit)
         }
-        return TokenVerifier(keys: keys, rules: rules, guestKey: guests)
+        return TokenVerifier(keys: keys, rules: rules, guestKey: guestKey)
     }
 
-    /// Changes when the key set's file does: one `stat`, for a timer to look at. Nil without a key set, or without its file.
+    /// Changes when the file of the key set changes. It costs one `stat`, so a timer can compare
+    /// it. Nil if there is no key set or no such file.
     public var keySetFingerprint: FileFingerprint? {
         self.keySet.flatMap { FileFingerprint(path: $0) }
     }

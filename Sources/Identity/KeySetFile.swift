@@ -1,10 +1,11 @@
 internal import Bytes
 internal import JSON
 
-/// A JSON Web Key set (RFC 7517 section 5) in a file.
+/// A file with a JSON Web Key set (RFC 7517 section 5).
 ///
-/// Keys for other purposes (another `kty`, `crv`, `alg`, `use`) are passed over, as the RFC asks: sets hold keys for others
-/// too. A key that is for us and broken is an error, so that a bad rotation is seen and not half taken.
+/// Keys for other purposes (another `kty`, `crv`, `alg` or `use`) are ignored, as the RFC demands.
+/// An invalid key of a supported kind is an error. So a faulty key rotation is noticed and never
+/// loaded in part.
 struct KeySetFile {
     let path: String
 
@@ -15,18 +16,18 @@ struct KeySetFile {
             document = try JSONTree(parsing: text.span.bytes)
         } catch {
             throw .unusable(
-                path: self.path, reason: "is no JSON text, as byte \(error.offset) shows")
+                path: self.path, reason: "is not valid JSON (error at byte \(error.offset))")
         }
         guard let entries = document["keys"]?.elements else {
             throw .unusable(
-                path: self.path, reason: "is no JSON Web Key set: it has no list \"keys\"")
+                path: self.path, reason: "is not a JSON Web Key set: it has no list \"keys\"")
         }
         var keys: [VerificationKey] = []
-        for (place, entry) in entries.enumerated() {
+        for (index, entry) in entries.enumerated() {
             do throws(PublicKey.PublicKeyError) {
                 if let key = try JSONWebKey(entry).verificationKey() { keys.append(key) }
             } catch {
-                throw .unusableKey(path: self.path, number: place + 1, reason: error.reason)
+                throw .unusableKey(path: self.path, number: index + 1, reason: error.reason)
             }
         }
         guard !keys.isEmpty else {
@@ -44,9 +45,9 @@ private struct JSONWebKey {
         self.entry = entry
     }
 
-    /// Nil for a key that is not for verifying with one of our algorithms.
+    /// Returns nil for a key that is not meant for verification with a supported algorithm.
     func verificationKey() throws(PublicKey.PublicKeyError) -> VerificationKey? {
-        guard self.entry.members != nil else { throw .init(reason: "is no JSON object") }
+        guard self.entry.members != nil else { throw .init(reason: "is not a JSON object") }
         let type = try self.text("kty")
         guard let algorithm = try self.algorithm(type), try self.isForVerifying() else {
             return nil
@@ -58,13 +59,14 @@ private struct JSONWebKey {
             guard secret.count >= SecretFile.secretByteMinimum else {
                 throw .init(
                     reason:
-                        "is a secret of \(secret.count) bytes, at least \(SecretFile.secretByteMinimum) are needed"
+                        "is a secret of \(secret.count) bytes; "
+                        + "at least \(SecretFile.secretByteMinimum) are required"
                 )
             }
             return VerificationKey(id: id, secret: secret)
         }
         guard self.entry["d"] == nil else {
-            throw .init(reason: "holds a private key; give the public one")
+            throw .init(reason: "contains a private key; give the public key")
         }
         return VerificationKey(id: id, publicKey: try self.publicKey(algorithm))
     }
@@ -95,7 +97,7 @@ private struct JSONWebKey {
         if let use = try self.text("use"), use != "sig" { return false }
         guard let operations = self.entry["key_ops"] else { return true }
         guard let operations = operations.elements else {
-            throw .init(reason: "has a \"key_ops\" that is no list")
+            throw .init(reason: "has a \"key_ops\" that is not a list")
         }
         return operations.contains(.string("verify"))
     }
@@ -103,7 +105,7 @@ private struct JSONWebKey {
     private func text(_ name: String) throws(PublicKey.PublicKeyError) -> String? {
         guard let value = self.entry[name] else { return nil }
         guard let text = value.stringValue else {
-            throw .init(reason: "has a \"\(name)\" that is no string")
+            throw .init(reason: "has a \"\(name)\" that is not a string")
         }
         return text
     }

@@ -1,13 +1,14 @@
 internal import COpenSSL
 
-/// Keys from PEM (RFC 7468): `PUBLIC KEY`, the older `RSA PUBLIC KEY`, and the key of a `CERTIFICATE`.
+/// Reads keys from PEM (RFC 7468): `PUBLIC KEY`, the older `RSA PUBLIC KEY`, and the key of a
+/// `CERTIFICATE`.
 extension PublicKey {
-    /// All keys of the text, in order; at least one.
+    /// Returns all keys of the text, in order. Throws if there is none.
     static func all(pem text: [UInt8]) throws(PublicKeyError) -> [PublicKey] {
         ERR_clear_error()
         defer { ERR_clear_error() }
         guard let source = BIO_new_mem_buf(text, Int32(text.count)) else {
-            throw PublicKeyError(reason: "is more than memory can hold")
+            throw PublicKeyError(reason: "does not fit into memory")
         }
         defer { BIO_free(source) }
         var keys: [PublicKey] = []
@@ -15,19 +16,20 @@ extension PublicKey {
         while block.read(from: source) {
             keys.append(try PublicKey(owning: try block.publicKey()))
         }
-        guard Self.isEndOfPEM else { throw PublicKeyError(reason: "holds a damaged PEM block") }
-        guard !keys.isEmpty else { throw PublicKeyError(reason: "holds no PEM public key") }
+        guard Self.isEndOfPEM else { throw PublicKeyError(reason: "contains a damaged PEM block") }
+        guard !keys.isEmpty else { throw PublicKeyError(reason: "contains no PEM public key") }
         return keys
     }
 
-    /// `PEM_read_bio` fails at the end too; only the error tells that no further block has begun.
+    /// `PEM_read_bio` also fails at the end of the text. Only its error tells that no further block
+    /// begins.
     private static var isEndOfPEM: Bool {
         let error = ERR_peek_last_error()
         return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE
     }
 }
 
-/// One PEM block as OpenSSL reads it: label, headers, bytes.
+/// A PEM block as OpenSSL reads it: label, headers, bytes.
 private struct PEMBlock: ~Copyable {
     private var label: UnsafeMutablePointer<CChar>?
     private var headers: UnsafeMutablePointer<CChar>?
@@ -38,7 +40,7 @@ private struct PEMBlock: ~Copyable {
         Self.free(self.label, self.headers, self.bytes)
     }
 
-    /// False at the end and for a damaged block.
+    /// Returns false at the end and for a damaged block.
     mutating func read(from source: OpaquePointer) -> Bool {
         Self.free(self.label, self.headers, self.bytes)
         (self.label, self.headers, self.bytes) = (nil, nil, nil)
@@ -58,11 +60,13 @@ private struct PEMBlock: ~Copyable {
             defer { X509_free(certificate) }
             key = X509_get_pubkey(certificate)
         case let label where label.hasSuffix("PRIVATE KEY"):
-            throw PublicKey.PublicKeyError(reason: "holds a private key; give the public one")
+            throw PublicKey.PublicKeyError(reason: "contains a private key; give the public key")
         default:
-            throw PublicKey.PublicKeyError(reason: "holds a PEM block that is no public key")
+            throw PublicKey.PublicKeyError(reason: "contains a PEM block that is not a public key")
         }
-        guard let key else { throw PublicKey.PublicKeyError(reason: "holds a damaged PEM block") }
+        guard let key else {
+            throw PublicKey.PublicKeyError(reason: "contains a damaged PEM block")
+        }
         return key
     }
 

@@ -1,11 +1,11 @@
 internal import COpenSSL
 
-/// A public key of OpenSSL that verifies RS256, ES256 or EdDSA, and the checks it has passed.
+/// An OpenSSL public key for RS256, ES256 or EdDSA that has passed all checks.
 ///
-/// Unchecked Sendable because an `EVP_PKEY` may be read from any thread once it is made (openssl-threads(7)), and nothing
+/// Unchecked Sendable: an `EVP_PKEY` may be read from any thread (openssl-threads(7)), and nothing
 /// writes to it after `init`.
 final class PublicKey: @unchecked Sendable {
-    /// Why a key is not taken; ends the sentence "… cannot be used: it".
+    /// The reason to reject a key. It completes the sentence "… cannot be used: it".
     struct PublicKeyError: Error {
         let reason: String
     }
@@ -14,10 +14,10 @@ final class PublicKey: @unchecked Sendable {
     private let key: OpaquePointer
 
     static let rsaBitMinimum = 2048
-    /// P-256's r and s, 32 bytes each (RFC 7518 section 3.4).
+    /// r and s of P-256, 32 bytes each (RFC 7518 section 3.4).
     private static let es256SignatureBytes = 64
 
-    /// Takes over `key`, also when it throws.
+    /// Takes ownership of `key`, even if this throws.
     init(owning key: OpaquePointer) throws(PublicKeyError) {
         do throws(PublicKeyError) {
             self.algorithm = try Self.check(key)
@@ -32,7 +32,7 @@ final class PublicKey: @unchecked Sendable {
         EVP_PKEY_free(self.key)
     }
 
-    /// Allocates (OpenSSL's contexts); 15 to 60 µs, nearly all of it arithmetic.
+    /// Takes 15 to 60 µs, almost all of it arithmetic. Allocates OpenSSL's contexts.
     func isValid(_ signature: [UInt8], of message: UnsafeRawBufferPointer) -> Bool {
         var signature = signature
         if self.algorithm == .es256 {
@@ -46,12 +46,14 @@ final class PublicKey: @unchecked Sendable {
         let digest = self.algorithm == .edDSA ? nil : EVP_sha256()
         guard EVP_DigestVerifyInit(context, nil, digest, nil, self.key) == 1 else { return false }
         let text = message.assumingMemoryBound(to: UInt8.self)
-        // Anything but 1 is a refusal: 0 says that the signature is wrong, a negative number that it is none at all.
+        // Every result except 1 is a rejection: 0 means a wrong signature, a negative number a
+        // malformed one.
         return EVP_DigestVerify(context, signature, signature.count, text.baseAddress, text.count)
             == 1
     }
 
-    /// JOSE writes r and s one behind the other; OpenSSL wants the ASN.1 of ECDSA-Sig-Value (RFC 3279 section 2.2.3).
+    /// JOSE concatenates r and s. OpenSSL requires the ASN.1 type ECDSA-Sig-Value (RFC 3279 section
+    /// 2.2.3).
     private static func derSignature(_ raw: [UInt8]) -> [UInt8]? {
         guard raw.count == Self.es256SignatureBytes, let signature = ECDSA_SIG_new() else {
             return nil
@@ -75,7 +77,7 @@ final class PublicKey: @unchecked Sendable {
 }
 
 extension PublicKey {
-    /// The one algorithm of the key, when it is strong and sound.
+    /// Returns the algorithm of the key. Throws if the key is weak or invalid.
     private static func check(_ key: OpaquePointer) throws(PublicKeyError) -> TokenAlgorithm {
         ERR_clear_error()
         defer { ERR_clear_error() }
@@ -85,7 +87,8 @@ extension PublicKey {
             guard bits >= Self.rsaBitMinimum else {
                 throw PublicKeyError(
                     reason:
-                        "is an RSA key of \(bits) bits, at least \(Self.rsaBitMinimum) are needed")
+                        "is an RSA key of \(bits) bits; at least \(Self.rsaBitMinimum) are required"
+                )
             }
             algorithm = .rs256
         } else if EVP_PKEY_is_a(key, "EC") == 1 {
@@ -98,13 +101,14 @@ extension PublicKey {
         } else {
             throw PublicKeyError(reason: "is neither an RSA, a P-256 nor an Ed25519 key")
         }
-        // An exponent of 1 would make every signature its own message; a point off the curve is no key.
+        // With an exponent of 1, each signature would be its own message. A point off the curve is
+        // not a valid key either.
         guard let context = EVP_PKEY_CTX_new_from_pkey(nil, key, nil) else {
-            throw PublicKeyError(reason: "is more than memory can hold")
+            throw PublicKeyError(reason: "does not fit into memory")
         }
         defer { EVP_PKEY_CTX_free(context) }
         guard EVP_PKEY_public_check(context) == 1 else {
-            throw PublicKeyError(reason: "is no sound public key")
+            throw PublicKeyError(reason: "is not a valid public key")
         }
         return algorithm
     }

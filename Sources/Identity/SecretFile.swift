@@ -1,21 +1,22 @@
 internal import Bytes
 internal import COpenSSL
 
-/// The file with the HS256 secret: its bytes, without one newline at the end.
+/// The file with the HS256 secret. One newline at the end is not part of the secret.
 public struct SecretFile: Sendable, Equatable {
     public let path: String
 
-    /// What RFC 7518 section 3.2 asks of an HS256 key.
+    /// The minimum length of an HS256 key (RFC 7518 section 3.2).
     public static let secretByteMinimum = 32
 
     public init(path: String) {
         self.path = path
     }
 
-    /// The secret. Throws when it cannot be read, is too short, or is no secret but a PEM key.
+    /// Reads the secret. Throws if the file cannot be read, if the secret is too short, or if the
+    /// file contains a PEM key.
     public func read() throws(KeyError) -> [UInt8] {
         var secret = try SmallFile.read(self.path)
-        // Editors and `echo` end a line; whoever signs elsewhere with the same file leaves that out.
+        // Editors and `echo` add a newline. Other programs that sign with this file ignore it.
         if secret.last == UInt8(ascii: "\n") {
             secret.removeLast()
             if secret.last == UInt8(ascii: "\r") { secret.removeLast() }
@@ -27,12 +28,14 @@ public struct SecretFile: Sendable, Equatable {
         return secret
     }
 
-    /// The secret; when there is no such file, one is made, of 32 random bytes in hexadecimal, for its owner only.
+    /// Reads the secret. If the file does not exist, creates it with 32 random bytes in
+    /// hexadecimal, readable only by its owner.
     public func readOrCreate() throws(KeyError) -> (secret: [UInt8], isNew: Bool) {
         guard FileFingerprint(path: self.path) == nil else { return (try self.read(), false) }
         var random = [UInt8](repeating: 0, count: 32)
         guard RAND_bytes(&random, Int32(random.count)) == 1 else {
-            throw .file(path: self.path, reason: "there is no randomness to make a secret of")
+            throw .file(
+                path: self.path, reason: "the system returned no random bytes for a new secret")
         }
         let isNew = try SmallFile.create(self.path, Array((Hex.encode(random) + "\n").utf8))
         return (try self.read(), isNew)

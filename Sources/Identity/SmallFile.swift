@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// Files that are read at once because they are small: secrets, keys, key sets.
+/// Reads and creates small files: secrets, keys and key sets.
 enum SmallFile {
     static let byteLimit = 1 << 20
 
@@ -24,13 +24,14 @@ enum SmallFile {
         }
     }
 
-    /// Makes a file with mode 0600 that is whole or not there at all, and is still there after a power cut.
+    /// Creates a file with mode 0600 that is either complete or missing, and that survives a power
+    /// failure.
     ///
-    /// False, and nothing is written, when there is one of that name: of two processes that start at once both
-    /// then use the file of the first.
+    /// Returns false and writes nothing if a file of this name exists. If two processes start at
+    /// the same time, both use the file of the first one.
     static func create(_ path: String, _ bytes: [UInt8]) throws(KeyError) -> Bool {
         let draft = "\(path).\(getpid())"
-        unlink(draft)  // A process of that number that died here.
+        unlink(draft)  // A process with the same id may have crashed here.
         let file = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw Self.error(path) }
         defer { unlink(draft) }
@@ -46,7 +47,7 @@ enum SmallFile {
         return true
     }
 
-    /// Not every file system lets folders be synced; the file itself is.
+    /// Some file systems cannot sync folders. The file itself is already synced.
     private static func syncFolder(of path: String) {
         let folder =
             path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
@@ -61,7 +62,7 @@ enum SmallFile {
     }
 }
 
-/// Whether a file has changed, without reading it: what `stat` says of it.
+/// Metadata that shows whether a file has changed, without reading it.
 public struct FileFingerprint: Sendable, Equatable {
     private let device: UInt64
     private let inode: UInt64
@@ -69,7 +70,8 @@ public struct FileFingerprint: Sendable, Equatable {
     private let modifiedSeconds: Int
     private let modifiedNanoseconds: Int
 
-    /// Nil when there is no such file. Follows links, so that a link that is turned elsewhere counts as a change.
+    /// Returns nil if the file does not exist. Follows symbolic links, so a link with a new target
+    /// counts as a change.
     public init?(path: String) {
         var found = stat()
         guard stat(path, &found) == 0 else { return nil }

@@ -1,14 +1,16 @@
-/// Why a token is refused.
+/// The reason why a token is rejected.
 ///
-/// The sentences go to clients and into logs: they name what is wrong and never repeat the token or anything in it.
+/// Clients and logs receive the message. It names the problem and never contains the token or a
+/// part of it.
 public enum TokenError: Error, Sendable, Equatable, CustomStringConvertible {
     case tooLong(limitBytes: Int)
-    /// Not three parts of canonical base64url with JSON objects in the first two.
+    /// The token does not consist of three parts in canonical base64url, the first two with JSON
+    /// objects.
     case malformed(TokenPart)
     case algorithmNotAccepted
-    /// The header has a member that is never taken: a key of its own, or `crit`.
+    /// The header has a member that is never accepted: a key, or `crit`.
     case headerNotAccepted(name: String)
-    /// No key of ours has the token's algorithm and key id.
+    /// No configured key has the token's algorithm and key id.
     case noKey
     case badSignature
     case expired
@@ -35,7 +37,7 @@ public enum TokenError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// What of a compact token a `TokenError` is about.
+/// The part of a compact token that a `TokenError` is about.
 public enum TokenPart: Sendable, Equatable {
     case parts, header, payload, signature
 

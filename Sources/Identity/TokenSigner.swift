@@ -1,25 +1,26 @@
 internal import Bytes
 internal import JSON
 
-/// Makes HS256 tokens: for `confab token`, the load generator and tests.
+/// Creates HS256 tokens for `confab token`, the load generator and tests.
 public struct TokenSigner: Sendable {
     private let key: HMACKey
     private let header: String
 
-    /// Signs with a secret as `SecretFile.read` gives it.
+    /// Signs with a secret as `SecretFile.read` returns it.
     public init(secret: [UInt8]) {
         self.key = HMACKey(secret)
         self.header = Base64URL.encode(Array(#"{"alg":"HS256","typ":"JWT"}"#.utf8))
     }
 
-    /// - Parameter keyID: letters and `-`.
+    /// - Parameter keyID: only letters and `-`, because it is not escaped.
     init(_ key: HMACKey, keyID: String) {
         self.key = key
         self.header = Base64URL.encode(
             Array(#"{"alg":"HS256","typ":"JWT","kid":"\#(keyID)"}"#.utf8))
     }
 
-    /// The compact token. Throws for claims that a verifier would refuse at any time, and for more than fit into a token.
+    /// Returns the compact token. Throws if a verifier would always reject the claims, and if the
+    /// token would be too long.
     public func sign(_ claims: Claims) throws(TokenError) -> String {
         _ = try claims.identity()
         let text = self.header + "." + Base64URL.encode(claims.payload.bytes)
@@ -39,7 +40,7 @@ extension HMACKey {
 }
 
 extension Claims {
-    /// As JSON; a claim that is not set is left out.
+    /// The claims as JSON. Claims without a value are omitted.
     fileprivate var payload: ByteBuffer {
         var members: [JSONTree.ObjectMember] = [.init("sub", .string(self.subject))]
         func add(_ name: String, _ value: JSONTree?) {
@@ -67,8 +68,8 @@ extension Claims {
         return buffer
     }
 
-    /// Whole seconds: other makers and readers of tokens seldom take fractions.
-    private static func numericDate(_ moment: Timestamp) -> JSONTree {
-        .integer(moment.seconds)
+    /// Whole seconds, because other implementations rarely accept fractions.
+    private static func numericDate(_ time: Timestamp) -> JSONTree {
+        .integer(time.seconds)
     }
 }

@@ -1,16 +1,17 @@
 public import Bytes
 internal import JSON
 
-/// What a token must say besides being signed.
+/// The claims that a token must have in addition to a valid signature.
 public struct TokenRules: Sendable, Equatable {
-    /// The `aud` that a token must name; nil takes any.
+    /// The `aud` that a token must contain. Nil accepts any.
     public var audience: String?
-    /// The `iss` that a token must have; nil takes any.
+    /// The `iss` that a token must have. Nil accepts any.
     public var issuer: String?
-    /// How long after `exp` and before `nbf` a token is still or already taken; held to 0 to `leewaySecondLimit`.
+    /// The tolerance for clock differences: a token is accepted so long before `nbf` and after
+    /// `exp`. Limited to 0 to `leewaySecondLimit`.
     public let leewaySeconds: Int
 
-    /// More than a day of leeway is no leeway.
+    /// One day. More than that is no longer a tolerance for clock differences.
     public static let leewaySecondLimit = 86_400
 
     public init(audience: String? = nil, issuer: String? = nil, leewaySeconds: Int = 0) {
@@ -20,45 +21,52 @@ public struct TokenRules: Sendable, Equatable {
     }
 }
 
-/// Decides whether a JSON Web Token (RFC 7519, as a compact JWS, RFC 7515) is good, and who its bearer is.
+/// Verifies JSON Web Tokens (RFC 7519, as compact JWS of RFC 7515) and returns the identity of the
+/// bearer.
 ///
-/// Immutable, so every loop verifies with the same one and without a lock; other keys are another verifier. Nothing in
-/// the payload is read before the signature is good. The rules follow RFC 8725: the key chooses the algorithm, never the
-/// token alone, and no key comes out of a token.
+/// The verifier is immutable, so all loops share one without a lock. New keys require a new
+/// verifier. The payload is parsed only after the signature was verified.
+///
+/// The rules follow RFC 8725: the token's `alg` must match the algorithm of a configured key, and
+/// keys inside tokens are never used.
 public final class TokenVerifier: Sendable {
     let keys: [VerificationKey]
     private let rules: TokenRules
-    /// Of guest tokens; nil where anonymous users may not come in, so that what they were given before is of no use.
+    /// The key for guest tokens. Nil if anonymous users are not allowed. Guest tokens issued
+    /// earlier are then invalid.
     private let guestKey: GuestKey?
 
-    /// The longest token that is looked at.
+    /// The maximum length of a token.
     public static let tokenByteLimit = 8192
-    /// A bad token is tried with every key that fits it, so their number bounds what it costs.
+    /// A bad token is tried with every matching key, so the number of keys bounds its cost.
     static let keyLimit = 32
-    /// Members of a header that bring a key along (RFC 7515 section 4.1), or extensions that one must understand: we have none.
+    /// Header members that contain a key (RFC 7515 section 4.1) or demand extensions. Confab
+    /// supports no extensions.
     private static let rejectedHeaderMembers: [StaticString] = ["crit", "jwk", "jku", "x5c", "x5u"]
 
-    init(keys: [VerificationKey], rules: TokenRules, guestKey guests: GuestKey? = nil) {
+    init(keys: [VerificationKey], rules: TokenRules, guestKey: GuestKey? = nil) {
         self.keys = keys
         self.rules = rules
-        self.guestKey = guests
+        self.guestKey = guestKey
     }
 
-    /// A verifier with a single HS256 secret, as `SecretFile.read` gives it.
+    /// Creates a verifier with one HS256 secret, as `SecretFile.read` returns it.
     public convenience init(
-        secret: [UInt8], rules: TokenRules = TokenRules(), guestKey guests: GuestKey? = nil
+        secret: [UInt8], rules: TokenRules = TokenRules(), guestKey: GuestKey? = nil
     ) {
-        self.init(keys: [VerificationKey(secret: secret)], rules: rules, guestKey: guests)
+        self.init(keys: [VerificationKey(secret: secret)], rules: rules, guestKey: guestKey)
     }
 
-    /// Who the token's bearer is at that moment.
+    /// Verifies a token at the given time and returns the identity of its bearer.
     ///
-    /// Total: any bytes get an identity or a `TokenError`, and no error says anything of the token's contents.
+    /// Any input results in an identity or a `TokenError`, and no error reveals the contents of the
+    /// token.
     public func verify(_ token: RawSpan, at now: Timestamp) throws(TokenError) -> Identity {
         try self.verify(token, at: now, acceptsExpired: false)
     }
 
-    /// Whose token it is, though its time may be over: of who has come in with it while it was good, and shows it again.
+    /// Verifies a token but accepts an expired one. For a client that connected while the token was
+    /// valid and presents it again.
     public func identityIgnoringExpiry(of token: String, at now: Timestamp) throws(TokenError)
         -> Identity
     {
@@ -67,7 +75,7 @@ public final class TokenVerifier: Sendable {
         return try self.verify(token.utf8Span.span.bytes, at: now, acceptsExpired: true)
     }
 
-    private func verify(_ token: RawSpan, at now: Timestamp, acceptsExpired takesExpired: Bool)
+    private func verify(_ token: RawSpan, at now: Timestamp, acceptsExpired: Bool)
         throws(TokenError) -> Identity
     {
         guard token.byteCount <= Self.tokenByteLimit else {
@@ -84,9 +92,9 @@ public final class TokenVerifier: Sendable {
             token.extracting(payloadEnd + 1..<token.byteCount), .signature)
         let message = token.extracting(0..<payloadEnd)
         var isGuest = false
-        if let guests = self.guestKey, keyID == ByteString(GuestKey.keyID) {
+        if let guestKey = self.guestKey, keyID == ByteString(GuestKey.keyID) {
             guard algorithm == .hs256,
-                message.withUnsafeBytes({ guests.isValid(signature, of: $0) })
+                message.withUnsafeBytes({ guestKey.isValid(signature, of: $0) })
             else { throw .badSignature }
             isGuest = true
         } else {
@@ -97,17 +105,17 @@ public final class TokenVerifier: Sendable {
         try Self.parse(payload, .payload, into: &document)
         var claims = try Claims(document, in: payload.span.bytes)
         if isGuest { claims.guest = try GuestRole(document, in: payload.span.bytes) }
-        return try self.check(claims, at: now, acceptsExpired: takesExpired)
+        return try self.check(claims, at: now, acceptsExpired: acceptsExpired)
     }
 
-    /// Who the token's bearer is at that moment.
+    /// Verifies a token at the given time and returns the identity of its bearer.
     public func verify(_ token: String, at now: Timestamp) throws(TokenError) -> Identity {
         var token = token
         token.makeContiguousUTF8()
         return try self.verify(token.utf8Span.span.bytes, at: now)
     }
 
-    /// The places of the two dots.
+    /// Returns the positions of the two dots.
     private static func split(_ token: RawSpan) throws(TokenError) -> (Int, Int) {
         var first: Int?
         var second: Int?
@@ -179,16 +187,17 @@ public final class TokenVerifier: Sendable {
         throw isAnyTried ? .badSignature : .noKey
     }
 
-    private func check(_ claims: Claims, at now: Timestamp, acceptsExpired takesExpired: Bool)
+    private func check(_ claims: Claims, at now: Timestamp, acceptsExpired: Bool)
         throws(TokenError) -> Identity
     {
-        // Rules are for what others have issued; a guest token is our own, by our own clock.
+        // The rules apply to tokens of other issuers. Guest tokens are issued by this cluster with
+        // its own clock.
         let rules = claims.guest == nil ? self.rules : TokenRules()
         let leeway = Int64(rules.leewaySeconds) * 1000
         var identity = try claims.identity()
         if let expiry = claims.expiry {
             let end = Timestamp(milliseconds: expiry.milliseconds + leeway)
-            guard now < end || takesExpired else { throw .expired }
+            guard now < end || acceptsExpired else { throw .expired }
             identity.expiry = end
         }
         if let notBefore = claims.notBefore, now.milliseconds + leeway < notBefore.milliseconds {

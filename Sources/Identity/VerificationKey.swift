@@ -1,15 +1,17 @@
 internal import Bytes
 
-/// One key that tokens are verified with. It belongs to exactly one algorithm.
+/// A key for verifying tokens. It belongs to exactly one algorithm.
 ///
-/// A token's `alg` only chooses among keys: a public RSA key is never taken as an HS256 secret, however the token asks.
+/// The `alg` of a token only selects among keys. A public RSA key is therefore never used as an
+/// HS256 secret.
 struct VerificationKey: Sendable {
     enum Material: Sendable {
         case secret(HMACKey)
         case publicKey(PublicKey)
     }
 
-    /// The `kid` of a JSON Web Key. A key without one (from a secret or PEM file) is tried for every token of its algorithm.
+    /// The `kid` of a JSON Web Key. A key without one (from a secret or PEM file) is tried for
+    /// every token of its algorithm.
     let id: ByteString?
     let material: Material
 

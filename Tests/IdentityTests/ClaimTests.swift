@@ -3,11 +3,11 @@ import Testing
 
 @testable import Identity
 
-@Suite("The claims of a good token")
+@Suite("The claims of a valid token")
 struct ClaimTests {
     private let verifier = TokenVerifier(secret: secret)
 
-    @Test("need only a user; the rest has defaults")
+    @Test("need only a user; all others have defaults")
     func defaults() throws {
         let identity = try self.verifier.identity(payload: #"{"sub":"alice"}"#)
         #expect(
@@ -18,7 +18,7 @@ struct ClaimTests {
         #expect(!identity.grants("general"))
     }
 
-    @Test("give the display name from username, else name, and a null counts as none")
+    @Test("use username or else name as display name, and ignore null")
     func displayNames() throws {
         #expect(
             try self.verifier.identity(payload: #"{"sub":"a","name":"N","username":"U"}"#)
@@ -30,7 +30,7 @@ struct ClaimTests {
         #expect(try self.verifier.identity(payload: #"{"sub":"a","name":null}"#).displayName == "a")
     }
 
-    @Test("that are null count as absent, each of them")
+    @Test("that are null count as missing")
     func nullClaims() throws {
         let names = [
             "username", "name", "tenant_id", "agent_id", "conversations", "channel_id", "admin",
@@ -48,7 +48,7 @@ struct ClaimTests {
             try self.verifier.identity(
                 payload: #"{"sub":"a","conversations":null,"channel_id":"c"}"#
             ).grants == .listed(["c"]))
-        // What has to be there is not there.
+        // A required claim counts as missing.
         #expect(
             self.verifier.rejection(payload: #"{"sub":null}"#)
                 == self.verifier.rejection(payload: "{}"))
@@ -63,7 +63,7 @@ struct ClaimTests {
     }
 
     @Test(
-        "that are wrong are named in the error",
+        "that are invalid are named in the error",
         arguments: [
             ("sub", "7"), ("sub", #""""#), ("username", "7"), ("username", #""""#), ("name", "7"),
             ("name", #""\u0007""#),
@@ -81,7 +81,7 @@ struct ClaimTests {
         #expect(error.description.contains("\"\(name)\""), "\(error)")
     }
 
-    @Test("grant what conversations and channel_id list, in every shape")
+    @Test("grant the conversations in conversations and channel_id, in every form")
     func grants() throws {
         func grants(_ claims: String) throws -> Grants {
             try self.verifier.identity(payload: #"{"sub":"a",\#(claims)}"#).grants
@@ -112,21 +112,20 @@ struct ClaimTests {
                 "anything"))
     }
 
-    @Test("may have texts of exactly the longest length, counted in characters")
+    @Test("may have texts of the maximum length, counted in characters")
     func longest() throws {
         let name = String(repeating: "é", count: 128)
         let tenant = String(repeating: "t", count: 64)
         let conversation = String(repeating: "c", count: 128)
+        let ids = #""sub":"\#(name)","agent_id":"\#(name)","tenant_id":"\#(tenant)""#
         let identity = try self.verifier.identity(
-            payload:
-                #"{"sub":"\#(name)","tenant_id":"\#(tenant)","agent_id":"\#(name)","conversations":"\#(conversation)"}"#
-        )
+            payload: #"{\#(ids),"conversations":"\#(conversation)"}"#)
         #expect(identity.user == ByteString(name))
         #expect(identity.tenant == ByteString(tenant))
         #expect(identity.grants(ByteString(conversation)))
     }
 
-    @Test("end a token exactly at exp, not before")
+    @Test("expire a token exactly at exp")
     func expiry() throws {
         let second = now.seconds
         #expect(
@@ -143,7 +142,7 @@ struct ClaimTests {
     }
 
     @Test(
-        "say whose a token is though its time is over, and nothing of one that is wrong otherwise")
+        "identify the bearer of an expired token, but not of an otherwise invalid one")
     func bearerOfExpired() throws {
         let expired = token(payload: #"{"sub":"a","tenant_id":"t","exp":1}"#)
         let bearer = try self.verifier.identityIgnoringExpiry(of: expired, at: now)
@@ -168,7 +167,7 @@ struct ClaimTests {
                 == Timestamp(milliseconds: 4_000_000_000_000))
     }
 
-    @Test("begin a token exactly at nbf")
+    @Test("make a token valid exactly at nbf")
     func notBefore() throws {
         #expect(throws: Never.self) {
             try self.verifier.identity(payload: #"{"sub":"a","nbf":\#(now.seconds)}"#)
@@ -178,7 +177,7 @@ struct ClaimTests {
         }
     }
 
-    @Test("are stretched by the leeway on both sides, and the expiry says so")
+    @Test("are extended by the leeway on both sides, and so is the expiry")
     func leeway() throws {
         let verifier = TokenVerifier(secret: secret, rules: TokenRules(leewaySeconds: 5))
         let second = now.seconds
@@ -196,7 +195,7 @@ struct ClaimTests {
         }
     }
 
-    @Test("must name the audience when one is asked for, alone or in a list")
+    @Test("must contain the configured audience, as a text or in a list")
     func audience() throws {
         let verifier = TokenVerifier(secret: secret, rules: TokenRules(audience: "chat"))
         #expect(throws: Never.self) { try verifier.identity(payload: #"{"sub":"a","aud":"chat"}"#) }
@@ -215,7 +214,7 @@ struct ClaimTests {
         }
     }
 
-    @Test("must name the issuer when one is asked for")
+    @Test("must contain the configured issuer")
     func issuer() throws {
         let verifier = TokenVerifier(
             secret: secret, rules: TokenRules(issuer: "https://id.example"))
@@ -229,7 +228,7 @@ struct ClaimTests {
         }
     }
 
-    @Test("count once when a name repeats: the last one")
+    @Test("use the last value when a name repeats")
     func repeatedNames() throws {
         #expect(try self.verifier.identity(payload: #"{"sub":"a","sub":"b"}"#).user == "b")
         #expect(throws: TokenError.expired) {
@@ -237,7 +236,7 @@ struct ClaimTests {
         }
     }
 
-    @Test("keep users apart whose names look the same")
+    @Test("distinguish users whose names look the same")
     func bytewiseNames() throws {
         let composed = try self.verifier.identity(payload: #"{"sub":"\u00e9"}"#)
         let decomposed = try self.verifier.identity(payload: #"{"sub":"e\u0301"}"#)

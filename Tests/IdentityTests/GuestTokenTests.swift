@@ -28,13 +28,13 @@ struct GuestTokenTests {
             try verifier.verify(
                 Self.guestToken(), at: Timestamp(milliseconds: now.milliseconds + 3_600_000))
         }
-        // It may call itself what it likes: others see it behind the mark of guests.
+        // A guest may choose any id: other users see it with the prefix for guests.
         #expect(
             try verifier.verify(Self.guestToken("guest:alice"), at: now).agent
                 == "guest:guest:alice")
     }
 
-    @Test("is held to no rule for tokens of others")
+    @Test("is not subject to the rules for other tokens")
     func rules() throws {
         let verifier = TokenVerifier(
             secret: secret, rules: TokenRules(audience: "chat", issuer: "here", leewaySeconds: 60),
@@ -46,7 +46,7 @@ struct GuestTokenTests {
         }
     }
 
-    @Test("is none where there are no guests, of another cluster, or by any other key")
+    @Test("is invalid without guests, in another cluster, or with another key")
     func otherKeys() throws {
         let made = try Self.guestToken()
         #expect(throws: TokenError.badSignature) {
@@ -64,7 +64,7 @@ struct GuestTokenTests {
             try verifier.verify(
                 token(header: #"{"alg":"EdDSA","kid":"confab-guest"}"#, payload: payload), at: now)
         }
-        // What issuers mean by a claim of that name makes no guest.
+        // A claim of this name from another issuer does not make a guest.
         #expect(try verifier.verify(token(payload: payload), at: now).guest == nil)
         #expect(
             try verifier.verify(token(payload: #"{"sub":"alice","guest":true}"#), at: now).guest
@@ -72,7 +72,7 @@ struct GuestTokenTests {
     }
 
     @Test(
-        "is what no other token can say",
+        "uses ids that no other token can claim",
         arguments: [
             (#"{"sub":"guest:alice"}"#, "sub"), (#"{"sub":"guest:"}"#, "sub"),
             (#"{"sub":"eve","agent_id":"guest:alice"}"#, "agent_id"),

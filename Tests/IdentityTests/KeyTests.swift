@@ -21,7 +21,7 @@ struct KeyTests {
         try KeyFiles(keySet: try self.folder.write(keySet, to: "keys.json")).load()
     }
 
-    /// How many keys a set with these entries has; the sentence when it cannot be used.
+    /// The algorithms of a key set with these entries, or the error text if it cannot be used.
     private func outcome(keys entries: String...) throws -> String {
         do throws(KeyError) {
             let path = try! self.folder.write(
@@ -43,7 +43,10 @@ struct KeyTests {
     func severalKeys() throws {
         let verifier = try self.load(
             pem:
-                "first:\n\(Vectors.rsaPEM)\nsecond:\n\(Vectors.p256PEM)\n\(Vectors.ed25519PEM)\nthat is all\n"
+                """
+                first:\n\(Vectors.rsaPEM)\nsecond:\n\(Vectors.p256PEM)\n\(Vectors.ed25519PEM)\n\
+                that is all\n
+                """
         )
         #expect(verifier.keys.map(\.algorithm) == [.rs256, .es256, .edDSA])
         for token in [Vectors.rs256Token, Vectors.es256Token, Vectors.edDSAToken] {
@@ -52,31 +55,31 @@ struct KeyTests {
     }
 
     private static let badPEMs: [(String, String)] = [
-        (Vectors.rsa1024PEM, "it is an RSA key of 1024 bits, at least 2048 are needed."),
+        (Vectors.rsa1024PEM, "it is an RSA key of 1024 bits; at least 2048 are required."),
         (Vectors.p384PEM, "it is an elliptic-curve key that is not on P-256."),
         (Vectors.secp256k1PEM, "it is an elliptic-curve key that is not on P-256."),
         (Vectors.ed448PEM, "it is neither an RSA, a P-256 nor an Ed25519 key."),
-        (Vectors.p256PrivatePEM, "it holds a private key; give the public one."),
+        (Vectors.p256PrivatePEM, "it contains a private key; give the public key."),
         (
             "\(Vectors.p256PEM)\n\(Vectors.p256PrivatePEM)",
-            "it holds a private key; give the public one."
+            "it contains a private key; give the public key."
         ),
-        (String(Vectors.p256PEM.dropLast(10)), "it holds a damaged PEM block."),
-        ("\(Vectors.p256PEM)\n\(Vectors.rsaPEM.dropLast(10))", "it holds a damaged PEM block."),
+        (String(Vectors.p256PEM.dropLast(10)), "it contains a damaged PEM block."),
+        ("\(Vectors.p256PEM)\n\(Vectors.rsaPEM.dropLast(10))", "it contains a damaged PEM block."),
         (
             "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
-            "it holds a damaged PEM block."
+            "it contains a damaged PEM block."
         ),
         (
             "-----BEGIN DH PARAMETERS-----\nAAAA\n-----END DH PARAMETERS-----\n",
-            "it holds a PEM block that is no public key."
+            "it contains a PEM block that is not a public key."
         ),
-        ("nothing here", "it holds no PEM public key."),
-        ("", "it holds no PEM public key."),
+        ("nothing here", "it contains no PEM public key."),
+        ("", "it contains no PEM public key."),
     ]
 
     @Test(
-        "are refused when a PEM key is weak, of another kind, private or damaged",
+        "are rejected if a PEM key is weak, of another type, private or damaged",
         arguments: Self.badPEMs)
     func badPEM(pem: String, end: String) throws {
         let error = #expect(throws: KeyError.self) { try self.load(pem: pem) }
@@ -85,7 +88,7 @@ struct KeyTests {
 
     // MARK: Key sets
 
-    @Test("may be a key set with one key of each kind")
+    @Test("may be a key set with one key of each type")
     func keySet() throws {
         let verifier = try self.load(
             keySet: #"{"keys":[\#(Self.oct),\#(Self.rsa),\#(Self.p256),\#(Self.ed25519)]}"#)
@@ -95,7 +98,7 @@ struct KeyTests {
         }
     }
 
-    @Test("give a token with a kid only the key of that name, or one without a name")
+    @Test("select for a token with a kid only the key with that id or keys without an id")
     func keyIDs() throws {
         let other = Array(secret.reversed())
         let two =
@@ -123,7 +126,7 @@ struct KeyTests {
         }
     }
 
-    @Test("pass over keys of a set that are for something else")
+    @Test("may contain keys for other purposes, which are ignored")
     func otherPurposes() throws {
         #expect(
             try self.outcome(keys: Self.oct, #"{"kty":"EC","crv":"P-384","x":"AA","y":"AA"}"#)
@@ -146,14 +149,11 @@ struct KeyTests {
         #expect(
             try self.outcome(keys: Self.oct, "{\(Vectors.rsaNumbers),\"key_ops\":[\"encrypt\"]}")
                 == #"["HS256"]"#)
-        #expect(
-            try self.outcome(
-                keys:
-                    "{\(Vectors.rsaNumbers),\"use\":\"sig\",\"alg\":\"RS256\",\"key_ops\":[\"verify\"]}"
-            ) == #"["RS256"]"#)
+        let purpose = #""use":"sig","alg":"RS256","key_ops":["verify"]"#
+        #expect(try self.outcome(keys: "{\(Vectors.rsaNumbers),\(purpose)}") == #"["RS256"]"#)
     }
 
-    @Test("are refused when a key of a set is broken, with its number")
+    @Test("are rejected with the number of an invalid key")
     func brokenKeys() throws {
         let sentence = "Key 2 of keys.json cannot be used: it "
         func second(_ key: String) throws -> String {
@@ -162,19 +162,19 @@ struct KeyTests {
         }
         #expect(
             try second("{\(Vectors.rsa1024Numbers)}")
-                == "is an RSA key of 1024 bits, at least 2048 are needed.")
+                == "is an RSA key of 1024 bits; at least 2048 are required.")
         #expect(
             try second("{\(Vectors.rsaNumbers.replacing("AQAB", with: "AQ"))}")
-                == "is no sound public key.")
+                == "is not a valid public key.")
         #expect(
             try second("{\(Vectors.rsaNumbers.replacing("AQAB", with: "Ag"))}")
-                == "is no sound public key.")
+                == "is not a valid public key.")
         #expect(
             try second("{\(Vectors.rsaNumbers.replacing("AQAB", with: "AQAB="))}")
                 == "has a \"e\" that is not base64url.")
         #expect(
             try second("{\(Vectors.rsaNumbers),\"d\":\"AQAB\"}")
-                == "holds a private key; give the public one.")
+                == "contains a private key; give the public key.")
         #expect(
             try second(#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#)
                 == "must have 32 bytes in each of \"x\" and \"y\".")
@@ -187,34 +187,29 @@ struct KeyTests {
         )
         #expect(
             try second(#"{"kty":"oct","k":"AAAA"}"#)
-                == "is a secret of 3 bytes, at least 32 are needed.")
+                == "is a secret of 3 bytes; at least 32 are required.")
         #expect(try second(#"{"kty":"oct"}"#) == "has no \"k\".")
-        #expect(try second(#"{"kty":"oct","k":7}"#) == "has a \"k\" that is no string.")
+        #expect(try second(#"{"kty":"oct","k":7}"#) == "has a \"k\" that is not a string.")
         #expect(try second(#"{"k":"AAAA"}"#) == "has no \"kty\".")
-        #expect(try second("7") == "is no JSON object.")
+        #expect(try second("7") == "is not a JSON object.")
     }
 
-    @Test("are refused when a set is no set, or empty")
+    @Test("are rejected if the key set is malformed or empty")
     func noSet() throws {
-        func sentence(_ text: String) -> String? {
+        func reason(_ text: String) -> String? {
             #expect(throws: KeyError.self) { try self.load(keySet: text) }?.description.replacing(
-                self.folder.path + "/", with: "")
+                "\(self.folder.path)/keys.json cannot be used: it ", with: "")
         }
-        #expect(sentence("{") == "keys.json cannot be used: it is no JSON text, as byte 1 shows.")
-        #expect(
-            sentence("[]")
-                == "keys.json cannot be used: it is no JSON Web Key set: it has no list \"keys\".")
-        #expect(
-            sentence(#"{"keys":{}}"#)
-                == "keys.json cannot be used: it is no JSON Web Key set: it has no list \"keys\".")
-        #expect(
-            sentence(#"{"keys":[]}"#)
-                == "keys.json cannot be used: it has no key for HS256, RS256, ES256 or EdDSA.")
+        let noList = "is not a JSON Web Key set: it has no list \"keys\"."
+        #expect(reason("{") == "is not valid JSON (error at byte 1).")
+        #expect(reason("[]") == noList)
+        #expect(reason(#"{"keys":{}}"#) == noList)
+        #expect(reason(#"{"keys":[]}"#) == "has no key for HS256, RS256, ES256 or EdDSA.")
     }
 
     // MARK: Secrets
 
-    @Test("give the secret without one newline at the end")
+    @Test("contain the secret, without one newline at the end")
     func newline() throws {
         let text = String(decoding: secret, as: UTF8.self)
         for (ending, expected) in [("", ""), ("\n", ""), ("\r\n", ""), ("\n\n", "\n"), (" ", " ")] {
@@ -225,7 +220,7 @@ struct KeyTests {
         #expect(try SecretFile(path: try self.folder.write(bytes, to: "secret")).read() == bytes)
     }
 
-    @Test("are refused when the secret is short, missing, a folder, too large or a PEM key")
+    @Test("are rejected if the secret is short, missing, a folder, too large or a PEM key")
     func badSecrets() throws {
         func error(_ path: String) -> KeyError? {
             #expect(throws: KeyError.self) { try SecretFile(path: path).read() }
@@ -243,7 +238,7 @@ struct KeyTests {
         #expect(error(large) == .unusable(path: large, reason: "is larger than 1048576 bytes"))
     }
 
-    @Test("get a secret at the first start, for the owner only, and the same one later")
+    @Test("get a secret at the first start, readable only by the owner, and keep it")
     func creation() throws {
         let file = SecretFile(path: self.folder.path + "/made")
         let (made, isNew) = try file.readOrCreate()
@@ -258,13 +253,13 @@ struct KeyTests {
         #expect(try SecretFile(path: self.folder.path + "/another").readOrCreate().secret != made)
     }
 
-    @Test("get no secret where none can be written")
+    @Test("get no secret if the folder does not exist")
     func noCreation() {
         let path = self.folder.path + "/no/such/folder"
         #expect(throws: KeyError.self) { try SecretFile(path: path).readOrCreate() }
     }
 
-    @Test("never replace a secret that another process made meanwhile")
+    @Test("never replace a secret that another process has created")
     func race() throws {
         let path = try self.folder.write(secret, to: "secret")
         #expect(try !SmallFile.create(path, Array("other".utf8)))
@@ -274,7 +269,7 @@ struct KeyTests {
 
     // MARK: All together
 
-    @Test("are all read, and one bad file refuses them all")
+    @Test("are all loaded, or none if one file is invalid")
     func together() throws {
         var files = KeyFiles(secret: SecretFile(path: try self.folder.write(secret, to: "secret")))
         files.publicKeys = [
@@ -289,14 +284,14 @@ struct KeyTests {
         #expect(throws: KeyError.noKeys) { try KeyFiles().load() }
     }
 
-    @Test("are refused when there are so many keys that a bad token would cost much")
+    @Test("are rejected if there are too many keys")
     func manyKeys() throws {
         let path = try self.folder.write(
             String(repeating: Vectors.ed25519PEM + "\n", count: 33), to: "many.pem")
         #expect(throws: KeyError.tooManyKeys(limit: 32)) { try KeyFiles(publicKeys: [path]).load() }
     }
 
-    @Test("show by a fingerprint that the key set has changed")
+    @Test("have a fingerprint that changes with the key set")
     func fingerprint() throws {
         var files = KeyFiles()
         #expect(files.keySetFingerprint == nil)

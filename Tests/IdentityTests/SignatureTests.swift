@@ -13,7 +13,8 @@ struct SignatureTests {
         Base64URL.decode(text.utf8)!
     }
 
-    /// The tokens of RFC 7515 expire in 2011 and name no user: the answer shows that the signature was taken.
+    /// The tokens of RFC 7515 expire in 2011 and name no user. The error for the missing `sub`
+    /// shows that the signature was accepted.
     private func expectSignatureAccepted(_ token: String, by key: VerificationKey) {
         let error = #expect(throws: TokenError.self) {
             try TokenVerifier(keys: [key], rules: TokenRules()).verify(
@@ -25,14 +26,14 @@ struct SignatureTests {
         }
     }
 
-    @Test("of the HS256 example in RFC 7515 is good")
+    @Test("of the HS256 example in RFC 7515 is valid")
     func standardHS256() {
         self.expectSignatureAccepted(
             StandardVectors.hs256Token,
             by: VerificationKey(secret: self.bytes(StandardVectors.hs256Key)))
     }
 
-    @Test("of the RS256 example in RFC 7515 is good")
+    @Test("of the RS256 example in RFC 7515 is valid")
     func standardRS256() throws {
         let key = try PublicKey(
             rsaModulus: self.bytes(StandardVectors.rs256Modulus), exponent: [1, 0, 1])
@@ -40,7 +41,7 @@ struct SignatureTests {
             StandardVectors.rs256Token, by: VerificationKey(publicKey: key))
     }
 
-    @Test("of the ES256 example in RFC 7515 is good")
+    @Test("of the ES256 example in RFC 7515 is valid")
     func standardES256() throws {
         let key = try PublicKey(
             p256X: self.bytes(StandardVectors.es256X), y: self.bytes(StandardVectors.es256Y))
@@ -48,7 +49,7 @@ struct SignatureTests {
             StandardVectors.es256Token, by: VerificationKey(publicKey: key))
     }
 
-    @Test("of the Ed25519 example in RFC 8037 is good, though its payload is no JSON")
+    @Test("of the Ed25519 example in RFC 8037 is valid, although its payload is not JSON")
     func standardEdDSA() throws {
         let key = VerificationKey(
             publicKey: try PublicKey(ed25519: self.bytes(StandardVectors.edDSAKey)))
@@ -58,7 +59,7 @@ struct SignatureTests {
         }
     }
 
-    @Test("with a secret longer than a block of the hash is as RFC 4231 has it")
+    @Test("with a secret longer than a hash block is the one of RFC 4231")
     func longSecret() {
         let key = HMACKey([UInt8](repeating: 0xAA, count: 131))
         let text = Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8)
@@ -69,7 +70,7 @@ struct SignatureTests {
     }
 
     @Test(
-        "of another library is good, for each kind of key",
+        "of another library is valid, for each type of key",
         arguments: [
             (Vectors.rsaPEM, Vectors.rs256Token), (Vectors.rsaPKCS1PEM, Vectors.rs256Token),
             (Vectors.p256PEM, Vectors.es256Token),
@@ -84,7 +85,7 @@ struct SignatureTests {
     }
 
     @Test(
-        "is refused when any single bit of it is turned",
+        "is rejected when any single bit is flipped",
         arguments: [Vectors.rs256Token, Vectors.es256Token, Vectors.edDSAToken])
     func flippedBits(token: String) throws {
         let keys = try [Vectors.rsaPEM, Vectors.p256PEM, Vectors.ed25519PEM].map {
@@ -103,7 +104,7 @@ struct SignatureTests {
         }
     }
 
-    @Test("is refused in ES256 as ASN.1, as zeros, and one byte short or long")
+    @Test("is rejected in ES256 as ASN.1, as zeros, and with a wrong length")
     func es256Shapes() throws {
         let key = try self.publicKey(Vectors.p256PEM)
         #expect(throws: TokenError.badSignature) {
@@ -117,7 +118,7 @@ struct SignatureTests {
         }
     }
 
-    @Test("is refused in RS256 when it is one of RSA-PSS")
+    @Test("is rejected in RS256 if it is an RSA-PSS signature")
     func pss() throws {
         #expect(throws: TokenError.badSignature) {
             try TokenVerifier(keys: [try self.publicKey(Vectors.rsaPEM)], rules: TokenRules())
@@ -126,7 +127,7 @@ struct SignatureTests {
         }
     }
 
-    @Test("of HS256 with a public key's text as the secret finds no key")
+    @Test("of HS256 with a public key as the secret matches no key")
     func algorithmConfusion() throws {
         for pem in [Vectors.rsaPEM, Vectors.p256PEM, Vectors.ed25519PEM] {
             let verifier = TokenVerifier(keys: [try self.publicKey(pem)], rules: TokenRules())
@@ -138,7 +139,7 @@ struct SignatureTests {
         }
     }
 
-    @Test("is made by a signer as a verifier takes it, with every claim")
+    @Test("of a signer is accepted by a verifier, with all claims")
     func signer() throws {
         let claims = Claims(
             subject: "alice", username: "Alïce \"A\"", tenant: "acme", agent: "a1",
@@ -163,7 +164,7 @@ struct SignatureTests {
             .grants == .all)
     }
 
-    @Test("is not made for claims that a verifier would refuse")
+    @Test("is not created for claims that a verifier would reject")
     func signerRefusals() {
         let signer = TokenSigner(secret: secret)
         for claims in [

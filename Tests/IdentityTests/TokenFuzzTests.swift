@@ -5,38 +5,41 @@ import Testing
 
 @testable import Identity
 
-/// Whatever comes in, there is an answer; and what is accepted keeps the rules.
-@Suite("By chance")
+/// Any input has a defined result, and accepted input complies with the rules.
+@Suite("Random changes")
 struct TokenFuzzTests {
-    /// The bytes with a few changes: single bytes, pieces taken out, doubled, or put elsewhere.
-    private static func mutated(_ bytes: [UInt8], _ chance: inout SeededGenerator) -> [UInt8] {
+    /// Changes the bytes at random: replaces single bytes, and removes, repeats or moves pieces.
+    private static func mutated(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
         var bytes = bytes
-        for _ in 0..<Int.random(in: 1...3, using: &chance) where !bytes.isEmpty {
-            let from = Int.random(in: 0..<bytes.count, using: &chance)
+        for _ in 0..<Int.random(in: 1...3, using: &random) where !bytes.isEmpty {
+            let from = Int.random(in: 0..<bytes.count, using: &random)
             let piece = Array(
-                bytes[from..<min(from + Int.random(in: 1...8, using: &chance), bytes.count)])
-            switch Int.random(in: 0..<4, using: &chance) {
-            case 0: bytes[from] = UInt8.random(in: 0...255, using: &chance)
+                bytes[from..<min(from + Int.random(in: 1...8, using: &random), bytes.count)])
+            switch Int.random(in: 0..<4, using: &random) {
+            case 0: bytes[from] = UInt8.random(in: 0...255, using: &random)
             case 1: bytes.removeSubrange(from..<from + piece.count)
             case 2: bytes.insert(contentsOf: piece, at: from)
             default:
-                bytes.insert(contentsOf: piece, at: Int.random(in: 0...bytes.count, using: &chance))
+                bytes.insert(contentsOf: piece, at: Int.random(in: 0...bytes.count, using: &random))
             }
         }
         return bytes
     }
 
-    @Test("a well signed payload of any bytes is refused, or its identity keeps every rule")
+    @Test("a signed random payload is rejected, or its identity complies with all rules")
     func payloads() {
-        var chance = SeededGenerator(seed: 7)
+        var random = SeededGenerator(seed: 7)
         let payload = Array(
-            #"{"sub":"alice","username":"A\u00e9","tenant_id":"t","agent_id":"x","conversations":["a",7],"channel_id":"*","exp":4e9,"nbf":1.5}"#
-                .utf8)
+            #"""
+            {"sub":"alice","username":"A\u00e9","tenant_id":"t","agent_id":"x",\#
+            "conversations":["a",7],"channel_id":"*","exp":4e9,"nbf":1.5}
+            """#
+            .utf8)
         let header = Base64URL.encode(Array(#"{"alg":"HS256"}"#.utf8))
         let verifier = TokenVerifier(secret: secret)
         var accepted = 0
         for _ in 0..<5000 {
-            let message = header + "." + Base64URL.encode(Self.mutated(payload, &chance))
+            let message = header + "." + Base64URL.encode(Self.mutated(payload, &random))
             let signature = Array(message.utf8).withUnsafeBytes { HMACKey(secret).sign($0) }
             guard
                 let identity = try? verifier.verify(
@@ -57,14 +60,14 @@ struct TokenFuzzTests {
         #expect((200..<4800).contains(accepted))
     }
 
-    @Test("a well signed token with a header of any bytes is refused, or was one for our key")
+    @Test("a signed token with a random header is rejected, or its header selects our key")
     func headers() {
-        var chance = SeededGenerator(seed: 8)
+        var random = SeededGenerator(seed: 8)
         let header = Array(#"{"alg":"HS256","typ":"JWT","kid":"a","crit":["exp"]}"#.utf8)
         let verifier = TokenVerifier(secret: secret)
         var accepted = 0
         for _ in 0..<5000 {
-            let changed = Self.mutated(header, &chance)
+            let changed = Self.mutated(header, &random)
             let message =
                 Base64URL.encode(changed) + "." + Base64URL.encode(Array(#"{"sub":"a"}"#.utf8))
             let signature = Array(message.utf8).withUnsafeBytes { HMACKey(secret).sign($0) }
@@ -78,21 +81,24 @@ struct TokenFuzzTests {
         #expect((5..<2500).contains(accepted))
     }
 
-    @Test("damaged PEM files and key sets are refused, or hold keys of ours")
+    @Test("damaged PEM files and key sets are rejected, or contain usable keys")
     func keyFiles() throws {
-        var chance = SeededGenerator(seed: 9)
+        var random = SeededGenerator(seed: 9)
         let folder = try TemporaryFolder()
         let pem = Array(
             "\(Vectors.rsaPEM)\n\(Vectors.p256CertificatePEM)\n\(Vectors.ed25519PEM)\n".utf8)
         let set = Array(
-            #"{"keys":[{\#(Vectors.rsaNumbers)},{\#(Vectors.p256Numbers)},{\#(Vectors.ed25519Numbers)}]}"#
-                .utf8)
+            #"""
+            {"keys":[{\#(Vectors.rsaNumbers)},{\#(Vectors.p256Numbers)},{\#
+            \#(Vectors.ed25519Numbers)}]}
+            """#
+            .utf8)
         var refused = 0
         for _ in 0..<500 {
             let files = [
-                KeyFiles(publicKeys: [try folder.write(Self.mutated(pem, &chance), to: "keys.pem")]
+                KeyFiles(publicKeys: [try folder.write(Self.mutated(pem, &random), to: "keys.pem")]
                 ),
-                KeyFiles(keySet: try folder.write(Self.mutated(set, &chance), to: "keys.json")),
+                KeyFiles(keySet: try folder.write(Self.mutated(set, &random), to: "keys.json")),
             ]
             for file in files {
                 do throws(KeyError) {

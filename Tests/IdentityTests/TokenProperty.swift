@@ -3,19 +3,20 @@ import JSON
 
 @testable import Identity
 
-/// What must hold of any bytes that come as a token: fed by the fuzzer (`script/fuzz jwt`) and by the corpus in the ordinary
-/// tests. A check that fails stops the process.
+/// Properties that hold for any bytes as a token. The fuzzer (`script/fuzz jwt`) and the corpus in
+/// the ordinary tests supply the bytes. A violation ends the process.
 enum TokenProperty {
     private static let secret = Array("a secret of more than thirty-two bytes".utf8)
     private static let verifier = TokenVerifier(secret: secret)
     private static let now = Timestamp(milliseconds: 1_800_000_000_000)
 
-    /// - Returns: whether header and payload, once signed, are accepted.
+    /// - Returns: whether header and payload are accepted once they are signed.
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
-        // Nobody who does not know the secret gets in.
+        // A token without a valid signature is never accepted.
         precondition(self.verify(bytes) == nil, "an unsigned token was accepted")
-        // The first line as the header, the rest as the payload, signed as it should be: whatever is in it must be read safely.
+        // Takes the first line as the header and the rest as the payload, and signs them. Any
+        // contents must be parsed safely.
         let line = bytes.firstIndex(of: UInt8(ascii: "\n")) ?? bytes.endIndex
         let message =
             Base64URL.encode(Array(bytes[..<line])) + "."

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Identity
 
-/// One token and why it is refused.
+/// A token and the reason for its rejection.
 struct RejectedToken: Sendable, CustomTestStringConvertible {
     let name: String
     let token: String
@@ -37,7 +37,7 @@ private func signed(header: String = #"{"alg":"HS256"}"#, payload: String = #"{"
     token(header: header, payload: payload)
 }
 
-@Suite("A token is refused")
+@Suite("A token is rejected")
 struct TokenRejectionTests {
     private static let good = token()
     private static let goodParts = Self.good.split(separator: ".").map(String.init)
@@ -178,21 +178,21 @@ struct TokenRejectionTests {
         }
     }
 
-    @Test("for a claim, though the signature is good", arguments: Self.claims)
+    @Test("for a claim, although the signature is valid", arguments: Self.claims)
     func claim(token refusal: RejectedToken) {
         #expect(throws: refusal.error) {
             try TokenVerifier(secret: secret).verify(refusal.token, at: now)
         }
     }
 
-    @Test("for its shape or its signature", arguments: Self.shapes)
+    @Test("for its format or its signature", arguments: Self.shapes)
     func shape(token refusal: RejectedToken) {
         #expect(throws: refusal.error) {
             try TokenVerifier(secret: secret).verify(refusal.token, at: now)
         }
     }
 
-    @Test("in a sentence that repeats nothing of it")
+    @Test("with a message that contains nothing of it")
     func errorTexts() {
         let marker = "XYZZY"
         let header = #"{"alg":"HS256","\#(marker)":1,"kid":"\#(marker)"}"#
@@ -214,7 +214,7 @@ struct TokenRejectionTests {
         }
     }
 
-    @Test("when it is cut anywhere")
+    @Test("when it is truncated anywhere")
     func truncation() {
         let bytes = Array(Self.good.utf8)
         for count in 0..<bytes.count {
@@ -224,9 +224,9 @@ struct TokenRejectionTests {
         }
     }
 
-    @Test("when any byte of it is another", arguments: [UInt64(1), 2])
+    @Test("when any byte is changed", arguments: [UInt64(1), 2])
     func changedBytes(seed: UInt64) throws {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let keys =
             [VerificationKey(secret: secret)]
             + (try [Vectors.rsaPEM, Vectors.p256PEM, Vectors.ed25519PEM].map {
@@ -236,34 +236,34 @@ struct TokenRejectionTests {
         for text in [Self.good, Vectors.rs256Token, Vectors.es256Token, Vectors.edDSAToken] {
             let bytes = Array(text.utf8)
             #expect(throws: Never.self) { try verifier.verify(bytes: bytes) }
-            for place in bytes.indices {
+            for index in bytes.indices {
                 var changed = bytes
                 repeat {
-                    changed[place] = UInt8.random(in: 0...255, using: &chance)
-                } while changed[place] == bytes[place]
-                #expect(throws: TokenError.self, "byte \(place) is \(changed[place])") {
+                    changed[index] = UInt8.random(in: 0...255, using: &random)
+                } while changed[index] == bytes[index]
+                #expect(throws: TokenError.self, "byte \(index) is \(changed[index])") {
                     try verifier.verify(bytes: changed)
                 }
             }
         }
     }
 
-    @Test("when bytes are put in, taken out or moved, as chance has it")
+    @Test("when random bytes are inserted, removed or moved")
     func shuffledBytes() {
-        var chance = SeededGenerator(seed: 20_260_131)
+        var random = SeededGenerator(seed: 20_260_131)
         let verifier = TokenVerifier(secret: secret)
         let bytes = Array(
             token(payload: #"{"sub":"alice","conversations":["a","b"],"exp":4000000000}"#).utf8)
-        let letters = Array(
+        let characters = Array(
             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/".utf8)
         for _ in 0..<5000 {
             var changed = bytes
-            for _ in 0..<Int.random(in: 1...4, using: &chance) {
-                let place = Int.random(in: 0..<changed.count, using: &chance)
-                switch Int.random(in: 0..<3, using: &chance) {
-                case 0: changed.insert(letters.randomElement(using: &chance)!, at: place)
-                case 1: changed.remove(at: place)
-                default: changed.swapAt(place, Int.random(in: 0..<changed.count, using: &chance))
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                let index = Int.random(in: 0..<changed.count, using: &random)
+                switch Int.random(in: 0..<3, using: &random) {
+                case 0: changed.insert(characters.randomElement(using: &random)!, at: index)
+                case 1: changed.remove(at: index)
+                default: changed.swapAt(index, Int.random(in: 0..<changed.count, using: &random))
                 }
             }
             guard changed != bytes else { continue }

@@ -1,6 +1,8 @@
-/// Fixed keys and tokens, made once with another library (pyca/cryptography): what it signs must be accepted here.
+/// Fixed keys and tokens that another library (pyca/cryptography) created. Confab must accept its
+/// signatures.
 ///
-/// The private keys are not kept, but for one that tests show to be refused; nothing depends on their being secret.
+/// The private keys were not kept, except for one that must be rejected. Nothing depends on their
+/// secrecy.
 enum Vectors {
     static let rsaPEM = """
         -----BEGIN PUBLIC KEY-----
@@ -89,45 +91,48 @@ enum Vectors {
         """
 
     static let rs256Token = """
-        eyJhbGciOiAiUlMyNTYiLCAidHlwIjogIkpXVCJ9.eyJzdWIiOiAiYWxpY2UiLCAiZXhwIjogNDEwMjQ0NDgwMH0.nYXDN64NrPa9CbbGA33EJ\
-        bMyUSbC7j_n3S2O3-wgLHdXXJVKRlKIqyHAmDWEAOZXKJql3bgxHuDjaV5tNlYt_tRKeDMfU3sYmaN3WYicftXQW2cEv3oVNTIwt_gxFQTk1ui\
-        FiXmnZbkB0r6lbc1WBtmplMFMTE6996TOFsX861DxxUaxXVhrD4r7Y0-PpxhIkZTDyAvYrrkX05xRI8zX7Z27nO_MVZXWXwWUojtDCk6Zdw5qt\
-        lUWdHuwgpoECSa1OXHcA-9jJGuIjs2__CIsXgkKAr99UDI04DuhnrcuuFfGbyQHz61424aiYtTcxpUFvgKck4wa3j_FEbF-hqTgyA
+        eyJhbGciOiAiUlMyNTYiLCAidHlwIjogIkpXVCJ9.eyJzdWIiOiAiYWxpY2UiLCAiZXhwIjogNDEwMjQ0NDgwMH0.nY\
+        XDN64NrPa9CbbGA33EJbMyUSbC7j_n3S2O3-wgLHdXXJVKRlKIqyHAmDWEAOZXKJql3bgxHuDjaV5tNlYt_tRKeDMfU\
+        3sYmaN3WYicftXQW2cEv3oVNTIwt_gxFQTk1uiFiXmnZbkB0r6lbc1WBtmplMFMTE6996TOFsX861DxxUaxXVhrD4r7\
+        Y0-PpxhIkZTDyAvYrrkX05xRI8zX7Z27nO_MVZXWXwWUojtDCk6Zdw5qtlUWdHuwgpoECSa1OXHcA-9jJGuIjs2__CI\
+        sXgkKAr99UDI04DuhnrcuuFfGbyQHz61424aiYtTcxpUFvgKck4wa3j_FEbF-hqTgyA
         """
 
     static let es256Token = """
-        eyJhbGciOiAiRVMyNTYiLCAidHlwIjogIkpXVCJ9.eyJzdWIiOiAiYWxpY2UiLCAiZXhwIjogNDEwMjQ0NDgwMH0.5ZgIgr0OVwjWpBOSl6WLQ\
-        VuR81ZnzX4rjhr_o5fWPyJLYWB4U0bSzEx0BfG8M10QpfR-9I8N0twDMRpRvsHiFQ
+        eyJhbGciOiAiRVMyNTYiLCAidHlwIjogIkpXVCJ9.eyJzdWIiOiAiYWxpY2UiLCAiZXhwIjogNDEwMjQ0NDgwMH0.5Z\
+        gIgr0OVwjWpBOSl6WLQVuR81ZnzX4rjhr_o5fWPyJLYWB4U0bSzEx0BfG8M10QpfR-9I8N0twDMRpRvsHiFQ
         """
 
     static let edDSAToken = """
-        eyJhbGciOiAiRWREU0EiLCAidHlwIjogIkpXVCJ9.eyJzdWIiOiAiYWxpY2UiLCAiZXhwIjogNDEwMjQ0NDgwMH0.G_cXANpJWJ5bY-2GK2OOw\
-        182zHjxM8Y1wr9G8oxYdCpfb1Xg3dqSs-45LOSEwxHQQ-MQSwRA7mTdxUo5weU0Dg
+        eyJhbGciOiAiRWREU0EiLCAidHlwIjogIkpXVCJ9.eyJzdWIiOiAiYWxpY2UiLCAiZXhwIjogNDEwMjQ0NDgwMH0.G_\
+        cXANpJWJ5bY-2GK2OOw182zHjxM8Y1wr9G8oxYdCpfb1Xg3dqSs-45LOSEwxHQQ-MQSwRA7mTdxUo5weU0Dg
         """
 
     static let es256TokenWithDERSignature = """
-        eyJhbGciOiAiRVMyNTYifQ.eyJzdWIiOiJhbGljZSJ9.MEUCIQD9uBCp7NE_bHDAGDX0nABcnYguDO--iuXGDk0a1UutwwIgKlL0aeW_lhmDfX\
-        EKUK1KJJljPCCTGzKDQKXLfWBTGu8
+        eyJhbGciOiAiRVMyNTYifQ.eyJzdWIiOiJhbGljZSJ9.MEUCIQD9uBCp7NE_bHDAGDX0nABcnYguDO--iuXGDk0a1Uu\
+        twwIgKlL0aeW_lhmDfXEKUK1KJJljPCCTGzKDQKXLfWBTGu8
         """
 
     static let rs256TokenWithPSSSignature = """
-        eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.BIb8dzNeQe84HVT_nnQ4KYUzurNQ3SAxpFhj_q65_oIirWQJ-mjFPpDpq241hk39Pts7\
-        WuXySvuZPv7H7Qrasn_kpk27m1vFv7EeiM_7sVoP0_tDGacez3mreEIt15dFQQRXjiMciYgwkDYCTsyi5GPD2c2qpkWJ3r9-rbttGlOHviUpHw\
-        d8W365rL0w9Py17KkLJtRLXcCooiNjmUOD_AVQi3O1uixXf74jR2W2uEZJP8XH9B8qD8kuKprDegMgcwzNFpBUZZreKRRe2KUUVqbJdAWZSVOV\
-        yodQOhbQqWJU2nbs3pGA2VG_gYULrXFSXiDWpEgFrsZF7myiDsfswg
+        eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.BIb8dzNeQe84HVT_nnQ4KYUzurNQ3SAxpFhj_q65_oIirWQJ-\
+        mjFPpDpq241hk39Pts7WuXySvuZPv7H7Qrasn_kpk27m1vFv7EeiM_7sVoP0_tDGacez3mreEIt15dFQQRXjiMciYgw\
+        kDYCTsyi5GPD2c2qpkWJ3r9-rbttGlOHviUpHwd8W365rL0w9Py17KkLJtRLXcCooiNjmUOD_AVQi3O1uixXf74jR2W\
+        2uEZJP8XH9B8qD8kuKprDegMgcwzNFpBUZZreKRRe2KUUVqbJdAWZSVOVyodQOhbQqWJU2nbs3pGA2VG_gYULrXFSXi\
+        DWpEgFrsZF7myiDsfswg
         """
 
-    // JSON Web Keys of the first three, without "kid", "alg" and "use".
+    // JSON Web Keys of the first three keys, without "kid", "alg" and "use".
     static let rsaNumbers = #"""
-        "kty":"RSA","n":"yl17fo7AjYHX-Vu5QpkPKHYuXr0-HXvXpgiMn-95a-qVR7uH92XIXY0xfQbbp3rDPNqxdxTXzyXFBP1PYOlrOeO11c4bk\#
-        ajV5VWNXEP-NOkHm4TQ8C5Z5SzxYgNSqnIB59CqrvWzaCVnyMILi0qLfQPxHXWN-bDDTRXmICHtYBoJasoWl4CmECWjX2DT8bGcBTY4gAoyTjm\#
-        5Zdi0S80GpKFeNPFRqrZcUbAF1pFw2vDWs-8NfkhQdPwHU4jH_ztOwNcEwZT7scJw3lTMHAlD265PvFr4CWVilAGbMI-ZR69yqdlzT7cEXkNZ-\#
-        lC_9rs8g3_IlvFKPxljwotNYRF_NQ","e":"AQAB"
+        "kty":"RSA","n":"yl17fo7AjYHX-Vu5QpkPKHYuXr0-HXvXpgiMn-95a-qVR7uH92XIXY0xfQbbp3rDPNqxdxTXz\#
+        yXFBP1PYOlrOeO11c4bkajV5VWNXEP-NOkHm4TQ8C5Z5SzxYgNSqnIB59CqrvWzaCVnyMILi0qLfQPxHXWN-bDDTRX\#
+        mICHtYBoJasoWl4CmECWjX2DT8bGcBTY4gAoyTjm5Zdi0S80GpKFeNPFRqrZcUbAF1pFw2vDWs-8NfkhQdPwHU4jH_\#
+        ztOwNcEwZT7scJw3lTMHAlD265PvFr4CWVilAGbMI-ZR69yqdlzT7cEXkNZ-lC_9rs8g3_IlvFKPxljwotNYRF_NQ"\#
+        ,"e":"AQAB"
         """#
 
     static let p256Numbers = #"""
-        "kty":"EC","crv":"P-256","x":"8MG9tsNz5bI8kpi0GqBZ6TFfaY1AG3rs94V2UjS7Z3M","y":"k189QqFzyzVAs5-A9oT80Kw7ICFyKi\#
-        KsARYJCdNf3Cg"
+        "kty":"EC","crv":"P-256","x":"8MG9tsNz5bI8kpi0GqBZ6TFfaY1AG3rs94V2UjS7Z3M","y":"k189QqFzyz\#
+        VAs5-A9oT80Kw7ICFyKiKsARYJCdNf3Cg"
         """#
 
     static let ed25519Numbers = #"""
@@ -135,7 +140,8 @@ enum Vectors {
         """#
 
     static let rsa1024Numbers = #"""
-        "kty":"RSA","n":"2SuAy1K2ywpAGzf3SCE1nFp8ff5bG7EgR_x22_2mNXqPEmQt2pjbb4WPXp32hQuBk4VWMGCG3jeg7a7Qd_0E44I0EClvE\#
-        7ylhstuF6-Z1Wk2kn7lPzF6SJDeFf_R6VNyuuPbTASbEa-ukYzx4V_uEsLiW4sbH3XeQ90xLXquRxs","e":"AQAB"
+        "kty":"RSA","n":"2SuAy1K2ywpAGzf3SCE1nFp8ff5bG7EgR_x22_2mNXqPEmQt2pjbb4WPXp32hQuBk4VWMGCG3\#
+        jeg7a7Qd_0E44I0EClvE7ylhstuF6-Z1Wk2kn7lPzF6SJDeFf_R6VNyuuPbTASbEa-ukYzx4V_uEsLiW4sbH3XeQ90\#
+        xLXquRxs","e":"AQAB"
         """#
 }

@@ -5,10 +5,11 @@ import Bytes
 /// A secret of 32 bytes.
 let secret = Array("0123456789abcdef0123456789abcdef".utf8)
 
-/// 2026-01-31T12:00:00Z, the moment at which tokens are verified.
+/// 2026-01-31T12:00:00Z, the time at which tokens are verified.
 let now = Timestamp(milliseconds: 1_769_860_800_000)
 
-/// A compact token of any header and payload, rightly signed with `key`: also what no `TokenSigner` would make.
+/// A compact token of any header and payload, signed correctly with `key`. It can contain what
+/// `TokenSigner` rejects.
 func token(
     header: String = #"{"alg":"HS256"}"#, payload: String = #"{"sub":"alice"}"#,
     key: [UInt8] = secret
@@ -19,12 +20,13 @@ func token(
 }
 
 extension TokenVerifier {
-    /// What a token of this payload, rightly signed, is taken for.
+    /// Verifies a correctly signed token with this payload.
     func identity(payload: String) throws(TokenError) -> Identity {
         try self.verify(token(payload: payload), at: now)
     }
 
-    /// Why a token of this payload, rightly signed, is refused; nil when it is taken.
+    /// The reason why a correctly signed token with this payload is rejected. Nil if it is
+    /// accepted.
     func rejection(payload: String) -> TokenError? {
         do throws(TokenError) {
             _ = try self.identity(payload: payload)
