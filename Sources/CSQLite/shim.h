@@ -1,4 +1,7 @@
 #include <sqlite3.h>
 
-// Swift imports no variadic functions. Without statistics every allocation of SQLite's is free of a lock that all connections share.
-static inline int confab_sqlite_without_memory_statistics(void) { return sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
+// Swift imports no variadic functions. Without memory statistics, SQLite's allocations do not take
+// a lock that all connections share.
+static inline int confab_sqlite_without_memory_statistics(void) {
+    return sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}

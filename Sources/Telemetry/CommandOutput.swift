@@ -1,31 +1,32 @@
 internal import Glibc
 internal import Synchronization
 
-/// What a command prints: everything that goes to one descriptor goes through one of these, which remembers whether it arrived.
+/// The output of a command. All writes to a descriptor use one instance, which records whether a
+/// write failed.
 ///
-/// A full disk is found out by the write and by nothing else. A command that does not look at it has made half a file, or none, and
-/// a script that goes by its exit status takes that for a whole one.
+/// A full disk is reported only by the write. A command that ignores the result leaves a truncated
+/// or empty file, and a script that checks the exit status considers it complete.
 public final class CommandOutput: Sendable {
-    /// Standard output of the process.
+    /// The standard output of the process.
     public static let standard = CommandOutput(descriptor: STDOUT_FILENO)
 
     private struct State {
         var hasWritten = false
-        /// Of the first write that failed; nothing is written after it.
+        /// The error code of the first failed write. Nothing is written after it.
         var failureCode: Int32?
     }
 
     private let descriptor: Int32
     private let state = Mutex(State())
 
-    /// - Parameter descriptor: where to; it stays open until `close`.
+    /// - Parameter descriptor: the descriptor to write to. It stays open until `close`.
     public init(descriptor: Int32) {
         self.descriptor = descriptor
     }
 
-    /// Writes the whole text, and waits where its reader is slow.
+    /// Writes the whole text. Blocks while the reader is slow.
     ///
-    /// - Returns: false where a part of it, or of an earlier text, could not be written.
+    /// - Returns: false if a part of this text or of an earlier one could not be written.
     @discardableResult
     public func write(_ text: String) -> Bool {
         self.state.withLock { state in
@@ -36,7 +37,8 @@ public final class CommandOutput: Sendable {
         }
     }
 
-    /// Closes the descriptor if something was written: some file systems say only then that there is no room.
+    /// Closes the descriptor if something was written. Some file systems report a full disk only
+    /// then.
     public func close() {
         self.state.withLock { state in
             guard state.hasWritten else { return }
@@ -46,17 +48,18 @@ public final class CommandOutput: Sendable {
         }
     }
 
-    /// Whether something is missing from the output.
+    /// Whether a part of the output could not be written.
     public var hasFailed: Bool { self.state.withLock { $0.failureCode != nil } }
 
-    /// Why something is missing, in the system's words. Nil where nothing is, and where the reader has closed its end: then it has all that it wants.
+    /// The system's message for the failed write. Nil if no write failed, or if the reader closed
+    /// its end because it needs no more output.
     public var failureReason: String? {
         self.state.withLock { state in
             state.failureCode.flatMap { $0 == EPIPE ? nil : String(cString: strerror($0)) }
         }
     }
 
-    /// - Returns: why it was not written; nil when it was.
+    /// - Returns: the error code, or nil on success.
     private static func writeAll(_ text: String, to descriptor: Int32) -> Int32? {
         var text = text
         return text.withUTF8 { bytes in

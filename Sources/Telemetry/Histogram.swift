@@ -1,13 +1,13 @@
-/// In which unit a histogram's whole numbers are recorded, and at which bounds it is published.
+/// The unit in which a histogram records its values, and the bounds at which it is published.
 public enum HistogramScale: Sendable, Hashable {
     /// Recorded in nanoseconds, published in seconds, from 8 µs to 17 s.
     case durations
-    /// Recorded and published in bytes, from 64 to 16 MiB.
+    /// Recorded and published in bytes, from 64 bytes to 16 MiB.
     case bytes
-    /// Recorded and published as they are, from 1 to 65,536.
+    /// Recorded and published as counts, from 1 to 65,536.
     case counts
 
-    /// The exponents of two whose powers are the published bounds.
+    /// The published bounds, as exponents of two.
     var exponents: StrideThrough<Int> {
         switch self {
         case .durations: stride(from: 13, through: 34, by: 1)
@@ -16,7 +16,7 @@ public enum HistogramScale: Sendable, Hashable {
         }
     }
 
-    /// What one recorded unit is in the published one.
+    /// The factor from the recorded unit to the published unit.
     var unit: Double {
         switch self {
         case .durations: 1e-9
@@ -25,19 +25,20 @@ public enum HistogramScale: Sendable, Hashable {
     }
 }
 
-/// How often which values came, in buckets that grow exponentially, sixteen to each doubling.
+/// Counts values in exponential buckets, sixteen per power of two.
 ///
-/// Recording is one increment and one addition. A quantile is off by at most 3.2 % of its value, up to 16 by nothing; values
-/// above 2^40 (18 minutes in nanoseconds) count as that. A bucket's upper bound belongs to it, as Prometheus' `le` has it.
+/// Recording costs one increment and one addition. A quantile deviates by at most 3.2 % of its
+/// value, and is exact up to 16. Values above 2^40 (18 minutes in nanoseconds) count as 2^40. A
+/// bucket includes its upper bound, as Prometheus' `le` requires.
 public struct Histogram: Sendable, Equatable {
     private static let subBits = 4
     private static let topExponent = 40
     private static let bucketCount = 1 + (topExponent - subBits + 1) << subBits
 
     private var buckets: [UInt64]
-    /// The sum of all values. Wraps at 2^64: 584 years in nanoseconds.
+    /// The sum of all values. It wraps at 2^64: 584 years in nanoseconds.
     public private(set) var sum: UInt64 = 0
-    /// The greatest value so far, 0 when there is none.
+    /// The largest value so far, or 0 if there is none.
     public private(set) var maximum: UInt64 = 0
 
     public init() {
@@ -50,12 +51,12 @@ public struct Histogram: Sendable, Equatable {
         if value > self.maximum { self.maximum = value }
     }
 
-    /// In nanoseconds; a negative duration counts as none.
+    /// Records nanoseconds. A negative duration counts as 0.
     public mutating func record(_ duration: Duration) {
         self.record(UInt64(max(0, duration / .nanoseconds(1))))
     }
 
-    /// How many values were recorded.
+    /// The number of recorded values.
     public var count: UInt64 { self.buckets.reduce(0, &+) }
 
     public var mean: Double {
@@ -63,8 +64,8 @@ public struct Histogram: Sendable, Equatable {
         return count == 0 ? 0 : Double(self.sum) / Double(count)
     }
 
-    /// The value that the share `fraction` (0 to 1) of all values does not exceed: the middle of its bucket, never above
-    /// the greatest value. Nil when nothing was recorded.
+    /// The value below or at which the share `fraction` (0 to 1) of all values lies. The result is
+    /// the middle of its bucket, but at most the largest value. Nil if nothing was recorded.
     public func quantile(_ fraction: Double) -> UInt64? {
         let count = self.count
         guard count > 0 else { return nil }
@@ -80,14 +81,15 @@ public struct Histogram: Sendable, Equatable {
         return self.maximum
     }
 
-    /// Adds what another has recorded.
+    /// Adds the values of another histogram.
     public mutating func add(_ other: Histogram) {
         for index in self.buckets.indices { self.buckets[index] &+= other.buckets[index] }
         self.sum &+= other.sum
         self.maximum = max(self.maximum, other.maximum)
     }
 
-    /// How many values do not exceed each of 2^exponent; exact, since every power of two bounds a bucket.
+    /// The number of values that are at most 2^exponent, for each exponent. Exact, because every
+    /// power of two is a bucket's bound.
     func cumulativeCounts(at exponents: some Sequence<Int>) -> [UInt64] {
         var counts: [UInt64] = []
         var passed: UInt64 = 0
@@ -103,22 +105,23 @@ public struct Histogram: Sendable, Equatable {
         return counts
     }
 
-    /// Zero has a bucket of its own. The others are open below and closed above, so what is looked up is the value less one.
+    /// Zero has its own bucket. All other buckets include their upper bound but not their lower
+    /// one, so the lookup uses the value minus one.
     private static func bucket(of value: UInt64) -> Int {
         guard value > 0 else { return 0 }
         let below = min(value, 1 << UInt64(self.topExponent)) - 1
         guard below >= 1 << UInt64(self.subBits) else { return 1 + Int(below) }
         let shift = 63 - below.leadingZeroBitCount - self.subBits
-        let place = Int(below >> UInt64(shift)) & (1 << self.subBits - 1)
-        return 1 + (shift + 1) << self.subBits + place
+        let subBucket = Int(below >> UInt64(shift)) & (1 << self.subBits - 1)
+        return 1 + (shift + 1) << self.subBits + subBucket
     }
 
-    /// The greatest value of a bucket.
+    /// The largest value of a bucket.
     private static func upperBound(of bucket: Int) -> UInt64 {
         guard bucket > 0 else { return 0 }
-        let row = (bucket - 1) >> self.subBits
-        let place = UInt64((bucket - 1) & (1 << self.subBits - 1))
-        guard row > 0 else { return place + 1 }
-        return (1 << UInt64(self.subBits) + place + 1) << UInt64(row - 1)
+        let octave = (bucket - 1) >> self.subBits
+        let subBucket = UInt64((bucket - 1) & (1 << self.subBits - 1))
+        guard octave > 0 else { return subBucket + 1 }
+        return (1 << UInt64(self.subBits) + subBucket + 1) << UInt64(octave - 1)
     }
 }

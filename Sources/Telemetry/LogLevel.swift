@@ -1,12 +1,12 @@
-/// How grave an event is, and from which gravity on events are written.
+/// The severity of an event, and the threshold from which events are written.
 public enum LogLevel: String, Sendable, Comparable, CaseIterable {
-    /// What only somebody who looks for a fault wants to read.
+    /// Details for debugging.
     case debug
-    /// What happened, once per connection or rarer.
+    /// A normal event, at most once per connection.
     case info
-    /// Something is wrong and Confab helps itself.
+    /// A problem that Confab handles itself.
     case warning
-    /// Something is wrong and somebody should look.
+    /// A problem that requires the operator's attention.
     case error
 
     /// 0 for debug, 3 for error.
@@ -24,7 +24,7 @@ public enum LogLevel: String, Sendable, Comparable, CaseIterable {
     }
 }
 
-/// For whom events are written: people (`text`) or programs (`json`).
+/// The format of the log: `text` for people, `json` for programs.
 public enum LogFormat: String, Sendable, CaseIterable {
     case text
     case json

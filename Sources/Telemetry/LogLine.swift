@@ -1,11 +1,11 @@
 internal import Bytes
 
-/// Renders one event as one line.
+/// Formats one event as one line.
 ///
-/// A value comes from anywhere, a client's header for instance: it may not end the line, start another,
+/// A value can come from anywhere, for example from a client's header. It must not end the line,
 /// move the terminal's cursor or fill the disk.
 enum LogLine {
-    /// Longer texts are cut, so that a line has a bound.
+    /// Longer texts are cut, so that the length of a line is bounded.
     static let valueByteLimit = 1024
 
     static func text(
@@ -48,7 +48,7 @@ enum LogLine {
         return line.bytes
     }
 
-    /// As much of the text as the limit allows, cut between characters.
+    /// The text up to the limit, cut between characters.
     private static func bounded(_ text: String) -> String {
         guard text.utf8.count > self.valueByteLimit else { return text }
         var end = text.utf8.index(text.utf8.startIndex, offsetBy: self.valueByteLimit)
@@ -58,7 +58,7 @@ enum LogLine {
         return text[..<end] + "…"
     }
 
-    /// Plain where it reads as one word, else quoted.
+    /// Writes the value without quotes if it reads as one word, otherwise with quotes.
     private static func appendText(_ value: LogValue, to line: inout ByteBuffer) {
         switch value {
         case .text(let text):
@@ -75,7 +75,7 @@ enum LogLine {
             }
         case .integer(let number): line.append(decimal: number)
         case .number(let number): line.append(text: number.description)
-        case .bool(let truth): line.append(text: truth ? "true" : "false")
+        case .bool(let value): line.append(text: value ? "true" : "false")
         case .duration(let duration):
             line.append(seconds: duration)
             line.append(UInt8(ascii: "s"))
@@ -87,15 +87,16 @@ enum LogLine {
         case .text(let text): line.append(quoted: self.bounded(text))
         case .integer(let number): line.append(decimal: number)
         case .number(let number): line.append(text: number.isFinite ? number.description : "null")
-        case .bool(let truth): line.append(text: truth ? "true" : "false")
+        case .bool(let value): line.append(text: value ? "true" : "false")
         case .duration(let duration): line.append(seconds: duration)
         }
     }
 }
 
 extension Unicode.Scalar {
-    /// Control characters of both sets, line and paragraph separators, and what turns the writing direction
-    /// (Unicode Technical Report 36, section 3.6): with it, a line can be made to show what it does not say.
+    /// Control characters of both sets, line and paragraph separators, and characters that change
+    /// the writing direction (Unicode Technical Report 36, section 3.6). The last kind can make a
+    /// line display a different text than it contains.
     var breaksLine: Bool {
         switch self.value {
         case 0x00...0x1F, 0x7F...0x9F, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF:
@@ -106,7 +107,8 @@ extension Unicode.Scalar {
 }
 
 extension ByteBuffer {
-    /// A JSON string in which nothing breaks the line or reaches a terminal; people can read it too.
+    /// Appends a JSON string that contains no line break or control character but stays readable
+    /// for people.
     mutating func append(quoted text: String) {
         self.append(UInt8(ascii: "\""))
         for scalar in text.unicodeScalars {
@@ -132,7 +134,7 @@ extension ByteBuffer {
         self.append(UInt8(ascii: "\""))
     }
 
-    /// Seconds with three digits behind the point.
+    /// Appends the seconds with three decimals.
     mutating func append(seconds duration: Duration) {
         let (seconds, attoseconds) = duration.components
         let milliseconds = (attoseconds / 1_000_000_000_000_000).magnitude

@@ -1,20 +1,21 @@
 public import Bytes
 
-/// What a field of a log event says. Ids and measures; never a message's content and never a token.
+/// The value of a field in a log event. Only ids and measurements, never the content of a message
+/// and never a token.
 public enum LogValue: Sendable, Equatable {
     case text(String)
     case integer(Int64)
     case number(Double)
     case bool(Bool)
-    /// Written in seconds with milliseconds.
+    /// Written in seconds with three decimals.
     case duration(Duration)
 
     public init(_ text: String) { self = .text(text) }
     public init(_ text: ByteString) { self = .text(text.string) }
-    public init(_ truth: Bool) { self = .bool(truth) }
+    public init(_ value: Bool) { self = .bool(value) }
     public init(_ duration: Duration) { self = .duration(duration) }
 
-    /// Numbers beyond 64 bits with a sign are written as the nearest that fits.
+    /// A number beyond the range of `Int64` is clamped to it.
     public init(_ number: some BinaryInteger) { self = .integer(Int64(clamping: number)) }
 }
 
@@ -27,5 +28,5 @@ extension LogValue: ExpressibleByStringInterpolation, ExpressibleByIntegerLitera
     public init(booleanLiteral value: Bool) { self = .bool(value) }
 }
 
-/// The fields of one event, in the order in which they are written.
+/// The fields of an event, in the order in which they are written.
 public typealias LogFields = KeyValuePairs<StaticString, LogValue>

@@ -1,17 +1,18 @@
 internal import Glibc
 internal import Synchronization
 
-/// Carries finished lines to a file descriptor without making a loop wait for who reads it.
+/// Writes complete lines to a file descriptor without blocking the loops.
 ///
-/// A thread of its own writes, one `write(2)` a line, because standard error may be a pipe that nobody empties, and
-/// O_NONBLOCK would be set for everybody who shares it. At most `queueLimit` bytes wait; what comes then is dropped
-/// and counted: a log may miss lines, a chat may not stand still for it.
+/// A separate thread writes, with one `write(2)` per line. Standard error may be a pipe that is not
+/// read, and O_NONBLOCK would apply to all processes that share it. At most `queueLimit` bytes are
+/// queued. Further lines are dropped and counted: a log may lose lines, but must not block the
+/// chat.
 public final class LogWriter: Sendable {
     private let queue: LineQueue
 
     /// - Parameters:
-    ///   - descriptor: where to, standard error if not told otherwise; it stays open.
-    ///   - queueLimit: bytes of lines that may wait.
+    ///   - descriptor: the descriptor to write to, by default standard error. It stays open.
+    ///   - queueLimit: the maximum number of queued bytes.
     public init(descriptor: Int32 = 2, queueLimit: Int = 1 << 20) {
         self.queue = LineQueue(descriptor: descriptor, byteLimit: queueLimit)
         self.queue.startThread()
@@ -21,10 +22,10 @@ public final class LogWriter: Sendable {
         self.queue.stop()
     }
 
-    /// How many lines were dropped so far.
+    /// The number of lines dropped so far.
     public var droppedCount: UInt64 { self.queue.state.withLock { $0.dropped } }
 
-    /// Queues one line, which ends with a line feed.
+    /// Queues one line, which must end with a line feed.
     func append(_ line: [UInt8]) {
         let isFirst = self.queue.state.withLock { state in
             guard state.unwrittenBytes + line.count <= self.queue.byteLimit else {
@@ -38,7 +39,8 @@ public final class LogWriter: Sendable {
         if isFirst { self.queue.wakeUp.post() }
     }
 
-    /// How many lines were dropped and not told of yet; asked when there is room again, and then told of once.
+    /// The number of dropped lines that were not reported yet. Returns 0 until the queue has space
+    /// again, and resets the number.
     func consumeUnreportedDropCount() -> UInt64 {
         self.queue.state.withLock { state in
             guard state.dropped > state.reportedDrops,
@@ -49,7 +51,8 @@ public final class LogWriter: Sendable {
         }
     }
 
-    /// Waits until what was queued is written or `limit` has passed. False when something is left.
+    /// Waits until all queued lines are written, for at most `limit`. Returns false if lines
+    /// remain.
     public func flush(within limit: Duration) -> Bool {
         let deadline = ContinuousClock.now + limit
         while true {
@@ -60,18 +63,20 @@ public final class LogWriter: Sendable {
             if isEmpty { return true }
             let left = deadline - .now
             guard left > .zero, self.queue.drained.wait(for: left) else {
-                // Whether it was emptied meanwhile or not: a post that nobody awaits is harmless, the loop above asks again.
+                // The queue may have been drained in the meantime. A surplus post is harmless,
+                // because the loop above checks again.
                 return self.queue.state.withLock { $0.unwrittenBytes == 0 }
             }
         }
     }
 }
 
-/// What the callers and the thread share. The thread holds it, so that it lives until the last line is written.
+/// The state that callers and the thread share. The thread keeps a reference, so it lives until the
+/// last line is written.
 private final class LineQueue: Sendable {
     struct State {
         var lines: [[UInt8]] = []
-        /// Bytes not yet written, those included that the thread has taken.
+        /// The number of unwritten bytes, including those that the thread has dequeued.
         var unwrittenBytes = 0
         var dropped: UInt64 = 0
         var reportedDrops: UInt64 = 0
@@ -98,14 +103,15 @@ private final class LineQueue: Sendable {
     func startThread() {
         var thread = pthread_t()
         let context = Unmanaged.passRetained(self).toOpaque()
-        // Signals belong to the loops: the thread is born with all of them blocked, SIGPIPE among them.
+        // The loops handle signals, so this thread starts with all of them blocked, SIGPIPE
+        // included.
         var all = sigset_t()
         var before = sigset_t()
         sigfillset(&all)
         pthread_sigmask(SIG_SETMASK, &all, &before)
         let failure = pthread_create(&thread, nil, Self.threadMain, context)
         pthread_sigmask(SIG_SETMASK, &before, nil)
-        precondition(failure == 0, "no thread for the log: error \(failure)")
+        precondition(failure == 0, "cannot create the log thread: error \(failure)")
         pthread_detach(thread)
     }
 
@@ -140,7 +146,8 @@ private final class LineQueue: Sendable {
         }
     }
 
-    /// False when the descriptor takes nothing any more (its reader is gone, the disk is full).
+    /// Returns false if the descriptor accepts no more data, because its reader is gone or the disk
+    /// is full.
     private func write(_ line: [UInt8]) -> Bool {
         line.withUnsafeBytes { bytes in
             var rest = bytes[...]
@@ -150,7 +157,7 @@ private final class LineQueue: Sendable {
                 if count >= 0 {
                     rest = rest.dropFirst(count)
                 } else if errno == EAGAIN {
-                    // Somebody who shares the descriptor has made it non-blocking.
+                    // Another process that shares the descriptor has made it non-blocking.
                     var waiting = pollfd(fd: self.descriptor, events: Int16(POLLOUT), revents: 0)
                     poll(&waiting, 1, -1)
                 } else if errno != EINTR {
@@ -164,7 +171,7 @@ private final class LineQueue: Sendable {
 
 /// A POSIX semaphore at a fixed address.
 private final class Semaphore: @unchecked Sendable {
-    // Unchecked because the pointer is: sem_post and sem_wait are made for several threads.
+    // Unchecked because of the pointer. sem_post and sem_wait may be called from several threads.
     private let pointer: UnsafeMutablePointer<sem_t>
 
     init() {
@@ -185,7 +192,7 @@ private final class Semaphore: @unchecked Sendable {
         while sem_wait(self.pointer) != 0 {}
     }
 
-    /// False when `limit` passed first.
+    /// Returns false if `limit` has passed first.
     func wait(for limit: Duration) -> Bool {
         var deadline = timespec()
         clock_gettime(CLOCK_REALTIME, &deadline)

@@ -2,17 +2,19 @@ public import Bytes
 internal import Glibc
 internal import Synchronization
 
-/// Says what happens, one event a line. May be called from every loop.
+/// Logs events, one per line. May be called from every loop.
 ///
-/// The name of an event is fixed text, so that it can be searched for and counted; what varies is in its fields.
-/// Asking for the level costs one relaxed load: an event that is not written does not even make its fields.
+/// The name of an event is a fixed text, so that it can be searched and counted. Variable data
+/// belongs in the fields. The check of the level costs one relaxed load, and the fields of a
+/// suppressed event are not evaluated.
 public final class Logger: Sendable {
     private let threshold: Atomic<UInt8>
     private let format: LogFormat
     private let writer: LogWriter
     private let clock: @Sendable () -> Timestamp
 
-    /// A logger that writes events of `level` and graver. `clock` tells the time that stands in front of them.
+    /// Creates a logger that writes events of `level` and above. `clock` returns the time of an
+    /// event.
     public init(
         level: LogLevel, format: LogFormat, writer: LogWriter,
         clock: @escaping @Sendable () -> Timestamp = Timestamp.wallClock
@@ -23,13 +25,13 @@ public final class Logger: Sendable {
         self.clock = clock
     }
 
-    /// From which gravity on events are written; may change at any time (SIGHUP).
+    /// The lowest level that is written. May change at any time (SIGHUP).
     public var level: LogLevel {
         get { LogLevel.allCases[Int(self.threshold.load(ordering: .relaxed))] }
         set { self.threshold.store(newValue.rank, ordering: .relaxed) }
     }
 
-    /// Whether an event of this level would be written.
+    /// Whether events of this level are written.
     public func isEnabled(_ level: LogLevel) -> Bool {
         level.rank >= self.threshold.load(ordering: .relaxed)
     }
@@ -50,8 +52,8 @@ public final class Logger: Sendable {
         if self.isEnabled(.error) { self.write(.error, name, fields()) }
     }
 
-    /// The line for which scripts wait before they use a node, whatever the level. In text it is a sentence of its
-    /// own without a time in front, in JSON an event named `ready`.
+    /// Writes the line for which scripts wait before they use a node, at any level. In text it is a
+    /// sentence without a time, in JSON an event named `ready`.
     public func ready(url: String, node: String, store: String) {
         switch self.format {
         case .text:
@@ -63,14 +65,16 @@ public final class Logger: Sendable {
         }
     }
 
-    /// Waits until everything said so far is written, but never longer than `limit`. Call it before the process ends.
-    /// - Returns: false when something is left.
+    /// Waits until all previous events are written, for at most `limit`. Call it before the process
+    /// ends.
+    ///
+    /// - Returns: false if events remain.
     @discardableResult
     public func flush(within limit: Duration = .seconds(1)) -> Bool {
         self.writer.flush(within: limit)
     }
 
-    /// How many events were dropped because nobody read them.
+    /// The number of events dropped because the log was not read fast enough.
     public var droppedCount: UInt64 { self.writer.droppedCount }
 
     private func write(_ level: LogLevel, _ name: StaticString, _ fields: LogFields) {
@@ -91,7 +95,7 @@ public final class Logger: Sendable {
 }
 
 extension Timestamp {
-    /// The system's clock (CLOCK_REALTIME).
+    /// The current time of the system clock (CLOCK_REALTIME).
     public static func wallClock() -> Timestamp {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

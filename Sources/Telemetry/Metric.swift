@@ -1,12 +1,13 @@
-/// A measure that is published: what it is called, what it means, and what kind of number it is.
+/// A published metric: its name, its description and its type.
 ///
-/// Names follow Prometheus' rules (https://prometheus.io/docs/practices/naming/): base units (`_seconds`, `_bytes`),
-/// counters end in `_total`. They are part of Confab's interface: dashboards and alerts are built on them.
+/// Names follow Prometheus' rules (https://prometheus.io/docs/practices/naming/): base units
+/// (`_seconds`, `_bytes`), and counters end in `_total`. They are part of Confab's interface,
+/// because dashboards and alerts depend on them.
 public struct MetricFamily: Sendable, Hashable {
     public enum Kind: Sendable, Hashable {
-        /// Only ever grows, but for a restart.
+        /// Only increases, except after a restart.
         case counter
-        /// Goes up and down.
+        /// Increases and decreases.
         case gauge
         case histogram(HistogramScale)
     }
@@ -15,12 +16,12 @@ public struct MetricFamily: Sendable, Hashable {
     public let help: String
     public let kind: Kind
 
-    /// - Precondition: the name is one that Prometheus takes.
+    /// - Precondition: the name is valid in Prometheus.
     public init(_ name: String, _ kind: Kind, help: String) {
-        precondition(MetricFamily.isValid(name), "\(name) is no metric name")
+        precondition(MetricFamily.isValid(name), "\(name) is not a valid metric name")
         precondition(
             (kind == .counter) == name.hasSuffix("_total"),
-            "\(name): counters, and only they, end in _total")
+            "\(name): the names of counters, and no others, end in _total")
         self.name = name
         self.help = help
         self.kind = kind
@@ -40,9 +41,10 @@ public struct MetricFamily: Sendable, Hashable {
     }
 }
 
-/// What tells one sample of a family from another: `["dialect": "agents"]`.
+/// The labels that distinguish the samples of a family: `["dialect": "agents"]`.
 ///
-/// Take only values of which there are few: every other set of labels is a time series of its own in Prometheus.
+/// Use only labels with few values, because each combination is a separate time series in
+/// Prometheus.
 public struct MetricLabels: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     struct Label: Sendable, Hashable {
         let name: String
@@ -59,7 +61,7 @@ public struct MetricLabels: Sendable, Hashable, ExpressibleByDictionaryLiteral {
         self.labels = labels
     }
 
-    /// These labels and one more.
+    /// A copy with one more label.
     func adding(_ name: String, _ value: String) -> MetricLabels {
         MetricLabels(self.labels + [Label(name: name, value: value)])
     }

@@ -1,10 +1,10 @@
 public import Bytes
 
 extension MetricsSnapshot {
-    /// What `/metrics` names as its content type.
+    /// The content type of `/metrics`.
     public static let contentType: StaticString = "text/plain; version=0.0.4; charset=utf-8"
 
-    /// The page in Prometheus' text exposition format 0.0.4
+    /// Writes the page in Prometheus' text exposition format 0.0.4
     /// (https://prometheus.io/docs/instrumenting/exposition_formats/).
     public func write(to page: inout ByteBuffer) {
         for series in self.series {
@@ -65,7 +65,8 @@ extension ByteBuffer {
         self.append(UInt8(ascii: "\n"))
     }
 
-    /// Whole numbers without a fraction, the others in Swift's shortest form, which Go reads too.
+    /// Formats whole numbers without a fraction, and others in Swift's shortest form, which Go can
+    /// parse.
     private static func text(of value: Double) -> String {
         if value.isNaN { return "NaN" }
         if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
@@ -73,7 +74,7 @@ extension ByteBuffer {
         return value.description
     }
 
-    /// Backslash and line feed, in label values the quotation mark too.
+    /// Escapes backslashes and line feeds, and in label values also quotation marks.
     fileprivate mutating func append(escaped text: String, quotes: Bool) {
         for byte in text.utf8 {
             switch byte {

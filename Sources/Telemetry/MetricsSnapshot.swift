@@ -1,7 +1,8 @@
-/// What was measured up to a moment: values of one loop, or the sum over several.
+/// The metrics of one loop at one time, or their sum over several loops.
 ///
-/// A loop counts in plain numbers of its own, and now and then writes them into a snapshot; so counting needs no lock and
-/// no atomic. Values of the same family and labels are added up, gauges too (connections of loop 1 and of loop 2).
+/// A loop counts in plain numbers and occasionally writes them into a snapshot, so counting needs
+/// no lock and no atomic. Values of the same family and labels are added, including gauges
+/// (connections of loop 1 and of loop 2).
 public struct MetricsSnapshot: Sendable, Equatable {
     enum Value: Sendable, Equatable {
         case number(Double)
@@ -14,7 +15,7 @@ public struct MetricsSnapshot: Sendable, Equatable {
         var values: [MetricLabels: Value] = [:]
     }
 
-    /// In the order in which they first came, which is the order of the page.
+    /// In the order in which they were first added, which is the order of the page.
     private(set) var series: [Series] = []
     private var indexByName: [String: Int] = [:]
 
@@ -25,21 +26,21 @@ public struct MetricsSnapshot: Sendable, Equatable {
         self.add(.number(value), to: family, labels)
     }
 
-    /// Adds to a counter or a gauge. Exact up to 2^53, as everything in Prometheus.
+    /// Adds to a counter or a gauge. Exact up to 2^53, as all values in Prometheus.
     public mutating func add(
         _ value: some BinaryInteger, to family: MetricFamily, labels: MetricLabels = [:]
     ) {
         self.add(.number(Double(value)), to: family, labels)
     }
 
-    /// Adds what a histogram has recorded.
+    /// Adds the values of a histogram.
     public mutating func add(
         _ histogram: Histogram, to family: MetricFamily, labels: MetricLabels = [:]
     ) {
         self.add(.histogram(histogram), to: family, labels)
     }
 
-    /// Adds everything that another has.
+    /// Adds all values of another snapshot.
     public mutating func add(_ other: MetricsSnapshot) {
         for series in other.series {
             for labels in series.labels {
@@ -48,45 +49,46 @@ public struct MetricsSnapshot: Sendable, Equatable {
         }
     }
 
-    /// The value of a counter or gauge; nil when it was never added to.
+    /// The value of a counter or gauge. Nil if it was never added.
     public func value(of family: MetricFamily, labels: MetricLabels = [:]) -> Double? {
-        guard let place = self.indexByName[family.name],
-            case .number(let number)? = self.series[place].values[labels]
+        guard let index = self.indexByName[family.name],
+            case .number(let number)? = self.series[index].values[labels]
         else { return nil }
         return number
     }
 
-    /// A histogram; nil when it was never added to.
+    /// A histogram. Nil if it was never added.
     public func histogram(of family: MetricFamily, labels: MetricLabels = [:]) -> Histogram? {
-        guard let place = self.indexByName[family.name],
-            case .histogram(let histogram)? = self.series[place].values[labels]
+        guard let index = self.indexByName[family.name],
+            case .histogram(let histogram)? = self.series[index].values[labels]
         else { return nil }
         return histogram
     }
 
     private mutating func add(_ value: Value, to family: MetricFamily, _ labels: MetricLabels) {
-        let place = self.index(of: family)
-        switch (family.kind, value, self.series[place].values[labels]) {
+        let index = self.index(of: family)
+        switch (family.kind, value, self.series[index].values[labels]) {
         case (.histogram, .histogram, nil), (.counter, .number, nil), (.gauge, .number, nil):
-            self.series[place].labels.append(labels)
-            self.series[place].values[labels] = value
+            self.series[index].labels.append(labels)
+            self.series[index].values[labels] = value
         case (.counter, .number(let more), .number(let number)?),
             (.gauge, .number(let more), .number(let number)?):
-            self.series[place].values[labels] = .number(number + more)
+            self.series[index].values[labels] = .number(number + more)
         case (.histogram, .histogram(let more), .histogram(var histogram)?):
-            self.series[place].values[labels] = nil  // Else the addition would copy it.
+            self.series[index].values[labels] = nil  // Otherwise the addition would copy it.
             histogram.add(more)
-            self.series[place].values[labels] = .histogram(histogram)
+            self.series[index].values[labels] = .histogram(histogram)
         default:
-            preconditionFailure("\(family.name) is a \(family.kind), which takes no such value")
+            preconditionFailure(
+                "\(family.name) is a \(family.kind), which has another type of value")
         }
     }
 
     private mutating func index(of family: MetricFamily) -> Int {
-        if let place = self.indexByName[family.name] {
+        if let index = self.indexByName[family.name] {
             precondition(
-                self.series[place].family == family, "two families are called \(family.name)")
-            return place
+                self.series[index].family == family, "two families have the name \(family.name)")
+            return index
         }
         self.indexByName[family.name] = self.series.count
         self.series.append(Series(family: family))

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// One `/proc/PID/stat`.
+/// The contents of `/proc/PID/stat`.
 struct ProcessStat {
     let parent: Int32
     let cpuTime: Duration
@@ -10,20 +10,20 @@ struct ProcessStat {
     let virtualBytes: UInt64
     let residentPages: UInt64
 
-    /// Nil when the process is gone.
+    /// Returns nil if the process has ended.
     init?(folder: String) {
         guard let text = ProcFS.text("\(folder)/stat") else { return nil }
         self.init(text)
     }
 
-    /// Nil when it is none.
+    /// Returns nil if the text is malformed.
     init?(_ text: String) {
-        // The name of the program stands in parentheses and may have spaces and parentheses itself.
+        // The program's name is in parentheses and may itself contain spaces and parentheses.
         guard let end = text.lastIndex(of: ")") else { return nil }
         let fields = text[text.index(after: end)...].split(whereSeparator: {
             $0 == " " || $0 == "\n"
         })
-        // Numbered from 3 (the state) in proc(5).
+        // proc(5) numbers the fields. The first one here is field 3, the state.
         func field<Number: FixedWidthInteger>(_ number: Int) -> Number? {
             fields.count > number - 3 ? Number(fields[number - 3]) : nil
         }
@@ -47,17 +47,17 @@ struct ProcessStat {
     }
 }
 
-/// Reads what stands under `/proc`.
+/// Reads files under `/proc`.
 enum ProcFS {
     static let ticksPerSecond = Int64(sysconf(Int32(_SC_CLK_TCK)))
 
-    /// When the system started, in seconds since 1970; 0 where it cannot be read.
+    /// The start time of the system, in seconds since 1970. 0 if it cannot be read.
     static let bootTime: Double = {
         Self.text("/proc/stat").flatMap { Self.lineValue("btime ", in: $0) }.flatMap { Double($0) }
             ?? 0
     }()
 
-    /// The whole file; nil when it cannot be read.
+    /// The contents of the file. Nil if it cannot be read.
     static func text(_ path: String) -> String? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
@@ -68,7 +68,7 @@ enum ProcFS {
             let count = read(file, &chunk, chunk.count)
             if count < 0 {
                 if errno == EINTR { continue }
-                return nil  // ESRCH: the process ended while we read.
+                return nil  // ESRCH: the process has ended in the meantime.
             }
             if count == 0 { break }
             bytes += chunk[..<count]
@@ -76,7 +76,7 @@ enum ProcFS {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The names in a folder; nil when it cannot be read.
+    /// The names of the files in a folder. Nil if it cannot be read.
     static func fileNames(in path: String) -> [String]? {
         guard let folder = opendir(path) else { return nil }
         defer { closedir(folder) }
@@ -92,7 +92,7 @@ enum ProcFS {
         return names
     }
 
-    /// What follows `key` at the start of a line, without spaces around it.
+    /// The text after `key` in the line that begins with it, without leading blanks.
     static func lineValue(_ key: String, in text: String) -> Substring? {
         for line in text.split(separator: "\n") where line.hasPrefix(key) {
             let rest = line.dropFirst(key.count).drop { $0 == " " || $0 == "\t" }
@@ -101,7 +101,7 @@ enum ProcFS {
         return nil
     }
 
-    /// The bytes of a line such as `VmHWM:     9460 kB`.
+    /// The number of bytes in a line such as `VmHWM:     9460 kB`.
     static func lineByteCount(_ key: String, in text: String) -> UInt64? {
         self.lineValue(key, in: text).flatMap { $0.split(separator: " ").first }.flatMap {
             UInt64($0)

@@ -1,31 +1,34 @@
 internal import Glibc
 
-/// What a process uses, as Linux tells it under `/proc` (proc(5)).
+/// The resources that a process uses, from `/proc` (proc(5)).
 public struct ProcessStatistics: Sendable, Equatable {
-    /// User and system time of its threads.
+    /// User and system time of all threads.
     public var cpuTime: Duration
-    /// The same of its children that have ended and were waited for.
+    /// User and system time of children that have ended and were waited for.
     public var reapedChildrenCPUTime: Duration
-    /// When it started, in seconds since 1970.
+    /// The start time of the process, in seconds since 1970.
     public var startTime: Double
     public var threadCount: Int
     public var virtualBytes: UInt64
     /// Resident memory (RSS).
     public var residentBytes: UInt64
-    /// The most resident memory that it ever had (VmHWM).
+    /// The maximum resident memory so far (VmHWM).
     public var peakResidentBytes: UInt64
-    /// Resident memory with shared pages divided by those who share them (PSS); nil where the kernel does not tell.
+    /// Resident memory, with shared pages divided by the number of processes that share them (PSS).
+    /// Nil if it was not requested or the kernel does not report it.
     public var proportionalBytes: UInt64?
-    /// Open file descriptors; nil when it is another user's process.
+    /// The number of open file descriptors. Nil for a process of another user.
     public var openDescriptorCount: Int?
-    /// How many it may have; nil when there is no limit.
+    /// The maximum number of open file descriptors. Nil if there is no limit.
     public var descriptorLimit: UInt64?
 
-    /// Nil when there is no such process.
+    /// Returns nil if there is no such process.
+    ///
     /// - Parameters:
-    ///   - process: its id; this process if not told otherwise.
-    ///   - countsProportionally: whether to ask for PSS, for which the kernel walks all its pages: milliseconds for gigabytes.
-    public init?(of process: Int32? = nil, includingPSS countsProportionally: Bool = false) {
+    ///   - process: the process id, by default that of this process.
+    ///   - includingPSS: whether to read the PSS. The kernel then walks all pages, which takes
+    ///     milliseconds for gigabytes.
+    public init?(of process: Int32? = nil, includingPSS: Bool = false) {
         let folder = "/proc/\(process.map(String.init) ?? "self")"
         guard let stat = ProcessStat(folder: folder), let status = ProcFS.text("\(folder)/status")
         else { return nil }
@@ -39,19 +42,20 @@ public struct ProcessStatistics: Sendable, Equatable {
         self.peakResidentBytes = max(
             ProcFS.lineByteCount("VmHWM:", in: status) ?? 0, self.residentBytes)
         self.proportionalBytes =
-            countsProportionally
+            includingPSS
             ? ProcFS.text("\(folder)/smaps_rollup").flatMap { ProcFS.lineByteCount("Pss:", in: $0) }
             : nil
         self.openDescriptorCount = ProcFS.fileNames(in: "\(folder)/fd")?.count
         self.descriptorLimit = ProcFS.text("\(folder)/limits").flatMap { limits in
-            // "Max open files            1024                 1048576              files": the soft limit is the first number.
+            // "Max open files 1024 1048576 files": the first number is the soft limit.
             ProcFS.lineValue("Max open files", in: limits).flatMap {
                 $0.split(separator: " ").first.flatMap { UInt64($0) }
             }
         }
     }
 
-    /// User and system time of a process and all its descendants, the ended ones included. Nil when there is no such process.
+    /// User and system time of a process and all its descendants, including ended ones. Nil if
+    /// there is no such process.
     public static func treeCPUTime(of root: Int32) -> Duration? {
         var stats: [Int32: ProcessStat] = [:]
         for entry in ProcFS.fileNames(in: "/proc") ?? [] {
@@ -71,7 +75,7 @@ public struct ProcessStatistics: Sendable, Equatable {
         return total
     }
 
-    /// Adds the measures that every Prometheus client library publishes under these names.
+    /// Adds the metrics that all Prometheus client libraries publish under these names.
     public func add(to snapshot: inout MetricsSnapshot) {
         snapshot.add(self.cpuTime / .seconds(1), to: .processCPU)
         snapshot.add(self.residentBytes, to: .processResidentMemory)

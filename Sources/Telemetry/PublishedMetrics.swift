@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Where every loop leaves its newest snapshot, for whoever asks: `/metrics`, `status`.
+/// The newest metrics snapshot of each loop, for `/metrics` and `status`.
 public final class PublishedMetrics: Sendable {
     private let snapshots: Mutex<[MetricsSnapshot]>
 
@@ -8,12 +8,12 @@ public final class PublishedMetrics: Sendable {
         self.snapshots = Mutex(Array(repeating: MetricsSnapshot(), count: loopCount))
     }
 
-    /// Replaces what the loop has published before.
+    /// Replaces the previous snapshot of the loop.
     public func publish(_ snapshot: MetricsSnapshot, from loop: Int) {
         self.snapshots.withLock { $0[loop] = snapshot }
     }
 
-    /// What one loop published last.
+    /// The newest snapshot of one loop.
     public func snapshot(of loop: Int) -> MetricsSnapshot {
         self.snapshots.withLock { $0[loop] }
     }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A histogram")
 struct HistogramTests {
-    /// Values of every size, from a seed.
+    /// Values of all magnitudes, from a seed.
     private func values(_ count: Int, seed: UInt64) -> [UInt64] {
         var state = seed
         return (0..<count).map { _ in
@@ -36,7 +36,7 @@ struct HistogramTests {
         }
     }
 
-    @Test("is exact for small values and takes zero and the greatest")
+    @Test("is exact for small values and accepts zero and the largest value")
     func extremes() {
         for value in 0...16 as ClosedRange<UInt64> {
             var histogram = Histogram()
@@ -51,7 +51,7 @@ struct HistogramTests {
         #expect(Histogram().quantile(0.5) == nil)
     }
 
-    @Test("of two loops is that of all their values")
+    @Test("of two loops equals one histogram of all their values")
     func sum() {
         let values = self.values(1000, seed: 3)
         var all = Histogram()

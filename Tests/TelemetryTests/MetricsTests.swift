@@ -73,7 +73,7 @@ struct MetricsTests {
         )
     }
 
-    @Test("write numbers as Prometheus reads them")
+    @Test("write numbers in Prometheus' format")
     func numbers() {
         var snapshot = MetricsSnapshot()
         for (index, value) in [Double.infinity, -.infinity, .nan, 9_007_199_254_740_991, 1e300, -3]
@@ -87,7 +87,7 @@ struct MetricsTests {
         #expect(values == ["+Inf", "-Inf", "NaN", "9007199254740991", "1e+300", "-3"])
     }
 
-    @Test("of several loops are added up by family and labels")
+    @Test("of several loops are added by family and labels")
     func publishedMetrics() {
         let board = PublishedMetrics(loopCount: 2)
         var other = MetricsSnapshot()
@@ -105,7 +105,7 @@ struct MetricsTests {
         #expect(board.snapshot(of: 1) == other)
     }
 
-    @Test("find nothing for promtool to complain about")
+    @Test("pass promtool's check")
     func promtool() throws {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
         guard

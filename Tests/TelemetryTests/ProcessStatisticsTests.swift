@@ -6,10 +6,10 @@ import Testing
 
 @Suite("Process statistics")
 struct ProcessStatisticsTests {
-    @Test("of this process are what they can be")
+    @Test("of this process are plausible")
     func own() throws {
         var own = try #require(ProcessStatistics(includingPSS: true))
-        // The kernel counts in hundredths of a second.
+        // The kernel counts in units of 10 ms.
         for _ in 0..<1_000_000 where own.cpuTime == .zero {
             own.cpuTime = ProcessStatistics()?.cpuTime ?? .zero
         }
@@ -27,10 +27,10 @@ struct ProcessStatisticsTests {
         #expect(snapshot.value(of: .processResidentMemory) == Double(own.residentBytes))
     }
 
-    @Test("of another process are found by its id, and of none are nil")
+    @Test("of another process are read by its id, and are nil after its end")
     func other() throws {
         let child = try ChildProcess("/bin/cat")
-        // Once it has answered, it is the program it should be.
+        // Its answer shows that the child has executed its program.
         try child.writeLine("hello")
         try child.output.line(with: "hello")
         let statistics = try #require(ProcessStatistics(of: child.id))
@@ -46,10 +46,13 @@ struct ProcessStatisticsTests {
         #expect(ProcessStatistics.treeCPUTime(of: child.id) == nil)
     }
 
-    @Test("read a program's name with spaces and parentheses")
+    @Test("accept a program's name with spaces and parentheses")
     func awkwardName() throws {
         let line =
-            "42 (a) (b c) S 7 1 1 0 -1 4 1 2 3 4 150 50 20 10 20 0 5 0 900 4096000 250 18446744073709551615 1 1\n"
+            """
+            42 (a) (b c) S 7 1 1 0 -1 4 1 2 3 4 150 50 20 10 20 0 5 0 900 4096000 250 \
+            18446744073709551615 1 1\n
+            """
         let stat = try #require(ProcessStat(line))
         #expect(stat.parent == 7)
         #expect(stat.cpuTime == .nanoseconds(200 * (1_000_000_000 / ProcFS.ticksPerSecond)))
@@ -61,7 +64,7 @@ struct ProcessStatisticsTests {
         #expect(stat.virtualBytes == 4_096_000)
         #expect(stat.residentPages == 250)
         for length in 0..<line.utf8.count - 30 {
-            _ = ProcessStat(String(line.prefix(length)))  // Whatever is cut off, nothing breaks.
+            _ = ProcessStat(String(line.prefix(length)))  // No truncated line may crash the parser.
         }
         #expect(ProcessStat("") == nil)
     }
