@@ -15,11 +15,11 @@ public enum Base64URL {
         text.reserveCapacity((bytes.count * 4 + 2) / 3)
         var index = 0
         while index < bytes.count {
-            let left = bytes.count - index
+            let remaining = bytes.count - index
             let group =
-                UInt32(bytes[index]) << 16 | (left > 1 ? UInt32(bytes[index + 1]) << 8 : 0)
-                | (left > 2 ? UInt32(bytes[index + 2]) : 0)
-            for position in 0..<min(left + 1, 4) {
+                UInt32(bytes[index]) << 16 | (remaining > 1 ? UInt32(bytes[index + 1]) << 8 : 0)
+                | (remaining > 2 ? UInt32(bytes[index + 2]) : 0)
+            for position in 0..<min(remaining + 1, 4) {
                 text.append(self.alphabet[Int(group >> UInt32(18 - 6 * position)) & 63])
             }
             index += 3

@@ -68,14 +68,14 @@ public struct ByteBuffer: Sendable, Equatable {
         }
         // A 64-bit number has at most 20 characters, sign included.
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
-            var rest = number.magnitude
+            var remaining = number.magnitude
             var first = digits.count
             repeat {
-                let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
+                let (quotient, digit) = remaining.quotientAndRemainder(dividingBy: 10)
                 first -= 1
                 digits[first] = 0x30 + UInt8(truncatingIfNeeded: digit)
-                rest = quotient
-            } while rest != 0
+                remaining = quotient
+            } while remaining != 0
             if number < 0 { self.bytes.append(UInt8(ascii: "-")) }
             self.bytes.append(contentsOf: UnsafeBufferPointer(rebasing: digits[first...]))
         }

@@ -18,11 +18,11 @@ public enum PercentEncoding {
         guard found != 0 else { return self.text(text.span) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count)
-        var rest = text.makeIterator()
-        while let byte = rest.next() {
+        var iterator = text.makeIterator()
+        while let byte = iterator.next() {
             if byte == UInt8(ascii: "%") {
-                guard let high = rest.next().flatMap(Hex.value),
-                    let low = rest.next().flatMap(Hex.value)
+                guard let high = iterator.next().flatMap(Hex.value),
+                    let low = iterator.next().flatMap(Hex.value)
                 else { return nil }
                 bytes.append(high << 4 | low)
             } else {

@@ -51,12 +51,12 @@ extension ByteBuffer {
     /// Appends the last `digits` digits of the number, padded with zeros.
     public mutating func append(zeroPadded number: Int, digits: Int) {
         for _ in 0..<digits { self.bytes.append(0x30) }
-        var rest = UInt(truncatingIfNeeded: number)
+        var remaining = UInt(truncatingIfNeeded: number)
         var position = self.bytes.count
         for _ in 0..<digits {
             position -= 1
-            self.bytes[position] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
-            rest /= 10
+            self.bytes[position] = 0x30 + UInt8(truncatingIfNeeded: remaining % 10)
+            remaining /= 10
         }
     }
 }

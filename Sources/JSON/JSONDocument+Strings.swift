@@ -122,8 +122,8 @@ extension JSONDocument {
         while offset < bytes.byteCount {
             let first = bytes[byteAt: offset]
             if first < 0x80 { return }
-            let left = bytes.byteCount &- offset
-            let second = left > 1 ? bytes[byteAt: offset &+ 1] : 0
+            let remaining = bytes.byteCount &- offset
+            let second = remaining > 1 ? bytes[byteAt: offset &+ 1] : 0
             let length: Int
             switch first {
             case 0xC2...0xDF:
@@ -134,7 +134,8 @@ extension JSONDocument {
                 // After ED, the second half would be a surrogate.
                 let range: ClosedRange<UInt8> =
                     first == 0xE0 ? 0xA0...0xBF : first == 0xED ? 0x80...0x9F : 0x80...0xBF
-                guard left > 2, range.contains(second), bytes[byteAt: offset &+ 2] & 0xC0 == 0x80
+                guard remaining > 2, range.contains(second),
+                    bytes[byteAt: offset &+ 2] & 0xC0 == 0x80
                 else {
                     throw JSONError(.badUTF8, at: offset)
                 }
@@ -142,7 +143,8 @@ extension JSONDocument {
             case 0xF0...0xF4:
                 let range: ClosedRange<UInt8> =
                     first == 0xF0 ? 0x90...0xBF : first == 0xF4 ? 0x80...0x8F : 0x80...0xBF
-                guard left > 3, range.contains(second), bytes[byteAt: offset &+ 2] & 0xC0 == 0x80,
+                guard remaining > 3, range.contains(second),
+                    bytes[byteAt: offset &+ 2] & 0xC0 == 0x80,
                     bytes[byteAt: offset &+ 3] & 0xC0 == 0x80
                 else { throw JSONError(.badUTF8, at: offset) }
                 length = 4

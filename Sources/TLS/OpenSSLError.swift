@@ -19,7 +19,7 @@ enum OpenSSLError {
     static var reason: String {
         let code = self.code
         guard code != 0 else { return "unknown reason" }
-        if let words = ERR_reason_error_string(code) { return String(cString: words) }
+        if let text = ERR_reason_error_string(code) { return String(cString: text) }
         // The reason of a system error is its number, and it has no text.
         return self.isSystemError(code) ? self.systemReason(ERR_GET_REASON(code)) : "error \(code)"
     }

@@ -120,7 +120,7 @@ public final class TLSConnection {
     /// already read from the socket does not wake the loop. OpenSSL releases its buffer of 16 KiB
     /// only when it is empty.
     public func read(into buffer: UnsafeMutableRawBufferPointer) -> TLSResult {
-        if let refusal = self.resultUnlessOpen { return refusal }
+        if let result = self.resultUnlessOpen { return result }
         OpenSSLError.clear()
         var count = 0
         let result = SSL_read_ex(self.connection, buffer.baseAddress, buffer.count, &count)
@@ -133,7 +133,7 @@ public final class TLSConnection {
     /// After `wantRead` or `wantWrite`, pass the same bytes again, because a part of their record
     /// may already be sent. Their address may change and more bytes may follow.
     public func write(_ bytes: UnsafeRawBufferPointer) -> TLSResult {
-        if let refusal = self.resultUnlessOpen { return refusal }
+        if let result = self.resultUnlessOpen { return result }
         precondition(
             !bytes.isEmpty,
             "A TLS write of 0 bytes, which OpenSSL reports as a failure."
@@ -215,9 +215,9 @@ extension TLSConnection {
     }
 
     private func handshakeError(_ reason: String) -> TLSError {
-        let verdict = SSL_get_verify_result(self.connection)
-        guard verdict != Int(X509_V_OK) else { return .handshakeFailed(reason: reason) }
+        let verifyResult = SSL_get_verify_result(self.connection)
+        guard verifyResult != Int(X509_V_OK) else { return .handshakeFailed(reason: reason) }
         return .certificateNotAccepted(
-            reason: String(cString: X509_verify_cert_error_string(verdict)))
+            reason: String(cString: X509_verify_cert_error_string(verifyResult)))
     }
 }

@@ -63,11 +63,11 @@ public final class CommandOutput: Sendable {
     private static func writeAll(_ text: String, to descriptor: Int32) -> Int32? {
         var text = text
         return text.withUTF8 { bytes in
-            var rest = UnsafeRawBufferPointer(bytes)
-            while !rest.isEmpty {
-                let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
+            var remaining = UnsafeRawBufferPointer(bytes)
+            while !remaining.isEmpty {
+                let count = Glibc.write(descriptor, remaining.baseAddress, remaining.count)
                 if count > 0 {
-                    rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+                    remaining = UnsafeRawBufferPointer(rebasing: remaining[count...])
                 } else if errno == EAGAIN {
                     // Another process that shares the descriptor has made it non-blocking.
                     var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)

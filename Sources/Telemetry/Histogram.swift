@@ -70,10 +70,10 @@ public struct Histogram: Sendable, Equatable {
         let count = self.count
         guard count > 0 else { return nil }
         let rank = max(1, UInt64((Double(count) * min(max(fraction, 0), 1)).rounded(.up)))
-        var passed: UInt64 = 0
+        var cumulative: UInt64 = 0
         for (index, bucket) in self.buckets.enumerated() {
-            passed += bucket
-            if passed >= rank {
+            cumulative += bucket
+            if cumulative >= rank {
                 let low = index == 0 ? 0 : Self.upperBound(of: index - 1) + 1
                 return min(low + (Self.upperBound(of: index) - low) / 2, self.maximum)
             }
@@ -92,15 +92,15 @@ public struct Histogram: Sendable, Equatable {
     /// power of two is a bucket's bound.
     func cumulativeCounts(at exponents: some Sequence<Int>) -> [UInt64] {
         var counts: [UInt64] = []
-        var passed: UInt64 = 0
+        var cumulative: UInt64 = 0
         var next = 0
         for exponent in exponents {
             let last = Self.bucket(of: 1 << UInt64(exponent))
             while next <= last {
-                passed += self.buckets[next]
+                cumulative += self.buckets[next]
                 next += 1
             }
-            counts.append(passed)
+            counts.append(cumulative)
         }
         return counts
     }

@@ -61,8 +61,8 @@ public final class LogWriter: Sendable {
                 return state.unwrittenBytes == 0
             }
             if isEmpty { return true }
-            let left = deadline - .now
-            guard left > .zero, self.queue.drained.wait(for: left) else {
+            let timeLeft = deadline - .now
+            guard timeLeft > .zero, self.queue.drained.wait(for: timeLeft) else {
                 // The queue may have been drained in the meantime. A surplus post is harmless,
                 // because the loop above checks again.
                 return self.queue.state.withLock { $0.unwrittenBytes == 0 }
@@ -150,12 +150,13 @@ private final class LineQueue: Sendable {
     /// is full.
     private func write(_ line: [UInt8]) -> Bool {
         line.withUnsafeBytes { bytes in
-            var rest = bytes[...]
-            while !rest.isEmpty {
+            var remaining = bytes[...]
+            while !remaining.isEmpty {
                 let count = Glibc.write(
-                    self.descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                    self.descriptor, UnsafeRawBufferPointer(rebasing: remaining).baseAddress,
+                    remaining.count)
                 if count >= 0 {
-                    rest = rest.dropFirst(count)
+                    remaining = remaining.dropFirst(count)
                 } else if errno == EAGAIN {
                     // Another process that shares the descriptor has made it non-blocking.
                     var waiting = pollfd(fd: self.descriptor, events: Int16(POLLOUT), revents: 0)

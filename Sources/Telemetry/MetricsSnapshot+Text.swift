@@ -39,9 +39,9 @@ extension ByteBuffer {
     ) {
         let exponents = Array(scale.exponents)
         let count = Double(histogram.count)
-        for (exponent, passed) in zip(exponents, histogram.cumulativeCounts(at: exponents)) {
+        for (exponent, cumulative) in zip(exponents, histogram.cumulativeCounts(at: exponents)) {
             let bound = Self.text(of: Double(1 << UInt64(exponent)) * scale.unit)
-            self.append(sample: name + "_bucket", labels.adding("le", bound), Double(passed))
+            self.append(sample: name + "_bucket", labels.adding("le", bound), Double(cumulative))
         }
         self.append(sample: name + "_bucket", labels.adding("le", "+Inf"), count)
         self.append(sample: name + "_sum", labels, Double(histogram.sum) * scale.unit)

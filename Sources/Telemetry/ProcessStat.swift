@@ -95,8 +95,7 @@ enum ProcFS {
     /// The text after `key` in the line that begins with it, without leading blanks.
     static func lineValue(_ key: String, in text: String) -> Substring? {
         for line in text.split(separator: "\n") where line.hasPrefix(key) {
-            let rest = line.dropFirst(key.count).drop { $0 == " " || $0 == "\t" }
-            return rest
+            return line.dropFirst(key.count).drop { $0 == " " || $0 == "\t" }
         }
         return nil
     }

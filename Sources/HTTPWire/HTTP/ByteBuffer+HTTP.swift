@@ -27,14 +27,14 @@ extension ByteBuffer {
     ///
     /// - Parameter contentType: omitted if there is no body.
     public mutating func append(
-        httpResponse status: HTTPStatus, _ answering: HTTPResponseContext,
+        httpResponse status: HTTPStatus, _ context: HTTPResponseContext,
         contentType: StaticString = "application/json",
         fields: [HTTPField] = [],
         body: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) {
         self.append(httpStatusLine: status)
         self.append("Date: ")
-        self.append(text: answering.date.text)
+        self.append(text: context.date.text)
         self.append("\r\n")
         if !body.isEmpty {
             self.append("Content-Type: ")
@@ -46,27 +46,27 @@ extension ByteBuffer {
             self.append(decimal: body.count)
             self.append("\r\n")
         }
-        if !answering.keepsAlive { self.append("Connection: close\r\n") }
+        if !context.keepsAlive { self.append("Connection: close\r\n") }
         for field in fields { self.append(httpField: field) }
         self.append("\r\n")
-        if !answering.answersHead, !status.hasNoBody { self.append(contentsOf: body) }
+        if !context.answersHead, !status.hasNoBody { self.append(contentsOf: body) }
     }
 
     /// Appends a complete response with its body.
     public mutating func append(
-        httpResponse status: HTTPStatus, _ answering: HTTPResponseContext,
+        httpResponse status: HTTPStatus, _ context: HTTPResponseContext,
         contentType: StaticString = "application/json",
         fields: [HTTPField] = [],
         body: [UInt8]
     ) {
         body.withUnsafeBytes {
             self.append(
-                httpResponse: status, answering, contentType: contentType, fields: fields, body: $0)
+                httpResponse: status, context, contentType: contentType, fields: fields, body: $0)
         }
     }
 
     /// Appends an error response with the body `{"error":"…"}`.
-    public mutating func append(httpError error: HTTPError, _ answering: HTTPResponseContext) {
+    public mutating func append(httpError error: HTTPError, _ context: HTTPResponseContext) {
         var body = ByteBuffer(capacity: error.message.utf8.count + 16)
         body.append("{\"error\":\"")
         for byte in error.message.utf8 {
@@ -81,7 +81,7 @@ extension ByteBuffer {
             }
         }
         body.append("\"}")
-        self.append(httpResponse: error.status, answering, fields: error.fields, body: body.bytes)
+        self.append(httpResponse: error.status, context, fields: error.fields, body: body.bytes)
     }
 
     /// Appends the interim response for a client that sent `Expect: 100-continue`.

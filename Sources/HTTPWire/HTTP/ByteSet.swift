@@ -76,14 +76,14 @@ extension RawSpan {
     /// The first position of the byte between `start` and `end`.
     @inline(__always)
     func first(_ byte: UInt8, from start: Int, to end: Int) -> Int? {
-        let wanted = UInt64(byte) &* 0x0101_0101_0101_0101
+        let pattern = UInt64(byte) &* 0x0101_0101_0101_0101
         var offset = start
         while offset &+ 8 <= end {
-            let others =
+            let difference =
                 UInt64(
                     littleEndian: self.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
-                ^ wanted
-            let found = (others &- 0x0101_0101_0101_0101) & ~others & 0x8080_8080_8080_8080
+                ^ pattern
+            let found = (difference &- 0x0101_0101_0101_0101) & ~difference & 0x8080_8080_8080_8080
             if found != 0 { return offset &+ found.trailingZeroBitCount >> 3 }
             offset &+= 8
         }

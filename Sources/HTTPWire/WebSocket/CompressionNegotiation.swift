@@ -100,43 +100,43 @@ struct ExtensionList {
 
     /// Returns nil if the field is malformed.
     init?(_ field: String) {
-        var reader = ExtensionScanner(rest: Array(field.utf8)[...])
+        var scanner = ExtensionScanner(remaining: Array(field.utf8)[...])
         repeat {
-            guard let name = reader.token() else { return nil }
+            guard let name = scanner.token() else { return nil }
             var parameters: [Parameter] = []
-            while reader.consume(";") {
-                guard let name = reader.token() else { return nil }
+            while scanner.consume(";") {
+                guard let name = scanner.token() else { return nil }
                 var value: String?
-                if reader.consume("=") {
-                    value = reader.value()
+                if scanner.consume("=") {
+                    value = scanner.value()
                     guard value != nil else { return nil }
                 }
                 parameters.append(Parameter(name: name, value: value))
             }
             self.items.append(Item(name: name, parameters: parameters))
-        } while reader.consume(",")
-        guard reader.rest.isEmpty else { return nil }
+        } while scanner.consume(",")
+        guard scanner.remaining.isEmpty else { return nil }
     }
 
     private struct ExtensionScanner {
-        var rest: ArraySlice<UInt8>
+        var remaining: ArraySlice<UInt8>
 
         private mutating func skipBlanks() {
-            self.rest = self.rest.drop(while: isBlank)
+            self.remaining = self.remaining.drop(while: isBlank)
         }
 
         /// Consumes the character if it is next, ignoring blanks before it.
         mutating func consume(_ character: Unicode.Scalar) -> Bool {
             self.skipBlanks()
-            guard self.rest.first == UInt8(ascii: character) else { return false }
-            self.rest.removeFirst()
+            guard self.remaining.first == UInt8(ascii: character) else { return false }
+            self.remaining.removeFirst()
             return true
         }
 
         mutating func token() -> String? {
             self.skipBlanks()
-            let token = self.rest.prefix { ByteSet.token.contains($0) }
-            self.rest = self.rest.dropFirst(token.count)
+            let token = self.remaining.prefix { ByteSet.token.contains($0) }
+            self.remaining = self.remaining.dropFirst(token.count)
             self.skipBlanks()
             return token.isEmpty ? nil : String(decoding: token, as: UTF8.self)
         }
@@ -144,8 +144,8 @@ struct ExtensionList {
         /// Parses a token, which may be in quotes.
         mutating func value() -> String? {
             guard self.consume("\"") else { return self.token() }
-            let quoted = self.rest.prefix { $0 != UInt8(ascii: "\"") }
-            self.rest = self.rest.dropFirst(quoted.count)
+            let quoted = self.remaining.prefix { $0 != UInt8(ascii: "\"") }
+            self.remaining = self.remaining.dropFirst(quoted.count)
             guard self.consume("\""), !quoted.isEmpty,
                 quoted.allSatisfy({ ByteSet.token.contains($0) })
             else { return nil }

@@ -17,13 +17,14 @@ enum WebSocketMask {
             combined |= word
             offset &+= 8
         }
-        var rest = wideKey
+        var shiftedKey = wideKey
         while offset < bytes.count {
             let byte =
-                base.load(fromByteOffset: offset, as: UInt8.self) ^ UInt8(truncatingIfNeeded: rest)
+                base.load(fromByteOffset: offset, as: UInt8.self)
+                ^ UInt8(truncatingIfNeeded: shiftedKey)
             base.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
             combined |= UInt64(byte)
-            rest >>= 8
+            shiftedKey >>= 8
             offset &+= 1
         }
         return combined & 0x8080_8080_8080_8080 == 0

@@ -91,8 +91,8 @@ public struct WebSocketReader: Sendable {
             case .incomplete(let byteCount):
                 self.neededByteCount = byteCount
                 return nil
-            case .complete(let whole):
-                header = whole
+            case .complete(let complete):
+                header = complete
             }
             try self.check(header, limits)
             let frameByteCount = header.byteCount + header.payloadByteCount
@@ -168,16 +168,16 @@ public struct WebSocketReader: Sendable {
         self.fragments.append(contentsOf: payload)
         guard header.isFinal else { return nil }
 
-        let whole = self.fragments
+        let message = self.fragments
         self.fragments = []
         self.fragmentedKind = nil
         if self.isFragmentedCompressed {
-            return try whole.span.bytes.withUnsafeBytes { bytes throws(WebSocketError) in
+            return try message.span.bytes.withUnsafeBytes { bytes throws(WebSocketError) in
                 try Self.inflate(kind, bytes, limits, inflater)
             }
         }
         guard kind == .binary || self.fragmentedUTF8.isComplete else { throw .badText }
-        return .assembledMessage(kind, whole)
+        return .assembledMessage(kind, message)
     }
 
     private static func inflate(
