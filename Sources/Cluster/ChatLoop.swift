@@ -11,9 +11,9 @@ public import ChatModel
 public struct ChatLoop: Sendable {
     public private(set) var id: LoopID
     private let limits: ChatLimits
-    private(set) var outbox: Outbox
+    var outbox: Outbox
     private(set) var owner: ShardOwner
-    private var subscriptions: ConversationSubscriptions
+    var subscriptions: ConversationSubscriptions
     /// The highest view number that this loop has seen, in envelopes, store answers or its own
     /// views. If it is higher than the number of the followed view, the node must look for that
     /// view.
@@ -60,112 +60,6 @@ public struct ChatLoop: Sendable {
     /// What this loop has repaired since it started, after its store had lost data.
     public var recoveryCounts: RecoveryCounts { self.owner.recoveryCounts }
 
-    // MARK: Commands from sessions
-
-    /// Subscribes a connection to a conversation. The answer says whether the owner accepts it. The
-    /// feed stays open until the refusal arrives or the connection unsubscribes.
-    public mutating func subscribe(
-        to key: ConversationKey, with entrance: JoinRequest, context: UInt64,
-        requestedAt askedAt: Int64? = nil, at now: ClockReading
-    ) -> (feed: FeedID, request: RequestID) {
-        self.subscriptions.subscribe(
-            to: key, with: entrance, owner: self.view.owner(of: key), context: context,
-            requestedAt: askedAt, at: now, outbox: &self.outbox)
-    }
-
-    /// Cancels a subscribe whose connection closed before it saw the answer. A later answer is
-    /// discarded.
-    public mutating func cancelSubscribe(_ request: RequestID) {
-        self.subscriptions.cancelSubscribe(request, outbox: &self.outbox)
-    }
-
-    /// Unsubscribes one connection of this user.
-    public mutating func unsubscribe(from feed: FeedID, user: UserID) {
-        self.subscriptions.unsubscribe(from: feed, user: user, outbox: &self.outbox)
-    }
-
-    /// Submits a command to the conversation's owner. The answer arrives as a delivery, or not at
-    /// all if `context` is nil.
-    ///
-    /// - Parameters:
-    ///   - feed: the requester's feed of the conversation, if it has one; it saves a lookup.
-    ///   - requestedAt: the monotonic millisecond at which the client sent the request; nil means
-    ///     now. The answer arrives within 5 s of this time.
-    public mutating func submit(
-        _ command: consuming ChatCommand, in key: ConversationKey, through feed: FeedID? = nil,
-        context: UInt64?, requestedAt askedAt: Int64? = nil,
-        at now: ClockReading
-    ) {
-        // A retried send needs an id, so that the owner can recognise it.
-        if case .post(let body) = command, body.clientMessageID == nil {
-            command = .post(body.withClientMessageID(self.subscriptions.generateClientID()))
-        }
-        var feed = feed.flatMap { self.subscriptions.feeds.isCurrent($0) ? $0 : nil }
-        if feed == nil, let slot = self.subscriptions.feeds.slot(of: key) {
-            feed = self.subscriptions.feeds.id(at: slot)
-        }
-        let owner = feed.map { self.subscriptions.feeds[$0.slot].owner } ?? self.view.owner(of: key)
-        let input = ConversationInput.command(command)
-        if context == nil, input.isTransient {
-            self.subscriptions.send(
-                input, in: key, through: feed, owner: owner, 0, isRetry: false, outbox: &self.outbox
-            )
-        } else {
-            self.subscriptions.submit(
-                input, in: key, through: feed, owner: owner, context: context,
-                timeout: ConversationSubscriptions.timeout(since: askedAt, at: now),
-                at: now, outbox: &self.outbox)
-        }
-    }
-
-    /// Prefetches a feed while a frame of one of its subscribers is being parsed. Correctness does
-    /// not depend on it.
-    public func prefetchFeed(_ feed: FeedID) {
-        self.subscriptions.feeds.prefetch(feed.slot)
-    }
-
-    /// Reads messages directly from the store. Every subscriber may read.
-    public mutating func readPage(
-        _ key: ConversationKey, _ range: PageRange, limit: Int, context: UInt64
-    ) {
-        let request = StoreRequest.page(key, range, limit: limit)
-        self.subscriptions.read(
-            .init(context: context, conversation: key, request: request), outbox: &self.outbox)
-    }
-
-    /// Reads, as pages, the edits and deletions of messages up to `through` that happened after a
-    /// revision; see `StoreRequest.amended`. The delivered page contains every one that the feed
-    /// has delivered by then.
-    public mutating func readAmendments(
-        _ key: ConversationKey, through: SequenceNumber, since: Revision, limit: Int,
-        context: UInt64
-    ) {
-        let request = StoreRequest.amended(key, through: through, since: since, limit: limit)
-        self.subscriptions.read(
-            .init(context: context, conversation: key, request: request), outbox: &self.outbox)
-    }
-
-    /// The newest message that the feed has delivered.
-    public func deliveredThrough(_ feed: FeedID) -> SequenceNumber {
-        self.subscriptions.shownThrough(feed)
-    }
-
-    /// The newest edit or deletion that the feed has delivered, or that was already stored when the
-    /// feed opened.
-    public func amendedThrough(_ feed: FeedID) -> Revision {
-        self.subscriptions.feeds.isCurrent(feed)
-            ? self.subscriptions.feeds[feed.slot].amendedThrough : 0
-    }
-
-    /// Records that a socket of this user accepted these messages. The report is not urgent;
-    /// reports are sent in batches. Two reporting users per message suffice, because a message
-    /// counts as delivered as soon as anyone but its author has it.
-    public mutating func recordDelivery(
-        in feed: FeedID, to user: UserID, of range: ClosedRange<SequenceNumber>
-    ) {
-        self.subscriptions.recordDelivery(in: feed, to: user, of: range)
-    }
-
     // MARK: Events
 
     /// Follows a newer view. A view that is not newer than the followed one is ignored.
@@ -174,10 +68,10 @@ public struct ChatLoop: Sendable {
         self.newestViewNumber = max(self.newestViewNumber, view.number)
         // Only nodes that left since the followed view. A node that joined after a view that is
         // itself outdated may already be sending envelopes.
-        let gone = Set(self.view.nodes.map(\.incarnation)).subtracting(
+        let removedNodes = Set(self.view.nodes.map(\.incarnation)).subtracting(
             view.nodes.map(\.incarnation))
-        self.outbox.removePeers(of: gone)
-        self.owner.follow(view, gone: gone, at: now, outbox: &self.outbox)
+        self.outbox.removePeers(of: removedNodes)
+        self.owner.follow(view, removedNodes: removedNodes, at: now, outbox: &self.outbox)
         self.subscriptions.follow(view, at: now, outbox: &self.outbox)
     }
 
@@ -264,16 +158,16 @@ public struct ChatLoop: Sendable {
 
     /// Offers these histories to the owners of their conversations, whose store may have lost them.
     private mutating func offerRetained(
-        _ keepsakes: [ShardOwner.RetainedHistory], at now: ClockReading
+        _ histories: [ShardOwner.RetainedHistory], at now: ClockReading
     ) {
-        for keepsake in keepsakes {
-            let owner = self.view.owner(of: keepsake.key)
-            for part in stride(from: 0, to: keepsake.changes.count, by: Self.changesPerOffer) {
+        for history in histories {
+            let owner = self.view.owner(of: history.key)
+            for start in stride(from: 0, to: history.changes.count, by: Self.changesPerOffer) {
                 let changes = Array(
-                    keepsake.changes[
-                        part..<min(part + Self.changesPerOffer, keepsake.changes.count)])
+                    history.changes[
+                        start..<min(start + Self.changesPerOffer, history.changes.count)])
                 self.subscriptions.submit(
-                    .offerRetained(changes), in: keepsake.key, through: nil, owner: owner,
+                    .offerRetained(changes), in: history.key, through: nil, owner: owner,
                     context: nil, timeout: ConversationSubscriptions.offerTimeout,
                     at: now, outbox: &self.outbox)
             }
@@ -331,12 +225,12 @@ public struct ChatLoop: Sendable {
     private mutating func dispatch(
         _ items: inout [Envelope.Item], from loop: LoopID, at now: ClockReading
     ) {
-        for place in items.indices {
-            if place % Self.prefetchBatch == 0, items.count > 1 {
-                self.prefetch(items, from: place)
+        for index in items.indices {
+            if index % Self.prefetchBatch == 0, items.count > 1 {
+                self.prefetch(items, from: index)
             }
             // Moves the item out. A copy would retain every text in it.
-            self.dispatch(exchange(&items[place], with: .resynchronize), from: loop, at: now)
+            self.dispatch(exchange(&items[index], with: .resynchronize), from: loop, at: now)
         }
     }
 
@@ -346,11 +240,11 @@ public struct ChatLoop: Sendable {
         // The buffer lends its elements; the array would hand out copies.
         items.withUnsafeBufferPointer { items in
             let next = first..<min(first + Self.prefetchBatch, items.count)
-            for place in next {
-                self.owner.prefetch(items[place].ownerSlot)
-                self.subscriptions.feeds.prefetch(items[place].feedSlot)
+            for index in next {
+                self.owner.prefetch(items[index].ownerSlot)
+                self.subscriptions.feeds.prefetch(items[index].feedSlot)
             }
-            for place in next { self.owner.prefetchConversation(items[place].ownerSlot) }
+            for index in next { self.owner.prefetchConversation(items[index].ownerSlot) }
         }
     }
 
@@ -360,13 +254,13 @@ public struct ChatLoop: Sendable {
         switch consume item {
         case .input(let input):
             self.owner.handle(input, from: loop, at: now, outbox: &self.outbox)
-        case .answer(let request, let answer, let place):
+        case .answer(let request, let answer, let slot):
             self.subscriptions.receiveAnswer(
-                to: request, answer, slot: place, at: now, outbox: &self.outbox)
+                to: request, answer, slot: slot, at: now, outbox: &self.outbox)
         case .notOwner(let request):
             self.subscriptions.handleNotOwner(request, at: now, outbox: &self.outbox)
-        case .event(let news):
-            self.subscriptions.receive(news, from: loop, at: now, outbox: &self.outbox)
+        case .event(let notification):
+            self.subscriptions.receive(notification, from: loop, at: now, outbox: &self.outbox)
         case .reattach(let key):
             self.subscriptions.repair(key, at: now, outbox: &self.outbox)
         case .resynchronize:

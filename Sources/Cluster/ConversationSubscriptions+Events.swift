@@ -4,78 +4,85 @@ import ChatModel
 /// Events from owners, and the repair of a feed that has missed some.
 extension ConversationSubscriptions {
     mutating func receive(
-        _ news: Envelope.EventNotification, from owner: LoopID, at now: ClockReading,
+        _ notification: Envelope.EventNotification, from owner: LoopID, at now: ClockReading,
         outbox: inout Outbox
     ) {
-        guard let slot = self.feeds.slot(of: news.conversation, near: news.feedSlot) else {
+        guard let slot = self.feeds.slot(of: notification.conversation, near: notification.feedSlot)
+        else {
             // The departure was lost: this loop has no subscriber any more.
-            outbox.send(.input(.init(conversation: news.conversation, input: .detach)), to: owner)
-            if news.answering != 0 {
-                self.finish(news.answering, news.event.answer, at: now, outbox: &outbox)
+            outbox.send(
+                .input(.init(conversation: notification.conversation, input: .detach)), to: owner)
+            if notification.answering != 0 {
+                self.finish(
+                    notification.answering, notification.event.answer, at: now, outbox: &outbox)
             }
             return
         }
-        if news.revision == 0 {
+        if notification.revision == 0 {
             // Presence and typing are accepted from the current owner only, not from a former one
             // whose last envelopes arrive late.
-            if owner == self.feeds[slot].owner || !news.event.isOwnerState {
-                self.receiveEphemeral(news.event, slot, at: now)
+            if owner == self.feeds[slot].owner || !notification.event.isOwnerState {
+                self.receiveEphemeral(notification.event, slot, at: now)
             }
             return
         }
         switch self.feeds[slot].classify(
-            news.event, revision: news.revision, answering: news.answering)
+            notification.event, revision: notification.revision, answering: notification.answering)
         {
         case .deliver:
             self.deliverChange(
-                news.event, news.revision, answering: news.answering, slot, at: now, outbox: &outbox
+                notification.event, notification.revision, answering: notification.answering, slot,
+                at: now, outbox: &outbox
             )
             self.deliverOutOfOrder(slot, at: now, outbox: &outbox)
             self.releasePages(slot, at: now, outbox: &outbox)
         case .drop:
-            if news.answering != 0 {
-                self.finish(news.answering, news.event.answer, at: now, outbox: &outbox)
+            if notification.answering != 0 {
+                self.finish(
+                    notification.answering, notification.event.answer, at: now, outbox: &outbox)
             }
         case .deferred(let mustRepair):
-            if news.answering != 0 {
-                self.deferAnswer(of: news, in: slot, at: now, outbox: &outbox)
+            if notification.answering != 0 {
+                self.deferAnswer(of: notification, in: slot, at: now, outbox: &outbox)
             }
             if mustRepair { self.repair(slot, at: now, outbox: &outbox) }
         }
     }
 
     private mutating func deferAnswer(
-        of news: Envelope.EventNotification, in slot: UInt32, at now: ClockReading,
+        of notification: Envelope.EventNotification, in slot: UInt32, at now: ClockReading,
         outbox: inout Outbox
     ) {
-        if self.feeds[slot].hasDelivered(news.event, revision: news.revision) {
-            self.finish(news.answering, news.event.answer, at: now, outbox: &outbox)
-        } else if case .posted(let message) = news.event {
+        if self.feeds[slot].hasDelivered(notification.event, revision: notification.revision) {
+            self.finish(notification.answering, notification.event.answer, at: now, outbox: &outbox)
+        } else if case .posted(let message) = notification.event {
             self.deferAnswer(
-                to: news.answering, news.event.answer, until: message.sequence, in: slot)
+                to: notification.answering, notification.event.answer, until: message.sequence,
+                in: slot)
         } else {
-            self.requests.deferAnswer(to: news.answering, news.event.answer)
+            self.requests.deferAnswer(to: notification.answering, notification.event.answer)
         }
     }
 
     private mutating func receiveEphemeral(_ event: ChatEvent, _ slot: UInt32, at now: ClockReading)
     {
-        if case .opening = self.feeds[slot].state { return }  // The pending answer contains who is online.
+        // The pending answer contains the online users.
+        if case .opening = self.feeds[slot].state { return }
         switch event {
         case .presence(let changes):
             guard self.feeds[slot].pendingAttach == 0 else { return }
-            let news = self.feeds[slot].presenceChanges(in: changes, at: now)
-            if !news.isEmpty { self.deliver(.presence(news), slot) }
+            let newChanges = self.feeds[slot].presenceChanges(in: changes, at: now)
+            if !newChanges.isEmpty { self.deliver(.presence(newChanges), slot) }
             return
         case .crowd(_, let changes):
             guard self.feeds[slot].pendingAttach == 0 else { return }
             self.feeds[slot].recordCrowd(changes)
         case .typing(let person, let isTyping):
-            let place = self.feeds[slot].typingUsers.firstIndex { $0.id == person.id }
-            switch (place, isTyping) {
+            let index = self.feeds[slot].typingUsers.firstIndex { $0.id == person.id }
+            switch (index, isTyping) {
             case (nil, true): self.feeds[slot].typingUsers.append(person)
             case (nil, false): return
-            case (let place?, false): self.feeds[slot].typingUsers.remove(at: place)
+            case (let index?, false): self.feeds[slot].typingUsers.remove(at: index)
             case (_?, true): break
             }
         default:
@@ -95,7 +102,7 @@ extension ConversationSubscriptions {
         }
         self.feeds[slot].recordDelivered(event, revision: revision, at: now)
         self.deliveryLog.record(event, revision, in: self.feeds.id(at: slot), at: now)
-        // Pending receipts travel with the next message, so that their status update shares its
+        // Pending reports travel with the next message, so that their status update shares its
         // write.
         if case .posted = event { self.flushReports(of: slot, outbox: &outbox) }
         if case .posted(let message) = event, !self.feeds[slot].deferredAnswers.isEmpty {
@@ -126,9 +133,9 @@ extension ConversationSubscriptions {
         _ message: Message, first: RequestID, _ slot: UInt32, at now: ClockReading,
         outbox: inout Outbox
     ) {
-        let held = self.feeds[slot].takeDeferredAnswers(for: message.sequence)
+        let deferred = self.feeds[slot].takeDeferredAnswers(for: message.sequence)
         var contexts: [UInt64] = []
-        for request in [first] + held.filter({ $0 != first }) where request != 0 {
+        for request in [first] + deferred.filter({ $0 != first }) where request != 0 {
             if request != first, case .posted(let other) = self.requests[request]?.deferredAnswer,
                 !other.isOfSameSend(as: message)
             {
@@ -161,9 +168,10 @@ extension ConversationSubscriptions {
     /// If a repair is already in progress, its attach request is replaced: the newest gap may lie
     /// after it, so its answer is no longer useful.
     ///
-    /// - Parameter isLater: the store has just failed, so the attach request waits for a backoff.
+    /// - Parameter afterPause: the store has just failed, so the attach request waits for a
+    ///   backoff.
     mutating func repair(
-        _ slot: UInt32, afterPause isLater: Bool = false, at now: ClockReading, outbox: inout Outbox
+        _ slot: UInt32, afterPause: Bool = false, at now: ClockReading, outbox: inout Outbox
     ) {
         if case .opening = self.feeds[slot].state {
             self.feeds[slot].mustRepair = true
@@ -185,11 +193,11 @@ extension ConversationSubscriptions {
                 conversation: self.feeds[slot].key, input: attachment,
                 owner: self.feeds[slot].owner, feed: feed, context: nil,
                 deadline: .max,
-                retryAt: now.monotonic + (isLater ? Self.refusalBackoff : Self.retryInterval),
-                attempts: isLater ? 0 : 1,
+                retryAt: now.monotonic + (afterPause ? Self.refusalBackoff : Self.retryInterval),
+                attempts: afterPause ? 0 : 1,
                 deliveredThrough: self.feeds[slot].deliveredThrough))
         self.feeds[slot].pendingAttach = request
-        if !isLater {
+        if !afterPause {
             self.send(
                 attachment, in: self.feeds[slot].key, through: feed, owner: self.feeds[slot].owner,
                 request, isRetry: false,
@@ -208,7 +216,7 @@ extension ConversationSubscriptions {
         else { return }
         let slot = feed.slot
         self.feeds[slot].pendingAttach = 0
-        guard case .joined(let entered) = answer else {
+        guard case .joined(let joinResult) = answer else {
             self.feeds[slot].pendingFetch = 0
             // Changes that an earlier attach answer announced may not have been fetched.
             self.feeds[slot].attachedAtRevision = self.feeds[slot].revision
@@ -216,15 +224,17 @@ extension ConversationSubscriptions {
             self.resendAnsweredJoins(slot, at: now, outbox: &outbox)
             return
         }
-        let news = self.feeds[slot].presenceChanges(toReach: entered, at: now)
-        if entered.isCrowd {
-            self.deliver(.crowd(online: entered.presentCount, []), slot)
-        } else if !news.isEmpty {
-            self.deliver(.presence(news), slot)
+        let newChanges = self.feeds[slot].presenceChanges(toReach: joinResult, at: now)
+        if joinResult.isCrowd {
+            self.deliver(.crowd(online: joinResult.presentCount, []), slot)
+        } else if !newChanges.isEmpty {
+            self.deliver(.presence(newChanges), slot)
         }
-        if entered.isEnded, !self.feeds[slot].isEnded { self.feeds[slot].missedEnd = entered.ended }
-        self.feeds[slot].attachedAtRevision = entered.revision
-        if entered.revision > self.feeds[slot].revision {
+        if joinResult.isEnded, !self.feeds[slot].isEnded {
+            self.feeds[slot].missedEnd = joinResult.ended
+        }
+        self.feeds[slot].attachedAtRevision = joinResult.revision
+        if joinResult.revision > self.feeds[slot].revision {
             self.fetchMissing(slot, outbox: &outbox)
         } else {
             self.feeds[slot].pendingFetch = 0
@@ -257,14 +267,14 @@ extension ConversationSubscriptions {
         _ slot: UInt32, with page: MessagePage, at now: ClockReading, outbox: inout Outbox
     ) {
         self.feeds[slot].pendingFetch = 0
-        let shown = self.feeds[slot].deliveredThrough
+        let delivered = self.feeds[slot].deliveredThrough
         for message in page.amended
-        where message.sequence <= shown && message.revision > self.feeds[slot].repairedThrough {
+        where message.sequence <= delivered && message.revision > self.feeds[slot].repairedThrough {
             let event: ChatEvent = message.state == .deleted ? .deleted(message) : .edited(message)
             self.deliveryLog.record(event, message.revision, in: self.feeds.id(at: slot), at: now)
             self.deliver(event, slot)
         }
-        for message in page.messages where message.sequence > shown {
+        for message in page.messages where message.sequence > delivered {
             self.feeds[slot].deliveredThrough = message.sequence
             self.deliveryLog.record(
                 .posted(message), message.revision, in: self.feeds.id(at: slot), at: now)

@@ -88,9 +88,9 @@ extension ConversationSubscriptions {
     /// once, however many subscribers read it.
     private mutating func logDelivered(_ page: MessagePage, _ slot: UInt32, at now: ClockReading) {
         guard self.deliveryLog.isEnabled else { return }
-        let noted = min(self.feeds[slot].loggedFrom, self.feeds[slot].deliveredThrough + 1)
+        let loggedFrom = min(self.feeds[slot].loggedFrom, self.feeds[slot].deliveredThrough + 1)
         for message in page.messages
-        where message.sequence < noted && self.deliveryLog.mayBeLost(message, at: now) {
+        where message.sequence < loggedFrom && self.deliveryLog.mayBeLost(message, at: now) {
             self.deliveryLog.record(
                 .posted(message), message.revision, in: self.feeds.id(at: slot), at: now)
             self.feeds[slot].loggedFrom = min(self.feeds[slot].loggedFrom, message.sequence)

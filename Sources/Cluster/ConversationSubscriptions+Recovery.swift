@@ -25,9 +25,9 @@ extension ConversationSubscriptions {
     }
 
     private mutating func checkDeliveries(at now: ClockReading, outbox: inout Outbox) {
-        for (feed, shown) in self.deliveryLog.recent(at: now) where self.feeds.isCurrent(feed) {
+        for (feed, delivered) in self.deliveryLog.recent(at: now) where self.feeds.isCurrent(feed) {
             // A page may have been logged after later events.
-            let items = shown.sorted { $0.revision < $1.revision }
+            let items = delivered.sorted { $0.revision < $1.revision }
             let messages = items.lazy.filter { $0.identity != nil }.map(\.sequence)
             let first = messages.min() ?? self.feeds[feed.slot].deliveredThrough + 1
             let since = items.lazy.map(\.revision).min() ?? 0
@@ -50,7 +50,7 @@ extension ConversationSubscriptions {
         let stored = Dictionary(changed.map { ($0.sequence, $0) }) { $1 }
         let changes = Dictionary(changed.map { ($0.revision, $0.sequence) }) { $1 }
         var common: Revision = 0
-        for (place, item) in items.enumerated() {
+        for (index, item) in items.enumerated() {
             guard item.sequence == 0 || item.sequence >= page.oldest else { continue }
             if item.sequence > page.head || item.revision > page.revision {
                 self.scheduleRecheck(at: now)
@@ -62,7 +62,7 @@ extension ConversationSubscriptions {
                 common = max(common, item.revision)
                 continue
             }
-            let firstMessage = items[place...].first {
+            let firstMessage = items[index...].first {
                 $0.identity != nil && $0.sequence <= page.head
                     && !self.isSame($0, stored[$0.sequence])
             }?.sequence

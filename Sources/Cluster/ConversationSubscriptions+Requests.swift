@@ -7,14 +7,14 @@ extension ConversationSubscriptions {
     mutating func submit(
         _ input: ConversationInput, in key: ConversationKey, through feed: FeedID?, owner: LoopID,
         context: UInt64?,
-        timeout patience: Int64 = Self.requestTimeout, at now: ClockReading, outbox: inout Outbox
+        timeout: Int64 = Self.requestTimeout, at now: ClockReading, outbox: inout Outbox
     ) -> RequestID {
         let request = self.requests.insert(
             OwnerRequests.OwnerRequest(
                 conversation: key, input: input, owner: owner, feed: feed, context: context,
-                deadline: now.monotonic + patience,
+                deadline: now.monotonic + timeout,
                 retryAt: now.monotonic + Self.retryInterval,
-                deliveredThrough: feed.map { self.shownThrough($0) } ?? 0))
+                deliveredThrough: feed.map { self.deliveredThrough($0) } ?? 0))
         if !self.requests.isBackedOff(request) {
             self.send(
                 input, in: key, through: feed, owner: owner, request, isRetry: false,
@@ -25,15 +25,15 @@ extension ConversationSubscriptions {
 
     func send(
         _ input: ConversationInput, in key: ConversationKey, through feed: FeedID?, owner: LoopID,
-        _ request: RequestID, isRetry isRepeat: Bool,
+        _ request: RequestID, isRetry: Bool,
         outbox: inout Outbox
     ) {
-        let place = feed.map { self.feeds[$0.slot].ownerSlot } ?? .max
+        let ownerSlot = feed.map { self.feeds[$0.slot].ownerSlot } ?? .max
         outbox.send(
             .input(
                 .init(
-                    conversation: key, input: input, request: request, isRetry: isRepeat,
-                    ownerSlot: place, feedSlot: feed?.slot ?? .max,
+                    conversation: key, input: input, request: request, isRetry: isRetry,
+                    ownerSlot: ownerSlot, feedSlot: feed?.slot ?? .max,
                     sendOrder: self.requests.sendOrder(of: request))),
             to: owner)
     }
@@ -73,15 +73,15 @@ extension ConversationSubscriptions {
     /// Follows a new view: attaches conversations to their new owners, and sends pending requests
     /// there.
     ///
-    /// - Parameter isEverythingNew: repeats this for unchanged owners too, because they do not know
+    /// - Parameter reattachesAll: repeats this for unchanged owners too, because they do not know
     ///   this loop's new incarnation.
     mutating func follow(
-        _ view: View, reattachesAll isEverythingNew: Bool = false, at now: ClockReading,
+        _ view: View, reattachesAll: Bool = false, at now: ClockReading,
         outbox: inout Outbox
     ) {
         for slot in self.feeds.openSlots {
             let owner = view.owner(of: self.feeds[slot].key)
-            guard isEverythingNew || owner != self.feeds[slot].owner else { continue }
+            guard reattachesAll || owner != self.feeds[slot].owner else { continue }
             self.feeds[slot].owner = owner
             self.feeds[slot].ownerSlot = .max
             self.repair(slot, at: now, outbox: &outbox)
@@ -89,7 +89,7 @@ extension ConversationSubscriptions {
         for request in self.requests.all {
             guard let pending = self.requests[request] else { continue }
             let owner = view.owner(of: pending.conversation)
-            guard isEverythingNew || owner != pending.owner else { continue }
+            guard reattachesAll || owner != pending.owner else { continue }
             self.requests.redirect(request, to: owner)
             if pending.input.isTransient {
                 self.handleNotOwner(request, at: now, outbox: &outbox)
@@ -137,12 +137,12 @@ extension ConversationSubscriptions {
     // MARK: Answers
 
     mutating func receiveAnswer(
-        to request: RequestID, _ answer: ChatAnswer, slot place: UInt32, at now: ClockReading,
+        to request: RequestID, _ answer: ChatAnswer, slot ownerSlot: UInt32, at now: ClockReading,
         outbox: inout Outbox
     ) {
         guard let pending = self.requests[request] else { return }
         let feed = pending.feed.flatMap { self.feeds.isCurrent($0) ? $0 : nil }
-        if let feed { self.feeds[feed.slot].ownerSlot = place }
+        if let feed { self.feeds[feed.slot].ownerSlot = ownerSlot }
         switch answer {
         case .failed(.unavailable) where now.monotonic < pending.deadline,
             .failed(.outcomeUnknown) where now.monotonic < pending.deadline,
@@ -225,8 +225,9 @@ extension ConversationSubscriptions {
         }
         guard let pending = self.requests.remove(request) else { return }
         switch pending.input {
-        case .command(.joinAndSubscribe(let entrance)):
-            self.receiveJoinAnswer(to: request, pending, entrance, answer, at: now, outbox: &outbox)
+        case .command(.joinAndSubscribe(let joinRequest)):
+            self.receiveJoinAnswer(
+                to: request, pending, joinRequest, answer, at: now, outbox: &outbox)
         case .attach:
             self.receiveAttachAnswer(to: request, pending, answer, at: now, outbox: &outbox)
         default:
@@ -251,11 +252,11 @@ extension ConversationSubscriptions {
 
     private mutating func deliver(_ answer: ChatAnswer, to pending: OwnerRequests.OwnerRequest) {
         guard let context = pending.context else { return }
-        var isShown = false
+        var isAlsoEvent = false
         if case .posted(let message) = answer, let feed = pending.feed, self.feeds.isCurrent(feed) {
-            isShown = message.sequence > pending.deliveredThrough
+            isAlsoEvent = message.sequence > pending.deliveredThrough
         }
-        self.deliveries.append(.answer(context: context, answer, isAlsoEvent: isShown))
+        self.deliveries.append(.answer(context: context, answer, isAlsoEvent: isAlsoEvent))
     }
 
     // MARK: Reports

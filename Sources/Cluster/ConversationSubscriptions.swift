@@ -46,9 +46,9 @@ struct ConversationSubscriptions: Sendable {
     /// Enough for a working store, however long the client has already waited.
     private static let minimumTimeout: Int64 = 100
 
-    static func timeout(since askedAt: Int64?, at now: ClockReading) -> Int64 {
-        guard let askedAt else { return Self.requestTimeout }
-        return max(Self.minimumTimeout, Self.requestTimeout - (now.monotonic - askedAt))
+    static func timeout(since requestedAt: Int64?, at now: ClockReading) -> Int64 {
+        guard let requestedAt else { return Self.requestTimeout }
+        return max(Self.minimumTimeout, Self.requestTimeout - (now.monotonic - requestedAt))
     }
     /// The time for which an offer of retained changes is useful: as long as they are retained.
     static let offerTimeout: Int64 = 60_000
@@ -61,9 +61,9 @@ struct ConversationSubscriptions: Sendable {
     static let recheckDelay: Int64 = 5000
     static let undecidedRecheckDelay: Int64 = 1000
 
-    init(id: LoopID, retention hold: Duration) {
+    init(id: LoopID, retention: Duration) {
         self.id = id
-        self.deliveryLog = DeliveryLog(within: hold)
+        self.deliveryLog = DeliveryLog(within: retention)
     }
 
     /// Tells every owner about the new incarnation.
@@ -90,8 +90,8 @@ struct ConversationSubscriptions: Sendable {
             }
         } else {
             self.answeredJoins.removeAll { $0.isInLastBatch }
-            for place in self.answeredJoins.indices {
-                self.answeredJoins[place].isInLastBatch = true
+            for index in self.answeredJoins.indices {
+                self.answeredJoins[index].isInLastBatch = true
             }
             swap(&deliveries, &self.deliveries)
             self.batchNumber += 1
@@ -107,7 +107,7 @@ struct ConversationSubscriptions: Sendable {
     }
 
     /// The newest message of the feed that has been taken.
-    func shownThrough(_ feed: FeedID) -> SequenceNumber {
+    func deliveredThrough(_ feed: FeedID) -> SequenceNumber {
         guard self.feeds.isCurrent(feed) else { return 0 }
         return self.feeds[feed.slot].queuedInBatch == self.batchNumber
             ? self.feeds[feed.slot].queuedFrom - 1 : self.feeds[feed.slot].deliveredThrough
@@ -126,35 +126,35 @@ struct ConversationSubscriptions: Sendable {
     /// subscribed, and unsubscribes now.
     mutating func cancelSubscribe(_ request: RequestID, outbox: inout Outbox) {
         self.requests.cancel(request)
-        guard let place = self.answeredJoins.firstIndex(where: { $0.request == request }) else {
+        guard let index = self.answeredJoins.firstIndex(where: { $0.request == request }) else {
             return
         }
-        let entrance = self.answeredJoins.remove(at: place)
-        self.unsubscribe(from: entrance.feed, user: entrance.user, outbox: &outbox)
+        let join = self.answeredJoins.remove(at: index)
+        self.unsubscribe(from: join.feed, user: join.user, outbox: &outbox)
     }
 
     mutating func subscribe(
-        to key: ConversationKey, with entrance: JoinRequest, owner: LoopID, context: UInt64,
-        requestedAt askedAt: Int64? = nil, at now: ClockReading,
+        to key: ConversationKey, with joinRequest: JoinRequest, owner: LoopID, context: UInt64,
+        requestedAt: Int64? = nil, at now: ClockReading,
         outbox: inout Outbox
     ) -> (feed: FeedID, request: RequestID) {
         let slot = self.feeds.slot(of: key) ?? self.feeds.open(Feed(key: key, owner: owner))
-        let person = entrance.principal.person
+        let person = joinRequest.principal.person
         self.feeds[slot].connectionCount += 1
-        var listener = self.feeds[slot].subscribers[person.id] ?? Feed.Subscriber(person: person)
-        listener.pendingJoins += 1
-        self.feeds[slot].subscribers[person.id] = listener
+        var subscriber = self.feeds[slot].subscribers[person.id] ?? Feed.Subscriber(person: person)
+        subscriber.pendingJoins += 1
+        self.feeds[slot].subscribers[person.id] = subscriber
         let feed = self.feeds.id(at: slot)
         let request = self.submit(
-            .command(.joinAndSubscribe(entrance)), in: key, through: feed, owner: owner,
+            .command(.joinAndSubscribe(joinRequest)), in: key, through: feed, owner: owner,
             context: context,
-            timeout: Self.timeout(since: askedAt, at: now), at: now, outbox: &outbox)
+            timeout: Self.timeout(since: requestedAt, at: now), at: now, outbox: &outbox)
         return (feed, request)
     }
 
     mutating func unsubscribe(from feed: FeedID, user: UserID, outbox: inout Outbox) {
-        guard self.feeds.isCurrent(feed), let listener = self.feeds[feed.slot].subscribers[user],
-            listener.connections > 0
+        guard self.feeds.isCurrent(feed), let subscriber = self.feeds[feed.slot].subscribers[user],
+            subscriber.connections > 0
         else { return }
         self.feeds[feed.slot].subscribers.update(user) { $0.connections -= 1 }
         self.releaseConnection(of: user, feed.slot, outbox: &outbox)
@@ -163,8 +163,8 @@ struct ConversationSubscriptions: Sendable {
     /// Releases one connection or pending join of this user. The last one of a user is its
     /// departure.
     private mutating func releaseConnection(of user: UserID, _ slot: UInt32, outbox: inout Outbox) {
-        if let listener = self.feeds[slot].subscribers[user], listener.connections == 0,
-            listener.pendingJoins == 0
+        if let subscriber = self.feeds[slot].subscribers[user], subscriber.connections == 0,
+            subscriber.pendingJoins == 0
         {
             self.feeds[slot].subscribers[user] = nil
             self.flushReports(of: slot, outbox: &outbox)
@@ -178,7 +178,7 @@ struct ConversationSubscriptions: Sendable {
         self.notifyOwner(.detach, slot, outbox: &outbox)
         // A retried attach request would subscribe this loop again.
         _ = self.requests.remove(self.feeds[slot].pendingAttach)
-        let held =
+        let deferred =
             self.feeds[slot].takeDeferredAnswers(for: nil)
             + self.feeds[slot].takeOutOfOrder(through: .max).map(\.answering)
         self.requests.removeQueue(of: slot)
@@ -186,7 +186,7 @@ struct ConversationSubscriptions: Sendable {
             self.deliveries.append(.page(context: read.context, read.page!))
         }
         self.feeds.close(slot)
-        for request in held {
+        for request in deferred {
             // A request without an answer has been sent again.
             guard let answer = self.requests[request]?.deferredAnswer,
                 let context = self.requests.remove(request)?.context
@@ -209,14 +209,14 @@ struct ConversationSubscriptions: Sendable {
 
     /// Handles the owner's answer to a join.
     mutating func receiveJoinAnswer(
-        to request: RequestID, _ pending: OwnerRequests.OwnerRequest, _ entrance: JoinRequest,
+        to request: RequestID, _ pending: OwnerRequests.OwnerRequest, _ joinRequest: JoinRequest,
         _ answer: ChatAnswer, at now: ClockReading, outbox: inout Outbox
     ) {
         guard let feed = pending.feed, self.feeds.isCurrent(feed) else { return }
         let slot = feed.slot
-        let person = entrance.principal.person
+        let person = joinRequest.principal.person
         self.feeds[slot].subscribers.update(person.id) { $0.pendingJoins -= 1 }
-        guard case .joined(let entered) = answer else {
+        guard case .joined(let joinResult) = answer else {
             if let context = pending.context, !pending.isCancelled {
                 self.deliveries.append(.answer(context: context, answer, isAlsoEvent: false))
             }
@@ -225,11 +225,11 @@ struct ConversationSubscriptions: Sendable {
             self.releaseConnection(of: person.id, slot, outbox: &outbox)
             return
         }
-        self.feeds[slot].subscribers.update(person.id) { listener in
-            listener.connections += 1
-            listener.person = person
+        self.feeds[slot].subscribers.update(person.id) { subscriber in
+            subscriber.connections += 1
+            subscriber.person = person
         }
-        self.applyJoinResult(slot, with: entered, for: person.id, at: now, outbox: &outbox)
+        self.applyJoinResult(slot, with: joinResult, for: person.id, at: now, outbox: &outbox)
         if pending.isCancelled {
             self.unsubscribe(from: feed, user: person.id, outbox: &outbox)
         } else if let context = pending.context {
@@ -239,23 +239,25 @@ struct ConversationSubscriptions: Sendable {
     }
 
     private mutating func applyJoinResult(
-        _ slot: UInt32, with entered: JoinResult, for newcomer: UserID, at now: ClockReading,
+        _ slot: UInt32, with joinResult: JoinResult, for newcomer: UserID, at now: ClockReading,
         outbox: inout Outbox
     ) {
-        let news = self.feeds[slot].presenceChanges(toReach: entered, newcomer: newcomer, at: now)
+        let changes = self.feeds[slot].presenceChanges(
+            toReach: joinResult, newcomer: newcomer, at: now)
         switch self.feeds[slot].state {
         case .opening:
             self.feeds[slot].state = .live
-            self.feeds[slot].revision = entered.revision
+            self.feeds[slot].revision = joinResult.revision
             // An older page comes from a store that lost data.
-            self.feeds[slot].amendedThrough = entered.revision
-            self.feeds[slot].deliveredThrough = entered.head
-            self.feeds[slot].loggedFrom = entered.head + 1
-            self.feeds[slot].isEnded = entered.isEnded
+            self.feeds[slot].amendedThrough = joinResult.revision
+            self.feeds[slot].deliveredThrough = joinResult.head
+            self.feeds[slot].loggedFrom = joinResult.head + 1
+            self.feeds[slot].isEnded = joinResult.isEnded
             if self.feeds[slot].mustRepair { self.repair(slot, at: now, outbox: &outbox) }
         case .live, .repairing:
-            if !news.isEmpty { self.deliver(.presence(news), slot) }
-            if case .live = self.feeds[slot].state, entered.revision > self.feeds[slot].revision {
+            if !changes.isEmpty { self.deliver(.presence(changes), slot) }
+            if case .live = self.feeds[slot].state, joinResult.revision > self.feeds[slot].revision
+            {
                 self.repair(slot, at: now, outbox: &outbox)
             }
         }

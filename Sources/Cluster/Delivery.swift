@@ -17,11 +17,11 @@ public enum Delivery: Sendable {
 extension [Delivery] {
     /// The index of the first message after a join or a page.
     var firstMessageAfterJoinOrPage: Int? {
-        var hasArrival = false
-        for (place, delivery) in self.enumerated() {
+        var hasJoinOrPage = false
+        for (index, delivery) in self.enumerated() {
             switch delivery {
-            case .event(_, .posted, _): if hasArrival { return place }
-            case .answer(_, .joined, _), .page, .pageFailed: hasArrival = true
+            case .event(_, .posted, _): if hasJoinOrPage { return index }
+            case .answer(_, .joined, _), .page, .pageFailed: hasJoinOrPage = true
             case .event, .answer: break
             }
         }

@@ -24,8 +24,8 @@ struct DeliveryLog: Sendable {
     static let limit = 16_384
 
     /// - Parameter within: the time that the store may lose; with zero, nothing is logged.
-    init(within hold: Duration) {
-        self.window = hold.wholeMilliseconds
+    init(within window: Duration) {
+        self.window = window.wholeMilliseconds
     }
 
     var isEnabled: Bool { self.window > 0 }
@@ -77,14 +77,14 @@ struct DeliveryLog: Sendable {
 
     /// The recent items, by feed, in the order of their delivery.
     func recent(at now: ClockReading) -> [(feed: FeedID, items: [Item])] {
-        var places: [FeedID: Int] = [:]
+        var indices: [FeedID: Int] = [:]
         var feeds: [(feed: FeedID, items: [Item])] = []
         for item in self.items[self.next...] + self.items[..<self.next]
         where item.at >= now.monotonic - self.window {
-            if let place = places[item.feed] {
-                feeds[place].items.append(item)
+            if let index = indices[item.feed] {
+                feeds[index].items.append(item)
             } else {
-                places[item.feed] = feeds.count
+                indices[item.feed] = feeds.count
                 feeds.append((item.feed, [item]))
             }
         }

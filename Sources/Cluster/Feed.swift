@@ -252,7 +252,7 @@ struct Feed: Sendable {
 
     /// Extends the deadlines of waiting pages.
     mutating func extendPageDeadlines(by milliseconds: Int64) {
-        for place in self.waitingPages.indices { self.waitingPages[place].deadline += milliseconds }
+        for index in self.waitingPages.indices { self.waitingPages[index].deadline += milliseconds }
     }
 
     // MARK: Presence
@@ -264,35 +264,36 @@ struct Feed: Sendable {
         if self.isCrowd {
             return self.presenceChangesAfterCrowd(changes.filter(\.isOnline), at: now)
         }
-        let news = changes.filter { (self.knownOnline[$0.person.id] != nil) != $0.isOnline }
-        self.recordPresence(news)
-        return news
+        let newChanges = changes.filter { (self.knownOnline[$0.person.id] != nil) != $0.isOnline }
+        self.recordPresence(newChanges)
+        return newChanges
     }
 
     /// The changes that bring the subscribers to the presence state in the owner's answer.
     ///
     /// - Parameter newcomer: the joining user, whom the owner leaves out of its answer.
     mutating func presenceChanges(
-        toReach entered: JoinResult, newcomer: UserID? = nil, at now: ClockReading
+        toReach joinResult: JoinResult, newcomer: UserID? = nil, at now: ClockReading
     ) -> [PresenceChange] {
-        if entered.isCrowd {
+        if joinResult.isCrowd {
             self.isCrowd = true
             return []
         }
         if self.isCrowd {
-            return self.presenceChangesAfterCrowd(entered.present, newcomer: newcomer, at: now)
+            return self.presenceChangesAfterCrowd(joinResult.present, newcomer: newcomer, at: now)
         }
-        let come = entered.present.filter { self.knownOnline[$0.person.id] == nil }
+        let arrivals = joinResult.present.filter { self.knownOnline[$0.person.id] == nil }
         // If nobody has left, the number cannot have shrunk.
         let known =
-            self.knownOnline.count + come.count
+            self.knownOnline.count + arrivals.count
             - (newcomer.map { self.knownOnline[$0] == nil ? 0 : 1 } ?? 0)
-        let news =
-            (known > entered.present.count
-                ? self.departures(missingFrom: entered.present, newcomer: newcomer, at: now) : [])
-            + come
-        self.recordPresence(news)
-        return news
+        let newChanges =
+            (known > joinResult.present.count
+                ? self.departures(missingFrom: joinResult.present, newcomer: newcomer, at: now)
+                : [])
+            + arrivals
+        self.recordPresence(newChanges)
+        return newChanges
     }
 
     /// Names all users again, because subscribers that joined during the crowd know none of them.
@@ -300,9 +301,10 @@ struct Feed: Sendable {
         _ present: [PresenceChange], newcomer: UserID? = nil, at now: ClockReading
     ) -> [PresenceChange] {
         self.isCrowd = false
-        let news = self.departures(missingFrom: present, newcomer: newcomer, at: now) + present
-        self.recordPresence(news)
-        return news
+        let newChanges =
+            self.departures(missingFrom: present, newcomer: newcomer, at: now) + present
+        self.recordPresence(newChanges)
+        return newChanges
     }
 
     private func departures(
@@ -330,10 +332,10 @@ struct Feed: Sendable {
 
     /// The subscriber state for the owner. It is sorted, so that simulations are reproducible.
     var currentAttachment: Attachment {
-        let listeners = self.subscribers.values.sorted { $0.person.id < $1.person.id }
+        let subscribers = self.subscribers.values.sorted { $0.person.id < $1.person.id }
         return Attachment(
-            present: listeners.lazy.filter { $0.connections > 0 }.map(\.person),
-            joining: listeners.lazy.filter { $0.connections == 0 }.map(\.person),
+            present: subscribers.lazy.filter { $0.connections > 0 }.map(\.person),
+            joining: subscribers.lazy.filter { $0.connections == 0 }.map(\.person),
             knownOnline: self.isCrowd ? [] : self.knownOnline.values.sorted { $0.id < $1.id },
             delivered: self.lastReports,
             revision: self.revision, head: self.deliveredThrough)

@@ -23,10 +23,10 @@ struct FeedTable: Sendable {
     }
 
     /// Prefetches the feed in this slot, which this turn will use if the hint is right.
-    func prefetch(_ place: UInt32) {
-        guard Int(place) < self.slots.count else { return }
+    func prefetch(_ hint: UInt32) {
+        guard Int(hint) < self.slots.count else { return }
         Prefetch.element(
-            Int(place), of: self.slots, bytes: MemoryLayout<Int>.stride + Feed.hotBytes)
+            Int(hint), of: self.slots, bytes: MemoryLayout<Int>.stride + Feed.hotBytes)
     }
 
     /// The slots of all open feeds.
@@ -34,9 +34,9 @@ struct FeedTable: Sendable {
         self.slots.indices.lazy.filter { self.slots[$0].feed != nil }.map { UInt32($0) }
     }
 
-    /// - Parameter place: the slot of the last lookup, as a hint.
-    func slot(of key: ConversationKey, near place: UInt32 = .max) -> UInt32? {
-        if Int(place) < self.slots.count, self.slots[Int(place)].feed?.key == key { return place }
+    /// - Parameter hint: the slot of the last lookup, as a hint.
+    func slot(of key: ConversationKey, near hint: UInt32 = .max) -> UInt32? {
+        if Int(hint) < self.slots.count, self.slots[Int(hint)].feed?.key == key { return hint }
         return self.index.slot(hash: key.hash) { self.slots[Int($0)].feed?.key == key }
     }
 

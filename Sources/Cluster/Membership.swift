@@ -11,72 +11,6 @@ import Bytes
 /// after a rejected heartbeat, or without its own probe. Membership does not make writes safe;
 /// epochs do that. It only decides which node owns which shard.
 public struct Membership: Sendable {
-    /// Redis' reply to a heartbeat.
-    public struct HeartbeatReply: Sendable {
-        /// Redis' clock, in milliseconds.
-        public let time: Int64
-        /// The number of the stored view; 0 if there never was one.
-        public let number: Int
-        /// The stored views that this node does not know, oldest first; the last one is current.
-        /// Empty if all nodes have left.
-        public let views: [View]
-        /// The time of every other node's last heartbeat, by Redis' clock.
-        public let heartbeats: [UInt64: Int64]
-        /// This process holds its node name, so no other living node uses it.
-        public let holdsName: Bool
-
-        public init(
-            time: Int64, number: Int, views: [View], heartbeats beats: [UInt64: Int64],
-            holdsName hasName: Bool = true
-        ) {
-            self.time = time
-            self.number = number
-            self.views = views
-            self.heartbeats = beats
-            self.holdsName = hasName
-        }
-    }
-
-    /// The reason for a new view, for the log and for the cluster's event stream.
-    public enum Reason: String, Sendable {
-        case joins, dies, moves, drains, stays, leaves, restores
-    }
-
-    /// A view that replaces another one, unless another node's proposal was first.
-    public struct Proposal: Sendable, Equatable {
-        /// Nil if no node is left.
-        public let view: View?
-        /// The number of the replaced view. Redis accepts the proposal only while that view is
-        /// current.
-        public let replacing: Int
-        public let reason: Reason
-        /// The node that joins, leaves or changes.
-        public let incarnation: UInt64
-        /// If set, Redis accepts the proposal only if this node's last heartbeat is at least this
-        /// old, in milliseconds.
-        public let age: Int64?
-
-        /// The number of the stored view after the proposal was accepted.
-        public var number: Int { self.view?.number ?? self.replacing + 1 }
-    }
-
-    /// What the node has to do.
-    public enum Directive: Sendable, Equatable {
-        /// Send a heartbeat and ask for the current view.
-        case sendHeartbeat
-        case propose(Proposal)
-        /// The node's loops follow this view. Views arrive in order.
-        case follow(View)
-        /// The node's loops follow this view under a new incarnation, because the old one was
-        /// evicted.
-        case rejoin(UInt64, View)
-        /// Check whether the mailbox of that node has a subscriber, and report it with
-        /// `mailbox(of:hasSubscriber:at:)`.
-        case probe(UInt64)
-        /// Tell the other nodes to read the view.
-        case announceView
-    }
-
     public static let heartbeatPeriod: Int64 = 500
     /// The number of shards that move with one view, and the pause until the next such view.
     public static let stepShards = 128
@@ -91,7 +25,7 @@ public struct Membership: Sendable {
     /// The view that this node's loops follow; nil before the node has joined.
     public private(set) var view: View?
     /// The current view at the last heartbeat. It is the loops' view, or one that lacks this node.
-    private var lastStoredView: View?
+    public private(set) var storedView: View?
     private var storedNumber = 0
     /// View numbers that were stored once: the highest one mentioned, its value when the last
     /// heartbeat was sent, and its value when the last answered heartbeat was sent.
@@ -122,13 +56,10 @@ public struct Membership: Sendable {
     private var isDrainRequested = false
     private var isLeaving = false
 
-    /// - Parameter me: has a random incarnation that no other node has or had.
-    public init(_ me: View.Node) {
-        self.localNode = me
+    /// - Parameter node: has a random incarnation that no other node has or had.
+    public init(_ node: View.Node) {
+        self.localNode = node
     }
-
-    /// The current view at the last heartbeat.
-    public var storedView: View? { self.lastStoredView }
 
     /// The node has left, or has not joined yet.
     public var isOutsideCluster: Bool { self.view == nil }
@@ -206,26 +137,26 @@ public struct Membership: Sendable {
         if self.connectedAt != nil { self.connectedAt = now }
     }
 
-    public mutating func receive(_ pulse: HeartbeatReply, at now: Int64) -> [Directive] {
+    public mutating func receive(_ reply: HeartbeatReply, at now: Int64) -> [Directive] {
         self.isHeartbeatAnswered = true
-        self.holdsName = pulse.holdsName
-        self.nameWasTaken = self.nameWasTaken || !pulse.holdsName
+        self.holdsName = reply.holdsName
+        self.nameWasTaken = self.nameWasTaken || !reply.holdsName
         self.answeredIncarnation = self.heartbeatIncarnation
         self.confirmedNumber = self.numberAtHeartbeat
-        var directives = self.apply(pulse, at: now)
+        var directives = self.apply(reply, at: now)
         self.heartbeatAges = [:]
-        var recordless: [UInt64: Int64] = [:]
-        for node in self.lastStoredView?.nodes ?? []
+        var withoutRecord: [UInt64: Int64] = [:]
+        for node in self.storedView?.nodes ?? []
         where node.incarnation != self.localNode.incarnation {
-            if let beat = pulse.heartbeats[node.incarnation] {
-                self.heartbeatAges[node.incarnation] = pulse.time - beat
+            if let heartbeat = reply.heartbeats[node.incarnation] {
+                self.heartbeatAges[node.incarnation] = reply.time - heartbeat
             } else {
                 // Redis may have lost its record. The node gets the usual time to send a heartbeat.
-                recordless[node.incarnation] = self.nodesWithoutRecord[node.incarnation] ?? now
-                self.heartbeatAges[node.incarnation] = now - recordless[node.incarnation]!
+                withoutRecord[node.incarnation] = self.nodesWithoutRecord[node.incarnation] ?? now
+                self.heartbeatAges[node.incarnation] = now - withoutRecord[node.incarnation]!
             }
         }
-        self.nodesWithoutRecord = recordless
+        self.nodesWithoutRecord = withoutRecord
         self.unreachableSince = self.unreachableSince.filter {
             self.heartbeatAges[$0.key, default: 0] >= Self.suspicionTimeout
         }
@@ -235,15 +166,15 @@ public struct Membership: Sendable {
     }
 
     /// Redis decided the proposal. A rejection is normal: another node was faster.
-    public mutating func proposalDecided(isAccepted isKept: Bool, at now: Int64) -> [Directive] {
+    public mutating func proposalDecided(isAccepted: Bool, at now: Int64) -> [Directive] {
         guard let proposal = self.proposal else { return [] }
         self.proposal = nil
-        guard isKept else {
+        guard isAccepted else {
             self.nextHeartbeat = now
             return []
         }
         self.storedNumber = proposal.number
-        self.lastStoredView = proposal.view
+        self.storedView = proposal.view
         if proposal.reason == .leaves { self.view = nil }
         return (proposal.view.map { self.adopt($0) } ?? []) + [.announceView]
     }
@@ -260,8 +191,8 @@ public struct Membership: Sendable {
     }
 
     /// Starts or stops draining this node.
-    public mutating func setDraining(_ wantsToDrain: Bool) {
-        self.isDrainRequested = wantsToDrain
+    public mutating func setDraining(_ isDraining: Bool) {
+        self.isDrainRequested = isDraining
     }
 
     /// Removes this node from the view, so that the other nodes need not detect its departure.
@@ -277,14 +208,14 @@ public struct Membership: Sendable {
 
     // MARK: Consequences
 
-    private mutating func apply(_ pulse: HeartbeatReply, at now: Int64) -> [Directive] {
-        self.storedNumber = pulse.number
-        guard let newest = pulse.views.last else {
+    private mutating func apply(_ reply: HeartbeatReply, at now: Int64) -> [Directive] {
+        self.storedNumber = reply.number
+        guard let newest = reply.views.last else {
             // Either the current view is known already, or there is none.
-            if pulse.number != self.lastStoredView?.number { self.lastStoredView = nil }
+            if reply.number != self.storedView?.number { self.storedView = nil }
             return []
         }
-        self.lastStoredView = newest
+        self.storedView = newest
         guard newest.number > self.view?.number ?? 0 else { return [] }
         if newest.node(self.localNode.incarnation) == nil {
             // This node was evicted; it joins again under a new incarnation.
@@ -296,7 +227,7 @@ public struct Membership: Sendable {
             }
             return []
         }
-        return pulse.views.flatMap {
+        return reply.views.flatMap {
             $0.node(self.localNode.incarnation) == nil ? [] : self.adopt($0)
         }
     }
@@ -324,32 +255,34 @@ public struct Membership: Sendable {
     }
 
     private mutating func nextProposal(at now: Int64) -> Proposal? {
-        guard let kept = self.lastStoredView, kept.number >= self.view?.number ?? 0,
+        guard let stored = self.storedView, stored.number >= self.view?.number ?? 0,
             !self.isNumberLost
         else { return self.restoringProposal(at: now) }
-        if kept.number < self.confirmedNumber, kept == self.view {
+        if stored.number < self.confirmedNumber, stored == self.view {
             return self.restoringProposal(at: now)
         }
-        guard kept.node(self.localNode.incarnation) != nil else {
+        guard stored.node(self.localNode.incarnation) != nil else {
             return self.isLeaving || !self.mayJoin(at: now) || !self.holdsName
-                ? nil : self.makeProposal(kept.adding(self.localNode), .joins)
+                ? nil : self.makeProposal(stored.adding(self.localNode), .joins)
         }
         if self.isLeaving {
             return Proposal(
-                view: kept.removing(self.localNode.incarnation), replacing: kept.number,
+                view: stored.removing(self.localNode.incarnation), replacing: stored.number,
                 reason: .leaves, incarnation: self.localNode.incarnation, age: nil
             )
         }
-        if let dead = self.nodeToEvict(at: now), let view = kept.removing(dead.incarnation) {
+        if let evicted = self.nodeToEvict(at: now), let view = stored.removing(evicted.incarnation)
+        {
             return Proposal(
-                view: view, replacing: kept.number, reason: .dies, incarnation: dead.incarnation,
-                age: dead.age)
+                view: view, replacing: stored.number, reason: .dies,
+                incarnation: evicted.incarnation,
+                age: evicted.age)
         }
-        if let view = kept.setting(draining: self.isDrainRequested, self.localNode.incarnation) {
+        if let view = stored.setting(draining: self.isDrainRequested, self.localNode.incarnation) {
             return self.makeProposal(view, self.isDrainRequested ? .drains : .stays)
         }
         guard self.isFirstLiveNode, now >= self.nextStep,
-            let view = kept.step(shards: Self.stepShards)
+            let view = stored.step(shards: Self.stepShards)
         else { return nil }
         self.nextStep = now + Self.stepPeriod
         return self.makeProposal(view, .moves)
@@ -358,7 +291,7 @@ public struct Membership: Sendable {
     /// Redis has views but no current number. A proposal that replaces the newest view would be
     /// rejected forever.
     private var isNumberLost: Bool {
-        self.lastStoredView.map { $0.number != self.storedNumber } ?? false
+        self.storedView.map { $0.number != self.storedNumber } ?? false
     }
 
     /// Restores the view if Redis has none, or an older one than this node follows, because Redis
@@ -368,11 +301,11 @@ public struct Membership: Sendable {
         // A node in the view is known to be alive under its name. A joining node must hold its name
         // alone.
         if self.view?.node(self.localNode.incarnation) == nil, !self.holdsName { return nil }
-        if self.isNumberLost, let kept = self.lastStoredView,
-            kept.node(self.localNode.incarnation) == nil
+        if self.isNumberLost, let stored = self.storedView,
+            stored.node(self.localNode.incarnation) == nil
         {
             return self.makeProposal(
-                kept.adding(self.localNode), .joins, replacing: self.storedNumber)
+                stored.adding(self.localNode), .joins, replacing: self.storedNumber)
         }
         let view = self.view.map {
             $0.node(self.localNode.incarnation) == nil
@@ -410,7 +343,7 @@ public struct Membership: Sendable {
         else { return nil }
         // Until the next heartbeat, the ages still contain a node that was just removed.
         for (incarnation, age) in self.heartbeatAges.sorted(by: { $0.key < $1.key })
-        where self.lastStoredView?.node(incarnation) != nil {
+        where self.storedView?.node(incarnation) != nil {
             if age >= Self.evictionTimeout { return (incarnation, Self.evictionTimeout) }
             if age >= Self.unreachableTimeout, let since = self.unreachableSince[incarnation],
                 now - since >= Self.unreachableTimeout
@@ -424,9 +357,9 @@ public struct Membership: Sendable {
     /// Whether this node moves the shards: the first live node does. If two nodes consider
     /// themselves first, the faster proposal wins.
     private var isFirstLiveNode: Bool {
-        let living = (self.lastStoredView?.nodes ?? []).filter {
+        let liveNodes = (self.storedView?.nodes ?? []).filter {
             self.heartbeatAges[$0.incarnation, default: 0] < Self.unreachableTimeout
         }
-        return living.first?.incarnation == self.localNode.incarnation
+        return liveNodes.first?.incarnation == self.localNode.incarnation
     }
 }

@@ -38,9 +38,11 @@ struct Outbox: Sendable {
     var hasWork: Bool { !self.local.isEmpty || !self.requests.isEmpty || !self.isSealed }
 
     /// Drops the state and the items for removed nodes.
-    mutating func removePeers(of gone: Set<UInt64>) {
-        guard self.peers.contains(where: { gone.contains($0.id.incarnation) }) else { return }
-        self.peers.removeAll { gone.contains($0.id.incarnation) }
+    mutating func removePeers(of removedNodes: Set<UInt64>) {
+        guard self.peers.contains(where: { removedNodes.contains($0.id.incarnation) }) else {
+            return
+        }
+        self.peers.removeAll { removedNodes.contains($0.id.incarnation) }
         self.index = Dictionary(uniqueKeysWithValues: self.peers.enumerated().map { ($1.id, $0) })
         self.lastPeer = 0
     }
@@ -57,12 +59,12 @@ struct Outbox: Sendable {
     /// Sends an item that may wait for other items to the same loop, at most until `flushDeferred`.
     mutating func sendDeferred(_ item: consuming Envelope.Item, to loop: LoopID) {
         guard loop != self.id else { return self.local.append(consume item) }
-        let place = self.peerIndex(of: loop)
-        if self.peers[place].deferredItems.count < PeerLoop.deferredLimit {
-            self.peers[place].deferredItems.append(consume item)
+        let index = self.peerIndex(of: loop)
+        if self.peers[index].deferredItems.count < PeerLoop.deferredLimit {
+            self.peers[index].deferredItems.append(consume item)
         } else {
             self.isSealed = false
-            self.peers[place].items.append(consume item)
+            self.peers[index].items.append(consume item)
         }
     }
 
@@ -80,9 +82,9 @@ struct Outbox: Sendable {
 
     /// Sends the deferred items, all for one loop in one envelope.
     mutating func flushDeferred() {
-        for place in self.peers.indices {
-            self.peers[place].flushDeferred()
-            if !self.peers[place].items.isEmpty { self.isSealed = false }
+        for index in self.peers.indices {
+            self.peers[index].flushDeferred()
+            if !self.peers[index].items.isEmpty { self.isSealed = false }
         }
     }
 
@@ -99,8 +101,8 @@ struct Outbox: Sendable {
         if self.lastPeer < self.peers.count, self.peers[self.lastPeer].id == loop {
             return self.lastPeer
         }
-        if let place = self.index[loop] {
-            self.lastPeer = place
+        if let index = self.index[loop] {
+            self.lastPeer = index
         } else {
             self.lastPeer = self.peers.count
             self.index[loop] = self.peers.count
@@ -116,23 +118,23 @@ struct Outbox: Sendable {
     mutating func seal(view: Int, into envelopes: inout [Envelope]) {
         guard !self.isSealed else { return }
         self.isSealed = true
-        for place in self.peers.indices {
-            let (mail, news) = self.peers[place].seal(from: self.id, view: view)
-            if let mail { envelopes.append(mail) }
-            if let news { self.envelopesWithWrite.append(news) }
+        for index in self.peers.indices {
+            let (envelope, envelopeWithWrite) = self.peers[index].seal(from: self.id, view: view)
+            if let envelope { envelopes.append(envelope) }
+            if let envelopeWithWrite { self.envelopesWithWrite.append(envelopeWithWrite) }
         }
     }
 
     mutating func tick(view: Int, into envelopes: inout [Envelope]) {
-        for place in self.peers.indices {
-            if let envelope = self.peers[place].tick(from: self.id, view: view) {
+        for index in self.peers.indices {
+            if let envelope = self.peers[index].tick(from: self.id, view: view) {
                 envelopes.append(envelope)
             }
         }
     }
 
     mutating func submit(_ request: StoreRequest) -> StoreTicket {
-        self.lastTicket += 1
+        self.lastTicket = StoreTicket(rawValue: self.lastTicket.rawValue + 1)
         self.requests.append((request, self.lastTicket))
         return self.lastTicket
     }

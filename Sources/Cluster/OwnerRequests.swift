@@ -42,7 +42,7 @@ struct OwnerRequests: Sendable {
 
     /// Inserts a request. If the earlier sends of its feed are backed off, a send waits with them
     /// and must not be sent now.
-    mutating func insert(_ pending: consuming OwnerRequest) -> RequestID {
+    mutating func insert(_ request: consuming OwnerRequest) -> RequestID {
         let slot: UInt32
         if let reused = self.free.popLast() {
             slot = reused
@@ -54,15 +54,15 @@ struct OwnerRequests: Sendable {
         self.generations[Int(slot)] &+= 1
         // 0 means that no answer is needed.
         if self.generations[Int(slot)] == 0 { self.generations[Int(slot)] = 1 }
-        if pending.input.isSend, let feed = pending.feed,
+        if request.input.isSend, let feed = request.feed,
             let time = self.sendQueues.append(Int(slot), to: feed.slot)
         {
-            pending.retryAt = time
-            pending.attempts = 0
+            request.retryAt = time
+            request.attempts = 0
         }
         // It has not been sent yet.
-        if pending.attempts == 0 { pending.isOutstanding = false }
-        self.slots[Int(slot)] = consume pending
+        if request.attempts == 0 { request.isOutstanding = false }
+        self.slots[Int(slot)] = consume request
         self.count += 1
         let id = self.id(of: Int(slot))
         self.schedule(id)
@@ -100,12 +100,12 @@ struct OwnerRequests: Sendable {
     }
 
     private func id(of slot: Int) -> RequestID {
-        RequestID(self.generations[slot]) << 32 | RequestID(slot)
+        RequestID(rawValue: UInt64(self.generations[slot]) << 32 | UInt64(slot))
     }
 
     private func slot(of id: RequestID) -> Int? {
-        let slot = Int(id & 0xFFFF_FFFF)
-        guard slot < self.slots.count, self.generations[slot] == UInt32(id >> 32),
+        let slot = Int(id.rawValue & 0xFFFF_FFFF)
+        guard slot < self.slots.count, self.generations[slot] == UInt32(id.rawValue >> 32),
             self.slots[slot] != nil
         else { return nil }
         return slot
@@ -138,9 +138,9 @@ struct OwnerRequests: Sendable {
         self.sendQueues.remove(slot)
         self.free.append(UInt32(slot))
         self.count -= 1
-        var pending: OwnerRequest?
-        swap(&pending, &self.slots[slot])
-        return pending
+        var request: OwnerRequest?
+        swap(&request, &self.slots[slot])
+        return request
     }
 
     /// Retries the request at this time, unless it times out first.

@@ -23,25 +23,25 @@ struct PeerLoop: Sendable {
 
     /// Seals the pending items: one envelope to send now, and one that leaves with this turn's
     /// writes; nil if there is nothing to send.
-    mutating func seal(from: LoopID, view: Int) -> (mail: Envelope?, news: Envelope?) {
+    mutating func seal(from: LoopID, view: Int) -> (envelope: Envelope?, news: Envelope?) {
         // If no item needs to arrive when the write fails, the items leave with the write. This
         // saves one publish and two wake-ups.
-        let rides = !self.itemsWithWrite.isEmpty && self.items.allSatisfy(\.isEphemeral)
-        if !self.items.isEmpty || rides, !self.deferredItems.isEmpty {
+        let leavesWithWrite = !self.itemsWithWrite.isEmpty && self.items.allSatisfy(\.isEphemeral)
+        if !self.items.isEmpty || leavesWithWrite, !self.deferredItems.isEmpty {
             // The deferred items are older.
             swap(&self.items, &self.deferredItems)
             self.items.append(contentsOf: self.deferredItems)
             self.deferredItems.clear(keepingCapacityUpTo: 64)
         }
-        if rides, !self.items.isEmpty {
+        if leavesWithWrite, !self.items.isEmpty {
             swap(&self.items, &self.itemsWithWrite)
             self.itemsWithWrite.append(contentsOf: self.items)
             self.items = []
         }
         // Envelopes are numbered in the order in which they leave.
-        let mail = self.envelope(of: exchange(&self.items, with: []), from: from, view: view)
+        let envelope = self.envelope(of: exchange(&self.items, with: []), from: from, view: view)
         return (
-            mail,
+            envelope,
             self.envelope(of: exchange(&self.itemsWithWrite, with: []), from: from, view: view)
         )
     }

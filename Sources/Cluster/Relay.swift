@@ -9,7 +9,7 @@ public protocol Relay: AnyObject, Sendable {
 
     /// On the sender's loop: sends a message to a loop of another node. A message above the size
     /// limit is dropped.
-    func send(_ letter: RemoteLoopMessage, to node: UInt64, from sender: LoopID)
+    func send(_ message: RemoteLoopMessage, to node: UInt64, from sender: LoopID)
 
     /// From any thread: a view with this number exists or existed, and the loops follow an earlier
     /// one.
@@ -19,7 +19,7 @@ public protocol Relay: AnyObject, Sendable {
     func storePublishesWithWrite(of loop: Int) -> Bool
 
     /// On the loop with this number: the envelopes as publications of the store, one per packet.
-    func publications(of news: [Envelope], from loop: Int) -> [Publication]
+    func publications(of envelopes: [Envelope], from loop: Int) -> [Publication]
 }
 
 /// The node's side of a relay. Every method may be called from any thread.
@@ -27,7 +27,7 @@ public protocol RelayReceiver: AnyObject, Sendable {
     /// An envelope for one of the node's loops.
     func receive(_ envelope: Envelope)
     /// A message from a loop of another node.
-    func receive(_ letter: RemoteLoopMessage, from node: UInt64)
+    func receive(_ message: RemoteLoopMessage, from node: UInt64)
     /// The loops follow this view; views arrive in order.
     func follow(_ view: View)
     /// The node was evicted and continues under another incarnation.

@@ -17,9 +17,9 @@ struct RetryWheel: Sendable {
     /// - Returns: the bucket that contains the entry.
     mutating func insert(_ id: RequestID, at time: Int64) -> UInt8 {
         let tenth = (time + Self.bucketMilliseconds - 1) / Self.bucketMilliseconds
-        let place = min(
+        let scheduled = min(
             max(tenth, self.processedThrough + 1), self.processedThrough + Int64(Self.bucketCount))
-        let bucket = Int(place % Int64(Self.bucketCount))
+        let bucket = Int(scheduled % Int64(Self.bucketCount))
         self.buckets[bucket].append(id)
         return UInt8(bucket)
     }

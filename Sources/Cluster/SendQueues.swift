@@ -31,15 +31,15 @@ struct SendQueues: Sendable {
         while self.positions.count <= request { self.positions.append(QueuePosition()) }
         while self.queues.count <= Int(feed) { self.queues.append(SendQueue()) }
         self.lastNumber += 1
-        let before = self.queues[Int(feed)].last
+        let previous = self.queues[Int(feed)].last
         self.positions[request] = QueuePosition(
-            number: self.lastNumber, feed: feed, previous: before)
+            number: self.lastNumber, feed: feed, previous: previous)
         self.queues[Int(feed)].last = UInt32(request)
-        if before == .max {
+        if previous == .max {
             self.queues[Int(feed)].backedOffUntil = 0
             return nil
         }
-        self.positions[Int(before)].next = UInt32(request)
+        self.positions[Int(previous)].next = UInt32(request)
         return self.queues[Int(feed)].backedOffUntil == 0
             ? nil : self.queues[Int(feed)].backedOffUntil
     }
@@ -47,12 +47,12 @@ struct SendQueues: Sendable {
     /// Removes a request from its queue, if it is in one.
     mutating func remove(_ request: Int) {
         guard self.contains(request) else { return }
-        let place = self.positions[request]
-        if place.previous != .max { self.positions[Int(place.previous)].next = place.next }
-        if place.next == .max {
-            self.queues[Int(place.feed)].last = place.previous
+        let position = self.positions[request]
+        if position.previous != .max { self.positions[Int(position.previous)].next = position.next }
+        if position.next == .max {
+            self.queues[Int(position.feed)].last = position.previous
         } else {
-            self.positions[Int(place.next)].previous = place.previous
+            self.positions[Int(position.next)].previous = position.previous
         }
         self.positions[request].number = 0
     }
@@ -70,10 +70,10 @@ struct SendQueues: Sendable {
     /// The send's position and that of its predecessor.
     func order(of request: Int) -> SendOrder {
         guard self.contains(request) else { return .none }
-        let before = self.positions[request].previous
+        let previous = self.positions[request].previous
         return SendOrder(
             number: self.positions[request].number,
-            after: before == .max ? 0 : self.positions[Int(before)].number)
+            after: previous == .max ? 0 : self.positions[Int(previous)].number)
     }
 
     /// The send before this one.

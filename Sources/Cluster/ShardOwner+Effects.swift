@@ -32,7 +32,7 @@ extension ShardOwner {
             let effect = exchange(&effects[next], with: .loadRecents)
             next += 1
             switch consume effect {
-            case .write(let change, let revision, let asked):
+            case .write(let change, let revision, let origin):
                 self.batch.append(
                     Write(
                         conversation: self.slots[slot].key, shard: Int(self.slots[slot].shard),
@@ -40,41 +40,42 @@ extension ShardOwner {
                         revision: revision,
                         change: change))
                 self.writeContexts.append(
-                    WriteContext(continuation: self.continuation(for: number), origin: asked))
+                    WriteContext(continuation: self.continuation(for: number), origin: origin))
             case .answer(let answer, let origin):
                 if origin.request != 0 {
                     outbox.send(.answer(origin.request, answer, slot: number), to: origin.loop)
                 }
-            case .event(let event, let revision, let asked):
-                self.publish(event, revision, asked, of: number, outbox: &outbox)
+            case .event(let event, let revision, let origin):
+                self.publish(event, revision, origin, of: number, outbox: &outbox)
             case .notify(let event, let loops):
                 let key = self.slots[slot].key
                 loops.forEach { loop in
-                    let place = self.slots[slot].conversation.subscribers.feedSlot(of: loop) ?? .max
-                    let news = Envelope.Item.event(
+                    let feedSlot =
+                        self.slots[slot].conversation.subscribers.feedSlot(of: loop) ?? .max
+                    let notification = Envelope.Item.event(
                         .init(
                             conversation: key, event: event, revision: 0, answering: 0,
-                            feedSlot: place))
+                            feedSlot: feedSlot))
                     // A status update may wait like the report that caused it. Sent on its own, it
                     // would cost one packet per message.
                     if event.isDeliveredStatus {
-                        outbox.sendDeferred(news, to: loop)
+                        outbox.sendDeferred(notification, to: loop)
                     } else {
-                        outbox.send(news, to: loop)
+                        outbox.send(notification, to: loop)
                     }
                 }
-            case .lookUp(let sequence, let search):
+            case .lookUp(let sequence, let lookup):
                 let ticket = outbox.submit(
                     .page(self.slots[slot].key, .after(sequence - 1), limit: 1))
                 self.pendingRequests[ticket] = .lookUp(
-                    self.continuation(for: number), sequence, search)
+                    self.continuation(for: number), sequence, lookup)
             case .load:
                 // After a failed write, the load waits. Otherwise the writes that the store lost
                 // would be repeated at once.
-                let waits =
+                let mustWait =
                     now.monotonic < self.writesUnavailableUntil
                     && self.slots[slot].conversation.hasFailedWrites
-                if now.monotonic < self.readsUnavailableUntil || waits {
+                if now.monotonic < self.readsUnavailableUntil || mustWait {
                     self.slots[slot].loadTerm &+= 1
                     self.slots[slot].conversation.abandon(at: now, into: &effects)
                 } else {
@@ -97,9 +98,9 @@ extension ShardOwner {
                 self.slots[slot].conversation.abandon(at: now, into: &effects)
                 self.slots[slot].conversation.reload(into: &effects)
             case .requestReattach:
-                let listeners = self.slots[slot].conversation.subscribers
-                for place in 0..<listeners.count {
-                    outbox.send(.reattach(self.slots[slot].key), to: listeners[place].loop)
+                let subscribers = self.slots[slot].conversation.subscribers
+                for feedSlot in 0..<subscribers.count {
+                    outbox.send(.reattach(self.slots[slot].key), to: subscribers[feedSlot].loop)
                 }
             case .wake(let time):
                 self.timers.insert(

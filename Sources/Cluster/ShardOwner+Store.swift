@@ -5,15 +5,16 @@ import ChatModel
 extension ShardOwner {
     mutating func load(_ number: UInt32, outbox: inout Outbox) {
         let shard = Int(self.slots[Int(number)].shard)
-        let errand = self.continuation(for: number)
+        let continuation = self.continuation(for: number)
         switch self.shards[shard] {
         case .held(let epoch):
             self.slots[Int(number)].epoch = epoch
-            self.pendingRequests[outbox.submit(.load(self.slots[Int(number)].key))] = .load(errand)
+            self.pendingRequests[outbox.submit(.load(self.slots[Int(number)].key))] = .load(
+                continuation)
         case .claiming(let waiting):
-            self.shards[shard] = .claiming(waiting + [errand])
+            self.shards[shard] = .claiming(waiting + [continuation])
         case nil:
-            self.shards[shard] = .claiming([errand])
+            self.shards[shard] = .claiming([continuation])
             self.pendingRequests[
                 outbox.submit(.claim(shard: shard, owner: self.id, view: self.view.number))] =
                 .claim(shard: shard)
@@ -28,18 +29,18 @@ extension ShardOwner {
     ) -> Bool {
         guard let purpose = self.pendingRequests.removeValue(forKey: ticket) else { return false }
         switch (purpose, answer) {
-        case (.write(let writes, let asked), .written(let outcome)):
+        case (.write(let writes, let contexts), .written(let outcome)):
             self.writesInFlight -= writes.count
-            self.applyWriteOutcome(writes, asked, outcome, at: now, outbox: &outbox)
-        case (.write(let writes, let asked), _):
+            self.applyWriteOutcome(writes, contexts, outcome, at: now, outbox: &outbox)
+        case (.write(let writes, let contexts), _):
             self.writesInFlight -= writes.count
             self.writesUnavailableUntil = now.monotonic + Self.storeBackoff
-            self.batchFailed(writes, asked, answer.writeEffect, at: now, outbox: &outbox)
+            self.batchFailed(writes, contexts, answer.writeEffect, at: now, outbox: &outbox)
         case (.claim(let shard), .claimed(let epoch)):
             guard case .claiming(let waiting) = self.shards[shard] else { break }
             self.shards[shard] = .held(epoch)
-            for errand in waiting where self.isCurrent(errand) {
-                self.load(errand.conversation.slot, outbox: &outbox)
+            for continuation in waiting where self.isCurrent(continuation) {
+                self.load(continuation.conversation.slot, outbox: &outbox)
             }
         case (.claim(let shard), _):
             // If a later view is stored, the store works; this node has not followed that view yet.
@@ -47,33 +48,36 @@ extension ShardOwner {
             guard case .claiming(let waiting) = self.shards.removeValue(forKey: shard) else {
                 break
             }
-            for errand in waiting where self.isCurrent(errand) {
+            for continuation in waiting where self.isCurrent(continuation) {
                 self.abandon(
-                    errand.conversation.slot, because: answer.chatError, at: now, outbox: &outbox)
+                    continuation.conversation.slot, because: answer.chatError, at: now,
+                    outbox: &outbox)
             }
-        case (.load(let errand), .loaded(let loaded)):
-            guard self.isCurrent(errand) else { break }
-            self.update(errand.conversation.slot, at: now, outbox: &outbox) {
+        case (.load(let continuation), .loaded(let loaded)):
+            guard self.isCurrent(continuation) else { break }
+            self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
                 $0.loaded(loaded, at: now, into: &$1)
             }
-        case (.loadRecents(let errand), .recent(let messages)):
-            guard self.isCurrent(errand) else { break }
-            self.update(errand.conversation.slot, at: now, outbox: &outbox) {
+        case (.loadRecents(let continuation), .recent(let messages)):
+            guard self.isCurrent(continuation) else { break }
+            self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
                 $0.loadedRecents(messages, at: now, into: &$1)
             }
-        case (.readHistory(let errand), .page(let page)):
-            guard self.isCurrent(errand) else { break }
-            self.update(errand.conversation.slot, at: now, outbox: &outbox) {
+        case (.readHistory(let continuation), .page(let page)):
+            guard self.isCurrent(continuation) else { break }
+            self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
                 $0.reconcile(page, at: now, into: &$1)
             }
-        case (.load(let errand), _), (.loadRecents(let errand), _), (.readHistory(let errand), _):
+        case (.load(let continuation), _), (.loadRecents(let continuation), _),
+            (.readHistory(let continuation), _):
             self.recordFailedRead(answer, at: now)
-            if self.isCurrent(errand) {
+            if self.isCurrent(continuation) {
                 self.abandon(
-                    errand.conversation.slot, because: answer.chatError, at: now, outbox: &outbox)
+                    continuation.conversation.slot, because: answer.chatError, at: now,
+                    outbox: &outbox)
             }
-        case (.lookUp(let errand, let sequence, let search), _):
-            self.applySearchResult(answer, errand, sequence, search, at: now, outbox: &outbox)
+        case (.lookUp(let continuation, let sequence, let lookup), _):
+            self.applySearchResult(answer, continuation, sequence, lookup, at: now, outbox: &outbox)
         }
         return true
     }
@@ -89,15 +93,15 @@ extension ShardOwner {
     /// claimed again before they are read, so that the new epoch rejects writes that are still in
     /// transit.
     private mutating func batchFailed(
-        _ writes: [Write], _ asked: [WriteContext], _ effect: StoreFailure.Effect,
+        _ writes: [Write], _ contexts: [WriteContext], _ effect: StoreFailure.Effect,
         at now: ClockReading, outbox: inout Outbox
     ) {
         if effect != .unknown {
-            for place in writes.indices { self.stopRetaining(writes[place], asked[place]) }
+            for index in writes.indices { self.stopRetaining(writes[index], contexts[index]) }
         }
-        for place in writes.indices {
+        for index in writes.indices {
             self.applyNotStored(
-                writes[place], asked[place], because: effect.chatError, at: now, outbox: &outbox)
+                writes[index], contexts[index], because: effect.chatError, at: now, outbox: &outbox)
         }
         guard effect == .unknown else { return }
         // Cursors may be written twice.
@@ -117,73 +121,75 @@ extension ShardOwner {
         }
     }
 
-    private mutating func stopRetaining(_ write: Write, _ asked: WriteContext) {
-        guard self.isCurrent(asked.continuation.conversation) else { return }
-        self.slots[Int(asked.continuation.conversation.slot)].conversation.discardRefused(
+    private mutating func stopRetaining(_ write: Write, _ context: WriteContext) {
+        guard self.isCurrent(context.continuation.conversation) else { return }
+        self.slots[Int(context.continuation.conversation.slot)].conversation.discardRefused(
             write.change, write.revision)
     }
 
     private mutating func applySearchResult(
-        _ answer: StoreAnswer, _ errand: StoreContinuation, _ sequence: SequenceNumber,
-        _ search: MessageLookup, at now: ClockReading, outbox: inout Outbox
+        _ answer: StoreAnswer, _ continuation: StoreContinuation, _ sequence: SequenceNumber,
+        _ lookup: MessageLookup, at now: ClockReading, outbox: inout Outbox
     ) {
-        guard self.isCurrent(errand) else {
-            self.refuse(search.origin, slot: errand.conversation.slot, outbox: &outbox)
+        guard self.isCurrent(continuation) else {
+            self.refuse(lookup.origin, slot: continuation.conversation.slot, outbox: &outbox)
             return
         }
-        self.update(errand.conversation.slot, at: now, outbox: &outbox) { conversation, effects in
+        self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
+            conversation, effects in
             if case .page(let page) = answer {
                 let message = page.messages.first { $0.sequence == sequence }
                 conversation.lookedUp(
-                    message, head: page.head, for: search, sequence: sequence, at: now,
+                    message, head: page.head, for: lookup, sequence: sequence, at: now,
                     into: &effects)
             } else {
-                conversation.lookupFailed(for: search, into: &effects)
+                conversation.lookupFailed(for: lookup, into: &effects)
             }
         }
     }
 
     private mutating func applyWriteOutcome(
-        _ writes: [Write], _ asked: [WriteContext], _ outcome: WriteOutcome, at now: ClockReading,
+        _ writes: [Write], _ contexts: [WriteContext], _ outcome: WriteOutcome,
+        at now: ClockReading,
         outbox: inout Outbox
     ) {
         switch outcome {
         case .stored:
             // The buffer lends its elements; the array would hand out copies.
             writes.withUnsafeBufferPointer { writes in
-                for place in writes.indices {
-                    if place % ChatLoop.prefetchBatch == 0, writes.count > 1 {
-                        self.prefetch(asked, from: place)
+                for index in writes.indices {
+                    if index % ChatLoop.prefetchBatch == 0, writes.count > 1 {
+                        self.prefetch(contexts, from: index)
                     }
-                    if !asked[place].alreadyNotified.isEmpty {
+                    if !contexts[index].alreadyNotified.isEmpty {
                         self.alreadyNotified = (
-                            writes[place].revision, asked[place].alreadyNotified
+                            writes[index].revision, contexts[index].alreadyNotified
                         )
                     }
-                    self.applyStored(writes[place], asked[place], at: now, outbox: &outbox)
+                    self.applyStored(writes[index], contexts[index], at: now, outbox: &outbox)
                     self.alreadyNotified = (0, LoopSet())
                 }
             }
         case .refused(let refusals):
-            for (place, refusal) in refusals where refusal.chatError != .outcomeUnknown {
-                self.stopRetaining(writes[place], asked[place])
+            for (index, refusal) in refusals where refusal.chatError != .outcomeUnknown {
+                self.stopRetaining(writes[index], contexts[index])
             }
-            for place in writes.indices {
-                guard let refusal = refusals[place] else {
-                    self.applyStored(writes[place], asked[place], at: now, outbox: &outbox)
+            for index in writes.indices {
+                guard let refusal = refusals[index] else {
+                    self.applyStored(writes[index], contexts[index], at: now, outbox: &outbox)
                     continue
                 }
-                let isCurrent = self.isCurrent(asked[place].continuation)
+                let isCurrent = self.isCurrent(contexts[index].continuation)
                 self.applyNotStored(
-                    writes[place], asked[place], because: refusal.chatError, at: now,
+                    writes[index], contexts[index], because: refusal.chatError, at: now,
                     outbox: &outbox)
                 switch refusal {
                 case .fenced, .unconfirmed:
-                    if isCurrent { self.loseShard(writes[place].shard, at: now, outbox: &outbox) }
+                    if isCurrent { self.loseShard(writes[index].shard, at: now, outbox: &outbox) }
                 case .failed(let failure):
                     self.writesUnavailableUntil = now.monotonic + Self.storeBackoff
-                    if failure.effect == .unknown, writes[place].revision > 0 {
-                        self.reclaim(writes[place].shard, at: now, outbox: &outbox)
+                    if failure.effect == .unknown, writes[index].revision > 0 {
+                        self.reclaim(writes[index].shard, at: now, outbox: &outbox)
                     }
                 case .revisionMismatch, .damaged: break
                 }
@@ -192,26 +198,26 @@ extension ShardOwner {
     }
 
     /// Prefetches the memory that the next answers need, as `ChatLoop` does for items.
-    private mutating func prefetch(_ asked: [WriteContext], from first: Int) {
-        asked.withUnsafeBufferPointer { asked in
-            let next = first..<min(first + ChatLoop.prefetchBatch, asked.count)
-            for place in next { self.prefetch(asked[place].continuation.conversation.slot) }
-            for place in next {
-                self.prefetchConversation(asked[place].continuation.conversation.slot)
+    private mutating func prefetch(_ contexts: [WriteContext], from first: Int) {
+        contexts.withUnsafeBufferPointer { contexts in
+            let next = first..<min(first + ChatLoop.prefetchBatch, contexts.count)
+            for index in next { self.prefetch(contexts[index].continuation.conversation.slot) }
+            for index in next {
+                self.prefetchConversation(contexts[index].continuation.conversation.slot)
             }
         }
     }
 
     private mutating func applyStored(
-        _ write: Write, _ asked: WriteContext, at now: ClockReading, outbox: inout Outbox
+        _ write: Write, _ context: WriteContext, at now: ClockReading, outbox: inout Outbox
     ) {
-        guard self.isCurrent(asked.continuation) else {
+        guard self.isCurrent(context.continuation) else {
             // The conversation was reloaded, but the write was stored. Subscribers receive it when
             // they attach again. A store that can lose data may have lost it, so the requester
             // retries.
             if self.limits.retention > .zero {
-                if self.isCurrent(asked.continuation.conversation) {
-                    self.update(asked.continuation.conversation.slot, at: now, outbox: &outbox) {
+                if self.isCurrent(context.continuation.conversation) {
+                    self.update(context.continuation.conversation.slot, at: now, outbox: &outbox) {
                         $0.storedBeforeReload(
                             write.change, revision: write.revision, at: now, into: &$1)
                     }
@@ -220,53 +226,55 @@ extension ShardOwner {
                 }
                 return
             }
-            guard let origin = asked.origin, origin.request != 0 else { return }
+            guard let origin = context.origin, origin.request != 0 else { return }
             switch write.change {
             case .message(let message):
                 outbox.send(
                     .answer(
-                        origin.request, .posted(message), slot: asked.continuation.conversation.slot
+                        origin.request, .posted(message),
+                        slot: context.continuation.conversation.slot
                     ), to: origin.loop)
             default:
                 break
             }
             return
         }
-        self.update(asked.continuation.conversation.slot, at: now, outbox: &outbox) {
+        self.update(context.continuation.conversation.slot, at: now, outbox: &outbox) {
             $0.stored(
-                write.change, revision: write.revision, origin: asked.origin, at: now, into: &$1)
+                write.change, revision: write.revision, origin: context.origin, at: now, into: &$1)
         }
     }
 
     private mutating func applyNotStored(
-        _ write: Write, _ asked: WriteContext, because cause: ChatError, at now: ClockReading,
+        _ write: Write, _ context: WriteContext, because cause: ChatError, at now: ClockReading,
         outbox: inout Outbox
     ) {
-        if let origin = asked.origin {
+        if let origin = context.origin {
             self.refuse(
-                origin, because: cause, slot: asked.continuation.conversation.slot, outbox: &outbox)
+                origin, because: cause, slot: context.continuation.conversation.slot,
+                outbox: &outbox)
         }
         if case .cursors(let user, let read, _) = write.change {
-            guard self.isCurrent(asked.continuation.conversation) else { return }
-            self.update(asked.continuation.conversation.slot, at: now, outbox: &outbox) {
+            guard self.isCurrent(context.continuation.conversation) else { return }
+            self.update(context.continuation.conversation.slot, at: now, outbox: &outbox) {
                 conversation, effects in
                 conversation.cursorsFailed(
                     of: user, read: read, because: cause, at: now, into: &effects)
             }
-        } else if self.isCurrent(asked.continuation) {
-            self.slots[Int(asked.continuation.conversation.slot)].loadTerm &+= 1
-            self.update(asked.continuation.conversation.slot, at: now, outbox: &outbox) {
+        } else if self.isCurrent(context.continuation) {
+            self.slots[Int(context.continuation.conversation.slot)].loadTerm &+= 1
+            self.update(context.continuation.conversation.slot, at: now, outbox: &outbox) {
                 $0.writeFailed(because: cause, at: now, into: &$1)
             }
         }
     }
 
     private func refuse(
-        _ origin: RequestOrigin, because cause: ChatError = .unavailable, slot place: UInt32,
+        _ origin: RequestOrigin, because cause: ChatError = .unavailable, slot index: UInt32,
         outbox: inout Outbox
     ) {
         if origin.request != 0 {
-            outbox.send(.answer(origin.request, .failed(cause), slot: place), to: origin.loop)
+            outbox.send(.answer(origin.request, .failed(cause), slot: index), to: origin.loop)
         }
     }
 

@@ -11,13 +11,13 @@ extension ShardOwner {
                 now.monotonic < self.writesUnavailableUntil
             self.update(due.slot, at: now, outbox: &outbox) { $0.tick(at: now, into: &$1) }
         }
-        let over = self.suspectedSubscribers.filter { $0.deadline <= now.monotonic }
+        let expired = self.suspectedSubscribers.filter { $0.deadline <= now.monotonic }
         self.suspectedSubscribers.removeAll { $0.deadline <= now.monotonic }
-        for doubt in over {
-            for place in doubt.conversations.sorted(by: { $0.slot < $1.slot })
-            where self.isCurrent(place) {
-                self.update(place.slot, at: now, outbox: &outbox) {
-                    $0.detach(doubt.loop, at: now, into: &$1)
+        for suspect in expired {
+            for conversation in suspect.conversations.sorted(by: { $0.slot < $1.slot })
+            where self.isCurrent(conversation) {
+                self.update(conversation.slot, at: now, outbox: &outbox) {
+                    $0.detach(suspect.loop, at: now, into: &$1)
                 }
             }
         }
@@ -28,11 +28,11 @@ extension ShardOwner {
     /// Visits some conversations per call. Conversations that were idle for long are closed if they
     /// have no subscribers; otherwise their memory is trimmed.
     private mutating func sweep(at now: ClockReading) {
-        let idle = self.limits.idleTimeout.wholeMilliseconds
+        let idleMilliseconds = self.limits.idleTimeout.wholeMilliseconds
         for _ in 0..<min(self.slots.count, 256) {
             self.sweepIndex = (self.sweepIndex + 1) % self.slots.count
             guard self.slots[self.sweepIndex].isUsed,
-                self.slots[self.sweepIndex].lastUsed + idle < now.monotonic
+                self.slots[self.sweepIndex].lastUsed + idleMilliseconds < now.monotonic
             else { continue }
             if self.slots[self.sweepIndex].conversation.isIdle {
                 self.close(UInt32(self.sweepIndex), at: now)
@@ -47,18 +47,18 @@ extension ShardOwner {
     /// Suspects a loop as a subscriber because envelopes between the two loops were lost. It must
     /// attach again to the conversations that it subscribes to.
     mutating func suspect(_ loop: LoopID, at now: ClockReading) {
-        var places = Set<ConversationReference>()
+        var conversations = Set<ConversationReference>()
         for number in self.slots.indices
         where self.slots[number].isUsed
             && self.slots[number].conversation.subscribers.contains(loop)
         {
-            places.insert(self.reference(to: UInt32(number)))
+            conversations.insert(self.reference(to: UInt32(number)))
         }
         self.suspectedSubscribers.removeAll { $0.loop == loop }
-        if !places.isEmpty {
+        if !conversations.isEmpty {
             self.suspectedSubscribers.append(
                 SuspectedSubscriber(
-                    loop: loop, conversations: places,
+                    loop: loop, conversations: conversations,
                     deadline: now.monotonic + Self.suspicionMilliseconds))
         }
     }

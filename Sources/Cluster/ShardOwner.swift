@@ -124,12 +124,12 @@ struct ShardOwner: Sendable {
     }
 
     /// Creates the loop's next owner, which keeps the retained histories of the last one.
-    init(id: LoopID, view: View, limits: ChatLimits, replacing last: ShardOwner) {
+    init(id: LoopID, view: View, limits: ChatLimits, replacing previous: ShardOwner) {
         self.init(id: id, view: view, limits: limits)
-        self.retainedHistories = last.retainedHistories
-        self.unofferedCount = last.unofferedCount
-        self.storeInDoubtUntil = last.storeInDoubtUntil
-        self.recoveryCounts = last.recoveryCounts
+        self.retainedHistories = previous.retainedHistories
+        self.unofferedCount = previous.unofferedCount
+        self.storeInDoubtUntil = previous.storeInDoubtUntil
+        self.recoveryCounts = previous.recoveryCounts
     }
 
     var conversationCount: Int { self.index.count }
@@ -140,7 +140,8 @@ struct ShardOwner: Sendable {
         _ input: Envelope.Input, from loop: LoopID, at now: ClockReading, outbox: inout Outbox
     ) {
         guard
-            let number = self.find(input) ?? self.open(input, from: loop, at: now, outbox: &outbox)
+            let number = self.slot(of: input)
+                ?? self.open(input, from: loop, at: now, outbox: &outbox)
         else { return }
         let slot = Int(number)
         if !self.suspectedSubscribers.isEmpty {
@@ -162,21 +163,21 @@ struct ShardOwner: Sendable {
     }
 
     /// Prefetches the conversation in this slot, which this turn will use if the hint is right.
-    func prefetch(_ place: UInt32) {
-        if Int(place) < self.slots.count {
-            Prefetch.element(Int(place), of: self.slots, bytes: ConversationSlot.hotBytes)
+    func prefetch(_ slot: UInt32) {
+        if Int(slot) < self.slots.count {
+            Prefetch.element(Int(slot), of: self.slots, bytes: ConversationSlot.hotBytes)
         }
     }
 
     /// Prefetches the memory that the slot points to. The slot itself must be in the cache by then.
-    mutating func prefetchConversation(_ place: UInt32) {
-        if Int(place) < self.slots.count { self.slots[Int(place)].conversation.prefetch() }
+    mutating func prefetchConversation(_ slot: UInt32) {
+        if Int(slot) < self.slots.count { self.slots[Int(slot)].conversation.prefetch() }
     }
 
-    private func find(_ input: Envelope.Input) -> UInt32? {
-        let place = Int(input.ownerSlot)
-        if place < self.slots.count, self.slots[place].isUsed,
-            self.slots[place].key == input.conversation
+    private func slot(of input: Envelope.Input) -> UInt32? {
+        let slot = Int(input.ownerSlot)
+        if slot < self.slots.count, self.slots[slot].isUsed,
+            self.slots[slot].key == input.conversation
         {
             return input.ownerSlot
         }
@@ -231,7 +232,7 @@ struct ShardOwner: Sendable {
     /// that. If a view was skipped, a shard may have had another owner in between, so it is claimed
     /// and its conversations are loaded again.
     mutating func follow(
-        _ view: View, gone: Set<UInt64>, at now: ClockReading, outbox: inout Outbox
+        _ view: View, removedNodes: Set<UInt64>, at now: ClockReading, outbox: inout Outbox
     ) {
         let isOneMissed = view.number != self.view.number + 1
         self.view = view
@@ -249,13 +250,13 @@ struct ShardOwner: Sendable {
                 continue
             }
             if isOneMissed { self.abandon(UInt32(number), at: now, outbox: &outbox) }
-            if !gone.isEmpty {
+            if !removedNodes.isEmpty {
                 self.update(UInt32(number), at: now, outbox: &outbox) {
-                    $0.removeNodes(gone, at: now, into: &$1)
+                    $0.removeNodes(removedNodes, at: now, into: &$1)
                 }
             }
         }
-        self.suspectedSubscribers.removeAll { gone.contains($0.loop.incarnation) }
+        self.suspectedSubscribers.removeAll { removedNodes.contains($0.loop.incarnation) }
     }
 
     /// Compares all conversations with a store that may be another one or an earlier state, and
@@ -285,13 +286,13 @@ struct ShardOwner: Sendable {
             conversation: self.reference(to: number), loadTerm: self.slots[Int(number)].loadTerm)
     }
 
-    func isCurrent(_ place: ConversationReference) -> Bool {
-        self.slots[Int(place.slot)].generation == place.generation
-            && self.slots[Int(place.slot)].isUsed
+    func isCurrent(_ reference: ConversationReference) -> Bool {
+        self.slots[Int(reference.slot)].generation == reference.generation
+            && self.slots[Int(reference.slot)].isUsed
     }
 
-    func isCurrent(_ errand: StoreContinuation) -> Bool {
-        self.slots[Int(errand.conversation.slot)].loadTerm == errand.loadTerm
-            && self.isCurrent(errand.conversation)
+    func isCurrent(_ continuation: StoreContinuation) -> Bool {
+        self.slots[Int(continuation.conversation.slot)].loadTerm == continuation.loadTerm
+            && self.isCurrent(continuation.conversation)
     }
 }

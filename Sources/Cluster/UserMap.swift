@@ -20,9 +20,9 @@ struct UserMap<Element: UserKeyed>: Sendable {
         get { self.position(of: user).map { self.elements[$0] } }
         set {
             switch (self.position(of: user), newValue) {
-            case (let place?, let element?): self.elements[place] = element
+            case (let index?, let element?): self.elements[index] = element
             case (nil, let element?): self.insert(element)
-            case (let place?, nil): self.remove(at: place)
+            case (let index?, nil): self.remove(at: index)
             case (nil, nil): break
             }
         }
@@ -31,14 +31,14 @@ struct UserMap<Element: UserKeyed>: Sendable {
     private func position(of user: UserID) -> Int? {
         guard self.elements.count <= Self.scanLimit else { return self.index[user] }
         // By index, not with `firstIndex(where:)`, which would copy each element.
-        for place in self.elements.indices where self.elements[place].user == user { return place }
+        for index in self.elements.indices where self.elements[index].user == user { return index }
         return nil
     }
 
     /// Changes a user's value in place, if there is one.
     mutating func update(_ user: UserID, _ change: (inout Element) -> Void) {
-        guard let place = self.position(of: user) else { return }
-        change(&self.elements[place])
+        guard let index = self.position(of: user) else { return }
+        change(&self.elements[index])
     }
 
     private mutating func insert(_ element: Element) {
@@ -49,21 +49,21 @@ struct UserMap<Element: UserKeyed>: Sendable {
         }
         self.elements.append(element)
         if self.elements.count == Self.scanLimit + 1 {
-            for (place, element) in self.elements.enumerated() { self.index[element.user] = place }
+            for (index, element) in self.elements.enumerated() { self.index[element.user] = index }
         } else if self.elements.count > Self.scanLimit {
             self.index[element.user] = self.elements.count - 1
         }
     }
 
     /// The last element takes its position.
-    private mutating func remove(at place: Int) {
-        let (gone, last) = (self.elements[place].user, self.elements.removeLast())
-        if place < self.elements.count { self.elements[place] = last }
+    private mutating func remove(at index: Int) {
+        let (removed, last) = (self.elements[index].user, self.elements.removeLast())
+        if index < self.elements.count { self.elements[index] = last }
         if self.elements.count <= Self.scanLimit {
             self.index = [:]
         } else {
-            self.index[gone] = nil
-            if place < self.elements.count { self.index[last.user] = place }
+            self.index[removed] = nil
+            if index < self.elements.count { self.index[last.user] = index }
         }
         if self.elements.isEmpty { self.elements = [] }
     }

@@ -9,13 +9,13 @@ extension View {
 
     /// Starts or stops draining a node; nil if nothing changes.
     public func setting(draining isDraining: Bool, _ incarnation: UInt64) -> View? {
-        guard let place = self.nodes.firstIndex(where: { $0.incarnation == incarnation }),
-            self.nodes[place].isDraining != isDraining
+        guard let index = self.nodes.firstIndex(where: { $0.incarnation == incarnation }),
+            self.nodes[index].isDraining != isDraining
         else {
             return nil
         }
         var nodes = self.nodes
-        nodes[place].isDraining = isDraining
+        nodes[index].isDraining = isDraining
         return self.next(nodes: nodes)
     }
 

@@ -24,12 +24,12 @@ extension View {
     public func reason(for shard: Int, naming name: (UInt64) -> String) -> String {
         let owner = name(self.owner(of: shard).incarnation)
         if self.isMoving(shard) {
-            return
-                "\(owner) had shard \(shard) before the present move, which gives it to \(name(self.nextOwner(of: shard).incarnation))"
+            let next = name(self.nextOwner(of: shard).incarnation)
+            return "\(owner) owned shard \(shard) before the current move to \(next)"
         }
         if self.moved.contains(shard) {
-            return
-                "\(owner) ranks highest of the \(self.newList.count) nodes that stay, and the shard has moved already"
+            return "\(owner) ranks highest of the \(self.newList.count) remaining nodes, "
+                + "and the shard has moved already"
         }
         let count = self.oldList.count
         return count == 1

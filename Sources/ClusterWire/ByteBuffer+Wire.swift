@@ -7,12 +7,12 @@ extension ByteBuffer {
     }
 
     mutating func append(number: UInt64) {
-        var rest = number
-        while rest >= 0x80 {
-            self.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
+        var remaining = number
+        while remaining >= 0x80 {
+            self.append(UInt8(truncatingIfNeeded: remaining) | 0x80)
+            remaining >>= 7
         }
-        self.append(UInt8(truncatingIfNeeded: rest))
+        self.append(UInt8(truncatingIfNeeded: remaining))
     }
 
     /// A count or position: sequences, revisions, numbers of members.
@@ -38,8 +38,8 @@ extension ByteBuffer {
     }
 
     /// A slot in a table. `.max` means unknown and has the shortest encoding.
-    mutating func append(slot place: UInt32) {
-        self.append(number: UInt64(place &+ 1))
+    mutating func append(slot: UInt32) {
+        self.append(number: UInt64(slot &+ 1))
     }
 
     mutating func append(string: String) {
@@ -105,11 +105,11 @@ extension ByteBuffer {
         self.bytes.withUnsafeMutableBytes { bytes in
             let record = bytes.baseAddress! + start
             (record + more).copyMemory(from: record, byteCount: length)
-            var rest = length
-            for place in 0...more {
-                bytes[start - 1 + place] =
-                    UInt8(truncatingIfNeeded: rest & 0x7F) | (place < more ? 0x80 : 0)
-                rest >>= 7
+            var remaining = length
+            for index in 0...more {
+                bytes[start - 1 + index] =
+                    UInt8(truncatingIfNeeded: remaining & 0x7F) | (index < more ? 0x80 : 0)
+                remaining >>= 7
             }
         }
     }

@@ -77,10 +77,10 @@ public struct ControlMessage: Sendable, Equatable {
             guard bytes.count >= Self.headerBytes + NodePacket.codeBytes else { throw .tooShort }
             guard bytes[0] == Self.marker else { throw .unsupportedVersion(bytes[0]) }
             guard key.isSealed(bytes) else { throw .notAuthentic }
-            let memo = try Self(
+            let message = try Self(
                 unsealed: UnsafeRawBufferPointer(rebasing: bytes.dropLast(NodePacket.codeBytes)))
-            guard memo.to == receiver else { throw .wrongReceiver(memo.to) }
-            return memo
+            guard message.to == receiver else { throw .wrongReceiver(message.to) }
+            return message
         }
     }
 
@@ -97,10 +97,11 @@ public struct ControlMessage: Sendable, Equatable {
             guard topic.utf8.count <= Self.topicByteLimit else { throw .malformed(.number) }
             body = try reader.string()
         } catch {
-            guard case .malformed(let flaw) = error else {
-                preconditionFailure("a text is of no kind, at byte \(reader.position)")
+            guard case .malformed(let defect) = error else {
+                preconditionFailure(
+                    "an unknown kind while reading a text, at byte \(reader.position)")
             }
-            throw .malformed(flaw, at: reader.position)
+            throw .malformed(defect, at: reader.position)
         }
         self.init(
             kind, from: number(at: 2), to: number(at: 10), id: number(at: 18), topic: topic,

@@ -33,8 +33,8 @@ public struct KeyInterning: Sendable {
     }
 
     /// The key at this index, if these bytes are its encoding.
-    func key(at place: Int, in bytes: UnsafeRawBufferPointer) -> ConversationKey? {
-        guard !self.keys.isEmpty, let key = self.keys[place] else { return nil }
+    func key(at index: Int, in bytes: UnsafeRawBufferPointer) -> ConversationKey? {
+        guard !self.keys.isEmpty, let key = self.keys[index] else { return nil }
         let (tenant, id) = (key.tenant.byteCount, key.id.byteCount)
         // Each text has its length before it, in one byte. Longer texts have two length bytes and
         // are not interned.
@@ -45,17 +45,17 @@ public struct KeyInterning: Sendable {
         return key
     }
 
-    mutating func store(_ key: ConversationKey, at place: Int) {
+    mutating func store(_ key: ConversationKey, at index: Int) {
         if self.keys.isEmpty { self.keys = [ConversationKey?](repeating: nil, count: Self.count) }
-        self.keys[place] = key
+        self.keys[index] = key
     }
 }
 
 extension ByteString {
-    /// - Parameter bytes: contain at least this text's length after `place`.
-    fileprivate func matches(_ bytes: UnsafeRawBufferPointer, at place: Int) -> Bool {
+    /// - Parameter bytes: contain at least this text's length after `index`.
+    fileprivate func matches(_ bytes: UnsafeRawBufferPointer, at index: Int) -> Bool {
         self.withBytes {
-            $0.isEmpty || memcmp($0.baseAddress!, bytes.baseAddress! + place, $0.count) == 0
+            $0.isEmpty || memcmp($0.baseAddress!, bytes.baseAddress! + index, $0.count) == 0
         }
     }
 }

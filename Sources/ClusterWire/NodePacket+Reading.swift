@@ -4,7 +4,7 @@ extension NodePacket {
     /// Reads a packet that the node `receiver` received. All contents are copied out of `bytes`,
     /// except interned keys.
     public init(
-        _ bytes: RawSpan, for receiver: UInt64, key: ClusterKey, interning known: inout KeyInterning
+        _ bytes: RawSpan, for receiver: UInt64, key: ClusterKey, interning: inout KeyInterning
     ) throws(NodePacketError) {
         self = try bytes.withUnsafeBytes { bytes throws(NodePacketError) in
             guard bytes.count <= Self.byteLimit else { throw .tooLong(limit: Self.byteLimit) }
@@ -12,16 +12,16 @@ extension NodePacket {
             // The position of the code is only known for this version.
             guard bytes[0] == Self.version else { throw .unsupportedVersion(bytes[0]) }
             guard key.isSealed(bytes) else { throw .notAuthentic }
-            let parcel = try Self(
+            let packet = try Self(
                 unsealed: UnsafeRawBufferPointer(rebasing: bytes.dropLast(Self.codeBytes)),
-                interning: &known)
-            guard parcel.to == receiver else { throw .wrongReceiver(parcel.to) }
-            return parcel
+                interning: &interning)
+            guard packet.to == receiver else { throw .wrongReceiver(packet.to) }
+            return packet
         }
     }
 
     /// Reads a packet without its authentication code.
-    init(unsealed bytes: UnsafeRawBufferPointer, interning known: inout KeyInterning)
+    init(unsealed bytes: UnsafeRawBufferPointer, interning: inout KeyInterning)
         throws(NodePacketError)
     {
         guard bytes.count >= Self.headerBytes else { throw .tooShort }
@@ -31,8 +31,8 @@ extension NodePacket {
         self.to = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 10, as: UInt64.self))
         // Moved, so that the reader does not modify a copy.
         var reader = WireReader(
-            bytes, from: Self.headerBytes, interning: exchange(&known, with: KeyInterning()))
-        defer { known = reader.keyInterning }
+            bytes, from: Self.headerBytes, interning: exchange(&interning, with: KeyInterning()))
+        defer { interning = reader.keyInterning }
         var envelopes: [Envelope] = []
         do throws(WireDecodingError) {
             while !reader.isAtEnd {
@@ -40,7 +40,7 @@ extension NodePacket {
             }
         } catch {
             switch error {
-            case .malformed(let flaw): throw .malformed(flaw, at: reader.position)
+            case .malformed(let defect): throw .malformed(defect, at: reader.position)
             case .unknownKind:
                 preconditionFailure(
                     "an unknown kind outside of an item, at byte \(reader.position)")

@@ -9,7 +9,7 @@ public import Cluster
 ///     flags          1 byte
 ///     from, to       8 bytes each, little-endian: the sender's and the receiver's incarnation
 ///     envelopes      records, up to the code
-///     code           16 bytes: HMAC-SHA-256 of all bytes before, under the cluster's key, truncated
+///     code           16 bytes: HMAC-SHA-256 of all bytes before, by the cluster key, cut
 ///
 /// A *number* has seven bits per byte, lowest first; the high bit says that more bytes follow. If
 /// it can be negative, its lowest bit is the sign. A *text* is its byte count followed by its

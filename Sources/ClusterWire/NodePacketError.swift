@@ -26,17 +26,17 @@ public enum NodePacketError: Error, Sendable, Equatable, CustomStringConvertible
 
     public var description: String {
         switch self {
-        case .tooShort: "The parcel is too short to be one."
-        case .tooLong(let limit): "The parcel has more than \(limit) bytes."
+        case .tooShort: "The packet is too short."
+        case .tooLong(let limit): "The packet exceeds \(limit) bytes."
         case .unsupportedVersion(let version):
-            "The parcel is of version \(version); this node understands version \(NodePacket.version)."
+            "The packet has version \(version); this node supports version \(NodePacket.version)."
         case .unknownFlags(let flags):
-            "The parcel has flags that this node does not know: \(flags)."
-        case .notAuthentic: "The parcel was sent with another key, or changed on its way."
+            "The packet has unknown flags: \(flags)."
+        case .notAuthentic: "The packet was sent with another key, or changed in transit."
         case .wrongReceiver(let incarnation):
-            "The parcel is for node \(String(incarnation, radix: 36))."
-        case .malformed(let flaw, let offset):
-            "The parcel is malformed at byte \(offset): \(flaw.explanation)."
+            "The packet is for node \(String(incarnation, radix: 36))."
+        case .malformed(let defect, let offset):
+            "The packet is malformed at byte \(offset): \(defect.explanation)."
         }
     }
 }
@@ -44,11 +44,11 @@ public enum NodePacketError: Error, Sendable, Equatable, CustomStringConvertible
 extension NodePacketError.Defect {
     fileprivate var explanation: String {
         switch self {
-        case .cutShort: "a field reaches beyond the end of what it is in"
-        case .number: "a number is larger than what it counts can be"
+        case .cutShort: "a field extends beyond the end of its record"
+        case .number: "a number exceeds its range"
         case .text: "a text is not UTF-8"
-        case .count: "a list has more elements than there are bytes for"
-        case .timestamp: "a moment is in no year from 0 to 9999"
+        case .count: "a list has more elements than remaining bytes"
+        case .timestamp: "a timestamp is outside of the years 0 to 9999"
         }
     }
 }

@@ -28,7 +28,7 @@ public struct NodePacketWriter: Sendable {
     public func append(_ envelope: borrowing Envelope, to buffer: inout ByteBuffer) -> Bool {
         precondition(
             envelope.from.incarnation == self.from && envelope.to.incarnation == self.to,
-            "an envelope from \(envelope.from) to \(envelope.to) in a parcel of other nodes")
+            "an envelope from \(envelope.from) to \(envelope.to) in a packet between other nodes")
         let end = buffer.count
         buffer.append(envelope: envelope)
         guard buffer.count - self.start + NodePacket.codeBytes <= NodePacket.byteLimit else {

@@ -27,10 +27,10 @@ struct WireReader {
 
     init(
         _ bytes: UnsafeRawBufferPointer, from position: Int,
-        interning known: KeyInterning = KeyInterning()
+        interning keyInterning: KeyInterning = KeyInterning()
     ) {
         self.bytes = bytes
-        self.keyInterning = known
+        self.keyInterning = keyInterning
         self.position = position
         self.end = bytes.count
     }
@@ -128,9 +128,9 @@ struct WireReader {
     }
 
     private mutating func string(of length: UInt64) throws(WireDecodingError) -> String {
-        let text = try self.readBytes(length).bindMemory(to: UInt8.self)
+        let bytes = try self.readBytes(length).bindMemory(to: UInt8.self)
         do {
-            return String(copying: try UTF8Span(validating: text.span))
+            return String(copying: try UTF8Span(validating: bytes.span))
         } catch {
             throw .malformed(.text)
         }
@@ -231,14 +231,14 @@ struct WireReader {
     mutating func conversation() throws(WireDecodingError) -> ConversationKey {
         let (outer, place) = try self.enterRepeatedRecord()
         let record = UnsafeRawBufferPointer(rebasing: self.bytes[place])
-        let kept = self.keyInterning.index(of: record)
-        if let key = self.keyInterning.key(at: kept, in: record) {
+        let index = self.keyInterning.index(of: record)
+        if let key = self.keyInterning.key(at: index, in: record) {
             self.leaveRecord(to: outer)
             return key
         }
         let key = try ConversationKey.read(from: &self)
         self.leaveRecord(to: outer)
-        self.keyInterning.store(key, at: kept)
+        self.keyInterning.store(key, at: index)
         return key
     }
 

@@ -40,21 +40,23 @@ final class BlockingRedisClient: RedisClientUser {
     }
 
     /// - Returns: the replies, in the order of the commands.
-    func send(_ questions: [RedisQuery]) throws(ClusterReader.ClusterReadError) -> [RedisValue] {
+    func send(_ queries: [RedisQuery]) throws(ClusterReader.ClusterReadError) -> [RedisValue] {
         try self.wait {
-            self.state.with { body in
-                body.answers = Array(repeating: .nothing, count: questions.count)
-                body.pendingCount = 0
-                body.failure = nil
-                for (number, question) in questions.enumerated() {
+            self.state.with { state in
+                state.answers = Array(repeating: .nothing, count: queries.count)
+                state.pendingCount = 0
+                state.failure = nil
+                for (number, query) in queries.enumerated() {
                     do throws(RedisError) {
-                        try body.client?.command(tag: UInt64(number), slot: question.slot) {
+                        try state.client?.command(
+                            tag: CommandTag(rawValue: UInt64(number)), slot: query.slot
+                        ) {
                             command in
-                            for word in question.arguments { command.append(text: word) }
+                            for argument in query.arguments { command.append(text: argument) }
                         }
-                        body.pendingCount += 1
+                        state.pendingCount += 1
                     } catch {
-                        body.failure = body.failure ?? error
+                        state.failure = state.failure ?? error
                     }
                 }
             }
@@ -63,8 +65,8 @@ final class BlockingRedisClient: RedisClientUser {
     }
 
     /// The address of every server that accepts commands, with one of its slots.
-    func masters() throws(ClusterReader.ClusterReadError) -> [(place: String, slot: RedisSlot)] {
-        let found = Mutex<[(place: String, slot: RedisSlot)]>([])
+    func masters() throws(ClusterReader.ClusterReadError) -> [(endpoint: String, slot: RedisSlot)] {
+        let found = Mutex<[(endpoint: String, slot: RedisSlot)]>([])
         _ = try self.wait {
             let client = self.state.with { $0.client }
             let masters = (client?.masterSlots ?? []).map { slot in
@@ -83,37 +85,37 @@ final class BlockingRedisClient: RedisClientUser {
         self.outcome.withLock { $0 = nil }
         self.loop.execute(work)
         while true {
-            if let outcome = self.outcome.withLock({ $0 }) { return try outcome.get() }
+            if let result = self.outcome.withLock({ $0 }) { return try result.get() }
             poll(nil, 0, 1)
         }
     }
 
     private func finishIfDone() {
-        let outcome: Result<[RedisValue], ClusterReader.ClusterReadError>? = self.state.with {
-            body in
-            guard body.pendingCount == 0 else { return nil }
-            guard let failure = body.failure else { return .success(body.answers) }
+        let result: Result<[RedisValue], ClusterReader.ClusterReadError>? = self.state.with {
+            state in
+            guard state.pendingCount == 0 else { return nil }
+            guard let failure = state.failure else { return .success(state.answers) }
             if failure.isFromServer { return .failure(.permanent(failure.description)) }
-            guard case .unavailable(let outage)? = body.client?.state else {
+            guard case .unavailable(let outage)? = state.client?.state else {
                 return .failure(.unreachable(failure.description))
             }
             return .failure(.unreachable(outage.description))
         }
-        if let outcome { self.outcome.withLock { $0 = outcome } }
+        if let result { self.outcome.withLock { $0 = result } }
     }
 
-    func redisReplied(_ reply: RedisReply, to tag: UInt64) {
-        self.state.with { body in
-            body.answers[Int(tag)] = RedisValue(reply)
-            body.pendingCount -= 1
+    func redisReplied(_ reply: RedisReply, to tag: CommandTag) {
+        self.state.with { state in
+            state.answers[Int(tag.rawValue)] = RedisValue(reply)
+            state.pendingCount -= 1
         }
         self.finishIfDone()
     }
 
-    func redisFailed(_ error: RedisError, tag: UInt64) {
-        self.state.with { body in
-            body.failure = body.failure ?? error
-            body.pendingCount -= 1
+    func redisFailed(_ error: RedisError, tag: CommandTag) {
+        self.state.with { state in
+            state.failure = state.failure ?? error
+            state.pendingCount -= 1
         }
         self.finishIfDone()
     }

@@ -80,13 +80,14 @@ public final class ClusterReader: Sendable {
 
     public func members() throws(ClusterReadError) -> Members {
         let slot = RedisSlot(key: self.redisKeys.view)
-        let answers = try self.redis.send([
+        let replies = try self.redis.send([
             RedisQuery(slot, "TIME"), RedisQuery(slot, "HGET", self.redisKeys.view, "text"),
         ])
-        let now = Int64(answers[0][0].number ?? 0) * 1000 + Int64(answers[0][1].number ?? 0) / 1000
-        guard let text = answers[1].text, !text.isEmpty else {
+        let now = Int64(replies[0][0].number ?? 0) * 1000 + Int64(replies[0][1].number ?? 0) / 1000
+        guard let text = replies[1].text, !text.isEmpty else {
             throw .permanent(
-                "no node of the cluster \(self.redisKeys.cluster) is there, nor has been since the last left by itself"
+                "the cluster \(self.redisKeys.cluster) has no nodes: none has started, "
+                    + "or all have left"
             )
         }
         let view: View
@@ -99,17 +100,17 @@ public final class ClusterReader: Sendable {
             view.nodes.map {
                 RedisQuery(slot, "HMGET", self.redisKeys.node($0.incarnation), "record", "beat")
             })
-        let peers = zip(view.nodes, records).map { node, answer in
+        let peers = zip(view.nodes, records).map { node, reply in
             // A record outlives its node for a minute.
-            let silence =
-                answer[1].number.map { max(0, now - Int64($0)) }
+            let age =
+                reply[1].number.map { max(0, now - Int64($0)) }
                 ?? Int64(LinkScripts.recordMilliseconds)
             return NodeLink.PeerNode(
                 incarnation: node.incarnation,
-                record: answer[0].text.flatMap { try? NodeRecord(text: $0) },
+                record: reply[0].text.flatMap { try? NodeRecord(text: $0) },
                 isDraining: node.isDraining,
-                silentFor: silence,
-                evictedFor: silence >= Membership.evictionTimeout ? silence : nil)
+                silentFor: age,
+                evictedFor: age >= Membership.evictionTimeout ? age : nil)
         }
         return Members(view: view, peers: peers.sorted { $0.name < $1.name }, now: now)
     }
@@ -121,14 +122,14 @@ public final class ClusterReader: Sendable {
     public func leases(of shards: [Int]) throws(ClusterReadError) -> [Int: (
         epoch: Int, owner: String
     )] {
-        let answers = try self.redis.send(
+        let replies = try self.redis.send(
             shards.map { shard in
                 let name = self.layout.leaseKey(of: shard)
                 return RedisQuery(RedisSlot(key: name), "HGET", name, LayoutReader.leaseField)
             })
         return Dictionary(
-            uniqueKeysWithValues: zip(shards, answers).compactMap { shard, answer in
-                answer.text.flatMap(LayoutReader.parseLease).map { (shard, $0) }
+            uniqueKeysWithValues: zip(shards, replies).compactMap { shard, reply in
+                reply.text.flatMap(LayoutReader.parseLease).map { (shard, $0) }
             })
     }
 
@@ -137,10 +138,10 @@ public final class ClusterReader: Sendable {
         head: Int, revision: Int
     )? {
         let name = self.layout.conversationKey(key)
-        let answer = try self.redis.send([
+        let reply = try self.redis.send([
             RedisQuery(RedisSlot(key: name), "HGET", name, LayoutReader.headField)
         ])[0]
-        guard let text = answer.text else { return nil }
+        guard let text = reply.text else { return nil }
         guard let head = LayoutReader.parseHead(text) else {
             throw .permanent("the Redis key \(name): it is not what was stored")
         }
@@ -156,12 +157,12 @@ public final class ClusterReader: Sendable {
     public func servers() throws(ClusterReadError) -> [RedisServerReport] {
         // The servers are known once the client is connected.
         _ = try self.redis.send([RedisQuery(.any, "PING")])
-        return try self.redis.masters().map { place, slot throws(ClusterReadError) in
+        return try self.redis.masters().map { endpoint, slot throws(ClusterReadError) in
             let begin = MonotonicTime.exact.nanoseconds
-            let answer = try self.redis.send([RedisQuery(slot, "INFO")])[0]
+            let reply = try self.redis.send([RedisQuery(slot, "INFO")])[0]
             let microseconds = Int(MonotonicTime.exact.nanoseconds - begin) / 1000
             return RedisServerReport(
-                endpoint: place, info: RedisInfo(answer.text ?? ""), microseconds: microseconds)
+                endpoint: endpoint, info: RedisInfo(reply.text ?? ""), microseconds: microseconds)
         }
     }
 }

@@ -23,14 +23,14 @@ enum LinkScripts {
         redis.call('PEXPIRE', KEYS[3], ARGV[4])
         local kept = redis.call('HMGET', KEYS[1], 'number', 'hash')
         local number, texts, beats = tonumber(kept[1] or '0'), {}, {}
-        -- Without a number there may still be texts: then the key of the view is gone alone, and nodes keep it again.
+        -- If only the key of the view is lost, there is no number but there are texts.
         if number == 0 or number ~= tonumber(ARGV[1]) or (kept[2] or '') ~= ARGV[2] then
           local missing = number - tonumber(ARGV[1])
-          -- Who knows nothing yet, or something else, needs the newest alone.
+          -- A node without a view, or with another one, needs only the newest.
           if tonumber(ARGV[1]) == 0 or missing < 1 then missing = 1 end
           texts = redis.call('LRANGE', KEYS[2], -missing, -1)
         end
-        for place = 5, #KEYS do beats[#beats + 1] = redis.call('HGET', KEYS[place], 'beat') or '' end
+        for i = 5, #KEYS do beats[#beats + 1] = redis.call('HGET', KEYS[i], 'beat') or '' end
         local holder = redis.call('GET', KEYS[4]) or ''
         if ARGV[5] ~= '' and (holder == '' or holder == ARGV[5]) then
           holder = ARGV[5]
@@ -55,11 +55,14 @@ enum LinkScripts {
         #!lua
         if (redis.call('HGET', KEYS[1], 'number') or '0') ~= ARGV[1] then return 0 end
         if ARGV[6] == 'joins' and redis.call('GET', KEYS[4]) ~= ARGV[10] then return 0 end
-        if ARGV[6] == 'leaves' and redis.call('GET', KEYS[4]) == ARGV[10] then redis.call('DEL', KEYS[4]) end
+        if ARGV[6] == 'leaves' and redis.call('GET', KEYS[4]) == ARGV[10] then
+          redis.call('DEL', KEYS[4])
+        end
         if ARGV[6] == 'dies' then
           local time = redis.call('TIME')
           local beat = redis.call('HGET', KEYS[4], 'beat')
-          if beat and time[1] * 1000 + math.floor(time[2] / 1000) - tonumber(beat) < tonumber(ARGV[8]) then return 0 end
+          local now = time[1] * 1000 + math.floor(time[2] / 1000)
+          if beat and now - tonumber(beat) < tonumber(ARGV[8]) then return 0 end
           redis.call('DEL', KEYS[4])
         end
         redis.call('HSET', KEYS[1], 'number', ARGV[2], 'text', ARGV[3], 'hash', ARGV[4])

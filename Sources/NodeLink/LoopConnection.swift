@@ -35,11 +35,11 @@ public final class LoopConnection: Sendable {
             self.store = store
         }
 
-        func redisReplied(_ reply: RedisReply, to tag: UInt64) {
+        func redisReplied(_ reply: RedisReply, to tag: CommandTag) {
             if tag != PacketPublisher.tag { self.store.redisReplied(reply, to: tag) }
         }
 
-        func redisFailed(_ error: RedisError, tag: UInt64) {
+        func redisFailed(_ error: RedisError, tag: CommandTag) {
             if tag != PacketPublisher.tag { self.store.redisFailed(error, tag: tag) }
         }
 

@@ -11,23 +11,23 @@ extension NodeAgent {
     func call(_ node: UInt64, _ topic: String, _ text: String, reply: @escaping PendingCalls.Reply)
     {
         self.loop.execute {
-            let failure: NodeCallError? = self.state.with { body in
-                guard let id = body.pendingCalls.start(node, at: Self.now, reply: reply) else {
+            let failure: NodeCallError? = self.state.with { state in
+                guard let id = state.pendingCalls.start(node, at: Self.now, reply: reply) else {
                     return .tooMany
                 }
-                let memo = ControlMessage(
-                    .request, from: body.membership.localNode.incarnation, to: node, id: id,
+                let message = ControlMessage(
+                    .request, from: state.membership.localNode.incarnation, to: node, id: id,
                     topic: topic, body: text)
-                guard memo.isWithinLimits else {
-                    _ = body.pendingCalls.remove(id)
+                guard message.isWithinLimits else {
+                    _ = state.pendingCalls.remove(id)
                     return .tooLong
                 }
-                body.lastTag += 1
-                guard body.publisher?.send(memo, tag: body.lastTag) == true else {
-                    _ = body.pendingCalls.remove(id)
+                state.lastTag.advance()
+                guard state.publisher?.send(message, tag: state.lastTag) == true else {
+                    _ = state.pendingCalls.remove(id)
                     return .noAnswer
                 }
-                body.replyContinuations[body.lastTag] = .call(id)
+                state.replyContinuations[state.lastTag] = .call(id)
                 return nil
             }
             if let failure { reply(.failure(failure)) }
@@ -39,18 +39,18 @@ extension NodeAgent {
         self.loop.execute {
             let now = Self.now
             reply(
-                self.state.with { body in
-                    var answer = NodeLink.ClusterStatus()
-                    answer.localNode = body.membership.localNode.incarnation
-                    answer.view = body.membership.view
-                    answer.peers = body.peerDirectory.peers(
-                        in: body.membership.view, suspects: body.membership.suspects, at: now)
-                    answer.lastDeliveryAge = body.mailbox.age(at: now)
-                    answer.mailboxResubscriptions = body.mailbox.resubscriptions
-                    answer.durability = body.durability
-                    answer.redisMode = self.settings.redis.url.kind.name
-                    answer.redisServers = body.client?.endpoints.map(\.description).sorted() ?? []
-                    return answer
+                self.state.with { state in
+                    var status = NodeLink.ClusterStatus()
+                    status.localNode = state.membership.localNode.incarnation
+                    status.view = state.membership.view
+                    status.peers = state.peerDirectory.peers(
+                        in: state.membership.view, suspects: state.membership.suspects, at: now)
+                    status.lastDeliveryAge = state.mailbox.age(at: now)
+                    status.mailboxResubscriptions = state.mailbox.resubscriptions
+                    status.durability = state.durability
+                    status.redisMode = self.settings.redis.url.kind.name
+                    status.redisServers = state.client?.endpoints.map(\.description).sorted() ?? []
+                    return status
                 })
         }
     }
@@ -58,18 +58,18 @@ extension NodeAgent {
     func inspectRedis(_ reply: @escaping @Sendable ((info: String, microseconds: Int64)?) -> Void) {
         self.loop.execute {
             let start = MonotonicTime.exact.nanoseconds
-            self.state.with { body in
-                let question = body.pendingCalls.start(0, at: Self.now) { result in
+            self.state.with { state in
+                let call = state.pendingCalls.start(0, at: Self.now) { result in
                     let microseconds = (MonotonicTime.exact.nanoseconds - start) / 1000
                     reply((try? result.get()).map { ($0, microseconds) })
                 }
-                guard let question else { return reply(nil) }
-                body.lastTag += 1
+                guard let call else { return reply(nil) }
+                state.lastTag.advance()
                 do throws(RedisError) {
-                    try body.client?.command(tag: body.lastTag) { $0.append("INFO") }
-                    body.replyContinuations[body.lastTag] = .redisInfo(question)
+                    try state.client?.command(tag: state.lastTag) { $0.append("INFO") }
+                    state.replyContinuations[state.lastTag] = .redisInfo(call)
                 } catch {
-                    body.pendingCalls.remove(question)?(.failure(.noAnswer))
+                    state.pendingCalls.remove(call)?(.failure(.noAnswer))
                 }
             }
         }
@@ -77,37 +77,37 @@ extension NodeAgent {
 
     /// Reads the records of nodes whose record is unknown.
     func fetchPeerRecords(at now: Int64) {
-        self.state.with { body in
-            for node in body.peerDirectory.follow(body.membership.storedView, at: now) {
-                body.lastTag += 1
+        self.state.with { state in
+            for node in state.peerDirectory.follow(state.membership.storedView, at: now) {
+                state.lastTag.advance()
                 do throws(RedisError) {
-                    try body.client?.command(
-                        tag: body.lastTag, slot: RedisSlot(key: self.redisKeys.view)
+                    try state.client?.command(
+                        tag: state.lastTag, slot: RedisSlot(key: self.redisKeys.view)
                     ) { command in
                         command.append("HGET")
                         command.append(text: self.redisKeys.node(node))
                         command.append("record")
                     }
-                    body.replyContinuations[body.lastTag] = .nodeRecord(node)
+                    state.replyContinuations[state.lastTag] = .nodeRecord(node)
                 } catch {
-                    body.peerDirectory.fetchFailed(of: node)
+                    state.peerDirectory.fetchFailed(of: node)
                 }
             }
-            body.pendingCalls.removeRequests(
-                allBut: Set(body.membership.storedView?.nodes.map(\.incarnation) ?? []))
+            state.pendingCalls.removeRequests(
+                allBut: Set(state.membership.storedView?.nodes.map(\.incarnation) ?? []))
         }
     }
 
     /// - Parameter reply: nil if the command failed.
-    func complete(_ errand: ReplyContinuation, with reply: RedisReply?) {
+    func complete(_ continuation: ReplyContinuation, with reply: RedisReply?) {
         let now = Self.now
-        switch errand {
+        switch continuation {
         case .nodeRecord(let node):
-            self.state.with { body in
+            self.state.with { state in
                 guard let reply, reply.kind == .string || reply.isNull else {
-                    return body.peerDirectory.fetchFailed(of: node)
+                    return state.peerDirectory.fetchFailed(of: node)
                 }
-                body.peerDirectory.recordFetched(
+                state.peerDirectory.recordFetched(
                     reply.isNull ? nil : try? NodeRecord(text: reply.string), of: node, at: now)
             }
         case .call(let id):
@@ -121,8 +121,8 @@ extension NodeAgent {
             } else {
                 waiting?(.failure(.noAnswer))
             }
-        case .events(let id, let tell): self.completeEvents(id, reply, tell)
-        case .streamSizes(let survey): self.estimateReplied(survey, reply)
+        case .events(let id, let completion): self.completeEvents(id, reply, completion)
+        case .streamSizes(let estimate): self.estimateReplied(estimate, reply)
         }
     }
 
@@ -132,40 +132,40 @@ extension NodeAgent {
         }
     }
 
-    func receive(_ memo: ControlMessage) {
-        switch memo.kind {
+    func receive(_ message: ControlMessage) {
+        switch message.kind {
         case .loopMessage:
             // As for requests, a message from a node outside the view is dropped.
-            guard let loop = UInt16(memo.topic),
-                self.state.with({ $0.membership.storedView?.node(memo.from) != nil })
+            guard let loop = UInt16(message.topic),
+                self.state.with({ $0.membership.storedView?.node(message.from) != nil })
             else { return }
-            self.receiver.receive(RemoteLoopMessage(to: loop, memo.body), from: memo.from)
+            self.receiver.receive(RemoteLoopMessage(to: loop, message.body), from: message.from)
         case .reply:
-            self.state.with { $0.pendingCalls.finish(memo.id, from: memo.from) }?(
-                .success(memo.body))
+            self.state.with { $0.pendingCalls.finish(message.id, from: message.from) }?(
+                .success(message.body))
         case .request:
             // Requests from nodes outside the view are dropped, because a recorded packet could be
             // replayed.
-            let isTaken = self.state.with { body in
-                body.membership.storedView?.node(memo.from) != nil
-                    && body.pendingCalls.acceptRequest(memo.id, from: memo.from)
+            let isAccepted = self.state.with { state in
+                state.membership.storedView?.node(message.from) != nil
+                    && state.pendingCalls.acceptRequest(message.id, from: message.from)
             }
-            guard isTaken else { return }
+            guard isAccepted else { return }
             Task {
-                let text = await self.callHandler(memo.topic, memo.body)
-                self.loop.execute { self.reply(to: memo, with: text) }
+                let text = await self.callHandler(message.topic, message.body)
+                self.loop.execute { self.reply(to: message, with: text) }
             }
         }
     }
 
-    private func reply(to question: ControlMessage, with text: String?) {
-        self.state.with { body in
-            body.pendingCalls.requestFinished()
+    private func reply(to request: ControlMessage, with text: String?) {
+        self.state.with { state in
+            state.pendingCalls.requestFinished()
             guard let text else { return }
-            let answer = ControlMessage(
-                .reply, from: question.to, to: question.from, id: question.id,
-                topic: question.topic, body: text)
-            if answer.isWithinLimits { body.publisher?.send(answer) }
+            let reply = ControlMessage(
+                .reply, from: request.to, to: request.from, id: request.id,
+                topic: request.topic, body: text)
+            if reply.isWithinLimits { state.publisher?.send(reply) }
         }
     }
 }

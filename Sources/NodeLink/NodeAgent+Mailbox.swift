@@ -7,10 +7,10 @@ import Telemetry
 /// The node's mailbox: its subscription, its messages and its health.
 extension NodeAgent: RedisSubscriberUser {
     func subscribeToMailbox() {
-        self.state.with { body in
-            guard let subscriber = body.subscriber,
-                let move = body.mailbox.move(
-                    to: body.membership.localNode.incarnation, at: Self.now)
+        self.state.with { state in
+            guard let subscriber = state.subscriber,
+                let move = state.mailbox.move(
+                    to: state.membership.localNode.incarnation, at: Self.now)
             else { return }
             if let old = move.old { subscriber.unsubscribe(from: self.redisKeys.mailbox(old)) }
             subscriber.subscribe(to: self.redisKeys.mailbox(move.new))
@@ -27,31 +27,32 @@ extension NodeAgent: RedisSubscriberUser {
     }
 
     func redisPublished(_ payload: UnsafeRawBufferPointer, in channel: UnsafeRawBufferPointer) {
-        let me = self.state.with { $0.membership.localNode.incarnation }
+        let ownIncarnation = self.state.with { $0.membership.localNode.incarnation }
         let now = Self.now
         do throws(NodePacketError) {
             guard !ControlMessage.isControlMessage(payload.bytes) else {
                 return self.receive(
-                    try ControlMessage(payload.bytes, for: me, key: self.settings.key))
+                    try ControlMessage(payload.bytes, for: ownIncarnation, key: self.settings.key))
             }
-            let parcel = try self.state.with { body throws(NodePacketError) in
+            let packet = try self.state.with { state throws(NodePacketError) in
                 try NodePacket(
-                    payload.bytes, for: me, key: self.settings.key, interning: &body.knownKeys)
+                    payload.bytes, for: ownIncarnation, key: self.settings.key,
+                    interning: &state.knownKeys)
             }
-            for envelope in parcel.envelopes { self.receiver.receive(envelope) }
-            self.state.with { body in
-                if parcel.from == me {
-                    body.mailbox.probeReturned(at: now)
-                    body.membership.probeReturned(at: now)
-                } else if parcel.envelopes.isEmpty {
-                    body.membership.viewAnnounced(at: now)
+            for envelope in packet.envelopes { self.receiver.receive(envelope) }
+            self.state.with { state in
+                if packet.from == ownIncarnation {
+                    state.mailbox.probeReturned(at: now)
+                    state.membership.probeReturned(at: now)
+                } else if packet.envelopes.isEmpty {
+                    state.membership.viewAnnounced(at: now)
                 }
             }
-            if parcel.envelopes.isEmpty, parcel.from != me {
+            if packet.envelopes.isEmpty, packet.from != ownIncarnation {
                 self.perform { $0.membership.tick(at: now) }
             }
         } catch {
-            self.logger.warning("mail refused", ["reason": .text(error.description)])
+            self.logger.warning("packet rejected", ["reason": .text(error.description)])
         }
     }
 
@@ -63,25 +64,25 @@ extension NodeAgent: RedisSubscriberUser {
     /// A node whose probes do not return receives no messages. It subscribes again, and reports a
     /// problem until they return.
     func checkMailbox(at now: Int64) {
-        let (change, problem, isOtherProblem) = self.state.with { body in
-            if case .ready? = body.subscriber?.state, case .ready? = body.client?.state,
-                body.mailbox.mustResubscribe(at: now)
+        let (change, problem, hasProblemChanged) = self.state.with { state in
+            if case .ready? = state.subscriber?.state, case .ready? = state.client?.state,
+                state.mailbox.mustResubscribe(at: now)
             {
-                body.subscriber?.reconnect()
+                state.subscriber?.reconnect()
             }
-            let change = body.mailbox.healthChange(at: now)
+            let change = state.mailbox.healthChange(at: now)
             let problem =
-                body.mailbox.isHealthy
-                ? nil : body.linkProblem ?? "the node does not hear its own mailbox in Redis"
-            defer { body.reportedLinkProblem = problem }
-            return (change, problem, problem != body.reportedLinkProblem)
+                state.mailbox.isHealthy
+                ? nil : state.linkProblem ?? "the node receives no messages from Redis Pub/Sub"
+            defer { state.reportedLinkProblem = problem }
+            return (change, problem, problem != state.reportedLinkProblem)
         }
-        if change != nil || isOtherProblem { self.receiver.linkProblemChanged(problem) }
-        guard let isGood = change else { return }
-        if isGood {
-            self.logger.info("mail flows again")
+        if change != nil || hasProblemChanged { self.receiver.linkProblemChanged(problem) }
+        guard let isHealthy = change else { return }
+        if isHealthy {
+            self.logger.info("messages from redis resumed")
         } else {
-            self.logger.warning("mail does not flow")
+            self.logger.warning("messages from redis missing")
         }
     }
 }

@@ -15,14 +15,14 @@ extension NodeAgent {
     /// From any thread. The result is not checked, because the node's log contains the event too.
     func record(_ event: String, _ details: [NodeLink.Event.Detail]) {
         self.loop.execute {
-            self.state.with { body in
-                let me = body.membership.localNode.incarnation
-                let own: [NodeLink.Event.Detail] = [
-                    .init("event", event), .init("node", ClusterRedisKeys.text(me)),
-                    .init("name", body.record.name),
-                    .init("view", String(body.membership.view?.number ?? 0)),
+            self.state.with { state in
+                let ownIncarnation = state.membership.localNode.incarnation
+                let common: [NodeLink.Event.Detail] = [
+                    .init("event", event), .init("node", ClusterRedisKeys.text(ownIncarnation)),
+                    .init("name", state.record.name),
+                    .init("view", String(state.membership.view?.number ?? 0)),
                 ]
-                try? body.client?.command(
+                try? state.client?.command(
                     tag: Tag.record, slot: RedisSlot(key: self.redisKeys.view)
                 ) { command in
                     command.append("XADD")
@@ -31,7 +31,7 @@ extension NodeAgent {
                     command.append("~")
                     command.append(LinkScripts.eventLimit)
                     command.append("*")
-                    for detail in own + details {
+                    for detail in common + details {
                         command.append(text: detail.name)
                         command.append(text: detail.value)
                     }
@@ -49,13 +49,13 @@ extension NodeAgent {
         after id: String?, limit: Int, reply: @escaping @Sendable ([NodeLink.Event]?) -> Void
     ) {
         self.loop.execute {
-            self.state.with { body in
+            self.state.with { state in
                 guard
-                    let question = body.pendingCalls.start(
+                    let call = state.pendingCalls.start(
                         0, at: Self.now, reply: { _ in reply(nil) })
                 else { return reply(nil) }
                 self.sendCommand(
-                    .events(question, reply), slot: RedisSlot(key: self.redisKeys.view), &body
+                    .events(call, reply), slot: RedisSlot(key: self.redisKeys.view), &state
                 ) { command in
                     command.append(id == nil ? "XREVRANGE" : "XRANGE")
                     command.append(text: self.redisKeys.events)
@@ -74,17 +74,17 @@ extension NodeAgent {
     /// if Redis does not reply.
     func measureStreams(_ reply: @escaping @Sendable (Int?) -> Void) {
         self.loop.execute {
-            self.state.with { body in
-                let survey = StreamSizeEstimator(
-                    of: self.redisKeys.cluster, at: body.client?.masterSlots ?? [])
-                guard survey.slot != nil,
-                    let question = body.pendingCalls.start(
+            self.state.with { state in
+                let estimate = StreamSizeEstimator(
+                    of: self.redisKeys.cluster, at: state.client?.masterSlots ?? [])
+                guard estimate.slot != nil,
+                    let call = state.pendingCalls.start(
                         0, at: Self.now, reply: { _ in reply(nil) })
                 else { return reply(nil) }
                 self.continueEstimate(
                     StreamSizeEstimate(
-                        estimator: survey, call: question,
-                        deadline: Self.now + Self.estimateTimeout, reply: reply), &body)
+                        estimator: estimate, call: call,
+                        deadline: Self.now + Self.estimateTimeout, reply: reply), &state)
             }
         }
     }
@@ -96,44 +96,46 @@ extension NodeAgent {
         let reply: @Sendable (Int?) -> Void
     }
 
-    private func continueEstimate(_ survey: StreamSizeEstimate, _ body: inout State) {
-        guard let slot = survey.estimator.slot, Self.now < survey.deadline else {
-            if body.pendingCalls.remove(survey.call) != nil { survey.reply(survey.estimator.bytes) }
+    private func continueEstimate(_ estimate: StreamSizeEstimate, _ state: inout State) {
+        guard let slot = estimate.estimator.slot, Self.now < estimate.deadline else {
+            if state.pendingCalls.remove(estimate.call) != nil {
+                estimate.reply(estimate.estimator.bytes)
+            }
             return
         }
-        self.sendCommand(.streamSizes(survey), slot: slot, &body) {
-            survey.estimator.write(to: &$0)
+        self.sendCommand(.streamSizes(estimate), slot: slot, &state) {
+            estimate.estimator.write(to: &$0)
         }
     }
 
     /// Sends a command to Redis. If that fails, the request ends with its timeout.
     private func sendCommand(
-        _ errand: ReplyContinuation, slot: RedisSlot, _ body: inout State,
+        _ continuation: ReplyContinuation, slot: RedisSlot, _ state: inout State,
         _ write: (inout RedisCommandWriter) -> Void
     ) {
-        body.lastTag += 1
-        if (try? body.client?.command(tag: body.lastTag, slot: slot, write)) != nil {
-            body.replyContinuations[body.lastTag] = errand
+        state.lastTag.advance()
+        if (try? state.client?.command(tag: state.lastTag, slot: slot, write)) != nil {
+            state.replyContinuations[state.lastTag] = continuation
         }
     }
 
     // MARK: Replies
 
-    func estimateReplied(_ survey: StreamSizeEstimate, _ reply: RedisReply?) {
-        self.state.with { body in
-            var survey = survey
-            if let reply, survey.estimator.record(reply) {
-                return self.continueEstimate(survey, &body)
+    func estimateReplied(_ estimate: StreamSizeEstimate, _ reply: RedisReply?) {
+        self.state.with { state in
+            var estimate = estimate
+            if let reply, estimate.estimator.record(reply) {
+                return self.continueEstimate(estimate, &state)
             }
-            body.pendingCalls.remove(survey.call)?(.failure(.noAnswer))
+            state.pendingCalls.remove(estimate.call)?(.failure(.noAnswer))
         }
     }
 
     func completeEvents(
-        _ question: UInt64, _ reply: RedisReply?, _ tell: ([NodeLink.Event]?) -> Void
+        _ call: UInt64, _ reply: RedisReply?, _ completion: ([NodeLink.Event]?) -> Void
     ) {
-        guard self.state.with({ $0.pendingCalls.remove(question) }) != nil else { return }
-        tell(
+        guard self.state.with({ $0.pendingCalls.remove(call) }) != nil else { return }
+        completion(
             reply.map { $0.elements.compactMap(NodeLink.Event.init).sorted { $0.order < $1.order } }
         )
     }

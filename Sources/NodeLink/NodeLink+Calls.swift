@@ -108,11 +108,12 @@ extension [NodeLink.PeerNode] {
         let candidates = self.filter { $0.name == name && $0.evictedFor == nil }
         guard candidates.count > 1 else { return nil }
         let list = candidates.map {
-            "\(ClusterRedisKeys.text($0.incarnation)) at \($0.record?.address ?? "an unknown address")"
+            ClusterRedisKeys.text($0.incarnation) + " at "
+                + ($0.record?.address ?? "an unknown address")
         }
-        let places = list.joined(separator: ", ")
-        return
-            "\(candidates.count) nodes have the name \(name): \(places). Restart all but one with another --node-id."
+        let endpoints = list.joined(separator: ", ")
+        return "\(candidates.count) nodes have the name \(name): \(endpoints). "
+            + "Restart all but one with another --node-id."
     }
 
     /// An error sentence for a name that no node has.

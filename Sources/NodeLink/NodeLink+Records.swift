@@ -38,10 +38,10 @@ extension NodeLink {
 
         /// Nil if the reply is not a stream entry.
         init?(_ entry: RedisReply) {
-            guard let id = entry[0]?.string, let words = entry[1]?.elements else { return nil }
+            guard let id = entry[0]?.string, let fields = entry[1]?.elements else { return nil }
             var details: [Detail] = []
-            var rest = words
-            while let name = rest.next(), let value = rest.next() {
+            var remaining = fields
+            while let name = remaining.next(), let value = remaining.next() {
                 details.append(Detail(name.string, value.string))
             }
             self.init(id: id, details: details)

@@ -45,11 +45,13 @@ public final class NodeLink: Relay {
         self.publishers[loop].with { $0.send(envelopes) }
     }
 
-    public func send(_ letter: RemoteLoopMessage, to node: UInt64, from sender: LoopID) {
-        let memo = ControlMessage(
-            .loopMessage, from: sender.incarnation, to: node, id: 0, topic: String(letter.loop),
-            body: letter.text)
-        if memo.isWithinLimits { self.publishers[Int(sender.loop)].with { _ = $0.send(memo) } }
+    public func send(_ message: RemoteLoopMessage, to node: UInt64, from sender: LoopID) {
+        let controlMessage = ControlMessage(
+            .loopMessage, from: sender.incarnation, to: node, id: 0, topic: String(message.loop),
+            body: message.text)
+        if controlMessage.isWithinLimits {
+            self.publishers[Int(sender.loop)].with { _ = $0.send(controlMessage) }
+        }
     }
 
     public func viewMentioned(number: Int) {
@@ -60,8 +62,8 @@ public final class NodeLink: Relay {
         self.connections[loop].store.publishesWithWrites
     }
 
-    public func publications(of news: [Envelope], from loop: Int) -> [Publication] {
-        self.publishers[loop].with { $0.publications(of: news) }
+    public func publications(of envelopes: [Envelope], from loop: Int) -> [Publication] {
+        self.publishers[loop].with { $0.publications(of: envelopes) }
     }
 
     /// How far the node has joined or left the cluster.

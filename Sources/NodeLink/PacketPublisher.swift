@@ -14,7 +14,7 @@ struct PacketPublisher {
     private var buffer = ByteBuffer(capacity: 4096)
 
     /// The reply to a publish is ignored, because the receiver notices lost packets.
-    static let tag = UInt64.max
+    static let tag = CommandTag(rawValue: .max)
 
     init(redisKeys names: ClusterRedisKeys, key: ClusterKey, client: RedisClient) {
         self.redisKeys = names
@@ -23,64 +23,66 @@ struct PacketPublisher {
     }
 
     mutating func send(_ envelopes: [Envelope]) {
-        self.pack(envelopes) { outlet, node in outlet.publish(to: node, tag: Self.tag) }
+        self.pack(envelopes) { publisher, node in publisher.publish(to: node, tag: Self.tag) }
     }
 
     /// The same packets, as publications of the store.
     mutating func publications(of envelopes: [Envelope]) -> [Publication] {
-        var notices: [Publication] = []
-        self.pack(envelopes) { outlet, node in
-            let payload = outlet.buffer.bytes
-            notices.append(Publication(channel: outlet.mailbox(of: node).name, payload: payload))
-            outlet.buffer.removeAll()
+        var publications: [Publication] = []
+        self.pack(envelopes) { publisher, node in
+            let payload = publisher.buffer.bytes
+            publications.append(
+                Publication(channel: publisher.mailbox(of: node).name, payload: payload))
+            publisher.buffer.removeAll()
         }
-        return notices
+        return publications
     }
 
-    /// Packs the envelopes, one packet per node. `done` receives each complete packet in the buffer
-    /// and empties the buffer.
+    /// Packs the envelopes, one packet per node. `completed` receives each complete packet in the
+    /// buffer and empties the buffer.
     private mutating func pack(
-        _ envelopes: [Envelope], done: (inout PacketPublisher, UInt64) -> Void
+        _ envelopes: [Envelope], completed: (inout PacketPublisher, UInt64) -> Void
     ) {
         // There are few distinct receivers, often only one.
-        var packed: [UInt64] = []
-        for place in envelopes.indices where !packed.contains(envelopes[place].to.incarnation) {
-            let node = envelopes[place].to.incarnation
-            packed.append(node)
-            self.pack(envelopes, from: place, to: node, done: done)
+        var packedNodes: [UInt64] = []
+        for index in envelopes.indices where !packedNodes.contains(envelopes[index].to.incarnation)
+        {
+            let node = envelopes[index].to.incarnation
+            packedNodes.append(node)
+            self.pack(envelopes, from: index, to: node, completed: completed)
         }
     }
 
     private mutating func pack(
         _ envelopes: [Envelope], from first: Int, to node: UInt64,
-        done: (inout PacketPublisher, UInt64) -> Void
+        completed: (inout PacketPublisher, UInt64) -> Void
     ) {
         self.buffer.removeAll()
         var writer = NodePacketWriter(
             from: envelopes[first].from.incarnation, to: node, in: &self.buffer)
         var isEmpty = true
-        for place in first..<envelopes.count where envelopes[place].to.incarnation == node {
-            if writer.append(envelopes[place], to: &self.buffer) {
+        for index in first..<envelopes.count where envelopes[index].to.incarnation == node {
+            if writer.append(envelopes[index], to: &self.buffer) {
                 isEmpty = false
                 continue
             }
             writer.seal(with: self.key, in: &self.buffer)
-            done(&self, node)
+            completed(&self, node)
             writer = NodePacketWriter(
                 from: envelopes[first].from.incarnation, to: node, in: &self.buffer)
             // An envelope that is too large for an empty packet is lost.
-            isEmpty = !writer.append(envelopes[place], to: &self.buffer)
+            isEmpty = !writer.append(envelopes[index], to: &self.buffer)
         }
         if isEmpty { return self.buffer.removeAll() }
         writer.seal(with: self.key, in: &self.buffer)
-        done(&self, node)
+        completed(&self, node)
     }
 
     /// Publishes a packet without envelopes. It proves that messages arrive, and makes other nodes
     /// read the view.
-    mutating func probe(from me: UInt64, to node: UInt64, tag: UInt64 = Self.tag) {
+    mutating func probe(from sender: UInt64, to node: UInt64, tag: CommandTag = Self.tag) {
         self.buffer.removeAll()
-        let writer = NodePacketWriter(from: me, to: node, in: &self.buffer)
+        let writer = NodePacketWriter(from: sender, to: node, in: &self.buffer)
         writer.seal(with: self.key, in: &self.buffer)
         self.publish(to: node, tag: tag)
     }
@@ -89,14 +91,14 @@ struct PacketPublisher {
     ///
     /// - Returns: whether it was sent; only then a reply with the tag follows.
     @discardableResult
-    mutating func send(_ memo: ControlMessage, tag: UInt64 = Self.tag) -> Bool {
+    mutating func send(_ message: ControlMessage, tag: CommandTag = Self.tag) -> Bool {
         self.buffer.removeAll()
-        memo.write(to: &self.buffer, key: self.key)
-        return self.publish(to: memo.to, tag: tag)
+        message.write(to: &self.buffer, key: self.key)
+        return self.publish(to: message.to, tag: tag)
     }
 
     @discardableResult
-    private mutating func publish(to node: UInt64, tag: UInt64) -> Bool {
+    private mutating func publish(to node: UInt64, tag: CommandTag) -> Bool {
         defer { self.buffer.removeAll() }
         let mailbox = self.mailbox(of: node)
         do throws(RedisError) {

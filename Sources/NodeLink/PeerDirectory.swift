@@ -32,26 +32,26 @@ struct PeerDirectory {
                 self.knownPeers[node]!.isMissing = true
             }
         }
-        var wanted: [UInt64] = []
-        for (node, one) in self.knownPeers
-        where !one.isFetching && one.evictedAt == nil && (one.record == nil || one.isMissing) {
+        var missing: [UInt64] = []
+        for (node, peer) in self.knownPeers
+        where !peer.isFetching && peer.evictedAt == nil && (peer.record == nil || peer.isMissing) {
             self.knownPeers[node]!.isFetching = true
-            wanted.append(node)
+            missing.append(node)
         }
-        return wanted
+        return missing
     }
 
     /// Handles a node's record from Redis; nil if there is none.
     mutating func recordFetched(_ record: NodeRecord?, of node: UInt64, at now: Int64) {
-        guard var one = self.knownPeers[node] else { return }
-        one.isFetching = false
-        if one.isMissing {
-            guard record == nil, one.record != nil else { return self.knownPeers[node] = nil }
-            one.evictedAt = now
+        guard var peer = self.knownPeers[node] else { return }
+        peer.isFetching = false
+        if peer.isMissing {
+            guard record == nil, peer.record != nil else { return self.knownPeers[node] = nil }
+            peer.evictedAt = now
         } else if let record {
-            one.record = record
+            peer.record = record
         }
-        self.knownPeers[node] = one
+        self.knownPeers[node] = peer
     }
 
     /// The record could not be read.
@@ -73,8 +73,9 @@ struct PeerDirectory {
                     silentFor: suspects[node.incarnation], evictedFor: nil))
         }
         let names = Set(peers.map(\.name))
-        for (node, one) in self.knownPeers {
-            guard let diedAt = one.evictedAt, let record = one.record, !names.contains(record.name)
+        for (node, peer) in self.knownPeers {
+            guard let diedAt = peer.evictedAt, let record = peer.record,
+                !names.contains(record.name)
             else { continue }
             peers.append(
                 NodeLink.PeerNode(

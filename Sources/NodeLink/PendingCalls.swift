@@ -44,9 +44,9 @@ struct PendingCalls {
 
     /// The completion of a replied call; nil if it is not pending, or if another node was called.
     mutating func finish(_ id: UInt64, from node: UInt64) -> Reply? {
-        guard let question = self.calls[id], question.node == node else { return nil }
+        guard let call = self.calls[id], call.node == node else { return nil }
         self.calls[id] = nil
-        return question.reply
+        return call.reply
     }
 
     /// Removes a call that gets no reply.
@@ -57,9 +57,9 @@ struct PendingCalls {
     /// Removes the calls that have timed out.
     mutating func takeExpired(at now: Int64) -> [Reply] {
         guard !self.calls.isEmpty else { return [] }
-        let over = self.calls.filter { $0.value.deadline <= now }
-        for id in over.keys { self.calls[id] = nil }
-        return over.values.map(\.reply)
+        let expired = self.calls.filter { $0.value.deadline <= now }
+        for id in expired.keys { self.calls[id] = nil }
+        return expired.values.map(\.reply)
     }
 
     /// Whether to answer a request. If so, `requestFinished` must follow.

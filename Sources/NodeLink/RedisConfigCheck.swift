@@ -31,29 +31,33 @@ struct RedisConfigCheck {
 
     /// Empty if all settings are good.
     var warnings: [String] {
-        var sentences: [String] = []
+        var warnings: [String] = []
         if let policy = self.values["maxmemory-policy"], policy != "noeviction" {
-            sentences.append(
-                "maxmemory-policy is \(policy): a full Redis throws stored messages away; it should be noeviction, which refuses writes instead"
+            warnings.append(
+                "maxmemory-policy is \(policy): a full Redis deletes stored messages; "
+                    + "set it to noeviction, which rejects writes instead"
             )
         }
         if self.values["appendonly"] == "no" {
             if self.values["save"]?.isEmpty == true {
-                sentences.append(
-                    "neither appendonly nor save is set: everything is lost when Redis ends; appendonly should be yes"
+                warnings.append(
+                    "neither appendonly nor save is set: all data is lost when Redis stops; "
+                        + "set appendonly to yes"
                 )
             } else {
-                sentences.append(
-                    "appendonly is no: what was stored since the last snapshot is lost when Redis ends; it should be yes"
+                warnings.append(
+                    "appendonly is no: writes since the last snapshot are lost when Redis stops; "
+                        + "set it to yes"
                 )
             }
         }
         if let limit = self.pubSubLimit, limit > 0, limit < Self.packetBytes {
-            sentences.append(
-                "client-output-buffer-limit allows pubsub \(limit) bytes: nodes are cut off in bursts; it should be 64mb 32mb 60 or more"
+            warnings.append(
+                "client-output-buffer-limit allows pubsub \(limit) bytes: bursts disconnect nodes; "
+                    + "set it to 64mb 32mb 60 or more"
             )
         }
-        return sentences
+        return warnings
     }
 
     /// Where acknowledged writes are, apart from replicas; nil if Redis did not say.
@@ -76,10 +80,10 @@ struct RedisConfigCheck {
     /// This is the hard limit. A subscriber that exceeds Redis' soft limit (8 MB for a minute) has
     /// not read for a minute and is faulty anyway.
     private var pubSubLimit: Int? {
-        guard let words = self.values["client-output-buffer-limit"]?.split(separator: " "),
-            let place = words.firstIndex(of: "pubsub"),
-            place + 1 < words.count
+        guard let parts = self.values["client-output-buffer-limit"]?.split(separator: " "),
+            let index = parts.firstIndex(of: "pubsub"),
+            index + 1 < parts.count
         else { return nil }
-        return Int(words[place + 1])
+        return Int(parts[index + 1])
     }
 }

@@ -28,10 +28,10 @@ enum RedisValue: Sendable, Equatable {
     }
 
     /// The element of a list; `nothing` if there is none.
-    subscript(place: Int) -> RedisValue {
-        guard case .list(let elements) = self, elements.indices.contains(place) else {
+    subscript(index: Int) -> RedisValue {
+        guard case .list(let elements) = self, elements.indices.contains(index) else {
             return .nothing
         }
-        return elements[place]
+        return elements[index]
     }
 }

@@ -17,7 +17,7 @@ struct FeedTests {
 
     private func classify(_ revision: Revision, by feed: inout Feed) -> String {
         switch feed.classify(
-            .posted(.sample(revision)), revision: revision, answering: RequestID(revision))
+            .posted(.sample(revision)), revision: revision, answering: RequestID(rawValue: UInt64(revision)))
         {
         case .deliver: "deliver"
         case .drop: "drop"
@@ -59,7 +59,7 @@ struct FeedTests {
         feed.recordDelivered(.posted(.sample(6)), revision: 6, at: .sample(0))
         for revision in [7, 8] {
             let next = feed.takeNextOutOfOrder()
-            #expect(next?.answering == RequestID(revision))
+            #expect(next?.answering == RequestID(rawValue: UInt64(revision)))
             feed.recordDelivered(next!.event, revision: revision, at: .sample(0))
         }
         #expect(feed.takeNextOutOfOrder() == nil)
@@ -74,14 +74,14 @@ struct FeedTests {
         let revisions = 7...8
         for revision in revisions {
             _ = feed.classify(
-                .posted(.sample(revision + 1)), revision: revision, answering: RequestID(revision))
+                .posted(.sample(revision + 1)), revision: revision, answering: RequestID(rawValue: UInt64(revision)))
         }
         feed.recordDelivered(.posted(.sample(6)), revision: 6, at: .sample(0))
         #expect(feed.takeNextOutOfOrder() == nil)
         #expect(feed.hasOutOfOrder)
         // The repair has delivered the final history.
         feed.recordDelivered(.posted(.sample(9)), revision: 8, at: .sample(0))
-        #expect(feed.takeOutOfOrder(through: 8).map(\.answering) == revisions.map { RequestID($0) })
+        #expect(feed.takeOutOfOrder(through: 8).map(\.answering) == revisions.map { RequestID(rawValue: UInt64($0)) })
         #expect(!feed.hasOutOfOrder)
     }
 

@@ -131,14 +131,14 @@ struct ViewTests {
         let before = name(moving.owner(of: shard).incarnation)
         #expect(
             moving.reason(for: shard, naming: name)
-                == "\(before) had shard \(shard) before the present move, which gives it to n3")
+                == "\(before) owned shard \(shard) before the current move to n3")
         var moved = ShardSet()
         moved.insert(shard)
         let arrived = View(number: 3, nodes: nodes, oldList: old, newList: new, moved: moved)
         #expect(!arrived.isMoving(shard))
         #expect(
             arrived.reason(for: shard, naming: name)
-                == "n3 ranks highest of the 3 nodes that stay, and the shard has moved already")
+                == "n3 ranks highest of the 3 remaining nodes, and the shard has moved already")
         #expect(
             settled.shardCounts.values.reduce(0, +) == Shard.count && settled.shardCounts.count == 3
         )

@@ -43,12 +43,12 @@ struct NodeRecordTests {
 
     @Test("is rejected if a member is invalid")
     func members() throws {
-        let notIncarnation = "incarnation: an incarnation is a text of digits and small letters"
+        let notIncarnation = "incarnation: an incarnation must be a text of digits and lowercase letters"
         #expect(try self.refusal("incarnation", 5) == notIncarnation)
         #expect(try self.refusal("incarnation", "Z") == notIncarnation)
         #expect(try self.refusal("incarnation", nil) == "incarnation: is missing")
         for name in ["name", "address", "version", "admin_address"] {
-            let notText = "\(name): is no text of 1 to 255 bytes without control characters"
+            let notText = "\(name): must be a text of 1 to 255 bytes without control characters"
             #expect(try self.refusal(name, "") == notText)
             #expect(try self.refusal(name, .string(String(repeating: "x", count: 256))) == notText)
             #expect(try self.refusal(name, "a\nb") == notText)
@@ -58,9 +58,9 @@ struct NodeRecordTests {
                     == (name == "admin_address" ? nil : "\(name): is missing"))
         }
         #expect(try self.refusal("admin_address", .null) == nil)
-        #expect(try self.refusal("loops", 0) == "loops: is no number from 1 to 65535")
-        #expect(try self.refusal("loops", .number("1e3")) == "loops: is no number from 1 to 65535")
-        let notMoment = "started_at: is no number from -62167219200000 to 253402300799999"
+        #expect(try self.refusal("loops", 0) == "loops: must be a number from 1 to 65535")
+        #expect(try self.refusal("loops", .number("1e3")) == "loops: must be a number from 1 to 65535")
+        let notMoment = "started_at: must be a number from -62167219200000 to 253402300799999"
         #expect(try self.refusal("started_at", .integer(Int64.max)) == notMoment)
         #expect(try self.refusal("started_at", .number("9223372036854775808")) == notMoment)
     }

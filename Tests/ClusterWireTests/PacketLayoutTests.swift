@@ -13,7 +13,7 @@ struct PacketLayoutTests {
     @Test("is unchanged, byte by byte")
     func bytes() throws {
         let news = Envelope.EventNotification(
-            conversation: .lobby, event: .posted(.plain), revision: 2, answering: 5 << 32,
+            conversation: .lobby, event: .posted(.plain), revision: 2, answering: RequestID(rawValue: 5 << 32),
             feedSlot: 4)
         let parcel = NodePacket.bytes([
             .carrying([.event(news), .resynchronize], number: 300), .carrying([], number: 300),

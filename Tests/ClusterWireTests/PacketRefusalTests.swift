@@ -84,11 +84,11 @@ struct PacketRefusalTests {
     func description() {
         #expect(
             NodePacketError.unsupportedVersion(2).description
-                == "The parcel is of version 2; this node understands version 1.")
-        #expect(NodePacketError.wrongReceiver(35).description == "The parcel is for node z.")
+                == "The packet has version 2; this node supports version 1.")
+        #expect(NodePacketError.wrongReceiver(35).description == "The packet is for node z.")
         #expect(
             NodePacketError.malformed(.text, at: 7).description
-                == "The parcel is malformed at byte 7: a text is not UTF-8.")
+                == "The packet is malformed at byte 7: a text is not UTF-8.")
     }
 }
 

@@ -248,7 +248,7 @@ struct RandomValues {
         case 0, 1, 2:
             .input(
                 Envelope.Input(
-                    conversation: conversation, input: self.input(), request: self.generator.next(),
+                    conversation: conversation, input: self.input(), request: RequestID(rawValue: self.generator.next()),
                     isRetry: self.happens(),
                     ownerSlot: self.slot(), feedSlot: self.slot(),
                     sendOrder: SendOrder(
@@ -262,7 +262,7 @@ struct RandomValues {
             .event(
                 Envelope.EventNotification(
                     conversation: conversation, event: self.event(), revision: self.count(),
-                    answering: self.generator.next(),
+                    answering: RequestID(rawValue: self.generator.next()),
                     feedSlot: self.slot()))
         }
     }

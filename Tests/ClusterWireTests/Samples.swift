@@ -198,7 +198,7 @@ enum Samples {
             .input(
                 Envelope.Input(
                     conversation: number % 2 == 0 ? .lobby : .long, input: input,
-                    request: number % 3 == 0 ? 0 : 5 << 32 | 7,
+                    request: RequestID(rawValue: number % 3 == 0 ? 0 : 5 << 32 | 7),
                     isRetry: number % 4 == 0, ownerSlot: number % 5 == 0 ? .max : 0,
                     feedSlot: number % 2 == 0 ? .max : .max - 1,
                     sendOrder: number % 3 == 0
@@ -211,7 +211,7 @@ enum Samples {
             .event(
                 Envelope.EventNotification(
                     conversation: number % 4 == 0 ? .long : .lobby, event: event, revision: number,
-                    answering: number % 2 == 0 ? 0 : 1 << 40,
+                    answering: RequestID(rawValue: number % 2 == 0 ? 0 : 1 << 40),
                     feedSlot: UInt32(number)))
         }
         + [

@@ -98,36 +98,36 @@ struct ViewTextTests {
         func refusal(_ name: String, _ value: JSONTree) throws -> String? {
             self.refusal(try Self.setting(name, value))
         }
-        let notLoops = "loops: is no number from 1 to 65535"
-        let notIncarnation = "an incarnation is a text of digits and small letters"
-        #expect(try refusal("number", -1) == "number: is no number from 0 to 9007199254740992")
-        #expect(try refusal("number", "12") == "number: is no number from 0 to 9007199254740992")
+        let notLoops = "loops: must be a number from 1 to 65535"
+        let notIncarnation = "an incarnation must be a text of digits and lowercase letters"
+        #expect(try refusal("number", -1) == "number: must be a number from 0 to 9007199254740992")
+        #expect(try refusal("number", "12") == "number: must be a number from 0 to 9007199254740992")
         #expect(
             try refusal("number", .number("1.5"))
-                == "number: is no number from 0 to 9007199254740992")
+                == "number: must be a number from 0 to 9007199254740992")
         #expect(try refusal("number", .null) == "number: is missing")
-        #expect(try refusal("nodes", "all") == "nodes: is no list")
+        #expect(try refusal("nodes", "all") == "nodes: must be a list")
         #expect(try refusal("nodes", [node("1", 0)]) == notLoops)
         #expect(try refusal("nodes", [node("1", 65_536)]) == notLoops)
         #expect(try refusal("nodes", [node("1", -1)]) == notLoops)
         #expect(
-            try refusal("nodes", [node("1", 1, .null)]) == "draining: is neither true nor false")
-        #expect(try refusal("nodes", [node("1"), node("1")]) == "nodes: one stands there twice")
+            try refusal("nodes", [node("1", 1, .null)]) == "draining: must be true or false")
+        #expect(try refusal("nodes", [node("1"), node("1")]) == "nodes: a node is listed twice")
         #expect(try refusal("nodes", [5]) == "incarnation: is missing")
         for wrong: JSONTree in ["", "A", "01", "+1", "-1", " 1", "é", "3w5e11264sgsg", 1, true] {
             #expect(try refusal("nodes", [node(wrong)]) == "incarnation: \(notIncarnation)")
             #expect(try refusal("old", [wrong]) == "old: \(notIncarnation)")
         }
         let many = (0...View.nodeLimit).map { node(.incarnation(UInt64($0))) }
-        #expect(try refusal("nodes", .array(many)) == "nodes: there are more than 1024")
+        #expect(try refusal("nodes", .array(many)) == "nodes: must have at most 1024 nodes")
         for name in ["old", "new"] {
-            #expect(try refusal(name, []) == "\(name): nobody stands there")
-            #expect(try refusal(name, ["2"]) == "\(name): 2 is none of the nodes")
-            #expect(try refusal(name, ["1", "1"]) == "\(name): one stands there twice")
-            #expect(try refusal(name, ["1", "1", "1", "1"]) == "\(name): one stands there twice")
+            #expect(try refusal(name, []) == "\(name): must list at least one node")
+            #expect(try refusal(name, ["2"]) == "\(name): 2 is not in nodes")
+            #expect(try refusal(name, ["1", "1"]) == "\(name): a node is listed twice")
+            #expect(try refusal(name, ["1", "1", "1", "1"]) == "\(name): a node is listed twice")
             #expect(try refusal(name, .null) == "\(name): is missing")
         }
-        let notBits = "moved: is not 4096 bits in base64url, or nothing"
+        let notBits = "moved: must be 4096 bits in base64url, or empty"
         #expect(try refusal("moved", .null) == notBits)
         #expect(try refusal("moved", "AAAA") == notBits)
         #expect(try refusal("moved", "ä") == notBits)
@@ -144,7 +144,7 @@ struct ViewTextTests {
                 members[place] = .init(members[place].name, [])
             }
         }
-        #expect(self.refusal(text) == "old: nobody stands there")
+        #expect(self.refusal(text) == "old: must list at least one node")
     }
 
     @Test("is rejected if any character was changed, removed or added")
@@ -167,7 +167,7 @@ struct ViewTextTests {
     func otherFormats() throws {
         #expect(
             self.refusal(Self.sealed(#"{"format":2,"number":1"#))
-                == "it has format 2; this node understands format 1")
+                == "the text has format 2; this node supports format 1")
         #expect(self.refusal(Self.sealed(#"{"number":1"#)) == "format: is missing")
         #expect(
             self.refusal(Self.sealed(#"{"number"1"#))

@@ -26,12 +26,12 @@ struct RedisConfigCheckTests {
                 "allows pubsub 1048576 bytes"
             ),
         ])
-    func bad(name: String, value: String, warning words: String) {
+    func bad(name: String, value: String, warning: String) {
         var settings = Self.goodSettings
         settings[name] = value
-        let sentences = RedisConfigCheck(settings).warnings
-        #expect(sentences.count == 1)
-        #expect(sentences[0].contains(words))
+        let warnings = RedisConfigCheck(settings).warnings
+        #expect(warnings.count == 1)
+        #expect(warnings[0].contains(warning))
     }
 
     @Test(
@@ -52,8 +52,8 @@ struct RedisConfigCheckTests {
                 "in the memory of Redis, on its disk with the next snapshot"
             ), ([:], nil),
         ])
-    func durability(settings: [String: String], text words: String?) {
-        #expect(RedisConfigCheck(settings).durability == words)
+    func durability(settings: [String: String], text: String?) {
+        #expect(RedisConfigCheck(settings).durability == text)
     }
 
     @Test("says how much is lost with snapshots only")
@@ -63,7 +63,8 @@ struct RedisConfigCheckTests {
         settings["save"] = "3600 1"
         #expect(
             RedisConfigCheck(settings).warnings == [
-                "appendonly is no: what was stored since the last snapshot is lost when Redis ends; it should be yes"
+                "appendonly is no: writes since the last snapshot are lost when Redis stops; "
+                    + "set it to yes"
             ])
     }
 }

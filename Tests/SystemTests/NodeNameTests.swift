@@ -19,8 +19,8 @@ struct NodeNameTests {
             let redis = try RedisServer()
             return RedisDeployment(url: redis.url, servers: redis)
         case .sentinel:
-            let trio = try RedisSentinelServers()
-            return RedisDeployment(url: trio.url, servers: trio)
+            let sentinelServers = try RedisSentinelServers()
+            return RedisDeployment(url: sentinelServers.url, servers: sentinelServers)
         case .cluster:
             let servers = try RedisClusterServers(failureTimeout: .seconds(60))
             return RedisDeployment(url: servers.url(), servers: servers)
@@ -51,35 +51,35 @@ struct NodeNameTests {
         "belongs to one node: a second one waits, and joins after the first is killed",
         arguments: Kind.allCases)
     func secondNodeWaits(_ kind: Kind) throws {
-        let place = try Self.redisDeployment(kind)
-        let nodes = [try self.node(place.url), try self.node(place.url)]
+        let redis = try Self.redisDeployment(kind)
+        let nodes = [try self.node(redis.url), try self.node(redis.url)]
         defer { for node in nodes { node.kill() } }
-        let winner = try Deadline.wait(for: "one of them to be ready") {
+        let activeNode = try Deadline.wait(for: "one of them to be ready") {
             nodes.first(where: Self.isReady)
         }
-        let loser = try #require(nodes.first { $0 !== winner })
-        try loser.errors.line("that it waits") {
-            $0.contains("name is in use by a living node") && $0.contains("name=web")
+        let waitingNode = try #require(nodes.first { $0 !== activeNode })
+        try waitingNode.errors.line("that it waits") {
+            $0.contains("node name in use") && $0.contains("name=web")
         }
         // Longer than a lease, which the winner renews meanwhile.
-        try loser.errors.line("why it waits") {
+        try waitingNode.errors.line("why it waits") {
             $0.contains("waiting for the name") && $0.contains("--node-id")
         }
         usleep(4_000_000)
-        #expect(!Self.isReady(loser) && winner.isRunning)
+        #expect(!Self.isReady(waitingNode) && activeNode.isRunning)
 
-        winner.send(SIGKILL)
-        try winner.waitForExit()
-        try loser.errors.line(with: "confab ready on ")
+        activeNode.send(SIGKILL)
+        try activeNode.waitForExit()
+        try waitingNode.errors.line(with: "confab ready on ")
         // The name is free again after a kill, and immediately after an orderly stop.
-        loser.send(SIGKILL)
-        try loser.waitForExit()
-        let third = try self.node(place.url)
+        waitingNode.send(SIGKILL)
+        try waitingNode.waitForExit()
+        let third = try self.node(redis.url)
         defer { third.kill() }
         try third.errors.line(with: "confab ready on ")
         third.send(SIGTERM)
         #expect(try third.waitForExit() == .exited(0))
-        let fourth = try self.node(place.url)
+        let fourth = try self.node(redis.url)
         defer { fourth.kill() }
         try fourth.errors.line(with: "confab ready on ")
         #expect(!fourth.errors.lines.contains { $0.contains("name is in use") })
@@ -116,33 +116,34 @@ struct NodeNameTests {
         defer { second.kill() }
         // Give the name to the second process, as if Redis had lost its data, or a node of an older
         // Confab had joined.
-        let holder = try redis.execute("GET", "confab:{c}:name:web")
+        let nameOwner = try redis.execute("GET", "confab:{c}:name:web")
         try second.errors.line(with: "name is in use")
-        let beats = try Deadline.wait(for: "both to beat") { () -> [String]? in
+        let incarnations = try Deadline.wait(for: "both to beat") { () -> [String]? in
             let keys = try redis.execute("KEYS", "confab:{c}:node:*").split(separator: "\n").map {
                 String($0.split(separator: ":").last!)
             }
             return keys.count == 2 ? keys : nil
         }
-        let process = try #require(beats.first { $0 != holder })
+        let process = try #require(incarnations.first { $0 != nameOwner })
         try redis.execute("SET", "confab:{c}:name:web", process, "PX", "3000")
         try second.errors.line(with: "confab ready on ")
-        try first.process.errors.line(with: "another node goes by the same name")
+        try first.process.errors.line(with: "node name used by another node")
         try first.awaitShardBalance(of: 2)
         let port = first.adminPort
-        for words in [
+        for arguments in [
             ["drain", "web", "--yes"], ["drain", "web", "--dry-run"], ["resume", "web", "--yes"],
             ["shards", "--node", "web"],
         ] {
-            let said = try Deadline.wait(for: "an answer") { () -> CommandResult? in
-                let said = try confab(words, at: port)
-                return said.errors.contains("unknown address") ? nil : said
+            let result = try Deadline.wait(for: "an answer") { () -> CommandResult? in
+                let result = try confab(arguments, at: port)
+                return result.errors.contains("unknown address") ? nil : result
             }
-            #expect(said.status == 1, "\(words): \(said)")
+            #expect(result.status == 1, "\(arguments): \(result)")
             #expect(
-                said.errors.contains("2 nodes have the name web: ")
-                    && said.errors.contains("127.0.0.1:\(first.port)"), "\(said)")
-            #expect(said.errors.contains(holder) && said.errors.contains(process), "\(said)")
+                result.errors.contains("2 nodes have the name web: ")
+                    && result.errors.contains("127.0.0.1:\(first.port)"), "\(result)")
+            #expect(
+                result.errors.contains(nameOwner) && result.errors.contains(process), "\(result)")
         }
         let via = try confab("shards", "--node", "web", "--via", redis.url, at: freePort())
         #expect(via.status == 1 && via.errors.contains("2 nodes have the name web: "), "\(via)")

@@ -28,17 +28,18 @@ struct RefusingRedisTests {
         "all writes causes failed sends, but no eviction, and recovers",
         arguments: [("maxmemory", "1", "(OOM)"), ("min-replicas-to-write", "1", "(NOREPLICAS)")])
     func writes(_ setting: (name: String, value: String, word: String)) throws {
-        let talkers = try ["alice", "bob"].enumerated().map {
+        let clients = try ["alice", "bob"].enumerated().map {
             try self.nodes[$0.offset].connect($0.element)
         }
-        for (number, talker) in talkers.enumerated() { try talker.post("before \(number)") }
+        for (number, client) in clients.enumerated() { try client.post("before \(number)") }
         try self.redis.execute("CONFIG", "SET", setting.name, setting.value)
-        for (number, talker) in talkers.enumerated() {
-            try talker.sendMessage("meanwhile", as: "m\(number)")
-            let failed = try talker.next("message.failed")
+        for (number, client) in clients.enumerated() {
+            try client.sendMessage("meanwhile", as: "m\(number)")
+            let failed = try client.next("message.failed")
             #expect(
                 failed["error"]
-                    == "the message could not be stored, because the store takes no writes; try again"
+                    == "the message could not be stored, because the store takes no writes; "
+                    + "try again"
             )
             #expect(failed["outcome"] == "refused")
         }
@@ -46,7 +47,7 @@ struct RefusingRedisTests {
         for node in self.nodes {
             #expect(try JSONObject(node.health().body)["reason"]?.contains(setting.word) == true)
             try node.process.errors.line("what is refused") {
-                $0.contains("records not kept") && $0.contains(setting.word)
+                $0.contains("cluster state not stored") && $0.contains(setting.word)
             }
         }
         // Longer than the time after which a silent node is evicted.
@@ -54,9 +55,9 @@ struct RefusingRedisTests {
 
         try self.redis.execute("CONFIG", "SET", setting.name, "0")
         try self.waitForHealth(200)
-        for (number, talker) in talkers.enumerated() { try talker.post("after \(number)") }
+        for (number, client) in clients.enumerated() { try client.post("after \(number)") }
         #expect(
-            try talkers[0].wholeHistory().map { $0["content"] ?? "" } == [
+            try clients[0].wholeHistory().map { $0["content"] ?? "" } == [
                 "before 0", "before 1", "after 0", "after 1",
             ])
         #expect(try !self.redis.execute("XRANGE", "confab:{c}:events", "-", "+").contains("dies"))
@@ -68,7 +69,7 @@ struct RefusingRedisTests {
         try self.redis.execute("SET", "confab:{c}:view", "somebody else's")
         for node in self.nodes {
             try node.process.errors.line("what is refused") {
-                $0.contains("records not kept") && $0.contains("WRONGTYPE")
+                $0.contains("cluster state not stored") && $0.contains("WRONGTYPE")
             }
         }
         for node in self.nodes { try node.connect("alice").post("still there") }

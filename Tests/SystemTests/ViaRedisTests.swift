@@ -4,13 +4,15 @@ import Testing
 
 @Suite("Operator commands with --via")
 struct ViaRedisTests {
-    private func runViaRedis(_ url: String, _ words: String...) throws -> CommandResult {
+    private func runViaRedis(_ url: String, _ arguments: String...) throws -> CommandResult {
         // No node listens at this admin address.
-        try confab(words + ["--via", url], at: freePort())
+        try confab(arguments + ["--via", url], at: freePort())
     }
 
-    private func documents(_ words: [String], _ url: String, _ key: String) throws -> [JSONObject] {
-        try confab(words + ["--via", url, "--output", "json"], at: freePort()).rows(key)
+    private func documents(_ arguments: [String], _ url: String, _ key: String) throws
+        -> [JSONObject]
+    {
+        try confab(arguments + ["--via", url, "--output", "json"], at: freePort()).rows(key)
     }
 
     @Test(
@@ -29,33 +31,33 @@ struct ViaRedisTests {
 
         // Repeated until no shard has moved meanwhile.
         try Deadline.wait(for: "Redis and the nodes to say the same") {
-            let asked = try confab("nodes", "--output", "json", at: port).rows("nodes")
-            let read = try self.documents(["nodes"] + name, redis.url, "nodes")
-            return read.map { $0["node"] } == ["n1", "n2"]
-                && read.allSatisfy { $0["state"] == "active" }
+            let fromNodes = try confab("nodes", "--output", "json", at: port).rows("nodes")
+            let fromRedis = try self.documents(["nodes"] + name, redis.url, "nodes")
+            return fromRedis.map { $0["node"] } == ["n1", "n2"]
+                && fromRedis.allSatisfy { $0["state"] == "active" }
                 && ["address", "version"].allSatisfy { key in
-                    asked.map { $0[key] } == read.map { $0[key] }
+                    fromNodes.map { $0[key] } == fromRedis.map { $0[key] }
                 }
-                && asked.map { $0.number("shards") } == read.map { $0.number("shards") }
+                && fromNodes.map { $0.number("shards") } == fromRedis.map { $0.number("shards") }
         }
-        var said = 1.0
+        var messageCount = 1.0
         try Deadline.wait(for: "Redis and the owner to say the same of a conversation") {
-            let asked = try confab("owner", "lobby", "--output", "json", at: port).document
-            let read = try confab(
+            let fromNodes = try confab("owner", "lobby", "--output", "json", at: port).document
+            let fromRedis = try confab(
                 ["owner", "lobby", "--via", redis.url, "--output", "json"] + name, at: freePort()
             ).document
             // On a busy machine a node may be evicted for a moment. The next owner claims the shard
             // only when a client needs it.
-            guard read.number("epoch") != nil, asked.number("epoch") != nil else {
+            guard fromRedis.number("epoch") != nil, fromNodes.number("epoch") != nil else {
                 try alice.post("again")
-                said += 1
+                messageCount += 1
                 return false
             }
-            return read.number("head") == said
+            return fromRedis.number("head") == messageCount
                 && ["shard", "epoch", "head", "revision"].allSatisfy {
-                    asked.number($0) == read.number($0)
+                    fromNodes.number($0) == fromRedis.number($0)
                 }
-                && ["owner", "why", "state"].allSatisfy { asked[$0] == read[$0] }
+                && ["owner", "why", "state"].allSatisfy { fromNodes[$0] == fromRedis[$0] }
         }
         for node in nodes { node.process.send(SIGKILL) }
         try Deadline.wait(for: "all to be gone") {
@@ -105,26 +107,27 @@ struct ViaRedisTests {
     @Test("report an error with its status if there is nothing to read")
     func nothingToRead() throws {
         let redis = try RedisServer()
-        let nobody = try self.runViaRedis(redis.url, "nodes")
-        #expect(nobody.status == 1)
+        let noNode = try self.runViaRedis(redis.url, "nodes")
+        #expect(noNode.status == 1)
         #expect(
-            nobody.errors.contains(
-                "--via: no node of the cluster confab is there, nor has been since the last left by itself"
+            noNode.errors.contains(
+                "--via: the cluster confab has no nodes: none has started, or all have left"
             ))
         let node = try ConfabServer(["--store", redis.url, "--node-id", "n1"])
         let unknown = try self.runViaRedis(redis.url, "owner", "nowhere")
         #expect(
             unknown.status == 1
                 && unknown.errors.contains("There is no conversation nowhere in tenant default."))
-        let stranger = try self.runViaRedis(redis.url, "shards", "--node", "n7")
+        let unknownNode = try self.runViaRedis(redis.url, "shards", "--node", "n7")
         #expect(
-            stranger.status == 1 && stranger.errors.contains("There is no node n7; there are n1."))
+            unknownNode.status == 1
+                && unknownNode.errors.contains("There is no node n7; there are n1."))
         #expect(try node.stop() == .exited(0))
-        let silent = try self.runViaRedis("redis://127.0.0.1:\(freePort())", "redis")
+        let noRedis = try self.runViaRedis("redis://127.0.0.1:\(freePort())", "redis")
         #expect(
-            silent.status == 3
-                && silent.errors.contains("refuses the connection: no Redis listens there."),
-            "\(silent)")
+            noRedis.status == 3
+                && noRedis.errors.contains("refuses the connection: no Redis listens there."),
+            "\(noRedis)")
         #expect(try self.runViaRedis("http://x", "nodes").status == 2)
     }
 
@@ -132,9 +135,9 @@ struct ViaRedisTests {
     func watch() throws {
         let redis = try RedisServer()
         let node = try ConfabServer(["--store", redis.url, "--node-id", "n1"])
-        let words = ["nodes", "--watch", "0.1", "--output", "json"]
-        for place in [["--via", redis.url], ["--admin", "http://127.0.0.1:\(node.adminPort)"]] {
-            let watcher = try ChildProcess(Checkout.confab, words + place)
+        let arguments = ["nodes", "--watch", "0.1", "--output", "json"]
+        for source in [["--via", redis.url], ["--admin", "http://127.0.0.1:\(node.adminPort)"]] {
+            let watcher = try ChildProcess(Checkout.confab, arguments + source)
             defer { watcher.kill() }
             for round in 0..<3 {
                 #expect(

@@ -64,7 +64,7 @@ extension JSONTree {
     func integer(_ name: String, in range: ClosedRange<Int>) throws(PersistentTextError) -> Int {
         guard let number = try self.required(name).integerValue, range.contains(number) else {
             throw .invalidMember(
-                name, "is no number from \(range.lowerBound) to \(range.upperBound)")
+                name, "must be a number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
     }
@@ -76,7 +76,8 @@ extension JSONTree {
         else {
             throw .invalidMember(
                 name,
-                "is no text of \(range.lowerBound) to \(range.upperBound) bytes without control characters"
+                "must be a text of \(range.lowerBound) to \(range.upperBound) bytes "
+                    + "without control characters"
             )
         }
         return text
@@ -94,7 +95,7 @@ extension JSONTree {
 
     func list(_ name: String) throws(PersistentTextError) -> [JSONTree] {
         guard let elements = try self.required(name).elements else {
-            throw .invalidMember(name, "is no list")
+            throw .invalidMember(name, "must be a list")
         }
         return elements
     }
@@ -105,7 +106,8 @@ extension JSONTree {
         guard let text = self.stringValue, let incarnation = UInt64(text, radix: 36),
             String(incarnation, radix: 36) == text
         else {
-            throw .invalidMember(name, "an incarnation is a text of digits and small letters")
+            throw .invalidMember(
+                name, "an incarnation must be a text of digits and lowercase letters")
         }
         return incarnation
     }

@@ -13,12 +13,12 @@ public enum PersistentTextError: Error, Sendable, Equatable, CustomStringConvert
 
     public var description: String {
         switch self {
-        case .tooLong(let limit): "it has more than \(limit) bytes"
+        case .tooLong(let limit): "the text exceeds \(limit) bytes"
         case .damaged:
-            "its hash is not that of its content: it was changed by hand, or is not whole"
+            "the hash does not match: the text was changed by hand, or truncated"
         case .json(let error): error.description
         case .unsupportedFormat(let format):
-            "it has format \(format); this node understands format \(PersistentText.format)"
+            "the text has format \(format); this node supports format \(PersistentText.format)"
         case .invalidMember(let name, let why): "\(name): \(why)"
         }
     }

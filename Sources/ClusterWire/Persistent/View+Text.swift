@@ -33,39 +33,39 @@ extension View {
         var nodes: [Node] = []
         for element in try tree.list("nodes") {
             guard nodes.count < Self.nodeLimit else {
-                throw .invalidMember("nodes", "there are more than \(Self.nodeLimit)")
+                throw .invalidMember("nodes", "must have at most \(Self.nodeLimit) nodes")
             }
             nodes.append(try Node(element))
         }
-        let there = Set(nodes.map(\.incarnation))
-        guard there.count == nodes.count else {
-            throw .invalidMember("nodes", "one stands there twice")
+        let incarnations = Set(nodes.map(\.incarnation))
+        guard incarnations.count == nodes.count else {
+            throw .invalidMember("nodes", "a node is listed twice")
         }
-        let old = try Self.list("old", in: tree, of: there)
-        let new = try Self.list("new", in: tree, of: there)
+        let old = try Self.list("old", in: tree, of: incarnations)
+        let new = try Self.list("new", in: tree, of: incarnations)
         guard let moved = tree["moved"]?.stringValue.flatMap({ ShardSet(text: $0) }) else {
-            throw .invalidMember("moved", "is not \(Shard.count) bits in base64url, or nothing")
+            throw .invalidMember("moved", "must be \(Shard.count) bits in base64url, or empty")
         }
         self.init(number: number, nodes: nodes, oldList: old, newList: new, moved: moved)
     }
 
-    private static func list(_ name: String, in tree: JSONTree, of there: Set<UInt64>)
+    private static func list(_ name: String, in tree: JSONTree, of incarnations: Set<UInt64>)
         throws(PersistentTextError) -> [UInt64]
     {
         var list: [UInt64] = []
         for element in try tree.list(name) {
             // With more elements than nodes, one is listed twice.
-            guard list.count < there.count else {
-                throw .invalidMember(name, "one stands there twice")
+            guard list.count < incarnations.count else {
+                throw .invalidMember(name, "a node is listed twice")
             }
             list.append(try element.incarnation(of: name))
         }
-        guard !list.isEmpty else { throw .invalidMember(name, "nobody stands there") }
+        guard !list.isEmpty else { throw .invalidMember(name, "must list at least one node") }
         guard Set(list).count == list.count else {
-            throw .invalidMember(name, "one stands there twice")
+            throw .invalidMember(name, "a node is listed twice")
         }
-        guard let stranger = list.first(where: { !there.contains($0) }) else { return list }
-        throw .invalidMember(name, "\(String(stranger, radix: 36)) is none of the nodes")
+        guard let unknown = list.first(where: { !incarnations.contains($0) }) else { return list }
+        throw .invalidMember(name, "\(String(unknown, radix: 36)) is not in nodes")
     }
 }
 
@@ -74,7 +74,7 @@ extension View.Node {
         let incarnation = try tree.incarnation("incarnation")
         let loops = try tree.integer("loops", in: 1...Int(UInt16.max))
         guard let isDraining = tree["draining"]?.boolValue else {
-            throw .invalidMember("draining", "is neither true nor false")
+            throw .invalidMember("draining", "must be true or false")
         }
         self.init(incarnation: incarnation, loops: loops, isDraining: isDraining)
     }

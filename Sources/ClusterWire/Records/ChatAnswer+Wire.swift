@@ -4,9 +4,9 @@ internal import ChatModel
 extension ChatAnswer: WireValue {
     func write(to output: inout ByteBuffer) {
         switch self {
-        case .joined(let entered):
+        case .joined(let joinResult):
             output.append(1)
-            output.append(record: entered)
+            output.append(record: joinResult)
         case .posted(let message):
             output.append(2)
             output.append(record: message)
@@ -18,9 +18,9 @@ extension ChatAnswer: WireValue {
             output.append(list: unknown)
         case .done:
             output.append(5)
-        case .described(let description):
+        case .described(let details):
             output.append(6)
-            output.append(record: description)
+            output.append(record: details)
         case .failed(let error):
             output.append(7)
             output.append(record: error)
@@ -61,14 +61,14 @@ extension JoinResult: WireValue {
         let ended = try input.optionalRecord(ConversationEnd.self)
         let present = try input.list(of: PresenceChange.self)
         let presentCount = try input.count()
-        var entered = Self(
+        var joinResult = Self(
             head: head, oldest: oldest, revision: revision, ended: ended, present: present,
             presentCount: presentCount,
             isCrowd: try input.flag())
-        if input.isAtEnd { return entered }
-        entered.member = try input.optionalRecord()
-        entered.isNewMember = try input.flag()
-        return entered
+        if input.isAtEnd { return joinResult }
+        joinResult.member = try input.optionalRecord()
+        joinResult.isNewMember = try input.flag()
+        return joinResult
     }
 }
 
@@ -90,11 +90,13 @@ extension ConversationDetails: WireValue {
         output.append(record: self.record)
         output.append(count: self.head)
         output.append(list: self.members)
-        let places = self.members.indices.filter { self.online.contains(self.members[$0].user) }
-        output.append(count: places.count)
-        for place in places { output.append(count: place) }
-        let known = Set(places.lazy.map { self.members[$0].user })
-        let others = known.count == self.online.count ? [] : self.online.subtracting(known).sorted()
+        let indices = self.members.indices.filter { self.online.contains(self.members[$0].user) }
+        output.append(count: indices.count)
+        for index in indices { output.append(count: index) }
+        let knownUsers = Set(indices.lazy.map { self.members[$0].user })
+        let others =
+            knownUsers.count == self.online.count
+            ? [] : self.online.subtracting(knownUsers).sorted()
         output.append(count: others.count)
         for user in others { output.append(user: user) }
     }
@@ -105,9 +107,9 @@ extension ConversationDetails: WireValue {
         let members = try input.list(of: Member.self)
         var online: Set<UserID> = []
         for _ in 0..<(try input.listCount()) {
-            let place = try input.count()
-            guard place < members.count else { throw .malformed(.number) }
-            online.insert(members[place].user)
+            let index = try input.count()
+            guard index < members.count else { throw .malformed(.number) }
+            online.insert(members[index].user)
         }
         for _ in 0..<(try input.listCount()) { online.insert(try input.user()) }
         return Self(record: record, head: head, members: members, online: online)

@@ -4,21 +4,21 @@ internal import ChatModel
 extension ChatCommand: WireValue {
     func write(to output: inout ByteBuffer) {
         switch self {
-        case .joinAndSubscribe(let entrance):
+        case .joinAndSubscribe(let joinRequest):
             output.append(1)
-            output.append(record: entrance)
+            output.append(record: joinRequest)
         case .post(let body):
             output.append(2)
             output.append(record: body)
-        case .edit(let sequence, let content, let actor):
+        case .edit(let sequence, let content, let principal):
             output.append(3)
             output.append(signed: sequence)
             output.append(string: content)
-            output.append(record: actor)
-        case .delete(let sequence, let actor):
+            output.append(record: principal)
+        case .delete(let sequence, let principal):
             output.append(4)
             output.append(signed: sequence)
-            output.append(record: actor)
+            output.append(record: principal)
         case .read(let sequences, let user):
             output.append(5)
             output.append(list: sequences)
@@ -27,22 +27,22 @@ extension ChatCommand: WireValue {
             output.append(6)
             output.append(flag: isTyping)
             output.append(record: person)
-        case .join(let entrance):
+        case .join(let joinRequest):
             output.append(7)
-            output.append(record: entrance)
+            output.append(record: joinRequest)
         case .leave(let user):
             output.append(8)
             output.append(user: user)
-        case .end(let actor):
+        case .end(let principal):
             output.append(9)
-            output.append(record: actor)
-        case .describe(let actor, let guests):
+            output.append(record: principal)
+        case .describe(let principal, let readAccess):
             output.append(10)
-            output.append(record: actor)
-            output.append(byte: guests)
-        case .create(let founding):
+            output.append(record: principal)
+            output.append(byte: readAccess)
+        case .create(let conversation):
             output.append(11)
-            output.append(record: founding)
+            output.append(record: conversation)
         case .readThrough(let sequence, let user):
             output.append(12)
             output.append(signed: sequence)
@@ -71,8 +71,9 @@ extension ChatCommand: WireValue {
         case 8: return .leave(try input.user())
         case 9: return .end(by: try input.record())
         case 10:
-            let actor = try input.record(Principal.self)
-            return .describe(by: actor, readAccess: input.isAtEnd ? .membersOnly : try input.byte())
+            let principal = try input.record(Principal.self)
+            return .describe(
+                by: principal, readAccess: input.isAtEnd ? .membersOnly : try input.byte())
         case 11: return .create(try input.record())
         case 12:
             let sequence = try input.signed()
@@ -103,11 +104,11 @@ extension JoinRequest: WireValue {
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
-        let actor = try input.record(Principal.self)
+        let principal = try input.record(Principal.self)
         let isListed = try input.flag()
         let kind = try input.byte(ConversationRecord.Kind.self)
         return Self(
-            principal: actor, isListedInToken: isListed, kind: kind,
+            principal: principal, isListedInToken: isListed, kind: kind,
             marksHistoryRead: input.isAtEnd ? false : try input.flag())
     }
 }

@@ -21,14 +21,14 @@ extension ChatEvent: WireValue {
         case .renamed(let member):
             output.append(6)
             output.append(record: member)
-        case .left(let member, let moment):
+        case .left(let member, let time):
             output.append(7)
             output.append(record: member)
-            output.append(milliseconds: moment)
-        case .ended(let user, let moment):
+            output.append(milliseconds: time)
+        case .ended(let user, let time):
             output.append(8)
             output.append(user: user)
-            output.append(milliseconds: moment)
+            output.append(milliseconds: time)
         case .typing(let person, let isTyping):
             output.append(9)
             output.append(record: person)
@@ -38,12 +38,12 @@ extension ChatEvent: WireValue {
             output.append(record: person)
             output.append(list: sequences)
             output.append(count: cursor)
-        case .status(let author, let status, let sequences, let moment):
+        case .status(let author, let status, let sequences, let time):
             output.append(11)
             output.append(user: author)
             output.append(byte: status)
             output.append(list: sequences)
-            output.append(milliseconds: moment)
+            output.append(milliseconds: time)
         case .presence(let changes):
             output.append(12)
             output.append(list: changes)
@@ -104,9 +104,9 @@ extension PresenceChange: WireValue {
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let person = try input.person()
         let isOnline = try input.flag()
-        let moment = try input.timestamp()
+        let time = try input.timestamp()
         return Self(
-            person: person, isOnline: isOnline, at: moment,
+            person: person, isOnline: isOnline, at: time,
             isMember: input.isAtEnd ? true : try input.flag())
     }
 }

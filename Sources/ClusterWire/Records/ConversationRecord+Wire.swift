@@ -9,7 +9,7 @@ extension ConversationRecord: WireValue {
         output.append(milliseconds: self.createdAt)
         output.append(milliseconds: self.updatedAt)
         output.append(flag: self.endedAt != nil)
-        if let moment = self.endedAt { output.append(milliseconds: moment) }
+        if let time = self.endedAt { output.append(milliseconds: time) }
         output.append(byte: self.kind)
         output.append(string: self.dialectData)
     }

@@ -42,17 +42,17 @@ extension Envelope.Item: WireValue {
         case .input(let input):
             output.append(1)
             input.write(to: &output)
-        case .answer(let request, let answer, let place):
+        case .answer(let request, let answer, let slot):
             output.append(2)
-            output.append(number: request)
+            output.append(number: request.rawValue)
             output.append(record: answer)
-            output.append(slot: place)
+            output.append(slot: slot)
         case .notOwner(let request):
             output.append(3)
-            output.append(number: request)
-        case .event(let news):
+            output.append(number: request.rawValue)
+        case .event(let notification):
             output.append(4)
-            news.write(to: &output)
+            notification.write(to: &output)
         case .reattach(let key):
             output.append(5)
             output.append(record: key)
@@ -68,10 +68,10 @@ extension Envelope.Item: WireValue {
         switch try input.byte() {
         case 1: return .input(try .read(from: &input))
         case 2:
-            let request = try input.number()
+            let request = RequestID(rawValue: try input.number())
             let answer = try input.record(ChatAnswer.self)
             return .answer(request, answer, slot: try input.slot())
-        case 3: return .notOwner(try input.number())
+        case 3: return .notOwner(RequestID(rawValue: try input.number()))
         case 4: return .event(try .read(from: &input))
         case 5: return .reattach(try input.conversation())
         case 6: return .resynchronize
@@ -85,7 +85,7 @@ extension Envelope.Input: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(record: self.conversation)
         output.append(record: self.input)
-        output.append(number: self.request)
+        output.append(number: self.request.rawValue)
         output.append(flag: self.isRetry)
         output.append(slot: self.ownerSlot)
         output.append(slot: self.feedSlot)
@@ -96,19 +96,19 @@ extension Envelope.Input: WireValue {
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let conversation = try input.conversation()
         let content = try input.record(ConversationInput.self)
-        let request = try input.number()
+        let request = RequestID(rawValue: try input.number())
         let isRepeat = try input.flag()
         let ownerPlace = try input.slot()
         let feedPlace = try input.slot()
         // Sends of an earlier version have no order.
-        var turn = SendOrder.none
+        var sendOrder = SendOrder.none
         if !input.isAtEnd {
-            turn = SendOrder(number: try input.number(), after: try input.number())
+            sendOrder = SendOrder(number: try input.number(), after: try input.number())
         }
         return Self(
             conversation: conversation, input: content, request: request, isRetry: isRepeat,
             ownerSlot: ownerPlace, feedSlot: feedPlace,
-            sendOrder: turn)
+            sendOrder: sendOrder)
     }
 }
 
@@ -117,7 +117,7 @@ extension Envelope.EventNotification: WireValue {
         output.append(record: self.conversation)
         output.append(record: self.event)
         output.append(count: self.revision)
-        output.append(number: self.answering)
+        output.append(number: self.answering.rawValue)
         output.append(slot: self.feedSlot)
     }
 
@@ -125,7 +125,7 @@ extension Envelope.EventNotification: WireValue {
         let conversation = try input.conversation()
         let event = try input.record(ChatEvent.self)
         let revision = try input.count()
-        let answering = try input.number()
+        let answering = RequestID(rawValue: try input.number())
         return Self(
             conversation: conversation, event: event, revision: revision, answering: answering,
             feedSlot: try input.slot())

@@ -1,0 +1,68 @@
+/// What a membership receives from Redis, and what it asks its node to do.
+extension Membership {
+    /// Redis' reply to a heartbeat.
+    public struct HeartbeatReply: Sendable {
+        /// Redis' clock, in milliseconds.
+        public let time: Int64
+        /// The number of the stored view; 0 if there never was one.
+        public let number: Int
+        /// The stored views that this node does not know, oldest first; the last one is current.
+        /// Empty if all nodes have left.
+        public let views: [View]
+        /// The time of every other node's last heartbeat, by Redis' clock.
+        public let heartbeats: [UInt64: Int64]
+        /// This process holds its node name, so no other living node uses it.
+        public let holdsName: Bool
+
+        public init(
+            time: Int64, number: Int, views: [View], heartbeats beats: [UInt64: Int64],
+            holdsName hasName: Bool = true
+        ) {
+            self.time = time
+            self.number = number
+            self.views = views
+            self.heartbeats = beats
+            self.holdsName = hasName
+        }
+    }
+
+    /// The reason for a new view, for the log and for the cluster's event stream.
+    public enum Reason: String, Sendable {
+        case joins, dies, moves, drains, stays, leaves, restores
+    }
+
+    /// A view that replaces another one, unless another node's proposal was first.
+    public struct Proposal: Sendable, Equatable {
+        /// Nil if no node is left.
+        public let view: View?
+        /// The number of the replaced view. Redis accepts the proposal only while that view is
+        /// current.
+        public let replacing: Int
+        public let reason: Reason
+        /// The node that joins, leaves or changes.
+        public let incarnation: UInt64
+        /// If set, Redis accepts the proposal only if this node's last heartbeat is at least this
+        /// old, in milliseconds.
+        public let age: Int64?
+
+        /// The number of the stored view after the proposal was accepted.
+        public var number: Int { self.view?.number ?? self.replacing + 1 }
+    }
+
+    /// What the node has to do.
+    public enum Directive: Sendable, Equatable {
+        /// Send a heartbeat and ask for the current view.
+        case sendHeartbeat
+        case propose(Proposal)
+        /// The node's loops follow this view. Views arrive in order.
+        case follow(View)
+        /// The node's loops follow this view under a new incarnation, because the old one was
+        /// evicted.
+        case rejoin(UInt64, View)
+        /// Check whether the mailbox of that node has a subscriber, and report it with
+        /// `mailbox(of:hasSubscriber:at:)`.
+        case probe(UInt64)
+        /// Tell the other nodes to read the view.
+        case announceView
+    }
+}
