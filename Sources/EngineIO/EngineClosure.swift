@@ -1,22 +1,22 @@
-/// Why a session is over.
+/// Why a session ended.
 public enum EngineClosure: Sendable, Hashable, CustomStringConvertible {
     /// The client sent a `close` packet.
     case byClient
-    /// We wanted it; a WebSocket is closed with this code.
+    /// This node closed the session. A WebSocket is closed with this code.
     case byServer(code: UInt16)
-    /// The session's WebSocket ended, or the connection of a request that had not been answered.
+    /// The session's WebSocket closed, or the connection of an unanswered request did.
     case transportClosed
     /// No pong came within `pingTimeout`.
     case pingTimeout
-    /// A poll came while another one waited.
+    /// A second poll arrived while the first was still waiting.
     case secondPoll
-    /// A POST came while another one was under way.
+    /// A second POST arrived while the first was still being received.
     case secondPost
-    /// What came is no packet. Over polling its POST is refused as well.
+    /// The received bytes are not a packet. Over polling, the POST is rejected as well.
     case malformed(EnginePacketError)
-    /// A packet that a client does not send, or not there.
+    /// A packet type that a client must not send, or not in this state.
     case unexpected(EnginePacketKind)
-    /// More waits for a poll than may.
+    /// The packets waiting for a poll exceed the outbox limit.
     case outboxFull
 
     /// The code to close the session's WebSocket with (RFC 6455 section 7.4).

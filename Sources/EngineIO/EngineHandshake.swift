@@ -1,20 +1,21 @@
 public import Bytes
 internal import JSON
 
-/// What the `open` packet tells a client (Engine.IO protocol v4, "Handshake").
+/// The content of the `open` packet (Engine.IO protocol v4, "Handshake").
 public struct EngineHandshake: Sendable, Hashable {
-    /// What the client names the session by in every later request.
+    /// The session id that the client sends with every later request.
     public let sid: EngineSessionID
-    /// The transport that the session begins with; one that polls may go over to WebSocket.
+    /// The transport that the session starts with. A polling session can be upgraded to WebSocket.
     public let transport: EngineTransport
-    /// Milliseconds from one ping of the server's to the next.
+    /// Milliseconds between two pings of the server.
     public let pingInterval: Int64
-    /// Milliseconds that a pong may take; by both, the client tells when the server is gone.
+    /// Milliseconds within which the client must answer a ping. From both values the client knows
+    /// when the server has gone.
     public let pingTimeout: Int64
-    /// The most bytes that the client may send in one POST.
+    /// The maximum number of bytes in one POST.
     public let maxPayload: Int
 
-    /// The handshake of a session that begins over `transport` and lives by these settings.
+    /// Creates the handshake of a session that starts over `transport` with these settings.
     public init(_ sid: EngineSessionID, over transport: EngineTransport, _ settings: EngineSettings)
     {
         self.sid = sid
@@ -26,7 +27,8 @@ public struct EngineHandshake: Sendable, Hashable {
 }
 
 extension ByteBuffer {
-    /// The whole packet: `0{"sid":…,"upgrades":…,"pingInterval":…,"pingTimeout":…,"maxPayload":…}`.
+    /// Appends the whole packet:
+    /// `0{"sid":…,"upgrades":…,"pingInterval":…,"pingTimeout":…,"maxPayload":…}`.
     public mutating func append(engineOpen handshake: EngineHandshake) {
         self.append(enginePacket: .open)
         self.append(#"{"sid":"#)

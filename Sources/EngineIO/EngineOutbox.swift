@@ -1,25 +1,27 @@
 internal import Bytes
 
-/// Packets that wait for a poll, in order.
+/// Packets waiting for a poll, in order.
 ///
-/// Taken from the front without moving what is behind it, so that a long queue costs no more for each packet than a short one.
+/// Dequeuing does not move the packets behind it, so the cost per packet does not depend on the
+/// length of the queue.
 struct EngineOutbox: Sendable {
     private struct Entry: Sendable {
         let packet: SharedFrame
-        /// Whether the next one must travel in the same answer.
+        /// Whether the next packet must travel in the same response.
         var isPairedWithNext = false
     }
 
     private var entries: [Entry] = []
-    /// What stands before this place has been taken.
+    /// Entries before this index have been dequeued.
     private var firstIndex = 0
-    /// Of all packets that wait.
+    /// The size of all waiting packets.
     private(set) var byteCount = 0
 
     var count: Int { self.entries.count - self.firstIndex }
     var isEmpty: Bool { self.firstIndex == self.entries.count }
 
-    /// Whether the last packet still waits and belongs to none before it: only pairs are kept together, so that every answer has room for one.
+    /// Whether the last packet is still waiting and is not itself a companion. Only pairs are kept
+    /// together, so every response has room for one pair.
     var canAppendCompanion: Bool {
         self.count == 1 || self.count > 1 && !self.entries[self.entries.count - 2].isPairedWithNext
     }
@@ -29,7 +31,7 @@ struct EngineOutbox: Sendable {
         self.byteCount += packet.count
     }
 
-    /// Appends what must travel in the same answer as the last packet.
+    /// Appends a packet that must travel in the same response as the last one.
     mutating func append(companion packet: SharedFrame) {
         self.entries[self.entries.count - 1].isPairedWithNext = true
         self.append(packet)
@@ -41,8 +43,8 @@ struct EngineOutbox: Sendable {
         self.byteCount = 0
     }
 
-    /// Moves one answer's worth from the front into `body`: at least one packet or pair, as many as the two limits allow, and never
-    /// one of a pair.
+    /// Moves the packets of one response from the front into `body`: at least one packet or pair,
+    /// and as many as both limits allow. A pair is never split.
     mutating func dequeue(packetLimit: Int, byteLimit: Int, into body: inout ByteBuffer) {
         let start = body.count
         var packetCount = 0
@@ -66,14 +68,14 @@ struct EngineOutbox: Sendable {
         self.compact()
     }
 
-    /// Hands over every packet, in order, and is empty then.
-    mutating func drain(_ take: (SharedFrame) -> Void) {
-        for entry in self.entries[self.firstIndex...] { take(entry.packet) }
+    /// Passes every packet to `body`, in order, and empties the outbox.
+    mutating func drain(_ body: (SharedFrame) -> Void) {
+        for entry in self.entries[self.firstIndex...] { body(entry.packet) }
         self.removeAll()
     }
 
-    // Half of the list at least is dead when it is moved, so each packet is moved once on average. An empty one gives its room back:
-    // most sessions wait with nothing to say.
+    // Entries are moved only when more than half of them are dequeued, so each is moved once on
+    // average. An empty outbox frees its memory, because most sessions have nothing to send.
     private mutating func compact() {
         if self.isEmpty {
             self.removeAll()

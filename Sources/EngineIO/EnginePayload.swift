@@ -1,12 +1,13 @@
-/// Several packets in the body of one polling request or answer (Engine.IO protocol v4, "HTTP long-polling", packet encoding).
+/// Several packets in the body of one polling request or response (Engine.IO protocol v4, "HTTP
+/// long-polling", packet encoding).
 public enum EnginePayload {
-    /// What stands between two packets: the record separator. No packet's text may hold it.
+    /// The record separator between two packets. The text of a packet must not contain it.
     public static let separator: UInt8 = 0x1E
 
-    /// Checks a whole payload, so that a request can be taken whole or not at all.
+    /// Validates a whole payload, so that a request is accepted completely or not at all.
     ///
-    /// - Parameter packetLimit: how many packets it may have.
-    /// - Returns: how many it has, at least one.
+    /// - Parameter packetLimit: the maximum number of packets.
+    /// - Returns: the number of packets, at least one.
     public static func validate(_ bytes: RawSpan, packetLimit: Int) throws(EnginePacketError) -> Int
     {
         var reader = EnginePayloadReader()
@@ -30,13 +31,14 @@ public enum EnginePayload {
 
 /// Reads a payload packet by packet, each byte once.
 public struct EnginePayloadReader: Sendable {
-    /// Where the next packet begins; nil behind the last one.
+    /// The offset of the next packet; nil after the last one.
     private var offset: Int? = 0
 
-    /// A reader before the first packet.
+    /// Creates a reader before the first packet.
     public init() {}
 
-    /// The next packet; nil when there is none left. A payload without a byte is one empty packet, which is an error.
+    /// Returns the next packet, or nil after the last one. An empty payload is one empty packet,
+    /// which is an error.
     public mutating func next(in bytes: RawSpan) throws(EnginePacketError) -> EnginePacket? {
         guard let start = self.offset else { return nil }
         let end = Self.separatorOffset(in: bytes, from: start) ?? bytes.byteCount
@@ -44,12 +46,13 @@ public struct EnginePayloadReader: Sendable {
         return try EnginePacket.parse(start..<end, of: bytes)
     }
 
-    /// Where the next separator is, looked for eight bytes at a time.
+    /// Finds the next separator, eight bytes at a time.
     private static func separatorOffset(in bytes: RawSpan, from start: Int) -> Int? {
         let ones: UInt64 = 0x0101_0101_0101_0101
         var offset = start
         while offset &+ 8 <= bytes.byteCount {
-            // A byte that is the separator becomes zero and borrows; the lowest mark is always right.
+            // The subtraction marks zero bytes, and a byte equal to the separator becomes zero. The
+            // lowest mark is always correct.
             let word = UInt64(
                 littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
             let difference = word ^ (ones &* UInt64(EnginePayload.separator))

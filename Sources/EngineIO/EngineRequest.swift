@@ -1,33 +1,35 @@
 internal import Bytes
 
-/// A way of carrying packets (Engine.IO protocol v4, "Transports").
+/// How packets are transported (Engine.IO protocol v4, "Transports").
 public enum EngineTransport: String, Sendable, Hashable {
     case polling, webSocket = "websocket"
 }
 
-/// An HTTP method, as far as Engine.IO tells them apart. `OPTIONS` is for whoever answers CORS, before this.
+/// An HTTP method, as far as Engine.IO distinguishes them. The CORS code answers `OPTIONS` before
+/// this.
 public enum EngineMethod: Sendable, Hashable {
     case get, post, other
 }
 
-/// What a request under the Engine.IO path asks for, by its method and its query.
+/// The meaning of a request under the Engine.IO path, by its method and its query.
 public enum EngineRequest: Sendable, Hashable {
     /// Opens a session over this transport.
     case handshake(EngineTransport)
     /// Waits for packets.
     case poll(EngineSessionID)
-    /// Brings packets.
+    /// Sends packets.
     case post(EngineSessionID)
-    /// A WebSocket for a session that polls: the upgrade.
+    /// A WebSocket for a polling session: the upgrade.
     case upgrade(EngineSessionID)
 
-    /// Reads a request; what it throws is its answer.
+    /// Parses a request. The thrown error is the response.
     ///
-    /// A query in which `EIO`, `transport` or `sid` repeats is refused, because the two readers on its way might take different ones.
-    /// So is `j`, which asks for JSONP: no browser that speaks v4 needs it.
+    /// A query that repeats `EIO`, `transport` or `sid` is rejected, because a proxy and this node
+    /// might read different values. `j` asks for JSONP and is rejected too: no browser that
+    /// supports v4 needs it.
     ///
     /// - Parameters:
-    ///   - query: what stands behind the question mark, still percent-encoded.
+    ///   - query: the text after the question mark, percent-encoded.
     ///   - isWebSocket: whether the request asks for an upgrade to WebSocket.
     public init(_ method: EngineMethod, query: RawSpan, isWebSocket: Bool) throws(EngineRefusal) {
         let transportName = try Self.value("transport", in: query)
@@ -54,7 +56,7 @@ public enum EngineRequest: Sendable, Hashable {
         }
     }
 
-    /// A transport that the request itself does not bear out, and JSONP.
+    /// Rejects a `transport` that does not match the request, and JSONP.
     private static func checkTransport(
         _ transport: EngineTransport, _ query: RawSpan, isWebSocket: Bool
     ) throws(EngineRefusal) {
@@ -63,7 +65,7 @@ public enum EngineRequest: Sendable, Hashable {
         }
     }
 
-    /// The parameter's value; nil when it is not there.
+    /// Returns the value of a parameter, or nil if it is missing.
     private static func value(_ name: StaticString, in query: RawSpan) throws(EngineRefusal)
         -> String?
     {
@@ -73,9 +75,9 @@ public enum EngineRequest: Sendable, Hashable {
             var end = start
             var equals: Int?
             while end < query.byteCount {
-                let letter = query.unsafeLoad(fromByteOffset: end, as: UInt8.self)
-                if letter == UInt8(ascii: "&") { break }
-                if letter == UInt8(ascii: "="), equals == nil { equals = end }
+                let byte = query.unsafeLoad(fromByteOffset: end, as: UInt8.self)
+                if byte == UInt8(ascii: "&") { break }
+                if byte == UInt8(ascii: "="), equals == nil { equals = end }
                 end += 1
             }
             if try Self.percentDecoded(start..<(equals ?? end), of: query) == name.description {
@@ -90,10 +92,10 @@ public enum EngineRequest: Sendable, Hashable {
         return found
     }
 
-    private static func percentDecoded(_ place: Range<Int>, of query: RawSpan) throws(EngineRefusal)
+    private static func percentDecoded(_ range: Range<Int>, of query: RawSpan) throws(EngineRefusal)
         -> String
     {
-        let text = query.extracting(place).withUnsafeBytes {
+        let text = query.extracting(range).withUnsafeBytes {
             PercentEncoding.decode($0, plusIsSpace: true)
         }
         guard let text else { throw .badRequest }

@@ -4,12 +4,12 @@ internal import Bytes
 extension EngineSession {
     private static let closePacket = SharedFrame([EnginePacketKind.close.typeByte])
 
-    /// Closes the session from this side, behind everything that was sent.
+    /// Closes the session from this side, after everything that was sent.
     ///
-    /// While it polls, the waiting poll gets what was sent and a `close` packet; without one the next poll may still fetch them, for
-    /// `closeTimeout`.
+    /// In a polling session, the waiting poll receives the queued packets and a `close` packet. If
+    /// no poll is waiting, later polls can still fetch them for `closeTimeout`.
     ///
-    /// - Parameter code: what a WebSocket is closed with.
+    /// - Parameter code: the close code of a WebSocket.
     public mutating func close(
         code: UInt16, reason: String, at now: Int64, into steps: inout EngineSteps
     ) {
@@ -28,7 +28,7 @@ extension EngineSession {
         }
     }
 
-    /// Ends the session at once; what waits is given up.
+    /// Ends the session immediately and drops the queued packets.
     mutating func end(_ closure: EngineClosure, into steps: inout EngineSteps) {
         switch self.state {
         case .webSocket(let socket):
@@ -37,9 +37,11 @@ extension EngineSession {
         case .polling(let polling):
             self.endOpenRequests(
                 polling, code: closure.webSocketCode, reason: closure.description, into: &steps)
-            // Whoever has said goodbye needs none.
-            let farewell: EnginePacketKind = closure == .byClient ? .noop : .close
-            if let poll = polling.poll { steps.answer(poll) { $0.append(enginePacket: farewell) } }
+            // A client that closed the session itself needs no `close` packet.
+            let lastPacket: EnginePacketKind = closure == .byClient ? .noop : .close
+            if let poll = polling.poll {
+                steps.answer(poll) { $0.append(enginePacket: lastPacket) }
+            }
         case .closing:
             break
         case .closed:
@@ -48,7 +50,7 @@ extension EngineSession {
         self.finish(closure, into: &steps)
     }
 
-    /// The requests and sockets of a polling session that end with it, but for the poll.
+    /// Ends the POST and the probe of a polling session. The poll is answered by the caller.
     private func endOpenRequests(
         _ polling: Polling, code: UInt16, reason: String, into steps: inout EngineSteps
     ) {

@@ -1,10 +1,11 @@
 internal import Bytes
 
-/// The heartbeat (Engine.IO protocol v4, "Heartbeat"), and everything else that waits for so long and no longer.
+/// The heartbeat (Engine.IO protocol v4, "Heartbeat") and all other timeouts.
 extension EngineSession {
     private static let pingPacket = SharedFrame([EnginePacketKind.ping.typeByte])
 
-    /// When `tick` is to be called next; nil when the session is over. May move nearer with every input.
+    /// When `tick` must be called next; nil after the session has ended. Every input may move it
+    /// forward.
     public var deadline: Int64? {
         switch self.state {
         case .closed: return nil
@@ -28,13 +29,13 @@ extension EngineSession {
         }
     }
 
-    /// Does what is due. Called early it does nothing.
+    /// Handles everything that is due. An early call does nothing.
     public mutating func tick(at now: Int64, into steps: inout EngineSteps) {
         switch self.state {
         case .closed:
             return
-        case .closing(let why, let until):
-            if until <= now { self.finish(why, into: &steps) }
+        case .closing(let closure, let until):
+            if until <= now { self.finish(closure, into: &steps) }
             return
         case .polling(let polling):
             if let probe = polling.probe, probe.deadline <= now {
@@ -45,7 +46,8 @@ extension EngineSession {
         }
         switch self.heartbeat {
         case .pingDue(let due) where due <= now:
-            // From when it is sent, not from when it was due: a pong needs its time, however late the ping is.
+            // The pong timeout starts when the ping is sent, not when it was due: a late ping must
+            // not shorten the client's time to answer.
             self.heartbeat = .pongDue(now + self.settings.pingTimeout)
             self.send(Self.pingPacket, into: &steps)
         case .pongDue(let due) where due <= now:

@@ -1,10 +1,12 @@
 internal import Bytes
 
-/// HTTP long-polling (Engine.IO protocol v4): GETs that wait for packets, POSTs that bring some.
+/// HTTP long-polling (Engine.IO protocol v4): GETs wait for packets, POSTs bring packets.
 extension EngineSession {
-    /// A poll came. It is answered at once when packets wait, else with the next `flush`.
+    /// Accepts a poll. It is answered at once if packets are waiting, otherwise by the next
+    /// `flush`.
     ///
-    /// A second one beside it ends the session, as the protocol has it: one of the two would miss packets that the other one gets.
+    /// The protocol requires that a second concurrent poll ends the session: each of the two would
+    /// miss the packets that the other receives.
     public mutating func poll(
         _ request: EngineRequestID, at now: Int64, into steps: inout EngineSteps
     ) {
@@ -21,19 +23,20 @@ extension EngineSession {
             self.releasePoll(at: now, into: &steps)
         case .webSocket:
             steps.refuse(request, .badRequest)
-        case .closing(let why, _):
+        case .closing(let closure, _):
             steps.answer(request) {
                 self.outbox.dequeue(
                     packetLimit: self.settings.answerPackets, byteLimit: self.settings.answerBytes,
                     into: &$0)
             }
-            if self.outbox.isEmpty { self.finish(why, into: &steps) }
+            if self.outbox.isEmpty { self.finish(closure, into: &steps) }
         case .closed:
             steps.refuse(request, .unknownSession)
         }
     }
 
-    /// Answers the poll that waits, if one does, with what was sent. To be called when a turn's packets were sent.
+    /// Answers the waiting poll, if there is one, with the queued packets. The caller calls it
+    /// after it has sent the packets of a turn.
     public mutating func flush(into steps: inout EngineSteps) {
         guard case .polling(var polling) = self.state, let request = polling.poll,
             !self.outbox.isEmpty
@@ -47,7 +50,8 @@ extension EngineSession {
         }
     }
 
-    /// Answers a waiting poll with `6` while a WebSocket takes over: the client goes on when its last poll is back.
+    /// Answers a waiting poll with `6` during an upgrade: the client upgrades only after its last
+    /// poll has returned.
     mutating func releasePoll(at now: Int64, into steps: inout EngineSteps) {
         guard case .polling(var polling) = self.state, let request = polling.poll,
             let due = polling.probe?.noopDue, due <= now
@@ -60,7 +64,8 @@ extension EngineSession {
         steps.answer(request) { $0.append(enginePacket: .noop) }
     }
 
-    /// The connection of a poll broke. If the poll still waited, the session is over: packets may have been on their way to it.
+    /// The connection of a poll broke. If the poll was still waiting, the session ends, because
+    /// packets may have been lost with it.
     public mutating func pollAborted(_ request: EngineRequestID, into steps: inout EngineSteps) {
         guard case .polling(var polling) = self.state, polling.poll == request else { return }
         polling.poll = nil
@@ -68,9 +73,10 @@ extension EngineSession {
         self.end(.transportClosed, into: &steps)
     }
 
-    /// A POST came; its body may still be under way. Unless it is answered in this step, `postEnded`, `postTooLarge` or `postAborted` follows.
+    /// A POST started; its body may still be incomplete. Unless this step answers it, `postEnded`,
+    /// `postTooLarge` or `postAborted` follows.
     ///
-    /// - Parameter announcedBytes: what its `Content-Length` says.
+    /// - Parameter announcedBytes: the value of its `Content-Length`.
     public mutating func postBegan(
         _ request: EngineRequestID, announcedBytes: Int?, into steps: inout EngineSteps
     ) {
@@ -94,8 +100,9 @@ extension EngineSession {
         }
     }
 
-    /// The body of a POST is whole. It is taken whole or not at all, but for what stands behind a `close` packet; `message` steps are
-    /// places in `body`. A POST that was answered while its body was under way brings nothing.
+    /// The body of a POST is complete. It is accepted completely or not at all, except for packets
+    /// after a `close` packet. `message` steps are ranges of `body`. The body of a POST that was
+    /// already answered is ignored.
     public mutating func postEnded(
         _ request: EngineRequestID, _ body: RawSpan, at now: Int64, into steps: inout EngineSteps
     ) {
@@ -128,7 +135,7 @@ extension EngineSession {
         }
     }
 
-    /// A POST whose whole body is there when it is heard of.
+    /// Accepts a POST whose whole body is already available.
     public mutating func post(
         _ request: EngineRequestID, _ body: RawSpan, at now: Int64, into steps: inout EngineSteps
     ) {
@@ -136,17 +143,19 @@ extension EngineSession {
         self.postEnded(request, body, at: now, into: &steps)
     }
 
-    /// The body of a POST turned out longer than `maxPayload`. The session goes on: the client knows that nothing was taken.
+    /// The body of a POST turned out to be longer than `maxPayload`. The session continues, because
+    /// the client knows that no packet was accepted.
     public mutating func postTooLarge(_ request: EngineRequestID, into steps: inout EngineSteps) {
         if self.removePost(request) { steps.refuse(request, .payloadTooLarge) }
     }
 
-    /// The connection of a POST broke before its body was whole: what it was to bring is missing, so the session is over.
+    /// The connection of a POST broke before its body was complete. The session ends, because its
+    /// packets are lost.
     public mutating func postAborted(_ request: EngineRequestID, into steps: inout EngineSteps) {
         if self.removePost(request) { self.end(.transportClosed, into: &steps) }
     }
 
-    /// Whether the POST was under way.
+    /// Removes the POST; returns whether it was open.
     private mutating func removePost(_ request: EngineRequestID) -> Bool {
         guard case .polling(var polling) = self.state, polling.post == request else { return false }
         polling.post = nil

@@ -1,12 +1,14 @@
 internal import Bytes
 
-/// WebSocket, and the way to it from polling (Engine.IO protocol v4, "Upgrade").
+/// WebSocket, and the upgrade from polling (Engine.IO protocol v4, "Upgrade").
 extension EngineSession {
     private static let probeReply = SharedFrame(Array("3probe".utf8))
 
-    /// A WebSocket was opened that names this session: it may take over from polling. Polling goes on meanwhile.
+    /// A WebSocket with this session's id was opened. It may replace polling, which continues in
+    /// the meantime.
     ///
-    /// Only one at a time may try, and none once a WebSocket carries the session; another is closed, and the session does not care.
+    /// Only one WebSocket may try at a time, and none once the session uses a WebSocket. Any other
+    /// is closed without an effect on the session.
     public mutating func socketOpened(
         _ socket: EngineSocketID, at now: Int64, into steps: inout EngineSteps
     ) {
@@ -23,9 +25,10 @@ extension EngineSession {
         self.state = .polling(polling)
     }
 
-    /// A text frame came; `message` steps are places in `text`. Of a socket that the session knows no more it means nothing.
+    /// A text frame arrived; `message` steps are ranges of `text`. Frames of other sockets are
+    /// ignored.
     ///
-    /// - Parameter text: UTF-8, which a WebSocket makes sure of.
+    /// - Parameter text: UTF-8; the WebSocket layer guarantees it.
     public mutating func received(
         _ text: RawSpan, on socket: EngineSocketID, at now: Int64, into steps: inout EngineSteps
     ) {
@@ -33,7 +36,7 @@ extension EngineSession {
         case .webSocket(socket):
             do throws(EnginePacketError) {
                 let packet = try EnginePacket.parse(0..<text.byteCount, of: text)
-                // Base64 is for payloads: a WebSocket has binary frames.
+                // Base64 is only for payloads: a WebSocket has binary frames.
                 guard !packet.isBinary else { throw .unknownType(UInt8(ascii: "b")) }
                 if let closure = self.process(packet, at: now, into: &steps) {
                     self.end(closure, into: &steps)
@@ -49,7 +52,7 @@ extension EngineSession {
         }
     }
 
-    /// A socket that is to take over says `2probe`, and then `5`. Anything else is the end of the attempt.
+    /// A probing socket sends `2probe` and then `5`. Any other packet ends the attempt.
     private mutating func advanceProbe(
         _ probe: UpgradeProbe, by text: RawSpan, at now: Int64, into steps: inout EngineSteps
     ) {
@@ -71,7 +74,8 @@ extension EngineSession {
     private mutating func upgrade(
         to socket: EngineSocketID, _ polling: Polling, into steps: inout EngineSteps
     ) {
-        // A client sends `5` when its last poll and its last POST are back. One that does not wait hears that they brought nothing.
+        // A client sends `5` after its last poll and its last POST have returned. If it does not
+        // wait, both are answered without an effect.
         if let poll = polling.poll { steps.answer(poll) { $0.append(enginePacket: .noop) } }
         if let post = polling.post { steps.refuse(post, .badRequest) }
         self.state = .webSocket(socket)
@@ -79,7 +83,7 @@ extension EngineSession {
         steps.append(.upgraded(socket))
     }
 
-    /// A binary frame came.
+    /// A binary frame arrived.
     public mutating func receivedBinary(on socket: EngineSocketID, into steps: inout EngineSteps) {
         switch self.state {
         case .webSocket(socket):
@@ -91,7 +95,7 @@ extension EngineSession {
         }
     }
 
-    /// A socket ended, by whomever. One that has not taken over leaves the session polling.
+    /// A socket was closed by either side. If it was only probing, the session continues to poll.
     public mutating func socketClosed(_ socket: EngineSocketID, into steps: inout EngineSteps) {
         switch self.state {
         case .webSocket(socket):
@@ -104,7 +108,7 @@ extension EngineSession {
         }
     }
 
-    /// Closes the socket that was to take over. Polling goes on.
+    /// Closes the probing socket. Polling continues.
     mutating func abandonProbe(code: UInt16, _ reason: String, into steps: inout EngineSteps) {
         guard case .polling(var polling) = self.state, let probe = polling.probe else { return }
         polling.probe = nil

@@ -1,33 +1,33 @@
 public import Bytes
 
-/// One session of Engine.IO v4: a client's packets in and out, over polling, over a WebSocket, and while it goes from one to the other.
+/// One session of Engine.IO v4: a client's packets in both directions, over polling, over a
+/// WebSocket and during the upgrade.
 ///
-/// A value that is told what happened and says what is to be done. Times are milliseconds of a clock that never goes back, and deadlines
-/// are looked at in `tick` only: after a process stood still, its shell reads what arrived meanwhile before it ticks, and nobody is taken
-/// for dead whose pong lies in a socket.
+/// A value that receives events and returns steps. Times are milliseconds of a monotonic clock, and
+/// only `tick` checks deadlines. After a pause of the process, the caller first reads the received
+/// data and then ticks. So a client whose pong is already in the socket does not time out.
 public struct EngineSession: Sendable {
-    /// What carries the packets.
     enum State: Sendable {
         case polling(Polling)
         case webSocket(EngineSocketID)
-        /// The last polls get what is left to say.
+        /// Later polls receive the remaining packets.
         case closing(EngineClosure, until: Int64)
         case closed(EngineClosure)
     }
 
     struct Polling: Sendable {
-        /// The poll that waits.
+        /// The waiting poll.
         var poll: EngineRequestID?
-        /// The POST whose body has not come to its end.
+        /// The POST whose body is still incomplete.
         var post: EngineRequestID?
-        /// The WebSocket that is to take over.
+        /// The WebSocket that tries to take over.
         var probe: UpgradeProbe?
     }
 
     struct UpgradeProbe: Sendable {
         let socket: EngineSocketID
         let deadline: Int64
-        /// When a poll that has nothing to carry may be released; nil before the client's `2probe`.
+        /// When a poll without packets may be released; nil before the client's `2probe`.
         var noopDue: Int64?
     }
 
@@ -36,17 +36,17 @@ public struct EngineSession: Sendable {
         case pongDue(Int64)
     }
 
-    /// Polls are released this often while a WebSocket takes over: a client that has not heard of it yet polls again at once.
+    /// Polls are released at this interval during an upgrade, because a client that does not know
+    /// of it yet polls again at once.
     static let noopInterval: Int64 = 100
 
-    /// What the client names it by.
     public let id: EngineSessionID
     let settings: EngineSettings
     var state: State
     var heartbeat: Heartbeat
     var outbox = EngineOutbox()
 
-    /// A session that is opened by a poll; its answer is the handshake.
+    /// Creates a session that a poll opens. The response is the handshake.
     public init(
         _ id: EngineSessionID, _ settings: EngineSettings, openedBy request: EngineRequestID,
         at now: Int64, into steps: inout EngineSteps
@@ -60,7 +60,7 @@ public struct EngineSession: Sendable {
         }
     }
 
-    /// A session that is opened by a WebSocket, on which the handshake is sent.
+    /// Creates a session that a WebSocket opens, and sends the handshake on it.
     public init(
         _ id: EngineSessionID, _ settings: EngineSettings, openedOn socket: EngineSocketID,
         at now: Int64, into steps: inout EngineSteps
@@ -71,7 +71,8 @@ public struct EngineSession: Sendable {
         steps.append(.send(SharedFrame(open.bytes), socket))
     }
 
-    /// A session that was upgraded elsewhere, where nobody needs to know it any more; its heartbeat begins anew.
+    /// Creates a session that was upgraded on another node, which forgets it. The heartbeat starts
+    /// anew.
     public init(
         _ id: EngineSessionID, _ settings: EngineSettings, movedTo socket: EngineSocketID,
         at now: Int64
@@ -82,39 +83,41 @@ public struct EngineSession: Sendable {
         self.heartbeat = .pingDue(now + settings.pingInterval)
     }
 
-    /// The WebSocket that carries the session; nil while it polls. While there is one nothing waits here, so that whoever has a frame ready
-    /// for many sockets may send it to this one past the session.
+    /// The WebSocket of the session; nil while it polls. No packets wait in the outbox while there
+    /// is a WebSocket, so a broadcast can write its frame directly to this socket.
     public var socket: EngineSocketID? {
         if case .webSocket(let socket) = self.state { socket } else { nil }
     }
 
-    /// Why the session is over or about to be; nil while it lives.
+    /// Why the session has ended or is closing; nil before that.
     public var closure: EngineClosure? {
         switch self.state {
         case .polling, .webSocket: nil
-        case .closing(let why, _), .closed(let why): why
+        case .closing(let closure, _), .closed(let closure): closure
         }
     }
 
-    /// How many packets wait for a poll: whoever has much to send paces it by this.
+    /// The number of packets waiting for a poll. Senders of many packets use it for flow control.
     public var waitingPackets: Int { self.outbox.count }
-    /// How many bytes wait for a poll.
+    /// The number of bytes waiting for a poll.
     public var waitingBytes: Int { self.outbox.byteCount }
 
-    /// Sends a packet: on the WebSocket at once, to a poll with the next `flush`.
+    /// Sends a packet: on the WebSocket at once, over polling with the next `flush`.
     ///
-    /// What is sent in one turn of a loop shares its polling answer that way. When more waits than may, the session is closed and nothing
-    /// dropped out of its middle: a gap that the client does not know of is worse than a connection that begins anew. A session that is
-    /// over, or that this side has closed, says nothing more.
+    /// So all packets of one turn of a loop share one polling response. If the outbox is full, the
+    /// session is closed and no packet is dropped: a gap that the client does not know of is worse
+    /// than a reconnect. A session that has ended or is closing sends nothing more.
     ///
-    /// - Parameter packet: the whole packet as text, its type's letter first; it must not hold a separator (0x1E).
+    /// - Parameter packet: the whole packet as text, starting with its type byte. It must not
+    ///   contain a separator (0x1E).
     public mutating func send(_ packet: SharedFrame, into steps: inout EngineSteps) {
         switch self.state {
         case .webSocket(let socket):
             steps.append(.send(packet, socket))
         case .polling:
             if !self.hasRoom(for: packet) { self.flush(into: &steps) }
-            // What is longer than the whole outbox can still be sent, alone: it is no sign of a client that does not poll.
+            // A packet longer than the whole outbox can still be sent on its own. It does not mean
+            // that the client has stopped polling.
             guard self.outbox.isEmpty || self.hasRoom(for: packet) else {
                 self.end(.outboxFull, into: &steps)
                 return
@@ -125,8 +128,9 @@ public struct EngineSession: Sendable {
         }
     }
 
-    /// Sends a packet that must travel in the same polling answer as the one before it. Where that waits, there is room for this one: sent
-    /// away alone, or given up alone, each of the two would be wrong.
+    /// Sends a packet that must travel in the same polling response as the packet before it. While
+    /// that packet waits, there is room for this one, because neither of the two may be sent or
+    /// dropped separately.
     public mutating func send(companion packet: SharedFrame, into steps: inout EngineSteps) {
         guard case .polling = self.state, self.outbox.canAppendCompanion else {
             return self.send(packet, into: &steps)
@@ -139,7 +143,8 @@ public struct EngineSession: Sendable {
             && self.outbox.byteCount + packet.count <= self.settings.outboxBytes
     }
 
-    /// What a valid packet of the client's means, whatever carried it; an answer ends the session.
+    /// Processes a valid packet of the client, over either transport. A returned closure ends the
+    /// session.
     mutating func process(_ packet: EnginePacket, at now: Int64, into steps: inout EngineSteps)
         -> EngineClosure?
     {
@@ -148,7 +153,7 @@ public struct EngineSession: Sendable {
             steps.append(packet.isBinary ? .binary : .message(packet.data))
             return nil
         case .pong:
-            // A pong that nobody asked for proves nothing: it must not keep the next ping from being sent.
+            // An unsolicited pong is ignored: it must not delay the next ping.
             if case .pongDue = self.heartbeat {
                 self.heartbeat = .pingDue(now + self.settings.pingInterval)
             }

@@ -1,29 +1,33 @@
-/// The times and bounds of sessions. Times are milliseconds, sizes bytes.
+/// The timeouts and limits of sessions. Times are milliseconds, sizes bytes.
 ///
-/// A class, because all sessions of a node share one: a quiet session holds a reference and not a copy.
+/// A class, because all sessions of a node share one instance: a quiet session stores a reference
+/// and not a copy.
 public final class EngineSettings: Sendable {
-    /// How long after the last pong, or after opening, the server pings.
+    /// The time from the last pong, or from opening, to the next ping.
     public let pingInterval: Int64
-    /// How long after a ping its pong may take.
+    /// The time within which a ping must be answered.
     public let pingTimeout: Int64
-    /// The most that a POST's body may have.
+    /// The maximum size of a POST body.
     public let maxPayload: Int
-    /// The most packets that a POST may have. Above what one who sends in earnest gathers, and far below what fits into `maxPayload`.
+    /// The maximum number of packets in a POST: more than a real client collects, and far fewer
+    /// than fit into `maxPayload`.
     public let postPackets: Int
-    /// The most packets in one polling answer: stock python-engineio drops a session over more than 16.
+    /// The maximum number of packets in one polling response. The python-engineio client drops a
+    /// session that exceeds 16.
     public let answerPackets: Int
-    /// Behind so many bytes a polling answer ends; a packet, or two that belong together, may be longer.
+    /// The maximum size of a polling response. A single packet, or a pair, may exceed it.
     public let answerBytes: Int
-    /// The most packets that wait for a poll, but for one that belongs to the last of them. Beyond it the session is closed.
+    /// The maximum number of packets waiting for a poll; one companion of the last packet may
+    /// exceed it. Beyond it the session is closed.
     public let outboxPackets: Int
-    /// The most bytes that wait for a poll. Beyond it the session is closed.
+    /// The maximum number of bytes waiting for a poll. Beyond it the session is closed.
     public let outboxBytes: Int
-    /// How long a WebSocket that is to take over from polling may need for it.
+    /// The time within which a probing WebSocket must complete the upgrade.
     public let upgradeTimeout: Int64
-    /// How long what is left to say waits for a poll when the server closes the session.
+    /// How long the remaining packets wait for a poll after the server has closed the session.
     public let closeTimeout: Int64
 
-    /// The times and bounds that stock clients expect unless told otherwise.
+    /// Creates settings; the defaults are those that stock clients expect.
     public init(
         pingInterval: Int64 = 25_000, pingTimeout: Int64 = 20_000, maxPayload: Int = 1_000_000,
         postPackets: Int = 16_384,
@@ -33,7 +37,7 @@ public final class EngineSettings: Sendable {
     ) {
         precondition(
             answerPackets >= 2,
-            "An answer of \(answerPackets) packets has no room for two that belong together.")
+            "answerPackets is \(answerPackets), but a packet and its companion need 2.")
         self.pingInterval = pingInterval
         self.pingTimeout = pingTimeout
         self.maxPayload = maxPayload

@@ -1,66 +1,63 @@
 public import Bytes
 
-/// What the caller calls an HTTP request of a session; no two that are open at the same time are called the same.
+/// The caller's id of an HTTP request of a session, unique among the open requests.
 public struct EngineRequestID: RawRepresentable, Sendable, Hashable {
-    /// The caller's own number for it.
     public let rawValue: UInt64
 
-    /// The one that the caller counts as this.
     public init(rawValue: UInt64) {
         self.rawValue = rawValue
     }
 }
 
-/// What the caller calls a WebSocket of a session; no two that are open at the same time are called the same.
+/// The caller's id of a WebSocket of a session, unique among the open WebSockets.
 public struct EngineSocketID: RawRepresentable, Sendable, Hashable {
-    /// The caller's own number for it.
     public let rawValue: UInt64
 
-    /// The one that the caller counts as this.
     public init(rawValue: UInt64) {
         self.rawValue = rawValue
     }
 }
 
-/// What a request is answered with.
+/// The response to a request.
 public enum EngineAnswer: Sendable, Hashable {
-    /// A poll's: 200, `text/plain; charset=UTF-8`, with this part of `EngineSteps.text`.
+    /// To a poll: 200, `text/plain; charset=UTF-8`, with this range of `EngineSteps.text`.
     case payload(Range<Int>)
-    /// A POST's: 200, with the body `ok`.
+    /// To a POST: 200, with the body `ok`.
     case accepted
-    /// Its status, with `ByteBuffer.append(engineRefusal:)` for a body.
+    /// The refusal's status, with `ByteBuffer.append(engineRefusal:)` as the body.
     case refused(EngineRefusal)
 }
 
-/// What a session wants done.
+/// A step that the session requests of its caller.
 public enum EngineStep: Sendable {
-    /// Answer a request. Each gets one answer, unless its connection broke.
+    /// Answer a request. Each request is answered once, unless its connection broke.
     case answer(EngineRequestID, EngineAnswer)
-    /// A text frame with this packet, behind those before it.
+    /// Send a text frame with this packet, after the frames before it.
     case send(SharedFrame, EngineSocketID)
-    /// A close frame with this code, behind the frames before it. Nothing more is wanted of that socket.
+    /// Send a close frame with this code, after the frames before it. No further steps refer to
+    /// that socket.
     case closeSocket(EngineSocketID, code: UInt16, reason: String)
-    /// The client says this: a place in the bytes that were received.
+    /// The client sent this message: a range of the received bytes.
     case message(Range<Int>)
-    /// The client sent something binary.
+    /// The client sent a binary message.
     case binary
-    /// The session is carried by this WebSocket from here on; what waited for a poll was sent on it before.
+    /// The session uses this WebSocket from here on. The packets that waited for a poll have
+    /// already been sent on it.
     case upgraded(EngineSocketID)
-    /// The session is over and may be forgotten. The last step that it ever has.
+    /// The session has ended and can be removed. This is always its last step.
     case closed(EngineClosure)
 }
 
-/// What a session has decided, and the bodies of its answers. Used again for every input.
+/// The steps of a session and the bodies of its responses. Reused for every input.
 public struct EngineSteps: Sendable {
-    /// The bodies of polls' answers, one behind the other.
+    /// The bodies of poll responses, one after the other.
     public private(set) var text = ByteBuffer()
-    /// What is to be done, in this order.
+    /// The steps, in order.
     public private(set) var list: [EngineStep] = []
 
-    /// Nothing to do yet.
     public init() {}
 
-    /// Forgets everything once it is done, and keeps the room for it, but for a burst's.
+    /// Removes everything, and keeps the memory except after a burst.
     public mutating func removeAll() {
         self.text.removeAll()
         self.list.clear()
@@ -74,7 +71,7 @@ public struct EngineSteps: Sendable {
         self.list.append(.answer(request, .refused(refusal)))
     }
 
-    /// A poll's answer.
+    /// Answers a poll.
     mutating func answer(_ request: EngineRequestID, _ write: (inout ByteBuffer) -> Void) {
         let start = self.text.count
         write(&self.text)

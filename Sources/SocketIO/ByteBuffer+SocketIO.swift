@@ -1,13 +1,14 @@
 public import Bytes
 internal import JSON
 
-/// Packets as text. Control characters are escaped in their JSON, so none holds Engine.IO's record separator.
+/// Writes packets as text. Their JSON escapes control characters, so no packet contains Engine.IO's
+/// record separator.
 extension ByteBuffer {
-    /// A packet up to its JSON.
+    /// Appends a packet up to its JSON.
     ///
     /// - Parameters:
-    ///   - attachmentCount: how many binary frames follow; only for the binary kinds.
-    ///   - namespace: as clients write it, with its slash; nil for the main one.
+    ///   - attachmentCount: the number of binary frames that follow; only for the binary types.
+    ///   - namespace: the namespace with its slash, as clients write it; nil for the main one.
     public mutating func append(
         socketPacket kind: SocketPacketKind, attachmentCount: Int = 0, namespace: ByteString? = nil,
         ackID: Int? = nil
@@ -24,7 +25,7 @@ extension ByteBuffer {
         if let ackID { self.append(decimal: ackID) }
     }
 
-    /// An event of the main namespace with one argument: `2["<name>",<argument>]`.
+    /// Appends an event of the main namespace with one argument: `2["<name>",<argument>]`.
     ///
     /// - Parameter argument: writes JSON.
     public mutating func append(
@@ -38,7 +39,7 @@ extension ByteBuffer {
         self.append("]")
     }
 
-    /// The answer to an event of the main namespace that asked for one: `3<id>[<argument>]`.
+    /// Appends the acknowledgement of an event of the main namespace: `3<id>[<argument>]`.
     ///
     /// - Parameter argument: writes JSON.
     public mutating func append(socketAck id: Int, _ argument: (inout ByteBuffer) -> Void) {
@@ -48,7 +49,8 @@ extension ByteBuffer {
         self.append("]")
     }
 
-    /// The answer to a CONNECT that is taken: `0{"sid":…}`, with `pid` where the connection can be recovered.
+    /// Appends the answer to an accepted CONNECT: `0{"sid":…}`, with `pid` if the connection can be
+    /// recovered.
     mutating func append(socketConnected sid: String, pid: String?) {
         self.append(socketPacket: .connect)
         self.append(#"{"sid":"#)
@@ -60,7 +62,7 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// The answer to a CONNECT that is refused: `4{"message":…}`.
+    /// Appends the answer to a rejected CONNECT: `4{"message":…}`.
     mutating func append(socketConnectError message: String, namespace: ByteString? = nil) {
         self.append(socketPacket: .connectError, namespace: namespace)
         self.append(#"{"message":"#)

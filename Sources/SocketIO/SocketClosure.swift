@@ -1,14 +1,14 @@
-/// Why a connection must be ended.
+/// Why a connection must be closed.
 public enum SocketClosure: Sendable, Hashable, CustomStringConvertible {
-    /// What came is no packet, or not the one that was announced.
+    /// The received bytes are not a packet, or not the announced attachment.
     case malformed(SocketPacketError)
-    /// CONNECT did not come in time.
+    /// No CONNECT arrived within the timeout.
     case connectTimeout
-    /// CONNECT came while the client was in, or about to be let in.
+    /// A second CONNECT arrived.
     case connectedTwice
-    /// A packet for a namespace that the client is not in.
+    /// A packet for a namespace that the client has not connected to.
     case notConnected
-    /// A packet that only servers send.
+    /// A packet type that only servers send.
     case unexpected(SocketPacketKind)
 
     /// A sentence that fits into a close frame.

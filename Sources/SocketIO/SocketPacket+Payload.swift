@@ -2,14 +2,16 @@ internal import Bytes
 internal import JSON
 
 extension SocketPacket {
-    /// What clients and servers tell their own application with, and so nobody may send.
+    /// Socket.IO libraries use these names for events of the connection itself, so no peer may send
+    /// them.
     private static let reservedNames: [StaticString] = [
         "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener",
     ]
 
-    /// Reads the JSON, if there is any, and checks that it is what packets of this kind have.
+    /// Parses the JSON, if there is any, and checks that its form suits the packet type.
     ///
-    /// - Returns: nil when it is; a sentence when other readers would take the JSON and we do not, because it is beyond our bounds.
+    /// - Returns: nil if it does. A sentence if the JSON is valid but exceeds the limits of this
+    ///   parser.
     func readPayload(in text: RawSpan, into document: inout JSONDocument) throws(SocketPacketError)
         -> String?
     {
@@ -35,7 +37,7 @@ extension SocketPacket {
             guard kind == .array else { throw .payloadIsNoArray }
             try self.checkEventName(document, bytes)
         case .disconnect:
-            preconditionFailure("A DISCONNECT with a payload was let through: \(self)")
+            preconditionFailure("A DISCONNECT with a payload passed the checks: \(self)")
         }
         if self.kind.isBinary {
             guard self.hasValidPlaceholders(document, bytes) else { throw .badPlaceholder }
@@ -43,8 +45,8 @@ extension SocketPacket {
         return nil
     }
 
-    /// The name with which an event's array begins, read without its JSON, which may be one that is refused. Nil where it is longer than any
-    /// event's name, or is written with escapes.
+    /// Reads the event name at the start of the array, without parsing the JSON, which may have
+    /// been rejected. Nil if the name is longer than any event name or contains escapes.
     func eventName(in text: RawSpan) -> ByteString? {
         guard let payload = self.payload else { return nil }
         var bytes = text.extracting(payload.prefix(128)).withUnsafeBytes { Array($0) }.drop(
@@ -59,8 +61,8 @@ extension SocketPacket {
             ? nil : ByteString(String(decoding: name, as: UTF8.self))
     }
 
-    private static func isWhitespace(_ letter: UInt8) -> Bool {
-        letter == 0x20 || (0x09...0x0A).contains(letter) || letter == 0x0D
+    private static func isWhitespace(_ byte: UInt8) -> Bool {
+        byte == 0x20 || (0x09...0x0A).contains(byte) || byte == 0x0D
     }
 
     private func checkEventName(_ document: borrowing JSONDocument, _ bytes: RawSpan)
@@ -77,33 +79,34 @@ extension SocketPacket {
         }
     }
 
-    /// Whether the placeholders, `{"_placeholder":true,"num":…}`, name every attachment once.
+    /// Whether the placeholders, `{"_placeholder":true,"num":…}`, name every attachment exactly
+    /// once.
     private func hasValidPlaceholders(_ document: borrowing JSONDocument, _ bytes: RawSpan) -> Bool
     {
         var isNamed = [Bool](repeating: false, count: self.attachmentCount)
-        // Places still to be looked at: no recursion, and no more of them than the document has values.
-        var places = [document.root]
-        while let place = places.popLast() {
-            if let mark = document.member("_placeholder", of: place, in: bytes),
-                document.bool(mark) == true
+        // A stack instead of recursion. It never holds more values than the document.
+        var containers = [document.root]
+        while let container = containers.popLast() {
+            if let placeholder = document.member("_placeholder", of: container, in: bytes),
+                document.bool(placeholder) == true
             {
                 guard
-                    let number = document.member("num", of: place, in: bytes).flatMap({
+                    let number = document.member("num", of: container, in: bytes).flatMap({
                         document.integer($0, in: bytes)
                     }),
                     isNamed.indices.contains(number), !isNamed[number]
                 else { return false }
                 isNamed[number] = true
             }
-            var element = document.firstElement(of: place)
+            var element = document.firstElement(of: container)
             while let value = element {
-                places.append(value)
-                element = document.element(after: value, in: place)
+                containers.append(value)
+                element = document.element(after: value, in: container)
             }
-            var member = document.firstMember(of: place)
+            var member = document.firstMember(of: container)
             while let pair = member {
-                places.append(pair.value)
-                member = document.member(after: pair, in: place)
+                containers.append(pair.value)
+                member = document.member(after: pair, in: container)
             }
         }
         return isNamed.allSatisfy { $0 }

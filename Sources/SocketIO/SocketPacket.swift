@@ -1,40 +1,40 @@
-/// What a packet is for (Socket.IO protocol v5, "Packet types"); its first letter is the digit of its number.
+/// The type of a packet (Socket.IO protocol v5, "Packet types"). On the wire it is one digit.
 public enum SocketPacketKind: UInt8, Sendable, Hashable {
     case connect, disconnect, event, ack, connectError, binaryEvent, binaryAck
 
-    /// The letter that a packet of this kind begins with.
+    /// The first byte of a packet of this type.
     public var typeByte: UInt8 { UInt8(ascii: "0") + self.rawValue }
 
     var isBinary: Bool { self == .binaryEvent || self == .binaryAck }
 }
 
-/// A packet as it was received, up to its JSON: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]` (Socket.IO protocol v5,
-/// "Packet encoding").
+/// A received packet up to its JSON: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]`
+/// (Socket.IO protocol v5, "Packet encoding").
 ///
-/// Places are counted in the bytes that were read. What has two spellings (a number with leading zeros) is refused.
+/// Ranges refer to the parsed bytes. Numbers with leading zeros are rejected, so every packet has
+/// one spelling.
 public struct SocketPacket: Sendable, Hashable {
-    /// The greatest ack id: what a JavaScript client counts up to without skipping one.
+    /// The largest ack id: a JavaScript client counts exactly up to this number.
     public static let ackIDLimit = (1 << 53) - 1
 
-    /// What it is for.
     public let kind: SocketPacketKind
-    /// How many binary frames follow; 0 for a packet that is none of the binary ones.
+    /// The number of binary frames that follow; 0 for the other packet types.
     public let attachmentCount: Int
-    /// Where the namespace's name lies; nil for the main one, however it is written.
+    /// The range of the namespace's name; nil for the main namespace, however it is written.
     public let namespace: Range<Int>?
-    /// What the answer to it is to be numbered with, or what it answers.
+    /// The id with which an acknowledgement must be sent, or the id that is acknowledged.
     public let ackID: Int?
-    /// Where its JSON lies, of which nothing has been looked at; nil when there is none.
+    /// The range of the JSON, which is not parsed yet; nil if there is none.
     public let payload: Range<Int>?
 
-    /// Reads a packet up to its JSON, and checks that it has what packets of its kind have.
+    /// Parses a packet up to its JSON and checks that it has the parts of its type.
     public static func parse(_ text: RawSpan, limits: SocketLimits) throws(SocketPacketError)
         -> SocketPacket
     {
         var offset = 0
-        guard let letter = Self.byte(offset, of: text) else { throw .empty }
-        guard let kind = SocketPacketKind(rawValue: letter &- UInt8(ascii: "0")) else {
-            throw .unknownType(letter)
+        guard let byte = Self.byte(offset, of: text) else { throw .empty }
+        guard let kind = SocketPacketKind(rawValue: byte &- UInt8(ascii: "0")) else {
+            throw .unknownType(byte)
         }
         offset += 1
         var attachmentCount = 0
@@ -47,7 +47,7 @@ public struct SocketPacket: Sendable, Hashable {
         }
         let namespace = try Self.namespace(&offset, of: text, byteLimit: limits.namespaceBytes)
         var ackID: Int?
-        if let letter = Self.byte(offset, of: text), Self.isDigit(letter) {
+        if let byte = Self.byte(offset, of: text), Self.isDigit(byte) {
             guard let id = Self.number(&offset, of: text, through: Self.ackIDLimit) else {
                 throw .badAckID
             }
@@ -82,18 +82,18 @@ public struct SocketPacket: Sendable, Hashable {
         offset < text.byteCount ? text.unsafeLoad(fromByteOffset: offset, as: UInt8.self) : nil
     }
 
-    private static func isDigit(_ letter: UInt8) -> Bool {
-        letter &- UInt8(ascii: "0") < 10
+    private static func isDigit(_ byte: UInt8) -> Bool {
+        byte &- UInt8(ascii: "0") < 10
     }
 
-    /// The number in decimal digits at `offset`, which goes behind it; nil when there is none, when it begins with a zero that it does
-    /// not need, and above `limit`.
+    /// Parses the decimal number at `offset` and advances `offset`. Nil if there is no digit, if
+    /// there is a leading zero, or if the number exceeds `limit`.
     private static func number(_ offset: inout Int, of text: RawSpan, through limit: Int) -> Int? {
         let start = offset
         var sum = 0
-        while let letter = self.byte(offset, of: text), self.isDigit(letter) {
-            // The limit is far below what an Int holds, and no digit is read behind it.
-            sum = sum * 10 + Int(letter - UInt8(ascii: "0"))
+        while let byte = self.byte(offset, of: text), self.isDigit(byte) {
+            // No overflow: the limit is far below Int.max, and parsing stops there.
+            sum = sum * 10 + Int(byte - UInt8(ascii: "0"))
             guard sum <= limit else { return nil }
             offset += 1
         }
@@ -102,15 +102,15 @@ public struct SocketPacket: Sendable, Hashable {
         return sum
     }
 
-    /// A namespace's name at `offset`, which goes behind it and its comma.
+    /// Parses the namespace's name at `offset` and advances `offset` past it and its comma.
     private static func namespace(_ offset: inout Int, of text: RawSpan, byteLimit: Int)
         throws(SocketPacketError) -> Range<Int>?
     {
         guard self.byte(offset, of: text) == UInt8(ascii: "/") else { return nil }
         let start = offset
-        while let letter = self.byte(offset, of: text), letter != UInt8(ascii: ",") {
-            // It is said back to the client, where a record separator would make two packets of one.
-            guard letter >= 0x20, letter != 0x7F else { throw .controlCharacterInNamespace }
+        while let byte = self.byte(offset, of: text), byte != UInt8(ascii: ",") {
+            // The name is sent back to the client, where a record separator would split the packet.
+            guard byte >= 0x20, byte != 0x7F else { throw .controlCharacterInNamespace }
             offset += 1
             guard offset - start <= byteLimit else { throw .namespaceTooLong(limit: byteLimit) }
         }

@@ -1,6 +1,6 @@
 public import JSON
 
-/// Why bytes are no packet: what breaks the protocol, and ends the connection.
+/// Why bytes are not a packet. Each of these errors breaks the protocol and closes the connection.
 public enum SocketPacketError: Error, Sendable, Hashable, CustomStringConvertible {
     case empty
     case unknownType(UInt8)
@@ -15,24 +15,25 @@ public enum SocketPacketError: Error, Sendable, Hashable, CustomStringConvertibl
     case badJSON(JSONError)
     case payloadIsNoObject
     case payloadIsNoArray
-    /// An event's first element must be its name: a string, or a number.
+    /// The first element of an event must be its name: a string or a number.
     case missingEventName
-    /// A name that libraries use for what happens to the connection itself.
+    /// A name that libraries use for events of the connection itself.
     case reservedEventName(String)
-    /// A placeholder of an attachment that there is not, or two of the same.
+    /// A placeholder for an attachment that does not exist, or a second one for the same.
     case badPlaceholder
     /// A binary frame that no packet has announced.
     case unannouncedAttachment
-    /// A packet came where an attachment was announced.
+    /// A packet arrived instead of an announced attachment.
     case missingAttachment
 
     public var description: String {
         switch self {
         case .empty: "a packet is empty; its first letter must be its type"
-        case .unknownType(let letter):
-            "a packet's type must be a digit from 0 to 6, and is the byte \(letter)"
+        case .unknownType(let byte):
+            "a packet's type must be a digit from 0 to 6, and is the byte \(byte)"
         case .badAttachmentCount(let limit):
-            "a binary packet's number of attachments must be from 0 to \(limit), and a hyphen must follow"
+            "a binary packet's number of attachments must be from 0 to \(limit), "
+                + "and a hyphen must follow"
         case .controlCharacterInNamespace: "a namespace must not have control characters"
         case .namespaceTooLong(let limit): "a namespace has more than \(limit) bytes"
         case .badAckID: "an ack id must be a whole number from 0 to \(SocketPacket.ackIDLimit)"

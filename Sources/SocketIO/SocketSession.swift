@@ -1,29 +1,31 @@
 internal import Bytes
 public import JSON
 
-/// One connection of Socket.IO v5, with the main namespace and no other.
+/// One connection of Socket.IO v5, which supports only the main namespace.
 ///
-/// A value that is told what happened and says what is to be done; times are milliseconds of a clock that never goes back. What breaks the
-/// protocol ends the connection, as in the reference server. What is sound and still not taken (binary events, JSON that nests too deep) is
-/// refused in words, and the connection goes on.
+/// A value that receives events and returns steps. Times are milliseconds of a monotonic clock. A
+/// breach of the protocol closes the connection, as in the reference server. A valid but
+/// unsupported packet (a binary event, or JSON nested too deep) is rejected with an error, and the
+/// connection continues.
 public struct SocketSession: Sendable {
     enum State: Sendable {
-        /// No CONNECT has come.
+        /// No CONNECT has arrived.
         case awaitingConnect(until: Int64)
-        /// A CONNECT is being judged. What is left of the client's time is kept for when it is refused.
+        /// The caller is checking a CONNECT. The deadline applies again if it is rejected.
         case connecting(until: Int64)
         case connected
-        /// We have sent DISCONNECT; what the client sent before it knew is still coming in.
+        /// This side has sent DISCONNECT. Packets that the client sent before it knew are still
+        /// arriving.
         case disconnectSent(until: Int64)
         case ended
     }
 
     let limits: SocketLimits
     var state: State
-    /// How many binary frames are still to come of a packet that was refused.
+    /// The number of expected binary frames that belong to a rejected packet.
     var attachmentsDue = 0
 
-    /// The session of a connection that was opened just then; its time to CONNECT runs.
+    /// Creates the session of a new connection and starts the CONNECT timeout.
     public init(limits: SocketLimits = SocketLimits(), openedAt now: Int64) {
         self.limits = limits
         self.state = .awaitingConnect(until: now + limits.connectTimeout)
@@ -34,7 +36,7 @@ public struct SocketSession: Sendable {
         if case .connected = self.state { true } else { false }
     }
 
-    /// When `tick` is to be called; nil while no time is running.
+    /// When `tick` must be called; nil while no timeout is running.
     public var deadline: Int64? {
         switch self.state {
         case .awaitingConnect(let until), .disconnectSent(let until): until
@@ -42,14 +44,14 @@ public struct SocketSession: Sendable {
         }
     }
 
-    /// Ends a connection whose client has not sent CONNECT in time. Called early it does nothing.
+    /// Ends a connection whose client has not sent CONNECT in time. An early call does nothing.
     public mutating func tick(at now: Int64, into steps: inout SocketSteps) {
         if let deadline = self.deadline, deadline <= now { self.end(.connectTimeout, into: &steps) }
     }
 
-    /// A packet came as text. `document` is lent for reading it: the steps speak of what it holds then.
+    /// A text packet arrived. The steps refer to the values in `document`.
     ///
-    /// - Parameter text: UTF-8, which what lies below makes sure of.
+    /// - Parameter text: UTF-8; the layer below guarantees it.
     public mutating func received(
         _ text: RawSpan, reading document: inout JSONDocument, at now: Int64,
         into steps: inout SocketSteps
@@ -72,7 +74,8 @@ public struct SocketSession: Sendable {
         }
     }
 
-    /// A binary frame came, or a binary packet of a polling payload. Those that a refused packet has announced are dropped.
+    /// A binary frame arrived, or a binary packet in a polling payload. Announced attachments of
+    /// rejected packets are dropped.
     public mutating func receivedBinary(into steps: inout SocketSteps) {
         if case .ended = self.state { return }
         guard self.attachmentsDue > 0 else {
@@ -82,12 +85,13 @@ public struct SocketSession: Sendable {
         self.attachmentsDue -= 1
     }
 
-    /// Lets the client in.
+    /// Accepts the CONNECT of the client.
     ///
     /// - Parameters:
-    ///   - sid: what the client is called from here on. Not the Engine.IO session's id, which is a secret.
-    ///   - pid: what the client brings back when it wants to go on after its connection broke; nil when it cannot.
-    /// - Returns: whether the client still waits to be let in; if not, nothing was done.
+    ///   - sid: the client's public id, not the Engine.IO session id, which is a secret.
+    ///   - pid: the token with which the client can recover its state after a broken connection;
+    ///     nil if it cannot.
+    /// - Returns: whether the client was still waiting for the answer. If not, nothing has changed.
     @discardableResult
     public mutating func accept(sid: String, pid: String?, into steps: inout SocketSteps) -> Bool {
         guard case .connecting = self.state else { return false }
@@ -96,16 +100,17 @@ public struct SocketSession: Sendable {
         return true
     }
 
-    /// Does not let the client in; it may try again while its time runs.
+    /// Rejects the CONNECT of the client, which may try again until its deadline.
     ///
-    /// - Parameter message: what the client's `connect_error` says.
+    /// - Parameter message: the text of the client's `connect_error`.
     public mutating func refuse(_ message: String, into steps: inout SocketSteps) {
         guard case .connecting(let until) = self.state else { return }
         self.state = .awaitingConnect(until: until)
         steps.send { $0.append(socketConnectError: message) }
     }
 
-    /// Sends the client away. It may come in again; what it sent before it knew of this is dropped.
+    /// Disconnects the client, which may connect again. Packets that it sends before it receives
+    /// DISCONNECT are dropped.
     public mutating func disconnect(at now: Int64, into steps: inout SocketSteps) {
         guard case .connected = self.state else { return }
         self.state = .disconnectSent(until: now + self.limits.connectTimeout)
@@ -131,12 +136,12 @@ public struct SocketSession: Sendable {
         case (.event, .connected):
             guard let payload = packet.payload, let name = document.firstElement(of: document.root)
             else {
-                preconditionFailure("An event without a name was let through: \(packet)")
+                preconditionFailure("An event without a name passed the checks: \(packet)")
             }
             steps.append(.event(SocketEvent(payload: payload, name: name, ackID: packet.ackID)))
         case (.ack, .connected):
             guard let payload = packet.payload, let id = packet.ackID else {
-                preconditionFailure("An ack without an id was let through: \(packet)")
+                preconditionFailure("An ack without an id passed the checks: \(packet)")
             }
             steps.append(.acknowledged(id: id, payload))
         case (.binaryEvent, .connected):
@@ -152,7 +157,7 @@ public struct SocketSession: Sendable {
         }
     }
 
-    /// A packet of another namespace than the main one: there is none, so only CONNECT has an answer.
+    /// Handles a packet for another namespace. There is none, so only CONNECT is answered.
     private mutating func processOtherNamespace(
         _ packet: SocketPacket, _ namespace: ByteString, into steps: inout SocketSteps
     ) {
@@ -189,7 +194,7 @@ public struct SocketSession: Sendable {
             .connect(auth: payload, fields[0].map { SocketRecovery(pid: $0, offset: fields[1]) }))
     }
 
-    /// A packet that is sound but for what its JSON holds beyond our bounds.
+    /// Rejects a valid packet whose JSON exceeds the limits.
     private mutating func reject(
         _ packet: SocketPacket, _ sentence: String, _ text: RawSpan, into steps: inout SocketSteps
     ) {
@@ -217,7 +222,7 @@ public struct SocketSession: Sendable {
         steps.append(.end(closure))
     }
 
-    private static func name(_ place: Range<Int>, of text: RawSpan) -> ByteString {
-        ByteString(text.extracting(place).withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
+    private static func name(_ range: Range<Int>, of text: RawSpan) -> ByteString {
+        ByteString(text.extracting(range).withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
     }
 }

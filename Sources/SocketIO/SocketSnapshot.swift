@@ -1,25 +1,23 @@
-/// How far a connection has come: what its session on one node tells the session that goes on for it on another.
+/// The state of a connection, transferred to the session that continues it on another node.
 ///
-/// What is left of a time is in milliseconds, since no two nodes' clocks agree.
+/// Timeouts are stored as remaining milliseconds, because the nodes' clocks differ.
 public struct SocketSnapshot: Sendable, Hashable {
-    /// Whether the client is in, and what is left of its time if it is not.
+    /// The connection state and the remaining time of its timeout.
     public enum Phase: Sendable, Hashable {
-        /// No CONNECT has come.
+        /// No CONNECT has arrived.
         case awaitingConnect(remaining: Int64)
-        /// A CONNECT is being judged.
+        /// A CONNECT is being checked.
         case connecting(remaining: Int64)
-        /// The client is in, for as long as it likes.
+        /// The client is connected. No timeout is running.
         case connected
-        /// DISCONNECT was sent, and the client may not know it yet.
+        /// DISCONNECT was sent, and the client may not have received it yet.
         case disconnectSent(remaining: Int64)
     }
 
-    /// Whether the client is in.
     public let phase: Phase
-    /// How many binary frames are still to come of a packet that was refused.
+    /// The number of expected binary frames that belong to a rejected packet.
     public let attachmentsDue: Int
 
-    /// As it was told by another node.
     public init(_ phase: Phase, attachmentsDue: Int = 0) {
         self.phase = phase
         self.attachmentsDue = attachmentsDue
@@ -27,21 +25,21 @@ public struct SocketSnapshot: Sendable, Hashable {
 }
 
 extension SocketSession {
-    /// A session that goes on where another one stood.
+    /// Creates a session that continues from a snapshot.
     public init(
-        limits: SocketLimits = SocketLimits(), snapshot standing: SocketSnapshot, at now: Int64
+        limits: SocketLimits = SocketLimits(), snapshot: SocketSnapshot, at now: Int64
     ) {
         self.limits = limits
-        self.attachmentsDue = standing.attachmentsDue
-        switch standing.phase {
-        case .awaitingConnect(let left): self.state = .awaitingConnect(until: now + left)
-        case .connecting(let left): self.state = .connecting(until: now + left)
+        self.attachmentsDue = snapshot.attachmentsDue
+        switch snapshot.phase {
+        case .awaitingConnect(let remaining): self.state = .awaitingConnect(until: now + remaining)
+        case .connecting(let remaining): self.state = .connecting(until: now + remaining)
         case .connected: self.state = .connected
-        case .disconnectSent(let left): self.state = .disconnectSent(until: now + left)
+        case .disconnectSent(let remaining): self.state = .disconnectSent(until: now + remaining)
         }
     }
 
-    /// Where the session stands; nil when it has ended.
+    /// The state of the session; nil after it has ended.
     public func snapshot(at now: Int64) -> SocketSnapshot? {
         let phase: SocketSnapshot.Phase
         switch self.state {

@@ -1,56 +1,57 @@
 public import Bytes
 public import JSON
 
-/// An event of the client's. It lies in the text that was received and in the document that has read it.
+/// An event of the client, as ranges of the received text and values of its parsed document.
 public struct SocketEvent: Sendable, Hashable {
-    /// Where the array `[name, argument…]` lies in the text. It is the document's root; what the document says of it is read from these
-    /// bytes of the text.
+    /// The range of the array `[name, argument…]` in the text. The array is the document's root,
+    /// and its values must be read from these bytes.
     public let payload: Range<Int>
-    /// A string, or a number. The first argument is the element after it.
+    /// A string or a number. The first argument is the element after it.
     public let name: JSONValue
-    /// Set when the client wants an answer: `ByteBuffer.append(socketAck:)`.
+    /// The id if the client wants an acknowledgement: `ByteBuffer.append(socketAck:)`.
     public let ackID: Int?
 }
 
-/// What a client brings back of the connection that it had before (Socket.IO, "Connection state recovery"). Nobody has judged it.
+/// The client's data about its previous connection (Socket.IO, "Connection state recovery"), not
+/// yet validated.
 public struct SocketRecovery: Sendable, Hashable {
-    /// What its last CONNECT was answered with.
+    /// The token from the answer to its last CONNECT.
     public let pid: String
-    /// The last string that an event ended with; nil when none has come.
+    /// The last string argument of an event; nil if no event had one.
     public let offset: String?
 }
 
-/// What a session wants done.
+/// A step that the session requests of its caller.
 public enum SocketStep: Sendable, Hashable {
-    /// Send the client this packet: a part of `SocketSteps.text`.
+    /// Send the client this packet: a range of `SocketSteps.text`.
     case send(Range<Int>)
-    /// The client wants to come in; answer with `accept` or `refuse`. Its `auth` is the document's root, an object that lies here in the
-    /// text; nil when there is none.
+    /// The client sent CONNECT; answer with `accept` or `refuse`. `auth` is the range of an object
+    /// in the text, which is the document's root; nil if there is none.
     case connect(auth: Range<Int>?, SocketRecovery?)
-    /// The client says something.
+    /// The client sent an event.
     case event(SocketEvent)
-    /// The client answers an event of ours: the array of arguments lies here, and is the document's root.
+    /// The client acknowledged an event of this server. The range is the array of arguments, which
+    /// is the document's root.
     case acknowledged(id: Int, Range<Int>)
-    /// What the client sent is no breach of the protocol, but is not taken, for this reason. Whoever speaks to the client says so, in the
-    /// answer with that id if there is one. `event` is the event's name, where it is an event and the name can be read.
+    /// A valid packet is rejected for this reason. The caller sends the reason to the client, with
+    /// the acknowledgement id if there is one. `event` is the event's name if it can be read.
     case refuse(ackID: Int?, event: ByteString?, String)
-    /// The client left; it may come in again.
+    /// The client sent DISCONNECT; it may connect again.
     case disconnected
-    /// Close the connection below, behind what was sent. The last step that a session ever has.
+    /// Close the connection below, after what was sent. This is always the session's last step.
     case end(SocketClosure)
 }
 
-/// What a session has decided, and the texts of its packets. Used again for every input.
+/// The steps of a session and the texts of its packets. Reused for every input.
 public struct SocketSteps: Sendable {
-    /// Packets as text, one behind the other.
+    /// Packets as text, one after the other.
     public private(set) var text = ByteBuffer()
-    /// What is to be done, in this order.
+    /// The steps, in order.
     public private(set) var list: [SocketStep] = []
 
-    /// Nothing to do yet.
     public init() {}
 
-    /// Forgets everything once it is done, and keeps the room for it.
+    /// Removes everything and keeps the memory.
     public mutating func removeAll() {
         self.text.removeAll()
         self.list.clear()

@@ -1,7 +1,8 @@
 import Bytes
 import EngineIO
 
-/// A session that is told whatever bytes say, by a client that keeps to nothing, and whose steps are checked.
+/// Executes the events that bytes encode on a session, like an arbitrary client, and checks every
+/// step.
 struct CheckedEngineSession {
     private static let settings = EngineSettings(
         pingInterval: 300, pingTimeout: 200, maxPayload: 40, postPackets: 5, answerPackets: 4,
@@ -38,7 +39,7 @@ struct CheckedEngineSession {
         return self.script[self.offset - 1]
     }
 
-    /// Up to a line feed: bytes to be received.
+    /// The bytes up to the next line feed: received data.
     private mutating func nextLine() -> [UInt8] {
         let rest = self.script[self.offset...]
         let line = Array(rest.prefix { $0 != UInt8(ascii: "\n") })
@@ -53,14 +54,14 @@ struct CheckedEngineSession {
         return id
     }
 
-    /// The event that the script's next bytes stand for; false at its end.
+    /// Executes the event that the next bytes of the script encode; returns false at its end.
     mutating func executeNext() -> Bool {
-        guard let order = self.nextByte() else { return false }
+        guard let code = self.nextByte() else { return false }
         let wasOver = self.isOver
         var received: [UInt8] = []
-        let some = EngineRequestID(rawValue: UInt64(order >> 4))
-        let socket = EngineSocketID(rawValue: UInt64(order >> 4 & 3) + 1)
-        switch order & 15 {
+        let anyRequest = EngineRequestID(rawValue: UInt64(code >> 4))
+        let socket = EngineSocketID(rawValue: UInt64(code >> 4 & 3) + 1)
+        switch code & 15 {
         case 0: self.session.poll(self.newRequest(), at: self.now, into: &self.steps)
         case 1:
             received = self.nextLine()
@@ -68,17 +69,17 @@ struct CheckedEngineSession {
                 self.newRequest(), received.span.bytes, at: self.now, into: &self.steps)
         case 2:
             self.session.postBegan(
-                self.newRequest(), announcedBytes: order >> 4 == 0 ? nil : Int(order >> 4) * 4,
+                self.newRequest(), announcedBytes: code >> 4 == 0 ? nil : Int(code >> 4) * 4,
                 into: &self.steps)
         case 3:
             received = self.nextLine()
-            self.session.postEnded(some, received.span.bytes, at: self.now, into: &self.steps)
+            self.session.postEnded(anyRequest, received.span.bytes, at: self.now, into: &self.steps)
         case 4:
-            self.openRequests.remove(some)
-            if order & 128 == 0 {
-                self.session.pollAborted(some, into: &self.steps)
+            self.openRequests.remove(anyRequest)
+            if code & 128 == 0 {
+                self.session.pollAborted(anyRequest, into: &self.steps)
             } else {
-                self.session.postAborted(some, into: &self.steps)
+                self.session.postAborted(anyRequest, into: &self.steps)
             }
         case 5:
             let socket = EngineSocketID(rawValue: UInt64(self.nextSocket))
@@ -95,18 +96,18 @@ struct CheckedEngineSession {
         case 10, 11:
             self.sentCount += 1
             let packet = SharedFrame(Array("4\(self.sentCount)".utf8))
-            if order & 16 == 0 {
+            if code & 16 == 0 {
                 self.session.send(packet, into: &self.steps)
             } else {
                 self.session.send(companion: packet, into: &self.steps)
             }
         case 12: self.session.flush(into: &self.steps)
-        case 13: self.session.postTooLarge(some, into: &self.steps)
+        case 13: self.session.postTooLarge(anyRequest, into: &self.steps)
         case 14:
-            guard order >> 4 == 0 else { fallthrough }
+            guard code >> 4 == 0 else { fallthrough }
             self.session.close(code: 1001, reason: "over", at: self.now, into: &self.steps)
         default:
-            self.now += Int64(order >> 4) * 20
+            self.now += Int64(code >> 4) * 20
             self.session.tick(at: self.now, into: &self.steps)
         }
         self.checkSteps(received, wasOver: wasOver)
@@ -116,13 +117,13 @@ struct CheckedEngineSession {
     private mutating func checkSteps(_ received: [UInt8], wasOver: Bool) {
         for step in self.steps.list {
             precondition(
-                !self.isOver || wasOver, "Something follows the end of the session: \(step)")
+                !self.isOver || wasOver, "A step follows the end of the session: \(step)")
             switch step {
             case .answer(let request, let answer):
-                // A request that broke may still be answered; nobody hears it.
+                // A request whose connection broke may still be answered, without an effect.
                 self.openRequests.remove(request)
-                if case .payload(let place) = answer {
-                    self.check(payload: Array(self.steps.text.bytes[place]))
+                if case .payload(let range) = answer {
+                    self.check(payload: Array(self.steps.text.bytes[range]))
                 }
             case .send(let packet, let socket):
                 precondition(
@@ -131,14 +132,14 @@ struct CheckedEngineSession {
             case .closeSocket(let socket, let code, let reason):
                 precondition(self.openSockets.remove(socket) != nil, "\(socket) is closed twice.")
                 precondition(code != 1000 && reason.utf8.count <= 123, "\(code) \(reason)")
-            case .message(let place):
+            case .message(let range):
                 precondition(
-                    place.upperBound <= received.count && !wasOver,
-                    "A message lies outside of what was received.")
+                    range.upperBound <= received.count && !wasOver,
+                    "A message is outside of the received bytes.")
             case .binary, .upgraded:
                 precondition(!wasOver)
             case .closed:
-                precondition(!wasOver, "The session is over twice.")
+                precondition(!wasOver, "The session has ended twice.")
                 self.isOver = true
             }
         }
@@ -146,34 +147,36 @@ struct CheckedEngineSession {
         precondition(
             (self.session.deadline == nil) == self.isOver,
             "A session that is \(self.isOver ? "over" : "alive") has a wrong deadline.")
-        precondition((self.session.deadline ?? .max) >= self.now - 6000, "A deadline is long over.")
-        // Beyond the bounds: what belongs to the last packet, and the goodbye.
+        precondition(
+            (self.session.deadline ?? .max) >= self.now - 6000, "A deadline has passed long ago.")
+        // One companion of the last packet and the `close` packet may exceed the limits.
         precondition(
             self.session.waitingPackets <= 14 && self.session.waitingBytes <= 110,
-            "More waits than may.")
+            "The outbox exceeds its limits.")
         if self.isOver {
             precondition(
                 self.openRequests.isEmpty,
-                "The session is over and \(self.openRequests) have no answer.")
+                "The session has ended and \(self.openRequests) are unanswered.")
             precondition(
                 self.session.waitingPackets == 0 && self.session.waitingBytes == 0,
-                "The session is over and still holds packets.")
+                "The session has ended and still has packets.")
         }
     }
 
     private mutating func check(payload: [UInt8]) {
         let packets = payload.split(
             separator: EnginePayload.separator, omittingEmptySubsequences: false)
-        precondition(packets.count <= 4, "An answer has \(packets.count) packets.")
+        precondition(packets.count <= 4, "A response has \(packets.count) packets.")
         for packet in packets { self.checkPacket(Array(packet)) }
     }
 
-    /// Counted as the server counts: what is heard is next, unless the session was given up in between.
+    /// Checks the order by the server's count: the next packet must arrive, unless the session has
+    /// ended in between.
     private mutating func checkPacket(_ packet: [UInt8]) {
         guard packet.first == EnginePacketKind.message.typeByte else { return }
         self.receivedCount += 1
         precondition(
             packet.elementsEqual("4\(self.receivedCount)".utf8),
-            "\(String(decoding: packet, as: UTF8.self)) is heard for \(self.receivedCount).")
+            "\(String(decoding: packet, as: UTF8.self)) arrived instead of \(self.receivedCount).")
     }
 }

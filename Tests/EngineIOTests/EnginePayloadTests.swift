@@ -33,7 +33,7 @@ struct EnginePayloadTests {
     }
 
     @Test(
-        "has packets of every type",
+        "contains packets of every type",
         arguments: [
             ("0{}", .open, "{}"), ("1", .close, ""), ("2", .ping, ""), ("2probe", .ping, "probe"),
             ("3", .pong, ""),
@@ -45,7 +45,7 @@ struct EnginePayloadTests {
         #expect(try Self.read(Array(text.utf8)) == [ReadPacket(kind, data)])
     }
 
-    @Test("has text and binary packets between separators")
+    @Test("contains text and binary packets between separators")
     func severalPackets() throws {
         #expect(
             try Self.read(Array("4hello\u{1E}2\u{1E}bAQIDBA==\u{1E}b\u{1E}4€".utf8)) == [
@@ -57,7 +57,7 @@ struct EnginePayloadTests {
     }
 
     @Test(
-        "is refused in words",
+        "is rejected with an error",
         arguments: [
             ([], .empty), ([0x1E], .empty), (Array("4a\u{1E}".utf8), .empty),
             (Array("\u{1E}4a".utf8), .empty),
@@ -78,7 +78,7 @@ struct EnginePayloadTests {
         #expect(!error.description.isEmpty)
     }
 
-    @Test("is something defined wherever it is cut off")
+    @Test("has a defined result wherever it is truncated")
     func truncated() {
         let whole = Array("4hé\u{1E}bAQ==\u{1E}3\u{1E}4€".utf8)
         for length in 0..<whole.count {
@@ -95,15 +95,15 @@ struct EnginePayloadTests {
     }
 
     @Test(
-        "may be cut between two packets into two payloads, and means the same; cut elsewhere it does not",
+        "can be split only between packets",
         arguments: ["4hello\u{1E}bAQ==\u{1E}3\u{1E}4x"])
     func split(_ text: String) throws {
         let whole = Array(text.utf8)
         let packets = try Self.read(whole)
-        for place in 0..<whole.count {
-            let before = Array(whole.prefix(place))
-            let after = Array(whole.dropFirst(place))
-            guard whole[place] == EnginePayload.separator else {
+        for offset in 0..<whole.count {
+            let before = Array(whole.prefix(offset))
+            let after = Array(whole.dropFirst(offset))
+            guard whole[offset] == EnginePayload.separator else {
                 let parts = try? Self.read(before) + Self.read(after)
                 #expect(parts != packets)
                 continue
@@ -113,32 +113,32 @@ struct EnginePayloadTests {
         }
     }
 
-    @Test("gives back what was put into it", arguments: 0..<200 as Range<UInt64>)
+    @Test("returns the packets that were written", arguments: 0..<200 as Range<UInt64>)
     func roundTrip(_ seed: UInt64) throws {
-        var chance = SeededGenerator(seed: seed)
-        let packets = (0...chance.number(0...20)).map { _ in
+        var random = SeededGenerator(seed: seed)
+        let packets = (0...random.number(0...20)).map { _ in
             ReadPacket(
                 .message,
                 String(
-                    (0..<chance.number(0...30)).map { _ in
-                        chance.pick(Array("aé€😀\u{1F}\u{1D}b4 \n")) ?? " "
+                    (0..<random.number(0...30)).map { _ in
+                        random.pick(Array("aé€😀\u{1F}\u{1D}b4 \n")) ?? " "
                     }))
         }
         let text = packets.map { "4\($0.data)" }.joined(separator: "\u{1E}")
         #expect(try Self.read(Array(text.utf8)) == packets)
     }
 
-    @Test("of a million packets is refused before any is taken, and costs no memory for each")
+    @Test("with a million packets is rejected before any is accepted, without memory for each")
     func million() {
         var body = [UInt8](repeating: EnginePayload.separator, count: 1_999_999)
-        for place in stride(from: 0, to: body.count, by: 2) { body[place] = UInt8(ascii: "4") }
+        for offset in stride(from: 0, to: body.count, by: 2) { body[offset] = UInt8(ascii: "4") }
         #expect(throws: EnginePacketError.tooManyPackets(limit: 16_384)) {
             _ = try EnginePayload.validate(body.span.bytes, packetLimit: 16_384)
         }
         #expect((try? EnginePayload.validate(body.span.bytes, packetLimit: 1_000_000)) == 1_000_000)
 
-        var peer = EngineSessionDriver(settings: EngineSettings(maxPayload: 2_000_000))
-        #expect(peer.post(1, body) == [.refused(1, .payloadTooLarge)])
-        #expect(peer.post(2, "4still here") == [.message("still here"), .accepted(2)])
+        var driver = EngineSessionDriver(settings: EngineSettings(maxPayload: 2_000_000))
+        #expect(driver.post(1, body) == [.refused(1, .payloadTooLarge)])
+        #expect(driver.post(2, "4still here") == [.message("still here"), .accepted(2)])
     }
 }

@@ -1,12 +1,12 @@
 import Bytes
 import EngineIO
 
-/// What must hold of any bytes and of any order of events: fed by the fuzzer (`script/fuzz engineio`) and by the corpus in the ordinary
-/// tests. Each check stops the process when a rule is broken.
+/// Properties that hold for any bytes and any order of events. The fuzzer (`script/fuzz engineio`)
+/// and the corpus tests check them. A failed check stops the process.
 enum EngineProperty {
-    /// The first byte says what the rest is: a payload, a query, or events of a session one behind the other.
+    /// The first byte selects the rest: a payload, a query, or a sequence of session events.
     ///
-    /// - Returns: whether the bytes were taken; of a session, whether it still lives.
+    /// - Returns: whether the bytes were accepted; for a session, whether it is still alive.
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
         guard let first = bytes.first else { return false }
@@ -18,7 +18,7 @@ enum EngineProperty {
         }
     }
 
-    /// A payload's packets are what stands between its separators.
+    /// The packets of a payload are the pieces between its separators.
     private static func checkPayload(_ bytes: [UInt8]) -> Bool {
         let pieces = bytes.split(
             separator: EnginePayload.separator, omittingEmptySubsequences: false)
@@ -33,14 +33,14 @@ enum EngineProperty {
                 }
                 precondition(
                     bytes[packet.data].elementsEqual(piece.dropFirst()),
-                    "A packet is read as another: \(packet)")
+                    "A packet is parsed as another: \(packet)")
                 precondition(
                     packet.isBinary
                         ? piece.first == UInt8(ascii: "b") : piece.first == packet.kind.typeByte,
                     "\(packet)")
             }
             precondition(
-                String(validating: bytes, as: UTF8.self) != nil, "What is no UTF-8 was taken.")
+                String(validating: bytes, as: UTF8.self) != nil, "Invalid UTF-8 was accepted.")
             return true
         } catch {
             precondition(!error.description.isEmpty)
@@ -48,7 +48,7 @@ enum EngineProperty {
         }
     }
 
-    /// What is taken can be written down again, and is then read as the same.
+    /// An accepted query can be written again and is then parsed as the same request.
     private static func checkQuery(_ bytes: [UInt8]) -> Bool {
         var isTaken = false
         for method in [EngineMethod.get, .post, .other] {

@@ -3,7 +3,8 @@ import EngineIO
 import JSON
 import Testing
 
-/// The expectations of the protocol's own test suite (socketio/engine.io-protocol, revision 4), under its names.
+/// The cases of the protocol's own test suite (socketio/engine.io-protocol, revision 4), under
+/// their original names.
 enum EngineProtocolTests {
     @Suite("Engine.IO protocol: handshake")
     struct EngineHandshakeTests {
@@ -74,41 +75,41 @@ enum EngineProtocolTests {
     struct EngineHeartbeatTests {
         @Test("HTTP long-polling: should send ping/pong packets")
         func polling() {
-            var peer = EngineSessionDriver()
+            var driver = EngineSessionDriver()
             for round in 1...3 {
-                #expect(peer.poll(round) == [])
-                #expect(peer.session.deadline == peer.now + 300)
-                #expect(peer.tick(at: peer.now + 299) == [])
-                #expect(peer.tick(at: peer.now + 1) == [.payload(round, "2")])
-                #expect(peer.post(round + 100, "3") == [.accepted(round + 100)])
+                #expect(driver.poll(round) == [])
+                #expect(driver.session.deadline == driver.now + 300)
+                #expect(driver.tick(at: driver.now + 299) == [])
+                #expect(driver.tick(at: driver.now + 1) == [.payload(round, "2")])
+                #expect(driver.post(round + 100, "3") == [.accepted(round + 100)])
             }
         }
 
         @Test("HTTP long-polling: should close the session upon ping timeout")
         func pollingTimeout() {
-            var peer = EngineSessionDriver()
-            #expect(peer.tick(at: 300) == [])
-            #expect(peer.session.deadline == 500)
-            #expect(peer.tick(at: 499) == [])
-            #expect(peer.tick(at: 500) == [.closed(.pingTimeout)])
-            #expect(peer.session.deadline == nil)
-            #expect(peer.poll(1) == [.refused(1, .unknownSession)])
+            var driver = EngineSessionDriver()
+            #expect(driver.tick(at: 300) == [])
+            #expect(driver.session.deadline == 500)
+            #expect(driver.tick(at: 499) == [])
+            #expect(driver.tick(at: 500) == [.closed(.pingTimeout)])
+            #expect(driver.session.deadline == nil)
+            #expect(driver.poll(1) == [.refused(1, .unknownSession)])
         }
 
         @Test("WebSocket: should send ping/pong packets")
         func webSocket() {
-            var peer = EngineSessionDriver(onSocket: 1)
+            var driver = EngineSessionDriver(onSocket: 1)
             for _ in 1...3 {
-                #expect(peer.tick(at: peer.now + 300) == [.sent(1, "2")])
-                #expect(peer.receive("3", on: 1) == [])
+                #expect(driver.tick(at: driver.now + 300) == [.sent(1, "2")])
+                #expect(driver.receive("3", on: 1) == [])
             }
         }
 
         @Test("WebSocket: should close the session upon ping timeout")
         func webSocketTimeout() {
-            var peer = EngineSessionDriver(onSocket: 1)
-            #expect(peer.tick(at: 300) == [.sent(1, "2")])
-            #expect(peer.tick(at: 500) == [.closedSocket(1, 1001), .closed(.pingTimeout)])
+            var driver = EngineSessionDriver(onSocket: 1)
+            #expect(driver.tick(at: 300) == [.sent(1, "2")])
+            #expect(driver.tick(at: 500) == [.closedSocket(1, 1001), .closed(.pingTimeout)])
         }
     }
 
@@ -116,62 +117,62 @@ enum EngineProtocolTests {
     struct EngineCloseTests {
         @Test("HTTP long-polling: should forcefully close the session")
         func polling() {
-            var peer = EngineSessionDriver()
-            #expect(peer.poll(1) == [])
-            #expect(peer.post(2, "1") == [.accepted(2), .payload(1, "6"), .closed(.byClient)])
-            #expect(peer.poll(3) == [.refused(3, .unknownSession)])
+            var driver = EngineSessionDriver()
+            #expect(driver.poll(1) == [])
+            #expect(driver.post(2, "1") == [.accepted(2), .payload(1, "6"), .closed(.byClient)])
+            #expect(driver.poll(3) == [.refused(3, .unknownSession)])
         }
 
         @Test("WebSocket: should forcefully close the session")
         func webSocket() {
-            var peer = EngineSessionDriver(onSocket: 1)
-            #expect(peer.receive("1", on: 1) == [.closedSocket(1, 1001), .closed(.byClient)])
+            var driver = EngineSessionDriver(onSocket: 1)
+            #expect(driver.receive("1", on: 1) == [.closedSocket(1, 1001), .closed(.byClient)])
         }
 
         @Test("should close the session upon cancelled polling request")
         func cancelled() {
-            var peer = EngineSessionDriver()
-            _ = peer.poll(1)
-            #expect(peer.pollAborted(1) == [.closed(.transportClosed)])
-            #expect(peer.poll(2) == [.refused(2, .unknownSession)])
+            var driver = EngineSessionDriver()
+            _ = driver.poll(1)
+            #expect(driver.pollAborted(1) == [.closed(.transportClosed)])
+            #expect(driver.poll(2) == [.refused(2, .unknownSession)])
         }
     }
 
     @Suite("Engine.IO protocol: upgrade")
     struct EngineUpgradeTests {
         private func upgraded() -> EngineSessionDriver {
-            var peer = EngineSessionDriver()
-            _ = peer.openSocket(1)
-            _ = peer.receive("2probe", on: 1)
-            _ = peer.receive("5", on: 1)
-            return peer
+            var driver = EngineSessionDriver()
+            _ = driver.openSocket(1)
+            _ = driver.receive("2probe", on: 1)
+            _ = driver.receive("5", on: 1)
+            return driver
         }
 
         @Test("should successfully upgrade from HTTP long-polling to WebSocket")
         func success() {
-            var peer = EngineSessionDriver()
-            #expect(peer.openSocket(1) == [])
-            #expect(peer.receive("2probe", on: 1) == [.sent(1, "3probe")])
-            #expect(peer.poll(1) == [.payload(1, "6")])
-            #expect(peer.receive("5", on: 1) == [.upgraded(1)])
-            #expect(peer.receive("4hello", on: 1) == [.message("hello")])
-            #expect(peer.send("4hello") == [.sent(1, "4hello")])
+            var driver = EngineSessionDriver()
+            #expect(driver.openSocket(1) == [])
+            #expect(driver.receive("2probe", on: 1) == [.sent(1, "3probe")])
+            #expect(driver.poll(1) == [.payload(1, "6")])
+            #expect(driver.receive("5", on: 1) == [.upgraded(1)])
+            #expect(driver.receive("4hello", on: 1) == [.message("hello")])
+            #expect(driver.send("4hello") == [.sent(1, "4hello")])
         }
 
         @Test("should ignore HTTP requests with same sid after upgrade")
         func requests() {
-            var peer = self.upgraded()
-            #expect(peer.poll(1) == [.refused(1, .badRequest)])
-            #expect(peer.post(2, "4hello") == [.refused(2, .badRequest)])
-            #expect(peer.receive("4hello", on: 1) == [.message("hello")])
+            var driver = self.upgraded()
+            #expect(driver.poll(1) == [.refused(1, .badRequest)])
+            #expect(driver.post(2, "4hello") == [.refused(2, .badRequest)])
+            #expect(driver.receive("4hello", on: 1) == [.message("hello")])
         }
 
         @Test("should ignore WebSocket connection with same sid after upgrade")
         func sockets() {
-            var peer = self.upgraded()
-            #expect(peer.openSocket(2) == [.closedSocket(2, 1008)])
-            #expect(peer.socketClosed(2) == [])
-            #expect(peer.receive("4hello", on: 1) == [.message("hello")])
+            var driver = self.upgraded()
+            #expect(driver.openSocket(2) == [.closedSocket(2, 1008)])
+            #expect(driver.socketClosed(2) == [])
+            #expect(driver.receive("4hello", on: 1) == [.message("hello")])
         }
     }
 
@@ -180,72 +181,82 @@ enum EngineProtocolTests {
         @Test(
             "HTTP long-polling: should send and receive a payload containing one plain text packet")
         func one() {
-            var peer = EngineSessionDriver()
-            #expect(peer.post(1, "4hello") == [.message("hello"), .accepted(1)])
-            #expect(peer.send("4hello") == [])
-            #expect(peer.poll(2) == [.payload(2, "4hello")])
+            var driver = EngineSessionDriver()
+            #expect(driver.post(1, "4hello") == [.message("hello"), .accepted(1)])
+            #expect(driver.send("4hello") == [])
+            #expect(driver.poll(2) == [.payload(2, "4hello")])
         }
 
         @Test(
-            "HTTP long-polling: should send and receive a payload containing several plain text packets"
+            """
+            HTTP long-polling: should send and receive a payload containing several plain text \
+            packets
+            """
         )
         func several() {
-            var peer = EngineSessionDriver()
+            var driver = EngineSessionDriver()
             #expect(
-                peer.post(1, "4test1\u{1E}4test2\u{1E}4test3") == [
+                driver.post(1, "4test1\u{1E}4test2\u{1E}4test3") == [
                     .message("test1"), .message("test2"), .message("test3"), .accepted(1),
                 ])
-            #expect(peer.poll(2) == [])
-            for packet in ["4test1", "4test2", "4test3"] { #expect(peer.send(packet) == []) }
-            #expect(peer.flush() == [.payload(2, "4test1\u{1E}4test2\u{1E}4test3")])
+            #expect(driver.poll(2) == [])
+            for packet in ["4test1", "4test2", "4test3"] { #expect(driver.send(packet) == []) }
+            #expect(driver.flush() == [.payload(2, "4test1\u{1E}4test2\u{1E}4test3")])
         }
 
         @Test(
-            "HTTP long-polling: should send and receive a payload containing plain text and binary packets"
+            """
+            HTTP long-polling: should send and receive a payload containing plain text and \
+            binary packets
+            """
         )
         func binary() {
-            var peer = EngineSessionDriver()
+            var driver = EngineSessionDriver()
             #expect(
-                peer.post(1, "4hello\u{1E}bAQIDBA==") == [.message("hello"), .binary, .accepted(1)])
+                driver.post(1, "4hello\u{1E}bAQIDBA==") == [
+                    .message("hello"), .binary, .accepted(1),
+                ])
         }
 
         @Test("HTTP long-polling: should close the session upon invalid packet format")
         func invalid() {
-            var peer = EngineSessionDriver()
+            var driver = EngineSessionDriver()
             #expect(
-                peer.post(1, "abc") == [
+                driver.post(1, "abc") == [
                     .refused(1, .badRequest), .closed(.malformed(.unknownType(UInt8(ascii: "a")))),
                 ])
-            #expect(peer.poll(2) == [.refused(2, .unknownSession)])
+            #expect(driver.poll(2) == [.refused(2, .unknownSession)])
         }
 
         @Test("HTTP long-polling: should close the session upon duplicate poll requests")
         func duplicate() {
-            var peer = EngineSessionDriver()
-            _ = peer.poll(1)
+            var driver = EngineSessionDriver()
+            _ = driver.poll(1)
             #expect(
-                peer.poll(2) == [.refused(2, .badRequest), .payload(1, "1"), .closed(.secondPoll)])
-            #expect(peer.poll(3) == [.refused(3, .unknownSession)])
+                driver.poll(2) == [
+                    .refused(2, .badRequest), .payload(1, "1"), .closed(.secondPoll),
+                ])
+            #expect(driver.poll(3) == [.refused(3, .unknownSession)])
         }
 
         @Test("WebSocket: should send and receive a plain text packet")
         func text() {
-            var peer = EngineSessionDriver(onSocket: 1)
-            #expect(peer.receive("4hello", on: 1) == [.message("hello")])
-            #expect(peer.send("4hello") == [.sent(1, "4hello")])
+            var driver = EngineSessionDriver(onSocket: 1)
+            #expect(driver.receive("4hello", on: 1) == [.message("hello")])
+            #expect(driver.send("4hello") == [.sent(1, "4hello")])
         }
 
         @Test("WebSocket: should send and receive a binary packet")
         func binaryFrame() {
-            var peer = EngineSessionDriver(onSocket: 1)
-            #expect(peer.receiveBinary(on: 1) == [.binary])
+            var driver = EngineSessionDriver(onSocket: 1)
+            #expect(driver.receiveBinary(on: 1) == [.binary])
         }
 
         @Test("WebSocket: should close the session upon invalid packet format")
         func invalidFrame() {
-            var peer = EngineSessionDriver(onSocket: 1)
+            var driver = EngineSessionDriver(onSocket: 1)
             #expect(
-                peer.receive("abc", on: 1) == [
+                driver.receive("abc", on: 1) == [
                     .closedSocket(1, 1002), .closed(.malformed(.unknownType(UInt8(ascii: "a")))),
                 ])
         }

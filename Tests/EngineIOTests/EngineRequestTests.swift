@@ -8,7 +8,7 @@ struct EngineRequestTests {
     private static let polling = "EIO=4&transport=polling&sid=\(sid)"
     private static let webSocket = "EIO=4&transport=websocket&sid=\(sid)"
 
-    @Test("polls, posts or upgrades a session that it names")
+    @Test("polls, posts to or upgrades the session that it names")
     func sessions() throws {
         #expect(try readRequest(Self.polling) == .poll(EngineSessionDriver.id))
         #expect(try readRequest(Self.polling, .post) == .post(EngineSessionDriver.id))
@@ -16,7 +16,7 @@ struct EngineRequestTests {
             try readRequest(Self.webSocket, isWebSocket: true) == .upgrade(EngineSessionDriver.id))
     }
 
-    @Test("may have its parameters in any order, percent-encoded, beside unknown ones")
+    @Test("may have its parameters in any order, percent-encoded, with unknown ones between")
     func spelling() throws {
         #expect(
             try readRequest("t=P0x1&b64=1&transport=%70olling&x&&%45IO=4") == .handshake(.polling))
@@ -26,7 +26,7 @@ struct EngineRequestTests {
     }
 
     @Test(
-        "is refused in the protocol's words",
+        "is rejected with the protocol's errors",
         arguments: [
             ("", .get, false, .unknownTransport), ("?", .get, false, .unknownTransport),
             ("EIO=4&transport=flashsocket", .get, false, .unknownTransport),
@@ -63,7 +63,7 @@ struct EngineRequestTests {
     }
 
     @Test(
-        "is something defined wherever it is cut off",
+        "has a defined result wherever it is truncated",
         arguments: [polling, "t=%41b&EIO=4&transport=polling"])
     func truncated(_ query: String) {
         let refusals: [EngineRefusal?] = (0..<query.utf8.count).map { length in
@@ -82,7 +82,7 @@ struct EngineRequestTests {
     }
 
     @Test(
-        "is answered with a code, a message and a status",
+        "that is rejected has a code, a message and a status",
         arguments: [
             (.unknownTransport, 400, #"{"code":0,"message":"Transport unknown"}"#),
             (.unknownSession, 400, #"{"code":1,"message":"Session ID unknown"}"#),
@@ -99,7 +99,7 @@ struct EngineRequestTests {
         #expect(refusal.status == status)
     }
 
-    @Test("names a session by 128 bits as they were drawn")
+    @Test("names a session by the 128 random bits of its id")
     func randomIDs() {
         #expect(EngineSessionID(random: (0, 0)).text == "AAAAAAAAAAAAAAAAAAAAAA")
         #expect(EngineSessionID(random: (.max, .max)).text == "_____________________w")

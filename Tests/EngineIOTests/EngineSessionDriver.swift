@@ -1,7 +1,7 @@
 import Bytes
 import EngineIO
 
-/// What a session wanted done, with the texts that its steps only name.
+/// A step of a session, with the text that the step only refers to.
 enum RecordedEngineStep: Hashable {
     case payload(Int, String)
     case accepted(Int)
@@ -22,18 +22,18 @@ extension EngineSocketID {
     init(_ number: Int) { self.init(rawValue: UInt64(number)) }
 }
 
-/// A session with the shell that a server would keep around it: requests and sockets are small numbers, packets are texts.
+/// Drives a session as a server would: requests and sockets are small numbers, packets are strings.
 struct EngineSessionDriver {
     static let id = EngineSessionID(random: (1, 2))
-    /// The times of the protocol's own test suite.
+    /// The timeouts of the protocol's own test suite.
     static let settings = EngineSettings(pingInterval: 300, pingTimeout: 200)
 
     private(set) var session: EngineSession
-    /// What the opening brought.
+    /// The steps of the initializer.
     let openingSteps: [RecordedEngineStep]
     var now: Int64 = 0
 
-    /// A session opened by poll 0.
+    /// Creates a session that poll 0 opens.
     init(settings: EngineSettings = EngineSessionDriver.settings) {
         var steps = EngineSteps()
         self.session = EngineSession(
@@ -41,7 +41,7 @@ struct EngineSessionDriver {
         self.openingSteps = Self.recordedSteps(steps, [])
     }
 
-    /// A session opened on a WebSocket.
+    /// Creates a session that a WebSocket opens.
     init(onSocket socket: Int, settings: EngineSettings = EngineSessionDriver.settings) {
         var steps = EngineSteps()
         self.session = EngineSession(
@@ -108,7 +108,7 @@ struct EngineSessionDriver {
         self.run { $0.socketClosed(EngineSocketID(socket), into: &$2) }
     }
 
-    /// Without a flush.
+    /// Sends without a flush.
     mutating func send(_ packet: String, with companion: String? = nil) -> [RecordedEngineStep] {
         self.run { session, _, steps in
             session.send(SharedFrame(Array(packet.utf8)), into: &steps)
@@ -118,7 +118,7 @@ struct EngineSessionDriver {
         }
     }
 
-    /// What belongs to the packet before it.
+    /// Sends a companion of the previous packet.
     mutating func send(companion packet: String) -> [RecordedEngineStep] {
         self.run { $0.send(companion: SharedFrame(Array(packet.utf8)), into: &$2) }
     }
@@ -149,9 +149,9 @@ struct EngineSessionDriver {
     {
         steps.list.map { step in
             switch step {
-            case .answer(let request, .payload(let place)):
+            case .answer(let request, .payload(let range)):
                 .payload(
-                    Int(request.rawValue), String(decoding: steps.text.bytes[place], as: UTF8.self))
+                    Int(request.rawValue), String(decoding: steps.text.bytes[range], as: UTF8.self))
             case .answer(let request, .accepted): .accepted(Int(request.rawValue))
             case .answer(let request, .refused(let refusal)):
                 .refused(Int(request.rawValue), refusal)
@@ -159,7 +159,7 @@ struct EngineSessionDriver {
                 .sent(
                     Int(socket.rawValue), packet.withBytes { String(decoding: $0, as: UTF8.self) })
             case .closeSocket(let socket, let code, _): .closedSocket(Int(socket.rawValue), code)
-            case .message(let place): .message(String(decoding: received[place], as: UTF8.self))
+            case .message(let range): .message(String(decoding: received[range], as: UTF8.self))
             case .binary: .binary
             case .upgraded(let socket): .upgraded(Int(socket.rawValue))
             case .closed(let closure): .closed(closure)

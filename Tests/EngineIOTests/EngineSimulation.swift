@@ -2,10 +2,11 @@ import Bytes
 import EngineIO
 import SeededRandom
 
-/// A session and a client that keeps to the protocol, over a network that takes its time with everything it carries and loses nothing but
-/// sockets that are only tried out. Both count what they say, so that both can tell what is lost, repeated or out of order.
+/// A session and a correct client over a simulated network with random delays, which loses only
+/// probing sockets. Both number their messages, so that lost, repeated and reordered messages are
+/// detected.
 struct EngineSimulation {
-    /// What is on its way to the server, each kind in order by itself.
+    /// A request on its way to the server.
     private enum RequestInFlight {
         case poll(Int)
         case post(Int, [UInt8])
@@ -18,18 +19,18 @@ struct EngineSimulation {
     private let settings: EngineSettings
     private var now: Int64 = 0
 
-    // The server.
+    // Server
     private var sentByServer = 0
     private var receivedByServer = 0
     private(set) var maxWaitingPackets = 0
     private(set) var upgradeCount = 0
     private(set) var lostProbeCount = 0
 
-    // The client.
+    // Client
     private var clientTransport = ClientTransport.polling
     private var sentByClient = 0
     private var receivedByClient = 0
-    /// Packets that wait for the way to be free.
+    /// Packets that wait for a free transport.
     private var unsent: [String] = []
     private var requestCount = 0
     private var poll: Int?
@@ -38,7 +39,7 @@ struct EngineSimulation {
     private var socket: Int?
     private var isPaused = false
 
-    // The network.
+    // Network
     private var requests: [RequestInFlight] = []
     private var answers: [(Int, ResponseInFlight)] = []
     private var framesToServer: [(Int, String)] = []
@@ -46,7 +47,7 @@ struct EngineSimulation {
 
     private enum ResponseInFlight { case payload(String), accepted }
 
-    /// What went wrong, or nil.
+    /// The first failure, if any.
     private(set) var failure: String?
 
     init(seed: UInt64) {
@@ -58,24 +59,25 @@ struct EngineSimulation {
         self.driver = EngineSessionDriver(settings: self.settings)
     }
 
-    /// Plays so many moves, and then lets everything arrive.
-    mutating func run(steps moves: Int) {
-        for _ in 0..<moves where self.failure == nil {
+    /// Runs random steps and then delivers everything.
+    mutating func run(steps: Int) {
+        for _ in 0..<steps where self.failure == nil {
             self.step()
         }
-        var quiet = 0
-        while quiet < 50, self.failure == nil {
+        var idleRounds = 0
+        while idleRounds < 50, self.failure == nil {
             let before = (self.receivedByServer, self.receivedByClient)
             self.deliver(everything: true)
             self.sendFromClient()
             self.tick(after: 100)
-            quiet = before == (self.receivedByServer, self.receivedByClient) ? quiet + 1 : 0
+            idleRounds =
+                before == (self.receivedByServer, self.receivedByClient) ? idleRounds + 1 : 0
         }
         if self.receivedByServer != self.sentByClient {
-            self.fail("The server heard \(self.receivedByServer) of \(self.sentByClient).")
+            self.fail("The server received \(self.receivedByServer) of \(self.sentByClient).")
         }
         if self.receivedByClient != self.sentByServer {
-            self.fail("The client heard \(self.receivedByClient) of \(self.sentByServer).")
+            self.fail("The client received \(self.receivedByClient) of \(self.sentByServer).")
         }
     }
 
@@ -151,7 +153,7 @@ struct EngineSimulation {
         self.framesToServer.append((self.socketCount, "2probe"))
     }
 
-    /// Only as long as the client has not said that it goes over: later, the session dies with its socket.
+    /// Only before the client has completed the upgrade: later, the session ends with its socket.
     private mutating func loseProbe() {
         guard self.clientTransport == .polling, let socket = self.socket else { return }
         self.framesToServer.removeAll { $0.0 == socket }
@@ -198,14 +200,14 @@ struct EngineSimulation {
                 self.upgradeWhenIdle()
             } else {
                 if self.clientTransport == .polling {
-                    self.fail("A socket that has not taken over brought \(text).")
+                    self.fail("A socket that has not taken over carried \(text).")
                 }
                 self.receiveAtClient(text)
             }
         }
     }
 
-    /// A client says `5` when its last poll and its last POST are back.
+    /// A client sends `5` after its last poll and its last POST have returned.
     private mutating func upgradeWhenIdle() {
         guard self.isPaused, self.clientTransport == .polling, self.poll == nil, self.post == nil,
             let socket = self.socket
@@ -220,24 +222,24 @@ struct EngineSimulation {
         } else if packet.hasPrefix("4s") {
             self.receivedByClient += 1
             if packet != "4s\(self.receivedByClient)", packet != "4s\(self.receivedByClient) with" {
-                self.fail("The client heard \(packet) in place of \(self.receivedByClient).")
+                self.fail("The client received \(packet) instead of \(self.receivedByClient).")
             }
         } else if packet != "6" {
-            self.fail("The client heard \(packet).")
+            self.fail("The client received \(packet).")
         }
     }
 
-    /// What the server does goes on its way, and is judged as far as it can be here.
-    private mutating func apply(_ deeds: [RecordedEngineStep]) {
-        for deed in deeds {
-            switch deed {
+    /// Puts the server's steps onto the network and checks them.
+    private mutating func apply(_ steps: [RecordedEngineStep]) {
+        for step in steps {
+            switch step {
             case .payload(let request, let text):
                 let packets = text.split(separator: "\u{1E}", omittingEmptySubsequences: false)
                 if packets.count > self.settings.answerPackets {
-                    self.fail("An answer had \(packets.count) packets.")
+                    self.fail("A response had \(packets.count) packets.")
                 }
                 if packets.last?.hasSuffix(" with") == true {
-                    self.fail("An answer ended between two that belong together.")
+                    self.fail("A response ended between a packet and its companion.")
                 }
                 self.answers.append((request, .payload(text)))
             case .accepted(let request):
@@ -247,12 +249,12 @@ struct EngineSimulation {
             case .message(let text):
                 self.receivedByServer += 1
                 if text != "c\(self.receivedByServer)" {
-                    self.fail("The server heard \(text) in place of \(self.receivedByServer).")
+                    self.fail("The server received \(text) instead of \(self.receivedByServer).")
                 }
             case .upgraded:
                 self.upgradeCount += 1
             case .refused, .closedSocket, .binary, .closed:
-                self.fail("Nobody did wrong, and still: \(deed)")
+                self.fail("A correct client caused \(step)")
             }
         }
     }

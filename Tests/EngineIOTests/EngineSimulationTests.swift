@@ -1,10 +1,10 @@
 import EngineIO
 import Testing
 
-@Suite("An Engine.IO session with a client that keeps to the protocol")
+@Suite("An Engine.IO session with a correct client")
 struct EngineSimulationTests {
     @Test(
-        "loses nothing, repeats nothing and keeps the order, over polling and across upgrades",
+        "loses, repeats and reorders no message, over polling and across upgrades",
         arguments: 0..<200 as Range<UInt64>)
     func order(_ seed: UInt64) {
         var trial = EngineSimulation(seed: seed)
@@ -12,7 +12,7 @@ struct EngineSimulationTests {
         #expect(trial.failure == nil, "seed \(seed)")
     }
 
-    @Test("is tried with upgrades that succeed and others that fail")
+    @Test("is tested with upgrades that succeed and upgrades that fail")
     func coverage() {
         var upgrades = 0
         var losses = 0

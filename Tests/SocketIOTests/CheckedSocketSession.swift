@@ -2,7 +2,7 @@ import Bytes
 import JSON
 import SocketIO
 
-/// A session that is told whatever lines say, and whose steps are checked.
+/// Executes the events that lines encode on a session, and checks every step.
 struct CheckedSocketSession {
     private var session = SocketSession(openedAt: 0)
     private var document = JSONDocument()
@@ -26,24 +26,25 @@ struct CheckedSocketSession {
         }
         precondition(
             wasAlive || self.steps.list.isEmpty,
-            "Something follows the end of the connection: \(self.steps.list)")
-        precondition(self.steps.list.count <= 1, "One input has several steps: \(self.steps.list)")
+            "A step follows the end of the connection: \(self.steps.list)")
+        precondition(
+            self.steps.list.count <= 1, "One input caused several steps: \(self.steps.list)")
         if let step = self.steps.list.first {
             self.checkStep(step, line, wasConnected: wasConnected)
         }
         self.steps.removeAll()
         precondition(
             !self.session.isConnected || self.isAlive && self.session.deadline == nil,
-            "A client is in and still timed.")
+            "A connected client still has a deadline.")
         precondition(
             self.isAlive || self.session.deadline == nil,
-            "A connection that has ended is still timed.")
+            "An ended connection still has a deadline.")
     }
 
     private mutating func checkStep(_ step: SocketStep, _ line: [UInt8], wasConnected: Bool) {
         switch step {
-        case .send(let place):
-            self.readBack(Array(self.steps.text.bytes[place]))
+        case .send(let range):
+            self.readBack(Array(self.steps.text.bytes[range]))
         case .connect(let auth, _):
             precondition(!wasConnected && !self.session.isConnected && self.session.deadline == nil)
             precondition(auth.map { JSONTree.isObject(Array(line[$0])) } ?? true)
@@ -57,10 +58,10 @@ struct CheckedSocketSession {
                     self.session.accept(sid: "s\"", pid: "p\u{1E}", into: &self.steps)
                         && self.session.isConnected)
             }
-            guard case .send(let place) = self.steps.list.first else {
+            guard case .send(let range) = self.steps.list.first else {
                 preconditionFailure("A CONNECT has no answer.")
             }
-            self.readBack(Array(self.steps.text.bytes[place]))
+            self.readBack(Array(self.steps.text.bytes[range]))
         case .event(let event):
             precondition(wasConnected && event.payload.upperBound == line.count)
             let payload = Array(line[event.payload])
@@ -70,13 +71,13 @@ struct CheckedSocketSession {
                 let name = tree.elements?.first
             else {
                 preconditionFailure(
-                    "An event is no array: \(String(decoding: payload, as: UTF8.self))")
+                    "An event is not an array: \(String(decoding: payload, as: UTF8.self))")
             }
             precondition(self.document.tree(event.name, in: payload.span.bytes) == name, "\(name)")
             precondition(event.ackID.map { (0...SocketPacket.ackIDLimit).contains($0) } ?? true)
-        case .acknowledged(let id, let place):
+        case .acknowledged(let id, let range):
             precondition(
-                wasConnected && place.upperBound == line.count
+                wasConnected && range.upperBound == line.count
                     && (0...SocketPacket.ackIDLimit).contains(id))
         case .refuse(_, _, let sentence):
             precondition(wasConnected && !sentence.isEmpty && self.session.isConnected)
@@ -88,9 +89,9 @@ struct CheckedSocketSession {
         }
     }
 
-    /// What is sent is a packet, and holds nothing that would part it in two on its way.
+    /// Every sent text is one packet and contains no separator that would split it.
     private func readBack(_ packet: [UInt8]) {
-        precondition(!packet.contains(0x1E), "A separator is sent: \(packet)")
+        precondition(!packet.contains(0x1E), "A separator was sent: \(packet)")
         do throws(SocketPacketError) {
             let read = try SocketPacket.parse(packet.span.bytes, limits: SocketLimits())
             precondition([.connect, .connectError, .disconnect].contains(read.kind))
@@ -99,7 +100,8 @@ struct CheckedSocketSession {
                     ?? (read.kind == .disconnect))
         } catch {
             preconditionFailure(
-                "What was sent cannot be read: \(error) \(String(decoding: packet, as: UTF8.self))")
+                "Cannot parse a sent packet: \(error) \(String(decoding: packet, as: UTF8.self))"
+            )
         }
     }
 }

@@ -2,7 +2,7 @@ import Foundation
 import SeededRandom
 import Testing
 
-@Suite("The Socket.IO fuzzer's rules")
+@Suite("The properties of the Socket.IO fuzzer")
 struct SocketCorpusTests {
     @Test("hold for its corpus")
     func replay() throws {
@@ -14,12 +14,12 @@ struct SocketCorpusTests {
         #expect(!accepted.isEmpty && accepted.count < files.count)
     }
 
-    /// Lines such as clients send, in any order, and now and then with a byte that was changed.
+    /// Lines of real clients in random order, some of them with one changed byte.
     @Test(
-        "hold for connections that are told anything in any order",
+        "hold for connections with events in random order",
         arguments: 0..<1000 as Range<UInt64>)
     func anyEventOrder(_ seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let lines = [
             "0", #"0{"pid":"p","offset":"o"}"#, #"2["a",{"b":[1,"é"]}]"#, #"2["a",{"b":[1,"é"]}]"#,
             #"217["a"]"#, "317[]", "D", "0", "1",
@@ -28,12 +28,12 @@ struct SocketCorpusTests {
             "4{}",
         ]
         var script: [UInt8] = Array("0\n".utf8)
-        for _ in 0..<chance.number(1...30) {
+        for _ in 0..<random.number(1...30) {
             var line = Array(
-                (chance.pick(chance.happens(perMille: 700) ? Array(lines.prefix(8)) : lines) ?? "")
+                (random.pick(random.happens(perMille: 700) ? Array(lines.prefix(8)) : lines) ?? "")
                     .utf8)
-            if chance.happens(perMille: 50) {
-                line[chance.next(below: line.count)] = UInt8(truncatingIfNeeded: chance.next())
+            if random.happens(perMille: 50) {
+                line[random.next(below: line.count)] = UInt8(truncatingIfNeeded: random.next())
             }
             script += line + Array("\n".utf8)
         }

@@ -15,7 +15,7 @@ extension SocketPacketError {
 @Suite("A Socket.IO packet")
 struct SocketPacketTests {
     @Test(
-        "that breaks the protocol ends the connection, in words",
+        "that breaks the protocol closes the connection with an error",
         arguments: [
             ("", .empty), ("7", .unknownType(0x37)), (" 2", .unknownType(0x20)),
             ("\"2\"", .unknownType(0x22)), ("é", .unknownType(0xC3)),
@@ -77,16 +77,16 @@ struct SocketPacketTests {
             ("0/\(String(repeating: "a", count: 256))", .namespaceTooLong(limit: 256)),
         ] as [(String, SocketPacketError)])
     func rejected(_ packet: String, _ error: SocketPacketError) {
-        for var peer in [SocketSessionDriver(), SocketSessionDriver.connected()] {
-            #expect(peer.receive(packet) == [.end(.malformed(error))])
-            #expect(peer.receive("0") == [])
-            #expect(peer.session.deadline == nil)
+        for var driver in [SocketSessionDriver(), SocketSessionDriver.connected()] {
+            #expect(driver.receive(packet) == [.end(.malformed(error))])
+            #expect(driver.receive("0") == [])
+            #expect(driver.session.deadline == nil)
         }
         #expect(!error.description.isEmpty)
     }
 
     @Test(
-        "that is sound but beyond our bounds is refused in words, and the connection goes on",
+        "beyond the limits is rejected with an error, and the connection continues",
         arguments: [
             (#"27["a","\ud800"]"#, 7, "a", "surrogate"),
             (
@@ -102,18 +102,18 @@ struct SocketPacketTests {
             ("21[\"\(String(repeating: "x", count: 200))\",\"\\ud800\"]", 1, nil, "surrogate"),
         ] as [(String, Int?, String?, String)])
     func beyondLimits(_ packet: String, _ ackID: Int?, _ event: String?, _ word: String) {
-        var peer = SocketSessionDriver.connected()
-        let deeds = peer.receive(packet)
-        guard case .refused(ackID, event, let sentence) = deeds.first, deeds.count == 1 else {
-            Issue.record("\(deeds)")
+        var driver = SocketSessionDriver.connected()
+        let steps = driver.receive(packet)
+        guard case .refused(ackID, event, let sentence) = steps.first, steps.count == 1 else {
+            Issue.record("\(steps)")
             return
         }
         #expect(sentence.contains(word))
-        #expect(peer.session.isConnected)
+        #expect(driver.session.isConnected)
     }
 
     @Test(
-        "is read into its parts",
+        "is parsed into its parts",
         arguments: [
             ("0", .connect, 0, nil, nil, nil), ("1/admin,", .disconnect, 0, "/admin", nil, nil),
             ("1/admin", .disconnect, 0, "/admin", nil, nil),
@@ -137,7 +137,7 @@ struct SocketPacketTests {
         #expect(packet.namespace.map { String(decoding: bytes[$0], as: UTF8.self) } == namespace)
         #expect(packet.payload.map { String(decoding: bytes[$0], as: UTF8.self) } == payload)
 
-        // And written back: what can be spelled in one way only is the same again.
+        // A packet with only one possible spelling is the same when it is written again.
         var written = ByteBuffer()
         written.append(
             socketPacket: kind, attachmentCount: attachments,
@@ -149,7 +149,7 @@ struct SocketPacketTests {
     }
 
     @Test(
-        "is something defined wherever it is cut off",
+        "has a defined result wherever it is truncated",
         arguments: [
             #"2/,456["message","é\u00e9",{"3":[true]}]"#,
             #"52-/,789["m",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#,
@@ -157,43 +157,44 @@ struct SocketPacketTests {
         ])
     func truncated(_ text: String) {
         for length in 0..<text.utf8.count {
-            var peer = text.first == "0" ? SocketSessionDriver() : .connected()
-            let deeds = peer.receive(Array(text.utf8.prefix(length)))
-            #expect(deeds.count == 1, "\(text.utf8.prefix(length))")
-            switch deeds.first {
-            case .end(.malformed): #expect(peer.session.deadline == nil)
-            // What is cut off inside of a namespace's name, or right behind the type, is a whole CONNECT.
+            var driver = text.first == "0" ? SocketSessionDriver() : .connected()
+            let steps = driver.receive(Array(text.utf8.prefix(length)))
+            #expect(steps.count == 1, "\(text.utf8.prefix(length))")
+            switch steps.first {
+            case .end(.malformed): #expect(driver.session.deadline == nil)
+            // A text that ends within the namespace, or directly after the type, is a complete
+            // CONNECT.
             case .connect, .sent: #expect(text.first == "0")
-            default: Issue.record("\(length) \(deeds)")
+            default: Issue.record("\(length) \(steps)")
             }
 
-            // The rest by itself may be a packet of another kind; whatever it is, it has one answer at most.
+            // The rest may be a packet of another type. It has at most one answer.
             var other = SocketSessionDriver.connected()
             #expect(other.receive(Array(text.utf8.dropFirst(length))).count <= 1)
         }
     }
 
-    @Test("is read as it was written", arguments: 0..<300 as Range<UInt64>)
+    @Test("is parsed as it was written", arguments: 0..<300 as Range<UInt64>)
     func roundTrip(_ seed: UInt64) throws {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let text = String(
-            (0..<chance.number(0...40)).map { _ in
-                chance.pick(Array("aé€😀\u{1E}\u{0}\"\\/,[]{}-0 \n")) ?? " "
+            (0..<random.number(0...40)).map { _ in
+                random.pick(Array("aé€😀\u{1E}\u{0}\"\\/,[]{}-0 \n")) ?? " "
             })
         let id =
-            chance.happens(perMille: 100) ? SocketPacket.ackIDLimit : chance.number(0...1_000_000)
+            random.happens(perMille: 100) ? SocketPacket.ackIDLimit : random.number(0...1_000_000)
         var ack = ByteBuffer()
         ack.append(socketAck: id) { $0.append(jsonString: text) }
         var event = ByteBuffer()
         event.append(socketEvent: "say") { $0.append(jsonString: text) }
         #expect(!ack.bytes.contains(0x1E) && !event.bytes.contains(0x1E))
 
-        var peer = SocketSessionDriver.connected()
-        guard case .acknowledged(id, let arguments) = peer.receive(ack.bytes).first else {
+        var driver = SocketSessionDriver.connected()
+        guard case .acknowledged(id, let arguments) = driver.receive(ack.bytes).first else {
             throw UnexpectedSocketStep()
         }
         #expect(try JSONTree(parsing: arguments) == [.string(text)])
-        guard case .event("say", let payload, nil) = peer.receive(event.bytes).first else {
+        guard case .event("say", let payload, nil) = driver.receive(event.bytes).first else {
             throw UnexpectedSocketStep()
         }
         #expect(try JSONTree(parsing: payload) == ["say", .string(text)])

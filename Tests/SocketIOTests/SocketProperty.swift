@@ -1,16 +1,17 @@
 import Bytes
 import SocketIO
 
-/// What must hold of any bytes: fed by the fuzzer (`script/fuzz socketio`) and by the corpus in the ordinary tests. Each check stops the
-/// process when a rule is broken.
+/// Properties that hold for any bytes. The fuzzer (`script/fuzz socketio`) and the corpus tests
+/// check them. A failed check stops the process.
 enum SocketProperty {
-    /// Each line is an event of one connection: `B` a binary frame, `D` a disconnect of ours, `T` the time that a client has to CONNECT;
-    /// anything else is a packet. Of three CONNECTs the second is refused.
+    /// Each line is an event of one connection: `B` a binary frame, `D` a disconnect by the server,
+    /// `T` the CONNECT timeout. Any other line is a packet. Every second of three CONNECTs is
+    /// refused.
     ///
-    /// - Returns: whether the connection still lives.
+    /// - Returns: whether the connection is still alive.
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
-        // What comes over Engine.IO is UTF-8.
+        // Engine.IO passes only UTF-8.
         guard String(validating: bytes, as: UTF8.self) != nil else { return false }
         var watched = CheckedSocketSession()
         for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
@@ -20,11 +21,12 @@ enum SocketProperty {
         return watched.isAlive
     }
 
-    /// A packet that is taken, written from its parts, is read as the same.
+    /// An accepted packet that is written from its parts is parsed as the same packet.
     private static func checkSpelling(_ text: [UInt8]) {
         let limits = SocketLimits()
         guard let packet = try? SocketPacket.parse(text.span.bytes, limits: limits) else { return }
-        // No JSON begins so; behind a main namespace that is left out it would be taken for another one.
+        // No JSON starts with a slash. After an omitted main namespace it would be parsed as a
+        // namespace.
         if let payload = packet.payload, text[payload].first == UInt8(ascii: "/") { return }
         var written = ByteBuffer()
         let namespace = packet.namespace.map {
@@ -35,7 +37,7 @@ enum SocketProperty {
             namespace: namespace, ackID: packet.ackID)
         if let payload = packet.payload { written.append(contentsOf: Array(text[payload])) }
         guard let again = try? SocketPacket.parse(written.bytes.span.bytes, limits: limits) else {
-            preconditionFailure("What was written cannot be read: \(written.text)")
+            preconditionFailure("A written packet cannot be parsed: \(written.text)")
         }
         precondition(
             again.kind == packet.kind && again.ackID == packet.ackID

@@ -1,30 +1,33 @@
 import SocketIO
 import Testing
 
-/// The expectations of the protocol's own test suite (socketio/socket.io-protocol, revision 5), under its names; the packets without the
-/// `4` that Engine.IO puts before them. There is one namespace here, and binary events are refused.
+/// The cases of the protocol's own test suite (socketio/socket.io-protocol, revision 5), under
+/// their original names. Packets are without Engine.IO's `4`. This server has only one namespace
+/// and refuses binary events.
 enum SocketProtocolTests {
     @Suite("Socket.IO protocol: connect")
     struct SocketConnectTests {
         @Test("should allow connection to the main namespace", arguments: ["0", "0/", "0/,"])
         func mainNamespace(_ packet: String) {
-            var peer = SocketSessionDriver()
-            #expect(peer.receive(packet) == [.connect(auth: nil, pid: nil, offset: nil)])
-            #expect(!peer.session.isConnected)
-            #expect(peer.accept(sid: "abc") == [.sent(#"0{"sid":"abc"}"#)])
-            #expect(peer.session.isConnected)
+            var driver = SocketSessionDriver()
+            #expect(driver.receive(packet) == [.connect(auth: nil, pid: nil, offset: nil)])
+            #expect(!driver.session.isConnected)
+            #expect(driver.accept(sid: "abc") == [.sent(#"0{"sid":"abc"}"#)])
+            #expect(driver.session.isConnected)
         }
 
         @Test(
             "should allow connection to the main namespace with a payload",
             arguments: [#"0{"token":"123"}"#, #"0/,{"token":"123"}"#])
         func payload(_ packet: String) {
-            var peer = SocketSessionDriver()
+            var driver = SocketSessionDriver()
             #expect(
-                peer.receive(packet) == [.connect(auth: #"{"token":"123"}"#, pid: nil, offset: nil)]
+                driver.receive(packet) == [
+                    .connect(auth: #"{"token":"123"}"#, pid: nil, offset: nil)
+                ]
             )
             #expect(
-                peer.accept(sid: "abc", pid: "p\"1") == [.sent(#"0{"sid":"abc","pid":"p\"1"}"#)])
+                driver.accept(sid: "abc", pid: "p\"1") == [.sent(#"0{"sid":"abc","pid":"p\"1"}"#)])
         }
 
         @Test(
@@ -34,29 +37,29 @@ enum SocketProtocolTests {
                 (#"0/custom,{"token":"abc"}"#, "/custom"), ("0/é?x=1,", "/é?x=1"),
             ])
         func unknownNamespace(_ packet: String, _ namespace: String) {
-            for var peer in [SocketSessionDriver(), SocketSessionDriver.connected()] {
-                let wasConnected = peer.session.isConnected
+            for var driver in [SocketSessionDriver(), SocketSessionDriver.connected()] {
+                let wasConnected = driver.session.isConnected
                 #expect(
-                    peer.receive(packet) == [
+                    driver.receive(packet) == [
                         .sent(#"4\#(namespace),{"message":"Invalid namespace"}"#)
                     ])
-                #expect(peer.session.isConnected == wasConnected)
+                #expect(driver.session.isConnected == wasConnected)
             }
         }
 
         @Test("should disallow connection with an invalid handshake")
         func invalid() {
-            var peer = SocketSessionDriver()
-            #expect(peer.receive("abc") == [.end(.malformed(.unknownType(UInt8(ascii: "a"))))])
+            var driver = SocketSessionDriver()
+            #expect(driver.receive("abc") == [.end(.malformed(.unknownType(UInt8(ascii: "a"))))])
         }
 
         @Test("should close the connection if no handshake is received")
         func timeout() {
-            var peer = SocketSessionDriver()
-            #expect(peer.session.deadline == 45_000)
-            #expect(peer.tick(at: 44_999) == [])
-            #expect(peer.tick(at: 45_000) == [.end(.connectTimeout)])
-            #expect(peer.session.deadline == nil)
+            var driver = SocketSessionDriver()
+            #expect(driver.session.deadline == 45_000)
+            #expect(driver.tick(at: 44_999) == [])
+            #expect(driver.tick(at: 45_000) == [.end(.connectTimeout)])
+            #expect(driver.session.deadline == nil)
         }
     }
 
@@ -64,10 +67,10 @@ enum SocketProtocolTests {
     struct SocketDisconnectTests {
         @Test("should disconnect from the main namespace", arguments: ["1", "1/", "1/,"])
         func mainNamespace(_ packet: String) {
-            var peer = SocketSessionDriver.connected()
-            #expect(peer.receive(packet) == [.disconnected])
-            #expect(!peer.session.isConnected)
-            #expect(peer.receive("0") == [.connect(auth: nil, pid: nil, offset: nil)])
+            var driver = SocketSessionDriver.connected()
+            #expect(driver.receive(packet) == [.disconnected])
+            #expect(!driver.session.isConnected)
+            #expect(driver.receive("0") == [.connect(auth: nil, pid: nil, offset: nil)])
         }
     }
 
@@ -75,55 +78,55 @@ enum SocketProtocolTests {
     struct SocketMessageTests {
         @Test("should send a plain-text packet")
         func plain() {
-            var peer = SocketSessionDriver.connected()
+            var driver = SocketSessionDriver.connected()
             let payload = #"["message",1,"2",{"3":[true]}]"#
             #expect(
-                peer.receive("2\(payload)") == [
+                driver.receive("2\(payload)") == [
                     .event(name: "message", payload: payload, ackID: nil)
                 ])
             #expect(
-                peer.receive("2/,\(payload)") == [
+                driver.receive("2/,\(payload)") == [
                     .event(name: "message", payload: payload, ackID: nil)
                 ])
         }
 
-        @Test(
-            "should send a packet with binary attachments: refused in words, and the connection goes on"
-        )
+        @Test("should send a packet with binary attachments: refused with an error")
         func binary() {
-            var peer = SocketSessionDriver.connected()
+            var driver = SocketSessionDriver.connected()
             let packet =
                 #"52-["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#
             #expect(
-                peer.receive(packet) == [
+                driver.receive(packet) == [
                     .refused(ackID: nil, event: "message", "binary events are not taken; send JSON")
                 ])
-            #expect(peer.receiveBinary() == [])
-            #expect(peer.receiveBinary() == [])
-            #expect(peer.receive(#"2["x"]"#) == [.event(name: "x", payload: #"["x"]"#, ackID: nil)])
+            #expect(driver.receiveBinary() == [])
+            #expect(driver.receiveBinary() == [])
+            #expect(
+                driver.receive(#"2["x"]"#) == [.event(name: "x", payload: #"["x"]"#, ackID: nil)])
         }
 
         @Test("should send a plain-text packet with an ack")
         func ack() {
-            var peer = SocketSessionDriver.connected()
+            var driver = SocketSessionDriver.connected()
             let payload = #"["message-with-ack",1,"2",{"3":[false]}]"#
             #expect(
-                peer.receive("2456\(payload)") == [
+                driver.receive("2456\(payload)") == [
                     .event(name: "message-with-ack", payload: payload, ackID: 456)
                 ])
             #expect(
-                peer.receive(#"3456[1,"2",{"3":[false]}]"#) == [
+                driver.receive(#"3456[1,"2",{"3":[false]}]"#) == [
                     .acknowledged(456, #"[1,"2",{"3":[false]}]"#)
                 ])
         }
 
         @Test("should send a packet with binary attachments and an ack: refused with the ack's id")
         func binaryAck() {
-            var peer = SocketSessionDriver.connected()
+            var driver = SocketSessionDriver.connected()
             let packet =
-                #"52-789["message",{"_placeholder":true,"num":1},[{"a":{"num":0,"_placeholder":true}}]]"#
+                #"52-789["message",{"_placeholder":true,"num":1},"#
+                    + #"[{"a":{"num":0,"_placeholder":true}}]]"#
             #expect(
-                peer.receive(packet) == [
+                driver.receive(packet) == [
                     .refused(ackID: 789, event: "message", "binary events are not taken; send JSON")
                 ])
         }
@@ -135,8 +138,8 @@ enum SocketProtocolTests {
                 (#"2abc["message-with-ack",1,"2",{"3":[false]}]"#, .badJSON(at: 0)),
             ] as [(String, SocketPacketError)])
         func invalid(_ packet: String, _ error: SocketPacketError) {
-            var peer = SocketSessionDriver.connected()
-            #expect(peer.receive(packet) == [.end(.malformed(error))])
+            var driver = SocketSessionDriver.connected()
+            #expect(driver.receive(packet) == [.end(.malformed(error))])
         }
     }
 }

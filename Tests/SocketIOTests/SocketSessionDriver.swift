@@ -2,7 +2,7 @@ import Bytes
 import JSON
 import SocketIO
 
-/// What a session wanted done, with the texts that its steps only name.
+/// A step of a session, with the text that the step only refers to.
 enum RecordedSocketStep: Hashable {
     case sent(String)
     case connect(auth: String?, pid: String?, offset: String?)
@@ -13,7 +13,7 @@ enum RecordedSocketStep: Hashable {
     case end(SocketClosure)
 }
 
-/// A session with the document that a server would lend it.
+/// Drives a session with the document that a server would provide.
 struct SocketSessionDriver {
     private(set) var session: SocketSession
     private var document = JSONDocument()
@@ -23,12 +23,12 @@ struct SocketSessionDriver {
         self.session = SocketSession(limits: limits, openedAt: 0)
     }
 
-    /// A session whose client was let in.
+    /// Creates a session whose client is connected.
     static func connected(limits: SocketLimits = SocketLimits()) -> SocketSessionDriver {
-        var peer = SocketSessionDriver(limits: limits)
-        _ = peer.receive("0")
-        _ = peer.accept()
-        return peer
+        var driver = SocketSessionDriver(limits: limits)
+        _ = driver.receive("0")
+        _ = driver.accept()
+        return driver
     }
 
     mutating func receive(_ text: String) -> [RecordedSocketStep] {
@@ -72,19 +72,19 @@ struct SocketSessionDriver {
     }
 
     private func recordedSteps(_ steps: SocketSteps, _ received: [UInt8]) -> [RecordedSocketStep] {
-        func text(_ place: Range<Int>) -> String {
-            String(decoding: received[place], as: UTF8.self)
+        func text(_ range: Range<Int>) -> String {
+            String(decoding: received[range], as: UTF8.self)
         }
         return steps.list.map { step in
             switch step {
-            case .send(let place): .sent(String(decoding: steps.text.bytes[place], as: UTF8.self))
+            case .send(let range): .sent(String(decoding: steps.text.bytes[range], as: UTF8.self))
             case .connect(let auth, let recovery):
                 .connect(auth: auth.map(text), pid: recovery?.pid, offset: recovery?.offset)
             case .event(let event):
                 .event(
                     name: self.name(of: event, in: received), payload: text(event.payload),
                     ackID: event.ackID)
-            case .acknowledged(let id, let place): .acknowledged(id, text(place))
+            case .acknowledged(let id, let range): .acknowledged(id, text(range))
             case .refuse(let ackID, let event, let sentence):
                 .refused(ackID: ackID, event: event?.string, sentence)
             case .disconnected: .disconnected
@@ -93,7 +93,7 @@ struct SocketSessionDriver {
         }
     }
 
-    /// Read as a dialect reads it: from the document, in the payload's bytes.
+    /// Reads the name as a dialect does: from the document, in the payload's bytes.
     private func name(of event: SocketEvent, in received: [UInt8]) -> String {
         let payload = Array(received[event.payload])
         if let name = self.document.string(event.name, in: payload.span.bytes) { return name }

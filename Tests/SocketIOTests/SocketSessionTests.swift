@@ -14,7 +14,7 @@ struct SocketSessionTests {
     }
 
     @Test(
-        "ends when anything comes before the client is in",
+        "ends at any packet before the client is connected",
         arguments: [#"2["a"]"#, "30[]", "1", #"50-["a"]"#, "60-1[]", #"2["\ud800"]"#])
     func packetBeforeConnect(_ packet: String) {
         var waiting = SocketSessionDriver()
@@ -28,25 +28,25 @@ struct SocketSessionTests {
     }
 
     @Test(
-        "ends when the client speaks in a namespace that it is not in",
+        "ends when the client sends to a namespace that it has not connected to",
         arguments: [#"2/x,["a"]"#, "3/x,0[]", "1/x", #"4/x,{"message":""}"#])
     func otherNamespace(_ packet: String) {
-        var peer = SocketSessionDriver.connected()
-        #expect(peer.receive(packet) == [.end(.notConnected)])
+        var driver = SocketSessionDriver.connected()
+        #expect(driver.receive(packet) == [.end(.notConnected)])
     }
 
-    @Test("ends when the client sends what only servers send")
+    @Test("ends when the client sends a packet that only servers send")
     func serverOnlyPackets() {
-        for var peer in [SocketSessionDriver(), SocketSessionDriver.connected()] {
-            #expect(peer.receive(#"4{"message":"no"}"#) == [.end(.unexpected(.connectError))])
+        for var driver in [SocketSessionDriver(), SocketSessionDriver.connected()] {
+            #expect(driver.receive(#"4{"message":"no"}"#) == [.end(.unexpected(.connectError))])
         }
     }
 
-    @Test("hands through what a client wants to recover")
+    @Test("returns the client's recovery data")
     func recovery() {
-        var peer = SocketSessionDriver()
+        var driver = SocketSessionDriver()
         let auth = #"{"pid":"p\u0031","offset":"o","token":"t"}"#
-        #expect(peer.receive("0\(auth)") == [.connect(auth: auth, pid: "p1", offset: "o")])
+        #expect(driver.receive("0\(auth)") == [.connect(auth: auth, pid: "p1", offset: "o")])
         var first = SocketSessionDriver()
         #expect(
             first.receive(#"0{"pid":"p","offset":null}"#) == [
@@ -60,69 +60,67 @@ struct SocketSessionTests {
     }
 
     @Test(
-        "refuses recovery data of another kind by its name",
+        "names the field of recovery data with a wrong type",
         arguments: [(#"0{"pid":1}"#, "pid"), (#"0{"pid":"p","offset":[]}"#, "offset")])
     func badRecovery(_ packet: String, _ field: String) {
-        var peer = SocketSessionDriver()
-        #expect(peer.receive(packet) == [.sent(#"4{"message":"\#(field): must be a string"}"#)])
-        #expect(peer.receive("0") == [.connect(auth: nil, pid: nil, offset: nil)])
+        var driver = SocketSessionDriver()
+        #expect(driver.receive(packet) == [.sent(#"4{"message":"\#(field): must be a string"}"#)])
+        #expect(driver.receive("0") == [.connect(auth: nil, pid: nil, offset: nil)])
     }
 
-    @Test("lets a refused client try again while its time runs, and does not count ours")
+    @Test("lets a rejected client retry; the server's check does not consume its time")
     func refusal() {
-        var peer = SocketSessionDriver()
-        _ = peer.receive("0")
-        #expect(peer.session.deadline == nil)
-        #expect(peer.tick(at: 44_000) == [])
-        #expect(peer.refuse("token: is \"bad\"") == [.sent(#"4{"message":"token: is \"bad\""}"#)])
-        #expect(peer.refuse("again") == [])
-        #expect(peer.session.deadline == 45_000)
-        #expect(peer.receive("0") == [.connect(auth: nil, pid: nil, offset: nil)])
-        #expect(peer.accept() == [.sent(#"0{"sid":"me"}"#)])
-        #expect(peer.accept() == [])
+        var driver = SocketSessionDriver()
+        _ = driver.receive("0")
+        #expect(driver.session.deadline == nil)
+        #expect(driver.tick(at: 44_000) == [])
+        #expect(driver.refuse("token: is \"bad\"") == [.sent(#"4{"message":"token: is \"bad\""}"#)])
+        #expect(driver.refuse("again") == [])
+        #expect(driver.session.deadline == 45_000)
+        #expect(driver.receive("0") == [.connect(auth: nil, pid: nil, offset: nil)])
+        #expect(driver.accept() == [.sent(#"0{"sid":"me"}"#)])
+        #expect(driver.accept() == [])
     }
 
-    @Test("refuses a CONNECT whose JSON is beyond our bounds with a CONNECT_ERROR")
+    @Test("rejects a CONNECT whose JSON exceeds the limits with a CONNECT_ERROR")
     func oversized() {
-        var peer = SocketSessionDriver()
-        guard case .sent(let packet) = peer.receive(#"0{"a":"\ud800"}"#).first else {
+        var driver = SocketSessionDriver()
+        guard case .sent(let packet) = driver.receive(#"0{"a":"\ud800"}"#).first else {
             Issue.record("nothing was sent")
             return
         }
         #expect(packet.hasPrefix(#"4{"message":"The JSON is malformed"#))
-        #expect(peer.session.deadline == 45_000)
+        #expect(driver.session.deadline == 45_000)
     }
 
-    @Test("drops what a client sent before it knew that it was sent away, and lets it in again")
+    @Test("drops packets sent before DISCONNECT arrived, and lets the client connect again")
     func packetsAfterDisconnectSent() {
-        var peer = SocketSessionDriver.connected()
-        peer.now = 1000
-        #expect(peer.disconnect() == [.sent("1")])
-        #expect(peer.disconnect() == [])
+        var driver = SocketSessionDriver.connected()
+        driver.now = 1000
+        #expect(driver.disconnect() == [.sent("1")])
+        #expect(driver.disconnect() == [])
         for packet in [#"2["a"]"#, "30[]", "1", #"51-["a",{"_placeholder":true,"num":0}]"#] {
-            #expect(peer.receive(packet) == [])
+            #expect(driver.receive(packet) == [])
         }
-        #expect(peer.receiveBinary() == [])
-        #expect(peer.session.deadline == 46_000)
-        #expect(peer.receive("0") == [.connect(auth: nil, pid: nil, offset: nil)])
-        #expect(peer.accept() == [.sent(#"0{"sid":"me"}"#)])
+        #expect(driver.receiveBinary() == [])
+        #expect(driver.session.deadline == 46_000)
+        #expect(driver.receive("0") == [.connect(auth: nil, pid: nil, offset: nil)])
+        #expect(driver.accept() == [.sent(#"0{"sid":"me"}"#)])
     }
 
-    @Test("gives a client that left as much time as one that has just come")
+    @Test("gives a client that disconnected as much time as a new one")
     func connectAfterDisconnect() {
-        var peer = SocketSessionDriver(limits: SocketLimits(connectTimeout: 100))
-        _ = peer.receive("0")
-        _ = peer.accept()
-        #expect(peer.tick(at: 10_000) == [])
-        #expect(peer.receive("1") == [.disconnected])
-        #expect(peer.session.deadline == 10_100)
-        #expect(peer.tick(at: 10_100) == [.end(.connectTimeout)])
-        #expect(peer.tick(at: 20_000) == [])
+        var driver = SocketSessionDriver(limits: SocketLimits(connectTimeout: 100))
+        _ = driver.receive("0")
+        _ = driver.accept()
+        #expect(driver.tick(at: 10_000) == [])
+        #expect(driver.receive("1") == [.disconnected])
+        #expect(driver.session.deadline == 10_100)
+        #expect(driver.tick(at: 10_100) == [.end(.connectTimeout)])
+        #expect(driver.tick(at: 20_000) == [])
     }
 
-    @Test(
-        "ends at a binary frame that nothing has announced, and at a packet in place of one that was"
-    )
+    @Test("ends at an unannounced binary frame, and at a packet instead of an announced one")
     func attachments() {
         var stray = SocketSessionDriver.connected()
         #expect(stray.receiveBinary() == [.end(.malformed(.unannouncedAttachment))])
@@ -138,17 +136,15 @@ struct SocketSessionTests {
         #expect(tooMany.receiveBinary() == [.end(.malformed(.unannouncedAttachment))])
     }
 
-    @Test(
-        "takes a number for an event's name, and a placeholder without attachments for what it looks like"
-    )
+    @Test("accepts a number as an event's name, and ignores a placeholder without attachments")
     func unusualEvents() {
-        var peer = SocketSessionDriver.connected()
-        #expect(peer.receive("2[1,2]") == [.event(name: "1", payload: "[1,2]", ackID: nil)])
+        var driver = SocketSessionDriver.connected()
+        #expect(driver.receive("2[1,2]") == [.event(name: "1", payload: "[1,2]", ackID: nil)])
         let payload = #"["a",{"_placeholder":true,"num":7}]"#
-        #expect(peer.receive("2\(payload)") == [.event(name: "a", payload: payload, ackID: nil)])
+        #expect(driver.receive("2\(payload)") == [.event(name: "a", payload: payload, ackID: nil)])
     }
 
-    @Test("goes on elsewhere from wherever it stands, by the clock of that place")
+    @Test("continues on another node from every state, with that node's clock")
     func movedSession() {
         var connecting = SocketSessionDriver()
         _ = connecting.receive("0")
@@ -178,7 +174,7 @@ struct SocketSessionTests {
         #expect(ended.session.snapshot(at: 0) == nil)
     }
 
-    @Test("says why it ended in words that fit into a close frame")
+    @Test("gives a reason that fits into a close frame")
     func closureDescriptions() {
         let closures: [SocketClosure] = [
             .malformed(.badPlaceholder), .connectTimeout, .connectedTwice, .notConnected,
