@@ -3,17 +3,18 @@ public import ChatModel
 public import DialectKit
 import Identity
 
-/// The Agents protocol (seed `004`): messages with acknowledgements, in a channel and from agent to agent, at `/v1/ws`.
+/// The Agents protocol (seed `004`): messages with acknowledgements, in a channel and from agent to
+/// agent, at `/v1/ws`.
 public struct AgentsDialect: Dialect {
     public let name: StaticString = "agents"
-    /// The protocol has no frame for it.
+    /// The protocol has no heartbeat frame.
     public let heartbeat: StaticString? = nil
 
     public init() {}
 
-    /// Who may not come in is told before the upgrade, by a status.
+    /// Rejects an unauthorized client before the upgrade, with an HTTP status.
     public func open(_ request: DialectRequest) -> OpenResult? {
-        guard let place = Self.parsePath(request.path) else { return nil }
+        guard let path = Self.parsePath(request.path) else { return nil }
         let identity: Identity
         switch request.credentials {
         case .none: return .refused(status: 401, "A token is required.")
@@ -21,17 +22,17 @@ public struct AgentsDialect: Dialect {
         case .bearer(let bearer): identity = bearer
         }
         var channel = request.queryValue("channel_id")
-        if let place {
-            guard place.tenant == identity.tenant.string else {
+        if let path {
+            guard path.tenant == identity.tenant.string else {
                 return .refused(status: 403, "tenant: is not the token's")
             }
-            guard place.agent == identity.agent.string else {
+            guard path.agent == identity.agent.string else {
                 return .refused(status: 403, "agent: is not the token's")
             }
-            guard channel == nil || channel == place.channel else {
+            guard channel == nil || channel == path.channel else {
                 return .refused(status: 403, "channel_id: is not the path's")
             }
-            channel = place.channel
+            channel = path.channel
         }
         guard let channel else {
             return .session(AgentsSession(identity: identity, channel: nil, from: nil))
@@ -39,12 +40,16 @@ public struct AgentsDialect: Dialect {
         guard IdentityRule.conversation.allows(channel) else {
             return .refused(status: 400, "channel_id: must be \(IdentityRule.conversation.text)")
         }
-        let point = ResumePoint(after: request.queryValue("after"), rev: request.queryValue("rev"))
-        let session = AgentsSession(identity: identity, channel: ByteString(channel), from: point)
-        guard let actor = session.principal, !session.isListed, let home = session.homeConversation
+        let resumePoint = ResumePoint(
+            after: request.queryValue("after"), rev: request.queryValue("rev"))
+        let session = AgentsSession(
+            identity: identity, channel: ByteString(channel), from: resumePoint)
+        guard let principal = session.principal, !session.isListedInToken,
+            let home = session.homeConversation
         else { return .session(session) }
         return .awaitingAnswer(
-            .describe(by: actor, readAccess: place == nil ? .anyoneIfOpen : .membersOnly), in: home
+            .describe(by: principal, readAccess: path == nil ? .anyoneIfOpen : .membersOnly),
+            in: home
         ) { answer in
             switch answer {
             case .described: .session(session)
@@ -62,7 +67,7 @@ public struct AgentsDialect: Dialect {
         let channel: String
     }
 
-    /// Nil for paths that are not the dialect's, and an empty one for that without a channel.
+    /// Nil if the path does not belong to the dialect; `.some(nil)` for the path without a channel.
     private static func parsePath(_ path: [String]) -> ChannelPath?? {
         if path == ["v1", "ws"] { return .some(nil) }
         guard path.count == 8, path[0] == "v1", path[1] == "ws", path[2] == "tenant",
@@ -96,7 +101,7 @@ public struct AgentsDialect: Dialect {
             rendering.text.append(presenceSummary: online, changes, in: conversation.id)
             rendering.finishFrame()
         case .created, .joined, .renamed, .left, .ended, .typing, .read, .status:
-            break  // The protocol has no words for these.
+            break  // The protocol has no frames for these.
         }
     }
 }

@@ -4,28 +4,28 @@ public import DialectKit
 public import Identity
 public import JSON
 
-/// One connection of the Agents protocol: an agent with its inbox, and in a channel perhaps.
+/// One connection of the Agents protocol: an agent with its inbox, and optionally a channel.
 public struct AgentsSession: DialectSession {
     public let tenant: ByteString
     private var me: Principal
     private let agent: ByteString
     private let channel: ByteString?
-    /// Whether the token grants the channel.
-    let isListed: Bool
-    /// Where the client wants to go on in the channel; used once.
+    /// Whether the token lists the channel.
+    let isListedInToken: Bool
+    /// The position in the channel from which the client resumes; used once.
     private var resumePoint: ResumePoint?
-    /// Of the frame whose fresh token is being judged.
+    /// The id of the frame whose new token is being verified.
     private var renewalFrameID: ByteString?
 
     enum AgentsRequestKind: UInt8 { case inbox, enter, send, direct, statuses }
 
-    init(identity: Identity, channel: ByteString?, from point: ResumePoint?) {
+    init(identity: Identity, channel: ByteString?, from resumePoint: ResumePoint?) {
         self.tenant = identity.tenant
         self.agent = identity.agent
         self.channel = channel
-        self.isListed = channel.map { identity.grants($0) } ?? false
+        self.isListedInToken = channel.map { identity.grants($0) } ?? false
         self.me = Principal(person: Person(of: identity), isAdmin: identity.isAdmin)
-        self.resumePoint = point
+        self.resumePoint = resumePoint
     }
 
     public var principal: Principal? { self.me }
@@ -42,17 +42,17 @@ public struct AgentsSession: DialectSession {
                 self.inbox, inbox, from: .unread, RequestTag(kind: AgentsRequestKind.inbox.rawValue)
             ))
         guard let channel = self.channelKey else { return }
-        let point = exchange(&self.resumePoint, with: nil)
-        if let error = point?.error { self.fail(error, into: &steps) }
-        let entrance = JoinRequest(
-            principal: self.me, isListedInToken: self.isListed, kind: .agents)
+        let resumePoint = exchange(&self.resumePoint, with: nil)
+        if let error = resumePoint?.error { self.fail(error, into: &steps) }
+        let request = JoinRequest(
+            principal: self.me, isListedInToken: self.isListedInToken, kind: .agents)
         steps.append(
             .enter(
-                channel, entrance, from: point?.start ?? .now,
+                channel, request, from: resumePoint?.start ?? .now,
                 RequestTag(kind: AgentsRequestKind.enter.rawValue)))
     }
 
-    // MARK: What the client sends
+    // MARK: Requests of the client
 
     public mutating func receivedBinary(into steps: inout SessionSteps) {
         self.fail("binary frames are not taken; send JSON text", into: &steps)
@@ -75,7 +75,7 @@ public struct AgentsSession: DialectSession {
         do throws(FieldError) {
             try document.parseFrame(text)
             let root = document.root
-            // Said in errors, whatever else is wrong.
+            // Every error of a send has an outcome, so the type is read first.
             if let type = document.nonNullMember("type", of: root, in: text),
                 document.equals(type, "message", in: text)
             {
@@ -146,7 +146,7 @@ public struct AgentsSession: DialectSession {
         }
     }
 
-    /// What the server adds may be left out; when given it must be what it adds.
+    /// The server adds these fields itself. A client may send them, but only with the same value.
     private func checkOptionalField(
         _ name: StaticString, _ own: ByteString, _ document: borrowing JSONDocument, _ text: RawSpan
     ) throws(FieldError) {
@@ -158,7 +158,7 @@ public struct AgentsSession: DialectSession {
         }
     }
 
-    /// An object, passed on as it came.
+    /// The metadata object, stored byte for byte.
     private func metadata(
         _ document: borrowing JSONDocument, _ text: RawSpan, limits: ChatLimits
     ) throws(FieldError) -> [UInt8]? {
@@ -187,10 +187,10 @@ public struct AgentsSession: DialectSession {
                 RequestTag(kind: AgentsRequestKind.statuses.rawValue, text: id)))
     }
 
-    // MARK: What comes of it
+    // MARK: Answers
 
     public mutating func answered(
-        _ answer: ChatAnswer, to tag: RequestTag, isDelivered isShown: Bool,
+        _ answer: ChatAnswer, to tag: RequestTag, isDelivered: Bool,
         into steps: inout SessionSteps
     ) {
         let now = steps.now
@@ -240,7 +240,7 @@ public struct AgentsSession: DialectSession {
     public mutating func historyTruncated(
         in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps
     ) {
-        // A number there would be taken for one of the channel's.
+        // No message id, because the client would take it for one of the channel's.
         guard !conversation.isInbox else {
             return self.fail(
                 "direct messages truncated: the oldest are not kept any more", into: &steps)

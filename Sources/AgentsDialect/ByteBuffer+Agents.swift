@@ -4,15 +4,15 @@ import DialectKit
 import JSON
 
 extension Person {
-    /// What the protocol calls somebody: the agent, where one acts for the user.
+    /// The id in this protocol: the agent, if one acts for the user.
     var agentDisplayID: ByteString { self.agent ?? self.id.displayID }
 }
 
-/// The server's frames, letter by letter as seed `004` prints them.
+/// The server's frames, byte for byte as in seed `004`.
 extension ByteBuffer {
-    /// A message to a channel, as everybody but its sender's connection gets it.
+    /// Appends a channel message for all connections except its sender's.
     ///
-    /// - Parameter type: what of it is told.
+    /// - Parameter type: the type of the frame.
     mutating func append(
         message: Message, as type: StaticString = "message", in channel: ConversationKey
     ) {
@@ -32,7 +32,7 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// A message from agent to agent.
+    /// Appends a message from agent to agent.
     mutating func append(
         directMessage message: Message, to agent: ByteString, in tenant: ByteString
     ) {
@@ -66,7 +66,7 @@ extension ByteBuffer {
         }
     }
 
-    /// The sender's own id, or the message's number where there is none.
+    /// Appends the sender's own id, or the message's number if there is none.
     private mutating func append(idOf message: Message) {
         if let id = message.body.clientMessageID?.displayID { return self.append(jsonString: id) }
         self.append(#"""#)
@@ -74,7 +74,8 @@ extension ByteBuffer {
         self.append(#"""#)
     }
 
-    /// - Parameter hasNumber: messages to channels have one, to go on behind.
+    /// - Parameter hasNumber: whether the message has a number to resume from, as channel messages
+    ///   do.
     mutating func append(acknowledged message: Message, hasNumber: Bool) {
         self.append(#"{"type":"ACK","message_id":"#)
         self.append(idOf: message)
@@ -90,9 +91,9 @@ extension ByteBuffer {
     }
 
     /// - Parameters:
-    ///   - id: of the message that it is about.
-    ///   - outcome: what became of the message, if it is about a send.
-    ///   - fields: what else stands in it, each with a comma in front.
+    ///   - id: the id of the message that the error concerns.
+    ///   - outcome: whether the message may have been stored, if the error concerns a send.
+    ///   - fields: writes further fields, each with a leading comma.
     mutating func append(
         error sentence: String, id: ByteString? = nil, outcome: SendOutcome? = nil,
         at now: Timestamp,
@@ -131,8 +132,8 @@ extension ByteBuffer {
         self.append(#","online":"#)
         self.append(decimal: online)
         self.append(#","changes":["#)
-        for (place, change) in changes.enumerated() {
-            self.append(place > 0 ? #",{"user_id":"# : #"{"user_id":"#)
+        for (index, change) in changes.enumerated() {
+            self.append(index > 0 ? #",{"user_id":"# : #"{"user_id":"#)
             self.append(jsonString: change.person.id.displayID)
             self.append(#","agent_id":"#)
             self.append(jsonString: change.person.agentDisplayID)
@@ -151,8 +152,8 @@ extension ByteBuffer {
         self.append(#"{"type":"status_list","channel_id":"#)
         self.append(jsonString: channel)
         self.append(#","agents":["#)
-        for (place, member) in description.members.enumerated() {
-            self.append(place > 0 ? #",{"agent_id":"# : #"{"agent_id":"#)
+        for (index, member) in description.members.enumerated() {
+            self.append(index > 0 ? #",{"agent_id":"# : #"{"agent_id":"#)
             self.append(jsonString: member.agent ?? member.user.displayID)
             self.append(
                 description.online.contains(member.user)

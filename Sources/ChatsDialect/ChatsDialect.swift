@@ -3,17 +3,18 @@ public import ChatModel
 public import DialectKit
 import Identity
 
-/// The Chats protocol (seed `001`): one WebSocket for all of a user's chats, `/ws/chats/`, with `{"type","data"}` both ways. Users and chats
-/// have whole numbers for ids.
+/// The Chats protocol (seed `001`): one WebSocket for all chats of a user, `/ws/chats/`, with
+/// `{"type","data"}` in both directions. The ids of users and chats are whole numbers.
 public struct ChatsDialect: Dialect {
     public let name: StaticString = "chats"
     public let usesUserNumbers = true
-    /// The protocol has no frame for it.
+    /// The protocol has no heartbeat frame.
     public let heartbeat: StaticString? = nil
 
     public init() {}
 
-    /// A refused connection is accepted first and closed then, so that browsers see the code.
+    /// Accepts an unauthorized connection first and closes it then, because browsers show only
+    /// close codes.
     public func open(_ request: DialectRequest) -> OpenResult? {
         guard request.path == ["ws", "chats"] else { return nil }
         switch request.credentials {
@@ -35,7 +36,7 @@ public struct ChatsDialect: Dialect {
         }
     }
 
-    /// Nobody meets another guest of this name: 40 bits of chance.
+    /// A random name of 40 bits, so that two guests never share one.
     private static func randomGuestName() -> ByteString {
         ByteString("guest-\(Hex.encode((0..<5).map { _ in UInt8.random(in: 0...255) }))")
     }
@@ -58,7 +59,8 @@ public struct ChatsDialect: Dialect {
                 rendering.text.append(created: message, by: sender, in: conversation.id)
                 return rendering.finishFrame()
             }
-            // Not an answer of the session's beside the event: that would not keep its place among what others say.
+            // The session does not answer the send itself: an answer beside the event would not
+            // keep its order among the messages of others.
             rendering.text.append(created: message, by: sender, in: conversation.id)
             rendering.finishFrame(for: .others(author))
             rendering.text.append(
@@ -69,7 +71,7 @@ public struct ChatsDialect: Dialect {
                 member.user, number: rendering.number(of: member.user, in: conversation.tenant),
                 name: member.name)
             rendering.text.append(joined: user, conversation.id, lastRead: nil)
-            // The one who joins is answered.
+            // The session answers the user who joined.
             rendering.finishFrame(for: .others(member.user))
         case .read(let person, _, let cursor):
             let user = ChatsUser(
@@ -79,7 +81,7 @@ public struct ChatsDialect: Dialect {
             rendering.finishFrame()
         case .created, .edited, .deleted, .renamed, .left, .ended, .typing, .status, .presence,
             .crowd:
-            break  // The protocol has no words for these.
+            break  // The protocol has no frames for these.
         }
     }
 }

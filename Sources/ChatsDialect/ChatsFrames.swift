@@ -3,10 +3,10 @@ import ChatModel
 import DialectKit
 import JSON
 
-/// A user as the protocol shows one.
+/// A user in the form of this protocol.
 struct ChatsUser: Sendable {
     let number: Int
-    /// Of an anonymous user with the mark of one: nothing else of it is words.
+    /// The name of an anonymous user is marked as such, because nothing else in the frame shows it.
     let name: ByteString
 
     init(_ id: UserID, number: Int, name: ByteString) {
@@ -15,16 +15,16 @@ struct ChatsUser: Sendable {
     }
 }
 
-/// A chat with what a list or a detailed answer has of it.
+/// A chat with the data of a list entry or a detailed answer.
 struct ChatsChat: Sendable {
     let id: ByteString
     let record: ConversationRecord
-    /// In the order in which they joined, the first of them: a chat may have very many.
+    /// The first members, in the order in which they joined: a chat may have very many.
     let members: [Member]
     let memberCount: Int
     let readMarks: ReadMarks
 
-    /// - Parameter limit: so many members are shown.
+    /// - Parameter limit: the maximum number of members.
     init(id: ByteString, _ description: ConversationDetails, limit: Int) {
         self.id = id
         self.record = description.record
@@ -36,9 +36,10 @@ struct ChatsChat: Sendable {
     }
 }
 
-/// Whether a message has been read: once it was sent so, or another member's cursor has reached it.
+/// Determines whether a message has been read: it was sent as read, or another member's cursor has
+/// reached it.
 struct ReadMarks: Sendable {
-    /// What a message that was sent as read carries to other protocols.
+    /// The metadata, visible to other protocols, of a message that was sent as read.
     static let sentAsReadMetadata = Array(#"{"is_read":true}"#.utf8)
 
     private let cursors: HighestCursors<UserID>
@@ -61,7 +62,7 @@ extension Message {
     }
 }
 
-/// The server's frames, letter by letter as seed `001` prints them.
+/// The server's frames, byte for byte as in seed `001`.
 extension ByteBuffer {
     mutating func append(_ user: ChatsUser) {
         self.append(#"{"id":"#)
@@ -71,9 +72,9 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// What everybody gets of a message, its sender too.
+    /// Appends a message for all connections, including its sender's.
     ///
-    /// - Parameter localID: for the sender: the id that it gave.
+    /// - Parameter localID: the sender's id of the message, only for the sender.
     mutating func append(
         created message: Message, by sender: Int, in chat: ByteString, localID: ByteString? = nil
     ) {
@@ -106,7 +107,7 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// - Parameter lastRead: as the client said it, if it did.
+    /// - Parameter lastRead: the value that the client sent, if any.
     mutating func append(joined user: ChatsUser, _ chat: ByteString, lastRead: SequenceNumber?) {
         self.append(#"{"type":"chatJoined","data":{"chat":"#)
         self.append(chatID: chat)
@@ -129,19 +130,19 @@ extension ByteBuffer {
         self.append("}}")
     }
 
-    /// A chat's fields, without the brace at the end.
+    /// Appends a chat's fields, without the closing brace.
     ///
     /// - Parameters:
-    ///   - updatedAt: where the chat's place in a list hangs on it, of the same moment.
-    ///   - numbers: of all members that are shown.
+    ///   - updatedAt: the time by which a list is sorted, read together with the list.
+    ///   - numbers: the numbers of all listed members.
     mutating func append(
         fieldsOf chat: ChatsChat, updatedAt: Timestamp? = nil, _ numbers: [UserID: Int]
     ) {
         self.append(#"{"id":"#)
         self.append(chatID: chat.id)
         self.append(#","participants":["#)
-        for (place, member) in chat.members.enumerated() {
-            if place > 0 { self.append(",") }
+        for (index, member) in chat.members.enumerated() {
+            if index > 0 { self.append(",") }
             self.append(
                 ChatsUser(member.user, number: numbers[member.user] ?? 0, name: member.name))
         }
@@ -158,9 +159,9 @@ extension ByteBuffer {
     }
 
     /// - Parameters:
-    ///   - request: what the client asked for, where that is known.
-    ///   - localID: of a send that failed, where the client has given one.
-    ///   - outcome: of a send that failed.
+    ///   - request: the type of the client's request, if known.
+    ///   - localID: the client's id of a failed send, if it gave one.
+    ///   - outcome: whether the message of a failed send may have been stored.
     mutating func append(
         error sentence: String, request: ByteString?, localID: ByteString? = nil,
         outcome: SendOutcome = .refused, retryAfter: Double? = nil
@@ -178,5 +179,49 @@ extension ByteBuffer {
         }
         if let retryAfter { self.append(retryAfter: retryAfter) }
         self.append("}}")
+    }
+}
+
+/// The answers of jobs.
+extension ByteBuffer {
+    mutating func append(list job: ChatsJob) {
+        self.append(#"{"type":"chatsList","data":["#)
+        var isFirst = true
+        for listed in job.memberships {
+            guard let chat = job.describedChats[listed.key.id] else { continue }
+            if !isFirst { self.append(",") }
+            isFirst = false
+            self.append(fieldsOf: chat, updatedAt: listed.record.updatedAt, job.numbers)
+            self.append(#","unread_count":"#)
+            self.append(decimal: listed.unreadCount)
+            self.append(#","last_message":"#)
+            if let last = listed.lastMessage {
+                self.append(
+                    last, by: job.numbers[last.body.author.id] ?? 0, in: chat.id,
+                    isRead: chat.readMarks.isRead(last))
+            } else {
+                self.append("null")
+            }
+            self.append("}")
+        }
+        self.append("]}")
+    }
+
+    mutating func append(detailsOf job: ChatsJob) {
+        guard let chat = job.chat else { return }
+        self.append(#"{"type":"chatDetails","data":"#)
+        self.append(fieldsOf: chat, job.numbers)
+        self.append("}}")
+    }
+
+    mutating func append(messagesOf job: ChatsJob, in chat: ByteString) {
+        self.append(#"{"type":"chatMessages","data":["#)
+        for (index, message) in job.messages.reversed().enumerated() {
+            if index > 0 { self.append(",") }
+            self.append(
+                message, by: job.numbers[message.body.author.id] ?? 0, in: chat,
+                isRead: job.chat?.readMarks.isRead(message) ?? false)
+        }
+        self.append("]}")
     }
 }

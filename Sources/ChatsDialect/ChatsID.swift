@@ -3,14 +3,14 @@ import DialectKit
 import Identity
 import JSON
 
-/// Ids of chats: whole numbers as far as JSON has them for certain, texts beyond.
+/// Chat ids: a whole number if JSON represents it exactly, otherwise a string.
 ///
-/// Any protocol's conversation can be named: one whose id is no number goes by its text.
+/// Conversations of all protocols can be named; a non-numeric id is written as a string.
 enum ChatsID {
-    /// Below it every whole number is one that all JSON readers hold exactly (RFC 8259 section 6).
+    /// All JSON readers represent whole numbers below this limit exactly (RFC 8259 section 6).
     static let numberLimit = 1 << 53
 
-    /// The number that a conversation's id is, if it is written as a number is.
+    /// The number in a conversation's id, if the id is a canonical decimal.
     static func number(of id: ByteString) -> Int? {
         guard let number = MessageID.sequence(id.string), number < self.numberLimit else {
             return nil
@@ -30,7 +30,7 @@ extension ByteBuffer {
 }
 
 extension JSONDocument {
-    /// The id of a chat, as a number or as a text.
+    /// The id of a chat, from a number or a string.
     func requiredChatID(_ name: StaticString, of object: JSONValue, in bytes: RawSpan)
         throws(FieldError) -> ByteString
     {
@@ -43,7 +43,8 @@ extension JSONDocument {
                 (0..<ChatsID.numberLimit).contains(number)
             else {
                 throw FieldError(
-                    "\(name): must be a whole number from 0 to \(ChatsID.numberLimit - 1), or a string"
+                    "\(name): must be a whole number from 0 to \(ChatsID.numberLimit - 1), "
+                        + "or a string"
                 )
             }
             return ByteString(String(number))

@@ -2,42 +2,55 @@ import Bytes
 import ChatModel
 import DialectKit
 
-/// A request that takes several questions, and what their answers have brought so far.
+/// A request that takes several steps, and the answers collected so far.
 struct ChatsJob: Sendable {
     let request: ChatsRequest
-    /// The chats of a list, and what there is to say of each.
+    /// The chats of a list, and the details of each.
     var memberships: [ListedMembership] = []
     var describedChats: [ByteString: ChatsChat] = [:]
-    /// How many of the list have been asked about, and how many answers have not come.
+    /// The number of listed chats whose details were requested, and of those not yet answered.
     var describeCount = 0
     var pendingDescriptions = 0
-    /// The one chat that is asked about.
+    /// The requested chat.
     var chat: ChatsChat?
-    /// Newest first.
+    /// The collected messages, newest first.
     var messages: [Message] = []
     private var contentBytes = 0
-    /// Users' numbers, and who has to be looked up.
+    /// Users' numbers, and the users whose numbers must be looked up.
     private(set) var numbers: [UserID: Int] = [:]
     private(set) var usersWithoutNumber: [UserID] = []
-    /// Ids for a chat that others had already.
+    /// The number of new ids that other chats already have.
     var takenIDCount = 0
 
-    /// The answer to `getChatMessages` has no more text than this.
+    /// The maximum size of all texts in an answer to `getChatMessages`.
     private static let contentLimit = 4 << 20
 
-    /// The millisecond at which the client sent a message: all questions of its job share that message's time. 0 for other requests.
+    /// The millisecond at which the client sent a message. All steps of its job share that
+    /// message's timeout. 0 for other requests.
     let requestedAt: Int64
 
-    init(_ request: ChatsRequest, requestedAt since: Int64 = 0) {
+    init(_ request: ChatsRequest, requestedAt: Int64 = 0) {
         self.request = request
-        self.requestedAt = since
+        self.requestedAt = requestedAt
+    }
+
+    // MARK: Memberships
+
+    /// Adds memberships, most recent activity first, up to the limit of a list.
+    mutating func addMemberships(_ memberships: [ListedMembership]) {
+        self.memberships += memberships.filter { !$0.key.isInbox }
+        self.memberships.sort {
+            ($1.record.updatedAt, $0.key.id) < ($0.record.updatedAt, $1.key.id)
+        }
+        self.memberships.removeLast(max(0, self.memberships.count - UserSubscriptions.limit))
     }
 
     // MARK: Messages
 
-    /// Takes a page's messages that are asked for.
+    /// Adds the messages of a page that are in the requested range.
     ///
-    /// - Returns: below which message the next page is to be read; nil when all are there.
+    /// - Returns: the message before which the next page must be read; nil when all messages are
+    ///   collected.
     mutating func addPage(_ page: MessagePage, of days: DayRange, last: Int) -> SequenceNumber? {
         for message in page.messages.reversed() where !days.endsBefore(message.sentAt) {
             guard !days.startsAfter(message.sentAt), self.messages.count < last,
@@ -50,15 +63,15 @@ struct ChatsJob: Sendable {
         return first
     }
 
-    // MARK: Numbers
+    // MARK: User numbers
 
-    /// Finds out whose numbers have to be looked up.
+    /// Determines whose numbers must be looked up.
     mutating func requireNumbers(_ users: some Sequence<UserID>) {
         for user in users where self.numbers[user] == nil {
-            let own = UserNumbers.numericID(of: user)
-            // A place among the known ones keeps it from being asked for twice.
-            self.numbers[user] = own ?? 0
-            if own == nil { self.usersWithoutNumber.append(user) }
+            let numericID = UserNumbers.numericID(of: user)
+            // The 0 prevents a second lookup of the same user.
+            self.numbers[user] = numericID ?? 0
+            if numericID == nil { self.usersWithoutNumber.append(user) }
         }
     }
 

@@ -3,7 +3,7 @@ import ChatModel
 import DialectKit
 import JSON
 
-/// What a client asks for, read from its frame.
+/// A request of a client, parsed from its frame.
 enum ChatsRequest: Sendable {
     case chats
     case create
@@ -14,18 +14,18 @@ enum ChatsRequest: Sendable {
     case markRead(ByteString, SequenceNumber)
     case authenticate(String)
 
-    /// What a client says in a chat.
+    /// A message that a client sends to a chat.
     struct Post: Sendable {
         let text: String
         let isRead: Bool
-        /// The client's own id for it.
+        /// The client's own id of the message.
         let localID: ByteString?
     }
 
-    /// The most messages that one answer has.
+    /// The maximum number of messages in one answer.
     static let messageLimit = 10_000
 
-    /// - Throws: a sentence that begins with the field's name.
+    /// - Throws: a sentence that starts with the field's name.
     static func parse(
         _ type: ByteString, _ document: borrowing JSONDocument, _ bytes: RawSpan, at now: Timestamp,
         limits: ChatLimits
@@ -90,7 +90,8 @@ enum ChatsRequest: Sendable {
             days.first = DayRange.firstDay(text, at: now)
             guard days.first != nil else {
                 throw FieldError(
-                    "date_from: must be a day as YYYY-MM-DD, yesterday, day_before_yesterday or last_7_days"
+                    "date_from: must be a day as YYYY-MM-DD, yesterday, day_before_yesterday "
+                        + "or last_7_days"
                 )
             }
         }
@@ -104,7 +105,7 @@ enum ChatsRequest: Sendable {
     var isPost: Bool { if case .post = self { true } else { false } }
     var localID: ByteString? { if case .post(_, let post) = self { post.localID } else { nil } }
 
-    /// What the client called it.
+    /// The type of the request in the protocol.
     var type: ByteString {
         switch self {
         case .chats: "getChats"
@@ -118,7 +119,7 @@ enum ChatsRequest: Sendable {
         }
     }
 
-    /// What the protocol calls the field that names the chat.
+    /// The protocol's name of the field that names the chat.
     var chatField: StaticString {
         switch self {
         case .details, .messages: "chatId"
@@ -126,9 +127,9 @@ enum ChatsRequest: Sendable {
         }
     }
 
-    /// What the protocol calls the field that the core's error is about.
+    /// The text of an error, with the protocol's name of the field that it concerns.
     ///
-    /// - Parameter chatField: the one that named the chat.
+    /// - Parameter chatField: the field that names the chat.
     static func errorText(_ error: ChatError, chatField: StaticString = "chat") -> String {
         switch error {
         case .noSuchConversation: "\(chatField): no such chat"

@@ -4,55 +4,57 @@ public import DialectKit
 public import Identity
 public import JSON
 
-/// One connection of the Chats protocol: a user in all chats of the user's.
+/// One connection of the Chats protocol: a user in all of the user's chats.
 ///
-/// Requests that take several questions are answered one after the other, in the order in which they came.
+/// Requests that take several steps are answered one after the other, in the order of their
+/// arrival.
 public struct ChatsSession: DialectSession {
     var subscriptions: UserSubscriptions
-    /// The user's own number; it is known before anything is read from the client.
+    /// The user's own number. It is known before the first frame of the client is read.
     var ownNumber = 0
     var job: ChatsJob?
     private var queue: [QueuedRequest] = []
-    /// Messages on their way to be stored, all to one chat: its owner keeps them in order, so the next need not wait for them.
+    /// Unanswered posts, all to one chat. Its owner keeps them in order, so the next post to this
+    /// chat need not wait for them.
     var pendingPosts: (chat: ByteString, count: Int)?
 
     enum ChatsRequestKind: UInt8 {
         case ownNumber, list, describe, page, numbers, nextID, create, enter, post, markRead
     }
 
-    /// A request that waits for its turn, and the millisecond at which the client sent it.
+    /// A request in the queue, and the millisecond at which the client sent it.
     private struct QueuedRequest {
         let request: ChatsRequest
         let requestedAt: Int64
     }
 
-    /// So many requests may wait for their turn.
+    /// The maximum number of queued requests.
     private static let queueLimit = 100
-    /// A message is answered within so many milliseconds, even if its turn does not come.
+    /// The milliseconds within which a send is answered, even if it is still queued.
     private static let sendTimeout: Int64 = 5000
 
     init(identity: Identity) {
         self.subscriptions = UserSubscriptions(
             tenant: identity.tenant,
-            actor: Principal(person: Person(of: identity), isAdmin: identity.isAdmin),
+            principal: Principal(person: Person(of: identity), isAdmin: identity.isAdmin),
             grants: identity.grants,
             kind: .chats,
-            skipsHistory: true)
+            marksHistoryRead: true)
     }
 
-    /// Somebody without a token.
+    /// Creates the session of a user without a token.
     init(anonymousName name: ByteString) {
         let person = Person(id: UserID(anonymous: name), name: name)
         self.subscriptions = UserSubscriptions(
-            tenant: Identity.defaultTenant, actor: Principal(person: person, isAdmin: false),
+            tenant: Identity.defaultTenant, principal: Principal(person: person, isAdmin: false),
             grants: .none, kind: .chats)
     }
 
-    public var principal: Principal? { self.subscriptions.actor }
+    public var principal: Principal? { self.subscriptions.principal }
     public var tenant: ByteString { self.subscriptions.tenant }
     public var homeConversation: ConversationKey? { nil }
 
-    var person: Person { self.subscriptions.actor.person }
+    var person: Person { self.subscriptions.principal.person }
     var user: ChatsUser {
         ChatsUser(self.person.id, number: self.ownNumber, name: self.person.name)
     }
@@ -69,7 +71,7 @@ public struct ChatsSession: DialectSession {
         self.subscriptions.open(into: &steps)
     }
 
-    // MARK: What the client sends
+    // MARK: Requests of the client
 
     public mutating func receivedBinary(into steps: inout SessionSteps) {
         steps.reply {
@@ -113,14 +115,14 @@ public struct ChatsSession: DialectSession {
         self.queue.append(QueuedRequest(request: request, requestedAt: steps.receivedAt))
     }
 
-    /// When the first of the messages that wait for their turn has waited too long.
+    /// The deadline of the first queued send.
     public var wakeAt: Int64? {
         mutating get {
             self.queue.first { $0.request.isPost }.map { $0.requestedAt + Self.sendTimeout }
         }
     }
 
-    /// Refuses the messages whose turn has not come in time: they were never sent.
+    /// Rejects the queued sends whose deadline has passed. They were never submitted.
     public mutating func wake(into steps: inout SessionSteps) {
         let due = steps.monotonicMilliseconds - Self.sendTimeout
         let overdue = self.queue.filter { $0.request.isPost && $0.requestedAt <= due }
@@ -134,7 +136,7 @@ public struct ChatsSession: DialectSession {
         }
     }
 
-    /// What waited goes on, as far as it can be answered at once.
+    /// Begins queued requests as far as possible.
     mutating func resumeQueue(into steps: inout SessionSteps) {
         while let next = self.queue.first, self.canBegin(next.request) {
             self.queue.removeFirst()
@@ -142,15 +144,15 @@ public struct ChatsSession: DialectSession {
         }
     }
 
-    /// Whether a request may be begun, so that its answer cannot come before that of another.
+    /// Whether a request may begin: its answer must not precede the answer to an earlier request.
     private func canBegin(_ request: ChatsRequest) -> Bool {
         guard self.job == nil else { return false }
-        guard let posting = self.pendingPosts else { return true }
-        if case .post(let chat, _) = request { return chat == posting.chat }
+        guard let pendingPosts = self.pendingPosts else { return true }
+        if case .post(let chat, _) = request { return chat == pendingPosts.chat }
         return false
     }
 
-    // MARK: Of its own accord
+    // MARK: Events of other connections
 
     public mutating func receivedInboxMessage(
         _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps
@@ -164,7 +166,7 @@ public struct ChatsSession: DialectSession {
         self.subscriptions.remove(conversation.id)
     }
 
-    /// Nobody resumes in this protocol: what was missed is among the messages.
+    /// The protocol has no resume point. Clients request missed messages.
     public mutating func historyTruncated(
         in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps
     ) {}

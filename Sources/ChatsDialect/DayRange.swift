@@ -1,25 +1,25 @@
 import Bytes
 
-/// The days of which messages are wanted, in UTC, the first and the last included.
+/// The requested days of messages, in UTC, including the first and the last.
 struct DayRange: Equatable, Sendable {
     var first: CivilDay?
     var last: CivilDay?
 
     private static let millisecondsPerDay: Int64 = 86_400_000
 
-    /// Whether a moment is before all of them, so that nothing older is among them.
-    func startsAfter(_ moment: Timestamp) -> Bool {
-        self.first.map { moment.milliseconds < Int64($0.daysSince1970) * Self.millisecondsPerDay }
+    /// Whether a time is before the first day, so that no older message is in range.
+    func startsAfter(_ time: Timestamp) -> Bool {
+        self.first.map { time.milliseconds < Int64($0.daysSince1970) * Self.millisecondsPerDay }
             ?? false
     }
 
-    func endsBefore(_ moment: Timestamp) -> Bool {
+    func endsBefore(_ time: Timestamp) -> Bool {
         self.last.map {
-            moment.milliseconds >= Int64($0.daysSince1970 + 1) * Self.millisecondsPerDay
+            time.milliseconds >= Int64($0.daysSince1970 + 1) * Self.millisecondsPerDay
         } ?? false
     }
 
-    /// A day, or a word for one, seen from now; nil where it is neither.
+    /// Parses a day, or a name of a day relative to now; nil if it is neither.
     static func firstDay(_ text: String, at now: Timestamp) -> CivilDay? {
         let today = Self.dayNumber(of: now)
         return switch text {
@@ -30,7 +30,7 @@ struct DayRange: Equatable, Sendable {
         }
     }
 
-    /// `YYYY-MM-DD`, and nothing else.
+    /// Parses `YYYY-MM-DD` and nothing else.
     static func parseDay(_ text: String) -> CivilDay? {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.map(\.utf8.count) == [4, 2, 2],
@@ -40,7 +40,7 @@ struct DayRange: Equatable, Sendable {
         return CivilDay(year: year, month: month, day: day)
     }
 
-    private static func dayNumber(of moment: Timestamp) -> Int {
-        Int((Double(moment.seconds) / 86_400).rounded(.down))
+    private static func dayNumber(of time: Timestamp) -> Int {
+        Int((Double(time.seconds) / 86_400).rounded(.down))
     }
 }

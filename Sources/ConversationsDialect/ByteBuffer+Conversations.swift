@@ -3,14 +3,14 @@ import ChatModel
 import DialectKit
 import JSON
 
-/// The server's frames, letter by letter as seed `003` prints them.
+/// The server's frames, byte for byte as in seed `003`.
 extension ByteBuffer {
     mutating func append(chatMessage message: Message) {
         self.append(#"{"type":"chat_message","message":"#)
         self.append(messageEvent: message)
     }
 
-    /// A message that was edited or deleted, as it is since.
+    /// Appends a message that was edited or deleted, in its current state.
     mutating func append(amendedMessage message: Message) {
         self.append(
             message.state == .deleted
@@ -19,7 +19,7 @@ extension ByteBuffer {
         self.append(messageEvent: message)
     }
 
-    /// The revision stands beside the message, too, where every event has the one that it brings.
+    /// The event has a `rev` of its own beside the one in the message, as all events do.
     private mutating func append(messageEvent message: Message) {
         self.append(message: message)
         self.append(revision: message.revision)
@@ -52,7 +52,7 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// A message of a fetched page.
+    /// Appends a message of a fetched page.
     mutating func append(fetchedMessage message: Message) {
         self.append(#"{"id":""#)
         self.append(decimal: message.sequence)
@@ -70,15 +70,15 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// - Parameter revision: of the conversation, when the messages were read.
+    /// - Parameter revision: the conversation's revision when the messages were read.
     mutating func append(
         messages: [Message], fetchedFrom conversation: ByteString, at revision: Revision
     ) {
         self.append(#"{"type":"messages_fetched","conversation_id":"#)
         self.append(jsonString: conversation)
         self.append(#","messages":["#)
-        for (place, message) in messages.enumerated() {
-            if place > 0 { self.append(",") }
+        for (index, message) in messages.enumerated() {
+            if index > 0 { self.append(",") }
             self.append(fetchedMessage: message)
         }
         self.append("]")
@@ -98,8 +98,8 @@ extension ByteBuffer {
         self.append(#"{"type":"read","user_id":"#)
         self.append(jsonString: person.id.displayID)
         self.append(#","message_ids":["#)
-        for (place, sequence) in sequences.enumerated() {
-            self.append(place > 0 ? #",""# : #"""#)
+        for (index, sequence) in sequences.enumerated() {
+            self.append(index > 0 ? #",""# : #"""#)
             self.append(decimal: sequence)
             self.append(#"""#)
         }
@@ -129,8 +129,8 @@ extension ByteBuffer {
         self.append(#","online":"#)
         self.append(decimal: online)
         self.append(#","changes":["#)
-        for (place, change) in changes.enumerated() {
-            self.append(place > 0 ? ",{" : "{")
+        for (index, change) in changes.enumerated() {
+            self.append(index > 0 ? ",{" : "{")
             self.append(presenceChange: change)
         }
         self.append("]}")
@@ -146,7 +146,7 @@ extension ByteBuffer {
         self.append(#""}"#)
     }
 
-    /// `action` is what the client asked for, where that is known.
+    /// `action` is the action that the client requested, if known.
     mutating func append(
         error sentence: String, action: ByteString?, extra: (inout ByteBuffer) -> Void = { _ in }
     ) {

@@ -3,14 +3,16 @@ public import ChatModel
 public import DialectKit
 import Identity
 
-/// The Conversations protocol (seed `003`): one WebSocket for one conversation, `/conversations/{id}/?token=`.
+/// The Conversations protocol (seed `003`): one WebSocket for one conversation,
+/// `/conversations/{id}/?token=`.
 public struct ConversationsDialect: Dialect {
     public let name: StaticString = "conversations"
     public let heartbeat: StaticString? = #"{"type":"heartbeat"}"#
 
     public init() {}
 
-    /// A refused connection is accepted first and closed then, so that browsers see the code.
+    /// Accepts an unauthorized connection first and closes it then, because browsers show only
+    /// close codes.
     public func open(_ request: DialectRequest) -> OpenResult? {
         guard request.path.count == 2, request.path[0] == "conversations" else { return nil }
         let id = ByteString(request.path[1])
@@ -48,7 +50,7 @@ public struct ConversationsDialect: Dialect {
             rendering.text.append(typing: isTyping, by: person)
             rendering.finishFrame(for: .others(person.id))
         case .read(let person, let sequences, _):
-            // A cursor that did not move is no news.
+            // The cursor has not moved.
             guard !sequences.isEmpty else { return }
             rendering.text.append(read: sequences, by: person)
             rendering.finishFrame()
@@ -66,7 +68,7 @@ public struct ConversationsDialect: Dialect {
             rendering.text.append(presenceSummary: online, changes, in: conversation)
             rendering.finishFrame()
         case .created, .joined, .renamed, .left, .ended:
-            break  // The protocol has no words for these.
+            break  // The protocol has no frames for these.
         }
     }
 }

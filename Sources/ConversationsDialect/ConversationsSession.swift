@@ -4,24 +4,25 @@ public import DialectKit
 public import Identity
 public import JSON
 
-/// One connection of the Conversations protocol: a user in a conversation.
+/// One connection of the Conversations protocol: a user in one conversation.
 public struct ConversationsSession: DialectSession {
-    // Not the whole identity: there may be very many quiet connections, and what a token lists is asked for only once.
+    // The session does not store the whole identity: a node may have many quiet connections, and
+    // the token's list of conversations is needed only once.
     private let conversation: ConversationKey
     private var me: Principal
-    private let isListed: Bool
-    /// Where the client wants to go on; used once.
+    private let isListedInToken: Bool
+    /// The position from which the client resumes; used once.
     private var resumePoint: ResumePoint?
 
     enum ConversationsRequestKind: UInt8 {
         case enter, send, edit, delete, read, typing, fetch, fetchAfter
     }
 
-    init(identity: Identity, conversation: ByteString, from point: ResumePoint?) {
+    init(identity: Identity, conversation: ByteString, from resumePoint: ResumePoint?) {
         self.conversation = ConversationKey(tenant: identity.tenant, id: conversation)
         self.me = Principal(person: Person(of: identity), isAdmin: identity.isAdmin)
-        self.isListed = identity.grants(conversation)
-        self.resumePoint = point
+        self.isListedInToken = identity.grants(conversation)
+        self.resumePoint = resumePoint
     }
 
     public var principal: Principal? { self.me }
@@ -31,13 +32,15 @@ public struct ConversationsSession: DialectSession {
     private var person: Person { self.me.person }
 
     public mutating func opened(into steps: inout SessionSteps) {
-        let point = exchange(&self.resumePoint, with: nil)
-        if let error = point?.error { steps.reply { $0.append(error: error, action: "connect") } }
-        let entrance = JoinRequest(
-            principal: self.me, isListedInToken: self.isListed, kind: .conversations)
+        let resumePoint = exchange(&self.resumePoint, with: nil)
+        if let error = resumePoint?.error {
+            steps.reply { $0.append(error: error, action: "connect") }
+        }
+        let request = JoinRequest(
+            principal: self.me, isListedInToken: self.isListedInToken, kind: .conversations)
         steps.append(
             .enter(
-                self.conversation, entrance, from: point?.start ?? .now,
+                self.conversation, request, from: resumePoint?.start ?? .now,
                 RequestTag(kind: ConversationsRequestKind.enter.rawValue)))
     }
 
@@ -72,7 +75,7 @@ public struct ConversationsSession: DialectSession {
         }
     }
 
-    /// Everything but sending: failures are errors that name the action.
+    /// Executes every action except sending. A failure is an error that names the action.
     private func execute(
         _ action: ByteString, _ document: borrowing JSONDocument, _ text: RawSpan,
         into steps: inout SessionSteps
@@ -116,7 +119,7 @@ public struct ConversationsSession: DialectSession {
         }
     }
 
-    /// `conversation_id` may be left out; when given it must be the connection's own.
+    /// `conversation_id` is optional, but must be the connection's conversation.
     private func checkConversation(_ document: borrowing JSONDocument, _ text: RawSpan)
         throws(FieldError)
     {
@@ -128,16 +131,17 @@ public struct ConversationsSession: DialectSession {
     }
 
     private func submit(
-        _ command: ChatCommand, _ question: ConversationsRequestKind, number: Int = 0,
+        _ command: ChatCommand, _ kind: ConversationsRequestKind, number: Int = 0,
         into steps: inout SessionSteps
     ) {
         steps.append(
             .submit(
-                command, in: self.conversation, RequestTag(kind: question.rawValue, number: number))
+                command, in: self.conversation, RequestTag(kind: kind.rawValue, number: number))
         )
     }
 
-    /// Any failure is a `message.failed` with the `local_id`, so that the client knows which of its sends it was.
+    /// A failure is a `message.failed` with the `local_id`, so that the client knows which of its
+    /// sends failed.
     private func send(
         _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
     ) {
@@ -172,15 +176,16 @@ public struct ConversationsSession: DialectSession {
         }
     }
 
-    /// Ids that are none are unknown like those that no message has; the known ones count.
+    /// Malformed ids are reported like ids of missing messages. The valid ids of the same frame
+    /// count.
     private func read(
         _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
     ) throws(FieldError) {
         let texts = try document.requiredStrings("message_ids", of: document.root, in: text)
         let sequences = texts.compactMap(MessageID.sequence)
-        let strangers = texts.filter { MessageID.sequence($0) == nil }
-        if !strangers.isEmpty {
-            steps.reply { $0.append(error: Self.unknownIDsError(strangers), action: "read") }
+        let malformed = texts.filter { MessageID.sequence($0) == nil }
+        if !malformed.isEmpty {
+            steps.reply { $0.append(error: Self.unknownIDsError(malformed), action: "read") }
         }
         if !sequences.isEmpty {
             self.submit(.read(sequences, by: self.person.id), .read, into: &steps)
@@ -188,9 +193,9 @@ public struct ConversationsSession: DialectSession {
     }
 
     private static func unknownIDsError(_ ids: [String]) -> String {
-        let named = ids.prefix(20).joined(separator: ", ")
-        return
-            "message_ids: there is no message \(named)\(ids.count > 20 ? " and \(ids.count - 20) more" : "")"
+        let shownIDs = ids.prefix(20).joined(separator: ", ")
+        let rest = ids.count > 20 ? " and \(ids.count - 20) more" : ""
+        return "message_ids: there is no message \(shownIDs)\(rest)"
     }
 
     private func fetch(
@@ -224,7 +229,7 @@ public struct ConversationsSession: DialectSession {
             }
             return
         }
-        // Newest first, as the seed's example has it; what follows a message comes oldest first.
+        // Newest first, as in the seed's example. Pages after a message are oldest first.
         let isForward = tag.kind == ConversationsRequestKind.fetchAfter.rawValue
         steps.reply {
             $0.append(
@@ -234,7 +239,7 @@ public struct ConversationsSession: DialectSession {
     }
 
     public mutating func answered(
-        _ answer: ChatAnswer, to tag: RequestTag, isDelivered isShown: Bool,
+        _ answer: ChatAnswer, to tag: RequestTag, isDelivered: Bool,
         into steps: inout SessionSteps
     ) {
         switch (ConversationsRequestKind(rawValue: tag.kind), answer) {
@@ -253,8 +258,9 @@ public struct ConversationsSession: DialectSession {
         case (.enter, _):
             steps.append(.close(4004, "access denied"))
         case (.send, .posted(let message)):
-            // The answer to a send is the message itself, which this connection hears like everybody.
-            if !isShown { steps.reply { $0.append(chatMessage: message) } }
+            // The answer to a send is the message itself, which this connection receives as a
+            // subscriber.
+            if !isDelivered { steps.reply { $0.append(chatMessage: message) } }
         case (.send, .failed(let error)):
             steps.reply {
                 $0.append(failedSend: error.description, localID: tag.text, outcome: error.outcome)
@@ -265,8 +271,8 @@ public struct ConversationsSession: DialectSession {
                     $0.append(error: Self.unknownIDsError(unknown.map(String.init)), action: "read")
                 }
             }
-        case (let question, .failed(let error)):
-            steps.reply { $0.append(error: error.description, action: question?.action) }
+        case (let kind, .failed(let error)):
+            steps.reply { $0.append(error: error.description, action: kind?.action) }
         default:
             break
         }
@@ -321,7 +327,7 @@ public struct ConversationsSession: DialectSession {
 }
 
 extension ConversationsSession.ConversationsRequestKind {
-    /// What the client asked for, in its words.
+    /// The name of the requested action in the protocol.
     var action: ByteString? {
         switch self {
         case .enter: "connect"

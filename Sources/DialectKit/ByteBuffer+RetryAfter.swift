@@ -1,7 +1,8 @@
 public import Bytes
 
 extension ByteBuffer {
-    /// The field that says when a client that was too fast may try again: seconds, with two places.
+    /// Appends the field that says when a rate-limited client may try again: seconds with two
+    /// decimal places.
     public mutating func append(retryAfter seconds: Double) {
         let hundredths = Int((seconds * 100).rounded(.up))
         self.append(#","retry_after":"#)

@@ -1,38 +1,40 @@
 public import ChatModel
 public import EngineIO
 
-/// A client protocol over WebSocket: turns frames into commands and events into frames, and does nothing else.
+/// A client protocol: converts frames to commands and events to frames, and does nothing else.
 ///
-/// A rule that a dialect needs belongs to the core, where all dialects have it.
+/// A rule that a dialect needs belongs to the core, where all dialects share it.
 public protocol Dialect: Sendable {
-    /// What metrics, logs and `--dialect` call it.
+    /// The name in metrics, logs and `--dialect`.
     var name: StaticString { get }
 
-    /// It knows users by numbers, and what it renders has them from `Rendering.number`.
+    /// Whether the protocol identifies users by numbers, which it reads from `Rendering.number`.
     var usesUserNumbers: Bool { get }
 
-    /// A text frame that is sent whenever the connection is pinged; nil where the protocol has none.
+    /// A text frame that accompanies every ping of the connection; nil if the protocol has none.
     var heartbeat: StaticString? { get }
 
-    /// What carries its frames.
+    /// How frames are transported.
     var transport: Transport { get }
 
-    /// The session of a connection that asks for this path; nil when the path is not the dialect's.
+    /// Opens the session for a request; nil if the path does not belong to the dialect.
     ///
-    /// Called for plain requests too, to tell an unknown path (404) from one that wants an upgrade (426).
+    /// Also called for plain requests, to distinguish an unknown path (404) from a path that
+    /// requires an upgrade (426).
     func open(_ request: DialectRequest) -> OpenResult?
 
-    /// A session that goes on where one of another node's stood; nil for what no node of this version writes.
+    /// Creates a session that continues a session of another node; nil if this version cannot have
+    /// written the snapshot.
     ///
     /// - Parameters:
-    ///   - standing: as `DialectSession.standing` wrote it.
-    ///   - now: in milliseconds, of a clock that never goes back.
-    func resume(_ standing: String, allowsAnonymous: Bool, at now: Int64) -> (any DialectSession)?
+    ///   - snapshot: the text from `DialectSession.snapshot`.
+    ///   - now: milliseconds of the monotonic clock.
+    func resume(_ snapshot: String, allowsAnonymous: Bool, at now: Int64) -> (any DialectSession)?
 
-    /// A session of this dialect on another node has announced this.
-    func receiveBroadcast(_ word: String)
+    /// A session of this dialect on another node has broadcast this text.
+    func receiveBroadcast(_ text: String)
 
-    /// Writes the frames that tell of an event, once for everybody who hears it in this dialect.
+    /// Writes the frames of an event, once for all subscribers that use this dialect.
     func render(
         _ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering)
 }
@@ -40,40 +42,41 @@ public protocol Dialect: Sendable {
 extension Dialect {
     public var usesUserNumbers: Bool { false }
     public var transport: Transport { .webSocket }
-    public func receiveBroadcast(_ word: String) {}
-    public func resume(_ standing: String, allowsAnonymous: Bool, at now: Int64) -> (
+    public func receiveBroadcast(_ text: String) {}
+    public func resume(_ snapshot: String, allowsAnonymous: Bool, at now: Int64) -> (
         any DialectSession
     )? { nil }
 }
 
-/// How a dialect's frames travel.
+/// How a dialect's frames are transported.
 public enum Transport: Sendable {
-    /// Each is a text message of a WebSocket.
+    /// Each frame is a text message of a WebSocket.
     case webSocket
-    /// Each is a packet of Engine.IO, over polling or a WebSocket. Sessions get the data of its messages; what they send, and what is
-    /// rendered, are whole packets.
+    /// Each frame is a packet of Engine.IO, over polling or a WebSocket. Sessions receive the data
+    /// of its messages; they send and render whole packets.
     ///
-    /// - Parameter paths: where it is asked for, as they stand in a request.
+    /// - Parameter paths: the paths of Engine.IO, as they appear in a request.
     case engine(EngineSettings, paths: [StaticString])
 }
 
-/// What became of a request for a dialect's path.
+/// The result of a request for a dialect's path.
 public enum OpenResult: Sendable {
-    /// The upgrade is made; a session may refuse afterwards, with a close code that browsers see.
+    /// The upgrade succeeds. The session may still refuse the client with a close code, which
+    /// browsers can read.
     case session(any DialectSession)
-    /// The upgrade is refused with this HTTP status and sentence.
+    /// The upgrade is refused with this HTTP status and reason.
     case refused(status: Int, String)
-    /// The answer to this decides, before the upgrade.
+    /// The answer to this command decides, before the upgrade.
     case awaitingAnswer(
         ChatCommand, in: ConversationKey, then: @Sendable (ChatAnswer) -> OpenResult)
 }
 
-/// Who of those that hear a conversation gets a frame.
+/// Which connections receive a frame, among the subscribers of a conversation.
 public enum Audience: Sendable, Equatable {
     case everybody
-    /// All connections but those of this user.
+    /// All connections except those of this user.
     case others(UserID)
     case only(UserID)
-    /// All connections but the one that asked for what happened.
+    /// All connections except the one whose request caused the event.
     case otherConnections
 }

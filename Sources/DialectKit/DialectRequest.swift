@@ -1,16 +1,17 @@
 public import Bytes
 public import Identity
 
-/// The HTTP request that asks for a dialect.
+/// The HTTP request of a client that wants to connect.
 public struct DialectRequest: Sendable {
-    /// The path's parts, percent-decoded; an empty last one (a slash at the end) left out.
+    /// The segments of the path, percent-decoded, without an empty last one (a trailing slash).
     public let path: [String]
     /// The query's names and values, percent-decoded, in order.
     public let query: [(name: String, value: String)]
     public let credentials: Credentials
-    /// Whether somebody without a token may come in where the protocol allows it.
+    /// Whether users without a token may connect, if the protocol supports it.
     public let allowsAnonymous: Bool
-    /// Whether only this machine reaches the listener: there somebody without a token may do what concerns everybody.
+    /// Whether the listener is reachable only from this machine. Then users without a token may
+    /// also do what affects all users.
     public let isLoopback: Bool
     public let now: Timestamp
 
@@ -27,16 +28,16 @@ public struct DialectRequest: Sendable {
         self.now = now
     }
 
-    /// The first value of that name.
+    /// The first value with that name.
     public func queryValue(_ name: String) -> String? {
         self.query.first { $0.name == name }?.value
     }
 }
 
-/// Who asks, as far as tokens say.
+/// The identity of the client, as far as its token proves it.
 public enum Credentials: Sendable {
     case none
     case bearer(Identity)
-    /// There is a token and it is bad; the sentence says why and has nothing of the token in it.
+    /// The token is invalid. The sentence gives the reason and contains nothing of the token.
     case invalid(String)
 }

@@ -5,103 +5,117 @@ public import JSON
 
 /// A dialect's state for one connection.
 ///
-/// Every function takes what happened and appends what is to be done. The gateway keeps the connection's frames in the
-/// order of the steps, and reads nothing more from it while it waits to be let in or for a page.
+/// Every function receives an event and appends steps. The gateway sends the connection's frames in
+/// the order of the steps. It reads nothing more from the client until a pending `enter`,
+/// `readPage` or `fetch` is answered.
 public protocol DialectSession: Sendable {
-    /// Who the connection belongs to; nil for one that is about to be refused.
+    /// The user of the connection; nil for a connection that is about to be refused.
     var principal: Principal? { get }
     var tenant: ByteString { get }
-    /// The one conversation that the connection is for, if its path names it: it is served where that conversation is.
+    /// The only conversation of the connection, if its path names one. The node that owns it can
+    /// serve the connection best.
     var homeConversation: ConversationKey? { get }
 
-    // Asked after all that a session does, and so where it stands: without `mutating` the session would be copied for it.
+    // The gateway reads these properties after every step, in place: without `mutating` the session
+    // would be copied for it.
 
-    /// Whether what is rendered for everybody is not all that this connection gets of a message: `shown` is called for each then.
+    /// Whether the connection needs frames of its own besides the shared frames of a message. Then
+    /// the gateway calls `delivered` for each message.
     var tracksDeliveries: Bool { mutating get }
-    /// When `wake` is to be called, in milliseconds as `SessionSteps.monotonic` counts them; nil for never.
+    /// When `wake` must be called, in milliseconds as in `SessionSteps.monotonicMilliseconds`; nil
+    /// for never.
     var wakeAt: Int64? { mutating get }
 
-    /// The upgrade is made.
+    /// The upgrade has succeeded.
     mutating func opened(into steps: inout SessionSteps)
 
-    /// A text frame came. `document` is lent for reading it. When `steps.refusal` is set, whatever the frame asks for is refused for
-    /// that reason, under the id that the frame has.
+    /// A text frame arrived. `document` is available for parsing it. If `steps.refusal` is set, the
+    /// session refuses the request of the frame for that reason, with the id in the frame.
     mutating func received(
         _ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp,
         into steps: inout SessionSteps)
 
-    /// A binary frame came; dialects of text answer with an error.
+    /// A binary frame arrived. Text dialects answer with an error.
     mutating func receivedBinary(into steps: inout SessionSteps)
 
-    /// What the owner says to a command. A message that is marked as shown reaches this connection as an event as well.
+    /// The owner has answered a command. If `isDelivered` is true, the connection also receives the
+    /// message as an event.
     mutating func answered(
-        _ answer: ChatAnswer, to tag: RequestTag, isDelivered isShown: Bool,
+        _ answer: ChatAnswer, to tag: RequestTag, isDelivered: Bool,
         into steps: inout SessionSteps)
 
-    /// The page that was asked for; nil when the store could not give it.
+    /// The requested page; nil if the store could not read it.
     mutating func receivedPage(
         _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps)
 
-    /// What was asked of the store beside pages; nil when it could not answer.
+    /// The answer to a `fetch`; nil if the store is unavailable.
     mutating func receivedStoreAnswer(
         _ answer: StoreAnswer?, for tag: RequestTag, into steps: inout SessionSteps)
 
-    /// Something came into an inbox that the connection hears.
+    /// A message was posted to a subscribed inbox.
     mutating func receivedInboxMessage(
         _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps)
 
-    /// The user is no member any more, wherever that was asked for: the connection does not hear the conversation from here on.
+    /// The user is no longer a member, no matter which connection requested that. The connection is
+    /// no longer subscribed to the conversation.
     mutating func leftConversation(_ conversation: ConversationKey, into steps: inout SessionSteps)
 
-    /// What follows are the retained messages: the point to resume from is older than they are, or its revision is older, or none of this
-    /// store's.
+    /// The retained messages follow. The resume point is older than the oldest of them, or its
+    /// revision is too old or does not belong to this store.
     mutating func historyTruncated(
         in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps)
 
-    /// The point to resume from is behind the newest message: what the client has does not belong to this store. It hears what follows `head`.
+    /// The resume point is after the newest message, so the client's messages do not belong to this
+    /// store. Messages after `head` follow.
     mutating func historyReset(
         in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps)
 
-    /// The fresh token that was sent: who it says the bearer is (the same user as before), or why it is refused.
+    /// The identity of a new token, always of the same user, or the reason why the token is
+    /// invalid.
     mutating func authenticated(
         _ result: Result<Identity, CredentialError>, into steps: inout SessionSteps)
 
-    /// The token's time is over.
+    /// The token has expired.
     mutating func tokenExpired(into steps: inout SessionSteps)
 
-    /// What it waited for has not come in time.
+    /// The deadline `wakeAt` has passed.
     mutating func wake(into steps: inout SessionSteps)
 
-    /// A personal session's connection was sent this message.
+    /// The message was delivered to the connection of a session that tracks deliveries.
     mutating func delivered(
         _ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps)
 
-    /// What a session on another node needs to go on in this one's place; nil for one that cannot move. Nothing that it asked for is under way.
+    /// The state with which a session on another node can continue this one; nil if the session
+    /// cannot move. No request is pending.
     ///
-    /// - Parameter places: up to where the connection was sent messages, for each conversation that it hears.
-    func snapshot(at places: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64)
+    /// - Parameter positions: the last delivered message of each subscribed conversation.
+    func snapshot(
+        at positions: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64
+    )
         -> String?
 
-    /// The session is treated as personal from here on, and its connection was sent everything up to these messages.
+    /// The session tracks deliveries from here on. Its connection has received every message up to
+    /// these positions.
     mutating func startedTrackingDeliveries(
-        at places: [(conversation: ConversationKey, through: SequenceNumber)],
+        at positions: [(conversation: ConversationKey, through: SequenceNumber)],
         into steps: inout SessionSteps)
 }
 
-/// What a protocol without lists, inboxes, offsets and times need not say.
+/// Defaults for protocols without lists, inboxes, offsets or timeouts.
 extension DialectSession {
-    // Mutating as well: else these were what an immutable session says, whatever it is.
+    // Mutating as well: a nonmutating default would take the place of the session's own mutating
+    // getter.
     public var tracksDeliveries: Bool { mutating get { false } }
     public var wakeAt: Int64? { mutating get { nil } }
     public mutating func wake(into steps: inout SessionSteps) {}
     public func snapshot(
-        at places: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64
+        at positions: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64
     ) -> String? { nil }
     public mutating func delivered(
         _ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps
     ) {}
     public mutating func startedTrackingDeliveries(
-        at places: [(conversation: ConversationKey, through: SequenceNumber)],
+        at positions: [(conversation: ConversationKey, through: SequenceNumber)],
         into steps: inout SessionSteps
     ) {}
     public mutating func historyReset(
@@ -115,7 +129,7 @@ extension DialectSession {
     ) {}
 }
 
-/// Why a fresh token was not taken.
+/// Why a new token was rejected.
 public struct CredentialError: Error, Sendable, CustomStringConvertible {
     public let description: String
 
@@ -124,76 +138,82 @@ public struct CredentialError: Error, Sendable, CustomStringConvertible {
     }
 }
 
-/// What a session remembers a question by.
+/// Identifies a request of a session when its answer arrives.
 public struct RequestTag: Sendable {
-    /// The dialect's own number for the kind of question.
+    /// The dialect's number of the request type.
     public let kind: UInt8
     public let number: Int
     public let text: ByteString?
-    /// Where a connection may be in several: the one that was asked about.
+    /// The conversation of the request, if the connection has several.
     public let conversation: ByteString?
-    /// The millisecond, as `SessionSteps.receivedAt`, at which the client asked for this; 0 for the frame that is being read. The answer
-    /// comes within 5 s from then on, however many questions the request takes.
+    /// When the client sent the request, in milliseconds as in `SessionSteps.receivedAt`; 0 for the
+    /// current frame. A request is answered within 5 s of this time, even if it takes several
+    /// steps.
     public let requestedAt: Int64
 
     public init(
         kind: UInt8, number: Int = 0, text: ByteString? = nil, conversation: ByteString? = nil,
-        requestedAt since: Int64 = 0
+        requestedAt: Int64 = 0
     ) {
         self.kind = kind
         self.number = number
         self.text = text
         self.conversation = conversation
-        self.requestedAt = since
+        self.requestedAt = requestedAt
     }
 }
 
-/// What a session wants done.
+/// A step that a session requests of the gateway.
 public enum SessionStep: Sendable {
-    /// A text frame for this connection alone: this part of `SessionSteps.text`.
+    /// Send a text frame to this connection: a range of `SessionSteps.text`.
     case reply(Range<Int>)
-    /// Come into a conversation and hear it.
+    /// Join a conversation and subscribe to it.
     indirect case enter(ConversationKey, JoinRequest, from: StartPosition, RequestTag)
-    /// Hear a conversation no more, and stay its member.
+    /// Unsubscribe from a conversation and remain a member.
     case unsubscribe(ConversationKey)
-    /// Without a tag no answer is wanted.
+    /// Submit a command to the conversation's owner. Without a tag, no answer is returned.
     case submit(ChatCommand, in: ConversationKey, RequestTag?)
-    /// A page of messages of the conversation that the connection hears.
+    /// Read a page of messages of a subscribed conversation.
     case readPage(ConversationKey, PageRange, limit: Int, RequestTag)
-    /// Something that the store knows and that is no page: lists and numbers. Nothing else is read from the client until it has come.
+    /// Query the store for lists and numbers. The gateway reads nothing more from the client until
+    /// the answer arrives.
     indirect case fetch(StoreRequest, RequestTag)
-    /// Check a fresh token.
+    /// Verify a new token.
     case authenticate(String)
-    /// Tell the same dialect on all other nodes (`Dialect.heard`), as far as that can be done at once: nobody makes sure of it.
+    /// Send this text to the same dialect on all other nodes (`Dialect.receiveBroadcast`). Delivery
+    /// is not guaranteed.
     case broadcast(String)
-    /// Close the connection, behind what was written before.
+    /// Close the connection after the frames before this step.
     case close(UInt16, StaticString)
 }
 
-/// Where somebody who comes in begins to hear.
+/// From which message on a new subscription receives messages.
 public enum StartPosition: Sendable, Equatable {
-    /// With what is said after the entrance.
+    /// From the time of joining.
     case now
-    /// Behind this message, and with what changed of the messages up to it since that revision; without one, since it was posted.
+    /// After this message, and with all changes to earlier messages since that revision. Without a
+    /// revision, since the message was posted.
     case after(SequenceNumber, since: Revision? = nil)
-    /// Behind what has been read. What is heard counts as read when a ping that was sent behind it is answered; for inboxes.
+    /// After the last read message; for inboxes. A message counts as read when the client answers a
+    /// ping that was sent after it.
     case unread
 }
 
-/// What a session has decided, and the texts of its replies. Used again for every frame.
+/// The steps of a session and the texts of its replies. Reused for every frame.
 public struct SessionSteps: Sendable {
     public var text = ByteBuffer(capacity: 1024)
     public private(set) var list: [SessionStep] = []
-    /// Set when the connection has used up its rate: seconds after which it may try again.
+    /// Set when the connection has exceeded its rate limit: seconds until it may try again.
     public var retryAfter: Double?
-    /// Set when the frame is longer than messages may be: to how many bytes that is.
+    /// Set when the frame exceeds the size limit of messages: that limit in bytes.
     public var exceededByteLimit: Int?
     public var limits: ChatLimits
-    /// The time of this turn; and that of a clock that never goes back, in milliseconds.
+    /// The wall clock of this turn, and the monotonic clock in milliseconds.
     public var now = Timestamp(milliseconds: 0)
     public var monotonicMilliseconds: Int64 = 0
-    /// When the frame that is being read came, by the same clock. One that came while the connection waited for an answer may have come at
-    /// any time since, so that the time at which the wait began stands for it.
+    /// When the current frame arrived, by the monotonic clock. A frame that arrived while the
+    /// connection waited for an answer may have arrived at any time since then, so the start of the
+    /// wait is used.
     public var receivedAt: Int64 = 0
 
     public init(limits: ChatLimits) {
@@ -204,7 +224,7 @@ public struct SessionSteps: Sendable {
         self.list.append(step)
     }
 
-    /// Why whatever the frame asks for is refused; nil when it is not.
+    /// Why the request of the current frame must be refused; nil if it need not be.
     public var refusal: FrameRefusal? {
         if let limit = self.exceededByteLimit {
             return FrameRefusal("the message is longer than \(limit) bytes")
@@ -212,12 +232,12 @@ public struct SessionSteps: Sendable {
         return self.retryAfter.map { FrameRefusal("rate limited", retryAfter: $0) }
     }
 
-    /// One of the list, moved out of it: each may be had once.
-    public mutating func consumeStep(_ place: Int) -> SessionStep {
-        exchange(&self.list[place], with: .reply(0..<0))
+    /// Moves a step out of the list. Each step can be consumed once.
+    public mutating func consumeStep(_ index: Int) -> SessionStep {
+        exchange(&self.list[index], with: .reply(0..<0))
     }
 
-    /// A text frame for this connection alone.
+    /// Appends a text frame for this connection only.
     public mutating func reply(_ write: (inout ByteBuffer) -> Void) {
         let start = self.text.count
         write(&self.text)
@@ -232,14 +252,14 @@ public struct SessionSteps: Sendable {
     }
 }
 
-/// Why a frame is refused, whatever it asks for.
+/// Why a frame is refused, whatever it requests.
 public struct FrameRefusal: Sendable {
     public let reason: String
-    /// Seconds after which the client may try again; nil where that is of no use.
+    /// Seconds until the client may try again; nil if a retry cannot help.
     public let retryAfter: Double?
 
-    public init(_ sentence: String, retryAfter: Double? = nil) {
-        self.reason = sentence
+    public init(_ reason: String, retryAfter: Double? = nil) {
+        self.reason = reason
         self.retryAfter = retryAfter
     }
 }

@@ -3,7 +3,7 @@ public import ChatModel
 import Identity
 public import JSON
 
-/// A field of a client's frame that cannot be taken; the sentence begins with its name.
+/// A missing or invalid field of a client's frame. The sentence starts with the field's name.
 public struct FieldError: Error, Sendable, CustomStringConvertible {
     public let description: String
 
@@ -16,9 +16,9 @@ public struct FieldError: Error, Sendable, CustomStringConvertible {
     }
 }
 
-/// Reading a frame and its fields, each with its name in the error.
+/// Parses a frame and its fields. Every error names the field.
 extension JSONDocument {
-    /// Reads a whole frame, which must be one JSON object: the root.
+    /// Parses a whole frame, which must be one JSON object.
     public mutating func parseFrame(_ text: RawSpan) throws(FieldError) {
         do throws(JSONError) {
             try self.parse(text)
@@ -30,7 +30,7 @@ extension JSONDocument {
         }
     }
 
-    /// The text; nil when the field is missing or null.
+    /// The string; nil if the field is missing or null.
     public func optionalString(_ name: StaticString, of object: JSONValue, in bytes: RawSpan)
         throws(FieldError) -> String?
     {
@@ -62,7 +62,7 @@ extension JSONDocument {
         return value
     }
 
-    /// Nil when the field is missing or null.
+    /// Nil if the field is missing or null.
     public func optionalBool(_ name: StaticString, of object: JSONValue, in bytes: RawSpan)
         throws(FieldError) -> Bool?
     {
@@ -82,7 +82,7 @@ extension JSONDocument {
         return bool
     }
 
-    /// An integer of a range; nil when the field is missing or null.
+    /// An integer in a range; nil if the field is missing or null.
     public func optionalInteger(
         _ name: StaticString, within range: ClosedRange<Int>, of object: JSONValue,
         in bytes: RawSpan
@@ -95,7 +95,7 @@ extension JSONDocument {
         return number
     }
 
-    /// An array of texts, at least one.
+    /// An array of strings, at least one.
     public func requiredStrings(_ name: StaticString, of object: JSONValue, in bytes: RawSpan)
         throws(FieldError) -> [String]
     {
@@ -118,7 +118,7 @@ extension JSONDocument {
         return texts
     }
 
-    /// A message id in decimal; nil when the field is missing or null.
+    /// A message id in decimal; nil if the field is missing or null.
     public func optionalMessageID(_ name: StaticString, of object: JSONValue, in bytes: RawSpan)
         throws(FieldError) -> SequenceNumber?
     {
@@ -138,7 +138,7 @@ extension JSONDocument {
         return sequence
     }
 
-    /// Any dialect's conversations may be named.
+    /// Accepts the ids of conversations of any dialect.
     public func requiredConversationID(
         _ name: StaticString, of object: JSONValue, in bytes: RawSpan
     ) throws(FieldError) -> ByteString {
@@ -149,9 +149,9 @@ extension JSONDocument {
         return ByteString(id)
     }
 
-    /// A message's text, within the limits.
+    /// The text of a message, within the limits.
     ///
-    /// - Parameter name: what the protocol calls it.
+    /// - Parameter name: the field's name in the protocol.
     public func messageContent(
         _ name: StaticString = "content", of object: JSONValue, in bytes: RawSpan,
         limits: ChatLimits

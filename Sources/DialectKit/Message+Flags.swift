@@ -2,8 +2,8 @@ public import Bytes
 public import ChatModel
 
 extension ByteBuffer {
-    /// `,"is_edited":…,"is_deleted":…` of a message that was changed; nothing of one that stands as it was sent, which has its seed's fields
-    /// and no others.
+    /// Appends `,"is_edited":…,"is_deleted":…` for a changed message, and nothing for an unchanged
+    /// one, because the seeds' frames have no such fields.
     public mutating func append(flagsOf state: Message.State) {
         switch state {
         case .asSent: break

@@ -2,7 +2,7 @@ public import ChatModel
 public import Identity
 
 extension UserID {
-    /// Whom a token names: a guest token an anonymous user.
+    /// The user of a token; the bearer of a guest token is an anonymous user.
     public init(of identity: Identity) {
         self =
             identity.guest == nil
@@ -11,7 +11,7 @@ extension UserID {
 }
 
 extension Person {
-    /// Who a token says its bearer is, with the agent that it names where that is not the user.
+    /// The bearer of a token, with the token's agent if it is not the user itself.
     public init(of identity: Identity) {
         let id = UserID(of: identity)
         self.init(

@@ -3,13 +3,14 @@ public import ChatModel
 public import Identity
 public import JSON
 
-/// A connection that is accepted only for its refusal to be seen: browsers show no status of a refused upgrade, but close codes.
+/// A connection that is accepted only to be closed with a code: browsers do not show the HTTP
+/// status of a refused upgrade.
 public struct RefusedSession: DialectSession {
     private let code: UInt16
     private let reason: StaticString
     private let error: ByteBuffer?
 
-    /// - Parameter error: a frame that goes before the close.
+    /// - Parameter error: a frame that is sent before the close.
     public init(code: UInt16, reason: StaticString, error: ByteBuffer? = nil) {
         self.code = code
         self.reason = reason
@@ -31,7 +32,7 @@ public struct RefusedSession: DialectSession {
     ) {}
     public mutating func receivedBinary(into steps: inout SessionSteps) {}
     public mutating func answered(
-        _ answer: ChatAnswer, to tag: RequestTag, isDelivered isShown: Bool,
+        _ answer: ChatAnswer, to tag: RequestTag, isDelivered: Bool,
         into steps: inout SessionSteps
     ) {}
     public mutating func receivedPage(

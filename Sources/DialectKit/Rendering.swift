@@ -1,44 +1,46 @@
 public import Bytes
 public import ChatModel
 
-/// Frames under way from a dialect to the gateway, one text behind the other.
+/// Rendered frames on their way from a dialect to the gateway, one after the other in one text.
 public struct Rendering: Sendable {
-    /// Where the frame that is being written goes.
+    /// The buffer to which a dialect writes the current frame.
     public var text = ByteBuffer(capacity: 1024)
-    /// The finished frames: where each ends, whom it is for, and whether sessions that are personal have one of their own instead.
-    public private(set) var frames: [(end: Int, audience: Audience, unlessPersonal: Bool)] = []
-    /// The users' numbers that are known here.
+    /// The finished frames: the end of each in the text, its audience, and whether sessions that
+    /// track deliveries send a frame of their own instead.
+    public private(set) var frames: [(end: Int, audience: Audience, unlessTracked: Bool)] = []
+    /// The known user numbers.
     public var userNumbers = UserNumbers()
-    /// Users whose numbers have to be looked up before what was rendered can be sent: until then it is not to be used.
+    /// Users whose numbers must be looked up. Until then the rendered frames must not be used.
     public private(set) var usersWithoutNumber: [UserID] = []
 
     public init() {}
 
-    /// The user's number, for protocols that have them; 0, and noted, where it is not known yet.
+    /// The user's number, for protocols that use them. If it is unknown, returns 0 and records the
+    /// user.
     public mutating func number(of user: UserID, in tenant: ByteString) -> Int {
         if let number = self.userNumbers.number(of: user, in: tenant) { return number }
         if !self.usersWithoutNumber.contains(user) { self.usersWithoutNumber.append(user) }
         return 0
     }
 
-    /// What has been written since the last frame is one.
+    /// Ends the current frame: all text since the previous frame.
     public mutating func finishFrame(
-        for audience: Audience = .everybody, unlessTracked unlessPersonal: Bool = false
+        for audience: Audience = .everybody, unlessTracked: Bool = false
     ) {
-        self.frames.append((self.text.count, audience, unlessPersonal))
+        self.frames.append((self.text.count, audience, unlessTracked))
     }
 
-    /// The text of one frame.
-    public func textRange(ofFrame place: Int) -> Range<Int> {
-        (place == 0 ? 0 : self.frames[place - 1].end)..<self.frames[place].end
+    /// The range of a frame in the text.
+    public func textRange(ofFrame index: Int) -> Range<Int> {
+        (index == 0 ? 0 : self.frames[index - 1].end)..<self.frames[index].end
     }
 
-    /// The frames from this one on that leave together: those that everybody gets, one behind the other.
-    public func combinableFrames(from place: Int) -> Range<Int> {
-        var end = place + 1
-        guard case .everybody = self.frames[place].audience else { return place..<end }
+    /// The frames from this one on that can be sent together: consecutive frames for everybody.
+    public func combinableFrames(from index: Int) -> Range<Int> {
+        var end = index + 1
+        guard case .everybody = self.frames[index].audience else { return index..<end }
         while end < self.frames.count, case .everybody = self.frames[end].audience { end += 1 }
-        return place..<end
+        return index..<end
     }
 
     public mutating func removeAll() {

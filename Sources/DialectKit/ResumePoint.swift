@@ -1,18 +1,19 @@
 import ChatModel
 
-/// Where a client wants to go on, as the query of its connection says it: `after=<message id>&rev=<revision>`.
+/// The position from which a client resumes, from the query of its connection: `after=<message
+/// id>&rev=<revision>`.
 ///
-/// A class, because it is needed once, and there may be very many quiet connections.
+/// A class, because it is needed only once, and a node may have many quiet connections.
 public final class ResumePoint: Sendable {
     public let start: StartPosition
-    /// What is wrong with the query, as a sentence that names the parameter; nil where nothing is.
+    /// The error in the query, as a sentence that names the parameter; nil if the query is valid.
     public let error: String?
 
-    /// Nil where the query has neither parameter.
+    /// Nil if the query has neither parameter.
     ///
     /// - Parameters:
     ///   - after: the id of the last message that the client has.
-    ///   - rev: the highest revision that it has seen.
+    ///   - rev: the highest revision that the client has seen.
     public init?(after: String?, rev: String?) {
         guard after != nil || rev != nil else { return nil }
         guard let after else {
@@ -23,7 +24,7 @@ public final class ResumePoint: Sendable {
             (self.start, self.error) = (.now, "after: is no message id")
             return
         }
-        // Written as a message's id is.
+        // Revisions are written like message ids.
         let revision = rev.flatMap(MessageID.sequence)
         self.start = .after(sequence, since: revision)
         self.error = rev != nil && revision == nil ? "rev: is no revision" : nil

@@ -2,7 +2,8 @@ public import Bytes
 public import ChatModel
 
 extension ByteBuffer {
-    /// The field of a failed send that says what became of the message, with a comma in front.
+    /// Appends the field of a failed send that says whether the message may have been stored, with
+    /// a leading comma.
     public mutating func append(outcome: SendOutcome) {
         self.append(outcome == .refused ? #","outcome":"refused""# : #","outcome":"unknown""#)
     }

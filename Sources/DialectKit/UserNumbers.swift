@@ -1,9 +1,9 @@
 public import Bytes
 public import ChatModel
 
-/// The numbers by which some protocols know users, as far as they have been looked up.
+/// A cache of the numbers by which some protocols identify users.
 ///
-/// A number is for good, so that nothing in here goes out of date.
+/// A user's number never changes, so cached entries never become stale.
 public struct UserNumbers: Sendable {
     private struct Key: Hashable {
         let tenant: ByteString
@@ -12,17 +12,17 @@ public struct UserNumbers: Sendable {
 
     private var numbers: [Key: Int] = [:]
 
-    /// So many are kept; then all are forgotten and looked up again.
+    /// The maximum number of entries. A full cache is emptied and filled again.
     private static let limit = 100_000
 
     public init() {}
 
-    /// Nil: it has to be looked up.
+    /// Nil if the number must be looked up.
     public func number(of user: UserID, in tenant: ByteString) -> Int? {
         Self.numericID(of: user) ?? self.numbers[Key(tenant: tenant, user: user)]
     }
 
-    /// Takes what the store says.
+    /// Records the numbers from the store.
     ///
     /// - Parameter numbers: in the order of the users.
     public mutating func record(_ numbers: [Int], of users: [UserID], in tenant: ByteString) {
@@ -32,7 +32,8 @@ public struct UserNumbers: Sendable {
         }
     }
 
-    /// Users whose id is a number already are known by it: a canonical decimal below those that are given out.
+    /// The number of a user whose id is itself a number: a canonical decimal below the assigned
+    /// range.
     public static func numericID(of user: UserID) -> Int? {
         guard !user.isAnonymous, let number = MessageID.sequence(user.storageKey.string),
             number < StoreRequest.firstUserNumber

@@ -2,40 +2,42 @@ public import Bytes
 public import ChatModel
 public import Identity
 
-/// The conversations of a connection that is for all of its user's, and not for one: those it is a member of, those its token names, and
-/// those that it asks for itself.
+/// The subscriptions of a connection that serves all conversations of its user: those in which the
+/// user is a member, those that the token lists, and those that the client names.
 ///
-/// A value for the sessions of such dialects: it appends the steps, and is told what came of them.
+/// A value inside the session: it appends steps and consumes their answers.
 public struct UserSubscriptions: Sendable {
     public let tenant: ByteString
-    public private(set) var actor: Principal
+    public private(set) var principal: Principal
     private var grants: Grants
     private let kind: ConversationRecord.Kind
-    private let skipsHistory: Bool
-    /// The conversations that the connection hears.
+    private let marksHistoryRead: Bool
+    /// The conversations to which the connection is subscribed.
     public private(set) var subscribed: Set<ByteString> = []
-    /// Those that it has asked to hear without the client's asking.
+    /// Conversations that are being entered without a request of the client.
     private var awaitingEntry: Set<ByteString> = []
     private var listedCount = 0
 
-    /// A connection hears so many conversations of its own accord at most; whatever is beyond, the client has to name.
+    /// The maximum number of conversations that a connection enters automatically. The client must
+    /// name any others.
     public static let limit = 1000
-    /// Tags of this kind and those above are not the session's.
+    /// Tags of this kind and above belong to this type and not to the session.
     public static let firstTagKind: UInt8 = 0xF0
     private enum Kind: UInt8 { case list = 0xF0, enter, inbox, ownInbox }
 
     /// - Parameters:
-    ///   - kind: what entering makes a conversation as, where the token names one that is not there.
-    ///   - skipsHistory: whether who becomes a member by being listed has nothing unread.
+    ///   - kind: the kind of a conversation that is created because the token lists it.
+    ///   - marksHistoryRead: whether a user who becomes a member through the token has no unread
+    ///     messages.
     public init(
-        tenant: ByteString, actor: Principal, grants: Grants, kind: ConversationRecord.Kind,
-        skipsHistory: Bool = false
+        tenant: ByteString, principal: Principal, grants: Grants, kind: ConversationRecord.Kind,
+        marksHistoryRead: Bool = false
     ) {
         self.tenant = tenant
-        self.actor = actor
+        self.principal = principal
         self.grants = grants
         self.kind = kind
-        self.skipsHistory = skipsHistory
+        self.marksHistoryRead = marksHistoryRead
     }
 
     public func key(_ conversation: ByteString) -> ConversationKey {
@@ -46,14 +48,15 @@ public struct UserSubscriptions: Sendable {
     }
     public func joinRequest(for conversation: ByteString) -> JoinRequest {
         JoinRequest(
-            principal: self.actor, isListedInToken: self.grants.include(conversation),
-            kind: self.kind, marksHistoryRead: self.skipsHistory)
+            principal: self.principal, isListedInToken: self.grants.include(conversation),
+            kind: self.kind, marksHistoryRead: self.marksHistoryRead)
     }
 
-    /// The user's inbox is heard first, and only then is asked for its conversations: what is made between the two is in one of them.
+    /// Subscribes to the user's inbox first and requests the list of conversations afterwards. A
+    /// conversation created in between appears in one of the two.
     public mutating func open(into steps: inout SessionSteps) {
         self.subscribeToInbox(
-            .inbox(of: self.actor.person.id, in: self.tenant), Kind.ownInbox, into: &steps)
+            .inbox(of: self.principal.person.id, in: self.tenant), Kind.ownInbox, into: &steps)
         if case .listed(let conversations) = self.grants {
             for conversation in conversations.sorted().prefix(Self.limit) {
                 self.enter(conversation, into: &steps)
@@ -61,7 +64,7 @@ public struct UserSubscriptions: Sendable {
         }
     }
 
-    /// Hears an inbox from here on.
+    /// Subscribes to an inbox.
     public func subscribeToInbox(_ inbox: ConversationKey, into steps: inout SessionSteps) {
         self.subscribeToInbox(inbox, .inbox, into: &steps)
     }
@@ -69,11 +72,12 @@ public struct UserSubscriptions: Sendable {
     private func subscribeToInbox(
         _ inbox: ConversationKey, _ kind: Kind, into steps: inout SessionSteps
     ) {
-        let entrance = JoinRequest(principal: self.actor, isListedInToken: true, kind: .inbox)
-        steps.append(.enter(inbox, entrance, from: .now, RequestTag(kind: kind.rawValue)))
+        let request = JoinRequest(principal: self.principal, isListedInToken: true, kind: .inbox)
+        steps.append(.enter(inbox, request, from: .now, RequestTag(kind: kind.rawValue)))
     }
 
-    /// Hears a conversation from here on, if it does not already and the user may.
+    /// Subscribes to a conversation, unless the connection already is. The owner checks that the
+    /// user may enter.
     public mutating func enter(_ conversation: ByteString, into steps: inout SessionSteps) {
         guard !self.contains(conversation), self.awaitingEntry.insert(conversation).inserted else {
             return
@@ -84,36 +88,36 @@ public struct UserSubscriptions: Sendable {
                 RequestTag(kind: Kind.enter.rawValue, conversation: conversation)))
     }
 
-    private func fetchMemberships(after place: ByteString?, into steps: inout SessionSteps) {
+    private func fetchMemberships(after cursor: ByteString?, into steps: inout SessionSteps) {
         let request = StoreRequest.memberships(
-            of: self.actor.person.id, tenant: self.tenant, after: place,
+            of: self.principal.person.id, tenant: self.tenant, after: cursor,
             limit: StoreRequest.listLimit, unreadLimit: 0)
         steps.append(.fetch(request, RequestTag(kind: Kind.list.rawValue)))
     }
 
-    /// The session has entered a conversation itself, or a page of an answer told it to.
+    /// Records a conversation that the session has entered itself.
     public mutating func insert(_ conversation: ByteString) { self.subscribed.insert(conversation) }
 
-    /// Tells the user's other connections of a conversation that this one has joined.
+    /// Notifies the user's other connections of a conversation that this one has joined.
     public func notifyOtherConnections(_ conversation: ByteString, into steps: inout SessionSteps) {
         let body = MessageBody(
-            author: self.actor.person, clientMessageID: nil, content: conversation.string)
+            author: self.principal.person, clientMessageID: nil, content: conversation.string)
         steps.append(
-            .submit(.post(body), in: .inbox(of: self.actor.person.id, in: self.tenant), nil))
+            .submit(.post(body), in: .inbox(of: self.principal.person.id, in: self.tenant), nil))
     }
 
-    /// The user is no member of it any more, or the connection shall not hear it.
+    /// Removes a conversation of which the user is no longer a member.
     public mutating func remove(_ conversation: ByteString) { self.subscribed.remove(conversation) }
 
-    /// What the store says of the user's conversations.
+    /// Consumes an answer of the store if it belongs to the list of conversations.
     ///
-    /// - Returns: whether it was asked here.
+    /// - Returns: whether it does.
     public mutating func consume(
         _ answer: StoreAnswer?, for tag: RequestTag, into steps: inout SessionSteps
     ) -> Bool {
         guard tag.kind == Kind.list.rawValue else { return false }
         guard case .memberships(let page)? = answer else {
-            // Better no connection than one that misses what is said.
+            // A closed connection is better than one that misses messages.
             steps.append(
                 .close(1013, "the conversations cannot be listed at the moment; try again"))
             return true
@@ -127,9 +131,9 @@ public struct UserSubscriptions: Sendable {
         return true
     }
 
-    /// What the owner says of a conversation that was entered here.
+    /// Consumes an answer of an owner if it belongs to a conversation that was entered here.
     ///
-    /// - Returns: whether it was.
+    /// - Returns: whether it does.
     public mutating func consume(
         _ answer: ChatAnswer, for tag: RequestTag, into steps: inout SessionSteps
     ) -> Bool {
@@ -159,9 +163,10 @@ public struct UserSubscriptions: Sendable {
         }
     }
 
-    /// A fresh token of the same user's: what it lists beyond the first one's is entered when it is asked for.
+    /// Replaces the rights of the user by those of a new token. Conversations that only the new
+    /// token lists are entered when the client names them.
     public mutating func updateIdentity(_ identity: Identity) {
-        self.actor = Principal(person: self.actor.person, isAdmin: identity.isAdmin)
+        self.principal = Principal(person: self.principal.person, isAdmin: identity.isAdmin)
         self.grants = identity.grants
     }
 }

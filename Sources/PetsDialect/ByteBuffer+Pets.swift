@@ -4,12 +4,13 @@ import DialectKit
 import JSON
 
 extension UserID {
-    /// What the protocol calls somebody: a stranger of its own by the UUID that it was told, which nobody else can take; any other guest as
-    /// all protocols do.
+    /// The user's id in this protocol. An anonymous user of this protocol has the UUID that the
+    /// server assigned, which no other user can have. Other guests have the same id as in all
+    /// protocols.
     var petsDisplayID: ByteString { self.isAssigned ? self.name : self.displayID }
 }
 
-/// The server's frames, letter by letter as seed `000` prints them.
+/// The server's frames, byte for byte as in seed `000`.
 extension ByteBuffer {
     mutating func append(connectedAs user: UserID) {
         self.append(#"{"event":"connected","data":{"user_id":"#)
@@ -17,7 +18,7 @@ extension ByteBuffer {
         self.append("}}")
     }
 
-    /// What everybody but its sender's connection gets of a message.
+    /// Appends a message for all connections except its sender's.
     mutating func append(message: Message, in conversation: ByteString) {
         self.append(#"{"event":"message","data":"#)
         self.append(fieldsOf: message, in: conversation)
@@ -68,7 +69,7 @@ extension ByteBuffer {
         self.append(#""}}"#)
     }
 
-    /// - Parameter fields: as `PetsDetails` writes them.
+    /// - Parameter fields: the fields as `PetsDetails` writes them.
     mutating func append(created conversation: ByteString, _ fields: ByteString, client: UserID) {
         self.append(#"{"event":"conversation_created","data":{"conversation_id":"#)
         self.append(jsonString: conversation)
@@ -81,8 +82,8 @@ extension ByteBuffer {
 
     mutating func append(conversations: [ListedMembership]) {
         self.append(#"{"event":"conversations","data":["#)
-        for (place, listed) in conversations.enumerated() {
-            self.append(place > 0 ? #",{"conversation_id":"# : #"{"conversation_id":"#)
+        for (index, listed) in conversations.enumerated() {
+            self.append(index > 0 ? #",{"conversation_id":"# : #"{"conversation_id":"#)
             self.append(jsonString: listed.key.id)
             self.append(",")
             self.append(text: PetsDetails.fields(of: listed.record).string)
@@ -111,17 +112,17 @@ extension ByteBuffer {
         self.append(#"{"event":"history","data":{"conversation_id":"#)
         self.append(jsonString: conversation)
         self.append(#","messages":["#)
-        for (place, message) in messages.enumerated() {
-            if place > 0 { self.append(",") }
+        for (index, message) in messages.enumerated() {
+            if index > 0 { self.append(",") }
             self.append(fieldsOf: message, in: conversation)
         }
         self.append("]}}")
     }
 
     /// - Parameters:
-    ///   - event: what the client asked for, where that is known.
-    ///   - localID: of a send that failed, where the client has given one.
-    ///   - outcome: of a send that failed.
+    ///   - event: the event that the client requested, if known.
+    ///   - localID: the client's id of a failed send, if it gave one.
+    ///   - outcome: whether the message of a failed send may have been stored.
     mutating func append(
         error sentence: String, event: ByteString?, localID: ByteString? = nil,
         outcome: SendOutcome = .refused, retryAfter: Double? = nil

@@ -2,24 +2,24 @@ import Bytes
 import ChatModel
 import JSON
 
-/// What the protocol keeps of a conversation beyond what the core does: whose it is about, and who answers.
+/// The protocol's additional data of a conversation: the pet and its providers.
 ///
-/// Kept as the fields that frames have of it, so that nothing is read again.
+/// It is stored as the JSON fields of the frames, so that it is never parsed.
 enum PetsDetails {
     static func fields(pet: String, providers: [String]) -> ByteString {
         var buffer = ByteBuffer()
         buffer.append(#""pet_id":"#)
         buffer.append(jsonString: pet)
         buffer.append(#","providers":["#)
-        for (place, provider) in providers.enumerated() {
-            if place > 0 { buffer.append(",") }
+        for (index, provider) in providers.enumerated() {
+            if index > 0 { buffer.append(",") }
             buffer.append(jsonString: provider)
         }
         buffer.append("]")
         return ByteString(buffer.text)
     }
 
-    /// Conversations of other protocols are about no pet.
+    /// Conversations of other protocols have no pet.
     static func fields(of record: ConversationRecord) -> ByteString {
         record.kind == .pets && record.dialectData.byteCount > 0
             ? record.dialectData : #""pet_id":null,"providers":[]"#

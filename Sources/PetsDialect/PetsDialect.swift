@@ -3,15 +3,17 @@ public import ChatModel
 public import DialectKit
 import Identity
 
-/// The Pets protocol (seed `000`): one WebSocket for all of a user's conversations, `/ws/`, with `{"event","data"}` both ways.
+/// The Pets protocol (seed `000`): one WebSocket for all conversations of a user, `/ws/`, with
+/// `{"event","data"}` in both directions.
 public struct PetsDialect: Dialect {
     public let name: StaticString = "pets"
-    /// The protocol has no frame for it.
+    /// The protocol has no heartbeat frame.
     public let heartbeat: StaticString? = nil
 
     public init() {}
 
-    /// A refused connection is accepted first and closed then, so that browsers see the code.
+    /// Accepts an unauthorized connection first and closes it then, because browsers show only
+    /// close codes.
     public func open(_ request: DialectRequest) -> OpenResult? {
         guard request.path == ["ws"] else { return nil }
         switch request.credentials {
@@ -41,7 +43,7 @@ public struct PetsDialect: Dialect {
     public func render(
         _ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering
     ) {
-        // The protocol has words for messages alone.
+        // The protocol has frames only for messages.
         guard case .posted(let message) = event else { return }
         if conversation.isInbox {
             rendering.text.append(broadcast: message)

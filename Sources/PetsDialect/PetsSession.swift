@@ -4,32 +4,35 @@ public import DialectKit
 public import Identity
 public import JSON
 
-/// One connection of the Pets protocol: a user in all conversations of the user's.
+/// One connection of the Pets protocol: a user in all of the user's conversations.
 public struct PetsSession: DialectSession {
-    private var subscriptions: UserSubscriptions
-    /// Whether this user may say something to everybody of the tenant.
+    var subscriptions: UserSubscriptions
+    /// Whether this user may broadcast to all users of the tenant.
     private var mayBroadcast: Bool
-    /// Whether everybody may: anonymous users come in, and only from this machine.
+    /// Whether every user may broadcast: anonymous users are allowed, and the listener is reachable
+    /// only from this machine.
     private let anonymousMayBroadcast: Bool
-    /// What the client wants in conversations that it does not hear yet.
-    private var requestsAwaitingEntry: [ByteString: [DeferredRequest]] = [:]
-    /// Conversations that were made for this user, until they are heard and the client is told.
-    private var createdConversations: [ByteString: CreatedConversation] = [:]
+    /// Requests for conversations to which the connection is not subscribed yet.
+    var requestsAwaitingEntry: [ByteString: [DeferredRequest]] = [:]
+    /// New conversations of this user. The client is notified after the connection has subscribed
+    /// to them.
+    var createdConversations: [ByteString: CreatedConversation] = [:]
     /// The list of conversations that is being read, page by page.
-    private var listedConversations: [ListedMembership] = []
+    var listedConversations: [ListedMembership] = []
 
     enum PetsRequestKind: UInt8 { case list, message, history, create, broadcast }
 
-    /// A conversation's fields as `PetsDetails` writes them, who made it, and who is to be told here.
-    private struct CreatedConversation {
+    /// The fields of a new conversation as `PetsDetails` writes them, its creator, and the members
+    /// that this session must notify.
+    struct CreatedConversation {
         let fields: ByteString
         let creator: UserID
         var membersToNotify: [UserID] = []
     }
 
-    /// What takes a conversation that is heard.
-    private enum DeferredRequest {
-        /// - Parameter since: the millisecond at which the client sent it.
+    /// A request that needs a subscription to its conversation.
+    enum DeferredRequest {
+        /// - Parameter requestedAt: the millisecond at which the client sent it.
         case message(content: String, localID: ByteString?, requestedAt: Int64)
         case history(PageRange, limit: Int)
 
@@ -45,31 +48,31 @@ public struct PetsSession: DialectSession {
         }
     }
 
-    init(identity: Identity, anonymousMayBroadcast trustsStrangers: Bool) {
+    init(identity: Identity, anonymousMayBroadcast: Bool) {
         self.subscriptions = UserSubscriptions(
             tenant: identity.tenant,
-            actor: Principal(person: Person(of: identity), isAdmin: identity.isAdmin),
+            principal: Principal(person: Person(of: identity), isAdmin: identity.isAdmin),
             grants: identity.grants,
             kind: .pets)
-        self.mayBroadcast = trustsStrangers || identity.isAdmin
-        self.anonymousMayBroadcast = trustsStrangers
+        self.mayBroadcast = anonymousMayBroadcast || identity.isAdmin
+        self.anonymousMayBroadcast = anonymousMayBroadcast
     }
 
-    /// Somebody without a token.
-    init(anonymousID id: ByteString, anonymousMayBroadcast trustsStrangers: Bool) {
+    /// Creates the session of a user without a token.
+    init(anonymousID id: ByteString, anonymousMayBroadcast: Bool) {
         let person = Person(id: UserID(assigned: id), name: id)
         self.subscriptions = UserSubscriptions(
-            tenant: Identity.defaultTenant, actor: Principal(person: person, isAdmin: false),
+            tenant: Identity.defaultTenant, principal: Principal(person: person, isAdmin: false),
             grants: .none, kind: .pets)
-        self.mayBroadcast = trustsStrangers
-        self.anonymousMayBroadcast = trustsStrangers
+        self.mayBroadcast = anonymousMayBroadcast
+        self.anonymousMayBroadcast = anonymousMayBroadcast
     }
 
-    public var principal: Principal? { self.subscriptions.actor }
+    public var principal: Principal? { self.subscriptions.principal }
     public var tenant: ByteString { self.subscriptions.tenant }
     public var homeConversation: ConversationKey? { nil }
 
-    private var person: Person { self.subscriptions.actor.person }
+    var person: Person { self.subscriptions.principal.person }
     private var broadcastInbox: ConversationKey { .inbox(ofAll: "pets", in: self.tenant) }
 
     public mutating func opened(into steps: inout SessionSteps) {
@@ -78,7 +81,7 @@ public struct PetsSession: DialectSession {
         self.subscriptions.open(into: &steps)
     }
 
-    // MARK: What the client sends
+    // MARK: Requests of the client
 
     public mutating func receivedBinary(into steps: inout SessionSteps) {
         steps.reply { $0.append(error: "binary frames are not taken; send JSON text", event: nil) }
@@ -161,7 +164,7 @@ public struct PetsSession: DialectSession {
         try document.requiredObject("data", of: document.root, in: text)
     }
 
-    /// What a send is known by to its client, in whatever state the rest of it is.
+    /// The client's id of a send, even if the rest of the frame is invalid.
     private static func localID(_ document: borrowing JSONDocument, _ text: RawSpan) -> ByteString?
     {
         guard let data = try? self.data(document, text) else { return nil }
@@ -179,22 +182,23 @@ public struct PetsSession: DialectSession {
             throw FieldError("providers: each must be a UUID")
         }
         let fields = PetsDetails.fields(pet: pet, providers: providers)
-        // Strangers have their ids from the server as well, and can only mean one another.
+        // The server assigns the ids of anonymous users, so their providers are anonymous too.
         let others = providers.map { provider in
             let id = ByteString(provider)
             return Person(
                 id: self.person.id.isAnonymous ? UserID(assigned: id) : UserID(tokenSubject: id),
                 name: id)
         }
-        let founding = NewConversation(
-            kind: .pets, dialectData: fields, creator: self.subscriptions.actor,
+        let newConversation = NewConversation(
+            kind: .pets, dialectData: fields, creator: self.subscriptions.principal,
             members: [self.person] + others)
         let conversation = UUIDText.random()
         self.createdConversations[conversation] = CreatedConversation(
-            fields: fields, creator: self.person.id, membersToNotify: founding.members.map(\.id))
+            fields: fields, creator: self.person.id,
+            membersToNotify: newConversation.members.map(\.id))
         steps.append(
             .submit(
-                .create(founding), in: self.subscriptions.key(conversation),
+                .create(newConversation), in: self.subscriptions.key(conversation),
                 RequestTag(kind: PetsRequestKind.create.rawValue, conversation: conversation)))
     }
 
@@ -214,7 +218,7 @@ public struct PetsSession: DialectSession {
         self.performAfterEntry(.history(range, limit: limit), in: conversation, into: &steps)
     }
 
-    /// Does what is wanted in a conversation, once it is heard.
+    /// Performs a request after the connection has subscribed to the conversation.
     private mutating func performAfterEntry(
         _ request: DeferredRequest, in conversation: ByteString, into steps: inout SessionSteps
     ) {
@@ -225,18 +229,18 @@ public struct PetsSession: DialectSession {
         self.subscriptions.enter(conversation, into: &steps)
     }
 
-    private func perform(
+    func perform(
         _ request: DeferredRequest, in conversation: ByteString, into steps: inout SessionSteps
     ) {
         let key = self.subscriptions.key(conversation)
         switch request {
-        case .message(let content, let localID, let since):
+        case .message(let content, let localID, let requestedAt):
             let body = MessageBody(
                 author: self.person,
                 clientMessageID: localID.flatMap { ClientMessageID(given: $0) }, content: content)
             let tag = RequestTag(
                 kind: PetsRequestKind.message.rawValue, text: localID, conversation: conversation,
-                requestedAt: since)
+                requestedAt: requestedAt)
             steps.append(.submit(.post(body), in: key, tag))
         case .history(let range, let limit):
             steps.append(
@@ -246,161 +250,12 @@ public struct PetsSession: DialectSession {
         }
     }
 
-    private func fetchConversations(after place: ByteString?, into steps: inout SessionSteps) {
+    func fetchConversations(after cursor: ByteString?, into steps: inout SessionSteps) {
         let request = StoreRequest.memberships(
-            of: self.person.id, tenant: self.tenant, after: place, limit: StoreRequest.listLimit,
+            of: self.person.id, tenant: self.tenant, after: cursor, limit: StoreRequest.listLimit,
             unreadLimit: 0)
         steps.append(.fetch(request, RequestTag(kind: PetsRequestKind.list.rawValue)))
     }
-
-    // MARK: What comes of it
-
-    public mutating func answered(
-        _ answer: ChatAnswer, to tag: RequestTag, isDelivered isShown: Bool,
-        into steps: inout SessionSteps
-    ) {
-        if self.subscriptions.consume(answer, for: tag, into: &steps) {
-            if let conversation = tag.conversation {
-                self.entryCompleted(conversation, answer, into: &steps)
-            }
-            return
-        }
-        switch (PetsRequestKind(rawValue: tag.kind), answer) {
-        case (.message, .posted(let message)):
-            guard let conversation = tag.conversation else { return }
-            steps.reply { $0.append(sent: message, in: conversation, localID: tag.text) }
-        case (.create, .described):
-            guard let conversation = tag.conversation,
-                let made = self.createdConversations[conversation]
-            else { return }
-            self.notifyMembers(of: conversation, made, into: &steps)
-            self.subscriptions.enter(conversation, into: &steps)
-        case (.create, .failed(let error)):
-            if let conversation = tag.conversation { self.createdConversations[conversation] = nil }
-            steps.reply { $0.append(error: error.description, event: "new_conversation") }
-        case (let question, .failed(let error)):
-            steps.reply {
-                $0.append(
-                    error: Self.errorText(error), event: question?.event,
-                    localID: question == .message ? tag.text : nil,
-                    outcome: error.outcome)
-            }
-        default:
-            break
-        }
-    }
-
-    /// Names the field that the core's error is about.
-    private static func errorText(_ error: ChatError) -> String {
-        switch error {
-        case .noSuchConversation, .notAMember, .accessDenied: "conversation_id: \(error)"
-        default: error.description
-        }
-    }
-
-    /// Whoever is made a member of a conversation hears of it in the inbox; of the creator's connections the others do.
-    private func notifyMembers(
-        of conversation: ByteString, _ made: CreatedConversation, into steps: inout SessionSteps
-    ) {
-        // Under the conversation's id, so that it is told once, however often it is tried.
-        let body = MessageBody(
-            author: self.person, clientMessageID: ClientMessageID(given: conversation),
-            content: conversation.string,
-            metadata: Array("{\(made.fields)}".utf8))
-        for member in Set(made.membersToNotify) {
-            steps.append(.submit(.post(body), in: .inbox(of: member, in: self.tenant), nil))
-        }
-    }
-
-    public mutating func receivedInboxMessage(
-        _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps
-    ) {
-        let conversation = ByteString(message.body.content)
-        guard !self.subscriptions.contains(conversation),
-            self.createdConversations[conversation] == nil
-        else { return }
-        if let metadata = message.body.metadata {
-            let fields = ByteString(
-                String(decoding: metadata.dropFirst().dropLast(), as: UTF8.self))
-            self.createdConversations[conversation] = CreatedConversation(
-                fields: fields, creator: message.body.author.id)
-        }
-        self.subscriptions.enter(conversation, into: &steps)
-    }
-
-    /// The client is told of a conversation only when it hears it, so that it misses nothing of what is said there.
-    private mutating func entryCompleted(
-        _ conversation: ByteString, _ answer: ChatAnswer, into steps: inout SessionSteps
-    ) {
-        let made = self.createdConversations.removeValue(forKey: conversation)
-        let requests = self.requestsAwaitingEntry.removeValue(forKey: conversation) ?? []
-        if case .failed(let error) = answer {
-            // None of them was sent.
-            for request in requests {
-                steps.reply {
-                    $0.append(
-                        error: Self.errorText(error), event: request.event, localID: request.localID
-                    )
-                }
-            }
-            return
-        }
-        if let made {
-            steps.reply { $0.append(created: conversation, made.fields, client: made.creator) }
-        }
-        for request in requests { self.perform(request, in: conversation, into: &steps) }
-    }
-
-    public mutating func receivedPage(
-        _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps
-    ) {
-        guard let page, let conversation = tag.conversation else {
-            steps.reply {
-                $0.append(
-                    error: "the history cannot be read at the moment; try again", event: "history")
-            }
-            return
-        }
-        steps.reply { $0.append(history: page.messages, of: conversation) }
-    }
-
-    public mutating func receivedStoreAnswer(
-        _ answer: StoreAnswer?, for tag: RequestTag, into steps: inout SessionSteps
-    ) {
-        guard !self.subscriptions.consume(answer, for: tag, into: &steps) else { return }
-        guard case .memberships(let page)? = answer else {
-            self.listedConversations = []
-            steps.reply {
-                $0.append(
-                    error: "the conversations cannot be listed at the moment; try again",
-                    event: "conversations")
-            }
-            return
-        }
-        // An ended one is not active.
-        self.listedConversations += page.memberships.filter {
-            !$0.key.isInbox && $0.record.endedAt == nil
-        }
-        self.listedConversations.sort {
-            ($1.record.updatedAt, $0.key.id) < ($0.record.updatedAt, $1.key.id)
-        }
-        self.listedConversations.removeLast(
-            max(0, self.listedConversations.count - UserSubscriptions.limit))
-        if let next = page.next { return self.fetchConversations(after: next, into: &steps) }
-        steps.reply { $0.append(conversations: self.listedConversations) }
-        self.listedConversations = []
-    }
-
-    public mutating func leftConversation(
-        _ conversation: ConversationKey, into steps: inout SessionSteps
-    ) {
-        self.subscriptions.remove(conversation.id)
-    }
-
-    /// Nobody resumes in this protocol: what was missed is in the history.
-    public mutating func historyTruncated(
-        in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps
-    ) {}
 
     // MARK: Tokens
 
@@ -424,18 +279,5 @@ public struct PetsSession: DialectSession {
     public mutating func tokenExpired(into steps: inout SessionSteps) {
         steps.reply { $0.append(error: "token expired", event: nil) }
         steps.append(.close(4401, "token expired"))
-    }
-}
-
-extension PetsSession.PetsRequestKind {
-    /// What the client asked for, in its words.
-    var event: ByteString? {
-        switch self {
-        case .list: "conversations"
-        case .message: "message"
-        case .history: "history"
-        case .create: "new_conversation"
-        case .broadcast: "broadcast"
-        }
     }
 }

@@ -1,8 +1,9 @@
 internal import Bytes
 
-/// Names what an answer says, so that a client that has it need not be told again (RFC 9110 section 8.8.3).
+/// Identifies the content of a response, so that a client that already has it receives no body (RFC
+/// 9110 section 8.8.3).
 struct EntityTag: Equatable {
-    /// With its quotes. Of the very bytes of the body.
+    /// The quoted tag: a hash of the body.
     let text: String
 
     init(_ body: [UInt8]) {
@@ -10,7 +11,7 @@ struct EntityTag: Equatable {
         self.text = "\"\(String(hash, radix: 16))-\(String(body.count, radix: 16))\""
     }
 
-    /// Whether an `If-None-Match` has it. Weak ones count (RFC 9110 section 13.1.2).
+    /// Whether an `If-None-Match` contains the tag. Weak tags count (RFC 9110 section 13.1.2).
     func matches(_ field: String?) -> Bool {
         guard let field else { return false }
         return field.split(separator: ",").contains { part in

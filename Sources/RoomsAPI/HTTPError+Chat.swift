@@ -2,7 +2,7 @@ internal import ChatModel
 internal import HTTPWire
 
 extension HTTPError {
-    /// The chat's refusals as this protocol has them.
+    /// Maps a chat error to an HTTP response.
     init(_ error: ChatError) {
         switch error {
         case .noSuchConversation: self.init(.notFound, "room_id: no such conversation")
@@ -27,7 +27,7 @@ extension HTTPError {
         }
     }
 
-    /// The store, or the node that the conversation lives on.
+    /// The store or the node of the conversation's owner is unavailable.
     static let chatUnavailable = HTTPError(
         .serviceUnavailable, "The conversations cannot be reached at the moment; try again.",
         fields: [HTTPField("Retry-After", "1")])

@@ -2,12 +2,12 @@ internal import ChatModel
 internal import Gateway
 internal import HTTPWire
 
-/// Which part of the list is asked for.
+/// The requested part of the list.
 struct ListQuery: Equatable {
     static let limits = 1...100
 
     var limit = 50
-    /// Nil: from the newest on.
+    /// Nil for the first page.
     var after: PageCursor?
 
     init(_ query: String?) throws(HTTPError) {
@@ -16,11 +16,12 @@ struct ListQuery: Equatable {
         if let text = query["cursor"] { self.after = try CatalogCursor.decode(text) }
     }
 
-    /// What a page may have at most, as a query says it.
+    /// Parses the page size of a query.
     static func parseLimit(_ text: String) throws(HTTPError) -> Int {
         guard let limit = Int(text), String(limit) == text, self.limits.contains(limit) else {
             throw .badRequest(
-                "limit: must be a whole number from \(self.limits.lowerBound) to \(self.limits.upperBound)"
+                "limit: must be a whole number from \(self.limits.lowerBound) "
+                    + "to \(self.limits.upperBound)"
             )
         }
         return limit

@@ -3,7 +3,7 @@ internal import DialectKit
 internal import Gateway
 internal import HTTPWire
 
-/// Which messages of a conversation are asked for.
+/// The requested messages of a conversation.
 struct MessagesQuery: Equatable {
     var limit = 50
     var range = PageRange.newest

@@ -1,10 +1,11 @@
 internal import Bytes
 
-/// How this protocol calls what is made in it.
+/// The ids of conversations that this API creates.
 enum RoomID {
     private static let alphabet = Array("abcdefghijklmnopqrstuvwxyz0123456789".utf8)
 
-    /// From the system's secure source: whoever has an id may come in, so that none must tell of another.
+    /// From the system's secure source: everybody who has the id may join, so ids must be
+    /// unpredictable.
     static func random() -> ByteString {
         ByteString(
             String(decoding: (0..<8).map { _ in self.alphabet.randomElement()! }, as: UTF8.self))

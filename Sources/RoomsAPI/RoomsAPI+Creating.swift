@@ -6,9 +6,9 @@ internal import Identity
 internal import JSON
 internal import RoomsDialect
 
-/// Making a conversation, and ending it.
+/// Creating and ending a conversation.
 extension RoomsAPI {
-    /// So many ids in a row that are taken are no chance.
+    /// So many existing ids in a row cannot be chance.
     private static let idAttemptLimit = 8
 
     func newConversation(_ body: RoomsBody, by caller: RoomsCaller) throws(HTTPError)
@@ -17,25 +17,26 @@ extension RoomsAPI {
         let title = try body.title()
         let description = try body.description()
         var user = try body.userID()
-        // Nobody has to say a name to make a conversation.
+        // An anonymous creator need not give a name.
         if caller.identity == nil, user == nil { user = "guest-\(RoomID.random())" }
-        let actor = try caller.principal(user)
+        let principal = try caller.principal(user)
         return NewConversation(
-            kind: .rooms, title: title, dialectData: ByteString(description), creator: actor,
-            members: [actor.person])
+            kind: .rooms, title: title, dialectData: ByteString(description), creator: principal,
+            members: [principal.person])
     }
 
-    func create(_ founding: NewConversation, for caller: RoomsCaller, at base: String)
+    func create(_ conversation: NewConversation, for caller: RoomsCaller, at base: String)
         async throws(HTTPError) -> HTTPResponse
     {
         for _ in 0..<Self.idAttemptLimit {
             let id = self.makeID()
-            switch try await self.submit(.create(founding), in: id, of: caller) {
+            switch try await self.submit(.create(conversation), in: id, of: caller) {
             case .described(let description):
-                let token = try self.guestToken(for: founding.creator.person, in: id, as: .creator)
-                let place = HTTPField("Location", "\(RoomsRoute.root)/\(id)")
+                let token = try self.guestToken(
+                    for: conversation.creator.person, in: id, as: .creator)
+                let location = HTTPField("Location", "\(RoomsRoute.root)/\(id)")
                 return Self.response(
-                    .created, fields: [place, HTTPField("Cache-Control", "no-store")]
+                    .created, fields: [location, HTTPField("Cache-Control", "no-store")]
                 ) { text in
                     text.append(#","room_id":"#)
                     text.append(jsonString: id)
@@ -53,10 +54,11 @@ extension RoomsAPI {
         throw .chatUnavailable
     }
 
-    func end(_ id: ByteString, by actor: Principal, _ caller: RoomsCaller) async throws(HTTPError)
+    func end(_ id: ByteString, by principal: Principal, _ caller: RoomsCaller)
+        async throws(HTTPError)
         -> HTTPResponse
     {
-        switch try await self.submit(.end(by: actor), in: id, of: caller) {
+        switch try await self.submit(.end(by: principal), in: id, of: caller) {
         case .done: return Self.response()
         case .failed(let error): throw HTTPError(error)
         default: throw .internalServerError
@@ -65,7 +67,7 @@ extension RoomsAPI {
 }
 
 extension ByteBuffer {
-    /// The field of an answer that has one for an anonymous user, with a comma in front.
+    /// Appends the token of an anonymous user, with a leading comma, if there is one.
     mutating func append(guestToken token: String?) {
         guard let token else { return }
         self.append(#","token":"#)

@@ -5,7 +5,7 @@ internal import HTTPWire
 internal import JSON
 internal import RoomsDialect
 
-/// The list of conversations that anybody of the tenant may find.
+/// The list of conversations that every user of the tenant may find.
 extension RoomsAPI {
     private struct ListedConversation {
         let id: ByteString
@@ -14,16 +14,17 @@ extension RoomsAPI {
         var cursor: PageCursor { PageCursor(time: self.description.record.createdAt, id: self.id) }
     }
 
-    /// What the catalog may have to be asked for one page: entries of what has just ended are left out, and there may be many.
+    /// The maximum number of catalog reads for one page. Recently ended conversations are skipped,
+    /// and there may be many.
     private static let catalogReadLimit = 4
 
-    func list(_ wish: ListQuery, for caller: RoomsCaller) async throws(HTTPError) -> HTTPResponse {
+    func list(_ query: ListQuery, for caller: RoomsCaller) async throws(HTTPError) -> HTTPResponse {
         var found: [ListedConversation] = []
-        var next = wish.after
-        // One more than is wanted tells whether there is another page.
-        for _ in 0..<Self.catalogReadLimit where found.count <= wish.limit {
+        var next = query.after
+        // One entry more than the limit shows whether there is another page.
+        for _ in 0..<Self.catalogReadLimit where found.count <= query.limit {
             let request = StoreRequest.catalog(
-                tenant: caller.tenant, after: next, limit: wish.limit + 1 - found.count)
+                tenant: caller.tenant, after: next, limit: query.limit + 1 - found.count)
             guard case .catalog(let page) = try await self.read(request) else {
                 throw .chatUnavailable
             }
@@ -31,15 +32,15 @@ extension RoomsAPI {
             next = page.next
             if next == nil { break }
         }
-        if found.count > wish.limit {
-            found = Array(found.prefix(wish.limit))
+        if found.count > query.limit {
+            found = Array(found.prefix(query.limit))
             next = found.last?.cursor
         }
         let cursor = next.map(CatalogCursor.encode)
         return Self.response { text in
             text.append(#","conversations":["#)
-            for (place, listed) in found.enumerated() {
-                if place > 0 { text.append(",") }
+            for (index, listed) in found.enumerated() {
+                if index > 0 { text.append(",") }
                 text.append(room: listed.id, listed.description)
             }
             text.append(#"],"next_cursor":"#)
@@ -47,30 +48,31 @@ extension RoomsAPI {
         }
     }
 
-    /// Asks the owner of each, all at once and in the order of the catalog: who is in a conversation, and who is there, only owners know.
+    /// Queries the owners of all conversations concurrently and keeps the order of the catalog:
+    /// only owners know the participants and who is online.
     ///
-    /// What has ended or gone since the catalog was read is left out.
+    /// Conversations that have ended or disappeared since the catalog was read are skipped.
     private func describe(_ ids: [ByteString], for caller: RoomsCaller) async throws(HTTPError)
         -> [ListedConversation]
     {
         let answers = await withTaskGroup(of: (Int, Result<ChatAnswer, HTTPError>).self) { group in
-            for (place, id) in ids.enumerated() {
+            for (index, id) in ids.enumerated() {
                 group.addTask {
                     do throws(HTTPError) {
                         return (
-                            place,
+                            index,
                             .success(
                                 try await self.submit(
                                     .describe(by: caller.viewer, readAccess: .anyoneIfOpen), in: id,
                                     of: caller))
                         )
                     } catch {
-                        return (place, .failure(error))
+                        return (index, .failure(error))
                     }
                 }
             }
             var answers = [Result<ChatAnswer, HTTPError>?](repeating: nil, count: ids.count)
-            for await (place, answer) in group { answers[place] = answer }
+            for await (index, answer) in group { answers[index] = answer }
             return answers
         }
         var listed: [ListedConversation] = []

@@ -7,34 +7,36 @@ public import Identity
 internal import JSON
 internal import Synchronization
 
-/// The REST part of the Rooms protocol (seed `002`): `/api/conversations` and what is below it.
+/// The REST part of the Rooms protocol (seed `002`): `/api/conversations` and all paths below it.
 ///
-/// It translates between HTTP and the chat's commands, as a dialect does for frames, and asks the node through a port: all of
-/// its state is whom to ask.
+/// It converts HTTP requests to chat commands, as a dialect does with frames, and submits them to
+/// the node through a port. The port is its only state.
 public final class RoomsAPI: RequestHandler {
-    /// Weak, because the node has the API.
+    /// Weak, because the node owns the API.
     private struct PortReference { weak var port: (any RoomsPort)? }
 
     private let portReference = Mutex(PortReference())
-    /// Signs what anonymous users are given to be known by again; nil where none come in.
+    /// Signs the tokens by which anonymous users are recognized; nil if there are no anonymous
+    /// users.
     private let guestKey: GuestKey?
-    /// For tests, which have to know what is made.
+    /// Creates conversation ids; replaceable for tests.
     let makeID: @Sendable () -> ByteString
 
-    /// A little longer than a loop waits for an owner.
+    /// Slightly longer than a loop waits for an owner.
     static let answerTimeout = Duration.seconds(6)
 
-    /// - Parameter guests: the key of guest tokens, by which the node's verifier knows them again; nil where no anonymous users come in.
-    public convenience init(guestKey guests: GuestKey? = nil) {
-        self.init(guestKey: guests, makeID: RoomID.random)
+    /// - Parameter guestKey: the key of guest tokens, which the node's verifier shares; nil if
+    ///   there are no anonymous users.
+    public convenience init(guestKey: GuestKey? = nil) {
+        self.init(guestKey: guestKey, makeID: RoomID.random)
     }
 
-    init(guestKey guests: GuestKey? = nil, makeID mint: @escaping @Sendable () -> ByteString) {
-        self.guestKey = guests
-        self.makeID = mint
+    init(guestKey: GuestKey? = nil, makeID: @escaping @Sendable () -> ByteString) {
+        self.guestKey = guestKey
+        self.makeID = makeID
     }
 
-    /// From here on requests are answered.
+    /// Connects the API to its node. Requests are answered from here on.
     public func open(_ port: any RoomsPort) {
         self.portReference.withLock { $0.port = port }
     }
@@ -48,40 +50,40 @@ public final class RoomsAPI: RequestHandler {
         let caller = try RoomsCaller(request)
         switch route {
         case .list:
-            let wish = try ListQuery(request.query)
-            return { () async throws(HTTPError) in try await self.list(wish, for: caller) }
+            let query = try ListQuery(request.query)
+            return { () async throws(HTTPError) in try await self.list(query, for: caller) }
         case .create:
-            let founding = try self.newConversation(RoomsBody(request, body), by: caller)
+            let conversation = try self.newConversation(RoomsBody(request, body), by: caller)
             let base = request.linkBase
             return { () async throws(HTTPError) in
-                try await self.create(founding, for: caller, at: base)
+                try await self.create(conversation, for: caller, at: base)
             }
         case .conversation(let id):
-            let known = request.ifNoneMatch
+            let ifNoneMatch = request.ifNoneMatch
             return { () async throws(HTTPError) in
-                try await self.readConversation(id, for: caller, ifNoneMatch: known)
+                try await self.readConversation(id, for: caller, ifNoneMatch: ifNoneMatch)
             }
         case .messages(let id):
-            let wish = try MessagesQuery(request.query)
+            let query = try MessagesQuery(request.query)
             return { () async throws(HTTPError) in
-                try await self.readMessages(wish, of: id, for: caller)
+                try await self.readMessages(query, of: id, for: caller)
             }
         case .join(let id):
             let body = try RoomsBody(request, body)
             let username = try body.username()
-            let actor = try caller.principal(body.userID(), username: username)
+            let principal = try caller.principal(body.userID(), username: username)
             guard username != nil || caller.identity != nil else {
                 throw .badRequest("username: is missing")
             }
-            return { () async throws(HTTPError) in try await self.join(id, actor, caller) }
+            return { () async throws(HTTPError) in try await self.join(id, principal, caller) }
         case .end(let id):
-            let actor = try caller.principal(RoomsBody(request, body).userID())
+            let principal = try caller.principal(RoomsBody(request, body).userID())
             try caller.checkMayEnd(id)
-            return { () async throws(HTTPError) in try await self.end(id, by: actor, caller) }
+            return { () async throws(HTTPError) in try await self.end(id, by: principal, caller) }
         }
     }
 
-    /// All that there is takes its time.
+    /// Every request of this API needs asynchronous work.
     public func answer(_ request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> HTTPResponse {
         throw .notFound
     }
@@ -90,7 +92,7 @@ public final class RoomsAPI: RequestHandler {
         RoomsRoute.matches(path) ? HTTPResponse(apiError: error) : nil
     }
 
-    // MARK: Asking the node
+    // MARK: Requests to the node
 
     func submit(_ command: ChatCommand, in id: ByteString, of caller: RoomsCaller)
         async throws(HTTPError) -> ChatAnswer
@@ -111,7 +113,8 @@ public final class RoomsAPI: RequestHandler {
         return answer
     }
 
-    /// A guest's token for a conversation that it is in; nil for bearers of other tokens.
+    /// Creates a guest token for a conversation that the user is in; nil for bearers of other
+    /// tokens.
     func guestToken(for person: Person, in id: ByteString, as role: GuestRole) throws(HTTPError)
         -> String?
     {
@@ -124,11 +127,11 @@ public final class RoomsAPI: RequestHandler {
         }
     }
 
-    // MARK: Answers
+    // MARK: Responses
 
     private static let noStore = HTTPField("Cache-Control", "no-store")
 
-    /// - Parameter write: adds the members behind `success`.
+    /// - Parameter write: writes the members after `success`.
     static func response(
         _ status: HTTPStatus = .ok, fields: [HTTPField] = [noStore],
         _ write: (inout ByteBuffer) -> Void = { _ in }

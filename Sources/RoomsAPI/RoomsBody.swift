@@ -5,7 +5,7 @@ internal import HTTPWire
 internal import Identity
 internal import JSON
 
-/// A request's body: a JSON object, read strictly.
+/// The body of a request: a JSON object, parsed strictly.
 struct RoomsBody {
     private let document: JSONDocument
     private let bytes: [UInt8]
@@ -30,7 +30,8 @@ struct RoomsBody {
         self.bytes = bytes
     }
 
-    /// Pages elsewhere can send no such type without asking, and JSON is UTF-8 (RFC 8259 section 8.1).
+    /// Requires a type that pages of other origins cannot send without a preflight. JSON is UTF-8
+    /// (RFC 8259 section 8.1).
     private static func isJSON(_ contentType: String?) -> Bool {
         guard
             let parts = contentType?.lowercased().split(
@@ -48,13 +49,14 @@ struct RoomsBody {
             title.unicodeScalars.allSatisfy({ !$0.isControl })
         else {
             throw .badRequest(
-                "title: must be 1 to \(Self.titleLimit) characters without control characters, and not only white space"
+                "title: must be 1 to \(Self.titleLimit) characters without control characters, "
+                    + "and not only white space"
             )
         }
         return title
     }
 
-    /// Lines and tabs may be in it.
+    /// May contain line breaks and tabs.
     func description() throws(HTTPError) -> String {
         guard let text = try self.text("description") else { return "" }
         guard text.unicodeScalars.count <= Self.descriptionLimit,
@@ -63,13 +65,14 @@ struct RoomsBody {
             })
         else {
             throw .badRequest(
-                "description: must be at most \(Self.descriptionLimit) characters, of control characters only tabs and line ends"
+                "description: must be at most \(Self.descriptionLimit) characters, "
+                    + "of control characters only tabs and line ends"
             )
         }
         return text
     }
 
-    /// Nil when it is left out.
+    /// Nil if the field is missing.
     func userID() throws(HTTPError) -> String? { try self.name("user_id") }
     func username() throws(HTTPError) -> String? { try self.name("username") }
 
@@ -92,6 +95,6 @@ struct RoomsBody {
 }
 
 extension Unicode.Scalar {
-    /// Unicode's category Cc.
+    /// The Unicode category Cc.
     fileprivate var isControl: Bool { self.value < 0x20 || (0x7F...0x9F).contains(self.value) }
 }

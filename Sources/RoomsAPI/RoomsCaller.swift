@@ -5,9 +5,10 @@ internal import Gateway
 internal import HTTPWire
 internal import Identity
 
-/// Who asks: the bearer of a token, or somebody who only says a name, where that is allowed.
+/// The client of a request: the bearer of a token, or an anonymous user who gives only a name, if
+/// that is allowed.
 struct RoomsCaller {
-    /// Nil for whoever came without a token.
+    /// Nil for a client without a token.
     let identity: Identity?
     private let isLoopback: Bool
 
@@ -31,40 +32,42 @@ struct RoomsCaller {
 
     var tenant: ByteString { self.identity?.tenant ?? Identity.defaultTenant }
 
-    /// Whether the token lets its bearer enter the conversation, member or not.
+    /// Whether the token allows its bearer to enter the conversation even if not a member.
     func grants(_ id: ByteString) -> Bool { self.identity?.grants(id) ?? false }
 
-    /// Whether the token names the conversation: that makes it where there is none, as in every protocol. `*` does not, or every
-    /// mistyped link would make one.
+    /// Whether the token lists the conversation by its id. Such a token creates the conversation,
+    /// as in every protocol. `*` does not, because every mistyped link would create one.
     func explicitlyGrants(_ id: ByteString) -> Bool {
         if case .listed(let ids)? = self.identity?.grants { ids.contains(id) } else { false }
     }
 
-    /// Whether a guest token says that its bearer has made the conversation.
+    /// Whether a guest token proves that its bearer created the conversation.
     func isCreator(of id: ByteString) -> Bool {
         self.identity?.guest == .creator && self.explicitlyGrants(id)
     }
 
-    /// Everybody can read who has made a conversation. So naming that user is enough only where nobody but this machine's own
-    /// users can; from elsewhere an anonymous creator has to bring the token that it was given.
+    /// The creator's name is public. So it authorizes an anonymous user only if the listener is
+    /// reachable only from this machine. From elsewhere the creator must send the token that it
+    /// received.
     func checkMayEnd(_ id: ByteString) throws(HTTPError) {
         let isAnonymous = self.identity.map { $0.guest != nil } ?? true
         guard isAnonymous, !self.isLoopback, !self.isCreator(of: id) else { return }
         throw HTTPError(
             .forbidden,
-            "user_id: to name the creator is not enough here; send the token that came when the conversation was created"
+            "user_id: to name the creator is not enough here; "
+                + "send the token that came when the conversation was created"
         )
     }
 
-    /// Who only looks. No member is called so: names have a letter.
+    /// The principal of a read request. No member has this empty name.
     var viewer: Principal {
         self.bearer
             ?? Principal(person: Person(id: UserID(anonymous: ""), name: ""), isAdmin: false)
     }
 
-    /// Who acts, where the body names a user.
+    /// The principal of a request whose body names a user.
     ///
-    /// - Parameter username: nil: the user's id.
+    /// - Parameter username: the display name; nil for the user's id.
     func principal(_ user: String?, username: String? = nil) throws(HTTPError) -> Principal {
         if let bearer = self.bearer {
             guard user.map({ ByteString($0) == bearer.person.id.name }) ?? true else {

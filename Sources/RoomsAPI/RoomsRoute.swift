@@ -2,7 +2,7 @@ internal import Bytes
 internal import HTTPWire
 internal import Identity
 
-/// What a path of the API is of.
+/// The operation that a path of the API names.
 enum RoomsRoute: Equatable {
     case list
     case create
@@ -13,12 +13,13 @@ enum RoomsRoute: Equatable {
 
     static let root = "/api/conversations"
 
-    /// Whether the API answers for the path, be it that there is nothing.
+    /// Whether the path belongs to the API, even if nothing exists there.
     static func matches(_ path: String) -> Bool {
         path == self.root || path.hasPrefix(self.root + "/")
     }
 
-    /// With or without a slash at the end. What is below the root by name is no conversation's id.
+    /// Parses a path, with or without a trailing slash. The path `…/create` never names a
+    /// conversation.
     init(_ path: String) throws(HTTPError) {
         guard Self.matches(path) else { throw .notFound }
         var parts = path.dropFirst(Self.root.count).split(
@@ -36,7 +37,7 @@ enum RoomsRoute: Equatable {
         }
     }
 
-    /// An id that nothing can have is that of nothing.
+    /// An id that no conversation can have is not found.
     private static func id(_ part: Substring) throws(HTTPError) -> ByteString {
         guard let id = PercentEncoding.decode(part.utf8), IdentityRule.conversation.allows(id)
         else {

@@ -3,15 +3,16 @@ public import ChatModel
 internal import DialectKit
 internal import JSON
 
-/// What the protocol's events and its REST API show of a conversation, letter by letter the same in both (seed `002`, `PROTOCOLS`).
+/// The JSON of a conversation, identical in the protocol's events and its REST API (seed `002`,
+/// `PROTOCOLS`).
 extension ByteBuffer {
-    /// The last field of what is about somebody whom no token names, with a comma in front. The id beside it is the one that the client has
-    /// said, because clients look for that.
+    /// Appends the last field of an object about an anonymous user, with a leading comma. The id in
+    /// that object is the one that the client sent, because clients look for it.
     mutating func append(guestFlagOf user: UserID) {
         if user.isAnonymous { self.append(#","guest":true"#) }
     }
 
-    /// A conversation with all its participants.
+    /// Appends a conversation with all its participants.
     ///
     /// - Parameter messageCount: the number of its newest message.
     public mutating func append(
@@ -23,7 +24,7 @@ extension ByteBuffer {
         self.append(#","title":"#)
         self.append(jsonString: record.title)
         self.append(#","description":"#)
-        // What other protocols keep there is in their own writing.
+        // Other protocols store data in their own format there.
         self.append(jsonString: record.kind == .rooms ? record.dialectData.string : "")
         self.append(#","created_by":"#)
         if let creator = record.creator {
@@ -51,22 +52,24 @@ extension ByteBuffer {
             online: description.online, messageCount: description.head)
     }
 
-    /// So many participants are told of a conversation at most: a list of a hundred conversations must stay one that can be read.
+    /// The maximum number of participants per conversation, so that a list of a hundred
+    /// conversations stays readable.
     public static var participantLimit: Int { 1000 }
 
-    /// An array of them, in the order in which they came; of more than the limit, those who are online before the others.
+    /// Appends an array in the order of joining. If there are more participants than the limit,
+    /// those who are online come first.
     public mutating func append(participants: [Member], online: Set<UserID>) {
-        var shown = participants[...]
+        var visible = participants[...]
         if participants.count > Self.participantLimit {
             let (present, absent) = (
                 participants.filter { online.contains($0.user) },
                 participants.filter { !online.contains($0.user) }
             )
-            shown = (present + absent).prefix(Self.participantLimit)
+            visible = (present + absent).prefix(Self.participantLimit)
         }
         self.append("[")
-        for (place, member) in shown.enumerated() {
-            if place > 0 { self.append(",") }
+        for (index, member) in visible.enumerated() {
+            if index > 0 { self.append(",") }
             self.append(participant: member, isOnline: online.contains(member.user))
         }
         self.append("]")
@@ -82,7 +85,7 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// A message as `new_message` brings it.
+    /// Appends a message as in the event `new_message`.
     public mutating func append(message: Message, inRoom id: ByteString) {
         self.append(#"{"id":""#)
         self.append(decimal: message.sequence)
@@ -102,11 +105,11 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// An array of messages, oldest first.
+    /// Appends an array of messages, oldest first.
     public mutating func append(messages: some Collection<Message>, inRoom id: ByteString) {
         self.append("[")
-        for (place, message) in messages.enumerated() {
-            if place > 0 { self.append(",") }
+        for (index, message) in messages.enumerated() {
+            if index > 0 { self.append(",") }
             self.append(message: message, inRoom: id)
         }
         self.append("]")

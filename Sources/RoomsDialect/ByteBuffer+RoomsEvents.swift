@@ -5,7 +5,8 @@ import EngineIO
 import JSON
 import SocketIO
 
-/// The server's packets: `4` for Engine.IO, then Socket.IO's, whose events have one argument.
+/// The server's packets: `4` for Engine.IO, then the packet of Socket.IO. Every event has one
+/// argument.
 extension ByteBuffer {
     mutating func append(roomsEvent name: StaticString, _ argument: (inout ByteBuffer) -> Void) {
         self.append(enginePacket: .message)
@@ -17,7 +18,7 @@ extension ByteBuffer {
         self.append(socketAck: id, argument)
     }
 
-    /// - Parameter isAck: in the answer to an `authenticate` that asked for one.
+    /// - Parameter isAck: whether this is the acknowledgement of an `authenticate`.
     mutating func append(authenticatedAs user: UserID, isAck: Bool) {
         self.append(isAck ? #"{"ok":true,"user_id":"# : #"{"user_id":"#)
         self.append(jsonString: user.name)
@@ -25,7 +26,8 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// Where a client that comes back has been; clients keep the last string that an event ended with.
+    /// Appends the position from which a reconnected client resumes. Clients keep the last string
+    /// argument of an event.
     mutating func append(offset: String) {
         self.append(roomsEvent: "offset") { $0.append(jsonString: offset) }
     }
@@ -42,7 +44,7 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// Somebody came or went.
+    /// Appends a user who came online or went offline, or who left.
     mutating func append(
         joinOrLeaveOf user: UserID, _ name: ByteString, inRoom room: ByteString, at time: Timestamp
     ) {
@@ -67,8 +69,8 @@ extension ByteBuffer {
         self.append(#","online":"#)
         self.append(decimal: online)
         self.append(#","changes":["#)
-        for (place, change) in changes.enumerated() {
-            self.append(place > 0 ? #",{"user_id":"# : #"{"user_id":"#)
+        for (index, change) in changes.enumerated() {
+            self.append(index > 0 ? #",{"user_id":"# : #"{"user_id":"#)
             self.append(jsonString: change.person.id.name)
             self.append(#","username":"#)
             self.append(jsonString: change.person.name)
@@ -95,7 +97,8 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// - Parameter head: the number of the newest message that the client has had with this.
+    /// - Parameter head: the number of the newest message that the client has received with this
+    ///   state.
     mutating func append(
         state description: ConversationDetails, inRoom room: ByteString, messages: [Message],
         head: SequenceNumber, isAck: Bool = false
@@ -111,7 +114,7 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// The acknowledgement of a message.
+    /// Appends the acknowledgement of a message.
     mutating func append(sent message: Message, localID: ByteString?) {
         self.append(#"{"ok":true,"id":""#)
         self.append(decimal: message.sequence)
@@ -125,11 +128,12 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// The acknowledgement of what could not be done.
+    /// Appends the acknowledgement of a failed request.
     ///
     /// - Parameters:
-    ///   - outcome: of a send that failed; nil for anything else.
-    ///   - localID: of that send, where the client has given one.
+    ///   - outcome: whether the message of a failed send may have been stored; nil for other
+    ///     requests.
+    ///   - localID: the client's id of that send, if it gave one.
     mutating func append(
         refusal sentence: String, outcome: SendOutcome?, localID: ByteString?, retryAfter: Double?
     ) {
@@ -140,13 +144,14 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// The event of what could not be done.
+    /// Appends the error event of a failed request.
     ///
     /// - Parameters:
-    ///   - event: what the client asked for, where that is known.
-    ///   - outcome: of a send that failed; nil for anything else.
-    ///   - localID: of that send, where the client has given one.
-    ///   - fields: what else stands in it, each with a comma in front.
+    ///   - event: the event that the client requested, if known.
+    ///   - outcome: whether the message of a failed send may have been stored; nil for other
+    ///     requests.
+    ///   - localID: the client's id of that send, if it gave one.
+    ///   - fields: writes further fields, each with a leading comma.
     mutating func append(
         roomsError sentence: String, event: ByteString?, outcome: SendOutcome? = nil,
         localID: ByteString? = nil, retryAfter: Double? = nil,

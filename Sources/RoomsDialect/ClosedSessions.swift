@@ -1,12 +1,14 @@
 import Synchronization
 
-/// Clients that have said goodbye (Socket.IO's DISCONNECT): nobody goes on where they were, though their passes are good.
+/// Sessions that their clients have closed with Socket.IO's DISCONNECT. Their recovery tokens are
+/// no longer accepted.
 ///
-/// Of each node by itself, which tells the others. One that is not told, or has forgotten, lets a client go on once more: that does no harm.
+/// Every node has its own set and broadcasts additions to the other nodes. If a node misses one, or
+/// has dropped it, a client can resume a closed session there, which does no harm.
 final class ClosedSessions: Sendable {
     private struct State {
         var sids: Set<String> = []
-        /// The oldest first.
+        /// Oldest first.
         var insertionOrder: [String] = []
     }
 
@@ -18,13 +20,13 @@ final class ClosedSessions: Sendable {
     }
 
     func insert(_ sid: String) {
-        // What other nodes say is bounded, too.
+        // Ids from other nodes are bounded too.
         guard sid.utf8.count <= 64 else { return }
         self.state.withLock { state in
             guard state.sids.insert(sid).inserted else { return }
             state.insertionOrder.append(sid)
             guard state.insertionOrder.count > self.limit else { return }
-            // Half of them at once, so that each is moved once.
+            // Drops half of the ids at once, so that each id is moved at most once.
             for old in state.insertionOrder.prefix(self.limit / 2) { state.sids.remove(old) }
             state.insertionOrder.removeFirst(self.limit / 2)
         }

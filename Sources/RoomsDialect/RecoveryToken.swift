@@ -2,11 +2,11 @@ import Bytes
 import ChatModel
 import Identity
 
-/// What signs recovery passes; never printed.
+/// The key that signs recovery tokens. It is never printed.
 public struct RecoveryKey: Sendable, CustomStringConvertible {
     private let key: HMACKey
 
-    /// - Parameter secret: of which nothing shows in what is signed; the same on all nodes.
+    /// - Parameter secret: the same on all nodes. Signatures reveal nothing about it.
     public init(derivedFrom secret: [UInt8], cluster name: String) {
         let label = Array("confab recovery key v1 \(name)".utf8)
         self.key = HMACKey(label.withUnsafeBytes { HMACKey(secret).sign($0) })
@@ -19,17 +19,19 @@ public struct RecoveryKey: Sendable, CustomStringConvertible {
     public var description: String { "a recovery key" }
 }
 
-/// What a client brings back when its connection broke (`pid`): that it was let in by one of the cluster's nodes, as whom, and as what.
+/// The `pid` with which a client resumes after a broken connection. It proves that a node of the
+/// cluster accepted the session, and for which tenant and user.
 ///
-/// It is no credential: who needs a token to come in needs one to come back. It serves its own user alone.
+/// It is not a credential: a client that needs a token to connect also needs one to reconnect, and
+/// only the same user can use it.
 struct RecoveryToken: Equatable {
     static let signatureBytes = 16
     private static let version: UInt8 = 1
 
-    /// What Socket.IO calls the client.
+    /// The client's Socket.IO id.
     let sid: String
     let tenant: ByteString
-    /// Nil for somebody without a token.
+    /// Nil for an anonymous user.
     let user: UserID?
 
     /// `<the fields in base64url>.<the signature>`.
@@ -54,7 +56,7 @@ struct RecoveryToken: Equatable {
         self.user = user
     }
 
-    /// Nil unless one of the cluster's nodes wrote it.
+    /// Nil unless a node of the cluster has issued it.
     init?(_ text: String, _ key: RecoveryKey) {
         guard text.utf8.count <= 2048 else { return nil }
         let halves = text.split(separator: ".", omittingEmptySubsequences: false)
@@ -79,7 +81,7 @@ struct RecoveryToken: Equatable {
             user: fields[2].byteCount == 0 ? nil : UserID(storageKey: fields[2]))
     }
 
-    /// In a time that does not tell how much of it is right.
+    /// Compares in constant time, so that the duration reveals nothing about the signature.
     private static func equalInConstantTime(_ left: [UInt8], _ right: [UInt8]) -> Bool {
         guard left.count == right.count else { return false }
         return zip(left, right).reduce(into: 0 as UInt8) { $0 |= $1.0 ^ $1.1 } == 0

@@ -3,57 +3,60 @@ import ChatModel
 import DialectKit
 import Identity
 
-/// How far a client has come, as it brings it back when it goes on (Socket.IO, "Connection state recovery"): its rooms, and of each the
-/// last message that it was sent.
+/// The position from which a reconnected client resumes (Socket.IO, "Connection state recovery"):
+/// its rooms and the last message delivered in each.
 ///
-/// `room=17,other=3`. Without a token the client says itself who it is, and says so here again: `~<name>.<id>;room=17`, in base64url. Not
-/// signed: whether somebody may hear a room is judged when it is entered.
+/// The format is `room=17,other=3`. An anonymous client names itself, so its offset repeats the
+/// name and id in base64url: `~<name>.<id>;room=17`. The offset is not signed, because the owner of
+/// a room checks the access when the client enters it.
 struct RoomOffset: Equatable {
     struct RoomPosition: Equatable {
         let room: ByteString
         let through: SequenceNumber
     }
 
-    /// Above so many rooms there is no offset: nobody goes on with half of them.
+    /// Clients in more rooms get no offset, because a client must resume in all of its rooms or in
+    /// none.
     static let roomLimit = 16
     static let byteLimit = 4096
-    /// No room's id has it.
+    /// Not allowed in the id of a room.
     private static let anonymousMark: Character = "~"
 
-    /// Who says to be whom, where no token says it.
+    /// The user that an anonymous client claims to be; nil if a token names the user.
     let anonymousUser: Person?
     let positions: [RoomPosition]
 
-    init(anonymousUser stranger: Person? = nil, positions places: [RoomPosition]) {
-        self.anonymousUser = stranger
-        self.positions = places
+    init(anonymousUser: Person? = nil, positions: [RoomPosition]) {
+        self.anonymousUser = anonymousUser
+        self.positions = positions
     }
 
-    /// The same for all who are in this room alone, and whom a token names.
+    /// Creates the offset of all clients that are only in this room and whose user a token names.
     init(room: ByteString, through: SequenceNumber) {
         self.init(positions: [RoomPosition(room: room, through: through)])
     }
 
-    /// Where a client is that cannot go on.
+    /// The offset of a client that cannot resume.
     static let notRecoverable = "-"
 
-    /// Of so many rooms as there may be.
+    /// The text for at most `roomLimit` rooms.
     var text: String {
         let rooms = self.positions.map { "\($0.room)=\($0.through)" }.joined(separator: ",")
         guard let anonymousUser else { return rooms }
-        return
-            "\(Self.anonymousMark)\(Self.base64URL(anonymousUser.name)).\(Self.base64URL(anonymousUser.id.name));\(rooms)"
+        let name = Self.base64URL(anonymousUser.name)
+        let id = Self.base64URL(anonymousUser.id.name)
+        return "\(Self.anonymousMark)\(name).\(id);\(rooms)"
     }
 
     private static func base64URL(_ text: ByteString) -> String {
         Base64URL.encode(text.withBytes { Array($0) })
     }
 
-    /// What a client brings; nil when no server gave it.
+    /// Parses an offset of a client; nil if no node can have written it.
     init?(_ text: String) {
         guard text.utf8.count <= Self.byteLimit, text != Self.notRecoverable else { return nil }
         var rooms = Substring(text)
-        var stranger: Person?
+        var anonymousUser: Person?
         if text.first == Self.anonymousMark {
             let halves = text.dropFirst().split(
                 separator: ";", maxSplits: 1, omittingEmptySubsequences: false)
@@ -63,20 +66,20 @@ struct RoomOffset: Equatable {
             else {
                 return nil
             }
-            stranger = Person(id: UserID(anonymous: ByteString(id)), name: ByteString(name))
+            anonymousUser = Person(id: UserID(anonymous: ByteString(id)), name: ByteString(name))
             rooms = halves[1]
         }
-        var places: [RoomPosition] = []
+        var positions: [RoomPosition] = []
         for item in rooms.split(separator: ",") {
             let halves = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard halves.count == 2, IdentityRule.conversation.allows(String(halves[0])),
                 let through = MessageID.sequence(String(halves[1])),
-                places.count < Self.roomLimit,
-                !places.contains(where: { $0.room == ByteString(String(halves[0])) })
+                positions.count < Self.roomLimit,
+                !positions.contains(where: { $0.room == ByteString(String(halves[0])) })
             else { return nil }
-            places.append(RoomPosition(room: ByteString(String(halves[0])), through: through))
+            positions.append(RoomPosition(room: ByteString(String(halves[0])), through: through))
         }
-        self.init(anonymousUser: stranger, positions: places)
+        self.init(anonymousUser: anonymousUser, positions: positions)
     }
 
     private static func decodedName(_ text: Substring) -> String? {

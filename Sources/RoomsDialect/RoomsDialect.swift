@@ -7,14 +7,14 @@ import SocketIO
 /// The Rooms protocol (seed `002`): events of Socket.IO v5 over Engine.IO v4, at `/socket.io/`.
 public struct RoomsDialect: Dialect {
     public let name: StaticString = "rooms"
-    /// Engine.IO has a heartbeat of its own.
+    /// Engine.IO has its own heartbeat.
     public let heartbeat: StaticString? = nil
     public let transport: Transport
     private let context: RoomsContext
 
     /// - Parameters:
-    ///   - key: what signs the passes for going on after a connection broke; the same on all nodes.
-    ///   - connectTimeout: how long a client may take to CONNECT, in milliseconds.
+    ///   - key: signs the recovery tokens; the same on all nodes.
+    ///   - connectTimeout: the milliseconds within which a client must send CONNECT.
     public init(
         key: RecoveryKey, engine: EngineSettings = EngineSettings(), connectTimeout: Int64 = 45_000
     ) {
@@ -22,7 +22,8 @@ public struct RoomsDialect: Dialect {
         self.context = RoomsContext(key: key, limits: SocketLimits(connectTimeout: connectTimeout))
     }
 
-    /// Who may not come in is told by CONNECT_ERROR, which clients know what to do with.
+    /// An unauthorized client is rejected later by CONNECT_ERROR, which Socket.IO clients can
+    /// handle.
     public func open(_ request: DialectRequest) -> OpenResult? {
         guard request.path == ["socket.io"] else { return nil }
         return .session(
@@ -30,14 +31,14 @@ public struct RoomsDialect: Dialect {
                 self.context, request.credentials, allowsAnonymous: request.allowsAnonymous))
     }
 
-    public func resume(_ standing: String, allowsAnonymous: Bool, at now: Int64) -> (
+    public func resume(_ snapshot: String, allowsAnonymous: Bool, at now: Int64) -> (
         any DialectSession
     )? {
-        RoomsSession(self.context, snapshot: standing, allowsAnonymous: allowsAnonymous, at: now)
+        RoomsSession(self.context, snapshot: snapshot, allowsAnonymous: allowsAnonymous, at: now)
     }
 
-    public func receiveBroadcast(_ word: String) {
-        if !self.context.sessionRooms.record(word) { self.context.closedSessions.insert(word) }
+    public func receiveBroadcast(_ text: String) {
+        if !self.context.sessionRooms.record(text) { self.context.closedSessions.insert(text) }
     }
 
     public func render(
@@ -69,7 +70,7 @@ public struct RoomsDialect: Dialect {
             }
             rendering.finishFrame(for: .others(person.id))
         case .presence(let changes):
-            // Who has left for good was told of when it did.
+            // Members that have left were reported when they left.
             for change in changes where change.isOnline || change.isMember {
                 rendering.text.append(roomsEvent: change.isOnline ? "user_joined" : "user_left") {
                     $0.append(
@@ -94,12 +95,12 @@ public struct RoomsDialect: Dialect {
             }
             rendering.finishFrame()
         case .created, .joined, .renamed, .read, .status:
-            break  // The protocol has no words for these.
+            break  // The protocol has no events for these.
         }
     }
 }
 
-/// What all sessions of a node share.
+/// The state that all sessions of a node share.
 final class RoomsContext: Sendable {
     let key: RecoveryKey
     let limits: SocketLimits

@@ -3,31 +3,31 @@ public import ChatModel
 public import DialectKit
 import JSON
 
-/// What comes of it.
+/// Answers of the chat.
 extension RoomsSession {
-    /// So many messages somebody who joins is shown.
+    /// The number of messages in the state of a room.
     static let stateMessageLimit = 50
 
     public mutating func answered(
-        _ answer: ChatAnswer, to tag: RequestTag, isDelivered isShown: Bool,
+        _ answer: ChatAnswer, to tag: RequestTag, isDelivered: Bool,
         into steps: inout SessionSteps
     ) {
-        guard let question = RoomsRequestKind(rawValue: tag.kind), let room = tag.conversation
+        guard let kind = RoomsRequestKind(rawValue: tag.kind), let room = tag.conversation
         else { return }
-        switch question {
-        case .join, .describe, .state: self.joinAnswered(question, answer, tag, room, into: &steps)
-        case .recover, .transfer: self.recoverAnswered(question, answer, tag, room, into: &steps)
+        switch kind {
+        case .join, .describe, .state: self.joinAnswered(kind, answer, tag, room, into: &steps)
+        case .recover, .transfer: self.recoverAnswered(kind, answer, tag, room, into: &steps)
         case .leave, .send, .typing:
-            let asker = AckTarget(tag)
-            guard self.isConnected, asker.isFromConnect(self.connectCount) else { return }
+            let target = AckTarget(tag)
+            guard self.isConnected, target.isFromConnect(self.connectCount) else { return }
             self.answered(
-                answer, to: question, asker.ackID, tag, room, isShown: isShown, into: &steps)
+                answer, to: kind, target.ackID, tag, room, isDelivered: isDelivered, into: &steps)
         }
     }
 
     private mutating func answered(
-        _ answer: ChatAnswer, to question: RoomsRequestKind, _ ackID: Int?, _ tag: RequestTag,
-        _ room: ByteString, isShown: Bool,
+        _ answer: ChatAnswer, to kind: RoomsRequestKind, _ ackID: Int?, _ tag: RequestTag,
+        _ room: ByteString, isDelivered: Bool,
         into steps: inout SessionSteps
     ) {
         switch answer {
@@ -36,8 +36,9 @@ extension RoomsSession {
                 steps.reply {
                     $0.append(roomsAck: ackID) { $0.append(sent: message, localID: tag.text) }
                 }
-            } else if !isShown {
-                // A repeat, or said in a room that the connection does not hear.
+            } else if !isDelivered {
+                // A repeated send, or a message to a room to which the connection is not
+                // subscribed.
                 steps.reply {
                     $0.append(roomsEvent: "new_message") {
                         $0.append(message: message, inRoom: room)
@@ -48,10 +49,10 @@ extension RoomsSession {
             guard let ackID else { return }
             steps.reply { $0.append(roomsAck: ackID) { $0.append(#"{"ok":true}"#) } }
         case .failed(let error):
-            if question == .leave { self.rooms[room]?.isLeaving = false }
+            if kind == .leave { self.rooms[room]?.isLeaving = false }
             self.fail(
-                Self.errorText(error), of: question.event, ackID: ackID, outcome: error.outcome,
-                localID: question == .send ? tag.text : nil,
+                Self.errorText(error), of: kind.event, ackID: ackID, outcome: error.outcome,
+                localID: kind == .send ? tag.text : nil,
                 into: &steps)
         default:
             break
@@ -59,22 +60,22 @@ extension RoomsSession {
     }
 
     private mutating func joinAnswered(
-        _ question: RoomsRequestKind, _ answer: ChatAnswer, _ tag: RequestTag, _ room: ByteString,
+        _ kind: RoomsRequestKind, _ answer: ChatAnswer, _ tag: RequestTag, _ room: ByteString,
         into steps: inout SessionSteps
     ) {
         guard self.isCurrentJoin(room, tag) else {
-            // The client has left while it was let in.
-            if case (.join, .joined) = (question, answer), self.rooms[room] == nil {
+            // The client has left while the join was pending.
+            if case (.join, .joined) = (kind, answer), self.rooms[room] == nil {
                 steps.append(.unsubscribe(self.key(room)))
             }
             return
         }
-        switch (question, answer) {
-        case (.join, .joined(let entered)): self.entered(room, entered, into: &steps)
+        switch (kind, answer) {
+        case (.join, .joined(let result)): self.entered(room, result, into: &steps)
         case (.describe, .described(let description)):
             self.described(room, description, into: &steps)
         case (_, .failed(let error)):
-            self.joinFailed(room, Self.errorText(error), isEntered: question != .join, into: &steps)
+            self.joinFailed(room, Self.errorText(error), isEntered: kind != .join, into: &steps)
         default: break
         }
     }
@@ -95,7 +96,7 @@ extension RoomsSession {
     }
 
     private mutating func recoverAnswered(
-        _ question: RoomsRequestKind, _ answer: ChatAnswer, _ tag: RequestTag, _ room: ByteString,
+        _ kind: RoomsRequestKind, _ answer: ChatAnswer, _ tag: RequestTag, _ room: ByteString,
         into steps: inout SessionSteps
     ) {
         guard tag.number == self.connectCount, self.rooms[room] != nil else {
@@ -105,16 +106,18 @@ extension RoomsSession {
             return
         }
         switch answer {
-        case .joined(let entered):
-            // Ends are not kept among the messages. Who only comes from another node has heard of it.
-            guard question == .recover, let ended = entered.ended else { return }
+        case .joined(let result):
+            // The end of a conversation is not stored as a message. A transferred client has
+            // already been notified.
+            guard kind == .recover, let ended = result.ended else { return }
             steps.reply {
                 $0.append(roomsEvent: "conversation_ended") {
                     $0.append(endedBy: ended.by, inRoom: room, at: ended.at)
                 }
             }
         case .failed(.unavailable):
-            // The client takes itself for one who is there: better no connection than one that misses something.
+            // The client believes that it is in the room. A closed connection is better than one
+            // that misses messages.
             steps.append(.close(1013, "a room cannot be entered at the moment; try again"))
         case .failed(let error):
             self.rooms[room] = nil
@@ -128,7 +131,7 @@ extension RoomsSession {
         }
     }
 
-    /// The core's words; where they leave it open, with the field that they are about.
+    /// The text of an error, with the name of the field if the error does not name it.
     private static func errorText(_ error: ChatError) -> String {
         switch error {
         case .accessDenied, .noSuchConversation:
@@ -153,14 +156,14 @@ extension RoomsSession {
         }
     }
 
-    /// Should the connection break again before the next message, the client goes on behind the head.
+    /// If the connection breaks again before the next message, the client resumes after `head`.
     public mutating func historyReset(
         in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps
     ) {
-        guard self.isConnected, let place = self.rooms.index(forKey: conversation.id) else {
+        guard self.isConnected, let index = self.rooms.index(forKey: conversation.id) else {
             return
         }
-        self.rooms.values[place].deliveredThrough = head
+        self.rooms.values[index].deliveredThrough = head
         steps.reply {
             $0.append(roomsError: "history reset", event: nil) {
                 $0.append(#","room_id":"#)
@@ -175,9 +178,11 @@ extension RoomsSession {
 }
 
 extension RoomsSession {
-    /// Who is to be told what came of something: in which visit it was asked, and with which acknowledgement.
+    /// Where an answer must be sent: to which connection of the client to the namespace, and with
+    /// which acknowledgement id.
     ///
-    /// Both in a tag's one number: the acknowledgement's in 54 bits, above them the visit's last ones.
+    /// Encoded in the number of a tag: the acknowledgement id in the lower 54 bits, and the count
+    /// of connects, modulo 512, above them.
     struct AckTarget {
         private static let ackBits = 54
         private static let connectCountModulus = 512
@@ -201,7 +206,7 @@ extension RoomsSession {
 }
 
 extension RoomsSession.RoomsRequestKind {
-    /// What the client asked for, in its words.
+    /// The name of the requested event in the protocol.
     var event: ByteString? {
         switch self {
         case .join, .describe, .state: "join_room"

@@ -5,29 +5,29 @@ import Identity
 import JSON
 import SocketIO
 
-/// The client's events.
+/// Events of the client.
 extension RoomsSession {
-    /// A name that is longer is no event's, and is not said back.
+    /// Longer names are never known events, and are not repeated in errors.
     private static let eventNameByteLimit = 64
 
-    /// - Parameter text: of the array `[name, argument…]`, which is the document's root.
+    /// - Parameter text: the bytes of the array `[name, argument…]`, which is the document's root.
     mutating func execute(
         _ event: SocketEvent, _ document: borrowing JSONDocument, _ text: RawSpan,
         into steps: inout SessionSteps
     ) {
         var name: ByteString?
         do throws(FieldError) {
-            guard let word = document.string(event.name, in: text) else {
+            guard let eventName = document.string(event.name, in: text) else {
                 throw FieldError("event: its name must be a string")
             }
-            if word.utf8.count <= Self.eventNameByteLimit { name = ByteString(word) }
+            if eventName.utf8.count <= Self.eventNameByteLimit { name = ByteString(eventName) }
             if let refusal = steps.refusal {
                 return self.fail(
                     refusal.reason, of: name, ackID: event.ackID,
                     localID: Self.localID(of: event, document, text),
                     retryAfter: refusal.retryAfter, into: &steps)
             }
-            switch word {
+            switch eventName {
             case "join_room":
                 try self.joinRoom(Self.argument(of: event, document), document, text, into: &steps)
             case "leave_room":
@@ -49,7 +49,7 @@ extension RoomsSession {
         }
     }
 
-    /// What a send is known by to its client, in whatever state the rest of it is; nil for any other event.
+    /// The client's id of a send, even if the rest of the event is invalid; nil for other events.
     private static func localID(
         of event: SocketEvent, _ document: borrowing JSONDocument, _ text: RawSpan
     ) -> ByteString? {
@@ -63,13 +63,14 @@ extension RoomsSession {
         }
     }
 
-    /// What an event says.
+    /// The argument of an event.
     private struct EventArgument {
         let value: JSONValue
         let ackID: Int?
     }
 
-    /// Its one object. Behind it stand at most nulls, as which JavaScript writes what it was not given.
+    /// Returns the only argument, an object. JavaScript clients may send nulls after it for missing
+    /// arguments.
     private static func argument(of event: SocketEvent, _ document: borrowing JSONDocument)
         throws(FieldError) -> EventArgument
     {
@@ -95,17 +96,17 @@ extension RoomsSession {
     }
 
     private func tag(
-        _ question: RoomsRequestKind, _ argument: EventArgument, _ room: ByteString,
+        _ kind: RoomsRequestKind, _ argument: EventArgument, _ room: ByteString,
         text: ByteString? = nil
     ) -> RequestTag {
-        let asker = AckTarget(connectCount: self.connectCount, ackID: argument.ackID)
+        let target = AckTarget(connectCount: self.connectCount, ackID: argument.ackID)
         return RequestTag(
-            kind: question.rawValue, number: asker.number, text: text, conversation: room)
+            kind: kind.rawValue, number: target.number, text: text, conversation: room)
     }
 
-    // MARK: Who it is
+    // MARK: The user
 
-    /// Who speaks: a token says it, or the first `join_room` has.
+    /// The sender of an event: the user of the token or of the first `join_room`.
     private func sender(
         _ argument: EventArgument, _ document: borrowing JSONDocument, _ text: RawSpan
     ) throws(FieldError) -> Principal {
@@ -117,7 +118,8 @@ extension RoomsSession {
         return me
     }
 
-    /// Whoever no token names says itself who it is: for good with its first `join_room`, and by another name with any.
+    /// The user of a `join_room`. An anonymous client chooses its id with the first `join_room`,
+    /// and its name with any.
     private func joiningUser(
         _ argument: EventArgument, _ document: borrowing JSONDocument, _ text: RawSpan
     ) throws(FieldError) -> Principal {
@@ -171,17 +173,18 @@ extension RoomsSession {
     ) throws(FieldError) {
         let room = try self.room(argument, document, text)
         let me = try self.joiningUser(argument, document, text)
-        let place = self.rooms[room]
-        guard place != nil || self.rooms.count < Self.roomLimit else {
+        let existing = self.rooms[room]
+        guard existing != nil || self.rooms.count < Self.roomLimit else {
             throw FieldError("room_id: a connection may be in \(Self.roomLimit) rooms at most")
         }
-        if let joining = place?.pendingJoin {
-            // What is on its way answers this one as well: asked however often, it is done once.
+        if let pendingJoin = existing?.pendingJoin {
+            // The pending join also answers this request, so that repeated requests cause only one
+            // join.
             guard let ackID = argument.ackID else {
                 self.rooms[room]?.pendingJoin?.wantsEvent = true
                 return
             }
-            guard joining.ackIDs.count < PendingJoin.ackLimit else {
+            guard pendingJoin.ackIDs.count < PendingJoin.ackLimit else {
                 throw FieldError("room_id: the room is being joined; wait for its state")
             }
             self.rooms[room]?.pendingJoin?.ackIDs.append(ackID)
@@ -190,12 +193,14 @@ extension RoomsSession {
         let isRenamed = self.me.map { $0.person.name != me.person.name } ?? false
         self.me = me
         self.joinCount += 1
-        let joining = PendingJoin(
-            number: self.joinCount, isFirstJoin: place == nil,
+        let pendingJoin = PendingJoin(
+            number: self.joinCount, isFirstJoin: existing == nil,
             ackIDs: argument.ackID.map { [$0] } ?? [], wantsEvent: argument.ackID == nil)
-        self.rooms[room, default: Room()].pendingJoin = joining
-        if place == nil { self.broadcastRooms(previousCount: self.rooms.count - 1, into: &steps) }
-        if place == nil {
+        self.rooms[room, default: Room()].pendingJoin = pendingJoin
+        if existing == nil {
+            self.broadcastRooms(previousCount: self.rooms.count - 1, into: &steps)
+        }
+        if existing == nil {
             steps.append(
                 .enter(
                     self.key(room), self.joinRequest(for: room, as: me), from: .now,
@@ -222,7 +227,7 @@ extension RoomsSession {
             .submit(.leave(me.person.id), in: self.key(room), self.tag(.leave, argument, room)))
     }
 
-    // MARK: Words
+    // MARK: Messages
 
     private func sendMessage(
         _ argument: EventArgument, _ document: borrowing JSONDocument, _ text: RawSpan,

@@ -2,38 +2,40 @@ import Bytes
 public import ChatModel
 public import DialectKit
 
-/// The rooms that a connection is in, and what of them the client has had.
+/// The rooms of a connection, and the messages that the client has received in them.
 extension RoomsSession {
-    /// A connection is in so many at most.
+    /// The maximum number of rooms of a connection.
     static let roomLimit = 1000
 
-    /// A room that the connection is in, or about to be.
+    /// A room that the connection has entered or is entering.
     struct Room {
-        /// The newest message that the client was sent, as far as that is kept: see `isPersonal`.
+        /// The last message delivered to the client. Up to date only while the session tracks
+        /// deliveries: see `tracksDeliveries`.
         var deliveredThrough: SequenceNumber = 0
-        /// Set until what is in there has been shown.
+        /// Set until the state of the room has been delivered.
         var pendingJoin: PendingJoin?
-        /// This connection has asked to leave: it is told by the acknowledgement.
+        /// Whether this connection has asked to leave. Then the acknowledgement notifies it.
         var isLeaving = false
 
-        /// Whether the client has been shown it: only then can it go on there.
+        /// Whether the client has received the state of the room. Only then can it resume there.
         var isStateDelivered: Bool { !(self.pendingJoin?.isFirstJoin ?? false) }
     }
 
-    /// Somebody comes in, or asks once more to be shown what is there.
+    /// A pending `join_room`, the first or a repeated one.
     struct PendingJoin {
-        /// More than this want to be told of one join: that is no client's mistake.
+        /// The maximum number of acknowledgements of one join. More are not an error of a real
+        /// client.
         static let ackLimit = 16
 
         let number: Int
-        /// The connection was not there before.
+        /// Whether the connection was not in the room before.
         let isFirstJoin: Bool
-        /// The acknowledgements that are waited for, and whether somebody waits for the event.
+        /// The acknowledgement ids of the requests, and whether a request without one is pending.
         var ackIDs: [Int] = []
         var wantsEvent = false
-        /// As the owner has told it; the messages are being read then.
+        /// The details from the owner. When they are set, the messages are being read.
         var description: ConversationDetails?
-        /// What was shown meanwhile, the newest: the page may have been read before.
+        /// The newest messages delivered in the meantime. The page may have been read before them.
         private(set) var recentMessages: [Message] = []
 
         mutating func record(_ message: Message) {
@@ -44,10 +46,12 @@ extension RoomsSession {
         }
     }
 
-    /// Whom no token names, or who is in several rooms, gets offsets of its own; and of whoever is joining has to be known what it was
-    /// shown, so that nothing is missing in what it is shown of the past, and nothing is in there that comes once more.
+    /// A client needs its own offsets if it is anonymous or in several rooms. During a join, the
+    /// session must know which messages were delivered, so that the state neither misses nor
+    /// repeats one.
     ///
-    /// Of all others nobody says here what they were shown: what is kept then is old, until `stands` says better.
+    /// For all other clients the stored positions are out of date until `startedTrackingDeliveries`
+    /// updates them.
     public var tracksDeliveries: Bool {
         switch self.rooms.count {
         case 0: false
@@ -56,19 +60,19 @@ extension RoomsSession {
         }
     }
 
-    // MARK: Where the client is
+    // MARK: Position of the client
 
     func sendOffset(into steps: inout SessionSteps) {
         var text = RoomOffset.notRecoverable
-        let shown = self.rooms.values.count(where: \.isStateDelivered)
-        if shown <= RoomOffset.roomLimit {
-            let places = self.rooms.filter(\.value.isStateDelivered).map {
+        let deliveredCount = self.rooms.values.count(where: \.isStateDelivered)
+        if deliveredCount <= RoomOffset.roomLimit {
+            let positions = self.rooms.filter(\.value.isStateDelivered).map {
                 RoomOffset.RoomPosition(room: $0, through: $1.deliveredThrough)
             }
             text =
                 RoomOffset(
                     anonymousUser: self.isAnonymous ? self.me?.person : nil,
-                    positions: places.sorted { $0.room < $1.room }
+                    positions: positions.sorted { $0.room < $1.room }
                 ).text
         }
         steps.reply { $0.append(offset: text) }
@@ -77,68 +81,70 @@ extension RoomsSession {
     public mutating func delivered(
         _ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps
     ) {
-        guard let place = self.rooms.index(forKey: conversation.id) else { return }
-        self.rooms.values[place].deliveredThrough = message.sequence
-        self.rooms.values[place].pendingJoin?.record(message)
-        // In so many rooms nobody can go on: that was said when they were joined.
-        guard self.rooms.values[place].isStateDelivered, self.rooms.count <= RoomOffset.roomLimit
+        guard let index = self.rooms.index(forKey: conversation.id) else { return }
+        self.rooms.values[index].deliveredThrough = message.sequence
+        self.rooms.values[index].pendingJoin?.record(message)
+        // A client with too many rooms cannot resume. It received that offset when it joined them.
+        guard self.rooms.values[index].isStateDelivered, self.rooms.count <= RoomOffset.roomLimit
         else { return }
         self.sendOffset(into: &steps)
     }
 
     public mutating func startedTrackingDeliveries(
-        at places: [(conversation: ConversationKey, through: SequenceNumber)],
+        at positions: [(conversation: ConversationKey, through: SequenceNumber)],
         into steps: inout SessionSteps
     ) {
-        var isNews = false
-        for (conversation, through) in places {
-            guard let place = self.rooms.index(forKey: conversation.id),
-                self.rooms.values[place].deliveredThrough != through
+        var hasChanged = false
+        for (conversation, through) in positions {
+            guard let index = self.rooms.index(forKey: conversation.id),
+                self.rooms.values[index].deliveredThrough != through
             else { continue }
-            self.rooms.values[place].deliveredThrough = through
-            isNews = true
+            self.rooms.values[index].deliveredThrough = through
+            hasChanged = true
         }
-        // Who is joining is told behind that.
-        guard isNews, self.rooms.values.allSatisfy({ $0.pendingJoin == nil }) else { return }
+        // While a join is pending, the offset follows the state of the room.
+        guard hasChanged, self.rooms.values.allSatisfy({ $0.pendingJoin == nil }) else { return }
         self.sendOffset(into: &steps)
     }
 
-    /// The rooms are others than before: whoever goes on with an offset that lists the former ones must not.
+    /// Broadcasts that the rooms of this session have changed, so that no node accepts an offset
+    /// with the former rooms.
     ///
-    /// - Parameter count: of the rooms before.
-    func broadcastRooms(previousCount count: Int, into steps: inout SessionSteps) {
-        let most = max(count, self.rooms.count)
-        guard let sid = self.sid, most > 1, min(count, self.rooms.count) <= RoomOffset.roomLimit
+    /// - Parameter previousCount: the number of rooms before the change.
+    func broadcastRooms(previousCount: Int, into steps: inout SessionSteps) {
+        let maxCount = max(previousCount, self.rooms.count)
+        guard let sid = self.sid, maxCount > 1,
+            min(previousCount, self.rooms.count) <= RoomOffset.roomLimit
         else { return }
-        let word = SessionRooms.broadcastText(sid, in: self.rooms.keys)
-        self.context.sessionRooms.record(word)
-        steps.append(.broadcast(word))
+        let text = SessionRooms.broadcastText(sid, in: self.rooms.keys)
+        self.context.sessionRooms.record(text)
+        steps.append(.broadcast(text))
     }
 
     // MARK: Joining
 
     private mutating func recordDelivered(_ sequence: SequenceNumber, in room: ByteString) {
-        guard let place = self.rooms.index(forKey: room),
-            self.rooms.values[place].deliveredThrough < sequence
+        guard let index = self.rooms.index(forKey: room),
+            self.rooms.values[index].deliveredThrough < sequence
         else { return }
-        self.rooms.values[place].deliveredThrough = sequence
+        self.rooms.values[index].deliveredThrough = sequence
     }
 
-    /// What the owner or the store says is of this join, and not of one that is over.
+    /// Whether an answer belongs to the pending join and not to an earlier one.
     func isCurrentJoin(_ room: ByteString, _ tag: RequestTag) -> Bool {
         self.rooms[room]?.pendingJoin?.number == tag.number
     }
 
-    func joinTag(_ question: RoomsRequestKind, for room: ByteString) -> RequestTag {
+    func joinTag(_ kind: RoomsRequestKind, for room: ByteString) -> RequestTag {
         RequestTag(
-            kind: question.rawValue, number: self.rooms[room]?.pendingJoin?.number ?? 0,
+            kind: kind.rawValue, number: self.rooms[room]?.pendingJoin?.number ?? 0,
             conversation: room)
     }
 
-    mutating func entered(_ room: ByteString, _ entered: JoinResult, into steps: inout SessionSteps)
+    mutating func entered(_ room: ByteString, _ result: JoinResult, into steps: inout SessionSteps)
     {
-        guard let me = self.me, let joining = self.rooms[room]?.pendingJoin else { return }
-        if joining.isFirstJoin { self.recordDelivered(entered.head, in: room) }
+        guard let me = self.me, let pendingJoin = self.rooms[room]?.pendingJoin else { return }
+        if pendingJoin.isFirstJoin { self.recordDelivered(result.head, in: room) }
         steps.append(
             .submit(.describe(by: me), in: self.key(room), self.joinTag(.describe, for: room)))
     }
@@ -154,22 +160,24 @@ extension RoomsSession {
                 self.joinTag(.state, for: room)))
     }
 
-    /// The one who joins is shown the conversation as it stands: what comes from here on is not in it, and what came before is.
+    /// Sends the state of the room. It contains exactly the messages delivered so far; all later
+    /// ones follow as events.
     mutating func joinCompleted(
         _ room: ByteString, _ page: MessagePage, into steps: inout SessionSteps
     ) {
-        guard let joining = self.rooms[room]?.pendingJoin, let description = joining.description
+        guard let pendingJoin = self.rooms[room]?.pendingJoin,
+            let description = pendingJoin.description
         else { return }
-        // Whoever hears a room has been shown what its owner has told of it.
-        if !joining.isFirstJoin { self.recordDelivered(description.head, in: room) }
+        // A subscriber has already received every message up to the owner's head.
+        if !pendingJoin.isFirstJoin { self.recordDelivered(description.head, in: room) }
         self.rooms[room]?.pendingJoin = nil
         let through = self.rooms[room]?.deliveredThrough ?? 0
-        // What is stored and has not been shown yet comes by itself.
+        // Stored messages that have not been delivered yet follow as events.
         var messages = page.messages.filter { $0.sequence <= through }
         let last = messages.last?.sequence ?? 0
-        messages.append(contentsOf: joining.recentMessages.drop { $0.sequence <= last })
+        messages.append(contentsOf: pendingJoin.recentMessages.drop { $0.sequence <= last })
         messages.removeFirst(max(0, messages.count - Self.stateMessageLimit))
-        for ackID in joining.ackIDs {
+        for ackID in pendingJoin.ackIDs {
             steps.reply {
                 $0.append(roomsAck: ackID) {
                     $0.append(
@@ -186,35 +194,36 @@ extension RoomsSession {
         self.sendOffset(into: &steps)
     }
 
-    /// Who could not be shown what is there is not there.
+    /// Ends a failed join. A client that did not receive the state is not in the room.
     ///
-    /// - Parameter isEntered: the owner had let it in.
+    /// - Parameter isEntered: whether the owner had accepted the join.
     mutating func joinFailed(
         _ room: ByteString, _ sentence: String, isEntered: Bool, into steps: inout SessionSteps
     ) {
-        guard let joining = self.rooms[room]?.pendingJoin else { return }
-        let wasTooMany = self.rooms.count > RoomOffset.roomLimit
-        if joining.isFirstJoin {
+        guard let pendingJoin = self.rooms[room]?.pendingJoin else { return }
+        let hadTooManyRooms = self.rooms.count > RoomOffset.roomLimit
+        if pendingJoin.isFirstJoin {
             self.rooms[room] = nil
             self.broadcastRooms(previousCount: self.rooms.count + 1, into: &steps)
             if isEntered { steps.append(.unsubscribe(self.key(room))) }
         } else {
             self.rooms[room]?.pendingJoin = nil
         }
-        self.failJoin(joining, sentence, into: &steps)
-        // What it was shown meanwhile it was not told to be the last of: with so many rooms, or because its state was to tell it.
-        if !joining.isFirstJoin || wasTooMany && self.rooms.count <= RoomOffset.roomLimit {
+        self.failJoin(pendingJoin, sentence, into: &steps)
+        // No offset followed the messages that were delivered in the meantime: there were too many
+        // rooms, or the pending state was to send it.
+        if !pendingJoin.isFirstJoin || hadTooManyRooms && self.rooms.count <= RoomOffset.roomLimit {
             self.sendOffset(into: &steps)
         }
     }
 
     private func failJoin(
-        _ joining: PendingJoin, _ sentence: String, into steps: inout SessionSteps
+        _ pendingJoin: PendingJoin, _ sentence: String, into steps: inout SessionSteps
     ) {
-        for ackID in joining.ackIDs {
+        for ackID in pendingJoin.ackIDs {
             self.fail(sentence, of: "join_room", ackID: ackID, into: &steps)
         }
-        if joining.wantsEvent { self.fail(sentence, of: "join_room", ackID: nil, into: &steps) }
+        if pendingJoin.wantsEvent { self.fail(sentence, of: "join_room", ackID: nil, into: &steps) }
     }
 
     // MARK: Leaving
@@ -226,11 +235,12 @@ extension RoomsSession {
             return
         }
         self.broadcastRooms(previousCount: self.rooms.count + 1, into: &steps)
-        if let joining = room.pendingJoin {
-            self.failJoin(joining, "room_id: the room was left meanwhile", into: &steps)
+        if let pendingJoin = room.pendingJoin {
+            self.failJoin(pendingJoin, "room_id: the room was left meanwhile", into: &steps)
         }
         let now = steps.now
-        // Among the others are the user's own connections, but for the one that has asked.
+        // Frames for the other connections of this user include this one, unless it has asked to
+        // leave itself.
         if !room.isLeaving {
             steps.reply {
                 $0.append(roomsEvent: "user_left") {

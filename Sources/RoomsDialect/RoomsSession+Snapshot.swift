@@ -5,12 +5,13 @@ import Identity
 import JSON
 import SocketIO
 
-/// A session on its way to the node that has its WebSocket: everything that it is, as a JSON object that nodes alone read.
+/// The state of a session that moves to the node of its WebSocket, as a JSON object that only nodes
+/// read.
 extension RoomsSession {
     public func snapshot(
-        at places: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64
+        at positions: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64
     ) -> String? {
-        guard let standing = self.socket?.snapshot(at: now) else { return nil }
+        guard let socket = self.socket?.snapshot(at: now) else { return nil }
         var text = ByteBuffer()
         text.append(#"{"tenant":"#)
         text.append(jsonString: self.tenant)
@@ -29,8 +30,8 @@ extension RoomsSession {
         case .all: text.append(#","all":true,"grants":["#)
         case .listed(let conversations):
             text.append(#","all":false,"grants":["#)
-            for (place, conversation) in conversations.sorted().enumerated() {
-                if place > 0 { text.append(",") }
+            for (index, conversation) in conversations.sorted().enumerated() {
+                if index > 0 { text.append(",") }
                 text.append(jsonString: conversation)
             }
         }
@@ -46,34 +47,34 @@ extension RoomsSession {
             text.append(#","refusal":"#)
             text.append(jsonString: refusal)
         }
-        let (phase, left): (StaticString, Int64) =
-            switch standing.phase {
-            case .awaitingConnect(let left): ("waiting", left)
-            case .connecting(let left): ("connecting", left)
+        let (phase, remaining): (StaticString, Int64) =
+            switch socket.phase {
+            case .awaitingConnect(let remaining): ("waiting", remaining)
+            case .connecting(let remaining): ("connecting", remaining)
             case .connected: ("connected", 0)
-            case .disconnectSent(let left): ("dismissed", left)
+            case .disconnectSent(let remaining): ("dismissed", remaining)
             }
         text.append(#","phase":""#)
         text.append(phase)
         text.append(#"","left":"#)
-        text.append(decimal: left)
+        text.append(decimal: remaining)
         text.append(#","due":"#)
-        text.append(decimal: standing.attachmentsDue)
+        text.append(decimal: socket.attachmentsDue)
         text.append(#","rooms":["#)
-        for (place, item) in places.enumerated() {
-            text.append(place > 0 ? #",{"room":"# : #"{"room":"#)
-            text.append(jsonString: item.conversation.id)
+        for (index, position) in positions.enumerated() {
+            text.append(index > 0 ? #",{"room":"# : #"{"room":"#)
+            text.append(jsonString: position.conversation.id)
             text.append(#","through":"#)
-            text.append(decimal: item.through)
+            text.append(decimal: position.through)
             text.append("}")
         }
         text.append("]}")
         return text.text
     }
 
-    /// Nil for what no node of this version writes.
-    init?(_ setting: RoomsContext, snapshot text: String, allowsAnonymous: Bool, at now: Int64) {
-        self.init(setting, .none, allowsAnonymous: allowsAnonymous)
+    /// Nil if this version cannot have written the snapshot.
+    init?(_ context: RoomsContext, snapshot text: String, allowsAnonymous: Bool, at now: Int64) {
+        self.init(context, .none, allowsAnonymous: allowsAnonymous)
         var document = JSONDocument(depthLimit: 4)
         let bytes = Array(text.utf8)
         let span = bytes.span.bytes
@@ -102,29 +103,29 @@ extension RoomsSession {
             self.isTokenExpired = try document.optionalBool("expired", of: root, in: span) ?? false
             self.sid = try document.optionalString("sid", of: root, in: span)
             self.tokenError = try document.optionalString("refusal", of: root, in: span)
-            let left = Int64(
+            let remaining = Int64(
                 try document.optionalInteger("left", within: limits, of: root, in: span) ?? 0)
             let phase: SocketSnapshot.Phase =
                 switch try document.optionalString("phase", of: root, in: span) {
-                case "waiting": .awaitingConnect(remaining: left)
-                case "connecting": .connecting(remaining: left)
-                case "dismissed": .disconnectSent(remaining: left)
+                case "waiting": .awaitingConnect(remaining: remaining)
+                case "connecting": .connecting(remaining: remaining)
+                case "dismissed": .disconnectSent(remaining: remaining)
                 default: .connected
                 }
             let due = try document.optionalInteger("due", within: limits, of: root, in: span) ?? 0
             self.socket = SocketSession(
-                limits: setting.limits, snapshot: SocketSnapshot(phase, attachmentsDue: due),
+                limits: context.limits, snapshot: SocketSnapshot(phase, attachmentsDue: due),
                 at: now)
             guard let rooms = document.nonNullMember("rooms", of: root, in: span) else {
                 return nil
             }
             var next = document.firstElement(of: rooms)
             while let room = next {
-                let place = RoomOffset.RoomPosition(
+                let position = RoomOffset.RoomPosition(
                     room: try document.requiredConversationID("room", of: room, in: span),
                     through: try document.optionalInteger(
                         "through", within: 0...Int.max, of: room, in: span) ?? 0)
-                self.transferredPositions.append(place)
+                self.transferredPositions.append(position)
                 next = document.element(after: room, in: rooms)
             }
         } catch {

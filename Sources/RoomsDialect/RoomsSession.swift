@@ -8,33 +8,37 @@ import SocketIO
 
 /// One connection of the Rooms protocol: a user in the rooms that it has joined.
 ///
-/// What comes in is Socket.IO's packets, without Engine.IO's; what goes out has both. Nothing but Socket.IO's own packets goes to a client
-/// that is not in: what was asked for before it left is answered to nobody.
+/// It receives packets of Socket.IO without those of Engine.IO, and sends both. A client that is
+/// not connected receives only packets of Socket.IO itself. Answers to its earlier requests are
+/// dropped.
 public struct RoomsSession: DialectSession {
     let context: RoomsContext
     var socket: SocketSession?
-    /// How often the client was let in: an answer to what it asked before it left is none to what it asks now.
+    /// How often the client has connected to the namespace. An answer to a request of an earlier
+    /// connect is dropped.
     var connectCount = 0
-    /// Who it is: by a token, or as the first `join_room` says. Stays the same for as long as the connection lasts.
+    /// The user, from a token or from the first `join_room`. It stays the same as long as the
+    /// connection lasts.
     var me: Principal?
     public internal(set) var tenant: ByteString
     var grants: Grants
-    /// Why nobody is let in: the request's token is bad.
+    /// Why every CONNECT is rejected: the token of the request is invalid.
     var tokenError: String?
-    /// The request's token says who it is. One that came with a CONNECT has to come with the next one as well.
+    /// Whether the token of the HTTP request names the user. A token in a CONNECT must be sent
+    /// again with the next CONNECT.
     var hasRequestToken: Bool
     var isTokenExpired = false
     let allowsAnonymous: Bool
-    /// Where the client is, or is about to be.
+    /// The rooms that the client has entered or is entering.
     var rooms: [ByteString: Room] = [:]
     var joinCount = 0
-    /// What Socket.IO calls the client; nil before it was let in.
+    /// The client's Socket.IO id; nil before the first connect.
     var sid: String?
-    /// What the client brought with a CONNECT that is being judged.
+    /// The recovery data of the CONNECT that is being checked.
     private var pendingRecovery: SocketRecovery?
-    /// A fresh token that is being judged for an `authenticate`, and whom to tell.
+    /// A pending `authenticate` whose new token is being verified.
     var pendingRenewal: TokenRenewal?
-    /// Where the connection was in each room when another node had it.
+    /// The last delivered message of each room, from the node that had the connection before.
     var transferredPositions: [RoomOffset.RoomPosition] = []
 
     struct TokenRenewal {
@@ -45,8 +49,8 @@ public struct RoomsSession: DialectSession {
         case join, describe, state, recover, transfer, leave, send, typing
     }
 
-    init(_ setting: RoomsContext, _ credentials: Credentials, allowsAnonymous: Bool) {
-        self.context = setting
+    init(_ context: RoomsContext, _ credentials: Credentials, allowsAnonymous: Bool) {
+        self.context = context
         self.allowsAnonymous = allowsAnonymous
         self.tenant = Identity.defaultTenant
         self.grants = .none
@@ -68,7 +72,7 @@ public struct RoomsSession: DialectSession {
     public var homeConversation: ConversationKey? { nil }
     public var wakeAt: Int64? { self.socket?.deadline }
     var isAnonymous: Bool { self.me?.person.id.isAnonymous ?? true }
-    /// Whether a token says who it is; a guest's names a conversation.
+    /// Whether a token names the user. The token of a guest lists a conversation.
     var hasToken: Bool { !self.isAnonymous || self.grants != .none }
     var isConnected: Bool { self.socket?.isConnected ?? false }
 
@@ -83,7 +87,7 @@ public struct RoomsSession: DialectSession {
     private mutating func adoptIdentity(_ identity: Identity) {
         self.tenant = identity.tenant
         self.grants = identity.grants
-        // Who is in already keeps its name.
+        // A user that is already known keeps its name.
         let person = self.me?.person ?? Person(of: identity)
         self.me = Principal(person: person, isAdmin: identity.isAdmin)
     }
@@ -99,7 +103,7 @@ public struct RoomsSession: DialectSession {
         self.updateSocket(into: &steps) { $0.tick(at: now, into: &$1) }
     }
 
-    // MARK: What the client sends
+    // MARK: Requests of the client
 
     public mutating func received(
         _ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp,
@@ -125,7 +129,7 @@ public struct RoomsSession: DialectSession {
         self.updateSocket(into: &steps) { $0.receivedBinary(into: &$1) }
     }
 
-    /// What changes the Socket.IO session otherwise than by what it has received.
+    /// Applies a change to the Socket.IO session that is not a received text packet.
     private mutating func updateSocket(
         into steps: inout SessionSteps, _ body: (inout SocketSession, inout SocketSteps) -> Void
     ) {
@@ -140,10 +144,10 @@ public struct RoomsSession: DialectSession {
         _ step: SocketStep, of packets: SocketSteps, into steps: inout SessionSteps
     ) {
         switch step {
-        case .send(let place):
+        case .send(let range):
             steps.reply {
                 $0.append(enginePacket: .message)
-                $0.append(contentsOf: packets.text.bytes.span.bytes.extracting(place))
+                $0.append(contentsOf: packets.text.bytes.span.bytes.extracting(range))
             }
         case .refuse(let ackID, let event, let sentence):
             self.fail(sentence, of: event, ackID: ackID, into: &steps)
@@ -154,9 +158,9 @@ public struct RoomsSession: DialectSession {
             steps.append(.broadcast(sid))
         case .end(.connectTimeout): steps.append(.close(1002, "no CONNECT packet came in time"))
         case .end: steps.append(.close(1002, "a packet breaks the rules of Socket.IO"))
-        case .acknowledged: break  // The server asks for none.
+        case .acknowledged: break  // The server never requests one.
         case .connect, .event:
-            preconditionFailure("A session of Socket.IO has heard what nobody told it: \(step)")
+            preconditionFailure("A Socket.IO step without a received packet: \(step)")
         }
     }
 
@@ -165,11 +169,11 @@ public struct RoomsSession: DialectSession {
         self.rooms = [:]
     }
 
-    /// In the acknowledgement, where one is wanted; else as an event.
+    /// Sends an error in the acknowledgement, if the client wants one, otherwise as an event.
     ///
     /// - Parameters:
-    ///   - outcome: what became of the message, if the event is a send.
-    ///   - localID: of that send, where the client has given one.
+    ///   - outcome: whether the message of a failed send may have been stored.
+    ///   - localID: the client's id of that send, if it gave one.
     func fail(
         _ sentence: String, of event: ByteString?, ackID: Int?, outcome: SendOutcome = .refused,
         localID: ByteString? = nil,
@@ -194,14 +198,14 @@ public struct RoomsSession: DialectSession {
         }
     }
 
-    // MARK: Coming in
+    // MARK: Connecting
 
-    /// - Parameter auth: where the object lies that is the document's root.
+    /// - Parameter auth: the range of the object that is the document's root.
     private mutating func connect(
         _ auth: Range<Int>?, _ document: borrowing JSONDocument, _ text: RawSpan,
         into steps: inout SessionSteps
     ) {
-        // Going on in several rooms is work.
+        // The rate limit applies too, because resuming in several rooms is expensive.
         if let refusal = steps.refusal { return self.refuse(refusal.reason, into: &steps) }
         var token: String?
         if let auth {
@@ -257,90 +261,95 @@ public struct RoomsSession: DialectSession {
     }
 
     private mutating func accept(into steps: inout SessionSteps) {
-        // While its token was judged it may have gone.
+        // The client may have left while its token was verified.
         guard let socket = self.socket, case .connecting = socket.snapshot(at: 0)?.phase else {
             return
         }
         let recovery = exchange(&self.pendingRecovery, with: nil)
         self.connectCount += 1
-        if let recovery, let (pass, offset) = self.validated(recovery) {
-            self.sid = pass.sid
+        if let recovery, let (token, offset) = self.validated(recovery) {
+            self.sid = token.sid
             self.updateSocket(into: &steps) {
-                $0.accept(sid: pass.sid, pid: recovery.pid, into: &$1)
+                $0.accept(sid: token.sid, pid: recovery.pid, into: &$1)
             }
             self.recover(offset, into: &steps)
         } else {
-            let pass = RecoveryToken(
+            let token = RecoveryToken(
                 sid: Self.randomSID(), tenant: self.tenant,
                 user: self.isAnonymous ? nil : self.me?.person.id)
-            let pid = pass.text(self.context.key)
-            self.sid = pass.sid
-            self.updateSocket(into: &steps) { $0.accept(sid: pass.sid, pid: pid, into: &$1) }
+            let pid = token.text(self.context.key)
+            self.sid = token.sid
+            self.updateSocket(into: &steps) { $0.accept(sid: token.sid, pid: pid, into: &$1) }
             self.sendOffset(into: &steps)
         }
     }
 
-    /// 120 bits of chance.
+    /// 120 random bits.
     private static func randomSID() -> String {
         Base64URL.encode((0..<15).map { _ in UInt8.random(in: 0...255) })
     }
 
-    // MARK: Going on
+    // MARK: Resuming
 
-    /// What the client brings, if one of ours gave it to this user.
+    /// Returns the token and the offset if a node of the cluster issued them to this user.
     private func validated(_ recovery: SocketRecovery) -> (RecoveryToken, RoomOffset)? {
         let user = self.isAnonymous ? nil : self.me?.person.id
-        guard let pass = RecoveryToken(recovery.pid, self.context.key), pass.tenant == self.tenant,
-            pass.user == user,
-            !self.context.closedSessions.contains(pass.sid),
+        guard let token = RecoveryToken(recovery.pid, self.context.key),
+            token.tenant == self.tenant,
+            token.user == user,
+            !self.context.closedSessions.contains(token.sid),
             let offset = recovery.offset.flatMap({ RoomOffset($0) })
         else { return nil }
-        // Who was in no room has nothing to go on with. An offset from before a room was joined would leave it out.
+        // A client without rooms has nothing to resume. An offset from before a room was joined
+        // would omit that room.
         guard !offset.positions.isEmpty,
-            self.context.sessionRooms.matches(offset.positions.map(\.room), of: pass.sid)
+            self.context.sessionRooms.matches(offset.positions.map(\.room), of: token.sid)
         else { return nil }
         if user != nil {
             guard offset.anonymousUser == nil else { return nil }
-        } else if let stranger = offset.anonymousUser {
-            guard self.me == nil || self.me?.person.id == stranger.id else { return nil }
+        } else if let anonymousUser = offset.anonymousUser {
+            guard self.me == nil || self.me?.person.id == anonymousUser.id else { return nil }
         } else {
             return nil
         }
-        return (pass, offset)
+        return (token, offset)
     }
 
-    /// The rooms in which the client was are entered where it was in each. All of them stand in its offset from the beginning: should the
-    /// connection break again before the last one is entered, none is forgotten.
+    /// Enters the rooms of the offset, each after its last delivered message. All of them are in
+    /// the offset at once, so that none is lost if the connection breaks again before the last one
+    /// is entered.
     private mutating func recover(_ offset: RoomOffset, into steps: inout SessionSteps) {
-        if self.me == nil, let stranger = offset.anonymousUser {
-            self.me = Principal(person: stranger, isAdmin: false)
+        if self.me == nil, let anonymousUser = offset.anonymousUser {
+            self.me = Principal(person: anonymousUser, isAdmin: false)
         }
-        for place in offset.positions {
-            self.rooms[place.room] = Room(deliveredThrough: place.through)
+        for position in offset.positions {
+            self.rooms[position.room] = Room(deliveredThrough: position.through)
         }
         self.sendOffset(into: &steps)
         self.enter(offset.positions, .recover, into: &steps)
     }
 
-    /// On this node it goes on where it was on another.
+    /// Continues on this node in the rooms where the session was on another.
     private mutating func resumeTransferredRooms(into steps: inout SessionSteps) {
-        let places = exchange(&self.transferredPositions, with: [])
-        for place in places { self.rooms[place.room] = Room(deliveredThrough: place.through) }
-        self.enter(places, .transfer, into: &steps)
+        let positions = exchange(&self.transferredPositions, with: [])
+        for position in positions {
+            self.rooms[position.room] = Room(deliveredThrough: position.through)
+        }
+        self.enter(positions, .transfer, into: &steps)
     }
 
     private func enter(
-        _ places: [RoomOffset.RoomPosition], _ question: RoomsRequestKind,
+        _ positions: [RoomOffset.RoomPosition], _ kind: RoomsRequestKind,
         into steps: inout SessionSteps
     ) {
         guard let me = self.me else { return }
-        for place in places {
+        for position in positions {
             steps.append(
                 .enter(
-                    self.key(place.room), self.joinRequest(for: place.room, as: me),
-                    from: .after(place.through),
+                    self.key(position.room), self.joinRequest(for: position.room, as: me),
+                    from: .after(position.through),
                     RequestTag(
-                        kind: question.rawValue, number: self.connectCount, conversation: place.room
+                        kind: kind.rawValue, number: self.connectCount, conversation: position.room
                     )))
         }
     }
@@ -375,7 +384,7 @@ public struct RoomsSession: DialectSession {
         }
     }
 
-    /// Whoever is not in is told when it wants to come in.
+    /// A client that is not connected learns of it with its next CONNECT.
     public mutating func tokenExpired(into steps: inout SessionSteps) {
         self.isTokenExpired = true
         guard self.isConnected else { return }

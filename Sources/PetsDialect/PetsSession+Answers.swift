@@ -1,0 +1,170 @@
+import Bytes
+public import ChatModel
+public import DialectKit
+
+/// Answers of the chat and the store.
+extension PetsSession {
+    public mutating func answered(
+        _ answer: ChatAnswer, to tag: RequestTag, isDelivered: Bool,
+        into steps: inout SessionSteps
+    ) {
+        if self.subscriptions.consume(answer, for: tag, into: &steps) {
+            if let conversation = tag.conversation {
+                self.entryCompleted(conversation, answer, into: &steps)
+            }
+            return
+        }
+        switch (PetsRequestKind(rawValue: tag.kind), answer) {
+        case (.message, .posted(let message)):
+            guard let conversation = tag.conversation else { return }
+            steps.reply { $0.append(sent: message, in: conversation, localID: tag.text) }
+        case (.create, .described):
+            guard let conversation = tag.conversation,
+                let created = self.createdConversations[conversation]
+            else { return }
+            self.notifyMembers(of: conversation, created, into: &steps)
+            self.subscriptions.enter(conversation, into: &steps)
+        case (.create, .failed(let error)):
+            if let conversation = tag.conversation { self.createdConversations[conversation] = nil }
+            steps.reply { $0.append(error: error.description, event: "new_conversation") }
+        case (let kind, .failed(let error)):
+            steps.reply {
+                $0.append(
+                    error: Self.errorText(error), event: kind?.event,
+                    localID: kind == .message ? tag.text : nil,
+                    outcome: error.outcome)
+            }
+        default:
+            break
+        }
+    }
+
+    /// The text of an error, with the name of the field that it concerns.
+    private static func errorText(_ error: ChatError) -> String {
+        switch error {
+        case .noSuchConversation, .notAMember, .accessDenied: "conversation_id: \(error)"
+        default: error.description
+        }
+    }
+
+    /// Notifies the members of a new conversation through their inboxes. The creator's other
+    /// connections are notified too.
+    private func notifyMembers(
+        of conversation: ByteString, _ created: CreatedConversation, into steps: inout SessionSteps
+    ) {
+        // The conversation's id is the message id, so retries notify only once.
+        let body = MessageBody(
+            author: self.person, clientMessageID: ClientMessageID(given: conversation),
+            content: conversation.string,
+            metadata: Array("{\(created.fields)}".utf8))
+        for member in Set(created.membersToNotify) {
+            steps.append(.submit(.post(body), in: .inbox(of: member, in: self.tenant), nil))
+        }
+    }
+
+    public mutating func receivedInboxMessage(
+        _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps
+    ) {
+        let conversation = ByteString(message.body.content)
+        guard !self.subscriptions.contains(conversation),
+            self.createdConversations[conversation] == nil
+        else { return }
+        if let metadata = message.body.metadata {
+            let fields = ByteString(
+                String(decoding: metadata.dropFirst().dropLast(), as: UTF8.self))
+            self.createdConversations[conversation] = CreatedConversation(
+                fields: fields, creator: message.body.author.id)
+        }
+        self.subscriptions.enter(conversation, into: &steps)
+    }
+
+    /// Notifies the client of a conversation only after the connection has subscribed, so that the
+    /// client misses no message.
+    private mutating func entryCompleted(
+        _ conversation: ByteString, _ answer: ChatAnswer, into steps: inout SessionSteps
+    ) {
+        let created = self.createdConversations.removeValue(forKey: conversation)
+        let requests = self.requestsAwaitingEntry.removeValue(forKey: conversation) ?? []
+        if case .failed(let error) = answer {
+            // None of these requests was sent.
+            for request in requests {
+                steps.reply {
+                    $0.append(
+                        error: Self.errorText(error), event: request.event, localID: request.localID
+                    )
+                }
+            }
+            return
+        }
+        if let created {
+            steps.reply {
+                $0.append(created: conversation, created.fields, client: created.creator)
+            }
+        }
+        for request in requests { self.perform(request, in: conversation, into: &steps) }
+    }
+
+    public mutating func receivedPage(
+        _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps
+    ) {
+        guard let page, let conversation = tag.conversation else {
+            steps.reply {
+                $0.append(
+                    error: "the history cannot be read at the moment; try again", event: "history")
+            }
+            return
+        }
+        steps.reply { $0.append(history: page.messages, of: conversation) }
+    }
+
+    public mutating func receivedStoreAnswer(
+        _ answer: StoreAnswer?, for tag: RequestTag, into steps: inout SessionSteps
+    ) {
+        guard !self.subscriptions.consume(answer, for: tag, into: &steps) else { return }
+        guard case .memberships(let page)? = answer else {
+            self.listedConversations = []
+            steps.reply {
+                $0.append(
+                    error: "the conversations cannot be listed at the moment; try again",
+                    event: "conversations")
+            }
+            return
+        }
+        // Ended conversations are not listed.
+        self.listedConversations += page.memberships.filter {
+            !$0.key.isInbox && $0.record.endedAt == nil
+        }
+        self.listedConversations.sort {
+            ($1.record.updatedAt, $0.key.id) < ($0.record.updatedAt, $1.key.id)
+        }
+        self.listedConversations.removeLast(
+            max(0, self.listedConversations.count - UserSubscriptions.limit))
+        if let next = page.next { return self.fetchConversations(after: next, into: &steps) }
+        steps.reply { $0.append(conversations: self.listedConversations) }
+        self.listedConversations = []
+    }
+
+    public mutating func leftConversation(
+        _ conversation: ConversationKey, into steps: inout SessionSteps
+    ) {
+        self.subscriptions.remove(conversation.id)
+    }
+
+    /// The protocol has no resume point. Missed messages are in the history.
+    public mutating func historyTruncated(
+        in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps
+    ) {}
+}
+
+extension PetsSession.PetsRequestKind {
+    /// The name of the requested event in the protocol.
+    var event: ByteString? {
+        switch self {
+        case .list: "conversations"
+        case .message: "message"
+        case .history: "history"
+        case .create: "new_conversation"
+        case .broadcast: "broadcast"
+        }
+    }
+}
