@@ -3,14 +3,14 @@ import SeededRandom
 
 @testable import ChatClient
 
-/// A chat session with a clock of the test's, and all that it has decided.
+/// A chat session with a test clock.
 struct ChatSessionFixture {
     var session: ChatSession
     private(set) var now = MonotonicTime(nanoseconds: 1_000_000_000_000)
 
     static let url = try! WebSocketURL("ws://host/conversations/general/")
 
-    /// - Parameter dialect: the Conversations protocol unless told.
+    /// - Parameter dialect: Conversations by default.
     init(
         isInteractive: Bool = true, user: String? = "alice",
         speaking dialect: (any ClientDialect)? = nil
@@ -22,7 +22,7 @@ struct ChatSessionFixture {
             using: SeededGenerator(seed: 3))
     }
 
-    /// What a change makes the session decide, settled.
+    /// Applies a change, and ends the turn. Returns the resulting steps.
     mutating func apply(_ change: (inout ChatSession, MonotonicTime, inout [ChatStep]) -> Void)
         -> [ChatStep]
     {
@@ -49,7 +49,7 @@ struct ChatSessionFixture {
         self.apply { $0.disconnected(error, at: $1, into: &$2) }
     }
 
-    /// Lets time pass in steps of 100 ms.
+    /// Advances time in steps of 100 ms.
     mutating func advanceTime(_ duration: Duration) -> [ChatStep] {
         var steps: [ChatStep] = []
         let end = self.now.advanced(by: duration)
@@ -60,7 +60,7 @@ struct ChatSessionFixture {
         return steps
     }
 
-    /// Into the conversation, with `newestFirst` for its history.
+    /// Joins the conversation, with `newestFirst` as its history.
     mutating func join(_ newestFirst: [(Int, String, String)] = []) -> [ChatStep] {
         _ = self.start()
         _ = self.open()
@@ -69,10 +69,16 @@ struct ChatSessionFixture {
 
     static func page(_ newestFirst: [(Int, String, String)]) -> String {
         let messages = newestFirst.map {
-            #"{"id":"\#($0.0)","sender_id":"\#($0.1)","content":"\#($0.2)","sent_at":"2026-01-31T12:00:00.123Z","is_edited":false,"is_deleted":false}"#
+            #"""
+            {"id":"\#($0.0)","sender_id":"\#($0.1)","content":"\#($0.2)",\#
+            "sent_at":"2026-01-31T12:00:00.123Z","is_edited":false,"is_deleted":false}
+            """#
         }
         return
-            #"{"type":"messages_fetched","conversation_id":"general","messages":[\#(messages.joined(separator: ","))]}"#
+            #"""
+            {"type":"messages_fetched","conversation_id":"general",\#
+            "messages":[\#(messages.joined(separator: ","))]}
+            """#
     }
 
     static func message(_ id: Int, _ sender: String, _ content: String, localID: String? = nil)
@@ -80,27 +86,33 @@ struct ChatSessionFixture {
     {
         let local = localID.map { #""local_id":"\#($0)","# } ?? ""
         return
-            #"{"type":"chat_message","message":{"id":"\#(id)",\#(local)"sender_id":"\#(sender)","content":"\#(content)","timestamp":"2026-01-31T12:00:00.123Z","status":"sent"}}"#
+            #"""
+            {"type":"chat_message","message":{"id":"\#(id)",\#(local)"sender_id":"\#(sender)",\#
+            "content":"\#(content)","timestamp":"2026-01-31T12:00:00.123Z","status":"sent"}}
+            """#
     }
 
-    /// What the server answers to the line that was sent last.
+    /// The server's answer to a rejected line.
     static func failed(_ localID: String, _ sentence: String, retryAfter: String? = nil) -> String {
-        #"{"type":"message.failed","local_id":"\#(localID)","error":"\#(sentence)"\#(retryAfter.map { #","retry_after":\#($0)"# } ?? "")}"#
+        #"""
+        {"type":"message.failed","local_id":"\#(localID)",\#
+        "error":"\#(sentence)"\#(retryAfter.map { #","retry_after":\#($0)"# } ?? "")}
+        """#
     }
 }
 
 extension [ChatStep] {
-    /// What is sent, as it stands in the frames.
+    /// The frames that are sent.
     var sent: [String] {
         self.compactMap { if case .send(let text) = $0 { text } else { nil } }
     }
 
-    /// The lines that are sent, as id and content.
+    /// The frames of the lines that are sent.
     var sentLines: [String] {
         self.sent.filter { $0.contains("send_message") }
     }
 
-    /// What is shown, in short.
+    /// Everything displayed, in short form.
     var shown: [String] {
         self.compactMap {
             switch $0 {
@@ -122,7 +134,7 @@ extension [ChatStep] {
         self.compactMap { if case .exit(let status) = $0 { status } else { nil } }.first
     }
 
-    /// The points from which connections are asked for.
+    /// The resume points of the connects.
     var connects: [Int?] {
         self.compactMap { if case .connect(let after) = $0 { .some(after) } else { nil } }
     }

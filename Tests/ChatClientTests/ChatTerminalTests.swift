@@ -10,15 +10,15 @@ import Testing
 
 @testable import ChatClient
 
-/// A conversation that a test can break.
+/// A server of one conversation, with faults that a test configures.
 private final class ConversationServer: Sendable {
     struct State: Sendable {
         var messages: [(id: Int, sender: String, content: String, localID: String?)] = []
         var sends: [String] = []
         var targets: [String] = []
-        /// So many sends are stored without an answer, after which the connection is dropped.
+        /// This many sends are stored without an answer, and then the connection is dropped.
         var unansweredSends = 0
-        /// So many sends are refused for their rate.
+        /// This many sends are rejected for their rate.
         var rateLimitedSends = 0
     }
 
@@ -29,8 +29,8 @@ private final class ConversationServer: Sendable {
 
     init(_ prepare: (inout State) -> Void = { _ in }) throws {
         self.state.withLock { prepare(&$0) }
-        let server = try TestServer { server, token, happening in
-            switch happening {
+        let server = try TestServer { server, token, event in
+            switch event {
             case .opened:
                 let target = server.target(token)
                 let replay = self.state.withLock { state in
@@ -49,7 +49,7 @@ private final class ConversationServer: Sendable {
         self.serverBox.withLock { $0 = server }
     }
 
-    /// The server holds what it does, and that holds this: it is let go of here.
+    /// Breaks the reference cycle of server and handler.
     func stop() { self.serverBox.withLock { $0.take() }?.stop() }
 
     private static func frame(
@@ -110,7 +110,7 @@ struct ChatTerminalTests {
         let errors: String
     }
 
-    /// `alice`'s token, unsigned: our servers here look at none.
+    /// `alice`'s unsigned token; this server does not check it.
     private static let token = "e30.\(Base64URL.encode(Array(#"{"sub":"alice"}"#.utf8))).c2ln"
 
     private func chat(
@@ -125,11 +125,12 @@ struct ChatTerminalTests {
         options.input = inPipe.reading.fileDescriptor
         options.output = outPipe.writing.fileDescriptor
         options.errors = errorPipe.writing.fileDescriptor
-        // Other tests of this process send themselves some.
+        // Other tests send signals to this process.
         options.terminationSignals = []
         change(&options)
         let chosen = options
-        // Read meanwhile: a pipe may be full with half of its 64 kB, because a line is not parted between two pages.
+        // Read concurrently: a pipe may be full at half of its 64 kB, because a line is not split
+        // between two pages.
         async let output = Self.onThread { Self.text(outPipe) }
         async let errors = Self.onThread { Self.text(errorPipe) }
         let status = await Self.onThread { ChatTerminal.run(chosen) }
@@ -138,7 +139,7 @@ struct ChatTerminalTests {
         return ChatResult(status: status, output: await output, errors: await errors)
     }
 
-    /// What blocks gets a thread of its own: the tests' are few.
+    /// Runs blocking work on a thread of its own, because the test runner has few threads.
     private static func onThread<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async
         -> Value
     {
@@ -163,7 +164,7 @@ struct ChatTerminalTests {
             conversation.state.withLock { $0.messages.map(\.content) } == ["old", "hello", "last"])
     }
 
-    @Test("loses and repeats nothing when connections break before the answers come")
+    @Test("loses and repeats nothing when connections break before the answers")
     func breaking() async throws {
         let conversation = try ConversationServer { $0.unansweredSends = 3 }
         defer { conversation.stop() }
@@ -175,7 +176,7 @@ struct ChatTerminalTests {
         let state = conversation.state.withLock { $0 }
         #expect(state.targets.count == 4)
         #expect(Set(state.sends).count == 20)
-        #expect(result.errors.contains("Connected again."))
+        #expect(result.errors.contains("Reconnected."))
     }
 
     @Test("keeps its order under a rate limit")
@@ -187,7 +188,7 @@ struct ChatTerminalTests {
         #expect(result.output == "alice: 1\nalice: 2\nalice: 3\n")
     }
 
-    @Test("takes thousands of lines without holding them all")
+    @Test("accepts thousands of lines without buffering them all")
     func manyLines() async throws {
         let conversation = try ConversationServer()
         defer { conversation.stop() }
@@ -202,7 +203,7 @@ struct ChatTerminalTests {
         #expect(result.output.utf8.count == lines.reduce(0) { $0 + $1.utf8.count + 8 })
     }
 
-    @Test("shows the history that is asked for")
+    @Test("displays the requested history")
     func history() async throws {
         let conversation = try ConversationServer {
             $0.messages = [(1, "bob", "one", nil), (2, "carol", "two", nil)]
@@ -214,7 +215,7 @@ struct ChatTerminalTests {
     }
 
     @Test(
-        "ends with 1 and says why",
+        "exits with 1 and reports the reason",
         arguments: [("/nope", "There is no command /nope"), ("/delete", "/delete takes")])
     func failure(line: String, words: String) async throws {
         let conversation = try ConversationServer()
@@ -224,7 +225,7 @@ struct ChatTerminalTests {
         #expect(result.errors.hasPrefix("confab: \(words)"))
     }
 
-    @Test("does not begin without an address, a conversation or a token, and says so")
+    @Test("does not start without an address, a conversation or a token")
     func refusals() async throws {
         let cases: [(String, String?, String)] = [
             ("http//x", "t", "confab: The URL cannot be used: it must begin with"),
@@ -233,7 +234,7 @@ struct ChatTerminalTests {
             ("ws://127.0.0.1:1/conversations/x", nil, "confab: A token is needed"),
             (
                 "ws://127.0.0.1:1/conversations/x", "t",
-                "confab: 127.0.0.1:1 refuses the connection: nobody listens there."
+                "confab: 127.0.0.1:1 refuses the connection: nothing listens there."
             ),
             (
                 "ws://nobody.invalid/conversations/x", "t",
@@ -248,7 +249,7 @@ struct ChatTerminalTests {
         }
     }
 
-    @Test("takes the token from a file, from standard input, from the environment or from the URL")
+    @Test("reads the token from a file, from standard input, from the environment or from the URL")
     func tokens() async throws {
         let conversation = try ConversationServer()
         defer { conversation.stop() }
@@ -275,15 +276,15 @@ struct ChatTerminalTests {
         }
         #expect(
             missing.errors == "confab: --token-file: /nowhere/token: No such file or directory.\n")
-        // Only where the URL brought it does it stand there.
+        // The token is in the target only if it was in the URL.
         #expect(
             conversation.state.withLock { $0.targets.filter { $0.contains("token=") }.count } == 1)
     }
 
-    @Test("says in which words it was refused")
+    @Test("reports the server's reason for a rejection")
     func closeCodes() async throws {
-        let server = try TestServer { server, token, happening in
-            if case .opened = happening {
+        let server = try TestServer { server, token, event in
+            if case .opened = event {
                 server.close(token, WebSocketCloseCode(rawValue: 4004), reason: "access denied")
             }
         }
@@ -293,7 +294,10 @@ struct ChatTerminalTests {
         #expect(result.status == 1)
         #expect(
             result.errors.hasPrefix(
-                "confab: Access denied: the token's user may not enter this conversation (access denied).\n"
+                """
+                confab: Access denied: the token's user may not enter this conversation (access \
+                denied).\n
+                """
             ))
     }
 }

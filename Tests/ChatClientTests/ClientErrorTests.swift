@@ -5,7 +5,7 @@ import Testing
 
 @testable import ChatClient
 
-@Suite("Why there is no connection")
+@Suite("A client error")
 struct ClientErrorTests {
     private static let errors: [ClientError] =
         [
@@ -22,7 +22,7 @@ struct ClientErrorTests {
             .closed(WebSocketCloseCode(rawValue: $0), reason: "why")
         }
 
-    @Test("is a sentence", arguments: Self.errors)
+    @Test("is described in a sentence", arguments: Self.errors)
     func sentences(error: ClientError) {
         #expect(error.description.first?.isUppercase == true || error.description.hasPrefix("host"))
         #expect(error.description.hasSuffix("."))
@@ -41,7 +41,7 @@ struct ClientErrorTests {
                 .hasSuffix("(no)."))
     }
 
-    @Test("may pass by itself, or not")
+    @Test("is transient or permanent")
     func transience() {
         let passing = Self.errors.filter(\.isTransient)
         #expect(

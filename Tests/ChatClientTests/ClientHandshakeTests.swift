@@ -5,7 +5,7 @@ import Testing
 
 @testable import ChatClient
 
-@Suite("The opening of a WebSocket")
+@Suite("A client handshake")
 struct ClientHandshakeTests {
     private func handshake(fields: [HTTPField] = []) throws -> (
         ClientHandshake, request: String, accept: String
@@ -15,7 +15,7 @@ struct ClientHandshakeTests {
             to: try WebSocketURL("ws://127.0.0.1:9/x?y=1"), fields: fields, using: &chance)
         var request = ByteBuffer()
         handshake.appendRequest(to: &request)
-        // The server's side says what the answer to this key is.
+        // The server's side computes the answer to this key.
         var parser = HTTPRequestParser()
         var head = HTTPRequestHead()
         let isWhole = try parser.parse(request.bytes.span.bytes, into: &head, limits: HTTPLimits())
@@ -25,7 +25,7 @@ struct ClientHandshakeTests {
         return (handshake, request.text, response.text)
     }
 
-    /// Spans cannot be named inside of `#expect`.
+    /// Spans cannot be used inside `#expect`.
     private func receive(_ bytes: some Collection<UInt8>, _ handshake: inout ClientHandshake) throws
         -> ClientHandshake.Progress
     {
@@ -33,7 +33,7 @@ struct ClientHandshakeTests {
         return try handshake.receive(bytes.span.bytes)
     }
 
-    @Test("asks for what the URL says, with the fields it was given")
+    @Test("requests the URL's target, with additional fields")
     func request() throws {
         let (_, request, _) = try self.handshake(fields: [HTTPField("Authorization", "Bearer abc")])
         #expect(request.hasPrefix("GET /x?y=1 HTTP/1.1\r\nHost: 127.0.0.1:9\r\n"))
@@ -41,7 +41,7 @@ struct ClientHandshakeTests {
     }
 
     @Test(
-        "is open when the server's answer fits, wherever that is cut in two, and leaves the frames behind it"
+        "opens with a valid response, however it is split, and leaves the frames after it"
     )
     func opening() throws {
         let (handshake, _, answer) = try self.handshake()
@@ -55,31 +55,31 @@ struct ClientHandshakeTests {
     }
 
     @Test(
-        "is refused with the server's own words, wherever they are cut",
+        "reports the server's reason for a rejection, however it is split",
         arguments: [
             (
                 401, #"{"error":"token: has expired"}"#,
-                "The server refuses the WebSocket with status 401: token: has expired."
+                "The server rejected the WebSocket with status 401: token: has expired."
             ),
             (
                 403, "<html>",
-                "The server refuses the WebSocket with status 403: this is not allowed."
+                "The server rejected the WebSocket with status 403: this is not allowed."
             ),
             (
                 404, "",
-                "The server refuses the WebSocket with status 404: there is nothing at this path."
+                "The server rejected the WebSocket with status 404: there is nothing at this path."
             ),
             (
                 503, #"{"error":"full.\u001b[2J"}"#,
-                #"The server refuses the WebSocket with status 503: full.\u{1b}[2J."#
+                #"The server rejected the WebSocket with status 503: full.\u{1b}[2J."#
             ),
             (
                 426, #"{"message":"try harder!"}"#,
-                "The server refuses the WebSocket with status 426: try harder!"
+                "The server rejected the WebSocket with status 426: try harder!"
             ),
             (
                 500, #"{"error":7}"#,
-                "The server refuses the WebSocket with status 500 Internal Server Error."
+                "The server rejected the WebSocket with status 500 Internal Server Error."
             ),
         ])
     func refusal(status: Int, body: String, sentence: String) throws {
@@ -99,7 +99,7 @@ struct ClientHandshakeTests {
         }
     }
 
-    @Test("is refused in the words that have come when the connection ends before the rest")
+    @Test("reports a partial reason when the connection ends early")
     func cutOffRefusal() throws {
         var (handshake, _, _) = try self.handshake()
         #expect(handshake.ended() == .broken(reason: "the server closed it before it answered"))
@@ -108,7 +108,7 @@ struct ClientHandshakeTests {
         #expect(handshake.ended() == .refused(.forbidden, reason: "go away"))
     }
 
-    @Test("does not read a refusal that has no end")
+    @Test("does not read an endless rejection")
     func endlessRefusal() throws {
         var (handshake, _, _) = try self.handshake()
         let answer = Array(("HTTP/1.1 400 No\r\n\r\n" + String(repeating: "x", count: 20_000)).utf8)
@@ -118,9 +118,12 @@ struct ClientHandshakeTests {
     }
 
     @Test(
-        "is no opening when the answer is somebody else's",
+        "fails on a response to another key",
         arguments: [
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
+            """
+            HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: \
+            Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n
+            """,
             "SSH-2.0-OpenSSH_9.2\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n",
         ])
     func foreignServers(answer: String) throws {

@@ -2,25 +2,25 @@ import Testing
 
 @testable import ChatClient
 
-@Suite("Messages")
+@Suite("The message order")
 struct MessageOrderTests {
     private func message(_ id: Int) -> ChatMessage {
         ChatMessage(id: id, sender: "bob", content: "\(id)")
     }
 
-    @Test("wait for the history, and come behind it once")
+    @Test("delivers live messages after the history, once")
     func queueing() {
         var order = MessageOrder()
         order.connectionOpened(replays: true)
         #expect(order.receive(self.message(3)) == [])
         let entered = order.joined([self.message(2), self.message(3)], isShown: true)
         #expect(entered.messages.map(\.id) == [2, 3])
-        #expect(entered.gone == nil)
+        #expect(entered.missing == nil)
         #expect(order.receive(self.message(3)) == [])
         #expect(order.receive(self.message(4)).map(\.id) == [4])
     }
 
-    @Test("of the past are not shown to a program, but those that came live are")
+    @Test("delivers only live messages without a displayed history")
     func unshown() {
         var order = MessageOrder()
         order.connectionOpened(replays: false)
@@ -32,7 +32,7 @@ struct MessageOrderTests {
         #expect(order.lastID == 8)
     }
 
-    @Test("that answer a line wait for those in front of them")
+    @Test("delays the answer to a line until earlier messages arrive")
     func answers() {
         var order = MessageOrder()
         _ = order.joined([self.message(1)], isShown: true)
@@ -45,7 +45,7 @@ struct MessageOrderTests {
     }
 
     @Test(
-        "that answer a line are shown in front of what is behind them, whatever became of the rest")
+        "delivers the answer to a line before later messages, even with gaps")
     func overtaken() {
         var order = MessageOrder()
         _ = order.joined([self.message(1)], isShown: true)
@@ -55,17 +55,17 @@ struct MessageOrderTests {
         #expect(order.deliverEarlyAnswers().map(\.id) == [9])
     }
 
-    @Test("that are gone for good are not waited for")
+    @Test("does not wait for messages that are no longer available")
     func trimmed() {
         var order = MessageOrder()
         _ = order.joined([self.message(1)], isShown: true)
         order.skip(below: 5)
         #expect(order.receiveAnswer(self.message(5)).map(\.id) == [5])
         order.connectionOpened(replays: false)
-        #expect(order.joined([self.message(9)], isShown: true).gone == 6...8)
+        #expect(order.joined([self.message(9)], isShown: true).missing == 6...8)
     }
 
-    @Test("that wait for what was missed are bounded")
+    @Test("bounds the queue of live messages")
     func queueFull() {
         var order = MessageOrder()
         _ = order.joined([self.message(1)], isShown: true)

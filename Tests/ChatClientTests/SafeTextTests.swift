@@ -2,10 +2,10 @@ import Testing
 
 @testable import ChatClient
 
-@Suite("Other people's words")
+@Suite("Text of other users")
 struct SafeTextTests {
     @Test(
-        "are printed without what a terminal would obey",
+        "is printed without control characters",
         arguments: [
             ("hello", "hello"),
             ("\u{1B}[2Jgone", #"\u{1b}[2Jgone"#),
@@ -23,7 +23,7 @@ struct SafeTextTests {
         #expect(SafeText.line(text) == shown)
     }
 
-    @Test("never bring in a control character, whatever they are")
+    @Test("never contains a control character")
     func everyScalar() {
         for value in 0..<UInt32(0x3000) {
             guard let scalar = Unicode.Scalar(value) else { continue }
@@ -38,13 +38,13 @@ struct SafeTextTests {
         }
     }
 
-    @Test("continue on lines that cannot pass for another's")
+    @Test("has continuation lines that cannot pass for another message")
     func block() {
         #expect(
             SafeText.block("a\nbob: b\r\n\nc", indentation: "    ") == "a\n    bob: b\n    \n    c")
     }
 
-    @Test("are cut where they are too long")
+    @Test("is cut if it is too long")
     func limit() {
         #expect(SafeText.line("abcdef", limit: 6) == "abcdef")
         #expect(SafeText.line("abcdefg", limit: 6) == "abcdef…")

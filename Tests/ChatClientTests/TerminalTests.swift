@@ -3,7 +3,7 @@ import Testing
 
 @testable import ChatClient
 
-@Suite("A line that is typed")
+@Suite("A typed line")
 struct LineEditorTests {
     private func typed(_ text: String, _ editor: inout LineEditor) -> [LineEditor.Event] {
         var events: [LineEditor.Event] = []
@@ -20,7 +20,7 @@ struct LineEditorTests {
     }
 
     @Test(
-        "can be changed as people expect",
+        "can be edited",
         arguments: [
             ("hello", "hello"), ("helo\u{1B}[Dl", "hello"), ("ab\u{7F}c", "ac"), ("ab\u{8}c", "ac"),
             ("bc\u{1}a", "abc"),
@@ -37,7 +37,7 @@ struct LineEditorTests {
         #expect(self.result(keys) == line)
     }
 
-    @Test("is the same however the bytes are cut")
+    @Test("does not depend on how the bytes are split")
     func cutting() {
         let keys = Array("é👩‍👩‍👧x\u{1B}[D\u{1B}[3~\u{1B}[1~世a\r".utf8)
         for cut in 0...keys.count {
@@ -49,7 +49,7 @@ struct LineEditorTests {
         }
     }
 
-    @Test("lets bytes pass that are no text")
+    @Test("ignores bytes that are not text")
     func malformed() {
         var editor = LineEditor()
         var events: [LineEditor.Event] = []
@@ -57,7 +57,7 @@ struct LineEditorTests {
         #expect(editor.text == "(a")
     }
 
-    @Test("can be had again from those before it")
+    @Test("can be recalled from the history")
     func history() {
         var editor = LineEditor()
         _ = self.typed("one\rtwo\rtwo\rdraft", &editor)
@@ -71,7 +71,7 @@ struct LineEditorTests {
         #expect(self.typed("\u{1B}[B", &editor) == [])
     }
 
-    @Test("ends the input when it is empty, and only then")
+    @Test("ends the input only when it is empty")
     func end() {
         var editor = LineEditor()
         #expect(self.typed("\u{4}", &editor) == [.ended])
@@ -79,7 +79,7 @@ struct LineEditorTests {
         #expect(self.typed("\u{C}", &editor) == [.redraw])
     }
 
-    @Test("has an end")
+    @Test("has a maximum length")
     func limit() {
         var editor = LineEditor()
         _ = self.typed(String(repeating: "é", count: 40_000), &editor)
@@ -87,10 +87,10 @@ struct LineEditorTests {
     }
 }
 
-@Suite("Columns")
+@Suite("Column widths")
 struct DisplayWidthTests {
     @Test(
-        "are counted as terminals do",
+        "match those of terminals",
         arguments: [
             ("", 0), ("hello", 5), ("é", 1), ("e\u{301}", 1), ("世界", 4), ("한국", 4), ("👋", 2),
             ("👩‍👩‍👧", 2), ("✓", 1), ("❤️", 2), ("ｆ", 2),
@@ -101,9 +101,9 @@ struct DisplayWidthTests {
     }
 }
 
-@Suite("Lines of a pipe")
+@Suite("Lines from a pipe")
 struct LineSplitterTests {
-    @Test("are the same however the bytes are cut")
+    @Test("do not depend on how the bytes are split")
     func cutting() {
         let text = Array("one\r\n\ntwo\rtwo\nthré\u{0}e".utf8)
         for cut in 0...text.count {
@@ -116,7 +116,7 @@ struct LineSplitterTests {
         }
     }
 
-    @Test("are not endless")
+    @Test("have a maximum length")
     func limit() {
         var splitter = LineSplitter()
         let lines = splitter.append(Array(repeating: UInt8(ascii: "a"), count: (1 << 20) + 5)[...])
@@ -131,7 +131,10 @@ struct ChatDisplayTests {
     }
 
     @Test(
-        "of lines keeps each message on one line of standard output, and all else on standard error"
+        """
+        of lines prints each message on one line of standard output, and everything else on \
+        standard error
+        """
     )
     func lines() {
         var output = TerminalOutput()
@@ -172,21 +175,21 @@ struct ChatDisplayTests {
     }
 
     @Test(
-        "of a screen has messages above the line in which one types, with the cursor in its place")
+        "of a screen has messages above the input line, with the cursor in it")
     func screen() {
         let out = self.screen(
             [.message(self.message("hi\nthere"), isMine: false)], typed: "abc\u{1B}[D")
         #expect(out.hasSuffix("#7 bob: hi\n    there\n> abc\r\u{1B}[4C"))
     }
 
-    @Test("of a screen shows the situation above the line, and the ticks in front of it")
+    @Test("of a screen has the status above the input line, and the ticks before it")
     func statusLine() {
         var situation = ChatStatus(
-            connection: "connection lost; connecting again", typing: ["Ann", "Ben"],
+            connection: "connection lost; reconnecting", typing: ["Ann", "Ben"],
             progress: .delivered)
         #expect(
             self.screen([], situation, columns: 80)
-                == "connection lost; connecting again…  Ann, Ben are typing…\n✓✓ > \r\u{1B}[5C")
+                == "connection lost; reconnecting…  Ann, Ben are typing…\n✓✓ > \r\u{1B}[5C")
         situation = ChatStatus(typing: ["Ann"], progress: .read)
         #expect(self.screen([], situation) == "Ann is typing…\n✓✓ read > \r\u{1B}[10C")
         situation = ChatStatus(typing: ["a", "b", "c", "d"], progress: .sending)
@@ -194,7 +197,7 @@ struct ChatDisplayTests {
     }
 
     @Test(
-        "of a screen never makes the last line longer than the screen is wide",
+        "of a screen never has an input line wider than the screen",
         arguments: [10, 20, 40])
     func longLines(columns: Int) {
         for length in 0..<60 {
@@ -212,7 +215,7 @@ struct ChatDisplayTests {
         }
     }
 
-    @Test("of a screen draws only what has changed, and takes its last lines away in the end")
+    @Test("of a screen draws only changes, and erases its last lines at the end")
     func redrawing() {
         var screen = ScreenDisplay(hasColour: true, clock: ClockText { Timestamp(milliseconds: 0) })
         var output = TerminalOutput()
@@ -230,7 +233,7 @@ struct ChatDisplayTests {
         #expect(output.out == "\r\u{1B}[J")
     }
 
-    @Test("of a screen lets nobody's words move the cursor")
+    @Test("of a screen lets no text move the cursor")
     func hostileText() {
         let hostile = "\u{1B}]0;title\u{7}\u{9B}2J\r\u{8}"
         let lines: [ChatLine] = [
@@ -249,7 +252,7 @@ struct ChatDisplayTests {
 @Suite("Times")
 struct ClockTextTests {
     @Test(
-        "are read as our servers write them",
+        "are parsed as Confab's servers write them",
         arguments: [
             ("2026-01-31T12:00:00.123Z", 1_769_860_800_123), ("1970-01-01T00:00:00Z", 0),
             ("2026-01-31T12:00:00.5Z", 1_769_860_800_500),
@@ -260,7 +263,7 @@ struct ClockTextTests {
     }
 
     @Test(
-        "are nothing when they are none",
+        "are rejected when malformed",
         arguments: [
             "", "Z", "2026-13-31T12:00:00Z", "2026-01-31T12:00:00+01:00", "2026-01-31T25:00:00Z",
         ])
@@ -268,7 +271,7 @@ struct ClockTextTests {
         #expect(Timestamp(rfc3339: text) == nil)
     }
 
-    @Test("name the day where it is not today's, and the year where it is not this one")
+    @Test("include the day if it is not today, and the year if it is not this one")
     func days() {
         let noon = Timestamp(milliseconds: 1_769_860_800_000)
         let day: Int64 = 86_400_000
@@ -284,7 +287,7 @@ struct ClockTextTests {
 
 @Suite("A token")
 struct UnverifiedTokenClaimsTests {
-    @Test("says who one is")
+    @Test("identifies its user")
     func claims() {
         func token(_ payload: String) -> String {
             "e30.\(Base64URL.encode(Array(payload.utf8))).c2ln"

@@ -8,8 +8,10 @@ import class TestKit.TestCertificates
 
 @testable import ChatClient
 
-/// A client on a loop of its own, told what to do when something happens: on that loop and at once, for it counts seconds,
-/// and a test may have to wait for many others.
+/// A client on its own event loop, with a reaction to events.
+///
+/// The reaction runs on the loop, immediately: the client has timeouts, and a test may be delayed
+/// by others.
 private final class RecordingClient: EventLoopHandler {
     typealias EventAction =
         @Sendable (inout WebSocketClient, WebSocketClient.Event, inout [WebSocketClient.Event]) ->
@@ -68,7 +70,7 @@ private final class RecordingClient: EventLoopHandler {
 
 @Suite("A WebSocket client")
 struct WebSocketClientTests {
-    /// Connects, lets `act` go on with each event, and answers with all events up to the end.
+    /// Connects, runs `onEvent` for each event, and returns all events until the end.
     private func events(
         _ server: TestServer, host: String = "127.0.0.1", scheme: String = "ws",
         tls: TLSContext? = nil, port: UInt16? = nil,
@@ -96,13 +98,13 @@ struct WebSocketClientTests {
     }
 
     private func echo(tls: TLSContext? = nil) throws -> TestServer {
-        try TestServer(tls: tls) { server, token, happening in
-            if case .text(let text) = happening { server.send(text, to: token) }
+        try TestServer(tls: tls) { server, token, event in
+            if case .text(let text) = event { server.send(text, to: token) }
         }
     }
 
     @Test(
-        "sends, hears, and says goodbye",
+        "sends, receives, and closes",
         arguments: ["hello", "", "Grüße 👋", String(repeating: "long ", count: 100_000)])
     func echo(text: String) async throws {
         let seen = try await self.events(self.echo()) { client, event, events in
@@ -115,7 +117,7 @@ struct WebSocketClientTests {
         #expect(seen == [.opened, .text(Array(text.utf8)), .closed(.closed(.normal, reason: ""))])
     }
 
-    @Test("does the same with TLS, and knows its server")
+    @Test("uses TLS, and verifies the server")
     func tls() async throws {
         let certificates = try TestCertificates()
         let server = try TLSContext(
@@ -133,7 +135,7 @@ struct WebSocketClientTests {
         }
         #expect(seen == [.opened, .text(Array(text.utf8)), .closed(.closed(.normal, reason: ""))])
 
-        // An authority that is not trusted, and a name that is not in the certificate.
+        // An untrusted authority, and a name that is not in the certificate.
         let strange = try TLSContext(clientTrusting: nil, offersHTTP: true)
         for (host, context) in [("localhost", strange), ("example.test", trusting)] {
             let seen = try await self.events(
@@ -145,13 +147,13 @@ struct WebSocketClientTests {
         }
     }
 
-    @Test("takes messages in pieces, between which it answers pings")
+    @Test("reassembles fragments, and answers pings between them")
     func fragments() async throws {
         let pongs = ConcurrentRecorder<Bool>()
-        let server = try TestServer { server, token, happening in
-            switch happening {
+        let server = try TestServer { server, token, event in
+            switch event {
             case .opened:
-                // Two fragments, a ping between them, each byte on its own.
+                // Two fragments with a ping between them, one byte at a time.
                 let frames: [UInt8] = [
                     0x01, 3, 0x61, 0x62, 0x63, 0x89, 2, 0x70, 0x71, 0x80, 1, 0x64,
                 ]
@@ -171,11 +173,11 @@ struct WebSocketClientTests {
         #expect(pongs.all == [true])
     }
 
-    @Test("hears why it is refused even when what it sends is no longer taken")
+    @Test("reads the reason for a rejection even when its writes fail")
     func refusalWhileSending() async throws {
         for _ in 0..<20 {
-            let server = try TestServer { server, token, happening in
-                if case .opened = happening {
+            let server = try TestServer { server, token, event in
+                if case .opened = event {
                     server.close(token, WebSocketCloseCode(rawValue: 4004), reason: "access denied")
                 }
             }
@@ -191,7 +193,7 @@ struct WebSocketClientTests {
         }
     }
 
-    @Test("names a refusal before the WebSocket is open")
+    @Test("reports a rejection of the handshake")
     func httpRefusal() async throws {
         let server = try TestServer(
             handshakeReply: { _ in
@@ -202,11 +204,11 @@ struct WebSocketClientTests {
         #expect(try await self.events(server) == [.closed(.refused(.forbidden, reason: "not you"))])
     }
 
-    @Test("ends a connection on which frames are broken")
+    @Test("ends a connection with malformed frames")
     func brokenFrames() async throws {
         let codes = ConcurrentRecorder<WebSocketCloseCode?>()
-        let server = try TestServer { server, token, happening in
-            switch happening {
+        let server = try TestServer { server, token, event in
+            switch event {
             case .opened: server.send([0x81, 0x80, 0, 0, 0, 0], to: token)
             case .closing(let code): codes.add(code)
             default: break
@@ -219,10 +221,10 @@ struct WebSocketClientTests {
         #expect(codes.all.allSatisfy { $0 == .protocolError })
     }
 
-    @Test("says what is lost when the server goes without a word")
+    @Test("reports a connection that ends without a close frame")
     func drop() async throws {
-        let server = try TestServer { server, token, happening in
-            if case .opened = happening { server.drop(token) }
+        let server = try TestServer { server, token, event in
+            if case .opened = event { server.drop(token) }
         }
         let seen = try await self.events(server)
         guard case .closed(.broken)? = seen.last else {
@@ -231,7 +233,7 @@ struct WebSocketClientTests {
         }
     }
 
-    @Test("tries the next address when nobody listens at the first")
+    @Test("tries the next address when nothing listens on the first")
     func secondAddress() async throws {
         let server = try self.echo()
         let addresses = try ["127.0.0.9", "127.0.0.1"].map {
@@ -243,15 +245,15 @@ struct WebSocketClientTests {
         #expect(seen.first == .opened)
     }
 
-    @Test("says where nobody listens")
+    @Test("reports the address on which nothing listens")
     func refused() async throws {
         let seen = try await self.events(self.echo(), port: 1)
         #expect(seen == [.closed(.socket(.refused, endpoint: "127.0.0.1:1"))])
         guard case .closed(let error) = seen[0] else { return }
-        #expect(error.description == "127.0.0.1:1 refuses the connection: nobody listens there.")
+        #expect(error.description == "127.0.0.1:1 refuses the connection: nothing listens there.")
     }
 
-    @Test("gives a silent server up, after asking whether it is there")
+    @Test("drops a silent server, after a ping")
     func silence() async throws {
         let server = try TestServer { _, _, _ in }
         let seen = try await self.events(server) { client, event, events in
@@ -268,7 +270,7 @@ struct WebSocketClientTests {
         #expect(seconds >= 50)
     }
 
-    @Test("does not wait for ever for a server that does not answer")
+    @Test("has a timeout for the handshake")
     func openTimeout() async throws {
         let server = try TestServer(
             handshakeReply: { _ in .bytes("HTTP/1.1 1") }, onEvent: { _, _, _ in })

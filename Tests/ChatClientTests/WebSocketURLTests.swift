@@ -5,7 +5,7 @@ import Testing
 @Suite("The URL of a WebSocket")
 struct WebSocketURLTests {
     @Test(
-        "is taken apart",
+        "is parsed",
         arguments: [
             ("ws://host", false, "host", 80, "/", nil, "host"),
             (
@@ -37,7 +37,7 @@ struct WebSocketURLTests {
     }
 
     @Test(
-        "is refused in a sentence that says what is wrong",
+        "is rejected with a reason",
         arguments: [
             ("", "it must begin with ws://"), ("host:80", "it must begin with ws://"),
             ("ftp://host", "it must begin with ws://"),
@@ -62,12 +62,12 @@ struct WebSocketURLTests {
         #expect(sentence.hasPrefix("The URL cannot be used: ") && sentence.hasSuffix("."))
     }
 
-    @Test("never shows its query, which may hold a token")
+    @Test("is described without its query, which may contain a token")
     func description() throws {
         #expect("\(try WebSocketURL("wss://host:8443/x?token=secret"))" == "wss://host:8443/x")
     }
 
-    @Test("takes parameters, each once")
+    @Test("contains each parameter once")
     func parameters() throws {
         let url = try WebSocketURL("ws://host/x?token=old&b=2&token=older&tokens=3")
         let changed = url.setting("token", to: "a b&c=ü")
@@ -78,7 +78,7 @@ struct WebSocketURLTests {
         #expect(try WebSocketURL("ws://host").setting("after", to: "7").target == "/?after=7")
     }
 
-    @Test("leads below what it is mounted under")
+    @Test("keeps its mount path")
     func appending() throws {
         #expect(try WebSocketURL("ws://host").appending(path: "/g/1").path == "/g/1")
         #expect(

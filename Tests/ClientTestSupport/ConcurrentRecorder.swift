@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What is noted on any thread, to be read on another.
+/// Collects values from any thread.
 public final class ConcurrentRecorder<Element: Sendable>: Sendable {
     private let elements = Mutex<[Element]>([])
 

@@ -3,24 +3,24 @@ public import EventLoop
 public import HTTPWire
 public import TLS
 
-/// A small WebSocket server on a loop of its own, whose behaviour a test writes.
+/// A small WebSocket server on its own event loop, with behaviour that a test defines.
 public final class TestServer: EventLoopHandler, @unchecked Sendable {
-    // Unchecked because everything but the loop and the port is touched on the loop only.
+    // Unchecked because everything but the loop and the port is accessed only on the loop.
 
-    /// What happens to a connection, told on the server's loop.
+    /// An event of a connection, reported on the server's loop.
     public enum ConnectionEvent: Sendable {
         case opened
         case text(String)
         case pong
-        /// A close frame came; the connection is closed after it.
+        /// A close frame arrived; the connection is closed after it.
         case closing(WebSocketCloseCode?)
         case ended
     }
 
-    /// What is answered to a handshake.
+    /// The response to a handshake.
     public enum HandshakeReply: Sendable {
         case open
-        /// With these bytes instead, after which the connection ends.
+        /// These bytes instead of the response, and then the end of the connection.
         case bytes(String)
     }
 
@@ -44,8 +44,8 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     private let onEvent: @Sendable (TestServer, SocketToken, ConnectionEvent) -> Void
 
     /// - Parameters:
-    ///   - welcome: is given the target that a handshake asks for.
-    ///   - happened: is given what happens, on the loop.
+    ///   - handshakeReply: receives the target of the handshake.
+    ///   - onEvent: receives the events, on the loop.
     public init(
         port: UInt16 = 0, tls: TLSContext? = nil,
         handshakeReply welcome: @escaping @Sendable (String) -> HandshakeReply = { _ in .open },
@@ -72,7 +72,7 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
 
     public func target(_ token: SocketToken) -> String { self.connections[token]?.target ?? "" }
 
-    /// All that are open, in no order.
+    /// All open connections, in no particular order.
     public var open: [SocketToken] { self.connections.filter { $0.value.reader != nil }.map(\.key) }
 
     public func send(_ text: String, to token: SocketToken) {
@@ -100,7 +100,7 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
         self.send(frame.bytes, to: token)
     }
 
-    /// Ends the connection without a word.
+    /// Ends the connection without a close frame.
     public func drop(_ token: SocketToken) {
         guard self.connections.removeValue(forKey: token) != nil else { return }
         self.loop.close(token)
@@ -130,44 +130,46 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     }
 
     private func flush(_ token: SocketToken) {
-        guard var link = self.connections[token] else { return }
-        while !link.unsent.isEmpty {
-            let count = link.unsent.withUnsafeBytes { bytes -> Int? in
-                if let tls = link.tls {
+        guard var connection = self.connections[token] else { return }
+        while !connection.unsent.isEmpty {
+            let count = connection.unsent.withUnsafeBytes { bytes -> Int? in
+                if let tls = connection.tls {
                     if case .bytes(let count) = tls.write(bytes) { return count }
-                } else if case .bytes(let count) = link.socket.write(bytes) {
+                } else if case .bytes(let count) = connection.socket.write(bytes) {
                     return count
                 }
                 return nil
             }
             guard let count else { break }
-            link.unsent.removeFirst(count)
+            connection.unsent.removeFirst(count)
         }
-        self.connections[token] = link
-        self.loop.setInterest(token, read: true, write: !link.unsent.isEmpty)
-        if link.unsent.isEmpty, link.endsWhenSent { link.socket.shutdownWriting() }
+        self.connections[token] = connection
+        self.loop.setInterest(token, read: true, write: !connection.unsent.isEmpty)
+        if connection.unsent.isEmpty, connection.endsWhenSent {
+            connection.socket.shutdownWriting()
+        }
     }
 
     private func read(_ token: SocketToken) {
-        guard let link = self.connections[token] else { return }
-        if let tls = link.tls {
+        guard let connection = self.connections[token] else { return }
+        if let tls = connection.tls {
             switch tls.handshake() {
             case .done: break
             case .wantRead, .wantWrite: return
             case .failed: return self.drop(token)
             }
         }
-        var room = [UInt8](repeating: 0, count: 65_536)
+        var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {
-            let count = room.withUnsafeMutableBytes { room -> Int? in
-                if let tls = link.tls {
-                    return switch tls.read(into: room) {
+            let count = buffer.withUnsafeMutableBytes { buffer -> Int? in
+                if let tls = connection.tls {
+                    return switch tls.read(into: buffer) {
                     case .bytes(let count): count
                     case .wantRead, .wantWrite: 0
                     case .endOfStream, .failed: nil
                     }
                 }
-                return switch link.socket.read(into: room) {
+                return switch connection.socket.read(into: buffer) {
                 case .bytes(let count): count
                 case .wouldBlock: 0
                 case .endOfStream, .failed: nil
@@ -175,7 +177,7 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
             }
             guard let count else { return self.drop(token) }
             if count == 0 { break }
-            self.connections[token]?.unread += room[..<count]
+            self.connections[token]?.unread += buffer[..<count]
         }
         if self.connections[token]?.reader == nil { self.performHandshake(token) }
         while let input = self.nextInput(token) { self.handle(input, token) }
@@ -213,19 +215,19 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     }
 
     private func nextInput(_ token: SocketToken) -> Input? {
-        guard var link = self.connections[token], link.reader != nil else { return nil }
+        guard var connection = self.connections[token], connection.reader != nil else { return nil }
         var offset = 0
         defer {
-            link.unread.removeFirst(offset)
-            self.connections[token] = link
+            connection.unread.removeFirst(offset)
+            self.connections[token] = connection
         }
-        let found = link.unread.withUnsafeMutableBytes { bytes -> Input? in
+        let found = connection.unread.withUnsafeMutableBytes { bytes -> Input? in
             guard
-                let input = try? link.reader?.next(
+                let input = try? connection.reader?.next(
                     in: bytes, from: &offset, limits: WebSocketLimits())
             else { return nil }
             return switch input {
-            case .message(_, let place): .text(String(decoding: bytes[place], as: UTF8.self))
+            case .message(_, let range): .text(String(decoding: bytes[range], as: UTF8.self))
             case .assembledMessage(_, let text): .text(String(decoding: text, as: UTF8.self))
             case .inflatedMessage: nil
             case .ping: .ping

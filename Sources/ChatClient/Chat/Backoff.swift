@@ -1,15 +1,17 @@
-/// How long to wait before each attempt to connect again: twice as long each time, up to half a minute, and less by chance, so that the
-/// clients of a server that was restarted do not all come at once.
+/// The delay before each reconnect attempt.
+///
+/// It doubles with each attempt, up to 30 seconds. A random reduction of up to one half keeps the
+/// clients of a restarted server from reconnecting all at once.
 struct Backoff {
     private var attempt = 0
 
     private static let first = Duration.milliseconds(500)
     private static let longest = Duration.seconds(30)
 
-    mutating func next(using chance: inout some RandomNumberGenerator) -> Duration {
+    mutating func next(using random: inout some RandomNumberGenerator) -> Duration {
         let whole = min(Self.first * (1 << min(self.attempt, 10)), Self.longest)
         self.attempt += 1
-        return whole * Double.random(in: 0.5...1, using: &chance)
+        return whole * Double.random(in: 0.5...1, using: &random)
     }
 
     mutating func reset() {

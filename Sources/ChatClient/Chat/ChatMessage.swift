@@ -2,25 +2,26 @@ public import Bytes
 
 /// A message of a conversation.
 public struct ChatMessage: Sendable, Equatable {
-    /// 1, 2, 3 … without holes; 0 where the protocol numbers none, as those from agent to agent.
+    /// Numbers run 1, 2, 3 … without gaps; 0 where the protocol does not number the message, as for
+    /// direct messages between agents.
     public var id: Int
-    /// The sender's id, by which one's own messages are known.
+    /// The sender's id. The client recognises the user's own messages by it.
     public var sender: String
     public var content: String
     /// When it was sent; nil when the server's time cannot be read.
     public var sentAt: Timestamp?
-    /// The sending client's own name for it.
+    /// The idempotency key that the sending client chose.
     public var localID: String?
     public var isEdited = false
     public var isDeleted = false
-    /// What people call the sender, where that is not the id.
+    /// The sender's display name, where it differs from the id.
     public var senderName: String?
 
-    /// What is shown of the sender.
+    /// The name to display for the sender.
     var displayName: String { self.senderName ?? self.sender }
 }
 
-/// What became of a message of one's own.
+/// The delivery status of one of the user's own messages.
 public enum DeliveryStatus: Sendable, Hashable {
     case delivered, read
 }

@@ -1,7 +1,7 @@
 import Bytes
 import EventLoop
 
-/// What the server says.
+/// Events from the server.
 extension ChatSession {
     mutating func received(_ text: [UInt8], at now: MonotonicTime, into steps: inout [ChatStep]) {
         self.perform(self.dialect.receive(text), at: now, into: &steps)
@@ -15,16 +15,16 @@ extension ChatSession {
         case .message(let message): self.receive(message, at: now, into: &steps)
         case .direct(let message, let to):
             steps.append(.show(.direct(message, to: to, isMine: message.sender == self.user)))
-        case .stored(let localID, let id, let moment):
-            self.lineStored(localID, id, moment, at: now, into: &steps)
-        case .sendFailed(let localID, let sentence, let retryAfter):
-            self.sendFailed(localID, sentence, retryAfter, at: now, into: &steps)
+        case .stored(let localID, let id, let sentAt):
+            self.lineStored(localID, id, sentAt, at: now, into: &steps)
+        case .sendFailed(let localID, let reason, let retryAfter):
+            self.sendFailed(localID, reason, retryAfter, at: now, into: &steps)
         case .history(let messages): self.received(history: messages, into: &steps)
         case .members(let names):
             self.completeCommand { $0 == .members }
-            let words = names.map { SafeText.line($0, limit: 128) }.joined(separator: ", ")
+            let list = names.map { SafeText.line($0, limit: 128) }.joined(separator: ", ")
             steps.append(
-                .show(.notice(names.isEmpty ? "There are no members." : "Members: \(words).")))
+                .show(.notice(names.isEmpty ? "There are no members." : "Members: \(list).")))
         case .edited(let message):
             self.completeCommand { if case .edit(message.id, _) = $0 { true } else { false } }
             steps.append(.show(.edited(message)))
@@ -42,17 +42,23 @@ extension ChatSession {
         case .presence(let user, let name, let isOnline):
             self.recordPresence(user, name, isOnline: isOnline, into: &steps)
         case .onlineCount(let online): self.presence.record(onlineCount: online)
-        case .requestFailed(let request, let sentence, let retryAfter):
-            self.requestFailed(error: sentence, of: request, retryAfter, at: now, into: &steps)
+        case .requestFailed(let request, let reason, let retryAfter):
+            self.requestFailed(error: reason, of: request, retryAfter, at: now, into: &steps)
         case .truncated(let oldestID):
-            // What is kept has been seen, and may have changed since.
+            // These messages were displayed already, but may have changed since.
             let isSeen = self.order.lastID.map { oldestID <= $0 } ?? false
             self.order.skip(below: oldestID)
-            let sentence =
+            let text =
                 isSeen
-                ? "The server cannot say what has changed meanwhile; /history shows the messages as they are."
-                : "Some messages are gone: the server keeps them from #\(oldestID) on only."
-            steps.append(.show(.error(sentence)))
+                ? """
+                The server no longer has the changes in between; /history shows the current \
+                messages.
+                """
+                : """
+                Some messages are no longer available: the server retains them from \
+                #\(oldestID) on.
+                """
+            steps.append(.show(.error(text)))
         case .reset(let head):
             self.order.reset(to: head)
             self.newestOwnMessage = nil
@@ -61,18 +67,23 @@ extension ChatSession {
             steps.append(
                 .show(
                     .error(
-                        "The server has another history than before, whose newest message is #\(head): a restored backup, perhaps."
-                            + " What follows it is shown.")))
+                        """
+                        The server's history was replaced, for instance by a restored backup. Its \
+                        newest message is #\(head). Later messages are shown.
+                        """)))
         case .identified(let user): self.user = user
-        case .notice(let sentence): steps.append(.show(.notice(sentence)))
-        case .ended(let sentence):
-            steps.append(.show(.error(SafeText.line(sentence, limit: 300))))
+        case .notice(let text): steps.append(.show(.notice(text)))
+        case .ended(let reason):
+            steps.append(.show(.error(SafeText.line(reason, limit: 300))))
             self.giveUp(into: &steps)
         case .malformed:
             steps.append(
                 .show(
                     .error(
-                        "The server said something that is not of the \(self.dialect.dialect.name) protocol."
+                        """
+                        The server sent a frame that is not part of the \
+                        \(self.dialect.dialect.name) protocol.
+                        """
                     )))
         }
     }
@@ -85,11 +96,11 @@ extension ChatSession {
         self.confirmLine(of: message, at: now, into: &steps)
         for message in self.order.receive(message) { self.show(message, into: &steps) }
         if self.order.isQueueFull {
-            steps.append(.drop(.broken(reason: "more came than could wait for what was missed")))
+            steps.append(.drop(.broken(reason: "too many messages arrived before the history")))
         }
     }
 
-    /// A message that bears the id of the line under way is that line, stored.
+    /// A message with the local id of the line in flight confirms that this line is stored.
     private mutating func confirmLine(
         of message: ChatMessage, at now: MonotonicTime, into steps: inout [ChatStep]
     ) {
@@ -100,12 +111,12 @@ extension ChatSession {
     }
 
     private mutating func lineStored(
-        _ localID: String, _ id: Int?, _ moment: Timestamp?, at now: MonotonicTime,
+        _ localID: String, _ id: Int?, _ sentAt: Timestamp?, at now: MonotonicTime,
         into steps: inout [ChatStep]
     ) {
         guard let line = self.outbox.first, self.outbox.remove(localID) else { return }
         var message = ChatMessage(
-            id: id ?? 0, sender: self.user ?? "me", content: line.text, sentAt: moment,
+            id: id ?? 0, sender: self.user ?? "me", content: line.text, sentAt: sentAt,
             localID: localID)
         message.senderName = self.dialect.ownName
         if let to = line.to {
@@ -138,7 +149,7 @@ extension ChatSession {
         if messages.isEmpty { steps.append(.show(.notice("There are no messages yet."))) }
     }
 
-    /// One is in, and knows who else is.
+    /// The server has let the client in, and has reported the other users' presence.
     private mutating func joined(
         _ history: [ChatMessage]?, at now: MonotonicTime, into steps: inout [ChatStep]
     ) {
@@ -146,38 +157,39 @@ extension ChatSession {
         self.pendingJoin = nil
         self.joinRetryAt = nil
         for message in history ?? [] { self.confirmLine(of: message, at: now, into: &steps) }
-        let (messages, gone) = self.order.joined(history, isShown: self.settings.isInteractive)
-        if let gone {
+        let (messages, missing) = self.order.joined(history, isShown: self.settings.isInteractive)
+        if let missing {
             let numbers =
-                gone.count == 1
-                ? "#\(gone.lowerBound) is" : "#\(gone.lowerBound) to #\(gone.upperBound) are"
+                missing.count == 1
+                ? "#\(missing.lowerBound) is"
+                : "#\(missing.lowerBound) to #\(missing.upperBound) are"
             steps.append(
                 .show(
                     .error(
-                        "Some messages were missed: \(numbers) not among those that the server gives."
+                        "Some messages were missed: \(numbers) no longer available."
                     )))
         }
         for message in messages { self.show(message, into: &steps) }
         self.hasInitialPresence = true
-        if self.lostAt != nil { steps.append(.show(.notice("Connected again."))) }
+        if self.lostAt != nil { steps.append(.show(.notice("Reconnected."))) }
         self.lostAt = nil
         self.backoff.reset()
         if !self.hasJoined, self.settings.isInteractive, self.supports(.presence) {
-            steps.append(.show(.notice(self.presence.sentence)))
+            steps.append(.show(.notice(self.presence.summary)))
         }
         self.hasJoined = true
         if self.dialect.mustJoinBeforeSending { self.resumeSending(at: now, into: &steps) }
     }
 
-    /// Forgets the first question of this kind; false when there is none.
+    /// Removes the first pending command that matches. Returns false when there is none.
     @discardableResult
-    private mutating func completeCommand(_ isIt: (ClientCommand) -> Bool) -> Bool {
-        guard let place = self.pendingCommands.firstIndex(where: isIt) else { return false }
-        self.pendingCommands.remove(at: place)
+    private mutating func completeCommand(_ matches: (ClientCommand) -> Bool) -> Bool {
+        guard let index = self.pendingCommands.firstIndex(where: matches) else { return false }
+        self.pendingCommands.remove(at: index)
         return true
     }
 
-    // MARK: One's own
+    // MARK: Own messages
 
     private mutating func updateProgress(
         _ id: Int, to progress: MessageProgress, into steps: inout [ChatStep]
@@ -188,38 +200,42 @@ extension ChatSession {
     }
 
     private mutating func sendFailed(
-        _ localID: String?, _ sentence: String, _ retryAfter: Double?, at now: MonotonicTime,
+        _ localID: String?, _ reason: String, _ retryAfter: Double?, at now: MonotonicTime,
         into steps: inout [ChatStep]
     ) {
         guard let localID, localID == self.outbox.first?.localID else {
             steps.append(
                 .show(
                     .error(
-                        "The server refuses a message: \(SafeText.line(sentence.endingWithPeriod, limit: 300))"
+                        """
+                        The server rejected a message: \
+                        \(SafeText.line(reason.endingWithPeriod, limit: 300))
+                        """
                     )))
             return
         }
         if let retryAfter {
-            // A server that means hours would rather be asked again; one that means nothing is not to be stormed.
+            // A longer wait is cut to 60 s, so that the client retries sooner. A shorter one is
+            // raised to 50 ms, so that it does not flood the server.
             let seconds = min(max(retryAfter, 0.05), 60)
             _ = self.outbox.postpone(
                 until: now.advanced(by: .milliseconds(Int(seconds * 1000))), isFailure: false)
             return
         }
-        if sentence.suggestsRetry,
+        if reason.suggestsRetry,
             self.outbox.postpone(until: now.advanced(by: .seconds(1)), isFailure: true) < 5
         {
             return
         }
         let text = SafeText.line(self.outbox.first?.text ?? "", limit: 60)
-        steps.append(.show(.error("Not sent: \(text) (\(SafeText.line(sentence, limit: 300)))")))
+        steps.append(.show(.error("Not sent: \(text) (\(SafeText.line(reason, limit: 300)))")))
         self.failedCount += 1
         _ = self.outbox.remove(localID)
         self.sendNext(at: now, into: &steps)
     }
 
     private mutating func requestFailed(
-        error sentence: String, of request: ClientRequestKind?, _ retryAfter: Double?,
+        error reason: String, of request: ClientRequestKind?, _ retryAfter: Double?,
         at now: MonotonicTime, into steps: inout [ChatStep]
     ) {
         if request == .ephemeral, retryAfter != nil { return }
@@ -227,14 +243,14 @@ extension ChatSession {
         if isKnown, request != .join { self.failedCount += 1 }
         let wait = retryAfter.map { "; try again in \(Int($0.rounded(.up))) s" } ?? ""
         steps.append(
-            .show(.error("The server says: \(SafeText.line(sentence, limit: 300))\(wait)")))
+            .show(.error("The server says: \(SafeText.line(reason, limit: 300))\(wait)")))
         guard request == .join, self.pendingJoin != nil else { return }
-        guard retryAfter != nil || sentence.suggestsRetry else { return self.giveUp(into: &steps) }
+        guard retryAfter != nil || reason.suggestsRetry else { return self.giveUp(into: &steps) }
         self.joinRetryAt = now.advanced(
             by: .milliseconds(Int(min(max(retryAfter ?? 2, 0.5), 60) * 1000)))
     }
 
-    // MARK: Others
+    // MARK: Other users
 
     private mutating func recordTyping(
         _ user: String, _ name: String, _ isTyping: Bool, at now: MonotonicTime
@@ -243,7 +259,7 @@ extension ChatSession {
             self.typingUsers[user] = nil
             return
         }
-        // The server takes it back after 6 s without renewal.
+        // The server clears a typing state after 6 s without renewal.
         guard self.typingUsers.count < 50 || self.typingUsers[user] != nil else { return }
         self.typingUsers[user] = (SafeText.line(name, limit: 40), now.advanced(by: .seconds(8)))
     }
@@ -257,12 +273,12 @@ extension ChatSession {
             self.hasInitialPresence
         else { return }
         let name = SafeText.line(name, limit: 128)
-        steps.append(.show(.notice(change == .joined ? "\(name) is here." : "\(name) has left.")))
+        steps.append(.show(.notice(change == .joined ? "\(name) is online." : "\(name) has left.")))
     }
 }
 
 extension ClientCommand {
-    /// What an error calls it.
+    /// The request that an error for this command names; nil where errors do not name it.
     fileprivate var requestKind: ClientRequestKind? {
         switch self {
         case .history: .history

@@ -1,35 +1,35 @@
 import EventLoop
 
-/// What is typed.
+/// Input from the user.
 extension ChatSession {
-    /// The commands that the protocol has words for.
+    /// Lists the commands that this protocol supports.
     private var help: String {
         var lines: [(String, String)] = []
         if self.supports(.presence) || self.supports(.members) {
             lines.append(
                 (
                     "/who",
-                    self.supports(.presence) ? "who is here" : "who belongs to the conversation"
+                    self.supports(.presence) ? "list the users online" : "list the members"
                 ))
         }
         if self.supports(.history) {
-            lines.append(("/history N", "the last N messages (1 to 100)"))
+            lines.append(("/history N", "show the last N messages (1 to 100)"))
         }
         if self.supports(.directMessages) {
-            lines.append(("/to NAME TEXT", "a message for that agent alone"))
+            lines.append(("/to NAME TEXT", "send a message to one agent"))
         }
         if self.supports(.edits) {
-            lines.append(("/edit ID TEXT", "changes a message of your own"))
-            lines.append(("/delete ID", "deletes a message of your own"))
+            lines.append(("/edit ID TEXT", "edit your own message"))
+            lines.append(("/delete ID", "delete your own message"))
         }
-        lines.append(("/quit", "leaves; so does the end of the input"))
-        lines.append(("//TEXT", "sends a line that begins with a slash"))
+        lines.append(("/quit", "quit; the end of the input also quits"))
+        lines.append(("//TEXT", "send a line that begins with a slash"))
         return lines.map { $0.0 + String(repeating: " ", count: 18 - $0.0.count) + $0.1 }.joined(
             separator: "\n")
     }
 
     mutating func typed(_ line: String, at now: MonotonicTime, into steps: inout [ChatStep]) {
-        // The server refuses what is only white space.
+        // The server rejects messages that contain only white space.
         guard line.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else { return }
         if line.hasPrefix("//") {
             self.enqueue(String(line.dropFirst()), at: now, into: &steps)
@@ -40,7 +40,7 @@ extension ChatSession {
         }
     }
 
-    /// No more will be typed: one leaves as soon as everything is answered.
+    /// The input has ended: the session exits as soon as everything is answered.
     mutating func inputEnded(at now: MonotonicTime) {
         self.inputHasEnded = true
         if self.settings.isInteractive {
@@ -48,13 +48,13 @@ extension ChatSession {
         }
     }
 
-    /// A person changes the line that is not sent yet.
+    /// The user has changed the line that is being typed.
     mutating func editing(_ line: String, at now: MonotonicTime, into steps: inout [ChatStep]) {
         guard self.supports(.typing), self.hasJoined, self.canSendCommands else { return }
         let isTyping = !line.isEmpty && !line.hasPrefix("/")
         if isTyping {
-            // Others forget it after 6 s.
-            if let told = self.typingSentAt, now.since(told) < .seconds(4) { return }
+            // The server clears a typing state after 6 s.
+            if let sentAt = self.typingSentAt, now.since(sentAt) < .seconds(4) { return }
             self.typingSentAt = now
             self.send(.typing(true), into: &steps)
         } else if self.typingSentAt != nil {
@@ -71,7 +71,7 @@ extension ChatSession {
         self.sendNext(at: now, into: &steps)
     }
 
-    /// Sends the line whose turn it is.
+    /// Sends the next line, if none is in flight.
     mutating func sendNext(at now: MonotonicTime, into steps: inout [ChatStep]) {
         guard self.canSendCommands, let line = self.outbox.beginSendingNext(at: now) else { return }
         self.send(.send(line), into: &steps)
@@ -81,7 +81,7 @@ extension ChatSession {
         _ line: String, at now: MonotonicTime, into steps: inout [ChatStep]
     ) {
         let words = line.split(separator: " ", maxSplits: 1)
-        let rest = words.count > 1 ? String(words[1].drop { $0 == " " }) : ""
+        let argument = words.count > 1 ? String(words[1].drop { $0 == " " }) : ""
         switch words[0] {
         case "/quit":
             self.inputHasEnded = true
@@ -89,18 +89,18 @@ extension ChatSession {
         case "/help":
             steps.append(.show(.notice(self.help)))
         case "/who" where self.supports(.presence):
-            steps.append(.show(.notice(self.presence.sentence)))
+            steps.append(.show(.notice(self.presence.summary)))
         case "/who" where self.supports(.members):
             self.submit(.members, into: &steps)
         case "/history" where self.supports(.history):
-            guard let count = rest.isEmpty ? Self.historyLimit : Int(rest),
+            guard let count = argument.isEmpty ? Self.historyLimit : Int(argument),
                 (1...100).contains(count)
             else {
                 return self.reject("/history takes a number from 1 to 100.", into: &steps)
             }
             self.submit(.history(count), into: &steps)
         case "/to" where self.supports(.directMessages):
-            let parts = rest.split(separator: " ", maxSplits: 1)
+            let parts = argument.split(separator: " ", maxSplits: 1)
             guard parts.count == 2,
                 parts[1].unicodeScalars.contains(where: { !$0.properties.isWhitespace })
             else {
@@ -109,26 +109,32 @@ extension ChatSession {
             }
             self.enqueue(String(parts[1]), to: String(parts[0]), at: now, into: &steps)
         case "/edit" where self.supports(.edits):
-            let parts = rest.split(separator: " ", maxSplits: 1)
+            let parts = argument.split(separator: " ", maxSplits: 1)
             guard parts.count == 2, let id = Self.messageID(parts[0]) else {
                 return self.reject(
-                    "/edit takes a message's number and the text that it is to have: /edit 12 hello",
+                    "/edit takes a message's number and its new text: /edit 12 hello",
                     into: &steps)
             }
             self.submit(.edit(id, String(parts[1])), into: &steps)
         case "/delete" where self.supports(.edits):
-            guard let id = Self.messageID(Substring(rest)) else {
+            guard let id = Self.messageID(Substring(argument)) else {
                 return self.reject("/delete takes a message's number: /delete 12", into: &steps)
             }
             self.submit(.delete(id), into: &steps)
         case "/who", "/history", "/to", "/edit", "/delete":
             self.reject(
-                "The \(self.dialect.dialect.name) protocol has nothing for \(words[0]); /help lists what it has.",
+                """
+                The \(self.dialect.dialect.name) protocol does not support \(words[0]); /help \
+                lists its commands.
+                """,
                 into: &steps)
         default:
             let name = SafeText.line(String(words[0]), limit: 30)
             self.reject(
-                "There is no command \(name); /help lists them. To send a line that begins with a slash, begin it with two.",
+                """
+                There is no command \(name); /help lists them. To send a line that begins with a \
+                slash, type two slashes.
+                """,
                 into: &steps)
         }
     }
@@ -138,13 +144,13 @@ extension ChatSession {
         return Int(digits).flatMap { $0 > 0 ? $0 : nil }
     }
 
-    private mutating func submit(_ question: ClientCommand, into steps: inout [ChatStep]) {
-        self.pendingCommands.append(question)
-        if self.canSendCommands { self.send(question, into: &steps) }
+    private mutating func submit(_ command: ClientCommand, into steps: inout [ChatStep]) {
+        self.pendingCommands.append(command)
+        if self.canSendCommands { self.send(command, into: &steps) }
     }
 
-    private mutating func reject(_ sentence: String, into steps: inout [ChatStep]) {
+    private mutating func reject(_ message: String, into steps: inout [ChatStep]) {
         self.failedCount += 1
-        steps.append(.show(.error(sentence)))
+        steps.append(.show(.error(message)))
     }
 }

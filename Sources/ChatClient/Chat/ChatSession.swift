@@ -1,18 +1,21 @@
 import EventLoop
 
-/// A chat in one conversation: what was typed, heard and lost goes in, what to do about it comes out. The protocol's words are its dialect's.
+/// A chat in one conversation: input, server events and disconnects go in, decisions come out. The
+/// dialect encodes and decodes the protocol.
 ///
-/// A line that was typed is kept until the server has said that it is stored, and is sent again, under the same id, on every new connection
-/// until then; the server makes one message of however many came. One line is on its way at a time, because a server that takes some of
-/// several and refuses others for their rate would change their order.
+/// A typed line is kept until the server confirms that it is stored. Until then the session sends
+/// it again on every new connection, under the same id, and the server stores it once. Only one
+/// line is in flight at a time: a server that accepts some of several lines and rejects others for
+/// their rate would change their order.
 struct ChatSession {
     struct Settings {
         /// The token's subject; nil when it cannot be read.
         var user: String?
-        /// Whether a person reads and types. A program gets no history that it may take for news, marks nothing as read, and is not
-        /// kept waiting for ever.
+        /// Whether a person reads and types. A program receives no history, because it would take
+        /// old messages for new ones. It does not mark messages as read, and it does not wait
+        /// forever.
         var isInteractive: Bool
-        /// Begins the ids that lines are sent under; unlike any other session's.
+        /// Prefix of the ids that lines are sent under; unique to this session.
         var localIDPrefix: String
     }
 
@@ -28,34 +31,35 @@ struct ChatSession {
     var dialect: any ClientDialect
     var connection = ConnectionState.idle
     var hasJoined = false
-    /// What one waits for on this connection in order to be in.
+    /// The join that has not been answered on this connection; nil after the client has joined.
     var pendingJoin: JoinOptions?
-    /// When that is asked for again because the server could not answer it.
+    /// When to send the join again after a temporary failure.
     var joinRetryAt: MonotonicTime?
-    /// When the connection was lost that is not back yet.
+    /// When the connection was lost; nil while connected.
     var lostAt: MonotonicTime?
     var backoff = Backoff()
     var random: any RandomNumberGenerator & Sendable
 
     var user: String?
     var order = MessageOrder()
-    /// When an answer came that waits for messages in front of it.
+    /// Since when an answer has been waiting for messages with lower numbers.
     var earlyAnswerSince: MonotonicTime?
     var presence = PresenceList()
-    /// Who was here before the connection was lost.
+    /// Whether the server has reported who is online. Presence events before that are not
+    /// displayed.
     var hasInitialPresence = false
-    /// Who types, and until when that is believed.
+    /// The users who are typing, and until when that is assumed.
     var typingUsers: [String: (name: String, until: MonotonicTime)] = [:]
 
     var outbox = LineOutbox()
-    /// Wishes whose answers are awaited.
+    /// Commands whose answers are outstanding.
     var pendingCommands: [ClientCommand] = []
-    /// The newest message of one's own that the server has.
+    /// The newest stored message of the user.
     var newestOwnMessage: (id: Int, progress: MessageProgress)?
-    /// Others' newest message that was shown and not reported as read.
+    /// The newest message of another user that was displayed but not yet reported as read.
     var unreadID: Int?
     var reportedReadID = 0
-    /// When others were last told that one types; nil when they believe that one does not.
+    /// When the client last reported that the user is typing; nil if others do not assume it.
     var typingSentAt: MonotonicTime?
     var failedCount = 0
     var inputHasEnded = false
@@ -63,26 +67,27 @@ struct ChatSession {
 
     static let historyLimit = 20
     private static let pendingCommandLimit = 100
-    /// A program waits no longer for a connection to come back.
+    /// How long a program waits for the connection to come back.
     static let programReconnectTimeout = Duration.seconds(60)
-    /// Somebody who quits waits no longer for what is unanswered.
+    /// How long the client waits for outstanding answers after `/quit`.
     static let quitTimeout = Duration.seconds(5)
-    /// The server answers a send within 5 s, if it is there.
+    /// A working server answers a send within 5 s.
     private static let answerTimeout = Duration.seconds(20)
-    /// What stands in front of an answer is behind it on the same connection, if it comes at all.
+    /// How long an early answer waits for the messages with lower numbers. They arrive on the same
+    /// connection, shortly after the answer.
     private static let orderTimeout = Duration.seconds(5)
 
     init(
         _ settings: Settings, speaking dialect: any ClientDialect,
-        using chance: any RandomNumberGenerator & Sendable
+        using random: any RandomNumberGenerator & Sendable
     ) {
         self.settings = settings
         self.dialect = dialect
         self.user = settings.user
-        self.random = chance
+        self.random = random
     }
 
-    /// Whether more lines are taken; who types has to wait until then.
+    /// Whether more lines are accepted. Otherwise the input is not read further.
     var acceptsInput: Bool {
         !self.outbox.isFull && self.pendingCommands.count < Self.pendingCommandLimit
             && self.quitsAt == nil
@@ -92,12 +97,12 @@ struct ChatSession {
         self.dialect.capabilities.contains(ability)
     }
 
-    /// Whether the server takes more than the wish to come in.
+    /// Whether the server accepts other commands than the join.
     var canSendCommands: Bool {
         self.connection == .open && (self.pendingJoin == nil || !self.dialect.mustJoinBeforeSending)
     }
 
-    // MARK: The connection
+    // MARK: Connection
 
     mutating func start(into steps: inout [ChatStep]) {
         self.connection = .connecting
@@ -115,16 +120,16 @@ struct ChatSession {
         self.order.connectionOpened(replays: self.dialect.replaysMissedMessages)
         self.outbox.connectionOpened()
         self.dialect.connectionOpened()
-        let entrance = JoinOptions(
+        let join = JoinOptions(
             after: self.order.lastID, limit: self.settings.isInteractive ? Self.historyLimit : 1)
-        self.pendingJoin = entrance
-        self.perform(self.dialect.join(entrance), at: now, into: &steps)
+        self.pendingJoin = join
+        self.perform(self.dialect.join(join), at: now, into: &steps)
         if !self.dialect.mustJoinBeforeSending { self.resumeSending(at: now, into: &steps) }
     }
 
-    /// What was asked and not answered is asked again, and the line whose turn it is leaves.
+    /// Sends unanswered commands again, and then the next line.
     mutating func resumeSending(at now: MonotonicTime, into steps: inout [ChatStep]) {
-        for question in self.pendingCommands { self.send(question, into: &steps) }
+        for command in self.pendingCommands { self.send(command, into: &steps) }
         self.sendNext(at: now, into: &steps)
     }
 
@@ -144,7 +149,7 @@ struct ChatSession {
             steps.append(.show(.error(error.description)))
             return self.giveUp(into: &steps)
         }
-        if wasOpen { steps.append(.show(.error("\(error.description) Connecting again."))) }
+        if wasOpen { steps.append(.show(.error("\(error.description) Reconnecting."))) }
         self.connection = .waiting(until: now.advanced(by: self.backoff.next(using: &self.random)))
     }
 
@@ -159,9 +164,9 @@ struct ChatSession {
             } else {
                 self.sendNext(at: now, into: &steps)
             }
-            if let retryAt = self.joinRetryAt, now >= retryAt, let entrance = self.pendingJoin {
+            if let retryAt = self.joinRetryAt, now >= retryAt, let join = self.pendingJoin {
                 self.joinRetryAt = nil
-                self.perform(self.dialect.join(entrance), at: now, into: &steps)
+                self.perform(self.dialect.join(join), at: now, into: &steps)
             }
             if let since = self.earlyAnswerSince, now.since(since) >= Self.orderTimeout {
                 self.earlyAnswerSince = nil
@@ -172,7 +177,8 @@ struct ChatSession {
         if let quitsAt = self.quitsAt, now >= quitsAt { self.exit(into: &steps) }
     }
 
-    /// After everything that happened at once: what is said once for all of it.
+    /// Ends a turn: reports the newest read message once for all events of the turn, and exits if
+    /// everything is done.
     mutating func finishTurn(into steps: inout [ChatStep]) {
         if self.connection == .open, self.settings.isInteractive, let id = self.unreadID,
             id > self.reportedReadID
@@ -184,31 +190,32 @@ struct ChatSession {
         if self.inputHasEnded, self.outbox.isEmpty, self.hasAllAnswers { self.exit(into: &steps) }
     }
 
-    /// Whether one may leave without missing an answer. A program wants to know that it could enter, even when it says nothing.
+    /// Whether the session may exit without missing an answer. A program also waits for the join,
+    /// so that its exit status says whether joining worked.
     private var hasAllAnswers: Bool {
         self.pendingCommands.isEmpty
             && (self.settings.isInteractive || self.hasJoined && self.pendingJoin == nil)
     }
 
-    /// For the lines at the screen's end.
+    /// The content of the status line and of the prompt.
     var status: ChatStatus {
-        var situation = ChatStatus(typing: self.typingUsers.values.map(\.name).sorted())
+        var status = ChatStatus(typing: self.typingUsers.values.map(\.name).sorted())
         switch self.connection {
-        case .open: situation.connection = self.hasJoined ? nil : "entering"
+        case .open: status.connection = self.hasJoined ? nil : "joining"
         case .idle, .connecting, .waiting:
-            situation.connection =
-                self.lostAt == nil ? "connecting" : "connection lost; connecting again"
+            status.connection =
+                self.lostAt == nil ? "connecting" : "connection lost; reconnecting"
         case .ended: break
         }
-        situation.progress = self.outbox.isEmpty ? self.newestOwnMessage?.progress : .sending
-        return situation
+        status.progress = self.outbox.isEmpty ? self.newestOwnMessage?.progress : .sending
+        return status
     }
 
-    // MARK: The dialect
+    // MARK: Dialect
 
-    /// Sends what there is to say for a wish.
-    mutating func send(_ wish: ClientCommand, into steps: inout [ChatStep]) {
-        for frame in self.dialect.frames(for: wish) { steps.append(.send(frame)) }
+    /// Sends the frames of a command.
+    mutating func send(_ command: ClientCommand, into steps: inout [ChatStep]) {
+        for frame in self.dialect.frames(for: command) { steps.append(.send(frame)) }
     }
 
     mutating func perform(
@@ -222,16 +229,17 @@ struct ChatSession {
         }
     }
 
-    // MARK: The end
+    // MARK: Exit
 
-    /// Nothing more will come of it.
+    /// Exits with status 1.
     mutating func giveUp(into steps: inout [ChatStep]) {
         self.exit(hasFailed: true, into: &steps)
     }
 
     mutating func exit(hasFailed: Bool = false, into steps: inout [ChatStep]) {
         guard self.connection != .ended else { return }
-        // A person has seen what was refused, and gone on.
+        // An interactive user has seen the errors and carried on, so they do not fail the exit
+        // status.
         let hasFailed =
             hasFailed || !self.outbox.isEmpty
             || !self.settings.isInteractive && self.failedCount > 0

@@ -1,33 +1,33 @@
-/// What a chat decides to do; the shell around it does it.
+/// A decision of a chat session; `ChatTerminalLoop` carries it out.
 enum ChatStep: Equatable {
-    /// Connect, from the message with this id on where there is one.
+    /// Connect, and resume after the message with this id if there is one.
     case connect(after: Int?)
     case send(String)
     case show(ChatLine)
-    /// Close the connection in good order.
+    /// Close the connection with a close frame.
     case close
-    /// Give the connection up as it is.
+    /// Drop the connection without a close frame.
     case drop(ClientError)
-    /// It is over; the connection is no longer needed.
+    /// End the program with this exit status. The connection is no longer needed.
     case exit(Int32)
 }
 
-/// Something to be seen.
+/// An entry for the display.
 enum ChatLine: Equatable {
     case message(ChatMessage, isMine: Bool)
-    /// For one person alone.
+    /// A message to one user.
     case direct(ChatMessage, to: String, isMine: Bool)
     case edited(ChatMessage)
     case deleted(ChatMessage)
-    /// One's own message got further.
+    /// The status of one of the user's own messages has changed.
     case status(id: Int, MessageProgress)
-    /// Who comes and goes, what commands answer.
+    /// Presence changes, and answers to commands.
     case notice(String)
-    /// What went wrong.
+    /// An error.
     case error(String)
 }
 
-/// How far one's own message has come.
+/// The progress of one of the user's own messages.
 enum MessageProgress: Int, Comparable {
     case sending, stored, delivered, read
 
@@ -45,12 +45,12 @@ enum MessageProgress: Int, Comparable {
     }
 }
 
-/// What is the case at the moment, for the lines at the screen's end.
+/// The state that the status line and the prompt display.
 struct ChatStatus: Equatable {
-    /// Nil while all is well.
+    /// Nil while connected.
     var connection: String?
-    /// Names of those who type.
+    /// Names of the users who are typing.
     var typing: [String] = []
-    /// Of the newest message of one's own; nil before the first.
+    /// The progress of the user's newest message; nil before the first.
     var progress: MessageProgress?
 }

@@ -1,18 +1,18 @@
 import EventLoop
 
-/// Lines that were typed and are not known to be stored, in their order.
+/// Typed lines that are not known to be stored, in order.
 struct LineOutbox {
     struct OutgoingLine: Sendable, Equatable {
         let localID: String
         let text: String
-        /// For whom alone it is; nil for everybody in the conversation.
+        /// The only recipient; nil for the whole conversation.
         var to: String?
-        /// How often the server could not store it for the moment.
+        /// How often the server has rejected it with a temporary error.
         var failureCount = 0
     }
 
     private enum HeadState: Equatable {
-        /// It may leave at this moment, or any later one.
+        /// It may be sent from this time on.
         case ready(from: MonotonicTime)
         case sent(at: MonotonicTime)
     }
@@ -33,7 +33,7 @@ struct LineOutbox {
         self.nextNumber += 1
     }
 
-    /// The line that is to leave; from here on it is on its way.
+    /// Returns the line to send next, and marks it as in flight.
     mutating func beginSendingNext(at now: MonotonicTime) -> OutgoingLine? {
         guard let line = self.lines.first, case .ready(let from) = self.head, now >= from else {
             return nil
@@ -42,12 +42,12 @@ struct LineOutbox {
         return line
     }
 
-    /// On a new connection what was unanswered on the old one is sent again.
+    /// Makes a line that was in flight on the old connection ready to be sent again.
     mutating func connectionOpened() {
         if case .sent = self.head { self.head = .ready(from: MonotonicTime(nanoseconds: .min)) }
     }
 
-    /// Forgets the line if it is the first one. False when it is not here.
+    /// Removes the first line if it has this id. Returns false otherwise.
     mutating func remove(_ localID: String) -> Bool {
         guard self.lines.first?.localID == localID else { return false }
         self.lines.removeFirst()
@@ -55,7 +55,7 @@ struct LineOutbox {
         return true
     }
 
-    /// Keeps the first line back until a moment. Answers with how often that has happened to it.
+    /// Delays the first line until a time. Returns how often it has failed.
     mutating func postpone(until moment: MonotonicTime, isFailure isRefusal: Bool) -> Int {
         guard !self.lines.isEmpty else { return 0 }
         if isRefusal { self.lines[0].failureCount += 1 }
@@ -63,7 +63,7 @@ struct LineOutbox {
         return self.lines[0].failureCount
     }
 
-    /// How long the first line has been on its way; nil when it is not.
+    /// How long the first line has been in flight; nil when it is not in flight.
     func ageOfUnanswered(at now: MonotonicTime) -> Duration? {
         guard !self.lines.isEmpty, case .sent(let at) = self.head else { return nil }
         return now.since(at)

@@ -1,11 +1,12 @@
-/// Lets every message of a conversation through once, in the order of their numbers.
+/// Delivers every message of a conversation once, in the order of their numbers.
 ///
-/// On a new connection what is live may come before what was missed, and waits for it. The answer to a line that is sent once more may come
-/// before what others said in front of it; since numbers have no holes, that shows, and the answer waits for them.
+/// On a new connection live messages may arrive before the missed ones; they wait in a queue. The
+/// answer to a resent line may arrive before earlier messages of other users. A gap in the numbers
+/// reveals this, and the answer waits for those messages.
 struct MessageOrder {
-    /// The highest number that was let through or belongs to the past; nil while none is known.
+    /// The highest number that was delivered or skipped; nil while none is known.
     private(set) var lastID: Int?
-    /// Whether messages are let through as they come.
+    /// Whether messages are delivered as they arrive.
     private(set) var isLive = false
     private var queuedLive: [ChatMessage] = []
     private var earlyAnswers: [ChatMessage] = []
@@ -13,30 +14,31 @@ struct MessageOrder {
     /// How many live messages may wait for the history.
     static let queueLimit = 1000
 
-    /// More has come than may wait, and letting it through would lose what was missed.
+    /// Whether the queue has reached its limit; delivering it now would lose the missed messages.
     var isQueueFull: Bool { self.lastID != nil && self.queuedLive.count >= Self.queueLimit }
-    /// Whether an answer waits for messages in front of it.
+    /// Whether an answer waits for messages with lower numbers.
     var hasEarlyAnswers: Bool { !self.earlyAnswers.isEmpty }
 
-    /// On a new connection.
+    /// Starts over on a new connection.
     ///
-    /// - Parameter replays: whether what was missed comes of itself, in order, before what is live.
+    /// - Parameter replays: whether the server sends the missed messages unasked, in order, before
+    ///   live ones.
     mutating func connectionOpened(replays: Bool) {
         self.isLive = replays && self.lastID != nil
         self.queuedLive = []
         self.earlyAnswers = []
     }
 
-    /// A message was heard; answers with those that are to be shown.
+    /// Accepts a message. Returns the messages to display.
     mutating func receive(_ message: ChatMessage) -> [ChatMessage] {
         if self.isLive { return self.deliver(message) }
         self.queuedLive.append(message)
-        // Should the history not come at all, what is live is better than nothing.
+        // Without a history, live messages are better than none.
         guard self.lastID == nil, self.queuedLive.count >= Self.queueLimit else { return [] }
         return self.deliverQueued()
     }
 
-    /// A line of one's own was answered, and this is the message that it has become.
+    /// Accepts one of the user's own messages, built from the answer to a send.
     mutating func receiveAnswer(_ message: ChatMessage) -> [ChatMessage] {
         guard self.isLive, let lastID = self.lastID, message.id > lastID + 1 else {
             return self.receive(message)
@@ -45,38 +47,40 @@ struct MessageOrder {
         return []
     }
 
-    /// One is in.
+    /// The client has joined.
     ///
     /// - Parameters:
-    ///   - history: what was missed, or the newest messages before the first entrance, oldest first; nil where the protocol has none.
-    ///   - isShown: whether the first entrance's history is to be seen.
-    /// - Returns: what is to be shown, and the numbers of what was missed and can be read no more.
+    ///   - history: the missed messages, or the newest messages on the first join, oldest first;
+    ///     nil where the protocol has no history.
+    ///   - isShown: whether to display the history of the first join.
+    /// - Returns: the messages to display, and the numbers of missed messages that are no longer
+    ///   available.
     mutating func joined(_ history: [ChatMessage]?, isShown: Bool) -> (
-        messages: [ChatMessage], gone: ClosedRange<Int>?
+        messages: [ChatMessage], missing: ClosedRange<Int>?
     ) {
         var messages: [ChatMessage] = []
-        var gone: ClosedRange<Int>?
+        var missing: ClosedRange<Int>?
         if let lastID = self.lastID {
             if let first = history?.first, first.id > lastID + 1 {
-                gone = lastID + 1...first.id - 1
+                missing = lastID + 1...first.id - 1
             }
             for message in history ?? [] { messages += self.deliver(message) }
         } else if let history {
             if isShown { for message in history { messages += self.deliver(message) } }
-            // What came live is news, even if the history has it too.
+            // Live messages count as new, even if the history contains them too.
             let newest = history.map(\.id).max() ?? 0
             let firstLive = self.queuedLive.map(\.id).min() ?? .max
             self.lastID = max(self.lastID ?? 0, min(newest, firstLive - 1))
         }
-        return (messages + self.deliverQueued(), gone)
+        return (messages + self.deliverQueued(), missing)
     }
 
-    /// The server has forgotten what is below this number.
+    /// The server no longer has the messages below this number.
     mutating func skip(below oldest: Int) {
         if let lastID = self.lastID { self.lastID = max(lastID, oldest - 1) }
     }
 
-    /// Another history has begun, whose newest message is this one.
+    /// The server has another history, and this is its newest message.
     mutating func reset(to head: Int) {
         guard self.lastID != nil else { return }
         self.lastID = head
@@ -84,18 +88,18 @@ struct MessageOrder {
         self.earlyAnswers = []
     }
 
-    /// What was waited for does not come.
+    /// Delivers early answers without the messages they waited for.
     mutating func deliverEarlyAnswers() -> [ChatMessage] {
-        let early = self.earlyAnswers.sorted { $0.id < $1.id }
+        let answers = self.earlyAnswers.sorted { $0.id < $1.id }
         self.earlyAnswers = []
-        return early.flatMap { self.deliver($0) }
+        return answers.flatMap { self.deliver($0) }
     }
 
     private mutating func deliverQueued() -> [ChatMessage] {
         self.isLive = true
-        let held = self.queuedLive
+        let queued = self.queuedLive
         self.queuedLive = []
-        return held.flatMap { self.deliver($0) }
+        return queued.flatMap { self.deliver($0) }
     }
 
     private mutating func deliver(_ message: ChatMessage) -> [ChatMessage] {

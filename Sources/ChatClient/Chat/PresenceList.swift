@@ -1,18 +1,18 @@
-/// Who is here besides oneself.
+/// The other users who are online.
 struct PresenceList {
     enum PresenceTransition: Equatable {
         case joined, left
     }
 
-    /// What each is called, by id.
+    /// Display names by user id.
     private var names: [String: String] = [:]
-    /// In a crowd the server counts and names nobody.
+    /// In large conversations the server reports only a count, without names.
     private(set) var onlineCount: Int?
 
-    /// Beyond it nobody wants to read names.
+    /// The list of names would be too long to read.
     private static let nameLimit = 1000
 
-    /// Nil when that was known.
+    /// Returns nil if nothing has changed.
     mutating func record(_ user: String, named name: String, isOnline: Bool) -> PresenceTransition?
     {
         self.onlineCount = nil
@@ -26,11 +26,11 @@ struct PresenceList {
         self.names = [:]
     }
 
-    /// A sentence; `others` are counted without oneself.
-    var sentence: String {
-        if let count = self.onlineCount { return "\(count) people are here." }
-        if self.names.isEmpty { return "Nobody else is here." }
-        return
-            "Here: \(self.names.values.sorted().map { SafeText.line($0, limit: 128) }.joined(separator: ", "))."
+    /// A sentence for the display. The user is not in the names, but is in the count.
+    var summary: String {
+        if let count = self.onlineCount { return "\(count) users are online." }
+        if self.names.isEmpty { return "No one else is online." }
+        let names = self.names.values.sorted().map { SafeText.line($0, limit: 128) }
+        return "Online: \(names.joined(separator: ", "))."
     }
 }

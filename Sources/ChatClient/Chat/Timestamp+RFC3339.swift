@@ -1,7 +1,8 @@
 import Bytes
 
 extension Timestamp {
-    /// A moment as our servers write it, in UTC: `2026-01-31T12:00:00.123Z`, with or without the fraction.
+    /// Parses a time as Confab's servers write it, in UTC: `2026-01-31T12:00:00.123Z`, with or
+    /// without the fraction.
     init?(rfc3339 text: String) {
         let parts = text.utf8.split(whereSeparator: { !(0x30...0x39).contains($0) }).map {
             String(decoding: $0, as: UTF8.self)

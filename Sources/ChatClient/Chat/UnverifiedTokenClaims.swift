@@ -1,17 +1,19 @@
 internal import Bytes
 internal import JSON
 
-/// Who a token says its bearer is, read without a key: to know one's own messages, not to trust anybody.
+/// The user that a token names, read without verifying the signature.
+///
+/// The client only uses it to recognise the user's own messages; the server verifies the token.
 struct UnverifiedTokenClaims: Equatable {
-    /// As the token has it, and as others are shown it.
+    /// The token's subject, and the id that other users see.
     let user: String
     let displayedUser: String
-    /// What others call the user.
+    /// The display name.
     let name: String
-    /// As others are shown it: whom the user acts as in the Agents protocol.
+    /// The id that other users see in the Agents protocol.
     let agent: String
 
-    /// Nil when the text is no JSON Web Token with a subject.
+    /// Returns nil when the text is not a JSON Web Token with a subject.
     init?(token: String) {
         let parts = token.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard parts.count == 3, let payload = Base64URL.decode(Array(parts[1])),
@@ -20,7 +22,8 @@ struct UnverifiedTokenClaims: Equatable {
         else { return nil }
         self.user = user
         self.name = (claims["username"] ?? claims["name"])?.stringValue ?? user
-        // A guest token: such a user is shown apart from others of its id.
+        // Servers prefix the ids of guests, so that a guest cannot be mistaken for a user with the
+        // same id.
         let isGuest = ["member", "creator"].contains(claims["guest"]?.stringValue)
         self.displayedUser = isGuest ? "guest:\(user)" : user
         self.agent = claims["agent_id"]?.stringValue ?? self.displayedUser

@@ -2,24 +2,26 @@ public import EventLoop
 public import HTTPWire
 public import TLS
 
-/// Why there is no connection, or none any more. Each is a sentence for whoever typed the URL.
+/// Why a connection could not be opened, or why it ended. The description is a sentence for the
+/// user.
 public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// No connection came about; `place` is the URL or the address.
+    /// The connection failed; `endpoint` is the URL or the address.
     case socket(SocketError, endpoint: String)
     case tls(TLSError)
-    /// The server answered the handshake with another status; `sentence` is its own, where it gave one.
+    /// The server answered the handshake with another status; `reason` is the error text in the
+    /// body.
     case refused(HTTPStatus, reason: String?)
-    /// What the server answered to the handshake is no good response.
+    /// The response to the handshake is malformed.
     case handshake(HTTPResponseError)
-    /// The server sent what no WebSocket may send.
+    /// The server violated the WebSocket protocol.
     case protocolViolation(WebSocketError)
     /// The server closed the WebSocket; nil stands for a close frame without a code.
     case closed(WebSocketCloseCode?, reason: String)
-    /// The connection broke without a close frame (1006).
+    /// The connection ended without a close frame (1006).
     case broken(reason: String)
-    /// The other side has said nothing for so long that it must be gone.
+    /// Nothing arrived for so long that the connection is considered dead.
     case unresponsive(seconds: Int)
-    /// More is waiting to be sent than a connection may hold back.
+    /// The buffer of unsent bytes is full.
     case outboundFull(limitBytes: Int)
 
     public init(_ failure: OutgoingTransport.TransportFailure) {
@@ -31,24 +33,25 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .socket(.refused, let place): "\(place) refuses the connection: nobody listens there."
-        case .socket(.timedOut, let place): "\(place) does not answer."
-        case .socket(.unreachable, let place): "\(place) cannot be reached from here."
+        case .socket(.refused, let endpoint):
+            "\(endpoint) refuses the connection: nothing listens there."
+        case .socket(.timedOut, let endpoint): "\(endpoint) does not answer."
+        case .socket(.unreachable, let endpoint): "\(endpoint) cannot be reached from here."
         case .socket(let error, _): error.description
         case .tls(let error): error.description
-        case .refused(let status, let sentence): Self.description(of: status, sentence)
+        case .refused(let status, let reason): Self.description(of: status, reason)
         case .handshake(let error): error.description
         case .protocolViolation(let error): "The server broke the WebSocket protocol: \(error)"
         case .closed(let code, let reason): Self.description(of: code, reason)
         case .broken(let reason): "The connection was lost: \(reason)."
         case .unresponsive(let seconds):
-            "The connection was lost: nothing was heard for \(seconds) seconds."
+            "The connection was lost: nothing was received for \(seconds) seconds."
         case .outboundFull(let limit):
-            "The connection was given up: the server takes nothing, and \(limit) bytes are waiting for it."
+            "The connection was dropped: the server does not read, and \(limit) bytes are waiting."
         }
     }
 
-    /// Whether the same attempt may succeed a moment later.
+    /// Whether a retry may succeed.
     public var isTransient: Bool {
         switch self {
         case .socket(.unresolvable, _), .socket(.tooManyDescriptors, _): return false
@@ -59,43 +62,47 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
             return status.rawValue >= 500 || status == .tooManyRequests || status == .requestTimeout
         case .closed(let code, _):
             switch code?.rawValue ?? 1005 {
-            // Unauthorised, no access, and what would only happen again (RFC 6455 section 7.4.1).
+            // Authentication and access errors, and errors that a retry would repeat (RFC 6455
+            // section 7.4.1).
             case 4000...4999, 1002, 1003, 1007, 1008, 1009: return false
             default: return true
             }
         }
     }
 
-    private static func description(of status: HTTPStatus, _ sentence: String?) -> String {
-        let refusal = "The server refuses the WebSocket with status \(status.rawValue)"
-        if let sentence { return "\(refusal): \(sentence.endingWithPeriod)" }
+    private static func description(of status: HTTPStatus, _ reason: String?) -> String {
+        let rejection = "The server rejected the WebSocket with status \(status.rawValue)"
+        if let reason { return "\(rejection): \(reason.endingWithPeriod)" }
         return switch status {
-        case .unauthorized: "\(refusal): the token is missing or not valid."
-        case .forbidden: "\(refusal): this is not allowed."
-        case .notFound: "\(refusal): there is nothing at this path."
-        default: "\(refusal) \(status.phrase)."
+        case .unauthorized: "\(rejection): the token is missing or not valid."
+        case .forbidden: "\(rejection): this is not allowed."
+        case .notFound: "\(rejection): there is nothing at this path."
+        default: "\(rejection) \(status.phrase)."
         }
     }
 
     private static func description(of code: WebSocketCloseCode?, _ reason: String) -> String {
-        let said = reason.isEmpty ? "" : " (\(reason))"
+        let suffix = reason.isEmpty ? "" : " (\(reason))"
         return switch code?.rawValue {
         case nil: "The server closed the connection without a reason."
-        case 1000: "The server closed the connection\(said)."
-        case 1001: "The server went away\(said)."
-        case 1012: "The server is restarting\(said)."
-        case 1013: "The server is overloaded\(said)."
+        case 1000: "The server closed the connection\(suffix)."
+        case 1001: "The server went away\(suffix)."
+        case 1012: "The server is restarting\(suffix)."
+        case 1013: "The server is overloaded\(suffix)."
         case 4003:
-            "The server does not accept the token: it is missing, malformed, expired or not signed by the server's key\(said)."
-        case 4004: "Access denied: the token's user may not enter this conversation\(said)."
-        case 4401: "The server does not accept the token\(said)."
-        case let number?: "The server closed the connection with code \(number)\(said)."
+            """
+            The server does not accept the token: it is missing, malformed, expired or not signed \
+            by the server's key\(suffix).
+            """
+        case 4004: "Access denied: the token's user may not enter this conversation\(suffix)."
+        case 4401: "The server does not accept the token\(suffix)."
+        case let number?: "The server closed the connection with code \(number)\(suffix)."
         }
     }
 }
 
 extension String {
-    /// Servers' sentences come with and without one.
+    /// Error texts of servers come with and without a final period.
     var endingWithPeriod: String {
         self.hasSuffix(".") || self.hasSuffix("!") || self.hasSuffix("?") ? self : self + "."
     }

@@ -2,11 +2,12 @@ public import Bytes
 public import HTTPWire
 internal import JSON
 
-/// The opening of a WebSocket from the client's side: the request, and the response to it, a refusal with its reason included.
+/// The WebSocket handshake of a client: the request and the response. A rejection carries the
+/// server's reason.
 public struct ClientHandshake: Sendable {
     private enum State: Sendable {
         case head(HTTPResponseParser)
-        /// The server has refused; what it says about it is being read.
+        /// The server has rejected the handshake, and the body is being read.
         case refusal(HTTPStatus, HTTPBodyDecoder, body: ByteBuffer)
     }
 
@@ -15,15 +16,15 @@ public struct ClientHandshake: Sendable {
     private let fields: [HTTPField]
     private var state = State.head(HTTPResponseParser())
 
-    /// What is read of a refusal's body.
+    /// The longest body that is read.
     private static let refusalByteLimit = 16 << 10
 
-    /// - Parameter fields: more of them for the request, such as `Authorization`.
+    /// - Parameter fields: additional request fields, such as `Authorization`.
     public init(
         to url: WebSocketURL, fields: [HTTPField] = [],
-        using chance: inout some RandomNumberGenerator
+        using random: inout some RandomNumberGenerator
     ) {
-        self.opening = WebSocketClientHandshake(using: &chance)
+        self.opening = WebSocketClientHandshake(using: &random)
         self.url = url
         self.fields = fields
     }
@@ -33,11 +34,12 @@ public struct ClientHandshake: Sendable {
             to: &buffer, target: self.url.target, host: self.url.hostField, fields: self.fields)
     }
 
-    /// What became of the bytes so far.
+    /// What the bytes so far mean.
     public enum Progress: Sendable, Equatable {
-        /// Come back with more: behind the same bytes, but for the first `consumed` of them.
+        /// More bytes are needed. The next call must repeat these, except the first `consumed` of
+        /// them.
         case more(consumed: Int)
-        /// The WebSocket is open; what follows the first `consumed` bytes are frames.
+        /// The WebSocket is open. Frames follow the first `consumed` bytes.
         case open(consumed: Int)
     }
 
@@ -70,7 +72,7 @@ public struct ClientHandshake: Sendable {
         }
     }
 
-    /// What to say when the connection ends before the response does.
+    /// The error for a connection that ended before the response was complete.
     public func ended() -> ClientError {
         switch self.state {
         case .head: .broken(reason: "the server closed it before it answered")
@@ -79,7 +81,8 @@ public struct ClientHandshake: Sendable {
         }
     }
 
-    /// Throws the refusal once its body is whole; answers with how many bytes were taken before that.
+    /// Throws the rejection once its body is complete. Returns how many bytes were consumed before
+    /// that.
     private mutating func readRefusal(_ bytes: RawSpan) throws(ClientError) -> Int {
         guard case .refusal(let status, var decoder, var body) = self.state else { return 0 }
         guard let count = try? decoder.decode(bytes, into: &body) else {
@@ -92,7 +95,7 @@ public struct ClientHandshake: Sendable {
         return count
     }
 
-    /// `{"error":"…"}`, which is how our servers say it; nil for any other body.
+    /// Confab's servers send `{"error":"…"}`. Returns nil for any other body.
     private static func errorMessage(in body: ByteBuffer) -> String? {
         guard let tree = try? JSONTree(parsing: body.bytes.span.bytes) else { return nil }
         return (tree["error"] ?? tree["message"])?.stringValue.flatMap {

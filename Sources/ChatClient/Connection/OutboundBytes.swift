@@ -1,12 +1,13 @@
 public import TLS
 
-/// What a socket has not taken yet, up to a limit. Beyond it the owner stops sending or gives the connection up.
+/// Bytes that the socket has not accepted yet, up to a limit. At the limit the owner stops sending
+/// or drops the connection.
 public struct OutboundBytes: Sendable {
     private var bytes: [UInt8] = []
     private var start = 0
     public let limitBytes: Int
 
-    /// Capacity that is kept while nothing waits.
+    /// The capacity that an empty buffer retains.
     private static let retainedCapacityBytes = 64 << 10
 
     public init(limitBytes: Int) {
@@ -16,14 +17,14 @@ public struct OutboundBytes: Sendable {
     public var count: Int { self.bytes.count - self.start }
     public var isEmpty: Bool { self.bytes.count == self.start }
 
-    /// Puts bytes behind the others. False, and they are not taken, when there would be too many.
+    /// Appends bytes. Returns false, and appends none, if the limit would be exceeded.
     public mutating func append(_ more: UnsafeRawBufferPointer) -> Bool {
         guard more.count <= self.limitBytes - self.count else { return false }
         self.bytes.append(contentsOf: more)
         return true
     }
 
-    /// Gives the transport what it takes; answers with the reason when that is gone.
+    /// Writes as much as the transport accepts. Returns an error if the connection has ended.
     public mutating func flush(to transport: inout OutgoingTransport) -> ClientError? {
         while !self.isEmpty {
             let start = self.start
@@ -47,7 +48,8 @@ public struct OutboundBytes: Sendable {
         return nil
     }
 
-    /// Moves what is left to the front once that is less than what has gone, so that each byte is moved once at most.
+    /// Moves the remaining bytes to the front, but only when fewer remain than were sent. So each
+    /// byte is moved once at most.
     private mutating func compact() {
         guard self.start > self.count else { return }
         self.bytes.removeFirst(self.start)

@@ -1,10 +1,11 @@
 public import EventLoop
 internal import Glibc
 
-/// Finds out where a host really listens, by connecting once.
+/// Finds an address of a host that accepts connections.
 public enum ReachableAddress {
-    /// The first of the host's addresses that takes a connection; of one alone nothing is asked. Waits, for a few seconds at most for each.
-    public static func find(host: String, port: UInt16, timeout patience: Duration = .seconds(5))
+    /// Returns the first address of the host that accepts a connection. A single address is
+    /// returned without a test. Blocks for up to `timeout` per address.
+    public static func find(host: String, port: UInt16, timeout: Duration = .seconds(5))
         throws(ClientError) -> SocketAddress
     {
         let addresses: [SocketAddress]
@@ -17,7 +18,7 @@ public enum ReachableAddress {
         var failure: ClientError?
         for address in addresses {
             do throws(SocketError) {
-                try self.probe(address, patience)
+                try self.probe(address, timeout)
                 return address
             } catch {
                 failure = .socket(error, endpoint: address.text)
@@ -26,11 +27,11 @@ public enum ReachableAddress {
         throw failure ?? .socket(.refused, endpoint: host)
     }
 
-    private static func probe(_ address: SocketAddress, _ patience: Duration) throws(SocketError) {
+    private static func probe(_ address: SocketAddress, _ timeout: Duration) throws(SocketError) {
         let socket = try Socket.connect(to: address)
         defer { socket.close() }
         var entry = pollfd(fd: socket.descriptor, events: Int16(POLLOUT), revents: 0)
-        guard poll(&entry, 1, Int32(clamping: patience.wholeNanoseconds / 1_000_000)) > 0 else {
+        guard poll(&entry, 1, Int32(clamping: timeout.wholeNanoseconds / 1_000_000)) > 0 else {
             throw .timedOut
         }
         if let error = socket.connectError { throw error }

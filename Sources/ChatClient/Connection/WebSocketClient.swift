@@ -3,17 +3,18 @@ public import EventLoop
 public import HTTPWire
 public import TLS
 
-/// One WebSocket from the client's side: connecting, shaking hands, frames, pings, closing. A value of whoever handles its loop.
+/// A WebSocket client connection: connect, handshake, frames, pings and close.
 ///
-/// It answers pings, keeps an eye on a silent other side, and bounds what it holds in both directions. What happens comes out as
-/// events, `closed` as the last one and only once.
+/// It answers pings, detects a dead connection, and bounds its buffers in both directions. It
+/// reports everything as events; `closed` is the last one and occurs once. The handler of the event
+/// loop owns the value.
 public struct WebSocketClient {
     public enum Event: Sendable, Equatable {
         case opened
         case text([UInt8])
-        /// A binary message, which no protocol of ours has.
+        /// A binary message. None of Confab's protocols has any.
         case binary
-        /// Anything at all was heard.
+        /// Any bytes were received.
         case bytesReceived
         case closed(ClientError)
     }
@@ -24,7 +25,7 @@ public struct WebSocketClient {
         case tlsHandshake
         case upgrading(ClientHandshake)
         case open
-        /// Our close frame is sent, the other side's awaited.
+        /// The close frame was sent, and the client waits for the server's.
         case closing
         case ended
     }
@@ -46,19 +47,21 @@ public struct WebSocketClient {
     private var isPingPending = false
     private var random = SystemRandomNumberGenerator()
 
-    /// What may wait for a server that takes nothing.
+    /// How many bytes may wait for the socket.
     public static let outboundByteLimit = 1 << 20
-    /// The longest answer that a server of ours gives is a history of 4 MiB of text, of which each byte may need six in JSON.
+    /// The longest answer of a Confab server is a history of 4 MiB of text, and JSON may need six
+    /// bytes for each byte of it.
     private static let inboundLimits = WebSocketLimits(frameBytes: 32 << 20, messageBytes: 32 << 20)
     private static let readByteCount = 64 << 10
-    /// From the first packet to the open WebSocket.
+    /// From the first connect to the open WebSocket.
     private static let openTimeout = Duration.seconds(15)
     private static let closeTimeout = Duration.seconds(2)
-    /// After so much silence the other side is asked whether it is there, and after so much more given up.
+    /// After this silence the client sends a ping; after `idleTimeout` it considers the connection
+    /// dead.
     private static let pingAfter = Duration.seconds(35)
     private static let idleTimeout = Duration.seconds(50)
 
-    /// - Parameter tls: needed for `wss`.
+    /// - Parameter tls: required for `wss`.
     public init(on loop: EventLoop, url: WebSocketURL, tls: TLSContext?) {
         precondition(tls != nil || !url.isSecure, "A secure WebSocket needs a TLS context.")
         self.loop = loop
@@ -70,9 +73,9 @@ public struct WebSocketClient {
         if case .open = self.state { true } else { false }
     }
 
-    /// Connects to the first of the addresses that answers. To be called when there is no connection, or none any more.
+    /// Connects to the first address that answers. Call it only without a connection.
     ///
-    /// - Parameter fields: more of them for the request, such as `Authorization`.
+    /// - Parameter fields: additional request fields, such as `Authorization`.
     public mutating func connect(
         to addresses: [SocketAddress], as url: WebSocketURL, fields: [HTTPField] = [],
         now: MonotonicTime, into events: inout [Event]
@@ -93,7 +96,7 @@ public struct WebSocketClient {
     ) {
         self.closeSocket()
         var failure = failure
-        for (place, address) in addresses.enumerated() {
+        for (index, address) in addresses.enumerated() {
             do throws(SocketError) {
                 let socket = try Socket.connect(to: address)
                 socket.setNoDelay()
@@ -104,7 +107,7 @@ public struct WebSocketClient {
                     throw error
                 }
                 self.transport = OutgoingTransport(socket)
-                self.state = .connecting(rest: Array(addresses.dropFirst(place + 1)))
+                self.state = .connecting(rest: Array(addresses.dropFirst(index + 1)))
                 return
             } catch {
                 failure = error
@@ -113,12 +116,13 @@ public struct WebSocketClient {
         self.end(.socket(failure ?? .unreachable, endpoint: self.endpoint), into: &events)
     }
 
-    /// For sentences: host and port.
+    /// Host and port, for error texts.
     private var endpoint: String {
         "\(self.url.host.contains(":") ? "[\(self.url.host)]" : self.url.host):\(self.url.port)"
     }
 
-    /// Sends a text. It is lost when there is no connection, or the connection ends before it left.
+    /// Sends a text. It is lost when there is no connection, or when the connection ends before it
+    /// is sent.
     public mutating func send(_ text: String, into events: inout [Event]) {
         guard self.isOpen else { return }
         var frame = ByteBuffer()
@@ -126,7 +130,7 @@ public struct WebSocketClient {
         self.send(frame, into: &events)
     }
 
-    /// Says goodbye; `closed` comes when the other side has answered, or after two seconds.
+    /// Sends a close frame. `closed` follows when the server answers, or after two seconds.
     public mutating func close(
         _ code: WebSocketCloseCode, now: MonotonicTime, into events: inout [Event]
     ) {
@@ -137,12 +141,12 @@ public struct WebSocketClient {
         self.deadline = now.advanced(by: Self.closeTimeout)
     }
 
-    /// Ends the connection without a goodbye.
+    /// Ends the connection without a close frame.
     public mutating func drop(_ error: ClientError, into events: inout [Event]) {
         self.end(error, into: &events)
     }
 
-    /// To be called about once a second or more often.
+    /// Checks timeouts. Call it at least once a second.
     public mutating func tick(now: MonotonicTime, into events: inout [Event]) {
         switch self.state {
         case .idle, .ended:
@@ -168,7 +172,7 @@ public struct WebSocketClient {
         }
     }
 
-    /// To be told of what the loop says of any socket; what is not this one's is let pass.
+    /// Call it for every socket event of the loop; events of other sockets are ignored.
     public mutating func socketReady(
         _ token: SocketToken, readable: Bool, writable: Bool, into events: inout [Event]
     ) {
@@ -245,7 +249,7 @@ extension WebSocketClient {
                 return self.end(.closed(.normal, reason: ""), into: &events)
             }
             self.end(
-                self.writeFailure ?? .broken(reason: "the server closed it without a goodbye"),
+                self.writeFailure ?? .broken(reason: "the server closed it without a close frame"),
                 into: &events)
         case .failed(let failure):
             self.end(self.writeFailure ?? ClientError(failure), into: &events)
@@ -292,10 +296,10 @@ extension WebSocketClient {
         let input = self.unread.withUnsafeMutableBytes { bytes -> Result<Input?, WebSocketError> in
             Result { () throws(WebSocketError) in
                 switch try self.reader.next(in: bytes, from: &offset, limits: Self.inboundLimits) {
-                case .message(.text, let place): .text(Array(bytes[place]))
+                case .message(.text, let index): .text(Array(bytes[index]))
                 case .assembledMessage(.text, let text): .text(text)
                 case .message(.binary, _), .assembledMessage(.binary, _), .inflatedMessage: .binary
-                case .ping(let place): .ping(Array(bytes[place]))
+                case .ping(let index): .ping(Array(bytes[index]))
                 case .pong: .pong
                 case .close(let code, let reason):
                     .close(code, String(decoding: bytes[reason], as: UTF8.self))
@@ -342,7 +346,8 @@ extension WebSocketClient {
         let error = self.unsent.flush(to: &transport)
         self.transport = transport
         if let error {
-            // Why may still be there to be read: a server that refuses says so, closes, and resets what comes behind that.
+            // The reason may still be readable: a server that rejects the client sends a close
+            // frame, closes, and resets the connection when more bytes arrive.
             self.writeFailure = self.writeFailure ?? error
             self.unsent = OutboundBytes(limitBytes: Self.outboundByteLimit)
         }

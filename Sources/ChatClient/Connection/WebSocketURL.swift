@@ -1,12 +1,12 @@
 internal import Bytes
 internal import EventLoop
 
-/// Where a WebSocket is: the URL in parts (RFC 6455 section 3, RFC 3986).
+/// A WebSocket URL in parts (RFC 6455 section 3, RFC 3986).
 ///
-/// `http` and `https` mean the same as `ws` and `wss`, because that is what people copy out of a browser.
+/// `http` and `https` mean `ws` and `wss`, because users copy such URLs from a browser.
 public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
     public let isSecure: Bool
-    /// A name or an address; an IPv6 address without its brackets.
+    /// A name or an address; IPv6 without brackets.
     public let host: String
     public let port: UInt16
     /// Percent-encoded; begins with a slash.
@@ -14,7 +14,8 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
     /// Percent-encoded, without the question mark; nil when there is none.
     public let query: String?
 
-    /// Reads a URL. Whatever would not be sent to the server as it stands is refused: blanks, user names, fragments.
+    /// Parses a URL. It rejects everything that would not reach the server unchanged: blanks, user
+    /// names, fragments.
     public init(_ text: String) throws(WebSocketURLError) {
         guard !text.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) else {
             throw WebSocketURLError(
@@ -55,7 +56,7 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
     {
         guard !authority.contains("@") else {
             throw WebSocketURLError(
-                "a user name or password (\"…@\") is not taken; the token is given apart")
+                "a user name or password (\"…@\") is not allowed; give the token separately")
         }
         let host: Substring
         let portText: Substring
@@ -69,48 +70,50 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
                 host.utf8.allSatisfy({
                     Hex.value($0) != nil || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".")
                 })
-            else { throw WebSocketURLError("\"[\(host)]\" is no IPv6 address") }
+            else { throw WebSocketURLError("\"[\(host)]\" is not an IPv6 address") }
         } else {
             guard authority.count(where: { $0 == ":" }) < 2 else {
                 throw WebSocketURLError(
-                    "an IPv6 address stands in brackets, as in ws://[::1]:8080/")
+                    "an IPv6 address must be in brackets, as in ws://[::1]:8080/")
             }
             host = authority.prefix { $0 != ":" }
             portText = authority[host.endIndex...]
             guard host.utf8.allSatisfy({ Resolver.isHostNameByte($0) }) else {
-                throw WebSocketURLError("\"\(host)\" is no host name")
+                throw WebSocketURLError("\"\(host)\" is not a host name")
             }
         }
         guard !host.isEmpty else { throw WebSocketURLError("the host is missing") }
         guard portText.isEmpty || portText.first == ":" else {
-            throw WebSocketURLError("a colon must stand between address and port")
+            throw WebSocketURLError("a colon is missing between address and port")
         }
         if portText.count < 2 { return (String(host), defaultPort) }
         guard portText.dropFirst().utf8.allSatisfy({ (0x30...0x39).contains($0) }),
             let port = UInt16(portText.dropFirst()), port > 0
         else {
-            throw WebSocketURLError("\"\(portText.dropFirst())\" is no port; ports are 1 to 65535")
+            throw WebSocketURLError(
+                "\"\(portText.dropFirst())\" is not a port; ports are 1 to 65535")
         }
         return (String(host), port)
     }
 
-    /// What the request line asks for.
+    /// The target of the request line.
     public var target: String {
         self.query.map { "\(self.path)?\($0)" } ?? self.path
     }
 
-    /// What the Host field says: with the port unless it is the scheme's own (RFC 9110 section 7.2).
+    /// The value of the Host field: with the port, unless it is the scheme's default (RFC 9110
+    /// section 7.2).
     public var hostField: String {
         let host = self.host.contains(":") ? "[\(self.host)]" : self.host
         return self.port == (self.isSecure ? 443 : 80) ? host : "\(host):\(self.port)"
     }
 
-    /// The whole URL, without its query: that may hold a token, and this is for messages.
+    /// The URL without its query, which may contain a token. For messages.
     public var description: String {
         "\(self.isSecure ? "wss" : "ws")://\(self.hostField)\(self.path)"
     }
 
-    /// The same place with another path below this one's, for a server that may be mounted somewhere.
+    /// Appends a path. The server may be mounted below a path of its own.
     public func appending(path: String) -> WebSocketURL {
         let base = self.path.hasSuffix("/") ? String(self.path.dropLast()) : self.path
         return WebSocketURL(
@@ -118,14 +121,14 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
             query: self.query)
     }
 
-    /// Another path of the same server, with the same parameters.
+    /// Replaces the path and keeps the query.
     func replacing(path: String) -> WebSocketURL {
         WebSocketURL(
             isSecure: self.isSecure, host: self.host, port: self.port, path: path, query: self.query
         )
     }
 
-    /// The same with a parameter behind those that are there. One of the same name is taken out, so that there are never two.
+    /// Sets a query parameter, and replaces one of the same name.
     public func setting(_ name: String, to value: String) -> WebSocketURL {
         var parameters = self.query.map { $0.split(separator: "&").map(String.init) } ?? []
         parameters.removeAll { $0 == name || $0.hasPrefix(name + "=") }
@@ -136,7 +139,7 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
         )
     }
 
-    /// The decoded value of a parameter; nil when it is not there or is no UTF-8.
+    /// The decoded value of a query parameter; nil when it is missing or not UTF-8.
     public func parameter(_ name: String) -> String? {
         for parameter in self.query?.split(separator: "&") ?? []
         where parameter.hasPrefix(name + "=") {
@@ -147,7 +150,7 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Why a text is no URL of a WebSocket.
+/// Why a text is not a WebSocket URL.
 public struct WebSocketURLError: Error, Sendable, Hashable, CustomStringConvertible {
     private let reason: String
 
@@ -159,7 +162,7 @@ public struct WebSocketURLError: Error, Sendable, Hashable, CustomStringConverti
 }
 
 extension String {
-    /// Where `text` stands first.
+    /// The first occurrence of `text`.
     fileprivate func range(ofASCII text: String) -> Range<String.Index>? {
         var start = self.startIndex
         while start < self.endIndex {

@@ -2,7 +2,7 @@
 public enum ChatDialect: String, Sendable, CaseIterable {
     case conversations, pets, chats, rooms, agents
 
-    /// As sentences call it.
+    /// The name in messages to the user.
     var name: String {
         switch self {
         case .conversations: "Conversations"

@@ -1,58 +1,58 @@
 internal import Bytes
 
-/// Which protocol is spoken, in which conversation, by whom: all that a dialect is made of.
+/// The protocol and the conversation of a chat, from the URL and the options.
 struct ChatTarget {
     let location: ChatURL
     let dialect: ChatDialect
-    /// Nil where the protocol can do without.
+    /// Nil where the protocol does not need one.
     let conversation: String?
 
-    /// - Throws: what is missing, or said twice and differently.
-    init(_ place: ChatURL, dialect: ChatDialect?, conversation: String?) throws(ChatTerminalError) {
-        if let conversation, let named = place.conversation, conversation != named {
+    /// - Throws: if the conversation is missing, or if option and URL name different ones.
+    init(_ url: ChatURL, dialect: ChatDialect?, conversation: String?) throws(ChatTerminalError) {
+        if let conversation, let named = url.conversation, conversation != named {
             throw .twoConversations(conversation, named)
         }
-        self.location = place
-        self.dialect = dialect ?? place.dialect ?? .conversations
-        self.conversation = conversation ?? place.conversation
+        self.location = url
+        self.dialect = dialect ?? url.dialect ?? .conversations
+        self.conversation = conversation ?? url.conversation
         switch self.dialect {
         case .conversations, .pets, .rooms:
             if self.conversation == nil { throw .noConversation(self.dialect) }
-        // One is made, and agents have an inbox.
+        // Chats creates a conversation, and Agents has an inbox.
         case .chats, .agents: break
         }
     }
 
-    /// Whether nobody comes in without a token.
+    /// Whether the protocol requires a token.
     var needsToken: Bool { self.dialect == .conversations || self.dialect == .agents }
 
-    /// Whether somebody without a token says how to be called.
+    /// Whether an anonymous user may choose a name.
     var acceptsNames: Bool { self.dialect == .chats || self.dialect == .rooms }
 
-    /// The id by which one's own messages are known; nil where only the server knows it.
-    func ownUser(_ owner: UnverifiedTokenClaims?, guest: String) -> String? {
+    /// The id of the user's own messages; nil where only the server knows it.
+    func ownUser(_ claims: UnverifiedTokenClaims?, guest: String) -> String? {
         switch self.dialect {
-        case .conversations: owner?.displayedUser
-        case .agents: owner?.agent
-        case .rooms: owner?.displayedUser ?? "guest:\(guest)"
+        case .conversations: claims?.displayedUser
+        case .agents: claims?.agent
+        case .rooms: claims?.displayedUser ?? "guest:\(guest)"
         case .pets, .chats: nil
         }
     }
 
     /// - Parameters:
-    ///   - owner: whom the token names, where it can be read.
-    ///   - name: of somebody without a token.
-    ///   - guest: an id for somebody without a token, unlike any other's.
-    func client(token: String?, claims owner: UnverifiedTokenClaims?, name: String?, guest: String)
+    ///   - claims: the token's claims, if it can be read.
+    ///   - name: the name of an anonymous user.
+    ///   - guest: a unique id for an anonymous user.
+    func client(token: String?, claims: UnverifiedTokenClaims?, name: String?, guest: String)
         -> any ClientDialect
     {
         let conversation = self.conversation ?? ""
         switch self.dialect {
         case .conversations:
-            let isItsOwn =
+            let isOwnPath =
                 self.location.dialect == .conversations && self.location.conversation != nil
             let path = "/conversations/\(PercentEncoding.encode(conversation))/"
-            return ConversationsClient(isItsOwn ? self.location.url : self.location.url(path))
+            return ConversationsClient(isOwnPath ? self.location.url : self.location.url(path))
         case .pets:
             return PetsClient(self.location.url("/ws/"), in: conversation)
         case .chats:
@@ -60,17 +60,17 @@ struct ChatTarget {
             return ChatsClient(
                 name.map { url.setting("username", to: $0) } ?? url, in: self.conversation)
         case .agents:
-            let isItsOwn = self.location.dialect == .agents
-            var url = isItsOwn ? self.location.url : self.location.url("/v1/ws")
-            if let channel = self.conversation, !isItsOwn || self.location.conversation == nil {
+            let isOwnPath = self.location.dialect == .agents
+            var url = isOwnPath ? self.location.url : self.location.url("/v1/ws")
+            if let channel = self.conversation, !isOwnPath || self.location.conversation == nil {
                 url = url.setting("channel_id", to: channel)
             }
-            return AgentsClient(url, in: self.conversation, as: owner?.agent)
+            return AgentsClient(url, in: self.conversation, as: claims?.agent)
         case .rooms:
             let url = self.location.url("/socket.io/").setting("EIO", to: "4").setting(
                 "transport", to: "websocket")
             let me =
-                owner.map { RoomsClient.LocalUser(user: $0.user, name: $0.name) }
+                claims.map { RoomsClient.LocalUser(user: $0.user, name: $0.name) }
                 ?? RoomsClient.LocalUser(user: guest, name: name ?? guest)
             return RoomsClient(url, in: conversation, as: me, token: token)
         }

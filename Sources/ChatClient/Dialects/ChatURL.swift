@@ -1,16 +1,17 @@
 internal import Bytes
 
-/// Where a URL points, whatever protocol it was written for: a server, and a conversation where it names one.
+/// A URL of any protocol, as a server and, if it names one, a conversation.
 ///
-/// So one URL does for all protocols, and only `--dialect` changes; and one that was copied from a protocol's document does, too.
+/// So one URL works for all protocols, and only `--dialect` changes. A URL from the documentation
+/// of a protocol works as well.
 struct ChatURL: Equatable {
-    /// The URL as it was given.
+    /// The original URL.
     let url: WebSocketURL
-    /// What stands in front of the protocols' own paths: a slash, or where a server is mounted.
+    /// The path before the protocol's own path; empty unless the server is mounted below a path.
     let mountPath: String
-    /// Whose path it is; nil where it is nobody's.
+    /// The protocol that the path belongs to; nil for an unknown path.
     let dialect: ChatDialect?
-    /// Nil where the URL names none.
+    /// Nil if the URL does not name one.
     let conversation: String?
 
     init(_ url: WebSocketURL) {
@@ -19,16 +20,16 @@ struct ChatURL: Equatable {
         var mountCount = parts.count
         var dialect: ChatDialect?
         var conversation: String?
-        if let place = parts.lastIndex(of: "conversations") {
-            (mountCount, dialect) = (place, .conversations)
-            conversation = parts[(place + 1)...].first
+        if let index = parts.lastIndex(of: "conversations") {
+            (mountCount, dialect) = (index, .conversations)
+            conversation = parts[(index + 1)...].first
         } else if parts.count >= 2, parts[parts.count - 2] == "conversation" {
-            // The link that people share.
+            // The link that users share.
             (mountCount, dialect, conversation) = (parts.count - 2, .rooms, parts.last)
-        } else if let place = parts.indices.last(where: { parts[$0...].starts(with: ["v1", "ws"]) })
+        } else if let index = parts.indices.last(where: { parts[$0...].starts(with: ["v1", "ws"]) })
         {
-            (mountCount, dialect) = (place, .agents)
-            let names = parts[(place + 2)...]
+            (mountCount, dialect) = (index, .agents)
+            let names = parts[(index + 2)...]
             if names.count == 6, names[names.startIndex + 4] == "channel" {
                 conversation = names.last
             }
@@ -45,7 +46,7 @@ struct ChatURL: Equatable {
             conversation.flatMap { PercentEncoding.decode($0.utf8) } ?? url.parameter("channel_id")
     }
 
-    /// A path of the server's.
+    /// The URL of another path of the server.
     func url(_ path: String) -> WebSocketURL {
         self.url.replacing(path: self.mountPath + path)
     }

@@ -1,13 +1,13 @@
-/// What a chat wants of the server, in no protocol's words.
+/// A command to the server, independent of the protocol.
 enum ClientCommand: Sendable, Equatable {
     case send(LineOutbox.OutgoingLine)
-    /// The newest messages, so many.
+    /// Requests this many of the newest messages.
     case history(Int)
     case edit(Int, String)
     case delete(Int)
-    /// Who belongs to the conversation.
+    /// Requests the members of the conversation.
     case members
     case typing(Bool)
-    /// Everything up to this message was read.
+    /// Reports everything up to this message as read.
     case read(Int)
 }

@@ -1,31 +1,32 @@
-/// A protocol from the client's side: what a chat wants becomes frames, and frames become what has happened.
+/// The client side of a protocol: encodes commands as frames, and decodes frames to events.
 ///
-/// A value for one conversation that lives through many connections. It reads no clock and opens no socket; what it is told it answers with
-/// frames to send and with events. What holds for all protocols (lines that wait, connecting again, every message once) is `ChatSession`'s.
+/// One value serves one conversation over many connections. It reads no clock and opens no socket.
+/// The rules that all protocols share are in `ChatSession`: queued lines, reconnects, every message
+/// once.
 protocol ClientDialect: Sendable {
     var dialect: ChatDialect { get }
-    /// What can be done besides talking.
+    /// What the protocol supports besides messages.
     var capabilities: Set<ClientCapability> { get }
-    /// Whether what was missed comes of itself on a new connection that goes on behind a message.
+    /// Whether the server sends missed messages unasked when a connection resumes after a message.
     var replaysMissedMessages: Bool { get }
-    /// Whether nothing may be said before one is in.
+    /// Whether other commands must wait until the client has joined.
     var mustJoinBeforeSending: Bool { get }
-    /// Whether the token stands in a field of the WebSocket's request.
+    /// Whether the token is sent in the `Authorization` field.
     var sendsTokenInHeader: Bool { get }
-    /// What others call oneself, where the answers to one's lines do not say it and it is not one's id.
+    /// The user's display name, where answers to sends lack it and it differs from the id.
     var ownName: String? { get }
-    /// What is said before a connection is closed in good order.
+    /// Frames to send before the connection is closed.
     var closingFrames: [String] { get }
 
-    /// Where to connect, to go on behind a message where there is one.
+    /// The URL to connect to; it resumes after a message if there is one.
     func url(after: Int?) -> WebSocketURL
-    /// There is a new connection; whatever was asked on the one before will not be answered.
+    /// A new connection is open. Requests of the previous one will not be answered.
     mutating func connectionOpened()
-    /// Asks to be let in, on a new connection or because the server could not do it the first time.
-    mutating func join(_ entrance: JoinOptions) -> [DialectStep]
-    /// The frames for a wish; none where the protocol has no word for it.
-    mutating func frames(for wish: ClientCommand) -> [String]
-    /// The server has sent a text.
+    /// Joins the conversation, on a new connection or after a temporary failure.
+    mutating func join(_ options: JoinOptions) -> [DialectStep]
+    /// The frames of a command; none where the protocol does not support it.
+    mutating func frames(for command: ClientCommand) -> [String]
+    /// Decodes a text frame of the server.
     mutating func receive(_ text: [UInt8]) -> [DialectStep]
 }
 
@@ -37,26 +38,26 @@ extension ClientDialect {
     var closingFrames: [String] { [] }
 }
 
-/// What a protocol may have besides messages.
+/// Features that only some protocols have.
 enum ClientCapability: Sendable {
-    /// The server says who comes and goes.
+    /// The server reports when users come online and go offline.
     case presence
-    /// Members can be asked for.
+    /// The list of members can be requested.
     case members
     case history, edits, typing, receipts
-    /// Messages to one person alone.
+    /// Messages to one user.
     case directMessages
 }
 
-/// What is to be known on entering.
+/// Where a join starts.
 struct JoinOptions: Sendable, Equatable {
-    /// The last message that was seen; nil the first time.
+    /// The last message that was received; nil on the first join.
     var after: Int?
-    /// So many of the newest messages, the first time.
+    /// How many of the newest messages to request on the first join.
     var limit: Int
 }
 
-/// What a dialect says to the session.
+/// A decision of a dialect; `ChatSession` carries it out.
 enum DialectStep: Equatable {
     case send(String)
     case event(ServerEvent)

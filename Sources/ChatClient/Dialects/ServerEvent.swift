@@ -1,45 +1,48 @@
 import Bytes
 
-/// What a server said, in no protocol's words.
+/// An event from the server, independent of the protocol.
 enum ServerEvent: Equatable {
-    /// One is in. What was missed, or the newest messages the first time, oldest first; nil where the protocol has no history.
+    /// The client has joined. Carries the missed messages, or the newest ones on the first join,
+    /// oldest first; nil where the protocol has no history.
     case joined([ChatMessage]?)
     case message(ChatMessage)
-    /// For this person alone.
+    /// A message to this user.
     case direct(ChatMessage, to: String)
-    /// The line is stored; nil for the number where it has none.
+    /// The line is stored. `id` is nil if the message is not numbered.
     case stored(localID: String, id: Int?, at: Timestamp?)
-    /// The line is not stored, nil where it is not known which. `retryAfter` in seconds.
+    /// The line was not stored; `localID` is nil if the server does not name the line. `retryAfter`
+    /// is in seconds.
     case sendFailed(localID: String?, reason: String, retryAfter: Double?)
-    /// What was asked for, oldest first.
+    /// The requested messages, oldest first.
     case history([ChatMessage])
     case members([String])
     case edited(ChatMessage)
     case deleted(ChatMessage)
     case typing(user: String, name: String, isTyping: Bool)
     case status(id: Int, DeliveryStatus)
-    /// Somebody else has read everything up to this message.
+    /// Another user has read everything up to this message.
     case readThrough(Int)
     case presence(user: String, name: String, isOnline: Bool)
     case onlineCount(online: Int)
-    /// Any other error; nil where it is not known what it is about.
+    /// Any other error; nil if the failed request is unknown.
     case requestFailed(ClientRequestKind?, reason: String, retryAfter: Double?)
-    /// What is below this number is gone.
+    /// Messages below this number are no longer available.
     case truncated(oldestID: Int)
-    /// What was seen is no history of this server's, a restored backup perhaps, whose newest message is this one. What follows is live.
+    /// The server has another history than before, for instance a restored backup; `head` is its
+    /// newest message. Live messages follow.
     case reset(head: Int)
-    /// Who one is.
+    /// The user's own id.
     case identified(String)
     case notice(String)
-    /// The server wants no more of this client.
+    /// The server has ended the session for good.
     case ended(String)
-    /// Not of the protocol.
+    /// Not a frame of the protocol.
     case malformed
 }
 
-/// What an error may be about.
+/// The kinds of requests that errors name.
 enum ClientRequestKind: Equatable {
     case join, history, edit, delete, members
-    /// Typing and receipts, of which nobody needs to know that they came too often.
+    /// Typing and receipts. Their rate errors are not displayed.
     case ephemeral
 }

@@ -1,4 +1,5 @@
 extension String {
-    /// The words of `ChatError.unavailable` and its like: the same may be tried again.
+    /// Whether an error text says that a retry may succeed, as that of `ChatError.unavailable`
+    /// does.
     var suggestsRetry: Bool { self.hasSuffix("try again") }
 }

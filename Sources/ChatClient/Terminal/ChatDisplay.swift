@@ -1,4 +1,4 @@
-/// Bytes for standard output and standard error.
+/// Text for standard output and standard error.
 struct TerminalOutput: Equatable {
     var out = ""
     var errors = ""
@@ -6,7 +6,8 @@ struct TerminalOutput: Equatable {
     var isEmpty: Bool { self.out.isEmpty && self.errors.isEmpty }
 }
 
-/// Lines for pipes, files, screen readers: messages on standard output, each on one line, all else on standard error.
+/// Plain lines for pipes, files and screen readers. Messages go to standard output, one per line;
+/// everything else goes to standard error.
 struct LineDisplay {
     mutating func show(_ line: ChatLine, into output: inout TerminalOutput) {
         switch line {
@@ -15,32 +16,40 @@ struct LineDisplay {
                 "\(SafeText.line(message.displayName)): \(SafeText.line(message.content))\n"
         case .direct(let message, let to, _):
             output.out +=
-                "\(SafeText.line(message.displayName)) (to \(SafeText.line(to))): \(SafeText.line(message.content))\n"
+                """
+                \(SafeText.line(message.displayName)) (to \(SafeText.line(to))): \
+                \(SafeText.line(message.content))\n
+                """
         case .edited(let message):
             output.errors +=
-                "#\(message.id) of \(SafeText.line(message.displayName)) is changed: \(SafeText.line(message.content))\n"
+                """
+                #\(message.id) by \(SafeText.line(message.displayName)) was edited: \
+                \(SafeText.line(message.content))\n
+                """
         case .deleted(let message):
-            output.errors += "#\(message.id) of \(SafeText.line(message.displayName)) is deleted.\n"
+            output.errors +=
+                "#\(message.id) by \(SafeText.line(message.displayName)) was deleted.\n"
         case .status(let id, let progress):
             output.errors += "#\(id) is \(progress.label).\n"
-        case .notice(let sentence):
-            output.errors += "\(sentence)\n"
-        case .error(let sentence):
-            output.errors += "confab: \(sentence)\n"
+        case .notice(let message):
+            output.errors += "\(message)\n"
+        case .error(let message):
+            output.errors += "confab: \(message)\n"
         }
     }
 }
 
-/// A screen that scrolls, with a line to type in at its end and, where there is something to say, a line about the situation above that.
+/// A scrolling screen with an input line at the bottom. A status line above it appears when there
+/// is something to report.
 struct ScreenDisplay {
-    /// Whether colours are wanted.
+    /// Whether to use colours.
     let hasColour: Bool
     let clock: ClockText
     private var drawnLines = 0
     private var drawn: DrawnPrompt?
 
     private struct DrawnPrompt: Equatable {
-        let situation: ChatStatus
+        let status: ChatStatus
         let characters: [Character]
         let cursor: Int
         let columns: Int
@@ -51,26 +60,26 @@ struct ScreenDisplay {
         self.clock = clock
     }
 
-    /// Writes `lines` above the end, and the end anew where anything about it has changed.
+    /// Prints `lines` above the input line. Redraws the input line if anything in it has changed.
     mutating func update(
-        _ lines: [ChatLine], _ situation: ChatStatus, _ editor: LineEditor, columns: Int,
+        _ lines: [ChatLine], _ status: ChatStatus, _ editor: LineEditor, columns: Int,
         force: Bool = false,
         into output: inout TerminalOutput
     ) {
         let drawn = DrawnPrompt(
-            situation: situation, characters: editor.characters, cursor: editor.cursor,
+            status: status, characters: editor.characters, cursor: editor.cursor,
             columns: columns)
         guard force || !lines.isEmpty || drawn != self.drawn else { return }
         self.erase(into: &output)
         for line in lines {
-            // The prompt says it.
+            // The prompt displays the status.
             if case .status = line { continue }
             output.out += self.text(of: line) + "\n"
         }
         self.draw(drawn, into: &output)
     }
 
-    /// Takes the lines at the end away.
+    /// Erases the input line and the status line.
     mutating func erase(into output: inout TerminalOutput) {
         guard self.drawnLines > 0 else { return }
         output.out += "\r"
@@ -81,22 +90,22 @@ struct ScreenDisplay {
     }
 
     private mutating func draw(_ drawn: DrawnPrompt, into output: inout TerminalOutput) {
-        let room = max(drawn.columns - 1, 10)
-        if let words = Self.statusText(of: drawn.situation) {
-            output.out += self.styled(.dim, Self.cut(words, to: room)) + "\n"
+        let columns = max(drawn.columns - 1, 10)
+        if let text = Self.statusText(of: drawn.status) {
+            output.out += self.styled(.dim, Self.cut(text, to: columns)) + "\n"
             self.drawnLines = 1
         }
-        let prompt = Self.prompt(of: drawn.situation)
+        let prompt = Self.prompt(of: drawn.status)
         let promptWidth = DisplayWidth.of(prompt)
-        // So much of the line is shown, from the first character on from which the cursor is still in sight.
+        // The visible part begins at the first character that keeps the cursor in view.
         var start = 0
         var width = drawn.characters[..<drawn.cursor].reduce(0) { $0 + DisplayWidth.of($1) }
-        while width > room - promptWidth - 1, start < drawn.cursor {
+        while width > columns - promptWidth - 1, start < drawn.cursor {
             width -= DisplayWidth.of(drawn.characters[start])
             start += 1
         }
-        let shown = Self.cut(String(drawn.characters[start...]), to: room - promptWidth)
-        output.out += self.styled(.bold, prompt) + shown + "\r"
+        let visible = Self.cut(String(drawn.characters[start...]), to: columns - promptWidth)
+        output.out += self.styled(.bold, prompt) + visible + "\r"
         let column = promptWidth + width
         if column > 0 { output.out += "\u{1B}[\(column)C" }
         self.drawnLines += 1
@@ -114,21 +123,21 @@ struct ScreenDisplay {
         return cut
     }
 
-    private static func statusText(of situation: ChatStatus) -> String? {
+    private static func statusText(of status: ChatStatus) -> String? {
         var parts: [String] = []
-        if let connection = situation.connection { parts.append("\(connection)…") }
-        switch situation.typing.count {
+        if let connection = status.connection { parts.append("\(connection)…") }
+        switch status.typing.count {
         case 0: break
-        case 1: parts.append("\(situation.typing[0]) is typing…")
-        case 2, 3: parts.append("\(situation.typing.joined(separator: ", ")) are typing…")
-        default: parts.append("\(situation.typing.count) people are typing…")
+        case 1: parts.append("\(status.typing[0]) is typing…")
+        case 2, 3: parts.append("\(status.typing.joined(separator: ", ")) are typing…")
+        default: parts.append("\(status.typing.count) people are typing…")
         }
         return parts.isEmpty ? nil : parts.joined(separator: "  ")
     }
 
-    /// The ticks are those of the newest message of one's own.
-    private static func prompt(of situation: ChatStatus) -> String {
-        switch situation.progress {
+    /// The ticks belong to the user's newest message.
+    private static func prompt(of status: ChatStatus) -> String {
+        switch status.progress {
         case nil: "> "
         case .sending: "… > "
         case .stored: "✓ > "
@@ -140,30 +149,39 @@ struct ScreenDisplay {
     private func text(of line: ChatLine) -> String {
         switch line {
         case .message(let message, let isMine):
-            let mark = message.isEdited ? self.styled(.dim, " (changed)") : ""
+            let mark = message.isEdited ? self.styled(.dim, " (edited)") : ""
             let name = self.styled(
                 isMine ? .mine : .name(message.displayName), SafeText.line(message.displayName))
             return
-                "\(self.messagePrefix(of: message)) \(name): \(SafeText.block(message.content, indentation: "    "))\(mark)"
+                """
+                \(self.messagePrefix(of: message)) \(name): \
+                \(SafeText.block(message.content, indentation: "    "))\(mark)
+                """
         case .direct(let message, let to, let isMine):
             let name = self.styled(
                 isMine ? .mine : .name(message.displayName), SafeText.line(message.displayName))
             let time = message.sentAt.map { self.styled(.dim, self.clock.text(of: $0)) + " " } ?? ""
             return
-                "\(time)\(name) (to \(SafeText.line(to))): \(SafeText.block(message.content, indentation: "    "))"
+                """
+                \(time)\(name) (to \(SafeText.line(to))): \
+                \(SafeText.block(message.content, indentation: "    "))
+                """
         case .edited(let message):
-            let words =
-                "\(SafeText.line(message.displayName)) has changed #\(message.id): \(SafeText.block(message.content, indentation: "    "))"
-            return self.styled(.dim, words)
+            let text =
+                """
+                \(SafeText.line(message.displayName)) edited #\(message.id): \
+                \(SafeText.block(message.content, indentation: "    "))
+                """
+            return self.styled(.dim, text)
         case .deleted(let message):
             return self.styled(
-                .dim, "#\(message.id) of \(SafeText.line(message.displayName)) is deleted.")
+                .dim, "#\(message.id) by \(SafeText.line(message.displayName)) was deleted.")
         case .status(let id, let progress):
             return "#\(id) is \(progress.label)."
-        case .notice(let sentence):
-            return self.styled(.dim, sentence)
-        case .error(let sentence):
-            return self.styled(.error, sentence)
+        case .notice(let message):
+            return self.styled(.dim, message)
+        case .error(let message):
+            return self.styled(.error, message)
         }
     }
 
@@ -184,7 +202,8 @@ struct ScreenDisplay {
             case .mine: return "1;32"
             case .error: return "31"
             case .name(let name):
-                // The same colour for the same name; neither red nor green, which mean something.
+                // A name always has the same colour. Red and green are excluded because they have a
+                // meaning.
                 let colours = ["33", "34", "35", "36", "93", "94", "95", "96"]
                 let sum = name.utf8.reduce(5381) { ($0 &* 33) ^ Int($1) }
                 return "1;" + colours[Int(sum.magnitude % UInt(colours.count))]

@@ -4,11 +4,12 @@ internal import Glibc
 import TLS
 import Telemetry
 
-/// `confab chat`: talk in a conversation, from a terminal or through a pipe.
+/// `confab chat`: a chat from a terminal or through a pipe.
 public enum ChatTerminal {
-    /// Chats until the input ends, the person leaves, or the server refuses. The calling thread reads the input meanwhile.
+    /// Runs until the input ends, the user quits, or the server rejects the client. The calling
+    /// thread reads the input.
     ///
-    /// - Returns: the exit status: 0 when all that was to be sent is stored, else 1.
+    /// - Returns: the exit status: 0 when every line is stored, else 1.
     public static func run(_ options: ChatTerminalOptions) -> Int32 {
         do throws(ChatTerminalError) {
             return try self.chat(options)
@@ -30,7 +31,7 @@ public enum ChatTerminal {
         if options.name != nil, !address.acceptsNames { throw .nameNotSupported(address.dialect) }
         let token = try TokenSource.token(options, url)
         guard token != nil || !address.needsToken else { throw .noToken }
-        let owner = token.flatMap { UnverifiedTokenClaims(token: $0) }
+        let claims = token.flatMap { UnverifiedTokenClaims(token: $0) }
         let tls = try self.tlsContext(url, options.authorities)
         let addresses: [SocketAddress]
         do throws(SocketError) {
@@ -43,15 +44,15 @@ public enum ChatTerminal {
         let hasScreen =
             isInteractive && !options.isPlain
             && options.environment["TERM"].map { $0 != "dumb" && !$0.isEmpty } == true
-        guard let pump = InputReader(options.input) else {
+        guard let inputReader = InputReader(options.input) else {
             throw .system("Too many files are open (see ulimit -n).")
         }
         let loop = try self.startLoop()
         let ownID = Hex.encode((0..<8).map { _ in UInt8.random(in: 0...255) })
         let client = address.client(
-            token: token, claims: owner, name: options.name, guest: "guest-\(ownID)")
+            token: token, claims: claims, name: options.name, guest: "guest-\(ownID)")
         let settings = ChatSession.Settings(
-            user: address.ownUser(owner, guest: "guest-\(ownID)"), isInteractive: isInteractive,
+            user: address.ownUser(claims, guest: "guest-\(ownID)"), isInteractive: isInteractive,
             localIDPrefix: ownID)
         let hasColour = options.environment["NO_COLOR"].map { $0.isEmpty } ?? true
         let setup = ChatTerminalLoop.Setup(
@@ -61,7 +62,7 @@ public enum ChatTerminal {
             screen: hasScreen
                 ? ScreenDisplay(hasColour: hasColour, clock: ClockText { WallClock.now }) : nil,
             settings: settings, dialect: client)
-        let handler = ChatTerminalLoop(setup, inputReader: pump, on: loop)
+        let handler = ChatTerminalLoop(setup, inputReader: inputReader, on: loop)
         loop.setHandler(handler)
         Task {
             try? await SignalWatcher.watch(options.terminationSignals, on: loop) { _ in
@@ -71,12 +72,12 @@ public enum ChatTerminal {
 
         let rawMode = hasScreen ? RawMode(options.input) : nil
         handler.start()
-        pump.run(
+        inputReader.run(
             { handler.typed($0) }, resolveHost: { handler.addressesResolved(Self.resolve(url)) })
         loop.join()
         rawMode?.restore()
-        if let problem = handler.output.failureReason {
-            self.printError("the output cannot be written: \(problem)", to: options.errors)
+        if let reason = handler.output.failureReason {
+            self.printError("the output cannot be written: \(reason)", to: options.errors)
         }
         return handler.output.hasFailed ? 1 : handler.exitStatus ?? 1
     }
@@ -106,8 +107,8 @@ public enum ChatTerminal {
         }
     }
 
-    private static func printError(_ sentence: String, to descriptor: Int32) {
-        let line = Array("confab: \(sentence)\n".utf8)
+    private static func printError(_ message: String, to descriptor: Int32) {
+        let line = Array("confab: \(message)\n".utf8)
         _ = write(descriptor, line, line.count)
     }
 }

@@ -6,7 +6,7 @@ import Synchronization
 import TLS
 import Telemetry
 
-/// Brings a chat, its connection and its terminal together on a loop.
+/// Connects a chat session, its connection and its terminal on an event loop.
 final class ChatTerminalLoop: EventLoopHandler {
     struct Setup: Sendable {
         let url: WebSocketURL
@@ -15,7 +15,7 @@ final class ChatTerminalLoop: EventLoopHandler {
         let addresses: [SocketAddress]
         let output: Int32
         let errors: Int32
-        /// Nil where lines are wanted and no screen.
+        /// Nil for plain lines.
         let screen: ScreenDisplay?
         let settings: ChatSession.Settings
         let dialect: any ClientDialect
@@ -39,7 +39,8 @@ final class ChatTerminalLoop: EventLoopHandler {
     }
 
     private let setup: Setup
-    /// It waits where the reader is slow, and with it the loop and at last the server: nothing piles up here.
+    /// Writes block when the reader is slow. This blocks the loop, and finally the server, so that
+    /// no buffer grows here.
     let output: CommandOutput
     private let errors: CommandOutput
     private let inputReader: InputReader
@@ -59,7 +60,7 @@ final class ChatTerminalLoop: EventLoopHandler {
                 screen: setup.screen), on: loop)
     }
 
-    /// The exit status; nil while it lasts.
+    /// Nil while the chat runs.
     var exitStatus: Int32? { self.finalStatus.withLock { $0 } }
 
     func start() {
@@ -68,22 +69,22 @@ final class ChatTerminalLoop: EventLoopHandler {
         }
     }
 
-    /// From the thread that reads.
-    func typed(_ piece: ArraySlice<UInt8>) {
-        let piece = Array(piece)
+    /// Called by the thread that reads the input.
+    func typed(_ chunk: ArraySlice<UInt8>) {
+        let chunk = Array(chunk)
         self.state.loop.execute {
-            self.state.with { self.processInput(piece[...], &$0) }
+            self.state.with { self.processInput(chunk[...], &$0) }
         }
     }
 
-    /// From the thread that looks names up: connects, if that is still wanted.
+    /// Called by the thread that resolves names. Connects, unless the session has given up.
     func addressesResolved(_ result: Result<[SocketAddress], SocketError>) {
         self.state.loop.execute {
             self.state.with { state in
                 guard state.session.connection == .connecting else { return }
                 switch result {
                 case .success(let addresses): self.connect(to: addresses, .now, &state)
-                // A name that was there before comes back when the network does.
+                // The name resolved before, so this is a network outage, and a retry may succeed.
                 case .failure(let error):
                     state.session.disconnected(
                         .broken(reason: error.description), at: .now, into: &state.steps)
@@ -92,7 +93,7 @@ final class ChatTerminalLoop: EventLoopHandler {
         }
     }
 
-    /// From anywhere: a person wants to leave at once.
+    /// Called by any thread when the user interrupts the program.
     func interrupted() {
         self.state.loop.execute {
             self.state.with { $0.session.exit(into: &$0.steps) }
@@ -133,12 +134,12 @@ final class ChatTerminalLoop: EventLoopHandler {
 }
 
 extension ChatTerminalLoop {
-    private func processInput(_ piece: ArraySlice<UInt8>, _ state: inout State) {
+    private func processInput(_ chunk: ArraySlice<UInt8>, _ state: inout State) {
         let now = MonotonicTime.now
         state.needsInput = true
         if state.screen != nil {
             var events: [LineEditor.Event] = []
-            state.editor.process(piece, into: &events)
+            state.editor.process(chunk, into: &events)
             for event in events {
                 switch event {
                 case .changed: state.session.editing(state.editor.text, at: now, into: &state.steps)
@@ -148,20 +149,20 @@ extension ChatTerminalLoop {
                 }
             }
         } else {
-            for line in state.splitter.append(piece) {
+            for line in state.splitter.append(chunk) {
                 state.session.typed(line, at: now, into: &state.steps)
             }
-            if piece.isEmpty, let line = state.splitter.finish() {
+            if chunk.isEmpty, let line = state.splitter.finish() {
                 state.session.typed(line, at: now, into: &state.steps)
             }
         }
-        if piece.isEmpty {
+        if chunk.isEmpty {
             state.needsInput = false
             state.session.inputEnded(at: now)
         }
     }
 
-    /// What the chat decides leads to events, and these to more decisions, until all is said.
+    /// Steps cause events, and events cause steps, until both queues are empty.
     private func perform(_ state: inout State) {
         let now = MonotonicTime.now
         repeat {
@@ -196,7 +197,7 @@ extension ChatTerminalLoop {
         switch step {
         case .connect(let after):
             state.resumeAfter = after
-            // The first time the addresses are known; later they may have changed.
+            // The first connection uses the known addresses; later they may have changed.
             if state.session.lostAt == nil {
                 self.connect(to: self.setup.addresses, now, &state)
             } else {
@@ -214,7 +215,7 @@ extension ChatTerminalLoop {
     {
         let dialect = state.session.dialect
         var fields: [HTTPField] = []
-        // In a field and not in the URL, which proxies write into their logs.
+        // In a header field and not in the URL, because proxies log URLs.
         if dialect.sendsTokenInHeader, let token = self.setup.token {
             fields.append(HTTPField("Authorization", "Bearer \(token)"))
         }
@@ -242,7 +243,7 @@ extension ChatTerminalLoop {
         }
         guard !output.isEmpty else { return }
         self.errors.write(output.errors)
-        // Nothing that comes would be seen: there is nobody to chat for.
+        // Nothing can be displayed any more, so the chat ends.
         if !self.output.write(output.out) {
             state.session.exit(hasFailed: true, into: &state.steps)
         }

@@ -1,29 +1,30 @@
 public import EventLoop
 
-/// Where `confab chat` goes, as whom, and how it looks.
+/// The options of `confab chat`.
 public struct ChatTerminalOptions: Sendable {
-    /// The server, and perhaps a conversation of its: `ws://host:8080/conversations/general/`
+    /// The server, optionally with a conversation: `ws://host:8080/conversations/general/`
     public var url: String
-    /// Nil: the one whose path the URL has, or else Conversations.
+    /// Nil: the protocol of the URL's path, or else Conversations.
     public var dialect: ChatDialect?
-    /// Nil: the one that the URL names.
+    /// Nil: the conversation in the URL.
     public var conversation: String?
-    /// What to be called without a token, for protocols that take names. Without a name, the environment is asked for a token.
+    /// The name of an anonymous user, in protocols that allow one. If it is set, `CONFAB_TOKEN` is
+    /// not used.
     public var name: String?
     public var token: String?
     /// A file whose first line is the token; `-` is standard input.
     public var tokenFile: String?
-    /// Lines only: no colour, no moving cursor.
+    /// Plain lines: no colour, no cursor movement.
     public var isPlain = false
-    /// A PEM file with the authorities that a `wss` server's certificate may be signed by; the system's when it is nil.
+    /// A PEM file with the certificate authorities for a `wss` server; nil for those of the system.
     public var authorities: String?
     /// The environment: `CONFAB_TOKEN`, `NO_COLOR`, `TERM`.
     public var environment: [String: String] = [:]
-    /// Descriptors to read lines from, to write messages to, and to write all else to.
+    /// Descriptors for input lines, for messages, and for everything else.
     public var input: Int32 = 0
     public var output: Int32 = 1
     public var errors: Int32 = 2
-    /// What ends it; none where the process is not its own.
+    /// Signals that end the chat; empty where the process belongs to others, as in tests.
     public var terminationSignals: Set<ProcessSignal> = [.interrupt, .terminate, .hangUp]
 
     public init(url: String) {
@@ -31,11 +32,11 @@ public struct ChatTerminalOptions: Sendable {
     }
 }
 
-/// Why a chat cannot begin.
+/// Why a chat cannot start.
 enum ChatTerminalError: Error, Equatable, CustomStringConvertible {
     case url(WebSocketURLError)
     case noConversation(ChatDialect)
-    /// Of the option, and of the URL.
+    /// The conversation of the option, and that of the URL.
     case twoConversations(String, String)
     case nameNotSupported(ChatDialect)
     case noToken
@@ -47,18 +48,24 @@ enum ChatTerminalError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .url(let error): error.description
         case .noConversation(.conversations):
-            "The URL names no conversation, as ws://127.0.0.1:8080/conversations/general/ does; or give one with --conversation."
+            """
+            The URL names no conversation, as ws://127.0.0.1:8080/conversations/general/ does; or \
+            give one with --conversation.
+            """
         case .noConversation(let dialect):
             "The \(dialect.name) protocol needs a conversation: give one with --conversation."
         case .twoConversations(let option, let url):
-            "--conversation says \(option), and the URL says \(url)."
+            "--conversation: \(option) differs from \(url) in the URL."
         case .nameNotSupported(let dialect):
-            "--name: nobody gives names in the \(dialect.name) protocol; it is for chats and rooms."
+            "--name: the \(dialect.name) protocol does not support it; use it with chats or rooms."
         case .noToken:
-            "A token is needed: give it with --token-file, --token, or in CONFAB_TOKEN; confab token makes one."
+            """
+            A token is required: use --token-file, --token or CONFAB_TOKEN; confab token creates \
+            one.
+            """
         case .tokenFile(let path, let reason): "--token-file: \(path): \(reason)."
         case .client(let error): error.description
-        case .system(let sentence): sentence
+        case .system(let message): message
         }
     }
 }

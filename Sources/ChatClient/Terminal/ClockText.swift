@@ -1,9 +1,9 @@
 import Bytes
 internal import Glibc
 
-/// Times as people read them, in the machine's own time zone: the hour of today, the day of any other.
+/// Formats times in the local time zone: the time for today, with the date for other days.
 struct ClockText: Sendable {
-    /// What day it is.
+    /// Supplies the current date.
     private let now: @Sendable () -> Timestamp
 
     init(now: @escaping @Sendable () -> Timestamp) {

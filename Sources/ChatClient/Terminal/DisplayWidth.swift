@@ -1,10 +1,10 @@
-/// How many columns of a terminal text takes (Unicode Standard Annex 11, in short).
+/// The number of terminal columns that a text takes (a subset of Unicode Standard Annex 11).
 enum DisplayWidth {
     static func of(_ text: some StringProtocol) -> Int {
         text.reduce(0) { $0 + self.of($1) }
     }
 
-    /// 0, 1 or 2. What a terminal draws for a whole character depends on its first visible scalar.
+    /// 0, 1 or 2. The first visible scalar decides.
     static func of(_ character: Character) -> Int {
         if character.isASCII { return character >= " " && character != "\u{7F}" ? 1 : 0 }
         for scalar in character.unicodeScalars {
@@ -23,7 +23,7 @@ enum DisplayWidth {
         return 0
     }
 
-    /// The blocks that are wide from end to end.
+    /// Blocks that consist of wide characters only.
     private static func isWide(_ value: UInt32) -> Bool {
         switch value {
         case 0x1100...0x115F, 0x2E80...0x303E, 0x3041...0xA4CF, 0xA960...0xA97F, 0xAC00...0xD7A3,

@@ -1,10 +1,11 @@
 internal import Glibc
 
-/// Does what may have to wait, on a thread that has nothing else to do: reads standard input, a piece for each time that it is asked for
-/// one, and looks up host names.
+/// Does blocking work on a thread of its own: reads standard input, one chunk per request, and
+/// resolves host names.
 ///
-/// Not watched by the loop: for that the descriptor would have to be non-blocking, and that setting belongs to everybody who has the same
-/// terminal open, the shell that comes after us included. And files cannot be watched at all.
+/// The event loop does not watch standard input, because that would require a non-blocking
+/// descriptor. This flag is shared with every process that has the terminal open, including the
+/// shell. And epoll cannot watch files at all.
 final class InputReader: Sendable {
     private let input: Int32
     private let commandPipe: (read: Int32, write: Int32)
@@ -17,7 +18,7 @@ final class InputReader: Sendable {
 
     private static let chunkByteCount = 4096
 
-    /// Nil when the system has no pipe left.
+    /// Nil when no pipe can be created.
     init?(_ input: Int32) {
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { return nil }
@@ -31,46 +32,46 @@ final class InputReader: Sendable {
         close(self.commandPipe.write)
     }
 
-    /// Asks for another piece, from any thread.
+    /// Requests another chunk, from any thread.
     func requestInput() { self.send(PipeCommand.readInput) }
 
-    /// Asks for the host's addresses, from any thread.
+    /// Requests the host's addresses, from any thread.
     func requestAddresses() { self.send(PipeCommand.resolveHost) }
 
     /// Ends `run`, from any thread.
     func stop() { self.send(PipeCommand.stop) }
 
-    private func send(_ order: UInt8) {
-        var order = order
-        while write(self.commandPipe.write, &order, 1) < 0, errno == EINTR {}
+    private func send(_ command: UInt8) {
+        var command = command
+        while write(self.commandPipe.write, &command, 1) < 0, errno == EINTR {}
     }
 
-    /// Works until it is told to stop. An empty piece is the input's end.
-    func run(_ take: (ArraySlice<UInt8>) -> Void, resolveHost lookUp: () -> Void) {
-        var piece = [UInt8](repeating: 0, count: Self.chunkByteCount)
-        var wanted = 0
+    /// Works until `stop()`. An empty chunk means the end of the input.
+    func run(_ receive: (ArraySlice<UInt8>) -> Void, resolveHost: () -> Void) {
+        var chunk = [UInt8](repeating: 0, count: Self.chunkByteCount)
+        var requested = 0
         var hasEnded = false
         while true {
             var entries = [pollfd(fd: self.commandPipe.read, events: Int16(POLLIN), revents: 0)]
-            if wanted > 0, !hasEnded {
+            if requested > 0, !hasEnded {
                 entries.append(pollfd(fd: self.input, events: Int16(POLLIN), revents: 0))
             }
             guard poll(&entries, nfds_t(entries.count), -1) > 0 else { continue }
             if entries[0].revents != 0 {
-                var order: UInt8 = 0
-                guard read(self.commandPipe.read, &order, 1) == 1 else { continue }
-                switch order {
-                case PipeCommand.readInput: wanted += 1
-                case PipeCommand.resolveHost: lookUp()
+                var command: UInt8 = 0
+                guard read(self.commandPipe.read, &command, 1) == 1 else { continue }
+                switch command {
+                case PipeCommand.readInput: requested += 1
+                case PipeCommand.resolveHost: resolveHost()
                 default: return
                 }
             }
             guard entries.count > 1, entries[1].revents != 0 else { continue }
-            let count = read(self.input, &piece, piece.count)
+            let count = read(self.input, &chunk, chunk.count)
             if count < 0, errno == EINTR || errno == EAGAIN { continue }
             hasEnded = count <= 0
-            wanted -= 1
-            take(piece[..<max(0, count)])
+            requested -= 1
+            receive(chunk[..<max(0, count)])
         }
     }
 }

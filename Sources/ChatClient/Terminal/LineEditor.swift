@@ -1,4 +1,4 @@
-/// A line that is being typed in a terminal that hands over every key: what comes in becomes changes of the line.
+/// The input line of a terminal in raw mode: key presses become changes of the line.
 struct LineEditor {
     enum Event: Equatable {
         case changed
@@ -10,33 +10,33 @@ struct LineEditor {
     }
 
     private(set) var characters: [Character] = []
-    /// Before which character the next one is put.
+    /// The index of the character behind the cursor.
     private(set) var cursor = 0
 
     private var history: [String] = []
-    /// The place in the history that is shown; its count for the line that is being typed.
+    /// The history entry that is displayed; the entry count stands for the line being typed.
     private var historyIndex = 0
     private var draft = ""
     private var pending: [UInt8] = []
 
     private static let historyLimit = 100
-    /// What a server takes as a message is less.
+    /// More than a server accepts as a message.
     private static let byteLimit = 64 << 10
     private var byteCount = 0
 
     var text: String { String(self.characters) }
 
-    /// Takes what was typed, whole characters and escape sequences or parts of them.
+    /// Processes input bytes. Incomplete characters and escape sequences wait for the rest.
     mutating func process(_ bytes: some Sequence<UInt8>, into events: inout [Event]) {
         self.pending += bytes
-        var place = 0
-        while place < self.pending.count,
-            let count = self.processKey(self.pending[place...], into: &events)
-        { place += count }
-        self.pending.removeFirst(place)
+        var index = 0
+        while index < self.pending.count,
+            let count = self.processKey(self.pending[index...], into: &events)
+        { index += count }
+        self.pending.removeFirst(index)
     }
 
-    /// Takes the first key of `bytes`; answers with how many bytes that is, nil when it is not whole.
+    /// Processes the first key of `bytes`. Returns its length in bytes, or nil if it is incomplete.
     private mutating func processKey(_ bytes: ArraySlice<UInt8>, into events: inout [Event]) -> Int?
     {
         guard let first = bytes.first else { return nil }
@@ -75,7 +75,8 @@ struct LineEditor {
         guard let text = String(validating: bytes.prefix(length), as: UTF8.self),
             let scalar = text.unicodeScalars.first
         else { return 1 }
-        // A mark, or what is joined, makes one character with what stands in front of the cursor.
+        // A combining mark or a joined character forms one character with the one before the
+        // cursor.
         if self.cursor > 0 {
             let joined = String(self.characters[self.cursor - 1]) + text
             if joined.count == 1 {
@@ -144,10 +145,10 @@ struct LineEditor {
         self.remove(start..<self.cursor, into: &events)
     }
 
-    private mutating func move(to place: Int, into events: inout [Event]) {
-        let place = min(max(place, 0), self.characters.count)
-        guard place != self.cursor else { return }
-        self.cursor = place
+    private mutating func move(to index: Int, into events: inout [Event]) {
+        let index = min(max(index, 0), self.characters.count)
+        guard index != self.cursor else { return }
+        self.cursor = index
         events.append(.changed)
     }
 
@@ -162,11 +163,11 @@ struct LineEditor {
         events.append(.submitted(text))
     }
 
-    private mutating func recall(_ place: Int, into events: inout [Event]) {
-        guard place != self.historyIndex, (0...self.history.count).contains(place) else { return }
+    private mutating func recall(_ index: Int, into events: inout [Event]) {
+        guard index != self.historyIndex, (0...self.history.count).contains(index) else { return }
         if self.historyIndex == self.history.count { self.draft = self.text }
-        self.historyIndex = place
-        self.replaceText(place == self.history.count ? self.draft : self.history[place])
+        self.historyIndex = index
+        self.replaceText(index == self.history.count ? self.draft : self.history[index])
         events.append(.changed)
     }
 

@@ -1,14 +1,14 @@
-/// Cuts what comes in pieces into lines.
+/// Splits a byte stream into lines.
 struct LineSplitter {
     private var partialLine: [UInt8] = []
 
-    /// A line that is longer is cut there; no server takes it as one message.
+    /// Longer lines are split here; no server accepts them as one message.
     private static let byteLimit = 1 << 20
 
-    /// The lines that have become whole.
-    mutating func append(_ piece: ArraySlice<UInt8>) -> [String] {
+    /// Returns the lines that are complete now.
+    mutating func append(_ chunk: ArraySlice<UInt8>) -> [String] {
         var lines: [String] = []
-        for byte in piece {
+        for byte in chunk {
             if byte == UInt8(ascii: "\n") {
                 lines.append(self.finishLine())
             } else {
@@ -19,7 +19,7 @@ struct LineSplitter {
         return lines
     }
 
-    /// What stands behind the last line's end; nil when nothing does.
+    /// Returns the text after the last line end; nil when there is none.
     mutating func finish() -> String? {
         self.partialLine.isEmpty ? nil : self.finishLine()
     }

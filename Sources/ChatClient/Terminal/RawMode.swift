@@ -1,11 +1,12 @@
 internal import Glibc
 
-/// A terminal that hands over every key at once and shows none of them by itself, until `restore()`.
+/// Raw mode of a terminal, until `restore()`: the terminal passes on every key at once and echoes
+/// none.
 struct RawMode {
     private let descriptor: Int32
     private let savedSettings: termios
 
-    /// Nil when the descriptor is no terminal.
+    /// Nil when the descriptor is not a terminal.
     init?(_ descriptor: Int32) {
         var settings = termios()
         guard tcgetattr(descriptor, &settings) == 0 else { return nil }
@@ -16,7 +17,8 @@ struct RawMode {
         withUnsafeMutableBytes(of: &settings.c_cc) { keys in
             keys[Int(VMIN)] = 1
             keys[Int(VTIME)] = 0
-            // Ctrl-C still ends the program by its signal. Ctrl-Z would leave the shell with a terminal that echoes nothing.
+            // Ctrl-C still sends its signal. Ctrl-Z is disabled, because the shell would get a
+            // terminal without echo.
             keys[Int(VSUSP)] = 0
         }
         guard tcsetattr(descriptor, TCSADRAIN, &settings) == 0 else { return nil }
@@ -27,7 +29,7 @@ struct RawMode {
         tcsetattr(self.descriptor, TCSADRAIN, &settings)
     }
 
-    /// How wide the terminal is; 80 where it does not say.
+    /// The width of the terminal; 80 where it is unknown.
     static func columns(of descriptor: Int32) -> Int {
         // `struct winsize`: rows, columns, and both in pixels.
         var size: (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)

@@ -1,17 +1,18 @@
-/// Makes other people's words fit to be printed.
+/// Makes text of other users safe to print.
 ///
-/// A terminal obeys control characters: whoever can write a message could move the cursor, rename the window, or type for its
-/// reader. So each comes out as its number, and so do the marks that turn the direction of writing around, because they make a
-/// line read as another.
+/// A terminal executes control characters: the sender of a message could move the cursor, rename
+/// the window, or type in the reader's name. So each is printed as its number. The same goes for
+/// the characters that change the writing direction, because they make a line read as another.
 public enum SafeText {
-    /// The text in one line.
+    /// The text on one line.
     ///
-    /// - Parameter limit: so many characters are shown at most, an ellipsis behind them.
+    /// - Parameter limit: the maximum number of characters, before an ellipsis.
     public static func line(_ text: String, limit: Int = .max) -> String {
         self.escaped(text, limit: limit, newline: "\\n")
     }
 
-    /// The text with its own line ends, each continued line indented, so that none can pass for another message.
+    /// The text with its line breaks. Continued lines are indented, so that none can pass for
+    /// another message.
     public static func block(_ text: String, indentation: String) -> String {
         self.escaped(text, limit: .max, newline: "\n" + indentation)
     }
@@ -21,9 +22,9 @@ public enum SafeText {
             return text
         }
         var safe = ""
-        for (place, character) in text.enumerated() {
-            if place == limit { return safe + "…" }
-            // A return in front of a line feed is one character with it.
+        for (index, character) in text.enumerated() {
+            if index == limit { return safe + "…" }
+            // Swift treats "\r\n" as one character.
             if character == "\n" || character == "\r\n" {
                 safe += newline
                 continue
@@ -45,7 +46,8 @@ public enum SafeText {
         switch scalar.value {
         case 0x20...0x7E: true
         case 0...0x9F: false
-        // Line and paragraph separators; embeddings, overrides and isolates of the writing's direction.
+        // Line and paragraph separators; embeddings, overrides and isolates of the writing
+        // direction.
         case 0x2028, 0x2029, 0x202A...0x202E, 0x2066...0x2069: false
         default: true
         }

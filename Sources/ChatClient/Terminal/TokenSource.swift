@@ -1,23 +1,24 @@
 internal import Glibc
 
-/// Finds the token to enter with.
+/// Finds the token for the connection.
 enum TokenSource {
     private static let byteLimit = 64 << 10
 
-    /// From the command line, the file, the environment, or the URL, in this order; nil when it stands in none.
+    /// The order is: option, file, environment, URL. Returns nil if none of them has a token.
     static func token(_ options: ChatTerminalOptions, _ url: WebSocketURL) throws(ChatTerminalError)
         -> String?
     {
         if let token = options.token { return Self.trimmed(token) }
         if let path = options.tokenFile { return try Self.read(path, options.input) }
-        // Who says a name wants to be nobody that the environment has a token for.
+        // `--name` asks for an anonymous connection, so the environment's token is not used.
         if options.name == nil, let token = options.environment["CONFAB_TOKEN"], !token.isEmpty {
             return Self.trimmed(token)
         }
         return url.parameter("token")
     }
 
-    /// The first line; of standard input no byte behind it is taken, for there the lines begin that are to be sent.
+    /// Reads the first line. On standard input it reads no byte more, because the lines to send
+    /// follow.
     private static func read(_ path: String, _ input: Int32) throws(ChatTerminalError) -> String {
         let descriptor = path == "-" ? input : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {

@@ -2,7 +2,7 @@ import Testing
 
 @testable import ChatClient
 
-@Suite("Where a chat goes")
+@Suite("A chat target")
 struct ChatTargetTests {
     private static let claims = UnverifiedTokenClaims(token: "e30.eyJzdWIiOiJhbGljZSJ9.c2ln")
 
@@ -13,7 +13,7 @@ struct ChatTargetTests {
     }
 
     @Test(
-        "one URL of a conversation does for every protocol",
+        "accepts one URL of a conversation for every protocol",
         arguments: [
             ("ws://h:8080/conversations/lobby/", nil), ("ws://h:8080/conversations/lobby", nil),
             ("http://h:8080/conversation/lobby", nil),
@@ -50,7 +50,7 @@ struct ChatTargetTests {
     }
 
     @Test(
-        "a URL's path says which protocol is meant",
+        "recognises the protocol by the URL's path",
         arguments: [
             ("ws://h/conversations/x/", .conversations), ("ws://h/", .conversations),
             ("ws://h/ws/", .pets), ("ws://h/ws/chats/", .chats),
@@ -64,7 +64,7 @@ struct ChatTargetTests {
         #expect(place.mountPath == (url.contains("below") ? "/below" : ""))
     }
 
-    @Test("a server may be mounted below a path, and its parameters stay")
+    @Test("keeps the mount path and the query parameters of a server")
     func mounted() throws {
         let client = try self.target(
             "wss://h/chat/conversations/x%3A1/?token=t&channel_id=y", .chats
@@ -75,7 +75,7 @@ struct ChatTargetTests {
                 == "/chat/ws/chats/?token=t&channel_id=y&username=Ann%20Lee")
     }
 
-    @Test("what is missing, or said twice, is told")
+    @Test("rejects a missing or contradictory conversation")
     func missing() throws {
         for dialect in [ChatDialect.conversations, .pets, .rooms] {
             #expect(throws: ChatTerminalError.noConversation(dialect)) {
@@ -89,7 +89,7 @@ struct ChatTargetTests {
         }
     }
 
-    @Test("strangers of Rooms have an id of their own, and the name that they give")
+    @Test("gives anonymous users of Rooms a unique id and the chosen name")
     func guest() throws {
         let address = try self.target("ws://h/conversation/abc12345")
         var client = address.client(token: nil, claims: nil, name: "Ann", guest: "guest-1")
@@ -100,7 +100,9 @@ struct ChatTargetTests {
             client.receive(Array(#"40{"sid":"x"}"#.utf8))
                 == [
                     .send(
-                        #"420["join_room",{"room_id":"abc12345","user_id":"guest-1","username":"Ann"}]"#
+                        #"""
+                        420["join_room",{"room_id":"abc12345","user_id":"guest-1","username":"Ann"}]
+                        """#
                     )
                 ])
     }

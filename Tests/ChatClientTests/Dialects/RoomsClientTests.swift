@@ -6,16 +6,28 @@ import Testing
 struct RoomsClientTests {
     private static let url = "ws://host/socket.io/?EIO=4&transport=websocket"
     private static let open =
-        #"0{"sid":"lv_VI97HAXpY6yYWAAAC","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#
+        #"""
+        0{"sid":"lv_VI97HAXpY6yYWAAAC","upgrades":[],"pingInterval":25000,"pingTimeout":20000,\#
+        "maxPayload":1000000}
+        """#
     private static let state =
-        #"{"conversation":{"room_id":"abc12345","title":"T","is_active":true},"participants":[{"user_id":"user123","username":"John Doe","online":true},{"user_id":"u2","username":"Jane","online":true},{"user_id":"u3","username":"Jim","online":false}],"messages":[\#(message(1, "u2", "Jane", "one")),\#(message(2, "user123", "John Doe", "two"))]}"#
+        #"""
+        {"conversation":{"room_id":"abc12345","title":"T","is_active":true},\#
+        "participants":[{"user_id":"user123","username":"John Doe","online":true},\#
+        {"user_id":"u2","username":"Jane","online":true},{"user_id":"u3","username":"Jim",\#
+        "online":false}],"messages":[\#(message(1, "u2", "Jane", "one")),\#
+        \#(message(2, "user123", "John Doe", "two"))]}
+        """#
     private static let join =
         #"["join_room",{"room_id":"abc12345","user_id":"user123","username":"John Doe"}]"#
 
     private static func message(_ id: Int, _ user: String, _ name: String, _ content: String)
         -> String
     {
-        #"{"id":"\#(id)","room_id":"abc12345","user_id":"\#(user)","username":"\#(name)","content":"\#(content)","timestamp":"2026-01-31T12:00:00.123Z"}"#
+        #"""
+        {"id":"\#(id)","room_id":"abc12345","user_id":"\#(user)","username":"\#(name)",\#
+        "content":"\#(content)","timestamp":"2026-01-31T12:00:00.123Z"}
+        """#
     }
 
     private func fixture(isInteractive: Bool = true, token: String? = nil) throws
@@ -27,236 +39,247 @@ struct RoomsClientTests {
         return ChatSessionFixture(isInteractive: isInteractive, user: "user123", speaking: client)
     }
 
-    private func joinConversation(_ stage: inout ChatSessionFixture, pid: String? = "p-1")
+    private func joinConversation(_ fixture: inout ChatSessionFixture, pid: String? = "p-1")
         -> [ChatStep]
     {
-        _ = stage.start()
-        _ = stage.open()
-        _ = stage.receive(Self.open)
-        _ = stage.receive(
+        _ = fixture.start()
+        _ = fixture.open()
+        _ = fixture.receive(Self.open)
+        _ = fixture.receive(
             #"40{"sid":"wZX3oN0bSVIhsaknAAAI"\#(pid.map { #","pid":"\#($0)""# } ?? "")}"#)
-        return stage.receive(#"42["conversation_state",\#(Self.state)]"#)
+        return fixture.receive(#"42["conversation_state",\#(Self.state)]"#)
     }
 
-    @Test("connects, joins the room, and sees who and what is there")
+    @Test("connects, joins the room, and displays its users and messages")
     func joining() throws {
-        var stage = try self.fixture(token: "a.b.c")
-        #expect(stage.start() == [.connect(after: nil)])
+        var fixture = try self.fixture(token: "a.b.c")
+        #expect(fixture.start() == [.connect(after: nil)])
         #expect(
-            stage.session.dialect.url(after: 7).target == "/socket.io/?EIO=4&transport=websocket")
-        #expect(stage.open() == [])
-        #expect(stage.receive(Self.open).sent == [#"40{"token":"a.b.c"}"#])
+            fixture.session.dialect.url(after: 7).target == "/socket.io/?EIO=4&transport=websocket")
+        #expect(fixture.open() == [])
+        #expect(fixture.receive(Self.open).sent == [#"40{"token":"a.b.c"}"#])
         #expect(
-            stage.receive(#"40{"sid":"wZX3oN0bSVIhsaknAAAI","pid":"p-1"}"#).sent == [
+            fixture.receive(#"40{"sid":"wZX3oN0bSVIhsaknAAAI","pid":"p-1"}"#).sent == [
                 "420\(Self.join)"
             ])
-        let steps = stage.receive(#"42["conversation_state",\#(Self.state)]"#)
+        let steps = fixture.receive(#"42["conversation_state",\#(Self.state)]"#)
         #expect(steps.shown == ["#1 Jane: one", "#2 me: two", "notice Here: Jane."])
-        // The answer says it all again.
-        #expect(stage.receive(#"430[{"ok":true,\#(Self.state.dropFirst())]"#) == [])
+        // The answer repeats the state.
+        #expect(fixture.receive(#"430[{"ok":true,\#(Self.state.dropFirst())]"#) == [])
     }
 
-    @Test("takes the state from the answer where that comes first")
+    @Test("uses the state in the answer if that is first")
     func stateInAnswer() throws {
-        var stage = try self.fixture(isInteractive: false)
-        _ = stage.start()
-        _ = stage.open()
-        #expect(stage.receive(Self.open).sent == ["40"])
-        _ = stage.receive(#"40{"sid":"x"}"#)
-        _ = stage.type("hello")
+        var fixture = try self.fixture(isInteractive: false)
+        _ = fixture.start()
+        _ = fixture.open()
+        #expect(fixture.receive(Self.open).sent == ["40"])
+        _ = fixture.receive(#"40{"sid":"x"}"#)
+        _ = fixture.type("hello")
         #expect(
-            stage.receive(#"430[{"ok":true,\#(Self.state.dropFirst())]"#).sent == [
+            fixture.receive(#"430[{"ok":true,\#(Self.state.dropFirst())]"#).sent == [
                 #"421["send_message",{"room_id":"abc12345","content":"hello","local_id":"id-1"}]"#
             ])
     }
 
     @Test(
-        "its line is stored when it is acknowledged, and is shown once", arguments: [true, false])
+        "stores a line when it is acknowledged, and displays it once", arguments: [true, false])
     func sending(eventFirst: Bool) throws {
-        var stage = try self.fixture()
-        _ = self.joinConversation(&stage)
+        var fixture = try self.fixture()
+        _ = self.joinConversation(&fixture)
         #expect(
-            stage.type("three").sent == [
+            fixture.type("three").sent == [
                 #"421["send_message",{"room_id":"abc12345","content":"three","local_id":"id-1"}]"#
             ])
         let event = #"42["new_message",\#(Self.message(3, "user123", "John Doe", "three"))]"#
         let answer =
             #"431[{"ok":true,"id":"3","timestamp":"2026-01-31T12:00:00.123Z","local_id":"id-1"}]"#
-        #expect(stage.receive(eventFirst ? event : answer).shown == ["#3 me: three"])
-        #expect(stage.receive(#"42["offset","o-3"]"#) == [])
-        #expect(stage.receive(eventFirst ? answer : event).shown == [])
-        #expect(stage.session.outbox.isEmpty)
+        #expect(fixture.receive(eventFirst ? event : answer).shown == ["#3 me: three"])
+        #expect(fixture.receive(#"42["offset","o-3"]"#) == [])
+        #expect(fixture.receive(eventFirst ? answer : event).shown == [])
+        #expect(fixture.session.outbox.isEmpty)
     }
 
-    @Test("a guest of its user's id is somebody else")
+    @Test("distinguishes a guest with the same id")
     func guest() throws {
-        var stage = try self.fixture()
-        _ = self.joinConversation(&stage)
+        var fixture = try self.fixture()
+        _ = self.joinConversation(&fixture)
         let guests = Self.message(3, "user123", "Eve", "three").dropLast() + #","guest":true}"#
-        #expect(stage.receive(#"42["new_message",\#(guests)]"#).shown == ["#3 Eve: three"])
+        #expect(fixture.receive(#"42["new_message",\#(guests)]"#).shown == ["#3 Eve: three"])
         #expect(
-            stage.receive(#"42["new_message",\#(Self.message(4, "user123", "John Doe", "four"))]"#)
-                .shown == ["#4 me: four"])
+            fixture.receive(
+                #"42["new_message",\#(Self.message(4, "user123", "John Doe", "four"))]"#
+            )
+            .shown == ["#4 me: four"])
     }
 
-    @Test("is recovered where the server can do that: what was missed comes of itself")
+    @Test("is recovered if the server supports it, and receives missed messages unasked")
     func recovery() throws {
-        var stage = try self.fixture()
-        _ = self.joinConversation(&stage)
-        _ = stage.receive(#"42["new_message",\#(Self.message(3, "u2", "Jane", "three"))]"#)
-        _ = stage.receive(#"42["offset","o-3"]"#)
-        _ = stage.type("five")
-        _ = stage.disconnect()
-        #expect(stage.advanceTime(.seconds(1)).connects == [3])
-        _ = stage.open()
-        #expect(stage.receive(Self.open).sent == [#"40{"pid":"p-1","offset":"o-3"}"#])
-        let steps = stage.receive(#"40{"sid":"other","pid":"p-1"}"#)
-        #expect(steps.shown == ["notice Connected again."])
+        var fixture = try self.fixture()
+        _ = self.joinConversation(&fixture)
+        _ = fixture.receive(#"42["new_message",\#(Self.message(3, "u2", "Jane", "three"))]"#)
+        _ = fixture.receive(#"42["offset","o-3"]"#)
+        _ = fixture.type("five")
+        _ = fixture.disconnect()
+        #expect(fixture.advanceTime(.seconds(1)).connects == [3])
+        _ = fixture.open()
+        #expect(fixture.receive(Self.open).sent == [#"40{"pid":"p-1","offset":"o-3"}"#])
+        let steps = fixture.receive(#"40{"sid":"other","pid":"p-1"}"#)
+        #expect(steps.shown == ["notice Reconnected."])
         #expect(
             steps.sent == [
                 #"422["send_message",{"room_id":"abc12345","content":"five","local_id":"id-1"}]"#
             ])
         #expect(
-            stage.receive(#"42["new_message",\#(Self.message(4, "u2", "Jane", "four"))]"#).shown
+            fixture.receive(#"42["new_message",\#(Self.message(4, "u2", "Jane", "four"))]"#).shown
                 == ["#4 Jane: four"])
     }
 
-    @Test("takes for its offset whatever string an event ends with, as stock servers say it")
+    @Test("uses the trailing string of an event as the offset, as stock servers do")
     func stockOffset() throws {
-        var stage = try self.fixture()
-        _ = self.joinConversation(&stage)
+        var fixture = try self.fixture()
+        _ = self.joinConversation(&fixture)
         #expect(
-            stage.receive(#"42["new_message",\#(Self.message(3, "u2", "Jane", "three")),"o-3"]"#)
+            fixture.receive(#"42["new_message",\#(Self.message(3, "u2", "Jane", "three")),"o-3"]"#)
                 .shown == ["#3 Jane: three"])
-        _ = stage.disconnect()
-        _ = stage.advanceTime(.seconds(1))
-        _ = stage.open()
-        #expect(stage.receive(Self.open).sent == [#"40{"pid":"p-1","offset":"o-3"}"#])
+        _ = fixture.disconnect()
+        _ = fixture.advanceTime(.seconds(1))
+        _ = fixture.open()
+        #expect(fixture.receive(Self.open).sent == [#"40{"pid":"p-1","offset":"o-3"}"#])
     }
 
-    @Test("joins anew where it is not recovered, and finds what it missed in the state")
+    @Test("joins again without a recovery, and finds missed messages in the state")
     func noRecovery() throws {
-        var stage = try self.fixture()
-        _ = self.joinConversation(&stage)
-        _ = stage.receive(#"42["offset","o-2"]"#)
-        _ = stage.disconnect()
-        _ = stage.advanceTime(.seconds(1))
-        _ = stage.open()
-        _ = stage.receive(Self.open)
-        #expect(stage.receive(#"40{"sid":"other","pid":"p-2"}"#).sent == ["421\(Self.join)"])
-        // An offset from outside the room leads nowhere.
-        _ = stage.receive(#"42["offset","o-outside"]"#)
+        var fixture = try self.fixture()
+        _ = self.joinConversation(&fixture)
+        _ = fixture.receive(#"42["offset","o-2"]"#)
+        _ = fixture.disconnect()
+        _ = fixture.advanceTime(.seconds(1))
+        _ = fixture.open()
+        _ = fixture.receive(Self.open)
+        #expect(fixture.receive(#"40{"sid":"other","pid":"p-2"}"#).sent == ["421\(Self.join)"])
+        // An offset from before the join is not used.
+        _ = fixture.receive(#"42["offset","o-outside"]"#)
         let state = Self.state.replacing(
             #""messages":["#, with: #""messages":[\#(Self.message(4, "u2", "Jane", "four")),"#)
-        let steps = stage.receive(#"42["conversation_state",\#(state)]"#)
+        let steps = fixture.receive(#"42["conversation_state",\#(state)]"#)
         #expect(
             steps.shown == [
-                "trouble Some messages were missed: #3 is not among those that the server gives.",
+                "trouble Some messages were missed: #3 is no longer available.",
                 "#4 Jane: four",
-                "notice Connected again.",
+                "notice Reconnected.",
             ])
-        _ = stage.disconnect()
-        _ = stage.advanceTime(.seconds(3))
-        _ = stage.open()
-        #expect(stage.receive(Self.open).sent == ["40"])
+        _ = fixture.disconnect()
+        _ = fixture.advanceTime(.seconds(3))
+        _ = fixture.open()
+        #expect(fixture.receive(Self.open).sent == ["40"])
     }
 
-    @Test("typing goes both ways, and so do coming and going")
+    @Test("exchanges typing and presence in both directions")
     func others() throws {
-        var stage = try self.fixture()
-        _ = self.joinConversation(&stage)
+        var fixture = try self.fixture()
+        _ = self.joinConversation(&fixture)
         #expect(
-            stage.apply { $0.editing("h", at: $1, into: &$2) }.sent == [
+            fixture.apply { $0.editing("h", at: $1, into: &$2) }.sent == [
                 #"42["typing",{"room_id":"abc12345","is_typing":true}]"#
             ])
-        _ = stage.receive(
-            #"42["user_typing",{"room_id":"abc12345","user_id":"u2","username":"Jane","is_typing":true}]"#
+        _ = fixture.receive(
+            #"""
+            42["user_typing",{"room_id":"abc12345","user_id":"u2","username":"Jane",\#
+            "is_typing":true}]
+            """#
         )
-        #expect(stage.session.status.typing == ["Jane"])
+        #expect(fixture.session.status.typing == ["Jane"])
         #expect(
-            stage.receive(
-                #"42["user_left",{"room_id":"abc12345","user_id":"u2","username":"Jane","timestamp":"x"}]"#
+            fixture.receive(
+                #"""
+                42["user_left",{"room_id":"abc12345","user_id":"u2","username":"Jane",\#
+                "timestamp":"x"}]
+                """#
             ).shown
                 == ["notice Jane has left."])
         #expect(
-            stage.receive(
-                #"42["user_joined",{"room_id":"abc12345","user_id":"u3","username":"Jim","timestamp":"x"}]"#
+            fixture.receive(
+                #"""
+                42["user_joined",{"room_id":"abc12345","user_id":"u3","username":"Jim",\#
+                "timestamp":"x"}]
+                """#
             ).shown
                 == ["notice Jim is here."])
-        _ = stage.receive(#"42["presence",{"room_id":"abc12345","online":300,"changes":[]}]"#)
-        #expect(stage.type("/who").shown == ["notice 300 people are here."])
+        _ = fixture.receive(#"42["presence",{"room_id":"abc12345","online":300,"changes":[]}]"#)
+        #expect(fixture.type("/who").shown == ["notice 300 users are online."])
         #expect(
-            stage.receive(
+            fixture.receive(
                 #"42["conversation_ended",{"room_id":"abc12345","ended_by":"u2","timestamp":"x"}]"#
             ).shown
                 == ["notice The conversation was ended by u2."])
     }
 
-    @Test("answers pings, and says goodbye so that nobody waits for it")
+    @Test("answers pings, and sends a disconnect packet at the end")
     func engine() throws {
-        var stage = try self.fixture()
-        _ = stage.start()
-        _ = stage.open()
-        #expect(stage.receive("2").sent == ["3"])
-        #expect(stage.receive("2probe").sent == ["3probe"])
-        #expect(stage.receive("6") == [])
-        _ = stage.receive(Self.open)
-        _ = stage.receive(#"40{"sid":"x"}"#)
-        _ = stage.receive(#"42["conversation_state",\#(Self.state)]"#)
-        #expect(stage.type("/quit") == [.send("41"), .close, .exit(0)])
+        var fixture = try self.fixture()
+        _ = fixture.start()
+        _ = fixture.open()
+        #expect(fixture.receive("2").sent == ["3"])
+        #expect(fixture.receive("2probe").sent == ["3probe"])
+        #expect(fixture.receive("6") == [])
+        _ = fixture.receive(Self.open)
+        _ = fixture.receive(#"40{"sid":"x"}"#)
+        _ = fixture.receive(#"42["conversation_state",\#(Self.state)]"#)
+        #expect(fixture.type("/quit") == [.send("41"), .close, .exit(0)])
     }
 
-    @Test("a refusal says why, and so does the end of a session")
+    @Test("reports the reason of a rejection, and the end of a session")
     func refusals() throws {
-        var stage = try self.fixture()
-        _ = stage.start()
-        _ = stage.open()
-        _ = stage.receive(Self.open)
-        var steps = stage.receive(#"44{"message":"a token is required"}"#)
+        var fixture = try self.fixture()
+        _ = fixture.start()
+        _ = fixture.open()
+        _ = fixture.receive(Self.open)
+        var steps = fixture.receive(#"44{"message":"a token is required"}"#)
         #expect(steps.shown == ["trouble The server says: a token is required"])
         #expect(steps.exitStatus == 1)
 
-        stage = try self.fixture()
-        _ = stage.start()
-        _ = stage.open()
-        _ = stage.receive(Self.open)
-        _ = stage.receive(#"40{"sid":"x"}"#)
-        steps = stage.receive(#"430[{"ok":false,"error":"room_id: no such room"}]"#)
+        fixture = try self.fixture()
+        _ = fixture.start()
+        _ = fixture.open()
+        _ = fixture.receive(Self.open)
+        _ = fixture.receive(#"40{"sid":"x"}"#)
+        steps = fixture.receive(#"430[{"ok":false,"error":"room_id: no such room"}]"#)
         #expect(steps.shown == ["trouble The server says: room_id: no such room"])
         #expect(steps.exitStatus == 1)
 
-        stage = try self.fixture()
-        _ = self.joinConversation(&stage)
+        fixture = try self.fixture()
+        _ = self.joinConversation(&fixture)
         #expect(
-            stage.receive(#"42["error",{"message":"token expired","event":null}]"#).shown == [
+            fixture.receive(#"42["error",{"message":"token expired","event":null}]"#).shown == [
                 "trouble The server says: token expired"
             ])
-        steps = stage.receive("41")
+        steps = fixture.receive("41")
         #expect(steps.shown == ["trouble The server has ended the session."])
         #expect(steps.exitStatus == 1)
     }
 
-    @Test("a line that is refused is said so, or sent again when that helps")
+    @Test("reports a rejected line, or sends it again after a temporary error")
     func failed() throws {
-        var stage = try self.fixture()
-        _ = self.joinConversation(&stage)
-        _ = stage.type("one")
+        var fixture = try self.fixture()
+        _ = self.joinConversation(&fixture)
+        _ = fixture.type("one")
         #expect(
-            stage.receive(#"431[{"ok":false,"error":"rate limited","retry_after":0.50}]"#) == [])
+            fixture.receive(#"431[{"ok":false,"error":"rate limited","retry_after":0.50}]"#) == [])
         #expect(
-            stage.advanceTime(.seconds(1)).sent == [
+            fixture.advanceTime(.seconds(1)).sent == [
                 #"422["send_message",{"room_id":"abc12345","content":"one","local_id":"id-1"}]"#
             ])
         #expect(
-            stage.receive(#"432[{"ok":false,"error":"conversation ended"}]"#).shown == [
+            fixture.receive(#"432[{"ok":false,"error":"conversation ended"}]"#).shown == [
                 "trouble Not sent: one (conversation ended)"
             ])
-        // Answers that nobody waits for.
-        #expect(stage.receive(#"432[{"ok":true,"id":"9"}]"#) == [])
+        // Answers without a pending request.
+        #expect(fixture.receive(#"432[{"ok":true,"id":"9"}]"#) == [])
     }
 
     @Test(
-        "says so of what is no packet",
+        "reports malformed packets",
         arguments: [
             "", "9", "x", "0", "0{}", "4", "49", "40", "42", #"42{"a":1}"#, "42[]", "42[7]",
             "43[1]", "430",
@@ -264,24 +287,24 @@ struct RoomsClientTests {
             "bAQID", "42[\"unfinished",
         ])
     func malformed(text: String) throws {
-        var stage = try self.fixture()
-        _ = self.joinConversation(&stage)
+        var fixture = try self.fixture()
+        _ = self.joinConversation(&fixture)
         #expect(
-            stage.receive(text).shown == [
-                "trouble The server said something that is not of the Rooms protocol."
+            fixture.receive(text).shown == [
+                "trouble The server sent a frame that is not part of the Rooms protocol."
             ])
     }
 
     @Test(
-        "lets pass what it does not know",
+        "ignores unknown packets",
         arguments: [
             #"42["from_the_future",{"room_id":"abc12345"}]"#,
             #"42["new_message",{"room_id":"other","id":"1"}]"#, #"42["new_message"]"#,
             #"42["new_message",{"room_id":"abc12345","id":"x"}]"#, #"42/admin,["x"]"#, "1",
         ])
     func unknown(text: String) throws {
-        var stage = try self.fixture()
-        _ = self.joinConversation(&stage)
-        #expect(stage.receive(text) == [])
+        var fixture = try self.fixture()
+        _ = self.joinConversation(&fixture)
+        #expect(fixture.receive(text) == [])
     }
 }

@@ -4,8 +4,8 @@ import SeededRandom
 
 @testable import ChatClient
 
-/// A server of one conversation between which and the chat everything may go wrong: frames are lost with the connection, in both directions,
-/// sends are refused for their rate, and others talk as well.
+/// A server of one conversation with random faults: frames are lost with the connection, in both
+/// directions, sends are rejected for their rate, and other users send as well.
 struct UnreliableServer {
     struct Stored {
         let id: Int
@@ -17,10 +17,10 @@ struct UnreliableServer {
 
     let dialect: ChatDialect
     private(set) var messages: [Stored] = []
-    /// On their way to the chat; nil while there is no connection.
+    /// Frames in flight to the client; nil while there is no connection.
     var outbound: [String]?
     private var seconds: Int64 = 0
-    /// Whether the connection hears the conversation: in Rooms not from its beginning.
+    /// Whether the connection receives the conversation. In Rooms it does so only after the join.
     private var isSubscribed = false
 
     init(_ dialect: ChatDialect) {
@@ -41,7 +41,7 @@ struct UnreliableServer {
         }
     }
 
-    /// Whose messages the chat takes for its own.
+    /// The sender id of the client's own messages.
     var user: String? {
         switch self.dialect {
         case .conversations, .agents, .rooms: "alice"
@@ -72,7 +72,10 @@ struct UnreliableServer {
         case .pets: self.deliver(#"{"event":"connected","data":{"user_id":"alice"}}"#)
         case .rooms:
             self.deliver(
-                #"0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#
+                #"""
+                0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,\#
+                "maxPayload":1000000}
+                """#
             )
         case .chats: break
         }
@@ -116,13 +119,19 @@ struct UnreliableServer {
             self.deliver(self.page(Array(messages ?? self.messages.suffix(limit))))
         case "joinChat":
             self.deliver(
-                #"{"type":"chatJoined","data":{"chat":5,"user":{"id":7,"username":"alice"},"last_read_message":0}}"#
+                #"""
+                {"type":"chatJoined","data":{"chat":5,"user":{"id":7,"username":"alice"},\#
+                "last_read_message":0}}
+                """#
             )
         case "getChatMessages":
             self.deliver(self.page(self.messages.suffix(number("last") ?? 10_000)))
         case "status_query":
             self.deliver(
-                #"{"type":"status_list","channel_id":"general","agents":[],"timestamp":"\#(self.time())"}"#
+                #"""
+                {"type":"status_list","channel_id":"general","agents":[],\#
+                "timestamp":"\#(self.time())"}
+                """#
             )
         case "send_message", "newMessage", "message":
             let content = (data["content"] ?? data["text"])?.stringValue ?? ""
@@ -166,11 +175,21 @@ struct UnreliableServer {
         return switch self.dialect {
         case .conversations, .chats: self.live(message)
         case .pets:
-            #"{"event":"message_sent","data":{"conversation_id":"general","message_id":"\#(message.id)","local_id":"\#(localID)","content":"\#(message.content)","timestamp":"\#(message.sentAt)"}}"#
+            #"""
+            {"event":"message_sent","data":{"conversation_id":"general",\#
+            "message_id":"\#(message.id)","local_id":"\#(localID)",\#
+            "content":"\#(message.content)","timestamp":"\#(message.sentAt)"}}
+            """#
         case .agents:
-            #"{"type":"ACK","message_id":"\#(localID)","seq":\#(message.id),"timestamp":"\#(message.sentAt)"}"#
+            #"""
+            {"type":"ACK","message_id":"\#(localID)","seq":\#(message.id),\#
+            "timestamp":"\#(message.sentAt)"}
+            """#
         case .rooms:
-            #"43\#(ackID ?? 0)[{"ok":true,"id":"\#(message.id)","timestamp":"\#(message.sentAt)","local_id":"\#(localID)"}]"#
+            #"""
+            43\#(ackID ?? 0)[{"ok":true,"id":"\#(message.id)","timestamp":"\#(message.sentAt)",\#
+            "local_id":"\#(localID)"}]
+            """#
         }
     }
 
@@ -179,11 +198,19 @@ struct UnreliableServer {
         case .conversations:
             ChatSessionFixture.failed(localID ?? "", "rate limited", retryAfter: "0.20")
         case .pets:
-            #"{"event":"error","data":{"message":"rate limited","event":"message","retry_after":0.20}}"#
+            #"""
+            {"event":"error","data":{"message":"rate limited","event":"message","retry_after":0.20}}
+            """#
         case .chats:
-            #"{"type":"error","data":{"message":"rate limited","request":"newMessage","local_id":"\#(localID ?? "")","retry_after":0.20}}"#
+            #"""
+            {"type":"error","data":{"message":"rate limited","request":"newMessage",\#
+            "local_id":"\#(localID ?? "")","retry_after":0.20}}
+            """#
         case .agents:
-            #"{"type":"ERROR","error":"rate limited","message_id":"\#(localID ?? "")","retry_after":0.20,"timestamp":"x"}"#
+            #"""
+            {"type":"ERROR","error":"rate limited","message_id":"\#(localID ?? "")",\#
+            "retry_after":0.20,"timestamp":"x"}
+            """#
         case .rooms: #"43\#(ackID ?? 0)[{"ok":false,"error":"rate limited","retry_after":0.20}]"#
         }
     }
@@ -205,13 +232,28 @@ struct UnreliableServer {
         return switch self.dialect {
         case .conversations: ""
         case .pets:
-            #"{"conversation_id":"general","message_id":"\#(message.id)","sender_id":"\#(message.sender)",\#(tail)}"#
+            #"""
+            {"conversation_id":"general","message_id":"\#(message.id)",\#
+            "sender_id":"\#(message.sender)",\#(tail)}
+            """#
         case .chats:
-            #"{"id":\#(message.id),"chat":5,"sender":{"id":\#(message.sender == "alice" ? 7 : 8),"username":"\#(message.sender)"},"text":"\#(message.content)","timestamp":"\#(message.sentAt)","is_read":false\#(isPage ? "" : message.localID.map { #","local_id":"\#($0)""# } ?? "")}"#
+            #"""
+            {"id":\#(message.id),"chat":5,"sender":{"id":\#(message.sender == "alice" ? 7 : 8),\#
+            "username":"\#(message.sender)"},"text":"\#(message.content)",\#
+            "timestamp":"\#(message.sentAt)",\#
+            "is_read":false\#(isPage ? "" : message.localID.map { #","local_id":"\#($0)""# } ?? "")}
+            """#
         case .agents:
-            #"{"id":"\#(message.localID ?? String(message.id))","type":"message","tenant_id":"default","agent_id":"\#(message.sender)","channel_id":"general","seq":\#(message.id),\#(tail)}"#
+            #"""
+            {"id":"\#(message.localID ?? String(message.id))","type":"message",\#
+            "tenant_id":"default","agent_id":"\#(message.sender)","channel_id":"general",\#
+            "seq":\#(message.id),\#(tail)}
+            """#
         case .rooms:
-            #"{"id":"\#(message.id)","room_id":"general","user_id":"\#(message.sender)","username":"\#(message.sender)",\#(tail)}"#
+            #"""
+            {"id":"\#(message.id)","room_id":"general","user_id":"\#(message.sender)",\#
+            "username":"\#(message.sender)",\#(tail)}
+            """#
         }
     }
 
@@ -241,7 +283,10 @@ struct UnreliableServer {
         case "join_room":
             self.isSubscribed = true
             let state =
-                #""conversation":{"room_id":"general","is_active":true},"participants":[],"messages":\#(self.page(self.messages.suffix(50)))"#
+                #"""
+                "conversation":{"room_id":"general","is_active":true},"participants":[],\#
+                "messages":\#(self.page(self.messages.suffix(50)))
+                """#
             self.outbound? += [
                 #"42["conversation_state",{\#(state)}]"#, #"43\#(digits)[{"ok":true,\#(state)}]"#,
             ]

@@ -1,27 +1,28 @@
 import Bytes
 import JSON
 
-/// The Agents protocol: a channel that goes on behind `after`, an inbox, and an acknowledgement for each line.
+/// The Agents protocol: a channel that resumes after a message, an inbox, and an acknowledgement
+/// for each line.
 struct AgentsClient: ClientDialect {
     private let baseURL: WebSocketURL
     private let channel: String?
-    /// The agent that one is; nil when the token cannot be read.
+    /// The user's own agent id; nil when the token cannot be read.
     private let ownAgent: String?
-    /// Whether the question is open whose answer says that one is in.
+    /// Whether the `status_query` that completes the join is unanswered.
     private var isJoining = false
-    /// When one was in for the first time, by the server's clock.
+    /// When the client joined for the first time, by the server's clock.
     private var joinedAt: Timestamp?
-    /// On this connection everything up to here is past.
+    /// Messages up to this time are ignored on this connection.
     private var ignoredThrough: Timestamp?
     private var seenDirectMessages = SeenDirectMessages()
-    /// The highest revision of the channel that was seen; nil while none was.
+    /// The highest revision of the channel that was received; nil before the first.
     private var revision: Int?
 
     /// - Parameters:
-    ///   - place: with the channel in it, where there is one.
-    ///   - channel: nil for an inbox alone.
-    init(_ place: WebSocketURL, in channel: String?, as agent: String?) {
-        self.baseURL = place
+    ///   - baseURL: contains the channel, if there is one.
+    ///   - channel: nil for an inbox only.
+    init(_ baseURL: WebSocketURL, in channel: String?, as agent: String?) {
+        self.baseURL = baseURL
         self.channel = channel
         self.ownAgent = agent
     }
@@ -33,12 +34,12 @@ struct AgentsClient: ClientDialect {
     var replaysMissedMessages: Bool { true }
     var mustJoinBeforeSending: Bool { false }
 
-    /// Nobody says which message is the channel's newest. While none has been heard one goes on from the beginning, and lets pass what was
-    /// said before one came.
+    /// The protocol does not report the channel's newest message. A client that has received no
+    /// message yet resumes from the beginning, and ignores what is older than its first join.
     func url(after: Int?) -> WebSocketURL {
         if let after {
-            let place = self.baseURL.setting("after", to: String(after))
-            return self.revision.map { place.setting("rev", to: String($0)) } ?? place
+            let baseURL = self.baseURL.setting("after", to: String(after))
+            return self.revision.map { baseURL.setting("rev", to: String($0)) } ?? baseURL
         }
         return self.replaysFromStart ? self.baseURL.setting("after", to: "0") : self.baseURL
     }
@@ -52,16 +53,16 @@ struct AgentsClient: ClientDialect {
         self.ignoredThrough = nil
     }
 
-    mutating func join(_ entrance: JoinOptions) -> [DialectStep] {
-        // Whoever was accepted is in; only a channel can be asked about.
+    mutating func join(_ options: JoinOptions) -> [DialectStep] {
+        // An accepted connection has joined. Only a channel has a status query.
         guard self.channel != nil else { return [.event(.joined(nil))] }
-        self.ignoredThrough = entrance.after == nil && self.replaysFromStart ? self.joinedAt : nil
+        self.ignoredThrough = options.after == nil && self.replaysFromStart ? self.joinedAt : nil
         self.isJoining = true
         return [.send(#"{"type":"status_query"}"#)]
     }
 
-    mutating func frames(for wish: ClientCommand) -> [String] {
-        guard case .send(let line) = wish else { return [] }
+    mutating func frames(for command: ClientCommand) -> [String] {
+        guard case .send(let line) = command else { return [] }
         var frame: [JSONTree.ObjectMember] = [
             .init("id", .string(line.localID)), .init("type", "message"),
         ]
@@ -70,7 +71,7 @@ struct AgentsClient: ClientDialect {
         return [JSONTree.object(frame).text]
     }
 
-    // MARK: What the server says
+    // MARK: Frames of the server
 
     mutating func receive(_ text: [UInt8]) -> [DialectStep] {
         guard let frame = JSONTree.frame(text), let type = frame["type"]?.stringValue else {
@@ -155,16 +156,17 @@ struct AgentsClient: ClientDialect {
         }
         if let oldest = frame["oldest_id"]?.messageID {
             self.revision = nil
-            // Whoever lets the past pass misses nothing of it.
+            // A client that ignores old messages does not miss them.
             return self.ignoredThrough == nil ? .truncated(oldestID: oldest) : nil
         }
-        let sentence = frame.errorMessage("error")
+        let reason = frame.errorMessage("error")
         if let id = frame["message_id"]?.stringValue {
-            return .sendFailed(localID: id, reason: sentence, retryAfter: frame.retryAfter)
+            return .sendFailed(localID: id, reason: reason, retryAfter: frame.retryAfter)
         }
-        // What has no id is an answer to the one question that can be asked again, or news of the connection.
-        let isAnswer = self.isJoining && (frame.retryAfter != nil || sentence.suggestsRetry)
+        // An error without an id answers the status query if that can be retried. Otherwise it
+        // concerns the connection.
+        let isAnswer = self.isJoining && (frame.retryAfter != nil || reason.suggestsRetry)
         return .requestFailed(
-            isAnswer ? .join : nil, reason: sentence, retryAfter: frame.retryAfter)
+            isAnswer ? .join : nil, reason: reason, retryAfter: frame.retryAfter)
     }
 }

@@ -1,4 +1,5 @@
-/// Messages from agent to agent that were shown: one whose connection broke before the server knew that it had arrived comes again.
+/// Direct messages that were displayed. The server sends one again if the connection broke before
+/// the server knew that it had arrived.
 struct SeenDirectMessages {
     private struct Key: Hashable {
         let sender: String
@@ -9,10 +10,10 @@ struct SeenDirectMessages {
     private var keys: Set<Key> = []
     private var inOrder: [Key] = []
 
-    /// Beyond it the oldest is forgotten.
+    /// How many are remembered; the oldest are dropped.
     private static let limit = 1000
 
-    /// False when this one was shown.
+    /// Returns false if the message was displayed already.
     mutating func isNew(from sender: String, _ id: String?, _ timestamp: String?) -> Bool {
         let name = Key(sender: sender, id: id, timestamp: timestamp)
         guard self.keys.insert(name).inserted else { return false }

@@ -2,7 +2,7 @@ import Bytes
 import JSON
 
 extension ChatMessage {
-    /// As `messageCreated` and `chatMessages` have it.
+    /// Decodes a message of `messageCreated` and `chatMessages`.
     init?(chats tree: JSONTree) {
         guard let id = tree["id"]?.messageID, let sender = tree["sender"],
             let number = sender["id"]?.integerValue

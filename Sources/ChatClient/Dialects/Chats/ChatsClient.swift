@@ -1,18 +1,20 @@
 import JSON
 
-/// The Chats protocol: users and messages have numbers, and what is sent twice under one `local_id` is stored once.
+/// The Chats protocol: users and messages have numbers, and a message sent twice under one
+/// `local_id` is stored once.
 struct ChatsClient: ClientDialect {
     private let baseURL: WebSocketURL
-    /// Nil until one is made.
+    /// Nil until the chat is created.
     private var chat: String?
     private var joinOptions: JoinOptions?
-    /// Whether the answer to `joinChat` has not come.
+    /// Whether `joinChat` is unanswered.
     private var isJoining = false
     private var ownUser: String?
     private(set) var ownName: String?
-    /// Lists of messages that were asked for, in the order in which they are answered.
+    /// Unanswered `getChatMessages` requests, in the order of their answers.
     private var pendingRequests: [MessagesRequest] = []
-    /// The line that is not answered, and who sent it: somebody without a token and a name is somebody else on every connection.
+    /// The unanswered line and its sender. An anonymous user without a name has another id on every
+    /// connection.
     private var lineInFlight: (line: LineOutbox.OutgoingLine, sender: String?)?
 
     private enum MessagesRequest {
@@ -20,14 +22,15 @@ struct ChatsClient: ClientDialect {
         case history
     }
 
-    /// What is asked for of what was missed, and where that is not enough, all that the server gives.
+    /// How many missed messages are requested at first. If these do not reach back far enough, the
+    /// client requests all.
     private static let missedLimit = 100
     private static let allMessagesLimit = 10_000
-    /// Ten thousand messages, and what each of them has.
+    /// Enough JSON values for ten thousand messages.
     private static let valueLimit = 1 << 18
 
-    init(_ place: WebSocketURL, in chat: String?) {
-        self.baseURL = place
+    init(_ index: WebSocketURL, in chat: String?) {
+        self.baseURL = index
         self.chat = chat
     }
 
@@ -41,22 +44,23 @@ struct ChatsClient: ClientDialect {
         self.isJoining = false
     }
 
-    mutating func join(_ entrance: JoinOptions) -> [DialectStep] {
-        self.joinOptions = entrance
+    mutating func join(_ options: JoinOptions) -> [DialectStep] {
+        self.joinOptions = options
         return [
             .send(self.chat.map { self.joinFrame($0) } ?? #"{"type":"createEmptyChat","data":{}}"#)
         ]
     }
 
-    /// With a number, which comes back: announcements of others have none. And without one all that was said would count as read.
+    /// Sends a `last_read_message`. The answer repeats it, while broadcasts about other users have
+    /// none. Without it the server would count everything as read.
     private mutating func joinFrame(_ chat: String) -> String {
         self.isJoining = true
         return Self.frame("joinChat", ["chat": Self.tree(ofID: chat), "last_read_message": 0])
     }
 
-    mutating func frames(for wish: ClientCommand) -> [String] {
+    mutating func frames(for command: ClientCommand) -> [String] {
         guard let chat = self.chat.map(Self.tree(ofID:)) else { return [] }
-        switch wish {
+        switch command {
         case .send(let line):
             self.lineInFlight = (line, self.ownUser)
             return [
@@ -78,7 +82,8 @@ struct ChatsClient: ClientDialect {
         (["type": .string(type), "data": data] as JSONTree).text
     }
 
-    /// An integer where it can be one, as the protocol has it; a string for the ids of other protocols.
+    /// An integer where possible, as the protocol specifies; a string for the ids of other
+    /// protocols.
     private static func tree(ofID id: String) -> JSONTree {
         guard let number = Int(id), number >= 0, number < 1 << 53, String(number) == id else {
             return .string(id)
@@ -90,7 +95,7 @@ struct ChatsClient: ClientDialect {
         tree.flatMap { $0.stringValue ?? $0.integerValue.map { String($0) } }
     }
 
-    // MARK: What the server says
+    // MARK: Frames of the server
 
     mutating func receive(_ text: [UInt8]) -> [DialectStep] {
         guard let frame = JSONTree.frame(text, valueLimit: Self.valueLimit),
@@ -143,9 +148,12 @@ struct ChatsClient: ClientDialect {
     private mutating func created(_ data: JSONTree) -> [DialectStep] {
         guard self.chat == nil, let id = Self.id(data["id"]) else { return [] }
         self.chat = id
-        let words =
-            "Chat \(SafeText.line(id, limit: 128)) is made; others come in with --conversation \(SafeText.line(id, limit: 128))."
-        return [.event(.notice(words)), .send(self.joinFrame(id))]
+        let notice =
+            """
+            Chat \(SafeText.line(id, limit: 128)) was created; others join with --conversation \
+            \(SafeText.line(id, limit: 128)).
+            """
+        return [.event(.notice(notice)), .send(self.joinFrame(id))]
     }
 
     private mutating func joined(_ data: JSONTree) -> [DialectStep] {
@@ -189,25 +197,26 @@ struct ChatsClient: ClientDialect {
         }
     }
 
-    /// A stranger's line cannot be sent again under its id, which was another stranger's: it is looked for among what was missed.
+    /// Looks for the unanswered line of an anonymous user among the missed messages. It cannot be
+    /// sent again under its id, because the user now has another id.
     private mutating func matchLineInFlight(among missed: inout [ChatMessage]) {
-        guard let underWay = self.lineInFlight, underWay.sender != self.ownUser,
-            let place = missed.firstIndex(where: {
-                $0.sender == underWay.sender && $0.content == underWay.line.text
+        guard let unanswered = self.lineInFlight, unanswered.sender != self.ownUser,
+            let index = missed.firstIndex(where: {
+                $0.sender == unanswered.sender && $0.content == unanswered.line.text
             })
         else { return }
-        missed[place].localID = underWay.line.localID
+        missed[index].localID = unanswered.line.localID
         self.lineInFlight = nil
     }
 
     private mutating func serverError(_ data: JSONTree) -> DialectStep {
-        let sentence = data.errorMessage("message")
+        let reason = data.errorMessage("message")
         let request: ClientRequestKind?
         switch data["request"]?.stringValue {
         case "newMessage":
             let localID = data["local_id"]?.stringValue ?? self.lineInFlight?.line.localID
             return .event(
-                .sendFailed(localID: localID, reason: sentence, retryAfter: data.retryAfter))
+                .sendFailed(localID: localID, reason: reason, retryAfter: data.retryAfter))
         case "joinChat", "createEmptyChat":
             self.isJoining = false
             request = .join
@@ -220,6 +229,6 @@ struct ChatsClient: ClientDialect {
         case "markRead": request = .ephemeral
         default: request = nil
         }
-        return .event(.requestFailed(request, reason: sentence, retryAfter: data.retryAfter))
+        return .event(.requestFailed(request, reason: reason, retryAfter: data.retryAfter))
     }
 }

@@ -1,12 +1,12 @@
 import Bytes
 import JSON
 
-/// The Conversations protocol: a connection is one conversation, which goes on behind `after`.
+/// The Conversations protocol: a connection serves one conversation, and resumes after a message.
 struct ConversationsClient: ClientDialect {
     private let baseURL: WebSocketURL
-    /// Histories that were asked for, in the order in which they are answered.
+    /// Unanswered `fetch_messages` requests, in the order of their answers.
     private var pendingRequests: [FetchRequest] = []
-    /// The highest revision that was seen; nil while none was.
+    /// The highest revision that was received; nil before the first.
     private var revision: Int?
 
     private enum FetchRequest: Equatable {
@@ -14,9 +14,9 @@ struct ConversationsClient: ClientDialect {
         case history
     }
 
-    /// - Parameter place: the conversation's own URL.
-    init(_ place: WebSocketURL) {
-        self.baseURL = place
+    /// - Parameter baseURL: the URL of the conversation.
+    init(_ baseURL: WebSocketURL) {
+        self.baseURL = baseURL
     }
 
     var dialect: ChatDialect { .conversations }
@@ -26,22 +26,22 @@ struct ConversationsClient: ClientDialect {
 
     func url(after: Int?) -> WebSocketURL {
         guard let after else { return self.baseURL }
-        let place = self.baseURL.setting("after", to: String(after))
-        return self.revision.map { place.setting("rev", to: String($0)) } ?? place
+        let baseURL = self.baseURL.setting("after", to: String(after))
+        return self.revision.map { baseURL.setting("rev", to: String($0)) } ?? baseURL
     }
 
     mutating func connectionOpened() {
         self.pendingRequests = []
     }
 
-    /// The server reads nothing before one is in: whatever it answers says so.
-    mutating func join(_ entrance: JoinOptions) -> [DialectStep] {
-        self.pendingRequests.append(.join(isFirst: entrance.after == nil))
-        return [.send(Self.fetchFrame(entrance.after == nil ? entrance.limit : 1))]
+    /// Requests messages, because the server answers only after the client has joined.
+    mutating func join(_ options: JoinOptions) -> [DialectStep] {
+        self.pendingRequests.append(.join(isFirst: options.after == nil))
+        return [.send(Self.fetchFrame(options.after == nil ? options.limit : 1))]
     }
 
-    mutating func frames(for wish: ClientCommand) -> [String] {
-        switch wish {
+    mutating func frames(for command: ClientCommand) -> [String] {
+        switch command {
         case .send(let line):
             return [
                 ([
@@ -80,8 +80,8 @@ struct ConversationsClient: ClientDialect {
         switch frame {
         case .message(let message): return [.event(.message(message))]
         case .fetched(let newestFirst): return self.receivedMessages(newestFirst)
-        case .sendFailed(let localID, let sentence, let retryAfter):
-            return [.event(.sendFailed(localID: localID, reason: sentence, retryAfter: retryAfter))]
+        case .sendFailed(let localID, let reason, let retryAfter):
+            return [.event(.sendFailed(localID: localID, reason: reason, retryAfter: retryAfter))]
         case .edited(let message): return [.event(.edited(message))]
         case .deleted(let message): return [.event(.deleted(message))]
         case .typing(let user, let name, let isTyping):
@@ -97,11 +97,11 @@ struct ConversationsClient: ClientDialect {
         case .reset(let head):
             self.revision = nil
             return [.event(.reset(head: head))]
-        case .error(let action, let sentence, let retryAfter, nil):
+        case .error(let action, let reason, let retryAfter, nil):
             return [
                 .event(
                     .requestFailed(
-                        self.requestKind(action), reason: sentence, retryAfter: retryAfter))
+                        self.requestKind(action), reason: reason, retryAfter: retryAfter))
             ]
         case .other: return []
         }
@@ -111,7 +111,7 @@ struct ConversationsClient: ClientDialect {
         guard !self.pendingRequests.isEmpty else { return [] }
         switch self.pendingRequests.removeFirst() {
         case .join(isFirst: true): return [.event(.joined(newestFirst.reversed()))]
-        // What was missed is replayed; this may be ahead of it.
+        // The server replays missed messages. The answer may arrive before them, so it is not used.
         case .join(isFirst: false): return [.event(.joined([]))]
         case .history: return [.event(.history(newestFirst.reversed()))]
         }

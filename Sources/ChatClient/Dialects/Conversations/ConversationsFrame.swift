@@ -1,12 +1,12 @@
 import Bytes
 import JSON
 
-/// What a server of the Conversations protocol says.
+/// A frame of a server of the Conversations protocol.
 enum ConversationsFrame: Equatable {
     case message(ChatMessage)
     case edited(ChatMessage)
     case deleted(ChatMessage)
-    /// Newest first, as the protocol has it.
+    /// Newest first, as in the protocol.
     case fetched([ChatMessage])
     /// `retryAfter` in seconds.
     case sendFailed(localID: String?, reason: String, retryAfter: Double?)
@@ -16,18 +16,18 @@ enum ConversationsFrame: Equatable {
     case onlineCount(online: Int)
     case heartbeat
     case error(action: String?, reason: String, retryAfter: Double?, oldestID: Int?)
-    /// What was said before is no history of this server's, whose newest message is this one.
+    /// The server has another history than before, and this is its newest message.
     case reset(head: Int)
-    /// Receipts of others, and what later servers may say.
+    /// Receipts of other users, and unknown types of later servers.
     case other
 
-    /// Nil when it has no type.
+    /// Returns nil when it has no type.
     init?(_ tree: JSONTree) {
         guard let type = tree["type"]?.stringValue else { return nil }
         self = Self.read(type, tree) ?? .other
     }
 
-    /// Nil when a member is missing without which the frame says nothing.
+    /// Returns nil when a required member is missing.
     private static func read(_ type: String, _ tree: JSONTree) -> Self? {
         switch type {
         case "chat_message":
@@ -79,7 +79,7 @@ extension ChatMessage {
             return nil
         }
         self.init(id: id, sender: sender, content: tree["content"]?.stringValue ?? "")
-        // Live messages call it so, fetched ones so.
+        // Live messages have `timestamp`, fetched ones `sent_at`.
         self.sentAt = (tree["timestamp"] ?? tree["sent_at"])?.stringValue.flatMap {
             Timestamp(rfc3339: $0)
         }

@@ -1,17 +1,19 @@
 import Bytes
 import JSON
 
-/// The Pets protocol: what was missed is in the history, and what is sent twice under one `local_id` is stored once.
+/// The Pets protocol: the client fetches missed messages from the history, and a message sent twice
+/// under one `local_id` is stored once.
 struct PetsClient: ClientDialect {
     private let baseURL: WebSocketURL
     private let conversation: String
-    /// Who the server says one is; a stranger is somebody else on every connection.
+    /// The user id that the server has assigned. An anonymous user has another one on every
+    /// connection.
     private var ownUser: String?
-    /// Histories that were asked for, in the order in which they are answered.
+    /// Unanswered `history` requests, in the order of their answers.
     private var pendingRequests: [HistoryRequest] = []
-    /// What was missed, as far as it has come.
+    /// The missed messages received so far.
     private var missed: [ChatMessage] = []
-    /// The line that is not answered, and who sent it.
+    /// The unanswered line and its sender.
     private var lineInFlight: (line: LineOutbox.OutgoingLine, sender: String?)?
 
     private enum HistoryRequest {
@@ -26,11 +28,11 @@ struct PetsClient: ClientDialect {
         }
     }
 
-    /// The most that the server gives at once.
+    /// The server's limit for one `history` request.
     private static let pageLimit = 100
 
-    init(_ place: WebSocketURL, in conversation: String) {
-        self.baseURL = place
+    init(_ baseURL: WebSocketURL, in conversation: String) {
+        self.baseURL = baseURL
         self.conversation = conversation
     }
 
@@ -44,15 +46,15 @@ struct PetsClient: ClientDialect {
         self.missed = []
     }
 
-    mutating func join(_ entrance: JoinOptions) -> [DialectStep] {
+    mutating func join(_ options: JoinOptions) -> [DialectStep] {
         self.missed = []
-        self.pendingRequests.append(.join(isFirst: entrance.after == nil))
-        if let after = entrance.after { return [.send(self.page(after: after))] }
-        return [.send(self.newest(entrance.limit))]
+        self.pendingRequests.append(.join(isFirst: options.after == nil))
+        if let after = options.after { return [.send(self.page(after: after))] }
+        return [.send(self.newest(options.limit))]
     }
 
-    mutating func frames(for wish: ClientCommand) -> [String] {
-        switch wish {
+    mutating func frames(for command: ClientCommand) -> [String] {
+        switch command {
         case .send(let line):
             self.lineInFlight = (line, self.ownUser)
             return [
@@ -85,7 +87,7 @@ struct PetsClient: ClientDialect {
             ] as JSONTree).text
     }
 
-    // MARK: What the server says
+    // MARK: Frames of the server
 
     mutating func receive(_ text: [UInt8]) -> [DialectStep] {
         guard let frame = JSONTree.frame(text), let event = frame["event"]?.stringValue,
@@ -122,7 +124,7 @@ struct PetsClient: ClientDialect {
             return [
                 .event(
                     .notice(
-                        "\(SafeText.line(sender, limit: 128)) says to everybody: \(SafeText.line(content))"
+                        "\(SafeText.line(sender, limit: 128)) broadcasts: \(SafeText.line(content))"
                     ))
             ]
         case "error":
@@ -153,32 +155,33 @@ struct PetsClient: ClientDialect {
         return [.event(.joined(self.missed))]
     }
 
-    /// A stranger's line cannot be sent again under its id, which was another stranger's: it is looked for among what was missed.
+    /// Looks for the unanswered line of an anonymous user among the missed messages. It cannot be
+    /// sent again under its id, because the user now has another id.
     private mutating func matchLineInFlight() {
-        guard let underWay = self.lineInFlight, underWay.sender != self.ownUser,
-            let place = self.missed.firstIndex(where: {
-                $0.sender == underWay.sender && $0.content == underWay.line.text
+        guard let unanswered = self.lineInFlight, unanswered.sender != self.ownUser,
+            let index = self.missed.firstIndex(where: {
+                $0.sender == unanswered.sender && $0.content == unanswered.line.text
             })
         else { return }
-        self.missed[place].localID = underWay.line.localID
+        self.missed[index].localID = unanswered.line.localID
         self.lineInFlight = nil
     }
 
     private mutating func serverError(_ data: JSONTree) -> DialectStep {
-        let sentence = data.errorMessage("message")
+        let reason = data.errorMessage("message")
         switch data["event"]?.stringValue {
         case "message":
             return .event(
                 .sendFailed(
-                    localID: self.lineInFlight?.line.localID, reason: sentence,
+                    localID: self.lineInFlight?.line.localID, reason: reason,
                     retryAfter: data.retryAfter))
         case "history":
             let request =
                 self.pendingRequests.isEmpty
                 ? .history : self.pendingRequests.removeFirst().requestKind
-            return .event(.requestFailed(request, reason: sentence, retryAfter: data.retryAfter))
+            return .event(.requestFailed(request, reason: reason, retryAfter: data.retryAfter))
         default:
-            return .event(.requestFailed(nil, reason: sentence, retryAfter: data.retryAfter))
+            return .event(.requestFailed(nil, reason: reason, retryAfter: data.retryAfter))
         }
     }
 }

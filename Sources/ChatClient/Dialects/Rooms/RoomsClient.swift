@@ -3,10 +3,11 @@ import JSON
 
 /// The Rooms protocol: Socket.IO over a WebSocket, without polling first.
 ///
-/// A connection that broke is recovered, where the server can do that: what was missed comes of itself. Else one joins anew, and what was
-/// missed is among the newest messages of the room's state.
+/// If the server supports it, a new connection recovers the previous one and the server sends the
+/// missed messages. Otherwise the client joins again, and the missed messages are among the newest
+/// messages of the room's state.
 struct RoomsClient: ClientDialect {
-    /// Who one is.
+    /// The user's id and name.
     struct LocalUser: Sendable, Equatable {
         let user: String
         let name: String
@@ -18,15 +19,15 @@ struct RoomsClient: ClientDialect {
     private let token: String?
     private var joinOptions = JoinOptions(after: nil, limit: 1)
     private var state = State.awaitingOpen
-    /// How a later connection goes on where this one was.
+    /// What a later connection needs to recover this one.
     private var recovery: (pid: String, offset: String?)?
     private var nextAckID = 0
     private var pendingAcks: [Int: PendingAck] = [:]
 
     private enum State {
-        /// Nothing has been heard on this connection.
+        /// Nothing has been received on this connection.
         case awaitingOpen
-        /// CONNECT is sent or refused.
+        /// CONNECT was sent or rejected.
         case connecting
         case connected
         /// In the room.
@@ -35,24 +36,24 @@ struct RoomsClient: ClientDialect {
 
     private enum PendingAck: Equatable {
         case join
-        /// The newest messages, so many: they stand in what a join is answered with.
+        /// Requests this many of the newest messages. The answer to `join_room` contains them.
         case history(Int)
         case send(localID: String)
     }
 
-    init(_ place: WebSocketURL, in room: String, as me: LocalUser, token: String?) {
-        self.baseURL = place
+    init(_ baseURL: WebSocketURL, in room: String, as localUser: LocalUser, token: String?) {
+        self.baseURL = baseURL
         self.room = room
-        self.localUser = me
+        self.localUser = localUser
         self.token = token
     }
 
     var dialect: ChatDialect { .rooms }
     var capabilities: Set<ClientCapability> { [.presence, .typing, .history] }
-    /// It stands in the CONNECT packet.
+    /// The token is in the CONNECT packet.
     var sendsTokenInHeader: Bool { false }
     var ownName: String? { self.localUser.name }
-    /// Others need not wait for this client to come back.
+    /// Reports the departure, so that the server does not wait for a reconnect.
     var closingFrames: [String] {
         self.state == .connected || self.state == .joined ? [RoomsPacket.disconnect] : []
     }
@@ -64,18 +65,18 @@ struct RoomsClient: ClientDialect {
         self.pendingAcks = [:]
     }
 
-    mutating func join(_ entrance: JoinOptions) -> [DialectStep] {
-        self.joinOptions = entrance
+    mutating func join(_ options: JoinOptions) -> [DialectStep] {
+        self.joinOptions = options
         switch self.state {
-        // The server speaks first.
+        // The server sends the first packet.
         case .awaitingOpen: return []
         case .connecting: return [.send(self.connectFrame())]
         case .connected, .joined: return [.send(self.joinFrame())]
         }
     }
 
-    mutating func frames(for wish: ClientCommand) -> [String] {
-        switch wish {
+    mutating func frames(for command: ClientCommand) -> [String] {
+        switch command {
         case .send(let line):
             return [
                 self.emit(
@@ -110,38 +111,38 @@ struct RoomsClient: ClientDialect {
         return RoomsPacket.connect(auth)
     }
 
-    private mutating func joinFrame(_ question: PendingAck = .join) -> String {
+    private mutating func joinFrame(_ ack: PendingAck = .join) -> String {
         self.emit(
             "join_room",
             [
                 "room_id": .string(self.room), "user_id": .string(self.localUser.user),
                 "username": .string(self.localUser.name),
-            ], question)
+            ], ack)
     }
 
-    private mutating func emit(_ event: String, _ argument: JSONTree, _ question: PendingAck)
+    private mutating func emit(_ event: String, _ argument: JSONTree, _ ack: PendingAck)
         -> String
     {
         let id = self.nextAckID
         self.nextAckID += 1
-        self.pendingAcks[id] = question
+        self.pendingAcks[id] = ack
         return RoomsPacket.emit(event, argument, ackID: id)
     }
 
-    // MARK: What the server says
+    // MARK: Frames of the server
 
     mutating func receive(_ text: [UInt8]) -> [DialectStep] {
         switch RoomsPacket(text) {
         case .open: return [.send(self.connectFrame())]
         case .ping(let data): return [.send(RoomsPacket.pong(data))]
         case .connected(let pid): return self.connected(pid)
-        case .refused(let sentence):
-            return [.event(.requestFailed(.join, reason: sentence, retryAfter: nil))]
+        case .refused(let reason):
+            return [.event(.requestFailed(.join, reason: reason, retryAfter: nil))]
         case .disconnected:
             self.state = .connecting
             return [.event(.ended("The server has ended the session."))]
         case .event(let name, let argument, let offset):
-            // One from before the room was entered would lead back to outside of it.
+            // An offset from before the join would recover a connection that is not in the room.
             if self.state == .joined, let offset { self.recovery?.offset = offset }
             return self.receiveEvent(name, argument)
         case .acknowledged(let id, let answer): return self.acknowledged(id, answer)
@@ -155,7 +156,7 @@ struct RoomsClient: ClientDialect {
             pid != nil && pid == self.recovery?.pid && self.recovery?.offset != nil
             && self.joinOptions.after != nil
         self.state = isRecovered ? .joined : .connected
-        // What was missed follows.
+        // The missed messages follow.
         if isRecovered { return [.event(.joined([]))] }
         self.recovery = pid.map { ($0, nil) }
         return [.send(self.joinFrame())]
@@ -165,7 +166,7 @@ struct RoomsClient: ClientDialect {
         guard let data = argument, data.members != nil else { return [] }
         switch name {
         case "conversation_state":
-            // Once one is in, it says what an answer has said.
+            // After the join the event repeats the answer.
             guard self.state != .joined, data["conversation"]?["room_id"]?.stringValue == self.room
             else { return [] }
             return self.joined(data)
@@ -195,41 +196,42 @@ struct RoomsClient: ClientDialect {
                 user: user, name: data["username"]?.stringValue ?? user, isTyping: isTyping)
         case "presence": return data["online"]?.integerValue.map { .onlineCount(online: $0) }
         case "conversation_ended":
-            let who =
+            let endedBy =
                 data.roomsUser("ended_by").map { " by \(SafeText.line($0, limit: 128))" } ?? ""
-            return .notice("The conversation was ended\(who).")
+            return .notice("The conversation was ended\(endedBy).")
         default: return nil
         }
     }
 
     private mutating func acknowledged(_ id: Int, _ answer: JSONTree) -> [DialectStep] {
-        guard let question = self.pendingAcks.removeValue(forKey: id) else { return [] }
+        guard let ack = self.pendingAcks.removeValue(forKey: id) else { return [] }
         let isDone = answer["ok"]?.boolValue == true
-        let sentence = answer.errorMessage("error")
-        switch question {
+        let reason = answer.errorMessage("error")
+        switch ack {
         case .join where isDone:
-            // The state stands in the answer, too.
+            // The answer contains the state as well.
             return answer["messages"] == nil ? [] : self.joined(answer)
         case .history(let limit) where isDone:
             return [.event(.history(Self.messages(of: answer).suffix(limit)))]
         case .history:
             return [
-                .event(.requestFailed(.history, reason: sentence, retryAfter: answer.retryAfter))
+                .event(.requestFailed(.history, reason: reason, retryAfter: answer.retryAfter))
             ]
         case .join:
-            return [.event(.requestFailed(.join, reason: sentence, retryAfter: answer.retryAfter))]
+            return [.event(.requestFailed(.join, reason: reason, retryAfter: answer.retryAfter))]
         case .send(let localID) where isDone:
-            let moment = answer["timestamp"]?.stringValue.flatMap { Timestamp(rfc3339: $0) }
-            return [.event(.stored(localID: localID, id: answer["id"]?.messageID, at: moment))]
+            let time = answer["timestamp"]?.stringValue.flatMap { Timestamp(rfc3339: $0) }
+            return [.event(.stored(localID: localID, id: answer["id"]?.messageID, at: time))]
         case .send(let localID):
             return [
                 .event(
-                    .sendFailed(localID: localID, reason: sentence, retryAfter: answer.retryAfter))
+                    .sendFailed(localID: localID, reason: reason, retryAfter: answer.retryAfter))
             ]
         }
     }
 
-    /// Comes as an event and in the answer to `join_room`; the session takes the first of the two.
+    /// The server sends the state as an event and in the answer to `join_room`; the session uses
+    /// whichever is first.
     private mutating func joined(_ state: JSONTree) -> [DialectStep] {
         self.state = .joined
         var steps: [DialectStep] = []
@@ -257,15 +259,15 @@ struct RoomsClient: ClientDialect {
 
     private func serverError(_ data: JSONTree) -> DialectStep {
         if let head = data.resetHead { return .event(.reset(head: head)) }
-        let sentence = data.errorMessage("message")
-        // What asks for an acknowledgement gets its errors there.
+        let reason = data.errorMessage("message")
+        // Events with an acknowledgement receive their errors there.
         let request: ClientRequestKind? = data["event"]?.stringValue == "typing" ? .ephemeral : nil
-        return .event(.requestFailed(request, reason: sentence, retryAfter: data.retryAfter))
+        return .event(.requestFailed(request, reason: reason, retryAfter: data.retryAfter))
     }
 }
 
 extension JSONTree {
-    /// The user that a field names, a guest apart from others of its id.
+    /// The user that a field names; guests are prefixed.
     fileprivate func roomsUser(_ name: String = "user_id") -> String? {
         self[name]?.stringValue.map { self["guest"]?.boolValue == true ? "guest:\($0)" : $0 }
     }

@@ -3,23 +3,23 @@ import EngineIO
 import JSON
 import SocketIO
 
-/// A packet of the server's: Engine.IO v4 as frames of a WebSocket has it, and Socket.IO v5 in its messages.
+/// A packet of the server: Socket.IO v5 inside Engine.IO v4, in WebSocket frames.
 enum RoomsPacket: Equatable {
-    /// The connection is there; now one says who one is.
+    /// The Engine.IO connection is open; the client sends CONNECT.
     case open
-    /// Answered with a pong that says the same.
+    /// The client answers with a pong that has the same data.
     case ping(String)
-    /// One is in; `pid` where the connection can be recovered.
+    /// Socket.IO is connected; `pid` is set if the connection can be recovered.
     case connected(pid: String?)
     case refused(String)
     case disconnected
-    /// An event that ends with a string says with it where a later connection can go on.
+    /// An event; if its last argument is a string, that is the offset to recover from.
     case event(name: String, JSONTree?, offset: String?)
     case acknowledged(id: Int, JSONTree)
-    /// What asks for nothing.
+    /// A packet that needs no action.
     case other
 
-    /// Nil when it is no packet.
+    /// Returns nil when it is not a packet.
     init?(_ text: [UInt8]) {
         let bytes = text.span.bytes
         guard let engine = try? EnginePacket.parse(0..<bytes.byteCount, of: bytes), !engine.isBinary
@@ -39,7 +39,7 @@ enum RoomsPacket: Equatable {
 
     private static func message(_ data: RawSpan) -> RoomsPacket? {
         guard let packet = try? SocketPacket.parse(data, limits: SocketLimits()) else { return nil }
-        // There is only the main namespace here.
+        // The client only uses the main namespace.
         guard packet.namespace == nil else { return .other }
         let payload = packet.payload.flatMap { try? JSONTree(parsing: data.extracting($0)) }
         switch packet.kind {
@@ -66,17 +66,17 @@ enum RoomsPacket: Equatable {
         }
     }
 
-    // MARK: The client's
+    // MARK: Packets of the client
 
     static func pong(_ data: String) -> String { "3\(data)" }
     static let disconnect = "41"
 
-    /// Socket.IO's CONNECT in a message of Engine.IO's.
+    /// The CONNECT packet of Socket.IO, in an Engine.IO message.
     static func connect(_ auth: [JSONTree.ObjectMember]) -> String {
         auth.isEmpty ? "40" : "40\(JSONTree.object(auth).text)"
     }
 
-    /// - Parameter ackID: what the answer is to be numbered with; nil where none is wanted.
+    /// - Parameter ackID: the id of the acknowledgement; nil to request none.
     static func emit(_ event: String, _ argument: JSONTree, ackID: Int?) -> String {
         "42\(ackID.map { String($0) } ?? "")\(JSONTree.array([.string(event), argument]).text)"
     }
