@@ -8,25 +8,25 @@ import Telemetry
 
 /// The load generator: `confab bench`.
 public enum Benchmark {
-    /// Runs a benchmark to its end and says how it went.
+    /// Runs a benchmark and writes its report.
     ///
     /// - Parameters:
-    ///   - write: takes the report, text or one JSON document, with a newline at its end.
-    ///   - complain: takes sentences for standard error.
+    ///   - write: receives the report, as text or as one JSON document, with a newline at the end.
+    ///   - printError: receives lines for standard error.
     /// - Returns: the exit status: 0 when every message arrived once and in order, else 1.
     public static func run(
-        _ options: BenchmarkOptions, write: (String) -> Void, printError complain: (String) -> Void
+        _ options: BenchmarkOptions, write: (String) -> Void, printError: (String) -> Void
     ) -> Int32 {
         do throws(BenchmarkError) {
             let report = try self.report(of: options)
             write(options.output == .json ? report.json.text + "\n" : report.text)
-            // A document is for programs; whoever looks on is told, too.
+            // The JSON document is for programs, so the failures are also printed for the user.
             if options.output == .json {
-                for sentence in report.failures.descriptions { complain(sentence) }
+                for line in report.failures.descriptions { printError(line) }
             }
             return report.isGood ? 0 : 1
         } catch {
-            complain(error.description)
+            printError(error.description)
             return 1
         }
     }
@@ -39,23 +39,24 @@ public enum Benchmark {
         }
         let dialect = try self.dialect(plan, options)
         let tls = try self.tlsContext(plan, options)
-        let room = ProcessSetup.raiseDescriptorLimit()
-        guard plan.connections + 32 <= room else {
+        let limit = ProcessSetup.raiseDescriptorLimit()
+        guard plan.connections + 32 <= limit else {
             throw .option(
-                "--connections", problem: "this process may open \(room) files only (see ulimit -n)"
+                "--connections",
+                problem: "this process may open only \(limit) files (see ulimit -n)"
             )
         }
         let addresses = try plan.urls.map { url throws(BenchmarkError) in try self.address(of: url)
         }
         let counter = try options.redis.map { url throws(BenchmarkError) in try CommandCounter(url)
         }
-        let gauge = ServerSampler(processes: options.serverProcesses, counter: counter)
+        let sampler = ServerSampler(processes: options.serverProcesses, counter: counter)
         do throws(SocketError) {
-            // An even rate is kept by the ticks.
+            // A constant rate needs short ticks.
             let tick: Duration = plan.pacing == .quiet ? .milliseconds(20) : .milliseconds(1)
             let loop = try EventLoop.start(name: "bench", tickPeriod: tick)
             let run = LoadRun(
-                plan, on: loop, addresses: addresses, dialect: dialect, tls: tls, sampler: gauge)
+                plan, on: loop, addresses: addresses, dialect: dialect, tls: tls, sampler: sampler)
             let handler = LoadRunHandler(run, on: loop)
             loop.setHandler(handler)
             loop.join()
@@ -76,7 +77,7 @@ public enum Benchmark {
             guard let path = options.secretFile else {
                 throw .option(
                     "--secret-file",
-                    problem: "the server's secret is needed to sign the users' tokens")
+                    problem: "the server's secret is required to sign the users' tokens")
             }
             do throws(KeyError) {
                 signer = TokenSigner(secret: try SecretFile(path: path).read())
@@ -100,7 +101,8 @@ public enum Benchmark {
         }
     }
 
-    /// The first of the host's addresses at which somebody listens: `localhost` has two, and servers often listen at one.
+    /// Returns the first address of the host that accepts connections: `localhost` has two, and
+    /// servers often listen on one.
     private static func address(of url: WebSocketURL) throws(BenchmarkError) -> SocketAddress {
         do throws(ClientError) {
             return try ReachableAddress.find(host: url.host, port: url.port)

@@ -3,11 +3,11 @@ import Testing
 
 @testable import LoadGenerator
 
-@Suite("A message's mark")
+@Suite("A message stamp")
 struct MessageStampTests {
-    private func text(_ mark: MessageStamp, _ byteCount: Int = 128) -> [UInt8] {
+    private func text(_ stamp: MessageStamp, _ byteCount: Int = 128) -> [UInt8] {
         var buffer = ByteBuffer()
-        mark.append(to: &buffer, filledTo: byteCount)
+        stamp.append(to: &buffer, filledTo: byteCount)
         return buffer.bytes
     }
 
@@ -18,18 +18,18 @@ struct MessageStampTests {
         MessageStamp(group: 63, publisher: 64, number: 65, sentAt: 4095),
     ]
 
-    @Test("is read as it was written, wherever it stands", arguments: Self.stamps, [0, 1, 7, 60])
-    func roundTrip(stamp mark: MessageStamp, offset place: Int) {
+    @Test("is read as it was written, at any offset", arguments: Self.stamps, [0, 1, 7, 60])
+    func roundTrip(stamp: MessageStamp, offset place: Int) {
         var reader = MessageStampReader()
         let frame =
-            Array(repeating: UInt8(ascii: "L"), count: place) + self.text(mark) + Array("\"}".utf8)
-        #expect(frame.withUnsafeBytes { reader.read($0) } == mark)
-        // The second time it is found where it was found before.
-        #expect(frame.withUnsafeBytes { reader.read($0) } == mark)
+            Array(repeating: UInt8(ascii: "L"), count: place) + self.text(stamp) + Array("\"}".utf8)
+        #expect(frame.withUnsafeBytes { reader.read($0) } == stamp)
+        // The second time it is found at the remembered offset.
+        #expect(frame.withUnsafeBytes { reader.read($0) } == stamp)
     }
 
     @Test(
-        "fills its message to the bytes asked for, with letters that JSON leaves alone",
+        "pads its message to the requested size, with characters that JSON does not escape",
         arguments: [28, 29, 128, 4096])
     func size(byteCount: Int) {
         let text = self.text(Self.stamps[2], byteCount)
@@ -40,7 +40,7 @@ struct MessageStampTests {
             })
     }
 
-    @Test("is not there when a single byte of it is missing")
+    @Test("is not found when a single byte is missing")
     func cutOff() {
         let text = self.text(Self.stamps[1], MessageStamp.byteCount)
         for count in 0..<text.count {
@@ -49,7 +49,7 @@ struct MessageStampTests {
         }
     }
 
-    @Test("is found where it has moved to since the last frame")
+    @Test("is found at a new offset")
     func moving() {
         var reader = MessageStampReader()
         for place in [60, 61, 5, 0, 130, 61] {
@@ -60,7 +60,7 @@ struct MessageStampTests {
     }
 
     @Test(
-        "is searched for as plain text",
+        "is found by a plain text search",
         arguments: ["", "L", "LOADLOAD:", "xxLOAD:", "LLOAD:", "LOAD:LOAD:", "LOADx:", "LOAD"])
     func search(text: String) {
         let bytes = Array(text.utf8)
@@ -71,7 +71,7 @@ struct MessageStampTests {
     }
 }
 
-@Suite("The ledger")
+@Suite("The delivery recorder")
 struct DeliveryRecorderTests {
     private let plan: LoadPlan
 
@@ -85,66 +85,66 @@ struct DeliveryRecorderTests {
         MessageStamp(group: group, publisher: publisher, number: number, sentAt: 0)
     }
 
-    @Test("expects each message once at every member of its conversation")
+    @Test("expects one delivery per member of the conversation")
     func expectation() {
-        var ledger = DeliveryRecorder(self.plan)
-        #expect(ledger.publish(by: 0, in: 0) == 0)
-        #expect(ledger.publish(by: 0, in: 0) == 1)
-        #expect(ledger.publish(by: 1, in: 0) == 0)
-        #expect(ledger.publish(by: 0, in: 1) == 0)
-        #expect(ledger.published == 4)
-        #expect(ledger.expected == 12)
-        #expect(ledger.lost == 12)
+        var recorder = DeliveryRecorder(self.plan)
+        #expect(recorder.publish(by: 0, in: 0) == 0)
+        #expect(recorder.publish(by: 0, in: 0) == 1)
+        #expect(recorder.publish(by: 1, in: 0) == 0)
+        #expect(recorder.publish(by: 0, in: 1) == 0)
+        #expect(recorder.published == 4)
+        #expect(recorder.expected == 12)
+        #expect(recorder.lost == 12)
     }
 
-    @Test("finds nothing wrong when all hear all in one order")
+    @Test("finds no fault when all members receive everything in one order")
     func whole() {
-        var ledger = DeliveryRecorder(self.plan)
-        for _ in 0..<3 { _ = ledger.publish(by: 0, in: 1) }
-        _ = ledger.publish(by: 1, in: 1)
+        var recorder = DeliveryRecorder(self.plan)
+        for _ in 0..<3 { _ = recorder.publish(by: 0, in: 1) }
+        _ = recorder.publish(by: 1, in: 1)
         for member in 3..<6 {
-            for mark in [
+            for stamp in [
                 self.stamp(1, 0, 0), self.stamp(1, 1, 0), self.stamp(1, 0, 1), self.stamp(1, 0, 2),
             ] {
-                #expect(ledger.receive(mark, by: member) == .counted)
+                #expect(recorder.receive(stamp, by: member) == .counted)
             }
         }
-        #expect(ledger.lost == 0)
-        #expect(ledger.repeated == 0)
-        #expect(ledger.late == 0)
-        #expect(ledger.membersOutOfOrder(self.plan) == 0)
+        #expect(recorder.lost == 0)
+        #expect(recorder.repeated == 0)
+        #expect(recorder.late == 0)
+        #expect(recorder.membersOutOfOrder(self.plan) == 0)
     }
 
-    @Test("counts what was left out, what came twice, and what was meant for others")
+    @Test("counts lost, repeated and misdirected deliveries")
     func faults() {
-        var ledger = DeliveryRecorder(self.plan)
-        for _ in 0..<3 { _ = ledger.publish(by: 0, in: 0) }
-        #expect(ledger.receive(self.stamp(0, 0, 0), by: 0) == .counted)
-        #expect(ledger.receive(self.stamp(0, 0, 0), by: 0) == .repeated)
-        #expect(ledger.receive(self.stamp(0, 0, 2), by: 0) == .counted)
-        #expect(ledger.lost == 7)
-        #expect(ledger.receive(self.stamp(0, 0, 1), by: 0) == .late)
-        #expect(ledger.receive(self.stamp(0, 0, 1), by: 0) == .repeated)
-        #expect(ledger.receive(self.stamp(1, 0, 0), by: 0) == .foreign)
-        #expect(ledger.receive(self.stamp(0, 2, 0), by: 0) == .foreign)
-        #expect(ledger.received == 3)
-        #expect(ledger.late == 1)
-        #expect(ledger.repeated == 2)
-        #expect(ledger.foreign == 2)
-        #expect(ledger.lost == 6)
+        var recorder = DeliveryRecorder(self.plan)
+        for _ in 0..<3 { _ = recorder.publish(by: 0, in: 0) }
+        #expect(recorder.receive(self.stamp(0, 0, 0), by: 0) == .counted)
+        #expect(recorder.receive(self.stamp(0, 0, 0), by: 0) == .repeated)
+        #expect(recorder.receive(self.stamp(0, 0, 2), by: 0) == .counted)
+        #expect(recorder.lost == 7)
+        #expect(recorder.receive(self.stamp(0, 0, 1), by: 0) == .late)
+        #expect(recorder.receive(self.stamp(0, 0, 1), by: 0) == .repeated)
+        #expect(recorder.receive(self.stamp(1, 0, 0), by: 0) == .foreign)
+        #expect(recorder.receive(self.stamp(0, 2, 0), by: 0) == .foreign)
+        #expect(recorder.received == 3)
+        #expect(recorder.late == 1)
+        #expect(recorder.repeated == 2)
+        #expect(recorder.foreign == 2)
+        #expect(recorder.lost == 6)
     }
 
-    @Test("sees that two members heard two senders in different orders")
+    @Test("detects two members that received two senders in different orders")
     func disorder() {
-        var ledger = DeliveryRecorder(self.plan)
-        _ = ledger.publish(by: 0, in: 0)
-        _ = ledger.publish(by: 1, in: 0)
+        var recorder = DeliveryRecorder(self.plan)
+        _ = recorder.publish(by: 0, in: 0)
+        _ = recorder.publish(by: 1, in: 0)
         for (member, senders) in [(0, [0, 1]), (1, [1, 0]), (2, [0, 1])] {
             for sender in senders {
-                #expect(ledger.receive(self.stamp(0, UInt32(sender), 0), by: member) == .counted)
+                #expect(recorder.receive(self.stamp(0, UInt32(sender), 0), by: member) == .counted)
             }
         }
-        #expect(ledger.lost == 0)
-        #expect(ledger.membersOutOfOrder(self.plan) == 1)
+        #expect(recorder.lost == 0)
+        #expect(recorder.membersOutOfOrder(self.plan) == 1)
     }
 }

@@ -23,7 +23,7 @@ struct LoadDialectTests {
             tokenExpiry: expiry)
     }
 
-    @Test("enters each conversation with a token that lists it")
+    @Test("joins each conversation with a token that lists it")
     func joining() throws {
         let url = try self.dialect(.confab).url(member: 37, group: 3)
         #expect(url.path == "/chat/conversations/run-3/")
@@ -37,11 +37,11 @@ struct LoadDialectTests {
         #expect(try self.dialect(.raw).url(member: 37, group: 3).target == "/chat/g/run-3")
     }
 
-    @Test("sends JSON that says what the protocol asks for")
+    @Test("sends JSON as the protocol specifies")
     func publishing() throws {
         var text = ByteBuffer()
-        let mark = MessageStamp(group: 1, publisher: 0, number: 42, sentAt: 5)
-        try self.dialect(.confab).append(publishing: mark, by: 9, in: 0, to: &text)
+        let stamp = MessageStamp(group: 1, publisher: 0, number: 42, sentAt: 5)
+        try self.dialect(.confab).append(publishing: stamp, by: 9, in: 0, to: &text)
         let tree = try JSONTree(parsing: text.text)
         #expect(tree["action"] == .string("send_message"))
         #expect(tree["local_id"] == .string("9-42"))
@@ -49,31 +49,38 @@ struct LoadDialectTests {
     }
 
     @Test(
-        "takes errors and refused messages for what they are, and nothing else",
+        "recognises errors and rejected messages, and nothing else",
         arguments: [
             (
-                #"{"type":"message.failed","local_id":"1-1","error":"rate limited","retry_after":0.10}"#,
+                #"""
+                {"type":"message.failed","local_id":"1-1","error":"rate limited","retry_after":0.10}
+                """#,
                 true
             ),
             (#"{"type":"error","action":null,"error":"no"}"#, true),
             (
-                #"{"type":"user_status","user_id":"u1","status":"online","timestamp":"2026-01-31T12:00:00.123Z"}"#,
+                #"""
+                {"type":"user_status","user_id":"u1","status":"online",\#
+                "timestamp":"2026-01-31T12:00:00.123Z"}
+                """#,
                 false
             ),
             (#"{"type":"heartbeat"}"#, false),
             (
-                #"{"type":"message.status","message_id":"1","status":"delivered","timestamp":"2026-01-31T12:00:00.123Z"}"#,
+                #"""
+                {"type":"message.status","message_id":"1","status":"delivered",\#
+                "timestamp":"2026-01-31T12:00:00.123Z"}
+                """#,
                 false
             ),
         ])
-    func errors(frame: String, isOne: Bool) throws {
+    func errors(frame: String, isError: Bool) throws {
         let dialect = try self.dialect(.confab)
-        #expect(
-            (Array(frame.utf8).withUnsafeBytes { dialect.errorText(in: $0, to: 0, group: 0) } != nil)
-                == isOne)
+        let text = Array(frame.utf8).withUnsafeBytes { dialect.errorText(in: $0, to: 0, group: 0) }
+        #expect((text != nil) == isError)
     }
 
-    @Test("counts chat messages whatever stands around their content")
+    @Test("counts chat messages in any frame")
     func run() throws {
         let secretPath = NSTemporaryDirectory() + "confab-bench-secret-\(UUID().uuidString)"
         try Data(Self.secret).write(to: URL(fileURLWithPath: secretPath))
@@ -83,7 +90,10 @@ struct LoadDialectTests {
                 let content = sent["content"]?.stringValue
             else { return text }
             return
-                #"{"type":"chat_message","message":{"id":"1","sender_id":"x","content":"\#(content)","status":"sent"}}"#
+                #"""
+                {"type":"chat_message","message":{"id":"1","sender_id":"x",\#
+                "content":"\#(content)","status":"sent"}}
+                """#
         }
         defer { server.stop() }
         var options = BenchmarkOptions(.groups, urls: [server.url])

@@ -4,20 +4,20 @@ import HTTPWire
 import Synchronization
 import TLS
 
-/// Gives each text to all connections of the same path, as the floor does; on purpose it can do it badly.
+/// A server that sends each text to all connections of the same path, optionally with faults.
 final class FanOutServer: Sendable {
     enum DeliveryFault: Sendable, Equatable {
         case none
-        /// Every so many deliveries one is left out, or made twice.
+        /// One in `every` deliveries is dropped, or sent twice.
         case drops(every: Int)
         case repeats(every: Int)
-        /// The first connection of a path gets two texts in the other order.
+        /// The first connection of a path receives every two texts in reverse order.
         case swaps
-        /// A text goes to another path, too.
+        /// A text is sent to another path, too.
         case misdirects
-        /// Each connection is closed after its so many-th text.
+        /// Each connection is closed after this many texts.
         case closes(after: Int)
-        /// So many connections are refused.
+        /// This many connections are rejected.
         case refuses(Int)
     }
 
@@ -47,12 +47,15 @@ final class FanOutServer: Sendable {
                 let body = #"{"error":"there is no room"}"#
                 return refuses
                     ? .bytes(
-                        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+                        """
+                        HTTP/1.1 503 Service Unavailable\r\nContent-Length: \
+                        \(body.utf8.count)\r\n\r\n\(body)
+                        """
                     ) : .open
             },
-            onEvent: { server, token, happening in
+            onEvent: { server, token, event in
                 let path = String(server.target(token).prefix { $0 != "?" })
-                switch happening {
+                switch event {
                 case .opened:
                     state.withLock { $0.groups[path, default: []].append(token) }
                 case .ended:
@@ -79,7 +82,7 @@ final class FanOutServer: Sendable {
 }
 
 extension FanOutServer.State {
-    /// Who gets which text; nil stands for a close frame.
+    /// The texts to send, by connection; nil stands for a close frame.
     fileprivate mutating func deliver(
         _ text: String, from sender: SocketToken, _ path: String,
         _ fault: FanOutServer.DeliveryFault
@@ -94,7 +97,7 @@ extension FanOutServer.State {
             case .repeats(let every) where self.deliveries % every == 0:
                 sends += [(member, text), (member, text)]
             case .swaps where member == members.first:
-                // Each second text goes in front of the one before it.
+                // Every second text is sent before the previous one.
                 if let earlier = self.delayed.removeValue(forKey: member) {
                     sends += [(member, text), (member, earlier)]
                 } else {

@@ -8,7 +8,7 @@ import Testing
 
 @testable import LoadGenerator
 
-/// Whole runs against a server in this process.
+/// Complete runs against a server in this process.
 @Suite("A run", .serialized)
 struct LoadRunTests {
     private func options(
@@ -53,7 +53,8 @@ struct LoadRunTests {
 
     @Test("spreads every conversation over the servers")
     func servers() throws {
-        // Neither gives to the connections of the other, so every message misses the members there.
+        // The servers do not forward to each other, so every message misses the members on the
+        // other one.
         let other = try FanOutServer()
         defer { other.stop() }
         let apart = try self.report(.groups) {
@@ -66,7 +67,7 @@ struct LoadRunTests {
         #expect(senders.failures.descriptions == [])
     }
 
-    @Test("does the same over TLS, to a server that it has reason to trust")
+    @Test("uses TLS with a trusted server")
     func tls() throws {
         let certificates = try TestCertificates()
         let context = try TLSContext(
@@ -89,7 +90,7 @@ struct LoadRunTests {
         }
     }
 
-    @Test("sends as fast as it is taken when there is no rate")
+    @Test("sends as fast as possible without a rate")
     func saturation() throws {
         let report = try self.report(.broadcast) {
             ($0.rate, $0.window, $0.connections, $0.publishers) = (0, 8, 3, 3)
@@ -104,14 +105,14 @@ struct LoadRunTests {
         #expect((1...61).contains(report.published))
     }
 
-    @Test("carries messages of every size", arguments: [28, 126, 65_536, 300_000])
+    @Test("sends messages of every size", arguments: [28, 126, 65_536, 300_000])
     func sizes(byteCount: Int) throws {
         let report = try self.report(.groups) { ($0.messageBytes, $0.rate) = (byteCount, 50) }
         #expect(report.failures.descriptions == [])
         #expect(report.bytesIn >= report.received * UInt64(byteCount))
     }
 
-    @Test("measures quiet connections, and connects")
+    @Test("measures idle connections, and connects")
     func quiet() throws {
         let idle = try self.report(.idle) { $0.serverProcesses = [getpid()] }
         #expect(idle.failures.descriptions == [])
@@ -126,7 +127,7 @@ struct LoadRunTests {
         #expect(connect.serverMicrosecondsPerConnect != nil)
     }
 
-    @Test("measures all processes that it is told of, together and apart")
+    @Test("measures all given processes, together and individually")
     func processes() throws {
         let child = try ChildProcess("/bin/sleep", ["60"])
         defer { child.kill() }
@@ -138,7 +139,7 @@ struct LoadRunTests {
         #expect(server.threadCount > 1)
     }
 
-    @Test("counts what Redis is asked meanwhile, without its own questions")
+    @Test("counts the commands of Redis, without its own")
     func redis() throws {
         let redis = try RedisServer(["--requirepass", "open"])
         let report = try self.report(.idle) {
@@ -149,7 +150,7 @@ struct LoadRunTests {
         #expect(report.json["redis"]?["commands_per_message"] == .null)
     }
 
-    @Test("counts nothing of a Redis that has forgotten its questions")
+    @Test("reports no count if Redis has reset its statistics")
     func resetRedisStatistics() throws {
         let redis = try RedisServer([])
         let counter = try CommandCounter(RedisURL("redis://127.0.0.1:\(redis.port)"))
@@ -159,14 +160,14 @@ struct LoadRunTests {
         #expect(counter.sample() == nil)
     }
 
-    @Test("says why Redis cannot be asked")
+    @Test("reports why Redis cannot be queried")
     func withoutRedis() throws {
         let redis = try RedisServer(["--requirepass", "open"])
         for (url, problem) in [
-            ("redis://127.0.0.1:1", "--redis: 127.0.0.1:1 is not reached: Connection refused."),
+            ("redis://127.0.0.1:1", "--redis: 127.0.0.1:1 cannot be reached: Connection refused."),
             (
                 "redis://:wrong@127.0.0.1:\(redis.port)",
-                "--redis: 127.0.0.1:\(redis.port) does not take the password."
+                "--redis: 127.0.0.1:\(redis.port) rejected the password."
             ),
             (
                 "redis://127.0.0.1:\(redis.port)",
@@ -195,7 +196,7 @@ struct LoadRunTests {
         #expect(report.failures.count(of: .lost) == 0)
     }
 
-    @Test("finds members that hear two senders in another order")
+    @Test("finds members that receive two senders in another order")
     func disorder() throws {
         let report = try self.report(.broadcast, .swaps)
         #expect(report.failures.count(of: .outOfOrder) >= 1)
@@ -208,7 +209,7 @@ struct LoadRunTests {
         #expect(report.failures.count(of: .lost) == 0)
     }
 
-    @Test("names connections that end early, with the server's reason")
+    @Test("reports connections that end early, with the server's reason")
     func earlyEnd() throws {
         let report = try self.report(.send, .closes(after: 5))
         #expect(report.failures.count(of: .closedEarly) == 12)
@@ -217,17 +218,20 @@ struct LoadRunTests {
                 == "12 connections ended early. The server went away (enough).")
     }
 
-    @Test("names connections that are refused, with the server's reason, and does not go on")
+    @Test("reports rejected connections, with the server's reason, and stops")
     func refusal() throws {
         let report = try self.report(.groups, .refuses(2))
         #expect(
             report.failures.descriptions == [
-                "2 connections were refused. The server refuses the WebSocket with status 503: there is no room."
+                """
+                2 connections were refused. The server rejected the WebSocket with status 503: \
+                there is no room.
+                """
             ])
         #expect(report.published == 0)
     }
 
-    @Test("says what is wrong and exits with 1 when it cannot begin")
+    @Test("reports the error and exits with 1 when it cannot start")
     func startFailures() throws {
         var complaints: [String] = []
         var options = BenchmarkOptions(.groups, urls: ["ws://127.0.0.1:1"])
@@ -240,12 +244,12 @@ struct LoadRunTests {
         #expect(complaints.count == 3)
         #expect(
             complaints[0]
-                == "--secret-file: the server's secret is needed to sign the users' tokens.")
+                == "--secret-file: the server's secret is required to sign the users' tokens.")
         #expect(complaints[1].hasPrefix("/nowhere/secret: "))
         #expect(complaints[2] == "--server-pid: there is no process 2147483647 on this machine.")
     }
 
-    @Test("writes one JSON document and exits with 0 when all is well, 1 when not")
+    @Test("writes one JSON document, and exits with 0 on success or 1 on failure")
     func output() throws {
         for (fault, status) in [(FanOutServer.DeliveryFault.none, Int32(0)), (.drops(every: 7), 1)]
         {

@@ -14,14 +14,14 @@ struct LoadPlanTests {
         return try LoadPlan(options, name: "test")
     }
 
-    @Test("spreads the connections evenly over the conversations")
+    @Test("distributes the connections evenly over the conversations")
     func spreading() throws {
         let plan = try self.plan(.groups) { ($0.connections, $0.groups) = (11, 3) }
         #expect((0..<3).map { plan.members(of: $0) } == [0..<3, 3..<7, 7..<11])
         #expect(plan.groupOfMember == [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2])
     }
 
-    @Test("gives each server a part of every conversation, and the publishers to the first")
+    @Test("gives each server a share of every conversation, and the publishers to the first")
     func serverShares() throws {
         let urls = ["ws://127.0.0.1:1", "ws://127.0.0.1:2"]
         let plan = try self.plan(.groups) {
@@ -32,7 +32,7 @@ struct LoadPlanTests {
         #expect((5..<11).map { plan.serverIndex(of: $0, in: 1) } == [0, 0, 0, 1, 1, 1])
     }
 
-    @Test("leaves no server out where conversations have fewer members")
+    @Test("leaves no server out if conversations have fewer members")
     func fewMembers() throws {
         let urls = (1...3).map { "ws://127.0.0.1:\($0)" }
         let senders = try self.plan(.send) { ($0.urls, $0.connections) = (urls, 7) }
@@ -41,7 +41,7 @@ struct LoadPlanTests {
         #expect((0..<6).map { pairs.serverIndex(of: $0, in: $0 / 2) } == [0, 1, 1, 2, 2, 0])
     }
 
-    @Test("has one conversation to broadcast, and one for every sender")
+    @Test("has one conversation for broadcast, and one per sender for send")
     func scenarios() throws {
         #expect(try self.plan(.broadcast).groups == 1)
         #expect(try self.plan(.send).groups == 100)
@@ -54,7 +54,7 @@ struct LoadPlanTests {
             try self.plan(.groups) { ($0.rate, $0.window) = (0, 9) }.pacing == .window(messages: 9))
     }
 
-    @Test("refuses what cannot be done, and names the option")
+    @Test("rejects impossible options, and names the option")
     func refusals() {
         func words(
             _ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void
@@ -92,7 +92,7 @@ struct PacerTests {
     private let start = MonotonicTime(nanoseconds: 1_000_000_000_000)
 
     @Test(
-        "lets messages go at an even rate, however seldom it is asked",
+        "keeps an even rate, however seldom it is called",
         arguments: [1, 7, 50, 1000, 1_000_000], [1, 3, 250])
     func rate(perSecond: Int, milliseconds: Int) {
         var pacer = Pacer(.rate(perSecond: perSecond), from: self.start)
@@ -106,7 +106,7 @@ struct PacerTests {
         }
     }
 
-    @Test("keeps its rate for a week without running over")
+    @Test("keeps its rate for a week without overflow")
     func week() {
         let pacer = Pacer(.rate(perSecond: 10_000_000), from: self.start)
         let due = pacer.due(
@@ -114,7 +114,7 @@ struct PacerTests {
         #expect(due == 6_048_000_000_001)
     }
 
-    @Test("says how late it was asked")
+    @Test("records the largest delay")
     func lag() {
         var pacer = Pacer(.rate(perSecond: 100), from: self.start)
         pacer.recordPublished(at: self.start)
@@ -124,7 +124,7 @@ struct PacerTests {
         #expect(pacer.longestLag == .milliseconds(25))
     }
 
-    @Test("fills its window and no more")
+    @Test("never exceeds its window")
     func window() {
         let pacer = Pacer(.window(messages: 4), from: self.start)
         #expect(pacer.due(at: self.start, inFlight: 0, deliveriesPerMessage: 10) == 4)
@@ -154,37 +154,37 @@ struct LoadScheduleTests {
             now: Self.start.advanced(by: .milliseconds(Int(seconds * 1000))), open: open)
     }
 
-    /// Lets time pass in steps of 10 ms; answers with the edges and the seconds at which they came.
+    /// Advances time in steps of 10 ms. Returns the phase changes with their times in seconds.
     private func phaseChanges(
         _ schedule: inout LoadSchedule, _ read: (Double) -> LoadSchedule.Observation
     ) -> [String] {
-        var edges: [String] = []
+        var changes: [String] = []
         for step in 0..<20_000 {
             let seconds = Double(step) / 100
             while let edge = schedule.advance(read(seconds)) {
-                edges.append("\(edge) \(seconds)")
-                if edge == .ended { return edges }
+                changes.append("\(edge) \(seconds)")
+                if edge == .ended { return changes }
             }
         }
-        return edges
+        return changes
     }
 
-    @Test("measures from quiet to quiet")
+    @Test("measures from one quiet moment to the next")
     func publishing() throws {
         var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
-        let edges = self.phaseChanges(&schedule) { self.observation($0) }
+        let changes = self.phaseChanges(&schedule) { self.observation($0) }
         #expect(
-            edges == [
+            changes == [
                 "settled 3.0", "measuringBegins 5.2", "publishingEnds 15.2", "measuringEnds 15.3",
                 "over 15.6",
             ])
     }
 
-    @Test("waits for what is on its way, before and after")
+    @Test("waits for deliveries in flight, before and after")
     func draining() throws {
         var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
-        // Until 7 s and from 16 s to 19 s a message is missing; something else arrives all the time.
-        let edges = self.phaseChanges(&schedule) { seconds in
+        // A message is missing until 7 s, and from 16 s to 19 s; other frames arrive all the time.
+        let changes = self.phaseChanges(&schedule) { seconds in
             var reading = self.observation(seconds)
             reading.expected = 1000
             reading.received =
@@ -193,54 +193,54 @@ struct LoadScheduleTests {
             return reading
         }
         #expect(
-            edges == [
+            changes == [
                 "settled 3.0", "measuringBegins 7.2", "publishingEnds 17.2", "measuringEnds 19.1",
                 "over 19.4",
             ])
     }
 
-    @Test("gives up what does not arrive")
+    @Test("gives up on missing deliveries")
     func loss() throws {
         var schedule = LoadSchedule(try self.plan(.send) { $0.warmup = .zero }, start: Self.start)
-        let edges = self.phaseChanges(&schedule) { seconds in
+        let changes = self.phaseChanges(&schedule) { seconds in
             var reading = self.observation(seconds)
             reading.expected = 10
             reading.received = 9
             return reading
         }
         #expect(
-            edges == [
+            changes == [
                 "settled 3.0", "measuringBegins 3.2", "publishingEnds 13.2", "measuringEnds 18.3",
                 "over 18.6",
             ])
     }
 
-    @Test("does not wait for ever for what trickles in")
+    @Test("has a limit for slow deliveries")
     func trickle() throws {
         var schedule = LoadSchedule(try self.plan(.send) { $0.warmup = .zero }, start: Self.start)
-        let edges = self.phaseChanges(&schedule) { seconds in
+        let changes = self.phaseChanges(&schedule) { seconds in
             var reading = self.observation(seconds)
             reading.expected = 1_000_000
             reading.received = UInt64(seconds * 100)
             return reading
         }
-        #expect(edges[3] == "measuringEnds 73.3")
+        #expect(changes[3] == "measuringEnds 73.3")
     }
 
     @Test(
-        "lets the news of the entrances pass, but not for ever",
+        "waits for the presence events of joins, up to a limit",
         arguments: [(5.0, 5.5), (100.0, 15.0)])
     func settling(noiseEnds: Double, settled: Double) throws {
         var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
-        let edges = self.phaseChanges(&schedule) { seconds in
+        let changes = self.phaseChanges(&schedule) { seconds in
             var reading = self.observation(seconds)
             reading.frames = UInt64(min(seconds, noiseEnds) * 100)
             return reading
         }
-        #expect(edges[0] == "settled \(settled)")
+        #expect(changes[0] == "settled \(settled)")
     }
 
-    @Test("measures quiet connections while they are quiet")
+    @Test("measures idle connections")
     func idle() throws {
         var schedule = LoadSchedule(try self.plan(.idle), start: Self.start)
         #expect(
@@ -249,7 +249,7 @@ struct LoadScheduleTests {
             ])
     }
 
-    @Test("ends after the connects when that is all")
+    @Test("ends after connecting, in that scenario")
     func connecting() throws {
         var schedule = LoadSchedule(try self.plan(.connect), start: Self.start)
         #expect(
@@ -258,19 +258,19 @@ struct LoadScheduleTests {
             ])
     }
 
-    @Test("does not begin with a connection missing")
+    @Test("does not start with a missing connection")
     func refused() throws {
         var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
-        let edges = self.phaseChanges(&schedule) { seconds in
+        let changes = self.phaseChanges(&schedule) { seconds in
             var reading = self.observation(seconds, open: 99)
             reading.refused = 1
             return reading
         }
-        #expect(edges == ["over 0.0"])
+        #expect(changes == ["over 0.0"])
         #expect(schedule.stallReason == nil)
     }
 
-    @Test("stops when handshakes stand still, or most are refused")
+    @Test("stops when handshakes stall, or most are rejected")
     func standstill() throws {
         var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
         #expect(
@@ -278,7 +278,7 @@ struct LoadScheduleTests {
                 "over 19.0"
             ])
         #expect(
-            schedule.stallReason == "handshakes stand still, and 40 of 100 connections are open.")
+            schedule.stallReason == "handshakes have stalled; 40 of 100 connections are open.")
 
         schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
         _ = self.phaseChanges(&schedule) { seconds in

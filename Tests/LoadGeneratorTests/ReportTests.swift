@@ -20,39 +20,40 @@ struct BenchmarkReportTests {
             redis: self.commands(cpu))
     }
 
-    /// As many of two kinds as milliseconds of CPU time.
+    /// Two kinds of commands, each this many times.
     private func commands(_ count: Int) -> CommandSample {
-        CommandSample(
+        let rest = "usec=5,usec_per_call=1.00,rejected_calls=0,failed_calls=0"
+        return CommandSample(
             stats:
                 "# Stats\r\npubsub_channels:2\r\npubsub_patterns:0\r\npubsubshard_channels:1\r\n",
             commandStats: """
                 # Commandstats\r
-                cmdstat_evalsha:calls=\(count),usec=5,usec_per_call=1.00,rejected_calls=0,failed_calls=0\r
-                cmdstat_client|setname:calls=7,usec=5,usec_per_call=1.00,rejected_calls=0,failed_calls=0\r
-                cmdstat_xadd:calls=\(3 * count),usec=5,usec_per_call=1.00,rejected_calls=0,failed_calls=0\r\n
+                cmdstat_evalsha:calls=\(count),\(rest)\r
+                cmdstat_client|setname:calls=7,\(rest)\r
+                cmdstat_xadd:calls=\(3 * count),\(rest)\r\n
                 """)
     }
 
-    /// - Parameter lastCommands: what Redis says at the end; nil: it has counted on.
+    /// - Parameter lastCommands: the commands at the end; nil if the counts continue.
     private func report(
         failures: LoadFailures = LoadFailures(), lastCommands: CommandSample?? = nil
     ) throws -> BenchmarkReport {
         var options = BenchmarkOptions(.broadcast, urls: ["ws://127.0.0.1:8080/?token=secret"])
         (options.connections, options.publishers) = (4, 1)
         let plan = try LoadPlan(options, name: "test")
-        var ledger = DeliveryRecorder(plan)
+        var recorder = DeliveryRecorder(plan)
         var record = LoadRecord(
             start: MonotonicTime(nanoseconds: 0), before: self.sample(0, cpu: 100, resident: 10_000)
         )
         record.lastConnect = MonotonicTime(nanoseconds: 2_000_000_000)
         record.afterConnecting = self.sample(5, cpu: 300, resident: 18_000)
-        // The warm-up, which counts for nothing.
-        _ = ledger.publish(by: 0, in: 0)
-        record.beginMeasuring(self.sample(8, cpu: 400, resident: 18_000), ledger)
+        // The warm-up is not counted.
+        _ = recorder.publish(by: 0, in: 0)
+        record.beginMeasuring(self.sample(8, cpu: 400, resident: 18_000), recorder)
         for number in 0..<5 as Range<UInt32> {
-            _ = ledger.publish(by: 0, in: 0)
+            _ = recorder.publish(by: 0, in: 0)
             for member in 0..<4 {
-                _ = ledger.receive(
+                _ = recorder.receive(
                     MessageStamp(group: 0, publisher: 0, number: number + 1, sentAt: 0), by: member)
                 record.recordDelivery(latency: 50_000, isAnswer: member == 0)
             }
@@ -60,11 +61,11 @@ struct BenchmarkReportTests {
         record.bytesIn = 2000
         var last = self.sample(10, cpu: 440, resident: 20_000)
         if let lastCommands { last.redis = lastCommands }
-        record.endMeasuring(last, ledger)
+        record.endMeasuring(last, recorder)
         return BenchmarkReport(plan, record, failures, openConnections: 4)
     }
 
-    @Test("divides what the server used in the measured phase by what happened in it")
+    @Test("divides the server's resources by the events of the measured phase")
     func figures() throws {
         let report = try self.report()
         #expect(report.published == 5)
@@ -86,7 +87,7 @@ struct BenchmarkReportTests {
     }
 
     @Test(
-        "says that Redis was not counted where it has begun anew, or is gone",
+        "states that Redis was not counted if it was reset or unavailable",
         arguments: [3, 0, nil])
     func uncounted(last: Int?) throws {
         let report = try self.report(
@@ -132,7 +133,7 @@ struct BenchmarkReportTests {
         #expect(tree["redis"]?["channels"] == .integer(3))
     }
 
-    @Test("says that its figures are not to be used when anything was wrong, and what")
+    @Test("declares its figures unusable after a failure, and lists the failures")
     func failure() throws {
         var failures = LoadFailures()
         failures.add(.lost, count: 3)
@@ -150,12 +151,12 @@ struct BenchmarkReportTests {
                 ]))
         #expect(
             report.text.contains(
-                "FAILED: these figures are not to be used.\n  2 connections were refused."))
+                "FAILED: do not use these figures.\n  2 connections were refused."))
         #expect(!report.text.utf8.contains(0x1B))
     }
 
     @Test(
-        "writes numbers with the places asked for",
+        "formats numbers with fixed decimals",
         arguments: [
             (1.005, 2, false, "1.00"), (0, 1, false, "0.0"), (2.5, 0, false, "3"),
             (-1.26, 1, false, "-1.3"), (-0.001, 1, false, "0.0"),

@@ -1,7 +1,8 @@
-/// Chance for handshakes' keys and frames' masks (SplitMix64).
+/// Random numbers for handshake keys and frame masks (SplitMix64).
 ///
-/// The protocol wants them to be hard to guess for a browser's pages (RFC 6455 section 10.3); nobody here writes frames but us, and the
-/// system's own generator is a call into the kernel each time: 16 of them for every key.
+/// The RFC requires unpredictable masks because of untrusted pages in a browser (RFC 6455 section
+/// 10.3). Here only the load generator writes frames. The system's generator costs one system call
+/// per number: 16 of them for every key.
 struct FastRandom: RandomNumberGenerator {
     private var state = UInt64.random(in: .min ... .max)
 

@@ -3,23 +3,23 @@ import EventLoop
 import HTTPWire
 import TLS
 
-/// One member's connection.
+/// The connection of one member.
 struct LoadConnection {
     enum State: Equatable {
         case notStarted
-        /// The kernel connects.
+        /// The TCP connect is in progress.
         case connecting
-        /// TLS shakes hands.
+        /// The TLS handshake is in progress.
         case tlsHandshake
-        /// The WebSocket's request is sent, its response awaited.
+        /// The WebSocket request was sent, and the response is outstanding.
         case upgrading
-        /// The WebSocket is open; what comes in by words is not in yet.
+        /// The WebSocket is open, and the member has not joined yet.
         case joining
         case open
-        /// Never let in, or lost.
+        /// Rejected or lost.
         case closed
 
-        /// Whether what it says is read, and bytes leave.
+        /// Whether frames are read and written.
         var isEstablished: Bool { self == .open || self == .joining }
     }
 
@@ -27,14 +27,15 @@ struct LoadConnection {
     var token = SocketToken(slot: 0, generation: 0)
     var transport: OutgoingTransport?
     var reader = WebSocketReader(role: .client)
-    /// Of a member that has no WebSocket.
+    /// Nil for a member with a WebSocket.
     var longPolling: LongPollingClient?
-    /// The beginning of a frame whose end has not come.
+    /// Received bytes of an incomplete frame.
     var unread: [UInt8] = []
     var unsent = OutboundBytes(limitBytes: LoadConnection.unsentByteLimit)
     var connectedAt = MonotonicTime(nanoseconds: 0)
 
-    /// A publisher that has so much waiting publishes no more: its messages count as sent only when they are on their way.
+    /// A publisher stops at half of this. Messages count as sent only when the socket has accepted
+    /// them.
     private static let unsentByteLimit = 4 << 20
 
     var isBackedUp: Bool { self.unsent.count > self.unsent.limitBytes / 2 }

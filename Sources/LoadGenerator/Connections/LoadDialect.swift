@@ -2,7 +2,7 @@ import Bytes
 import ChatClient
 import Identity
 
-/// What a server is spoken to in.
+/// The URLs and frames of the load generator, for each protocol.
 struct LoadDialect {
     private let plan: LoadPlan
     private let signer: TokenSigner?
@@ -10,8 +10,8 @@ struct LoadDialect {
     private let contentByteCount: Int
 
     /// - Parameters:
-    ///   - signer: of the tokens; nil where none are needed.
-    ///   - tokenExpiry: must lie beyond the end of the run.
+    ///   - signer: signs the tokens; nil where none are needed.
+    ///   - tokenExpiry: must be after the end of the run.
     init(_ plan: LoadPlan, signer: TokenSigner?, tokenExpiry: Timestamp) {
         self.plan = plan
         self.signer = signer
@@ -19,12 +19,12 @@ struct LoadDialect {
         self.contentByteCount = plan.messageBytes
     }
 
-    /// Where a member connects.
+    /// The URL that a member connects to.
     func url(member: Int, group: Int) -> WebSocketURL {
         let conversation = self.plan.conversation(group)
         let server = self.plan.urls[self.plan.serverIndex(of: member, in: group)]
-        let tongue = self.plan.loadProtocol(of: member, in: group)
-        switch tongue {
+        let loadProtocol = self.plan.loadProtocol(of: member, in: group)
+        switch loadProtocol {
         case .raw:
             return server.appending(path: "/g/\(conversation)")
         case .conversations:
@@ -35,7 +35,7 @@ struct LoadDialect {
         case .chats:
             return self.url(server.appending(path: "/ws/chats/"), member, conversation)
         case .rooms, .roomsPolling:
-            let transport = tongue == .roomsPolling ? "polling" : "websocket"
+            let transport = loadProtocol == .roomsPolling ? "polling" : "websocket"
             let url = server.appending(path: "/socket.io/").setting("EIO", to: "4").setting(
                 "transport", to: transport)
             return self.url(url, member, conversation)
@@ -51,9 +51,10 @@ struct LoadDialect {
             ?? url
     }
 
-    // MARK: Coming in
+    // MARK: Joining
 
-    /// Whether a member is in when it has its WebSocket; else `greeting` says what is said, and when it is.
+    /// Whether a member has joined as soon as its WebSocket is open. Otherwise `firstJoinStep` and
+    /// `joinStep` lead to the join.
     func joinsByConnecting(_ member: Int, group: Int) -> Bool {
         switch self.plan.loadProtocol(of: member, in: group) {
         case .raw, .conversations, .agents: true
@@ -61,14 +62,14 @@ struct LoadDialect {
         }
     }
 
-    /// What is said to a server.
+    /// A step of the join.
     enum JoinStep: Equatable {
         case send(String)
-        /// The member is in.
+        /// The member has joined.
         case joined
     }
 
-    /// What a member says when it has its WebSocket.
+    /// What a member sends when its WebSocket is open.
     func firstJoinStep(of member: Int, group: Int) -> JoinStep? {
         let conversation = self.plan.conversation(group)
         switch self.plan.loadProtocol(of: member, in: group) {
@@ -76,12 +77,12 @@ struct LoadDialect {
             return .send(
                 #"{"event":"history","data":{"conversation_id":"\#(conversation)","limit":1}}"#)
         case .chats: return .send(#"{"type":"joinChat","data":{"chat":"\#(conversation)"}}"#)
-        // The server speaks first.
+        // The server sends the first frame.
         case .rooms, .roomsPolling, .raw, .conversations, .agents: return nil
         }
     }
 
-    /// What a frame that has no mark asks for.
+    /// The step that follows a frame without a stamp.
     func joinStep(of member: Int, to frame: UnsafeRawBufferPointer, group: Int) -> JoinStep? {
         switch self.plan.loadProtocol(of: member, in: group) {
         case .pets: return frame.contains(#"{"event":"history""#) ? .joined : nil
@@ -112,62 +113,63 @@ struct LoadDialect {
         }
     }
 
-    /// The text that publishes a message.
+    /// Appends the frame that publishes a message.
     func append(
-        publishing mark: MessageStamp, by member: Int, in group: Int, to buffer: inout ByteBuffer
+        publishing stamp: MessageStamp, by member: Int, in group: Int, to buffer: inout ByteBuffer
     ) {
         switch self.plan.loadProtocol(of: member, in: group) {
         case .raw:
-            mark.append(to: &buffer, filledTo: self.contentByteCount)
+            stamp.append(to: &buffer, filledTo: self.contentByteCount)
         case .conversations:
             buffer.append(#"{"action":"send_message","content":""#)
-            mark.append(to: &buffer, filledTo: self.contentByteCount)
+            stamp.append(to: &buffer, filledTo: self.contentByteCount)
             buffer.append(#"","local_id":""#)
             buffer.append(decimal: member)
             buffer.append("-")
-            buffer.append(decimal: mark.number)
+            buffer.append(decimal: stamp.number)
             buffer.append(#""}"#)
         case .pets:
             self.append(
-                #"{"event":"message","data":{"conversation_id":""#, group, #"","content":""#, mark,
+                #"{"event":"message","data":{"conversation_id":""#, group, #"","content":""#, stamp,
                 #""}}"#, to: &buffer)
         case .chats:
             self.append(
-                #"{"type":"newMessage","data":{"chat":""#, group, #"","text":""#, mark,
+                #"{"type":"newMessage","data":{"chat":""#, group, #"","text":""#, stamp,
                 #"","local_id":""#, to: &buffer)
             buffer.append(decimal: member)
             buffer.append("-")
-            buffer.append(decimal: mark.number)
+            buffer.append(decimal: stamp.number)
             buffer.append(#""}}"#)
         case .rooms, .roomsPolling:
             self.append(
-                #"42["send_message",{"room_id":""#, group, #"","content":""#, mark, #""}]"#,
+                #"42["send_message",{"room_id":""#, group, #"","content":""#, stamp, #""}]"#,
                 to: &buffer)
         case .agents:
-            // An acknowledgement has the id alone.
+            // An acknowledgement contains only the id.
             buffer.append(#"{"type":"message","id":""#)
-            mark.append(to: &buffer, filledTo: 0)
+            stamp.append(to: &buffer, filledTo: 0)
             buffer.append(#"","content":""#)
-            mark.append(to: &buffer, filledTo: self.contentByteCount)
+            stamp.append(to: &buffer, filledTo: self.contentByteCount)
             buffer.append(#""}"#)
         }
     }
 
-    /// A text that names the conversation before the content.
+    /// Appends a frame that names the conversation before the content.
     private func append(
-        _ head: StaticString, _ group: Int, _ middle: StaticString, _ mark: MessageStamp,
+        _ head: StaticString, _ group: Int, _ middle: StaticString, _ stamp: MessageStamp,
         _ tail: StaticString, to buffer: inout ByteBuffer
     ) {
         buffer.append(head)
         buffer.append(text: self.plan.conversation(group))
         buffer.append(middle)
-        mark.append(to: &buffer, filledTo: self.contentByteCount)
+        stamp.append(to: &buffer, filledTo: self.contentByteCount)
         buffer.append(tail)
     }
 
-    /// What a frame without a mark complains of; nil for presence, receipts and all else that is as it should be.
+    /// The text of a frame that reports an error; nil for presence, receipts and other expected
+    /// frames.
     func errorText(in frame: UnsafeRawBufferPointer, to member: Int, group: Int) -> String? {
-        let words: [StaticString] =
+        let patterns: [StaticString] =
             switch self.plan.loadProtocol(of: member, in: group) {
             case .raw: []
             case .conversations: ["message.failed", #""type":"error""#]
@@ -176,7 +178,7 @@ struct LoadDialect {
             case .rooms, .roomsPolling: [#"42["error""#, #"44{"#]
             case .agents: [#""type":"ERROR""#]
             }
-        guard words.contains(where: { frame.contains($0) }) else { return nil }
+        guard patterns.contains(where: { frame.contains($0) }) else { return nil }
         return String(decoding: frame.prefix(300), as: UTF8.self)
     }
 }

@@ -6,7 +6,7 @@ import TLS
 import Telemetry
 
 extension LoadRun {
-    /// Opens handshakes, up to the plan's number at a time.
+    /// Starts handshakes, up to the plan's concurrency.
     mutating func startConnections() {
         guard self.schedule.phase == .connecting else { return }
         while self.startedCount < self.plan.connections, self.openHandshakes < self.plan.concurrency
@@ -107,7 +107,8 @@ extension LoadRun {
         if self.connections[member].state == .upgrading { self.updateInterest(member) }
     }
 
-    /// Reads the response to the handshake; answers with how many bytes of it are used up once the WebSocket is open.
+    /// Reads the handshake's response. Returns the number of bytes consumed, and whether the
+    /// WebSocket is open; nil after an error.
     mutating func receiveResponse(_ member: Int, _ bytes: UnsafeRawBufferPointer) -> (
         consumed: Int, isOpen: Bool
     )? {
@@ -142,11 +143,11 @@ extension LoadRun {
         self.record.lastConnect = now
     }
 
-    mutating func perform(_ member: Int, _ greeting: LoadDialect.JoinStep?) {
-        switch greeting {
+    mutating func perform(_ member: Int, _ step: LoadDialect.JoinStep?) {
+        switch step {
         case .send(let text):
             if self.connections[member].longPolling != nil {
-                // It leaves with the next request.
+                // It is sent with the next request.
                 self.connections[member].longPolling?.enqueue(text)
                 return
             }
@@ -160,7 +161,7 @@ extension LoadRun {
         }
     }
 
-    /// Ends a connection that should have lived.
+    /// Closes a connection that has failed, and counts the failure.
     mutating func closeFailed(_ member: Int, _ error: ClientError) {
         let step = self.connections[member].state
         guard step != .closed else { return }
@@ -168,7 +169,7 @@ extension LoadRun {
         if step == .open {
             self.openCount -= 1
             self.lostCount += 1
-            // Refusals of the Conversations protocol come as close codes behind the handshake.
+            // The Conversations protocol rejects clients with a close code after the handshake.
             if case .closed(let code?, _) = error, code.rawValue == 4003 || code.rawValue == 4004 {
                 self.failures.add(.refused, example: error.description)
             } else {

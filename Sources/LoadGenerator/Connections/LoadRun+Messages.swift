@@ -9,24 +9,24 @@ extension LoadRun {
 
     mutating func read(_ member: Int) {
         repeat {
-            let kept = self.connections[member].unread.count
+            let retained = self.connections[member].unread.count
             let space = UnsafeMutableRawBufferPointer(
-                rebasing: self.readBuffer[kept..<kept + Self.readByteCount])
+                rebasing: self.readBuffer[retained..<retained + Self.readByteCount])
             guard let transfer = self.connections[member].transport?.read(into: space) else {
                 return
             }
             switch transfer {
             case .bytes(let count):
-                if kept > 0 {
+                if retained > 0 {
                     self.connections[member].unread.withUnsafeBytes {
                         self.readBuffer.baseAddress?.copyMemory(
-                            from: $0.baseAddress!, byteCount: kept)
+                            from: $0.baseAddress!, byteCount: retained)
                     }
                 }
                 if self.record.isMeasuring { self.record.bytesIn += UInt64(count) }
                 self.processInput(
                     member,
-                    UnsafeMutableRawBufferPointer(rebasing: self.readBuffer[..<(kept + count)]))
+                    UnsafeMutableRawBufferPointer(rebasing: self.readBuffer[..<(retained + count)]))
             case .wouldBlock:
                 return self.updateInterest(member)
             case .endOfStream:
@@ -40,7 +40,7 @@ extension LoadRun {
         } while self.connections[member].transport?.readsMustDrain == true
     }
 
-    /// All that has come and is not used up.
+    /// Processes all received bytes that are not consumed yet.
     private mutating func processInput(_ member: Int, _ bytes: UnsafeMutableRawBufferPointer) {
         if self.connections[member].longPolling != nil {
             return self.receivePollResponse(member, bytes)
@@ -62,15 +62,15 @@ extension LoadRun {
             {
                 self.framesIn += 1
                 switch input {
-                case .message(.text, let place):
-                    self.receive(member, UnsafeRawBufferPointer(rebasing: bytes[place]), at: now)
+                case .message(.text, let range):
+                    self.receive(member, UnsafeRawBufferPointer(rebasing: bytes[range]), at: now)
                 case .assembledMessage(.text, let text):
                     text.withUnsafeBytes { self.receive(member, $0, at: now) }
-                case .ping(let place):
+                case .ping(let range):
                     self.frame.removeAll()
                     self.frame.append(
                         webSocketFrame: .pong,
-                        payload: UnsafeRawBufferPointer(rebasing: bytes[place]),
+                        payload: UnsafeRawBufferPointer(rebasing: bytes[range]),
                         mask: self.random.mask())
                     self.sendFrame(to: member)
                 case .close(let code, let reason):
@@ -97,20 +97,20 @@ extension LoadRun {
     }
 
     mutating func receive(_ member: Int, _ text: UnsafeRawBufferPointer, at now: MonotonicTime) {
-        guard let mark = self.stampReader.read(text) else {
+        guard let stamp = self.stampReader.read(text) else {
             let group = Int(self.groupOfMember[member])
             self.perform(member, self.dialect.joinStep(of: member, to: text, group: group))
-            if let complaint = self.dialect.errorText(in: text, to: member, group: group) {
-                self.failures.add(.applicationErrors, example: complaint)
+            if let errorText = self.dialect.errorText(in: text, to: member, group: group) {
+                self.failures.add(.applicationErrors, example: errorText)
             }
             return
         }
-        guard self.recorder.receive(mark, by: member) == .counted else { return }
-        let publisher = self.firstMembers[Int(mark.group)] + Int(mark.publisher)
+        guard self.recorder.receive(stamp, by: member) == .counted else { return }
+        let publisher = self.firstMembers[Int(stamp.group)] + Int(stamp.publisher)
         let isAnswer = publisher == member
         if self.record.isMeasuring {
             self.record.recordDelivery(
-                latency: now.nanoseconds - self.record.start.nanoseconds - mark.sentAt,
+                latency: now.nanoseconds - self.record.start.nanoseconds - stamp.sentAt,
                 isAnswer: isAnswer)
         }
         if isAnswer, self.plan.pacing == .closedLoop { self.answeredPublishers.append(member) }
@@ -132,7 +132,7 @@ extension LoadRun {
             at: now, inFlight: onTheWay,
             deliveriesPerMessage: self.plan.connections / self.plan.groups)
         for _ in 0..<due {
-            // Conversations take turns, and in each its publishers.
+            // Round robin over conversations, and within each over its publishers.
             let group = self.nextPublisher % self.plan.groups
             let publisher = self.nextPublisher / self.plan.groups % self.plan.publishersPerGroup
             let member = self.firstMembers[group] + publisher
@@ -147,11 +147,11 @@ extension LoadRun {
 
     private mutating func publish(_ member: Int, as publisher: Int, in group: Int) {
         let number = self.recorder.publish(by: publisher, in: group)
-        let mark = MessageStamp(
+        let stamp = MessageStamp(
             group: UInt32(group), publisher: UInt32(publisher), number: number,
             sentAt: MonotonicTime.exact.nanoseconds - self.record.start.nanoseconds)
         self.text.removeAll()
-        self.dialect.append(publishing: mark, by: member, in: group, to: &self.text)
+        self.dialect.append(publishing: stamp, by: member, in: group, to: &self.text)
         let mask = self.random.mask()
         self.frame.removeAll()
         self.frame.append(webSocketFrame: .text, payload: self.text, mask: mask)
@@ -160,7 +160,8 @@ extension LoadRun {
 
     // MARK: Sending
 
-    /// Sends what stands in `frame`. Each frame by its own: the server is to read messages as they come from many clients.
+    /// Sends the frame in `frame`. Frames are not batched, because the server should read messages
+    /// as they come from many clients.
     mutating func sendFrame(to member: Int) {
         var sent = 0
         if self.connections[member].unsent.isEmpty {

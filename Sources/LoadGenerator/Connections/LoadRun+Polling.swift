@@ -3,7 +3,7 @@ import ChatClient
 import EventLoop
 import HTTPWire
 
-/// Members that have no WebSocket, and poll.
+/// Members that use HTTP long polling instead of a WebSocket.
 extension LoadRun {
     func usesLongPolling(_ member: Int) -> Bool {
         self.plan.loadProtocol(of: member, in: Int(self.groupOfMember[member])) == .roomsPolling
@@ -23,7 +23,7 @@ extension LoadRun {
         self.sendFrame(to: member)
     }
 
-    /// All that has come and is not used up: at most one answer, because nothing is asked before it.
+    /// Processes all received bytes: at most one response, because requests are not pipelined.
     mutating func receivePollResponse(_ member: Int, _ bytes: UnsafeMutableRawBufferPointer) {
         let now = self.record.isMeasuring ? MonotonicTime.exact : self.record.start
         do throws(ClientError) {
@@ -33,9 +33,9 @@ extension LoadRun {
             else {
                 return self.retainUnread(member, bytes, from: 0)
             }
-            for place in answer.packets {
+            for range in answer.packets {
                 self.framesIn += 1
-                self.receive(member, UnsafeRawBufferPointer(rebasing: bytes[place]), at: now)
+                self.receive(member, UnsafeRawBufferPointer(rebasing: bytes[range]), at: now)
                 guard self.connections[member].state != .closed else { return }
             }
             self.retainUnread(member, bytes, from: answer.end)

@@ -5,17 +5,17 @@ import HTTPWire
 import TLS
 import Telemetry
 
-/// A run from the first connection to the last: everything that lives on its loop.
+/// The state of a run on its event loop, from the first connection to the last.
 struct LoadRun {
     let plan: LoadPlan
     let loop: EventLoop
-    /// Of the plan's servers.
+    /// Addresses of the plan's servers.
     let addresses: [SocketAddress]
     let dialect: LoadDialect
     let tls: TLSContext?
     let sampler: ServerSampler
     let groupOfMember: [UInt32]
-    /// Of each conversation; its publishers are the first of its members.
+    /// The first member of each conversation. The publishers are the first members.
     let firstMembers: [Int]
 
     var schedule: LoadSchedule
@@ -23,13 +23,13 @@ struct LoadRun {
     var failures = LoadFailures()
     var record: LoadRecord
     var pacer: Pacer
-    /// Whose turn it is to publish, counted over all turns.
+    /// The next publisher in the round robin.
     var nextPublisher = 0
-    /// Publishers whose message was answered since the last turn's end.
+    /// Publishers whose message was answered since the end of the last turn.
     var answeredPublishers: [Int] = []
 
     var connections: [LoadConnection]
-    /// The members of open handshakes.
+    /// Open handshakes by member.
     var handshakes: [Int: ClientHandshake] = [:]
     var openHandshakes = 0
     var startedCount = 0
@@ -37,10 +37,10 @@ struct LoadRun {
     var refusedCount = 0
     var lostCount = 0
     var framesIn: UInt64 = 0
-    /// Members by the slots of their sockets.
+    /// Members by the slot of their socket.
     var memberOfSlot: [UInt32] = []
 
-    // Of the whole loop: a read, a frame, and a text go through them one after the other.
+    // Buffers shared by all connections of the loop.
     let readBuffer: UnsafeMutableRawBufferPointer
     var text = ByteBuffer(capacity: 4096)
     var frame = ByteBuffer(capacity: 4096)
@@ -48,12 +48,12 @@ struct LoadRun {
     var random = FastRandom()
 
     static let readByteCount = 256 << 10
-    /// A message in JSON, and the pages and lists that a server may send besides.
+    /// Enough for a message in JSON, and for the pages and lists that a server may send.
     static let frameByteLimit = 4 << 20
 
     init(
         _ plan: LoadPlan, on loop: EventLoop, addresses: [SocketAddress], dialect: LoadDialect,
-        tls: TLSContext?, sampler gauge: ServerSampler
+        tls: TLSContext?, sampler: ServerSampler
     ) {
         let start = MonotonicTime.exact
         self.plan = plan
@@ -61,12 +61,12 @@ struct LoadRun {
         self.addresses = addresses
         self.dialect = dialect
         self.tls = tls
-        self.sampler = gauge
+        self.sampler = sampler
         self.groupOfMember = plan.groupOfMember
         self.firstMembers = (0..<plan.groups).map { plan.members(of: $0).lowerBound }
         self.schedule = LoadSchedule(plan, start: start)
         self.recorder = DeliveryRecorder(plan)
-        self.record = LoadRecord(start: start, before: gauge.sample(withMemory: true))
+        self.record = LoadRecord(start: start, before: sampler.sample(withMemory: true))
         self.pacer = Pacer(.quiet, from: start)
         self.connections = Array(repeating: LoadConnection(), count: plan.connections)
         self.readBuffer = .allocate(
@@ -77,13 +77,13 @@ struct LoadRun {
         self.readBuffer.deallocate()
     }
 
-    /// What a turn does when its events are through. Answers whether the run is over.
+    /// Runs at the end of a loop turn. Returns whether the run is over.
     mutating func turnEnding() -> Bool {
         let now = MonotonicTime.exact
         self.startConnections()
-        while let edge = self.schedule.advance(self.observation(at: now)) {
-            if edge == .ended { return true }
-            self.handle(edge, at: .exact)
+        while let change = self.schedule.advance(self.observation(at: now)) {
+            if change == .ended { return true }
+            self.handle(change, at: .exact)
         }
         if self.schedule.isPublishing { self.publishDue(at: now) }
         return false
@@ -97,8 +97,8 @@ struct LoadRun {
             repeated: self.recorder.repeated)
     }
 
-    private mutating func handle(_ edge: LoadSchedule.PhaseChange, at now: MonotonicTime) {
-        switch edge {
+    private mutating func handle(_ change: LoadSchedule.PhaseChange, at now: MonotonicTime) {
+        switch change {
         case .connectionsSettled:
             self.record.afterConnecting = self.sampler.sample(withMemory: true)
             if self.schedule.isPublishing { self.beginPublishing(at: .exact) }
@@ -124,7 +124,7 @@ struct LoadRun {
         self.answeredPublishers.append(contentsOf: self.firstMembers)
     }
 
-    /// Says how it went.
+    /// Builds the report.
     mutating func report() -> BenchmarkReport {
         if let stall = self.schedule.stallReason { self.failures.add(.stalled, example: stall) }
         self.failures.add(.lost, count: self.recorder.lost)
@@ -136,7 +136,7 @@ struct LoadRun {
             self.plan, self.record, self.failures, openConnections: self.openCount)
     }
 
-    /// Ends what is open in good order.
+    /// Closes all open connections with a close frame.
     mutating func closeAll() {
         for member in self.connections.indices
         where self.connections[member].state == .open && self.connections[member].longPolling == nil

@@ -1,7 +1,7 @@
 import EventLoop
 import Synchronization
 
-/// Lends a run to its loop, and ends the loop with it.
+/// Drives a run on its event loop, and stops the loop after the run.
 final class LoadRunHandler: EventLoopHandler {
     private let run: LoopBound<LoadRun>
     private let finalReport = Mutex<BenchmarkReport?>(nil)
@@ -10,7 +10,7 @@ final class LoadRunHandler: EventLoopHandler {
         self.run = LoopBound(run, on: loop)
     }
 
-    /// How the run went; nil while it lasts.
+    /// Nil while the run lasts.
     var report: BenchmarkReport? { self.finalReport.withLock { $0 } }
 
     func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {

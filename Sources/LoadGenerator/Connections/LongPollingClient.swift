@@ -4,22 +4,24 @@ import EngineIO
 import HTTPWire
 import JSON
 
-/// A session of Engine.IO over HTTP long-polling, as its client holds it (Engine.IO protocol v4, "HTTP long-polling"): one request after the
-/// other on one connection. It polls whenever there is nothing to say.
+/// An Engine.IO session over HTTP long polling, from the client's side (Engine.IO protocol v4,
+/// "HTTP long-polling").
+///
+/// It sends one request at a time on one connection. It polls whenever no packet is queued.
 struct LongPollingClient {
     private let url: WebSocketURL
-    /// Of all polls once the session has its name; of the handshake before.
+    /// The request of every poll; before the session has an id, the request of the handshake.
     private var pollRequest: [UInt8]
     private var sid: String?
-    /// Packets that leave with the next request.
+    /// Packets to send with the next request.
     private var queuedPackets: [String] = []
     private var isPosting = false
 
     private var parser = HTTPResponseParser()
-    /// Of the response whose body is not all there.
+    /// The head of a response whose body is incomplete.
     private var head: HTTPResponseHead?
 
-    /// - Parameter url: of the handshake.
+    /// - Parameter url: the URL of the handshake.
     init(to url: WebSocketURL) {
         self.url = url
         self.pollRequest = Self.request("GET", url)
@@ -27,7 +29,7 @@ struct LongPollingClient {
 
     mutating func enqueue(_ packet: String) { self.queuedPackets.append(packet) }
 
-    /// What is asked next; only after the answer to what was asked before.
+    /// Appends the next request. Call it only after the previous response.
     mutating func appendRequest(to buffer: inout ByteBuffer) {
         self.isPosting = !self.queuedPackets.isEmpty
         guard self.isPosting else { return buffer.append(contentsOf: self.pollRequest) }
@@ -51,9 +53,10 @@ struct LongPollingClient {
         self.sid.map { self.url.setting("sid", to: $0) } ?? self.url
     }
 
-    /// Reads an answer, from its first byte on.
+    /// Reads a response, from its first byte.
     ///
-    /// - Returns: where it ends, and where its packets lie; nil as long as it is not all there.
+    /// - Returns: the end of the response and the ranges of its packets; nil while it is
+    ///   incomplete.
     mutating func receive(_ bytes: RawSpan) throws(ClientError) -> (
         end: Int, packets: [Range<Int>]
     )? {
@@ -69,7 +72,7 @@ struct LongPollingClient {
             self.head = head
         }
         guard case .bytes(let count) = head.body, head.keepsAlive || head.status != .ok else {
-            throw .broken(reason: "an answer to a poll has no length, or ends the connection")
+            throw .broken(reason: "a poll response has no length, or ends the connection")
         }
         let end = head.byteCount + Int(count)
         guard bytes.byteCount >= end else { return nil }
@@ -89,7 +92,7 @@ struct LongPollingClient {
     private mutating func packets(of body: RawSpan, at start: Int) throws(ClientError) -> [Range<
         Int
     >] {
-        var places: [Range<Int>] = []
+        var ranges: [Range<Int>] = []
         var reader = EnginePayloadReader()
         do throws(EnginePacketError) {
             while let packet = try reader.next(in: body) {
@@ -98,12 +101,12 @@ struct LongPollingClient {
                         (try? JSONTree(parsing: body.extracting(packet.data)))?["sid"]?.stringValue
                     self.pollRequest = Self.request("GET", self.sessionURL)
                 }
-                // With the letter of its kind, as in a frame of a WebSocket.
-                places.append(start + packet.data.lowerBound - 1..<start + packet.data.upperBound)
+                // Includes the type character, as a WebSocket frame does.
+                ranges.append(start + packet.data.lowerBound - 1..<start + packet.data.upperBound)
             }
         } catch {
-            throw .broken(reason: "the answer to a poll is malformed: \(error)")
+            throw .broken(reason: "the poll response is malformed: \(error)")
         }
-        return places
+        return ranges
     }
 }

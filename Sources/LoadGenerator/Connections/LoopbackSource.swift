@@ -1,10 +1,11 @@
 import EventLoop
 internal import Glibc
 
-/// Opens connections from several addresses of this machine.
+/// Opens connections from several loopback addresses.
 ///
-/// One address has 28,000 ports to one place (`net.ipv4.ip_local_port_range`), and those of an earlier run may still linger. On the
-/// loopback interface every address of 127/8 is ours, so members take turns at eight of them.
+/// One address has 28,000 ports for one destination (`net.ipv4.ip_local_port_range`), and ports of
+/// an earlier run may still be in TIME_WAIT. Every address in 127/8 is local, so members rotate
+/// over eight of them.
 enum LoopbackSource {
     static let addressCount = 8
 
@@ -18,7 +19,8 @@ enum LoopbackSource {
             throw errno == EMFILE || errno == ENFILE
                 ? .tooManyDescriptors : .system(call: "socket", errno: errno)
         }
-        // The port is chosen when the other end is known, so that ports may serve several ends (ip(7)).
+        // The kernel chooses the port at connect, so that one port can serve several destinations
+        // (ip(7)).
         var on: Int32 = 1
         setsockopt(
             descriptor, Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, &on,

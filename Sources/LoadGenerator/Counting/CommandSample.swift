@@ -1,12 +1,13 @@
-/// What a redis-server has been asked so far.
+/// The commands that a Redis server has executed so far.
 struct CommandSample: Sendable, Equatable {
-    /// By the names of the commands, `evalsha` or `script|load`.
+    /// By command name, such as `evalsha` or `script|load`.
     var calls: [String: UInt64] = [:]
-    /// In which somebody listens.
+    /// Channels with at least one subscriber.
     var channelCount: UInt64 = 0
 
-    /// What clients give and no script of a node calls. The rest is counted as called by scripts, in which nearly all of it is: Redis tells
-    /// neither apart.
+    /// Commands that clients send and the nodes' scripts never call. All others are counted as
+    /// called by scripts, which is true for nearly all of them. Redis itself does not distinguish
+    /// the two.
     static let clientCommands: Set<String> = [
         "auth", "client", "config", "eval", "evalsha", "fcall", "hello", "info", "ping",
         "psubscribe", "publish", "pubsub", "role",
@@ -17,7 +18,7 @@ struct CommandSample: Sendable, Equatable {
 
     init() {}
 
-    /// From the sections `stats` and `commandstats` of `INFO`.
+    /// Parses the sections `stats` and `commandstats` of `INFO`.
     init(stats: String, commandStats: String) {
         for (name, value) in Self.fields(stats)
         where ["pubsub_channels", "pubsubshard_channels"].contains(name) {
@@ -39,7 +40,8 @@ struct CommandSample: Sendable, Equatable {
         }
     }
 
-    /// What came after `snapshots`, and the channels of this moment. Nil where a count is lower than it was: Redis has begun to count anew.
+    /// The commands since `earlier`, with the current number of channels. Nil if a count has
+    /// decreased, because Redis has reset its statistics.
     func since(_ earlier: CommandSample) -> CommandSample? {
         var difference = self
         for (name, before) in earlier.calls {
@@ -53,7 +55,7 @@ struct CommandSample: Sendable, Equatable {
     var calledByClients: UInt64 { self.sum { Self.isClientCommand($0) } }
     var calledByScripts: UInt64 { self.sum { !Self.isClientCommand($0) } }
 
-    /// The most frequent first.
+    /// The most frequent commands first.
     var sorted: [(name: String, calls: UInt64)] {
         self.calls.map { (name: $0.key, calls: $0.value) }.sorted {
             ($1.calls, $0.name) < ($0.calls, $1.name)

@@ -1,14 +1,15 @@
-/// Who sent what, and who heard it: finds what was lost, repeated, misdirected or out of order.
+/// Records sent and received messages, and detects lost, repeated, misdirected and reordered ones.
 ///
-/// Every member has a counter for each publisher of its conversation, which says what it must hear next, and a hash over all that it has
-/// heard, in its order. Members of one conversation have heard the same in the same order if their hashes are the same.
+/// Every member has one counter per publisher of its conversation, with the next expected number.
+/// It also has a hash over everything received, in order. Two members of a conversation with equal
+/// hashes have received the same messages in the same order.
 struct DeliveryRecorder {
     enum DeliveryResult: Equatable {
         case counted
-        /// Behind what the same publisher has sent later.
+        /// After a later message of the same publisher.
         case late
         case repeated
-        /// Of another conversation, or by nobody who publishes.
+        /// From another conversation, or from a member that does not publish.
         case foreign
     }
 
@@ -21,14 +22,14 @@ struct DeliveryRecorder {
     private var sent: [UInt32]
 
     private(set) var published: UInt64 = 0
-    /// Deliveries that what was published must make.
+    /// How many deliveries the published messages must cause.
     private(set) var expected: UInt64 = 0
     private(set) var received: UInt64 = 0
     private(set) var late: UInt64 = 0
     private(set) var repeated: UInt64 = 0
     private(set) var foreign: UInt64 = 0
-    /// Numbers that were left out by what came behind them, and may still come: of a member and a publisher each. Above the bound one that
-    /// comes after all is taken for a repeat.
+    /// Skipped numbers that may still arrive, by member and publisher. Above the limit numbers are
+    /// no longer recorded, and a late message counts as repeated.
     private var skipped: [Int: Set<UInt32>] = [:]
     private var skippedCount = 0
     private static let skippedLimit = 1_000_000
@@ -42,7 +43,7 @@ struct DeliveryRecorder {
         self.sent = Array(repeating: 0, count: plan.groups * plan.publishersPerGroup)
     }
 
-    /// The number of the next message of a publisher, which counts as sent from here on.
+    /// Returns the number of the publisher's next message, and counts it as sent.
     mutating func publish(by publisher: Int, in group: Int) -> UInt32 {
         let index = group * self.publishersPerGroup + publisher
         let number = self.sent[index]
@@ -52,19 +53,19 @@ struct DeliveryRecorder {
         return number
     }
 
-    mutating func receive(_ mark: MessageStamp, by member: Int) -> DeliveryResult {
-        guard mark.group == self.groupOfMember[member], mark.publisher < self.publishersPerGroup
+    mutating func receive(_ stamp: MessageStamp, by member: Int) -> DeliveryResult {
+        guard stamp.group == self.groupOfMember[member], stamp.publisher < self.publishersPerGroup
         else {
             self.foreign += 1
             return .foreign
         }
-        let index = member * self.publishersPerGroup + Int(mark.publisher)
+        let index = member * self.publishersPerGroup + Int(stamp.publisher)
         let expected = self.nextNumbers[index]
-        guard mark.number >= expected else { return self.receiveAgain(mark, index) }
-        if mark.number > expected { self.recordSkipped(expected..<mark.number, index) }
-        self.nextNumbers[index] = mark.number + 1
+        guard stamp.number >= expected else { return self.receiveAgain(stamp, index) }
+        if stamp.number > expected { self.recordSkipped(expected..<stamp.number, index) }
+        self.nextNumbers[index] = stamp.number + 1
         self.hashes[member] =
-            (self.hashes[member] ^ (UInt64(mark.publisher) << 32 | UInt64(mark.number)))
+            (self.hashes[member] ^ (UInt64(stamp.publisher) << 32 | UInt64(stamp.number)))
             &* 0x9E37_79B9_7F4A_7C15
         self.received += 1
         return .counted
@@ -76,8 +77,8 @@ struct DeliveryRecorder {
         self.skipped[index, default: []].formUnion(numbers)
     }
 
-    private mutating func receiveAgain(_ mark: MessageStamp, _ index: Int) -> DeliveryResult {
-        guard self.skipped[index]?.remove(mark.number) != nil else {
+    private mutating func receiveAgain(_ stamp: MessageStamp, _ index: Int) -> DeliveryResult {
+        guard self.skipped[index]?.remove(stamp.number) != nil else {
             self.repeated += 1
             return .repeated
         }
@@ -89,7 +90,8 @@ struct DeliveryRecorder {
 
     var lost: UInt64 { self.expected > self.received ? self.expected - self.received : 0 }
 
-    /// How many members have heard something else, or in another order, than the first one of their conversation.
+    /// The number of members whose messages or their order differ from those of the first member of
+    /// their conversation.
     func membersOutOfOrder(_ plan: LoadPlan) -> Int {
         (0..<plan.groups).reduce(0) { count, group in
             let members = plan.members(of: group)

@@ -1,22 +1,23 @@
 import ChatClient
 
-/// What went wrong in a run, counted; of each kind the first is kept in words.
+/// Counts the failures of a run by kind, with an example of each.
 struct LoadFailures: Sendable, Equatable {
     enum Kind: String, Sendable, CaseIterable {
-        /// A connection that was not let in.
+        /// A connection that was rejected.
         case refused
-        /// A connection that ended while the run lasted.
+        /// A connection that ended during the run.
         case closedEarly = "closed_early"
         case lost
         case repeated
-        /// A message that came behind a later one of the same sender.
+        /// A message that arrived after a later one of the same publisher.
         case late
         case foreign
-        /// Members who heard something else than the others, or in another order.
+        /// Members that received other messages, or another order, than the rest of their
+        /// conversation.
         case outOfOrder = "out_of_order"
-        /// What the server called an error, or a message that it did not take.
+        /// Error frames of the server, including rejected messages.
         case applicationErrors = "application_errors"
-        /// The run ended before its time.
+        /// The run ended early.
         case stalled
     }
 
@@ -39,7 +40,7 @@ struct LoadFailures: Sendable, Equatable {
         }
     }
 
-    /// One sentence for each kind, the likeliest cause first.
+    /// One sentence per kind, the likeliest cause first.
     var descriptions: [String] {
         Kind.allCases.compactMap { kind in
             guard let entry = self.entries[kind] else { return nil }
@@ -54,12 +55,15 @@ struct LoadFailures: Sendable, Equatable {
         case .closedEarly: "\(count) connections ended early."
         case .lost: "\(count) deliveries were lost."
         case .repeated: "\(count) deliveries were repeated."
-        case .late: "\(count) deliveries came behind later ones of the same sender."
-        case .foreign: "\(count) deliveries came to members of other conversations."
+        case .late: "\(count) deliveries arrived after later ones of the same sender."
+        case .foreign: "\(count) deliveries reached members of other conversations."
         case .outOfOrder:
-            "\(count) members heard something else, or in another order, than the first of their conversation."
+            """
+            \(count) members received other messages, or another order, than the first of their \
+            conversation.
+            """
         case .applicationErrors: "The server answered with \(count) errors."
-        case .stalled: "The run was ended before its time:"
+        case .stalled: "The run ended early:"
         }
     }
 }

@@ -1,25 +1,27 @@
 import Bytes
 
-/// What the content of every message begins with: who sent it, which of theirs it is, and when.
+/// The start of every message's content: publisher, message number and send time.
 ///
-/// Letters that JSON and URLs leave alone, at fixed places, so that it can be found and read in any dialect's frame without parsing that.
+/// It consists of characters that JSON and URLs do not escape, at fixed offsets. So it can be found
+/// and read in a frame of any protocol without parsing the frame.
 struct MessageStamp: Equatable {
     var group: UInt32
-    /// The sender among the publishers of its conversation.
+    /// The index of the sender among the publishers of its conversation.
     var publisher: UInt32
     var number: UInt32
-    /// Nanoseconds since the beginning of the run.
+    /// Nanoseconds since the start of the run.
     var sentAt: Int64
 
-    /// `LOAD:`, four digits of the group, four of the publisher, six of the number, nine of the time, six bits each.
+    /// `LOAD:`, then 4 digits for the group, 4 for the publisher, 6 for the number and 9 for the
+    /// time, with 6 bits per digit.
     static let byteCount = 28
-    /// What a message may have at all; servers take less.
+    /// The maximum content size; servers accept less.
     static let contentByteLimit = 1 << 20
 
     private static let digits = Array(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
-    /// The mark, and filling up to `byteCount` bytes.
+    /// Appends the stamp, and padding up to `byteCount` bytes.
     func append(to buffer: inout ByteBuffer, filledTo byteCount: Int) {
         buffer.append("LOAD:")
         Self.append(UInt64(self.group), digits: 4, to: &buffer)
@@ -40,9 +42,10 @@ struct MessageStamp: Equatable {
     }
 }
 
-/// Finds marks in frames.
+/// Finds stamps in frames.
 ///
-/// Frames of one dialect have their mark at nearly the same place, so that is looked at before anything is searched.
+/// Frames of one protocol have their stamp at nearly the same offset, so the reader tries the last
+/// offset before it searches.
 struct MessageStampReader {
     private var likelyOffset = 0
 
@@ -57,11 +60,11 @@ struct MessageStampReader {
     }()
     private let values = Self.values
 
-    /// The first mark in the frame; nil when there is none.
+    /// The first stamp in the frame; nil when there is none.
     mutating func read(_ frame: UnsafeRawBufferPointer) -> MessageStamp? {
-        guard let place = self.offset(in: frame) else { return nil }
-        self.likelyOffset = place
-        let digits = place + 5
+        guard let offset = self.offset(in: frame) else { return nil }
+        self.likelyOffset = offset
+        let digits = offset + 5
         return MessageStamp(
             group: UInt32(truncatingIfNeeded: self.number(frame, at: digits, count: 4)),
             publisher: UInt32(truncatingIfNeeded: self.number(frame, at: digits + 4, count: 4)),
@@ -69,9 +72,9 @@ struct MessageStampReader {
             sentAt: Int64(truncatingIfNeeded: self.number(frame, at: digits + 14, count: 9)))
     }
 
-    private func number(_ frame: UnsafeRawBufferPointer, at place: Int, count: Int) -> UInt64 {
+    private func number(_ frame: UnsafeRawBufferPointer, at offset: Int, count: Int) -> UInt64 {
         var number: UInt64 = 0
-        for offset in place..<place + count {
+        for offset in offset..<offset + count {
             number = number << 6 | UInt64(self.values[Int(frame[offset])])
         }
         return number
@@ -79,18 +82,19 @@ struct MessageStampReader {
 
     private func offset(in frame: UnsafeRawBufferPointer) -> Int? {
         if Self.isStamp(frame, at: self.likelyOffset) { return self.likelyOffset }
-        // Where ids have grown a digit.
+        // Message ids gain a digit from time to time.
         if Self.isStamp(frame, at: self.likelyOffset + 1) { return self.likelyOffset + 1 }
-        guard let place = frame.firstOffset("LOAD:"), place + MessageStamp.byteCount <= frame.count
+        guard let offset = frame.firstOffset("LOAD:"),
+            offset + MessageStamp.byteCount <= frame.count
         else { return nil }
-        return place
+        return offset
     }
 
     @inline(__always)
-    private static func isStamp(_ frame: UnsafeRawBufferPointer, at place: Int) -> Bool {
-        guard place + MessageStamp.byteCount <= frame.count else { return false }
-        return UInt32(littleEndian: frame.loadUnaligned(fromByteOffset: place, as: UInt32.self))
+    private static func isStamp(_ frame: UnsafeRawBufferPointer, at offset: Int) -> Bool {
+        guard offset + MessageStamp.byteCount <= frame.count else { return false }
+        return UInt32(littleEndian: frame.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
             == 0x4441_4F4C
-            && frame[place + 4] == UInt8(ascii: ":")
+            && frame[offset + 4] == UInt8(ascii: ":")
     }
 }

@@ -1,19 +1,20 @@
 internal import Glibc
 
 extension UnsafeRawBufferPointer {
-    /// Where `text`, which is not empty, stands first; nil when it is not there.
+    /// The offset of the first occurrence of `text`, which must not be empty; nil when there is
+    /// none.
     func firstOffset(_ text: StaticString) -> Int? {
         guard let base = self.baseAddress else { return nil }
         let length = text.utf8CodeUnitCount
-        var place = 0
-        while place + length <= self.count {
+        var offset = 0
+        while offset + length <= self.count {
             guard
                 let found = memchr(
-                    base + place, Int32(text.utf8Start[0]), self.count - length + 1 - place)
+                    base + offset, Int32(text.utf8Start[0]), self.count - length + 1 - offset)
             else { return nil }
-            place = UnsafeRawPointer(found) - base
-            if memcmp(base + place, text.utf8Start, length) == 0 { return place }
-            place += 1
+            offset = UnsafeRawPointer(found) - base
+            if memcmp(base + offset, text.utf8Start, length) == 0 { return offset }
+            offset += 1
         }
         return nil
     }

@@ -2,16 +2,16 @@ public import ChatClient
 public import EventLoop
 public import Identity
 
-/// Why a benchmark cannot begin.
+/// Why a benchmark cannot start.
 public enum BenchmarkError: Error, Sendable, Equatable, CustomStringConvertible {
     case url(WebSocketURLError)
-    /// `option` as the command line names it; `problem` ends the sentence.
+    /// `option` is the name on the command line; `problem` completes the sentence.
     case option(String, problem: String)
     case secret(KeyError)
     case client(ClientError)
     case socket(SocketError)
     case noSuchProcess(Int32)
-    /// `reason` is a sentence without its end.
+    /// `reason` is a sentence without its period.
     case redis(reason: String)
 
     public var description: String {

@@ -1,30 +1,32 @@
 public import RedisClient
 
-/// What load to make, where, and what to measure.
+/// The load, the servers and the measurements of a benchmark.
 public struct BenchmarkOptions: Sendable, Equatable {
     public enum Scenario: String, Sendable, CaseIterable {
         /// One conversation with all connections.
         case broadcast
-        /// Many conversations side by side.
+        /// Many conversations in parallel.
         case groups
-        /// Connections that enter and are quiet: memory, and what quiet costs.
+        /// Idle connections: memory, and the CPU cost of keeping them.
         case idle
-        /// What it costs to enter.
+        /// The cost of connecting.
         case connect
-        /// As many conversations as connections, in each one sender, who sends again when answered.
+        /// One conversation per connection; each publisher sends again when its message is
+        /// answered.
         case send
     }
 
     public enum Adapter: String, Sendable, CaseIterable {
-        /// The Conversations protocol, entered with a token.
+        /// The Conversations protocol, with tokens.
         case confab
-        /// Another of Confab's protocols; Rooms over WebSocket alone.
+        /// Another protocol of Confab; Rooms over WebSocket only.
         case pets, chats, rooms, agents
-        /// Rooms, where those who only listen have no WebSocket, and poll.
+        /// Rooms, where members that only receive use long polling.
         case roomsPolling = "rooms-polling"
-        /// All five, one member after the other; who publishes speaks Conversations.
+        /// All five protocols, one member after the other; publishers use Conversations.
         case mixed
-        /// Frames as they are, to a server that gives each to all connections of the path `/g/<group>`: the floor.
+        /// Raw frames to a server that sends each to all connections of the path `/g/<group>`: the
+        /// lower bound of the cost.
         case raw
     }
 
@@ -34,36 +36,37 @@ public struct BenchmarkOptions: Sendable, Equatable {
     }
 
     public var scenario: Scenario
-    /// ws, wss, http or https; a path is what the server is mounted under. Of several each gets its part of every conversation.
+    /// ws, wss, http or https; a path is where the server is mounted. Several servers share every
+    /// conversation equally.
     public var urls: [String]
     public var connections = 100
-    /// Conversations that the connections spread over. `broadcast` has one, `send` one for each connection, whatever this says.
+    /// Number of conversations. `broadcast` always has one, and `send` one per connection.
     public var groups = 10
-    /// Connections of each conversation that send.
+    /// Publishers per conversation.
     public var publishers = 1
-    /// Messages a second, all publishers together; 0: as fast as `window` lets.
+    /// Messages per second of all publishers; 0: as fast as `window` allows.
     public var rate = 50
-    /// With a rate of 0: messages that are on their way to somebody at any time, all publishers together.
+    /// With a rate of 0: messages in flight at any time, of all publishers.
     public var window = 64
-    /// How long is measured.
+    /// How long to measure.
     public var duration: Duration = .seconds(10)
-    /// How long messages are sent before that.
+    /// How long to send before measuring.
     public var warmup: Duration = .seconds(2)
-    /// How long the server is left alone, at least, after the last connection was made.
+    /// The minimum pause after the last connect.
     public var settle: Duration = .seconds(3)
-    /// For so long nothing must have arrived before what is missing counts as lost.
+    /// How long nothing may arrive before the missing deliveries count as lost.
     public var lossTimeout: Duration = .seconds(5)
-    /// Of a message's content.
+    /// Size of a message's content.
     public var messageBytes = 128
-    /// Handshakes that are open at any time.
+    /// Open handshakes at any time.
     public var concurrency = 64
-    /// The server's HS256 secret, to sign tokens with.
+    /// The server's HS256 secret, which signs the tokens.
     public var secretFile: String?
-    /// Processes on this machine whose CPU time and memory are measured; none may descend from another.
+    /// Local processes whose CPU time and memory are measured. None may be a descendant of another.
     public var serverProcesses: [Int32] = []
-    /// One server without TLS, whose commands are counted.
+    /// A Redis server without TLS whose commands are counted.
     public var redis: RedisURL?
-    /// A PEM file with the authorities that a `wss` server's certificate may be signed by; the system's when it is nil.
+    /// A PEM file with the certificate authorities for a `wss` server; nil for those of the system.
     public var authorities: String?
     public var adapter = Adapter.confab
     public var output = Output.text

@@ -1,22 +1,23 @@
 import ChatClient
 import EventLoop
 
-/// What a run does, worked out from the options: who is in which conversation, who sends, and when.
+/// The plan of a run, derived from the options: the members of each conversation, the publishers,
+/// and the pacing.
 struct LoadPlan: Sendable, Equatable {
     enum Pacing: Sendable, Equatable {
-        /// Nobody sends.
+        /// No messages.
         case quiet
-        /// Evenly, so many messages a second.
+        /// A constant rate.
         case rate(perSecond: Int)
-        /// Until so many messages are on their way, each to everybody in its conversation.
+        /// This many messages in flight; each goes to every member of its conversation.
         case window(messages: Int)
-        /// Each publisher sends when its last message was answered.
+        /// Each publisher sends when its last message is answered.
         case closedLoop
     }
 
     let scenario: BenchmarkOptions.Scenario
     let adapter: BenchmarkOptions.Adapter
-    /// Of the servers; never empty.
+    /// The servers; never empty.
     let urls: [WebSocketURL]
     let connections: Int
     let groups: Int
@@ -24,15 +25,16 @@ struct LoadPlan: Sendable, Equatable {
     let pacing: Pacing
     let messageBytes: Int
     let concurrency: Int
-    /// Of the phases.
+    /// The durations of the phases.
     let settle: Duration
     let warmup: Duration
     let duration: Duration
     let lossTimeout: Duration
-    /// Begins the conversations' names, so that no run meets what another has left.
+    /// Prefix of the conversation ids; unique to the run, so that data of earlier runs does not
+    /// interfere.
     let name: String
 
-    /// One counter is kept for every connection and every publisher whom it hears.
+    /// Every connection has one counter per publisher of its conversation.
     private static let counterLimit = 64 << 20
 
     init(_ options: BenchmarkOptions, name: String) throws(BenchmarkError) {
@@ -72,14 +74,19 @@ struct LoadPlan: Sendable, Equatable {
             throw .option(
                 "--publishers",
                 problem:
-                    "\(self.publishersPerGroup) is more than the \(smallestGroup) members of a conversation"
+                    """
+                    \(self.publishersPerGroup) is more than the \(smallestGroup) members of a \
+                    conversation
+                    """
             )
         }
         guard self.connections * max(self.publishersPerGroup, 1) <= Self.counterLimit else {
             throw .option(
                 "--publishers",
                 problem:
-                    "so many publishers and connections need more counters than \(Self.counterLimit)"
+                    """
+                    so many publishers and connections need more counters than \(Self.counterLimit)
+                    """
             )
         }
         try Self.check("--rate", options.rate, in: 0...10_000_000)
@@ -110,10 +117,11 @@ struct LoadPlan: Sendable, Equatable {
         group * self.connections / self.groups..<(group + 1) * self.connections / self.groups
     }
 
-    /// Which of the servers a member connects to.
+    /// The index of the server that a member connects to.
     ///
-    /// Each has an equal part of every conversation, the first one the publishers. Where there are fewer members than servers, every
-    /// conversation begins at the next server, so that none is left out.
+    /// Every server has an equal share of every conversation, and the first one has the publishers.
+    /// If a conversation has fewer members than there are servers, each conversation starts at the
+    /// next server, so that no server is left out.
     func serverIndex(of member: Int, in group: Int) -> Int {
         let members = self.members(of: group)
         let part =

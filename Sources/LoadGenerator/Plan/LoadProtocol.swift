@@ -1,17 +1,18 @@
-/// What one member speaks, and over what.
+/// The protocol and the transport of one member.
 enum LoadProtocol {
-    /// Frames as they are.
+    /// Raw frames.
     case raw
     case conversations, pets, chats, rooms, agents
-    /// Rooms without a WebSocket.
+    /// Rooms over long polling.
     case roomsPolling
 }
 
 extension LoadPlan {
-    /// Who publishes always has a WebSocket: a request would wait for the poll before it.
+    /// Publishers always have a WebSocket, because a polling request would wait for the previous
+    /// one.
     func loadProtocol(of member: Int, in group: Int) -> LoadProtocol {
-        let place = member - self.members(of: group).lowerBound
-        let publishes = place < self.publishersPerGroup
+        let index = member - self.members(of: group).lowerBound
+        let publishes = index < self.publishersPerGroup
         switch self.adapter {
         case .raw: return .raw
         case .confab: return .conversations
@@ -22,7 +23,7 @@ extension LoadPlan {
         case .roomsPolling: return publishes ? .rooms : .roomsPolling
         case .mixed:
             return publishes
-                ? .conversations : Self.mixedProtocols[place % Self.mixedProtocols.count]
+                ? .conversations : Self.mixedProtocols[index % Self.mixedProtocols.count]
         }
     }
 

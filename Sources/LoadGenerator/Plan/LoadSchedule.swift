@@ -1,16 +1,16 @@
 import EventLoop
 
-/// The phases of a run, and what ends each. It is told what is so, and answers with what to do at each edge.
+/// The phases of a run, and their ends. It receives observations, and returns phase changes.
 ///
-/// The server's CPU time is taken from quiet to quiet: from the moment at which nothing is on its way before the measured phase to
-/// the one after it, so that every message costs within it all that it costs.
+/// The server's CPU time is measured between two moments without messages in flight, one before and
+/// one after the measured phase. So it contains the whole cost of every message.
 struct LoadSchedule {
     enum Phase: Equatable {
-        /// Handshakes are made.
+        /// Handshakes are in progress.
         case connecting
-        /// News of the entrances may still be on its way.
+        /// Presence events of the joins may still arrive.
         case settling
-        /// Nobody sends; that is what is measured.
+        /// No messages are sent; the idle cost is measured.
         case idle
         case warmingUp
         case drainingWarmup
@@ -18,7 +18,7 @@ struct LoadSchedule {
         case measuring
         case draining
         case pausingAfterMeasuring
-        /// What still comes would be a repeat.
+        /// Everything is delivered; any further delivery is a repeat.
         case watchingForRepeats
         case ended
     }
@@ -32,14 +32,14 @@ struct LoadSchedule {
         case ended
     }
 
-    /// What is so at a moment.
+    /// The state of the run at a moment.
     struct Observation {
         var now: MonotonicTime
-        /// Connections that are open, refused or gone.
+        /// Open, rejected and lost connections.
         var open = 0
         var refused = 0
         var lost = 0
-        /// Frames of any kind so far.
+        /// Received frames of any kind.
         var frames: UInt64 = 0
         var expected: UInt64 = 0
         var received: UInt64 = 0
@@ -47,17 +47,17 @@ struct LoadSchedule {
     }
 
     private(set) var phase = Phase.connecting
-    /// Why the run was ended before its time.
+    /// Why the run ended early.
     private(set) var stallReason: String?
     private let plan: LoadPlan
     private var phaseStart: MonotonicTime
-    /// When something last moved, and what it had come to.
+    /// When the watched count last changed, and its value then.
     private var changedAt: MonotonicTime
     private var lastCount: UInt64 = 0
 
-    /// No handshake comes to its end for so long: they stand still.
+    /// Without a completed handshake for this long, connecting has stalled.
     static let handshakeTimeout = Duration.seconds(15)
-    /// However slowly it comes.
+    /// The maximum, even while deliveries still arrive.
     static let drainLimit = Duration.seconds(60)
     static let settleLimit = Duration.seconds(15)
     private static let settleQuietTime = Duration.milliseconds(500)
@@ -70,104 +70,109 @@ struct LoadSchedule {
 
     var isPublishing: Bool { self.phase == .warmingUp || self.phase == .measuring }
 
-    /// To be called until it answers nil: one edge may follow another at once.
-    mutating func advance(_ reading: Observation) -> PhaseChange? {
+    /// Call it until it returns nil: one phase change may follow another immediately.
+    mutating func advance(_ observation: Observation) -> PhaseChange? {
         while true {
             let phase = self.phase
-            if let edge = self.step(reading) { return edge }
+            if let change = self.step(observation) { return change }
             if self.phase == phase { return nil }
         }
     }
 
-    private mutating func step(_ reading: Observation) -> PhaseChange? {
-        let elapsed = reading.now.since(self.phaseStart)
+    private mutating func step(_ observation: Observation) -> PhaseChange? {
+        let elapsed = observation.now.since(self.phaseStart)
         switch self.phase {
         case .connecting:
-            return self.connect(reading)
+            return self.connect(observation)
         case .settling:
-            let stillness = self.timeSinceChange(of: reading.frames, at: reading.now)
+            let unchangedFor = self.timeSinceChange(of: observation.frames, at: observation.now)
             guard elapsed >= self.plan.settle,
-                stillness >= min(Self.settleQuietTime, self.plan.settle)
+                unchangedFor >= min(Self.settleQuietTime, self.plan.settle)
                     || elapsed >= Self.settleLimit
             else {
                 return nil
             }
             switch self.plan.scenario {
-            case .connect: self.begin(.ended, reading)
-            case .idle: self.begin(.idle, reading)
+            case .connect: self.begin(.ended, observation)
+            case .idle: self.begin(.idle, observation)
             case .broadcast, .groups, .send:
-                self.begin(self.plan.warmup > .zero ? .warmingUp : .pausingBeforeMeasuring, reading)
+                self.begin(
+                    self.plan.warmup > .zero ? .warmingUp : .pausingBeforeMeasuring, observation)
             }
             return .connectionsSettled
         case .idle:
             guard elapsed >= self.plan.duration else { return nil }
-            self.begin(.ended, reading)
+            self.begin(.ended, observation)
             return .idleEnded
         case .warmingUp:
             guard elapsed >= self.plan.warmup else { return nil }
-            self.begin(.drainingWarmup, reading)
+            self.begin(.drainingWarmup, observation)
             return nil
         case .drainingWarmup:
-            guard self.isDrained(reading, elapsed) else { return nil }
-            self.begin(.pausingBeforeMeasuring, reading)
+            guard self.isDrained(observation, elapsed) else { return nil }
+            self.begin(.pausingBeforeMeasuring, observation)
             return nil
         case .pausingBeforeMeasuring:
             guard elapsed >= .milliseconds(200) else { return nil }
-            self.begin(.measuring, reading)
+            self.begin(.measuring, observation)
             return .measuringBegan
         case .measuring:
             guard elapsed >= self.plan.duration else { return nil }
-            self.begin(.draining, reading)
+            self.begin(.draining, observation)
             return .publishingEnded
         case .draining:
-            guard self.isDrained(reading, elapsed) else { return nil }
-            self.begin(.pausingAfterMeasuring, reading)
+            guard self.isDrained(observation, elapsed) else { return nil }
+            self.begin(.pausingAfterMeasuring, observation)
             return nil
         case .pausingAfterMeasuring:
             guard elapsed >= .milliseconds(100) else { return nil }
-            self.begin(.watchingForRepeats, reading)
+            self.begin(.watchingForRepeats, observation)
             return .measuringEnded
         case .watchingForRepeats:
             guard elapsed >= .milliseconds(300) else { return nil }
-            self.begin(.ended, reading)
+            self.begin(.ended, observation)
             return nil
         case .ended:
             return .ended
         }
     }
 
-    private mutating func connect(_ reading: Observation) -> PhaseChange? {
-        let decided = reading.open + reading.refused + reading.lost
-        guard decided < self.plan.connections else {
-            if reading.open == self.plan.connections {
-                self.begin(.settling, reading)
+    private mutating func connect(_ observation: Observation) -> PhaseChange? {
+        let finished = observation.open + observation.refused + observation.lost
+        guard finished < self.plan.connections else {
+            if observation.open == self.plan.connections {
+                self.begin(.settling, observation)
             } else {
-                // A figure with a connection missing is not a figure.
-                self.begin(.ended, reading)
+                // The figures would be wrong with a connection missing.
+                self.begin(.ended, observation)
             }
             return nil
         }
-        let failures = reading.refused + reading.lost
-        if failures > 50, failures > reading.open {
+        let failures = observation.refused + observation.lost
+        if failures > 50, failures > observation.open {
             self.stallReason = "most connections are refused."
-            self.begin(.ended, reading)
-        } else if self.timeSinceChange(of: UInt64(decided), at: reading.now)
+            self.begin(.ended, observation)
+        } else if self.timeSinceChange(of: UInt64(finished), at: observation.now)
             >= Self.handshakeTimeout
         {
             self.stallReason =
-                "handshakes stand still, and \(reading.open) of \(self.plan.connections) connections are open."
-            self.begin(.ended, reading)
+                """
+                handshakes have stalled; \(observation.open) of \(self.plan.connections) \
+                connections are open.
+                """
+            self.begin(.ended, observation)
         }
         return nil
     }
 
-    private mutating func isDrained(_ reading: Observation, _ elapsed: Duration) -> Bool {
-        reading.received >= reading.expected || elapsed >= Self.drainLimit
-            || self.timeSinceChange(of: reading.received + reading.repeated, at: reading.now)
+    private mutating func isDrained(_ observation: Observation, _ elapsed: Duration) -> Bool {
+        observation.received >= observation.expected || elapsed >= Self.drainLimit
+            || self.timeSinceChange(
+                of: observation.received + observation.repeated, at: observation.now)
                 >= self.plan.lossTimeout
     }
 
-    /// How long ago the count has moved.
+    /// How long the count has not changed.
     private mutating func timeSinceChange(of count: UInt64, at now: MonotonicTime) -> Duration {
         if count != self.lastCount {
             self.lastCount = count
@@ -176,9 +181,9 @@ struct LoadSchedule {
         return now.since(self.changedAt)
     }
 
-    private mutating func begin(_ phase: Phase, _ reading: Observation) {
+    private mutating func begin(_ phase: Phase, _ observation: Observation) {
         self.phase = phase
-        self.phaseStart = reading.now
-        self.changedAt = reading.now
+        self.phaseStart = observation.now
+        self.changedAt = observation.now
     }
 }

@@ -2,10 +2,11 @@ import ChatClient
 import JSON
 
 extension BenchmarkReport {
-    /// The version of what `json` has; raised when a member goes or changes its meaning.
+    /// The version of the JSON document. Raise it when a member is removed or changes its meaning.
     static let schemaVersion = 1
 
-    /// One document. Names and units stay; what was not measured is null.
+    /// The report as a JSON document. Names and units are stable; values that were not measured are
+    /// null.
     var json: JSONTree {
         var members: [JSONTree.ObjectMember] = [
             .init("schema_version", .integer(Self.schemaVersion)),
@@ -75,7 +76,8 @@ extension BenchmarkReport {
             .init("pss_bytes_connected", Self.integer(server.proportionalBytesConnected)),
             .init("peak_rss_bytes", .integer(server.peakResidentBytes)),
             .init(
-                "rss_bytes_per_connection", Self.number(self.residentBytesPerConnection, places: 0)),
+                "rss_bytes_per_connection",
+                Self.number(self.residentBytesPerConnection, places: 0)),
             .init(
                 "pss_bytes_per_connection",
                 Self.number(self.proportionalBytesPerConnection, places: 0)),

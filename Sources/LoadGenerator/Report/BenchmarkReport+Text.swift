@@ -1,7 +1,7 @@
 import ChatClient
 
 extension BenchmarkReport {
-    /// For people: a line for each figure, and at the end what went wrong.
+    /// The report as text: one line per figure, and the failures at the end.
     var text: String {
         var lines = [self.title]
         func add(_ name: String, _ value: String?) {
@@ -14,7 +14,10 @@ extension BenchmarkReport {
         if self.publishingTime != nil {
             add(
                 "published",
-                "\(Self.count(self.published)) in \(Self.seconds(self.publishingTime)), \(self.plan.messageBytes) bytes each"
+                """
+                \(Self.count(self.published)) in \(Self.seconds(self.publishingTime)), \
+                \(self.plan.messageBytes) bytes each
+                """
             )
             add("deliveries", self.deliveryText)
             add(
@@ -65,10 +68,10 @@ extension BenchmarkReport {
         }
         if let redis = self.redis {
             lines.append("Redis")
-            add("commands from outside", self.commandText(redis.calledByClients))
+            add("commands by clients", self.commandText(redis.calledByClients))
             add("commands by scripts", self.commandText(redis.calledByScripts))
             add(
-                "the most frequent",
+                "most frequent",
                 redis.sorted.prefix(6).map { "\($0.name) \(Self.count($0.calls))" }.joined(
                     separator: ", "))
             add("channels", Self.count(redis.channelCount))
@@ -76,7 +79,7 @@ extension BenchmarkReport {
             lines.append("Redis")
             add(
                 "commands",
-                "not counted: Redis was restarted meanwhile, was not reached, or its statistics were reset"
+                "not counted: Redis was restarted or unavailable, or its statistics were reset"
             )
         }
         if let cpu = self.generatorCPU {
@@ -86,7 +89,7 @@ extension BenchmarkReport {
         if self.isGood {
             lines.append("Nothing was lost, repeated, refused or out of order.")
         } else {
-            lines.append("FAILED: these figures are not to be used.")
+            lines.append("FAILED: do not use these figures.")
             lines += self.failures.descriptions.map { "  " + $0 }
         }
         return lines.joined(separator: "\n") + "\n"
@@ -100,17 +103,23 @@ extension BenchmarkReport {
             switch self.plan.pacing {
             case .quiet: ""
             case .rate(let perSecond): ", \(Self.count(UInt64(perSecond))) messages a second"
-            case .window(let messages): ", as fast as taken with \(messages) messages on their way"
+            case .window(let messages): ", as fast as possible with \(messages) messages in flight"
             case .closedLoop: ", each sends when answered"
             }
         return
-            "\(self.plan.scenario.rawValue) on \(self.plan.urls.map(\.description).joined(separator: ", ")): \(Self.count(UInt64(self.plan.connections))) connections in \(groups)\(pacing)"
+            """
+            \(self.plan.scenario.rawValue) on \
+            \(self.plan.urls.map(\.description).joined(separator: ", ")): \
+            \(Self.count(UInt64(self.plan.connections))) connections in \(groups)\(pacing)
+            """
     }
 
     private var connectionText: String {
         let rate = self.connectsPerSecond.map { ", \(Self.whole($0)) a second" } ?? ""
         return
-            "\(Self.count(UInt64(self.openConnections))) in \(Self.seconds(self.connectTime))\(rate)"
+            """
+            \(Self.count(UInt64(self.openConnections))) in \(Self.seconds(self.connectTime))\(rate)
+            """
     }
 
     private var deliveryText: String {
@@ -168,6 +177,9 @@ extension BenchmarkReport {
                 : FixedPoint.text(Double(nanoseconds) / 1e6, places: 1) + " ms"
         }
         return
-            "median \(text(latency.median)), 99 % below \(text(latency.p99)), longest \(text(latency.maximum))"
+            """
+            median \(text(latency.median)), 99 % below \(text(latency.p99)), longest \
+            \(text(latency.maximum))
+            """
     }
 }

@@ -1,11 +1,11 @@
 import EventLoop
 import Telemetry
 
-/// How a run went, in figures.
+/// The results of a run.
 ///
-/// Failures stand first: a figure of a run that lost a message is not a figure.
+/// Failures come first, because the figures of a run that lost a message are not valid.
 struct BenchmarkReport: Sendable, Equatable {
-    /// Of messages' ways, in nanoseconds.
+    /// Delivery times in nanoseconds.
     struct Latency: Sendable, Equatable {
         let median: UInt64
         let p99: UInt64
@@ -22,13 +22,13 @@ struct BenchmarkReport: Sendable, Equatable {
         }
     }
 
-    /// What the server's process trees used, together.
+    /// The resources used by the server's process trees, in sum.
     struct Server: Sendable, Equatable {
         /// From before the first connection until the server had settled after the last.
         var connectCPU: Duration?
-        /// Of the phase that is measured: from quiet to quiet.
+        /// In the measured phase, from quiet to quiet.
         var measuredCPU: Duration?
-        /// The same of each process, in the order of the options.
+        /// The same per process, in the order of the options.
         var measuredProcessCPU: [Duration] = []
         var residentBytesBefore: UInt64
         var residentBytesConnected: UInt64?
@@ -59,11 +59,11 @@ struct BenchmarkReport: Sendable, Equatable {
     var answerLatency: Latency?
     var connectLatency: Latency?
     var server: Server?
-    /// What Redis was asked in the phase that is measured, and the channels at its end.
+    /// The Redis commands of the measured phase, and the channels at its end.
     var redis: CommandSample?
-    /// It was to be counted, and Redis was gone or began to count anew.
+    /// The commands were to be counted, but Redis was unavailable or reset its statistics.
     var isRedisCountMissing = false
-    /// This process' own CPU time in the measured phase.
+    /// The CPU time of the load generator in the measured phase.
     var generatorCPU: Duration?
 
     var isGood: Bool { self.failures.isEmpty }
@@ -123,7 +123,8 @@ struct BenchmarkReport: Sendable, Equatable {
 }
 
 extension BenchmarkReport {
-    /// Microseconds of the server's CPU time for each of `count`; nil when there are none, or nothing was measured.
+    /// The server's CPU time in microseconds per item; nil when there are none, or when nothing was
+    /// measured.
     static func microseconds(_ cpu: Duration?, per count: Double) -> Double? {
         guard let cpu, count > 0 else { return nil }
         return cpu / .microseconds(1) / count
@@ -169,12 +170,12 @@ extension BenchmarkReport {
         return (Double(after) - Double(before)) / Double(count)
     }
 
-    /// Commands of Redis for each message; nil when there were none of these, or nothing was counted.
+    /// Redis commands per message; nil when there were no messages, or when nothing was counted.
     func perMessage(_ commands: UInt64?) -> Double? {
         commands.flatMap { self.published > 0 ? Double($0) / Double(self.published) : nil }
     }
 
-    /// So many a second of the measured time.
+    /// The count per second of measured time.
     func rate(of count: UInt64) -> Double? {
         guard let time = self.measuredTime, time > .zero else { return nil }
         return Double(count) / (time / .seconds(1))

@@ -2,34 +2,36 @@ import CHiredis
 internal import Glibc
 import RedisClient
 
-/// Asks a redis-server what it has been asked, by `INFO`.
+/// Reads the command counts of a Redis server with `INFO`.
 ///
-/// It waits for the answer: the count belongs to the moment at which CPU time is read, when nothing is on its way. That is why it is
-/// not the client that nodes have, which also greets and pings.
+/// It blocks for the answer, because the count must belong to the moment at which CPU time is read,
+/// without messages in flight. It is not the nodes' Redis client, because that sends a handshake
+/// and pings of its own.
 final class CommandCounter {
     private let context: UnsafeMutablePointer<redisContext>
-    /// How often we have asked ourselves, which is taken off.
+    /// The number of `INFO` commands sent by the counter itself, which is subtracted.
     private var infoCommandCount: UInt64 = 0
 
     private static let timeout = timeval(tv_sec: 2, tv_usec: 0)
 
-    /// Connects, and asks once.
+    /// Connects, and reads the counts once.
     init(_ url: RedisURL) throws(BenchmarkError) {
-        let place = url.endpoints[0]
-        guard let context = redisConnectWithTimeout(place.host, Int32(place.port), Self.timeout)
+        let endpoint = url.endpoints[0]
+        guard
+            let context = redisConnectWithTimeout(endpoint.host, Int32(endpoint.port), Self.timeout)
         else { throw .redis(reason: "no memory") }
         self.context = context
         guard context.pointee.err == 0, redisSetTimeout(context, Self.timeout) == REDIS_OK else {
-            throw .redis(reason: "\(place) is not reached: \(Self.problem(of: context))")
+            throw .redis(reason: "\(endpoint) cannot be reached: \(Self.problem(of: context))")
         }
         if let password = url.password {
             let answer = self.sendCommand(
                 ["AUTH"] + (url.user.map { [$0] } ?? []) + [password.text])
             guard case .text? = answer else {
-                throw .redis(reason: "\(place) does not take the password")
+                throw .redis(reason: "\(endpoint) rejected the password")
             }
         }
-        guard self.sample() != nil else { throw .redis(reason: "\(place) does not answer INFO") }
+        guard self.sample() != nil else { throw .redis(reason: "\(endpoint) does not answer INFO") }
     }
 
     deinit { redisFree(self.context) }
@@ -40,7 +42,8 @@ final class CommandCounter {
         }
     }
 
-    /// What has been counted so far, without our own questions; nil when there is no answer, or Redis has forgotten them (`CONFIG RESETSTAT`).
+    /// The counts so far, without the counter's own commands; nil when Redis does not answer, or
+    /// when its statistics were reset (`CONFIG RESETSTAT`).
     func sample() -> CommandSample? {
         guard case .text(let channels)? = self.requestInfo("stats"),
             case .text(let commands)? = self.requestInfo("commandstats")
@@ -48,7 +51,7 @@ final class CommandCounter {
             return nil
         }
         var sample = CommandSample(stats: channels, commandStats: commands)
-        // The last question is not counted in its own answer.
+        // The answer does not count the last command itself.
         let (calls, own) = (sample.calls["info"] ?? 0, self.infoCommandCount - 1)
         guard calls >= own else { return nil }
         sample.calls["info"] = calls - own

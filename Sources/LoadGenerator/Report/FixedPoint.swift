@@ -1,6 +1,6 @@
-/// Numbers with a fixed count of decimal places, which the standard library alone cannot write.
+/// Formats numbers with a fixed number of decimal places, because the standard library cannot.
 enum FixedPoint {
-    /// The number rounded to `places` decimal places, at most 6; `groups` puts commas between thousands.
+    /// Rounds to `places` decimal places, at most 6; `groups` inserts commas between thousands.
     static func text(_ value: Double, places: Int, groups: Bool = false) -> String {
         var scale: Double = 1
         for _ in 0..<places { scale *= 10 }
@@ -18,8 +18,8 @@ enum FixedPoint {
 
     static func grouped(_ number: UInt64) -> String {
         var text = ""
-        for (place, digit) in String(number).reversed().enumerated() {
-            if place > 0, place % 3 == 0 { text.append(",") }
+        for (index, digit) in String(number).reversed().enumerated() {
+            if index > 0, index % 3 == 0 { text.append(",") }
             text.append(digit)
         }
         return String(text.reversed())

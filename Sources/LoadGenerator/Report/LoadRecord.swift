@@ -1,9 +1,9 @@
 import EventLoop
 import Telemetry
 
-/// What is noted while a run lasts.
+/// The measurements of a run in progress.
 struct LoadRecord: Sendable {
-    /// What was counted up to a moment.
+    /// The counts up to a moment.
     struct Counts: Sendable, Equatable {
         var published: UInt64 = 0
         var expected: UInt64 = 0
@@ -11,10 +11,10 @@ struct LoadRecord: Sendable {
 
         init() {}
 
-        init(_ ledger: DeliveryRecorder) {
-            self.published = ledger.published
-            self.expected = ledger.expected
-            self.received = ledger.received
+        init(_ recorder: DeliveryRecorder) {
+            self.published = recorder.published
+            self.expected = recorder.expected
+            self.received = recorder.received
         }
     }
 
@@ -22,7 +22,7 @@ struct LoadRecord: Sendable {
     let beforeConnecting: UsageSample
     /// When the server had settled after the last connection.
     var afterConnecting: UsageSample?
-    /// When the quiet of `idle` was over.
+    /// At the end of the idle phase.
     var afterIdle: UsageSample?
     private(set) var measuringStart: (sample: UsageSample, counts: Counts)?
     private(set) var measuringEnd: (sample: UsageSample, counts: Counts)?
@@ -44,24 +44,24 @@ struct LoadRecord: Sendable {
         self.lastConnect = start
     }
 
-    mutating func beginMeasuring(_ sample: UsageSample, _ ledger: DeliveryRecorder) {
-        self.measuringStart = (sample, Counts(ledger))
+    mutating func beginMeasuring(_ sample: UsageSample, _ recorder: DeliveryRecorder) {
+        self.measuringStart = (sample, Counts(recorder))
         self.publishingStart = .exact
         self.isMeasuring = true
     }
 
-    mutating func endMeasuring(_ sample: UsageSample, _ ledger: DeliveryRecorder) {
-        self.measuringEnd = (sample, Counts(ledger))
+    mutating func endMeasuring(_ sample: UsageSample, _ recorder: DeliveryRecorder) {
+        self.measuringEnd = (sample, Counts(recorder))
         self.isMeasuring = false
     }
 
-    /// The edges of what is measured: the messages' phase, or the quiet of `idle`.
+    /// The start and the end of the measurement: the measured phase, or the idle phase.
     var measuredFrom: UsageSample? { self.measuringStart?.sample ?? self.afterConnecting }
     var measuredTo: UsageSample? {
         self.measuringStart == nil ? self.afterIdle : self.measuringEnd?.sample
     }
 
-    /// A delivery of the measured phase.
+    /// Records a delivery of the measured phase.
     mutating func recordDelivery(latency nanoseconds: Int64, isAnswer: Bool) {
         let latency = UInt64(max(0, nanoseconds))
         self.latency.record(latency)

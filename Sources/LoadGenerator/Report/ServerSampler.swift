@@ -2,35 +2,38 @@ import EventLoop
 internal import Glibc
 import Telemetry
 
-/// What a server has used so far, and what this process has.
+/// The resources that the server and this process have used so far.
 struct UsageSample: Sendable {
     var at: MonotonicTime
     /// User and system time of this process.
     var generatorCPU: Duration
     var server: ServerSample?
-    /// What Redis had been asked.
+    /// The commands that Redis has executed.
     var redis: CommandSample?
 }
 
-/// What the server's processes have used; all but `processCPU` is the sum of them.
+/// The resources used by the server's processes; everything but `processCPU` is a sum.
 struct ServerSample: Sendable {
-    /// User and system time of the processes and all their descendants. The kernel counts it in ticks of 10 ms.
+    /// User and system time of the processes and all their descendants. The kernel counts it in
+    /// ticks of 10 ms.
     var cpu: Duration
-    /// Of each process, in the order of the options.
+    /// Per process, in the order of the options.
     var processCPU: [Duration]
     var residentBytes: UInt64
     var peakResidentBytes: UInt64
-    /// Nil where the kernel does not tell.
+    /// Nil where the kernel does not report it.
     var proportionalBytes: UInt64?
     var threadCount: Int
 }
 
-/// Reads a server's CPU time and memory at the edges of the phases, because only the run itself knows where these are.
+/// Samples a server's CPU time and memory between phases. The run itself does this, because only
+/// the run knows the phases.
 struct ServerSampler {
     let processes: [Int32]
     let counter: CommandCounter?
 
-    /// - Parameter withMemory: whether to ask for the shared part of their memory too, for which the kernel walks all of it.
+    /// - Parameter withMemory: whether to measure the proportional share of memory too. For that
+    ///   the kernel walks all pages.
     func sample(withMemory: Bool) -> UsageSample {
         var own = timespec()
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own)
@@ -39,13 +42,13 @@ struct ServerSampler {
             server: self.server(withMemory), redis: self.counter?.sample())
     }
 
-    /// Nil when one of the processes is gone: a part of the server is none.
+    /// Returns nil when one of the processes has ended, because a partial sum would be wrong.
     private func server(_ withMemory: Bool) -> ServerSample? {
         guard !self.processes.isEmpty else { return nil }
         var sample = ServerSample(
             cpu: .zero, processCPU: [], residentBytes: 0, peakResidentBytes: 0,
             proportionalBytes: withMemory ? 0 : nil, threadCount: 0)
-        // All CPU times first, so that nothing lies between them.
+        // All CPU times first, so that no time passes between them.
         for process in self.processes {
             guard let cpu = ProcessStatistics.treeCPUTime(of: process) else { return nil }
             sample.cpu += cpu
