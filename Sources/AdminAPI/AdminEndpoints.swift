@@ -4,10 +4,12 @@ public import Gateway
 public import HTTPWire
 public import Telemetry
 
-/// What the admin listener answers: `/metrics`, for Prometheus, and under `/api/cluster/` what `confab nodes` and its like ask.
+/// The endpoints of the admin listener: `/metrics` for Prometheus, and `/api/cluster/` for
+/// operators' subcommands.
 ///
-/// It is never on the client port, and no user's token opens it. On loopback, pages in a browser of the same machine are
-/// kept out by their `Origin`, and by a `PortReference` that is not loopback (DNS rebinding); elsewhere a bearer token is asked for.
+/// They are never served on the client port, and users' tokens do not open them. On loopback,
+/// requests of local browsers are rejected by their `Origin`, and by a `Host` that is not loopback
+/// (DNS rebinding). Elsewhere a bearer token is required.
 public struct AdminEndpoints: RequestHandler {
     private let isLoopback: Bool
     private let token: [UInt8]?
@@ -17,8 +19,8 @@ public struct AdminEndpoints: RequestHandler {
     /// - Parameters:
     ///   - isLoopback: whether only this machine reaches the listener.
     ///   - token: the bearer token that every request must carry; nil for none.
-    ///   - desk: answers for the cluster.
-    ///   - snapshot: everything that is published.
+    ///   - admin: answers the requests under `/api/cluster/`.
+    ///   - snapshot: takes a snapshot of all metrics.
     public init(
         isLoopback: Bool, token: [UInt8]?, admin desk: ClusterAdmin? = nil,
         snapshot: @escaping @Sendable () -> MetricsSnapshot
@@ -52,7 +54,7 @@ public struct AdminEndpoints: RequestHandler {
 
     private func check(_ request: HTTPRequest) throws(HTTPError) {
         if let origin = request.origin {
-            // The listener has no pages of its own: whoever names an origin is a page from elsewhere.
+            // The listener serves no pages, so any origin is foreign.
             throw HTTPError(
                 .forbidden, "The admin API is not for pages; the origin \(origin) may not ask.")
         }
@@ -69,7 +71,7 @@ public struct AdminEndpoints: RequestHandler {
             throw refusal
         }
         let given = Array(field.utf8.dropFirst(scheme.utf8.count))
-        // In constant time, so that the answer's time tells nothing of the token.
+        // In constant time, so that the response time reveals nothing about the token.
         guard given.count == token.count, CRYPTO_memcmp(given, token, token.count) == 0 else {
             throw refusal
         }

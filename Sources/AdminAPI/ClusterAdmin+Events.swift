@@ -3,11 +3,11 @@ internal import HTTPWire
 internal import JSON
 internal import NodeLink
 
-/// What happened in the cluster, as operators are told it.
+/// The cluster's event log.
 extension ClusterAdmin {
     static let eventLimit = 1000
 
-    /// - Parameter id: what came after this event; nil: the newest.
+    /// - Parameter id: the event to continue after; nil for the newest events.
     func events(after id: String?, limit: Int) async throws(HTTPError) -> JSONTree {
         guard let link = self.link else { throw self.noRedis }
         if let id, !Self.isEventID(id) {
@@ -36,7 +36,7 @@ extension ClusterAdmin {
         ]
     }
 
-    /// What an operator had the node do.
+    /// The details of an operator's action.
     private static func detail(of event: NodeLink.Event) -> String? {
         if let conversation = event["conversation"], let tenant = event["tenant"],
             let user = event["user"], let message = event["message"]
@@ -45,7 +45,10 @@ extension ClusterAdmin {
         }
         if let connections = event["connections"], let seconds = event["seconds"] {
             return
-                "\(connections) connection\(connections == "1" ? "" : "s") to be closed within \(seconds) s"
+                """
+                \(connections) connection\(connections == "1" ? "" : "s") to be closed within \
+                \(seconds) s
+                """
         }
         return nil
     }

@@ -8,7 +8,7 @@ internal import JSON
 extension ClusterAdmin {
     static let prefix = "/api/cluster/"
 
-    /// Throws 404 for a path that is none of them.
+    /// Throws 404 for an unknown path.
     func work(for request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> AsyncResponse {
         let verb = String(request.path.dropFirst(Self.prefix.count))
         let isChange = ["send", "drain", "resume"].contains(verb)
@@ -21,12 +21,12 @@ extension ClusterAdmin {
         }
         if isChange {
             guard request.method == .post else { throw .methodNotAllowed("POST") }
-            let question = try Self.json(request, body)
+            let document = try Self.json(request, body)
             return { () async throws(HTTPError) in
                 Self.response(
                     verb == "send"
-                        ? try await self.send(question)
-                        : try await self.changeService(verb, question))
+                        ? try await self.send(document)
+                        : try await self.changeService(verb, document))
             }
         }
         guard request.method == .get || request.method == .head else {
@@ -66,7 +66,7 @@ extension ClusterAdmin {
 
     private static func json(_ request: HTTPRequest, _ body: [UInt8]) throws(HTTPError) -> JSONTree
     {
-        // Also keeps forms of other pages out, which can send no such type unasked.
+        // Also rejects forms of other sites, because a form cannot send this content type.
         guard request.contentType?.lowercased().hasPrefix("application/json") == true else {
             throw .unsupportedMediaType(expected: "application/json")
         }
@@ -88,7 +88,9 @@ extension QueryParameters {
         guard let text = self[name] else { return nil }
         guard let number = Int(text), range.contains(number) else {
             throw .badRequest(
-                "\"\(name)\" must be a whole number from \(range.lowerBound) to \(range.upperBound)."
+                """
+                \"\(name)\" must be a whole number from \(range.lowerBound) to \(range.upperBound).
+                """
             )
         }
         return number

@@ -10,10 +10,11 @@ public import NodeLink
 internal import Synchronization
 public import Telemetry
 
-/// Where operators ask: any node's desk answers for the whole cluster.
+/// Answers operators' requests for the whole cluster, on any node.
 ///
-/// It asks the others by their mailboxes, two seconds each, and says who did not answer. A node alone is a cluster of one. What it does
-/// itself is little: everything is read from loops, the store and the link, none of which waits for it.
+/// It queries the other nodes through their mailboxes, waits two seconds for each, and reports
+/// which did not answer. A single node is a cluster of one. It only reads from the loops, the store
+/// and the link, and none of them waits for it.
 public final class ClusterAdmin: Sendable {
     private struct State {
         var record: NodeRecord
@@ -23,21 +24,22 @@ public final class ClusterAdmin: Sendable {
         var isShuttingDown = false
     }
 
-    /// How long this node's own loops and store may take: less than a question from another node may.
+    /// The timeout for this node's own loops and store; shorter than that of a query from another
+    /// node.
     static let localTimeout = Duration.milliseconds(1500)
     static let handOverTimeout = Duration.seconds(10)
 
     let clusterName: String
     /// `memory`, `sqlite` or `redis`.
     let store: String
-    /// So many replicas must have a write before it is answered; nil: one, where there are any.
+    /// How many replicas must have a write before it is acknowledged; nil: one, if there are any.
     let waitReplicas: Int?
     let limits: ChatLimits
     private let defaultDrain: Duration
     let logger: Logger
     private let state: Mutex<State>
 
-    /// - Parameter drain: how long a drain spreads its closes where the operator does not say.
+    /// - Parameter drain: the default duration of a drain.
     public init(
         record: NodeRecord, clusterName: String, store: String, waitReplicas: Int?,
         limits: ChatLimits, drain: Duration, logger: Logger
@@ -51,7 +53,7 @@ public final class ClusterAdmin: Sendable {
         self.logger = logger
     }
 
-    /// From here on questions are answered.
+    /// Requests are answered from now on.
     public func attach(_ gateway: Gateway) {
         self.state.withLock { state in
             state.record.address = gateway.clientAddress.text
@@ -60,20 +62,20 @@ public final class ClusterAdmin: Sendable {
         }
     }
 
-    /// The node is one of several.
+    /// The node is part of a cluster.
     public func attach(_ link: NodeLink) { self.state.withLock { $0.link = link } }
 
-    /// The node goes down: nobody resumes it any more.
+    /// The node is shutting down and cannot be resumed any more.
     public func beginShutdown() { self.state.withLock { $0.isShuttingDown = true } }
 
-    /// What the node says of itself; in a cluster its incarnation may change.
+    /// The node's record; in a cluster its incarnation may change.
     var record: NodeRecord { self.state.withLock { $0.record } }
     var gateway: Gateway? { self.state.withLock { $0.gateway } }
     var link: NodeLink? { self.state.withLock { $0.link } }
 
     // MARK: Drain
 
-    /// Goes on by itself: whoever asked need not stay.
+    /// Starts a drain, which continues in the background.
     func drain(_ gateway: Gateway, over time: Duration?, rate: Int?) async -> JSONTree {
         let link = self.link
         let connections = Self.connections(in: await gateway.reports(within: Self.localTimeout))
@@ -84,7 +86,7 @@ public final class ClusterAdmin: Sendable {
         }
         let limit = over
         self.logger.info(
-            "drained by an operator",
+            "drain started by operator",
             ["connections": LogValue(connections), "over": LogValue(limit)])
         let seconds = Self.decimal(limit / .seconds(1))
         link?.record(
@@ -95,7 +97,7 @@ public final class ClusterAdmin: Sendable {
                 gateway.refuseClients()
                 if let link {
                     link.drain(true)
-                    // The standing is that of before until the node's agent has decided.
+                    // The link's state is stale until the node's agent has processed the drain.
                     let end = ContinuousClock.now + Self.handOverTimeout
                     try? await Task.sleep(for: .milliseconds(200))
                     while !link.joinState.hasHandedOver, ContinuousClock.now < end,
@@ -110,7 +112,7 @@ public final class ClusterAdmin: Sendable {
         return ["connections": .integer(connections), "seconds": .number(seconds)]
     }
 
-    /// - Returns: whether the node takes clients again.
+    /// - Returns: whether the node accepts clients again.
     func resume() -> Bool {
         guard let gateway = self.gateway else { return false }
         let isEnding = self.state.withLock { state in
@@ -119,22 +121,22 @@ public final class ClusterAdmin: Sendable {
             return state.isShuttingDown
         }
         guard !isEnding else { return false }
-        self.logger.info("resumed by an operator")
+        self.logger.info("node resumed by operator")
         self.link?.record("resume")
         self.link?.drain(false)
         gateway.resumeClients()
         return true
     }
 
-    // MARK: What others ask this node
+    // MARK: Queries of other nodes
 
-    /// Answers a question of this node's own, or of another's; nil for one that it does not understand.
+    /// Answers a query of this node or of another one; nil for an unknown topic.
     public func answer(_ topic: String, _ body: String) async -> String? {
-        guard let question = try? JSONTree(parsing: body) else { return nil }
-        return await self.answer(topic, question)?.text
+        guard let body = try? JSONTree(parsing: body) else { return nil }
+        return await self.answer(topic, body)?.text
     }
 
-    func answer(_ topic: String, _ question: JSONTree) async -> JSONTree? {
+    func answer(_ topic: String, _ body: JSONTree) async -> JSONTree? {
         guard let gateway = self.gateway else { return nil }
         switch topic {
         case "node":
@@ -143,8 +145,8 @@ public final class ClusterAdmin: Sendable {
             return .array(
                 await gateway.shards(within: Self.localTimeout).map(ShardRow.init).map(\.tree))
         case "stored":
-            guard let id = question["conversation"]?.stringValue,
-                let tenant = question["tenant"]?.stringValue
+            guard let id = body["conversation"]?.stringValue,
+                let tenant = body["tenant"]?.stringValue
             else { return nil }
             let key = ConversationKey(tenant: ByteString(tenant), id: ByteString(id))
             guard let stored = await gateway.storedPosition(of: key, within: Self.localTimeout)
@@ -153,8 +155,8 @@ public final class ClusterAdmin: Sendable {
         case "redis":
             return await self.localRedisRow()
         case "drain":
-            let seconds = question["deadline"]?.doubleValue.map { Duration.seconds($0) }
-            return await self.drain(gateway, over: seconds, rate: question["rate"]?.integerValue)
+            let seconds = body["deadline"]?.doubleValue.map { Duration.seconds($0) }
+            return await self.drain(gateway, over: seconds, rate: body["rate"]?.integerValue)
         case "resume":
             return .bool(self.resume())
         default:
@@ -162,12 +164,12 @@ public final class ClusterAdmin: Sendable {
         }
     }
 
-    /// Clients only, as `nodes` counts them: a load balancer's look at the node's health is none.
+    /// Clients only: connections of health checks do not count.
     private static func connections(in reports: [LoopReport]) -> Int {
         reports.map(\.connections).reduce(0, +)
     }
 
-    /// What `nodes` shows of this node.
+    /// The row of this node in `nodes`.
     private func localNodeRow(_ gateway: Gateway) async -> JSONTree {
         let reports = await gateway.reports(within: Self.localTimeout)
         let connections = Self.connections(in: reports)
@@ -222,7 +224,7 @@ public final class ClusterAdmin: Sendable {
         return turns.sorted()[max(0, (turns.count * 99 + 99) / 100 - 1)]
     }
 
-    /// A number with one digit behind the point at most.
+    /// A number with at most one decimal.
     static func decimal(_ number: Double) -> String {
         guard number.isFinite else { return "0" }
         let tenths = Int((number * 10).rounded())
@@ -233,12 +235,12 @@ public final class ClusterAdmin: Sendable {
 
     private func localRedisRow() async -> JSONTree? {
         guard let link = self.link else { return nil }
-        let surroundings = await link.clusterStatus()
+        let status = await link.clusterStatus()
         var row: [JSONTree.ObjectMember] = [
-            .init("mode", .string(surroundings.redisMode)),
-            .init("servers", .string(surroundings.redisServers.joined(separator: " "))),
-            .init("last_delivery", .integer(surroundings.lastDeliveryAge)),
-            .init("rebuilds", .integer(surroundings.mailboxResubscriptions)),
+            .init("mode", .string(status.redisMode)),
+            .init("servers", .string(status.redisServers.joined(separator: " "))),
+            .init("last_delivery", .integer(status.lastDeliveryAge)),
+            .init("rebuilds", .integer(status.mailboxResubscriptions)),
         ]
         guard let (info, microseconds) = await link.inspectRedis() else {
             row.append(.init("failure", .string(link.joinState.outage ?? "Redis does not answer")))

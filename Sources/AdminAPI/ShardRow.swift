@@ -4,15 +4,16 @@ internal import Cluster
 internal import Gateway
 internal import JSON
 
-/// What a node answers of one of its shards, as an array: there are thousands of them. Nodes of other versions may say more.
+/// One shard in a node's reply, encoded as an array because there are thousands. Nodes of other
+/// versions may add elements.
 struct ShardRow: Equatable {
     let shard: Int
-    /// Nil where it is not claimed.
+    /// Nil when the shard is not claimed.
     let epoch: Int?
     let conversations: Int
-    /// When it was claimed.
+    /// When the shard was claimed.
     var since: Timestamp?
-    /// A second.
+    /// Per second.
     var messages = "0"
 
     init(_ report: ShardReport) {
@@ -23,7 +24,7 @@ struct ShardRow: Equatable {
         self.messages = ClusterAdmin.decimal(report.messagesPerSecond)
     }
 
-    /// Nil where it is none.
+    /// Returns nil when the array is malformed.
     init?(_ tree: JSONTree) {
         guard let parts = tree.elements, parts.count >= 5, let shard = parts[0].integerValue,
             (0..<Shard.count).contains(shard),

@@ -1,19 +1,19 @@
 import Glibc
 import JSON
 
-/// Why a node gave no document.
+/// Why a node returned no document.
 enum AdminProblem: Error, Equatable {
-    /// Nobody answered, or not as a node does.
+    /// No answer, or not the answer of a node.
     case noAnswer(String)
     case rejected(status: Int, String)
 
     var message: String {
         switch self {
-        case .noAnswer(let sentence), .rejected(_, let sentence): sentence
+        case .noAnswer(let message), .rejected(_, let message): message
         }
     }
 
-    /// 1: it said no; 3: it could not say.
+    /// 1 if the node rejected the request, 3 if it could not answer.
     var exitStatus: Int32 {
         switch self {
         case .noAnswer: 3
@@ -22,10 +22,10 @@ enum AdminProblem: Error, Equatable {
     }
 }
 
-/// Asks a node's admin listener, one request at a time, and waits: an operator's command has nothing else to do.
+/// Sends requests to a node's admin listener, one at a time, and blocks until the answer.
 struct AdminConnection {
     private static let connectMilliseconds: Int32 = 3000
-    /// A node asks others for two seconds, and stores for up to seven.
+    /// A node waits 2 seconds for other nodes, and up to 7 for the store.
     private static let answerSeconds = 20
     private static let byteLimit = 64 << 20
 
@@ -34,7 +34,7 @@ struct AdminConnection {
     private let port: String
     private let token: String?
 
-    /// - Parameter url: one that the command line has taken for an admin URL.
+    /// - Parameter url: must have passed the command line's check.
     init(_ url: String, token: String?) {
         let authority = String(url.dropFirst("http://".count).prefix { $0 != "/" })
         self.url = url
@@ -61,7 +61,10 @@ struct AdminConnection {
     {
         let name = self.host.contains(":") ? "[\(self.host)]" : self.host
         var request =
-            "\(method) /api/cluster/\(path) HTTP/1.1\r\nHost: \(name):\(self.port)\r\nConnection: close\r\n"
+            """
+            \(method) /api/cluster/\(path) HTTP/1.1\r\nHost: \(name):\(self.port)\r\nConnection: \
+            close\r\n
+            """
         if let token = self.token { request += "Authorization: Bearer \(token)\r\n" }
         let text = body?.text ?? ""
         if body != nil {
@@ -78,34 +81,34 @@ struct AdminConnection {
         }
         guard let end, response.starts(with: "HTTP/1.".utf8),
             let status = Int(String(decoding: response.dropFirst(9).prefix(3), as: UTF8.self))
-        else { throw .noAnswer("\(self.url): what answers there is no node") }
+        else { throw .noAnswer("\(self.url): the response is not from a node") }
         let body = Array(response[(end + 4)...])
         let tree = try? JSONTree(parsing: body.span.bytes, valueLimit: 4 << 20)
         guard status == 200 else {
             throw .rejected(
                 status: status,
-                tree?["error"]?.stringValue ?? "\(self.url): answers with status \(status)")
+                tree?["error"]?.stringValue ?? "\(self.url): responded with status \(status)")
         }
         guard let tree, tree["schema_version"] != nil else {
-            throw .noAnswer("\(self.url): what answers there is no node")
+            throw .noAnswer("\(self.url): the response is not from a node")
         }
         return tree
     }
 
     // MARK: Sockets
 
-    private func failure(_ words: String) -> AdminProblem {
-        .noAnswer("\(self.url): \(words); --admin names the admin listener of a node that runs")
+    private func failure(_ reason: String) -> AdminProblem {
+        .noAnswer("\(self.url): \(reason); --admin must name the admin listener of a running node")
     }
 
     private func exchange(_ request: [UInt8]) throws(AdminProblem) -> [UInt8] {
         let socket = try self.connect()
         defer { close(socket) }
-        var patience = timeval(tv_sec: Self.answerSeconds, tv_usec: 0)
+        var timeout = timeval(tv_sec: Self.answerSeconds, tv_usec: 0)
         setsockopt(
-            socket, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+            socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(
-            socket, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+            socket, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         var sent = 0
         while sent < request.count {
             let count = request.withUnsafeBytes {
@@ -128,7 +131,7 @@ struct AdminConnection {
             }
             response += chunk[..<count]
             guard response.count <= Self.byteLimit else {
-                throw .noAnswer("\(self.url): the answer has no end")
+                throw .noAnswer("\(self.url): the response is too long")
             }
         }
     }
@@ -137,21 +140,21 @@ struct AdminConnection {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var list: UnsafeMutablePointer<addrinfo>?
-        let failed = getaddrinfo(self.host, self.port, &hints, &list)
-        guard failed == 0 else { throw self.failure(String(cString: gai_strerror(failed))) }
+        let status = getaddrinfo(self.host, self.port, &hints, &list)
+        guard status == 0 else { throw self.failure(String(cString: gai_strerror(status))) }
         defer { freeaddrinfo(list) }
         var reason: Int32 = 0
         var next = list
-        while let place = next?.pointee {
-            next = place.ai_next
+        while let address = next?.pointee {
+            next = address.ai_next
             let type =
-                place.ai_socktype | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
-            let socket = Glibc.socket(place.ai_family, type, place.ai_protocol)
+                address.ai_socktype | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+            let socket = Glibc.socket(address.ai_family, type, address.ai_protocol)
             guard socket >= 0 else {
                 reason = errno
                 continue
             }
-            reason = Self.connect(socket, place)
+            reason = Self.connect(socket, address)
             if reason == 0 {
                 _ = fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) & ~O_NONBLOCK)
                 return socket
@@ -161,9 +164,9 @@ struct AdminConnection {
         throw self.failure(String(cString: strerror(reason)))
     }
 
-    /// - Returns: why it cannot be connected; 0 when it is.
-    private static func connect(_ socket: Int32, _ place: addrinfo) -> Int32 {
-        if Glibc.connect(socket, place.ai_addr, place.ai_addrlen) == 0 { return 0 }
+    /// - Returns: the error number; 0 on success.
+    private static func connect(_ socket: Int32, _ address: addrinfo) -> Int32 {
+        if Glibc.connect(socket, address.ai_addr, address.ai_addrlen) == 0 { return 0 }
         guard errno == EINPROGRESS else { return errno }
         var watched = pollfd(fd: socket, events: Int16(POLLOUT), revents: 0)
         guard poll(&watched, 1, Self.connectMilliseconds) > 0 else { return ETIMEDOUT }

@@ -2,7 +2,7 @@ internal import Bytes
 internal import ChatModel
 internal import JSON
 
-/// Where the documents come from that are had of a node and, where none answers, of Redis.
+/// A source of cluster documents: a node or, when no node answers, Redis.
 protocol AdminSource {
     func nodes() throws(AdminProblem) -> JSONTree
     func shards(of node: String?) throws(AdminProblem) -> JSONTree
@@ -24,7 +24,7 @@ extension AdminConnection: AdminSource {
     func redis() throws(AdminProblem) -> JSONTree { try self.get("redis") }
 }
 
-/// Parts of a query.
+/// Builds parts of a query.
 enum AdminPath {
     static func encode(_ text: String) -> String { PercentEncoding.encode(text) }
 

@@ -1,6 +1,6 @@
-/// How values are written for people.
+/// Formats values for people.
 enum Formatting {
-    /// With one digit behind the point at most.
+    /// With at most one decimal.
     static func decimal(_ number: Double) -> String {
         guard number.isFinite, abs(number) < 1e15 else { return "0" }
         let tenths = Int((number * 10).rounded())
@@ -22,7 +22,7 @@ enum Formatting {
         return "\(self.decimal(number)) TiB"
     }
 
-    /// The two highest of days, hours, minutes and seconds: `14s`, `3m 20s`, `2d 4h`.
+    /// The two highest units: `14s`, `3m 20s`, `2d 4h`.
     static func time(_ seconds: Int) -> String {
         let parts = [
             (seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"),
@@ -33,7 +33,7 @@ enum Formatting {
             separator: " ")
     }
 
-    /// A text as it may stand on a terminal: whatever could move its cursor, or turn the line around, is written out.
+    /// Escapes everything that could move a terminal's cursor or change the writing direction.
     static func escaped(_ text: String) -> String {
         guard text.unicodeScalars.contains(where: self.isUnsafe) else { return text }
         return text.unicodeScalars.map { scalar in
@@ -46,7 +46,7 @@ enum Formatting {
     private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .lineSeparator, .paragraphSeparator: true
-        // Joiners make one emoji of several.
+        // The zero-width joiner combines emoji.
         case .format: scalar.value != 0x200D
         default: false
         }

@@ -2,21 +2,22 @@ import Configuration
 import Glibc
 import JSON
 
-/// Taking a node out of service and back. The node does it; this only tells it to, and watches.
+/// `confab drain` and `confab resume`. The node does the work; the command starts it and reports
+/// progress.
 extension OperatorCommand {
-    /// What a drain may take longer than its closes: handing over, and close handshakes.
+    /// The additional time of a drain for handing over shards and for close handshakes.
     private static let graceSeconds = 25.0
     private static let resumeSeconds = 15.0
 
     private var name: String { self.options.node ?? "" }
 
     func drain() throws(AdminProblem) -> Int32 {
-        var question: [JSONTree.ObjectMember] = [.init("node", .string(self.name))]
-        if let rate = self.options.rate { question.append(.init("rate", .integer(rate))) }
+        var body: [JSONTree.ObjectMember] = [.init("node", .string(self.name))]
+        if let rate = self.options.rate { body.append(.init("rate", .integer(rate))) }
         if let deadline = self.options.deadline {
-            question.append(.init("deadline", .number(Formatting.decimal(deadline / .seconds(1)))))
+            body.append(.init("deadline", .number(Formatting.decimal(deadline / .seconds(1)))))
         }
-        let before = try self.connection.post("drain", .object(question + [.init("dry_run", true)]))
+        let before = try self.connection.post("drain", .object(body + [.init("dry_run", true)]))
         guard let row = before["nodes"]?.elements?.first,
             before["nodes_answered"]?.integerValue == 1
         else {
@@ -24,11 +25,11 @@ extension OperatorCommand {
                 "\(Formatting.escaped(self.name)) does not answer: it cannot be drained")
         }
         let load = Self.load(of: row)
-        // Alone, or where all others are drained, there is nobody to give the shards to.
+        // Without another node that accepts shards, the node keeps its own.
         let isAlone = self.others(in: try self.connection.get("nodes")) == 0
         let (plan, would) =
             isAlone
-            ? ("keep \(load.shards)", "keep \(load.shards), for nobody else is there,")
+            ? ("keep \(load.shards)", "keep \(load.shards) (there is no other node)")
             : ("hand over \(load.shards)", "hand over \(load.shards)")
         if self.options.isDryRun {
             return self.printSummary(
@@ -38,7 +39,7 @@ extension OperatorCommand {
             "Drain \(self.name): \(plan) and close \(load.connections)?",
             isConfirmed: self.options.isConfirmed)
         guard isAgreed else { return 1 }
-        let answer = try self.connection.post("drain", .object(question))
+        let answer = try self.connection.post("drain", .object(body))
         let limit = (answer["drain"]?["seconds"]?.doubleValue ?? 10) + Self.graceSeconds
         var last = row
         let isDone = try self.watch(for: limit) { row, others in
@@ -53,35 +54,41 @@ extension OperatorCommand {
         self.screen.endProgress()
         guard isDone else {
             throw .noAnswer(
-                "\(self.name) is still at it: \(Self.load(of: last).shards), \(Self.load(of: last).connections) left"
+                """
+                \(self.name) is still draining: \(Self.load(of: last).shards), \
+                \(Self.load(of: last).connections) left
+                """
             )
         }
         let shards = last["shards"]?.integerValue ?? 0
         let rest =
             shards == 0
-            ? "owns nothing"
-            : "keeps \(Self.load(of: last).shards), for nobody else is there to take them,"
+            ? "owns no shards"
+            : "keeps \(Self.load(of: last).shards) (there is no other node)"
         return self.printResult(
             last,
-            "\(self.name) is drained: it \(rest) and has no clients until `confab resume \(self.name)`"
+            """
+            \(self.name) is drained: it \(rest) and has no clients until `confab resume \
+            \(self.name)`
+            """
         )
     }
 
     func resume() throws(AdminProblem) -> Int32 {
-        let question: JSONTree = [
+        let body: JSONTree = [
             "node": .string(self.name), "dry_run": .bool(self.options.isDryRun),
         ]
         if self.options.isDryRun {
-            _ = try self.connection.post("resume", question)
+            _ = try self.connection.post("resume", body)
             return self.printSummary(
-                "\(self.name) would take clients and its share of the shards", dryRun: true)
+                "\(self.name) would accept clients and its share of the shards", dryRun: true)
         }
         guard
             self.screen.confirms(
-                "Have \(self.name) take clients and shards again?",
+                "Resume \(self.name), so that it accepts clients and shards?",
                 isConfirmed: self.options.isConfirmed)
         else { return 1 }
-        _ = try self.connection.post("resume", question)
+        _ = try self.connection.post("resume", body)
         var last = JSONTree.null
         let isDone = try self.watch(for: Self.resumeSeconds) { row, _ in
             last = row
@@ -89,15 +96,16 @@ extension OperatorCommand {
         }
         guard isDone else {
             throw .noAnswer(
-                "\(self.name) has been told, and is still \(last["state"]?.stringValue ?? "silent")"
+                "\(self.name) was resumed, and is still \(last["state"]?.stringValue ?? "silent")"
             )
         }
-        return self.printResult(last, "\(self.name) takes clients, and its share of the shards")
+        return self.printResult(last, "\(self.name) accepts clients and its share of the shards")
     }
 
-    /// Looks at the node twice a second.
+    /// Polls the node twice a second.
     ///
-    /// - Parameter isDone: told of the node's row, and how many others take shards.
+    /// - Parameter isDone: receives the node's row and the number of other nodes that accept
+    ///   shards.
     private func watch(for seconds: Double, until isDone: (JSONTree, Int) -> Bool)
         throws(AdminProblem) -> Bool
     {
@@ -119,7 +127,7 @@ extension OperatorCommand {
         }
     }
 
-    /// How many nodes but this take shards: one that is silent for a moment still does, until it is gone.
+    /// The number of other nodes that accept shards. A suspect node still counts.
     private func others(in document: JSONTree) -> Int {
         (document["nodes"]?.elements ?? []).filter {
             $0["node"]?.stringValue != self.name
@@ -135,14 +143,14 @@ extension OperatorCommand {
         )
     }
 
-    private func printResult(_ row: JSONTree, _ sentence: String) -> Int32 {
+    private func printResult(_ row: JSONTree, _ message: String) -> Int32 {
         guard self.options.output == .json else {
-            return self.printSummary(sentence, dryRun: false)
+            return self.printSummary(message, dryRun: false)
         }
         self.screen.write(
             JSONTree.object(
                 [.init("schema_version", 1)] + (row.members ?? []) + [
-                    .init("summary", .string(sentence))
+                    .init("summary", .string(message))
                 ]
             ).text + "\n")
         return 0

@@ -6,12 +6,13 @@ import JSON
 internal import NodeLink
 internal import RedisClient
 
-/// `confab nodes` and its like: asks one node, which asks the others, and shows what they say.
+/// A subcommand for operators, such as `confab nodes`. It queries one node, which queries the
+/// others, and displays the result.
 public struct OperatorCommand {
     let options: OperatorOptions
     let screen: Screen
     let connection: AdminConnection
-    /// The node, or Redis itself.
+    /// A node, or Redis.
     private let source: any AdminSource
 
     /// - Returns: the exit status.
@@ -55,7 +56,7 @@ public struct OperatorCommand {
             var token = try FileProblem.read(path)
             if token.last == UInt8(ascii: "\n") { token.removeLast() }
             guard !token.isEmpty, token.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-                throw FileProblem("holds no token on one line")
+                throw FileProblem("must contain a token on one line")
             }
             return String(decoding: token, as: UTF8.self)
         } catch {
@@ -70,9 +71,12 @@ public struct OperatorCommand {
             let rhythm = "every \(Formatting.decimal(pause / .seconds(1))) s"
             self.screen.drawFrame(
                 under:
-                    "confab \(self.options.verb.rawValue)   \(rhythm)   \(Self.now.text)   Ctrl-C ends it"
+                    """
+                    confab \(self.options.verb.rawValue)   \(rhythm)   \(Self.now.text)   Ctrl-C \
+                    to stop
+                    """
             )
-            // Whoever does not answer may do so next time; what was asked wrongly stays wrong.
+            // A node that did not answer may answer the next time; a usage error remains.
             if status == UsageError.exitStatus || self.screen.hasFailed { return status }
             poll(nil, 0, Int32(pause / .milliseconds(1)))
         }
@@ -135,19 +139,22 @@ public struct OperatorCommand {
             + (self.options.after.map { "&after=\($0)" } ?? "")
     }
 
-    // MARK: Showing
+    // MARK: Display
 
-    /// A document whose rows are under `key`.
+    /// Displays a document whose rows are under `key`.
     private func showRows(
         _ key: String, _ columns: [RowTable.Column], hasTotals: Bool = false,
         _ ask: () throws(AdminProblem) -> JSONTree
     ) throws(AdminProblem) -> Int32 {
-        var order: (key: String, isFalling: Bool)?
+        var order: (key: String, isDescending: Bool)?
         if let name = self.options.sort {
             guard let found = RowTable.sortOrder(name, among: columns) else {
                 let names = columns.map(\.title).joined(separator: ", ")
                 self.screen.printError(
-                    "confab: --sort: \"\(Formatting.escaped(name))\" is no column of \(self.options.verb.rawValue): \(names)"
+                    """
+                    confab: --sort: \"\(Formatting.escaped(name))\" is not a column of \
+                    \(self.options.verb.rawValue): \(names)
+                    """
                 )
                 return UsageError.exitStatus
             }
@@ -155,12 +162,12 @@ public struct OperatorCommand {
         }
         let document = try ask()
         let all = document[key]?.elements ?? []
-        // A column that no row has anything to say in says nothing.
-        let shown = columns.filter { column in
+        // Columns without any value are left out.
+        let visible = columns.filter { column in
             column.importance == .max || all.contains { !($0[column.key] ?? .null).isNull }
         }
-        var sheet = RowTable(self.options.output == .csv ? columns : shown, all)
-        if let order { sheet.sort(by: order.key, isDescending: order.isFalling) }
+        var sheet = RowTable(self.options.output == .csv ? columns : visible, all)
+        if let order { sheet.sort(by: order.key, isDescending: order.isDescending) }
         if let limit = self.options.limit { sheet.limit(to: limit) }
         switch self.options.output {
         case .table: self.screen.show(sheet.table(totalsOf: hasTotals ? all : nil))
@@ -200,7 +207,7 @@ public struct OperatorCommand {
         self.screen.write(
             "\n"
                 + (problems.isEmpty
-                    ? "All is well.\n" : problems.map { "! \(Formatting.escaped($0))\n" }.joined()))
+                    ? "No problems.\n" : problems.map { "! \(Formatting.escaped($0))\n" }.joined()))
         return self.screen.showMissingNodes(of: document)
     }
 
@@ -217,7 +224,7 @@ public struct OperatorCommand {
         self.screen.write(
             "\n"
                 + (faults.isEmpty
-                    ? "The stream is whole.\n"
+                    ? "The stream is complete.\n"
                     : faults.map { "! \(Formatting.escaped($0))\n" }.joined()))
         let status = self.screen.showMissingNodes(of: document)
         return document["whole"]?.boolValue == true ? status : 1
@@ -225,7 +232,7 @@ public struct OperatorCommand {
 
     // MARK: Messages
 
-    /// Until it is ended.
+    /// Prints new messages until it is interrupted.
     private func tail() throws(AdminProblem) -> Int32 {
         let path = "history" + self.conversationQuery
         var after = self.options.after
@@ -244,7 +251,7 @@ public struct OperatorCommand {
         }
     }
 
-    /// As they happen, until it is ended.
+    /// Prints events until it is interrupted.
     private func followEvents() throws(AdminProblem) -> Int32 {
         var after: String?
         while true {
@@ -279,11 +286,11 @@ public struct OperatorCommand {
         if self.options.isDryRun {
             _ = try self.connection.get("owner" + self.conversationQuery)
             return self.printSummary(
-                "would say it in \(place), as \(self.options.user)", dryRun: true)
+                "would send it to \(place), as \(self.options.user)", dryRun: true)
         }
         guard
             self.screen.confirms(
-                "Say it in \(place), as \(self.options.user)?",
+                "Send it to \(place), as \(self.options.user)?",
                 isConfirmed: self.options.isConfirmed)
         else { return 1 }
         let document = try self.connection.post(
@@ -299,18 +306,21 @@ public struct OperatorCommand {
             return 0
         }
         self.screen.write(
-            "message \(document["messages"]?.elements?.first?["id"]?.stringValue ?? "?") of \(self.options.conversation)\n"
+            """
+            message \(document["messages"]?.elements?.first?["id"]?.stringValue ?? "?") of \
+            \(self.options.conversation)\n
+            """
         )
         return 0
     }
 
-    /// A sentence as the output that was asked for.
-    func printSummary(_ sentence: String, dryRun: Bool) -> Int32 {
+    /// Prints a sentence in the requested format.
+    func printSummary(_ message: String, dryRun: Bool) -> Int32 {
         switch self.options.output {
-        case .table, .csv: self.screen.write(Formatting.escaped(sentence) + "\n")
+        case .table, .csv: self.screen.write(Formatting.escaped(message) + "\n")
         case .json:
             let document: JSONTree = [
-                "schema_version": 1, "dry_run": .bool(dryRun), "summary": .string(sentence),
+                "schema_version": 1, "dry_run": .bool(dryRun), "summary": .string(message),
             ]
             self.screen.write(document.text + "\n")
         }

@@ -5,7 +5,9 @@ internal import ClusterWire
 internal import JSON
 internal import NodeLink
 
-/// Says what stands in Redis, in the documents that a node's desk gives: for operators when no node answers. What only nodes know is missing.
+/// Reads the cluster's state from Redis, for operators when no node answers.
+///
+/// The documents have the same form as a node's, without the data that only nodes have.
 struct RedisAdminSource: AdminSource {
     private let reader: ClusterReader
 
@@ -41,16 +43,16 @@ struct RedisAdminSource: AdminSource {
         if let node, !members.peers.contains(where: { $0.name == node }) {
             throw .rejected(status: 404, members.peers.absence(of: node))
         }
-        if let node, let sentence = members.peers.ambiguity(of: node) {
-            throw .rejected(status: 409, sentence)
+        if let node, let message = members.peers.ambiguity(of: node) {
+            throw .rejected(status: 409, message)
         }
-        let shown = (0..<Shard.count).filter {
+        let visible = (0..<Shard.count).filter {
             node == nil || members.name(of: members.view.owner(of: $0).incarnation) == node
         }
         let leases = try self.read { reader throws(ClusterReader.ClusterReadError) in
-            try reader.leases(of: shown)
+            try reader.leases(of: visible)
         }
-        let rows = shown.map { shard -> JSONTree in
+        let rows = visible.map { shard -> JSONTree in
             let owner = members.view.owner(of: shard)
             return [
                 "shard": .integer(shard), "owner": .string(members.name(of: owner.incarnation)),
@@ -91,7 +93,7 @@ struct RedisAdminSource: AdminSource {
         ])
     }
 
-    /// Of the owner that the view names; another's says nothing of it.
+    /// The epoch, if the lease belongs to the owner in the view.
     private static func epoch(_ lease: (epoch: Int, owner: String)?, _ owner: LoopID) -> JSONTree {
         lease.map { $0.owner == owner.description ? .integer($0.epoch) : .null } ?? .null
     }

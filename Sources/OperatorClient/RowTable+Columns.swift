@@ -1,4 +1,4 @@
-/// The columns of each document; their keys are an interface, for programs read them.
+/// The columns of each document. The keys are a stable interface, because programs read them.
 extension RowTable.Column {
     static let nodes: [Self] = [
         .init("NODE", "node"), .init("STATE", "state", .state),
@@ -74,7 +74,7 @@ extension RowTable.Column {
         .init("VIEW", "view", .number, importance: 2), .init("DETAIL", "detail", importance: 3),
     ]
     static let status: [Self] = [
-        .init("CLUSTER", "cluster"), .init("STORE", "store"), .init("ANSWERED IS", "answered_is"),
+        .init("CLUSTER", "cluster"), .init("STORE", "store"), .init("DURABILITY", "answered_is"),
         .init("VIEW", "view", .number),
         .init("NODES", "nodes", .number),
         .init("SHARDS", "shards", .number), .init("SHARDS MOVING", "shards_moving", .number),

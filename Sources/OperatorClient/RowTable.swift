@@ -1,14 +1,14 @@
 import JSON
 
-/// The rows of a document with their columns: the same as a table, as CSV and as the document itself.
+/// The rows of a document with their columns, for output as a table or CSV.
 struct RowTable {
-    /// A column, from its key in the document to its words on the screen.
+    /// A column: the key in the document, the title and the format.
     struct Column: Sendable {
         let title: String
         let key: String
         let importance: Int
         let format: CellFormat
-        /// Whether the totals row has its sum.
+        /// Whether the totals row contains its sum.
         let isSummed: Bool
 
         init(
@@ -23,7 +23,7 @@ struct RowTable {
         }
     }
 
-    /// How a value is written for people.
+    /// The format of a value for people.
     enum CellFormat: Sendable {
         case text, number, bytes, seconds, milliseconds, percent, deviation, state, flag
         var isNumber: Bool { ![.text, .state, .flag].contains(self) }
@@ -39,19 +39,20 @@ struct RowTable {
 
     // MARK: Order
 
-    /// The key of the column that somebody names by its title or key, and whether the highest come first; nil: there is no such column.
+    /// Finds a column by title or key, with a leading minus for descending order. Returns nil if
+    /// there is none.
     static func sortOrder(_ name: String, among columns: [Column]) -> (
-        key: String, isFalling: Bool
+        key: String, isDescending: Bool
     )? {
-        let isFalling = name.hasPrefix("-")
-        let wanted = (isFalling ? String(name.dropFirst()) : name).lowercased()
-        return columns.first { $0.title.lowercased() == wanted || $0.key == wanted }.map {
-            ($0.key, isFalling)
+        let isDescending = name.hasPrefix("-")
+        let searched = (isDescending ? String(name.dropFirst()) : name).lowercased()
+        return columns.first { $0.title.lowercased() == searched || $0.key == searched }.map {
+            ($0.key, isDescending)
         }
     }
 
-    /// Rows without a value stand last, however they are sorted; equal ones stay as they were.
-    mutating func sort(by key: String, isDescending isFalling: Bool) {
+    /// Rows without a value come last in either order. The sort is stable.
+    mutating func sort(by key: String, isDescending: Bool) {
         self.rows = self.rows.enumerated().sorted { left, right in
             switch (left.element[key], right.element[key]) {
             case (nil, nil), (.null, .null), (nil, .null), (.null, nil):
@@ -60,7 +61,7 @@ struct RowTable {
             case (_, nil), (_, .null): return true
             case (let one?, let other?):
                 let order = Self.compare(one, other)
-                return order == 0 ? left.offset < right.offset : (order < 0) != isFalling
+                return order == 0 ? left.offset < right.offset : (order < 0) != isDescending
             }
         }.map(\.element)
     }
@@ -77,7 +78,7 @@ struct RowTable {
 
     // MARK: Output
 
-    /// - Parameter all: the rows that the totals are of.
+    /// - Parameter all: the rows to sum up in the totals.
     func table(totalsOf all: [JSONTree]? = nil) -> TextTable {
         TextTable(
             columns: self.columns.map {
@@ -91,15 +92,15 @@ struct RowTable {
     }
 
     private func totals(of rows: [JSONTree]) -> [TextTable.Cell] {
-        self.columns.enumerated().map { place, column in
-            if place == 0 { return TextTable.Cell(text: "total") }
+        self.columns.enumerated().map { index, column in
+            if index == 0 { return TextTable.Cell(text: "total") }
             guard column.isSummed else { return TextTable.Cell(text: "") }
             let sum = rows.compactMap { $0[column.key]?.doubleValue }.reduce(0, +)
             return Self.cell(.number(Formatting.decimal(sum)), column.format, .null)
         }
     }
 
-    /// One row as lines of a name and a value.
+    /// One row, as lines of title and value.
     func record() -> String {
         let width = self.columns.map(\.title.count).max() ?? 0
         let row = self.rows.first ?? .null
@@ -110,7 +111,7 @@ struct RowTable {
         }.joined()
     }
 
-    /// RFC 4180, but for its line ends; numbers as they are in the document.
+    /// RFC 4180, except for line ends; numbers as in the document.
     func csv() -> String {
         var text = self.columns.map(\.key).joined(separator: ",") + "\n"
         for row in self.rows {
@@ -131,7 +132,7 @@ struct RowTable {
     }
 
     private static func quoted(_ text: String) -> String {
-        // What a spreadsheet would take for a formula is none.
+        // A quote character keeps spreadsheets from evaluating the text as a formula.
         let text =
             text.first.map { "=+@".contains($0) || $0 == "-" && Double(text) == nil } == true
             ? "'\(text)" : text

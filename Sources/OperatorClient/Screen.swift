@@ -4,7 +4,7 @@ import JSON
 import SwiftOverlayShims
 import Telemetry
 
-/// Where an operator reads: a terminal of some width, or a pipe.
+/// The output of a command: a terminal, or a pipe.
 struct Screen {
     let isColoured: Bool
     private let isTerminal: Bool
@@ -12,7 +12,8 @@ struct Screen {
     private let showsProgress: Bool
     private let frame: ScreenFrame?
 
-    /// - Parameter isRedrawn: what is shown comes in pages, each in place of the one before; where there is no terminal, below it.
+    /// - Parameter isRedrawn: whether each repetition replaces the previous output. Without a
+    ///   terminal it follows below.
     init(environment: [String: String], isTable: Bool, isRedrawn: Bool = false) {
         self.isTerminal = isatty(STDOUT_FILENO) == 1
         self.isColoured =
@@ -23,7 +24,7 @@ struct Screen {
         self.frame = isRedrawn && self.isTerminal && isTable ? ScreenFrame() : nil
     }
 
-    /// In characters; nil where the output is no terminal, or one that does not say.
+    /// In characters; nil where the output is not a terminal, or where its size is unknown.
     private var size: (width: Int, height: Int)? {
         var size = winsize()
         guard self.isTerminal, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0,
@@ -36,15 +37,15 @@ struct Screen {
         if let frame { frame.add(text) } else { CommandOutput.standard.write(text) }
     }
 
-    /// Whether something that was written is lost: then a command that goes on for ever ends.
+    /// Whether output was lost. A command that runs forever then ends.
     var hasFailed: Bool { CommandOutput.standard.hasFailed }
 
-    func printError(_ sentence: String) {
-        let line = Formatting.escaped(sentence) + "\n"
+    func printError(_ message: String) {
+        let line = Formatting.escaped(message) + "\n"
         if let frame { frame.add(line) } else { Self.writeError(line) }
     }
 
-    /// What was written since the last time is a page.
+    /// Draws everything written since the last call as one frame.
     func drawFrame(under title: String) {
         if let frame {
             CommandOutput.standard.write(
@@ -58,9 +59,9 @@ struct Screen {
         self.write(table.text(width: self.size?.width, isColoured: self.isColoured))
     }
 
-    /// Says how many nodes have not answered.
+    /// Prints how many nodes have answered, if some have not.
     ///
-    /// - Returns: the exit status that follows from it.
+    /// - Returns: the resulting exit status.
     func showMissingNodes(of document: JSONTree) -> Int32 {
         guard let asked = document["nodes_asked"]?.integerValue,
             let answered = document["nodes_answered"]?.integerValue, answered < asked
@@ -70,17 +71,19 @@ struct Screen {
         return 3
     }
 
-    /// Without a terminal nobody can be asked: whoever wrote the command into a script has decided.
-    func confirms(_ question: String, isConfirmed isSure: Bool) -> Bool {
-        guard !isSure, isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return true }
-        Self.writeError("\(Formatting.escaped(question)) [y/N] ")
+    /// Asks for confirmation. Without a terminal it returns true, because a script cannot answer.
+    func confirms(_ body: String, isConfirmed: Bool) -> Bool {
+        guard !isConfirmed, isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else {
+            return true
+        }
+        Self.writeError("\(Formatting.escaped(body)) [y/N] ")
         let answer = readLine()?.lowercased() ?? ""
         if ["y", "yes"].contains(answer) { return true }
         self.printError("Nothing was done.")
         return false
     }
 
-    /// A line that the next one takes the place of; in a file each has its own.
+    /// A progress line that replaces the previous one; in a file each has its own line.
     func progress(_ text: String) {
         Self.writeError(
             self.showsProgress
@@ -91,7 +94,7 @@ struct Screen {
         if self.showsProgress { Self.writeError("\n") }
     }
 
-    /// To standard error. What cannot be said there can be said nowhere.
+    /// Writes to standard error. A failure cannot be reported anywhere.
     private static func writeError(_ text: String) {
         CommandOutput(descriptor: STDERR_FILENO).write(text)
     }

@@ -1,10 +1,11 @@
-/// What a terminal shows until the next of its kind, which takes its place all at once: nothing flickers.
+/// The output of one `--watch` interval. It replaces the previous frame in one write, so that
+/// nothing flickers.
 final class ScreenFrame {
     private var text = ""
 
     func add(_ text: String) { self.text += text }
 
-    /// The page as a terminal of so many lines takes it, cut at its end; the next begins empty.
+    /// Renders the frame for a terminal of this height, cuts it if it is longer, and clears it.
     func render(under title: String, height: Int) -> String {
         defer { self.text = "" }
         var lines =
@@ -15,7 +16,7 @@ final class ScreenFrame {
             let hidden = lines.count - height + 2
             lines = lines.prefix(max(0, height - 2)) + ["… and \(hidden) lines more"]
         }
-        // To the first place; each line to its end; and what is left of the page before.
+        // Cursor to the top left; clear the rest of each line, and then the rest of the screen.
         return "\u{1B}[H" + lines.map { $0 + "\u{1B}[K\n" }.joined() + "\u{1B}[J"
     }
 }

@@ -40,7 +40,7 @@ struct AdminEndpointsTests {
     }
 
     @Test(
-        "on loopback believes only a Host that is this machine's, so that no name of a page's choice leads here",
+        "accepts only a loopback Host on loopback, against DNS rebinding",
         arguments: [
             ("localhost", 200), ("localhost:8090", 200), ("LocalHost:1", 200),
             ("127.0.0.1:8090", 200), ("127.9.8.7", 200),
@@ -53,7 +53,7 @@ struct AdminEndpointsTests {
         ] as [(String?, Int)])
     func hosts(host: String?, status: Int) {
         #expect(Self.status(Self.endpoints(), host: host) == status)
-        // Elsewhere the name is the operator's, and the token decides.
+        // Elsewhere the host name is the operator's choice, and the token decides.
         #expect(
             Self.status(
                 Self.endpoints(isLoopback: false, token: Self.token), host: host,
@@ -61,7 +61,7 @@ struct AdminEndpointsTests {
     }
 
     @Test(
-        "is for no page at all",
+        "rejects every request with an Origin",
         arguments: ["http://localhost:8090", "http://evil.example", "null", ""])
     func origins(origin: String) {
         #expect(Self.status(Self.endpoints(), origin: origin) == 403)
@@ -72,7 +72,7 @@ struct AdminEndpointsTests {
     }
 
     @Test(
-        "asks for its token where it has one",
+        "requires its token, if it has one",
         arguments: [
             ("Bearer an admin's secret", 200), ("bearer an admin's secret", 200),
             ("BEARER an admin's secret", 200), (nil, 401), ("", 401),
@@ -92,7 +92,7 @@ struct AdminEndpointsTests {
         #expect(Self.status(Self.endpoints(), authorization: authorization) == 200)
     }
 
-    @Test("has one page")
+    @Test("serves only /metrics")
     func paths() {
         #expect(Self.status(Self.endpoints(), path: "/") == 404)
         #expect(Self.status(Self.endpoints(), path: "/metrics/") == 404)
@@ -120,13 +120,13 @@ struct AdminEndpointsTests {
         return node
     }
 
-    /// The board of a node that is made after its admin site.
+    /// Holds the metrics board of a node that is created after its admin endpoints.
     private final class MetricsBoardBox: @unchecked Sendable {
-        // Unchecked because it is set before anybody asks.
+        // Unchecked because it is set before the first request.
         var value: PublishedMetrics?
     }
 
-    @Test("serves metrics as Prometheus wants them, on its own listener only")
+    @Test("serves metrics in Prometheus' format, only on its own listener")
     func metrics() throws {
         let node = try Self.node()
         try node.fill(20)
@@ -157,7 +157,7 @@ struct AdminEndpointsTests {
         #expect(
             try HTTPReply.get("/metrics", port: port, fields: ["Origin": "http://evil.example"])
                 .status == 403)
-        // No upgrade, and no user's token, leads anywhere here.
+        // Neither an upgrade nor a user's token is accepted here.
         #expect(try RawWebSocketClient.refusal(of: "/echo", port: port).status == 404)
         let closed = try Self.node(token: Self.token)
         let closedPort = try #require(closed.gateway.adminAddress).port
@@ -173,7 +173,7 @@ struct AdminEndpointsTests {
         FileManager.default.isExecutableFile(atPath: "\($0)/promtool")
     }
 
-    @Test("publishes what promtool finds no fault with", .enabled(if: hasPromtool))
+    @Test("publishes metrics that promtool accepts", .enabled(if: hasPromtool))
     func promtool() throws {
         let node = try Self.node()
         try node.fill(5)
@@ -183,6 +183,6 @@ struct AdminEndpointsTests {
         let page = try HTTPReply.get("/metrics", port: #require(node.gateway.adminAddress).port)
             .body
         let checked = try run("/usr/bin/env", ["promtool", "check", "metrics"], input: page)
-        #expect(checked.ending == .exited(0), "\(checked.output)\(checked.errors)")
+        #expect(checked.exitStatus == .exited(0), "\(checked.output)\(checked.errors)")
     }
 }

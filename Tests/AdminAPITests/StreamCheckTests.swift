@@ -19,7 +19,7 @@ struct StreamCheckTests {
             body: MessageBody(author: author, clientMessageID: nil, content: "x"))
     }
 
-    /// What is wrong with a stream of these messages, read in pages of two.
+    /// The faults of a stream of these messages, read in pages of two.
     private static func faults(
         _ messages: [Message], oldest: Int = 1, head: Int? = nil, revision: Int = 100,
         owner: Int? = nil
@@ -37,7 +37,7 @@ struct StreamCheckTests {
         return check.faults
     }
 
-    @Test("finds nothing in a whole one, be it empty, cut off by its history, or edited")
+    @Test("finds no faults in a complete stream, even if it is empty, trimmed or edited")
     func whole() {
         #expect(Self.faults((1...5).map { Self.message($0) }, owner: 5) == [])
         #expect(Self.faults((8...12).map { Self.message($0) }, oldest: 8) == [])
@@ -51,7 +51,7 @@ struct StreamCheckTests {
                 == [])
     }
 
-    @Test("finds holes, repeats and disorder")
+    @Test("finds gaps, duplicates and wrong order")
     func broken() {
         #expect(Self.faults([Self.message(1), Self.message(3)]) == ["message 2 is missing"])
         #expect(
@@ -60,7 +60,7 @@ struct StreamCheckTests {
             ])
         #expect(
             Self.faults([Self.message(2)], oldest: 1) == [
-                "the oldest message is 2; 1 should be kept"
+                "the oldest message is 2; 1 should be retained"
             ])
         #expect(
             Self.faults([Self.message(1), Self.message(1, revision: 5)]) == [
@@ -71,7 +71,7 @@ struct StreamCheckTests {
                 == ["message 2 has revision 6, no higher than one before it"])
         #expect(
             Self.faults([Self.message(1), Self.message(2, revision: 2, .edited)]) == [
-                "revision 2 is two messages' own"
+                "revision 2 belongs to two messages"
             ])
         #expect(
             Self.faults([Self.message(1)], revision: 1) == [
@@ -79,7 +79,7 @@ struct StreamCheckTests {
             ])
     }
 
-    @Test("goes on behind what cannot be read, and names that alone")
+    @Test("continues after an unreadable message, and reports only that one")
     func skipped() {
         for first in [1, 2] {
             var check = StreamCheck()
@@ -98,7 +98,7 @@ struct StreamCheckTests {
         }
     }
 
-    @Test("finds an end that is not where the owner, or the head, says")
+    @Test("finds an end that differs from the owner or from the head")
     func end() {
         #expect(Self.faults([Self.message(1)], head: 3) == ["the stream ends at 1; its head is 3"])
         #expect(
@@ -107,11 +107,11 @@ struct StreamCheckTests {
             ])
         #expect(
             Self.faults([Self.message(1), Self.message(2)], owner: 1) == [
-                "the owner is at message 1; the stream goes on to 2"
+                "the owner is at message 1; the stream continues to 2"
             ])
     }
 
-    @Test("says no more than twenty things")
+    @Test("reports at most twenty faults")
     func bound() {
         #expect(
             Self.faults((1...100).map { Self.message($0 * 2) }, oldest: 2).count
@@ -119,12 +119,14 @@ struct StreamCheckTests {
     }
 }
 
-@Suite("What is read for operators")
+@Suite("Formats of the admin API")
 struct ClusterAdminFormatTests {
-    @Test("the facts of Redis' INFO, whatever else is in it")
+    @Test("the fields of Redis' INFO are read, and everything else is ignored")
     func redis() {
         let info = RedisInfo(
-            "# Server\r\nredis_version:7.0.15\r\nrole:master\r\n\r\nconfig_file:/a:b\r\nnonsense\r\n"
+            """
+            # Server\r\nredis_version:7.0.15\r\nrole:master\r\n\r\nconfig_file:/a:b\r\nnonsense\r\n
+            """
         )
         #expect(info["redis_version"] == "7.0.15")
         #expect(info["role"] == "master")
@@ -132,7 +134,7 @@ struct ClusterAdminFormatTests {
         #expect(info["nonsense"] == nil)
     }
 
-    @Test("queries, decoded")
+    @Test("queries are decoded")
     func query() throws {
         let query = try QueryParameters("conversation=a%2Fb+c&last=20&empty=&flag")
         #expect(query["conversation"] == "a/b c")
@@ -142,14 +144,14 @@ struct ClusterAdminFormatTests {
         #expect(throws: (any Error).self) { try QueryParameters("a=%ZZ") }
     }
 
-    @Test("the 99th percentile of a few seconds is the longest, of a hundred the one before")
+    @Test("the 99th percentile of a few values is the largest, and of a hundred the second largest")
     func lag() {
         #expect(ClusterAdmin.percentile99([]) == nil)
         #expect(ClusterAdmin.percentile99([3, 9, 1]) == 9)
         #expect(ClusterAdmin.percentile99((1...100).map { $0 }) == 99)
     }
 
-    @Test("shards' lines, as they were written, and of a later version")
+    @Test("shard rows are read as written, also those of a later version")
     func shardRows() throws {
         let text = "[4095,7,3,1700000000123,2.5]"
         let line = try #require(ShardRow(try JSONTree(parsing: text)))
@@ -166,7 +168,7 @@ struct ClusterAdminFormatTests {
         }
     }
 
-    @Test("events, with the name of the node and what an operator had it do")
+    @Test("events have the node's name and the operator's action")
     func events() {
         let joins = NodeLink.Event(
             id: "1700000000123-0",

@@ -25,7 +25,7 @@ struct TextTableTests {
     }
 
     @Test(
-        "has columns as wide as what is in them, numbers at the right, and no spaces at the ends of lines"
+        "has columns of their content's width, numbers at the right, and no trailing spaces"
     )
     func layout() {
         #expect(
@@ -38,7 +38,7 @@ struct TextTableTests {
                 """)
     }
 
-    @Test("leaves out what matters least where the terminal is narrow, and says so")
+    @Test("leaves out the least important columns on a narrow terminal, with a note")
     func narrow() {
         #expect(
             Self.table().text(width: 28, isColoured: false) == """
@@ -52,7 +52,7 @@ struct TextTableTests {
     }
 
     @Test(
-        "cuts texts only where nothing else can give way, and never wider than the terminal",
+        "cuts text only as a last resort, and is never wider than the terminal",
         arguments: [18, 20, 24, 80])
     func cut(width: Int) {
         let text = Self.table("a state with quite a long name").text(
@@ -62,7 +62,7 @@ struct TextTableTests {
         }
     }
 
-    @Test("has colours only where they are wanted, and they take no room")
+    @Test("has colours only on request, and they do not change the layout")
     func colours() {
         let plain = Self.table().text(width: nil, isColoured: false)
         let coloured = Self.table().text(width: nil, isColoured: true)
@@ -72,7 +72,7 @@ struct TextTableTests {
     }
 }
 
-@Suite("A sheet")
+@Suite("A row table")
 struct RowTableTests {
     private static let rows: [JSONTree] = [
         ["node": "n1", "state": "active", "connections": 9, "rss": 5_000_000],
@@ -80,46 +80,46 @@ struct RowTableTests {
         ["node": "n10", "state": "active", "connections": 100, "imbalance": 83],
     ]
 
-    private static func nodes(_ sheet: RowTable) -> [String?] {
-        sheet.rows.map { $0["node"]?.stringValue }
+    private static func nodes(_ table: RowTable) -> [String?] {
+        table.rows.map { $0["node"]?.stringValue }
     }
 
-    @Test("is sorted by a column's title or key, numbers as numbers, and what is missing last")
+    @Test("is sorted by a column's title or key, numbers numerically, missing values last")
     func order() throws {
-        var sheet = RowTable(RowTable.Column.nodes, Self.rows)
-        let rising = try #require(RowTable.sortOrder("connections", among: sheet.columns))
-        sheet.sort(by: rising.key, isDescending: rising.isFalling)
-        #expect(Self.nodes(sheet) == ["n1", "n10", "n2"])
-        let falling = try #require(RowTable.sortOrder("-CONNECTIONS", among: sheet.columns))
-        sheet.sort(by: falling.key, isDescending: falling.isFalling)
-        #expect(Self.nodes(sheet) == ["n10", "n1", "n2"])
-        #expect(RowTable.sortOrder("in/s", among: sheet.columns)?.key == "in_s")
-        #expect(RowTable.sortOrder("beauty", among: sheet.columns) == nil)
-        sheet.limit(to: 1)
-        #expect(Self.nodes(sheet) == ["n10"])
+        var table = RowTable(RowTable.Column.nodes, Self.rows)
+        let rising = try #require(RowTable.sortOrder("connections", among: table.columns))
+        table.sort(by: rising.key, isDescending: rising.isDescending)
+        #expect(Self.nodes(table) == ["n1", "n10", "n2"])
+        let falling = try #require(RowTable.sortOrder("-CONNECTIONS", among: table.columns))
+        table.sort(by: falling.key, isDescending: falling.isDescending)
+        #expect(Self.nodes(table) == ["n10", "n1", "n2"])
+        #expect(RowTable.sortOrder("in/s", among: table.columns)?.key == "in_s")
+        #expect(RowTable.sortOrder("beauty", among: table.columns) == nil)
+        table.limit(to: 1)
+        #expect(Self.nodes(table) == ["n10"])
     }
 
-    @Test("has totals of what can be added up, of all rows and not of the shown ones")
+    @Test("has totals of numeric columns, over all rows and not only the visible ones")
     func totals() {
-        var sheet = RowTable(RowTable.Column.nodes, Self.rows)
-        sheet.limit(to: 1)
-        let totals = sheet.table(totalsOf: Self.rows).totals ?? []
+        var table = RowTable(RowTable.Column.nodes, Self.rows)
+        table.limit(to: 1)
+        let totals = table.table(totalsOf: Self.rows).totals ?? []
         let shown = Dictionary(
-            uniqueKeysWithValues: zip(sheet.columns.map(\.title), totals.map(\.text)))
+            uniqueKeysWithValues: zip(table.columns.map(\.title), totals.map(\.text)))
         #expect(shown["NODE"] == "total")
         #expect(shown["CONNECTIONS"] == "109")
         #expect(shown["RSS"] == "4.8 MiB")
         #expect(shown["UPTIME"] == "")
     }
 
-    @Test("says of whom nothing is known for how long, and nothing else")
+    @Test("shows how long a node has been gone")
     func gone() {
         let cells = RowTable(RowTable.Column.nodes, Self.rows).table().rows
         #expect(cells[1].map(\.text).prefix(3) == ["n2", "gone 14s", "-"])
         #expect(cells[2].last?.text == "+83 %")
     }
 
-    @Test("is CSV that spreadsheets read, and never take for a formula")
+    @Test("is CSV that spreadsheets do not evaluate as formulas")
     func csv() {
         let columns: [RowTable.Column] = [.init("NAME", "name"), .init("COUNT", "count", .number)]
         let rows: [JSONTree] = [
@@ -132,10 +132,10 @@ struct RowTableTests {
     }
 }
 
-@Suite("Words for operators")
+@Suite("Formatting")
 struct FormattingTests {
     @Test(
-        "are short",
+        "formats durations briefly",
         arguments: [
             (0, "0s"), (14, "14s"), (200, "3m 20s"), (3600, "1h"), (187_200, "2d 4h"),
             (86_459, "1d"),
@@ -145,7 +145,7 @@ struct FormattingTests {
     }
 
     @Test(
-        "have units",
+        "formats sizes with units",
         arguments: [
             (0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (40_000_000, "38 MiB"),
             (3.0e12, "2.7 TiB"),
@@ -154,7 +154,7 @@ struct FormattingTests {
         #expect(Formatting.bytes(number) == text)
     }
 
-    @Test("cannot move the cursor")
+    @Test("escapes cursor movements")
     func safety() {
         #expect(Formatting.escaped("a\u{1B}[2Jb\nc\u{202E}d") == "a\\u{1b}[2Jb\\nc\\u{202e}d")
         #expect(Formatting.escaped("Grüße 👩‍👩‍👧") == "Grüße 👩‍👩‍👧")

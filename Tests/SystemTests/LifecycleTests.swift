@@ -24,13 +24,13 @@ struct LifecycleTests {
         arguments: [SIGTERM, SIGINT])
     func drain(_ signal: Int32) throws {
         let server = try ConfabServer(store: .sqlite)
-        let talkers = try (0..<3).map { try server.connect("user \($0)") }
-        for talker in talkers { try talker.synchronize() }
+        let clients = try (0..<3).map { try server.connect("user \($0)") }
+        for client in clients { try client.synchronize() }
 
         server.process.send(signal)
 
-        for talker in talkers {
-            guard case .close(let code, _) = try talker.closeEvent() else {
+        for client in clients {
+            guard case .close(let code, _) = try client.closeEvent() else {
                 Issue.record("a client was left without a close frame")
                 continue
             }
@@ -43,11 +43,11 @@ struct LifecycleTests {
     @Test("does not wait for the drain after a second SIGTERM")
     func secondSignal() throws {
         let server = try ConfabServer(["--drain-seconds", "3600"])
-        let talkers = try (0..<4).map { try server.connect("user \($0)") }
-        for talker in talkers { try talker.synchronize() }
+        let clients = try (0..<4).map { try server.connect("user \($0)") }
+        for client in clients { try client.synchronize() }
 
         server.process.send(SIGTERM)
-        try server.process.errors.line(with: "draining")
+        try server.process.errors.line(with: "drain started")
         server.process.send(SIGTERM)
 
         #expect(try server.process.waitForExit() == .exited(0))
@@ -56,17 +56,17 @@ struct LifecycleTests {
     @Test("waits for a message in flight while it drains")
     func lastMessage() throws {
         let server = try ConfabServer(["--drain-seconds", "1"], store: .sqlite)
-        let talker = try server.connect("alice")
-        try talker.synchronize()
+        let client = try server.connect("alice")
+        try client.synchronize()
 
-        try talker.sendMessage("the last one", as: "last")
+        try client.sendMessage("the last one", as: "last")
         server.process.send(SIGTERM)
         try server.process.waitForExit()
 
         let revived = try ConfabServer(store: .sqlite, in: server.folder)
         let contents = try revived.connect("alice").wholeHistory().compactMap { $0["content"] }
         var isAnswered = false
-        while case .text(let frame) = try talker.socket.next() {
+        while case .text(let frame) = try client.socket.next() {
             isAnswered = isAnswered || frame.contains("the last one")
         }
         #expect(contents == (isAnswered ? ["the last one"] : []))
@@ -75,8 +75,8 @@ struct LifecycleTests {
     @Test("reloads the secret on SIGHUP, rejects old tokens, and keeps connections")
     func reloadSecret() throws {
         let server = try ConfabServer()
-        let inside = try server.connect("alice")
-        try inside.synchronize()
+        let client = try server.connect("alice")
+        try client.synchronize()
         let secret = "another secret of the tests, long enough"
         try server.folder.write(secret, to: "jwt.secret")
 
@@ -88,7 +88,7 @@ struct LifecycleTests {
                 == .close(code: 4003, reason: "the token is not valid"))
         let carol = try server.connect(token: ConfabServer.token(for: "carol", secret: secret))
         try carol.post("hello")
-        try inside.post("still here")
+        try client.post("still here")
     }
 
     @Test("reloads limits and the log level on SIGHUP")
@@ -107,9 +107,9 @@ struct LifecycleTests {
         try broken.socket.stream.send([0x01, 0x00])
         _ = try broken.closeEvent()
         try server.process.errors.line(with: "debug protocol error")
-        let talker = try server.connect("alice")
-        try talker.sendMessage("longer than five bytes")
-        #expect(try talker.next("message.failed")["error"] == "content: longer than 5 bytes")
+        let client = try server.connect("alice")
+        try client.sendMessage("longer than five bytes")
+        #expect(try client.next("message.failed")["error"] == "content: longer than 5 bytes")
     }
 
     @Test("keeps its configuration after a failed reload")
@@ -140,12 +140,12 @@ struct LifecycleTests {
             #expect(try process.waitForExit() == .exited(0))
         }
         func token() throws -> String {
-            let made = try run(
+            let result = try run(
                 Checkout.confab,
                 ["token", "--sub", "alice", "--conversations", "*", "--database", "chat.db"],
                 folder: folder.path)
-            #expect(made.ending == .exited(0))
-            return made.output
+            #expect(result.exitStatus == .exited(0))
+            return result.output
         }
 
         try serve { port in

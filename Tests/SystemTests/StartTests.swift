@@ -19,19 +19,21 @@ struct StartTests {
     /// Runs the check and the start with the same options. Both must name the reason and leave no
     /// files behind.
     private func expectRefusal(
-        _ options: [String], status: Int32 = 1, checkStatus: Int32 = 1, because words: String...
+        _ options: [String], status: Int32 = 1, checkStatus: Int32 = 1, because texts: String...
     ) throws {
         let before = try self.files
         let all = ["--listen", "127.0.0.1:0", "--admin", "off"] + options
         let check = try run(Checkout.confab, ["config", "check"] + all, folder: self.folder.path)
-        #expect(check.ending == .exited(checkStatus), "\(options)")
+        #expect(check.exitStatus == .exited(checkStatus), "\(options)")
         #expect(try self.files == before, "config check \(options)")
         let start = try run(Checkout.confab, ["serve"] + all, folder: self.folder.path)
-        #expect(start.ending == .exited(status), "\(options)")
+        #expect(start.exitStatus == .exited(status), "\(options)")
         #expect(try self.files == before, "serve \(options)")
-        for said in [check, start] {
-            #expect(said.output == "")
-            for word in words { #expect(said.errors.contains(word), "\(options): \(said.errors)") }
+        for result in [check, start] {
+            #expect(result.output == "")
+            for word in texts {
+                #expect(result.errors.contains(word), "\(options): \(result.errors)")
+            }
         }
     }
 
@@ -47,7 +49,7 @@ struct StartTests {
         try self.folder.write(
             String(repeating: "This is a letter to my grandmother.\n", count: 200), to: "letter.db")
         try self.expectRefusal(
-            ["--store", "sqlite:letter.db"], because: "letter.db", "no SQLite database")
+            ["--store", "sqlite:letter.db"], because: "letter.db", "not a SQLite database")
         let server = try ConfabServer(store: .sqlite)
         try server.connect("alice").post("one")
         #expect(try server.stop() == .exited(0))
@@ -102,7 +104,7 @@ struct StartTests {
             Checkout.confab,
             ["serve", "--listen", port, "--admin", "off", "--store", "sqlite:confab.db"],
             folder: other.folder.path)
-        #expect(failed.ending == .exited(1))
+        #expect(failed.exitStatus == .exited(1))
         let again = try ConfabServer(store: .sqlite, in: other.folder)
         #expect(
             try again.connect("alice", query: "after=0").next("chat_message").object("message")?[
@@ -114,7 +116,7 @@ struct StartTests {
         let secret = try self.folder.write(ConfabServer.secret, to: "jwt.secret")
         let redis = try RedisServer(["--requirepass", "right"])
         func check(_ url: String) throws -> (
-            ending: ChildProcess.ExitStatus, output: String, errors: String
+            exitStatus: ChildProcess.ExitStatus, output: String, errors: String
         ) {
             try run(
                 Checkout.confab,
@@ -126,14 +128,15 @@ struct StartTests {
         }
         let nowhere = try check("redis://127.0.0.1:\(freePort())")
         #expect(
-            nowhere.ending == .exited(3) && nowhere.errors.contains("refuses the connection"),
+            nowhere.exitStatus == .exited(3) && nowhere.errors.contains("refuses the connection"),
             "\(nowhere)")
         for (user, word) in [("", "NOAUTH"), (":wrong@", "WRONGPASS")] {
             let refused = try check("redis://\(user)127.0.0.1:\(redis.port)")
-            #expect(refused.ending != .exited(0) && refused.errors.contains(word), "\(refused)")
+            #expect(refused.exitStatus != .exited(0) && refused.errors.contains(word), "\(refused)")
         }
         let good = try check("redis://:right@127.0.0.1:\(redis.port)")
-        #expect(good.ending == .exited(0) && good.output == "the configuration is good", "\(good)")
+        #expect(
+            good.exitStatus == .exited(0) && good.output == "the configuration is valid", "\(good)")
     }
 
     @Test("logs a JSON event if the log format is JSON")
@@ -146,24 +149,25 @@ struct StartTests {
         let environment = ["CONFAB_LOG_FORMAT": "json"]
         let start = ["serve", "--listen", port, "--admin", "off", "--store", "memory:"]
         let cases:
-            [(words: [String], environment: [String: String], status: Int32, reason: String)] = [
-                (start + json, [:], 1, "in use"),
-                (start, environment, 1, "in use"),
-                (start + ["--config", good], [:], 1, "in use"),
-                (
-                    ["serve", "--store", "sqlite:no/such.db"] + json, [:], 1,
-                    "the folder no does not exist"
-                ),
-                (["serve", "--listen", "nowhere"] + json, [:], 2, "--listen"),
-                (["serve", "--log-format=json", "--lissen", "x"], [:], 2, "--lissen"),
-                (["serve", "--listen", "nowhere"], environment, 2, "--listen"),
-                (["serve", "--config", config], [:], 2, "history"),
-                (["serve", "--jwt-secret-file", "missing"] + json, [:], 2, "missing"),
-            ]
-        for (words, environment, status, reason) in cases {
+            [(arguments: [String], environment: [String: String], status: Int32, reason: String)] =
+                [
+                    (start + json, [:], 1, "in use"),
+                    (start, environment, 1, "in use"),
+                    (start + ["--config", good], [:], 1, "in use"),
+                    (
+                        ["serve", "--store", "sqlite:no/such.db"] + json, [:], 1,
+                        "the folder no does not exist"
+                    ),
+                    (["serve", "--listen", "nowhere"] + json, [:], 2, "--listen"),
+                    (["serve", "--log-format=json", "--lissen", "x"], [:], 2, "--lissen"),
+                    (["serve", "--listen", "nowhere"], environment, 2, "--listen"),
+                    (["serve", "--config", config], [:], 2, "history"),
+                    (["serve", "--jwt-secret-file", "missing"] + json, [:], 2, "missing"),
+                ]
+        for (arguments, environment, status, reason) in cases {
             let result = try run(
-                Checkout.confab, words, environment: environment, folder: self.folder.path)
-            #expect(result.ending == .exited(status), "\(words)")
+                Checkout.confab, arguments, environment: environment, folder: self.folder.path)
+            #expect(result.exitStatus == .exited(status), "\(arguments)")
             let events = try result.errors.split(separator: "\n").map { try JSONObject(String($0)) }
             #expect(
                 events.last?["level"] == "error" && events.last?["msg"] == "fatal",
