@@ -6,7 +6,7 @@ struct PacketCorpusTests {
     @Test("violates no property")
     func replay() throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
-            path: "../Fuzz/corpus/parcel")
+            path: "../Fuzz/corpus/packet")
         let files = try FileManager.default.contentsOfDirectory(
             at: folder, includingPropertiesForKeys: nil)
         let accepted = try files.filter { PacketProperty.check([UInt8](try Data(contentsOf: $0))) }

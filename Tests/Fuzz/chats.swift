@@ -1,4 +1,4 @@
-/// libFuzzer's way in: `script/fuzz chats`.
+/// The entry point of `script/fuzz chats`.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     ChatsProperty.check(Array(UnsafeBufferPointer(start: start, count: count)))

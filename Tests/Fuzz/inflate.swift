@@ -1,4 +1,4 @@
-/// libFuzzer's way in: `script/fuzz inflate`.
+/// The entry point of `script/fuzz inflate`.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     WireProperty.checkInflate(Array(UnsafeBufferPointer(start: start, count: count)))

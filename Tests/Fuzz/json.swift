@@ -1,4 +1,4 @@
-/// libFuzzer's way in: `script/fuzz json`.
+/// The entry point of `script/fuzz json`.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     JSONProperty.check(Array(UnsafeBufferPointer(start: start, count: count)))

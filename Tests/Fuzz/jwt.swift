@@ -1,4 +1,4 @@
-/// libFuzzer's way in: `script/fuzz jwt`.
+/// The entry point of `script/fuzz jwt`.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     TokenProperty.check(Array(UnsafeBufferPointer(start: start, count: count)))

@@ -1,4 +1,4 @@
-/// libFuzzer's way in: `script/fuzz redis`.
+/// The entry point of `script/fuzz redis`.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     RedisReplyProperty.check(Array(UnsafeBufferPointer(start: start, count: count)))

@@ -1,4 +1,4 @@
-/// libFuzzer's way in: `script/fuzz rooms`.
+/// The entry point of `script/fuzz rooms`.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     RoomsProperty.check(Array(UnsafeBufferPointer(start: start, count: count)))

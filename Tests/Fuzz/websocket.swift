@@ -1,4 +1,4 @@
-/// libFuzzer's way in: `script/fuzz websocket`.
+/// The entry point of `script/fuzz websocket`.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     WireProperty.checkWebSocket(Array(UnsafeBufferPointer(start: start, count: count)))

@@ -9,17 +9,17 @@ struct ClusterScriptTests {
     /// The next messages of a client, as `sender: content`; other frames are skipped.
     private func receiveMessages(_ count: Int, by client: PythonClient) throws -> [String] {
         let deadline = Deadline()
-        var heard: [String] = []
-        while heard.count < count {
+        var messages: [String] = []
+        while messages.count < count {
             guard case .text(let frame) = try client.next(within: deadline.remaining) else {
-                throw TestFailure("closed after \(heard)")
+                throw TestFailure("closed after \(messages)")
             }
             guard let message = try JSONObject(frame).object("message"),
                 let sender = message["sender_id"]
             else { continue }
-            heard.append("\(sender): \(message["content"] ?? "")")
+            messages.append("\(sender): \(message["content"] ?? "")")
         }
-        return heard
+        return messages
     }
 
     private func closeEvent(of client: PythonClient) throws -> RawWebSocketClient.Event {
@@ -90,7 +90,7 @@ struct ClusterScriptTests {
             Checkout.file("script/cluster"), ["2", "--folder", folder.path],
             environment: ["CONFAB_BINARY": broken], within: .seconds(90))
 
-        #expect(script.ending == .exited(1))
+        #expect(script.exitStatus == .exited(1))
         #expect(
             script.errors.contains(
                 "n1 did not start. The end of \(folder.path)/n1.log:\nthis program is broken"))
@@ -126,7 +126,7 @@ struct ClusterScriptTests {
         let script = try run(
             Checkout.file("script/cluster"), arguments,
             environment: ["CONFAB_BINARY": Checkout.confab])
-        #expect(script.ending == .exited(2))
+        #expect(script.exitStatus == .exited(2))
         #expect(script.errors == "script/cluster: \(complaint)")
     }
 
@@ -138,13 +138,13 @@ struct ClusterScriptTests {
             let script = try run(
                 Checkout.file("script/cluster"), arguments,
                 environment: ["CONFAB_BINARY": Checkout.confab])
-            #expect(script.ending == .exited(1))
+            #expect(script.exitStatus == .exited(1))
             return script.errors
         }
 
         #expect(
             try attempt(["--port", "\(redis.port)"])
-                == "script/cluster: --port: somebody listens on \(redis.port) already")
+                == "script/cluster: --port: \(redis.port) is in use")
         let holder = try ChildProcess(
             "/usr/bin/flock", [folder.file("lock"), "/bin/sh", "-c", "echo held; read -r line"])
         defer { holder.kill() }

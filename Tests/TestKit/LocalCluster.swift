@@ -27,10 +27,10 @@ public final class LocalCluster {
     {
         let folder = try folder ?? TemporaryFolder()
         self.folder = folder
-        let words = (["script/cluster"] + options + ["--folder", folder.path]).joined(
+        let defaultCommand = (["script/cluster"] + options + ["--folder", folder.path]).joined(
             separator: " ")
         let script = try ChildProcess(
-            "/bin/sh", ["-c", "exec \(command ?? words)"],
+            "/bin/sh", ["-c", "exec \(command ?? defaultCommand)"],
             environment: ["CONFAB_BINARY": Checkout.confab], folder: Checkout.path)
         self.script = script
         do {
@@ -47,7 +47,10 @@ public final class LocalCluster {
 
     private static func service(_ line: String) throws -> ServiceProcess? {
         let pattern =
-            /^([a-z0-9]+) +[a-z]+:\/\/127\.0\.0\.1:([0-9]+) +(?:admin http:\/\/127\.0\.0\.1:([0-9]+) +)?PID ([0-9]+)$/
+            #/
+            ([a-z0-9]+)\s+[a-z]+://127\.0\.0\.1:([0-9]+)\s+
+            (?:admin\shttp://127\.0\.0\.1:([0-9]+)\s+)?PID\s([0-9]+)
+            /#
         guard let match = line.wholeMatch(of: pattern) else { return nil }
         guard let port = UInt16(match.2), let process = Int32(match.4) else {
             throw TestFailure("no address in: \(line)")
@@ -69,7 +72,8 @@ public final class LocalCluster {
         let secret = try self.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
         let token = try ConfabServer.token(for: user, secret: secret)
         return try PythonClient(
-            "ws://127.0.0.1:\(self.port)/conversations/\(conversation)/?token=\(token)&after=\(after)"
+            "ws://127.0.0.1:\(self.port)/conversations/\(conversation)/"
+                + "?token=\(token)&after=\(after)"
         )
     }
 
@@ -87,22 +91,22 @@ public final class LocalCluster {
     /// Waits until the nodes have this number of clients in total, and returns the number per node.
     public func awaitConnections(count: Int) throws -> [(node: ServiceProcess, connections: Int)] {
         try Deadline.wait(for: "\(count) connections") {
-            let found = self.nodes.map { (node: $0, connections: self.connections(of: $0) ?? 0) }
-            return found.map(\.connections).reduce(0, +) == count ? found : nil
+            let counts = self.nodes.map { (node: $0, connections: self.connections(of: $0) ?? 0) }
+            return counts.map(\.connections).reduce(0, +) == count ? counts : nil
         }
     }
 
     /// Waits until the script has restarted a node that ended, and the node is healthy.
     public func awaitRestart(of node: ServiceProcess) throws {
-        try self.script.output.line("a line that \(node.name) is started again") {
-            $0.hasPrefix("\(node.name) ") && $0.contains("is started again, PID")
+        try self.script.output.line("a line that \(node.name) restarted") {
+            $0.hasPrefix("\(node.name) ") && $0.contains("restarted, PID")
         }
         try Deadline.wait(
             for: "\(node.name) to be healthy",
             untilTrue: { (try? HTTPReply.get("/api/health", port: node.port).status) == 200 })
     }
 
-    // MARK: Its end
+    // MARK: Stopping
 
     /// Sends SIGTERM to the script and waits for it to end.
     @discardableResult
@@ -113,7 +117,7 @@ public final class LocalCluster {
 
     /// Whether a process of a script with this folder still runs: every process holds the lock.
     public static func isRunning(in folder: TemporaryFolder) throws -> Bool {
-        try run("/usr/bin/flock", ["--nonblock", folder.file("lock"), "/bin/true"]).ending
+        try run("/usr/bin/flock", ["--nonblock", folder.file("lock"), "/bin/true"]).exitStatus
             != .exited(0)
     }
 }
