@@ -1,6 +1,6 @@
 // swift-tools-version: 6.2
-// The map of Confab. Modules stand in layers; each may use only what it names here, and an undeclared
-// import fails the build. docs/architecture.md says what each module is for.
+// The map of Confab: modules in layers. A module may import only what it names here, which
+// script/style checks. docs/architecture.md describes each module.
 import PackageDescription
 
 let settings: [SwiftSetting] = [
@@ -10,7 +10,7 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    // Halves the cost of generic code that crosses a module border.
+    // Halves the cost of generic code that crosses a module boundary.
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
@@ -33,15 +33,15 @@ let package = Package(
         .systemLibrary(name: "CSQLite"),
         .systemLibrary(name: "CHiredis"),
         .systemLibrary(name: "CURing"),
-        // An instruction of the processor's.
+        // One processor instruction.
         .systemLibrary(name: "CPrefetch"),
 
-        // Ground: text, JSON, what is said about ourselves.
+        // Base: bytes, JSON, logs and metrics.
         module("Bytes", ["CPrefetch"]),
         module("JSON", ["Bytes"]),
         module("Telemetry", ["Bytes", "JSON"]),
 
-        // Sockets and wire formats. Only EventLoop touches epoll and io_uring; HTTPWire has no sockets.
+        // Sockets and wire formats. Only EventLoop uses epoll and io_uring; HTTPWire has no sockets.
         module("EventLoop", ["CLinux", "CURing", "Bytes"]),
         module("HTTPWire", ["CZlib", "COpenSSL", "Bytes"]),
         module("EngineIO", ["JSON", "Bytes"]),
@@ -50,7 +50,7 @@ let package = Package(
         module("Identity", ["COpenSSL", "Bytes", "JSON"]),
         module("RedisClient", ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Bytes"]),
 
-        // The chat itself: values.
+        // The chat: values.
         module("ChatModel", ["Bytes"]),
         module("ChatCore", ["ChatModel", "Bytes"]),
         module("Cluster", ["ChatCore", "ChatModel", "Bytes"]),
@@ -58,7 +58,7 @@ let package = Package(
         module("RedisStore", ["RedisClient", "EventLoop", "ChatModel", "Bytes"]),
         module("EmbeddedStore", ["CSQLite", "ChatModel", "Telemetry", "Bytes"]),
 
-        // Dialects translate and do nothing else.
+        // Dialects only translate.
         module("DialectKit", ["EngineIO", "ChatModel", "Identity", "JSON", "Bytes"]),
         module("ConversationsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         module("PetsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
@@ -68,7 +68,7 @@ let package = Package(
             "RoomsDialect",
             ["EngineIO", "SocketIO", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
 
-        // A node's place among others.
+        // A node's membership in the cluster.
         module(
             "NodeLink",
             [
@@ -76,7 +76,7 @@ let package = Package(
                 "Telemetry", "JSON", "Bytes",
             ]),
 
-        // Shells: what serves, what talks, what is typed.
+        // Shells: the server, the clients, the command line.
         module(
             "Gateway",
             [
@@ -111,7 +111,7 @@ let package = Package(
         module(
             "LoadGenerator",
             [
-                "CHiredis", "ChatClient", "EngineIO", "RedisClient", "Identity", "EventLoop",
+                "TLS", "CHiredis", "ChatClient", "EngineIO", "RedisClient", "Identity", "EventLoop",
                 "HTTPWire", "Telemetry", "JSON", "Bytes",
             ]),
         module("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
@@ -159,10 +159,10 @@ let package = Package(
             "ConfigurationTests",
             ["Configuration", "RedisClient", "TestKit", "Telemetry", "JSON", "Bytes"]),
 
-        // Chance that tests can have again.
+        // Random numbers that a seed reproduces.
         .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
 
-        // The chat as values under a clock of its own: the simulation of a whole cluster, and what a message costs.
+        // The simulation of a cluster under its own clock, and the cost of a message.
         .target(
             name: "ChatSimulation",
             dependencies: [
@@ -200,11 +200,12 @@ let package = Package(
         tests(
             "EmbeddedStoreTests",
             [
-                "SeededRandom", "EmbeddedStore", "StoreTestSupport", "StoreTorture", "TestKit",
-                "ChatModel", "Bytes",
+                "Telemetry", "SeededRandom", "EmbeddedStore", "StoreTestSupport", "StoreTorture",
+                "TestKit",
+                "ChatModel", "Bytes", "Telemetry",
             ]),
 
-        // A node in the test's own process. AllocationCounter counts what the test binary allocates.
+        // A node in the test's process. AllocationCounter counts the allocations of the test binary.
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(
             name: "GatewayTestSupport",
@@ -226,7 +227,7 @@ let package = Package(
                 "Telemetry", "Bytes",
             ]),
 
-        // Dialects: each by itself, and the story that all of them tell.
+        // Dialects: each alone, and one scenario for all of them.
         .target(
             name: "DialectTestSupport",
             dependencies: ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"],
@@ -234,7 +235,8 @@ let package = Package(
         tests(
             "ConversationsDialectTests",
             [
-                "ConversationsDialect", "DialectTestSupport", "GatewayTestSupport", "TestKit",
+                "Configuration", "Gateway", "ConversationsDialect", "DialectTestSupport",
+                "GatewayTestSupport", "TestKit",
                 "DialectKit", "ChatModel", "Identity",
                 "JSON",
                 "Bytes",
@@ -291,7 +293,7 @@ let package = Package(
                 "Identity", "JSON", "Bytes",
             ]),
 
-        // The whole: real processes, as users meet them.
+        // Real processes.
         .target(
             name: "TestKit", dependencies: ["CLinux", "Identity", "Bytes"], path: "Tests/TestKit",
             swiftSettings: settings),
@@ -301,7 +303,7 @@ let package = Package(
             swiftSettings: settings),
         tests("DocumentationTests", ["TestKit", "Configuration"]),
 
-        // A cluster of real processes, faults, and who judges what its clients were told.
+        // A cluster of real processes, its faults, and the judge of its clients' histories.
         .target(
             name: "ClusterTorture", dependencies: ["SeededRandom", "TestKit"],
             path: "Tests/ClusterTorture", swiftSettings: settings),
