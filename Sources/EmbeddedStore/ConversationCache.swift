@@ -17,13 +17,13 @@ struct CachedConversation {
 
     init(
         id: Int, head: SequenceNumber, revision: Revision, updatedAt: Timestamp,
-        retainedFrom keptFrom: SequenceNumber
+        retainedFrom: SequenceNumber
     ) {
         self.id = id
         self.head = head
         self.revision = revision
         self.updatedAt = updatedAt
-        self.retainedFrom = keptFrom
+        self.retainedFrom = retainedFrom
     }
 }
 
@@ -39,7 +39,7 @@ struct ConversationCache {
     private var free: [Int] = []
     private var clockHand = 0
     private var transaction = 1
-    private var undoLog: [(slot: Int, was: CachedConversation)] = []
+    private var undoLog: [(slot: Int, previous: CachedConversation)] = []
     private var createdSlots: [Int] = []
     let limit: Int
 
@@ -65,21 +65,21 @@ struct ConversationCache {
     }
 
     /// Adds a conversation. If this transaction created it, a rollback evicts it.
-    mutating func insert(_ known: CachedConversation, for key: ConversationKey, isNew isMade: Bool)
+    mutating func insert(_ conversation: CachedConversation, for key: ConversationKey, isNew: Bool)
         -> Int
     {
         let slot: Int
         if let unused = self.free.popLast() {
             slot = unused
-            self.slots[slot] = known
+            self.slots[slot] = conversation
             self.keys[slot] = key
         } else {
             slot = self.slots.count
-            self.slots.append(known)
+            self.slots.append(conversation)
             self.keys.append(key)
         }
         self.slotByKey[key] = slot
-        if isMade { self.createdSlots.append(slot) }
+        if isNew { self.createdSlots.append(slot) }
         return slot
     }
 
@@ -103,7 +103,7 @@ struct ConversationCache {
 
     /// Reverts the transaction's changes.
     mutating func rollBack() {
-        for (slot, was) in self.undoLog { self.slots[slot] = was }
+        for (slot, previous) in self.undoLog { self.slots[slot] = previous }
         for slot in self.createdSlots { self.evict(slot) }
         self.transaction += 1
         self.undoLog.removeAll(keepingCapacity: true)

@@ -26,7 +26,8 @@ struct ConversationRows {
         self.connection = connection
         self.selection = try connection.prepare(
             """
-            SELECT id, access, title, creator, created_at, updated_at, ended_at, revision, kept_from, checksum, kind, details
+            SELECT id, access, title, creator, created_at, updated_at, ended_at, revision,
+                kept_from, checksum, kind, details
             FROM conversations WHERE tenant = ? AND name = ?
             """)
         guard access == .readWrite else {
@@ -38,8 +39,9 @@ struct ConversationRows {
             "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         self.replacement = try connection.prepare(
             """
-            UPDATE conversations SET tenant = ?2, name = ?3, access = ?4, title = ?5, creator = ?6, created_at = ?7, updated_at = ?8,
-                ended_at = ?9, revision = ?10, kept_from = ?11, checksum = ?12, kind = ?13, details = ?14
+            UPDATE conversations SET tenant = ?2, name = ?3, access = ?4, title = ?5,
+                creator = ?6, created_at = ?7, updated_at = ?8, ended_at = ?9, revision = ?10,
+                kept_from = ?11, checksum = ?12, kind = ?13, details = ?14
             WHERE id = ?1
             """)
     }

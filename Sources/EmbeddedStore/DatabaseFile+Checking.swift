@@ -7,7 +7,7 @@ extension DatabaseFile {
     static func check(_ path: String) throws(StoreFailure) {
         let folder = try self.checkLocation(path)
         guard access(folder, W_OK | X_OK) == 0 else {
-            throw StoreFailure("\(path): this user may not write the folder \(folder)")
+            throw StoreFailure("\(path): this user has no permission to write the folder \(folder)")
         }
         try self.checkLock(path)
         let file = open(path, O_RDONLY | O_CLOEXEC)
@@ -43,17 +43,18 @@ extension DatabaseFile {
     /// 1.3); nil if there is none.
     static func formatProblem(ofHeader header: ArraySlice<UInt8>, hasLog: Bool) -> String? {
         guard header.count == 100, header.starts(with: "SQLite format 3\0".utf8) else {
-            return "it is no SQLite database, or its beginning is damaged"
+            return "it is not a SQLite database, or its header is damaged"
         }
-        func number(at place: Int) -> Int {
-            header[place..<place + 4].reduce(0) { $0 << 8 | Int($1) }
+        func number(at offset: Int) -> Int {
+            header[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) }
         }
         let (pages, version, application) = (number(at: 28), number(at: 60), number(at: 68))
         if application == 0, version == 0, hasLog || pages <= 1 { return nil }
         guard application == Schema.applicationID else { return "it is not a Confab database" }
         guard version <= Schema.version else {
             return
-                "it was written by a newer Confab (layout \(version)); this one knows layouts up to \(Schema.version)"
+                "it was written by a newer Confab (layout \(version)); this version supports "
+                + "layouts up to \(Schema.version)"
         }
         return nil
     }

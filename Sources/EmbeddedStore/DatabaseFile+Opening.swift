@@ -15,7 +15,8 @@ extension DatabaseFile {
                 """
                 PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
                 PRAGMA journal_size_limit = \(DatabaseFileSnapshot.logLimit);
-                PRAGMA secure_delete = ON; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;
+                PRAGMA secure_delete = ON; PRAGMA cell_size_check = ON;
+                PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;
                 PRAGMA cache_size = -\(options.cacheKiB)
                 """)
             guard try connection.text("PRAGMA journal_mode") == "wal" else {
@@ -39,7 +40,8 @@ extension DatabaseFile {
     func openForReading(_ options: SQLiteOptions) throws(SQLiteFailure) -> SQLiteConnection {
         let connection = try SQLiteConnection(path: self.path, access: .readOnly)
         try connection.execute(
-            "PRAGMA cache_size = -\(options.cacheKiB / 2); PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF"
+            "PRAGMA cache_size = -\(options.cacheKiB / 2); "
+                + "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF"
         )
         return connection
     }
@@ -55,7 +57,8 @@ extension DatabaseFile {
         }
         guard version <= Schema.version else {
             throw StoreFailure(
-                "\(self.path): it was written by a newer Confab (layout \(version)); this one knows layouts up to \(Schema.version)"
+                "\(self.path): it was written by a newer Confab (layout \(version)); this version "
+                    + "supports layouts up to \(Schema.version)"
             )
         }
     }
@@ -63,7 +66,7 @@ extension DatabaseFile {
     /// Checks the page structure of a file up to the size limit.
     private func checkIntegrity(_ connection: SQLiteConnection, _ options: SQLiteOptions) throws {
         guard self.byteCount <= options.integrityCheckByteLimit else { return }
-        let verdict = try connection.text("PRAGMA quick_check(1)")
-        guard verdict == "ok" else { throw StoreFailure("\(self.path): it is damaged: \(verdict)") }
+        let result = try connection.text("PRAGMA quick_check(1)")
+        guard result == "ok" else { throw StoreFailure("\(self.path): it is damaged: \(result)") }
     }
 }

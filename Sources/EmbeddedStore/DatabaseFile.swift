@@ -27,20 +27,20 @@ final class DatabaseFile: Sendable {
             throw StoreFailure("\(lockPath): it cannot be opened: \(Self.systemErrorText())")
         }
         guard flock(self.lock, LOCK_EX | LOCK_NB) == 0 else {
-            let isHeld = errno == EWOULDBLOCK
+            let isLocked = errno == EWOULDBLOCK
             let reason = Self.systemErrorText()
             close(self.lock)
             throw StoreFailure(
-                isHeld ? Self.inUseMessage(path) : "\(lockPath): it cannot be locked: \(reason)")
+                isLocked ? Self.inUseMessage(path) : "\(lockPath): it cannot be locked: \(reason)")
         }
         // After a failed start, the previous owner may have deleted the lock file. Then this
-        // descriptor locks a file that nobody else can open.
-        var (held, found) = (stat(), stat())
-        guard fstat(self.lock, &held) == 0, stat(lockPath, &found) == 0,
-            held.st_ino == found.st_ino, held.st_dev == found.st_dev
+        // descriptor locks a deleted file that no other process can open.
+        var (lockStatus, pathStatus) = (stat(), stat())
+        guard fstat(self.lock, &lockStatus) == 0, stat(lockPath, &pathStatus) == 0,
+            lockStatus.st_ino == pathStatus.st_ino, lockStatus.st_dev == pathStatus.st_dev
         else {
             close(self.lock)
-            throw StoreFailure("\(path): another process has just given it up: start again")
+            throw StoreFailure("\(path): another process has just released it: start again")
         }
         self.databaseExisted = access(path, F_OK) == 0
     }
@@ -118,7 +118,7 @@ final class DatabaseFile: Sendable {
                 throw StoreFailure("\(path): it is not a file")
             }
             guard access(path, R_OK | W_OK) == 0 else {
-                throw StoreFailure("\(path): this user may not write it")
+                throw StoreFailure("\(path): this user has no permission to write it")
             }
         }
         return folder

@@ -92,9 +92,10 @@ struct DatabaseFileSnapshot: Sendable, Equatable {
     /// SQLite truncates a longer log to this many bytes (`journal_size_limit`).
     static let logLimit = 16 << 20
 
-    private func loss(_ what: String, _ suffix: String) -> StoreFailure {
+    private func loss(_ change: String, _ suffix: String) -> StoreFailure {
         StoreFailure(
-            "\(self.path)\(suffix) was \(what) while it was in use: put it back as it was, or restore a backup and restart",
+            "\(self.path)\(suffix) was \(change) while it was in use: put it back as it was, or "
+                + "restore a backup and restart",
             effect: .rejected)
     }
 }

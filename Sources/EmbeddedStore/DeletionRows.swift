@@ -12,7 +12,8 @@ struct DeletionRows {
     init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
     {
         self.counting = try connection.prepare(
-            "SELECT count(*) FROM deletions WHERE conversation = ? AND sequence >= ? AND sequence < ? AND author <> ?"
+            "SELECT count(*) FROM deletions "
+                + "WHERE conversation = ? AND sequence >= ? AND sequence < ? AND author <> ?"
         )
         guard access == .readWrite else {
             self.insertion = nil

@@ -48,11 +48,13 @@ struct ListIndex {
     }
 
     /// A tenant's catalog after a cursor, newest first.
-    func catalog(of tenant: ByteString, after place: PageCursor?, limit: Int) -> ReversedCollection<
-        ArraySlice<PageCursor>
-    > {
+    func catalog(of tenant: ByteString, after cursor: PageCursor?, limit: Int)
+        -> ReversedCollection<
+            ArraySlice<PageCursor>
+        >
+    {
         guard let all = self.catalogs[tenant] else { return ([] as ArraySlice).reversed() }
-        return all[..<(place.map { all.firstSortedIndex(notBefore: $0) } ?? all.count)].suffix(
+        return all[..<(cursor.map { all.firstSortedIndex(notBefore: $0) } ?? all.count)].suffix(
             limit
         ).reversed()
     }
@@ -69,18 +71,18 @@ extension Array where Element: Comparable {
     }
 
     fileprivate func firstSortedIndex(after element: Element) -> Int {
-        let place = self.firstSortedIndex(notBefore: element)
-        return place < self.count && self[place] == element ? place + 1 : place
+        let index = self.firstSortedIndex(notBefore: element)
+        return index < self.count && self[index] == element ? index + 1 : index
     }
 
     /// Inserts the element unless the array already contains it.
     fileprivate mutating func insertSorted(_ element: Element) {
-        let place = self.firstSortedIndex(notBefore: element)
-        if place == self.count || self[place] != element { self.insert(element, at: place) }
+        let index = self.firstSortedIndex(notBefore: element)
+        if index == self.count || self[index] != element { self.insert(element, at: index) }
     }
 
     fileprivate mutating func removeSorted(_ element: Element) {
-        let place = self.firstSortedIndex(notBefore: element)
-        if place < self.count, self[place] == element { self.remove(at: place) }
+        let index = self.firstSortedIndex(notBefore: element)
+        if index < self.count, self[index] == element { self.remove(at: index) }
     }
 }

@@ -10,12 +10,15 @@ struct ListRows {
     private let text = RowTextBuffer()
 
     static let membershipsOfUser = """
-        SELECT conversations.id, conversations.name FROM members CROSS JOIN conversations ON conversations.id = members.conversation
-        WHERE members.user = ? AND members.conversation > ? AND conversations.tenant = ? ORDER BY members.conversation LIMIT ?
+        SELECT conversations.id, conversations.name FROM members
+        CROSS JOIN conversations ON conversations.id = members.conversation
+        WHERE members.user = ? AND members.conversation > ? AND conversations.tenant = ?
+        ORDER BY members.conversation LIMIT ?
         """
     /// This condition repeats that of the partial index; otherwise SQLite does not use the index.
     private static let catalog =
-        "SELECT created_at, name FROM conversations WHERE kind = 3 AND ended_at IS NULL AND tenant = ?"
+        "SELECT created_at, name FROM conversations "
+        + "WHERE kind = 3 AND ended_at IS NULL AND tenant = ?"
     static let newestOfCatalog = "\(catalog) ORDER BY created_at DESC, name DESC LIMIT ?"
     static let catalogBelow =
         "\(catalog) AND (created_at, name) < (?, ?) ORDER BY created_at DESC, name DESC LIMIT ?"
@@ -37,31 +40,31 @@ struct ListRows {
         row.bind(3, text: self.text.copy(tenant.string))
         row.bind(4, limit)
         defer { row.reset() }
-        var found: [(id: Int, name: ByteString)] = []
-        while try row.next() { found.append((row.int(0), ByteString(row.text(1) ?? ""))) }
-        return found
+        var rows: [(id: Int, name: ByteString)] = []
+        while try row.next() { rows.append((row.int(0), ByteString(row.text(1) ?? ""))) }
+        return rows
     }
 
     /// A tenant's catalog after a cursor, newest first.
-    func catalog(of tenant: ByteString, after place: PageCursor?, limit: Int) throws(StorageFault)
+    func catalog(of tenant: ByteString, after cursor: PageCursor?, limit: Int) throws(StorageFault)
         -> [PageCursor]
     {
-        let row = place == nil ? self.newest : self.below
-        self.text.begin(byteCount: tenant.byteCount + (place?.id.byteCount ?? 0))
+        let row = cursor == nil ? self.newest : self.below
+        self.text.begin(byteCount: tenant.byteCount + (cursor?.id.byteCount ?? 0))
         row.bind(1, text: self.text.copy(tenant.string))
-        if let place {
-            row.bind(2, Int(place.time.milliseconds))
-            row.bind(3, text: self.text.copy(place.id.string))
+        if let cursor {
+            row.bind(2, Int(cursor.time.milliseconds))
+            row.bind(3, text: self.text.copy(cursor.id.string))
         }
-        row.bind(place == nil ? 2 : 4, limit)
+        row.bind(cursor == nil ? 2 : 4, limit)
         defer { row.reset() }
-        var found: [PageCursor] = []
+        var rows: [PageCursor] = []
         while try row.next() {
-            found.append(
+            rows.append(
                 PageCursor(
                     time: Timestamp(milliseconds: Int64(row.int(0))),
                     id: ByteString(row.text(1) ?? "")))
         }
-        return found
+        return rows
     }
 }

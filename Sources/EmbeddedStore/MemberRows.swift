@@ -25,7 +25,8 @@ struct MemberRows {
         // Not REPLACE: it would delete and insert the row in every index each time a cursor moves.
         self.replacement = try connection.prepare(
             """
-            INSERT INTO members VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET name = ?3, role = ?4, joined_at = ?5,
+            INSERT INTO members VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+            ON CONFLICT DO UPDATE SET name = ?3, role = ?4, joined_at = ?5,
                 read_cursor = ?6, delivered_cursor = ?7, checksum = ?8, agent = ?9
             """)
         self.deletion = try connection.prepare(

@@ -85,14 +85,14 @@ struct MemoryConversation {
     private mutating func applyNonMessage(_ write: Write) {
         switch write.change {
         case .message, .create:
-            preconditionFailure("a message or a creation came the way of the rare changes")
+            preconditionFailure("applyNonMessage called with a message or a creation")
         case .amend(let message, let time):
             self.amend(message, revision: write.revision)
             self.updatedAt = time
         case .member(var member):
-            if let known = self.members[member.user] {
-                member.readCursor = max(member.readCursor, known.readCursor)
-                member.deliveredCursor = max(member.deliveredCursor, known.deliveredCursor)
+            if let existing = self.members[member.user] {
+                member.readCursor = max(member.readCursor, existing.readCursor)
+                member.deliveredCursor = max(member.deliveredCursor, existing.deliveredCursor)
             }
             self.members[member.user] = member
         case .remove(let user):
@@ -114,10 +114,10 @@ struct MemoryConversation {
 
     private mutating func amend(_ message: Message, revision: Revision) {
         guard message.sequence >= self.oldest else { return }
-        let place = message.sequence - self.oldest
-        let stored = self.messages[place]
+        let index = message.sequence - self.oldest
+        let stored = self.messages[index]
         guard stored.state != .deleted else { return }
-        self.messages[place] = stored.amended(as: message, revision: revision)
+        self.messages[index] = stored.amended(as: message, revision: revision)
         self.amendments.append(AmendmentEntry(revision: revision, sequence: message.sequence))
         // Bounds the stale entries to the number of messages.
         if self.amendments.count > 2 * self.messages.count {

@@ -70,10 +70,10 @@ public final class MemoryStore: ChatStore {
     private func write(_ batch: WriteBatch) -> WriteOutcome {
         var refused = RefusedWrites()
         let writes = batch.writes.span
-        for place in writes.indices where !refused.refuses(writes[place].conversation, at: place) {
-            let stripe = self.stripe(writes[place].conversation.hash)
-            if let refusal = stripe.tables.withLock({ $0.apply(writes[place], by: batch.owner) }) {
-                refused.record(refusal, of: writes[place].conversation, at: place)
+        for index in writes.indices where !refused.refuses(writes[index].conversation, at: index) {
+            let stripe = self.stripe(writes[index].conversation.hash)
+            if let refusal = stripe.tables.withLock({ $0.apply(writes[index], by: batch.owner) }) {
+                refused.record(refusal, of: writes[index].conversation, at: index)
             }
         }
         return refused.outcome

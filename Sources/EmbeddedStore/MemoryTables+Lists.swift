@@ -17,14 +17,14 @@ extension MemoryTables {
         return page
     }
 
-    func catalog(of tenant: ByteString, after place: PageCursor?, limit: Int) -> CatalogPage {
+    func catalog(of tenant: ByteString, after cursor: PageCursor?, limit: Int) -> CatalogPage {
         var page = CatalogPage()
         let limit = StoreRequest.clampedListLimit(limit)
-        let places = self.lists.catalog(of: tenant, after: place, limit: limit + 1)
-        page.entries = places.prefix(limit).compactMap {
+        let cursors = self.lists.catalog(of: tenant, after: cursor, limit: limit + 1)
+        page.entries = cursors.prefix(limit).compactMap {
             self.conversation(ConversationKey(tenant: tenant, id: $0.id))?.catalogEntry
         }
-        page.truncate(to: limit, hasMore: places.count > limit)
+        page.truncate(to: limit, hasMore: cursors.count > limit)
         return page
     }
 
@@ -43,8 +43,8 @@ extension MembershipPage {
     }
 
     /// - Parameter isMore: whether more entries follow those in this page.
-    fileprivate mutating func truncate(to limit: Int, hasMore isMore: Bool) {
-        if isMore || self.memberships.count > limit {
+    fileprivate mutating func truncate(to limit: Int, hasMore: Bool) {
+        if hasMore || self.memberships.count > limit {
             self.next = self.memberships.prefix(limit).last?.key.id
         }
         self.memberships.removeSubrange(min(limit, self.memberships.count)...)
@@ -60,8 +60,8 @@ extension CatalogPage {
             to: StoreRequest.clampedListLimit(limit), hasMore: pages.contains { $0.next != nil })
     }
 
-    fileprivate mutating func truncate(to limit: Int, hasMore isMore: Bool) {
-        if isMore || self.entries.count > limit {
+    fileprivate mutating func truncate(to limit: Int, hasMore: Bool) {
+        if hasMore || self.entries.count > limit {
             self.next = self.entries.prefix(limit).last?.cursor
         }
         self.entries.removeSubrange(min(limit, self.entries.count)...)

@@ -93,9 +93,9 @@ public struct MemoryTables: Sendable {
         let writes = batch.writes.span
         var refused = RefusedWrites()
         self.prefetch(writes)
-        for place in writes.indices where !refused.refuses(writes[place].conversation, at: place) {
-            if let refusal = self.apply(writes[place], by: batch.owner) {
-                refused.record(refusal, of: writes[place].conversation, at: place)
+        for index in writes.indices where !refused.refuses(writes[index].conversation, at: index) {
+            if let refusal = self.apply(writes[index], by: batch.owner) {
+                refused.record(refusal, of: writes[index].conversation, at: index)
             }
         }
         return refused.outcome
@@ -107,14 +107,14 @@ public struct MemoryTables: Sendable {
     /// There are three rounds, because each address depends on the round before.
     private mutating func prefetch(_ writes: Span<Write>) {
         guard writes.count > 1 else { return }
-        for place in writes.indices {
-            Prefetch.element(writes[place].shard, of: self.fences)
-            self.directory.prefetch(hash: writes[place].conversation.hash)
+        for index in writes.indices {
+            Prefetch.element(writes[index].shard, of: self.fences)
+            self.directory.prefetch(hash: writes[index].conversation.hash)
         }
         withUnsafeTemporaryAllocation(of: Int.self, capacity: writes.count) { slots in
             var count = 0
-            for place in writes.indices {
-                guard let slot = self.directory.likelySlot(hash: writes[place].conversation.hash)
+            for index in writes.indices {
+                guard let slot = self.directory.likelySlot(hash: writes[index].conversation.hash)
                 else { continue }
                 Prefetch.element(
                     Int(slot), of: self.conversations, bytes: MemoryConversation.hotBytes)

@@ -12,7 +12,8 @@ struct MessageIndexRows {
     init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
     {
         self.newest = try connection.prepare(
-            "SELECT sequence, position, author FROM places WHERE conversation = ? ORDER BY sequence DESC LIMIT 1"
+            "SELECT sequence, position, author FROM places WHERE conversation = ? "
+                + "ORDER BY sequence DESC LIMIT 1"
         )
         self.window = try connection.prepare(
             """
@@ -21,7 +22,10 @@ struct MessageIndexRows {
             """)
         self.unread = try connection.prepare(
             """
-            SELECT count(*) FROM (SELECT 1 FROM places WHERE conversation = ? AND sequence >= ? AND sequence < ? AND author <> ? LIMIT ?)
+            SELECT count(*) FROM (
+                SELECT 1 FROM places
+                WHERE conversation = ? AND sequence >= ? AND sequence < ? AND author <> ? LIMIT ?
+            )
             """)
         guard access == .readWrite else {
             self.replacement = nil
@@ -49,9 +53,9 @@ struct MessageIndexRows {
         self.window.bind(3, window.upperBound)
         self.window.bind(4, limit)
         defer { self.window.reset() }
-        var places: [MessageIndexEntry] = []
-        while try self.window.next() { places.append(self.entry(self.window, of: conversation)) }
-        return places
+        var entries: [MessageIndexEntry] = []
+        while try self.window.next() { entries.append(self.entry(self.window, of: conversation)) }
+        return entries
     }
 
     /// The number of messages in a window, without those of this author. Counting stops at `limit`.
@@ -68,20 +72,20 @@ struct MessageIndexRows {
     }
 
     @inline(__always)
-    func put(_ place: MessageIndexEntry) throws(StorageFault) {
+    func put(_ entry: MessageIndexEntry) throws(StorageFault) {
         guard let statement = self.replacement else {
-            preconditionFailure("a reader's connection wrote a place")
+            preconditionFailure("a reader's connection wrote an index entry")
         }
-        statement.bind(1, place.conversation)
-        statement.bind(2, place.sequence)
-        statement.bind(3, place.position)
-        statement.bind(4, place.authorHash)
+        statement.bind(1, entry.conversation)
+        statement.bind(2, entry.sequence)
+        statement.bind(3, entry.position)
+        statement.bind(4, entry.authorHash)
         try statement.run()
     }
 
     func delete(of conversation: Int, below sequence: SequenceNumber) throws(StorageFault) {
         guard let statement = self.deletion else {
-            preconditionFailure("a reader's connection deleted places")
+            preconditionFailure("a reader's connection deleted index entries")
         }
         statement.bind(1, conversation)
         statement.bind(2, sequence)
@@ -105,7 +109,8 @@ struct AmendmentRows {
     init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
     {
         self.since = try connection.prepare(
-            "SELECT sequence FROM amendments WHERE conversation = ? AND revision > ? ORDER BY revision"
+            "SELECT sequence FROM amendments WHERE conversation = ? AND revision > ? "
+                + "ORDER BY revision"
         )
         guard access == .readWrite else {
             self.insertion = nil

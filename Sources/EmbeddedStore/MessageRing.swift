@@ -11,9 +11,9 @@ struct MessageRing {
     var count: Int { self.storage.count }
 
     /// The message at an index; 0 is the oldest.
-    subscript(place: Int) -> Message {
-        get { self.storage[self.index(place)] }
-        set { self.storage[self.index(place)] = newValue }
+    subscript(offset: Int) -> Message {
+        get { self.storage[self.index(offset)] }
+        set { self.storage[self.index(offset)] = newValue }
     }
 
     /// Prefetches the slot of the next message. `added` is the number of messages ever added.
@@ -34,8 +34,8 @@ struct MessageRing {
         }
     }
 
-    private func index(_ place: Int) -> Int {
-        let index = self.start + place
+    private func index(_ offset: Int) -> Int {
+        let index = self.start + offset
         return index < self.storage.count ? index : index - self.storage.count
     }
 }

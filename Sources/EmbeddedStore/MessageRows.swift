@@ -13,7 +13,8 @@ struct MessageRows {
     {
         self.select = try connection.prepare(
             """
-            SELECT conversation, sequence, revision, sent_at, state, author, author_name, agent, client_id, content, metadata, checksum
+            SELECT conversation, sequence, revision, sent_at, state, author, author_name, agent,
+                client_id, content, metadata, checksum
             FROM messages WHERE position = ?
             """)
         guard access == .readWrite else {
@@ -26,8 +27,9 @@ struct MessageRows {
             "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         self.update = try connection.prepare(
             """
-            UPDATE messages SET conversation = ?2, sequence = ?3, revision = ?4, sent_at = ?5, state = ?6, author = ?7, author_name = ?8,
-                agent = ?9, client_id = ?10, content = ?11, metadata = ?12, checksum = ?13
+            UPDATE messages SET conversation = ?2, sequence = ?3, revision = ?4, sent_at = ?5,
+                state = ?6, author = ?7, author_name = ?8, agent = ?9, client_id = ?10,
+                content = ?11, metadata = ?12, checksum = ?13
             WHERE position = ?1
             """)
         self.deletion = try connection.prepare("DELETE FROM messages WHERE position = ?")

@@ -35,26 +35,26 @@ struct NumberRows {
         if let excess = StoreRequest.numbers(of: users, tenant: tenant).limitViolation {
             return .failed(excess)
         }
-        var known: [UserID: Int] = [:]
-        var unknown: [UserID] = []
-        for user in users where known[user] == nil {
+        var numbersByUser: [UserID: Int] = [:]
+        var unnumbered: [UserID] = []
+        for user in users where numbersByUser[user] == nil {
             let number = try self.number(of: user, in: tenant)
-            known[user] = number ?? 0
-            if number == nil { unknown.append(user) }
+            numbersByUser[user] = number ?? 0
+            if number == nil { unnumbered.append(user) }
         }
-        if !unknown.isEmpty {
+        if !unnumbered.isEmpty {
             self.text.begin(byteCount: tenant.byteCount)
             self.highest.bind(1, text: self.text.copy(tenant.string))
             var next =
                 try self.row(self.highest, in: tenant).map { $0.number + 1 }
                 ?? StoreRequest.firstUserNumber
-            for user in unknown {
+            for user in unnumbered {
                 try self.insert(user, next, in: tenant)
-                known[user] = next
+                numbersByUser[user] = next
                 next += 1
             }
         }
-        return .numbers(users.map { known[$0] ?? 0 })
+        return .numbers(users.map { numbersByUser[$0] ?? 0 })
     }
 
     func users(numbered numbers: [Int], in tenant: ByteString) throws(StorageFault) -> StoreAnswer {
@@ -74,7 +74,9 @@ struct NumberRows {
 
     /// Increments the tenant's counter.
     func incrementCounter(in tenant: ByteString) throws(StorageFault) -> Int {
-        guard let replacement else { preconditionFailure("a reader's connection counted") }
+        guard let replacement else {
+            preconditionFailure("a reader's connection incremented a counter")
+        }
         self.text.begin(byteCount: tenant.byteCount)
         self.counter.bind(1, text: self.text.copy(tenant.string))
         var value = 0

@@ -65,7 +65,7 @@ final class RequestQueue: @unchecked Sendable {
 
     /// Waits for requests and dequeues them, up to about this many writes. Returns false when the
     /// queue is closed and empty.
-    func dequeue(into taken: inout [Submission], writeLimit: Int) -> Bool {
+    func dequeue(into dequeued: inout [Submission], writeLimit: Int) -> Bool {
         pthread_mutex_lock(self.lock)
         defer { pthread_mutex_unlock(self.lock) }
         while self.waiting.isEmpty {
@@ -79,12 +79,12 @@ final class RequestQueue: @unchecked Sendable {
             return writes > writeLimit
         }
         if let count, count > 0 || self.waiting.count > 1 {
-            let taking = max(count, 1)
-            taken.append(contentsOf: self.waiting[..<taking])
-            self.waiting.removeFirst(taking)
-            for submission in taken { self.bytes -= submission.request.estimatedBytes }
+            let dequeueCount = max(count, 1)
+            dequeued.append(contentsOf: self.waiting[..<dequeueCount])
+            self.waiting.removeFirst(dequeueCount)
+            for submission in dequeued { self.bytes -= submission.request.estimatedBytes }
         } else {
-            swap(&taken, &self.waiting)
+            swap(&dequeued, &self.waiting)
             self.bytes = 0
         }
         return true

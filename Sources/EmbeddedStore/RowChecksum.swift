@@ -29,15 +29,15 @@ struct RowChecksum {
     mutating func fold(_ bytes: UnsafeRawBufferPointer?) {
         guard let bytes else { return self.fold(UInt64.max) }
         self.fold(bytes.count)
-        var place = 0
-        while place + 8 <= bytes.count {
+        var offset = 0
+        while offset + 8 <= bytes.count {
             self.fold(
-                UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self)))
-            place += 8
+                UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)))
+            offset += 8
         }
-        if place < bytes.count {
+        if offset < bytes.count {
             var tail: UInt64 = 0
-            for byte in bytes[place...] { tail = tail << 8 | UInt64(byte) }
+            for byte in bytes[offset...] { tail = tail << 8 | UInt64(byte) }
             self.fold(tail)
         }
     }

@@ -32,10 +32,10 @@ final class RowTextBuffer {
     }
 
     private func copy(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        let place = UnsafeMutableRawBufferPointer(
+        let destination = UnsafeMutableRawBufferPointer(
             rebasing: self.storage[self.used..<self.used + bytes.count])
-        place.copyMemory(from: bytes)
+        destination.copyMemory(from: bytes)
         self.used += bytes.count
-        return UnsafeRawBufferPointer(place)
+        return UnsafeRawBufferPointer(destination)
     }
 }

@@ -18,9 +18,9 @@ struct SQLiteFailure: Error {
         switch self.primaryCode {
         case SQLITE_FULL: "the disk is full"
         case SQLITE_READONLY: "it cannot be written"
-        case SQLITE_BUSY, SQLITE_LOCKED: "another program keeps it locked"
+        case SQLITE_BUSY, SQLITE_LOCKED: "another program has locked it"
         case SQLITE_CORRUPT: "it is damaged"
-        case SQLITE_NOTADB: "it is no SQLite database, or its beginning is damaged"
+        case SQLITE_NOTADB: "it is not a SQLite database, or its header is damaged"
         case SQLITE_CANTOPEN: "it cannot be opened"
         case SQLITE_IOERR: "it cannot be read or written"
         case SQLITE_NOMEM: "there is not enough memory"
@@ -128,5 +128,4 @@ final class SQLiteConnection {
     }
 
     var isInTransaction: Bool { sqlite3_get_autocommit(self.handle) == 0 }
-    var lastInsertedRow: Int64 { sqlite3_last_insert_rowid(self.handle) }
 }

@@ -31,7 +31,7 @@ public struct SQLiteOptions: Sendable {
 
     /// The oldest message that clients can read. The file can hold older ones, because trimming is
     /// batched.
-    func oldest(retainedFrom keptFrom: Int, head: Int) -> Int {
-        self.history == 0 ? keptFrom : max(keptFrom, head - self.history + 1)
+    func oldest(retainedFrom: Int, head: Int) -> Int {
+        self.history == 0 ? retainedFrom : max(retainedFrom, head - self.history + 1)
     }
 }

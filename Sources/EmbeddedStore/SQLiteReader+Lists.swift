@@ -14,17 +14,17 @@ extension SQLiteReader {
         for row in rows.prefix(limit) {
             let key = ConversationKey(tenant: tenant, id: row.name)
             do {
-                guard let view = try self.snapshot(of: key),
-                    let member = try self.members.member(user, of: view.id)
+                guard let snapshot = try self.snapshot(of: key),
+                    let member = try self.members.member(user, of: snapshot.id)
                 else { continue }
                 page.memberships.append(
                     ListedMembership(
-                        key: key, record: view.record, head: view.head, member: member,
-                        lastMessage: try self.messages(of: view, .newest, limit: 1).first,
+                        key: key, record: snapshot.record, head: snapshot.head, member: member,
+                        lastMessage: try self.messages(of: snapshot, .newest, limit: 1).first,
                         unreadCount: try self.unread(
-                            in: view, after: member.readCursor, by: user, limit: unreadLimit)))
-            } catch .damaged(let what) {
-                page.damaged.append(.damaged(key, what))
+                            in: snapshot, after: member.readCursor, by: user, limit: unreadLimit)))
+            } catch .damaged(let problem) {
+                page.damaged.append(.damaged(key, problem))
             }
         }
         if rows.count > limit { page.next = ByteString("\(rows[limit - 1].id)") }
@@ -35,19 +35,20 @@ extension SQLiteReader {
         -> CatalogPage
     {
         var page = CatalogPage()
-        let places = try self.lists.catalog(of: tenant, after: after, limit: limit + 1)
-        for place in places.prefix(limit) {
-            let key = ConversationKey(tenant: tenant, id: place.id)
+        let cursors = try self.lists.catalog(of: tenant, after: after, limit: limit + 1)
+        for cursor in cursors.prefix(limit) {
+            let key = ConversationKey(tenant: tenant, id: cursor.id)
             do {
-                guard let view = try self.snapshot(of: key), view.record.isInCatalog else {
+                guard let snapshot = try self.snapshot(of: key), snapshot.record.isInCatalog else {
                     continue
                 }
-                page.entries.append(CatalogEntry(key: key, record: view.record, head: view.head))
-            } catch .damaged(let what) {
-                page.damaged.append(.damaged(key, what))
+                page.entries.append(
+                    CatalogEntry(key: key, record: snapshot.record, head: snapshot.head))
+            } catch .damaged(let problem) {
+                page.damaged.append(.damaged(key, problem))
             }
         }
-        if places.count > limit { page.next = places[limit - 1] }
+        if cursors.count > limit { page.next = cursors[limit - 1] }
         return page
     }
 }
@@ -60,7 +61,7 @@ extension StoreFailure {
             isRequestSpecific: true)
     }
 
-    fileprivate static func damaged(_ key: ConversationKey, _ what: String) -> StoreFailure {
-        StoreFailure("\(key): it is damaged: \(what)", isRequestSpecific: true)
+    fileprivate static func damaged(_ key: ConversationKey, _ problem: String) -> StoreFailure {
+        StoreFailure("\(key): it is damaged: \(problem)", isRequestSpecific: true)
     }
 }

@@ -17,10 +17,10 @@ final class SQLiteReader {
     private let unindexed: UnindexedMessages
     private let options: SQLiteOptions
 
-    init(connection: SQLiteConnection, unindexed fresh: UnindexedMessages, options: SQLiteOptions)
+    init(connection: SQLiteConnection, unindexed: UnindexedMessages, options: SQLiteOptions)
         throws(SQLiteFailure)
     {
-        self.unindexed = fresh
+        self.unindexed = unindexed
         self.options = options
         self.conversations = try ConversationRows(connection, access: .readOnly)
         self.members = try MemberRows(connection, access: .readOnly)
@@ -65,40 +65,40 @@ final class SQLiteReader {
     private func read(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
         switch request {
         case .load(let key):
-            guard let view = try self.snapshot(of: key) else { return .loaded(nil) }
-            let members = try self.members.members(of: view.id)
+            guard let snapshot = try self.snapshot(of: key) else { return .loaded(nil) }
+            let members = try self.members.members(of: snapshot.id)
             return .loaded(
                 LoadedConversation(
-                    record: view.record, head: view.head, revision: view.revision,
-                    oldest: view.oldest, members: members))
+                    record: snapshot.record, head: snapshot.head, revision: snapshot.revision,
+                    oldest: snapshot.oldest, members: members))
         case .recent(let key, let limit):
-            guard let view = try self.snapshot(of: key) else { return .recent([]) }
+            guard let snapshot = try self.snapshot(of: key) else { return .recent([]) }
             return .recent(
-                try self.messages(of: view, .newest, limit: limit).map(RecentMessage.init))
+                try self.messages(of: snapshot, .newest, limit: limit).map(RecentMessage.init))
         case .page(let key, let range, let limit):
-            guard let view = try self.snapshot(of: key) else { return .page(.empty) }
-            return .page(view.page(try self.messages(of: view, range, limit: limit)))
+            guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
+            return .page(snapshot.page(try self.messages(of: snapshot, range, limit: limit)))
         case .changes(let key, let after, let since, let limit):
-            guard let view = try self.snapshot(of: key) else { return .page(.empty) }
-            var page = view.page(try self.messages(of: view, .after(after), limit: limit))
-            for sequence in try self.amendments.sequences(of: view.id, since: since).sorted()
-            where sequence >= view.oldest && sequence <= min(after, view.head) {
-                page.amended += try self.messages(of: view, .before(sequence + 1), limit: 1)
+            guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
+            var page = snapshot.page(try self.messages(of: snapshot, .after(after), limit: limit))
+            for sequence in try self.amendments.sequences(of: snapshot.id, since: since).sorted()
+            where sequence >= snapshot.oldest && sequence <= min(after, snapshot.head) {
+                page.amended += try self.messages(of: snapshot, .before(sequence + 1), limit: 1)
             }
             return .page(page)
         case .amended(let key, let through, let since, let limit):
-            guard let view = try self.snapshot(of: key) else { return .page(.empty) }
-            var page = view.page([])
-            for sequence in try self.amendments.sequences(of: view.id, since: since)
-            where sequence >= view.oldest && sequence <= min(through, view.head)
+            guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
+            var page = snapshot.page([])
+            for sequence in try self.amendments.sequences(of: snapshot.id, since: since)
+            where sequence >= snapshot.oldest && sequence <= min(through, snapshot.head)
                 && page.amended.count < limit
             {
-                page.amended += try self.messages(of: view, .before(sequence + 1), limit: 1)
+                page.amended += try self.messages(of: snapshot, .before(sequence + 1), limit: 1)
             }
             return .page(page)
         case .unread(let key, let after, let user):
-            guard let view = try self.snapshot(of: key) else { return .unread(0) }
-            return .unread(try self.unread(in: view, after: after, by: user))
+            guard let snapshot = try self.snapshot(of: key) else { return .unread(0) }
+            return .unread(try self.unread(in: snapshot, after: after, by: user))
         case .memberships(let user, let tenant, let after, let limit, let unreadLimit):
             return try self.memberships(
                 of: user, in: tenant, after: after, limit: StoreRequest.clampedListLimit(limit),
@@ -110,7 +110,7 @@ final class SQLiteReader {
         case .users(let numbers, let tenant):
             return try self.numbers.users(numbered: numbers, in: tenant)
         case .claim, .write, .numbers, .nextNumber, .probe:
-            preconditionFailure("a write came to a reader")
+            preconditionFailure("a reader received a write request")
         }
     }
 
@@ -134,7 +134,7 @@ final class SQLiteReader {
         guard let row = try self.conversations.conversation(key) else { return nil }
         defer { self.lastPosition.reset() }
         let last = try self.lastPosition.next() ? self.lastPosition.int(0) : 0
-        var view = ConversationSnapshot(
+        var snapshot = ConversationSnapshot(
             id: row.id, record: row.record, head: row.retainedFrom - 1, revision: row.revision,
             oldest: row.retainedFrom, lastPosition: last)
         var newest = self.unindexed.newest(of: row.id, upTo: last)
@@ -142,38 +142,41 @@ final class SQLiteReader {
         if let newest {
             let message = try self.messages.message(
                 at: newest.position, of: row.id, sequence: newest.sequence)
-            view.head = message.sequence
+            snapshot.head = message.sequence
             if message.revision > row.revision {
-                view.revision = message.revision
-                view.record.updatedAt = message.sentAt
+                snapshot.revision = message.revision
+                snapshot.record.updatedAt = message.sentAt
             }
         }
-        view.oldest = self.options.oldest(retainedFrom: row.retainedFrom, head: view.head)
-        return view
+        snapshot.oldest = self.options.oldest(retainedFrom: row.retainedFrom, head: snapshot.head)
+        return snapshot
     }
 
-    func messages(of view: ConversationSnapshot, _ range: PageRange, limit: Int)
+    func messages(of snapshot: ConversationSnapshot, _ range: PageRange, limit: Int)
         throws(StorageFault) -> [Message]
     {
-        let window = range.window(oldest: view.oldest, head: view.head, limit: limit)
+        let window = range.window(oldest: snapshot.oldest, head: snapshot.head, limit: limit)
         guard !window.isEmpty else { return [] }
-        let fresh = self.unindexed.entries(of: view.id, in: window, upTo: view.lastPosition)
-        let settled = window.lowerBound..<(fresh.last?.sequence ?? window.upperBound)
+        let unindexed = self.unindexed.entries(
+            of: snapshot.id, in: window, upTo: snapshot.lastPosition)
+        let indexed = window.lowerBound..<(unindexed.last?.sequence ?? window.upperBound)
         var messages: [Message] = []
         messages.reserveCapacity(window.count)
-        var places = settled.isEmpty ? [] : try self.messageIndex.entries(of: view.id, in: settled)
-        places += fresh.reversed()
-        for place in places {
+        var entries =
+            indexed.isEmpty ? [] : try self.messageIndex.entries(of: snapshot.id, in: indexed)
+        entries += unindexed.reversed()
+        for entry in entries {
             let expected = window.lowerBound + messages.count
-            guard place.sequence == expected else {
-                throw .damaged("message \(expected) of conversation \(view.id) is missing")
+            guard entry.sequence == expected else {
+                throw .damaged("message \(expected) of conversation \(snapshot.id) is missing")
             }
             messages.append(
-                try self.messages.message(at: place.position, of: view.id, sequence: expected))
+                try self.messages.message(at: entry.position, of: snapshot.id, sequence: expected))
         }
         guard messages.count == window.count else {
             throw .damaged(
-                "message \(window.lowerBound + messages.count) of conversation \(view.id) is missing"
+                "message \(window.lowerBound + messages.count) "
+                    + "of conversation \(snapshot.id) is missing"
             )
         }
         return messages
@@ -181,21 +184,22 @@ final class SQLiteReader {
 
     /// - Parameter limit: counting stops at this number.
     func unread(
-        in view: ConversationSnapshot, after: SequenceNumber, by user: UserID, limit: Int = .max
+        in snapshot: ConversationSnapshot, after: SequenceNumber, by user: UserID, limit: Int = .max
     ) throws(StorageFault) -> Int {
         let window = PageRange.after(after).window(
-            oldest: view.oldest, head: view.head, limit: .max)
+            oldest: snapshot.oldest, head: snapshot.head, limit: .max)
         guard !window.isEmpty, limit > 0 else { return 0 }
-        let mark = MessageRows.authorHash(of: user)
-        let fresh = self.unindexed.entries(of: view.id, in: window, upTo: view.lastPosition)
-        let settled = window.lowerBound..<(fresh.last?.sequence ?? window.upperBound)
+        let authorHash = MessageRows.authorHash(of: user)
+        let unindexed = self.unindexed.entries(
+            of: snapshot.id, in: window, upTo: snapshot.lastPosition)
+        let indexed = window.lowerBound..<(unindexed.last?.sequence ?? window.upperBound)
         // The index includes deleted messages.
-        let deleted = try self.deletions.count(of: view.id, in: window, notBy: user)
+        let deleted = try self.deletions.count(of: snapshot.id, in: window, notBy: user)
         let limit = limit > .max - deleted ? .max : limit + deleted
-        var count = fresh.count { $0.authorHash != mark }
+        var count = unindexed.count { $0.authorHash != authorHash }
         if count < limit {
             count += try self.messageIndex.count(
-                of: view.id, in: settled, notBy: mark, limit: limit - count)
+                of: snapshot.id, in: indexed, notBy: authorHash, limit: limit - count)
         }
         return max(0, min(count, limit) - deleted)
     }

@@ -35,7 +35,7 @@ public final class SQLiteStore: ChatStore {
     /// Opens or creates the file. The failure names the file and the problem.
     public init(path: String, options: SQLiteOptions) throws(StoreFailure) {
         let file = try DatabaseFile(path: path)
-        let fresh = UnindexedMessages()
+        let unindexed = UnindexedMessages()
         let connection: SQLiteConnection
         do throws(StoreFailure) {
             connection = try file.openForWriting(options)
@@ -54,13 +54,13 @@ public final class SQLiteStore: ChatStore {
         do {
             writing = WriterLoop(
                 writer: try SQLiteWriter(
-                    file: file, connection: connection, unindexed: fresh, options: options),
+                    file: file, connection: connection, unindexed: unindexed, options: options),
                 queue: self.writes,
                 statisticsCollector: self.statisticsCollector)
             loading = try ReaderLoop(
-                file: file, unindexed: fresh, options: options, queue: self.loads)
+                file: file, unindexed: unindexed, options: options, queue: self.loads)
             paging = try ReaderLoop(
-                file: file, unindexed: fresh, options: options, queue: self.pages)
+                file: file, unindexed: unindexed, options: options, queue: self.pages)
         } catch {
             file.removeCreatedFiles()
             throw error.storeFailure(path: path)
@@ -92,7 +92,8 @@ public final class SQLiteStore: ChatStore {
         case .full:
             client.storeAnswered(
                 .failed(
-                    StoreFailure("\(self.path): too many requests wait for the disk", effect: .none)
+                    StoreFailure(
+                        "\(self.path): too many requests are waiting for the disk", effect: .none)
                 ), ticket: ticket)
         case .closed:
             client.storeAnswered(

@@ -12,9 +12,9 @@ extension SQLiteWriter {
             guard let slot = try self.slot(of: write.conversation) else {
                 return try self.create(write)
             }
-            let known = self.conversationCache[slot]
-            guard write.follows(revision: known.revision, head: known.head) else {
-                return .revisionMismatch(stored: known.revision)
+            let cached = self.conversationCache[slot]
+            guard write.follows(revision: cached.revision, head: cached.head) else {
+                return .revisionMismatch(stored: cached.revision)
             }
             guard case .message(var message) = write.change else {
                 try self.applyChange(write, slot)
@@ -34,7 +34,7 @@ extension SQLiteWriter {
     private func slot(of key: ConversationKey) throws(StorageFault) -> Int? {
         if let slot = self.conversationCache.slot(of: key) { return slot }
         guard let row = try self.conversations.conversation(key) else { return nil }
-        var known = CachedConversation(
+        var cached = CachedConversation(
             id: row.id, head: row.retainedFrom - 1, revision: row.revision,
             updatedAt: row.record.updatedAt, retainedFrom: row.retainedFrom)
         var newest = self.unindexed.newest(of: row.id)
@@ -42,13 +42,13 @@ extension SQLiteWriter {
         if let newest {
             let message = try self.messages.message(
                 at: newest.position, of: row.id, sequence: newest.sequence)
-            known.head = newest.sequence
+            cached.head = newest.sequence
             if message.revision > row.revision {
-                known.revision = message.revision
-                known.updatedAt = message.sentAt
+                cached.revision = message.revision
+                cached.updatedAt = message.sentAt
             }
         }
-        return self.conversationCache.insert(known, for: key, isNew: false)
+        return self.conversationCache.insert(cached, for: key, isNew: false)
     }
 
     private func create(_ write: Write) throws(StorageFault) -> WriteRefusal? {
@@ -60,9 +60,9 @@ extension SQLiteWriter {
         try self.conversations.insert(row)
         // Not reverted by a rollback: ids may have gaps.
         self.nextConversation += 1
-        let known = CachedConversation(
+        let cached = CachedConversation(
             id: row.id, head: 0, revision: 1, updatedAt: record.updatedAt, retainedFrom: 1)
-        _ = self.conversationCache.insert(known, for: write.conversation, isNew: true)
+        _ = self.conversationCache.insert(cached, for: write.conversation, isNew: true)
         return nil
     }
 
@@ -72,16 +72,16 @@ extension SQLiteWriter {
         if message.state == .deleted {
             try self.deletions.insert(message.sequence, of: id, by: message.body.author.id)
         }
-        let mark = MessageRows.authorHash(of: message.body.author.id)
+        let authorHash = MessageRows.authorHash(of: message.body.author.id)
         self.transactionEntries.append(
             MessageIndexEntry(
                 conversation: id, sequence: message.sequence, position: self.nextPosition,
-                authorHash: mark))
+                authorHash: authorHash))
         self.nextPosition += 1
-        self.conversationCache.update(slot) { known in
-            known.head = message.sequence
-            known.revision = message.revision
-            known.updatedAt = message.sentAt
+        self.conversationCache.update(slot) { cached in
+            cached.head = message.sequence
+            cached.revision = message.revision
+            cached.updatedAt = message.sentAt
         }
         if self.options.history > 0, message.sequence >= self.conversationCache[slot].nextTrimHead {
             try self.trim(slot)
@@ -92,7 +92,7 @@ extension SQLiteWriter {
         let id = self.conversationCache[slot].id
         switch write.change {
         case .create, .message:
-            preconditionFailure("a message or a creation came the way of the other changes")
+            preconditionFailure("applyChange called with a message or a creation")
         case .cursors(let user, let read, let delivered):
             guard var member = try self.members.member(user, of: id) else { return }
             guard read > member.readCursor || delivered > member.deliveredCursor else { return }
@@ -106,9 +106,9 @@ extension SQLiteWriter {
             try self.saveRow(row, revision: write.revision, slot)
         case .member(var member):
             let row = try self.row(of: write.conversation)
-            if let known = try self.members.member(member.user, of: id) {
-                member.readCursor = max(member.readCursor, known.readCursor)
-                member.deliveredCursor = max(member.deliveredCursor, known.deliveredCursor)
+            if let existing = try self.members.member(member.user, of: id) {
+                member.readCursor = max(member.readCursor, existing.readCursor)
+                member.deliveredCursor = max(member.deliveredCursor, existing.deliveredCursor)
             }
             try self.members.put(member, of: id)
             try self.saveRow(row, revision: write.revision, slot)
@@ -127,35 +127,35 @@ extension SQLiteWriter {
     }
 
     private func amend(_ message: Message, revision: Revision, _ slot: Int) throws(StorageFault) {
-        let known = self.conversationCache[slot]
-        let oldest = self.options.oldest(retainedFrom: known.retainedFrom, head: known.head)
+        let cached = self.conversationCache[slot]
+        let oldest = self.options.oldest(retainedFrom: cached.retainedFrom, head: cached.head)
         guard message.sequence >= oldest else { return }
-        let position = try self.position(of: message.sequence, in: known)
+        let position = try self.position(of: message.sequence, in: cached)
         let stored = try self.messages.message(
-            at: position, of: known.id, sequence: message.sequence)
+            at: position, of: cached.id, sequence: message.sequence)
         guard stored.state != .deleted else { return }
         let old = stored.state == .asSent ? nil : stored.revision
         try self.messages.replace(
-            stored.amended(as: message, revision: revision), of: known.id, at: position)
-        try self.amendments.put(revision, of: message.sequence, in: known.id, insteadOf: old)
+            stored.amended(as: message, revision: revision), of: cached.id, at: position)
+        try self.amendments.put(revision, of: message.sequence, in: cached.id, insteadOf: old)
         if message.state == .deleted {
-            try self.deletions.insert(message.sequence, of: known.id, by: stored.body.author.id)
+            try self.deletions.insert(message.sequence, of: cached.id, by: stored.body.author.id)
         }
     }
 
-    private func position(of sequence: SequenceNumber, in known: CachedConversation)
+    private func position(of sequence: SequenceNumber, in cached: CachedConversation)
         throws(StorageFault) -> Int
     {
         let window = sequence..<sequence + 1
-        var place = self.transactionEntries.last {
-            $0.conversation == known.id && $0.sequence == sequence
+        var entry = self.transactionEntries.last {
+            $0.conversation == cached.id && $0.sequence == sequence
         }
-        if place == nil { place = self.unindexed.entries(of: known.id, in: window).first }
-        if place == nil { place = try self.messageIndex.entries(of: known.id, in: window).first }
-        guard let place else {
-            throw .damaged("message \(sequence) of conversation \(known.id) is missing")
+        if entry == nil { entry = self.unindexed.entries(of: cached.id, in: window).first }
+        if entry == nil { entry = try self.messageIndex.entries(of: cached.id, in: window).first }
+        guard let entry else {
+            throw .damaged("message \(sequence) of conversation \(cached.id) is missing")
         }
-        return place.position
+        return entry.position
     }
 
     /// The conversation's row, updated with what its newest message has changed since the row was
@@ -178,10 +178,10 @@ extension SQLiteWriter {
         var row = row
         row.revision = revision
         try self.conversations.replace(row)
-        self.conversationCache.update(slot) { known in
-            known.revision = revision
-            known.updatedAt = row.record.updatedAt
-            known.retainedFrom = row.retainedFrom
+        self.conversationCache.update(slot) { cached in
+            cached.revision = revision
+            cached.updatedAt = row.record.updatedAt
+            cached.retainedFrom = row.retainedFrom
         }
     }
 
@@ -190,20 +190,20 @@ extension SQLiteWriter {
     ///
     /// Only indexed messages are deleted, so that `places` never refers to a deleted message.
     private func trim(_ slot: Int) throws(StorageFault) {
-        let known = self.conversationCache[slot]
+        let cached = self.conversationCache[slot]
         let step = self.options.trimStep
-        let oldest = self.options.oldest(retainedFrom: known.retainedFrom, head: known.head)
-        var next = known.head + step
-        if oldest - known.retainedFrom >= step {
+        let oldest = self.options.oldest(retainedFrom: cached.retainedFrom, head: cached.head)
+        var next = cached.head + step
+        if oldest - cached.retainedFrom >= step {
             do {
                 if try self.deleteMessages(below: oldest, slot) == Self.messagesPerTrim {
-                    next = known.head + 1
+                    next = cached.head + 1
                 }
             } catch .damaged {
                 // The new message itself is stored; an unreadable row stays in the file.
             }
         } else {
-            next = known.head + step - (oldest - known.retainedFrom)
+            next = cached.head + step - (oldest - cached.retainedFrom)
         }
         self.conversationCache.update(slot) { $0.nextTrimHead = next }
     }
@@ -215,19 +215,19 @@ extension SQLiteWriter {
     private func deleteMessages(below oldest: SequenceNumber, _ slot: Int) throws(StorageFault)
         -> Int
     {
-        let known = self.conversationCache[slot]
-        let places = try self.messageIndex.entries(
-            of: known.id, in: 0..<oldest, limit: Self.messagesPerTrim)
-        guard let last = places.last,
+        let cached = self.conversationCache[slot]
+        let entries = try self.messageIndex.entries(
+            of: cached.id, in: 0..<oldest, limit: Self.messagesPerTrim)
+        guard let last = entries.last,
             var row = try self.conversations.conversation(self.conversationCache.key(slot))
         else { return 0 }
-        row.record.updatedAt = known.updatedAt
+        row.record.updatedAt = cached.updatedAt
         row.retainedFrom = last.sequence + 1
-        for place in places { try self.messages.delete(at: place.position) }
-        try self.messageIndex.delete(of: known.id, below: row.retainedFrom)
-        try self.amendments.delete(of: known.id, below: row.retainedFrom)
-        try self.deletions.delete(of: known.id, below: row.retainedFrom)
-        try self.saveRow(row, revision: known.revision, slot)
-        return places.count
+        for entry in entries { try self.messages.delete(at: entry.position) }
+        try self.messageIndex.delete(of: cached.id, below: row.retainedFrom)
+        try self.amendments.delete(of: cached.id, below: row.retainedFrom)
+        try self.deletions.delete(of: cached.id, below: row.retainedFrom)
+        try self.saveRow(row, revision: cached.revision, slot)
+        return entries.count
     }
 }

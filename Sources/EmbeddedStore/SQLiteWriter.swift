@@ -51,13 +51,13 @@ final class SQLiteWriter {
 
     /// Reads the writer's state. Afterwards `unindexed` has all messages that `places` lacks.
     init(
-        file: DatabaseFile, connection: SQLiteConnection, unindexed fresh: UnindexedMessages,
+        file: DatabaseFile, connection: SQLiteConnection, unindexed: UnindexedMessages,
         options: SQLiteOptions
     ) throws(StorageFault) {
         self.file = file
         self.options = options
         self.connection = connection
-        self.unindexed = fresh
+        self.unindexed = unindexed
         self.conversationCache = ConversationCache(limit: options.cachedConversationLimit)
         do {
             self.messages = try MessageRows(connection, access: .readWrite)
@@ -83,16 +83,17 @@ final class SQLiteWriter {
     }
 
     private func recover() throws(StorageFault) {
-        let settled = try self.settings.value(.settled)
+        let indexedThrough = try self.settings.value(.indexedThrough)
         do {
             self.nextConversation = try self.conversations.nextID()
             let log = try self.connection.prepare(
-                "SELECT position FROM messages WHERE position > \(settled) ORDER BY position")
-            self.nextPosition = settled + 1
+                "SELECT position FROM messages WHERE position > \(indexedThrough) ORDER BY position"
+            )
+            self.nextPosition = indexedThrough + 1
             while try log.next() {
-                let place = try self.messages.indexEntry(at: log.int(0))
-                self.nextPosition = place.position + 1
-                self.unindexedCount = self.unindexed.add([place])
+                let entry = try self.messages.indexEntry(at: log.int(0))
+                self.nextPosition = entry.position + 1
+                self.unindexedCount = self.unindexed.add([entry])
             }
         } catch let failure as SQLiteFailure {
             throw StorageFault(failure)
@@ -171,7 +172,7 @@ final class SQLiteWriter {
             return .done
         case .numbers, .nextNumber: return try self.answerNumberRequest(request)
         case .load, .recent, .page, .changes, .amended, .unread, .memberships, .catalog, .users:
-            preconditionFailure("a read came to the writer")
+            preconditionFailure("the writer received a read request")
         }
     }
 
@@ -183,11 +184,12 @@ final class SQLiteWriter {
                 return try self.numbers.numbers(of: users, in: tenant)
             case .nextNumber(let tenant):
                 return .number(try self.numbers.incrementCounter(in: tenant))
-            default: preconditionFailure("it is not about numbers")
+            default: preconditionFailure("not a request for numbers")
             }
-        } catch .damaged(let what) {
+        } catch .damaged(let problem) {
             return .failed(
-                StoreFailure("\(self.file.path): it is damaged: \(what)", isRequestSpecific: true))
+                StoreFailure(
+                    "\(self.file.path): it is damaged: \(problem)", isRequestSpecific: true))
         }
     }
 
@@ -208,19 +210,19 @@ final class SQLiteWriter {
 
     private func write(_ batch: WriteBatch) throws(StorageFault) -> WriteOutcome {
         var refused = RefusedWrites()
-        for place in batch.writes.indices {
-            let write = batch.writes[place]
-            if refused.refuses(write.conversation, at: place) { continue }
+        for index in batch.writes.indices {
+            let write = batch.writes[index]
+            if refused.refuses(write.conversation, at: index) { continue }
             let fence = self.fences[write.shard] ?? .unclaimed
             var refusal = fence.refusal(of: batch.owner, under: write.epoch)
             if refusal == nil { refusal = try self.apply(write) }
-            if let refusal { refused.record(refusal, of: write.conversation, at: place) }
+            if let refusal { refused.record(refusal, of: write.conversation, at: index) }
         }
         self.writeCount += batch.writes.count
         return refused.outcome
     }
 
-    // MARK: - Settling
+    // MARK: - Flushing the index
 
     /// Writes a part of a sealed generation to `places`: twice as many entries as the transaction
     /// added, so that it completes before the next generation is full.
@@ -235,12 +237,12 @@ final class SQLiteWriter {
             self.indexFlush.entries.count,
             self.indexFlush.flushedCount
                 + max(self.minimumFlushCount, 2 * self.transactionEntries.count))
-        for place in self.indexFlush.entries[self.indexFlush.flushedCount..<end] {
-            try self.messageIndex.put(place)
+        for entry in self.indexFlush.entries[self.indexFlush.flushedCount..<end] {
+            try self.messageIndex.put(entry)
         }
         self.indexFlush.flushedCount = end
         if end == self.indexFlush.entries.count {
-            try self.settings.put(self.indexFlush.lastPosition, in: .settled)
+            try self.settings.put(self.indexFlush.lastPosition, in: .indexedThrough)
         }
     }
 

@@ -19,32 +19,40 @@ enum Schema {
     /// The statements that migrate from version n to n + 1.
     static let steps: [String] = [
         """
-        CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL,
+            checksum INTEGER NOT NULL) WITHOUT ROWID;
         CREATE TABLE shards (
-            shard INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, incarnation INTEGER NOT NULL, loop INTEGER NOT NULL,
-            checksum INTEGER NOT NULL
+            shard INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, incarnation INTEGER NOT NULL,
+            loop INTEGER NOT NULL, checksum INTEGER NOT NULL
         );
         CREATE TABLE conversations (
             id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL,
-            access INTEGER NOT NULL, title TEXT NOT NULL, creator TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
-            ended_at INTEGER, revision INTEGER NOT NULL, kept_from INTEGER NOT NULL, checksum INTEGER NOT NULL,
+            access INTEGER NOT NULL, title TEXT NOT NULL, creator TEXT,
+            created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+            ended_at INTEGER, revision INTEGER NOT NULL, kept_from INTEGER NOT NULL,
+            checksum INTEGER NOT NULL,
             UNIQUE (tenant, name)
         );
         CREATE TABLE messages (
-            position INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, sequence INTEGER NOT NULL, revision INTEGER NOT NULL,
-            sent_at INTEGER NOT NULL, state INTEGER NOT NULL, author TEXT NOT NULL, author_name TEXT NOT NULL, agent TEXT,
+            position INTEGER PRIMARY KEY, conversation INTEGER NOT NULL,
+            sequence INTEGER NOT NULL, revision INTEGER NOT NULL,
+            sent_at INTEGER NOT NULL, state INTEGER NOT NULL, author TEXT NOT NULL,
+            author_name TEXT NOT NULL, agent TEXT,
             client_id TEXT, content TEXT NOT NULL, metadata BLOB, checksum INTEGER NOT NULL
         );
         CREATE TABLE places (
-            conversation INTEGER, sequence INTEGER, position INTEGER NOT NULL, author INTEGER NOT NULL,
-            PRIMARY KEY (conversation, sequence)
+            conversation INTEGER, sequence INTEGER, position INTEGER NOT NULL,
+            author INTEGER NOT NULL, PRIMARY KEY (conversation, sequence)
         ) WITHOUT ROWID;
         CREATE TABLE amendments (
-            conversation INTEGER, revision INTEGER, sequence INTEGER NOT NULL, PRIMARY KEY (conversation, revision)
+            conversation INTEGER, revision INTEGER, sequence INTEGER NOT NULL,
+            PRIMARY KEY (conversation, revision)
         ) WITHOUT ROWID;
         CREATE TABLE members (
-            conversation INTEGER, user TEXT, name TEXT NOT NULL, role INTEGER NOT NULL, joined_at INTEGER NOT NULL,
-            read_cursor INTEGER NOT NULL, delivered_cursor INTEGER NOT NULL, checksum INTEGER NOT NULL,
+            conversation INTEGER, user TEXT, name TEXT NOT NULL, role INTEGER NOT NULL,
+            joined_at INTEGER NOT NULL,
+            read_cursor INTEGER NOT NULL, delivered_cursor INTEGER NOT NULL,
+            checksum INTEGER NOT NULL,
             PRIMARY KEY (conversation, user)
         ) WITHOUT ROWID;
         """,
@@ -53,13 +61,16 @@ enum Schema {
         """
         ALTER TABLE conversations ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE conversations ADD COLUMN details TEXT NOT NULL DEFAULT '';
-        CREATE INDEX catalog ON conversations (tenant, created_at, name) WHERE kind = 3 AND ended_at IS NULL;
+        CREATE INDEX catalog ON conversations (tenant, created_at, name)
+            WHERE kind = 3 AND ended_at IS NULL;
         CREATE INDEX memberships ON members (user);
         CREATE TABLE numbers (
-            tenant TEXT, user TEXT, number INTEGER NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (tenant, user)
+            tenant TEXT, user TEXT, number INTEGER NOT NULL, checksum INTEGER NOT NULL,
+            PRIMARY KEY (tenant, user)
         ) WITHOUT ROWID;
         CREATE UNIQUE INDEX numbered ON numbers (tenant, number);
-        CREATE TABLE counters (tenant TEXT PRIMARY KEY, value INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE counters (tenant TEXT PRIMARY KEY, value INTEGER NOT NULL,
+            checksum INTEGER NOT NULL) WITHOUT ROWID;
         """,
         // Again, the checksum covers the agent only if it is set.
         "ALTER TABLE members ADD COLUMN agent TEXT",
@@ -67,12 +78,16 @@ enum Schema {
         // yet, so the log is searched.
         """
         CREATE TABLE deletions (
-            conversation INTEGER, sequence INTEGER, author TEXT NOT NULL, PRIMARY KEY (conversation, sequence)
+            conversation INTEGER, sequence INTEGER, author TEXT NOT NULL,
+            PRIMARY KEY (conversation, sequence)
         ) WITHOUT ROWID;
-        INSERT OR IGNORE INTO deletions SELECT messages.conversation, messages.sequence, messages.author
-            FROM amendments CROSS JOIN places USING (conversation, sequence) CROSS JOIN messages USING (position) WHERE messages.state = 2;
+        INSERT OR IGNORE INTO deletions
+            SELECT messages.conversation, messages.sequence, messages.author
+            FROM amendments CROSS JOIN places USING (conversation, sequence)
+            CROSS JOIN messages USING (position) WHERE messages.state = 2;
         INSERT OR IGNORE INTO deletions SELECT conversation, sequence, author FROM messages
-            WHERE position > coalesce((SELECT value FROM settings WHERE name = 'settled'), 0) AND state = 2;
+            WHERE position >
+                coalesce((SELECT value FROM settings WHERE name = 'settled'), 0) AND state = 2;
         """,
     ]
 
@@ -83,7 +98,8 @@ enum Schema {
             do {
                 try connection.execute(self.steps[step])
                 try connection.execute(
-                    "PRAGMA application_id = \(self.applicationID); PRAGMA user_version = \(step + 1); COMMIT"
+                    "PRAGMA application_id = \(self.applicationID); "
+                        + "PRAGMA user_version = \(step + 1); COMMIT"
                 )
             } catch {
                 if connection.isInTransaction { try? connection.execute("ROLLBACK") }

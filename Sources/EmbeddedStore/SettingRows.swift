@@ -4,7 +4,7 @@ import Bytes
 struct SettingRows {
     enum Key: String {
         /// The log position up to which `places` is complete.
-        case settled
+        case indexedThrough = "settled"
         /// Incremented by every probe, so that a probe is a real write.
         case probes
     }

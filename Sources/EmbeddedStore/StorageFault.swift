@@ -17,7 +17,8 @@ enum StorageFault: Error {
         case .database(let failure):
             StoreFailure("\(path): \(failure.summary)", effect: failure.effect)
         case .lost(let failure): failure
-        case .damaged(let what): StoreFailure("\(path): it is damaged: \(what)", effect: .rejected)
+        case .damaged(let problem):
+            StoreFailure("\(path): it is damaged: \(problem)", effect: .rejected)
         }
     }
 }

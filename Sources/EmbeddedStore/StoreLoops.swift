@@ -20,12 +20,12 @@ final class WriterLoop {
     }
 
     func run() {
-        var group: [Submission] = []
-        while self.queue.dequeue(into: &group, writeLimit: self.writer.options.commitWriteLimit) {
+        var batch: [Submission] = []
+        while self.queue.dequeue(into: &batch, writeLimit: self.writer.options.commitWriteLimit) {
             let start = self.clock.now
-            self.commit(group[...])
+            self.commit(batch[...])
             // Frees the memory of a burst.
-            group.removeAll(keepingCapacity: group.capacity <= 16_384)
+            batch.removeAll(keepingCapacity: batch.capacity <= 16_384)
             self.awaitCommitInterval(since: start)
         }
         // Messages that are still unindexed would be read from the log at the next opening.
@@ -39,28 +39,28 @@ final class WriterLoop {
         if left > .zero { usleep(UInt32(left / .microseconds(1))) }
     }
 
-    private func commit(_ group: ArraySlice<Submission>) {
+    private func commit(_ batch: ArraySlice<Submission>) {
         let start = self.clock.now
         do {
-            let answers = try self.writer.perform(group.map(\.request))
+            let answers = try self.writer.perform(batch.map(\.request))
             self.recordCommit(since: start)
-            for (submission, answer) in zip(group, answers) {
+            for (submission, answer) in zip(batch, answers) {
                 submission.client.storeAnswered(answer, ticket: submission.ticket)
             }
         } catch {
             self.statisticsCollector.statistics.withLock { $0.failedCommits += 1 }
             // A damaged page must fail only its own conversation, so each request is retried
             // separately.
-            if case .database(let failure) = error, failure.isCorruption, group.count > 1 {
-                for place in group.indices { self.commit(group[place...place]) }
+            if case .database(let failure) = error, failure.isCorruption, batch.count > 1 {
+                for index in batch.indices { self.commit(batch[index...index]) }
                 return
             }
-            self.fail(group, error.storeFailure(path: self.writer.file.path))
+            self.fail(batch, error.storeFailure(path: self.writer.file.path))
         }
     }
 
-    private func fail(_ group: ArraySlice<Submission>, _ failure: StoreFailure) {
-        for submission in group {
+    private func fail(_ batch: ArraySlice<Submission>, _ failure: StoreFailure) {
+        for submission in batch {
             submission.client.storeAnswered(.failed(failure), ticket: submission.ticket)
         }
     }
@@ -84,12 +84,13 @@ final class ReaderLoop {
     private let file: DatabaseFile
 
     init(
-        file: DatabaseFile, unindexed fresh: UnindexedMessages, options: SQLiteOptions,
+        file: DatabaseFile, unindexed: UnindexedMessages, options: SQLiteOptions,
         queue: RequestQueue
     ) throws(StorageFault) {
         do {
             self.reader = try SQLiteReader(
-                connection: try file.openForReading(options), unindexed: fresh, options: options)
+                connection: try file.openForReading(options), unindexed: unindexed, options: options
+            )
         } catch {
             throw StorageFault(error)
         }
@@ -98,14 +99,14 @@ final class ReaderLoop {
     }
 
     func run() {
-        var group: [Submission] = []
-        while self.queue.dequeue(into: &group, writeLimit: .max) {
+        var batch: [Submission] = []
+        while self.queue.dequeue(into: &batch, writeLimit: .max) {
             let loss = self.file.lossForReaders()
-            for submission in group {
+            for submission in batch {
                 let answer = loss.map { .failed($0) } ?? self.answer(submission.request)
                 submission.client.storeAnswered(answer, ticket: submission.ticket)
             }
-            group.removeAll(keepingCapacity: group.capacity <= 16_384)
+            batch.removeAll(keepingCapacity: batch.capacity <= 16_384)
         }
     }
 

@@ -36,7 +36,7 @@ final class StoreThread: Sendable {
                 Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run()
                 return nil
             }, start.toOpaque())
-        precondition(code == 0, "the system gave no thread for \(name): \(code)")
+        precondition(code == 0, "cannot create the thread \(name): \(code)")
         self.thread = thread
     }
 

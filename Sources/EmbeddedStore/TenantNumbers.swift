@@ -17,9 +17,9 @@ struct TenantNumbers {
     }
 
     func user(numbered number: Int) -> UserID? {
-        let place = number.subtractingReportingOverflow(StoreRequest.firstUserNumber)
-        return !place.overflow && self.users.indices.contains(place.partialValue)
-            ? self.users[place.partialValue] : nil
+        let index = number.subtractingReportingOverflow(StoreRequest.firstUserNumber)
+        return !index.overflow && self.users.indices.contains(index.partialValue)
+            ? self.users[index.partialValue] : nil
     }
 
     /// Increments the counter.

@@ -30,10 +30,10 @@ final class UnindexedMessages: Sendable {
         var rows: [Row] = []
         var newest: [Int: Int32] = [:]
 
-        mutating func append(_ place: MessageIndexEntry) {
+        mutating func append(_ entry: MessageIndexEntry) {
             let row = Int32(truncatingIfNeeded: self.rows.count)
-            let previous = self.newest.updateValue(row, forKey: place.conversation)
-            self.rows.append(Row(entry: place, previous: previous ?? -1))
+            let previous = self.newest.updateValue(row, forKey: entry.conversation)
+            self.rows.append(Row(entry: entry, previous: previous ?? -1))
         }
 
         /// Calls `visit` for a conversation's messages, newest first, until it returns false.
@@ -42,9 +42,9 @@ final class UnindexedMessages: Sendable {
         func walk(_ conversation: Int, _ visit: (MessageIndexEntry) -> Bool) -> Bool {
             var row = self.newest[conversation] ?? -1
             while row >= 0 {
-                let found = self.rows[Int(row)]
-                if !visit(found.entry) { return false }
-                row = found.previous
+                let current = self.rows[Int(row)]
+                if !visit(current.entry) { return false }
+                row = current.previous
             }
             return true
         }
@@ -65,9 +65,9 @@ final class UnindexedMessages: Sendable {
     private let state = Mutex(State())
 
     /// Adds the messages of a committed transaction, and returns the number that have collected.
-    func add(_ places: [MessageIndexEntry]) -> Int {
+    func add(_ entries: [MessageIndexEntry]) -> Int {
         self.state.withLock { state in
-            for place in places { state.collecting.append(place) }
+            for entry in entries { state.collecting.append(entry) }
             return state.collecting.rows.count
         }
     }
@@ -76,7 +76,8 @@ final class UnindexedMessages: Sendable {
     func seal() -> [MessageIndexEntry] {
         let rows = self.state.withLock { state in
             precondition(
-                state.sealed == nil, "a generation was sealed before the one before it was settled")
+                state.sealed == nil,
+                "a generation was sealed while the previous one was being flushed")
             state.sealed = state.collecting
             state.collecting = Generation()
             return state.sealed?.rows ?? []
@@ -89,13 +90,13 @@ final class UnindexedMessages: Sendable {
     /// Discards the sealed generation, because the file has its entries.
     func discardSealed() {
         // Returned out of the lock, so that readers do not wait for the deallocation.
-        let done = self.state.withLock { state in
-            let done = state.sealed
+        let sealed = self.state.withLock { state in
+            let sealed = state.sealed
             state.sealed = nil
             state.flushedGenerations += 1
-            return done
+            return sealed
         }
-        _ = done
+        _ = sealed
     }
 
     /// The number of discarded generations. While this number stays the same, every message
@@ -106,8 +107,8 @@ final class UnindexedMessages: Sendable {
     func newest(of conversation: Int, upTo position: Int = .max) -> MessageIndexEntry? {
         self.state.withLock { state in
             var newest: MessageIndexEntry?
-            state.walk(conversation) { place in
-                if place.position <= position { newest = place }
+            state.walk(conversation) { entry in
+                if entry.position <= position { newest = entry }
                 return newest == nil
             }
             return newest
@@ -119,14 +120,14 @@ final class UnindexedMessages: Sendable {
         -> [MessageIndexEntry]
     {
         self.state.withLock { state in
-            var places: [MessageIndexEntry] = []
-            state.walk(conversation) { place in
-                if window.contains(place.sequence), place.position <= position {
-                    places.append(place)
+            var entries: [MessageIndexEntry] = []
+            state.walk(conversation) { entry in
+                if window.contains(entry.sequence), entry.position <= position {
+                    entries.append(entry)
                 }
-                return place.sequence > window.lowerBound
+                return entry.sequence > window.lowerBound
             }
-            return places
+            return entries
         }
     }
 }

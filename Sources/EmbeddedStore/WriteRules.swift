@@ -53,16 +53,16 @@ struct RefusedWrites {
     private var conversations: [ConversationKey: WriteRefusal] = [:]
 
     /// Whether the write at this index is refused because of an earlier write of its conversation.
-    mutating func refuses(_ conversation: ConversationKey, at place: Int) -> Bool {
+    mutating func refuses(_ conversation: ConversationKey, at index: Int) -> Bool {
         guard !self.conversations.isEmpty, let refusal = self.conversations[conversation] else {
             return false
         }
-        self.refusals[place] = refusal
+        self.refusals[index] = refusal
         return true
     }
 
-    mutating func record(_ refusal: WriteRefusal, of conversation: ConversationKey, at place: Int) {
-        self.refusals[place] = refusal
+    mutating func record(_ refusal: WriteRefusal, of conversation: ConversationKey, at index: Int) {
+        self.refusals[index] = refusal
         self.conversations[conversation] = refusal
     }
 
