@@ -26,5 +26,15 @@ public struct RequestOrigin: Sendable {
     }
 }
 
-/// A loop's id for a request that expects an answer.
-public typealias RequestID = UInt64
+/// A loop's id for a request that expects an answer; 0 stands for a request that expects none.
+public struct RequestID: RawRepresentable, Sendable, Hashable, ExpressibleByIntegerLiteral {
+    public let rawValue: UInt64
+
+    public init(rawValue: UInt64) {
+        self.rawValue = rawValue
+    }
+
+    public init(integerLiteral value: UInt64) {
+        self.rawValue = value
+    }
+}

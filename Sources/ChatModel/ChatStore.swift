@@ -16,7 +16,17 @@ public protocol StoreClient: AnyObject, Sendable {
 }
 
 /// Identifies the request that an answer belongs to.
-public typealias StoreTicket = UInt64
+public struct StoreTicket: RawRepresentable, Sendable, Hashable, ExpressibleByIntegerLiteral {
+    public let rawValue: UInt64
+
+    public init(rawValue: UInt64) {
+        self.rawValue = rawValue
+    }
+
+    public init(integerLiteral value: UInt64) {
+        self.rawValue = value
+    }
+}
 
 /// The fencing number of a shard's ownership. Every claim raises it, and the store refuses writes
 /// under a lower one.

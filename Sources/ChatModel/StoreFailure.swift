@@ -5,7 +5,7 @@ public struct StoreFailure: Error, Sendable, Equatable, CustomStringConvertible 
     /// The failure concerns only this request, or the stored data of one conversation, user, tenant
     /// or shard. Other requests still succeed.
     public let isRequestSpecific: Bool
-    /// What became of the request's writes.
+    /// The effect on the request's writes.
     public let effect: Effect
 
     public enum Effect: Sendable {

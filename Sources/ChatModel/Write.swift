@@ -4,8 +4,8 @@ public import Bytes
 public struct WriteBatch: Sendable {
     public let owner: LoopID
     public var writes: [Write]
-    /// What the store publishes to other nodes in the same step, if and only if it stores the whole
-    /// batch. A relay fills it if the store can publish; the store of a single node gets none.
+    /// Messages that the store publishes to other nodes in the same step, if and only if it stores
+    /// the whole batch. A relay adds them if the store can publish; a single node has none.
     public var publications: [Publication] = []
 
     public init(owner: LoopID, writes: [Write]) {

@@ -21,7 +21,7 @@ struct Outbox: Sendable {
         self.id = id
     }
 
-    /// Starts all exchanges anew, because no peer knows the new incarnation. Store requests stay
+    /// Starts all exchanges again, because no peer knows the new incarnation. Store requests stay
     /// pending, because page reads are among them. Tickets keep increasing, so answers to the old
     /// owner match no request.
     mutating func rejoin(as id: LoopID) {

@@ -121,10 +121,10 @@ struct OwnerRequests: Sendable {
     }
 
     private func inOrder(_ requests: [RequestID]) -> [RequestID] {
-        let turns = requests.enumerated().map {
-            (turn: self.sendOrder(of: $1).number, place: $0, id: $1)
+        let ordered = requests.enumerated().map {
+            (order: self.sendOrder(of: $1).number, index: $0, id: $1)
         }
-        return turns.sorted { ($0.turn, $0.place) < ($1.turn, $1.place) }.map(\.id)
+        return ordered.sorted { ($0.order, $0.index) < ($1.order, $1.index) }.map(\.id)
     }
 
     /// The next attempt goes to another owner.

@@ -23,7 +23,7 @@ struct ConversationFixture {
     private var pendingStoreRequests: [PendingStoreRequest] = []
     private var wakeTimes: [Int64] = []
     private var output: [String] = []
-    private var lastRequest: RequestID = 1000
+    private var lastRequest: UInt64 = 1000
 
     enum PendingStoreRequest {
         case write(Write.Change, Revision, RequestOrigin?)
@@ -69,7 +69,9 @@ struct ConversationFixture {
         self.lastRequest += 1
         return self.handle(
             .command(command),
-            from: RequestOrigin(loop: loop, request: request ?? self.lastRequest, isRetry: isRetry))
+            from: RequestOrigin(
+                loop: loop, request: request ?? RequestID(rawValue: self.lastRequest),
+                isRetry: isRetry))
     }
 
     mutating func run(

@@ -60,7 +60,7 @@ enum EffectText {
     }
 
     private static func name(of origin: RequestOrigin, before: String) -> String {
-        (1..<1000).contains(origin.request) ? "\(before)\(origin.request)" : ""
+        (1..<1000).contains(origin.request.rawValue) ? "\(before)\(origin.request.rawValue)" : ""
     }
 
     private static func text(_ answer: ChatAnswer) -> String {

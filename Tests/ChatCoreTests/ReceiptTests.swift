@@ -16,7 +16,7 @@ struct ReceiptTests {
         return fixture
     }
 
-    @Test("of a delivery go once to the author's loops only, whoever receives the message later")
+    @Test("of a delivery go only to the author's loops, and only for the first receiver")
     func delivered() {
         var fixture = Self.fixture()
         #expect(fixture.reportDelivered(1...2, to: bob) == ["notify east: delivered 1,2 of ann"])
@@ -83,7 +83,7 @@ struct ReceiptTests {
             ])
     }
 
-    @Test("of a read go to the author once, whoever reads later")
+    @Test("of a read go to the author only for the first reader")
     func readOnce() {
         var fixture = Self.fixture()
         _ = fixture.read(2, by: bob)
