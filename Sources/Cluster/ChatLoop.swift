@@ -50,7 +50,7 @@ public struct ChatLoop: Sendable {
     public var view: View { self.owner.view }
 
     /// Conversations in memory, as owner and as subscriber, and requests that have no answer yet.
-    public var counts: (owned: Int, heard: Int, waiting: Int) {
+    public var counts: (owned: Int, subscribed: Int, pending: Int) {
         (
             self.owner.conversationCount, self.subscriptions.feeds.count,
             self.subscriptions.requests.count
@@ -86,7 +86,7 @@ public struct ChatLoop: Sendable {
     public mutating func rejoin(as id: LoopID, view: View, at now: ClockReading) {
         precondition(view.node(id.incarnation) != nil, "\(self.id) cannot be \(id) in this view")
         self.id = id
-        // Discards what a tick of this turn produced as well. Nobody accepts envelopes of the old
+        // Discards what a tick of this turn produced as well. No loop accepts envelopes of the old
         // incarnation, and a packet has only one sender.
         self.envelopes = []
         self.newestViewNumber = max(self.newestViewNumber, view.number)

@@ -239,11 +239,11 @@ struct ConversationSubscriptions: Sendable {
     }
 
     private mutating func applyJoinResult(
-        _ slot: UInt32, with joinResult: JoinResult, for newcomer: UserID, at now: ClockReading,
+        _ slot: UInt32, with joinResult: JoinResult, for joiningUser: UserID, at now: ClockReading,
         outbox: inout Outbox
     ) {
         let changes = self.feeds[slot].presenceChanges(
-            toReach: joinResult, newcomer: newcomer, at: now)
+            toReach: joinResult, joiningUser: joiningUser, at: now)
         switch self.feeds[slot].state {
         case .opening:
             self.feeds[slot].state = .live

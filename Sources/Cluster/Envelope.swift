@@ -43,14 +43,14 @@ public struct Envelope: Sendable {
 
         /// Whether it is a stored change. Its revision prevents it from being applied twice.
         var isDurableEvent: Bool {
-            if case .event(let news) = self { news.revision != 0 } else { false }
+            if case .event(let event) = self { event.revision != 0 } else { false }
         }
 
         /// Whether it can be lost without a retry, because the repair of the gap restores the
         /// current state.
         var isEphemeral: Bool {
             switch self {
-            case .event(let news): news.revision == 0
+            case .event(let event): event.revision == 0
             case .input(let input): if case .delivered = input.input { true } else { false }
             default: false
             }
@@ -63,7 +63,7 @@ public struct Envelope: Sendable {
 
         /// The slot in which the receiving subscriber holds its feed; `.max` if unknown.
         var feedSlot: UInt32 {
-            if case .event(let news) = self { news.feedSlot } else { .max }
+            if case .event(let event) = self { event.feedSlot } else { .max }
         }
     }
 

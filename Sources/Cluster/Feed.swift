@@ -271,25 +271,27 @@ struct Feed: Sendable {
 
     /// The changes that bring the subscribers to the presence state in the owner's answer.
     ///
-    /// - Parameter newcomer: the joining user, whom the owner leaves out of its answer.
+    /// - Parameter joiningUser: the joining user. The owner leaves it out of its answer.
     mutating func presenceChanges(
-        toReach joinResult: JoinResult, newcomer: UserID? = nil, at now: ClockReading
+        toReach joinResult: JoinResult, joiningUser: UserID? = nil, at now: ClockReading
     ) -> [PresenceChange] {
         if joinResult.isCrowd {
             self.isCrowd = true
             return []
         }
         if self.isCrowd {
-            return self.presenceChangesAfterCrowd(joinResult.present, newcomer: newcomer, at: now)
+            return self.presenceChangesAfterCrowd(
+                joinResult.present, joiningUser: joiningUser, at: now)
         }
         let arrivals = joinResult.present.filter { self.knownOnline[$0.person.id] == nil }
-        // If nobody has left, the number cannot have shrunk.
+        // If no user has left, the number cannot have shrunk.
         let known =
             self.knownOnline.count + arrivals.count
-            - (newcomer.map { self.knownOnline[$0] == nil ? 0 : 1 } ?? 0)
+            - (joiningUser.map { self.knownOnline[$0] == nil ? 0 : 1 } ?? 0)
         let newChanges =
             (known > joinResult.present.count
-                ? self.departures(missingFrom: joinResult.present, newcomer: newcomer, at: now)
+                ? self.departures(
+                    missingFrom: joinResult.present, joiningUser: joiningUser, at: now)
                 : [])
             + arrivals
         self.recordPresence(newChanges)
@@ -298,20 +300,20 @@ struct Feed: Sendable {
 
     /// Names all users again, because subscribers that joined during the crowd know none of them.
     private mutating func presenceChangesAfterCrowd(
-        _ present: [PresenceChange], newcomer: UserID? = nil, at now: ClockReading
+        _ present: [PresenceChange], joiningUser: UserID? = nil, at now: ClockReading
     ) -> [PresenceChange] {
         self.isCrowd = false
         let newChanges =
-            self.departures(missingFrom: present, newcomer: newcomer, at: now) + present
+            self.departures(missingFrom: present, joiningUser: joiningUser, at: now) + present
         self.recordPresence(newChanges)
         return newChanges
     }
 
     private func departures(
-        missingFrom present: [PresenceChange], newcomer: UserID?, at now: ClockReading
+        missingFrom present: [PresenceChange], joiningUser: UserID?, at now: ClockReading
     ) -> [PresenceChange] {
         let online = Set(present.map(\.person.id))
-        return self.knownOnline.values.filter { !online.contains($0.id) && $0.id != newcomer }
+        return self.knownOnline.values.filter { !online.contains($0.id) && $0.id != joiningUser }
             .sorted { $0.id < $1.id }
             .map { PresenceChange(person: $0, isOnline: false, at: now.wall) }
     }

@@ -23,7 +23,7 @@ struct PeerLoop: Sendable {
 
     /// Seals the pending items: one envelope to send now, and one that leaves with this turn's
     /// writes; nil if there is nothing to send.
-    mutating func seal(from: LoopID, view: Int) -> (envelope: Envelope?, news: Envelope?) {
+    mutating func seal(from: LoopID, view: Int) -> (envelope: Envelope?, withWrite: Envelope?) {
         // If no item needs to arrive when the write fails, the items leave with the write. This
         // saves one publish and two wake-ups.
         let leavesWithWrite = !self.itemsWithWrite.isEmpty && self.items.allSatisfy(\.isEphemeral)

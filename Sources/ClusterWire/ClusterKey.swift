@@ -44,7 +44,7 @@ public struct ClusterKey: Sendable {
             code in
             self.key.sign(UnsafeRawBufferPointer(rebasing: bytes[..<end]), into: code.baseAddress!)
             var difference: UInt8 = 0
-            for place in 0..<NodePacket.codeBytes { difference |= code[place] ^ bytes[end + place] }
+            for index in 0..<NodePacket.codeBytes { difference |= code[index] ^ bytes[end + index] }
             return difference == 0
         }
     }

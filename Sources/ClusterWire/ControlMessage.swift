@@ -86,8 +86,8 @@ public struct ControlMessage: Sendable, Equatable {
 
     private init(unsealed bytes: UnsafeRawBufferPointer) throws(NodePacketError) {
         guard let kind = Kind(rawValue: bytes[1]) else { throw .unknownFlags(bytes[1]) }
-        func number(at place: Int) -> UInt64 {
-            UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self))
+        func number(at offset: Int) -> UInt64 {
+            UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
         }
         var reader = WireReader(bytes, from: Self.headerBytes)
         let topic: String

@@ -15,7 +15,7 @@ struct WireReader {
     private(set) var unknownItemCount = 0
     private(set) var keyInterning: KeyInterning
     // Consecutive items of a packet often have the same person, whose texts are then created once.
-    private var lastPerson: (place: Range<Int>, value: Person)?
+    private var lastPerson: (range: Range<Int>, value: Person)?
 
     /// The maximum of sequence numbers, revisions and counts, far below an overflow in
     /// calculations.
@@ -229,8 +229,8 @@ struct WireReader {
     // MARK: Repeated values
 
     mutating func conversation() throws(WireDecodingError) -> ConversationKey {
-        let (outer, place) = try self.enterRepeatedRecord()
-        let record = UnsafeRawBufferPointer(rebasing: self.bytes[place])
+        let (outer, range) = try self.enterRepeatedRecord()
+        let record = UnsafeRawBufferPointer(rebasing: self.bytes[range])
         let index = self.keyInterning.index(of: record)
         if let key = self.keyInterning.key(at: index, in: record) {
             self.leaveRecord(to: outer)
@@ -243,19 +243,19 @@ struct WireReader {
     }
 
     mutating func person() throws(WireDecodingError) -> Person {
-        let (outer, place) = try self.enterRepeatedRecord()
-        if let last = self.lastPerson, self.isSame(last.place, place) {
+        let (outer, range) = try self.enterRepeatedRecord()
+        if let last = self.lastPerson, self.isSame(last.range, range) {
             self.leaveRecord(to: outer)
             return last.value
         }
         let person = try Person.read(from: &self)
         self.leaveRecord(to: outer)
-        self.lastPerson = (place, person)
+        self.lastPerson = (range, person)
         return person
     }
 
     private mutating func enterRepeatedRecord() throws(WireDecodingError) -> (
-        outer: Int, place: Range<Int>
+        outer: Int, range: Range<Int>
     ) {
         let outer = try self.enterRecord()
         return (outer, self.position..<self.end)

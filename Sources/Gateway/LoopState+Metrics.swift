@@ -6,20 +6,20 @@ import EventLoop
 import Telemetry
 
 extension LoopState {
-    /// Puts what this loop has counted where `/metrics` finds it.
+    /// Publishes this loop's counters for `/metrics`.
     mutating func publishMetrics() {
         var snapshot = MetricsSnapshot()
         let names = ["echo"] + self.shared.settings.dialects.map { $0.name.description }
-        for (place, name) in names.enumerated()
-        where place > 0 || self.shared.settings.echoPath != nil {
+        for (index, name) in names.enumerated()
+        where index > 0 || self.shared.settings.echoPath != nil {
             snapshot.add(
-                self.counters.connections[place], to: .connections, labels: ["dialect": name])
+                self.counters.connections[index], to: .connections, labels: ["dialect": name])
             snapshot.add(
-                self.counters.messagesIn[place], to: .messagesIn, labels: ["dialect": name])
+                self.counters.messagesIn[index], to: .messagesIn, labels: ["dialect": name])
             snapshot.add(
-                self.counters.stored[place], to: .messagesStored, labels: ["dialect": name])
+                self.counters.stored[index], to: .messagesStored, labels: ["dialect": name])
             snapshot.add(
-                self.counters.delivered[place], to: .messagesDelivered, labels: ["dialect": name])
+                self.counters.delivered[index], to: .messagesDelivered, labels: ["dialect": name])
         }
         snapshot.add(self.counters.accepted, to: .connectionsAccepted)
         snapshot.add(self.counters.refusedConnections, to: .connectionsRefused)
@@ -40,8 +40,8 @@ extension LoopState {
         self.logRestored(restored)
         let counts = self.chat.counts
         snapshot.add(counts.owned, to: .conversationsOwned)
-        snapshot.add(counts.heard, to: .conversationsSubscribed)
-        snapshot.add(counts.waiting, to: .requestsWaiting)
+        snapshot.add(counts.subscribed, to: .conversationsSubscribed)
+        snapshot.add(counts.pending, to: .requestsWaiting)
         snapshot.add(self.requestContexts.count, to: .answersPending)
         snapshot.add(self.users.count, to: .users)
         let turn = self.loop.resetTurnStatistics().longestNanoseconds
@@ -58,7 +58,8 @@ extension LoopState {
     }
 }
 
-/// What a node publishes of its connections and messages. The names are an interface: dashboards and alerts stand on them.
+/// The metrics of connections and messages. Their names are an interface, because dashboards and
+/// alerts depend on them.
 extension MetricFamily {
     static let connections = MetricFamily(
         "confab_connections", .gauge, help: "Open WebSocket connections.")
@@ -73,38 +74,38 @@ extension MetricFamily {
         "confab_messages_in_total", .counter, help: "WebSocket messages received from clients.")
     static let messagesStored = MetricFamily(
         "confab_messages_stored_total", .counter,
-        help: "Sends that were answered: their messages are stored.")
+        help: "Messages that clients sent and that are stored.")
     static let messagesDelivered = MetricFamily(
         "confab_messages_delivered_total", .counter,
-        help: "Chat messages handed to connections, one for each of them.")
+        help: "Chat messages delivered to connections, counted for each connection.")
     static let bytesIn = MetricFamily(
         "confab_received_bytes_total", .counter, help: "Bytes read from connections.")
     static let bytesOut = MetricFamily(
         "confab_sent_bytes_total", .counter, help: "Bytes written to connections.")
     static let dropped = MetricFamily(
-        "confab_dropped_total", .counter, help: "What was left out, by reason.")
+        "confab_dropped_total", .counter,
+        help: "Events, messages and envelopes that were dropped, by reason.")
     static let closes = MetricFamily(
         "confab_closes_total", .counter, help: "Connections closed by the server, by close code.")
     static let restored = MetricFamily(
         "confab_restored_total", .counter,
-        help:
-            "Changes that the store was given and lacked: written again in place, appended again because it had others, or lost."
+        help: "Changes that the store had lost: rewritten in place, moved to new numbers, or lost."
     )
     static let conversationsOwned = MetricFamily(
         "confab_conversations_owned", .gauge, help: "Conversations in memory that this node owns.")
     static let conversationsSubscribed = MetricFamily(
         "confab_conversations_heard", .gauge,
-        help: "Conversations with listeners, counted for each loop.")
+        help: "Conversations with subscribers, counted for each loop.")
     static let requestsWaiting = MetricFamily(
-        "confab_requests_waiting", .gauge, help: "Requests to owners that are not answered yet.")
+        "confab_requests_waiting", .gauge, help: "Requests to owners without an answer.")
     static let answersPending = MetricFamily(
-        "confab_answers_awaited", .gauge, help: "Answers and pages that connections wait for.")
+        "confab_answers_awaited", .gauge, help: "Answers and pages for which connections wait.")
     static let users = MetricFamily(
         "confab_users", .gauge, help: "Users with a connection, counted for each loop.")
     static let turnSeconds = MetricFamily(
         "confab_loop_turn_seconds", .histogram(.durations),
-        help: "The longest turn of an event loop in each second: so long others had to wait.")
+        help: "The longest turn of an event loop in each second, in which other work waited.")
     static let storeSeconds = MetricFamily(
         "confab_store_write_seconds", .histogram(.durations),
-        help: "From handing a batch to the store to its answer.")
+        help: "The time from submitting a batch to the store's reply.")
 }

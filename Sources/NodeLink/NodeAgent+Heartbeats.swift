@@ -1,6 +1,7 @@
 import Bytes
 import Cluster
 import ClusterWire
+import EventLoop
 import RedisClient
 import Telemetry
 

@@ -1,4 +1,5 @@
 import Cluster
+import EventLoop
 import RedisClient
 import Telemetry
 
@@ -8,8 +9,8 @@ extension NodeAgent {
         guard case .notPermitted = error else { return error.description }
         return
             "\(error) A node needs EVALSHA, and in its scripts the commands of the groups read "
-            + "and write, on the keys \(self.redisKeys.cluster):*; docs/operating/redis.md has the rule, "
-            + "and ACL LOG shows the rejected command."
+            + "and write, on the keys \(self.redisKeys.cluster):*; "
+            + "docs/operating/redis.md has the rule, and ACL LOG shows the rejected command."
     }
 
     private var isRedisCluster: Bool { self.settings.redis.url.kind == .cluster }

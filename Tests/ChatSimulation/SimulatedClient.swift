@@ -1,4 +1,5 @@
 import Bytes
+import ChatCore
 import ChatModel
 import Cluster
 
@@ -6,12 +7,10 @@ import Cluster
 final class SimulatedClient {
     enum State: Equatable {
         case offline
-        case joining(RequestNumber)
+        case joining(RequestID)
         case replaying
         case live
     }
-
-    typealias RequestNumber = UInt64
 
     let number: Int
     let person: Person
@@ -31,7 +30,7 @@ final class SimulatedClient {
     var sends = 0
     var hasEdited: Set<SequenceNumber> = []
     /// The answered sends of this connection: when each was requested, and its message's number.
-    var answeredSends: [(asked: UInt64, sequence: SequenceNumber)] = []
+    var answeredSends: [(requested: UInt64, sequence: SequenceNumber)] = []
     /// It must be connected at the end.
     var mustReturn = false
     /// Its final message was answered.

@@ -70,11 +70,11 @@ struct SimulatedStore {
     /// - Returns: the job's number, and when it is executed.
     mutating func submit(
         _ job: StoreJob, at now: Int64, within delay: ClosedRange<Int64>,
-        _ chance: inout SeededGenerator
+        _ random: inout SeededGenerator
     ) -> (
         job: Int, time: Int64
     ) {
-        var time = now + chance.number(delay)
+        var time = now + random.number(delay)
         if job.request.isWrite {
             time = max(time, self.writesOrderedThrough[job.loop] ?? 0)
             self.writesOrderedThrough[job.loop] = time
@@ -89,13 +89,13 @@ struct SimulatedStore {
     /// - Returns: its answer, and when the answer leaves.
     mutating func run(
         _ number: Int, at now: Int64, within delay: ClosedRange<Int64>,
-        _ chance: inout SeededGenerator
+        _ random: inout SeededGenerator
     ) -> (job: StoreJob, answer: StoreAnswer, time: Int64) {
         self.takeSnapshot(at: now)
         guard let job = self.jobs.removeValue(forKey: number) else {
-            preconditionFailure("job \(number) was done before")
+            preconditionFailure("job \(number) was executed before")
         }
-        var time = now + chance.number(delay)
+        var time = now + random.number(delay)
         if job.request.isWrite {
             time = max(time, self.answersOrderedThrough[job.loop] ?? 0)
             self.answersOrderedThrough[job.loop] = time
@@ -107,7 +107,7 @@ struct SimulatedStore {
             case .everything: true
             }
         if isFailing {
-            let effect: StoreFailure.Effect = chance.pick([.none, .rejected, .unknown, .unknown])!
+            let effect: StoreFailure.Effect = random.pick([.none, .rejected, .unknown, .unknown])!
             return (job, .failed(StoreFailure("the disk is full", effect: effect)), time)
         }
         return (job, self.execute(job), time)
@@ -124,7 +124,7 @@ struct SimulatedStore {
         var tables = self.tables
         guard case .page(let page) = tables.execute(.page(conversation, .after(0), limit: .max))
         else {
-            preconditionFailure("a page was no page")
+            preconditionFailure("the answer is not a page")
         }
         return page
     }
@@ -132,7 +132,7 @@ struct SimulatedStore {
     func loaded(_ conversation: ConversationKey) -> LoadedConversation? {
         var tables = self.tables
         guard case .loaded(let loaded) = tables.execute(.load(conversation)) else {
-            preconditionFailure("a load was no load")
+            preconditionFailure("the answer is not a conversation")
         }
         return loaded
     }

@@ -55,23 +55,24 @@ extension Simulation {
         client.feed = feed
         client.state = .joining(request)
         self.log(
-            "\(client.name) enters \(client.conversation.id) on \(self.loops[client.loop].id)\(client.resumesAfter.map { " after \($0)" } ?? "")"
+            "\(client.name) joins \(client.conversation.id) on \(self.loops[client.loop].id)"
+                + (client.resumesAfter.map { " after \($0)" } ?? "")
         )
         self.scheduleTurn(client.loop)
     }
 
     func disconnect(_ client: SimulatedClient) {
         guard let feed = client.feed else { return }
-        self.log("\(client.name) goes")
+        self.log("\(client.name) disconnects")
         switch client.state {
         case .offline: return
         case .joining(let request):
             self.loops[client.loop].chat.cancelSubscribe(request)
             for context in self.loops[client.loop].requests.keys.sorted() {
-                guard let question = self.loops[client.loop].requests[context],
-                    case .join = question.kind
+                guard let request = self.loops[client.loop].requests[context],
+                    case .join = request.kind
                 else { continue }
-                if question.client == client.number {
+                if request.client == client.number {
                     self.loops[client.loop].requests[context]?.isCancelled = true
                 }
             }

@@ -9,18 +9,18 @@ extension Simulation {
         case .event(let feed, let event, let context):
             // The event is the requester's answer. Its position before the event decides whether
             // `isAlsoEvent` is correct.
-            let asker = context.flatMap { self.loops[loop].requests[$0] }
+            let requester = context.flatMap { self.loops[loop].requests[$0] }
             for number in self.loops[loop].subscribers[feed] ?? [] {
                 self.receive(event, by: self.clients[number])
             }
             if let context {
                 self.checker.expect(
-                    asker != nil,
-                    "question \(context) of loop \(self.loops[loop].id) was answered twice")
+                    requester != nil,
+                    "request \(context) of loop \(self.loops[loop].id) was answered twice")
                 self.receiveAnswer(context, event.answer, isAlsoEvent: true, on: loop)
             }
-        case .answer(let context, let answer, let isShown):
-            self.receiveAnswer(context, answer, isAlsoEvent: isShown, on: loop)
+        case .answer(let context, let answer, let isAlsoEvent):
+            self.receiveAnswer(context, answer, isAlsoEvent: isAlsoEvent, on: loop)
         case .page(let context, let page):
             self.receivePage(context, page, on: loop)
         case .pageFailed(let context):
@@ -31,55 +31,58 @@ extension Simulation {
     // MARK: Answers
 
     private func takeRequest(_ context: UInt64, on loop: Int) -> (
-        question: SimulatedLoop.SimulatedRequest, client: SimulatedClient, isThere: Bool
+        request: SimulatedLoop.SimulatedRequest, client: SimulatedClient, isConnected: Bool
     )? {
-        guard let question = self.loops[loop].requests.removeValue(forKey: context) else {
+        guard let request = self.loops[loop].requests.removeValue(forKey: context) else {
             return nil
         }
-        let client = self.clients[question.client]
-        return (question, client, client.connection == question.connection && client.loop == loop)
+        let client = self.clients[request.client]
+        return (request, client, client.connection == request.connection && client.loop == loop)
     }
 
     private func receiveAnswer(
-        _ context: UInt64, _ answer: ChatAnswer, isAlsoEvent isShown: Bool, on loop: Int
+        _ context: UInt64, _ answer: ChatAnswer, isAlsoEvent: Bool, on loop: Int
     ) {
-        guard let (question, client, isThere) = self.takeRequest(context, on: loop) else {
+        guard let (request, client, isConnected) = self.takeRequest(context, on: loop) else {
             self.checker.expect(
                 false,
-                "question \(context) of loop \(self.loops[loop].id) was answered twice: \(answer.summary)"
+                "request \(context) of loop \(self.loops[loop].id) was answered twice: "
+                    + answer.summary
             )
             return
         }
         self.answerCount += 1
         let patience: Int64 = 5300
         // A stalled node cannot answer, and times its requests out when it resumes.
-        let waited = self.now - max(question.requestedAt, self.loops[loop].frozenUntil)
+        let waited = self.now - max(request.requestedAt, self.loops[loop].frozenUntil)
         self.checker.expect(
             waited <= patience, "\(client.name) waited \(waited) ms for \(answer.summary)")
         self.log(
-            "\(client.name) is told: \(answer.summary)\(isShown ? ", shown" : "")\(isThere ? "" : ", and is gone")"
+            "\(client.name) is answered: \(answer.summary)\(isAlsoEvent ? ", also an event" : "")"
+                + (isConnected ? "" : ", after it disconnected")
         )
         if self.parameters.isFaultFree, case .failed(.unavailable) = answer {
-            self.checker.expect(false, "\(client.name) was turned away though nothing failed")
+            self.checker.expect(false, "\(client.name) was refused although nothing failed")
         }
-        switch (question.kind, answer) {
-        case (.join, .joined(let entered)):
-            if isThere { self.joined(client, entered) }
+        switch (request.kind, answer) {
+        case (.join, .joined(let joinResult)):
+            if isConnected { self.joined(client, joinResult) }
         case (.join, .failed):
-            if isThere { client.state = .offline; client.feed = nil }
+            if isConnected { client.state = .offline; client.feed = nil }
         case (.send(let body), .posted(let message)):
             self.checker.answered(message, to: body, of: client)
-            if isThere {
+            if isConnected {
                 self.checker.checkOrder(message, requested: context, as: body, of: client)
             }
-            if isThere, client.state == .live, question.connection == client.connection,
+            if isConnected, client.state == .live, request.connection == client.connection,
                 // After a rollback, a client's position differs from its loop's, and after a split
                 // one of two histories is discarded.
                 self.checker.history(of: client.conversation).rewritten.isEmpty, !self.store.isSplit
             {
                 self.checker.expect(
-                    isShown == (message.sequence > question.through),
-                    "\(client.name) asked at \(question.through) and was told that \(message.sequence) is \(isShown ? "" : "not ")shown"
+                    isAlsoEvent == (message.sequence > request.through),
+                    "\(client.name) at \(request.through) got an answer that \(message.sequence) "
+                        + "is \(isAlsoEvent ? "" : "not ")also an event"
                 )
             }
             if body.content.hasSuffix("goodbye") { client.hasFinalAnswer = true }
@@ -90,14 +93,14 @@ extension Simulation {
             let isCalmNow = body.content.hasSuffix("goodbye")
             if isCalmNow { client.hasFinalAnswer = isEnded }
             self.checker.expect(
-                !isCalmNow || isEnded, "\(client.name) could not say goodbye: \(error)")
+                !isCalmNow || isEnded, "\(client.name) got no final answer: \(error)")
         case (.amendment(let sequence), .amended(let message)):
             let versions = self.checker.versions(of: sequence, in: client.conversation)
             self.checker.expect(
                 message.sequence == sequence && versions.contains { $0.state == message.state },
-                "\(client.name) was told of a change of \(sequence) that is not stored")
+                "\(client.name) got an answer for a change of \(sequence) that is not stored")
         case (.other("part"), .done):
-            if isThere { self.disconnect(client) }
+            if isConnected { self.disconnect(client) }
         case (.amendment, .failed(let error)):
             self.checker.refused(error, to: client, askedToEnd: false)
         case (.other("end"), .failed(let error)):
@@ -106,20 +109,20 @@ extension Simulation {
             break
         default:
             self.checker.expect(
-                false, "\(client.name) asked \(question.kind) and was told \(answer.summary)")
+                false, "\(client.name) requested \(request.kind) and got \(answer.summary)")
         }
     }
 
-    private func joined(_ client: SimulatedClient, _ entered: JoinResult) {
+    private func joined(_ client: SimulatedClient, _ joinResult: JoinResult) {
         guard let feed = client.feed else { return }
-        let shown = self.loops[client.loop].chat.deliveredThrough(feed)
+        let delivered = self.loops[client.loop].chat.deliveredThrough(feed)
         self.loops[client.loop].subscribers[feed, default: []].append(client.number)
-        client.screen.online = Set(entered.present.map(\.person.id))
-        client.screen.crowd = entered.isCrowd ? entered.presentCount : nil
-        client.screen.isEnded = entered.isEnded
-        guard let after = client.resumesAfter, after < shown else {
-            client.screen.through = shown
-            client.lastSeen = shown
+        client.screen.online = Set(joinResult.present.map(\.person.id))
+        client.screen.crowd = joinResult.isCrowd ? joinResult.presentCount : nil
+        client.screen.isEnded = joinResult.isEnded
+        guard let after = client.resumesAfter, after < delivered else {
+            client.screen.through = delivered
+            client.lastSeen = delivered
             client.state = .live
             return
         }
@@ -131,12 +134,12 @@ extension Simulation {
     // MARK: Pages
 
     private func receivePage(_ context: UInt64, _ page: MessagePage?, on loop: Int) {
-        guard let (question, client, isThere) = self.takeRequest(context, on: loop) else {
-            self.checker.expect(false, "page \(context) came twice")
+        guard let (request, client, isConnected) = self.takeRequest(context, on: loop) else {
+            self.checker.expect(false, "page \(context) was delivered twice")
             return
         }
-        guard isThere, client.isJoined else { return }
-        switch (question.kind, page) {
+        guard isConnected, client.isJoined else { return }
+        switch (request.kind, page) {
         case (.page, let page?):
             for message in page.messages { self.checker.check(message, seenBy: client) }
             self.report(page.messages, by: client)
@@ -152,9 +155,9 @@ extension Simulation {
 
     private func replayed(_ page: MessagePage, to client: SimulatedClient) {
         guard let feed = client.feed else { return }
-        let shown = self.loops[client.loop].chat.deliveredThrough(feed)
+        let delivered = self.loops[client.loop].chat.deliveredThrough(feed)
         var through = client.screen.through
-        let due = page.messages.filter { $0.sequence > through && $0.sequence <= shown }
+        let due = page.messages.filter { $0.sequence > through && $0.sequence <= delivered }
         for message in due {
             self.log(
                 "\(client.name) catches up with \(message.sequence) \"\(message.body.content)\"")
@@ -162,7 +165,7 @@ extension Simulation {
             through = message.sequence
         }
         // All messages in between were trimmed.
-        if due.isEmpty { through = shown }
+        if due.isEmpty { through = delivered }
         self.report(due, by: client)
         self.continueReplay(client, through: through)
     }
@@ -183,11 +186,11 @@ extension Simulation {
         switch event {
         case .posted(let message):
             guard client.state == .live else { return }
-            self.log("\(client.name) sees \(message.sequence) \"\(message.body.content)\"")
+            self.log("\(client.name) receives \(message.sequence) \"\(message.body.content)\"")
             self.checker.delivered(message, to: client)
             self.report([message], by: client)
         case .edited(let message), .deleted(let message):
-            self.log("\(client.name) sees \(message.sequence) \(message.state)")
+            self.log("\(client.name) receives \(message.sequence) \(message.state)")
             self.checker.amended(message, for: client)
         case .presence(let changes):
             self.recordPresence(changes, of: client)
@@ -203,7 +206,7 @@ extension Simulation {
             }
         case .status(let author, let status, let sequences, _):
             guard author == client.person.id else { return }
-            self.log("\(client.name) hears that \(sequences) are \(status)")
+            self.log("\(client.name) receives: \(sequences) \(status)")
             self.checker.status(status, of: sequences, for: client, at: self.now)
         case .left(let member, _):
             // As in the gateway, a user who is not a member any more receives nothing.
@@ -218,12 +221,14 @@ extension Simulation {
     private func recordPresence(_ changes: [PresenceChange], of client: SimulatedClient) {
         for change in changes where change.person.id != client.person.id {
             self.log(
-                "\(client.name) hears that \(change.person.id) is \(change.isOnline ? "online" : "offline")"
+                "\(client.name) receives: \(change.person.id) "
+                    + (change.isOnline ? "online" : "offline")
             )
             if self.parameters.limits.crowdAbove > 100 {
                 self.checker.expect(
                     client.screen.online.contains(change.person.id) != change.isOnline,
-                    "\(client.name) was told twice that \(change.person.id) is \(change.isOnline ? "online" : "offline")"
+                    "\(client.name) received twice that \(change.person.id) "
+                        + "is \(change.isOnline ? "online" : "offline")"
                 )
             }
             client.screen.record(change)

@@ -19,7 +19,7 @@ extension Simulation {
         guard self.store.isSplit else { return }
         let keepsOther = self.random.happens(perMille: 500)
         self.log(
-            "--- one master: what the \(keepsOther ? "first" : "other") was told has never been")
+            "--- one master: the writes to the \(keepsOther ? "first" : "other") are lost")
         self.store.uniteMasters(keepingOther: keepsOther)
         self.checker.uniteMasters(keepingOther: keepsOther)
         self.reconnectToStore()

@@ -1,3 +1,4 @@
+import ChatCore
 import ChatModel
 import Cluster
 import SeededRandom
@@ -9,7 +10,7 @@ extension Simulation {
         else { return }
         let (fromNode, toNode) = (self.loops[from].node, self.loops[to].node)
         if self.cutNodePairs.contains([fromNode, toNode]) {
-            self.logLost(envelope, "cut off")
+            self.logLost(envelope, "link cut")
             return
         }
         let isNear = fromNode == toNode
@@ -61,13 +62,15 @@ extension Envelope.Item {
     var summary: String {
         switch self {
         case .input(let input):
-            "\(input.input.summary) #\(input.request & 0xFFFF)\(input.isRetry ? " again" : "")"
-        case .answer(let request, let answer, _): "answer #\(request & 0xFFFF) \(answer.summary)"
-        case .notOwner(let request): "moved #\(request & 0xFFFF)"
-        case .event(let news): "\(news.event.summary) r\(news.revision)"
-        case .reattach(let key): "attach \(key.id) again"
+            "\(input.input.summary) #\(input.request.rawValue & 0xFFFF)"
+                + (input.isRetry ? " retry" : "")
+        case .answer(let request, let answer, _):
+            "answer #\(request.rawValue & 0xFFFF) \(answer.summary)"
+        case .notOwner(let request): "not owner #\(request.rawValue & 0xFFFF)"
+        case .event(let notification): "\(notification.event.summary) r\(notification.revision)"
+        case .reattach(let key): "reattach \(key.id)"
         case .resynchronize: "resynchronize"
-        case .recoveryQuery(let key): "who holds \(key.id)"
+        case .recoveryQuery(let key): "recovery query \(key.id)"
         }
     }
 }

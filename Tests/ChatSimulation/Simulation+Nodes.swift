@@ -6,32 +6,34 @@ import SeededRandom
 extension Simulation {
     /// Starts a node. Its shards depend on the view.
     func start(_ node: View.Node) {
-        let place = self.loops.last.map { $0.node + 1 } ?? 0
+        let number = self.loops.last.map { $0.node + 1 } ?? 0
         for loop in 0..<node.loops {
             let id = LoopID(incarnation: node.incarnation, loop: UInt16(loop))
             self.loopNumbers[id] = self.loops.count
             self.queue.add(.tick(self.loops.count), at: self.now + self.random.number(0...99))
             self.loops.append(
-                SimulatedLoop(id: id, node: place, view: self.view, limits: self.parameters.limits))
+                SimulatedLoop(id: id, node: number, view: self.view, limits: self.parameters.limits)
+            )
         }
     }
 
     /// Changes the view in one of the possible ways.
     func changeView() {
-        let someone = self.random.pick(self.view.nodes)!
+        let node = self.random.pick(self.view.nodes)!
         switch self.random.number(0...9) {
         case 0 where self.view.nodes.count < 4:
             self.newestIncarnation += 1
             let node = View.Node(
                 incarnation: self.newestIncarnation, loops: self.random.number(1...2))
-            self.log("--- node \(self.name(of: node.incarnation)) comes")
+            self.log("--- node \(self.name(of: node.incarnation)) joins")
             self.publish(self.view.adding(node))
             self.start(node)
         case 1...3:
             self.log(
-                "--- node \(self.name(of: someone.incarnation)) \(someone.isDraining ? "stays after all" : "drains")"
+                "--- node \(self.name(of: node.incarnation)) "
+                    + (node.isDraining ? "stops draining" : "drains")
             )
-            self.publish(self.view.setting(draining: !someone.isDraining, someone.incarnation))
+            self.publish(self.view.setting(draining: !node.isDraining, node.incarnation))
         default:
             self.publish(self.view.step(shards: self.random.pick([1, 100, 2000, Shard.count])!))
         }
@@ -39,20 +41,22 @@ extension Simulation {
 
     /// Starts or stops draining a node, and moves all affected shards at once.
     func handOverShards() {
-        let someone = self.random.pick(self.view.nodes)!
+        let node = self.random.pick(self.view.nodes)!
         self.log(
-            "--- node \(self.name(of: someone.incarnation)) \(someone.isDraining ? "takes back" : "hands over") all it can"
+            "--- node \(self.name(of: node.incarnation)) "
+                + "\(node.isDraining ? "takes back" : "hands over") all shards"
         )
-        self.publish(self.view.setting(draining: !someone.isDraining, someone.incarnation))
+        self.publish(self.view.setting(draining: !node.isDraining, node.incarnation))
         self.publish(self.view.step(shards: Shard.count))
     }
 
     /// Loops learn about a view at different times.
     private func publish(_ view: View?) {
         guard let view else { return }
-        self.log(
-            "--- view \(view.number): \(view.nodes.map { self.name(of: $0.incarnation) + ($0.isDraining ? " draining" : "") })"
-        )
+        let names = view.nodes.map {
+            self.name(of: $0.incarnation) + ($0.isDraining ? " draining" : "")
+        }
+        self.log("--- view \(view.number): \(names)")
         self.view = view
         for number in self.loops.indices where !self.loops[number].isDead {
             self.queue.add(.follow(number, view), at: self.now + self.random.number(0...1500))
@@ -77,7 +81,7 @@ extension Simulation {
         guard alive.count > 1, let node = self.random.pick(alive) else { return }
         let numbers = self.loops.indices.filter { self.loops[$0].node == node }
         let incarnation = self.loops[numbers[0]].id.incarnation
-        self.log("--- node \(self.name(of: incarnation)) dies")
+        self.log("--- node \(self.name(of: incarnation)) crashes")
         for number in numbers {
             self.loops[number].isDead = true
             self.loops[number].requests = [:]
@@ -117,7 +121,7 @@ extension Simulation {
                 max(1, self.start + self.parameters.calmAfter - 2500 - self.now))
         let numbers = self.loops.indices.filter { self.loops[$0].node == node }
         let incarnation = self.loops[numbers[0]].id.incarnation
-        self.log("--- node \(self.name(of: incarnation)) stands still for \(time - self.now) ms")
+        self.log("--- node \(self.name(of: incarnation)) is frozen for \(time - self.now) ms")
         for number in numbers {
             self.loops[number].frozenUntil = time
             self.loops[number].hasStalled = time - self.now > 1000
@@ -133,14 +137,15 @@ extension Simulation {
     func joinAgain(_ node: Int) {
         let numbers = self.loops.indices.filter { self.loops[$0].node == node }
         // It may already be in the view under an incarnation that its loops do not know yet.
-        let isThere = self.view.nodes.contains {
+        let isInView = self.view.nodes.contains {
             self.loopNumbers[LoopID(incarnation: $0.incarnation, loop: 0)] == numbers[0]
         }
-        guard !self.loops[numbers[0]].isDead, !isThere else { return }
+        guard !self.loops[numbers[0]].isDead, !isInView else { return }
         self.newestIncarnation += 1
         let incarnation = self.newestIncarnation
         self.log(
-            "--- node \(self.name(of: self.loops[numbers[0]].id.incarnation)) goes on as \(self.name(of: incarnation))"
+            "--- node \(self.name(of: self.loops[numbers[0]].id.incarnation)) "
+                + "rejoins as \(self.name(of: incarnation))"
         )
         self.publish(self.view.adding(View.Node(incarnation: incarnation, loops: numbers.count)))
         for number in numbers {
@@ -166,7 +171,7 @@ extension Simulation {
             return
         }
         self.clockErrors[node] = self.random.number(-7_200_000...7_200_000)
-        self.log("--- the clock of node \(node) goes wrong by \(self.clockErrors[node]!) ms")
+        self.log("--- the clock of node \(node) is off by \(self.clockErrors[node]!) ms")
     }
 
     private func name(of incarnation: UInt64) -> String { String(incarnation, radix: 36) }

@@ -113,8 +113,8 @@ public final class Simulation {
 
     /// Runs a simulation. If it violates a promise, it runs again with a log.
     public static func play(_ seed: UInt64) -> SimulationResult {
-        let outcome = Simulation(seed: seed, isLogged: false).run()
-        return outcome.violation == nil ? outcome : Simulation(seed: seed, isLogged: true).run()
+        let result = Simulation(seed: seed, isLogged: false).run()
+        return result.violation == nil ? result : Simulation(seed: seed, isLogged: true).run()
     }
 
     public func run() -> SimulationResult {
@@ -122,7 +122,7 @@ public final class Simulation {
             self.now = time
             self.perform(action)
         }
-        if let violation = self.checker.violation { self.log("WRONG: \(violation)") }
+        if let violation = self.checker.violation { self.log("VIOLATION: \(violation)") }
         return SimulationResult(
             seed: self.seed, violation: self.checker.violation, log: self.eventLog.lines,
             messages: self.checker.messageCount,
@@ -138,25 +138,25 @@ public final class Simulation {
 
     // MARK: Setup
 
-    private func makeClients() {
+    func makeClients() {
         for number in 0..<self.parameters.clients {
             let user =
                 number < self.parameters.users
                 ? number : self.random.number(0...(self.parameters.users - 1))
             let name = "user\(user)"
             // Two devices of a user sometimes have different names for it.
-            let shown = self.random.happens(perMille: 100) ? "\(name)'s phone" : name
+            let displayName = self.random.happens(perMille: 100) ? "\(name)'s phone" : name
             self.clients.append(
                 SimulatedClient(
                     number: number,
                     person: Person(
-                        id: UserID(tokenSubject: ByteString(name)), name: ByteString(shown)),
+                        id: UserID(tokenSubject: ByteString(name)), name: ByteString(displayName)),
                     conversation: self.random.pick(self.conversations)!,
                     isListed: self.random.happens(perMille: 850)))
         }
     }
 
-    private func scheduleEvents() {
+    func scheduleEvents() {
         for number in self.clients.indices {
             self.queue.add(.clientActs(number), at: self.now + self.random.number(0...2000))
         }
@@ -218,138 +218,10 @@ public final class Simulation {
         self.queue.add(.checkNothingRetained, at: end + 35_000)
     }
 
-    // MARK: Actions
-
-    private func perform(_ action: Action) {
-        // Actions of a frozen node wait until it resumes.
-        if let number = self.loop(of: action), self.now < self.loops[number].frozenUntil {
-            self.queue.postpone(action, from: self.now, to: self.loops[number].frozenUntil)
-            return
-        }
-        if let number = self.loop(of: action), self.loops[number].hasStalled {
-            self.loops[number].hasStalled = false
-            if !self.loops[number].isDead {
-                self.loops[number].chat.resumedAfterStall(at: self.clock(of: number))
-            }
-        }
-        switch action {
-        case .tick(let number):
-            guard !self.loops[number].isDead else { return }
-            self.loops[number].chat.tick(at: self.clock(of: number))
-            self.scheduleTurn(number)
-            self.queue.add(.tick(number), at: self.now + 100)
-        case .turn(let number):
-            self.turn(number)
-        case .arrive(let envelope):
-            self.arrive(envelope)
-        case .runJob(let job):
-            self.runJob(job)
-        case .runJobLate(let job):
-            self.record(self.store.execute(job), to: job, isAcknowledged: false)
-        case .storeAnswer(let number, let answer, let ticket):
-            guard !self.loops[number].isDead else { return }
-            self.loops[number].chat.storeAnswered(
-                answer, ticket: ticket, at: self.clock(of: number))
-            self.scheduleTurn(number)
-        case .clientActs(let number):
-            self.act(self.clients[number])
-        case .cutLink(let from, let to):
-            self.log("--- nothing passes from node \(from) to node \(to)")
-            self.cutNodePairs.insert([from, to])
-        case .restoreLink(let from, let to):
-            self.log("--- node \(to) hears node \(from) again")
-            self.cutNodePairs.remove([from, to])
-            // A node notices only some of its losses.
-            guard self.random.happens(perMille: 500) else { return }
-            for number in self.loops.indices
-            where self.loops[number].node == to && !self.loops[number].isDead {
-                self.loops[number].chat.messagesMayBeLost(at: self.clock(of: number))
-                self.scheduleTurn(number)
-            }
-        case .failStore(let failure):
-            self.log(
-                failure == .none ? "--- the store works again" : "--- the store fails: \(failure)")
-            self.store.failure = failure
-        case .claimByAnotherOwner:
-            self.claimByAnotherOwner()
-        case .changeView:
-            self.changeView()
-        case .killNode:
-            self.killNode()
-        case .evict(let incarnation):
-            self.evict(incarnation)
-        case .freezeNode:
-            self.freezeNode()
-        case .joinAgain(let node):
-            self.joinAgain(node)
-        case .rejoin(let number, let id, let view):
-            self.rejoin(number, as: id, view)
-        case .jumpClock:
-            self.jumpClock()
-        case .loseStoreData:
-            self.loseStoreData()
-        case .handOverShards:
-            self.handOverShards()
-        case .splitMasters:
-            self.splitMasters()
-        case .uniteMasters:
-            self.uniteMasters()
-        case .storeReconnected(let number):
-            guard !self.loops[number].isDead else { return }
-            self.loops[number].chat.storeMayHaveLostData(at: self.clock(of: number))
-            self.scheduleTurn(number)
-        case .follow(let number, let view):
-            self.follow(number, view)
-        case .calm:
-            self.log("--- calm")
-            self.isCalm = true
-            self.cutNodePairs = []
-            self.store.failure = .none
-        case .checkQuietly:
-            self.checkQuietly()
-        case .reconnectClients:
-            // Some clients stay offline, and must be shown as offline.
-            for client in self.clients
-            where client.state == .offline && self.random.happens(perMille: 600) {
-                client.mustReturn = true
-                self.connect(client)
-            }
-            for client in self.clients where client.state != .offline { client.mustReturn = true }
-        case .sendFinalMessages:
-            for client in self.clients where client.isJoined { self.sendFinalMessage(client) }
-        case .checkAll:
-            self.checkAll()
-        case .disconnectClients:
-            for client in self.clients { self.disconnect(client) }
-        case .checkNothingRetained:
-            self.checkNothingRetained()
-            self.isOver = true
-        }
-    }
-
-    /// The loop that executes an action.
-    private func loop(of action: Action) -> Int? {
-        switch action {
-        case .tick(let number), .turn(let number), .storeAnswer(let number, _, _),
-            .follow(let number, _), .rejoin(let number, _, _),
-            .storeReconnected(let number):
-            number
-        case .arrive(let envelope): self.loopNumbers[envelope.to]
-        case .joinAgain(let node): self.loops.firstIndex { $0.node == node }
-        case .clientActs(let number):
-            self.clients[number].state == .offline ? nil : self.clients[number].loop
-        default: nil
-        }
-    }
-
-    func scheduleTurn(_ number: Int) {
-        guard !self.loops[number].isTurnDue else { return }
-        self.loops[number].isTurnDue = true
-        self.queue.add(.turn(number), at: self.now + self.random.number(self.parameters.turnDelay))
-    }
+    // MARK: Turns and the store
 
     /// The end of a loop's turn, as in the gateway.
-    private func turn(_ number: Int) {
+    func turn(_ number: Int) {
         self.loops[number].isTurnDue = false
         guard !self.loops[number].isDead else { return }
         self.loops[number].chat.publishesWithWrite = self.parameters.publishesWithWrite
@@ -357,9 +229,9 @@ public final class Simulation {
             while self.loops[number].chat.hasWork {
                 self.loops[number].chat.finishTurn(at: self.clock(of: number))
                 self.sendEnvelopes(of: number)
-                let news = self.loops[number].chat.takeEnvelopesWithWrite()
+                let envelopes = self.loops[number].chat.takeEnvelopesWithWrite()
                 for (request, ticket) in self.loops[number].chat.takeRequests() {
-                    self.submit(request, ticket, news, of: number)
+                    self.submit(request, ticket, envelopes, of: number)
                 }
             }
             self.sendEnvelopes(of: number)
@@ -370,29 +242,29 @@ public final class Simulation {
             && (self.loops[number].chat.hasWork || self.loops[number].chat.hasDeliveries)
     }
 
-    private func sendEnvelopes(of number: Int) {
+    func sendEnvelopes(of number: Int) {
         for envelope in self.loops[number].chat.takeEnvelopes() {
             // A packet has only one sender.
             self.checker.expect(
                 envelope.from == self.loops[number].id,
-                "\(self.loops[number].id) sends mail of \(envelope.from)")
+                "\(self.loops[number].id) sends an envelope of \(envelope.from)")
             self.send(envelope)
         }
     }
 
-    private func submit(
-        _ request: StoreRequest, _ ticket: StoreTicket, _ news: [Envelope], of loop: Int
+    func submit(
+        _ request: StoreRequest, _ ticket: StoreTicket, _ envelopes: [Envelope], of loop: Int
     ) {
-        let carried = if case .write = request { news } else { [Envelope]() }
+        let published = if case .write = request { envelopes } else { [Envelope]() }
         let (job, time) = self.store.submit(
             .init(
                 loop: loop, node: self.loops[loop].node, request: request, ticket: ticket,
-                envelopesWithWrite: carried), at: self.now,
+                envelopesWithWrite: published), at: self.now,
             within: self.parameters.storeDelay, &self.random)
         self.queue.add(.runJob(job), at: time)
     }
 
-    private func runJob(_ number: Int) {
+    func runJob(_ number: Int) {
         let (job, answer, time) = self.store.run(
             number, at: self.now, within: self.parameters.storeDelay, &self.random)
         self.record(answer, to: job)
@@ -406,29 +278,30 @@ public final class Simulation {
             at: self.now + (self.random.happens(perMille: 500) ? 0 : self.random.number(0...600)))
     }
 
-    /// - Parameter isHeard: whether the owner receives the answer.
-    private func record(
-        _ answer: StoreAnswer, to job: SimulatedStore.StoreJob, isAcknowledged isHeard: Bool = true
+    /// - Parameter isAcknowledged: whether the owner receives the answer.
+    func record(
+        _ answer: StoreAnswer, to job: SimulatedStore.StoreJob, isAcknowledged: Bool = true
     ) {
         guard case .write(let batch) = job.request else { return }
         self.log(
-            "store: \(batch.owner) writes \(batch.writes.map(\.summary).joined(separator: ", ")): \(answer.summary)"
+            "store: \(batch.owner) writes \(batch.writes.map(\.summary).joined(separator: ", ")): "
+                + answer.summary
         )
         guard case .written(let outcome) = answer else { return }
-        for (place, write) in batch.writes.enumerated() where outcome.isStored(place) {
+        for (number, write) in batch.writes.enumerated() where outcome.isStored(number) {
             self.checker.stored(
                 write, by: batch.owner, onOther: self.store.isOnOtherMaster(job.node),
-                isAcknowledged: isHeard)
+                isAcknowledged: isAcknowledged)
         }
         if outcome == .stored { for envelope in job.envelopesWithWrite { self.send(envelope) } }
     }
 
     /// A Redis failover that loses recent writes: every connection breaks, and loops notice it at
     /// different times.
-    private func loseStoreData() {
+    func loseStoreData() {
         guard !self.store.isSplit else { return }
         let time = Int64(self.random.number(0...1000))
-        self.log("--- the store forgets the last \(time) ms")
+        self.log("--- the store loses the last \(time) ms")
         self.store.loseData(time, at: self.now)
         for conversation in self.conversations {
             self.checker.lostData(conversation, downTo: self.store.loaded(conversation))
@@ -442,84 +315,19 @@ public final class Simulation {
         }
     }
 
-    private func claimByAnotherOwner() {
+    func claimByAnotherOwner() {
         guard let conversation = self.random.pick(self.conversations) else { return }
-        self.log("--- a stranger claims the shard of \(conversation)")
+        self.log("--- another owner claims the shard of \(conversation)")
         self.store.claim(Shard.of(conversation), under: self.view.number)
         self.checker.ownerReplaced(conversation)
-    }
-
-    // MARK: Final checks
-
-    /// No message was sent since the calm began, so earlier losses must have been noticed without
-    /// one.
-    private func checkQuietly() {
-        for client in self.clients where client.state == .live {
-            self.checker.compareMessages(client, with: self.store.page(of: client.conversation))
-        }
-    }
-
-    private func checkAll() {
-        self.log("--- judged")
-        for client in self.clients {
-            // A user who is no member and whose token does not list the conversation cannot join. A
-            // user who left is disconnected on all devices.
-            let mayBeAway =
-                !client.mustReturn || !client.isListed
-                || self.checker.history(of: client.conversation).hasLostCursors
-            self.checker.expect(
-                client.state == .live || client.state == .offline && mayBeAway,
-                "\(client.name) is \(client.state) after all has been calm")
-            self.checker.expect(
-                client.hasFinalAnswer || client.state == .offline,
-                "\(client.name) has had no answer to its last word")
-            guard client.state == .live else { continue }
-            let present = Set(
-                self.clients.filter { $0.isJoined && $0.conversation == client.conversation }.map(
-                    \.person.id))
-            self.checker.compareScreen(
-                client, with: self.store.page(of: client.conversation), present: present)
-        }
-        let dead = Set(self.loops.filter(\.isDead).map(\.id))
-        for conversation in self.conversations {
-            self.checker.compareAnswers(
-                in: conversation, with: self.store.page(of: conversation), dead: dead)
-        }
-        for loop in self.loops where !loop.isDead {
-            let owed = loop.requests.values.filter { !$0.isCancelled }.map {
-                "\(self.clients[$0.client].name): \($0.kind)"
-            }
-            self.checker.expect(
-                owed.isEmpty,
-                "loop \(loop.id) owes answers after all has been calm: \(owed.sorted())")
-            self.checker.expect(
-                loop.chat.counts.waiting == 0,
-                "loop \(loop.id) still waits for \(loop.chat.counts.waiting) answers")
-        }
-    }
-
-    /// After all clients have disconnected, nothing may be retained.
-    private func checkNothingRetained() {
-        for loop in self.loops where !loop.isDead {
-            self.checker.expect(
-                loop.chat.counts.heard == 0,
-                "loop \(loop.id) keeps \(loop.chat.counts.heard) feeds of nobody")
-            self.checker.expect(
-                loop.chat.counts.waiting == 0, "loop \(loop.id) waits for answers of nobody")
-            if self.parameters.limits.idleTimeout <= .seconds(5) {
-                self.checker.expect(
-                    loop.chat.counts.owned == 0,
-                    "loop \(loop.id) keeps \(loop.chat.counts.owned) conversations of nobody")
-            }
-        }
     }
 }
 
 extension WriteOutcome {
-    func isStored(_ place: Int) -> Bool {
+    func isStored(_ number: Int) -> Bool {
         switch self {
         case .stored: true
-        case .refused(let refusals): refusals[place] == nil
+        case .refused(let refusals): refusals[number] == nil
         }
     }
 }

@@ -50,49 +50,49 @@ struct SimulationParameters {
             && self.splits == 0
     }
 
-    init(from chance: inout SeededGenerator) {
-        let nodeCount = chance.pick([1, 1, 2, 2, 3])!
-        self.nodes = (0..<nodeCount).map { _ in chance.number(1...2) }
-        self.conversations = chance.number(1...3)
-        self.users = chance.number(2...6)
-        self.clients = self.users + chance.number(0...4)
-        self.calmAfter = chance.number(8000...25_000)
-        self.limits.idleTimeout = .seconds(chance.pick([2, 60])!)
-        if chance.happens(perMille: 250) {
+    init(from random: inout SeededGenerator) {
+        let nodeCount = random.pick([1, 1, 2, 2, 3])!
+        self.nodes = (0..<nodeCount).map { _ in random.number(1...2) }
+        self.conversations = random.number(1...3)
+        self.users = random.number(2...6)
+        self.clients = self.users + random.number(0...4)
+        self.calmAfter = random.number(8000...25_000)
+        self.limits.idleTimeout = .seconds(random.pick([2, 60])!)
+        if random.happens(perMille: 250) {
             self.limits.crowdAbove = 3
             self.limits.crowdEndsBelow = 3
             self.limits.crowdChangeLimit = 2
         }
-        let isRough = chance.happens(perMille: 750)
-        self.delay = 0...(chance.pick([2, 20, 200])!)
-        self.lost = isRough ? chance.number(0...150) : 0
-        self.duplicated = isRough ? chance.number(0...50) : 0
-        self.delayed = isRough ? chance.number(0...30) : 0
-        self.linkCuts = isRough ? chance.number(0...4) : 0
-        self.silenceBeforeCalm = isRough ? chance.pick([0, 300, 1500])! : 0
-        self.storeFailures = chance.happens(perMille: 500) ? chance.number(1...3) : 0
-        self.claims = chance.happens(perMille: 250) ? chance.number(1...4) : 0
-        self.viewChanges = chance.happens(perMille: 500) ? chance.number(1...15) : 0
-        self.nodeDeaths = chance.happens(perMille: 400) ? chance.number(1...2) : 0
-        self.nodeFreezes = chance.happens(perMille: 300) ? chance.number(1...2) : 0
-        self.clockJumps = chance.happens(perMille: 250) ? chance.number(1...3) : 0
+        let isRough = random.happens(perMille: 750)
+        self.delay = 0...(random.pick([2, 20, 200])!)
+        self.lost = isRough ? random.number(0...150) : 0
+        self.duplicated = isRough ? random.number(0...50) : 0
+        self.delayed = isRough ? random.number(0...30) : 0
+        self.linkCuts = isRough ? random.number(0...4) : 0
+        self.silenceBeforeCalm = isRough ? random.pick([0, 300, 1500])! : 0
+        self.storeFailures = random.happens(perMille: 500) ? random.number(1...3) : 0
+        self.claims = random.happens(perMille: 250) ? random.number(1...4) : 0
+        self.viewChanges = random.happens(perMille: 500) ? random.number(1...15) : 0
+        self.nodeDeaths = random.happens(perMille: 400) ? random.number(1...2) : 0
+        self.nodeFreezes = random.happens(perMille: 300) ? random.number(1...2) : 0
+        self.clockJumps = random.happens(perMille: 250) ? random.number(1...3) : 0
         // If owners change too, the last owner's retained writes may be lost with it.
         let isSteady =
             self.nodeDeaths == 0 && self.viewChanges == 0 && self.nodeFreezes == 0
             && self.claims == 0
-        self.dataLosses = isSteady && chance.happens(perMille: 400) ? chance.number(1...3) : 0
+        self.dataLosses = isSteady && random.happens(perMille: 400) ? random.number(1...3) : 0
         self.splits =
-            nodeCount > 1 && isSteady && self.dataLosses == 0 && chance.happens(perMille: 500)
-            ? chance.number(1...2) : 0
+            nodeCount > 1 && isSteady && self.dataLosses == 0 && random.happens(perMille: 500)
+            ? random.number(1...2) : 0
         if self.dataLosses + self.splits > 0 { self.limits.retention = .seconds(60) }
-        self.storeDelay = 0...(chance.pick([0, 3, 30, 400])!)
-        self.publishesWithWrite = chance.happens(perMille: 500)
-        self.turnDelay = 0...(chance.pick([1, 1, 30])!)
+        self.storeDelay = 0...(random.pick([0, 3, 30, 400])!)
+        self.publishesWithWrite = random.happens(perMille: 500)
+        self.turnDelay = 0...(random.pick([1, 1, 30])!)
         // A send that is retried after five seconds must still be among the recent messages, even
         // if the owner has just loaded.
-        let pace = chance.pick([(60, 900), (400, 150), (1500, 40), (1500, 20)])!
+        let pace = random.pick([(60, 900), (400, 150), (1500, 40), (1500, 20)])!
         self.pause = 1...Int64(pace.0)
         self.limits.recentMessages = pace.1
-        self.limits.historyLimit = chance.happens(perMille: 300) ? 0 : max(60, pace.1)
+        self.limits.historyLimit = random.happens(perMille: 300) ? 0 : max(60, pace.1)
     }
 }

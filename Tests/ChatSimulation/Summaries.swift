@@ -7,12 +7,12 @@ extension ConversationInput {
     var summary: String {
         switch self {
         case .command(let command): command.summary
-        case .unsubscribe(let user): "\(user) leaves"
+        case .unsubscribe(let user): "\(user) unsubscribes"
         case .attach(let attachment):
-            "attach \(attachment.present.map(\.id)) (\(attachment.joining.map(\.id)) at the door)"
+            "attach \(attachment.present.map(\.id)) (\(attachment.joining.map(\.id)) joining)"
         case .detach: "detach"
-        case .delivered(let user, let range): "\(user) has \(range)"
-        case .offerRetained(let changes): "holds \(changes.map(\.revision))"
+        case .delivered(let user, let range): "\(user) received \(range)"
+        case .offerRetained(let changes): "offers \(changes.map(\.revision))"
         }
     }
 }
@@ -20,18 +20,19 @@ extension ConversationInput {
 extension ChatCommand {
     var summary: String {
         switch self {
-        case .joinAndSubscribe(let entrance): "\(entrance.principal.person.id) enters"
-        case .create(let founding): "\(founding.creator.person.id) makes it"
+        case .joinAndSubscribe(let joinRequest):
+            "\(joinRequest.principal.person.id) joins and subscribes"
+        case .create(let conversation): "\(conversation.creator.person.id) creates it"
         case .post(let body): "\(body.author.id) says \"\(body.content)\""
-        case .edit(let sequence, let content, let actor):
-            "\(actor.person.id) edits \(sequence) to \"\(content)\""
-        case .delete(let sequence, let actor): "\(actor.person.id) deletes \(sequence)"
+        case .edit(let sequence, let content, let principal):
+            "\(principal.person.id) edits \(sequence) to \"\(content)\""
+        case .delete(let sequence, let principal): "\(principal.person.id) deletes \(sequence)"
         case .read(let sequences, let user): "\(user) reads \(sequences)"
         case .readThrough(let sequence, let user): "\(user) reads all up to \(sequence)"
         case .typing(let isTyping, let person): "\(person.id) types: \(isTyping)"
-        case .join(let entrance): "\(entrance.principal.person.id) joins"
-        case .leave(let user): "\(user) parts"
-        case .end(let actor): "\(actor.person.id) ends it"
+        case .join(let joinRequest): "\(joinRequest.principal.person.id) joins"
+        case .leave(let user): "\(user) leaves"
+        case .end(let principal): "\(principal.person.id) ends it"
         case .describe: "describe"
         }
     }
@@ -40,8 +41,9 @@ extension ChatCommand {
 extension ChatAnswer {
     var summary: String {
         switch self {
-        case .joined(let entered):
-            "entered at \(entered.head) r\(entered.revision), \(entered.present.map(\.person.id)) there"
+        case .joined(let joinResult):
+            "joined at \(joinResult.head) r\(joinResult.revision), "
+                + "\(joinResult.present.map(\.person.id)) online"
         case .posted(let message): "posted \(message.sequence)"
         case .amended(let message): "amended \(message.sequence)"
         case .read: "read"
@@ -81,7 +83,7 @@ extension Write {
             case .message(let message): "\(message.sequence) \"\(message.body.content)\""
             case .amend(let message, _): "\(message.sequence) as \(message.state)"
             case .member(let member): "member \(member.user)"
-            case .remove(let user): "no member \(user)"
+            case .remove(let user): "removed member \(user)"
             case .cursors(let user, let read, let delivered):
                 "\(user)'s \(read) read and \(delivered) delivered"
             case .skip: "nothing"

@@ -49,20 +49,20 @@ struct MessageCost {
             let person = Person(
                 id: UserID(tokenSubject: ByteString(Self.uuid(number, "a"))),
                 name: ByteString("user \(number)"))
-            let entrance = JoinRequest(
+            let joinRequest = JoinRequest(
                 principal: Principal(person: person, isAdmin: false), isListedInToken: true,
                 kind: .conversations)
             let (feed, _) = self.chat.subscribe(
-                to: key, with: entrance, context: UInt64(number), at: self.now)
+                to: key, with: joinRequest, context: UInt64(number), at: self.now)
             self.sessions.append(MeasuredSession(key: key, person: person, feed: feed))
             if number % 256 == 255 { self.finishTurn() }
         }
         self.finishTurn()
     }
 
-    private static func uuid(_ number: Int, _ letter: String) -> String {
+    private static func uuid(_ number: Int, _ prefix: String) -> String {
         let digits = String(number)
-        return letter + "0000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count)
+        return prefix + "0000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count)
             + digits
     }
 
@@ -103,9 +103,9 @@ struct MessageCost {
             left -= min(perTurn, left)
             let start = Self.processorTime
             self.chat.prefetchFeed(turn[0].feed)
-            for (place, (number, key, feed, body)) in turn.enumerated() {
+            for (index, (number, key, feed, body)) in turn.enumerated() {
                 // As early as a gateway that parses a frame.
-                if place + 1 < turn.count { self.chat.prefetchFeed(turn[place + 1].feed) }
+                if index + 1 < turn.count { self.chat.prefetchFeed(turn[index + 1].feed) }
                 self.chat.submit(
                     .post(body), in: key, through: feed, context: UInt64(number), at: self.now)
             }
@@ -135,11 +135,11 @@ struct MessageCost {
     ) -> [Double] {
         var least = [Double](repeating: .infinity, count: conversations.count)
         for _ in 0..<5 {
-            for place in conversations.indices {
+            for index in conversations.indices {
                 let directory = isFile ? Self.makeDirectory() : nil
-                var cost = MessageCost(conversations: conversations[place], directory: directory)
-                least[place] = min(
-                    least[place], cost.measure(messages: messages, perTurn: perTurn, order))
+                var cost = MessageCost(conversations: conversations[index], directory: directory)
+                least[index] = min(
+                    least[index], cost.measure(messages: messages, perTurn: perTurn, order))
                 cost.store.close()
                 directory.map(Self.removeDirectory)
             }
@@ -149,7 +149,7 @@ struct MessageCost {
 
     private static func makeDirectory() -> String {
         var template = Array("/tmp/confab-trial-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { fatalError("no directory can be made in /tmp") }
+        guard mkdtemp(&template) != nil else { fatalError("cannot create a directory in /tmp") }
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 

@@ -55,7 +55,7 @@ final class TrialAnswers: StoreClient {
 
     init() {
         var ends: [Int32] = [0, 0]
-        precondition(pipe(&ends) == 0, "no pipe can be made")
+        precondition(pipe(&ends) == 0, "cannot create a pipe")
         (self.reader, self.writer) = (ends[0], ends[1])
     }
 

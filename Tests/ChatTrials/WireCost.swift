@@ -1,5 +1,6 @@
 import AllocationCounter
 import Bytes
+import ChatCore
 import ChatModel
 import Cluster
 import ClusterWire
@@ -48,16 +49,17 @@ enum WireCost {
             buffer.removeAll()
             let writer = NodePacketWriter(
                 from: self.from.incarnation, to: self.to.incarnation, in: &buffer)
-            precondition(writer.append(envelope, to: &buffer), "the parcel is full")
+            precondition(writer.append(envelope, to: &buffer), "the packet is full")
             writer.seal(with: self.key, in: &buffer)
         }
-        var known = KeyInterning()
+        var interning = KeyInterning()
         let reading = self.least(rounds) {
-            let parcel = try? NodePacket(
-                buffer.bytes.span.bytes, for: self.to.incarnation, key: self.key, interning: &known)
+            let packet = try? NodePacket(
+                buffer.bytes.span.bytes, for: self.to.incarnation, key: self.key,
+                interning: &interning)
             precondition(
-                parcel?.envelopes.first?.items.count == messages,
-                "the parcel is not what was written")
+                packet?.envelopes.first?.items.count == messages,
+                "the packet is not what was written")
         }
         return (buffer.count, writing, reading)
     }

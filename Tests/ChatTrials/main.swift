@@ -18,12 +18,12 @@ case "simulate":
     let first = UInt64(arguments.dropFirst(2).first ?? "1") ?? 1
     var (messages, answers, restored, isSound) = (0, 0, RecoveryCounts(), true)
     for seed in first..<(first + count) {
-        let outcome = Simulation.play(seed)
-        messages += outcome.messages
-        answers += outcome.answers
-        restored += outcome.recoveryCounts
-        if let violation = outcome.violation {
-            for line in outcome.log { print(line) }
+        let result = Simulation.play(seed)
+        messages += result.messages
+        answers += result.answers
+        restored += result.recoveryCounts
+        if let violation = result.violation {
+            for line in result.log { print(line) }
             print("seed \(seed): \(violation)")
             isSound = false
             break
@@ -31,14 +31,15 @@ case "simulate":
     }
     print("\(messages) messages, \(answers) answers")
     print(
-        "forgotten by stores: \(restored.inPlace) changes written again, \(restored.moved) under other numbers, \(restored.lost) lost"
+        "lost by stores: \(restored.inPlace) changes written again, "
+            + "\(restored.moved) under other numbers, \(restored.lost) lost"
     )
     if !isSound { exit(1) }
 case "tell":
-    let outcome = Simulation(seed: UInt64(arguments.dropFirst().first ?? "1") ?? 1, isLogged: true)
+    let result = Simulation(seed: UInt64(arguments.dropFirst().first ?? "1") ?? 1, isLogged: true)
         .run()
-    for line in outcome.log { print(line) }
-    if outcome.violation != nil { exit(1) }
+    for line in result.log { print(line) }
+    if result.violation != nil { exit(1) }
 case "cost":
     let messages = Int(arguments.dropFirst().first ?? "1000000") ?? 1_000_000
     let perTurn = Int(arguments.dropFirst(2).first ?? "100") ?? 100
@@ -49,8 +50,11 @@ case "cost":
                 conversations: [100, 100_000], messages: count, perTurn: perTurn, order,
                 isFile: isFile)
             print(
-                "\(isFile ? "SQLite" : "memory"), \(order == .roundRobin ? "in turn" : "by chance"), \(perTurn) a turn: \(Int(least[0])) ns "
-                    + "in 100 conversations, \(Int(least[1])) ns in 100,000, \((least[1] / least[0] * 100).rounded() / 100) times"
+                (isFile ? "SQLite, " : "memory, ")
+                    + (order == .roundRobin ? "round robin, " : "random, ")
+                    + "\(perTurn) a turn: \(Int(least[0])) ns in 100 conversations, "
+                    + "\(Int(least[1])) ns in 100,000, "
+                    + "\((least[1] / least[0] * 100).rounded() / 100) times"
             )
         }
     }
@@ -58,15 +62,15 @@ case "wire":
     for messages in [1, 20, 200] {
         let cost = WireCost.measure(messages: messages, rounds: 40_000 / messages)
         print(
-            "\(messages) messages, \(cost.bytes) bytes: \(cost.writing.nanoseconds) ns and \(cost.writing.allocations) allocations to write, "
+            "\(messages) messages, \(cost.bytes) bytes: \(cost.writing.nanoseconds) ns "
+                + "and \(cost.writing.allocations) allocations to write, "
                 + "\(cost.reading.nanoseconds) ns and \(cost.reading.allocations) to read")
     }
 case "cost-of":
     let numbers = arguments.dropFirst().compactMap { Int($0) }
     var cost = MessageCost(conversations: numbers[0])
-    print(
-        "\(Int(cost.measure(messages: numbers[1], perTurn: numbers[2], numbers.count > 3 ? .roundRobin : .random))) ns"
-    )
+    let order: MessageCost.ConversationOrder = numbers.count > 3 ? .roundRobin : .random
+    print("\(Int(cost.measure(messages: numbers[1], perTurn: numbers[2], order))) ns")
     // The final steps of the process must not appear in a profile.
     exit(0)
 default:

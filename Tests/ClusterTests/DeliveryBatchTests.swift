@@ -15,18 +15,18 @@ struct DeliveryBatchTests {
     /// A loop on which alice and carol have requested to join; this test is the owner.
     init() {
         var chat = ChatLoop(id: .near, view: ThreeNodeCluster.view, limits: .init())
-        let names = [Person.alice, .carol].enumerated().map { place, person in
-            let entrance = JoinRequest(
+        let joins = [Person.alice, .carol].enumerated().map { index, person in
+            let joinRequest = JoinRequest(
                 principal: Principal(person: person, isAdmin: false), isListedInToken: true,
                 kind: .conversations)
             return chat.subscribe(
-                to: ThreeNodeCluster.keys(1)[0], with: entrance, context: UInt64(place + 1),
+                to: ThreeNodeCluster.keys(1)[0], with: joinRequest, context: UInt64(index + 1),
                 at: .sample(0))
         }
         chat.finishTurn(at: .sample(0))
         self.chat = chat
-        self.feed = names[0].feed
-        self.requests = names.map(\.request)
+        self.feed = joins[0].feed
+        self.requests = joins.map(\.request)
     }
 
     private mutating func receive(_ items: Envelope.Item..., number: UInt64 = 1) {
@@ -34,11 +34,11 @@ struct DeliveryBatchTests {
             Envelope(from: .far, to: .near, number: number, view: 1, items: items), at: .sample(0))
     }
 
-    private func joinAnswer(_ place: Int, at head: SequenceNumber) -> Envelope.Item {
-        let entered = JoinResult(
+    private func joinAnswer(_ index: Int, at head: SequenceNumber) -> Envelope.Item {
+        let joinResult = JoinResult(
             head: head, oldest: 1, revision: head, ended: nil, present: [], presentCount: 0,
             isCrowd: false)
-        return .answer(self.requests[place], .joined(entered), slot: 0)
+        return .answer(self.requests[index], .joined(joinResult), slot: 0)
     }
 
     private func postedEvent(_ sequence: SequenceNumber) -> Envelope.Item {
@@ -53,7 +53,7 @@ struct DeliveryBatchTests {
     )
     mutating func endsBeforeFirstMessageAfterJoin() {
         self.receive(self.joinAnswer(0, at: 3), self.postedEvent(4), self.postedEvent(5))
-        #expect(self.chat.takeDeliveries().map(\.summary) == ["1: entered at 3"])
+        #expect(self.chat.takeDeliveries().map(\.summary) == ["1: joined at 3"])
         #expect(self.chat.deliveredThrough(self.feed) == 3)
         #expect(self.chat.takeDeliveries().map(\.summary) == ["4 words 4", "5 words 5"])
         #expect(self.chat.deliveredThrough(self.feed) == 5)
@@ -65,8 +65,8 @@ struct DeliveryBatchTests {
         self.receive(
             self.joinAnswer(0, at: 3), self.postedEvent(4), self.joinAnswer(1, at: 4),
             self.postedEvent(5))
-        #expect(self.chat.takeDeliveries().map(\.summary) == ["1: entered at 3"])
-        #expect(self.chat.takeDeliveries().map(\.summary) == ["4 words 4", "2: entered at 4"])
+        #expect(self.chat.takeDeliveries().map(\.summary) == ["1: joined at 3"])
+        #expect(self.chat.takeDeliveries().map(\.summary) == ["4 words 4", "2: joined at 4"])
         #expect(self.chat.deliveredThrough(self.feed) == 4)
         #expect(self.chat.takeDeliveries().map(\.summary) == ["5 words 5"])
     }
@@ -94,9 +94,10 @@ struct DeliveryBatchTests {
 
     @Test("ignores answers to unknown requests")
     mutating func answerToUnknownRequest() {
-        self.receive(.answer(0, .done, slot: 0), .answer(self.requests[0] + 5, .done, slot: 0))
+        let unknown = RequestID(rawValue: self.requests[0].rawValue + 5)
+        self.receive(.answer(0, .done, slot: 0), .answer(unknown, .done, slot: 0))
         #expect(self.chat.takeDeliveries().isEmpty)
-        #expect(self.chat.counts.waiting == 2)
+        #expect(self.chat.counts.pending == 2)
     }
 }
 
@@ -110,17 +111,17 @@ struct LateAnswerTests {
         var limits = ChatLimits()
         limits.retention = .seconds(60)
         var chat = ChatLoop(id: .near, view: ThreeNodeCluster.view, limits: limits)
-        let entrance = JoinRequest(
+        let joinRequest = JoinRequest(
             principal: Principal(person: .bob, isAdmin: false), isListedInToken: true,
             kind: .conversations)
-        let (feed, entering) = chat.subscribe(
-            to: self.key, with: entrance, context: 1, at: .sample(0))
-        let entered = JoinResult(
+        let (feed, join) = chat.subscribe(
+            to: self.key, with: joinRequest, context: 1, at: .sample(0))
+        let joinResult = JoinResult(
             head: 0, oldest: 1, revision: 0, ended: nil, present: [], presentCount: 0,
             isCrowd: false)
         self.receive(
             &chat,
-            [.answer(entering, .joined(entered), slot: 0), self.event(.posted(.sample(1)), 1)],
+            [.answer(join, .joined(joinResult), slot: 0), self.event(.posted(.sample(1)), 1)],
             number: 1)
         while !chat.takeDeliveries().isEmpty {}
         chat.submit(
@@ -179,7 +180,7 @@ struct LateAnswerTests {
         self.receive(
             &chat, [.answer(request, .posted(.sample(1).deleted(revision: 2)), slot: 0)], number: 4)
         #expect(chat.takeDeliveries().map(\.summary) == ["7: posted 1"])
-        #expect(chat.counts.waiting == 0)
+        #expect(chat.counts.pending == 0)
     }
 
     @Test("with the deletion is delivered")
@@ -196,7 +197,7 @@ struct DeliveryReportTests {
     let cluster = ThreeNodeCluster()
 
     private func reports() -> [String] {
-        self.cluster.takeItems(from: .third, to: .far).filter { $0.contains(" has ") }
+        self.cluster.takeItems(from: .third, to: .far).filter { $0.contains(" received ") }
     }
 
     @Test("leave with the next items to the owner")
@@ -208,7 +209,7 @@ struct DeliveryReportTests {
         self.cluster.say("two", by: alice)
         #expect(self.reports() == [])
         self.cluster.say("three", by: bob)
-        #expect(self.reports() == ["bob has 1...1"])
+        #expect(self.reports() == ["bob received 1...1"])
         #expect(
             self.cluster.takeDeliveries(on: .near) == [
                 "1 one", "2 two", "[1] delivered", "3 three",
@@ -228,7 +229,7 @@ struct DeliveryReportTests {
         self.cluster.advance(by: 200)
         #expect(self.reports() == [])
         self.cluster.advance(by: 600)
-        #expect(self.reports() == ["bob has 1...2"])
+        #expect(self.reports() == ["bob received 1...2"])
         self.cluster.advance(by: 2000)
         #expect(self.reports() == [])
     }
@@ -246,12 +247,12 @@ struct DeliveryReportTests {
         #expect(self.reports() == [])
         self.cluster.say("three", by: alice)
         self.cluster.advance(by: 300)
-        #expect(self.reports() == ["bob has 1...2"])
+        #expect(self.reports() == ["bob received 1...2"])
         self.cluster.recordDelivery(3...3, to: bob)
         self.cluster.advance(by: 1000)
         #expect(self.reports() == [])
         self.cluster.advance(by: 400)
-        #expect(self.reports() == ["bob has 3...3"])
+        #expect(self.reports() == ["bob received 3...3"])
         self.cluster.advance(by: 2000)
         #expect(self.reports() == [])
     }
@@ -264,7 +265,7 @@ struct DeliveryReportTests {
         self.cluster.unsubscribe(bob)
         #expect(
             self.cluster.takeItems(from: .third, to: .far).suffix(3) == [
-                "bob has 1...1", "bob leaves", "detach",
+                "bob received 1...1", "bob unsubscribes", "detach",
             ])
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 one"])
         // To its author on another node, a status waits up to a quarter of a second for other

@@ -38,11 +38,11 @@ struct FeedPresenceTests {
     @Test("derives joins and departures from the owner's list")
     func difference() {
         var feed = self.feed(knowingOnline: .alice, .bob)
-        let news = feed.presenceChanges(
+        let changes = feed.presenceChanges(
             toReach: self.joinResult([Person.bob.comesOnline, Person.carol.comesOnline]),
             at: .sample(9))
-        #expect(self.signs(news) == ["-alice", "+carol"])
-        #expect(news.first?.at == ClockReading.sample(9).wall)
+        #expect(self.signs(changes) == ["-alice", "+carol"])
+        #expect(changes.first?.at == ClockReading.sample(9).wall)
         #expect(
             feed.presenceChanges(
                 toReach: self.joinResult([Person.bob.comesOnline, Person.carol.comesOnline]),
@@ -50,17 +50,18 @@ struct FeedPresenceTests {
             ).isEmpty)
     }
 
-    @Test("does not consider a newcomer gone whom the owner leaves out of its answer")
-    func newcomer() {
+    @Test("does not report a joining user as gone, which the owner leaves out of its answer")
+    func joiningUser() {
         var feed = self.feed(knowingOnline: .alice, .bob)
         let list = self.joinResult([Person.bob.comesOnline])
         #expect(
-            feed.presenceChanges(toReach: list, newcomer: Person.alice.id, at: .sample(0)).isEmpty)
+            feed.presenceChanges(toReach: list, joiningUser: Person.alice.id, at: .sample(0))
+                .isEmpty)
         #expect(self.signs(feed.presenceChanges(toReach: list, at: .sample(0))) == ["-alice"])
         var other = self.feed(knowingOnline: .alice, .bob)
         #expect(
             self.signs(
-                other.presenceChanges(toReach: list, newcomer: Person.carol.id, at: .sample(0)))
+                other.presenceChanges(toReach: list, joiningUser: Person.carol.id, at: .sample(0)))
                 == ["-alice"])
     }
 
@@ -85,10 +86,10 @@ struct FeedPresenceTests {
     func crowdEndsInAnswer() {
         var feed = self.feed(knowingOnline: .alice)
         feed.isCrowd = true
-        let news = feed.presenceChanges(
-            toReach: self.joinResult([Person.bob.comesOnline]), newcomer: Person.carol.id,
+        let changes = feed.presenceChanges(
+            toReach: self.joinResult([Person.bob.comesOnline]), joiningUser: Person.carol.id,
             at: .sample(0))
-        #expect(self.signs(news) == ["-alice", "+bob"])
+        #expect(self.signs(changes) == ["-alice", "+bob"])
         #expect(!feed.isCrowd)
     }
 

@@ -16,28 +16,28 @@ struct FeedTableTests {
         "behaves like a dictionary, in any order of openings and closings",
         arguments: 0..<8 as Range<UInt64>)
     func oracle(seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var table = FeedTable()
-        var names: [Int: FeedID] = [:]
-        var past: [FeedID] = []
+        var ids: [Int: FeedID] = [:]
+        var closed: [FeedID] = []
         for _ in 0..<600 {
-            let number = chance.number(0...60)
-            if let name = names.removeValue(forKey: number) {
-                #expect(table[name.slot].key == .numbered(number))
-                table.close(name.slot)
-                past.append(name)
+            let number = random.number(0...60)
+            if let id = ids.removeValue(forKey: number) {
+                #expect(table[id.slot].key == .numbered(number))
+                table.close(id.slot)
+                closed.append(id)
             } else {
                 #expect(table.slot(of: .numbered(number)) == nil)
-                names[number] = self.open(number, in: &table)
+                ids[number] = self.open(number, in: &table)
             }
-            #expect(table.count == names.count)
-            #expect(Set(table.openSlots) == Set(names.values.map(\.slot)))
+            #expect(table.count == ids.count)
+            #expect(Set(table.openSlots) == Set(ids.values.map(\.slot)))
         }
-        for (number, name) in names {
-            #expect(table.slot(of: .numbered(number)) == name.slot)
-            #expect(table.isCurrent(name))
+        for (number, id) in ids {
+            #expect(table.slot(of: .numbered(number)) == id.slot)
+            #expect(table.isCurrent(id))
         }
-        #expect(past.allSatisfy { !table.isCurrent($0) })
+        #expect(closed.allSatisfy { !table.isCurrent($0) })
     }
 
     @Test("distinguishes a feed from the previous one in its slot")

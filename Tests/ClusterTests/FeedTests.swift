@@ -17,7 +17,8 @@ struct FeedTests {
 
     private func classify(_ revision: Revision, by feed: inout Feed) -> String {
         switch feed.classify(
-            .posted(.sample(revision)), revision: revision, answering: RequestID(rawValue: UInt64(revision)))
+            .posted(.sample(revision)), revision: revision,
+            answering: RequestID(rawValue: UInt64(revision)))
         {
         case .deliver: "deliver"
         case .drop: "drop"
@@ -74,14 +75,17 @@ struct FeedTests {
         let revisions = 7...8
         for revision in revisions {
             _ = feed.classify(
-                .posted(.sample(revision + 1)), revision: revision, answering: RequestID(rawValue: UInt64(revision)))
+                .posted(.sample(revision + 1)), revision: revision,
+                answering: RequestID(rawValue: UInt64(revision)))
         }
         feed.recordDelivered(.posted(.sample(6)), revision: 6, at: .sample(0))
         #expect(feed.takeNextOutOfOrder() == nil)
         #expect(feed.hasOutOfOrder)
         // The repair has delivered the final history.
         feed.recordDelivered(.posted(.sample(9)), revision: 8, at: .sample(0))
-        #expect(feed.takeOutOfOrder(through: 8).map(\.answering) == revisions.map { RequestID(rawValue: UInt64($0)) })
+        #expect(
+            feed.takeOutOfOrder(through: 8).map(\.answering)
+                == revisions.map { RequestID(rawValue: UInt64($0)) })
         #expect(!feed.hasOutOfOrder)
     }
 
@@ -160,14 +164,14 @@ struct FeedTests {
     @Test("removes a page when it has caught up with it, or at its deadline")
     func waitingPages() {
         var feed = self.feed(at: 5)
-        for (context, revision, patience) in [(1, 5, 1000), (2, 6, 1000), (3, 9, 800)]
+        for (context, revision, deadline) in [(1, 5, 1000), (2, 6, 1000), (3, 9, 800)]
             as [(UInt64, Revision, Int64)]
         {
             var read = Feed.PageRequest(
                 context: context, conversation: feed.key,
                 request: .page(feed.key, .newest, limit: 10))
             read.page = MessagePage(messages: [], head: 0, oldest: 1, revision: revision)
-            read.deadline = patience
+            read.deadline = deadline
             feed.waitingPages.append(read)
         }
         #expect(feed.takeReleasablePages().map(\.context) == [1])

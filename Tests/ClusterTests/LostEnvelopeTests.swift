@@ -8,9 +8,10 @@ import Testing
 struct LostEnvelopeTests {
     let cluster = ThreeNodeCluster()
 
-    private func sayUndelivered(_ words: String..., by seat: ThreeNodeCluster.TestSubscriber) {
+    private func sayUndelivered(_ texts: String..., by subscriber: ThreeNodeCluster.TestSubscriber)
+    {
         self.cluster.set(.losing, from: .far, to: .near)
-        for words in words { self.cluster.say(words, by: seat) }
+        for text in texts { self.cluster.say(text, by: subscriber) }
         self.cluster.set(.open, from: .far, to: .near)
     }
 
@@ -29,7 +30,7 @@ struct LostEnvelopeTests {
         #expect(self.cluster.takeStoreRequests(by: .near) == ["changes"])
         self.cluster.advance(by: 5000)
         #expect(self.cluster.takeDeliveries(on: .near) == [])
-        #expect(self.cluster.counts(of: .near).waiting == 0)
+        #expect(self.cluster.counts(of: .near).pending == 0)
     }
 
     @Test("is noticed by a tick within a second if it was the last one")
@@ -53,7 +54,9 @@ struct LostEnvelopeTests {
 
         // The repair delivers the message first, so the answer says that it is also an event.
         #expect(
-            self.cluster.takeDeliveries(on: .near) == ["1 mine", "2 yours", "7: posted 1, shown"])
+            self.cluster.takeDeliveries(on: .near) == [
+                "1 mine", "2 yours", "7: posted 1, also an event",
+            ])
         #expect(self.cluster.takeDeliveries(on: .third) == ["1 mine", "2 yours"])
         #expect(self.cluster.storedText == ["1 mine", "2 yours"])
     }
@@ -75,7 +78,7 @@ struct LostEnvelopeTests {
     @Test("with edits, deletions and the end is repaired")
     func amendments() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
-        for words in ["one", "two"] { self.cluster.say(words, by: bob) }
+        for text in ["one", "two"] { self.cluster.say(text, by: bob) }
         self.cluster.clearRecords()
         let actor = Principal(person: .bob, isAdmin: true)
         self.cluster.set(.losing, from: .far, to: .near)
@@ -129,7 +132,7 @@ struct LostEnvelopeTests {
         self.sayUndelivered("one", by: bob)
         self.cluster.advance(by: 1000)
         #expect(
-            self.cluster.takeDeliveries(on: .near) == ["bob types", "bob types no more", "1 one"])
+            self.cluster.takeDeliveries(on: .near) == ["bob types", "bob stops typing", "1 one"])
     }
 
     @Test("among hundreds needs several pages, and the order is kept")

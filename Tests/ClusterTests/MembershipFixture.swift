@@ -43,53 +43,55 @@ struct MembershipFixture {
         let end = self.now + milliseconds
         while self.now < end {
             self.now += 50
-            for place in self.nodes.indices where self.nodes[place].isAlive {
-                if self.nodes[place].isConnected, self.nodes[place].isMailboxSubscribed {
-                    self.nodes[place].membership.probeReturned(at: self.now)
+            for index in self.nodes.indices where self.nodes[index].isAlive {
+                if self.nodes[index].isConnected, self.nodes[index].isMailboxSubscribed {
+                    self.nodes[index].membership.probeReturned(at: self.now)
                 }
-                self.perform(self.nodes[place].membership.tick(at: self.now), by: place)
+                self.perform(self.nodes[index].membership.tick(at: self.now), by: index)
             }
         }
     }
 
-    private mutating func perform(_ directives: [Membership.Directive], by place: Int) {
-        guard self.nodes[place].isConnected else { return }
+    private mutating func perform(_ directives: [Membership.Directive], by index: Int) {
+        guard self.nodes[index].isConnected else { return }
         for directive in directives {
             switch directive {
             case .sendHeartbeat:
                 guard self.acceptsWrites else {
-                    return self.nodes[place].membership.heartbeatFailed(at: self.now)
+                    return self.nodes[index].membership.heartbeatFailed(at: self.now)
                 }
-                self.heartbeats[self.nodes[place].membership.localNode.incarnation] = self.now
-                let known = self.nodes[place].membership.storedView
-                let fresh =
-                    known == nil
-                    ? self.views.suffix(1) : self.views.filter { $0.number > known!.number }[...]
-                let isOther = known != self.view
-                let pulse = Membership.HeartbeatReply(
+                self.heartbeats[self.nodes[index].membership.localNode.incarnation] = self.now
+                let knownView = self.nodes[index].membership.storedView
+                let newViews =
+                    knownView == nil
+                    ? self.views.suffix(1)
+                    : self.views.filter { $0.number > knownView!.number }[...]
+                let isDifferent = knownView != self.view
+                let reply = Membership.HeartbeatReply(
                     time: self.now, number: self.number,
-                    views: fresh.isEmpty && isOther ? Array(self.views.suffix(1)) : Array(fresh),
+                    views: newViews.isEmpty && isDifferent
+                        ? Array(self.views.suffix(1)) : Array(newViews),
                     heartbeats: self.heartbeats)
-                self.perform(self.nodes[place].membership.receive(pulse, at: self.now), by: place)
+                self.perform(self.nodes[index].membership.receive(reply, at: self.now), by: index)
             case .propose(let proposal):
                 self.perform(
-                    self.nodes[place].membership.proposalDecided(
-                        isAccepted: self.accept(proposal), at: self.now), by: place)
+                    self.nodes[index].membership.proposalDecided(
+                        isAccepted: self.accept(proposal), at: self.now), by: index)
             case .follow(let view):
-                self.nodes[place].view = view
-                self.nodes[place].followed.append(view.number)
+                self.nodes[index].view = view
+                self.nodes[index].followed.append(view.number)
             case .rejoin(let incarnation, let view):
-                self.nodes[place].view = view
-                self.nodes[place].rejoinedAs.append(incarnation)
+                self.nodes[index].view = view
+                self.nodes[index].rejoinedAs.append(incarnation)
             case .probe(let incarnation):
-                let isHeard = self.nodes.contains {
+                let hasSubscriber = self.nodes.contains {
                     $0.membership.localNode.incarnation == incarnation && $0.isAlive
                         && $0.isMailboxSubscribed
                 }
-                self.nodes[place].membership.mailbox(
-                    of: incarnation, hasSubscriber: isHeard, at: self.now)
+                self.nodes[index].membership.mailbox(
+                    of: incarnation, hasSubscriber: hasSubscriber, at: self.now)
             case .announceView:
-                for other in self.nodes.indices where other != place {
+                for other in self.nodes.indices where other != index {
                     self.nodes[other].membership.viewAnnounced(at: self.now)
                 }
             }
@@ -98,8 +100,8 @@ struct MembershipFixture {
 
     private mutating func accept(_ proposal: Membership.Proposal) -> Bool {
         guard proposal.replacing == self.number else { return false }
-        if let age = proposal.age, let beat = self.heartbeats[proposal.incarnation],
-            self.now - beat < age
+        if let age = proposal.age, let heartbeat = self.heartbeats[proposal.incarnation],
+            self.now - heartbeat < age
         {
             return false
         }

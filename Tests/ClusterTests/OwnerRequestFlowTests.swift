@@ -34,7 +34,7 @@ struct OwnerRequestFlowTests {
 
         #expect(self.cluster.takeDeliveries(on: .far) == ["1 hello ← 7"])
         #expect(self.cluster.takeItems(from: .far, to: .far) == [])
-        #expect(self.cluster.counts(of: .far) == (owned: 1, heard: 1, waiting: 0))
+        #expect(self.cluster.counts(of: .far) == (owned: 1, subscribed: 1, pending: 0))
     }
 
     @Test("gets a separate answer if its loop does not subscribe")
@@ -65,7 +65,7 @@ struct OwnerRequestFlowTests {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("hello", by: alice)
         self.cluster.submit(.typing(true, by: .alice), by: alice)
-        #expect(self.cluster.counts(of: .near).waiting == 0)
+        #expect(self.cluster.counts(of: .near).pending == 0)
         self.cluster.runUntilIdle()
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 hello", "alice types"])
     }
@@ -86,7 +86,7 @@ struct OwnerRequestFlowTests {
             self.cluster.takeDeliveries(on: .third) == [
                 "8: refused: only the creator of a conversation or an admin may do this"
             ])
-        #expect(self.cluster.counts(of: .near).waiting == 0)
+        #expect(self.cluster.counts(of: .near).pending == 0)
         #expect(self.cluster.stored.head == 0)
     }
 
@@ -117,7 +117,7 @@ struct OwnerRequestFlowTests {
         // delivered before.
         #expect(
             self.cluster.takeDeliveries(on: .near) == [
-                "1 hello ← 7", "8: posted 1, shown", "9: posted 1",
+                "1 hello ← 7", "8: posted 1, also an event", "9: posted 1",
             ])
         #expect(self.cluster.takeDeliveries(on: .third) == ["1 hello"])
         #expect(self.cluster.storedText == ["1 hello"])
@@ -151,8 +151,8 @@ struct OwnerRequestFlowTests {
     func batches() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.storeBehaviors[.far] = .holding
-        for words in ["one", "two", "three"] {
-            self.cluster.submit(.post(.said(words, by: .alice)), by: alice, context: 7)
+        for text in ["one", "two", "three"] {
+            self.cluster.submit(.post(.said(text, by: .alice)), by: alice, context: 7)
         }
         self.cluster.runUntilIdle()
         self.cluster.say("four", by: bob, context: 8)

@@ -9,80 +9,84 @@ import Testing
 @Suite("Requests")
 struct OwnerRequestsTests {
     private func request(
-        _ context: UInt64?, deadline: Int64 = 5000, retryAt askAgainAt: Int64 = 1000
+        _ context: UInt64?, deadline: Int64 = 5000, retryAt: Int64 = 1000
     ) -> OwnerRequests.OwnerRequest {
         OwnerRequests.OwnerRequest(
             conversation: .numbered(1), input: .command(.leave(Person.alice.id)), owner: .far,
             feed: nil, context: context,
             deadline: deadline,
-            retryAt: askAgainAt, deliveredThrough: 0)
+            retryAt: retryAt, deliveredThrough: 0)
     }
 
     @Test(
         "are due as in a dictionary, none lost and none early, in any order of operations",
         arguments: 0..<12 as Range<UInt64>)
     func oracle(seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var requests = OwnerRequests()
-        struct Known {
+        struct ExpectedRequest {
             let context: UInt64
             let deadline: Int64
-            var due: Int64 { min(self.askAgainAt, self.deadline) }
-            var askAgainAt: Int64
+            var due: Int64 { min(self.retryAt, self.deadline) }
+            var retryAt: Int64
         }
-        var known: [RequestID: Known] = [:]
-        var gone: [RequestID] = []
+        var expected: [RequestID: ExpectedRequest] = [:]
+        var removed: [RequestID] = []
         var now: Int64 = 50_000
         for context in 1...600 as ClosedRange<UInt64> {
-            let askAgainAt = now + chance.number(0...12_000)
-            let deadline = chance.happens(perMille: 100) ? .max : now + chance.number(0...9000)
-            let id = requests.insert(self.request(context, deadline: deadline, retryAt: askAgainAt))
-            #expect(known[id] == nil && !gone.contains(id) && id != 0)
-            known[id] = Known(context: context, deadline: deadline, askAgainAt: askAgainAt)
+            let retryAt = now + random.number(0...12_000)
+            let deadline = random.happens(perMille: 100) ? .max : now + random.number(0...9000)
+            let id = requests.insert(self.request(context, deadline: deadline, retryAt: retryAt))
+            #expect(expected[id] == nil && !removed.contains(id) && id != 0)
+            expected[id] = ExpectedRequest(context: context, deadline: deadline, retryAt: retryAt)
 
-            if chance.happens(perMille: 600), let id = chance.pick(known.keys.sorted()) {
-                #expect(requests.remove(id)?.context == known[id]?.context)
-                known[id] = nil
-                gone.append(id)
+            if random.happens(perMille: 600),
+                let id = random.pick(expected.keys.sorted { $0.rawValue < $1.rawValue })
+            {
+                #expect(requests.remove(id)?.context == expected[id]?.context)
+                expected[id] = nil
+                removed.append(id)
             }
-            if chance.happens(perMille: 500), let id = chance.pick(known.keys.sorted()) {
-                let time = now + chance.number(0...12_000)
+            if random.happens(perMille: 500),
+                let id = random.pick(expected.keys.sorted { $0.rawValue < $1.rawValue })
+            {
+                let time = now + random.number(0...12_000)
                 requests.postpone(id, until: time)
-                known[id]?.askAgainAt = time
+                expected[id]?.retryAt = time
             }
-            now += chance.pick([0, 3, 50, 200, 900])!
+            now += random.pick([0, 3, 50, 200, 900])!
             let due = requests.takeDue(at: now)
             #expect(Set(due).count == due.count)
             for id in due {
-                #expect(known[id].map { $0.due <= now } == true)
+                #expect(expected[id].map { $0.due <= now } == true)
                 // A request that is due is retried or ended; otherwise it would never be due again.
                 requests.postpone(id, until: now + 1000)
-                known[id]?.askAgainAt = now + 1000
+                expected[id]?.retryAt = now + 1000
             }
-            #expect(known.values.allSatisfy { $0.due > now - 100 || $0.deadline <= now })
-            #expect(requests.count == known.count)
+            #expect(expected.values.allSatisfy { $0.due > now - 100 || $0.deadline <= now })
+            #expect(requests.count == expected.count)
         }
-        for id in gone { #expect(requests[id] == nil) }
-        for (id, request) in known { #expect(requests[id]?.context == request.context) }
+        for id in removed { #expect(requests[id] == nil) }
+        for (id, request) in expected { #expect(requests[id]?.context == request.context) }
     }
 
     @Test(
         "that are sends through a feed name their unanswered predecessor",
         arguments: 0..<12 as Range<UInt64>)
     func order(seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var requests = OwnerRequests()
         var feeds = FeedTable()
         let slots = (0..<3).map { feeds.open(Feed(key: .numbered($0), owner: .far)) }
-        let names = slots.map { feeds.id(at: $0) }
-        var lines: [FeedID: [RequestID]] = [:]
+        let feedIDs = slots.map { feeds.id(at: $0) }
+        var queues: [FeedID: [RequestID]] = [:]
         var now: Int64 = 1000
         for number in 0..<800 {
-            let feed = chance.pick(names)!
-            now += chance.number(0...120)
-            switch chance.number(0...9) {
+            let feed = random.pick(feedIDs)!
+            now += random.number(0...120)
+            switch random.number(0...9) {
             case 0...4:
-                let isSend = chance.happens(perMille: 800)
+                let isSend = random.happens(perMille: 800)
                 let command: ChatCommand =
                     isSend ? .post(.said("\(number)", by: .alice)) : .leave(Person.alice.id)
                 let id = requests.insert(
@@ -91,38 +95,38 @@ struct OwnerRequestsTests {
                         feed: feed, context: nil, deadline: .max,
                         retryAt: now + 1000, deliveredThrough: 0))
                 if isSend {
-                    lines[feed, default: []].append(id)
+                    queues[feed, default: []].append(id)
                 } else {
                     #expect(requests.sendOrder(of: id) == .none)
                 }
             case 5...7:
-                guard let id = chance.pick(lines[feed] ?? []) else { continue }
-                if chance.happens(perMille: 500) {
+                guard let id = random.pick(queues[feed] ?? []) else { continue }
+                if random.happens(perMille: 500) {
                     _ = requests.remove(id)
                 } else {
                     requests.deferAnswer(to: id, .done)
                 }
-                lines[feed]!.removeAll { $0 == id }
+                queues[feed]!.removeAll { $0 == id }
             case 8:
-                guard let id = chance.pick(lines[feed] ?? []) else { continue }
+                guard let id = random.pick(queues[feed] ?? []) else { continue }
                 requests.backOff(id, until: now + 250, at: now)
             default:
-                if chance.happens(perMille: 100) {
+                if random.happens(perMille: 100) {
                     requests.removeQueue(of: feed.slot)
-                    for id in lines[feed] ?? [] { #expect(requests.sendOrder(of: id) == .none) }
-                    lines[feed] = []
+                    for id in queues[feed] ?? [] { #expect(requests.sendOrder(of: id) == .none) }
+                    queues[feed] = []
                 }
                 let due = requests.takeDue(at: now)
                 for id in due { requests.postpone(id, until: now + 1000, isAttempt: true) }
-                let turns = due.map { requests.sendOrder(of: $0).number }
-                #expect(turns == turns.sorted())
+                let orders = due.map { requests.sendOrder(of: $0).number }
+                #expect(orders == orders.sorted())
             }
-            for line in lines.values where !line.isEmpty {
-                let turns = line.map { requests.sendOrder(of: $0) }
-                #expect(turns.map(\.after) == [0] + turns.dropLast().map(\.number))
+            for queue in queues.values where !queue.isEmpty {
+                let orders = queue.map { requests.sendOrder(of: $0) }
+                #expect(orders.map(\.after) == [0] + orders.dropLast().map(\.number))
                 #expect(
-                    turns.map(\.number) == turns.map(\.number).sorted()
-                        && !turns.contains { $0.number == 0 })
+                    orders.map(\.number) == orders.map(\.number).sorted()
+                        && !orders.contains { $0.number == 0 })
             }
         }
     }
@@ -161,7 +165,7 @@ struct OwnerRequestsTests {
         _ = requests.remove(first)
         let second = requests.insert(self.request(2))
 
-        #expect(second & 0xFFFF_FFFF == first & 0xFFFF_FFFF)
+        #expect(second.rawValue & 0xFFFF_FFFF == first.rawValue & 0xFFFF_FFFF)
         #expect(requests[first] == nil)
         #expect(requests.remove(first) == nil)
         requests.cancel(first)

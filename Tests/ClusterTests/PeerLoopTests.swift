@@ -18,15 +18,15 @@ struct PeerLoopTests {
     @Test("numbers envelopes 1, 2, 3, and sends none without items")
     func numbering() {
         var peer = PeerLoop(id: .far)
-        #expect(peer.seal(from: .near, view: 1).mail == nil)
+        #expect(peer.seal(from: .near, view: 1).envelope == nil)
         for number in 1...3 as ClosedRange<UInt64> {
             peer.items.append(.resynchronize)
-            let envelope = peer.seal(from: .near, view: 1).mail
+            let envelope = peer.seal(from: .near, view: 1).envelope
             #expect(envelope?.number == number)
             #expect(envelope?.from == .near)
             #expect(envelope?.to == .far)
             #expect(envelope?.items.count == 1)
-            #expect(peer.seal(from: .near, view: 1).mail == nil)
+            #expect(peer.seal(from: .near, view: 1).envelope == nil)
         }
     }
 
@@ -42,7 +42,7 @@ struct PeerLoopTests {
             #expect(tick?.items.isEmpty == true)
         }
         peer.items.append(.resynchronize)
-        #expect(peer.seal(from: .near, view: 1).mail?.number == 2)
+        #expect(peer.seal(from: .near, view: 1).envelope?.number == 2)
     }
 
     @Test("accepts consecutive envelopes as next")

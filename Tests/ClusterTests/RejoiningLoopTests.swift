@@ -13,11 +13,11 @@ struct RejoiningLoopTests {
     /// A loop on which alice has requested to join; the owner receives nothing.
     init() {
         self.chat = ChatLoop(id: .near, view: ThreeNodeCluster.view, limits: .init())
-        let entrance = JoinRequest(
+        let joinRequest = JoinRequest(
             principal: Principal(person: .alice, isAdmin: false), isListedInToken: true,
             kind: .conversations)
         _ = self.chat.subscribe(
-            to: ThreeNodeCluster.keys(1)[0], with: entrance, context: 1, at: .sample(0))
+            to: ThreeNodeCluster.keys(1)[0], with: joinRequest, context: 1, at: .sample(0))
         self.chat.finishTurn(at: .sample(0))
         _ = self.chat.takeEnvelopes()
     }

@@ -17,11 +17,11 @@ struct RequestTimeoutTests {
         #expect(self.cluster.takeDeliveries(on: .near) == [])
         let posts = self.cluster.takeItems(from: .near, to: .far)
         #expect(
-            posts == ["alice says hello"] + Array(repeating: "alice says hello, again", count: 4))
+            posts == ["alice says hello"] + Array(repeating: "alice says hello, retry", count: 4))
 
         self.cluster.advance(by: 100)
         #expect(self.cluster.takeDeliveries(on: .near) == ["7: outcome unknown"])
-        #expect(self.cluster.counts(of: .near).waiting == 0)
+        #expect(self.cluster.counts(of: .near).pending == 0)
     }
 
     @Test("that arrives after its timeout is executed, without an answer")
@@ -65,7 +65,7 @@ struct RequestTimeoutTests {
                 "answer unavailable", "answer unavailable",
             ])
         self.cluster.advance(by: 400)
-        #expect(self.cluster.takeItems(from: .near, to: .far) == ["alice says hello, again"])
+        #expect(self.cluster.takeItems(from: .near, to: .far) == ["alice says hello, retry"])
     }
 
     @Test(
@@ -126,7 +126,7 @@ struct RequestTimeoutTests {
         self.cluster.advance(by: 200)
         #expect(self.cluster.takeItems(from: .near, to: .far) == [])
         self.cluster.advance(by: 100)
-        #expect(self.cluster.takeItems(from: .near, to: .far) == ["alice says hello, again"])
+        #expect(self.cluster.takeItems(from: .near, to: .far) == ["alice says hello, retry"])
         self.cluster.storeBehaviors[.far] = .working
         self.cluster.advance(by: 1000)
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 hello ← 7"])
@@ -138,12 +138,13 @@ struct RequestTimeoutTests {
         arguments: [LoopID.near, .far] as [LoopID])
     func rejected(sender: LoopID) {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
-        let seat = sender == .near ? alice : self.cluster.subscribe(.bob, on: .far, context: 1)
+        let subscriber =
+            sender == .near ? alice : self.cluster.subscribe(.bob, on: .far, context: 1)
         self.cluster.runUntilIdle()
         _ = self.cluster.takeDeliveries(on: sender)
         self.cluster.storeBehaviors[.far] = .failingWrites
         self.cluster.writeFailureEffect = .rejected
-        self.cluster.say("hello", by: seat, context: 7)
+        self.cluster.say("hello", by: subscriber, context: 7)
         #expect(self.cluster.takeDeliveries(on: sender) == ["7: rejected"])
         self.cluster.storeBehaviors[.far] = .working
         self.cluster.advance(by: 80_000)
@@ -204,7 +205,7 @@ struct RequestTimeoutTests {
         self.cluster.advance(by: 4700)
         #expect(self.cluster.takeDeliveries(on: .near) == [])
         self.cluster.advance(by: 200)
-        #expect(self.cluster.takeDeliveries(on: .near) == ["7: posted 2, shown"])
+        #expect(self.cluster.takeDeliveries(on: .near) == ["7: posted 2, also an event"])
         self.cluster.storeBehaviors[.near] = .working
         self.cluster.advance(by: 3000)
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 theirs", "2 mine"])

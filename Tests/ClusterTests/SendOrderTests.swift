@@ -61,16 +61,16 @@ struct SendOrderTests {
         var view = ThreeNodeCluster.view.setting(draining: true, LoopID.far.incarnation)!
         while let next = view.step(shards: 4096) { view = next }
         self.cluster.storeBehaviors[.far] = .holding
-        let words = ["zero", "one", "two", "three"]
-        self.cluster.say(words[0], by: alice, context: 1)
-        for (place, loop) in loops.enumerated() {
+        let texts = ["zero", "one", "two", "three"]
+        self.cluster.say(texts[0], by: alice, context: 1)
+        for (index, loop) in loops.enumerated() {
             self.cluster.follow(view, on: loop)
-            self.cluster.say(words[place + 1], by: alice, context: UInt64(place + 2))
+            self.cluster.say(texts[index + 1], by: alice, context: UInt64(index + 2))
         }
         self.cluster.storeBehaviors[.far] = .failing
         while self.cluster.hasHeldRequests { self.cluster.failOldestHeldRequest() }
         self.cluster.advance(by: 3000)
-        #expect(self.cluster.storedText == words.enumerated().map { "\($0 + 1) \($1)" })
+        #expect(self.cluster.storedText == texts.enumerated().map { "\($0 + 1) \($1)" })
     }
 
     @Test("continue when their predecessor times out")
@@ -116,6 +116,6 @@ struct SendOrderTests {
         self.cluster.set(.open, from: .near, to: .far)
         self.cluster.advance(by: 2000)
         #expect(self.cluster.stored.messages.count == 3)
-        #expect(self.cluster.counts(of: .near).waiting == 0)
+        #expect(self.cluster.counts(of: .near).pending == 0)
     }
 }

@@ -78,7 +78,7 @@ struct ShardOwnerStoreTests {
         self.cluster.advance(by: 1000)
         #expect(Set(self.cluster.takeDeliveries(on: .near)) == ["1 one ← 7", "2 two"])
         #expect(self.cluster.stored.head == 2)
-        #expect(self.cluster.counts(of: .near).waiting == 0)
+        #expect(self.cluster.counts(of: .near).pending == 0)
     }
 
     @Test(
@@ -122,7 +122,7 @@ struct ShardOwnerStoreTests {
         #expect(self.cluster.takeStoreRequests(by: .far).count <= 4000 / 250 + 1)
         self.cluster.storeBehaviors[.far] = .working
         self.cluster.advance(by: 1000)
-        #expect(self.cluster.takeDeliveries(on: .near) == ["7: entered at 0"])
+        #expect(self.cluster.takeDeliveries(on: .near) == ["7: joined at 0"])
     }
 
     @Test("retry an edit whose message could not be looked up")
@@ -154,7 +154,7 @@ struct ShardOwnerStoreTests {
         #expect(self.cluster.takeDeliveries(on: .third) == ["2 two"])
         #expect(self.cluster.takeStoreRequests(by: .far).prefix(3) == ["write 1", "claim", "load"])
         // Its subscribers attached again.
-        #expect(self.cluster.takeItems(from: .far, to: .third).contains("attach again"))
+        #expect(self.cluster.takeItems(from: .far, to: .third).contains("reattach"))
         self.cluster.say("three", by: bob, context: 8)
         self.cluster.advance(by: 10_000)
         #expect(self.cluster.takeDeliveries(on: .near) == ["3 three"])
@@ -237,7 +237,7 @@ struct ShardOwnerStoreTests {
         _ = self.cluster.subscribe(.alice, on: .near)
         self.cluster.runUntilIdle()
         #expect(self.cluster.takeStoreRequests(by: .far) == ["load"])
-        #expect(self.cluster.takeDeliveries(on: .near) == ["1: entered at 0"])
+        #expect(self.cluster.takeDeliveries(on: .near) == ["1: joined at 0"])
     }
 }
 

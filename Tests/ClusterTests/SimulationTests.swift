@@ -24,23 +24,23 @@ struct SimulationTests {
         "A cluster that loses, duplicates and delays envelopes keeps every promise",
         arguments: SimulationSeeds.all)
     func promises(seed: UInt64) {
-        let outcome = Simulation.play(seed)
-        if outcome.violation != nil {
-            let lines = SimulationSeeds.only == nil ? outcome.log.suffix(200) : outcome.log[...]
+        let result = Simulation.play(seed)
+        if result.violation != nil {
+            let lines = SimulationSeeds.only == nil ? result.log.suffix(200) : result.log[...]
             let hint =
-                lines.count < outcome.log.count
+                lines.count < result.log.count
                 ? ", its end; CONFAB_SIMULATION_SEED=\(seed) tells all of it" : ""
             print("The story of seed \(seed)\(hint):")
             for line in lines { print(line) }
         }
-        #expect(outcome.violation == nil)
-        #expect(outcome.answers > 0)
+        #expect(result.violation == nil)
+        #expect(result.answers > 0)
     }
 
     @Test("The same seed has the same log")
     func repetition() {
-        let tellings = (0..<2).map { _ in Simulation(seed: 7, isLogged: true).run().log }
-        #expect(tellings[0] == tellings[1])
-        #expect(tellings[0].count > 100)
+        let logs = (0..<2).map { _ in Simulation(seed: 7, isLogged: true).run().log }
+        #expect(logs[0] == logs[1])
+        #expect(logs[0].count > 100)
     }
 }

@@ -18,7 +18,7 @@ struct SubscribeTests {
         self.cluster.clearRecords()
         let again = self.cluster.subscribe(.alice, on: .near, context: 7)
         self.cluster.runUntilIdle()
-        #expect(self.cluster.takeDeliveries(on: .near) == ["7: entered at 2"])
+        #expect(self.cluster.takeDeliveries(on: .near) == ["7: joined at 2"])
         #expect(self.cluster.deliveredThrough(again) == 2)
     }
 
@@ -35,7 +35,7 @@ struct SubscribeTests {
         let carol = self.cluster.subscribe(.carol, on: .near, context: 7)
         self.cluster.runUntilIdle()
         self.cluster.answerHeldRequests()
-        #expect(self.cluster.takeDeliveries(on: .near) == ["7: entered at 1"])
+        #expect(self.cluster.takeDeliveries(on: .near) == ["7: joined at 1"])
         #expect(self.cluster.deliveredThrough(carol) == 1)
     }
 
@@ -46,8 +46,8 @@ struct SubscribeTests {
         self.cluster.runUntilIdle()
         #expect(
             self.cluster.takeDeliveries(on: .near).filter { $0 != "carol joined" && $0 != "+carol" }
-                == ["7: entered at 0"])
-        #expect(self.cluster.counts(of: .near).heard == 1)
+                == ["7: joined at 0"])
+        #expect(self.cluster.counts(of: .near).subscribed == 1)
         self.cluster.say("hello", by: carol, context: 8)
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 hello ← 8"])
         #expect(self.cluster.takeItems(from: .far, to: .near).count { $0 == "event 1 hello" } == 1)
@@ -59,9 +59,9 @@ struct SubscribeTests {
         let carol = self.cluster.subscribe(.carol, on: .far, context: 7, isListed: false)
         self.cluster.runUntilIdle()
         #expect(self.cluster.takeDeliveries(on: .far) == ["7: refused: access denied"])
-        #expect(self.cluster.counts(of: .far) == (owned: 1, heard: 0, waiting: 0))
+        #expect(self.cluster.counts(of: .far) == (owned: 1, subscribed: 0, pending: 0))
         self.cluster.unsubscribe(carol)
-        #expect(self.cluster.counts(of: .far).heard == 0)
+        #expect(self.cluster.counts(of: .far).subscribed == 0)
     }
 
     @Test(
@@ -76,8 +76,8 @@ struct SubscribeTests {
         _ = self.cluster.subscribe(.named("dora"), on: .near, context: 7)
         self.cluster.advance(by: 5000)
         #expect(self.cluster.takeDeliveries(on: .near) == ["7: unavailable"])
-        #expect(self.cluster.takeItems(from: .near, to: .far).contains("dora leaves"))
-        #expect(self.cluster.counts(of: .near).heard == 1)
+        #expect(self.cluster.takeItems(from: .near, to: .far).contains("dora unsubscribes"))
+        #expect(self.cluster.counts(of: .near).subscribed == 1)
     }
 
     @Test("that is cancelled before its answer gets none, and leaves nothing behind")
@@ -87,7 +87,7 @@ struct SubscribeTests {
         self.cluster.cancelSubscribe(carol)
         self.cluster.advance(by: 4000)
         #expect(self.cluster.takeDeliveries(on: .far) == [])
-        #expect(self.cluster.counts(of: .far) == (owned: 1, heard: 0, waiting: 0))
+        #expect(self.cluster.counts(of: .far) == (owned: 1, subscribed: 0, pending: 0))
         #expect(self.cluster.takeDeliveries(on: .third) == ["+carol", "carol joined", "-carol"])
         self.cluster.say("one", by: bob)
         #expect(self.cluster.takeDeliveries(on: .far) == [])
@@ -97,12 +97,12 @@ struct SubscribeTests {
     func cancelledBeforeAnswerWasRead() {
         _ = self.cluster.subscribeAliceAndBob()
         let carol = self.cluster.subscribe(.carol, on: .far, context: 7)
-        self.cluster.onDelivery = { [unowned cluster] told in
-            if told == "7: entered at 0" { cluster.cancelSubscribe(carol) }
+        self.cluster.onDelivery = { [unowned cluster] delivery in
+            if delivery == "7: joined at 0" { cluster.cancelSubscribe(carol) }
         }
         self.cluster.runUntilIdle()
-        #expect(self.cluster.takeDeliveries(on: .far) == ["7: entered at 0"])
-        #expect(self.cluster.counts(of: .far) == (owned: 1, heard: 0, waiting: 0))
+        #expect(self.cluster.takeDeliveries(on: .far) == ["7: joined at 0"])
+        #expect(self.cluster.counts(of: .far) == (owned: 1, subscribed: 0, pending: 0))
     }
 
     @Test(
@@ -114,7 +114,7 @@ struct SubscribeTests {
         self.cluster.say("one", by: bob)
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 one"])
         self.cluster.unsubscribe(alice)
-        #expect(self.cluster.counts(of: .near).heard == 0)
+        #expect(self.cluster.counts(of: .near).subscribed == 0)
     }
 
     @Test(
@@ -130,10 +130,10 @@ struct SubscribeTests {
         self.cluster.clearRecords()
         _ = self.cluster.subscribe(.carol, on: .near, context: 7)
         self.cluster.runUntilIdle()
-        #expect(self.cluster.takeItems(from: .near, to: .far).last == "carol enters, again")
+        #expect(self.cluster.takeItems(from: .near, to: .far).last == "carol joins, retry")
         #expect(
             self.cluster.takeDeliveries(on: .near).filter { $0.hasPrefix("7") } == [
-                "7: entered at 0"
+                "7: joined at 0"
             ])
     }
 
@@ -146,7 +146,7 @@ struct SubscribeTests {
         self.cluster.resumeAfterStall(.far)
         _ = self.cluster.subscribe(.alice, on: .near, context: 9)
         self.cluster.runUntilIdle()
-        #expect(self.cluster.takeDeliveries(on: .near).contains("9: entered at 2"))
+        #expect(self.cluster.takeDeliveries(on: .near).contains("9: joined at 2"))
         // The owner first checks its claim.
         #expect(self.cluster.takeStoreRequests(by: .far).prefix(2) == ["claim", "load"])
     }
@@ -160,8 +160,8 @@ struct UnsubscribeTests {
     func lastSubscriber() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.unsubscribe(alice)
-        #expect(self.cluster.takeItems(from: .near, to: .far) == ["alice leaves", "detach"])
-        #expect(self.cluster.counts(of: .near).heard == 0)
+        #expect(self.cluster.takeItems(from: .near, to: .far) == ["alice unsubscribes", "detach"])
+        #expect(self.cluster.counts(of: .near).subscribed == 0)
         self.cluster.clearRecords()
         self.cluster.say("one", by: bob)
         #expect(self.cluster.takeItems(from: .far, to: .near) == [])
@@ -188,8 +188,8 @@ struct UnsubscribeTests {
         self.cluster.runUntilIdle()
         self.cluster.clearRecords()
         self.cluster.unsubscribe(alice)
-        #expect(self.cluster.takeItems(from: .near, to: .far) == ["alice leaves"])
-        #expect(self.cluster.counts(of: .near).heard == 1)
+        #expect(self.cluster.takeItems(from: .near, to: .far) == ["alice unsubscribes"])
+        #expect(self.cluster.counts(of: .near).subscribed == 1)
     }
 
     @Test("that is repeated has no effect")
@@ -245,6 +245,6 @@ struct UnsubscribeTests {
         self.cluster.answerHeldRequests()
         self.cluster.advance(by: 6000)
         #expect(self.cluster.takeDeliveries(on: .near) == [])
-        #expect(self.cluster.counts(of: .near) == (owned: 0, heard: 0, waiting: 0))
+        #expect(self.cluster.counts(of: .near) == (owned: 0, subscribed: 0, pending: 0))
     }
 }

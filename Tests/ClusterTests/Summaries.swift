@@ -6,13 +6,13 @@ import ChatModel
 // Short descriptions, so that a test can compare a whole sequence of events as one list.
 
 extension Delivery {
-    /// `3 hello ← 7`: message 3, which is also the answer to request 7. `7: posted 3, shown`: an
-    /// answer whose message is also an event.
+    /// `3 hello ← 7`: message 3, which is also the answer to request 7.
+    /// `7: posted 3, also an event`: an answer whose message the feed delivers too.
     var summary: String {
         switch self {
         case .event(_, let event, let context): event.summary + (context.map { " ← \($0)" } ?? "")
-        case .answer(let context, let answer, let isShown):
-            "\(context): \(answer.summary)" + (isShown ? ", shown" : "")
+        case .answer(let context, let answer, let isAlsoEvent):
+            "\(context): \(answer.summary)" + (isAlsoEvent ? ", also an event" : "")
         case .page(let context, let page): "\(context): page \(page.messages.map(\.summary))"
         case .pageFailed(let context): "\(context): no page"
         }
@@ -38,7 +38,7 @@ extension ChatEvent {
         case .left(let member, _): "\(member.user) left"
         case .ended(let user, _): "ended by \(user)"
         case .typing(let person, let isTyping):
-            "\(person.id) \(isTyping ? "types" : "types no more")"
+            "\(person.id) \(isTyping ? "types" : "stops typing")"
         case .read(let person, let sequences, _): "\(person.id) read \(sequences)"
         case .status(_, let status, let sequences, _): "\(sequences) \(status)"
         case .presence(let changes):
@@ -52,7 +52,7 @@ extension ChatEvent {
 extension ChatAnswer {
     var summary: String {
         switch self {
-        case .joined(let entered): "entered at \(entered.head)"
+        case .joined(let joinResult): "joined at \(joinResult.head)"
         case .posted(let message): "posted \(message.sequence)"
         case .amended(let message): "amended \(message.sequence)"
         case .read: "read"
@@ -69,13 +69,13 @@ extension ChatAnswer {
 extension Envelope.Item {
     var summary: String {
         switch self {
-        case .input(let input): input.input.summary + (input.isRetry ? ", again" : "")
+        case .input(let input): input.input.summary + (input.isRetry ? ", retry" : "")
         case .answer(_, let answer, _): "answer \(answer.summary)"
-        case .event(let news): "event \(news.event.summary)"
-        case .notOwner: "moved"
-        case .reattach: "attach again"
+        case .event(let notification): "event \(notification.event.summary)"
+        case .notOwner: "not owner"
+        case .reattach: "reattach"
         case .resynchronize: "resynchronize"
-        case .recoveryQuery: "wanted"
+        case .recoveryQuery: "recovery query"
         }
     }
 }
@@ -83,18 +83,20 @@ extension Envelope.Item {
 extension ConversationInput {
     var summary: String {
         switch self {
-        case .command(.joinAndSubscribe(let entrance)): "\(entrance.principal.person.id) enters"
+        case .command(.joinAndSubscribe(let entrance)): "\(entrance.principal.person.id) joins"
         case .command(.post(let body)): "\(body.author.id) says \(body.content)"
         case .command(.typing(let isTyping, let person)):
-            "\(person.id) \(isTyping ? "types" : "types no more")"
+            "\(person.id) \(isTyping ? "types" : "stops typing")"
         case .command(.delete(let sequence, _)): "delete \(sequence)"
         case .command: "command"
-        case .unsubscribe(let user): "\(user) leaves"
+        case .unsubscribe(let user): "\(user) unsubscribes"
         case .attach(let attachment):
-            "attach \((attachment.present + attachment.joining).map(\.id.description).joined(separator: " "))"
+            "attach "
+                + (attachment.present + attachment.joining).map(\.id.description).joined(
+                    separator: " ")
         case .detach: "detach"
-        case .delivered(let user, let range): "\(user) has \(range)"
-        case .offerRetained(let changes): "holds \(changes.map(\.revision))"
+        case .delivered(let user, let range): "\(user) received \(range)"
+        case .offerRetained(let changes): "offers \(changes.map(\.revision))"
         }
     }
 }

@@ -65,7 +65,7 @@ struct SuspectedSubscriberTests {
         self.cluster.clearRecords()
         _ = self.cluster.subscribe(.carol, on: .near)
         self.cluster.runUntilIdle()
-        #expect(self.cluster.takeItems(from: .far, to: .near).first == "attach again")
+        #expect(self.cluster.takeItems(from: .far, to: .near).first == "reattach")
         #expect(self.cluster.takeItems(from: .near, to: .far).contains("attach alice carol"))
     }
 }

@@ -53,7 +53,7 @@ final class ThreeNodeCluster {
     var writeFailureEffect = StoreFailure.Effect.none
     /// Whether the store publishes to other nodes in the step that stores a write.
     var publishesWithWrite = false
-    private var chats: [LoopID: ChatLoop] = [:]
+    var chats: [LoopID: ChatLoop] = [:]
     private var heldEnvelopes: [Envelope] = []
     private var heldRequests: [SubmittedRequest] = []
     private var lateRequests: [SubmittedRequest] = []
@@ -62,9 +62,9 @@ final class ThreeNodeCluster {
     /// Users that requested to join, and users that have joined.
     private var joiningUsers: [UInt64: UserID] = [:]
     private var subscribedUsers: [LoopID: Set<UserID>] = [:]
-    private var deliveries: [LoopID: [String]] = [:]
-    private var sentItems: [LoopPair: [String]] = [:]
-    private var storeRequests: [LoopID: [String]] = [:]
+    var deliveries: [LoopID: [String]] = [:]
+    var sentItems: [LoopPair: [String]] = [:]
+    var storeRequests: [LoopID: [String]] = [:]
 
     init(limits: ChatLimits = .init()) {
         self.key = Self.keys(1)[0]
@@ -75,13 +75,13 @@ final class ThreeNodeCluster {
     }
 
     /// The first conversations of `far` that satisfy a condition.
-    static func keys(_ count: Int, where isWanted: (ConversationKey) -> Bool = { _ in true })
+    static func keys(_ count: Int, where condition: (ConversationKey) -> Bool = { _ in true })
         -> [ConversationKey]
     {
         var keys: [ConversationKey] = []
         for number in 0... {
             let key = ConversationKey.numbered(number)
-            if Self.view.owner(of: key) == .far, isWanted(key) { keys.append(key) }
+            if Self.view.owner(of: key) == .far, condition(key) { keys.append(key) }
             if keys.count == count { break }
         }
         return keys
@@ -94,33 +94,33 @@ final class ThreeNodeCluster {
     func subscribe(_ person: Person, on loop: LoopID, context: UInt64 = 1, isListed: Bool = true)
         -> TestSubscriber
     {
-        let entrance = JoinRequest(
+        let joinRequest = JoinRequest(
             principal: Principal(person: person, isAdmin: false), isListedInToken: isListed,
             kind: .conversations)
         self.joiningUsers[context] = person.id
-        let names = self.chats[loop]!.subscribe(
-            to: self.key, with: entrance, context: context, at: self.clock)
-        return TestSubscriber(person: person, loop: loop, feed: names.feed, request: names.request)
+        let ids = self.chats[loop]!.subscribe(
+            to: self.key, with: joinRequest, context: context, at: self.clock)
+        return TestSubscriber(person: person, loop: loop, feed: ids.feed, request: ids.request)
     }
 
     /// Subscribes alice on `near` and bob on `third`, and runs until all events are delivered.
     func subscribeAliceAndBob() -> (alice: TestSubscriber, bob: TestSubscriber) {
-        let seats = (
+        let subscribers = (
             self.subscribe(.alice, on: .near, context: 1),
             self.subscribe(.bob, on: .third, context: 2)
         )
         self.advance(by: 3000)
         self.clearRecords()
-        return seats
+        return subscribers
     }
 
     func submit(
-        _ command: ChatCommand, by seat: TestSubscriber, context: UInt64? = nil,
-        requestedAgo askedAgo: Int64 = 0
+        _ command: ChatCommand, by subscriber: TestSubscriber, context: UInt64? = nil,
+        requestedAgo: Int64 = 0
     ) {
-        self.chats[seat.loop]!.submit(
-            command, in: self.key, through: seat.feed, context: context,
-            requestedAt: self.now - askedAgo, at: self.clock)
+        self.chats[subscriber.loop]!.submit(
+            command, in: self.key, through: subscriber.feed, context: context,
+            requestedAt: self.now - requestedAgo, at: self.clock)
     }
 
     /// Submits a command from a loop that need not subscribe.
@@ -133,24 +133,24 @@ final class ThreeNodeCluster {
 
     /// Sends a message, and runs until it is delivered.
     ///
-    /// - Parameter askedAgo: how many milliseconds ago the client sent the request.
+    /// - Parameter requestedAgo: how many milliseconds ago the client sent the request.
     func say(
-        _ words: String, by seat: TestSubscriber, id: String? = nil, context: UInt64? = nil,
-        requestedAgo askedAgo: Int64 = 0
+        _ text: String, by subscriber: TestSubscriber, id: String? = nil, context: UInt64? = nil,
+        requestedAgo: Int64 = 0
     ) {
         self.submit(
-            .post(.said(words, by: seat.person, id: id)), by: seat, context: context,
-            requestedAgo: askedAgo)
+            .post(.said(text, by: subscriber.person, id: id)), by: subscriber, context: context,
+            requestedAgo: requestedAgo)
         self.runUntilIdle()
     }
 
-    func unsubscribe(_ seat: TestSubscriber) {
-        self.chats[seat.loop]!.unsubscribe(from: seat.feed, user: seat.person.id)
+    func unsubscribe(_ subscriber: TestSubscriber) {
+        self.chats[subscriber.loop]!.unsubscribe(from: subscriber.feed, user: subscriber.person.id)
         self.runUntilIdle()
     }
 
-    func cancelSubscribe(_ seat: TestSubscriber) {
-        self.chats[seat.loop]!.cancelSubscribe(seat.request)
+    func cancelSubscribe(_ subscriber: TestSubscriber) {
+        self.chats[subscriber.loop]!.cancelSubscribe(subscriber.request)
         self.runUntilIdle()
     }
 
@@ -159,8 +159,9 @@ final class ThreeNodeCluster {
         self.runUntilIdle()
     }
 
-    func recordDelivery(_ range: ClosedRange<SequenceNumber>, to seat: TestSubscriber) {
-        self.chats[seat.loop]!.recordDelivery(in: seat.feed, to: seat.person.id, of: range)
+    func recordDelivery(_ range: ClosedRange<SequenceNumber>, to subscriber: TestSubscriber) {
+        self.chats[subscriber.loop]!.recordDelivery(
+            in: subscriber.feed, to: subscriber.person.id, of: range)
         self.runUntilIdle()
     }
 
@@ -182,12 +183,12 @@ final class ThreeNodeCluster {
                     if self.publishesWithWrite {
                         for envelope in self.chats[loop]!.takeEnvelopes() { self.send(envelope) }
                     }
-                    let news = self.chats[loop]!.takeEnvelopesWithWrite()
+                    let envelopes = self.chats[loop]!.takeEnvelopesWithWrite()
                     for (request, ticket) in self.chats[loop]!.takeRequests() {
                         self.submit(
                             SubmittedRequest(
                                 loop: loop, request: request, ticket: ticket,
-                                envelopesWithWrite: request.isWrite ? news : []))
+                                envelopesWithWrite: request.isWrite ? envelopes : []))
                     }
                 }
                 for envelope in self.chats[loop]!.takeEnvelopes() {
@@ -205,8 +206,8 @@ final class ThreeNodeCluster {
     private func deliver(_ delivery: Delivery, on loop: LoopID) {
         var delivery = delivery
         if case .event(let feed, .presence(let changes), let context) = delivery {
-            // Users are not told about themselves, so the change of the only user of a loop is
-            // delivered to nobody.
+            // Users do not receive their own changes, so the change of the only user of a loop is
+            // not delivered.
             let others = changes.filter { self.subscribedUsers[loop] != [$0.person.id] }
             if others.isEmpty { return }
             delivery = .event(feed, .presence(others), answering: context)
@@ -246,20 +247,20 @@ final class ThreeNodeCluster {
         for loop in Self.loops { self.follow(view, on: loop) }
     }
 
-    func set(_ road: LinkBehavior, from: LoopID, to: LoopID) {
-        self.links[LoopPair(from: from, to: to)] = road
+    func set(_ behavior: LinkBehavior, from: LoopID, to: LoopID) {
+        self.links[LoopPair(from: from, to: to)] = behavior
     }
 
     /// Sets the behavior of a link in both directions.
-    func set(_ road: LinkBehavior, between left: LoopID, and right: LoopID) {
-        self.set(road, from: left, to: right)
-        self.set(road, from: right, to: left)
+    func set(_ behavior: LinkBehavior, between left: LoopID, and right: LoopID) {
+        self.set(behavior, from: left, to: right)
+        self.set(behavior, from: right, to: left)
     }
 
     private func send(_ envelope: Envelope) {
-        let way = LoopPair(from: envelope.from, to: envelope.to)
-        self.sentItems[way, default: []] += envelope.items.map(\.summary)
-        switch self.links[way] ?? .open {
+        let pair = LoopPair(from: envelope.from, to: envelope.to)
+        self.sentItems[pair, default: []] += envelope.items.map(\.summary)
+        switch self.links[pair] ?? .open {
         case .open: self.receive(envelope)
         case .losing: break
         case .holding: self.heldEnvelopes.append(envelope)
@@ -283,49 +284,49 @@ final class ThreeNodeCluster {
 
     // MARK: Store
 
-    private func submit(_ errand: SubmittedRequest) {
-        self.storeRequests[errand.loop, default: []].append(errand.request.summary)
-        var errand = errand
-        switch self.storeBehaviors[errand.loop] ?? .working {
-        case .working: self.finish(errand)
-        case .failing: self.fail(errand)
+    private func submit(_ request: SubmittedRequest) {
+        self.storeRequests[request.loop, default: []].append(request.request.summary)
+        var request = request
+        switch self.storeBehaviors[request.loop] ?? .working {
+        case .working: self.finish(request)
+        case .failing: self.fail(request)
         case .failingReads:
-            if errand.request.isWrite { self.finish(errand) } else { self.fail(errand) }
+            if request.request.isWrite { self.finish(request) } else { self.fail(request) }
         case .failingWrites:
-            if errand.request.isWrite { self.fail(errand) } else { self.finish(errand) }
-        case .holding: self.heldRequests.append(errand)
+            if request.request.isWrite { self.fail(request) } else { self.finish(request) }
+        case .holding: self.heldRequests.append(request)
         case .late:
-            errand.answer = self.execute(errand)
-            self.heldRequests.append(errand)
+            request.answer = self.execute(request)
+            self.heldRequests.append(request)
         }
     }
 
-    private func execute(_ errand: SubmittedRequest) -> StoreAnswer {
-        let answer = self.tables.execute(errand.request)
+    private func execute(_ request: SubmittedRequest) -> StoreAnswer {
+        let answer = self.tables.execute(request.request)
         if case .written(.stored) = answer {
-            for envelope in errand.envelopesWithWrite { self.send(envelope) }
+            for envelope in request.envelopesWithWrite { self.send(envelope) }
         }
         return answer
     }
 
-    private func finish(_ errand: SubmittedRequest) {
-        self.chats[errand.loop]!.storeAnswered(
-            errand.answer ?? self.execute(errand), ticket: errand.ticket, at: self.clock)
+    private func finish(_ request: SubmittedRequest) {
+        self.chats[request.loop]!.storeAnswered(
+            request.answer ?? self.execute(request), ticket: request.ticket, at: self.clock)
     }
 
-    private func fail(_ errand: SubmittedRequest) {
+    private func fail(_ request: SubmittedRequest) {
         let failure = StoreFailure(
-            "the disk is full", effect: errand.answer == nil ? self.writeFailureEffect : .unknown)
-        self.chats[errand.loop]!.storeAnswered(
-            .failed(failure), ticket: errand.ticket, at: self.clock)
+            "the disk is full", effect: request.answer == nil ? self.writeFailureEffect : .unknown)
+        self.chats[request.loop]!.storeAnswered(
+            .failed(failure), ticket: request.ticket, at: self.clock)
     }
 
     /// Executes and answers the held requests. While the behavior is `holding`, the requests that
     /// follow are held again.
     func answerHeldRequests() {
-        let errands = self.heldRequests
+        let requests = self.heldRequests
         self.heldRequests = []
-        for errand in errands { self.finish(errand) }
+        for request in requests { self.finish(request) }
         self.runUntilIdle()
     }
 
@@ -354,59 +355,15 @@ final class ThreeNodeCluster {
 
     /// Executes the oldest held request, but reports that a failover may lose it.
     func leaveOldestHeldRequestUnconfirmed() {
-        let errand = self.heldRequests.removeFirst()
-        _ = self.execute(errand)
-        self.chats[errand.loop]!.storeAnswered(
-            .written(.refused([0: .unconfirmed])), ticket: errand.ticket, at: self.clock)
+        let request = self.heldRequests.removeFirst()
+        _ = self.execute(request)
+        self.chats[request.loop]!.storeAnswered(
+            .written(.refused([0: .unconfirmed])), ticket: request.ticket, at: self.clock)
         self.runUntilIdle()
     }
 
     func executeLateRequests() {
-        for errand in self.lateRequests { _ = self.execute(errand) }
+        for request in self.lateRequests { _ = self.execute(request) }
         self.lateRequests = []
-    }
-
-    // MARK: Inspection
-
-    /// Reconnects every loop to the store.
-    func reconnectStore() {
-        for loop in Self.loops { self.chats[loop]!.storeMayHaveLostData(at: self.clock) }
-        self.runUntilIdle()
-    }
-
-    func recoveryCounts(of loop: LoopID) -> RecoveryCounts { self.chats[loop]!.recoveryCounts }
-
-    func newestViewNumber(of loop: LoopID) -> Int { self.chats[loop]!.newestViewNumber }
-
-    func counts(of loop: LoopID) -> (owned: Int, heard: Int, waiting: Int) {
-        self.chats[loop]!.counts
-    }
-
-    func ownedShards(of loop: LoopID) -> [ChatLoop.OwnedShard] { self.chats[loop]!.ownedShards }
-
-    func deliveredThrough(_ seat: TestSubscriber) -> SequenceNumber {
-        self.chats[seat.loop]!.deliveredThrough(seat.feed)
-    }
-
-    /// The deliveries of a loop since the last call.
-    func takeDeliveries(on loop: LoopID) -> [String] {
-        defer { self.deliveries[loop] = [] }
-        return self.deliveries[loop] ?? []
-    }
-
-    /// The items from one loop to another since the last call.
-    func takeItems(from: LoopID, to: LoopID) -> [String] {
-        defer { self.sentItems[LoopPair(from: from, to: to)] = [] }
-        return self.sentItems[LoopPair(from: from, to: to)] ?? []
-    }
-
-    /// The store requests of a loop since the last call.
-    func takeStoreRequests(by loop: LoopID) -> [String] {
-        defer { self.storeRequests[loop] = [] }
-        return self.storeRequests[loop] ?? []
-    }
-
-    func clearRecords() {
-        (self.deliveries, self.sentItems, self.storeRequests) = ([:], [:], [:])
     }
 }

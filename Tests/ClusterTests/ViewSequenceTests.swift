@@ -139,23 +139,26 @@ struct ViewSequenceTests {
         "always names an owner in the view, and ends with all staying nodes in the list",
         arguments: 1...20)
     func randomChanges(seed: Int) {
-        var chance = SeededGenerator(seed: UInt64(seed))
+        var random = SeededGenerator(seed: UInt64(seed))
         var view = self.view(of: 1)
         var next = 1
         for _ in 0..<60 {
             let before = view
-            let someone = view.nodes.randomElement(using: &chance)!.incarnation
-            switch chance.number(0...9) {
+            let node = view.nodes.randomElement(using: &random)!.incarnation
+            switch random.number(0...9) {
             case 0...1:
                 view = view.adding(self.node(next))
                 next += 1
-            case 2: view = view.removing(someone) ?? view
-            case 3: view = view.setting(draining: chance.happens(perMille: 500), someone) ?? view
-            default: view = view.step(shards: chance.number(1...500)) ?? view
+            case 2: view = view.removing(node) ?? view
+            case 3: view = view.setting(draining: random.happens(perMille: 500), node) ?? view
+            default: view = view.step(shards: random.number(1...500)) ?? view
             }
             if view != before { #expect(view.number == before.number + 1) }
-            let there = Set(view.nodes.map(\.incarnation))
-            #expect((0..<Shard.count).allSatisfy { there.contains(view.owner(of: $0).incarnation) })
+            let incarnations = Set(view.nodes.map(\.incarnation))
+            #expect(
+                (0..<Shard.count).allSatisfy {
+                    incarnations.contains(view.owner(of: $0).incarnation)
+                })
         }
         let last = self.moveAll(view, shards: 300).last ?? view
         let staying = last.nodes.filter { !$0.isDraining }.map(\.incarnation)

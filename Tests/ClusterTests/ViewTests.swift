@@ -76,10 +76,10 @@ struct ViewTests {
     func joiningNode(count: Int) {
         let before = self.owners(self.nodes(count))
         let after = self.owners(self.nodes(count + 1))
-        let newcomer = self.nodes(count + 1)[count].incarnation
+        let added = self.nodes(count + 1)[count].incarnation
         let moved = (0..<Shard.count).filter { before[$0] != after[$0] }
 
-        #expect(moved.allSatisfy { after[$0].incarnation == newcomer })
+        #expect(moved.allSatisfy { after[$0].incarnation == added })
         let share = Shard.count / (count + 1)
         #expect(abs(moved.count - share) < share / 5)
     }
@@ -87,17 +87,17 @@ struct ViewTests {
     @Test("distributes the shards of a leaving node among all others", arguments: [2, 3, 7])
     func leavingNode(count: Int) {
         let all = self.nodes(count)
-        let gone = all[count / 2]
+        let removed = all[count / 2]
         let before = self.owners(all)
-        let after = self.owners(all.filter { $0.incarnation != gone.incarnation })
+        let after = self.owners(all.filter { $0.incarnation != removed.incarnation })
 
         let moved = (0..<Shard.count).filter { before[$0] != after[$0] }
-        #expect(moved.allSatisfy { before[$0].incarnation == gone.incarnation })
-        let heirs = Set(
-            (0..<Shard.count).filter { before[$0].incarnation == gone.incarnation }.map {
+        #expect(moved.allSatisfy { before[$0].incarnation == removed.incarnation })
+        let newOwners = Set(
+            (0..<Shard.count).filter { before[$0].incarnation == removed.incarnation }.map {
                 after[$0].incarnation
             })
-        #expect(heirs.count == count - 1)
+        #expect(newOwners.count == count - 1)
     }
 
     @Test("keeps shards on their nodes if another node changes its number of loops")

@@ -9,11 +9,11 @@ struct ControlMessageTests {
     private static let message = ControlMessage(
         .request, from: 7, to: UInt64.max, id: 1 << 40, topic: "node", body: #"{"grüße":[1,2]}"#)
 
-    private static func bytes(_ memo: ControlMessage = Self.message, key: ClusterKey = .sample)
+    private static func bytes(_ message: ControlMessage = Self.message, key: ClusterKey = .sample)
         -> [UInt8]
     {
         var buffer = ByteBuffer()
-        memo.write(to: &buffer, key: key)
+        message.write(to: &buffer, key: key)
         return buffer.bytes
     }
 
@@ -26,11 +26,13 @@ struct ControlMessageTests {
     @Test("is read as it was written, and is not a packet")
     func roundTrip() throws {
         let answer = ControlMessage(.reply, from: 1, to: .max, id: 0, topic: "", body: "")
-        for memo in [Self.message, answer] { #expect(try Self.read(Self.bytes(memo)) == memo) }
-        let (marked, parcel) = (Self.bytes(), NodePacket.bytes([]))
+        for message in [Self.message, answer] {
+            #expect(try Self.read(Self.bytes(message)) == message)
+        }
+        let (marked, packet) = (Self.bytes(), NodePacket.bytes([]))
         let areMarked = [
             ControlMessage.isControlMessage(marked.span.bytes),
-            ControlMessage.isControlMessage(parcel.span.bytes),
+            ControlMessage.isControlMessage(packet.span.bytes),
         ]
         #expect(areMarked == [true, false])
         #expect(throws: NodePacketError.unsupportedVersion(UInt8(ascii: "M"))) {
@@ -46,9 +48,9 @@ struct ControlMessageTests {
     )
     func refusals() {
         let bytes = Self.bytes()
-        for place in bytes.indices.dropFirst() {
+        for index in bytes.indices.dropFirst() {
             var changed = bytes
-            changed[place] ^= 1
+            changed[index] ^= 1
             #expect(throws: NodePacketError.notAuthentic) { try Self.read(changed) }
         }
         for count in bytes.indices {
@@ -68,12 +70,12 @@ struct ControlMessageTests {
     @Test("with invalid content and a valid code is rejected without a crash")
     func hostileContent() {
         let whole = Self.bytes().dropLast(NodePacket.codeBytes)
-        var chance = SeededGenerator(seed: 11)
+        var random = SeededGenerator(seed: 11)
         for _ in 0..<2000 {
             var content = Array(whole)
-            for _ in 0..<Int.random(in: 1...4, using: &chance) {
-                content[Int.random(in: 1..<content.count, using: &chance)] = UInt8.random(
-                    in: 0...255, using: &chance)
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                content[Int.random(in: 1..<content.count, using: &random)] = UInt8.random(
+                    in: 0...255, using: &random)
             }
             var buffer = ByteBuffer(content)
             ClusterKey.sample.seal(&buffer, from: 0)

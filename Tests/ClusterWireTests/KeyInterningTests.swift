@@ -11,13 +11,13 @@ struct KeyInterningTests {
         NodePacket.bytes([.carrying(keys.map { .recoveryQuery($0) })])
     }
 
-    private static func read(_ keys: [ConversationKey], _ known: inout KeyInterning) throws
+    private static func read(_ keys: [ConversationKey], _ interning: inout KeyInterning) throws
         -> [ConversationKey]
     {
-        let parcel = try NodePacket(
+        let packet = try NodePacket(
             self.packet(keys).span.bytes, for: LoopID.far.incarnation, key: .sample,
-            interning: &known)
-        return parcel.envelopes[0].items.compactMap {
+            interning: &interning)
+        return packet.envelopes[0].items.compactMap {
             if case .recoveryQuery(let key) = $0 { key } else { nil }
         }
     }
@@ -25,7 +25,7 @@ struct KeyInterningTests {
     @Test(
         "are read as they were written, even beyond the capacity, and with any length")
     func readsBackUnchanged() throws {
-        var known = KeyInterning()
+        var interning = KeyInterning()
         let many = (0..<10_000).map {
             ConversationKey(tenant: ByteString("t\($0 % 7)"), id: ByteString("room \($0 / 2)"))
         }
@@ -33,7 +33,7 @@ struct KeyInterningTests {
             ConversationKey(tenant: "acme", id: ByteString(String(repeating: "x", count: $0)))
         }
         for keys in [many, many.reversed(), long, long, many] {
-            #expect(try Self.read(keys, &known) == keys)
+            #expect(try Self.read(keys, &interning) == keys)
         }
     }
 
@@ -49,11 +49,11 @@ struct KeyInterningTests {
                     [UInt8(second.tenant.byteCount)] + second.tenant.string.utf8 + [
                         UInt8(second.id.byteCount)
                     ] + second.id.string.utf8)
-                var known = KeyInterning()
+                var interning = KeyInterning()
                 bytes.withUnsafeBytes { bytes in
-                    known.store(first, at: known.index(of: bytes))
+                    interning.store(first, at: interning.index(of: bytes))
                     #expect(
-                        known.key(at: known.index(of: bytes), in: bytes)
+                        interning.key(at: interning.index(of: bytes), in: bytes)
                             == (first == second ? first : nil))
                 }
             }
@@ -62,15 +62,15 @@ struct KeyInterningTests {
 
     @Test("are created once, and no bytes beyond their end are read")
     func internedOnce() throws {
-        var known = KeyInterning()
+        var interning = KeyInterning()
         let key = ConversationKey(tenant: "acme", id: "a room with a name that is not short")
-        _ = try Self.read([key], &known)
+        _ = try Self.read([key], &interning)
         let bytes = Array(
             [4] + key.tenant.string.utf8 + [UInt8(key.id.byteCount)] + key.id.string.utf8)
         for count in 0...bytes.count {
             bytes[..<count].withUnsafeBytes { part in
-                let place = bytes.withUnsafeBytes { known.index(of: $0) }
-                #expect(known.key(at: place, in: part) == (count == bytes.count ? key : nil))
+                let index = bytes.withUnsafeBytes { interning.index(of: $0) }
+                #expect(interning.key(at: index, in: part) == (count == bytes.count ? key : nil))
             }
         }
     }

@@ -30,7 +30,7 @@ extension NodePacket {
         let writer = NodePacketWriter(
             from: LoopID.near.incarnation, to: LoopID.far.incarnation, in: &buffer)
         for envelope in envelopes {
-            precondition(writer.append(envelope, to: &buffer), "the parcel is full")
+            precondition(writer.append(envelope, to: &buffer), "the packet is full")
         }
         writer.seal(with: key, in: &buffer)
         return buffer.bytes
@@ -47,9 +47,9 @@ extension NodePacket {
     }
 
     init(unsealed bytes: [UInt8]) throws(NodePacketError) {
-        var known = KeyInterning()
+        var interning = KeyInterning()
         self = try bytes.span.bytes.withUnsafeBytes { bytes throws(NodePacketError) in
-            try NodePacket(unsealed: bytes, interning: &known)
+            try NodePacket(unsealed: bytes, interning: &interning)
         }
     }
 
@@ -58,8 +58,8 @@ extension NodePacket {
     ) throws(NodePacketError)
         -> NodePacket
     {
-        var known = KeyInterning()
-        return try NodePacket(bytes.span.bytes, for: receiver, key: key, interning: &known)
+        var interning = KeyInterning()
+        return try NodePacket(bytes.span.bytes, for: receiver, key: key, interning: &interning)
     }
 }
 

@@ -23,8 +23,10 @@ struct NodeRecordTests {
     @Test("has this text")
     func layout() {
         let text =
-            #"{"format":1,"incarnation":"3w5e11264sgsf","name":"chat-1 \"é\"","address":"10.0.0.7:8080","#
-            + #""admin_address":"[::1]:9090","version":"0.3.0","loops":4,"started_at":1700000000123,"hash":"6aaf1b0df8024e96"}"#
+            #"{"format":1,"incarnation":"3w5e11264sgsf","name":"chat-1 \"é\"","#
+            + #""address":"10.0.0.7:8080","#
+            + #""admin_address":"[::1]:9090","version":"0.3.0","loops":4,"#
+            + #""started_at":1700000000123,"hash":"6aaf1b0df8024e96"}"#
         #expect(Self.record.text == text)
     }
 
@@ -43,7 +45,8 @@ struct NodeRecordTests {
 
     @Test("is rejected if a member is invalid")
     func members() throws {
-        let notIncarnation = "incarnation: an incarnation must be a text of digits and lowercase letters"
+        let notIncarnation =
+            "incarnation: an incarnation must be a text of digits and lowercase letters"
         #expect(try self.refusal("incarnation", 5) == notIncarnation)
         #expect(try self.refusal("incarnation", "Z") == notIncarnation)
         #expect(try self.refusal("incarnation", nil) == "incarnation: is missing")
@@ -59,7 +62,8 @@ struct NodeRecordTests {
         }
         #expect(try self.refusal("admin_address", .null) == nil)
         #expect(try self.refusal("loops", 0) == "loops: must be a number from 1 to 65535")
-        #expect(try self.refusal("loops", .number("1e3")) == "loops: must be a number from 1 to 65535")
+        #expect(
+            try self.refusal("loops", .number("1e3")) == "loops: must be a number from 1 to 65535")
         let notMoment = "started_at: must be a number from -62167219200000 to 253402300799999"
         #expect(try self.refusal("started_at", .integer(Int64.max)) == notMoment)
         #expect(try self.refusal("started_at", .number("9223372036854775808")) == notMoment)
@@ -68,9 +72,9 @@ struct NodeRecordTests {
     @Test("is rejected if any character was changed")
     func damage() {
         let bytes = Array(Self.record.text.utf8)
-        for place in bytes.indices {
+        for index in bytes.indices {
             var changed = bytes
-            changed[place] ^= 1
+            changed[index] ^= 1
             #expect(throws: PersistentTextError.damaged) {
                 try NodeRecord(text: String(decoding: changed, as: UTF8.self))
             }

@@ -12,11 +12,13 @@ import Testing
 struct PacketLayoutTests {
     @Test("is unchanged, byte by byte")
     func bytes() throws {
-        let news = Envelope.EventNotification(
-            conversation: .lobby, event: .posted(.plain), revision: 2, answering: RequestID(rawValue: 5 << 32),
+        let notification = Envelope.EventNotification(
+            conversation: .lobby, event: .posted(.plain), revision: 2,
+            answering: RequestID(rawValue: 5 << 32),
             feedSlot: 4)
-        let parcel = NodePacket.bytes([
-            .carrying([.event(news), .resynchronize], number: 300), .carrying([], number: 300),
+        let packet = NodePacket.bytes([
+            .carrying([.event(notification), .resynchronize], number: 300),
+            .carrying([], number: 300),
         ])
         // Version and flags, the two nodes, the first envelope.
         let layout =
@@ -28,7 +30,7 @@ struct PacketLayoutTests {
             + "02808080805005"
             // Another item, the tick, the code.
             + "0106" + "0701ac02ac020300" + "086c0098b74622237c16035d83c76d36"
-        #expect(Hex.encode(parcel) == layout)
+        #expect(Hex.encode(packet) == layout)
     }
 
     @Test("is unchanged for every kind of item")

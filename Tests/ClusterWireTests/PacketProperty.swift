@@ -13,39 +13,39 @@ enum PacketProperty {
     /// - Returns: whether it is valid.
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
-        var known = KeyInterning()
+        var interning = KeyInterning()
         precondition(
             bytes.withUnsafeBytes {
-                (try? NodePacket($0.bytes, for: 0, key: self.key, interning: &known)) == nil
+                (try? NodePacket($0.bytes, for: 0, key: self.key, interning: &interning)) == nil
             },
-            "a parcel without a code was accepted")
-        guard let parcel = self.read(bytes, &known) else { return false }
-        let written = self.write(parcel)
+            "a packet without a code was accepted")
+        guard let packet = self.read(bytes, &interning) else { return false }
+        let written = self.write(packet)
         // The second time, every key is interned.
-        guard let again = self.read(written, &known) else {
+        guard let again = self.read(written, &interning) else {
             preconditionFailure("what was read cannot be read again once it is written")
         }
         precondition(
-            again.unknownItemCount == 0 && again.envelopes.count == parcel.envelopes.count,
+            again.unknownItemCount == 0 && again.envelopes.count == packet.envelopes.count,
             "something was lost in writing")
         precondition(
             self.write(again) == written, "what was read is written otherwise the second time")
-        for envelope in parcel.envelopes {
+        for envelope in packet.envelopes {
             precondition(
-                envelope.from.incarnation == parcel.from && envelope.to.incarnation == parcel.to,
+                envelope.from.incarnation == packet.from && envelope.to.incarnation == packet.to,
                 "an envelope of other nodes")
         }
         return true
     }
 
-    private static func read(_ bytes: [UInt8], _ known: inout KeyInterning) -> NodePacket? {
-        bytes.withUnsafeBytes { try? NodePacket(unsealed: $0, interning: &known) }
+    private static func read(_ bytes: [UInt8], _ interning: inout KeyInterning) -> NodePacket? {
+        bytes.withUnsafeBytes { try? NodePacket(unsealed: $0, interning: &interning) }
     }
 
-    private static func write(_ parcel: NodePacket) -> [UInt8] {
+    private static func write(_ packet: NodePacket) -> [UInt8] {
         var buffer = ByteBuffer()
-        let writer = NodePacketWriter(from: parcel.from, to: parcel.to, in: &buffer)
-        for envelope in parcel.envelopes {
+        let writer = NodePacketWriter(from: packet.from, to: packet.to, in: &buffer)
+        for envelope in packet.envelopes {
             precondition(writer.append(envelope, to: &buffer), "it has become too long")
         }
         return buffer.bytes

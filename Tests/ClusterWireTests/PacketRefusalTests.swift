@@ -14,12 +14,12 @@ struct PacketRefusalTests {
 
     @Test("if any bit has changed")
     func flips() {
-        for place in Self.bytes.indices {
+        for index in Self.bytes.indices {
             for bit in 0..<8 {
                 var bytes = Self.bytes
-                bytes[place] ^= 1 << UInt8(bit)
+                bytes[index] ^= 1 << UInt8(bit)
                 #expect(
-                    throws: place == 0
+                    throws: index == 0
                         ? .unsupportedVersion(bytes[0]) : NodePacketError.notAuthentic
                 ) { try NodePacket.read(bytes) }
             }
@@ -62,14 +62,14 @@ struct PacketRefusalTests {
 
     @Test("if it has unknown mandatory flags, and not for other flags")
     func flags() throws {
-        func parcel(flags: UInt8) throws(NodePacketError) -> NodePacket {
+        func packet(flags: UInt8) throws(NodePacketError) -> NodePacket {
             var buffer = ByteBuffer(Array(Self.bytes.dropLast(NodePacket.codeBytes)))
             buffer.bytes[1] = flags
             ClusterKey.sample.seal(&buffer, from: 0)
             return try .read(buffer.bytes)
         }
-        #expect(throws: NodePacketError.unknownFlags(0x18)) { try parcel(flags: 0x18) }
-        #expect(try parcel(flags: 0xF0).envelopes.count == 1)
+        #expect(throws: NodePacketError.unknownFlags(0x18)) { try packet(flags: 0x18) }
+        #expect(try packet(flags: 0xF0).envelopes.count == 1)
     }
 
     @Test("if it exceeds the maximum length")
@@ -98,8 +98,8 @@ struct MalformedPacketTests {
     func cuts() {
         let whole = Array(NodePacket.bytes(Samples.envelopes).dropLast(NodePacket.codeBytes))
         for count in whole.indices {
-            guard let parcel = try? NodePacket(unsealed: Array(whole[..<count])) else { continue }
-            #expect(parcel.envelopes.count < Samples.envelopes.count)
+            guard let packet = try? NodePacket(unsealed: Array(whole[..<count])) else { continue }
+            #expect(packet.envelopes.count < Samples.envelopes.count)
         }
     }
 
@@ -107,11 +107,11 @@ struct MalformedPacketTests {
     func flips() {
         for item in Samples.items {
             var bytes = Array(NodePacket.bytes([.carrying([item])]).dropLast(NodePacket.codeBytes))
-            for place in bytes.indices {
+            for index in bytes.indices {
                 for bit in [0, 1, 6, 7] {
-                    bytes[place] ^= 1 << UInt8(bit)
+                    bytes[index] ^= 1 << UInt8(bit)
                     PacketProperty.check(bytes)
-                    bytes[place] ^= 1 << UInt8(bit)
+                    bytes[index] ^= 1 << UInt8(bit)
                 }
             }
         }
@@ -119,20 +119,20 @@ struct MalformedPacketTests {
 
     @Test("never traps if random bytes are changed", arguments: 1...50)
     func randomDamage(seed: Int) {
-        var chance = RandomValues(seed: UInt64(seed))
-        let envelope = chance.envelope(from: LoopID.near.incarnation, to: LoopID.far.incarnation)
+        var random = RandomValues(seed: UInt64(seed))
+        let envelope = random.envelope(from: LoopID.near.incarnation, to: LoopID.far.incarnation)
         let whole = Array(NodePacket.bytes([envelope]).dropLast(NodePacket.codeBytes))
         for _ in 0..<100 {
             var bytes = whole
-            for _ in 0...chance.generator.next(below: 4) {
-                let place = chance.generator.next(below: bytes.count)
-                switch chance.generator.next(below: 4) {
-                case 0: bytes[place] = UInt8(truncatingIfNeeded: chance.generator.next())
-                case 1: bytes[place] = chance.generator.pick([0, 1, 0x7F, 0x80, 0xFF])!
-                case 2: bytes.insert(0xFF, at: place)
+            for _ in 0...random.generator.next(below: 4) {
+                let index = random.generator.next(below: bytes.count)
+                switch random.generator.next(below: 4) {
+                case 0: bytes[index] = UInt8(truncatingIfNeeded: random.generator.next())
+                case 1: bytes[index] = random.generator.pick([0, 1, 0x7F, 0x80, 0xFF])!
+                case 2: bytes.insert(0xFF, at: index)
                 default:
                     bytes.removeSubrange(
-                        place..<min(bytes.count - 1, place + chance.generator.next(below: 9)))
+                        index..<min(bytes.count - 1, index + random.generator.next(below: 9)))
                 }
                 if bytes.isEmpty { bytes = whole }
             }
@@ -177,7 +177,7 @@ struct MalformedPacketTests {
             $0.append(0x80)
         },
         MalformedItem(testDescription: "nothing at all", defect: .cutShort) { _ in },
-        MalformedItem(testDescription: "a place beyond 32 bits", defect: .number) {
+        MalformedItem(testDescription: "a slot beyond 32 bits", defect: .number) {
             $0.append(2)
             $0.append(number: 7)
             $0.append(contentsOf: [1, 5])
@@ -227,7 +227,7 @@ struct MalformedPacketTests {
                 }
             }
         },
-        MalformedItem(testDescription: "a wait that is no number", defect: .number) {
+        MalformedItem(testDescription: "a delay that is no number", defect: .number) {
             $0.appendAnswer {
                 $0.append(7)
                 $0.appendRecord {
@@ -236,7 +236,7 @@ struct MalformedPacketTests {
                 }
             }
         },
-        MalformedItem(testDescription: "a wait without end", defect: .number) {
+        MalformedItem(testDescription: "an infinite delay", defect: .number) {
             $0.appendAnswer {
                 $0.append(7)
                 $0.appendRecord {
@@ -253,7 +253,7 @@ struct MalformedPacketTests {
                 $0.append(count: 1)
             }
         },
-        MalformedItem(testDescription: "somebody online who is no member", defect: .number) {
+        MalformedItem(testDescription: "an online user that is no member", defect: .number) {
             $0.appendAnswer {
                 $0.append(6)
                 $0.appendRecord {
@@ -267,18 +267,18 @@ struct MalformedPacketTests {
     ]
 
     @Test("is rejected with the right reason", arguments: Self.malformedItems)
-    func refused(_ lie: MalformedItem) throws {
+    func refused(_ malformed: MalformedItem) throws {
         let bytes = NodePacket.unsealed {
             $0.append(contentsOf: [0, 0, 1, 1, 1])
-            $0.appendRecord(lie.item)
+            $0.appendRecord(malformed.item)
         }
         let error = #expect(throws: NodePacketError.self) { try NodePacket(unsealed: bytes) }
-        guard case .malformed(let flaw, let place)? = error else {
+        guard case .malformed(let flaw, let index)? = error else {
             Issue.record("\(String(describing: error))")
             return
         }
-        #expect(flaw == lie.defect)
-        #expect((NodePacket.headerBytes...bytes.count).contains(place))
+        #expect(flaw == malformed.defect)
+        #expect((NodePacket.headerBytes...bytes.count).contains(index))
     }
 
     @Test("is rejected if a loop number is out of range")

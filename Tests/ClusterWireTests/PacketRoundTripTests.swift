@@ -10,18 +10,18 @@ import Testing
 @Suite("A packet")
 struct PacketRoundTripTests {
     @Test("keeps every kind of item", arguments: Samples.items.indices)
-    func everyItem(_ place: Int) throws {
-        let sent = Envelope.carrying([Samples.items[place]])
-        let parcel = try NodePacket.read(NodePacket.bytes([sent]))
-        #expect(parcel.envelopes.map(dumpText) == [dumpText(sent)])
-        #expect(parcel.unknownItemCount == 0)
+    func everyItem(_ index: Int) throws {
+        let sent = Envelope.carrying([Samples.items[index]])
+        let packet = try NodePacket.read(NodePacket.bytes([sent]))
+        #expect(packet.envelopes.map(dumpText) == [dumpText(sent)])
+        #expect(packet.unknownItemCount == 0)
     }
 
     @Test("keeps the envelopes of all loops, in order, and ticks")
     func envelopes() throws {
-        let parcel = try NodePacket.read(NodePacket.bytes(Samples.envelopes))
-        #expect(parcel.from == LoopID.near.incarnation && parcel.to == LoopID.far.incarnation)
-        #expect(parcel.envelopes.map(dumpText) == Samples.envelopes.map(dumpText))
+        let packet = try NodePacket.read(NodePacket.bytes(Samples.envelopes))
+        #expect(packet.from == LoopID.near.incarnation && packet.to == LoopID.far.incarnation)
+        #expect(packet.envelopes.map(dumpText) == Samples.envelopes.map(dumpText))
     }
 
     @Test("may be empty, as a probe")
@@ -33,14 +33,14 @@ struct PacketRoundTripTests {
         "keeps random items, and is the same bytes when it is written again",
         arguments: 1...200)
     func randomEnvelopes(seed: Int) throws {
-        var chance = RandomValues(seed: UInt64(seed))
-        let sent = (0..<chance.generator.next(below: 4)).map { _ in
-            chance.envelope(from: LoopID.near.incarnation, to: LoopID.far.incarnation)
+        var random = RandomValues(seed: UInt64(seed))
+        let sent = (0..<random.generator.next(below: 4)).map { _ in
+            random.envelope(from: LoopID.near.incarnation, to: LoopID.far.incarnation)
         }
         let bytes = NodePacket.bytes(sent)
-        let parcel = try NodePacket.read(bytes)
-        #expect(parcel.envelopes.map(dumpText) == sent.map(dumpText))
-        #expect(NodePacket.bytes(parcel.envelopes) == bytes)
+        let packet = try NodePacket.read(bytes)
+        #expect(packet.envelopes.map(dumpText) == sent.map(dumpText))
+        #expect(NodePacket.bytes(packet.envelopes) == bytes)
     }
 
     @Test("is written after other bytes in the buffer")
@@ -80,7 +80,7 @@ struct PacketRoundTripTests {
                     conversation: .long, event: .typing(number == 2 ? .alice : person, true),
                     revision: 0, answering: 0, feedSlot: .max))
         }
-        let parcel = try NodePacket.read(NodePacket.bytes([.carrying(items + items)]))
-        #expect(parcel.envelopes.map(dumpText) == [dumpText(Envelope.carrying(items + items))])
+        let packet = try NodePacket.read(NodePacket.bytes([.carrying(items + items)]))
+        #expect(packet.envelopes.map(dumpText) == [dumpText(Envelope.carrying(items + items))])
     }
 }

@@ -81,9 +81,9 @@ struct PacketVersionTests {
             item(&$0, extra: 2)
             $0.append(contentsOf: [0xFF, 0xFF])
         }
-        let parcel = try NodePacket(unsealed: bytes + bytes.dropFirst(NodePacket.headerBytes))
-        #expect(parcel.envelopes.count == 2 && parcel.unknownItemCount == 0)
-        for envelope in parcel.envelopes {
+        let packet = try NodePacket(unsealed: bytes + bytes.dropFirst(NodePacket.headerBytes))
+        #expect(packet.envelopes.count == 2 && packet.unknownItemCount == 0)
+        for envelope in packet.envelopes {
             #expect(
                 envelope.from.loop == 1 && envelope.to.loop == 2 && envelope.number == 3
                     && envelope.view == 4)
@@ -161,16 +161,16 @@ struct PacketVersionTests {
     @Test(
         "may have any unknown kind: the items next to it are delivered",
         arguments: Self.unknownKinds)
-    func kinds(_ invention: UnknownKind) throws {
+    func kinds(_ unknownKind: UnknownKind) throws {
         let bytes = NodePacket.unsealed {
             $0.append(contentsOf: [0, 0, 1, 1, 3])
             $0.append(record: Samples.items[1])
-            $0.appendRecord(invention.item)
+            $0.appendRecord(unknownKind.item)
             $0.append(record: Envelope.Item.reattach(.lobby))
         }
-        let parcel = try NodePacket(unsealed: bytes + bytes.dropFirst(NodePacket.headerBytes))
-        #expect(parcel.unknownItemCount == 2)
-        for envelope in parcel.envelopes {
+        let packet = try NodePacket(unsealed: bytes + bytes.dropFirst(NodePacket.headerBytes))
+        #expect(packet.unknownItemCount == 2)
+        for envelope in packet.envelopes {
             #expect(
                 envelope.items.map(dumpText) == [Samples.items[1], .reattach(.lobby)].map(dumpText))
         }
@@ -179,14 +179,14 @@ struct PacketVersionTests {
     @Test(
         "may have an envelope with unknown items only, which is not a tick",
         arguments: Self.unknownKinds)
-    func onlyUnknownItems(_ invention: UnknownKind) throws {
+    func onlyUnknownItems(_ unknownKind: UnknownKind) throws {
         let bytes = NodePacket.unsealed {
             $0.append(contentsOf: [0, 0, 1, 1, 1])
-            $0.appendRecord(invention.item)
+            $0.appendRecord(unknownKind.item)
         }
-        let parcel = try NodePacket(unsealed: bytes)
-        #expect(parcel.unknownItemCount == 1)
+        let packet = try NodePacket(unsealed: bytes)
+        #expect(packet.unknownItemCount == 1)
         // The receiver counts the envelope and does nothing.
-        #expect(parcel.envelopes[0].items.map(dumpText) == [dumpText(Envelope.Item.notOwner(0))])
+        #expect(packet.envelopes[0].items.map(dumpText) == [dumpText(Envelope.Item.notOwner(0))])
     }
 }

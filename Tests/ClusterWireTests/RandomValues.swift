@@ -248,13 +248,16 @@ struct RandomValues {
         case 0, 1, 2:
             .input(
                 Envelope.Input(
-                    conversation: conversation, input: self.input(), request: RequestID(rawValue: self.generator.next()),
+                    conversation: conversation, input: self.input(),
+                    request: RequestID(rawValue: self.generator.next()),
                     isRetry: self.happens(),
                     ownerSlot: self.slot(), feedSlot: self.slot(),
                     sendOrder: SendOrder(
                         number: self.generator.next(), after: self.generator.next())))
-        case 3, 4: .answer(self.generator.next(), self.answer(), slot: self.slot())
-        case 5: .notOwner(self.generator.next())
+        case 3, 4:
+            .answer(
+                RequestID(rawValue: self.generator.next()), self.answer(), slot: self.slot())
+        case 5: .notOwner(RequestID(rawValue: self.generator.next()))
         case 6: .reattach(conversation)
         case 7: .resynchronize
         case 8: .recoveryQuery(conversation)

@@ -194,30 +194,36 @@ enum Samples {
 
     /// Every kind of item with all possible contents.
     static let items: [Envelope.Item] =
-        Self.inputs.enumerated().map { number, input in
-            .input(
-                Envelope.Input(
-                    conversation: number % 2 == 0 ? .lobby : .long, input: input,
-                    request: RequestID(rawValue: number % 3 == 0 ? 0 : 5 << 32 | 7),
-                    isRetry: number % 4 == 0, ownerSlot: number % 5 == 0 ? .max : 0,
-                    feedSlot: number % 2 == 0 ? .max : .max - 1,
-                    sendOrder: number % 3 == 0
-                        ? .none : SendOrder(number: 1 << 40, after: UInt64(number))))
-        }
-        + Self.answers.enumerated().map { number, answer in
-            .answer(.max, answer, slot: number % 2 == 0 ? .max : UInt32(number))
-        }
-        + Self.events.enumerated().map { number, event in
-            .event(
-                Envelope.EventNotification(
-                    conversation: number % 4 == 0 ? .long : .lobby, event: event, revision: number,
-                    answering: RequestID(rawValue: number % 2 == 0 ? 0 : 1 << 40),
-                    feedSlot: UInt32(number)))
-        }
-        + [
-            .notOwner(0), .notOwner(.max), .reattach(.long), .reattach(.lobby), .resynchronize,
-            .recoveryQuery(.long), .recoveryQuery(.lobby),
+        Self.inputItems + Self.answerItems + Self.eventItems + [
+            .notOwner(0), .notOwner(RequestID(rawValue: .max)), .reattach(.long), .reattach(.lobby),
+            .resynchronize, .recoveryQuery(.long), .recoveryQuery(.lobby),
         ]
+
+    private static let inputItems: [Envelope.Item] = Self.inputs.enumerated().map { number, input in
+        .input(
+            Envelope.Input(
+                conversation: number % 2 == 0 ? .lobby : .long, input: input,
+                request: RequestID(rawValue: number % 3 == 0 ? 0 : 5 << 32 | 7),
+                isRetry: number % 4 == 0, ownerSlot: number % 5 == 0 ? .max : 0,
+                feedSlot: number % 2 == 0 ? .max : .max - 1,
+                sendOrder: number % 3 == 0
+                    ? .none : SendOrder(number: 1 << 40, after: UInt64(number))))
+    }
+
+    private static let answerItems: [Envelope.Item] = Self.answers.enumerated().map {
+        number, answer in
+        .answer(
+            RequestID(rawValue: .max), answer, slot: number % 2 == 0 ? .max : UInt32(number))
+    }
+
+    private static let eventItems: [Envelope.Item] = Self.events.enumerated().map {
+        number, event in
+        .event(
+            Envelope.EventNotification(
+                conversation: number % 4 == 0 ? .long : .lobby, event: event, revision: number,
+                answering: RequestID(rawValue: number % 2 == 0 ? 0 : 1 << 40),
+                feedSlot: UInt32(number)))
+    }
 
     static let envelopes = [
         Envelope(from: .near, to: .far, number: 1, view: 12, items: Self.items),

@@ -19,19 +19,19 @@ struct ViewTextTests {
 
     @Test("is read as it was written, after any changes", arguments: 1...20)
     func roundTrip(seed: Int) throws {
-        var chance = SeededGenerator(seed: UInt64(seed))
+        var random = SeededGenerator(seed: UInt64(seed))
         var view = View(
-            number: chance.number(0...1 << 53 - 100),
-            nodes: [View.Node(incarnation: chance.next(), loops: 4)])
+            number: random.number(0...1 << 53 - 100),
+            nodes: [View.Node(incarnation: random.next(), loops: 4)])
         for _ in 0..<20 {
-            let known = chance.pick(view.nodes)!.incarnation
-            switch chance.next(below: 4) {
+            let known = random.pick(view.nodes)!.incarnation
+            switch random.next(below: 4) {
             case 0:
                 view = view.adding(
-                    View.Node(incarnation: chance.next(), loops: chance.number(1...65_535)))
-            case 1: view = view.setting(draining: chance.happens(perMille: 500), known) ?? view
+                    View.Node(incarnation: random.next(), loops: random.number(1...65_535)))
+            case 1: view = view.setting(draining: random.happens(perMille: 500), known) ?? view
             case 2: view = view.removing(known) ?? view
-            default: view = view.step(shards: chance.number(1...3000)) ?? view
+            default: view = view.step(shards: random.number(1...3000)) ?? view
             }
             let again = try View(text: view.text)
             #expect(again == view)
@@ -42,11 +42,13 @@ struct ViewTextTests {
     @Test("has this text")
     func layout() {
         let nodes =
-            #"{"incarnation":"1","loops":2,"draining":false},{"incarnation":"8rc4kbdvss1t","loops":1,"draining":false},"#
+            #"{"incarnation":"1","loops":2,"draining":false},"#
+            + #"{"incarnation":"8rc4kbdvss1t","loops":1,"draining":false},"#
             + #"{"incarnation":"3w5e11264sgsf","loops":65535,"draining":true}"#
         let list = #"["1","8rc4kbdvss1t","3w5e11264sgsf"]"#
         let text =
-            #"{"format":1,"number":12,"nodes":[\#(nodes)],"old":\#(list),"new":\#(list),"moved":"","hash":"e9692bf096bda683"}"#
+            #"{"format":1,"number":12,"nodes":[\#(nodes)],"old":\#(list),"new":\#(list),"#
+            + #""moved":"","hash":"e9692bf096bda683"}"#
         #expect(Self.whole.text == text)
         #expect(
             Self.moving.text.contains(#""old":["1","#) && Self.moving.text.count < 1200,
@@ -73,8 +75,8 @@ struct ViewTextTests {
 
     private static func setting(_ name: String, _ value: JSONTree) throws -> String {
         try self.changed { members in
-            for place in members.indices where members[place].name == name {
-                members[place] = .init(name, value)
+            for index in members.indices where members[index].name == name {
+                members[index] = .init(name, value)
             }
         }
     }
@@ -101,7 +103,8 @@ struct ViewTextTests {
         let notLoops = "loops: must be a number from 1 to 65535"
         let notIncarnation = "an incarnation must be a text of digits and lowercase letters"
         #expect(try refusal("number", -1) == "number: must be a number from 0 to 9007199254740992")
-        #expect(try refusal("number", "12") == "number: must be a number from 0 to 9007199254740992")
+        #expect(
+            try refusal("number", "12") == "number: must be a number from 0 to 9007199254740992")
         #expect(
             try refusal("number", .number("1.5"))
                 == "number: must be a number from 0 to 9007199254740992")
@@ -139,9 +142,9 @@ struct ViewTextTests {
     @Test("is rejected if it has no node")
     func emptyLists() throws {
         let text = try Self.changed { members in
-            for place in members.indices
-            where ["nodes", "old", "new"].contains(members[place].name) {
-                members[place] = .init(members[place].name, [])
+            for index in members.indices
+            where ["nodes", "old", "new"].contains(members[index].name) {
+                members[index] = .init(members[index].name, [])
             }
         }
         #expect(self.refusal(text) == "old: must list at least one node")
@@ -151,13 +154,13 @@ struct ViewTextTests {
     func damage() {
         let damaged = PersistentTextError.damaged.description
         let bytes = Array(Self.moving.text.utf8)
-        for place in bytes.indices {
+        for index in bytes.indices {
             var changed = bytes
-            changed[place] ^= 1
+            changed[index] ^= 1
             #expect(self.refusal(String(decoding: changed, as: UTF8.self)) == damaged)
-            changed.remove(at: place)
+            changed.remove(at: index)
             #expect(self.refusal(String(decoding: changed, as: UTF8.self)) == damaged)
-            #expect(self.refusal(String(decoding: bytes[..<place], as: UTF8.self)) == damaged)
+            #expect(self.refusal(String(decoding: bytes[..<index], as: UTF8.self)) == damaged)
         }
         #expect(self.refusal(Self.moving.text + " ") == damaged)
         #expect(self.refusal("") == damaged)
@@ -189,19 +192,19 @@ struct ViewTextTests {
     }
 
     @Test("never traps on any contents with a valid hash", arguments: 1...50)
-    func chance(seed: Int) {
-        var chance = SeededGenerator(seed: UInt64(seed))
+    func random(seed: Int) {
+        var random = SeededGenerator(seed: UInt64(seed))
         let whole = Array(Self.moving.text.utf8.dropLast(27))
         for _ in 0..<40 {
             var bytes = whole
-            for _ in 0...chance.next(below: 3) {
-                let place = chance.next(below: bytes.count)
-                switch chance.next(below: 3) {
-                case 0: bytes[place] = chance.pick(Array(#"0159az"[]{},:-."#.utf8))!
-                case 1: bytes.insert(chance.pick(Array(#"09z"[]{},"#.utf8))!, at: place)
+            for _ in 0...random.next(below: 3) {
+                let index = random.next(below: bytes.count)
+                switch random.next(below: 3) {
+                case 0: bytes[index] = random.pick(Array(#"0159az"[]{},:-."#.utf8))!
+                case 1: bytes.insert(random.pick(Array(#"09z"[]{},"#.utf8))!, at: index)
                 default:
                     bytes.removeSubrange(
-                        place..<min(bytes.count - 1, place + chance.next(below: 12)))
+                        index..<min(bytes.count - 1, index + random.next(below: 12)))
                 }
             }
             guard let view = try? View(text: Self.sealed(String(decoding: bytes, as: UTF8.self)))

@@ -77,56 +77,57 @@ struct PeerDirectoryTests {
 
     /// Two nodes with known names.
     private static func directoryOfTwo() -> PeerDirectory {
-        let known = ReplyRecorder(PeerDirectory())
-        #expect(Set(known.value.follow(Self.view(1, 2), at: 0)) == [1, 2])
-        known.value.recordFetched(Self.record(1, "n1"), of: 1, at: 0)
-        known.value.recordFetched(Self.record(2, "n2"), of: 2, at: 0)
-        #expect(known.value.follow(Self.view(1, 2), at: 0).isEmpty, "each is asked about once")
-        return known.value
+        let directory = ReplyRecorder(PeerDirectory())
+        #expect(Set(directory.value.follow(Self.view(1, 2), at: 0)) == [1, 2])
+        directory.value.recordFetched(Self.record(1, "n1"), of: 1, at: 0)
+        directory.value.recordFetched(Self.record(2, "n2"), of: 2, at: 0)
+        #expect(directory.value.follow(Self.view(1, 2), at: 0).isEmpty, "each is asked about once")
+        return directory.value
     }
 
     @Test("names a node by its record, and by its incarnation until that is read")
     func names() {
-        let known = ReplyRecorder(PeerDirectory())
-        _ = known.value.follow(Self.view(1, 35), at: 0)
-        known.value.recordFetched(Self.record(1, "n1"), of: 1, at: 0)
+        let directory = ReplyRecorder(PeerDirectory())
+        _ = directory.value.follow(Self.view(1, 35), at: 0)
+        directory.value.recordFetched(Self.record(1, "n1"), of: 1, at: 0)
         #expect(
-            known.value.peers(in: Self.view(1, 35), suspects: [35: 900], at: 0).map(\.name) == [
+            directory.value.peers(in: Self.view(1, 35), suspects: [35: 900], at: 0).map(\.name) == [
                 "n1", "z",
             ])
-        #expect(known.value.follow(Self.view(1, 35), at: 0).isEmpty)
-        known.value.fetchFailed(of: 35)
-        #expect(known.value.follow(Self.view(1, 35), at: 0) == [35])
+        #expect(directory.value.follow(Self.view(1, 35), at: 0).isEmpty)
+        directory.value.fetchFailed(of: 35)
+        #expect(directory.value.follow(Self.view(1, 35), at: 0) == [35])
     }
 
     @Test("keeps an evicted node for a minute")
     func evictedNode() {
-        let known = ReplyRecorder(Self.directoryOfTwo())
-        #expect(known.value.follow(Self.view(1), at: 1000) == [2])
-        #expect(known.value.peers(in: Self.view(1), suspects: [:], at: 1000).count == 1)
-        known.value.recordFetched(nil, of: 2, at: 1000)
-        let peers = known.value.peers(in: Self.view(1), suspects: [:], at: 15_000)
+        let directory = ReplyRecorder(Self.directoryOfTwo())
+        #expect(directory.value.follow(Self.view(1), at: 1000) == [2])
+        #expect(directory.value.peers(in: Self.view(1), suspects: [:], at: 1000).count == 1)
+        directory.value.recordFetched(nil, of: 2, at: 1000)
+        let peers = directory.value.peers(in: Self.view(1), suspects: [:], at: 15_000)
         #expect(peers.map(\.name) == ["n1", "n2"])
         #expect(peers[1].evictedFor == 14_000)
-        #expect(known.value.follow(Self.view(1), at: 61_001).isEmpty)
-        #expect(known.value.peers(in: Self.view(1), suspects: [:], at: 61_001).count == 1)
+        #expect(directory.value.follow(Self.view(1), at: 61_001).isEmpty)
+        #expect(directory.value.peers(in: Self.view(1), suspects: [:], at: 61_001).count == 1)
     }
 
     @Test("drops a node that has left, or whose name a new node uses")
     func leaving() {
-        let known = ReplyRecorder(Self.directoryOfTwo())
-        _ = known.value.follow(Self.view(1), at: 1000)
-        known.value.recordFetched(Self.record(2, "n2"), of: 2, at: 1000)
-        #expect(known.value.peers(in: Self.view(1), suspects: [:], at: 1000).count == 1)
+        let directory = ReplyRecorder(Self.directoryOfTwo())
+        _ = directory.value.follow(Self.view(1), at: 1000)
+        directory.value.recordFetched(Self.record(2, "n2"), of: 2, at: 1000)
+        #expect(directory.value.peers(in: Self.view(1), suspects: [:], at: 1000).count == 1)
 
-        known.value = Self.directoryOfTwo()
-        _ = known.value.follow(Self.view(1), at: 1000)
-        known.value.recordFetched(nil, of: 2, at: 1000)
-        #expect(known.value.follow(Self.view(1, 3), at: 2000) == [3])
-        known.value.recordFetched(Self.record(3, "n2"), of: 3, at: 2000)
+        directory.value = Self.directoryOfTwo()
+        _ = directory.value.follow(Self.view(1), at: 1000)
+        directory.value.recordFetched(nil, of: 2, at: 1000)
+        #expect(directory.value.follow(Self.view(1, 3), at: 2000) == [3])
+        directory.value.recordFetched(Self.record(3, "n2"), of: 3, at: 2000)
         #expect(
-            known.value.peers(in: Self.view(1, 3), suspects: [:], at: 2000).map(\.evictedFor) == [
-                nil, nil,
-            ])
+            directory.value.peers(in: Self.view(1, 3), suspects: [:], at: 2000).map(\.evictedFor)
+                == [
+                    nil, nil,
+                ])
     }
 }

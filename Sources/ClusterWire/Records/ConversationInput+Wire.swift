@@ -53,11 +53,11 @@ extension Attachment: WireValue {
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let present = try input.list(of: Person.self)
-        let entering = try input.list(of: Person.self)
-        let heard = try input.list(of: Person.self)
+        let joining = try input.list(of: Person.self)
+        let knownOnline = try input.list(of: Person.self)
         let delivered = try input.list(of: DeliveryReport.self)
         return Self(
-            present: present, joining: entering, knownOnline: heard, delivered: delivered,
+            present: present, joining: joining, knownOnline: knownOnline, delivered: delivered,
             revision: try input.signed(),
             head: try input.signed())
     }
