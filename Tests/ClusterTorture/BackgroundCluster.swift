@@ -9,10 +9,10 @@ final class BackgroundCluster {
     private let seed: UInt64
     private var isDisturbed = false
 
-    init(storeEndpoint place: StoreEndpoint, binaries: [String], seed: UInt64) throws {
+    init(storeEndpoint: StoreEndpoint, binaries: [String], seed: UInt64) throws {
         self.context = TortureContext(Journal())
         self.processes = try ClusterProcesses(
-            "neighbour", storeEndpoint: place, binaries: binaries, context: self.context)
+            "neighbour", storeEndpoint: storeEndpoint, binaries: binaries, context: self.context)
         self.seed = seed
     }
 
@@ -47,12 +47,12 @@ final class BackgroundCluster {
         let deadline = Deadline(within: .seconds(30))
         let names: Set<String> = ["c1-o0", "c1-o1", "c2-o0", "c2-o1"]
         while !deadline.isExpired {
-            let isShown = self.context.journal.check { checker in
+            let isComplete = self.context.journal.check { checker in
                 names.allSatisfy {
                     checker.position(of: $0) == checker.head(of: String($0.prefix(2)))
                 }
             }
-            if isShown, self.context.journal.finishedMembers == names { break }
+            if isComplete, self.context.journal.finishedMembers == names { break }
             poll(nil, 0, 20)
         }
         for conversation in ["c1", "c2"] {
@@ -66,10 +66,10 @@ final class BackgroundCluster {
             }
         }
         self.context.journal.check { $0.checkCompleteness() }
-        let silent = names.subtracting(self.context.journal.finishedMembers).sorted()
-        if !silent.isEmpty {
+        let unanswered = names.subtracting(self.context.journal.finishedMembers).sorted()
+        if !unanswered.isEmpty {
             self.context.journal.check {
-                $0.recordViolation("\(silent) have no answer to what they sent")
+                $0.recordViolation("\(unanswered) have unanswered sends")
             }
         }
         self.context.phase = .ended

@@ -59,7 +59,7 @@ public enum ClusterFault: Sendable, CustomStringConvertible {
         case .store(let fault): fault.description
         case .cut(let node, let condition, let time):
             "cut \(node) from Redis for \(seconds(time)): \(Self.text(condition))"
-        case .twoClusters: "two-clusters: a node of the other one comes and is killed"
+        case .twoClusters: "two-clusters: a node of the other cluster starts and is killed"
         }
     }
 
@@ -67,9 +67,9 @@ public enum ClusterFault: Sendable, CustomStringConvertible {
         switch condition {
         case .normal: "nothing"
         case .reset: "reset"
-        case .halfOpen(let way): "half-open, bytes vanish \(way.rawValue)"
-        case .stalled(let way): "bytes are held back \(way.rawValue)"
-        case .slow(let way, let time): "slow by \(seconds(time)) \(way.rawValue)"
+        case .halfOpen(let direction): "half-open, bytes are dropped \(direction.rawValue)"
+        case .stalled(let direction): "bytes are stalled \(direction.rawValue)"
+        case .slow(let direction, let time): "slow by \(seconds(time)) \(direction.rawValue)"
         }
     }
 
@@ -83,12 +83,12 @@ public enum ClusterFault: Sendable, CustomStringConvertible {
     /// - Parameter limit: the maximum number of nodes; the minimum is two.
     static func random(
         _ kind: FaultKind, among nodes: [String], upTo limit: Int,
-        using chance: inout SeededGenerator
+        using random: inout SeededGenerator
     ) -> ClusterFault? {
         // The number of draws is always the same, so that later faults do not depend on this one.
-        let first = chance.next()
-        let time = chance.number(0...1000)
-        let choice = chance.next(below: 8)
+        let first = random.next()
+        let time = random.number(0...1000)
+        let choice = random.next(below: 8)
         let node = nodes[Int(first % UInt64(nodes.count))]
         switch kind {
         case .kill: return .kill(node, restartAfter: .milliseconds(time * 4))
@@ -125,13 +125,13 @@ public enum ClusterFault: Sendable, CustomStringConvertible {
     }
 
     private static func condition(_ choice: Int, _ time: Int) -> FaultProxy.Condition {
-        let way = FaultProxy.TrafficDirection.allCases[
+        let direction = FaultProxy.TrafficDirection.allCases[
             time % FaultProxy.TrafficDirection.allCases.count]
         return switch choice {
         case 0, 1: .reset
-        case 2, 3: .halfOpen(way)
-        case 4, 5: .stalled(way)
-        default: .slow(way, .milliseconds(20 + time / 2))
+        case 2, 3: .halfOpen(direction)
+        case 4, 5: .stalled(direction)
+        default: .slow(direction, .milliseconds(20 + time / 2))
         }
     }
 }

@@ -24,13 +24,13 @@ final class ClusterProcesses {
 
     /// - Parameter binaries: node numbers and starts alternate between them.
     init(
-        _ clusterName: String, storeEndpoint place: StoreEndpoint, binaries: [String],
-        context stage: TortureContext
+        _ clusterName: String, storeEndpoint: StoreEndpoint, binaries: [String],
+        context: TortureContext
     ) throws {
         self.clusterName = clusterName
-        self.storeEndpoint = place
+        self.storeEndpoint = storeEndpoint
         self.binaries = binaries
-        self.context = stage
+        self.context = context
         self.folder = try TemporaryFolder()
         try self.folder.write(ConfabServer.secret, to: "jwt.secret")
     }
@@ -42,16 +42,16 @@ final class ClusterProcesses {
 
     var ports: [String: UInt16] { self.context.clientPorts.withLock { $0 } }
 
-    // MARK: Starting and ending
+    // MARK: Starting and stopping
 
     /// Starts nodes at the same time, and waits until all are ready.
     func start(_ names: [String]) throws {
         for name in names {
             let (url, proxy) = try self.storeConnection(of: name)
-            let lives = (self.nodes[name]?.startCount ?? 0) + 1
+            let startCount = (self.nodes[name]?.startCount ?? 0) + 1
             let process = try ChildProcess(
                 self.binaries[
-                    ((Int(name.drop { !$0.isNumber }) ?? 0) + lives) % self.binaries.count],
+                    ((Int(name.drop { !$0.isNumber }) ?? 0) + startCount) % self.binaries.count],
                 [
                     "serve", "--store", url, "--cluster-name", self.clusterName, "--node-id", name,
                     "--jwt-secret-file", self.folder.file("jwt.secret"), "--listen", "127.0.0.1:0",
@@ -59,8 +59,8 @@ final class ClusterProcesses {
                     "--drain-seconds", "1", "--loops", "2", "--history", "1000000",
                     "--limit", "messages-per-second=100000", "--limit", "message-burst=100000",
                 ], folder: self.folder.path)
-            self.nodes[name] = NodeProcess(proxy: proxy, process: process, startCount: lives)
-            self.logs.append(("\(name)-\(lives)", process))
+            self.nodes[name] = NodeProcess(proxy: proxy, process: process, startCount: startCount)
+            self.logs.append(("\(name)-\(startCount)", process))
         }
         for name in names {
             let line = try self.node(name).process.errors.line(with: "confab ready on ")
@@ -93,9 +93,9 @@ final class ClusterProcesses {
             try self.node(name).process.send(signal)
         }
         for name in names {
-            let ending = try self.node(name).process.waitForExit()
-            if signal == SIGTERM, ending != .exited(0) {
-                throw TestFailure("\(name) was asked to end, and the end is: \(ending)")
+            let exitStatus = try self.node(name).process.waitForExit()
+            if signal == SIGTERM, exitStatus != .exited(0) {
+                throw TestFailure("\(name) did not end with status 0 after SIGTERM: \(exitStatus)")
             }
         }
     }
@@ -107,7 +107,7 @@ final class ClusterProcesses {
 
     func set(_ condition: FaultProxy.Condition, for name: String) throws {
         guard let proxy = try self.node(name).proxy else {
-            throw TestFailure("nothing stands between \(name) and its store")
+            throw TestFailure("there is no proxy between \(name) and its store")
         }
         proxy.set(condition)
     }
@@ -120,7 +120,7 @@ final class ClusterProcesses {
         self.context.clientPorts.withLock { $0 = [:] }
     }
 
-    // MARK: What they leave
+    // MARK: Logs and histories
 
     /// Writes the logs of all starts of all nodes.
     func writeLogs(to folder: String) throws {
@@ -135,7 +135,7 @@ final class ClusterProcesses {
     func history(of conversation: String, through name: String) throws -> [HistoryChecker
         .ReceivedMessage]
     {
-        guard let port = self.ports[name] else { throw TestFailure("\(name) takes no clients") }
+        guard let port = self.ports[name] else { throw TestFailure("\(name) accepts no clients") }
         let token = try ConfabServer.token(for: "reader")
         let socket = try RawWebSocketClient(
             "/conversations/\(conversation)/?token=\(token)", port: port)
@@ -157,7 +157,7 @@ final class ClusterProcesses {
                 throw TestFailure("the history has no end")
             }
             let frame = try ServerFrame(text)
-            if frame.type == "error" { throw TestFailure("the history cannot be read: \(text)") }
+            if frame.type == "error" { throw TestFailure("the history could not be read: \(text)") }
             if let messages = frame.messages { return messages.compactMap(\.receivedMessage) }
         }
     }

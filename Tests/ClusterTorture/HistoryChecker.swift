@@ -9,38 +9,6 @@
 /// - A refused message is in no history.
 /// - An edit or a deletion is never reverted.
 public struct HistoryChecker: Sendable {
-    /// A message as a client received it.
-    public struct ReceivedMessage: Sendable, Equatable {
-        public var number: Int
-        public var sender: String
-        /// The client's own id; pages of history do not have it.
-        public var localID: String?
-        public var content: String
-        public var time: String
-        public var state: State
-
-        /// The states, in the order in which a message goes through them.
-        public enum State: Int, Sendable, Comparable {
-            case sent, edited, deleted
-
-            public static func < (first: Self, second: Self) -> Bool {
-                first.rawValue < second.rawValue
-            }
-        }
-
-        public init(
-            _ number: Int, by sender: String, as localID: String?, _ content: String,
-            at time: String, _ state: State = .sent
-        ) {
-            self.number = number
-            self.sender = sender
-            self.localID = localID
-            self.content = content
-            self.time = time
-            self.state = state
-        }
-    }
-
     /// A message as all clients must see it.
     private struct CanonicalMessage {
         /// The first version that a client received.
@@ -98,7 +66,7 @@ public struct HistoryChecker: Sendable {
     private var requestedAmendments: [String: [Int: RequestedAmendment]] = [:]
     /// By reader: the last state of each message that it received, on any connection.
     private var deliveredStates: [String: [Int: ReceivedMessage.State]] = [:]
-    private var lost: [String: Set<Int>] = [:]
+    private var lostMessages: [String: Set<Int>] = [:]
     private var heads: [String: Int] = [:]
     private var historyCounts: [String: [String: Int]] = [:]
     private var readers: [String: ReaderState] = [:]
@@ -119,12 +87,12 @@ public struct HistoryChecker: Sendable {
     public var messageCount: Int { self.heads.values.reduce(0, +) }
 
     /// Records a violation, also one that another component has detected.
-    public mutating func recordViolation(_ words: String) {
+    public mutating func recordViolation(_ description: String) {
         self.violationCount += 1
-        if self.violations.count < Self.violationLimit { self.violations.append(words) }
+        if self.violations.count < Self.violationLimit { self.violations.append(description) }
     }
 
-    // MARK: What happened
+    // MARK: Observations
 
     /// A reader connects, or reconnects, and resumes after this message.
     public mutating func recordResume(
@@ -137,7 +105,7 @@ public struct HistoryChecker: Sendable {
     /// A reader sends. If the same id was sent before, on any connection, it is a repeated send.
     public mutating func recordSend(_ content: String, as localID: String, by reader: String) {
         guard let conversation = self.readers[reader]?.conversation else {
-            preconditionFailure("\(reader) sends from nowhere")
+            preconditionFailure("\(reader) sends without a connection")
         }
         let send = MemberSend(conversation: conversation, sender: reader, localID: localID)
         self.openAttempts[send, default: 0] += 1
@@ -170,36 +138,39 @@ public struct HistoryChecker: Sendable {
     /// A reader received a message, its own or another member's.
     public mutating func recordDelivery(_ message: ReceivedMessage, reader name: String) {
         guard var reader = self.readers[name] else {
-            preconditionFailure("\(name) hears something and is nowhere")
+            preconditionFailure("\(name) received a message without a connection")
         }
-        let place = "\(reader.conversation): \(name) (\(reader.connection))"
+        let location = "\(reader.conversation): \(name) (\(reader.connection))"
         defer { self.readers[name] = reader }
-        self.check(message, in: reader.conversation, place)
-        self.checkState(of: message, reader: name, place)
+        self.check(message, in: reader.conversation, location)
+        self.checkState(of: message, reader: name, location)
         if message.sender == name, let localID = message.localID {
             self.answered.insert(
                 MemberSend(conversation: reader.conversation, sender: name, localID: localID))
             if let index = reader.unansweredSends.firstIndex(of: localID) {
                 if index > 0 {
                     self.recordViolation(
-                        "\(place) heard its own \(localID) before \(reader.unansweredSends[0]), which it had sent earlier"
+                        "\(location) received its own \(localID) before "
+                            + "\(reader.unansweredSends[0]), which it had sent earlier"
                     )
                 }
                 reader.unansweredSends.remove(at: index)
             }
-            if message.number <= reader.through, let left = reader.repeatedSends[localID], left > 0
+            if message.number <= reader.through, let remaining = reader.repeatedSends[localID],
+                remaining > 0
             {
-                reader.repeatedSends[localID] = left - 1
+                reader.repeatedSends[localID] = remaining - 1
                 return
             }
         }
         if message.number <= reader.through {
             self.recordViolation(
-                "\(place) heard message \(message.number) again, after \(reader.through)")
+                "\(location) received message \(message.number) again, after \(reader.through)")
         } else {
             if message.number > reader.through + 1 {
                 self.recordViolation(
-                    "\(place) heard message \(message.number) after \(reader.through): there is a gap"
+                    "\(location) received message \(message.number) after \(reader.through): "
+                        + "there is a gap"
                 )
             }
             reader.through = message.number
@@ -224,30 +195,32 @@ public struct HistoryChecker: Sendable {
     /// A reader received an edit or a deletion.
     public mutating func recordAmendmentDelivery(_ message: ReceivedMessage, reader name: String) {
         guard let reader = self.readers[name] else {
-            preconditionFailure("\(name) hears something and is nowhere")
+            preconditionFailure("\(name) received a message without a connection")
         }
-        let place = "\(reader.conversation): \(name) (\(reader.connection))"
-        self.check(message, in: reader.conversation, place)
-        self.checkState(of: message, reader: name, place)
+        let location = "\(reader.conversation): \(name) (\(reader.connection))"
+        self.check(message, in: reader.conversation, location)
+        self.checkState(of: message, reader: name, location)
     }
 
     /// The complete history of a conversation, oldest first, as read from a node.
     public mutating func recordHistory(
         _ history: [ReceivedMessage], of conversation: String, through node: String
     ) {
-        for (place, message) in history.enumerated() where message.number != place + 1 {
+        for (index, message) in history.enumerated() where message.number != index + 1 {
             self.recordViolation(
-                "\(conversation): the history through \(node) has message \(message.number) in place \(place + 1)"
+                "\(conversation): the history through \(node) has message \(message.number) "
+                    + "at position \(index + 1)"
             )
             break
         }
         for message in history {
-            let place = "\(conversation): the history through \(node)"
-            self.check(message, in: conversation, place)
+            let location = "\(conversation): the history through \(node)"
+            self.check(message, in: conversation, location)
             let last = self.messages[conversation]?[message.number]?.contents.keys.max() ?? .sent
             if message.state < last, message.sender != Self.placeholderSender {
                 self.recordViolation(
-                    "\(place) has message \(message.number) as \(message.state), and it was \(last)"
+                    "\(location) has message \(message.number) as \(message.state), "
+                        + "and it was \(last)"
                 )
             }
         }
@@ -259,7 +232,7 @@ public struct HistoryChecker: Sendable {
         for conversation in self.conversations {
             let head = self.head(of: conversation)
             if self.historyCounts[conversation, default: [:]].isEmpty {
-                self.recordViolation("\(conversation): nobody has read its history")
+                self.recordViolation("\(conversation): its history was not read")
             }
             for (node, count) in self.historyCounts[conversation, default: [:]].sorted(by: {
                 $0.key < $1.key
@@ -271,60 +244,66 @@ public struct HistoryChecker: Sendable {
         for (name, reader) in self.readers.sorted(by: { $0.key < $1.key })
         where reader.through != self.head(of: reader.conversation) {
             self.recordViolation(
-                "\(reader.conversation): \(name) was shown \(reader.through) messages of \(self.head(of: reader.conversation))"
+                "\(reader.conversation): \(name) received \(reader.through) messages "
+                    + "of \(self.head(of: reader.conversation))"
             )
         }
         for send in self.answered
-        where self.numbers[send] == nil && self.lost[send.conversation] == nil {
+        where self.numbers[send] == nil && self.lostMessages[send.conversation] == nil {
             self.recordViolation(
-                "\(send.conversation): \(send.sender) was answered, and nobody knows with what")
+                "\(send.conversation): \(send.sender) was answered with an unknown message")
         }
     }
 
-    // MARK: What may be
+    // MARK: Checks
 
     /// Checks that a number identifies one message, that a member sent it, and that the send has no
     /// other number.
     private mutating func check(
-        _ message: ReceivedMessage, in conversation: String, _ place: String
+        _ message: ReceivedMessage, in conversation: String, _ location: String
     ) {
         self.heads[conversation] = max(self.head(of: conversation), message.number)
-        self.checkAmendment(message, in: conversation, place)
+        self.checkAmendment(message, in: conversation, location)
         if self.refusedContents[conversation]?[message.sender]?.contains(message.content) == true {
             self.recordViolation(
-                "\(place) has message \(message.number) as \(Self.text(message)), which was refused"
+                "\(location) has message \(message.number) as \(Self.text(message)), "
+                    + "which was refused"
             )
         }
-        guard var known = self.messages[conversation]?[message.number] else {
+        guard var canonical = self.messages[conversation]?[message.number] else {
             self.messages[conversation, default: [:]][message.number] = CanonicalMessage(
                 message: message, contents: [message.state: message.content])
-            return self.matchToSend(message, in: conversation, place)
+            return self.matchToSend(message, in: conversation, location)
         }
-        let expected = known.inState(of: message)
-        var shown = message
+        let expected = canonical.inState(of: message)
+        var received = message
         // Pages of history have no client ids, and the first version may come from a page.
-        if shown.localID == nil { shown.localID = expected.localID }
-        guard shown == expected || expected.localID == nil else {
-            if shown.sender == Self.placeholderSender {
-                return self.recordLoss(known.message, in: conversation)
+        if received.localID == nil { received.localID = expected.localID }
+        guard received == expected || expected.localID == nil else {
+            if received.sender == Self.placeholderSender {
+                return self.recordLoss(canonical.message, in: conversation)
             }
             return self.recordViolation(
-                "\(place) has message \(message.number) as \(Self.text(shown)), others have \(Self.text(expected))"
+                "\(location) has message \(message.number) as \(Self.text(received)), "
+                    + "others have \(Self.text(expected))"
             )
         }
-        let isFirstLive = expected.localID == nil && shown.localID != nil
-        if isFirstLive { known.message = shown }
-        known.contents[message.state] = message.content
-        self.messages[conversation]?[message.number] = known
-        if isFirstLive { self.matchToSend(shown, in: conversation, place) }
+        let isFirstLive = expected.localID == nil && received.localID != nil
+        if isFirstLive { canonical.message = received }
+        canonical.contents[message.state] = message.content
+        self.messages[conversation]?[message.number] = canonical
+        if isFirstLive { self.matchToSend(received, in: conversation, location) }
     }
 
     /// Recorded once per message.
     private mutating func recordLoss(_ message: ReceivedMessage, in conversation: String) {
-        guard self.lost[conversation, default: []].insert(message.number).inserted else { return }
+        guard self.lostMessages[conversation, default: []].insert(message.number).inserted else {
+            return
+        }
         self.recordViolation(
-            "\(conversation): message \(message.number), \(Self.text(message)), was shown and is lost: nobody had it any more after the store"
-                + " forgot it, and an empty one of nobody's has its number")
+            "\(conversation): message \(message.number), \(Self.text(message)), "
+                + "was delivered and is lost: neither the store nor a node had it, "
+                + "and a placeholder has its number")
         // The author may send it again, as another message.
         if let localID = message.localID {
             self.numbers[
@@ -335,31 +314,35 @@ public struct HistoryChecker: Sendable {
 
     /// Checks that the author requested this state of the message.
     private mutating func checkAmendment(
-        _ message: ReceivedMessage, in conversation: String, _ place: String
+        _ message: ReceivedMessage, in conversation: String, _ location: String
     ) {
-        let wish = self.requestedAmendments[conversation]?[message.number]
+        let amendment = self.requestedAmendments[conversation]?[message.number]
         switch message.state {
         case .sent: return
-        case .edited: if wish?.edit == message.content { return }
+        case .edited: if amendment?.edit == message.content { return }
         case .deleted:
             if message.content.isEmpty,
-                wish?.deletion == true || message.sender == Self.placeholderSender
+                amendment?.deletion == true || message.sender == Self.placeholderSender
             {
                 return
             }
         }
         self.recordViolation(
-            "\(place) has message \(message.number) as \(Self.text(message)), \(message.state), which nobody wanted"
+            "\(location) has message \(message.number) as \(Self.text(message)), "
+                + "\(message.state), which was not requested"
         )
     }
 
     /// Checks that a reader does not receive an older state than before.
-    private mutating func checkState(of message: ReceivedMessage, reader: String, _ place: String) {
+    private mutating func checkState(
+        of message: ReceivedMessage, reader: String, _ location: String
+    ) {
         let last = self.deliveredStates[reader]?[message.number] ?? .sent
         if message.state < last {
             let isOwn = message.sender == reader ? "its own " : ""
             self.recordViolation(
-                "\(place) was shown \(isOwn)message \(message.number) as \(message.state) after it was \(last)"
+                "\(location) received \(isOwn)message \(message.number) as \(message.state) "
+                    + "after it was \(last)"
             )
         } else if message.state > last {
             self.deliveredStates[reader, default: [:]][message.number] = message.state
@@ -370,31 +353,35 @@ public struct HistoryChecker: Sendable {
     private static let placeholderSender = "nobody"
 
     private mutating func matchToSend(
-        _ message: ReceivedMessage, in conversation: String, _ place: String
+        _ message: ReceivedMessage, in conversation: String, _ location: String
     ) {
         guard let localID = message.localID else { return }
         let send = MemberSend(conversation: conversation, sender: message.sender, localID: localID)
         guard let content = self.contents[send] else {
             return self.recordViolation(
-                "\(place) has message \(message.number) as \(Self.text(message)), which nobody has sent"
+                "\(location) has message \(message.number) as \(Self.text(message)), "
+                    + "which no member has sent"
             )
         }
         if message.state == .sent, content != message.content {
             self.recordViolation(
-                "\(place) has message \(message.number) as \(Self.text(message)), and what was sent is \"\(content)\""
+                "\(location) has message \(message.number) as \(Self.text(message)), "
+                    + "and what was sent is \"\(content)\""
             )
         }
         if let other = self.numbers[send], other != message.number,
             abs(other - message.number) <= Self.rememberedMessages
         {
             self.recordViolation(
-                "\(place) has message \(message.number) as \(Self.text(message)), which is message \(other) as well"
+                "\(location) has message \(message.number) as \(Self.text(message)), "
+                    + "which is message \(other) as well"
             )
         }
         self.numbers[send] = message.number
     }
 
     private static func text(_ message: ReceivedMessage) -> String {
-        "\"\(message.content)\" by \(message.sender) (\(message.localID ?? "no id"), \(message.time))"
+        "\"\(message.content)\" by \(message.sender) (\(message.localID ?? "no id"), "
+            + "\(message.time))"
     }
 }

@@ -72,14 +72,16 @@ public final class Journal: Sendable {
         self.state.withLock { change(&$0.checker) }
     }
 
-    func recordFailure(_ why: String) { self.count { $0.failureReasons[why, default: 0] += 1 } }
+    func recordFailure(_ reason: String) {
+        self.count { $0.failureReasons[reason, default: 0] += 1 }
+    }
 
     /// A member received a message.
     ///
     /// - Parameter sentAt: the time of the member's last attempt, if this answers its send.
     func recordDelivery(
         _ message: HistoryChecker.ReceivedMessage, _ member: String, in conversation: String,
-        sentAt asked: ContinuousClock.Instant?
+        sentAt: ContinuousClock.Instant?
     ) {
         let now = ContinuousClock.now
         self.state.withLock { state in
@@ -87,15 +89,15 @@ public final class Journal: Sendable {
             if state.firstViolationAt == nil, state.checker.violationCount > 0 {
                 state.firstViolationAt = now
             }
-            guard let asked else { return }
+            guard let sentAt else { return }
             state.counts.answered += 1
             // An older send, or a repeat of an older message, does not show that the conversation
             // works now.
-            guard var watch = state.measurement, asked >= watch.since,
-                message.number > watch.heads[conversation, default: 0]
+            guard var measurement = state.measurement, sentAt >= measurement.since,
+                message.number > measurement.heads[conversation, default: 0]
             else { return }
-            watch.recordMessage(in: conversation, at: now)
-            state.measurement = watch
+            measurement.recordMessage(in: conversation, at: now)
+            state.measurement = measurement
         }
     }
 
@@ -124,14 +126,14 @@ public final class Journal: Sendable {
     /// Requires one more message from each conversation. The gap still counts from the start.
     func restartGapMeasurement() {
         self.state.withLock { state in
-            guard var watch = state.measurement else { return }
-            watch.since = .now
-            watch.waitingConversations = Set(watch.heads.keys)
-            for conversation in watch.heads.keys {
-                watch.heads[conversation] = state.checker.head(of: conversation)
+            guard var measurement = state.measurement else { return }
+            measurement.since = .now
+            measurement.waitingConversations = Set(measurement.heads.keys)
+            for conversation in measurement.heads.keys {
+                measurement.heads[conversation] = state.checker.head(of: conversation)
             }
-            watch.gap = nil
-            state.measurement = watch
+            measurement.gap = nil
+            state.measurement = measurement
         }
     }
 
@@ -144,11 +146,13 @@ public final class Journal: Sendable {
     /// The conversation that resumed last, with the nodes that its members tried.
     var lastToResume: String? {
         self.state.withLock { state in
-            guard let watch = state.measurement, watch.gap != nil else { return nil }
-            let ways = watch.triedNodes.filter { $0.key.hasPrefix("\(watch.lastConversation)-") }
-                .sorted { $0.key < $1.key }
-            return "\(watch.lastConversation) ("
-                + ways.map { "\($0.key): \($0.value.joined(separator: " "))" }.joined(
+            guard let measurement = state.measurement, measurement.gap != nil else { return nil }
+            let nodes = measurement.triedNodes.filter {
+                $0.key.hasPrefix("\(measurement.lastConversation)-")
+            }
+            .sorted { $0.key < $1.key }
+            return "\(measurement.lastConversation) ("
+                + nodes.map { "\($0.key): \($0.value.joined(separator: " "))" }.joined(
                     separator: ", ") + ")"
         }
     }
@@ -165,7 +169,7 @@ public final class Journal: Sendable {
         self.state.withLock { $0.measurement?.waitingConversations.sorted() ?? [] }
     }
 
-    // MARK: The end
+    // MARK: Finishing
 
     /// All sends of this member are answered.
     func recordFinished(_ member: String) {

@@ -77,11 +77,11 @@ public final class Torture {
     private var journal: Journal { self.context.journal }
 
     /// - Parameter printLine: called with each line of the log.
-    public init(_ settings: TortureSettings, printLine say: @escaping (String) -> Void = { _ in })
+    public init(_ settings: TortureSettings, printLine: @escaping (String) -> Void = { _ in })
         throws
     {
         self.settings = settings
-        self.printLine = say
+        self.printLine = printLine
         self.random = SeededGenerator(seed: settings.seed)
         let options = [
             "--appendonly", "yes", "--appendfsync", settings.appendfsync, "--aof-timestamp-enabled",
@@ -107,14 +107,15 @@ public final class Torture {
 
     deinit { self.context.phase = .ended }
 
-    // MARK: The play
+    // MARK: Injecting faults
 
     /// Starts everything, and returns when every conversation has stored a message.
     public func start() throws {
         let names = (1...self.settings.nodes).map { "n\($0)" }
         try self.processes.start(names)
         self.log(
-            "\(names.joined(separator: ", ")) are ready; \(self.store.title), appendfsync \(self.settings.appendfsync)"
+            "\(names.joined(separator: ", ")) are ready; "
+                + "\(self.store.title), appendfsync \(self.settings.appendfsync)"
         )
         for conversation in self.conversations {
             for number in 0..<self.settings.members {
@@ -168,13 +169,15 @@ public final class Torture {
         try self.perform(fault)
         let gap = try self.awaitMessages("\(fault)", within: Self.resumeTimeout)
         if let gap {
-            var all = self.gaps[fault.kind, default: Gap()]
-            all.count += 1
-            all.worst = max(all.worst, gap)
-            all.longestSilence = max(all.longestSilence, self.journal.silence)
-            self.gaps[fault.kind] = all
+            var total = self.gaps[fault.kind, default: Gap()]
+            total.count += 1
+            total.worst = max(total.worst, gap)
+            total.longestSilence = max(total.longestSilence, self.journal.silence)
+            self.gaps[fault.kind] = total
         }
-        for name in self.processes.crashed { self.recordViolation("\(name) has ended by itself") }
+        for name in self.processes.crashed {
+            self.recordViolation("\(name) has ended unexpectedly")
+        }
         return gap
     }
 
@@ -217,8 +220,8 @@ public final class Torture {
     private var hooks: FaultHooks {
         FaultHooks(
             wait: { self.sleep(for: $0) },
-            awaitTiming: { moment in
-                if case .beforeAmendment = moment { self.awaitAmendment() }
+            awaitTiming: { timing in
+                if case .beforeAmendment = timing { self.awaitAmendment() }
                 self.journal.startGapMeasurement(self.conversations)
             },
             restartGapMeasurement: { self.journal.restartGapMeasurement() })
@@ -234,37 +237,39 @@ public final class Torture {
     }
 
     @discardableResult
-    private func awaitMessages(_ what: String, within time: Duration) throws -> Duration? {
+    private func awaitMessages(_ description: String, within time: Duration) throws -> Duration? {
         let deadline = Deadline(within: time)
         while !deadline.isExpired {
             if let gap = self.journal.gap {
                 let silence = self.journal.silence
                 self.log(
-                    "  every conversation has gone on \(seconds(gap)) after it began; one took nothing for \(seconds(silence))"
+                    "  every conversation has resumed after \(seconds(gap)); "
+                        + "the longest silence was \(seconds(silence))"
                 )
                 if gap > Self.reportedGap, let last = self.journal.lastToResume {
-                    self.log("  the last was \(last)")
+                    self.log("  the last one to resume was \(last)")
                 }
                 return gap
             }
             self.sleep(for: .milliseconds(10))
         }
         self.recordViolation(
-            "after \(what) nothing was stored for \(seconds(time)) in \(self.journal.waitingConversations.joined(separator: ", "))"
+            "after \(description) nothing was stored for \(seconds(time)) "
+                + "in \(self.journal.waitingConversations.joined(separator: ", "))"
         )
         return nil
     }
 
-    // MARK: The end
+    // MARK: Finishing
 
     /// Lets the members finish, reads all histories from all nodes, and checks them.
     public func finish() throws -> TortureResult {
         self.context.phase = .finishing
         let writers = Set(self.memberPlans.filter { $0.messageInterval != nil }.map(\.name))
-        self.wait(for: "have no answer to what they sent, though all is well again") {
+        self.wait(for: "have unanswered sends after all faults have ended") {
             writers.subtracting(self.journal.finishedMembers).sorted()
         }
-        self.wait(for: "were not shown everything, though all is well again") {
+        self.wait(for: "lack messages after all faults have ended") {
             self.journal.check { checker in
                 self.memberPlans.filter {
                     checker.position(of: $0.name) < checker.head(of: $0.conversation)
@@ -285,25 +290,24 @@ public final class Torture {
         }
         self.context.phase = .ended
         self.journal.check { $0.checkCompleteness() }
-        if let neighbour = self.backgroundCluster {
-            for violation in neighbour.finish() {
+        if let backgroundCluster = self.backgroundCluster {
+            for violation in backgroundCluster.finish() {
                 self.recordViolation("the other cluster: \(violation)")
             }
         }
         if let brokenAt = self.journal.firstViolationAt {
             self.log(
-                "the first member heard something wrong at \(seconds(brokenAt - self.startedAt))")
+                "the first violation was observed at \(seconds(brokenAt - self.startedAt))")
         }
-        self.log(
-            "\(self.journal.violationCount == 0 ? "nothing is wrong" : "\(self.journal.violationCount) violations")"
-        )
-        var verdict = TortureResult()
-        verdict.violations = self.journal.violations
-        verdict.violationCount = self.journal.violationCount
-        verdict.messages = self.journal.messageCount
-        verdict.counts = self.journal.counts
-        verdict.gaps = self.gaps
-        return verdict
+        let violationCount = self.journal.violationCount
+        self.log(violationCount == 0 ? "no violations" : "\(violationCount) violations")
+        var result = TortureResult()
+        result.violations = self.journal.violations
+        result.violationCount = self.journal.violationCount
+        result.messages = self.journal.messageCount
+        result.counts = self.journal.counts
+        result.gaps = self.gaps
+        return result
     }
 
     /// Writes the logs of nodes and Redis, Redis' data, and the log of this run.
@@ -311,19 +315,19 @@ public final class Torture {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try self.processes.writeLogs(to: folder)
         try self.backgroundCluster?.processes.writeLogs(to: folder)
-        let story = self.logLines + self.journal.violations.map { "VIOLATION \($0)" }
-        try story.joined(separator: "\n").write(
+        let log = self.logLines + self.journal.violations.map { "VIOLATION \($0)" }
+        try log.joined(separator: "\n").write(
             toFile: "\(folder)/story.log", atomically: true, encoding: .utf8)
         try self.store.writeLogs(to: folder)
     }
 
-    private func wait(for what: String, _ names: () -> [String]) {
+    private func wait(for description: String, _ names: () -> [String]) {
         let deadline = Deadline(within: Self.resumeTimeout)
         while true {
-            let rest = names()
-            if rest.isEmpty { return }
+            let remaining = names()
+            if remaining.isEmpty { return }
             if deadline.isExpired {
-                return self.recordViolation("\(rest.joined(separator: ", ")) \(what)")
+                return self.recordViolation("\(remaining.joined(separator: ", ")) \(description)")
             }
             self.sleep(for: .milliseconds(20))
         }
@@ -334,14 +338,15 @@ public final class Torture {
         while !deadline.isExpired { poll(nil, 0, deadline.milliseconds) }
     }
 
-    private func recordViolation(_ words: String) {
-        self.log("VIOLATION \(words)")
-        self.journal.check { $0.recordViolation(words) }
+    private func recordViolation(_ text: String) {
+        self.log("VIOLATION \(text)")
+        self.journal.check { $0.recordViolation(text) }
     }
 
-    private func log(_ words: String) {
+    private func log(_ text: String) {
         let line =
-            "\(Date().formatted(.iso8601.time(includingFractionalSeconds: true))) \(seconds(.now - self.startedAt)) \(words)"
+            "\(Date().formatted(.iso8601.time(includingFractionalSeconds: true))) "
+            + "\(seconds(.now - self.startedAt)) \(text)"
         self.logLines.append(line)
         self.printLine(line)
     }

@@ -68,20 +68,20 @@ final class TortureMember {
 
     private var journal: Journal { self.context.journal }
 
-    private init(_ plan: MemberPlan, context stage: TortureContext) throws {
+    private init(_ plan: MemberPlan, context: TortureContext) throws {
         self.plan = plan
-        self.context = stage
+        self.context = context
         self.token = try ConfabServer.token(for: plan.name)
         self.random = SeededGenerator(seed: plan.seed)
         self.nextSend = .now
     }
 
-    static func start(_ plan: MemberPlan, context stage: TortureContext) {
+    static func start(_ plan: MemberPlan, context: TortureContext) {
         Thread.detachNewThread {
             do {
-                try TortureMember(plan, context: stage).run()
+                try TortureMember(plan, context: context).run()
             } catch {
-                stage.journal.check { $0.recordViolation("\(plan.name): \(error)") }
+                context.journal.check { $0.recordViolation("\(plan.name): \(error)") }
             }
         }
     }
@@ -98,7 +98,7 @@ final class TortureMember {
 
     private func pause(_ milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }
 
-    // MARK: Coming
+    // MARK: Connecting
 
     private func connect() -> RawWebSocketClient? {
         let nodes = self.context.clientPorts.withLock { $0 }
@@ -108,22 +108,23 @@ final class TortureMember {
                 ? self.plan.homeNode : self.random.pick(nodes.keys.sorted()),
             let port = nodes[node]
         else { return nil }
-        var point = self.journal.check { $0.position(of: self.plan.name) }
+        var position = self.journal.check { $0.position(of: self.plan.name) }
         // Some clients remember less than they received.
-        if point > 0, self.random.happens(perMille: 200) {
-            point -= self.random.next(below: min(point, 30))
+        if position > 0, self.random.happens(perMille: 200) {
+            position -= self.random.next(below: min(position, 30))
         }
         // Some clients do not send a revision.
         let revision =
             self.revision > 0 && self.random.happens(perMille: 800) ? "&rev=\(self.revision)" : ""
         let path =
-            "/conversations/\(self.plan.conversation)/?token=\(self.token)&after=\(point)\(revision)"
+            "/conversations/\(self.plan.conversation)/?token=\(self.token)"
+            + "&after=\(position)\(revision)"
         self.journal.recordConnectionAttempt(of: self.plan.name, to: node)
         do {
             let socket = try RawWebSocketClient(path, port: port, within: .seconds(2))
             self.journal.check {
                 $0.recordResume(
-                    self.plan.name, in: self.plan.conversation, after: point, through: node)
+                    self.plan.name, in: self.plan.conversation, after: position, through: node)
             }
             if self.connections > 0 { self.journal.count { $0.reconnects += 1 } }
             self.connections += 1
@@ -136,17 +137,17 @@ final class TortureMember {
 
     /// The text of an error without numbers, so that equal errors count together.
     private static func kind(of error: Any) -> String {
-        let words = "\(error)".prefix { $0 != ":" && !$0.isNumber }
-        return words.trimmingCharacters(in: .whitespaces)
+        let text = "\(error)".prefix { $0 != ":" && !$0.isNumber }
+        return text.trimmingCharacters(in: .whitespaces)
     }
 
-    // MARK: Being there
+    // MARK: Serving a connection
 
     private func serveConnection(over socket: RawWebSocketClient) {
         let leaveAt = self.plan.millisecondsPerNode.map {
             ContinuousClock.now + .milliseconds(self.random.number($0))
         }
-        let patience = Duration.milliseconds(
+        let answerTimeout = Duration.milliseconds(
             self.random.number(self.plan.answerTimeoutMilliseconds))
         do {
             for localID in self.order { try self.send(localID, over: socket) }
@@ -154,20 +155,24 @@ final class TortureMember {
                 self.amendments[0].nextAttemptAt = .now
             }
             while true {
-                let act = self.context.phase
-                if act == .ended { return }
-                if act == .finishing, self.pending.isEmpty, self.amendments.isEmpty {
+                let phase = self.context.phase
+                if phase == .ended { return }
+                if phase == .finishing, self.pending.isEmpty, self.amendments.isEmpty {
                     self.journal.recordFinished(self.plan.name)
                 }
                 let now = ContinuousClock.now
-                if act == .running, let leaveAt, now >= leaveAt { return self.countUnknownSends() }
-                let isIgnored =
+                if phase == .running, let leaveAt, now >= leaveAt {
+                    return self.countUnknownSends()
+                }
+                let isAmendmentOverdue =
                     self.amendments.first.map {
-                        $0.nextAttemptAt == nil && $0.requestedAt + patience < now
+                        $0.nextAttemptAt == nil && $0.requestedAt + answerTimeout < now
                     } ?? false
-                if isIgnored
+                if isAmendmentOverdue
                     || self.order.contains(where: {
-                        self.pending[$0].map { $0.retryAt == nil && $0.sentAt + patience < now }
+                        self.pending[$0].map {
+                            $0.retryAt == nil && $0.sentAt + answerTimeout < now
+                        }
                             ?? false
                     })
                 {
@@ -179,9 +184,9 @@ final class TortureMember {
                     try self.send(localID, over: socket)
                 }
                 try self.sendAmendmentWhenDue(over: socket, at: now)
-                if act == .running { try self.sendWhenDue(over: socket, at: now) }
+                if phase == .running { try self.sendWhenDue(over: socket, at: now) }
                 let wait =
-                    self.plan.messageInterval == nil || act != .running
+                    self.plan.messageInterval == nil || phase != .running
                     ? .milliseconds(100) : min(.milliseconds(100), self.nextSend - .now)
                 guard let event = try socket.nextIfAny(within: max(.milliseconds(1), wait)) else {
                     continue
@@ -203,8 +208,8 @@ final class TortureMember {
     private func sendWhenDue(over socket: RawWebSocketClient, at now: ContinuousClock.Instant)
         throws
     {
-        guard let pace = self.plan.messageInterval, now >= self.nextSend else { return }
-        self.nextSend = now + pace * Double(self.random.number(500...1500)) / 1000
+        guard let interval = self.plan.messageInterval, now >= self.nextSend else { return }
+        self.nextSend = now + interval * Double(self.random.number(500...1500)) / 1000
         guard self.pending.count < self.plan.pendingSendLimit else { return }
         if self.sent > 0, self.random.happens(perMille: 30) {
             let number = max(1, self.sent - self.random.next(below: 50))
@@ -233,7 +238,7 @@ final class TortureMember {
             #"{"action":"send_message","content":"\#(send.content)","local_id":"\#(localID)"}"#)
     }
 
-    // MARK: Having second thoughts
+    // MARK: Amendments
 
     /// Plans an edit, a deletion or both for some answered messages.
     private func planAmendments(of message: HistoryChecker.ReceivedMessage) {
@@ -244,16 +249,17 @@ final class TortureMember {
         else { return }
         let isEdited = self.random.happens(perMille: 600)
         let isDeleted = !isEdited || self.random.happens(perMille: 300)
-        let at = ContinuousClock.now + .milliseconds(self.random.number(0...300))
+        let sendAt = ContinuousClock.now + .milliseconds(self.random.number(0...300))
         if isEdited {
             self.amendments.append(
                 PlannedAmendment(
-                    number: message.number, content: "\(message.content), or not", nextAttemptAt: at
+                    number: message.number, content: "\(message.content), or not",
+                    nextAttemptAt: sendAt
                 ))
         }
         if isDeleted {
             self.amendments.append(
-                PlannedAmendment(number: message.number, content: nil, nextAttemptAt: at))
+                PlannedAmendment(number: message.number, content: nil, nextAttemptAt: sendAt))
         }
         self.journal.recordPlannedAmendment()
     }
@@ -261,7 +267,8 @@ final class TortureMember {
     private func sendAmendmentWhenDue(
         over socket: RawWebSocketClient, at now: ContinuousClock.Instant
     ) throws {
-        guard let first = self.amendments.first, let at = first.nextAttemptAt, at <= now else {
+        guard let first = self.amendments.first, let sendAt = first.nextAttemptAt, sendAt <= now
+        else {
             return
         }
         self.amendments[0].nextAttemptAt = nil
@@ -286,10 +293,11 @@ final class TortureMember {
             self.amendments[0].nextAttemptAt = .now + .milliseconds(self.random.number(100...500))
         case .unexpected:
             self.amendments.removeFirst()
-            let place = "\(self.plan.conversation): \(self.plan.name)"
+            let location = "\(self.plan.conversation): \(self.plan.name)"
             self.journal.check {
                 $0.recordViolation(
-                    "\(place) was answered with message \(first.number), and to \(first.action): \(error)"
+                    "\(location) was answered with message \(first.number), "
+                        + "and to \(first.action): \(error)"
                 )
             }
         }
@@ -317,16 +325,16 @@ final class TortureMember {
             guard let message = frame.message?.receivedMessage else {
                 throw TestFailure("no message: \(text)")
             }
-            var asked: ContinuousClock.Instant?
+            var sentAt: ContinuousClock.Instant?
             if message.sender == self.plan.name, let localID = message.localID,
                 let send = self.pending.removeValue(forKey: localID)
             {
-                asked = send.sentAt
+                sentAt = send.sentAt
                 self.order.removeAll { $0 == localID }
                 if message.state == .sent { self.planAmendments(of: message) }
             }
             self.journal.recordDelivery(
-                message, self.plan.name, in: self.plan.conversation, sentAt: asked)
+                message, self.plan.name, in: self.plan.conversation, sentAt: sentAt)
         case "message.edited", "message.deleted":
             guard let message = frame.message?.receivedMessage else {
                 throw TestFailure("no message: \(text)")

@@ -51,11 +51,11 @@ struct FaultProxyTests {
     @Test(
         "drops bytes of half-open connections, which never recover",
         arguments: FaultProxy.TrafficDirection.allCases)
-    func halfOpen(_ way: FaultProxy.TrafficDirection) throws {
+    func halfOpen(_ direction: FaultProxy.TrafficDirection) throws {
         let bench = try ProxyTestBench()
         let stream = try bench.connect()
         #expect(try bench.echo("hello", over: stream) == "hello")
-        bench.proxy.set(.halfOpen(way))
+        bench.proxy.set(.halfOpen(direction))
         try stream.send("ECHO lost\r\n")
         #expect(!stream.readToEnd(within: .milliseconds(200)))
         bench.proxy.set(.normal)
@@ -68,11 +68,11 @@ struct FaultProxyTests {
     @Test(
         "stalls bytes, and delivers them in order afterwards",
         arguments: FaultProxy.TrafficDirection.allCases)
-    func stalled(_ way: FaultProxy.TrafficDirection) throws {
+    func stalled(_ direction: FaultProxy.TrafficDirection) throws {
         let bench = try ProxyTestBench()
         let stream = try bench.connect()
         #expect(try bench.echo("hello", over: stream) == "hello")
-        bench.proxy.set(.stalled(way))
+        bench.proxy.set(.stalled(direction))
         try stream.send("ECHO first\r\n")
         try stream.send("ECHO second\r\n")
         #expect(!stream.isReadable(within: .milliseconds(200)))

@@ -4,15 +4,18 @@ import Testing
 @Suite("The history checker")
 struct HistoryCheckerTests {
     private func message(
-        _ number: Int, _ sender: String = "ann", _ place: Int? = nil, at time: String = "noon"
+        _ number: Int, _ sender: String = "ann", _ contentNumber: Int? = nil,
+        at time: String = "noon"
     ) -> HistoryChecker.ReceivedMessage {
-        let place = place ?? number
+        let contentNumber = contentNumber ?? number
         return HistoryChecker.ReceivedMessage(
-            number, by: sender, as: "\(sender)-\(place)", "\(sender) says \(place)", at: time)
+            number, by: sender, as: "\(sender)-\(contentNumber)", "\(sender) says \(contentNumber)",
+            at: time)
     }
 
     /// A checker after ann has sent `count` messages, which ann and bob received.
-    private func checker(messages count: Int, inHistory kept: Int? = nil) -> HistoryChecker {
+    private func checker(messages count: Int, inHistory historyCount: Int? = nil) -> HistoryChecker
+    {
         var checker = HistoryChecker()
         checker.recordResume("ann", in: "c", after: 0)
         checker.recordResume("bob", in: "c", after: 0)
@@ -21,7 +24,7 @@ struct HistoryCheckerTests {
             checker.recordDelivery(self.message(number), reader: "ann")
             checker.recordDelivery(self.message(number), reader: "bob")
         }
-        checker.recordHistory(self.history(1...(kept ?? count)), of: "c", through: "n1")
+        checker.recordHistory(self.history(1...(historyCount ?? count)), of: "c", through: "n1")
         return checker
     }
 
@@ -59,20 +62,20 @@ struct HistoryCheckerTests {
         }
         checker.recordFailure("ann-2", of: "ann", isRefused: true)
         checker.recordSend("ann says 2", as: "ann-2", by: "ann")
-        for (number, place) in [(2, 4), (3, 2), (4, 3)] {
-            checker.recordDelivery(self.message(number, "ann", place), reader: "ann")
+        for (number, contentNumber) in [(2, 4), (3, 2), (4, 3)] {
+            checker.recordDelivery(self.message(number, "ann", contentNumber), reader: "ann")
         }
         #expect(
             checker.violations == [
-                "c: ann (n1 after 0) heard its own ann-4 before ann-3, which it had sent earlier"
+                "c: ann (n1 after 0) received its own ann-4 before ann-3, which it had sent earlier"
             ])
         // Over several connections, the client is responsible for the order.
         for number in 5...6 {
             checker.recordSend("ann says \(number)", as: "ann-\(number)", by: "ann")
         }
         checker.recordResume("ann", in: "c", after: 4)
-        for (number, place) in [(5, 6), (6, 5)] {
-            checker.recordDelivery(self.message(number, "ann", place), reader: "ann")
+        for (number, contentNumber) in [(5, 6), (6, 5)] {
+            checker.recordDelivery(self.message(number, "ann", contentNumber), reader: "ann")
         }
         #expect(checker.violations.count == 1)
     }
@@ -81,7 +84,7 @@ struct HistoryCheckerTests {
         "detects a refused message in deliveries and histories, in any order of events"
     )
     func refused() {
-        let words = "as \"ann says 4\" by ann"
+        let text = "as \"ann says 4\" by ann"
         for isEarly in [true, false] {
             var checker = self.checker(messages: 3)
             checker.recordSend("ann says 4", as: "ann-4", by: "ann")
@@ -93,7 +96,8 @@ struct HistoryCheckerTests {
                 checker.violations == [
                     isEarly
                         ? early
-                        : "c: bob (n1 after 0) has message 4 \(words) (ann-4, noon), which was refused"
+                        : "c: bob (n1 after 0) has message 4 \(text) (ann-4, noon), which was "
+                            + "refused"
                 ])
         }
         var checker = self.checker(messages: 3)
@@ -102,7 +106,7 @@ struct HistoryCheckerTests {
         checker.recordHistory(self.history(1...4), of: "c", through: "n1")
         #expect(
             checker.violations == [
-                "c: the history through n1 has message 4 \(words) (no id, noon), which was refused"
+                "c: the history through n1 has message 4 \(text) (no id, noon), which was refused"
             ])
     }
 
@@ -135,7 +139,7 @@ struct HistoryCheckerTests {
     func hole() {
         var checker = self.checker(messages: 5)
         checker.recordHistory(self.history(1...2) + self.history(4...5), of: "c", through: "n2")
-        #expect(checker.violations == ["c: the history through n2 has message 4 in place 3"])
+        #expect(checker.violations == ["c: the history through n2 has message 4 at position 3"])
     }
 
     @Test("detects a gap and a repeat in a reader's messages")
@@ -146,8 +150,8 @@ struct HistoryCheckerTests {
         checker.recordDelivery(self.message(4), reader: "bob")
         #expect(
             checker.violations == [
-                "c: bob (n1 after 2) heard message 4 after 2: there is a gap",
-                "c: bob (n1 after 2) heard message 4 again, after 4",
+                "c: bob (n1 after 2) received message 4 after 2: there is a gap",
+                "c: bob (n1 after 2) received message 4 again, after 4",
             ])
     }
 
@@ -161,8 +165,8 @@ struct HistoryCheckerTests {
         checker.recordDelivery(self.message(2), reader: "ann")
         #expect(
             checker.violations == [
-                "c: bob (n1 after 0) heard message 2 again, after 5",
-                "c: ann (n1 after 0) heard message 2 again, after 5",
+                "c: bob (n1 after 0) received message 2 again, after 5",
+                "c: ann (n1 after 0) received message 2 again, after 5",
             ])
     }
 
@@ -172,7 +176,8 @@ struct HistoryCheckerTests {
         checker.recordDelivery(self.message(6, "ann", 3), reader: "bob")
         #expect(
             checker.violations == [
-                "c: bob (n1 after 0) has message 6 as \"ann says 3\" by ann (ann-3, noon), which is message 3 as well"
+                "c: bob (n1 after 0) has message 6 as \"ann says 3\" by ann (ann-3, noon), which "
+                    + "is message 3 as well"
             ])
     }
 
@@ -196,7 +201,7 @@ struct HistoryCheckerTests {
         other.content = "ann says nothing"
         checker.recordDelivery(other, reader: "bob")
         #expect(checker.violations.count == 2)
-        #expect(checker.violations[0].hasSuffix("which nobody has sent"))
+        #expect(checker.violations[0].hasSuffix("which no member has sent"))
         #expect(checker.violations[1].hasSuffix("and what was sent is \"ann says 7\""))
     }
 
@@ -211,7 +216,7 @@ struct HistoryCheckerTests {
             reader: "dave")
         #expect(
             self.violations(of: checker) == [
-                "d: nobody has read its history", "c: carol was shown 4 messages of 5",
+                "d: its history was not read", "c: carol received 4 messages of 5",
             ])
     }
 
@@ -253,7 +258,7 @@ struct HistoryCheckerTests {
         checker.recordHistory(self.history(1...3), of: "c", through: "n2")
         #expect(
             checker.violations == [
-                "c: bob (n1 after 1) was shown message 2 as sent after it was deleted",
+                "c: bob (n1 after 1) received message 2 as sent after it was deleted",
                 "c: the history through n2 has message 2 as sent, and it was deleted",
             ])
     }
@@ -265,7 +270,7 @@ struct HistoryCheckerTests {
         checker.recordAmendmentDelivery(self.amended("ann says yes", .edited), reader: "bob")
         checker.recordAmendmentDelivery(self.amended("", .deleted), reader: "bob")
         #expect(checker.violations.count == 2)
-        #expect(checker.violations.allSatisfy { $0.hasSuffix("which nobody wanted") })
+        #expect(checker.violations.allSatisfy { $0.hasSuffix("which was not requested") })
     }
 
     @Test("reports once that a delivered message was replaced by a placeholder")
@@ -279,6 +284,7 @@ struct HistoryCheckerTests {
         #expect(checker.violations.count == 1)
         #expect(
             checker.violations.first?.hasPrefix(
-                "c: message 2, \"ann says 2\" by ann (ann-2, noon), was shown and is lost") == true)
+                "c: message 2, \"ann says 2\" by ann (ann-2, noon), was delivered and is lost")
+                == true)
     }
 }

@@ -8,11 +8,11 @@ struct StoreModeTests {
         #expect(FaultKind.cut.refusal(for: .redis) == nil)
         #expect(
             FaultKind.failover.refusal(for: .cluster)
-                == "--faults failover needs --store sentinel and cannot be played with --store cluster"
+                == "--faults failover needs --store sentinel and is impossible with --store cluster"
         )
         #expect(
             FaultKind.cut.refusal(for: .sentinel)
-                == "--faults cut needs --store redis and cannot be played with --store sentinel")
+                == "--faults cut needs --store redis and is impossible with --store sentinel")
     }
 
     @Test("support all other faults, and each fault has a store", arguments: StoreMode.allCases)

@@ -56,7 +56,7 @@ struct DocumentationTests {
     @Test("names only existing files in backquotes")
     func namedFilesExist() throws {
         for page in try Self.pages() {
-            for (place, line) in page.prose.enumerated() {
+            for (index, line) in page.prose.enumerated() {
                 for match in line.matches(
                     of: /`((?:script|docs|Sources|Tests)\/[A-Za-z0-9_.\/+-]+)`/)
                 {
@@ -65,7 +65,7 @@ struct DocumentationTests {
                     if path.contains("Your") || path.contains("your-") { continue }
                     #expect(
                         FileManager.default.fileExists(atPath: Checkout.file(path)),
-                        "\(page.name):\(place + 1): \(path) is not there")
+                        "\(page.name):\(index + 1): \(path) is not there")
                 }
             }
         }

@@ -17,7 +17,7 @@ struct ReferenceTests {
         let isSame = try Checkout.read("docs/reference.md") == text
         #expect(
             isSame,
-            "docs/reference.md is out of date: CONFAB_WRITE_REFERENCE=1 script/test docs writes it anew"
+            "docs/reference.md is out of date; CONFAB_WRITE_REFERENCE=1 script/test docs updates it"
         )
     }
 

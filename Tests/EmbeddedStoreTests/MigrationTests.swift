@@ -29,12 +29,17 @@ struct MigrationTests {
     private static let layout1Rows = """
         INSERT INTO settings VALUES ('settled', 3, 8782914216836399248);
         INSERT INTO shards VALUES (2735, 1, -2795894114431219393, 0, -2772166769317848094);
-        INSERT INTO conversations VALUES (1, 'acme', 'rex', 0, '', 'ann', 1795224713575, 1795224715558, NULL, 5, 1, -345982111718828695);
+        INSERT INTO conversations VALUES (1, 'acme', 'rex', 0, '', 'ann', 1795224713575, \
+        1795224715558, NULL, 5, 1, -345982111718828695);
         INSERT INTO messages VALUES
-            (1, 1, 1, 3, 1795224714553, 0, 'ann', 'ann''s name', NULL, '91ebebc836631d62-1', 'one', NULL, 1643754770974700700),
-            (2, 1, 2, 4, 1795224715558, 0, 'ann', 'ann''s name', NULL, '91ebebc836631d62-2', 'two', NULL, -1061923207763605180),
-            (3, 1, 3, 6, 1795224717586, 0, 'bob', 'bob''s name', NULL, 'ecdfc3f29c7f1979-1', 'three', NULL, -2417535647594808666);
-        INSERT INTO places VALUES (1, 1, 1, 219721997357443), (1, 2, 2, 219721997357443), (1, 3, 3, 71173659107724);
+            (1, 1, 1, 3, 1795224714553, 0, 'ann', 'ann''s name', NULL, '91ebebc836631d62-1', \
+            'one', NULL, 1643754770974700700),
+            (2, 1, 2, 4, 1795224715558, 0, 'ann', 'ann''s name', NULL, '91ebebc836631d62-2', \
+            'two', NULL, -1061923207763605180),
+            (3, 1, 3, 6, 1795224717586, 0, 'bob', 'bob''s name', NULL, 'ecdfc3f29c7f1979-1', \
+            'three', NULL, -2417535647594808666);
+        INSERT INTO places VALUES (1, 1, 1, 219721997357443), (1, 2, 2, 219721997357443), (1, 3, \
+        3, 71173659107724);
         INSERT INTO members VALUES
             (1, 'ann', 'ann''s name', 1, 1795224713575, 0, 0, 3700436062200114165),
             (1, 'bob', 'bob''s name', 0, 1795224716609, 0, 0, 6600836933592435216);
@@ -64,14 +69,15 @@ struct MigrationTests {
 
         // The migrated file accepts writes, and opens again.
         let owner = LoopID(incarnation: 7, loop: 0)
-        var scribe = TestOwner(key: key, id: owner, epoch: await store.claim(key.shard, by: owner))
-        #expect(scribe.epoch == 2)
-        (scribe.head, scribe.revision) = (3, 6)
+        var testOwner = TestOwner(
+            key: key, id: owner, epoch: await store.claim(key.shard, by: owner))
+        #expect(testOwner.epoch == 2)
+        (testOwner.head, testOwner.revision) = (3, 6)
         #expect(
             await store.write(
                 [
-                    scribe.cursors("ann", read: 3, delivered: 3), scribe.join("cat"),
-                    scribe.post("four"),
+                    testOwner.cursors("ann", read: 3, delivered: 3), testOwner.join("cat"),
+                    testOwner.post("four"),
                 ], by: owner) == .stored)
         _ = await store.createConversation(
             ConversationKey(tenant: "acme", id: "room"), kind: .rooms)
@@ -90,11 +96,12 @@ struct MigrationTests {
         var options = SQLiteOptions(history: 100)
         options.generationSize = 8
         var store = try SQLiteStore(path: self.path, options: options)
-        var scribe = await store.createConversation(ConversationKey(tenant: "acme", id: "rex"))
-        _ = await store.write([scribe.join("bob")], by: scribe)
-        for number in 1...40 { _ = await store.write([scribe.post("\(number)")], by: scribe) }
-        let messages = try #require(await store.page(scribe.key, .after(0), limit: 40)).messages
-        _ = await store.write([2, 39, 40].map { scribe.delete(messages[$0 - 1]) }, by: scribe)
+        var testOwner = await store.createConversation(ConversationKey(tenant: "acme", id: "rex"))
+        _ = await store.write([testOwner.join("bob")], by: testOwner)
+        for number in 1...40 { _ = await store.write([testOwner.post("\(number)")], by: testOwner) }
+        let messages = try #require(await store.page(testOwner.key, .after(0), limit: 40)).messages
+        _ = await store.write(
+            [2, 39, 40].map { testOwner.delete(messages[$0 - 1]) }, by: testOwner)
         if !isKilled { store.close() }
         let copy = "\(self.folder.path)/copy.db"
         for part in ["", "-wal"] where access(self.path + part, F_OK) == 0 {

@@ -10,13 +10,13 @@ import Testing
 struct ProcessTests {
     @Test("has everything that it answered before it was killed", arguments: [UInt64(1), 2, 3])
     func killed(seed: UInt64) async throws {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let folder = try TemporaryFolder()
         let path = "\(folder.path)/confab.db"
         var answered: [Int: Int] = [:]
         let process = try TortureProcess("burst", path)
         #expect(try process.line() == "open")
-        var lines = Int.random(in: 1...1500, using: &chance)
+        var lines = Int.random(in: 1...1500, using: &random)
         while let line = try process.line() {
             let numbers = line.split(separator: " ").compactMap { Int($0) }
             answered[numbers[0]] = numbers[1]

@@ -34,7 +34,7 @@ struct SQLiteStoreTests {
         arguments: [UInt64(11), 12, 13, 14])
     func matchesModel(seed: UInt64) async throws {
         let history = seed % 2 == 0 ? 70 : 400
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var model = MemoryTables(history: history)
         var requests = RandomRequests(seed: seed, tenant: "acme", conversations: 6)
         let change: (inout SQLiteOptions) -> Void = { options in
@@ -43,7 +43,7 @@ struct SQLiteStoreTests {
         }
         var store = try self.open(history: history, change)
         for number in 0..<2000 {
-            if Int.random(in: 0..<100, using: &chance) == 0 {
+            if Int.random(in: 0..<100, using: &random) == 0 {
                 store.close()
                 store = try self.open(history: history, change)
             }
@@ -52,7 +52,12 @@ struct SQLiteStoreTests {
             let answer = await store.request(request)
             guard answer.text == expected.text else {
                 Issue.record(
-                    "seed \(seed), request \(number): \(request) was answered\n\(answer.text)\ninstead of\n\(expected.text)"
+                    """
+                    seed \(seed), request \(number): \(request) was answered
+                    \(answer.text)
+                    instead of
+                    \(expected.text)
+                    """
                 )
                 return
             }
@@ -66,23 +71,23 @@ struct SQLiteStoreTests {
     @Test("keeps owners, messages and members across a restart")
     func restart() async throws {
         var store = try self.open()
-        var scribe = await store.createConversation(rex, title: "kept")
+        var testOwner = await store.createConversation(rex, title: "kept")
         _ = await store.write(
-            [scribe.post("one"), scribe.join("ann"), scribe.post("two")], by: scribe)
+            [testOwner.post("one"), testOwner.join("ann"), testOwner.post("two")], by: testOwner)
         let before = await store.request(.load(rex)).text
         store.close()
         store = try self.open()
         #expect(await store.request(.load(rex)).text == before)
-        #expect(await store.write([scribe.post("three")], by: scribe) == .stored)
-        #expect(await store.claim(rex.shard, by: scribe.id) == 2)
+        #expect(await store.write([testOwner.post("three")], by: testOwner) == .stored)
+        #expect(await store.claim(rex.shard, by: testOwner.id) == 2)
         store.close()
     }
 
     @Test("keeps lists and numbers across a restart")
     func restartOfLists() async throws {
         var store = try self.open()
-        var scribe = await store.createConversation(rex, title: "kept", kind: .rooms)
-        _ = await store.write([scribe.join("ann"), scribe.post("one")], by: scribe)
+        var testOwner = await store.createConversation(rex, title: "kept", kind: .rooms)
+        _ = await store.write([testOwner.join("ann"), testOwner.post("one")], by: testOwner)
         let numbers = await store.numbers(of: ["ann", "bob"])
         _ = await store.nextNumber()
         let (memberships, catalog) = (
@@ -124,23 +129,24 @@ struct SQLiteStoreTests {
     @Test("commits writes that arrive during a commit in one transaction")
     func groupCommit() async throws {
         let store = try self.open()
-        var scribes: [TestOwner] = []
+        var testOwners: [TestOwner] = []
         for number in 0..<64 {
-            scribes.append(
+            testOwners.append(
                 await store.createConversation(
                     ConversationKey(tenant: "acme", id: ByteString("c\(number)"))))
         }
         let before = store.statistics
         let rounds = 20
         for _ in 0..<rounds {
-            let crowd = AnswerCounter()
-            for place in scribes.indices {
+            let counter = AnswerCounter()
+            for index in testOwners.indices {
                 store.submit(
                     .write(
-                        WriteBatch(owner: scribes[place].id, writes: [scribes[place].post("hello")])
-                    ), ticket: 0, for: crowd)
+                        WriteBatch(
+                            owner: testOwners[index].id, writes: [testOwners[index].post("hello")])
+                    ), ticket: 0, for: counter)
             }
-            await crowd.waitForAnswers(64)
+            await counter.waitForAnswers(64)
         }
         let after = store.statistics
         #expect(after.writes - before.writes == 64 * rounds)
@@ -159,15 +165,16 @@ struct SQLiteStoreTests {
         let store = try self.open { $0.commitInterval = interval }
         let clock = ContinuousClock()
         let start = clock.now
-        var scribe = await store.createConversation(rex)
+        var testOwner = await store.createConversation(rex)
         let before = store.statistics
-        let crowd = AnswerCounter()
+        let counter = AnswerCounter()
         for _ in 0..<64 {
             store.submit(
-                .write(WriteBatch(owner: scribe.id, writes: [scribe.post("hello")])), ticket: 0,
-                for: crowd)
+                .write(WriteBatch(owner: testOwner.id, writes: [testOwner.post("hello")])),
+                ticket: 0,
+                for: counter)
         }
-        await crowd.waitForAnswers(64)
+        await counter.waitForAnswers(64)
         let commits = store.statistics.commits - before.commits
         #expect(store.statistics.writes - before.writes == 64)
         // One commit, unless the machine needs longer than the interval to submit the writes.
@@ -178,15 +185,16 @@ struct SQLiteStoreTests {
     @Test("completes submitted requests on close, and fails later ones")
     func closeFlushesSubmittedWrites() async throws {
         var store = try self.open(history: 0)
-        var scribe = await store.createConversation(rex)
-        let crowd = AnswerCounter()
+        var testOwner = await store.createConversation(rex)
+        let counter = AnswerCounter()
         for _ in 0..<500 {
             store.submit(
-                .write(WriteBatch(owner: scribe.id, writes: [scribe.post("hello")])), ticket: 0,
-                for: crowd)
+                .write(WriteBatch(owner: testOwner.id, writes: [testOwner.post("hello")])),
+                ticket: 0,
+                for: counter)
         }
         store.close()
-        #expect(crowd.stored == 500)
+        #expect(counter.stored == 500)
         #expect(await store.request(.load(rex)).text == "failed")
         #expect(await store.request(.probe).text == "failed")
         store.close()
@@ -202,59 +210,60 @@ struct SQLiteStoreTests {
     @Test("rejects requests at once when too many are queued, and completes the others")
     func requestLimit() async throws {
         let store = try self.open { $0.queuedRequestLimit = 10 }
-        var scribe = await store.createConversation(rex)
-        let crowd = AnswerCounter()
+        var testOwner = await store.createConversation(rex)
+        let counter = AnswerCounter()
         // Blocks the writer in the callback until all requests are submitted.
-        let gate = BlockingClient()
-        store.submit(.probe, ticket: 0, for: gate)
-        gate.waitForAnswer()
+        let blocker = BlockingClient()
+        store.submit(.probe, ticket: 0, for: blocker)
+        blocker.waitForAnswer()
         let batch = WriteBatch(
-            owner: scribe.id, writes: [scribe.cursors("ann", read: 1, delivered: 1)])
-        for _ in 0..<25 { store.submit(.write(batch), ticket: 0, for: crowd) }
-        #expect(crowd.failures.count == 15)
+            owner: testOwner.id, writes: [testOwner.cursors("ann", read: 1, delivered: 1)])
+        for _ in 0..<25 { store.submit(.write(batch), ticket: 0, for: counter) }
+        #expect(counter.failures.count == 15)
         #expect(
-            crowd.failures.first?.description == "\(self.path): too many requests wait for the disk"
+            counter.failures.first?.description
+                == "\(self.path): too many requests are waiting for the disk"
         )
         #expect(store.statistics.queuedWrites == 10)
         #expect(store.statistics.rejectedRequests == 15)
-        gate.release()
-        await crowd.waitForAnswers(25)
-        #expect(crowd.stored == 10)
+        blocker.release()
+        await counter.waitForAnswers(25)
+        #expect(counter.stored == 10)
         store.close()
     }
 
     @Test("rejects a request that exceeds the limit of queued bytes")
     func byteLimit() async throws {
         let store = try self.open { $0.queuedByteLimit = 10_000 }
-        var scribe = await store.createConversation(rex)
-        let gate = BlockingClient()
-        store.submit(.probe, ticket: 0, for: gate)
-        gate.waitForAnswer()
-        let crowd = AnswerCounter()
+        var testOwner = await store.createConversation(rex)
+        let blocker = BlockingClient()
+        store.submit(.probe, ticket: 0, for: blocker)
+        blocker.waitForAnswer()
+        let counter = AnswerCounter()
         for _ in 0..<3 {
-            let write = scribe.post(String(repeating: "x", count: 6000))
+            let write = testOwner.post(String(repeating: "x", count: 6000))
             store.submit(
-                .write(WriteBatch(owner: scribe.id, writes: [write])), ticket: 0, for: crowd)
+                .write(WriteBatch(owner: testOwner.id, writes: [write])), ticket: 0, for: counter)
         }
-        #expect(crowd.failures.count == 2)
-        gate.release()
-        await crowd.waitForAnswers(3)
-        #expect(crowd.stored == 1)
+        #expect(counter.failures.count == 2)
+        blocker.release()
+        await counter.waitForAnswers(3)
+        #expect(counter.stored == 1)
         store.close()
     }
 
     @Test("erases messages beyond the history, and the text of deleted ones")
     func deletedTextIsErased() async throws {
         let store = try self.open(history: 64) { $0.generationSize = 50 }
-        var scribe = await store.createConversation(rex)
-        _ = await store.write([scribe.post("forgotten-words")], by: scribe)
+        var testOwner = await store.createConversation(rex)
+        _ = await store.write([testOwner.post("forgotten-words")], by: testOwner)
         for _ in 0..<20 {
-            _ = await store.write((0..<50).map { _ in scribe.post("ordinary") }, by: scribe)
+            _ = await store.write((0..<50).map { _ in testOwner.post("ordinary") }, by: testOwner)
         }
         _ = await store.write(
-            [scribe.post("deleted-words"), scribe.post("kept-words")], by: scribe)
+            [testOwner.post("deleted-words"), testOwner.post("kept-words")], by: testOwner)
         let message = try #require(await store.page(rex, .newest, limit: 2)?.messages.first)
-        _ = await store.write([scribe.delete(message)], by: scribe)
+        _ = await store.write([testOwner.delete(message)], by: testOwner)
         store.close()
         let bytes = try Data(contentsOf: URL(fileURLWithPath: self.path))
         #expect(bytes.range(of: Data("forgotten-words".utf8)) == nil)

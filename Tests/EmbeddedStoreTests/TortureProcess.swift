@@ -6,12 +6,12 @@ final class TortureProcess {
     private let process: ChildProcess
     private var lineCount = 0
 
-    init(_ act: String, _ path: String) throws {
+    init(_ mode: String, _ path: String) throws {
         // The program is in the folder of the test runner.
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let program = URL(filePath: own).deletingLastPathComponent().appending(path: "StoreTorture")
             .path
-        self.process = try ChildProcess(program, [act, path])
+        self.process = try ChildProcess(program, [mode, path])
     }
 
     deinit {

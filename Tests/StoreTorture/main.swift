@@ -50,18 +50,18 @@ struct BurstWriter {
         await withTaskGroup(of: Void.self) { group in
             for number in 0..<20 {
                 group.addTask {
-                    var scribe = await self.store.createConversation(
+                    var testOwner = await self.store.createConversation(
                         ConversationKey(tenant: "acme", id: ByteString("burst-\(number)")),
                         by: owner)
                     while true {
-                        let first = scribe.head + 1
-                        let writes = (0..<(1 + scribe.head % 4)).map {
-                            scribe.post("\(number)/\(first + $0)")
+                        let first = testOwner.head + 1
+                        let writes = (0..<(1 + testOwner.head % 4)).map {
+                            testOwner.post("\(number)/\(first + $0)")
                         }
-                        guard await self.store.write(writes, by: scribe) == .stored else {
+                        guard await self.store.write(writes, by: testOwner) == .stored else {
                             fatalError("a write failed in conversation \(number)")
                         }
-                        printLine("\(number) \(scribe.head)")
+                        printLine("\(number) \(testOwner.head)")
                     }
                 }
             }
@@ -80,29 +80,31 @@ struct FullDiskWriter {
     func run() async {
         // Ignored, so that a write beyond the limit fails instead of ending the process.
         signal(SIGXFSZ, SIG_IGN)
-        var scribe = await self.store.createConversation(
+        var testOwner = await self.store.createConversation(
             ConversationKey(tenant: "acme", id: "full"), by: owner)
         self.limitFileSize(bytes: 400_000)
         var failures = 0
         while failures < 3 {
-            var attempt = scribe
+            var attempt = testOwner
             switch await self.store.request(
                 .write(
                     WriteBatch(
                         owner: owner, writes: [attempt.post(String(repeating: "x", count: 5000))])))
             {
-            case .written(.stored): scribe = attempt
+            case .written(.stored): testOwner = attempt
             case .failed(let failure):
                 failures += 1
-                printLine("failed at \(scribe.head): \(failure)")
+                printLine("failed at \(testOwner.head): \(failure)")
             case let answer: fatalError("unexpected: \(answer.text)")
             }
         }
-        printLine("readable \(await self.store.load(scribe.key)?.head ?? -1)")
+        printLine("readable \(await self.store.load(testOwner.key)?.head ?? -1)")
         self.limitFileSize(bytes: .max)
-        guard await self.store.write([scribe.post("there is room again")], by: scribe) == .stored
+        guard
+            await self.store.write([testOwner.post("there is room again")], by: testOwner)
+                == .stored
         else { fatalError("did not heal") }
-        printLine("healed \(scribe.head)")
+        printLine("healed \(testOwner.head)")
         self.store.close()
     }
 

@@ -20,7 +20,8 @@ private let ambiguousRequests = [
     RequestCase("a space before a colon", "GET /api/health HTTP/1.1\r\nHost : a\r\n\r\n"),
     RequestCase(
         "two framings of the body",
-        "POST /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        "POST /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
+            + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     ),
     RequestCase(
         "two lengths",
@@ -61,14 +62,16 @@ struct FrameCase: Sendable, CustomTestStringConvertible {
 private let brokenFrames = [
     FrameCase(testDescription: "not masked", bytes: [0x81, 0x01, 0x41], code: 1002),
     FrameCase(
-        testDescription: "compressed, where that was not agreed", bytes: [0xC1, 0x80, 0, 0, 0, 0],
+        testDescription: "compressed without agreement", bytes: [0xC1, 0x80, 0, 0, 0, 0],
         code: 1002),
     FrameCase(
-        testDescription: "an opcode that nobody knows", bytes: [0x83, 0x80, 0, 0, 0, 0], code: 1002),
-    FrameCase(testDescription: "the rest of nothing", bytes: [0x80, 0x80, 0, 0, 0, 0], code: 1002),
+        testDescription: "an unknown opcode", bytes: [0x83, 0x80, 0, 0, 0, 0], code: 1002),
+    FrameCase(
+        testDescription: "a continuation without a start", bytes: [0x80, 0x80, 0, 0, 0, 0],
+        code: 1002),
     FrameCase(testDescription: "a long ping", bytes: [0x89, 0xFE, 0x00, 0x7E], code: 1002),
     FrameCase(
-        testDescription: "text that is no UTF-8", bytes: [0x81, 0x82, 0, 0, 0, 0, 0xC3, 0x28],
+        testDescription: "text that is not UTF-8", bytes: [0x81, 0x82, 0, 0, 0, 0, 0xC3, 0x28],
         code: 1007),
     FrameCase(
         testDescription: "half a close code", bytes: [0x88, 0x81, 0, 0, 0, 0, 0x03], code: 1002),
@@ -85,9 +88,9 @@ struct AbuseTests {
             "idle-seconds=3600",
         ])
         let writer = try server.connect("writer")
-        let others = try (0..<1000).map { try server.connect("other \($0)") }
-        let slow = try server.connect("slow", receiveBytes: 4096)
-        for talker in others + [writer, slow] { try talker.synchronize() }
+        let otherClients = try (0..<1000).map { try server.connect("other \($0)") }
+        let slowClient = try server.connect("slow", receiveBytes: 4096)
+        for client in otherClients + [writer, slowClient] { try client.synchronize() }
 
         let content = String(repeating: "x", count: 16_000)
         var (count, last) = (0, 0)
@@ -97,7 +100,7 @@ struct AbuseTests {
             try #require(count < 500, "the buffers of both kernels cannot be so large")
             #expect(try writer.post(content)["id"] == String(count))
             // Apart from presence events, all clients receive every message at once and in order.
-            for other in others {
+            for other in otherClients {
                 #expect(try other.next("chat_message").object("message")?["id"] == String(count))
                 guard !isClosed, server.process.errors.text.contains("slow reader closed") else {
                     continue
@@ -105,7 +108,7 @@ struct AbuseTests {
                 // Read at once, because the server waits only a few seconds for the close
                 // handshake.
                 isClosed = true
-                #expect(try self.readToClose(slow) { last = $0 } == 1013)
+                #expect(try self.readToClose(slowClient) { last = $0 } == 1013)
             }
         }
         #expect(last < count)
@@ -116,11 +119,11 @@ struct AbuseTests {
     }
 
     /// Reads messages to the end of the connection, and returns the close code.
-    private func readToClose(_ talker: ConversationClient, _ message: (Int) -> Void) throws
+    private func readToClose(_ client: ConversationClient, _ message: (Int) -> Void) throws
         -> UInt16?
     {
         while true {
-            switch try talker.socket.next() {
+            switch try client.socket.next() {
             case .text(let frame):
                 let event = try JSONObject(frame)
                 if event["type"] == "chat_message" {
@@ -149,23 +152,23 @@ struct AbuseTests {
         let server = try ConfabServer([
             "--limit", "header-seconds=3", "--limit", "connects-per-second=1000000",
         ])
-        let talker = try server.connect("alice")
-        try talker.synchronize()
+        let client = try server.connect("alice")
+        try client.synchronize()
         let before = try server.residentBytes()
 
-        let silent = try (0..<self.silentConnectionCount()).map { _ in
+        let silentConnections = try (0..<self.silentConnectionCount()).map { _ in
             try ByteStream(port: server.port)
         }
-        try talker.post("in between")
-        let perConnection = (try server.residentBytes() - before) / silent.count
+        try client.post("in between")
+        let perConnection = (try server.residentBytes() - before) / silentConnections.count
 
         // The address sanitizer retains freed memory and pads allocations, so this limit does not
         // apply.
         if getenv("ASAN_OPTIONS") == nil {
             #expect(perConnection < 4096, "\(perConnection) bytes for each")
         }
-        for stream in silent { #expect(stream.readToEnd(within: .seconds(20))) }
-        try talker.post("afterwards")
+        for stream in silentConnections { #expect(stream.readToEnd(within: .seconds(20))) }
+        try client.post("afterwards")
     }
 
     @Test("a request that arrives byte by byte is answered with 408")
@@ -201,12 +204,12 @@ struct AbuseTests {
         // Long enough that pings are answered in time even if the machine pauses.
         let server = try ConfabServer(["--limit", "idle-seconds=4"])
         let answering = try server.connect("answering")
-        let silent = try server.connect("silent")
-        silent.socket.stopAnsweringPings()
+        let silentClient = try server.connect("silent")
+        silentClient.socket.stopAnsweringPings()
         // Heartbeats are sent with the pings, twice per idle period.
         for _ in 0..<3 { _ = try answering.next("heartbeat") }
         #expect(
-            try silent.closeEvent()
+            try silentClient.closeEvent()
                 == .close(code: 1001, reason: "nothing was heard for 4.0 seconds"))
         try answering.post("still here")
     }
@@ -214,28 +217,28 @@ struct AbuseTests {
     @Test("an endless frame does not keep a WebSocket open")
     func endlessFrame() throws {
         let server = try ConfabServer(["--limit", "idle-seconds=1"])
-        let talker = try server.connect("dripping")
-        try talker.synchronize()
+        let client = try server.connect("dripping")
+        try client.synchronize()
         let frame = RawWebSocketClient.frame(
             opcode: 1, Array(repeating: UInt8(ascii: "x"), count: 1000))
         for byte in frame.prefix(200) {
-            guard (try? talker.socket.stream.send([byte])) != nil else { break }
-            if talker.socket.stream.readToEnd(within: .milliseconds(50)) { break }
+            guard (try? client.socket.stream.send([byte])) != nil else { break }
+            if client.socket.stream.readToEnd(within: .milliseconds(50)) { break }
         }
-        #expect(talker.socket.stream.isClosed, "it was kept for ten seconds")
+        #expect(client.socket.stream.isClosed, "it was kept for ten seconds")
     }
 
     @Test("without file descriptors, accepting pauses, is logged, and continues later")
     func descriptors() throws {
         let server = try ConfabServer(["--loops", "1"], openFiles: 64)
-        let talker = try server.connect("alice")
-        try talker.synchronize()
-        var crowd = try (0..<100).map { _ in try ByteStream(port: server.port) }
+        let client = try server.connect("alice")
+        try client.synchronize()
+        var streams = try (0..<100).map { _ in try ByteStream(port: server.port) }
         try server.process.errors.line(with: "no file descriptors left")
 
-        try talker.post("who is inside talks on")
-        for stream in crowd { stream.close() }
-        crowd.removeAll()
+        try client.post("who is inside talks on")
+        for stream in streams { stream.close() }
+        streams.removeAll()
 
         try server.connect("bob").post("and others come in again")
     }
@@ -243,15 +246,15 @@ struct AbuseTests {
     @Test("a connection above the limit is answered with 503 and Retry-After")
     func tooManyConnections() throws {
         let server = try ConfabServer(["--limit", "connections=3"])
-        let talkers = try (0..<3).map { try server.connect("user \($0)") }
-        for talker in talkers { try talker.synchronize() }
+        let clients = try (0..<3).map { try server.connect("user \($0)") }
+        for client in clients { try client.synchronize() }
         let path = server.path(to: "lobby", token: try ConfabServer.token(for: "late"))
 
         let refusal = try RawWebSocketClient.refusal(of: path, port: server.port)
 
         #expect(refusal.status == 503)
         #expect(refusal.fields["retry-after"] != nil)
-        try talkers[0].socket.close()
+        try clients[0].socket.close()
         let late = try Deadline.wait(for: "room") { try? server.connect("late") }
         try late.post("hello")
     }
@@ -281,10 +284,10 @@ struct AbuseTests {
     @Test("a frame above the limit closes the connection with 1009")
     func tooLongFrame() throws {
         let server = try ConfabServer(["--limit", "frame-bytes=2048"])
-        let talker = try server.connect("alice")
-        try talker.synchronize()
-        try talker.socket.send(opcode: 1, Array(repeating: UInt8(ascii: " "), count: 3000))
-        guard case .close(let code, _) = try talker.closeEvent() else {
+        let client = try server.connect("alice")
+        try client.synchronize()
+        try client.socket.send(opcode: 1, Array(repeating: UInt8(ascii: " "), count: 3000))
+        guard case .close(let code, _) = try client.closeEvent() else {
             throw TestFailure("no close frame")
         }
         #expect(code == 1009)
@@ -307,10 +310,10 @@ struct AbuseTests {
         arguments: brokenFrames)
     func brokenFrame(_ frame: FrameCase) throws {
         let server = try ConfabServer()
-        let talker = try server.connect("alice")
-        try talker.synchronize()
-        try talker.socket.stream.send(frame.bytes)
-        guard case .close(let code, _) = try talker.closeEvent() else {
+        let client = try server.connect("alice")
+        try client.synchronize()
+        try client.socket.stream.send(frame.bytes)
+        guard case .close(let code, _) = try client.closeEvent() else {
             throw TestFailure("no close frame")
         }
         #expect(code == frame.code)
@@ -324,7 +327,9 @@ struct AbuseTests {
         #expect(try self.answer(of: server, to: request).readToEnd())
     }
 
-    @Test("invalid requests are answered with an error that names the problem", arguments: refusedRequests)
+    @Test(
+        "invalid requests are answered with an error that names the problem",
+        arguments: refusedRequests)
     func refusal(_ request: RequestCase) throws {
         let server = try ConfabServer()
         _ = try self.answer(of: server, to: request)

@@ -5,32 +5,34 @@ import Testing
 /// `websockets`.
 @Suite("Agents in other languages")
 struct AgentClientTests {
-    private func url(at site: DeployedSystem, _ user: String) throws -> String {
-        "ws://127.0.0.1:\(site.port)/v1/ws?token=\(try site.token(user, conversations: ["channel-123"]))&channel_id=channel-123"
+    private func url(at system: DeployedSystem, _ user: String) throws -> String {
+        let token = try system.token(user, conversations: ["channel-123"])
+        return "ws://127.0.0.1:\(system.port)/v1/ws?token=\(token)&channel_id=channel-123"
     }
 
     private static let node = ["NODE_PATH": "/usr/share/nodejs"]
 
     @Test("exchange messages", arguments: Deployment.allCases)
-    func ownClients(_ place: Deployment) throws {
-        let site = try DeployedSystem(place)
+    func ownClients(_ deployment: Deployment) throws {
+        let system = try DeployedSystem(deployment)
         let client = Checkout.file("Tests/SystemTests/Clients/agent")
         let js = try ChildProcess(
-            "/usr/bin/node", ["\(client).js", url(at: site, "js-agent"), "Hello from JavaScript"],
+            "/usr/bin/node",
+            ["\(client).js", url(at: system, "js-agent"), "Hello from JavaScript"],
             environment: Self.node)
         defer { js.kill() }
         try js.output.line(with: "stored js-1 as 1")
         let python = try ChildProcess(
-            Checkout.python(), ["\(client).py", url(at: site, "py-agent"), "Hello from Python"])
+            Checkout.python(), ["\(client).py", url(at: system, "py-agent"), "Hello from Python"])
         defer { python.kill() }
         try python.output.line(with: "stored py-1 as 2")
         try js.output.line(with: #"py-agent: Hello from Python {"from":"py"}"#)
     }
 
-    // MARK: As the document prints them
+    // MARK: Published clients
 
     /// The published client, with only the address and the token replaced.
-    private func publishedClient(_ language: String, at site: DeployedSystem, as user: String)
+    private func publishedClient(_ language: String, at system: DeployedSystem, as user: String)
         throws -> String
     {
         let block = try #require(
@@ -38,26 +40,27 @@ struct AgentClientTests {
                 $0.contains("class ArtCafeWebSocketClient")
             })
         return try block.replacing(
-            "wss://api.artcafe.ai/v1", with: "ws://127.0.0.1:\(site.port)/v1"
+            "wss://api.artcafe.ai/v1", with: "ws://127.0.0.1:\(system.port)/v1"
         )
-        .replacing("your_jwt_token", with: site.token(user, conversations: ["channel-123"]))
+        .replacing("your_jwt_token", with: system.token(user, conversations: ["channel-123"]))
     }
 
     @Test(
-        "work with the published clients, unmodified", .enabled(if: PublishedDocument.agents.exists),
+        "work with the published clients, unmodified",
+        .enabled(if: PublishedDocument.agents.exists),
         arguments: Deployment.allCases)
-    func publishedClients(_ place: Deployment) throws {
-        let site = try DeployedSystem(place)
+    func publishedClients(_ deployment: Deployment) throws {
+        let system = try DeployedSystem(deployment)
         let folder = try TemporaryFolder()
         // Browsers provide WebSocket as a global.
         let global = try folder.write("globalThis.WebSocket = require(\"ws\");\n", to: "global.cjs")
         let script = try folder.write(
-            self.publishedClient("javascript", at: site, as: "js-agent"), to: "client.cjs")
+            self.publishedClient("javascript", at: system, as: "js-agent"), to: "client.cjs")
         let js = try ChildProcess("/usr/bin/node", ["-r", global, script], environment: Self.node)
         defer { js.kill() }
         try js.output.line(with: "Message sent and acknowledged")
         let program = try folder.write(
-            self.publishedClient("python", at: site, as: "py-agent"), to: "client.py")
+            self.publishedClient("python", at: system, as: "py-agent"), to: "client.py")
         let python = try ChildProcess(Checkout.python(), ["-u", program])
         defer { python.kill() }
         try python.output.line(

@@ -160,13 +160,13 @@ struct ChatDialectTests {
         let result = try run(
             Checkout.confab, ["chat", url, "--dialect", dialect, "--token", token],
             folder: server.folder.path, input: "hello")
-        #expect(result.ending == .exited(1), "\(result)")
-        let words = [
+        #expect(result.exitStatus == .exited(1), "\(result)")
+        let expectedErrors = [
             "conversations": "access denied", "pets": "access denied",
             "chats": "not a member of this conversation", "agents": "status 403",
             "rooms": "you may not enter it",
         ]
-        #expect(result.errors.contains(words[dialect] ?? ""), "\(result.errors)")
+        #expect(result.errors.contains(expectedErrors[dialect] ?? ""), "\(result.errors)")
         #expect(result.output == "")
     }
 
@@ -178,8 +178,8 @@ struct ChatDialectTests {
             Checkout.confab, ["chat", "--dialect", "chats", url, "--name", "Ann"],
             folder: server.folder.path)
         defer { ann.kill() }
-        let made = try ann.errors.line(with: "is made; others come in with --conversation ")
-        let id = try #require(made.split(separator: " ").last?.dropLast())
+        let createdLine = try ann.errors.line(with: "is made; others come in with --conversation ")
+        let id = try #require(createdLine.split(separator: " ").last?.dropLast())
         try self.writeLine("Is anybody there?", ann, as: "Ann")
         let bob = try ChildProcess(
             Checkout.confab,

@@ -73,7 +73,7 @@ struct ClientCommandTests {
         let url = "ws://127.0.0.1:\(server.port)/conversations/lobby/"
         let result = try run(
             Checkout.confab, ["chat", url, "--token", token], folder: server.folder.path)
-        #expect(result.ending == .exited(1))
+        #expect(result.exitStatus == .exited(1))
         #expect((result.output + result.errors).contains("access denied"))
         #expect(!(result.output + result.errors).contains(token))
     }
@@ -102,7 +102,7 @@ struct ClientCommandTests {
             Checkout.confab, ["bench", scenario, "ws://127.0.0.1:\(server.port)"] + options,
             folder: server.folder.path,
             within: .seconds(60))
-        #expect(result.ending == .exited(0), "\(result.output)\(result.errors)")
+        #expect(result.exitStatus == .exited(0), "\(result.output)\(result.errors)")
         _ = try JSONObject(result.output)
     }
 }

@@ -32,13 +32,13 @@ struct ClusterFaultTests {
 
         // Nil after 30 s without messages; the result then names the conversations that hang.
         let gap = try torture.inject(fault)
-        let verdict = try torture.finish()
+        let result = try torture.finish()
 
         #expect(gap != nil)
-        #expect(verdict.violations == [])
+        #expect(result.violations == [])
         // Each conversation has stored one message at the start and one after the fault. Some
         // faults end at once.
-        #expect(verdict.messages >= 2 * settings.conversations)
+        #expect(result.messages >= 2 * settings.conversations)
     }
 
     @Test("through restarts of a Redis that syncs its file every second")

@@ -28,7 +28,8 @@ private let mistakes = [
     InvalidCommandLine(
         arguments: ["serve", "--config", "missing.json"], expectedWord: "missing.json"),
     InvalidCommandLine(
-        arguments: ["serve", "--jwt-secret-file", "missing.secret"], expectedWord: "missing.secret"),
+        arguments: ["serve", "--jwt-secret-file", "missing.secret"],
+        expectedWord: "missing.secret"),
     InvalidCommandLine(
         arguments: ["serve", "--admin-token-file", "missing.token"],
         expectedWord: "--admin-token-file: missing.token: No such file"),
@@ -69,7 +70,7 @@ struct CommandLineTests {
     func mistake(_ mistake: InvalidCommandLine) throws {
         let folder = try TemporaryFolder()
         let result = try run(Checkout.confab, mistake.arguments, folder: folder.path)
-        #expect(result.ending == .exited(2))
+        #expect(result.exitStatus == .exited(2))
         #expect(result.output == "")
         #expect(result.errors.split(separator: "\n").count == 1)
         #expect(result.errors.contains(mistake.expectedWord), "\(result.errors)")
@@ -85,7 +86,7 @@ struct CommandLineTests {
     func help(_ command: String) throws {
         let result = try run(
             Checkout.confab, command.split(separator: " ").map(String.init) + ["--help"])
-        #expect(result.ending == .exited(0))
+        #expect(result.exitStatus == .exited(0))
         #expect(result.output.contains("confab \(command)"))
         #expect(result.output.contains("xample"))
         #expect(result.errors == "")
@@ -96,11 +97,11 @@ struct CommandLineTests {
         let folder = try TemporaryFolder()
         for shell in ["bash", "zsh", "fish"] {
             let script = try run(Checkout.confab, ["completion", shell])
-            #expect(script.ending == .exited(0))
+            #expect(script.exitStatus == .exited(0))
             let file = try folder.write(script.output, to: shell)
             // Only bash is installed on every machine.
             guard let program = try? Checkout.program(shell) else { continue }
-            #expect(try run(program, ["-n", file]).ending == .exited(0), "\(shell)")
+            #expect(try run(program, ["-n", file]).exitStatus == .exited(0), "\(shell)")
         }
     }
 
@@ -110,7 +111,8 @@ struct CommandLineTests {
         let folder = try TemporaryFolder()
         let file = try folder.write(
             script
-                + "\nCOMP_WORDS=(confab serve --lis); COMP_CWORD=2; _confab; echo \"${COMPREPLY[@]}\"\n",
+                + "\nCOMP_WORDS=(confab serve --lis); COMP_CWORD=2; _confab; "
+                + "echo \"${COMPREPLY[@]}\"\n",
             to: "try")
         #expect(try run("/bin/bash", [file]).output == "--listen")
     }
@@ -124,12 +126,12 @@ struct CommandLineTests {
             Checkout.confab,
             ["config", "show", "--output", "json", "--config", file, "--node-id", "line"],
             environment: ["CONFAB_NODE_ID": "environment", "CONFAB_HISTORY": "2"])
-        #expect(result.ending == .exited(0))
+        #expect(result.exitStatus == .exited(0))
         #expect(result.output.contains("line"))
         #expect(!result.output.contains("environment\""))
         let checked = try run(
             Checkout.confab, ["config", "check", "--config", file], folder: folder.path)
-        #expect(checked.ending == .exited(0), "\(checked.errors)")
+        #expect(checked.exitStatus == .exited(0), "\(checked.errors)")
     }
 
     @Test("reports a port in use and exits with 1")
@@ -142,7 +144,7 @@ struct CommandLineTests {
                 "serve", "--listen", "127.0.0.1:\(server.port)", "--admin", "off", "--store",
                 "memory:",
             ], folder: folder.path)
-        #expect(result.ending == .exited(1))
+        #expect(result.exitStatus == .exited(1))
         #expect(result.errors.contains("127.0.0.1:\(server.port)"), "\(result.errors)")
         #expect(result.errors.contains("in use"), "\(result.errors)")
     }
@@ -156,7 +158,7 @@ struct CommandLineTests {
             Checkout.confab,
             ["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:letter.db"],
             folder: folder.path)
-        #expect(result.ending == .exited(1))
+        #expect(result.exitStatus == .exited(1))
         #expect(result.errors.contains("letter.db"), "\(result.errors)")
         #expect(try folder.read("letter.db") == text)
     }
@@ -168,7 +170,7 @@ struct CommandLineTests {
             Checkout.confab,
             ["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:confab.db"],
             folder: server.folder.path)
-        #expect(result.ending == .exited(1))
+        #expect(result.exitStatus == .exited(1))
         #expect(result.errors.contains("confab.db"), "\(result.errors)")
         try server.connect("alice").post("undisturbed")
     }
@@ -183,7 +185,7 @@ struct CommandLineTests {
                 "token", "--sub", "alice", "--username", "Alice", "--conversations", "1,2", "--ttl",
                 "2h", "--secret-file", secret,
             ])
-        #expect(result.ending == .exited(0))
+        #expect(result.exitStatus == .exited(0))
         let parts = result.output.split(separator: ".", omittingEmptySubsequences: false)
         #expect(parts.count == 3)
         let claims = try JSONObject(base64URL: String(parts[1]))

@@ -60,8 +60,8 @@ struct DamagedRedisTests {
         var flipped = 0
         let flip = { (data: inout Data) in
             // The marker of a command, not a text: Redis would not notice another letter in a text.
-            let mark = Data("\r\n*".utf8)
-            flipped = data.range(of: mark, in: data.count / 2..<data.count)?.upperBound ?? 0
+            let marker = Data("\r\n*".utf8)
+            flipped = data.range(of: marker, in: data.count / 2..<data.count)?.upperBound ?? 0
             data[flipped - 1] ^= 0x40
         }
         try self.damage(flip)

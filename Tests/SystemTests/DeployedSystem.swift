@@ -43,7 +43,7 @@ final class DeployedSystem {
         to conversation: String, as user: String, name: String? = nil,
         conversations: [String]? = nil
     ) throws -> String {
-        try
-            "/conversations/\(conversation)/?token=\(self.token(user, name: name, conversations: conversations))"
+        let token = try self.token(user, name: name, conversations: conversations)
+        return "/conversations/\(conversation)/?token=\(token)"
     }
 }

@@ -14,15 +14,15 @@ struct DialectPairTests {
         private var unmatchedEvents: [ProtocolAdapter.ReceivedEvent] = []
 
         init(
-            _ speaker: ProtocolAdapter, as user: String, in conversation: String, at port: UInt16,
+            _ adapter: ProtocolAdapter, as user: String, in conversation: String, at port: UInt16,
             secret: String, after: Int? = nil
         ) throws {
-            (self.adapter, self.user, self.conversation) = (speaker, user, conversation)
+            (self.adapter, self.user, self.conversation) = (adapter, user, conversation)
             let token = try ConfabServer.token(
                 for: user, conversations: [conversation], secret: secret)
             self.socket = try RawWebSocketClient(
-                speaker.path(conversation, token, after), port: port)
-            for (behind, text) in speaker.entryFrames(conversation) {
+                adapter.path(conversation, token, after), port: port)
+            for (behind, text) in adapter.entryFrames(conversation) {
                 while try !behind.isEmpty && !self.next(Deadline()).hasPrefix(behind) {}
                 try self.socket.send(text)
             }
@@ -58,19 +58,19 @@ struct DialectPairTests {
         }
 
         /// Waits for an event; earlier events are skipped.
-        func awaitEvent(_ wanted: ProtocolAdapter.ReceivedEvent) throws {
+        func awaitEvent(_ expected: ProtocolAdapter.ReceivedEvent) throws {
             let deadline = Deadline()
-            var passed: [String] = []
+            var skipped: [String] = []
             while true {
-                if let place = self.unmatchedEvents.firstIndex(of: wanted) {
-                    self.unmatchedEvents.removeSubrange(...place)
+                if let index = self.unmatchedEvents.firstIndex(of: expected) {
+                    self.unmatchedEvents.removeSubrange(...index)
                     return
                 }
                 do {
-                    passed.append(try self.next(deadline))
+                    skipped.append(try self.next(deadline))
                 } catch {
                     throw TestFailure(
-                        "\(self.user) waits for \(wanted): \(error) after \(passed.suffix(5))")
+                        "\(self.user) waits for \(expected): \(error) after \(skipped.suffix(5))")
                 }
             }
         }
@@ -81,10 +81,10 @@ struct DialectPairTests {
 
         /// Waits until this user is subscribed and receives further messages.
         func synchronize() throws {
-            let mark = "are you inside?"
-            try self.socket.send(self.adapter.unknownRequest(mark))
+            let unknownAction = "are you inside?"
+            try self.socket.send(self.adapter.unknownRequest(unknownAction))
             let deadline = Deadline()
-            while try !self.next(deadline).contains(mark) {}
+            while try !self.next(deadline).contains(unknownAction) {}
             self.unmatchedEvents = []
         }
 
@@ -93,11 +93,11 @@ struct DialectPairTests {
         func refusal(after id: Int) throws -> String {
             let deadline = Deadline()
             while true {
-                while let heard = self.unmatchedEvents.first {
+                while let event = self.unmatchedEvents.first {
                     self.unmatchedEvents.removeFirst()
-                    if case .refused(let words) = heard { return words }
-                    if case .message(let number, _, _) = heard, number > id {
-                        throw TestFailure("\(self.user) hears \(heard)")
+                    if case .refused(let errorText) = event { return errorText }
+                    if case .message(let number, _, _) = event, number > id {
+                        throw TestFailure("\(self.user) received \(event)")
                     }
                 }
                 _ = try self.next(deadline)
@@ -161,9 +161,9 @@ struct DialectPairTests {
 
         try self.end(room, by: "ann", at: ports.1, secret: secret)
         if right.deliveredTopics.contains(.end) { try bob.awaitEvent(.ended) }
-        for person in [ann, bob] {
-            try person.sendMessage("five")
-            try person.awaitEvent(.refused("conversation ended"))
+        for participant in [ann, bob] {
+            try participant.sendMessage("five")
+            try participant.awaitEvent(.refused("conversation ended"))
         }
     }
 

@@ -39,21 +39,21 @@ struct DurabilityTests {
 
     @Test("kill -9 in the middle of a burst loses none of them", arguments: 1...10)
     func burst(seed: Int) throws {
-        var chance = SeededGenerator(seed: UInt64(seed))
+        var random = SeededGenerator(seed: UInt64(seed))
         let limits = ["--limit", "messages-per-second=1000000", "--limit", "message-burst=1000000"]
         let server = try ConfabServer(limits, store: .sqlite)
         let senders = [try Sender(server, "alice"), try Sender(server, "bob")]
         for sender in senders { try sender.client.synchronize() }
 
-        let answersBeforeTheEnd = Int.random(in: 5...300, using: &chance)
+        let answersBeforeTheEnd = Int.random(in: 5...300, using: &random)
         while senders.reduce(0, { $0 + $1.answered.count }) < answersBeforeTheEnd {
-            let sender = senders.randomElement(using: &chance)!
+            let sender = senders.randomElement(using: &random)!
             // Below the limit of 1,000 remembered client ids per conversation, because all messages
             // are sent again below.
-            for _ in 0..<Int.random(in: 1...40, using: &chance) where sender.sent < 450 {
+            for _ in 0..<Int.random(in: 1...40, using: &random) where sender.sent < 450 {
                 try sender.send()
             }
-            for _ in 0..<Int.random(in: 1...10, using: &chance)
+            for _ in 0..<Int.random(in: 1...10, using: &random)
             where sender.answered.count < sender.sent { _ = try sender.receiveAnswer() }
         }
         try server.crash()
@@ -76,7 +76,7 @@ struct DurabilityTests {
                 let number = localID.dropFirst(sender.name.count + 1)
                 #expect(
                     contents[id] == "\(sender.name) says \(number)",
-                    "the answered message \(localID) is gone")
+                    "the answered message \(localID) is lost")
             }
         }
         #expect(Set(contents.values).count == contents.count, "a message is there twice")
@@ -84,9 +84,9 @@ struct DurabilityTests {
         // A client without an answer sends again. A stored message keeps its number and is stored
         // only once.
         for sender in senders {
-            let talker = try server.connect(sender.name, to: "burst")
+            let client = try server.connect(sender.name, to: "burst")
             for number in (0..<sender.sent).map({ $0 + 1 }) {
-                let message = try talker.post(
+                let message = try client.post(
                     "\(sender.name) says \(number)", as: "\(sender.name)-\(number)")
                 if let id = sender.answered["\(sender.name)-\(number)"] {
                     #expect(message["id"] == id)
@@ -121,8 +121,8 @@ struct DurabilityTests {
         #expect(history.map { $0["content"] } == ["edited", "", "third"])
         #expect(history.map { $0.bool("is_edited") } == [true, false, false])
         #expect(history.map { $0.bool("is_deleted") } == [false, true, false])
-        let stranger = try revived.connect(token: ConfabServer.token(for: "eve", conversations: []))
-        #expect(try stranger.closeEvent() == .close(code: 4004, reason: "access denied"))
+        let outsider = try revived.connect(token: ConfabServer.token(for: "eve", conversations: []))
+        #expect(try outsider.closeEvent() == .close(code: 4004, reason: "access denied"))
     }
 
     @Test("a client that resumes with its last id receives the rest, once and in order")

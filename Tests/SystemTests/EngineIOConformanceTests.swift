@@ -9,18 +9,18 @@ import Testing
 @Suite("Engine.IO protocol")
 struct EngineIOConformanceTests {
     /// Expects an error in the format of the reference server.
-    private func expect(_ reply: HTTPReply, _ code: Int, _ message: String, status: Int = 400) {
+    func expect(_ reply: HTTPReply, _ code: Int, _ message: String, status: Int = 400) {
         #expect(
             reply.status == status && reply.body == #"{"code":\#(code),"message":"\#(message)"}"#,
             "\(reply)")
     }
 
-    private func text(_ client: RawWebSocketClient) throws -> String {
+    func text(_ client: RawWebSocketClient) throws -> String {
         guard case .text(let text) = try client.next() else { throw TestFailure("no text") }
         return text
     }
 
-    private func isClosed(_ client: RawWebSocketClient) throws -> Bool {
+    func isClosed(_ client: RawWebSocketClient) throws -> Bool {
         switch try client.next() {
         case .close, .end: true
         default: false
@@ -32,9 +32,9 @@ struct EngineIOConformanceTests {
     @Test(
         "handshake, HTTP long-polling: successfully opens a session", arguments: Deployment.allCases
     )
-    func pollingHandshake(_ place: Deployment) throws {
-        let site = try DeployedSystem(place)
-        let reply = try HTTPReply.get("/socket.io/?EIO=4&transport=polling", port: site.port)
+    func pollingHandshake(_ deployment: Deployment) throws {
+        let system = try DeployedSystem(deployment)
+        let reply = try HTTPReply.get("/socket.io/?EIO=4&transport=polling", port: system.port)
         #expect(reply.status == 200 && reply.fields["content-type"] == "text/plain; charset=UTF-8")
         let open = try JSONObject(String(reply.body.dropFirst()))
         #expect(
@@ -46,7 +46,7 @@ struct EngineIOConformanceTests {
     }
 
     @Test(
-        "handshake: fails with an invalid 'EIO' query parameter, 'transport' query parameter, or request method"
+        "handshake: fails with an invalid 'EIO' or 'transport' query parameter, or request method"
     )
     func badHandshakes() throws {
         let server = try ConfabServer()
@@ -74,10 +74,10 @@ struct EngineIOConformanceTests {
     }
 
     @Test("handshake, WebSocket: successfully opens a session", arguments: Deployment.allCases)
-    func webSocketHandshake(_ place: Deployment) throws {
-        let site = try DeployedSystem(place)
+    func webSocketHandshake(_ deployment: Deployment) throws {
+        let system = try DeployedSystem(deployment)
         let client = try RawWebSocketClient(
-            "/socket.io/?EIO=4&transport=websocket", port: site.port)
+            "/socket.io/?EIO=4&transport=websocket", port: system.port)
         let text = try self.text(client)
         let open = try JSONObject(String(text.dropFirst()))
         #expect(text.hasPrefix("0") && open["sid"] != nil && open.strings("upgrades") == [])
@@ -86,12 +86,12 @@ struct EngineIOConformanceTests {
     // MARK: message
 
     @Test(
-        "message, HTTP long-polling: sends and receives a payload containing one or several plain text packets",
+        "message, HTTP long-polling: sends and receives payloads with one or several text packets",
         arguments: Deployment.allCases)
-    func pollingMessages(_ place: Deployment) throws {
-        let site = try DeployedSystem(place)
-        let session = try PollingClient(port: site.port)
-        try session.connectNamespace(token: site.token("ann", conversations: ["r"]))
+    func pollingMessages(_ deployment: Deployment) throws {
+        let system = try DeployedSystem(deployment)
+        let session = try PollingClient(port: system.port)
+        try session.connectNamespace(token: system.token("ann", conversations: ["r"]))
         try session.post(#"421["nothing",{}]"#)
         #expect(
             try session.packets(1) == [
@@ -108,10 +108,10 @@ struct EngineIOConformanceTests {
     @Test(
         "message, HTTP long-polling: closes the session upon invalid packet format",
         arguments: Deployment.allCases)
-    func badPackets(_ place: Deployment) throws {
-        let site = try DeployedSystem(place)
+    func badPackets(_ deployment: Deployment) throws {
+        let system = try DeployedSystem(deployment)
         for body in ["abc", "", "4\u{1E}", "\u{1E}4", "7", "0{}", "2", "5"] {
-            let session = try PollingClient(port: site.port)
+            let session = try PollingClient(port: system.port)
             self.expect(try session.post(body), 3, "Bad request")
             self.expect(try session.poll(), 1, "Session ID unknown")
             self.expect(try session.post("40"), 1, "Session ID unknown")
@@ -121,9 +121,9 @@ struct EngineIOConformanceTests {
     @Test(
         "message, HTTP long-polling: closes the session upon duplicate poll requests",
         arguments: Deployment.allCases)
-    func twoPolls(_ place: Deployment) throws {
-        let site = try DeployedSystem(place)
-        let session = try PollingClient(port: site.port)
+    func twoPolls(_ deployment: Deployment) throws {
+        let system = try DeployedSystem(deployment)
+        let session = try PollingClient(port: system.port)
         let first = try session.beginPoll()
         // The first poll may still be on its way to the session's node.
         let second = try Deadline.wait(for: "the second poll to be refused") {
@@ -137,7 +137,7 @@ struct EngineIOConformanceTests {
     }
 
     @Test(
-        "message, WebSocket: sends and receives a plain text packet, closes the session upon invalid packet format"
+        "message, WebSocket: sends and receives a text packet, closes upon invalid packet format"
     )
     func webSocketMessages() throws {
         let server = try ConfabServer()
@@ -259,10 +259,10 @@ struct EngineIOConformanceTests {
     // MARK: close
 
     @Test("close: forcefully closes the session", arguments: Deployment.allCases)
-    func close(_ place: Deployment) throws {
-        let site = try DeployedSystem(place)
+    func close(_ deployment: Deployment) throws {
+        let system = try DeployedSystem(deployment)
         let session = try Deadline.wait(for: "a poll that the close releases") {
-            let session = try PollingClient(port: site.port)
+            let session = try PollingClient(port: system.port)
             let poll = try session.beginPoll()
             try session.post("1")
             let reply = try HTTPReply(from: poll)
@@ -273,173 +273,9 @@ struct EngineIOConformanceTests {
         }
         self.expect(try session.poll(), 1, "Session ID unknown")
         let client = try RawWebSocketClient(
-            "/socket.io/?EIO=4&transport=websocket", port: site.port)
+            "/socket.io/?EIO=4&transport=websocket", port: system.port)
         _ = try self.text(client)
         try client.send("1")
         #expect(try self.isClosed(client))
-    }
-
-    // MARK: upgrade
-
-    @Test(
-        "upgrade: successfully upgrades from HTTP long-polling to WebSocket",
-        arguments: Deployment.allCases)
-    func upgrade(_ place: Deployment) throws {
-        let site = try DeployedSystem(place)
-        for _ in 1...4 {
-            let session = try PollingClient(port: site.port)
-            try session.connectNamespace(token: site.token("ann", conversations: ["r"]))
-            let client = try session.upgrade()
-            try client.send("2probe")
-            #expect(try self.text(client) == "3probe")
-            // The waiting poll is answered, so that the client can continue with the upgrade.
-            #expect(try session.poll().body == "6")
-            // A packet directly after the upgrade packet is not lost.
-            try client.send("5")
-            try client.send(#"427["nothing",{}]"#)
-            #expect(
-                try self.text(client)
-                    == #"437[{"ok":false,"error":"event: \"nothing\" is unknown"}]"#)
-            try client.send("1")
-        }
-    }
-
-    @Test("upgrade: ignores HTTP requests with same sid after upgrade, and WebSocket connections")
-    func afterUpgrade() throws {
-        let server = try ConfabServer()
-        let session = try PollingClient(port: server.port)
-        let client = try session.upgrade()
-        try client.send("2probe")
-        #expect(try self.text(client) == "3probe")
-        try client.send("5")
-        try client.send(#"40{"token":"\#(ConfabServer.token(for: "ann", conversations: []))"}"#)
-        #expect(try self.text(client).hasPrefix("40"))
-        self.expect(try session.poll(), 3, "Bad request")
-        self.expect(try session.post("40"), 3, "Bad request")
-        let second = try session.upgrade()
-        #expect(try self.isClosed(second))
-        try client.send(#"421["nothing",{}]"#)
-        #expect(try self.text(client) == #"42["offset",""]"# && self.text(client).hasPrefix("431"))
-    }
-
-    @Test(
-        "upgrade: the same after an upgrade at another node, at both nodes"
-    )
-    func afterForwardedUpgrade() throws {
-        let cluster = try LocalCluster(["2"])
-        let (home, other) = (cluster.nodes[0].port, cluster.nodes[1].port)
-        let secret = try cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
-        let session = try PollingClient(port: home)
-        try session.connectNamespace(
-            token: ConfabServer.token(for: "ann", conversations: [], secret: secret))
-        let client = try session.throughNode(atPort: other).upgrade()
-        try client.send("2probe")
-        #expect(try self.text(client) == "3probe")
-        try client.send("5")
-        try client.send(#"421["nothing",{}]"#)
-        #expect(try self.text(client).hasPrefix("431"))
-        // Only a node that still has the session can name the exact error.
-        for port in [home, other] {
-            let late = session.throughNode(atPort: port)
-            #expect(try late.poll().status == 400)
-            #expect(try late.post("40").status == 400)
-            if let second = try? late.upgrade() { #expect(try self.isClosed(second)) }
-        }
-        try client.send(#"422["nothing",{}]"#)
-        #expect(try self.text(client).hasPrefix("432"))
-    }
-
-    @Test(
-        "upgrade: keeps polling after a failed or aborted upgrade",
-        arguments: Deployment.allCases)
-    func failedUpgrade(_ place: Deployment) throws {
-        let site = try DeployedSystem(place)
-        let session = try PollingClient(port: site.port)
-        try session.connectNamespace(token: site.token("ann", conversations: ["r"]))
-        let wrong = try session.upgrade()
-        try wrong.send("2abc")
-        #expect(try self.isClosed(wrong))
-        let gone = try Deadline.wait(for: "the next attempt") { try? session.upgrade() }
-        try gone.send("2probe")
-        #expect(try self.text(gone) == "3probe")
-        gone.dropConnection()
-        try session.post(#"421["nothing",{}]"#)
-        let packets = try Deadline.wait(for: "the answer") {
-            let reply = try session.poll()
-            return reply.body.hasPrefix("431") ? reply.body : nil
-        }
-        #expect(packets.hasPrefix("431"))
-    }
-
-    // MARK: who may ask
-
-    @Test("rejects requests with an invalid or another user's token, at any node")
-    func otherTokens() throws {
-        let cluster = try LocalCluster(["2"])
-        let (home, other) = (cluster.nodes[0].port, cluster.nodes[1].port)
-        let secret = try cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
-        let session = try PollingClient(port: home)
-        try session.connectNamespace(
-            token: ConfabServer.token(for: "ann", conversations: [], secret: secret))
-        let foreign = [
-            try ConfabServer.token(for: "bob", secret: secret),
-            try ConfabServer.token(for: "ann", tenant: "elsewhere", secret: secret),
-            try ConfabServer.token(
-                for: "ann", secret: "another secret, also long enough to be one"), "nonsense",
-        ]
-        for port in [home, other] {
-            var late = session.throughNode(atPort: port)
-            for token in foreign {
-                let fields = ["Authorization": "Bearer \(token)"]
-                self.expect(try late.poll(fields: fields), 4, "Forbidden", status: 403)
-                self.expect(try late.post("6", fields: fields), 4, "Forbidden", status: 403)
-                self.expect(
-                    try RawWebSocketClient.refusal(
-                        of: "/socket.io/?EIO=4&transport=websocket&sid=\(session.sid)", port: port,
-                        fields: fields), 4, "Forbidden",
-                    status: 403)
-            }
-            late.query = "&token=\(try ConfabServer.token(for: "ann", secret: secret))"
-            try late.post(#"421["nothing",{}]"#)
-            #expect(try late.packets(1)[0].hasPrefix("431"))
-        }
-    }
-
-    @Test("rejects unknown and invalid session ids")
-    func unknown() throws {
-        let server = try ConfabServer()
-        for sid in [
-            "abc", "a.0.abc", "0", "..", String(repeating: "x", count: 129), "%00", "a%20b",
-        ] {
-            let path = "/socket.io/?EIO=4&transport=polling&sid=\(sid)"
-            self.expect(try .get(path, port: server.port), 1, "Session ID unknown")
-            self.expect(try .post(path, "40", port: server.port), 1, "Session ID unknown")
-            let webSocket = try RawWebSocketClient.refusal(
-                of: "/socket.io/?EIO=4&transport=websocket&sid=\(sid)", port: server.port)
-            self.expect(webSocket, 1, "Session ID unknown")
-        }
-    }
-
-    @Test("rejects a page of a foreign origin, and adds CORS fields for an allowed one")
-    func origins() throws {
-        let server = try ConfabServer()
-        let path = "/socket.io/?EIO=4&transport=polling"
-        #expect(
-            try HTTPReply.get(path, port: server.port, fields: ["Origin": "http://evil.test"])
-                .status == 403)
-        let reply = try HTTPReply.get(
-            path, port: server.port, fields: ["Origin": "http://localhost:3000"])
-        #expect(
-            reply.status == 200
-                && reply.fields["access-control-allow-origin"] == "http://localhost:3000")
-        #expect(reply.fields["vary"] == "Origin" && reply.fields["cache-control"] == "no-store")
-        let preflight = try HTTPReply.request(
-            "OPTIONS", path, port: server.port,
-            fields: ["Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"])
-        #expect(preflight.status == 204)
-        let webSocket = try RawWebSocketClient.refusal(
-            of: "/socket.io/?EIO=4&transport=websocket", port: server.port,
-            fields: ["Origin": "http://evil.test"])
-        #expect(webSocket.status == 403)
     }
 }

@@ -25,8 +25,10 @@ struct FailedSendTests {
             case .sentinel:
                 // No server fails in this test. The long timeout avoids a failover if the machine
                 // pauses.
-                let trio = try RedisSentinelServers(failureTimeout: .seconds(30))
-                (self.url, self.masters, self.owner) = (trio.url, { [try trio.master()] }, trio)
+                let sentinelServers = try RedisSentinelServers(failureTimeout: .seconds(30))
+                (self.url, self.masters, self.owner) = (
+                    sentinelServers.url, { [try sentinelServers.master()] }, sentinelServers
+                )
             case .cluster:
                 let servers = try RedisClusterServers()
                 (self.url, self.owner) = (servers.url(), servers)
@@ -36,8 +38,8 @@ struct FailedSendTests {
             }
         }
 
-        func execute(_ words: String...) throws {
-            for master in try self.masters() { try master.execute(words) }
+        func execute(_ command: String...) throws {
+            for master in try self.masters() { try master.execute(command) }
         }
     }
 
@@ -47,26 +49,28 @@ struct FailedSendTests {
         let adapter: ProtocolAdapter
         private let socket: RawWebSocketClient
 
-        init(_ speaker: ProtocolAdapter, _ node: ConfabServer) throws {
-            self.adapter = speaker
+        init(_ adapter: ProtocolAdapter, _ node: ConfabServer) throws {
+            self.adapter = adapter
             let token = try ConfabServer.token(
-                for: speaker.name.lowercased(), conversations: [Self.conversation])
+                for: adapter.name.lowercased(), conversations: [Self.conversation])
             self.socket = try RawWebSocketClient(
-                speaker.path(Self.conversation, token, nil), port: node.port)
-            for (behind, text) in speaker.entryFrames(Self.conversation) {
+                adapter.path(Self.conversation, token, nil), port: node.port)
+            for (behind, text) in adapter.entryFrames(Self.conversation) {
                 if !behind.isEmpty { try self.awaitFrame("that it is in") { $0.hasPrefix(behind) } }
                 try self.socket.send(text)
             }
         }
 
         @discardableResult
-        private func awaitFrame(_ what: String, _ isWanted: (String) -> Bool) throws -> String {
+        private func awaitFrame(_ description: String, _ matches: (String) -> Bool) throws -> String
+        {
             let deadline = Deadline()
             while true {
                 guard case .text(let text) = try self.socket.next(within: deadline.remaining) else {
-                    throw TestFailure("\(self.adapter.name)'s connection ended before \(what)")
+                    throw TestFailure(
+                        "\(self.adapter.name)'s connection ended before \(description)")
                 }
-                if isWanted(text) { return text }
+                if matches(text) { return text }
             }
         }
 
@@ -77,12 +81,12 @@ struct FailedSendTests {
         /// Sends a message and waits until it is stored.
         func post(_ content: String) throws {
             try self.sendMessage(content)
-            let me = self.adapter.name.lowercased()
+            let userName = self.adapter.name.lowercased()
             let text = try self.awaitFrame("the answer to \(content)") { text in
                 if text.contains(#""outcome""#) { return true }
                 if text.contains(#""ACK""#) { return true }
-                return self.adapter.events(text, me).contains {
-                    if case .message(_, me, content) = $0 { true } else { false }
+                return self.adapter.events(text, userName).contains {
+                    if case .message(_, userName, content) = $0 { true } else { false }
                 }
             }
             if text.contains(#""outcome""#) { throw TestFailure("\(content): \(text)") }
@@ -184,13 +188,13 @@ struct FailedSendTests {
 
         let histories = try nodes.map { try self.history(through: $0) }
         #expect(histories[0] == histories[1])
-        let sure = ["before", "after"].flatMap { word in
+        let certain = ["before", "after"].flatMap { word in
             ProtocolAdapter.all.map { "\($0.name) \(word)" }
         }
         let inDoubt = zip(ProtocolAdapter.all, outcomes).filter { $0.1 == "unknown" }.map {
             "\($0.0.name) meanwhile"
         }
-        #expect(histories[0].filter { !$0.hasSuffix("meanwhile") } == sure)
+        #expect(histories[0].filter { !$0.hasSuffix("meanwhile") } == certain)
         let stored = histories[0].filter { $0.hasSuffix("meanwhile") }
         #expect(
             Set(stored).count == stored.count && Set(stored).isSubset(of: inDoubt),

@@ -9,15 +9,15 @@ struct ForeignValueTests {
 
     private let redis: RedisServer
     private let confab: ConfabServer
-    private let lobby: ConversationClient
+    private let lobbyClient: ConversationClient
 
     init() throws {
         self.redis = try RedisServer()
         self.confab = try ConfabServer([
             "--store", self.redis.url, "--node-id", "n1", "--loops", "1",
         ])
-        self.lobby = try self.confab.connect("alice", to: "lobby")
-        try self.lobby.post("well")
+        self.lobbyClient = try self.confab.connect("alice", to: "lobby")
+        try self.lobbyClient.post("well")
     }
 
     /// The conversation's key of this kind.
@@ -48,9 +48,9 @@ struct ForeignValueTests {
         // A node without the conversation in memory.
         let next = try ConfabServer(["--store", self.redis.url, "--node-id", "n2", "--loops", "1"])
         for user in ["bob", "carol"] {
-            let ending = try next.connect(user, to: "broken").closeEvent()
+            let closeEvent = try next.connect(user, to: "broken").closeEvent()
             #expect(
-                ending
+                closeEvent
                     == .close(code: 1011, reason: "what is stored of this conversation is damaged"))
         }
         let token = try ConfabServer.token(for: "bob")
@@ -60,10 +60,9 @@ struct ForeignValueTests {
         #expect(
             reply.status == 500 && reply.body.contains("room_id: \(Self.damagedError)"),
             "\(reply.body)")
+        let outsiderToken = try ConfabServer.token(for: "eve", conversations: [])
         let agent = try RawWebSocketClient.refusal(
-            of:
-                "/v1/ws?channel_id=broken&token=\(ConfabServer.token(for: "eve", conversations: []))",
-            port: next.port)
+            of: "/v1/ws?channel_id=broken&token=\(outsiderToken)", port: next.port)
         #expect(
             agent.status == 500 && agent.body.contains("channel_id: \(Self.damagedError)"),
             "\(agent.body)")
@@ -79,7 +78,7 @@ struct ForeignValueTests {
         let shard = key.dropFirst("confab:{s".count).prefix { $0 != "}" }
         let cause =
             kind == "lease"
-            ? "shard \(shard): A Redis key holds something else"
+            ? "shard \(shard): A Redis key holds a value of another type"
             : "default/broken: the Redis key \(key) is no "
         #expect(line.contains(cause), "\(line)")
     }
@@ -99,7 +98,7 @@ struct ForeignValueTests {
             #expect(refusal["local_id"] == "two \(number)")
             #expect(refusal["error"] == Self.damagedError)
         }
-        try self.lobby.post("still well")
+        try self.lobbyClient.post("still well")
 
         try self.redis.execute("COPY", "kept", key, "REPLACE")
         try bob.post("two", as: "two 1")

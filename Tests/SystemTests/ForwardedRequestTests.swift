@@ -26,7 +26,8 @@ struct ForwardedRequestTests {
             let length = body.map { ["Content-Length: \($0.count)"] } ?? []
             let head =
                 [
-                    "\(method) /socket.io/?\(query ?? "EIO=4&transport=polling&sid=\(self.sid)") HTTP/1.1",
+                    "\(method) /socket.io/?\(query ?? "EIO=4&transport=polling&sid=\(self.sid)") "
+                        + "HTTP/1.1",
                     "Host: 127.0.0.1",
                 ] + length
                 + fields
@@ -68,12 +69,12 @@ struct ForwardedRequestTests {
         func upgrade(
             _ packet: String? = "2probe", _ query: String? = nil, _ fields: [String: String] = [:]
         ) throws -> [String] {
-            try self.beginUpgrade(packet, query, fields).seen
+            try self.beginUpgrade(packet, query, fields).responses
         }
 
         func beginUpgrade(
             _ packet: String? = "2probe", _ query: String? = nil, _ fields: [String: String] = [:]
-        ) throws -> (seen: [String], client: RawWebSocketClient?) {
+        ) throws -> (responses: [String], client: RawWebSocketClient?) {
             let stream = try ByteStream(port: self.client.port)
             let query = query ?? "EIO=4&transport=websocket&sid=\(self.sid)"
             try RawWebSocketClient.requestUpgrade(
@@ -95,9 +96,12 @@ struct ForwardedRequestTests {
         let responses: @Sendable (EngineClientSession) throws -> [String]
         var testDescription: String { self.name }
 
-        init(_ name: String, _ seen: @escaping @Sendable (EngineClientSession) throws -> [String]) {
+        init(
+            _ name: String,
+            _ responses: @escaping @Sendable (EngineClientSession) throws -> [String]
+        ) {
             self.name = name
-            self.responses = seen
+            self.responses = responses
         }
     }
 
@@ -105,15 +109,15 @@ struct ForwardedRequestTests {
     private static func postCase(_ name: String, _ body: String) -> Case {
         Case("POST of \(name)") { session in
             // After CONNECT, the session has packets for a poll.
-            var seen = [try session.post(#"40{"token":"\#(session.token)"}"#)]
+            var responses = [try session.post(#"40{"token":"\#(session.token)"}"#)]
             _ = try session.client.packets(2)
-            seen.append(try session.post(body))
-            if !seen[1].hasPrefix("200") || body.hasSuffix("1") {
-                seen += [try session.get(), try session.post("6")] + (try session.upgrade())
+            responses.append(try session.post(body))
+            if !responses[1].hasPrefix("200") || body.hasSuffix("1") {
+                responses += [try session.get(), try session.post("6")] + (try session.upgrade())
             } else {
-                seen += [try session.post(#"421["nothing",{}]"#), try session.get()]
+                responses += [try session.post(#"421["nothing",{}]"#), try session.get()]
             }
-            return seen
+            return responses
         }
     }
 
@@ -229,10 +233,10 @@ struct ForwardedRequestTests {
                 ].map { try session.get($0) } + [try session.post("6")]
             },
             Case("an upgrade") { session in
-                let (seen, client) = try session.beginUpgrade()
+                let (responses, client) = try session.beginUpgrade()
                 try client?.send("5")
                 try client?.send("40")
-                return seen + [
+                return responses + [
                     EngineClientSession.text(try client?.next() ?? .end).prefix(8).description
                 ]
             },
@@ -253,8 +257,8 @@ struct ForwardedRequestTests {
                 try session.upgrade("2abc") + [try session.post("6")]
             },
             Case("a WebSocket whose session is closed") { session in
-                let (seen, client) = try session.beginUpgrade()
-                return seen + [
+                let (responses, client) = try session.beginUpgrade()
+                return responses + [
                     try session.post("1"), EngineClientSession.text(try client?.next() ?? .end),
                 ]
             },
@@ -270,9 +274,9 @@ struct ForwardedRequestTests {
             do {
                 let direct = try example.responses(
                     EngineClientSession(ownerPort: home, requestPort: home, token: token))
-                let carried = try example.responses(
+                let forwarded = try example.responses(
                     EngineClientSession(ownerPort: home, requestPort: other, token: token))
-                #expect(carried == direct, "\(example.name)")
+                #expect(forwarded == direct, "\(example.name)")
             } catch {
                 Issue.record("\(example.name): \(error)")
             }

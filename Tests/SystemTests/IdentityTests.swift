@@ -67,35 +67,35 @@ struct IdentityTests {
     @Test("closes an expired connection with 4003 unless it sends a new token")
     func expiry() throws {
         let server = try ConfabServer()
-        let ending = try server.connect(token: ConfabServer.token(for: "alice", validFor: 2))
-        let renewing = try server.connect(token: ConfabServer.token(for: "bob", validFor: 2))
-        try renewing.send(
-            #"{"action":"authenticate","token":"\#(try ConfabServer.token(for: "bob", validFor: 60))"}"#
-        )
-        _ = try renewing.next("authenticated")
+        let expiringClient = try server.connect(
+            token: ConfabServer.token(for: "alice", validFor: 2))
+        let renewingClient = try server.connect(token: ConfabServer.token(for: "bob", validFor: 2))
+        let newToken = try ConfabServer.token(for: "bob", validFor: 60)
+        try renewingClient.send(#"{"action":"authenticate","token":"\#(newToken)"}"#)
+        _ = try renewingClient.next("authenticated")
 
-        #expect(try ending.next("error")["error"] == "token expired")
-        #expect(try self.code(ending.closeEvent()) == 4003)
-        try renewing.post("still here")
+        #expect(try expiringClient.next("error")["error"] == "token expired")
+        #expect(try self.code(expiringClient.closeEvent()) == 4003)
+        try renewingClient.post("still here")
     }
 
     @Test("rejects tokens for another audience or of another issuer")
     func audience() throws {
         let server = try ConfabServer(["--jwt-audience", "chat", "--jwt-issuer", "here"])
         func token(_ options: String...) throws -> String {
-            let words = [
+            let arguments = [
                 "token", "--sub", "alice", "--conversations", "*", "--secret-file",
                 server.folder.file("jwt.secret"),
             ]
-            return try run(Checkout.confab, words + options).output
+            return try run(Checkout.confab, arguments + options).output
         }
         try server.connect(token: token("--audience", "chat", "--issuer", "here")).post("hello")
         for options in [
             ["--audience", "mail", "--issuer", "here"],
             ["--audience", "chat", "--issuer", "there"],
         ] {
-            let made = try token(options[0], options[1], options[2], options[3])
-            #expect(try self.code(server.connect(token: made).closeEvent()) == 4003)
+            let unaccepted = try token(options[0], options[1], options[2], options[3])
+            #expect(try self.code(server.connect(token: unaccepted).closeEvent()) == 4003)
         }
         #expect(try self.code(server.connect(token: token()).closeEvent()) == 4003)
     }
@@ -118,18 +118,18 @@ struct IdentityTests {
         let first = try ConfabServer(
             ["--cluster-key-file", folder.write(key + "\n", to: "first.key")], store: .sqlite,
             in: folder)
-        let (socket, came) = try connect(first, #"{"token":"\#(token)"}"#)
+        let (socket, connectAnswer) = try connect(first, #"{"token":"\#(token)"}"#)
         try socket.send(#"42["join_room",{"room_id":"lobby"}]"#)
         _ = try self.frame(#"42["offset","lobby="#, of: socket)
         try first.stop()
 
         let second = try ConfabServer(
             ["--cluster-key-file", folder.write(key, to: "second.key")], store: .sqlite, in: folder)
-        let pid = try #require(came["pid"])
-        let (_, again) = try connect(
+        let pid = try #require(connectAnswer["pid"])
+        let (_, secondAnswer) = try connect(
             second, #"{"token":"\#(token)","pid":"\#(pid)","offset":"lobby=0"}"#)
-        #expect(again["pid"] == pid)
-        #expect(again["sid"] == came["sid"])
+        #expect(secondAnswer["pid"] == pid)
+        #expect(secondAnswer["sid"] == connectAnswer["sid"])
     }
 
     /// The next frame with this prefix; other frames are skipped.
@@ -148,18 +148,22 @@ struct IdentityTests {
         let script = """
             b64() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
             head=$(printf '{"alg":"RS256","typ":"JWT"}' | b64)
-            claims=$(printf '{"sub":"alice","conversations":"*","exp":%s}' $(($(date +%s) + 600)) | b64)
-            printf '%s.%s.%s' "$head" "$claims" "$(printf '%s.%s' "$head" "$claims" | openssl dgst -sha256 -sign "$0" -binary | b64)"
+            expiry=$(($(date +%s) + 600))
+            claims=$(printf '{"sub":"alice","conversations":"*","exp":%s}' $expiry | b64)
+            signature=$(printf '%s.%s' "$head" "$claims" |
+                openssl dgst -sha256 -sign "$0" -binary | b64)
+            printf '%s.%s.%s' "$head" "$claims" "$signature"
             """
-        let made = try run("/bin/sh", ["-c", script, key], folder: folder.path)
-        #expect(made.ending == .exited(0), "\(made.errors)")
-        return made.output
+        let result = try run("/bin/sh", ["-c", script, key], folder: folder.path)
+        #expect(result.exitStatus == .exited(0), "\(result.errors)")
+        return result.output
     }
 
     private func makeKey(_ name: String, in folder: TemporaryFolder) throws {
         let script =
-            "openssl genrsa -out \(name).key 2048 && openssl rsa -in \(name).key -pubout -out \(name).pem"
-        #expect(try run("/bin/sh", ["-c", script], folder: folder.path).ending == .exited(0))
+            "openssl genrsa -out \(name).key 2048 && openssl rsa -in \(name).key "
+            + "-pubout -out \(name).pem"
+        #expect(try run("/bin/sh", ["-c", script], folder: folder.path).exitStatus == .exited(0))
     }
 
     @Test(

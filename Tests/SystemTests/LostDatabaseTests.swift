@@ -45,16 +45,18 @@ struct LostDatabaseTests {
         return try Data(contentsOf: URL(fileURLWithPath: server.folder.file("confab.db")))
     }
 
-    private func apply(_ fault: DatabaseLoss, _ folder: TemporaryFolder, movingTo away: String)
+    private func apply(
+        _ fault: DatabaseLoss, _ folder: TemporaryFolder, movingTo otherFolder: String
+    )
         throws
     {
         switch fault {
         case .removed:
             for part in Self.parts { try FileManager.default.removeItem(atPath: folder.file(part)) }
-        case .moved: try self.move(folder, to: away)
+        case .moved: try self.move(folder, to: otherFolder)
         case .replaced:
             let other = try self.otherDatabase()
-            try self.move(folder, to: away)
+            try self.move(folder, to: otherFolder)
             try other.write(to: URL(fileURLWithPath: folder.file("confab.db")))
         case .overwritten:
             let other = try self.otherDatabase()
@@ -81,33 +83,33 @@ struct LostDatabaseTests {
         let path = server.folder.file("confab.db")
         // Connected first, because notifying it of others' arrivals later would need the lost
         // store.
-        let witness = try server.connect("witness")
-        try witness.synchronize()
-        let people = try ProtocolAdapter.all.map { speaker in
-            let person = try DialectPairTests.DialectParticipant(
-                speaker, as: speaker.name, in: "lobby", at: server.port, secret: ConfabServer.secret
+        let observer = try server.connect("witness")
+        try observer.synchronize()
+        let participants = try ProtocolAdapter.all.map { adapter in
+            let participant = try DialectPairTests.DialectParticipant(
+                adapter, as: adapter.name, in: "lobby", at: server.port, secret: ConfabServer.secret
             )
-            try person.synchronize()
-            return person
+            try participant.synchronize()
+            return participant
         }
-        for (number, person) in people.enumerated() {
-            try person.sendMessage("before")
+        for (number, participant) in participants.enumerated() {
+            try participant.sendMessage("before")
             // After all clients have received the message, none of them reads it from the store.
-            for listener in people where listener !== person {
-                try listener.awaitMessage(number + 1, person.adapter.name, "before")
+            for receiver in participants where receiver !== participant {
+                try receiver.awaitMessage(number + 1, participant.adapter.name, "before")
             }
         }
-        #expect(try witness.history().count == people.count)
+        #expect(try observer.history().count == participants.count)
 
-        let away = try TemporaryFolder()
-        try self.apply(fault, server.folder, movingTo: away.path)
-        for person in people { try person.sendMessage("lost") }
-        for person in people {
-            let words = try person.refusal(after: people.count)
+        let otherFolder = try TemporaryFolder()
+        try self.apply(fault, server.folder, movingTo: otherFolder.path)
+        for participant in participants { try participant.sendMessage("lost") }
+        for participant in participants {
+            let errorText = try participant.refusal(after: participants.count)
             // If the machine pauses for 5 s, the outcome is unknown.
             #expect(
-                words.hasPrefix("the message could not be stored")
-                    || words.hasPrefix("it is unknown"), "\(words)")
+                errorText.hasPrefix("the message could not be stored")
+                    || errorText.hasPrefix("it is unknown"), "\(errorText)")
         }
         let created = try HTTPReply.post(
             "/api/conversations/create", #"{"title":"lost","user_id":"ann"}"#, port: server.port)
@@ -119,20 +121,20 @@ struct LostDatabaseTests {
         #expect(health["status"] == "degraded")
         #expect(health["reason"]?.contains(path) == true, "\(health)")
         // Reads fail too, because the data would come from a lost file.
-        try witness.send(#"{"action":"fetch_messages"}"#)
-        #expect(try witness.next("error")["action"] == "fetch_messages")
+        try observer.send(#"{"action":"fetch_messages"}"#)
+        #expect(try observer.next("error")["action"] == "fetch_messages")
         try Deadline.wait(for: "verify to name the file") {
-            let verdict = try confab("verify", "lobby", at: server.adminPort)
-            #expect(verdict.status != 0)
-            #expect(!verdict.output.contains("whole"), "\(verdict)")
-            return verdict.errors.contains("The store could not be read: \(path)") ? () : nil
+            let result = try confab("verify", "lobby", at: server.adminPort)
+            #expect(result.status != 0)
+            #expect(!result.output.contains("whole"), "\(result)")
+            return result.errors.contains("The store could not be read: \(path)") ? () : nil
         }
 
         if fault == .moved {
             // Once the files are back, the node recovers.
-            try self.move(server.folder, to: away.path, back: true)
+            try self.move(server.folder, to: otherFolder.path, back: true)
             try Deadline.wait(for: "health 200", untilTrue: { try server.health().status == 200 })
-            try witness.post("after")
+            try observer.post("after")
             #expect(try confab("verify", "lobby", at: server.adminPort).status == 0)
         }
         try server.crash()
@@ -146,7 +148,7 @@ struct LostDatabaseTests {
         let contents = try self.contents(of: restarted)
         #expect(!contents.contains("lost"))
         switch fault {
-        case .moved: #expect(contents == people.map { _ in "before" } + ["after"])
+        case .moved: #expect(contents == participants.map { _ in "before" } + ["after"])
         case .replaced, .overwritten: #expect(contents == ["of another node"])
         case .removed, .truncated, .withoutLog, .withTruncatedLog: break
         }
@@ -157,15 +159,15 @@ struct LostDatabaseTests {
     func stopLeavesForeignFiles() throws {
         let server = try ConfabServer(store: .sqlite)
         try server.connect("ann").post("before")
-        let away = try TemporaryFolder()
-        try self.move(server.folder, to: away.path)
+        let otherFolder = try TemporaryFolder()
+        try self.move(server.folder, to: otherFolder.path)
         for part in Self.parts { try server.folder.write("another's \(part)", to: part) }
         try server.stop()
         for part in Self.parts { #expect(try server.folder.read(part) == "another's \(part)") }
 
-        let bin = try TemporaryFolder()
-        try self.move(server.folder, to: bin.path)
-        try self.move(server.folder, to: away.path, back: true)
+        let discardFolder = try TemporaryFolder()
+        try self.move(server.folder, to: discardFolder.path)
+        try self.move(server.folder, to: otherFolder.path, back: true)
         #expect(
             try self.contents(of: try ConfabServer(store: .sqlite, in: server.folder)) == ["before"]
         )

@@ -100,7 +100,7 @@ struct NodeNameTests {
         try Deadline.wait(
             for: "the node to be well", untilTrue: { try node.health().status == 200 })
         try Deadline.wait(
-            for: "the other to have found the name taken again",
+            for: "the other node to see that the name is in use",
             untilTrue: {
                 try redis.execute("KEYS", "confab:{c}:node:*").split(separator: "\n").count == 2
             })

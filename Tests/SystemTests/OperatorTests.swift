@@ -12,7 +12,8 @@ struct OperatorTests {
         try alice.post("something private", as: "a1")
         try alice.post("something private", as: "a1")
         try alice.send(
-            #"{"action":"edit_message","message_id":"1","content":"something else that is private"}"#
+            #"{"action":"edit_message","message_id":"1","content":"something else that is "#
+                + #"private"}"#
         )
         _ = try alice.next("message.edited")
         try alice.send(#"{"action":"typing","is_typing":true}"#)
@@ -40,20 +41,20 @@ struct OperatorTests {
         try Deadline.wait(
             for: "the message to be counted",
             untilTrue: { try server.metric("confab_store_writes_total") ?? 0 > 0 })
-        let verdict = try run(
+        let result = try run(
             Checkout.program("promtool"), ["check", "metrics"], input: server.metrics())
-        #expect(verdict.ending == .exited(0), "\(verdict.output)\(verdict.errors)")
+        #expect(result.exitStatus == .exited(0), "\(result.output)\(result.errors)")
     }
 
     @Test("the metrics count connections, messages and deliveries")
     func metrics() throws {
         let server = try ConfabServer(store: .sqlite)
-        let talkers = try (0..<3).map { try server.connect("user \($0)") }
-        for talker in talkers { try talker.synchronize() }
-        try talkers[0].post("one")
-        try talkers[1].post("two")
-        for talker in [talkers[0], talkers[2]] {
-            while try talker.next("chat_message").object("message")?["content"] != "two" {}
+        let clients = try (0..<3).map { try server.connect("user \($0)") }
+        for client in clients { try client.synchronize() }
+        try clients[0].post("one")
+        try clients[1].post("two")
+        for client in [clients[0], clients[2]] {
+            while try client.next("chat_message").object("message")?["content"] != "two" {}
         }
 
         let dialect = #"{dialect="conversations"}"#

@@ -9,13 +9,13 @@ struct OutputFailureTests {
 
     /// Runs a command with its output on /dev/full.
     private func runWithFullDisk(
-        _ words: [String], environment: [String: String] = [:], input: String? = nil
-    ) throws -> (ending: ChildProcess.ExitStatus, errors: String) {
+        _ arguments: [String], environment: [String: String] = [:], input: String? = nil
+    ) throws -> (exitStatus: ChildProcess.ExitStatus, errors: String) {
         let result = try run(
-            "/bin/sh", ["-c", "exec \"$0\" \"$@\" > /dev/full", Checkout.confab] + words,
+            "/bin/sh", ["-c", "exec \"$0\" \"$@\" > /dev/full", Checkout.confab] + arguments,
             environment: environment, folder: "/tmp",
             input: input)
-        return (result.ending, result.errors)
+        return (result.exitStatus, result.errors)
     }
 
     @Test(
@@ -26,9 +26,9 @@ struct OutputFailureTests {
             ["completion", "zsh"], ["completion", "fish"], ["config", "show"],
             ["config", "show", "--output", "json"],
         ])
-    func commandsWithoutNode(_ words: [String]) throws {
-        let result = try self.runWithFullDisk(words)
-        #expect(result.ending == .exited(1))
+    func commandsWithoutNode(_ arguments: [String]) throws {
+        let result = try self.runWithFullDisk(arguments)
+        #expect(result.exitStatus == .exited(1))
         #expect(result.errors == Self.problem)
     }
 
@@ -40,12 +40,12 @@ struct OutputFailureTests {
             "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:\(folder.file("a.db"))",
             "--jwt-secret-file", secret,
         ]
-        for words in [
+        for arguments in [
             ["token", "--sub", "alice", "--secret-file", secret], ["config", "check"] + listen,
         ] {
-            let result = try self.runWithFullDisk(words)
-            #expect(result.ending == .exited(1), "\(words)")
-            #expect(result.errors == Self.problem, "\(words)")
+            let result = try self.runWithFullDisk(arguments)
+            #expect(result.exitStatus == .exited(1), "\(arguments)")
+            #expect(result.errors == Self.problem, "\(arguments)")
         }
     }
 
@@ -57,8 +57,8 @@ struct OutputFailureTests {
         var commands = [
             ["status"], ["nodes"], ["shards"], ["owner", "lobby"], ["history", "lobby"],
             ["verify", "lobby"],
-        ].flatMap { words in
-            [words] + ["json", "csv"].map { words + ["--output", $0] }
+        ].flatMap { arguments in
+            [arguments] + ["json", "csv"].map { arguments + ["--output", $0] }
         }
         commands += [
             ["drain", "n1", "--dry-run"], ["resume", "n1", "--dry-run"],
@@ -66,10 +66,10 @@ struct OutputFailureTests {
             ["send", "lobby", "two", "--as", "ops", "--yes"], ["tail", "lobby", "--after", "0"],
             ["nodes", "--watch", "0.1"],
         ]
-        for words in commands {
-            let result = try self.runWithFullDisk(words, environment: environment)
-            #expect(result.ending == .exited(1), "\(words)")
-            #expect(result.errors == Self.problem, "\(words)")
+        for arguments in commands {
+            let result = try self.runWithFullDisk(arguments, environment: environment)
+            #expect(result.exitStatus == .exited(1), "\(arguments)")
+            #expect(result.errors == Self.problem, "\(arguments)")
         }
     }
 
@@ -78,12 +78,12 @@ struct OutputFailureTests {
         let redis = try RedisServer()
         let node = try ConfabServer(["--store", redis.url, "--node-id", "n1"])
         let environment = ["CONFAB_ADMIN_URL": "http://127.0.0.1:\(node.adminPort)"]
-        for words in [
+        for arguments in [
             ["events"], ["events", "--follow"], ["redis"], ["nodes", "--via", redis.url],
         ] {
-            let result = try self.runWithFullDisk(words, environment: environment)
-            #expect(result.ending == .exited(1), "\(words)")
-            #expect(result.errors == Self.problem, "\(words)")
+            let result = try self.runWithFullDisk(arguments, environment: environment)
+            #expect(result.exitStatus == .exited(1), "\(arguments)")
+            #expect(result.errors == Self.problem, "\(arguments)")
         }
     }
 
@@ -95,28 +95,29 @@ struct OutputFailureTests {
         let token = try ConfabServer.token(for: "alice")
         let chat = try self.runWithFullDisk(
             ["chat", "\(url)/conversations/lobby/", "--token", token], input: "two")
-        #expect(chat.ending == .exited(1))
+        #expect(chat.exitStatus == .exited(1))
         #expect(chat.errors.hasSuffix(Self.problem), "\(chat.errors)")
         let bench = try self.runWithFullDisk([
             "bench", "send", url, "--secret-file", node.folder.file("jwt.secret"), "--connections",
             "2", "--seconds", "0.2", "--warmup",
             "0", "--settle", "0",
         ])
-        #expect(bench.ending == .exited(1))
+        #expect(bench.exitStatus == .exited(1))
         #expect(bench.errors.hasSuffix(Self.problem), "\(bench.errors)")
     }
 
     @Test("causes an error if it is closed, and none if the reader has gone")
     func closed() throws {
         let closed = try run("/bin/sh", ["-c", "exec \"$0\" --version >&-", Checkout.confab])
-        #expect(closed.ending == .exited(1))
+        #expect(closed.exitStatus == .exited(1))
         #expect(closed.errors == "confab: the output cannot be written: Bad file descriptor")
         // The reader closes its end before the command starts. The parent ignores SIGPIPE, as
         // Python does.
         let folder = try TemporaryFolder()
         let script = """
             mkfifo go
-            { read line < go; trap "" PIPE; "$0" completion bash; echo "status $?" >&2; } | { exec <&-; echo > go; }
+            { read line < go; trap "" PIPE; "$0" completion bash; echo "status $?" >&2; } |
+                { exec <&-; echo > go; }
             """
         #expect(
             try run("/bin/bash", ["-c", script, Checkout.confab], folder: folder.path).errors

@@ -22,7 +22,7 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
             case .read(let user, let through): "\(user) has read \(through)"
             case .left(let user): "\(user) is gone"
             case .ended: "the end"
-            case .refused(let words): "refused: \(words)"
+            case .refused(let errorText): "refused: \(errorText)"
             }
         }
     }
@@ -37,7 +37,7 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
         []
     }
     /// A request that the server answers with an error that contains these words.
-    var unknownRequest: @Sendable (_ words: String) -> String = {
+    var unknownRequest: @Sendable (_ errorText: String) -> String = {
         Self.text(["action": $0, "event": $0, "type": $0])
     }
     let messageFrame: @Sendable (_ conversation: String, _ content: String) -> String
@@ -82,8 +82,8 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
         ]
     }
 
-    private static func refused(_ words: Any?) -> [ReceivedEvent] {
-        (words as? String).map { [.refused($0)] } ?? []
+    private static func refused(_ errorText: Any?) -> [ReceivedEvent] {
+        (errorText as? String).map { [.refused($0)] } ?? []
     }
 
     static let conversations = ProtocolAdapter(

@@ -8,9 +8,8 @@ struct PublishedDocument: Sendable {
 
     /// - Parameter name: the name of the file in that folder.
     init(_ name: String) {
-        self.path =
-            (ProcessInfo.processInfo.environment["CONFAB_SEEDS"] ?? Checkout.file("../shared/seeds"))
-            + "/" + name
+        let folder = ProcessInfo.processInfo.environment["CONFAB_SEEDS"]
+        self.path = (folder ?? Checkout.file("../shared/seeds")) + "/" + name
     }
 
     static let pets = PublishedDocument("000_5612c7282f4469c5.txt")
@@ -84,20 +83,20 @@ enum Shape: Equatable, CustomStringConvertible {
 
     /// The fields that are missing or have another type than documented. Additional fields are
     /// allowed.
-    func differences(from documented: Shape, at place: String = "") -> [String] {
+    func differences(from documented: Shape, at path: String = "") -> [String] {
         switch (documented, self) {
-        case (.object(let wanted), .object(let found)):
-            wanted.sorted { $0.key < $1.key }.flatMap { name, shape in
-                found[name].map { $0.differences(from: shape, at: "\(place).\(name)") } ?? [
-                    "\(place).\(name) is missing"
+        case (.object(let expected), .object(let found)):
+            expected.sorted { $0.key < $1.key }.flatMap { name, shape in
+                found[name].map { $0.differences(from: shape, at: "\(path).\(name)") } ?? [
+                    "\(path).\(name) is missing"
                 ]
             }
-        case (.list(let wanted), .list(let found)):
-            wanted.first.map { shape in
-                found.flatMap { $0.differences(from: shape, at: "\(place)[]") }
+        case (.list(let expected), .list(let found)):
+            expected.first.map { shape in
+                found.flatMap { $0.differences(from: shape, at: "\(path)[]") }
             } ?? []
         default:
-            documented == self ? [] : ["\(place) is \(self), and documented as \(documented)"]
+            documented == self ? [] : ["\(path) is \(self), and documented as \(documented)"]
         }
     }
 

@@ -13,25 +13,26 @@ struct PublishedExampleTests {
         let john: any StockClient
         let other: any StockClient
 
-        init(_ site: DeployedSystem, _ connect: (String) throws -> any StockClient) throws {
-            let john = try site.path(to: "123", as: "789", name: "john_doe")
+        init(_ system: DeployedSystem, _ connect: (String) throws -> any StockClient) throws {
+            let john = try system.path(to: "123", as: "789", name: "john_doe")
             // Each connection sends fewer messages than the rate limit allows at once.
             for first in stride(from: 1, through: 455, by: 91) {
-                let talker = ConversationClient(try RawWebSocketClient(john, port: site.port))
+                let client = ConversationClient(try RawWebSocketClient(john, port: system.port))
                 for number in first..<first + 91 {
-                    try talker.post(number == 455 ? "Previous message" : "message \(number)")
+                    try client.post(number == 455 ? "Previous message" : "message \(number)")
                 }
-                try talker.socket.close()
+                try client.socket.close()
             }
-            let other = try site.path(to: "123", as: "other")
+            let other = try system.path(to: "123", as: "other")
             // Until john's departure is announced, his return would not be announced either.
             try Deadline.wait(
-                for: "john to be gone",
+                for: "john to be offline",
                 untilTrue: {
-                    let visitor = ConversationClient(try RawWebSocketClient(other, port: site.port))
-                    try visitor.send(#"{"action":"are you done?"}"#)
+                    let client = ConversationClient(
+                        try RawWebSocketClient(other, port: system.port))
+                    try client.send(#"{"action":"are you done?"}"#)
                     while true {
-                        switch try visitor.next()["type"] {
+                        switch try client.next()["type"] {
                         case "user_status": return false
                         case "error": return true
                         default: continue
@@ -44,12 +45,14 @@ struct PublishedExampleTests {
         }
     }
 
-    private func play(at place: Deployment, _ connect: (String, UInt16) throws -> any StockClient)
+    private func play(
+        at deployment: Deployment, _ connect: (String, UInt16) throws -> any StockClient
+    )
         throws
     {
         let examples = try PublishedDocument.conversations.objects(in: "javascript")
-        let site = try DeployedSystem(place)
-        let scene = try ExampleSession(site) { try connect($0, site.port) }
+        let system = try DeployedSystem(deployment)
+        let session = try ExampleSession(system) { try connect($0, system.port) }
         func request(_ action: String) throws -> String {
             let example = try #require(
                 examples.first { $0["action"] == action }, "the document has no \(action)")
@@ -66,44 +69,44 @@ struct PublishedExampleTests {
         }
 
         // The arrival of a user.
-        try expect("user_status", by: scene.other)
+        try expect("user_status", by: session.other)
         // Sending: john's message has the number 456, and all members receive it as documented.
-        try scene.john.send(request("send_message"))
-        try expect("chat_message", by: scene.john)
-        try expect("chat_message", by: scene.other)
-        try expect("message.status", by: scene.john)
-        try scene.other.send(#"{"action":"send_message","content":"And 457"}"#)
-        _ = try scene.john.next("chat_message")
+        try session.john.send(request("send_message"))
+        try expect("chat_message", by: session.john)
+        try expect("chat_message", by: session.other)
+        try expect("message.status", by: session.john)
+        try session.other.send(#"{"action":"send_message","content":"And 457"}"#)
+        _ = try session.john.next("chat_message")
         // Typing, reading, history.
-        try scene.john.send(request("typing"))
-        try expect("typing", by: scene.other)
-        try scene.john.send(request("read"))
-        try expect("read", by: scene.john)
-        try expect("read", by: scene.other)
-        try scene.john.send(request("fetch_messages"))
-        let page = try scene.john.next("messages_fetched")
-        let wanted = try #require(examples.first { $0["type"] == "messages_fetched" })
-        #expect(page["conversation_id"] == wanted["conversation_id"])
+        try session.john.send(request("typing"))
+        try expect("typing", by: session.other)
+        try session.john.send(request("read"))
+        try expect("read", by: session.john)
+        try expect("read", by: session.other)
+        try session.john.send(request("fetch_messages"))
+        let page = try session.john.next("messages_fetched")
+        let documentedPage = try #require(examples.first { $0["type"] == "messages_fetched" })
+        #expect(page["conversation_id"] == documentedPage["conversation_id"])
         #expect(page.objects("messages")?.count == 20)
         let (first, second) = (
             try #require(page.objects("messages")?.first),
-            try #require(wanted.objects("messages")?.first)
+            try #require(documentedPage.objects("messages")?.first)
         )
         #expect(try Self.comparable(first) == Self.comparable(second))
         // These requests have no response, so the next frame answers another request.
-        try scene.john.send(request("heartbeat_ack"))
-        try scene.john.send(request("heartbeat"))
+        try session.john.send(request("heartbeat_ack"))
+        try session.john.send(request("heartbeat"))
         // A failure contains the client's own id.
         let failing = try request("send_message").replacing("Hello!", with: " ")
-        try scene.john.send(failing)
-        let failure = try scene.john.next("message.failed")
-        let shown = try #require(examples.first { $0["type"] == "message.failed" })
-        #expect(failure["local_id"] == shown["local_id"])
+        try session.john.send(failing)
+        let failure = try session.john.next("message.failed")
+        let documentedFailure = try #require(examples.first { $0["type"] == "message.failed" })
+        #expect(failure["local_id"] == documentedFailure["local_id"])
         #expect(failure["error"]?.isEmpty == false)
         // The documented close codes.
-        #expect(try Self.code(connect("/conversations/123/?token=nonsense", site.port)) == 4003)
-        let elsewhere = try site.path(to: "123", as: "eve", conversations: ["124"])
-        #expect(try Self.code(connect(elsewhere, site.port)) == 4004)
+        #expect(try Self.code(connect("/conversations/123/?token=nonsense", system.port)) == 4003)
+        let elsewhere = try system.path(to: "123", as: "eve", conversations: ["124"])
+        #expect(try Self.code(connect(elsewhere, system.port)) == 4004)
     }
 
     private static func code(_ client: any StockClient) throws -> UInt16? {
@@ -131,14 +134,14 @@ struct PublishedExampleTests {
     @Test(
         "with TestKit's and Python's clients", arguments: Deployment.allCases,
         StockClientKind.allCases)
-    func stock(_ place: Deployment, _ kind: StockClientKind) throws {
-        try self.play(at: place) { try kind.connect($0, port: $1) }
+    func stock(_ deployment: Deployment, _ kind: StockClientKind) throws {
+        try self.play(at: deployment) { try kind.connect($0, port: $1) }
     }
 
     @Test("with Chromium", arguments: Deployment.allCases)
-    func browser(_ place: Deployment) throws {
+    func browser(_ deployment: Deployment) throws {
         let browser = try Browser()
-        try self.play(at: place) { path, port in
+        try self.play(at: deployment) { path, port in
             try BrowserClient(
                 path, in: browser.open("http://127.0.0.1:\(port)/api/health"), port: port)
         }

@@ -28,14 +28,14 @@ struct PublishedRoomsClientTests {
 
     private func run(_ script: String) throws {
         let server = try ConfabServer(["--anonymous", "on"])
-        let maker = try PollingClient(port: server.port)
-        try maker.connectNamespace(
+        let creator = try PollingClient(port: server.port)
+        try creator.connectNamespace(
             token: ConfabServer.token(for: "maker", conversations: ["abc12345"]))
-        try maker.post(#"42["join_room",{"room_id":"abc12345"}]"#)
+        try creator.post(#"42["join_room",{"room_id":"abc12345"}]"#)
         func hear(_ start: String) throws -> String {
             let deadline = Deadline(within: .seconds(30))
             while true {
-                if let packet = try maker.packets(1).first(where: { $0.hasPrefix(start) }) {
+                if let packet = try creator.packets(1).first(where: { $0.hasPrefix(start) }) {
                     return packet
                 }
                 if deadline.isExpired { throw TestFailure("no \(start)") }
@@ -48,7 +48,8 @@ struct PublishedRoomsClientTests {
             String(contentsOfFile: Checkout.tool("socket.io-", ".min.js"), encoding: .utf8)
                 + "; undefined")
         try tab.evaluate(
-            "var lines = []; console.log = (...words) => lines.push(words.map((word) => JSON.stringify(word)).join(' ')); undefined"
+            "var lines = []; console.log = (...words) => "
+                + "lines.push(words.map((word) => JSON.stringify(word)).join(' ')); undefined"
         )
         try tab.evaluate(
             script.replacing("http://localhost:8081", with: "http://127.0.0.1:\(server.port)")
@@ -56,7 +57,8 @@ struct PublishedRoomsClientTests {
         let joined = try hear(#"42["user_joined""#)
         #expect(
             joined.hasPrefix(
-                #"42["user_joined",{"room_id":"abc12345","user_id":"user123","username":"John Doe","#
+                #"42["user_joined",{"room_id":"abc12345","user_id":"user123","username":"John "#
+                    + #"Doe","#
             ), "\(joined)")
         func isShown(_ content: String, by user: String, named name: String) throws -> Bool {
             let start = #""New message:" {"id":"#
@@ -68,7 +70,7 @@ struct PublishedRoomsClientTests {
                         #""user_id":"\#(user)","username":"\#(name)","content":"\#(content)""#)
             }
         }
-        try maker.post(#"42["send_message",{"room_id":"abc12345","content":"Hello"}]"#)
+        try creator.post(#"42["send_message",{"room_id":"abc12345","content":"Hello"}]"#)
         try Deadline.wait(
             for: "the message", within: .seconds(30),
             untilTrue: { try isShown("Hello", by: "maker", named: "maker") })

@@ -66,8 +66,8 @@ struct ReadListTests {
         arguments: PersistentStore.allCases,
         ["chats", "conversations"])
     func afterCrash(_ store: PersistentStore, _ dialect: String) throws {
-        let place = try RestartableNode(store)
-        let node = try place.start()
+        let restartable = try RestartableNode(store)
+        let node = try restartable.start()
         let ann = try node.connect("ann", to: "talk")
         let bob = try ChatsReader("bob", at: node)
         try bob.send("joinChat", ["chat": "talk"])
@@ -86,7 +86,7 @@ struct ReadListTests {
         try bob.send("markRead", ["chat": "talk", "last_read_message": 5])
         _ = try bob.awaitFrame("messagesRead")
         try node.crash()
-        let revived = try place.start()
+        let revived = try restartable.start()
         #expect(try ChatsReader("bob", at: revived).unread() == 0)
     }
 

@@ -48,11 +48,11 @@ struct ReadmeTests {
         func here(_ text: String) -> String { text.replacing("127.0.0.1:8080", with: address) }
 
         let tokens = try self.block("sh", with: "> alice.jwt")
-        let made = try run("/bin/sh", ["-e", "-c", tokens], folder: folder.path)
-        #expect(made.ending == .exited(0), "\(made.errors)")
+        let result = try run("/bin/sh", ["-e", "-c", tokens], folder: folder.path)
+        #expect(result.exitStatus == .exited(0), "\(result.errors)")
         func open(_ command: String) throws -> ChildProcess {
-            let path = try
-                "\(URL(fileURLWithPath: Checkout.python()).deletingLastPathComponent().path):/usr/bin:/bin"
+            let python = try URL(fileURLWithPath: Checkout.python()).deletingLastPathComponent()
+            let path = "\(python.path):/usr/bin:/bin"
             let script = "export PATH=\"$PWD/.build/release:\(path)\"\nexec " + here(command)
             return try ChildProcess("/bin/sh", ["-c", script], folder: folder.path)
         }
@@ -82,12 +82,14 @@ struct ReadmeTests {
 
         try alice.writeLine("Welcome, both of you.")
         try bob.output.line(with: "alice: Welcome, both of you.")
-        let heard = try carol.runFunctionBody(
-            "while (heard.length < 4) await new Promise((r) => setTimeout(r, 10)); return heard.join('|')"
+        let received = try carol.runFunctionBody(
+            "while (heard.length < 4) await new Promise((r) => setTimeout(r, 10)); "
+                + "return heard.join('|')"
         )
         #expect(
-            heard
-                == "alice: Is anybody there?|bob: Hello, this is Bob.|carol: Hello from a browser|alice: Welcome, both of you."
+            received
+                == "alice: Is anybody there?|bob: Hello, this is Bob.|carol: "
+                + "Hello from a browser|alice: Welcome, both of you."
         )
     }
 
@@ -111,12 +113,12 @@ struct ReadmeTests {
         let folder = try TemporaryFolder()
         try FileManager.default.createSymbolicLink(
             atPath: folder.file("confab"), withDestinationPath: Checkout.confab)
-        let path = try
-            "\(folder.path):\(URL(fileURLWithPath: Checkout.python()).deletingLastPathComponent().path):/usr/bin:/bin"
+        let python = try URL(fileURLWithPath: Checkout.python()).deletingLastPathComponent()
+        let path = "\(folder.path):\(python.path):/usr/bin:/bin"
         let tokens = try here(self.block("sh", with: "/tmp/several/jwt.secret"))
-        let made = try run(
+        let result = try run(
             "/bin/sh", ["-e", "-c", tokens], environment: ["PATH": path], folder: folder.path)
-        #expect(made.ending == .exited(0), "\(made.errors)")
+        #expect(result.exitStatus == .exited(0), "\(result.errors)")
         try folder.write(here(self.block("python", with: "unanswered")), to: "talk.py")
         func open(_ user: String) throws -> ChildProcess {
             let command = try self.block("sh", with: "talk.py \(user)")
@@ -138,25 +140,25 @@ struct ReadmeTests {
         try alice.output.line(with: "bob: Hello, Alice.")
 
         let kill = try self.block("sh", with: "kill -9").replacing("PID", with: "\(home.process)")
-        #expect(try run("/bin/sh", ["-c", kill]).ending == .exited(0))
+        #expect(try run("/bin/sh", ["-c", kill]).exitStatus == .exited(0))
         for number in 1...20 {
             try alice.writeLine("A\(number)")
             try bob.writeLine("B\(number)")
         }
-        for talker in [alice, bob] {
-            try talker.output.line(with: "alice: A20", within: .seconds(20))
-            try talker.output.line(with: "bob: B20", within: .seconds(20))
+        for client in [alice, bob] {
+            try client.output.line(with: "alice: A20", within: .seconds(20))
+            try client.output.line(with: "bob: B20", within: .seconds(20))
         }
         #expect(alice.output.lines == bob.output.lines)
-        let said =
+        let expected =
             (1...20).flatMap { ["alice: A\($0)", "bob: B\($0)"] } + [
                 "alice: Hello, Bob.", "bob: Hello, Alice.",
             ]
-        #expect(alice.output.lines.sorted() == said.sorted())
+        #expect(alice.output.lines.sorted() == expected.sorted())
         for user in ["alice", "bob"] {
-            let own = alice.output.lines.filter { $0.hasPrefix(user) }
+            let ownLines = alice.output.lines.filter { $0.hasPrefix(user) }
             #expect(
-                own.dropFirst()
+                ownLines.dropFirst()
                     == (1...20).map { "\(user): \(user == "alice" ? "A" : "B")\($0)" }[...])
         }
         try cluster.awaitRestart(of: home)

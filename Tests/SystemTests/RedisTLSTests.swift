@@ -7,11 +7,12 @@ struct RedisTLSTests {
     @Test("find the master with sentinels, share a conversation, and follow a failover")
     func sentinel() throws {
         let certificates = try TestCertificates()
-        let trio = try RedisSentinelServers(certificates: certificates)
-        try self.exchangeMessages(at: trio.url, certificates) {
-            try trio.failOver()
+        let sentinelServers = try RedisSentinelServers(certificates: certificates)
+        try self.exchangeMessages(at: sentinelServers.url, certificates) {
+            try sentinelServers.failOver()
             try Deadline.wait(
-                for: "another master", untilTrue: { try trio.master() === trio.servers[1] })
+                for: "another master",
+                untilTrue: { try sentinelServers.master() === sentinelServers.servers[1] })
         }
     }
 

@@ -70,13 +70,13 @@ struct RedisUserTests {
     @Test(
         "waits with a log line that names a missing permission, and starts with it",
         arguments: Self.missingPermissions)
-    func missingPermission(_ lack: MissingPermission) throws {
+    func missingPermission(_ missing: MissingPermission) throws {
         let redis = try RedisServer()
-        try redis.execute(["ACL", "SETUSER"] + Self.rule + lack.ruleChanges)
+        try redis.execute(["ACL", "SETUSER"] + Self.rule + missing.ruleChanges)
         let node = try self.node("redis://confab:secret%20word@127.0.0.1:\(redis.port)")
         defer { node.kill() }
         let line = try node.errors.line(with: "waiting for redis")
-        for word in lack.expectedWords { #expect(line.contains(word), "\(line)") }
+        for word in missing.expectedWords { #expect(line.contains(word), "\(line)") }
         #expect(!line.contains("not let the node in"), "\(line)")
         try redis.execute(["ACL", "SETUSER"] + Self.rule)
         try node.errors.line(with: "confab ready on ")
@@ -165,9 +165,9 @@ struct RedisUserTests {
         try chats.send(#"{"type":"createEmptyChat","data":{"title":"of carol"}}"#)
         try chats.send(#"{"type":"getChats","data":{}}"#)
         while case .text(let text) = try chats.next(), !text.contains("chatsList") {}
-        let made = try HTTPReply.post(
+        let created = try HTTPReply.post(
             "/api/conversations/create", #"{"title":"room","user_id":"dora"}"#, port: nodes[0].port)
-        #expect(made.status == 201, "\(made.body)")
+        #expect(created.status == 201, "\(created.body)")
         #expect(try HTTPReply.get("/api/conversations", port: nodes[1].port).status == 200)
         for verb in ["status", "nodes", "shards", "redis", "events"] {
             #expect(

@@ -83,7 +83,7 @@ struct RefusingRedisTests {
     func deletedViewKey() throws {
         try self.redis.execute("DEL", "confab:{c}:view")
         try Deadline.wait(
-            for: "the view to be kept",
+            for: "the view to be stored",
             untilTrue: { try self.redis.execute("HGET", "confab:{c}:view", "number") != "" })
         #expect(try self.nodes[1].stop() == .exited(0))
         try self.nodes[0].awaitShardBalance(of: 1)

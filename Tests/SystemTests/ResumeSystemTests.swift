@@ -101,16 +101,16 @@ struct ResumeSystemTests {
         // Crash the owner, which may be either node.
         let owner = try confab("owner", "lobby", "--output", "json", at: nodes[0].adminPort)
             .document["owner"]
-        let (dead, alive) = owner == "n1" ? (nodes[0], nodes[1]) : (nodes[1], nodes[0])
-        try dead.crash()
-        let survivor = try alive.connect("author")
-        try survivor.send(#"{"action":"edit_message","message_id":"3","content":"drei"}"#)
-        _ = try survivor.next("message.edited")
-        let reader = try alive.connect("reader", query: "after=3&rev=\(now)")
+        let (crashed, surviving) = owner == "n1" ? (nodes[0], nodes[1]) : (nodes[1], nodes[0])
+        try crashed.crash()
+        let newAuthor = try surviving.connect("author")
+        try newAuthor.send(#"{"action":"edit_message","message_id":"3","content":"drei"}"#)
+        _ = try newAuthor.next("message.edited")
+        let reader = try surviving.connect("reader", query: "after=3&rev=\(now)")
         #expect(
             try self.next("message.edited", by: reader.socket).object("message")?["content"]
                 == "drei")
-        let agent = try self.agent("after=3&rev=\(now)", at: alive)
+        let agent = try self.agent("after=3&rev=\(now)", at: surviving)
         #expect(try self.next("message.edited", by: agent)["content"] == "drei")
     }
 

@@ -29,7 +29,7 @@ struct RoomsRESTTests {
     /// Sends some thousand valid and invalid requests, single and in sequences, and checks the
     /// responses against the document. The number is fixed, so that a slow machine tests as much.
     private func runSchemathesis(_ server: ConfabServer, fields: [String] = []) throws -> (
-        ending: ChildProcess.ExitStatus, output: String
+        exitStatus: ChildProcess.ExitStatus, output: String
     ) {
         let config = try server.folder.write(Self.schemathesisConfig, to: "schemathesis.toml")
         let arguments =
@@ -39,10 +39,10 @@ struct RoomsRESTTests {
                 "150", "--seed", "1",
                 "--generation-database", "none", "--no-color",
             ] + fields.flatMap { ["--header", $0] }
-        let trial = try run(
+        let result = try run(
             Checkout.program("schemathesis"), arguments, folder: server.folder.path,
             within: .seconds(300))
-        return (trial.ending, trial.output + trial.errors)
+        return (result.exitStatus, result.output + result.errors)
     }
 
     /// The many requests of the test come from few connections.
@@ -53,16 +53,16 @@ struct RoomsRESTTests {
     @Test("matches its OpenAPI document, with a token and without")
     func matchesOpenAPIDocument() throws {
         let open = try ConfabServer(["--anonymous", "on"] + Self.limits)
-        let strangers = try self.runSchemathesis(open)
-        #expect(strangers.ending == .exited(0), "\(strangers.output)")
+        let anonymousRun = try self.runSchemathesis(open)
+        #expect(anonymousRun.exitStatus == .exited(0), "\(anonymousRun.output)")
         let closed = try ConfabServer(["--anonymous", "off"] + Self.limits)
-        let ann = try self.runSchemathesis(
+        let authenticatedRun = try self.runSchemathesis(
             closed, fields: ["Authorization: Bearer \(ConfabServer.token(for: "ann"))"])
-        #expect(ann.ending == .exited(0), "\(ann.output)")
-        for trial in [strangers, ann] {
-            #expect(trial.output.contains("Tested: 13"), "\(trial.output)")
+        #expect(authenticatedRun.exitStatus == .exited(0), "\(authenticatedRun.output)")
+        for result in [anonymousRun, authenticatedRun] {
+            #expect(result.output.contains("Tested: 13"), "\(result.output)")
             // Requests passed authentication.
-            #expect(!trial.output.contains("Authentication failed"))
+            #expect(!result.output.contains("Authentication failed"))
         }
     }
 
@@ -75,9 +75,9 @@ struct RoomsRESTTests {
             block.matches(of: /-d '((?s).*?)'/).map { String($0.1) }
         }
         #expect(bodies.count == 2)
-        let made = try HTTPReply.post("\(Self.root)/create", bodies[0], port: server.port)
-        #expect(made.status == 201)
-        let id = try #require(try JSONObject(made.body)["room_id"])
+        let created = try HTTPReply.post("\(Self.root)/create", bodies[0], port: server.port)
+        #expect(created.status == 201)
+        let id = try #require(try JSONObject(created.body)["room_id"])
         #expect(
             try HTTPReply.post("\(Self.root)/\(id)/join", bodies[1], port: server.port).status
                 == 200)
@@ -104,53 +104,56 @@ struct RoomsRESTTests {
         // Created at one node, joined at the other, and equal at both.
         var ids: [String] = []
         for number in 0..<13 {
-            let made = try post(
+            let created = try post(
                 "/create", #"{"title":"room \#(number)","user_id":"ann"}"#,
                 at: number % 2 == 0 ? east : west)
-            #expect(made.status == 201)
-            ids.insert(try #require(try JSONObject(made.body)["room_id"]), at: 0)
+            #expect(created.status == 201)
+            ids.insert(try #require(try JSONObject(created.body)["room_id"]), at: 0)
         }
-        for (place, id) in ids.enumerated() {
+        for (index, id) in ids.enumerated() {
             let joined = try post(
                 "/\(id)/join", #"{"user_id":"bob","username":"Bob"}"#,
-                at: place % 2 == 0 ? east : west)
+                at: index % 2 == 0 ? east : west)
             #expect(joined.status == 200)
         }
         let reader = try servers[0].connect("carol", to: ids[0])
         try reader.synchronize()
         try reader.post("heard everywhere")
         for id in ids { #expect(try get("/\(id)", at: east).text == get("/\(id)", at: west).text) }
-        let shown = try get("/\(ids[0])", at: west)
-        #expect(shown.objects("messages")?.map { $0["content"] } == ["heard everywhere"])
+        let conversation = try get("/\(ids[0])", at: west)
+        #expect(conversation.objects("messages")?.map { $0["content"] } == ["heard everywhere"])
         #expect(
-            shown.object("conversation")?.objects("participants")?.map { $0["user_id"] } == [
+            conversation.object("conversation")?.objects("participants")?.map { $0["user_id"] } == [
                 "ann", "bob", "carol",
             ])
-        #expect(shown.object("conversation")?.objects("participants")?.last?.bool("online") == true)
+        #expect(
+            conversation.object("conversation")?.objects("participants")?.last?.bool("online")
+                == true)
 
         // The pages come from both nodes in turn. Meanwhile one listed conversation is ended and
         // others are created.
-        var seen: [String] = []
+        var listedIDs: [String] = []
         var cursor: String?
-        var turn = 0
+        var pageCount = 0
         repeat {
             let page = try get(
-                "?limit=4" + (cursor.map { "&cursor=\($0)" } ?? ""), at: turn % 2 == 0 ? east : west
+                "?limit=4" + (cursor.map { "&cursor=\($0)" } ?? ""),
+                at: pageCount % 2 == 0 ? east : west
             )
-            seen += page.objects("conversations")?.compactMap { $0["room_id"] } ?? []
+            listedIDs += page.objects("conversations")?.compactMap { $0["room_id"] } ?? []
             cursor = page["next_cursor"]
-            if turn == 0 {
+            if pageCount == 0 {
                 #expect(try post("/\(ids[9])/end", #"{"user_id":"ann"}"#, at: west).status == 200)
                 #expect(
                     try post("/create", #"{"title":"late","user_id":"ann"}"#, at: east).status
                         == 201)
             }
-            turn += 1
+            pageCount += 1
         } while cursor != nil
         var expected = ids
         expected.remove(at: 9)
-        #expect(seen == expected)
-        #expect(turn == 3)
+        #expect(listedIDs == expected)
+        #expect(pageCount == 3)
         #expect(try post("/\(ids[9])/end", #"{"user_id":"ann"}"#, at: east).status == 410)
         #expect(try get("/\(ids[9])", at: east).object("conversation")?.bool("is_active") == false)
 

@@ -123,7 +123,8 @@ struct SocketIOConformanceTests {
         try client.socket.send(#"451-["message",{"_placeholder":true,"num":0}]"#)
         #expect(
             try client.next()
-                == #"42["error",{"message":"binary events are not taken; send JSON","event":"message"}]"#
+                == #"42["error",{"message":"binary events are not taken; send "#
+                + #"JSON","event":"message"}]"#
         )
         try client.socket.send(binary: [1, 2, 3])
         try client.socket.send(

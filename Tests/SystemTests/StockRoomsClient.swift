@@ -54,10 +54,10 @@ extension StockRoomsClient {
 final class PythonRooms: StockRoomsClient {
     private let process: ChildProcess
 
-    init(_ site: DeployedSystem, _ transport: StockTransport, token: String) throws {
+    init(_ system: DeployedSystem, _ transport: StockTransport, token: String) throws {
         let script = Checkout.file("Tests/SystemTests/Clients/rooms.py")
         self.process = try ChildProcess(
-            Checkout.python(), ["-u", script, site.address, transport.rawValue, token])
+            Checkout.python(), ["-u", script, system.address, transport.rawValue, token])
     }
 
     deinit { self.process.kill() }
@@ -87,7 +87,7 @@ final class BrowserRooms: StockRoomsClient {
     private let tab: Browser.Tab
 
     /// - Parameter tab: a page of the server's origin.
-    init(_ site: DeployedSystem, _ transport: StockTransport, token: String, in tab: Browser.Tab)
+    init(_ system: DeployedSystem, _ transport: StockTransport, token: String, in tab: Browser.Tab)
         throws
     {
         self.tab = tab
@@ -97,9 +97,15 @@ final class BrowserRooms: StockRoomsClient {
         try tab.evaluate(
             """
             var lines = []; var acks = {};
-            var socket = io("\(site.address)", {auth: {token: \(jsonString(token))}, reconnectionDelay: 200, reconnectionDelayMax: 1000\(transports)});
+            var socket = io("\(system.address)", {
+                auth: {token: \(jsonString(token))},
+                reconnectionDelay: 200, reconnectionDelayMax: 1000\(transports)
+            });
             socket.on("connect", () => {
-                const say = () => lines.push("connected " + socket.io.engine.transport.name + (socket.recovered ? " recovered" : ""));
+                const say = () => {
+                    const name = socket.io.engine.transport.name;
+                    lines.push("connected " + name + (socket.recovered ? " recovered" : ""));
+                };
                 say(); socket.io.engine.on("upgrade", say);
             });
             socket.on("disconnect", (reason) => lines.push("disconnected " + reason));
@@ -116,7 +122,8 @@ final class BrowserRooms: StockRoomsClient {
     func call(_ name: String, _ data: String) throws -> JSONObject {
         try JSONObject(
             self.tab.runFunctionBody(
-                "return JSON.stringify(await socket.timeout(20000).emitWithAck(\(jsonString(name)), \(data)));"
+                "return JSON.stringify("
+                    + "await socket.timeout(20000).emitWithAck(\(jsonString(name)), \(data)));"
             ))
     }
 

@@ -12,7 +12,8 @@ struct StockRoomsClientTests {
         let transport: StockTransport
         let deployment: Deployment
         var testDescription: String {
-            "\(self.kind.testDescription) over \(self.transport.testDescription) \(self.deployment.testDescription)"
+            "\(self.kind.testDescription) over \(self.transport.testDescription) "
+                + "\(self.deployment.testDescription)"
         }
 
         static let all = Deployment.allCases.flatMap { place in
@@ -23,25 +24,26 @@ struct StockRoomsClientTests {
     }
 
     private func client(
-        _ user: String, _ kind: StockRoomsKind, _ transport: StockTransport, _ site: DeployedSystem,
+        _ user: String, _ kind: StockRoomsKind, _ transport: StockTransport,
+        _ system: DeployedSystem,
         _ browser: Browser?
     ) throws
         -> any StockRoomsClient
     {
-        let token = try site.token(user, conversations: ["tea12345", "one", "two"])
-        guard let browser else { return try PythonRooms(site, transport, token: token) }
+        let token = try system.token(user, conversations: ["tea12345", "one", "two"])
+        guard let browser else { return try PythonRooms(system, transport, token: token) }
         return try BrowserRooms(
-            site, transport, token: token, in: browser.open(site.address + "/api/health"))
+            system, transport, token: token, in: browser.open(system.address + "/api/health"))
     }
 
     @Test(
         "delivers messages once and in order, and answers every request",
         arguments: Case.all)
     func exchangeMessages(_ example: Case) throws {
-        let site = try DeployedSystem(example.deployment)
+        let system = try DeployedSystem(example.deployment)
         let browser = example.kind == .browser ? try Browser() : nil
-        let ann = try self.client("ann", example.kind, example.transport, site, browser)
-        let bob = try self.client("bob", example.kind, example.transport, site, browser)
+        let ann = try self.client("ann", example.kind, example.transport, system, browser)
+        let bob = try self.client("bob", example.kind, example.transport, system, browser)
         try ann.wait(for: "connected")
         try bob.wait(for: "connected")
 
@@ -51,7 +53,8 @@ struct StockRoomsClientTests {
         #expect(try bob.call("join_room", #"{"room_id":"tea12345"}"#).bool("ok") == true)
         try ann.wait(
             for:
-                #"event user_joined {"room_id":"tea12345","user_id":"bob","username":"bob","timestamp":""#
+                #"event user_joined "#
+                + #"{"room_id":"tea12345","user_id":"bob","username":"bob","timestamp":""#
         )
 
         for number in 1...30 {
@@ -72,12 +75,12 @@ struct StockRoomsClientTests {
                         && answer["local_id"] == id)
             }
         }
-        let wanted = (1...30).map { "message \($0)" }
+        let expected = (1...30).map { "message \($0)" }
         for client in [ann, bob] {
             try Deadline.wait(for: "all messages") {
-                try client.deliveredContents(in: "tea12345").count >= wanted.count
+                try client.deliveredContents(in: "tea12345").count >= expected.count
             }
-            #expect(try client.deliveredContents(in: "tea12345") == wanted)
+            #expect(try client.deliveredContents(in: "tea12345") == expected)
         }
 
         // Typing is transient and is repeated with each key press. A client that is moving to
@@ -85,7 +88,8 @@ struct StockRoomsClientTests {
         try Deadline.wait(for: "typing") {
             try bob.emit("typing", #"{"room_id":"tea12345","is_typing":true}"#)
             let line =
-                #"event user_typing {"room_id":"tea12345","user_id":"bob","username":"bob","is_typing":true}"#
+                #"event user_typing "#
+                + #"{"room_id":"tea12345","user_id":"bob","username":"bob","is_typing":true}"#
             return (try? ann.wait(for: line, within: .seconds(1))) != nil
         }
         #expect(
@@ -94,12 +98,14 @@ struct StockRoomsClientTests {
         try ann.emit("send_message", #"{"room_id":"nowhere"}"#)
         try ann.wait(
             for:
-                #"event error {"message":"content: is missing","event":"send_message","outcome":"refused"}"#
+                #"event error {"message":"content: is "#
+                + #"missing","event":"send_message","outcome":"refused"}"#
         )
         #expect(try bob.call("leave_room", #"{"room_id":"tea12345"}"#).bool("ok") == true)
         try ann.wait(
             for:
-                #"event user_left {"room_id":"tea12345","user_id":"bob","username":"bob","timestamp":""#
+                #"event user_left "#
+                + #"{"room_id":"tea12345","user_id":"bob","username":"bob","timestamp":""#
         )
         #expect(
             try ann.lines.contains { $0.hasPrefix("connected \(example.transport.finalTransport)") }
@@ -112,14 +118,14 @@ struct StockRoomsClientTests {
 
     @Test("recovers after a broken connection and after a node was killed")
     func recovery() throws {
-        let site = try DeployedSystem(.cluster)
-        let cluster = try #require(site.cluster)
+        let system = try DeployedSystem(.cluster)
+        let cluster = try #require(system.cluster)
         let browser = try Browser()
         let reader = try BrowserRooms(
-            site, .upgrading, token: site.token("ann", conversations: ["one", "two"]),
-            in: browser.open(site.address + "/api/health"))
+            system, .upgrading, token: system.token("ann", conversations: ["one", "two"]),
+            in: browser.open(system.address + "/api/health"))
         let writer = try PythonRooms(
-            site, .polling, token: site.token("bob", conversations: ["one", "two"]))
+            system, .polling, token: system.token("bob", conversations: ["one", "two"]))
         try reader.wait(for: "connected websocket")
         try writer.wait(for: "connected")
         for room in ["one", "two"] {
@@ -127,7 +133,7 @@ struct StockRoomsClientTests {
             #expect(try writer.call("join_room", #"{"room_id":"\#(room)"}"#).bool("ok") == true)
         }
         // Each room has its own order; there is none between rooms.
-        var wanted: [String: [String]] = [:]
+        var expected: [String: [String]] = [:]
         func say(_ content: String, in room: String) throws {
             // A node may be failing, so the send is repeated with the same id.
             try Deadline.wait(for: "\(content) to be stored", within: .seconds(60)) {
@@ -135,15 +141,16 @@ struct StockRoomsClientTests {
                     #"{"room_id":"\#(room)","content":"\#(content)","local_id":"\#(content)"}"#
                 return (try? writer.call("send_message", data))?.bool("ok") == true
             }
-            wanted[room, default: []].append(content)
+            expected[room, default: []].append(content)
         }
-        func waitForAll(_ what: String) throws {
+        func waitForAll(_ description: String) throws {
             try Deadline.wait(
-                for: "\(what): \(wanted), \((try? reader.lines) ?? [])", within: .seconds(60)
+                for: "\(description): \(expected), \((try? reader.lines) ?? [])",
+                within: .seconds(60)
             ) {
-                try wanted.allSatisfy { try reader.deliveredContents(in: $0).count >= $1.count }
+                try expected.allSatisfy { try reader.deliveredContents(in: $0).count >= $1.count }
             }
-            for (room, contents) in wanted {
+            for (room, contents) in expected {
                 #expect(try reader.deliveredContents(in: room) == contents)
             }
         }

@@ -37,10 +37,10 @@ struct StoreFaultTests {
 
         // Nil after 30 s without messages; the result then names the conversations that hang.
         for fault in faults { #expect(try torture.inject(.store(fault)) != nil, "\(fault)") }
-        let verdict = try torture.finish()
+        let result = try torture.finish()
 
-        #expect(verdict.violations == [])
-        #expect(verdict.messages > 100)
-        #expect(verdict.counts.amended > 10)
+        #expect(result.violations == [])
+        #expect(result.messages > 100)
+        #expect(result.counts.amended > 10)
     }
 }

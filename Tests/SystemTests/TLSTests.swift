@@ -5,19 +5,21 @@ import Testing
 @Suite("TLS")
 struct TLSTests {
     private func makeCertificate(_ name: String, in folder: TemporaryFolder) throws {
-        let words = [
+        let arguments = [
             "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
             "-days", "2", "-subj", "/CN=\(name)",
             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem",
         ]
         #expect(
-            try run(Checkout.program("openssl"), words, folder: folder.path).ending == .exited(0))
+            try run(Checkout.program("openssl"), arguments, folder: folder.path).exitStatus
+                == .exited(0))
     }
 
     /// The common name of the server's certificate.
     private func certificateName(at port: UInt16) throws -> String {
         let script =
-            "openssl s_client -connect 127.0.0.1:\(port) </dev/null 2>/dev/null | openssl x509 -noout -subject"
+            "openssl s_client -connect 127.0.0.1:\(port) </dev/null 2>/dev/null | "
+            + "openssl x509 -noout -subject"
         return try run("/bin/sh", ["-c", script]).output
     }
 
@@ -65,8 +67,8 @@ struct TLSTests {
         let plain = try ByteStream(port: server.port)
         try plain.send("GET /api/health HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(plain.readToEnd())
-        let silent = try ByteStream(port: server.port)
-        #expect(silent.readToEnd())
+        let silentStream = try ByteStream(port: server.port)
+        #expect(silentStream.readToEnd())
         #expect(try self.certificateName(at: server.port).contains("only"))
     }
 
@@ -76,12 +78,12 @@ struct TLSTests {
         try self.makeCertificate("first", in: folder)
         try folder.write(folder.read("cert.pem"), to: "other.pem")
         try self.makeCertificate("second", in: folder)
-        let words = [
+        let arguments = [
             "serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "memory:",
             "--tls-cert", "other.pem", "--tls-key", "key.pem",
         ]
-        let result = try run(Checkout.confab, words, folder: folder.path)
-        #expect(result.ending == .exited(2))
+        let result = try run(Checkout.confab, arguments, folder: folder.path)
+        #expect(result.exitStatus == .exited(2))
         #expect(
             result.errors.contains("key.pem") || result.errors.contains("other.pem"),
             "\(result.errors)")

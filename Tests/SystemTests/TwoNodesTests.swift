@@ -13,20 +13,20 @@ struct TwoNodesTests {
         let typeField: String
 
         @discardableResult
-        func next(_ wanted: String) throws -> JSONObject {
+        func next(_ type: String) throws -> JSONObject {
             while true {
                 guard case .text(let text) = try self.socket.next() else {
-                    throw TestFailure("the connection ended before \(wanted)")
+                    throw TestFailure("the connection ended before \(type)")
                 }
                 let frame = try JSONObject(text)
-                if frame[self.typeField] == wanted { return frame }
+                if frame[self.typeField] == type { return frame }
             }
         }
 
         @discardableResult
-        func request(_ text: String, for wanted: String) throws -> JSONObject {
+        func request(_ text: String, for type: String) throws -> JSONObject {
             try self.socket.send(text)
-            return try self.next(wanted)
+            return try self.next(type)
         }
     }
 
@@ -88,16 +88,16 @@ struct TwoNodesTests {
     func numbers() throws {
         let users = (0..<24).map { "user \($0)" }
         // All upgrade requests are sent before the first response is read.
-        var asked: [(user: String, stream: ByteStream)] = []
+        var requests: [(user: String, stream: ByteStream)] = []
         for user in users {
             let path = "/ws/chats/?token=\(try ConfabServer.token(for: user, secret: self.secret))"
             for node in self.cluster.nodes {
                 let stream = try ByteStream(port: node.port)
                 try RawWebSocketClient.requestUpgrade(path, port: node.port, on: stream)
-                asked.append((user, stream))
+                requests.append((user, stream))
             }
         }
-        let clients = try asked.map {
+        let clients = try requests.map {
             (
                 user: $0.user,
                 client: JSONFrameClient(

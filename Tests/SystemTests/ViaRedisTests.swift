@@ -30,7 +30,7 @@ struct ViaRedisTests {
         let name = ["--cluster-name", "c2"]
 
         // Repeated until no shard has moved meanwhile.
-        try Deadline.wait(for: "Redis and the nodes to say the same") {
+        try Deadline.wait(for: "Redis and the nodes to agree") {
             let fromNodes = try confab("nodes", "--output", "json", at: port).rows("nodes")
             let fromRedis = try self.documents(["nodes"] + name, redis.url, "nodes")
             return fromRedis.map { $0["node"] } == ["n1", "n2"]
@@ -41,7 +41,7 @@ struct ViaRedisTests {
                 && fromNodes.map { $0.number("shards") } == fromRedis.map { $0.number("shards") }
         }
         var messageCount = 1.0
-        try Deadline.wait(for: "Redis and the owner to say the same of a conversation") {
+        try Deadline.wait(for: "Redis and the owner to agree on a conversation") {
             let fromNodes = try confab("owner", "lobby", "--output", "json", at: port).document
             let fromRedis = try confab(
                 ["owner", "lobby", "--via", redis.url, "--output", "json"] + name, at: freePort()
@@ -60,7 +60,7 @@ struct ViaRedisTests {
                 && ["owner", "why", "state"].allSatisfy { fromNodes[$0] == fromRedis[$0] }
         }
         for node in nodes { node.process.send(SIGKILL) }
-        try Deadline.wait(for: "all to be gone") {
+        try Deadline.wait(for: "all nodes to be gone") {
             let rows = try self.documents(["nodes"] + name, redis.url, "nodes")
             return !rows.isEmpty && rows.allSatisfy { $0["state"] == "gone" }
         }

@@ -68,9 +68,9 @@ public final class Browser {
     {
         self.lastID += 1
         let id = self.lastID
-        let place = session.map { #","sessionId":"\#($0)""# } ?? ""
+        let sessionField = session.map { #","sessionId":"\#($0)""# } ?? ""
         try self.socket.send(
-            #"{"id":\#(id),"method":"\#(method)","params":\#(parameters)\#(place)}"#)
+            #"{"id":\#(id),"method":"\#(method)","params":\#(parameters)\#(sessionField)}"#)
         while true {
             let message = try self.next()
             guard message.number("id") == Double(id) else {
@@ -86,10 +86,10 @@ public final class Browser {
 
     private func awaitEvent(_ name: String, in session: String) throws {
         while true {
-            if let place = self.queuedEvents.firstIndex(where: {
+            if let index = self.queuedEvents.firstIndex(where: {
                 $0["method"] == name && $0["sessionId"] == session
             }) {
-                self.queuedEvents.remove(at: place)
+                self.queuedEvents.remove(at: index)
                 return
             }
             self.queuedEvents.append(try self.next())
@@ -122,7 +122,8 @@ public final class Browser {
         public func evaluate(_ script: String) throws -> String? {
             let answer = try self.browser.call(
                 "Runtime.evaluate",
-                #"{"expression":\#(jsonString(script)),"awaitPromise":true,"returnByValue":true,"replMode":true}"#,
+                #"{"expression":\#(jsonString(script)),"awaitPromise":true,"#
+                    + #""returnByValue":true,"replMode":true}"#,
                 in: self.session)
             if let problem = answer.object("exceptionDetails") {
                 throw TestFailure("the page's script failed: \(problem)")

@@ -29,7 +29,7 @@ public final class ByteStream {
         self.isClosed = reason == ECONNRESET
         guard reason == 0 || self.isClosed else {
             self.close()
-            throw TestFailure("nobody takes connections on port \(port): errno \(reason)")
+            throw TestFailure("no server accepts connections on port \(port): errno \(reason)")
         }
         _ = fcntl(self.descriptor, F_SETFL, O_NONBLOCK)
         var on: Int32 = 1
@@ -62,7 +62,7 @@ public final class ByteStream {
                 rest = rest.dropFirst(count)
             } else if count < 0, errno == EAGAIN {
                 guard self.wait(Int16(POLLOUT), deadline) else {
-                    throw TestFailure("the peer takes nothing any more")
+                    throw TestFailure("the peer has stopped reading")
                 }
             } else {
                 throw TestFailure("the peer has closed the connection: errno \(errno)")
@@ -85,7 +85,8 @@ public final class ByteStream {
         while self.received.count < count, !self.isClosed {
             guard self.wait(Int16(POLLIN), deadline) else {
                 throw TestFailure(
-                    "waited \(time) for \(count) bytes, and \(self.received.count) came: \(self.receivedPreview)"
+                    "waited \(time) for \(count) bytes, received \(self.received.count): "
+                        + "\(self.receivedPreview)"
                 )
             }
             self.read()

@@ -26,10 +26,10 @@ public final class ChildProcess: Sendable {
         self.name = program
         Self.ignoreBrokenPipes
         let limit = openFiles.map { "ulimit -n \($0) && " } ?? ""
-        let words =
+        let command =
             ["/bin/sh", "-c", "cd \"$0\" && \(limit)exec \"$@\"", folder, program] + arguments
         let environment = Self.environment(with: environment)
-        let (id, streams) = try Self.spawn(words, environment)
+        let (id, streams) = try Self.spawn(command, environment)
         self.id = id
         self.input = Mutex(streams.input)
         self.output = LineLog(streams.output)
@@ -56,7 +56,8 @@ public final class ChildProcess: Sendable {
     public func waitForExit(within time: Duration = Deadline.defaultTimeout) throws -> ExitStatus {
         try Deadline.wait(
             for:
-                "\(self.name) to end; its last lines:\n\(self.errors.lines.suffix(20).joined(separator: "\n"))",
+                "\(self.name) to end; "
+                + "its last lines:\n\(self.errors.lines.suffix(20).joined(separator: "\n"))",
             within: time
         ) { self.exitStatus.withLock { $0 } }
     }
@@ -82,10 +83,10 @@ public final class ChildProcess: Sendable {
         // set.
         var info = siginfo_t()
         while waitid(P_PID, id_t(self.id), &info, WEXITED | WNOWAIT) != 0, errno == EINTR {}
-        self.exitStatus.withLock { ending in
+        self.exitStatus.withLock { exitStatus in
             var status: Int32 = 0
             while waitpid(self.id, &status, 0) < 0, errno == EINTR {}
-            ending =
+            exitStatus =
                 status & 0x7f == 0 ? .exited(status >> 8 & 0xff) : .killed(signal: status & 0x7f)
         }
     }
@@ -100,7 +101,7 @@ public final class ChildProcess: Sendable {
     }
 
     private static func spawn(
-        _ words: [String], _ environment: [String]
+        _ command: [String], _ environment: [String]
     ) throws -> (id: pid_t, streams: (input: Int32, output: Int32, errors: Int32)) {
         let input = try PrivatePipe.descriptors()
         let output = try PrivatePipe.descriptors()
@@ -124,13 +125,13 @@ public final class ChildProcess: Sendable {
         sigemptyset(&blocked)
         posix_spawnattr_setsigmask(&attributes, &blocked)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
-        var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+        var argv: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
         var envp: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
         defer { for text in argv + envp { free(text) } }
         var id: pid_t = 0
-        let failure = posix_spawn(&id, words[0], &actions, &attributes, &argv, &envp)
+        let failure = posix_spawn(&id, command[0], &actions, &attributes, &argv, &envp)
         guard failure == 0 else {
-            throw TestFailure("\(words) could not be started: errno \(failure)")
+            throw TestFailure("\(command) could not be started: errno \(failure)")
         }
         return (id, (input.writing, output.reading, errors.reading))
     }
@@ -141,11 +142,11 @@ public func run(
     _ program: String, _ arguments: [String], environment: [String: String] = [:],
     folder: String = "/", input: String? = nil,
     within time: Duration = Deadline.defaultTimeout
-) throws -> (ending: ChildProcess.ExitStatus, output: String, errors: String) {
+) throws -> (exitStatus: ChildProcess.ExitStatus, output: String, errors: String) {
     let process = try ChildProcess(program, arguments, environment: environment, folder: folder)
     defer { process.kill() }
     if let input { try process.writeLine(input) }
     process.closeInput()
-    let ending = try process.waitForExit(within: time)
-    return (ending, try process.output.wholeText(), try process.errors.wholeText())
+    let exitStatus = try process.waitForExit(within: time)
+    return (exitStatus, try process.output.wholeText(), try process.errors.wholeText())
 }

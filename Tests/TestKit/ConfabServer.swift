@@ -64,7 +64,7 @@ public final class ConfabServer {
         return port
     }
 
-    // MARK: Identity
+    // MARK: Tokens
 
     /// A token that the server accepts. By default it grants access to all conversations.
     public static func token(
@@ -80,7 +80,7 @@ public final class ConfabServer {
         return try TokenSigner(secret: Array(secret.utf8)).sign(claims)
     }
 
-    // MARK: Talking to it
+    // MARK: Clients and requests
 
     public func path(to conversation: String, token: String, query: String = "") -> String {
         "/conversations/\(conversation)/?token=\(token)\(query.isEmpty ? "" : "&")\(query)"
@@ -135,7 +135,7 @@ public final class ConfabServer {
             })
     }
 
-    // MARK: Its end
+    // MARK: Stopping
 
     /// Sends SIGTERM, which drains the server, and waits for the process to end.
     @discardableResult

@@ -36,7 +36,7 @@ public final class ConversationClient {
         while true {
             switch try self.socket.next(within: deadline.remaining) {
             case .text, .binary, .pong: continue
-            case let ending: return ending
+            case let event: return event
             }
         }
     }

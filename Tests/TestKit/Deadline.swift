@@ -28,22 +28,22 @@ public struct Deadline: Sendable {
 
     /// Polls 100 times per second until `answer` returns a value.
     public static func wait<Answer>(
-        for what: @autoclosure () -> String, within time: Duration = Self.defaultTimeout,
+        for description: @autoclosure () -> String, within time: Duration = Self.defaultTimeout,
         until answer: () throws -> Answer?
     ) throws -> Answer {
         let deadline = Deadline(within: time)
         while true {
             if let answer = try answer() { return answer }
-            if deadline.isExpired { throw TestFailure("waited \(time) for \(what())") }
+            if deadline.isExpired { throw TestFailure("waited \(time) for \(description())") }
             poll(nil, 0, 10)
         }
     }
 
     /// Polls until the condition is true.
     public static func wait(
-        for what: @autoclosure () -> String, within time: Duration = Self.defaultTimeout,
-        untilTrue isSo: () throws -> Bool
+        for description: @autoclosure () -> String, within time: Duration = Self.defaultTimeout,
+        untilTrue condition: () throws -> Bool
     ) throws {
-        try self.wait(for: what(), within: time) { try isSo() ? () : nil }
+        try self.wait(for: description(), within: time) { try condition() ? () : nil }
     }
 }

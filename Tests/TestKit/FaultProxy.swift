@@ -42,19 +42,21 @@ public final class FaultProxy: Sendable {
                     ? getsockname(listener, $0, &size) : -1
             }
         }
-        var ends: [Int32] = [-1, -1]
-        guard result == 0, pipe(&ends) == 0 else { throw TestFailure("no proxy: errno \(errno)") }
-        for end in ends {
+        var pipeEnds: [Int32] = [-1, -1]
+        guard result == 0, pipe(&pipeEnds) == 0 else {
+            throw TestFailure("no proxy: errno \(errno)")
+        }
+        for end in pipeEnds {
             _ = fcntl(end, F_SETFD, FD_CLOEXEC)
             _ = fcntl(end, F_SETFL, O_NONBLOCK)
         }
         self.port = UInt16(bigEndian: address.sin_port)
-        let control = Control(wakeDescriptor: ends[1])
+        let control = Control(wakeDescriptor: pipeEnds[1])
         self.control = control
-        let (bell, port) = (ends[0], server)
+        let (wakeDescriptor, port) = (pipeEnds[0], server)
         Thread.detachNewThread {
-            var switchboard = ProxyLoop(listener: listener, wakeDescriptor: bell, server: port)
-            switchboard.run(control)
+            var loop = ProxyLoop(listener: listener, wakeDescriptor: wakeDescriptor, server: port)
+            loop.run(control)
         }
     }
 
@@ -88,8 +90,8 @@ public final class FaultProxy: Sendable {
         let state = Mutex(State())
         private let wakeDescriptor: Int32
 
-        init(wakeDescriptor bell: Int32) {
-            self.wakeDescriptor = bell
+        init(wakeDescriptor: Int32) {
+            self.wakeDescriptor = wakeDescriptor
         }
 
         deinit { Glibc.close(self.wakeDescriptor) }
@@ -132,13 +134,13 @@ private struct ProxyLoop {
 
     mutating func run(_ control: FaultProxy.Control) {
         while true {
-            let (condition, isOver) = control.state.withLock { ($0.condition, $0.isClosed) }
-            if isOver { break }
+            let (condition, isClosed) = control.state.withLock { ($0.condition, $0.isClosed) }
+            if isClosed { break }
             self.apply(to: condition)
             control.state.withLock { $0.applied = condition }
             self.pollOnce()
         }
-        for link in self.connections { self.reset(link) }
+        for connection in self.connections { self.reset(connection) }
         close(self.listener)
         close(self.wakeDescriptor)
     }
@@ -146,54 +148,57 @@ private struct ProxyLoop {
     private mutating func apply(to condition: FaultProxy.Condition) {
         guard condition != self.condition else { return }
         self.condition = condition
-        for place in self.connections.indices
-        where condition == .reset || self.connections[place].client < 0
-            || self.connections[place].server < 0
+        for index in self.connections.indices
+        where condition == .reset || self.connections[index].client < 0
+            || self.connections[index].server < 0
         {
-            self.connections[place].isClosed = true
+            self.connections[index].isClosed = true
         }
     }
 
     private mutating func pollOnce() {
-        for link in self.connections where link.isClosed { self.reset(link) }
+        for connection in self.connections where connection.isClosed { self.reset(connection) }
         self.connections.removeAll { $0.isClosed }
         var entries = [
             pollfd(fd: self.listener, events: Int16(POLLIN), revents: 0),
             pollfd(fd: self.wakeDescriptor, events: Int16(POLLIN), revents: 0),
         ]
         var wait: Int32 = 1000
-        for link in self.connections {
+        for connection in self.connections {
             entries.append(
                 self.pollEntry(
-                    link.client, reading: link.toServer, writing: link.toClient, .toClient, &wait))
+                    connection.client, reading: connection.toServer, writing: connection.toClient,
+                    .toClient, &wait))
             entries.append(
                 self.pollEntry(
-                    link.server, reading: link.toClient, writing: link.toServer, .toServer, &wait))
+                    connection.server, reading: connection.toClient, writing: connection.toServer,
+                    .toServer, &wait))
         }
         guard poll(&entries, nfds_t(entries.count), wait) >= 0 else { return }
         if entries[1].revents != 0 {
             var bytes = [UInt8](repeating: 0, count: 64)
             _ = read(self.wakeDescriptor, &bytes, bytes.count)
         }
-        for place in self.connections.indices {
-            if entries[2 + 2 * place].revents & ~Int16(POLLOUT) != 0 {
-                self.receiveFromClient(place)
+        for index in self.connections.indices {
+            if entries[2 + 2 * index].revents & ~Int16(POLLOUT) != 0 {
+                self.receiveFromClient(index)
             }
-            if entries[3 + 2 * place].revents & ~Int16(POLLOUT) != 0 {
-                self.receiveFromServer(place)
+            if entries[3 + 2 * index].revents & ~Int16(POLLOUT) != 0 {
+                self.receiveFromServer(index)
             }
-            self.forward(place)
+            self.forward(index)
         }
         if entries[0].revents != 0 { self.accept() }
     }
 
     private func pollEntry(
-        _ socket: Int32, reading: ByteFlow, writing: ByteFlow, _ way: FaultProxy.TrafficDirection,
+        _ socket: Int32, reading: ByteFlow, writing: ByteFlow,
+        _ direction: FaultProxy.TrafficDirection,
         _ wait: inout Int32
     ) -> pollfd {
         var events: Int16 = 0
         if reading.queue.count < ByteFlow.queueLimit, !reading.isAtEnd { events |= Int16(POLLIN) }
-        if let first = writing.queue.first, !self.stallsBytes(way) {
+        if let first = writing.queue.first, !self.stallsBytes(direction) {
             let (seconds, attoseconds) = (first.due - .now).components
             let milliseconds = Int32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000)
             if milliseconds <= 0 {
@@ -211,8 +216,8 @@ private struct ProxyLoop {
             let client = Glibc.accept(self.listener, nil, nil)
             guard client >= 0 else { return }
             let server = self.condition == .reset ? -1 : self.connect()
-            var link = ProxiedConnection(client: client, server: server)
-            link.isClosed = server < 0
+            var connection = ProxiedConnection(client: client, server: server)
+            connection.isClosed = server < 0
             for socket in [client, server] where socket >= 0 {
                 _ = fcntl(socket, F_SETFL, O_NONBLOCK)
                 _ = fcntl(socket, F_SETFD, FD_CLOEXEC)
@@ -221,7 +226,7 @@ private struct ProxyLoop {
                     socket, Int32(IPPROTO_TCP), TCP_NODELAY, &on,
                     socklen_t(MemoryLayout.size(ofValue: on)))
             }
-            self.connections.append(link)
+            self.connections.append(connection)
         }
     }
 
@@ -239,68 +244,76 @@ private struct ProxyLoop {
     }
 
     /// Resets both sockets, so that both ends see an abnormal end.
-    private func reset(_ link: ProxiedConnection) {
-        for socket in [link.client, link.server] where socket >= 0 {
-            var hard = linger(l_onoff: 1, l_linger: 0)
+    private func reset(_ connection: ProxiedConnection) {
+        for socket in [connection.client, connection.server] where socket >= 0 {
+            var option = linger(l_onoff: 1, l_linger: 0)
             setsockopt(
-                socket, SOL_SOCKET, SO_LINGER, &hard, socklen_t(MemoryLayout.size(ofValue: hard)))
+                socket, SOL_SOCKET, SO_LINGER, &option,
+                socklen_t(MemoryLayout.size(ofValue: option)))
             close(socket)
         }
     }
 
-    // MARK: Bytes
+    // MARK: Forwarding
 
-    private mutating func receiveFromClient(_ place: Int) {
-        var link = self.connections[place]
-        if self.receive(from: link.client, into: &link.toServer, .toServer) {
-            close(link.client)
-            link.client = -1
+    private mutating func receiveFromClient(_ index: Int) {
+        var connection = self.connections[index]
+        if self.receive(from: connection.client, into: &connection.toServer, .toServer) {
+            close(connection.client)
+            connection.client = -1
         }
-        self.connections[place] = link
+        self.connections[index] = connection
     }
 
-    private mutating func receiveFromServer(_ place: Int) {
-        var link = self.connections[place]
-        if self.receive(from: link.server, into: &link.toClient, .toClient) {
-            close(link.server)
-            link.server = -1
+    private mutating func receiveFromServer(_ index: Int) {
+        var connection = self.connections[index]
+        if self.receive(from: connection.server, into: &connection.toClient, .toClient) {
+            close(connection.server)
+            connection.server = -1
         }
-        self.connections[place] = link
+        self.connections[index] = connection
     }
 
     /// Receives bytes into a flow. Returns true if the socket has ended and its peer must not know.
     private func receive(
-        from socket: Int32, into flow: inout ByteFlow, _ way: FaultProxy.TrafficDirection
+        from socket: Int32, into flow: inout ByteFlow, _ direction: FaultProxy.TrafficDirection
     ) -> Bool {
         guard socket >= 0 else { return false }
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let count = recv(socket, &buffer, buffer.count, 0)
         if count > 0 {
-            if self.dropsBytes(way) { flow.hasLostBytes = true }
-            if !flow.hasLostBytes { flow.queue.append((.now + self.delay(way), buffer[..<count])) }
+            if self.dropsBytes(direction) { flow.hasLostBytes = true }
+            if !flow.hasLostBytes {
+                flow.queue.append((.now + self.delay(direction), buffer[..<count]))
+            }
             return false
         }
         if count < 0, errno == EAGAIN || errno == EINTR { return false }
-        if self.dropsBytes(way) { return true }
+        if self.dropsBytes(direction) { return true }
         flow.isAtEnd = true
         return false
     }
 
-    private mutating func forward(_ place: Int) {
-        var link = self.connections[place]
-        let hasClientEnded = self.flush(&link.toServer, to: link.server, .toServer)
-        let hasServerEnded = self.flush(&link.toClient, to: link.client, .toClient)
+    private mutating func forward(_ index: Int) {
+        var connection = self.connections[index]
+        let hasClientFlowEnded = self.flush(&connection.toServer, to: connection.server, .toServer)
+        let hasServerFlowEnded = self.flush(&connection.toClient, to: connection.client, .toClient)
         // If one socket is already closed, the end of the other cannot be passed on.
-        let isKnown = (hasClientEnded && link.server >= 0) || (hasServerEnded && link.client >= 0)
-        link.isClosed = link.isClosed || isKnown || (link.client < 0 && link.server < 0)
-        self.connections[place] = link
+        let isEndKnown =
+            (hasClientFlowEnded && connection.server >= 0)
+            || (hasServerFlowEnded && connection.client >= 0)
+        connection.isClosed =
+            connection.isClosed || isEndKnown || (connection.client < 0 && connection.server < 0)
+        self.connections[index] = connection
     }
 
     /// Sends the queued bytes of a flow. Returns true at the end of the flow.
-    private func flush(_ flow: inout ByteFlow, to socket: Int32, _ way: FaultProxy.TrafficDirection)
+    private func flush(
+        _ flow: inout ByteFlow, to socket: Int32, _ direction: FaultProxy.TrafficDirection
+    )
         -> Bool
     {
-        guard !self.stallsBytes(way) else { return false }
+        guard !self.stallsBytes(direction) else { return false }
         guard socket >= 0 else {
             flow.queue = []
             return flow.isAtEnd
@@ -319,16 +332,26 @@ private struct ProxyLoop {
         return flow.isAtEnd && flow.queue.isEmpty
     }
 
-    private func dropsBytes(_ way: FaultProxy.TrafficDirection) -> Bool {
-        if case .halfOpen(let lost) = self.condition { lost == .both || lost == way } else { false }
+    private func dropsBytes(_ direction: FaultProxy.TrafficDirection) -> Bool {
+        if case .halfOpen(let affected) = self.condition {
+            affected == .both || affected == direction
+        } else {
+            false
+        }
     }
 
-    private func stallsBytes(_ way: FaultProxy.TrafficDirection) -> Bool {
-        if case .stalled(let held) = self.condition { held == .both || held == way } else { false }
+    private func stallsBytes(_ direction: FaultProxy.TrafficDirection) -> Bool {
+        if case .stalled(let stalled) = self.condition {
+            stalled == .both || stalled == direction
+        } else {
+            false
+        }
     }
 
-    private func delay(_ way: FaultProxy.TrafficDirection) -> Duration {
-        if case .slow(let slowed, let time) = self.condition, slowed == .both || slowed == way {
+    private func delay(_ direction: FaultProxy.TrafficDirection) -> Duration {
+        if case .slow(let affected, let time) = self.condition,
+            affected == .both || affected == direction
+        {
             time
         } else {
             .zero

@@ -25,20 +25,22 @@ public final class LineLog: Sendable {
     /// Waits for a line that matches, and returns the first one. Earlier lines are included.
     @discardableResult
     public func line(
-        _ what: String, within time: Duration = Deadline.defaultTimeout,
-        where fits: (String) -> Bool
+        _ description: String, within time: Duration = Deadline.defaultTimeout,
+        where matches: (String) -> Bool
     ) throws -> String {
         var seen = 0
         return try Deadline.wait(
-            for: "\(what); the last lines:\n\(self.lines.suffix(20).joined(separator: "\n"))",
+            for:
+                "\(description); the last lines:\n\(self.lines.suffix(20).joined(separator: "\n"))",
             within: time
         ) {
             let (lines, isOver) = self.state.withLock { ($0.lines, $0.isClosed) }
-            if let line = lines[seen...].first(where: fits) { return line }
+            if let line = lines[seen...].first(where: matches) { return line }
             seen = lines.count
             if isOver {
                 throw TestFailure(
-                    "the output ended without \(what); its last lines:\n\(lines.suffix(20).joined(separator: "\n"))"
+                    "the output ended without \(description); "
+                        + "its last lines:\n\(lines.suffix(20).joined(separator: "\n"))"
                 )
             }
             return nil
@@ -47,24 +49,24 @@ public final class LineLog: Sendable {
 
     /// Waits for the line with this index. `explanation` becomes part of the error if it does not
     /// arrive.
-    public func line(at place: Int, within time: Duration, _ explanation: () -> String) throws
+    public func line(at index: Int, within time: Duration, _ explanation: () -> String) throws
         -> String
     {
-        guard let line = try self.lineOrEnd(at: place, within: time, explanation) else {
-            throw TestFailure("the output ended before line \(place + 1); \(explanation())")
+        guard let line = try self.lineOrEnd(at: index, within: time, explanation) else {
+            throw TestFailure("the output ended before line \(index + 1); \(explanation())")
         }
         return line
     }
 
     /// Waits for the line with this index; nil if the output ends before it.
     public func lineOrEnd(
-        at place: Int, within time: Duration = Deadline.defaultTimeout,
+        at index: Int, within time: Duration = Deadline.defaultTimeout,
         _ explanation: () -> String = { "" }
     ) throws -> String? {
-        try Deadline.wait(for: "line \(place + 1) of the output; \(explanation())", within: time) {
+        try Deadline.wait(for: "line \(index + 1) of the output; \(explanation())", within: time) {
             () -> String?? in
             self.state.withLock { state in
-                if place < state.lines.count { return .some(state.lines[place]) }
+                if index < state.lines.count { return .some(state.lines[index]) }
                 return state.isClosed ? .some(nil) : nil
             }
         }

@@ -20,7 +20,7 @@ public struct MarkdownPage: Sendable {
     public init(_ name: String) throws {
         self.name = name
         var open: (words: [String], lines: [String], start: Int)?
-        for (place, line) in try Checkout.read(name).split(
+        for (index, line) in try Checkout.read(name).split(
             separator: "\n", omittingEmptySubsequences: false
         ).enumerated() {
             let isFence = line.hasPrefix("```")
@@ -34,7 +34,7 @@ public struct MarkdownPage: Sendable {
                         line: block.start))
                 open = nil
             } else if isFence {
-                open = (line.dropFirst(3).split(separator: " ").map(String.init), [], place + 2)
+                open = (line.dropFirst(3).split(separator: " ").map(String.init), [], index + 2)
             } else {
                 open?.lines.append(String(line))
             }
@@ -61,8 +61,8 @@ public struct MarkdownPage: Sendable {
 
     /// The targets of the links, with their line numbers.
     public var links: [(target: String, line: Int)] {
-        self.prose.enumerated().flatMap { place, line in
-            line.matches(of: /\]\(([^)\s]+)\)/).map { (String($0.1), place + 1) }
+        self.prose.enumerated().flatMap { index, line in
+            line.matches(of: /\]\(([^)\s]+)\)/).map { (String($0.1), index + 1) }
         }
     }
 }

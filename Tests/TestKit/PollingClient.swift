@@ -59,7 +59,8 @@ public struct PollingClient: Sendable {
     public func beginPost(_ body: [UInt8], of byteCount: Int) throws -> ByteStream {
         let stream = try ByteStream(port: self.port)
         try stream.send(
-            "POST \(self.path) HTTP/1.1\r\nHost: 127.0.0.1:\(self.port)\r\nContent-Length: \(byteCount)\r\nConnection: close\r\n\r\n"
+            "POST \(self.path) HTTP/1.1\r\nHost: 127.0.0.1:\(self.port)\r\n"
+                + "Content-Length: \(byteCount)\r\nConnection: close\r\n\r\n"
         )
         try stream.send(body)
         return stream
@@ -92,7 +93,7 @@ public struct PollingClient: Sendable {
         guard reply.body == "ok", packets[0].hasPrefix(#"40{"sid":""#),
             packets[1].hasPrefix(#"42["offset",""#)
         else {
-            throw TestFailure("not let in: \(reply), \(packets)")
+            throw TestFailure("not connected: \(reply), \(packets)")
         }
     }
 }

@@ -94,7 +94,7 @@ public final class RawWebSocketClient {
         }
         let mask: [UInt8] = [0x37, 0xFA, 0x21, 0x3D]
         frame += mask
-        for (place, byte) in payload.enumerated() { frame.append(byte ^ mask[place & 3]) }
+        for (index, byte) in payload.enumerated() { frame.append(byte ^ mask[index & 3]) }
         return frame
     }
 
@@ -158,10 +158,10 @@ public final class RawWebSocketClient {
 
     /// Reads one frame. The server never fragments messages, so a frame is a message.
     private func nextFrame(_ deadline: Deadline) throws -> (opcode: UInt8, payload: [UInt8])? {
-        var wanted = 2
+        var byteCount = 2
         while true {
-            let bytes = try self.stream.peek(atLeast: wanted, within: deadline.remaining)
-            guard bytes.count >= wanted else { return nil }
+            let bytes = try self.stream.peek(atLeast: byteCount, within: deadline.remaining)
+            guard bytes.count >= byteCount else { return nil }
             let first = bytes.startIndex
             guard bytes[first] & 0xF0 == 0x80, bytes[first + 1] & 0x80 == 0 else {
                 throw TestFailure(
@@ -173,11 +173,11 @@ public final class RawWebSocketClient {
                 short < 126
                 ? short : bytes.dropFirst(2).prefix(headerCount - 2).reduce(0) { $0 << 8 | Int($1) }
             guard bytes.count >= headerCount else {
-                wanted = headerCount
+                byteCount = headerCount
                 continue
             }
             guard bytes.count >= headerCount + length else {
-                wanted = headerCount + length
+                byteCount = headerCount + length
                 continue
             }
             let payload = Array(bytes.dropFirst(headerCount).prefix(length))

@@ -16,19 +16,19 @@ public final class RedisClusterServers {
         public let slots: [ClosedRange<Int>]
 
         init?(line: Substring) {
-            let words = line.split(separator: " ").map(String.init)
-            guard words.count >= 8, let place = words[1].split(separator: "@").first,
-                let port = place.split(separator: ":").last
+            let fields = line.split(separator: " ").map(String.init)
+            guard fields.count >= 8, let address = fields[1].split(separator: "@").first,
+                let port = address.split(separator: ":").last
             else {
                 return nil
             }
-            self.id = words[0]
+            self.id = fields[0]
             self.port = UInt16(port) ?? 0
-            let flags = words[2].split(separator: ",")
+            let flags = fields[2].split(separator: ",")
             self.isMaster = flags.contains("master")
             self.isFailed = flags.contains("fail")
-            self.master = words[3] == "-" ? nil : words[3]
-            self.slots = words[8...].compactMap { word in
+            self.master = fields[3] == "-" ? nil : fields[3]
+            self.slots = fields[8...].compactMap { word in
                 let ends = word.split(separator: "-").compactMap { Int($0) }
                 return word.hasPrefix("[") || ends.isEmpty ? nil : ends[0]...ends[ends.count - 1]
             }
@@ -43,22 +43,22 @@ public final class RedisClusterServers {
     ///    - options: for every server.
     ///    - certificates: if set, all servers use only TLS, also with each other.
     public init(
-        failureTimeout silence: Duration = .seconds(1), _ options: [String] = [],
+        failureTimeout: Duration = .seconds(1), _ options: [String] = [],
         certificates: TestCertificates? = nil
     ) throws {
-        let timeout = ["--cluster-node-timeout", "\(Int(silence / .milliseconds(1)))"]
+        let timeout = ["--cluster-node-timeout", "\(Int(failureTimeout / .milliseconds(1)))"]
         var servers: [RedisServer] = []
         for _ in 0..<6 { servers.append(try Self.server(timeout + options, certificates)) }
         self.servers = servers
         self.isSecure = certificates != nil
-        let places = servers.map { "127.0.0.1:\($0.port)" }
-        let made = try run(
+        let addresses = servers.map { "127.0.0.1:\($0.port)" }
+        let result = try run(
             Checkout.program("redis-cli"),
-            (certificates?.clientOptions ?? []) + ["--cluster", "create"] + places + [
+            (certificates?.clientOptions ?? []) + ["--cluster", "create"] + addresses + [
                 "--cluster-replicas", "1", "--cluster-yes",
             ])
-        guard made.ending == .exited(0) else {
-            throw TestFailure("no cluster could be made: \(made.output)")
+        guard result.exitStatus == .exited(0) else {
+            throw TestFailure("no cluster could be made: \(result.output)")
         }
         try self.awaitHealthy()
     }
@@ -121,9 +121,10 @@ public final class RedisClusterServers {
     }
 
     /// - Parameter unreachablePorts: ports without a server, listed before those of the cluster.
-    public func url(unreachablePorts dead: [UInt16] = []) -> String {
+    public func url(unreachablePorts: [UInt16] = []) -> String {
         (self.isSecure ? "rediss" : "redis") + "+cluster://"
-            + (dead + self.servers.map(\.port)).map { "127.0.0.1:\($0)" }.joined(separator: ",")
+            + (unreachablePorts + self.servers.map(\.port)).map { "127.0.0.1:\($0)" }.joined(
+                separator: ",")
     }
 
     /// The nodes, as reported by a running node.
@@ -135,7 +136,7 @@ public final class RedisClusterServers {
             }
             if nodes.count == self.servers.count { return nodes }
         }
-        throw TestFailure("no node says who is there")
+        throw TestFailure("no node reports the cluster")
     }
 
     public func server(of node: RedisClusterNode) throws -> RedisServer {
@@ -152,7 +153,7 @@ public final class RedisClusterServers {
                 $0.isMaster && !$0.isFailed && $0.slots.contains { $0.contains(slot) }
             })
         else {
-            throw TestFailure("nobody has slot \(slot)")
+            throw TestFailure("no master has slot \(slot)")
         }
         return node
     }

@@ -16,7 +16,7 @@ public final class RedisSentinelServers {
         private let certificates: TestCertificates?
 
         init(
-            monitoring master: UInt16, _ name: String, failureTimeout silence: Duration,
+            monitoring master: UInt16, _ name: String, failureTimeout: Duration,
             password: String?, serverPassword: String?,
             certificates: TestCertificates?
         ) throws {
@@ -25,7 +25,8 @@ public final class RedisSentinelServers {
             var lines = [
                 "bind 127.0.0.1", "dir \(folder.path)",
                 "sentinel monitor \(name) 127.0.0.1 \(master) 2",
-                "sentinel down-after-milliseconds \(name) \(Int(silence / .milliseconds(1)))",
+                "sentinel down-after-milliseconds \(name) "
+                    + "\(Int(failureTimeout / .milliseconds(1)))",
                 "sentinel failover-timeout \(name) 3000",
             ]
             if let certificates {
@@ -54,12 +55,12 @@ public final class RedisSentinelServers {
         deinit { self.process.kill() }
 
         @discardableResult
-        public func execute(_ words: String...) throws -> String {
+        public func execute(_ arguments: String...) throws -> String {
             let identity = self.password.map { ["-a", $0, "--no-auth-warning"] } ?? []
             let security = self.certificates?.clientOptions ?? []
             let answer = try run(
                 Checkout.program("redis-cli"),
-                ["-h", "127.0.0.1", "-p", "\(self.port)"] + security + identity + words)
+                ["-h", "127.0.0.1", "-p", "\(self.port)"] + security + identity + arguments)
             return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
         }
 
@@ -81,7 +82,7 @@ public final class RedisSentinelServers {
     ///    - options: for every server.
     ///    - certificates: if set, all servers use only TLS, also with each other.
     public init(
-        replicas: Int = 1, failureTimeout silence: Duration = .seconds(1), _ options: [String] = [],
+        replicas: Int = 1, failureTimeout: Duration = .seconds(1), _ options: [String] = [],
         password: String? = nil,
         sentinelPassword: String? = nil, certificates: TestCertificates? = nil
     ) throws {
@@ -102,7 +103,7 @@ public final class RedisSentinelServers {
         self.certificates = certificates
         for _ in 0..<3 {
             let sentinel = try Sentinel(
-                monitoring: master.port, Self.masterName, failureTimeout: silence,
+                monitoring: master.port, Self.masterName, failureTimeout: failureTimeout,
                 password: sentinelPassword, serverPassword: password,
                 certificates: certificates)
             // The default periods of sentinels add up to seconds.
@@ -178,12 +179,12 @@ public final class RedisSentinelServers {
 
     /// Executes a command on a server, with the servers' password.
     @discardableResult
-    public func execute(_ server: RedisServer, _ words: String...) throws -> String {
+    public func execute(_ server: RedisServer, _ arguments: String...) throws -> String {
         let identity = self.password.map { ["-a", $0, "--no-auth-warning"] } ?? []
         let security = self.certificates?.clientOptions ?? []
         let answer = try run(
             Checkout.program("redis-cli"),
-            ["-h", "127.0.0.1", "-p", "\(server.port)"] + security + identity + words)
+            ["-h", "127.0.0.1", "-p", "\(server.port)"] + security + identity + arguments)
         return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 

@@ -80,21 +80,21 @@ public final class RedisServer {
 
     /// Executes a command with `redis-cli`, and returns what it prints.
     @discardableResult
-    public func execute(_ words: String...) throws -> String { try self.execute(words) }
+    public func execute(_ arguments: String...) throws -> String { try self.execute(arguments) }
 
     @discardableResult
-    public func execute(_ words: [String]) throws -> String {
+    public func execute(_ arguments: [String]) throws -> String {
         let security = self.certificates?.clientOptions ?? []
         let answer = try run(
             Checkout.program("redis-cli"),
-            ["-h", "127.0.0.1", "-p", "\(self.port)"] + security + words)
-        guard answer.ending == .exited(0) else {
-            throw TestFailure("redis-cli \(words.joined(separator: " ")): \(answer.errors)")
+            ["-h", "127.0.0.1", "-p", "\(self.port)"] + security + arguments)
+        guard answer.exitStatus == .exited(0) else {
+            throw TestFailure("redis-cli \(arguments.joined(separator: " ")): \(answer.errors)")
         }
         return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    // MARK: Its end
+    // MARK: Stopping
 
     /// Sends SIGTERM and waits for the process to end.
     public func stop() throws {

@@ -11,7 +11,7 @@ public final class StaticFileServer {
             folder: self.folder.path)
         do {
             let words = try self.process.output.line(with: "Serving HTTP on").split(separator: " ")
-            guard let place = words.firstIndex(of: "port"), let port = UInt16(words[place + 1])
+            guard let index = words.firstIndex(of: "port"), let port = UInt16(words[index + 1])
             else {
                 throw TestFailure("no port in \(words)")
             }

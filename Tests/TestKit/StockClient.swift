@@ -33,13 +33,13 @@ extension RawWebSocketClient: StockClient {
 extension RawWebSocketClient.Event {
     /// Parses a line of a client in another language: `text …`, `closed CODE REASON`.
     fileprivate init(line: String) throws {
-        let words = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
-        switch words[0] {
+        let parts = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
+        switch parts[0] {
         case "text": self = .text(String(line.dropFirst("text ".count)))
         case "closed":
             self = .close(
-                code: words.count > 1 ? UInt16(words[1]) : nil,
-                reason: words.count > 2 ? String(words[2]) : "")
+                code: parts.count > 1 ? UInt16(parts[1]) : nil,
+                reason: parts.count > 2 ? String(parts[2]) : "")
         default: throw TestFailure("expected a frame and got: \(line)")
         }
     }
@@ -97,13 +97,16 @@ public final class BrowserClient: StockClient {
         self.tab = tab
         let opened = try tab.runFunctionBody(
             """
-            window.heard = []; window.wake = () => {};
-            const say = (line) => { window.heard.push(line); window.wake(); };
+            window.received = []; window.wake = () => {};
+            const say = (line) => { window.received.push(line); window.wake(); };
             window.ws = new WebSocket('ws://127.0.0.1:\(port)' + \(jsonString(path)));
             window.ws.onmessage = (event) => say('text ' + event.data);
             return await new Promise((resolve) => {
                 window.ws.onopen = () => resolve('opened');
-                window.ws.onclose = (event) => { resolve('refused'); say('closed ' + event.code + ' ' + event.reason); };
+                window.ws.onclose = (event) => {
+                    resolve('refused');
+                    say('closed ' + event.code + ' ' + event.reason);
+                };
             });
             """)
         guard opened == "opened" else { throw TestFailure("the browser was refused at \(path)") }
@@ -122,10 +125,13 @@ public final class BrowserClient: StockClient {
         return try RawWebSocketClient.Event(
             line: self.tab.runFunctionBody(
                 """
-                if (window.heard.length === 0) {
-                    await Promise.race([new Promise((r) => window.wake = r), new Promise((r) => setTimeout(r, \(milliseconds)))]);
+                if (window.received.length === 0) {
+                    await Promise.race([
+                        new Promise((r) => window.wake = r),
+                        new Promise((r) => setTimeout(r, \(milliseconds)))
+                    ]);
                 }
-                return window.heard.length === 0 ? 'nothing' : window.heard.shift();
+                return window.received.length === 0 ? 'nothing' : window.received.shift();
                 """))
     }
 

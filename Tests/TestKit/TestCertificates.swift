@@ -58,9 +58,9 @@ public final class TestCertificates {
     }
 
     public func openssl(_ arguments: [String]) throws {
-        let made = try run(Checkout.program("openssl"), arguments, folder: self.folder)
-        guard made.ending == .exited(0) else {
-            throw TestFailure("openssl \(arguments.joined(separator: " ")): \(made.errors)")
+        let result = try run(Checkout.program("openssl"), arguments, folder: self.folder)
+        guard result.exitStatus == .exited(0) else {
+            throw TestFailure("openssl \(arguments.joined(separator: " ")): \(result.errors)")
         }
     }
 }

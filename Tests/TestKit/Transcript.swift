@@ -37,13 +37,14 @@ public struct Transcript: Sendable, CustomStringConvertible {
     public func play(connecting connect: (String) throws -> any StockClient) throws {
         var clients: [String: TranscriptClient] = [:]
         var names = CapturedNames()
-        let isAlone = Set(self.lines.map(\.client)).count == 1
+        let hasOneClient = Set(self.lines.map(\.client)).count == 1
         for line in self.lines {
             do {
-                try self.play(line, with: &clients, &names, hasOneClient: isAlone, connect)
+                try self.play(line, with: &clients, &names, hasOneClient: hasOneClient, connect)
             } catch {
                 throw TestFailure(
-                    "\(self.location): \(line.client) \(line.isFromServer ? "S" : "C"): \(line.text)\n\(error)"
+                    "\(self.location): \(line.client) \(line.isFromServer ? "S" : "C"): "
+                        + "\(line.text)\n\(error)"
                 )
             }
         }
@@ -52,7 +53,7 @@ public struct Transcript: Sendable, CustomStringConvertible {
 
     private func play(
         _ line: TranscriptLine, with clients: inout [String: TranscriptClient],
-        _ names: inout CapturedNames, hasOneClient isAlone: Bool,
+        _ names: inout CapturedNames, hasOneClient: Bool,
         _ connect: (String) throws -> any StockClient
     ) throws {
         if !line.isFromServer, line.text.hasPrefix("connect ") {
@@ -61,7 +62,7 @@ public struct Transcript: Sendable, CustomStringConvertible {
                 line.client, try connect(path), usesSocketIO: path.hasPrefix("/socket.io"))
             // An accepted client is not yet subscribed. Without this wait it could miss messages of
             // other clients.
-            if !isAlone { try clients[line.client]?.synchronize() }
+            if !hasOneClient { try clients[line.client]?.synchronize() }
             return
         }
         guard let client = clients[line.client] else {
@@ -111,10 +112,12 @@ public struct Transcript: Sendable, CustomStringConvertible {
     /// token of bob>`.
     static func withTokens(_ text: String) throws -> String {
         var text = text
-        while let match = text.firstMatch(
-            of:
-                /<(forged |expired )?token of ([a-z0-9-]+)(?:, named ([^,>]*))?(?:, only ([^,>]*))?(?:, ([0-9]+) s)?>/
-        ) {
+        let pattern =
+            #/
+            <(forged\s|expired\s)?token\sof\s([a-z0-9-]+)
+            (?:,\snamed\s([^,>]*))?(?:,\sonly\s([^,>]*))?(?:,\s([0-9]+)\ss)?>
+            /#
+        while let match = text.firstMatch(of: pattern) {
             let token = try ConfabServer.token(
                 for: String(match.2), name: match.3.map(String.init),
                 conversations: match.4.map { [String($0)] },
@@ -128,9 +131,9 @@ public struct Transcript: Sendable, CustomStringConvertible {
 }
 
 extension Transcript.TranscriptLine {
-    fileprivate init(_ text: String, at place: String) throws {
+    fileprivate init(_ text: String, at index: String) throws {
         guard let match = text.wholeMatch(of: /([a-z]+) ([CS]): (.*)/) else {
-            throw TestFailure("\(place): no line of a transcript: \(text)")
+            throw TestFailure("\(index): no line of a transcript: \(text)")
         }
         self.init(client: String(match.1), isFromServer: match.2 == "S", text: String(match.3))
     }
@@ -147,10 +150,10 @@ final class TranscriptClient {
     /// Whether Socket.IO's CONNECT was answered. Before that, a client may send nothing else.
     private var isConnected = false
 
-    init(_ name: String, _ socket: any StockClient, usesSocketIO speaksSocketIO: Bool) {
+    init(_ name: String, _ socket: any StockClient, usesSocketIO: Bool) {
         self.name = name
         self.socket = socket
-        self.usesSocketIO = speaksSocketIO
+        self.usesSocketIO = usesSocketIO
     }
 
     func close(_ code: UInt16) throws {
@@ -162,13 +165,13 @@ final class TranscriptClient {
     func expect(_ text: String, _ names: inout Transcript.CapturedNames) throws {
         let text = names.replaced(in: text)
         let pattern = try Self.pattern(text)
-        let wanted = Self.type(of: text)
+        let type = Self.type(of: text)
         let deadline = Deadline()
         while true {
-            if let place = self.unmatchedFrames.firstIndex(where: { Self.type(of: $0) == wanted }) {
-                let frame = self.unmatchedFrames.remove(at: place)
+            if let index = self.unmatchedFrames.firstIndex(where: { Self.type(of: $0) == type }) {
+                let frame = self.unmatchedFrames.remove(at: index)
                 guard frame.wholeMatch(of: pattern) != nil else {
-                    throw TestFailure("instead came: \(frame)")
+                    throw TestFailure("received instead: \(frame)")
                 }
                 names.capture(text, in: frame, matching: pattern)
                 return
@@ -180,9 +183,11 @@ final class TranscriptClient {
     /// Checks that no relevant frame is left.
     func finish() throws {
         if !self.isClosed { try self.synchronize() }
-        let passing = ["heartbeat", "user_status", "message.status", "status", "offset"]
-        if let frame = self.unmatchedFrames.first(where: { !passing.contains(Self.type(of: $0)) }) {
-            throw TestFailure("\(self.name) got something that the page does not mention: \(frame)")
+        let ignoredTypes = ["heartbeat", "user_status", "message.status", "status", "offset"]
+        if let frame = self.unmatchedFrames.first(where: {
+            !ignoredTypes.contains(Self.type(of: $0))
+        }) {
+            throw TestFailure("\(self.name) received a frame that is not on the page: \(frame)")
         }
     }
 
@@ -190,16 +195,18 @@ final class TranscriptClient {
     /// and the client is subscribed.
     func synchronize() throws {
         guard !self.usesSocketIO || self.isConnected else { return }
-        let mark = "are you done?"
+        let unknownAction = "are you done?"
         // Each protocol names a request in another field, and none knows this one.
         try self.socket.send(
             self.usesSocketIO
-                ? #"42["\#(mark)",{}]"#
-                : #"{"action":"\#(mark)","event":"\#(mark)","type":"\#(mark)"}"#)
+                ? #"42["\#(unknownAction)",{}]"#
+                : #"{"action":"\#(unknownAction)","event":"\#(unknownAction)","#
+                    + #""type":"\#(unknownAction)"}"#
+        )
         let deadline = Deadline()
         while true {
             try self.receiveFrame(deadline)
-            if self.unmatchedFrames.last?.contains(mark) == true {
+            if self.unmatchedFrames.last?.contains(unknownAction) == true {
                 self.unmatchedFrames.removeLast()
                 return
             }
@@ -208,7 +215,7 @@ final class TranscriptClient {
     }
 
     private func receiveFrame(_ deadline: Deadline) throws {
-        guard !self.isClosed else { throw TestFailure("the connection ended before") }
+        guard !self.isClosed else { throw TestFailure("the connection ended early") }
         switch try self.socket.next(within: deadline.remaining) {
         case .text(let frame):
             self.unmatchedFrames.append(frame)
@@ -218,7 +225,7 @@ final class TranscriptClient {
             self.isClosed = true
             self.unmatchedFrames.append("close \(code.map(String.init) ?? "") \(reason)")
         case .end: self.isClosed = true
-        case let other: throw TestFailure("instead came: \(other)")
+        case let other: throw TestFailure("received instead: \(other)")
         }
     }
 

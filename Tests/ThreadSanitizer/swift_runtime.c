@@ -1,10 +1,12 @@
-// Tells the thread sanitizer what Swift's libraries do, which are not built under it. Loaded in front of them by script/test.
+// Informs the thread sanitizer about synchronization in Swift's libraries, which are built without
+// it. script/test preloads this library.
 //
-// A contended Mutex: the quick ways of locking and unlocking are compiled into our own code, where the sanitizer sees their atomics;
-// the slow ones are in libswiftSynchronization, and everything that passed through them looked like a race.
+// Contended Mutex: the fast paths of locking and unlocking are inlined into Confab's code, where
+// the sanitizer sees their atomics. The slow paths are in libswiftSynchronization, so everything
+// that they synchronize would look like a race.
 //
-// Tasks: the runtime would say by itself what happens before what, but looks for the sanitizer behind its own library, and so never
-// finds it in the program.
+// Tasks: the runtime would inform the sanitizer itself. But it looks for the sanitizer only in the
+// libraries after its own, and so never finds it in the program.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -17,7 +19,7 @@ extern bool _swift_tsan_enabled __attribute__((weak));
 extern void (*_swift_tsan_acquire)(void *) __attribute__((weak));
 extern void (*_swift_tsan_release)(void *) __attribute__((weak));
 
-__attribute__((constructor)) static void tellTheRuntime(void) {
+__attribute__((constructor)) static void connectRuntime(void) {
     if (!__tsan_acquire || !&_swift_tsan_enabled) return;
     _swift_tsan_acquire = __tsan_acquire;
     _swift_tsan_release = __tsan_release;
@@ -30,16 +32,19 @@ __attribute__((constructor)) static void tellTheRuntime(void) {
 typedef SWIFT void LockSlow(uint32_t thread, SELF);
 typedef SWIFT void UnlockSlow(SELF);
 
-SWIFT void lockSlow(uint32_t thread, SELF) __asm__("$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF");
+SWIFT void lockSlow(uint32_t thread, SELF)
+    __asm__("$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF");
 SWIFT void lockSlow(uint32_t thread, SELF) {
-    LockSlow *original = (LockSlow *)dlsym(RTLD_NEXT, "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF");
+    LockSlow *original = (LockSlow *)dlsym(
+        RTLD_NEXT, "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF");
     original(thread, mutex);
     if (__tsan_acquire) __tsan_acquire(mutex);
 }
 
 SWIFT void unlockSlow(SELF) __asm__("$s15Synchronization12_MutexHandleV11_unlockSlowyyF");
 SWIFT void unlockSlow(SELF) {
-    UnlockSlow *original = (UnlockSlow *)dlsym(RTLD_NEXT, "$s15Synchronization12_MutexHandleV11_unlockSlowyyF");
+    UnlockSlow *original = (UnlockSlow *)dlsym(
+        RTLD_NEXT, "$s15Synchronization12_MutexHandleV11_unlockSlowyyF");
     if (__tsan_release) __tsan_release(mutex);
     original(mutex);
 }

@@ -17,40 +17,42 @@ struct Arguments {
     /// The folder for the logs of a run without violations.
     var logs: String?
 
-    init(_ words: [String]) throws {
-        var words = words[...]
-        while let word = words.popFirst() {
-            guard let value = words.popFirst() else { throw TestFailure("\(word) needs a value") }
-            switch word {
-            case "--seed": self.seed = try Self.read(UInt64(value), word, value)
-            case "--minutes": self.minutes = try Self.read(Double(value), word, value)
-            case "--store": self.store = try Self.read(StoreMode(rawValue: value), word, value)
+    init(_ arguments: [String]) throws {
+        var arguments = arguments[...]
+        while let option = arguments.popFirst() {
+            guard let value = arguments.popFirst() else {
+                throw TestFailure("\(option) needs a value")
+            }
+            switch option {
+            case "--seed": self.seed = try Self.read(UInt64(value), option, value)
+            case "--minutes": self.minutes = try Self.read(Double(value), option, value)
+            case "--store": self.store = try Self.read(StoreMode(rawValue: value), option, value)
             case "--nodes":
                 self.nodes = try Self.read(
-                    Int(value).flatMap { (2...9).contains($0) ? $0 : nil }, word, value)
+                    Int(value).flatMap { (2...9).contains($0) ? $0 : nil }, option, value)
             case "--binary": self.binary = value
             case "--other-binary": self.otherBinary = value
             case "--logs": self.logs = value
             case "--faults":
                 self.requestedFaults = try value.split(separator: ",").map {
-                    try Self.read(FaultKind(rawValue: String($0)), word, String($0))
+                    try Self.read(FaultKind(rawValue: String($0)), option, String($0))
                 }
             case "--measure":
                 self.measuredFault = value == "takeover" ? .kill : value == "frozen" ? .freeze : nil
                 if self.measuredFault == nil {
-                    throw TestFailure("--measure takes takeover or frozen, not \(value)")
+                    throw TestFailure("--measure accepts takeover or frozen, not \(value)")
                 }
-            default: throw TestFailure("there is no option \(word)")
+            default: throw TestFailure("there is no option \(option)")
             }
         }
-        if self.faults.isEmpty { throw TestFailure("--faults names none") }
+        if self.faults.isEmpty { throw TestFailure("--faults: no fault is named") }
         for fault in self.faults {
             if let refusal = fault.refusal(for: self.store) { throw TestFailure(refusal) }
         }
         if let logs = self.logs,
             (try? FileManager.default.contentsOfDirectory(atPath: logs))?.isEmpty == false
         {
-            throw TestFailure("--logs: there is something in \(logs)")
+            throw TestFailure("--logs: \(logs) is not empty")
         }
     }
 
@@ -59,7 +61,7 @@ struct Arguments {
     private static func read<Value>(_ value: Value?, _ option: String, _ text: String) throws
         -> Value
     {
-        guard let value else { throw TestFailure("\(option) does not take \(text)") }
+        guard let value else { throw TestFailure("\(option) does not accept \(text)") }
         return value
     }
 
@@ -78,9 +80,9 @@ struct Arguments {
         let binary =
             (self.binary.map { " --binary \($0)" } ?? "")
             + (self.otherBinary.map { " --other-binary \($0)" } ?? "")
-        return
-            "script/torture --store \(self.store.rawValue) --seed \(self.seed) --minutes \(self.minutes) --faults \(self.faults.map(\.rawValue).joined(separator: ","))"
-            + " --nodes \(self.nodes)\(binary)"
+        let faults = self.faults.map(\.rawValue).joined(separator: ",")
+        return "script/torture --store \(self.store.rawValue) --seed \(self.seed)"
+            + " --minutes \(self.minutes) --faults \(faults) --nodes \(self.nodes)\(binary)"
     }
 }
 
@@ -111,34 +113,37 @@ func measureTakeover(_ kind: FaultKind, _ arguments: Arguments) throws -> Bool {
         // Until all clients are back at their home nodes, and the node has its shards.
         Thread.sleep(forTimeInterval: 6)
     }
-    let verdict = try torture.finish()
-    report(verdict)
+    let result = try torture.finish()
+    report(result)
     gaps.sort()
     guard gaps.count == 10 else { return false }
     let median = (gaps[4] + gaps[5]) / 2
     let limit = Duration.seconds(kind == .kill ? 2 : 5)
+    let title = kind == .kill ? "takeover after kill -9" : "takeover from a frozen owner"
     printLine(
-        "\(kind == .kill ? "takeover after kill -9" : "takeover from a frozen owner"): median \(seconds(median)),"
+        "\(title): median \(seconds(median)),"
             + " from \(seconds(gaps[0])) to \(seconds(gaps[9])); the limit is \(seconds(limit))")
-    return median < limit && verdict.violationCount == 0
+    return median < limit && result.violationCount == 0
 }
 
-func report(_ verdict: Torture.TortureResult) {
-    let counts = verdict.counts
+func report(_ result: Torture.TortureResult) {
+    let counts = result.counts
     printLine("")
     printLine(
-        "\(verdict.messages) messages; sends: \(counts.answered) answered, \(counts.refused) refused, \(counts.unknown) unknown;"
+        "\(result.messages) messages; sends: \(counts.answered) answered, "
+            + "\(counts.refused) refused, \(counts.unknown) unknown;"
             + " \(counts.amended) edits and deletions; \(counts.reconnects) reconnects")
-    for (kind, gap) in verdict.gaps.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+    for (kind, gap) in result.gaps.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
         printLine(
-            "worst gap after \(kind.rawValue): \(seconds(gap.worst)), of \(gap.count); longest silence \(seconds(gap.longestSilence))"
+            "worst gap after \(kind.rawValue): \(seconds(gap.worst)), of \(gap.count); "
+                + "longest silence \(seconds(gap.longestSilence))"
         )
     }
-    for (why, count) in counts.failureReasons.sorted(by: { $0.key < $1.key }) {
-        printLine("  \(count) × \(why)")
+    for (reason, count) in counts.failureReasons.sorted(by: { $0.key < $1.key }) {
+        printLine("  \(count) × \(reason)")
     }
-    for violation in verdict.violations.prefix(20) { printLine("VIOLATION \(violation)") }
-    if verdict.violationCount > 20 { printLine("… \(verdict.violationCount) violations in all") }
+    for violation in result.violations.prefix(20) { printLine("VIOLATION \(violation)") }
+    if result.violationCount > 20 { printLine("… \(result.violationCount) violations in all") }
 }
 
 func torture(_ arguments: Arguments) throws -> Bool {
@@ -151,26 +156,27 @@ func torture(_ arguments: Arguments) throws -> Bool {
     } catch {
         failure = "\(error)"
     }
-    let verdict = try torture.finish()
-    report(verdict)
+    let result = try torture.finish()
+    report(result)
     if let failure { printLine("VIOLATION \(failure)") }
-    let isGood = failure == nil && verdict.violationCount == 0
-    if !isGood || arguments.logs != nil {
+    let isSuccessful = failure == nil && result.violationCount == 0
+    if !isSuccessful || arguments.logs != nil {
         let name = "confab-torture-\(arguments.seed)-\(ProcessInfo.processInfo.processIdentifier)"
         let folder = arguments.logs ?? "\(FileManager.default.temporaryDirectory.path)/\(name)"
         try torture.writeLogs(to: folder)
         printLine("logs: \(folder)")
     }
-    printLine("again: \(arguments.replayCommand)")
-    printLine(isGood ? "verdict: every promise was kept" : "verdict: PROMISES WERE BROKEN")
-    return isGood
+    printLine("replay: \(arguments.replayCommand)")
+    printLine(
+        isSuccessful ? "verdict: every guarantee was kept" : "verdict: GUARANTEES WERE BROKEN")
+    return isSuccessful
 }
 
 do {
     let arguments = try Arguments(Array(CommandLine.arguments.dropFirst()))
-    let isGood =
+    let isSuccessful =
         try arguments.measuredFault.map { try measureTakeover($0, arguments) } ?? torture(arguments)
-    exit(isGood ? 0 : 1)
+    exit(isSuccessful ? 0 : 1)
 } catch {
     FileHandle.standardError.write(Data("torture: \(error)\n".utf8))
     exit(2)

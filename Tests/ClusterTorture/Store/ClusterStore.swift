@@ -31,12 +31,12 @@ final class ClusterStore: TortureStore {
         return masters.sorted { $0.slots[0].lowerBound < $1.slots[0].lowerBound }
     }
 
-    func perform(_ fault: StoreFault, _ scene: FaultHooks) throws {
+    func perform(_ fault: StoreFault, _ hooks: FaultHooks) throws {
         switch fault {
-        case .clusterFailover(let choice, let moment):
+        case .clusterFailover(let choice, let timing):
             let old = try self.masterNode(choice)
             let replica = try self.cluster.server(of: self.cluster.replica(of: old))
-            scene.awaitTiming(moment)
+            hooks.awaitTiming(timing)
             // Redis refuses it while the replica and its master have lost contact.
             try Deadline.wait(
                 for: "a failover to begin", within: Self.timeout,
@@ -44,31 +44,31 @@ final class ClusterStore: TortureStore {
                     try replica.execute("CLUSTER", "FAILOVER") == "OK"
                 })
             try self.awaitSuccessor(of: old)
-            scene.restartGapMeasurement()
+            hooks.restartGapMeasurement()
             try self.awaitHealthy()
-        case .kill(let choice, let time, let moment):
+        case .kill(let choice, let time, let timing):
             let old = try self.masterNode(choice)
             let server = try self.cluster.server(of: old)
-            scene.awaitTiming(moment)
+            hooks.awaitTiming(timing)
             try server.crash()
-            scene.restartGapMeasurement()
+            hooks.restartGapMeasurement()
             try self.awaitSuccessor(of: old)
-            scene.wait(time)
+            hooks.wait(time)
             try server.restart()
             try self.awaitHealthy()
-        case .freeze(let choice, let time): try self.freeze(choice, for: time, scene)
-        case .refuse(let choice, _, let time): try self.refuse(choice, .full, for: time, scene)
+        case .freeze(let choice, let time): try self.freeze(choice, for: time, hooks)
+        case .refuse(let choice, _, let time): try self.refuse(choice, .full, for: time, hooks)
         case .pubsubKill: try self.killSubscriptions()
         case .reshard(let first, let second, let pause):
             let source = try self.masterNode(first)
             let others = try self.masters().filter { $0.id != source.id }
             let target = others[Int(second % UInt64(others.count))]
             try SlotMove(cluster: self.cluster, source: source, target: target).run(second) {
-                scene.wait(pause)
+                hooks.wait(pause)
             }
-            scene.restartGapMeasurement()
+            hooks.restartGapMeasurement()
             try self.awaitHealthy()
-        case .restart, .failover: throw TestFailure("this is nothing that a Redis Cluster has")
+        case .restart, .failover: throw TestFailure("a Redis Cluster does not support this fault")
         }
     }
 

@@ -17,33 +17,33 @@ final class SentinelStore: TortureStore {
 
     func master(_ choice: UInt64) throws -> RedisServer { try self.sentinelServers.master() }
 
-    func perform(_ fault: StoreFault, _ scene: FaultHooks) throws {
+    func perform(_ fault: StoreFault, _ hooks: FaultHooks) throws {
         switch fault {
-        case .failover(let moment):
+        case .failover(let timing):
             let old = try self.sentinelServers.master()
-            scene.awaitTiming(moment)
+            hooks.awaitTiming(timing)
             try self.sentinelServers.failOver()
             try self.awaitSuccessor(of: old)
-            scene.restartGapMeasurement()
+            hooks.restartGapMeasurement()
             try self.awaitHealthy()
-        case .kill(let choice, let time, let moment):
+        case .kill(let choice, let time, let timing):
             let old = try self.sentinelServers.master()
-            scene.awaitTiming(moment)
+            hooks.awaitTiming(timing)
             try old.crash()
-            scene.restartGapMeasurement()
+            hooks.restartGapMeasurement()
             try self.awaitSuccessor(of: old)
-            scene.wait(time)
+            hooks.wait(time)
             // The old master restarts with its own configuration: as a replica of the new master,
             // or still as a master. In the second case the sentinels reconfigure it.
             let port = "\(try self.sentinelServers.master().port)"
             try old.restart(
                 ["--replicaof"] + (choice % 4 == 0 ? ["no", "one"] : ["127.0.0.1", port]))
             try self.awaitHealthy()
-        case .freeze(let choice, let time): try self.freeze(choice, for: time, scene)
-        case .refuse(let choice, _, let time): try self.refuse(choice, .full, for: time, scene)
+        case .freeze(let choice, let time): try self.freeze(choice, for: time, hooks)
+        case .refuse(let choice, _, let time): try self.refuse(choice, .full, for: time, hooks)
         case .pubsubKill: try self.killSubscriptions()
         case .restart, .clusterFailover, .reshard:
-            throw TestFailure("this is nothing that sentinels watch")
+            throw TestFailure("sentinels do not support this fault")
         }
     }
 

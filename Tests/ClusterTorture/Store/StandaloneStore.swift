@@ -14,23 +14,24 @@ final class StandaloneStore: TortureStore {
 
     func master(_ choice: UInt64) -> RedisServer { self.server }
 
-    func perform(_ fault: StoreFault, _ scene: FaultHooks) throws {
+    func perform(_ fault: StoreFault, _ hooks: FaultHooks) throws {
         switch fault {
-        case .kill(_, let time, let moment):
-            scene.awaitTiming(moment)
+        case .kill(_, let time, let timing):
+            hooks.awaitTiming(timing)
             try self.server.crash()
-            scene.restartGapMeasurement()
-            scene.wait(time)
+            hooks.restartGapMeasurement()
+            hooks.wait(time)
             try self.server.restart()
         case .restart(let time):
             try self.server.stop()
-            scene.wait(time)
+            hooks.wait(time)
             try self.server.restart()
-        case .freeze(let choice, let time): try self.freeze(choice, for: time, scene)
-        case .refuse(let choice, let why, let time): try self.refuse(choice, why, for: time, scene)
+        case .freeze(let choice, let time): try self.freeze(choice, for: time, hooks)
+        case .refuse(let choice, let cause, let time):
+            try self.refuse(choice, cause, for: time, hooks)
         case .pubsubKill: try self.killSubscriptions()
         case .failover, .clusterFailover, .reshard:
-            throw TestFailure("there is nobody beside this server")
+            throw TestFailure("a single server does not support this fault")
         }
     }
 

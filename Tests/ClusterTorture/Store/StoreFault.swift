@@ -51,14 +51,14 @@ public enum StoreFault: Sendable, CustomStringConvertible {
     public var description: String {
         let name = self.kind.rawValue
         return switch self {
-        case .kill(_, let time, let moment):
-            "\(name)\(moment.text), start it \(seconds(time)) after it is replaced or gone"
+        case .kill(_, let time, let timing):
+            "\(name)\(timing.text), start it \(seconds(time)) after its replacement or end"
         case .freeze(_, let time): "\(name) for \(seconds(time))"
-        case .refuse(_, let why, let time): "\(name) for \(seconds(time)): \(why.rawValue)"
+        case .refuse(_, let cause, let time): "\(name) for \(seconds(time)): \(cause.rawValue)"
         case .pubsubKill: name
-        case .restart(let time): "\(name), away for \(seconds(time))"
-        case .failover(let moment): "\(name)\(moment.text)"
-        case .clusterFailover(_, let moment): "\(name)\(moment.text)"
+        case .restart(let time): "\(name), unavailable for \(seconds(time))"
+        case .failover(let timing): "\(name)\(timing.text)"
+        case .clusterFailover(_, let timing): "\(name)\(timing.text)"
         case .reshard(_, _, let pause): "\(name), a key every \(seconds(pause))"
         }
     }

@@ -33,6 +33,7 @@ extension FaultKind {
         guard !self.stores.contains(store) else { return nil }
         let others = self.stores.map { "--store \($0.rawValue)" }.joined(separator: " or ")
         return
-            "--faults \(self.rawValue) needs \(others) and cannot be played with --store \(store.rawValue)"
+            "--faults \(self.rawValue) needs \(others) "
+            + "and is impossible with --store \(store.rawValue)"
     }
 }

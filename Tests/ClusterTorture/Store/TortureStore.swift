@@ -13,7 +13,7 @@ protocol TortureStore: AnyObject {
     func master(_ choice: UInt64) throws -> RedisServer
 
     /// Injects a fault in the way of this kind of store.
-    func perform(_ fault: StoreFault, _ scene: FaultHooks) throws
+    func perform(_ fault: StoreFault, _ hooks: FaultHooks) throws
 
     /// Waits until the store can survive the next failure.
     func awaitHealthy() throws
@@ -40,27 +40,28 @@ struct FaultHooks {
 }
 
 extension TortureStore {
-    func freeze(_ choice: UInt64, for time: Duration, _ scene: FaultHooks) throws {
+    func freeze(_ choice: UInt64, for time: Duration, _ hooks: FaultHooks) throws {
         let master = try self.master(choice)
         master.freeze()
-        scene.wait(time)
+        hooks.wait(time)
         master.unfreeze()
         try self.awaitHealthy()
     }
 
     func refuse(
-        _ choice: UInt64, _ why: StoreFault.RejectionCause, for time: Duration, _ scene: FaultHooks
+        _ choice: UInt64, _ cause: StoreFault.RejectionCause, for time: Duration,
+        _ hooks: FaultHooks
     ) throws {
         let master = try self.master(choice)
         let (begin, end) =
-            switch why {
+            switch cause {
             case .full: (["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"])
             case .readOnly: (["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"])
             }
         try master.execute(begin)
-        scene.wait(time)
+        hooks.wait(time)
         try master.execute(end)
-        scene.restartGapMeasurement()
+        hooks.restartGapMeasurement()
         try self.awaitHealthy()
     }
 

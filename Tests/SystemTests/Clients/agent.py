@@ -1,4 +1,4 @@
-"""An agent in a channel, over Python's websockets: says one thing and prints what it hears.
+"""An agent in a channel, with Python's websockets: sends one message and prints those it receives.
 
 python3 agent.py URL CONTENT
 """
@@ -13,13 +13,16 @@ import websockets
 async def talk(url, content):
     try:
         async with websockets.connect(url) as socket:
-            await socket.send(json.dumps({"id": "py-1", "type": "message", "content": content, "metadata": {"from": "py"}}))
+            message = {"id": "py-1", "type": "message", "content": content}
+            message["metadata"] = {"from": "py"}
+            await socket.send(json.dumps(message))
             async for data in socket:
                 message = json.loads(data)
                 if message["type"] == "ACK":
                     print(f"stored {message['message_id']} as {message['seq']}", flush=True)
                 elif message["type"] == "message":
-                    print(f"{message['agent_id']}: {message['content']} {json.dumps(message.get('metadata'))}", flush=True)
+                    metadata = json.dumps(message.get("metadata"))
+                    print(f"{message['agent_id']}: {message['content']} {metadata}", flush=True)
     except websockets.exceptions.InvalidStatus as error:
         print(f"failed: {error}", flush=True)
 

@@ -1,9 +1,11 @@
-"""A stock Python client for the tests: a line of standard input is a frame to send, a frame that comes is a line of output.
+"""A WebSocket client for the tests, with Python's websockets.
+
+Each line of standard input is a frame to send, and each received frame is a line of output.
 
     python3 relay.py URL [CA-FILE]
 
-`text …` sends a text frame, `binary 00 01` a binary one, `close 1000` ends. `opened` is printed after the upgrade, and last
-`refused STATUS` or `closed CODE REASON`.
+`text …` sends a text frame, `binary 00 01` a binary one, and `close 1000` closes. The client prints
+`opened` after the upgrade, and at the end `refused STATUS` or `closed CODE REASON`.
 """
 import asyncio
 import ssl
@@ -43,7 +45,7 @@ async def main(url, authority=None):
 
 
 asyncio.run(main(*sys.argv[1:]))
-# The thread that waits for standard input would keep the process alive.
+# The thread that reads standard input would keep the process alive.
 sys.stdout.flush()
 import os
 

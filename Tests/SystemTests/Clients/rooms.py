@@ -1,6 +1,7 @@
-"""A client of Rooms as others write it, with python-socketio: rooms.py URL TRANSPORTS TOKEN.
+"""A client of Rooms with python-socketio: rooms.py URL TRANSPORTS TOKEN.
 
-TRANSPORTS is polling, websocket, or default. Reads lines `emit NAME JSON` and `call NAME JSON`; prints what happens, a line each.
+TRANSPORTS is polling, websocket, or default. The client reads lines `emit NAME JSON` and
+`call NAME JSON`, and prints one line per event.
 """
 
 import json
@@ -14,35 +15,35 @@ url, transports, token = sys.argv[1:4]
 client = socketio.Client(reconnection=True, reconnection_delay=0.2, reconnection_delay_max=1)
 
 
-mouth = threading.Lock()
+output_lock = threading.Lock()
 
 
-def say(*words):
-    # Handlers have threads of their own.
-    with mouth:
+def print_line(*words):
+    # Each handler runs in its own thread.
+    with output_lock:
         sys.stdout.write(" ".join(words) + "\n")
         sys.stdout.flush()
 
 
 @client.event
 def connect():
-    say("connected", client.transport())
+    print_line("connected", client.transport())
 
 
 @client.event
 def disconnect(reason=None):
-    say("disconnected")
+    print_line("disconnected")
 
 
 @client.event
 def connect_error(data):
-    say("connect_error", json.dumps(data))
+    print_line("connect_error", json.dumps(data))
 
 
-# Stock handlers take one argument: another would make them fail.
+# The handler of a library user takes one argument; a second one would be an error.
 @client.on("*")
-def anything(event, data):
-    say("event", event, json.dumps(data, separators=(",", ":")))
+def any_event(event, data):
+    print_line("event", event, json.dumps(data, separators=(",", ":")))
 
 
 client.connect(
@@ -57,9 +58,10 @@ for line in sys.stdin:
         if verb == "emit":
             client.emit(name, json.loads(data))
         else:
-            say("ack", json.dumps(client.call(name, json.loads(data), timeout=10), separators=(",", ":")))
+            answer = client.call(name, json.loads(data), timeout=10)
+            print_line("ack", json.dumps(answer, separators=(",", ":")))
     except socketio.exceptions.SocketIOError as problem:
-        # The connection is away for the moment; it comes back by itself.
-        say("ack", json.dumps({"ok": False, "error": repr(problem)}))
+        # The connection is down for the moment; the client reconnects by itself.
+        print_line("ack", json.dumps({"ok": False, "error": repr(problem)}))
         time.sleep(0.3)
 client.disconnect()
