@@ -1,41 +1,50 @@
 public import Bytes
 public import EventLoop
 
-/// Who gives commands, and hears what became of each: exactly one of `redisReplied` and `redisFailed`, unless the client is closed, and in
-/// the order of the commands; in a cluster in the order of each slot's, but see `RedisClient`. All on the client's loop.
+/// Receives the outcome of each command: exactly one call of `redisReplied` or `redisFailed`,
+/// unless the client is closed.
+///
+/// The calls come on the client's loop, in the order of the commands; in a cluster, in the order of
+/// each slot's commands, with the exceptions that `RedisClient` describes.
 public protocol RedisClientUser: AnyObject, Sendable {
-    /// The reply is good until this returns. It is no error: those come as `redisFailed`.
-    func redisReplied(_ reply: RedisReply, to tag: UInt64)
-    func redisFailed(_ error: RedisError, tag: UInt64)
-    /// Comes before the failures of the commands that were under way.
+    /// The reply is valid until this function returns. Error replies come as `redisFailed`.
+    func redisReplied(_ reply: RedisReply, to tag: CommandTag)
+    func redisFailed(_ error: RedisError, tag: CommandTag)
+    /// Called before the failures of the commands in flight are reported.
     func redisChanged(_ state: RedisClient.State)
 }
 
-/// Redis for one loop: commands go into a pipeline, replies come to the loop's one user.
+/// A Redis client for one loop: pipelines commands and passes the replies to one user.
 ///
-/// A guest of the loop; everything here is to be called on its thread. What a turn of the loop brings leaves in one write when the turn
-/// ends. Nothing is sent twice: when a connection breaks, whoever gave the commands decides about each of them. Commands wait while there
-/// is no connection, up to `RedisSettings.commandTimeout` and the bounds there.
+/// A handler of the loop; all functions must be called on the loop's thread. The commands of one
+/// turn leave in one write at the end of the turn. The client never sends a command twice: when a
+/// connection breaks, the user decides about each command. Without a connection, commands wait up
+/// to `RedisSettings.commandTimeout`, within the limits there.
 ///
-/// **Sentinels**: all of them are asked, and listened to for news of another master. A server gets commands when it says itself that it is the
-/// master. It is left at once when the sentinels have another, and when it answers READONLY; that command has failed, and so has what is
-/// under way. The URL's user and password are for the servers; a sentinel gets them only when it answers NOAUTH.
+/// **Sentinels**: the client queries all of them and subscribes to their announcements. A server
+/// gets commands only if it reports itself as the master. The client leaves it when the sentinels
+/// name another master, or when it replies READONLY; that command and all commands in flight have
+/// failed. The URL's user and password are meant for the servers; a sentinel gets them only after
+/// it has replied NOAUTH.
 ///
-/// **Cluster**: a connection to each master, and one more that asks where the slots are. What a server says is elsewhere (MOVED, ASK) is sent there,
-/// and what it puts off (TRYAGAIN) is sent again, both within bounds: no server has done it. While that happens to a command, later ones
-/// of its slot that are under way may be done before it, so who needs their order must check it where it counts, in the script. A
-/// WAIT that was written right behind a command of its slot goes with it, and what the first server says to that WAIT is not told: else
-/// one server would confirm what another does. A WAIT that comes later needs the connection that its command was answered on. The bounds
-/// of commands and bytes are those of each connection. When a master fails, so do its commands; what comes after them waits for the next.
+/// **Cluster**: the client has a connection to each master, and a topology probe that queries the
+/// slots. It follows redirections (MOVED, ASK) and retries after TRYAGAIN, both a limited number of
+/// times, because no server has executed such a command. Meanwhile later commands of the same slot
+/// may overtake it, so a user that needs their order must check it in the script. A WAIT written
+/// directly behind a command of its slot follows that command, and the first server's reply to it
+/// is dropped. Otherwise one server would confirm a write of another. A later WAIT must use the
+/// connection that answered its command. The limits of commands and bytes apply to each connection.
+/// When a master fails, so do its commands; later ones wait for its successor.
 public final class RedisClient: Sendable {
     public enum State: Sendable, Equatable {
-        /// There has been no connection yet.
+        /// No connection has been established yet.
         case connecting
-        /// Commands are sent. Each connection has a higher epoch: what was verified under another is to be verified again. In a cluster all
-        /// masters are connected and every slot has one, and the epoch rises with each other master or connection.
+        /// Commands are sent. Each connection has a higher epoch; state verified under an earlier
+        /// epoch must be verified again. In a cluster, every slot has a connected master, and the
+        /// epoch rises with each new master or connection.
         case ready(epoch: Int)
-        /// There is no connection any more, or none came about; attempts go on. In a cluster so it is with one master at least, or a slot
-        /// has none; commands of other slots are done.
+        /// There is no connection; attempts continue. In a cluster, at least one master has no
+        /// connection or a slot has no master; commands of other slots are executed.
         case unavailable(RedisOutage)
         case closed
     }
@@ -43,12 +52,13 @@ public final class RedisClient: Sendable {
     private let isCluster: Bool
     private let handler: RedisHandler
 
-    /// Prepares a client; nothing happens before `start()`.
+    /// Creates a client, which does nothing before `start()`.
     ///
     /// - Parameters:
-    ///   - scripts: what EVALSHA may name. The server has them before it gets the first command.
-    ///   - seed: of the waits between attempts to connect; another for each client.
-    ///   - user: not kept alive by this.
+    ///   - scripts: the scripts that EVALSHA may name; loaded on each server before its first
+    ///     command.
+    ///   - seed: randomizes the retry delays; must differ between clients.
+    ///   - user: held weakly.
     public init(
         _ settings: RedisSettings, scripts: [RedisScript] = [], on loop: EventLoop, seed: UInt64,
         user: any RedisClientUser
@@ -60,58 +70,65 @@ public final class RedisClient: Sendable {
         }
     }
 
-    /// Becomes a guest of the loop and connects.
+    /// Registers with the loop and connects.
     public func start() { self.handler.start() }
 
-    /// What was told last.
+    /// The state that was reported last.
     public var state: State { self.handler.state }
 
-    /// How many commands are unanswered, waiting or under way.
+    /// The number of commands without a reply, queued or in flight.
     public var commandCount: Int { self.handler.loopState.with { $0.network.commandCount } }
 
-    /// Writes a command behind all others. Its reply or failure comes with `tag`, never before this returns.
+    /// Appends a command. Its reply or failure carries `tag` and never arrives before this function
+    /// returns.
     ///
-    /// Commands of the same slot are done in this order. Throws `queueFull` or `closed`; then nothing was written and nothing will be told.
+    /// Commands of the same slot are executed in this order. Throws `queueFull` or `closed`; then
+    /// nothing was written, and no outcome is reported.
     ///
-    /// - Parameter slot: of the command's keys; see `RedisSlot`.
+    /// - Parameter slot: the slot of the command's keys; see `RedisSlot`.
     @inline(__always)
     public func command(
-        tag: UInt64, slot: RedisSlot = .any, _ write: (inout RedisCommandWriter) -> Void
+        tag: CommandTag, slot: RedisSlot = .any, _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
-        try self.handler.loopState.with { body throws(RedisError) in
-            self.handler.requestFlush(&body)
-            try body.network.command(tag: tag, slot: slot, now: .now, write)
+        try self.handler.loopState.with { state throws(RedisError) in
+            self.handler.requestFlush(&state)
+            try state.network.command(tag: tag, slot: slot, now: .now, write)
         }
     }
 
-    /// Ends the connection at once. Commands that are unanswered stay so, and nothing is told any more.
+    /// Closes all connections at once. Commands without a reply get none, and nothing more is
+    /// reported.
     public func close() { self.handler.close() }
 
-    /// While `redisReplied` is called: the connection that brought the reply.
+    /// The connection that delivered the reply; valid during `redisReplied`.
     public var replyingConnection: RedisConnection {
         self.handler.loopState.with { $0.network.replyingConnection }
     }
 
-    /// Writes a command to one connection and no other: for WAIT, which is about what its own connection has written.
+    /// Writes a command to this connection only, for WAIT, which applies to the writes of its own
+    /// connection.
     ///
-    /// Throws `connectionLost` when that connection is no more, and otherwise as the command without one.
+    /// Throws `connectionLost` if that connection no longer exists, or as the function without a
+    /// connection does.
     public func command(
-        tag: UInt64, slot: RedisSlot, over connection: RedisConnection,
+        tag: CommandTag, slot: RedisSlot, over connection: RedisConnection,
         _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
-        try self.handler.loopState.with { body throws(RedisError) in
-            self.handler.requestFlush(&body)
-            try body.network.command(tag: tag, slot: slot, over: connection, now: .now, write)
+        try self.handler.loopState.with { state throws(RedisError) in
+            self.handler.requestFlush(&state)
+            try state.network.command(tag: tag, slot: slot, over: connection, now: .now, write)
         }
     }
 
-    /// Publishes in a channel, as those that subscribe over such a URL hear it: SPUBLISH in a cluster, PUBLISH elsewhere.
+    /// Publishes to a channel: with SPUBLISH in a cluster, with PUBLISH elsewhere. Subscribers that
+    /// use the same kind of URL receive it.
     ///
     /// - Parameters:
-    ///   - isHeardOf: whether anybody wants the reply. Without, it is asked for only where that cannot be helped, and `tag` may be told.
-    ///   - payload: writes one word.
+    ///   - expectsReply: if false, the client suppresses the reply where the server allows it;
+    ///     otherwise an outcome is still reported for `tag`.
+    ///   - payload: writes one argument.
     public func publish(
-        tag: UInt64, to channel: ByteString, slot: RedisSlot, expectsReply isHeardOf: Bool = true,
+        tag: CommandTag, to channel: ByteString, slot: RedisSlot, expectsReply: Bool = true,
         _ payload: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
         func write(_ command: inout RedisCommandWriter) {
@@ -119,36 +136,36 @@ public final class RedisClient: Sendable {
             command.append(text: channel)
             payload(&command)
         }
-        if !isHeardOf, self.commandWithoutReply(write) { return }
+        if !expectsReply, self.commandWithoutReply(write) { return }
         try self.command(tag: tag, slot: slot, write)
     }
 
     private func commandWithoutReply(_ write: (inout RedisCommandWriter) -> Void) -> Bool {
-        self.handler.loopState.with { body in
-            self.handler.requestFlush(&body)
-            return body.network.commandWithoutReply(write)
+        self.handler.loopState.with { state in
+            self.handler.requestFlush(&state)
+            return state.network.commandWithoutReply(write)
         }
     }
 
-    /// A slot of each server that takes commands; `.any` where there is one. None while the cluster is not known.
+    /// One slot of each master; `.any` outside a cluster, none while the slot map is unknown.
     public var masterSlots: [RedisSlot] {
         self.isCluster ? self.handler.loopState.with { $0.network.routes.map.firstSlots } : [.any]
     }
 
-    /// Where the servers are that commands go to: one, or the masters of a cluster; none while it is not known.
+    /// The endpoints that receive commands: one, or the masters of a cluster; none while unknown.
     public var endpoints: [RedisEndpoint] { self.handler.loopState.with { $0.network.endpoints } }
 
-    /// Tells apart the servers that take commands of slots; nil while it is not known which that is.
+    /// Identifies the server that executes the slot's commands; nil while unknown.
     public func masterID(of slot: RedisSlot) -> Int? {
         self.handler.loopState.with { $0.network.masterID(of: slot) }
     }
 
-    /// Where the server is that takes commands of a slot; nil while it is not known.
+    /// The endpoint of the server that executes the slot's commands; nil while unknown.
     public func endpoint(of slot: RedisSlot) -> RedisEndpoint? {
         self.handler.loopState.with { $0.network.endpoint(of: slot) }
     }
 
-    /// Brings a client's user what there is to hear.
+    /// Passes events to a client's user.
     private struct ClientEventReceiver: RedisEventReceiver {
         let user: any RedisClientUser
 

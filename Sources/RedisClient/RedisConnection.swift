@@ -1,4 +1,4 @@
-/// Names one connection to one server, for as long as it lasts; see `RedisClient.answering`.
+/// Identifies one connection to one server; see `RedisClient.replyingConnection`.
 public struct RedisConnection: Sendable, Hashable {
     let linkID: Int
     let epoch: Int

@@ -1,23 +1,26 @@
 internal import EventLoop
 
-/// Who is told what comes from Redis.
+/// Receives the events of a `RedisHandler`.
 protocol RedisEventReceiver {
-    /// A reply, a failure or what was pushed; others are for the guest.
+    /// A reply, a failure or a push message; the handler keeps the other events.
     func receive(_ event: RedisSession.Event)
     func receive(_ state: RedisClient.State)
 }
 
-/// A guest of the loop that has a network of connections: what a client and a subscriber have in common.
+/// Connects a `RedisNetwork` to its loop; shared by `RedisClient` and `RedisSubscriber`.
 ///
-/// Everything here is to be called on the loop's thread. It asks to be called again when something is to be sent and the end of the turn is
-/// over, and it tells what came outside of its own state, for whoever is told may well give the next command.
+/// All functions must be called on the loop's thread. It requests another turn when a command is
+/// written after the flush. It delivers events outside its own state, because a receiver may write
+/// the next command.
 ///
-/// Not generic over who is told: a class that is would ask the runtime for the types of its state with every event.
+/// Not generic over the receiver: a generic class would ask the runtime for its types at every
+/// event.
 final class RedisHandler: EventLoopHandler {
     struct State {
         var network: RedisNetwork
         var connectionState = RedisClient.State.connecting
-        /// The turn whose commands have been sent: one that is written later in it would have to wait for an event.
+        /// The turn whose commands have been sent. A command written later in it would wait for the
+        /// next event.
         var flushedTurn: UInt64?
     }
 
@@ -25,17 +28,18 @@ final class RedisHandler: EventLoopHandler {
     let loopState: LoopBound<State>
     private let receiver: @Sendable () -> (any RedisEventReceiver)?
 
-    /// - Parameter listener: gives who is told; it keeps nobody alive, and nil is that nobody is left.
+    /// - Parameter receiver: returns the receiver, which the handler does not retain, or nil when
+    ///   it no longer exists.
     init(
         _ network: sending RedisNetwork, on loop: EventLoop,
-        receiver listener: @escaping @Sendable () -> (any RedisEventReceiver)?
+        receiver: @escaping @Sendable () -> (any RedisEventReceiver)?
     ) {
         precondition(
             !network.settings.url.isSecure || network.settings.tls != nil,
-            "A URL with rediss needs a TLS context.")
+            "A URL with rediss requires a TLS context.")
         self.loop = loop
         self.loopState = LoopBound(State(network: network), on: loop)
-        self.receiver = listener
+        self.receiver = receiver
     }
 
     func start() {
@@ -52,26 +56,26 @@ final class RedisHandler: EventLoopHandler {
         }
     }
 
-    /// To be called before something is written.
+    /// Must be called before a command is written.
     @inline(__always)
-    func requestFlush(_ body: inout State) {
-        guard let turn = body.flushedTurn else { return }
+    func requestFlush(_ state: inout State) {
+        guard let turn = state.flushedTurn else { return }
         if turn == self.loop.turnStatistics.count { self.loop.requestTurn() }
-        body.flushedTurn = nil
+        state.flushedTurn = nil
     }
 
     // MARK: The loop
 
     func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
         let now = MonotonicTime.now
-        var isReadAgain: Bool
+        var mustReadAgain: Bool
         repeat {
-            isReadAgain = self.loopState.with {
+            mustReadAgain = self.loopState.with {
                 $0.network.socketReady(
                     token, readable: readable, writable: writable, for: self, now: now)
             }
             self.deliverEvents(now: now)
-        } while isReadAgain
+        } while mustReadAgain
     }
 
     func turnEnding() {
@@ -80,7 +84,7 @@ final class RedisHandler: EventLoopHandler {
             $0.network.flush(now: now)
             $0.flushedTurn = self.loop.turnStatistics.count
         }
-        // The user's own end of the turn may have been before this.
+        // The user may have ended its turn before this handler did.
         if self.deliverEvents(now: now) { self.loop.requestTurn() }
     }
 
@@ -107,28 +111,30 @@ final class RedisHandler: EventLoopHandler {
         }
     }
 
-    /// Tells the user what there is to tell; answers whether there was anything.
+    /// Delivers all events.
+    ///
+    /// - Returns: whether there were any.
     @discardableResult
     private func deliverEvents(now: MonotonicTime) -> Bool {
         guard var event = self.loopState.with({ $0.network.next(now: now) }) else { return false }
-        // Asked for once and not for each reply.
-        let listener = self.receiver()
+        // Fetched once instead of once per reply.
+        let receiver = self.receiver()
         while true {
             switch event {
-            case .ready(let epoch): self.updateState(to: .ready(epoch: epoch), for: listener)
-            case .unavailable(let outage): self.updateState(to: .unavailable(outage), for: listener)
-            case .reply, .failed, .push, .notExecuted: listener?.receive(event)
+            case .ready(let epoch): self.updateState(to: .ready(epoch: epoch), for: receiver)
+            case .unavailable(let outage): self.updateState(to: .unavailable(outage), for: receiver)
+            case .reply, .failed, .push, .notExecuted: receiver?.receive(event)
             }
             guard let next = self.loopState.with({ $0.network.next(now: now) }) else { return true }
             event = next
         }
     }
 
-    private func updateState(to state: RedisClient.State, for listener: (any RedisEventReceiver)?) {
-        let isNews = self.loopState.with { body in
-            defer { body.connectionState = state }
-            return body.connectionState != state
+    private func updateState(to state: RedisClient.State, for receiver: (any RedisEventReceiver)?) {
+        let hasChanged = self.loopState.with { loopState in
+            defer { loopState.connectionState = state }
+            return loopState.connectionState != state
         }
-        if isNews { listener?.receive(state) }
+        if hasChanged { receiver?.receive(state) }
     }
 }

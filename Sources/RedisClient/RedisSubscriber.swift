@@ -1,29 +1,34 @@
 public import Bytes
 public import EventLoop
 
-/// Who hears what is published. All on the subscriber's loop; the bytes are good until the call returns.
+/// Receives published messages on the subscriber's loop. The bytes are valid until the call
+/// returns.
 public protocol RedisSubscriberUser: AnyObject, Sendable {
-    /// From here on what is published in the channel comes. Again after every reconnection: what was published meanwhile is lost.
+    /// From now on, messages of the channel arrive. Called again after every reconnection; messages
+    /// published in between are lost.
     func redisSubscribed(to channel: UnsafeRawBufferPointer)
     func redisPublished(_ payload: UnsafeRawBufferPointer, in channel: UnsafeRawBufferPointer)
     func redisSubscriberChanged(_ state: RedisClient.State)
 }
 
-/// The channels of Redis that one loop listens to, over a connection of its own: one that subscribes may do nothing else.
+/// The channels that one loop subscribes to, over a connection of their own, because a subscribed
+/// connection accepts no other commands.
 ///
-/// A guest of the loop; everything here is to be called on its thread. It connects again by itself and subscribes to the same channels.
-/// Redis cuts it off when it reads too slowly, and promises nothing of what it sends.
+/// A handler of the loop; all functions must be called on the loop's thread. The subscriber
+/// reconnects by itself and subscribes to the same channels. Redis disconnects a subscriber that
+/// reads too slowly, and delivers at most once.
 ///
-/// With sentinels it listens at the master and follows it. In a cluster channels are those of SSUBSCRIBE, over a connection to each master that has
-/// any, and are followed when their slot moves; `RedisClient.publish` reaches them.
+/// With sentinels it subscribes at the master and follows it. In a cluster it uses SSUBSCRIBE, over
+/// a connection to each master that owns a channel's slot, and follows slots that move.
+/// `RedisClient.publish` reaches these channels.
 public final class RedisSubscriber: Sendable {
     private let handler: RedisHandler
 
-    /// Prepares a subscriber; nothing happens before `start()`.
+    /// Creates a subscriber, which does nothing before `start()`.
     ///
     /// - Parameters:
-    ///   - seed: of the waits between attempts to connect; another for each client.
-    ///   - user: not kept alive by this.
+    ///   - seed: randomizes the retry delays; must differ between clients.
+    ///   - user: held weakly.
     public init(
         _ settings: RedisSettings, on loop: EventLoop, seed: UInt64, user: any RedisSubscriberUser
     ) {
@@ -33,13 +38,14 @@ public final class RedisSubscriber: Sendable {
         }
     }
 
-    /// Becomes a guest of the loop and connects.
+    /// Registers with the loop and connects.
     public func start() { self.handler.start() }
 
-    /// What was told last.
+    /// The state that was reported last.
     public var state: RedisClient.State { self.handler.state }
 
-    /// Listens to a channel, from when `redisSubscribed` says so. Twice is once.
+    /// Subscribes to a channel; messages arrive after `redisSubscribed`. A repeated call has no
+    /// effect.
     public func subscribe(to channel: ByteString) {
         self.handler.loopState.with {
             $0.network.subscribe(to: channel, now: .now)
@@ -47,7 +53,7 @@ public final class RedisSubscriber: Sendable {
         }
     }
 
-    /// Listens to it no more. Some messages may still come.
+    /// Ends a subscription. A few messages may still arrive.
     public func unsubscribe(from channel: ByteString) {
         self.handler.loopState.with {
             $0.network.unsubscribe(from: channel)
@@ -55,20 +61,22 @@ public final class RedisSubscriber: Sendable {
         }
     }
 
-    /// Drops the connection and makes another, with the same channels: for a user who does not hear what must be there.
+    /// Replaces the connection and keeps the channels, for a user that misses messages it should
+    /// have received.
     public func reconnect() {
         self.handler.loopState.with { $0.network.reconnect(now: .now) }
         self.handler.loop.requestTurn()
     }
 
-    /// Ends the connection at once. Nothing is told any more.
+    /// Closes the connection at once; nothing more is reported.
     public func close() { self.handler.close() }
 
-    /// Brings a subscriber's user what there is to hear.
+    /// Passes events to a subscriber's user.
     private struct SubscriberEventReceiver: RedisEventReceiver {
         let user: any RedisSubscriberUser
 
-        /// `message`, channel, payload; `subscribe`, channel, count. Others, such as the answer to a ping, say nothing more than that they came.
+        /// Reads `message`, channel, payload and `subscribe`, channel, count. Others, such as the
+        /// reply to a PING, need no handling.
         func receive(_ event: RedisSession.Event) {
             guard case .push(let push) = event else { return }
             var parts = push.elements

@@ -1,70 +1,75 @@
 internal import EventLoop
 internal import TLS
 
-/// A session with its socket: does what the session says, and tells it what came of that.
+/// Combines a `RedisSession` with its socket: performs the session's I/O and reports the results
+/// back to it.
 ///
-/// A value in the state of whoever is the loop's guest. Nothing here calls anybody: what happened comes out of `next(now:)`.
+/// A value in the state of the `RedisHandler`. It calls no code outside; events come out of
+/// `next(now:)`.
 struct RedisLink {
     private enum Phase {
         case unconnected
-        /// A name is looked up; the number tells attempts apart.
+        /// A DNS lookup is running; `attemptNumber` tells attempts apart.
         case resolving
         case connecting(remaining: ArraySlice<SocketAddress>)
         case tlsHandshake
         case open
     }
 
-    /// Names the link to its guest, and is never given to another.
+    /// Identifies the link to its handler; never reused.
     let id: Int
     private let loop: EventLoop
     private let settings: RedisSettings
-    /// Nil while nobody knows where the server is.
+    /// Nil while the server's address is unknown.
     private(set) var endpoint: RedisEndpoint?
     var session: RedisSession
     private var phase = Phase.unconnected
     private var attemptNumber = 0
     private(set) var token: SocketToken?
     private var transport: OutgoingTransport?
-    /// The other end takes nothing any more; it may still have said something.
+    /// The peer accepts no more bytes; bytes that it sent earlier may still be readable.
     private var isWriteClosed = false
-    /// What was read last, and which of it the session has not had.
+    /// The bytes of the last read; `unparsedRange` is the part that the session has not received.
     private var readBuffer: [UInt8]
     private var unparsedRange = 0..<0
 
-    /// The reader moves what is behind a reply whenever a kilobyte is read, so that small pieces are cheaper than the whole.
+    /// The reader moves the bytes behind a reply after every kilobyte it reads, so small chunks are
+    /// cheaper than the whole buffer.
     private static let parseChunkBytes = 16 << 10
 
     init(
-        _ settings: RedisSettings, session: RedisSession, to place: RedisEndpoint?,
-        id number: Int = 0, readByteCount: Int = 64 << 10,
+        _ settings: RedisSettings, session: RedisSession, to endpoint: RedisEndpoint?,
+        id: Int = 0, readByteCount: Int = 64 << 10,
         on loop: EventLoop
     ) {
-        self.id = number
+        self.id = id
         self.settings = settings
-        self.endpoint = place
+        self.endpoint = endpoint
         self.session = session
         self.readBuffer = [UInt8](repeating: 0, count: readByteCount)
         self.loop = loop
-        if let place { self.session.serverName = place.description }
+        if let endpoint { self.session.serverName = endpoint.description }
     }
 
-    /// The server is elsewhere from here on. Whatever connection there is, is lost for that reason.
+    /// Replaces the server's address and closes the current connection for that reason.
     ///
-    /// - Parameter atOnce: the next attempt is due, and not only after the wait that attempts have between them.
+    /// - Parameter immediately: the next attempt starts now instead of after the retry delay.
     mutating func changeEndpoint(
-        to place: RedisEndpoint, because outage: RedisOutage, now: MonotonicTime,
+        to endpoint: RedisEndpoint, because outage: RedisOutage, now: MonotonicTime,
         immediately atOnce: Bool = true
     ) {
-        self.endpoint = place
-        self.session.serverName = place.description
+        self.endpoint = endpoint
+        self.session.serverName = endpoint.description
         self.session.disconnect(outage, now: now)
         if atOnce { self.session.retryImmediately(now: now) }
     }
 
     // MARK: Connecting
 
-    /// To be called at every tick. An attempt to connect begins with the number that this answers: its `connect` is to be called, with the
-    /// addresses of `place`.
+    /// Must be called at every tick.
+    ///
+    /// - Returns: the number of a new connection attempt, or nil. The caller resolves `endpoint`
+    ///   and passes the number and the addresses to `connect`.
     mutating func tick(now: MonotonicTime) -> Int? {
         guard self.session.tick(now: now, mayConnect: self.endpoint != nil) else { return nil }
         self.attemptNumber += 1
@@ -72,16 +77,16 @@ struct RedisLink {
         return self.attemptNumber
     }
 
-    /// The addresses for an attempt, or why there are none.
+    /// Passes the resolved addresses of an attempt, or the reason why there are none.
     mutating func connect(
         _ attempt: Int, to addresses: Result<[SocketAddress], SocketError>,
-        for guest: any EventLoopHandler, now: MonotonicTime
+        for handler: any EventLoopHandler, now: MonotonicTime
     ) {
-        // Another attempt may have begun since, or everything be over.
+        // A newer attempt may have started meanwhile, or the link may be closed.
         guard attempt == self.attemptNumber, case .resolving = self.phase else { return }
         switch addresses {
         case .success(let addresses):
-            self.tryNextAddress(of: addresses[...], after: .unreachable, for: guest, now: now)
+            self.tryNextAddress(of: addresses[...], after: .unreachable, for: handler, now: now)
         case .failure(let error):
             self.session.disconnect(.socket(error, server: self.session.serverName), now: now)
         }
@@ -89,7 +94,7 @@ struct RedisLink {
 
     private mutating func tryNextAddress(
         of addresses: ArraySlice<SocketAddress>, after failure: SocketError,
-        for guest: any EventLoopHandler, now: MonotonicTime
+        for handler: any EventLoopHandler, now: MonotonicTime
     ) {
         self.closeSocket()
         guard let address = addresses.first else {
@@ -101,7 +106,7 @@ struct RedisLink {
             socket.setNoDelay()
             do throws(SocketError) {
                 self.token = try self.loop.register(
-                    socket.descriptor, read: true, write: true, for: guest)
+                    socket.descriptor, read: true, write: true, for: handler)
             } catch {
                 socket.close()
                 throw error
@@ -109,7 +114,7 @@ struct RedisLink {
             self.transport = OutgoingTransport(socket)
             self.phase = .connecting(remaining: addresses.dropFirst())
         } catch {
-            self.tryNextAddress(of: addresses.dropFirst(), after: error, for: guest, now: now)
+            self.tryNextAddress(of: addresses.dropFirst(), after: error, for: handler, now: now)
         }
     }
 
@@ -138,25 +143,26 @@ struct RedisLink {
 
     // MARK: Bytes
 
-    /// The socket is ready. All events are to be taken out afterwards, and when this answers true it is to be called again.
+    /// Handles socket readiness. The caller must then consume all events, and call this again if it
+    /// returned true.
     mutating func socketReady(
-        _ token: SocketToken, readable: Bool, writable: Bool, for guest: any EventLoopHandler,
+        _ token: SocketToken, readable: Bool, writable: Bool, for handler: any EventLoopHandler,
         now: MonotonicTime
     ) -> Bool {
         guard token == self.token else { return false }
         switch self.phase {
         case .unconnected, .resolving:
             return false
-        case .connecting(let rest):
+        case .connecting(let remaining):
             if let error = self.transport?.socket.connectError {
-                self.tryNextAddress(of: rest, after: error, for: guest, now: now)
+                self.tryNextAddress(of: remaining, after: error, for: handler, now: now)
             } else if writable {
                 self.socketConnected(now: now)
             }
             return false
         case .tlsHandshake:
             self.continueTLSHandshake(now: now)
-            // The last packet of a handshake may bring the first reply with it.
+            // The last packet of the TLS handshake may contain the first reply.
             return self.transport?.readsMustDrain == true && self.isOpen
         case .open:
             if writable || self.transport?.wantsWrite == true { self.flush(now: now) }
@@ -166,7 +172,9 @@ struct RedisLink {
 
     private var isOpen: Bool { if case .open = self.phase { true } else { false } }
 
-    /// Reads once; answers whether there may be more that wakes nobody.
+    /// Reads once.
+    ///
+    /// - Returns: whether buffered bytes remain for which the socket reports no readiness.
     private mutating func read(now: MonotonicTime) -> Bool {
         guard
             let transfer = self.readBuffer.withUnsafeMutableBytes({ self.transport?.read(into: $0) }
@@ -186,7 +194,8 @@ struct RedisLink {
         return false
     }
 
-    /// Gives the socket what it takes. To be called when the turn ends: what a turn brings leaves in one write.
+    /// Writes as many bytes as the socket accepts. Called at the end of the turn, so that all
+    /// commands of a turn leave in one write.
     mutating func flush(now: MonotonicTime) {
         guard self.isOpen, self.wantsToSend, var transport = self.transport else { return }
         defer { self.updateInterest() }
@@ -203,7 +212,8 @@ struct RedisLink {
         }
     }
 
-    /// What was answered before is still there to be read, and behind it the end; but OpenSSL reads nothing after a failure.
+    /// Earlier replies and then the end of the stream may still be readable; but OpenSSL reads
+    /// nothing after a failure.
     private mutating func writeFailed(
         _ outage: RedisOutage, _ transport: OutgoingTransport, now: MonotonicTime
     ) {
@@ -219,7 +229,7 @@ struct RedisLink {
             token, read: true, write: self.wantsToSend || self.transport?.wantsWrite == true)
     }
 
-    /// What there is to be told next; nil when that is all.
+    /// The next event; nil when there are no more.
     @inline(__always)
     mutating func next(now: MonotonicTime) -> RedisSession.Event? {
         while true {

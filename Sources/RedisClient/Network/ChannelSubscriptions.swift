@@ -1,17 +1,17 @@
 internal import Bytes
 
-/// The channels that are listened to, and in a cluster where.
+/// The subscribed channels and, in a cluster, the link that each is subscribed on.
 struct ChannelSubscriptions {
     struct Channel {
         let name: ByteString
         let slot: RedisSlot
-        /// The link that it was subscribed over; nil while it is not.
+        /// The link that carries the subscription; nil while the channel is not subscribed.
         var linkID: Int?
     }
 
     var channels: [Channel] = []
 
-    /// Whether it was not there.
+    /// - Returns: whether the channel was new.
     mutating func add(_ name: ByteString) -> Bool {
         guard !self.channels.contains(where: { $0.name == name }) else { return false }
         self.channels.append(Channel(name: name, slot: RedisSlot(key: name)))
@@ -22,26 +22,27 @@ struct ChannelSubscriptions {
         self.channels.firstIndex { $0.name == name }.map { self.channels.remove(at: $0) }
     }
 
-    /// A link brings nothing any more.
-    mutating func markUnsubscribed(link: Int) {
-        for place in self.channels.indices where self.channels[place].linkID == link {
-            self.channels[place].linkID = nil
+    /// Marks the link's channels as not subscribed, because the link has lost its connection.
+    mutating func markUnsubscribed(link linkID: Int) {
+        for index in self.channels.indices where self.channels[index].linkID == linkID {
+            self.channels[index].linkID = nil
         }
     }
 
-    /// A server has ended a subscription, over a link.
-    mutating func markUnsubscribed(_ name: UnsafeRawBufferPointer, on link: Int) {
-        for place in self.channels.indices where self.channels[place].linkID == link {
-            if self.channels[place].name.withBytes({ $0.elementsEqual(name) }) {
-                self.channels[place].linkID = nil
+    /// Marks one channel as not subscribed, because the server on this link has ended the
+    /// subscription.
+    mutating func markUnsubscribed(_ name: UnsafeRawBufferPointer, on linkID: Int) {
+        for index in self.channels.indices where self.channels[index].linkID == linkID {
+            if self.channels[index].name.withBytes({ $0.elementsEqual(name) }) {
+                self.channels[index].linkID = nil
             }
         }
     }
 
-    mutating func markUnsubscribed(_ slot: RedisSlot, on link: Int) {
-        for place in self.channels.indices
-        where self.channels[place].linkID == link && self.channels[place].slot == slot {
-            self.channels[place].linkID = nil
+    mutating func markUnsubscribed(_ slot: RedisSlot, on linkID: Int) {
+        for index in self.channels.indices
+        where self.channels[index].linkID == linkID && self.channels[index].slot == slot {
+            self.channels[index].linkID = nil
         }
     }
 }

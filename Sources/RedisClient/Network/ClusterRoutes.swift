@@ -1,59 +1,61 @@
 internal import EventLoop
 
-/// What a client of a cluster knows of it, beside its links.
+/// A cluster client's knowledge of the cluster, apart from its links.
 struct ClusterRoutes {
     var map = SlotMap()
-    /// By a master's place in the map its link's place among the servers; nil where there is none.
+    /// Maps a master's index in `map` to the index of its link among the servers; nil without a
+    /// link.
     var serverIndexes: [Int?] = []
     var retryQueue = RetryQueue()
-    /// Commands that are given up, and not yet told.
-    var unreportedFailures = Fifo<(error: RedisError, tag: UInt64)>()
-    /// By link, why it has no connection.
+    /// Commands that have failed and whose failure has not been reported.
+    var unreportedFailures = Fifo<(error: RedisError, tag: CommandTag)>()
+    /// By link id, the reason why the link has no connection.
     var linkOutages: [Int: RedisOutage] = [:]
-    /// Since when a link is no master's, or was last used by one that sends elsewhere.
+    /// By link id, when the link stopped belonging to a master or last received a redirected
+    /// command.
     var unusedSince: [Int: MonotonicTime] = [:]
     var isClosed = false
 
-    // The one that is asked where the slots are.
+    // The node that the topology probe queries for the slots.
     var probeEndpointIndex = 0
     var probeMovedAt = MonotonicTime(nanoseconds: .min)
     var nextQueryAt = MonotonicTime(nanoseconds: .min)
-    /// When it was asked, if it has not answered.
+    /// When the unanswered query was sent; nil when there is none.
     var queriedAt: MonotonicTime?
-    /// Why nobody could be asked, as long as there is no map.
+    /// Why no node could be queried, while there is no map.
     var mapOutage: RedisOutage?
 
-    // What was told.
+    // The state that was reported last.
     var epoch = 0
     var isReady = false
-    /// Another connection or another master since the last time that everything was ready.
+    /// A connection or a master has changed since `ready` was last reported.
     var mustReportReady = true
     var reportedOutage: RedisOutage?
 
     static let minimumQueryInterval = Duration.milliseconds(100)
     static let recoveryQueryInterval = Duration.milliseconds(250)
     static let routineQueryInterval = Duration.seconds(5)
-    /// A server that answers nothing for so long may have been replaced.
+    /// A server whose oldest reply is overdue for this long may have been replaced.
     static let suspectAfter = Duration.milliseconds(500)
     static let probeTimeout = Duration.seconds(1)
-    /// So long a server that is no master any more may still answer what it was given.
+    /// How long a former master may still answer the commands that it received.
     static let formerMasterGrace = Duration.seconds(2)
 
-    /// The slots are asked for soon: something does not fit what is known.
+    /// Queries the slots soon, because a reply contradicts the map.
     mutating func scheduleQuery(now: MonotonicTime) {
         self.nextQueryAt = min(self.nextQueryAt, now.advanced(by: Self.minimumQueryInterval))
     }
 
-    mutating func fail(_ parcels: [QueuedCommand], _ error: RedisError) {
-        for parcel in parcels { self.unreportedFailures.append((error, parcel.tag)) }
+    mutating func fail(_ commands: [QueuedCommand], _ error: RedisError) {
+        for command in commands { self.unreportedFailures.append((error, command.tag)) }
     }
 
-    /// What is to be told of the whole, if that is another than last time.
+    /// The event that reports the cluster's state, if the state has changed since the last report.
     ///
     /// - Parameters:
-    ///   - isEveryoneReady: every master that is needed has a connection.
+    ///   - areAllMastersReady: every needed master has a connection.
     ///   - outage: why one of them has none.
-    mutating func nextStateEvent(areAllMastersReady isEveryoneReady: Bool, outage: RedisOutage?)
+    mutating func nextStateEvent(areAllMastersReady: Bool, outage: RedisOutage?)
         -> RedisSession.Event?
     {
         if let outage = self.map.isEmpty
@@ -64,7 +66,7 @@ struct ClusterRoutes {
             self.reportedOutage = outage
             return .unavailable(outage)
         }
-        guard isEveryoneReady, !self.map.isEmpty, self.mustReportReady || !self.isReady else {
+        guard areAllMastersReady, !self.map.isEmpty, self.mustReportReady || !self.isReady else {
             return nil
         }
         self.isReady = true

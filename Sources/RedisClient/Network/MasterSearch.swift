@@ -1,9 +1,10 @@
 internal import EventLoop
 
-/// Who the master is, by what the sentinels say.
+/// Decides which server is the master, from the replies of the sentinels.
 ///
-/// The first answer counts at once, because waiting for a dead sentinel would cost more than a wrong connection, which ROLE finds out. When
-/// answers differ, most of those who have one decide. News of a switch counts at once, whoever brings it: a sentinel tells it only when a
+/// The first reply counts at once: waiting for a dead sentinel would cost more than a wrong
+/// connection, which the ROLE check detects. When replies differ, the majority of those received
+/// decides. A switch counts at once from any sentinel, because a sentinel reports one only after a
 /// majority has agreed.
 struct MasterSearch {
     private enum Vote: Equatable {
@@ -16,10 +17,11 @@ struct MasterSearch {
     let name: String
     private(set) var master: RedisEndpoint?
     private var votes: [Vote]
-    /// A switch went away from there: who still names it has not heard of that.
-    private var formerMaster: (place: RedisEndpoint, until: MonotonicTime)?
+    /// The previous master of the last switch. A sentinel that still names it has not learned of
+    /// the switch.
+    private var formerMaster: (endpoint: RedisEndpoint, until: MonotonicTime)?
 
-    /// Sentinels tell each other of a switch every two seconds.
+    /// Sentinels announce a switch to each other every two seconds.
     private static let staleVotePeriod = Duration.seconds(10)
 
     init(name: String, sentinelCount: Int) {
@@ -27,17 +29,18 @@ struct MasterSearch {
         self.votes = Array(repeating: .pending, count: sentinelCount)
     }
 
-    /// A sentinel answers: nil when it does not know a master of this name.
-    mutating func receivedAnswer(_ place: RedisEndpoint?, from sentinel: Int, now: MonotonicTime) {
-        guard let place else {
+    /// Records a sentinel's reply; nil when the sentinel knows no master of this name.
+    mutating func receivedAnswer(_ endpoint: RedisEndpoint?, from sentinel: Int, now: MonotonicTime)
+    {
+        guard let endpoint else {
             self.votes[sentinel] = .unknownName
             return
         }
-        if let left = self.formerMaster, left.place == place, now < left.until {
+        if let former = self.formerMaster, former.endpoint == endpoint, now < former.until {
             self.votes[sentinel] = .pending
             return
         }
-        self.votes[sentinel] = .names(place)
+        self.votes[sentinel] = .names(endpoint)
         var best = self.master
         var bestVotes = best.map(self.voteCount(for:)) ?? 0
         for case .names(let candidate) in self.votes
@@ -48,24 +51,25 @@ struct MasterSearch {
         self.master = best
     }
 
-    /// A sentinel says that the master has changed.
+    /// Records a sentinel's report that the master has changed.
     mutating func receivedSwitch(
         from old: RedisEndpoint, to new: RedisEndpoint, by sentinel: Int, now: MonotonicTime
     ) {
         self.formerMaster = old == new ? nil : (old, now.advanced(by: Self.staleVotePeriod))
-        for (other, opinion) in self.votes.enumerated() where opinion == .names(old) {
+        for (other, vote) in self.votes.enumerated() where vote == .names(old) {
             self.votes[other] = .pending
         }
         self.votes[sentinel] = .names(new)
         self.master = new
     }
 
-    /// There is no connection to a sentinel. What it said is forgotten, but not the master: that may be alive when no sentinel is.
+    /// Discards the vote of a sentinel without a connection, but keeps the master, which may run
+    /// although no sentinel does.
     mutating func sentinelUnavailable(_ sentinel: Int, _ outage: RedisOutage) {
         self.votes[sentinel] = .unavailable(outage)
     }
 
-    /// Why no master is known; nil while one is, or somebody has not answered yet.
+    /// Why no master is known; nil while one is known or a sentinel has not replied yet.
     var outage: RedisOutage? {
         guard self.master == nil, !self.votes.contains(.pending) else { return nil }
         if self.votes.contains(.unknownName) { return .unknownMaster(name: self.name) }
@@ -75,13 +79,13 @@ struct MasterSearch {
         return nil
     }
 
-    private func voteCount(for place: RedisEndpoint) -> Int {
-        self.votes.count { $0 == .names(place) }
+    private func voteCount(for endpoint: RedisEndpoint) -> Int {
+        self.votes.count { $0 == .names(endpoint) }
     }
 }
 
 extension MasterSearch {
-    /// What a sentinel's reply or push says, where it is about this master.
+    /// A sentinel's reply or push message about this master.
     enum SentinelMessage: Equatable {
         case answer(RedisEndpoint?)
         case switched(from: RedisEndpoint, to: RedisEndpoint)
@@ -92,14 +96,15 @@ extension MasterSearch {
         var parts = reply.elements
         guard let first = parts.next(), let second = parts.next() else { return nil }
         guard let third = parts.next() else {
-            // The answer to a ping has two words too, and no port.
+            // The reply to a PING has two elements too, but no port.
             return Self.endpoint(first.string, second.string).map { .answer($0) }
         }
         guard first.isText("message"), second.isText("+switch-master") else { return nil }
-        // name, old host, old port, new host, new port; a name has no blanks in it.
-        let words = third.string.split(separator: " ").map(String.init)
-        guard words.count == 5, words[0] == self.name, let old = Self.endpoint(words[1], words[2]),
-            let new = Self.endpoint(words[3], words[4])
+        // Name, old host, old port, new host, new port. A name contains no blank.
+        let fields = third.string.split(separator: " ").map(String.init)
+        guard fields.count == 5, fields[0] == self.name,
+            let old = Self.endpoint(fields[1], fields[2]),
+            let new = Self.endpoint(fields[3], fields[4])
         else { return nil }
         return .switched(from: old, to: new)
     }

@@ -1,29 +1,32 @@
-/// What becomes of a command that a server of a cluster has not done, because another has to or itself a little later.
+/// The next step for a command that a cluster node has not executed, because another node must
+/// execute it or because this node can only do so later.
 enum Redirection: Equatable {
-    /// It goes there; asking first where the slot is still moving.
+    /// Send the command to this node, preceded by ASKING while the slot is still moving.
     case send(to: RedisEndpoint, asking: Bool)
-    /// The same again after a pause.
+    /// Send it again after a delay.
     case retryLater
-    /// It has been sent around for long enough: its user is told.
+    /// Report the error: the command has been redirected or retried too often.
     case fail
 
-    // Each node that a slot passes through sends on once; more is a cluster that does not agree with itself.
+    // Each node that a slot passes through redirects once; more redirects mean that the nodes
+    // disagree.
     static let redirectLimit = 8
-    // Two seconds, with a tick of the loop after each pause.
+    // Two seconds in total, because each delay also waits for the loop's next tick.
     static let retryLimit = 20
     static let retryDelay = Duration.milliseconds(50)
 
-    /// - Parameter host: of the server that says it: where it names none, it means its own.
-    init(_ error: RedisError, of parcel: QueuedCommand, host: String) {
-        func named(_ place: RedisEndpoint) -> RedisEndpoint {
-            place.host.isEmpty ? RedisEndpoint(host: host, port: place.port) : place
+    /// - Parameter host: the host of the server that sent the error. An error without a host means
+    ///   this one.
+    init(_ error: RedisError, of command: QueuedCommand, host: String) {
+        func withHost(_ endpoint: RedisEndpoint) -> RedisEndpoint {
+            endpoint.host.isEmpty ? RedisEndpoint(host: host, port: endpoint.port) : endpoint
         }
         switch error {
-        case .moved(_, let place) where parcel.redirects < Self.redirectLimit:
-            self = .send(to: named(place), asking: false)
-        case .ask(_, let place) where parcel.redirects < Self.redirectLimit:
-            self = .send(to: named(place), asking: true)
-        case .tryAgain where parcel.retries < Self.retryLimit: self = .retryLater
+        case .moved(_, let endpoint) where command.redirects < Self.redirectLimit:
+            self = .send(to: withHost(endpoint), asking: false)
+        case .ask(_, let endpoint) where command.redirects < Self.redirectLimit:
+            self = .send(to: withHost(endpoint), asking: true)
+        case .tryAgain where command.retries < Self.retryLimit: self = .retryLater
         default: self = .fail
         }
     }

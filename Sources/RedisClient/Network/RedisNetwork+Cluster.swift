@@ -1,11 +1,14 @@
 internal import Bytes
 internal import EventLoop
 
-/// The masters of a cluster, a link to each, and one more that asks where the slots are.
+/// Redis Cluster: a link to each master, and a topology probe that queries the slot map.
 extension RedisNetwork {
-    // MARK: Where the slots are
+    private static let probeMovedReason = "the topology probe moved to another node"
 
-    /// Asks for the slots again, now and then or because something does not fit; sees to the links and to what waits.
+    // MARK: Slot map
+
+    /// Queries the slot map periodically or after a contradiction, then updates the links and the
+    /// queue.
     mutating func tickCluster(now: MonotonicTime) {
         self.querySlotsIfDue(now: now)
         self.reconcileLinks(now: now)
@@ -21,19 +24,21 @@ extension RedisNetwork {
     }
 
     private mutating func querySlotsIfDue(now: MonotonicTime) {
-        let isWell = self.isHealthy(now: now)
-        if !isWell {
+        let isHealthy = self.isHealthy(now: now)
+        if !isHealthy {
             self.routes.nextQueryAt = min(
                 self.routes.nextQueryAt, now.advanced(by: ClusterRoutes.recoveryQueryInterval))
         }
         guard self.discoveryLinks[0].session.isReady else { return }
-        if let askedAt = self.routes.queriedAt {
-            if now.since(askedAt) > ClusterRoutes.probeTimeout { self.moveTopologyProbe(now: now) }
+        if let queriedAt = self.routes.queriedAt {
+            if now.since(queriedAt) > ClusterRoutes.probeTimeout {
+                self.moveTopologyProbe(now: now)
+            }
             return
         }
         guard now >= self.routes.nextQueryAt else { return }
-        // One node may be cut off from the others and not know it.
-        if !isWell, now.since(self.routes.probeMovedAt) > ClusterRoutes.probeTimeout {
+        // The node may be cut off from the others without noticing it.
+        if !isHealthy, now.since(self.routes.probeMovedAt) > ClusterRoutes.probeTimeout {
             self.moveTopologyProbe(now: now)
             return
         }
@@ -46,21 +51,23 @@ extension RedisNetwork {
         self.discoveryLinks[0].session.send("CLUSTER", ["SLOTS"])
     }
 
-    /// To the next of those that may know: what the URL names, masters, replicas. Answers whether all have had their turn.
+    /// Moves the probe to the next endpoint: those of the URL, then masters, then replicas.
+    ///
+    /// - Returns: whether the probe has tried all endpoints and starts again.
     @discardableResult
     private mutating func moveTopologyProbe(now: MonotonicTime) -> Bool {
-        var places = self.settings.url.endpoints
-        for place in self.routes.map.masters + self.routes.map.replicas
-        where !places.contains(place) { places.append(place) }
-        self.routes.probeEndpointIndex = (self.routes.probeEndpointIndex + 1) % places.count
+        var endpoints = self.settings.url.endpoints
+        for endpoint in self.routes.map.masters + self.routes.map.replicas
+        where !endpoints.contains(endpoint) { endpoints.append(endpoint) }
+        self.routes.probeEndpointIndex = (self.routes.probeEndpointIndex + 1) % endpoints.count
         self.routes.probeMovedAt = now
         self.routes.queriedAt = nil
         self.needsAnotherPass = true
-        let isRound = self.routes.probeEndpointIndex == 0
+        let hasTriedAll = self.routes.probeEndpointIndex == 0
         self.discoveryLinks[0].changeEndpoint(
-            to: places[self.routes.probeEndpointIndex],
-            because: .broken(reason: "another node is asked"), now: now, immediately: !isRound)
-        return isRound
+            to: endpoints[self.routes.probeEndpointIndex],
+            because: .broken(reason: Self.probeMovedReason), now: now, immediately: !hasTriedAll)
+        return hasTriedAll
     }
 
     mutating func handleTopologyProbeEvent(_ event: RedisSession.Event, now: MonotonicTime) {
@@ -70,8 +77,8 @@ extension RedisNetwork {
             self.sendClusterSlots(now: now)
         case .push(let reply): self.receiveSlots(reply, now: now)
         case .unavailable(let outage):
-            // Its own doing, when it moves on.
-            guard outage != .broken(reason: "another node is asked") else { return }
+            // The probe closed this connection itself when it moved.
+            guard outage != .broken(reason: Self.probeMovedReason) else { return }
             if self.moveTopologyProbe(now: now), self.routes.map.isEmpty {
                 self.routes.mapOutage = .noClusterNode(reason: outage.description)
             }
@@ -80,8 +87,8 @@ extension RedisNetwork {
     }
 
     private mutating func receiveSlots(_ reply: RedisReply, now: MonotonicTime) {
-        guard self.routes.queriedAt != nil, let place = self.discoveryLinks[0].endpoint,
-            let map = SlotMap(reply, from: place)
+        guard self.routes.queriedAt != nil, let endpoint = self.discoveryLinks[0].endpoint,
+            let map = SlotMap(reply, from: endpoint)
         else { return }
         self.routes.queriedAt = nil
         guard !map.isEmpty else {
@@ -101,34 +108,37 @@ extension RedisNetwork {
 
     // MARK: Links
 
-    private func serverIndex(at place: RedisEndpoint) -> Int? {
-        self.servers.firstIndex { $0.endpoint == place }
+    private func serverIndex(at endpoint: RedisEndpoint) -> Int? {
+        self.servers.firstIndex { $0.endpoint == endpoint }
     }
 
-    /// By a master's place in the map, whether there is to be a connection to it: for commands to all, for channels to those that have any.
+    /// Whether a master (an index in the map) needs a link. Commands need all masters;
+    /// subscriptions need those that own a channel's slot.
     private func isNeeded(_ master: Int) -> Bool {
         self.mode == .commands
             || self.subscriptions.channels.contains { self.routes.map.owner(of: $0.slot) == master }
     }
 
-    /// Makes the links what the map wants, and the subscriptions what the links are.
+    /// Opens and closes links as the map requires, then moves the subscriptions.
     mutating func reconcileLinks(now: MonotonicTime) {
         guard !self.routes.isClosed else { return }
-        for (master, place) in self.routes.map.masters.enumerated()
-        where self.isNeeded(master) && self.serverIndex(at: place) == nil {
-            self.servers.append(self.makeClusterLink(to: place))
+        for (master, endpoint) in self.routes.map.masters.enumerated()
+        where self.isNeeded(master) && self.serverIndex(at: endpoint) == nil {
+            self.servers.append(self.makeClusterLink(to: endpoint))
         }
         var needed: Set<Int> = []
-        for (master, place) in self.routes.map.masters.enumerated() where self.isNeeded(master) {
-            if let server = self.serverIndex(at: place) { needed.insert(self.servers[server].id) }
+        for (master, endpoint) in self.routes.map.masters.enumerated() where self.isNeeded(master) {
+            if let server = self.serverIndex(at: endpoint) {
+                needed.insert(self.servers[server].id)
+            }
         }
         for server in self.servers.indices.reversed() {
-            let number = self.servers[server].id
-            if needed.contains(number) {
-                self.routes.unusedSince[number] = nil
+            let linkID = self.servers[server].id
+            if needed.contains(linkID) {
+                self.routes.unusedSince[linkID] = nil
             } else {
-                let since = self.routes.unusedSince[number] ?? now
-                self.routes.unusedSince[number] = since
+                let since = self.routes.unusedSince[linkID] ?? now
+                self.routes.unusedSince[linkID] = since
                 self.retire(server, since: since, now: now)
             }
         }
@@ -136,39 +146,40 @@ extension RedisNetwork {
         self.subscribeAtSlotOwners()
     }
 
-    /// Lets go of a server that is no master any more: not before it has answered what it was given, unless that takes long.
+    /// Closes the link to a former master after it has answered its commands, or after the grace
+    /// period.
     private mutating func retire(_ server: Int, since: MonotonicTime, now: MonotonicTime) {
-        let number = self.servers[server].id
+        let linkID = self.servers[server].id
         let isLate = now.since(since) > ClusterRoutes.formerMasterGrace
-        if isLate || self.routes.linkOutages[number] != nil {
-            // What was never sent can be sent elsewhere.
-            let parcels = self.servers[server].session.withdrawWaiting()
-            self.routes.retryQueue.append(contentsOf: parcels)
-            self.needsAnotherPass = self.needsAnotherPass || !parcels.isEmpty
+        if isLate || self.routes.linkOutages[linkID] != nil {
+            // These commands have not been sent, so another server can execute them.
+            let commands = self.servers[server].session.withdrawWaiting()
+            self.routes.retryQueue.append(contentsOf: commands)
+            self.needsAnotherPass = self.needsAnotherPass || !commands.isEmpty
         }
         if self.servers[server].session.commandCount > 0 {
             if isLate {
                 self.servers[server].session.disconnect(
-                    .broken(reason: "the server is no master any more"), now: now)
+                    .broken(reason: "the server is no longer a master"), now: now)
             }
             self.needsAnotherPass = true
             return
         }
-        // A link that was made because a slot is on the move is used again in a moment.
-        guard isLate || self.mode == .subscription || self.routes.linkOutages[number] != nil else {
+        // A link that was opened for a migrating slot will soon be needed again.
+        guard isLate || self.mode == .subscription || self.routes.linkOutages[linkID] != nil else {
             return
         }
-        self.subscriptions.markUnsubscribed(link: number)
+        self.subscriptions.markUnsubscribed(link: linkID)
         self.servers[server].close()
         self.servers.remove(at: server)
         self.needsAnotherPass = true
-        self.routes.linkOutages[number] = nil
-        self.routes.unusedSince[number] = nil
+        self.routes.linkOutages[linkID] = nil
+        self.routes.unusedSince[linkID] = nil
     }
 
     // MARK: Commands
 
-    /// Where commands of a slot go; nil while nobody has it.
+    /// The index of the server for the slot's commands; nil while no server owns the slot.
     private func clusterServerIndex(for slot: RedisSlot) -> Int? {
         if let master = self.routes.map.owner(of: slot) { return self.routes.serverIndexes[master] }
         guard slot == .any else { return nil }
@@ -191,7 +202,7 @@ extension RedisNetwork {
     func masterID(of slot: RedisSlot) -> Int? { self.serverIndex(slot).map { self.servers[$0].id } }
 
     mutating func clusterCommand(
-        tag: UInt64, slot: RedisSlot, now: MonotonicTime,
+        tag: CommandTag, slot: RedisSlot, now: MonotonicTime,
         _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
         if self.routes.isClosed { throw .closed }
@@ -210,17 +221,17 @@ extension RedisNetwork {
                 writtenAt: now))
     }
 
-    /// Gives what waits to the servers that have its slots now.
+    /// Sends queued commands to the servers that own their slots now.
     private mutating func retryQueued(now: MonotonicTime) {
         guard !self.routes.retryQueue.isEmpty else { return }
-        for parcel in self.routes.retryQueue.drain() {
-            // Nothing of a slot goes before what waits for the same.
-            if now >= parcel.retryAt, !self.routes.retryQueue.contains(parcel.slot),
-                let server = self.clusterServerIndex(for: parcel.slot)
+        for command in self.routes.retryQueue.drain() {
+            // The commands of a slot keep their order.
+            if now >= command.retryAt, !self.routes.retryQueue.contains(command.slot),
+                let server = self.clusterServerIndex(for: command.slot)
             {
-                self.servers[server].session.enqueue(parcel, asking: false, now: now)
+                self.servers[server].session.enqueue(command, asking: false, now: now)
             } else {
-                self.routes.retryQueue.append(parcel)
+                self.routes.retryQueue.append(command)
             }
         }
     }
@@ -230,43 +241,48 @@ extension RedisNetwork {
         guard self.routes.retryQueue.commands.contains(where: { $0.writtenAt <= limit }) else {
             return
         }
-        for parcel in self.routes.retryQueue.drain() {
-            if parcel.writtenAt > limit {
-                self.routes.retryQueue.append(parcel)
+        for command in self.routes.retryQueue.drain() {
+            if command.writtenAt > limit {
+                self.routes.retryQueue.append(command)
             } else {
                 self.routes.fail(
-                    [parcel],
-                    parcel.retries > 0
+                    [command],
+                    command.retries > 0
                         ? .tryAgain : self.routes.map.isEmpty ? .noConnection : .clusterDown)
             }
         }
     }
 
-    /// - Parameter server: that has not done the first of them; it answers the others, which are WAITs, as if it had.
+    /// Handles commands that a server has not executed.
+    ///
+    /// - Parameter server: has rejected the first of the commands. The others are WAITs, which it
+    ///   answers as if it had executed the first.
     private mutating func redirect(
-        _ parcels: [QueuedCommand], _ error: RedisError, from server: Int, now: MonotonicTime
+        _ commands: [QueuedCommand], _ error: RedisError, from server: Int, now: MonotonicTime
     ) {
-        guard let first = parcels.first else { return }
-        var parcels = parcels
+        guard let first = commands.first else { return }
+        var commands = commands
         switch Redirection(error, of: first, host: self.servers[server].endpoint?.host ?? "") {
         case .fail:
-            self.routes.fail(parcels, error)
+            self.routes.fail(commands, error)
         case .retryLater:
-            for place in parcels.indices {
-                parcels[place].retries += 1
-                parcels[place].retryAt = now.advanced(by: Redirection.retryDelay)
+            for index in commands.indices {
+                commands[index].retries += 1
+                commands[index].retryAt = now.advanced(by: Redirection.retryDelay)
             }
-            self.routes.retryQueue.append(contentsOf: parcels)
-        case .send(let place, let asking):
-            let target = self.serverIndex(at: place) ?? self.servers.count
-            if target == self.servers.count { self.servers.append(self.makeClusterLink(to: place)) }
-            // While commands still come this way it is not idle.
-            let number = self.servers[target].id
-            if self.routes.unusedSince[number] != nil { self.routes.unusedSince[number] = now }
-            for (number, var parcel) in parcels.enumerated() {
-                parcel.redirects += 1
+            self.routes.retryQueue.append(contentsOf: commands)
+        case .send(let endpoint, let asking):
+            let target = self.serverIndex(at: endpoint) ?? self.servers.count
+            if target == self.servers.count {
+                self.servers.append(self.makeClusterLink(to: endpoint))
+            }
+            // A link that receives redirected commands is in use.
+            let linkID = self.servers[target].id
+            if self.routes.unusedSince[linkID] != nil { self.routes.unusedSince[linkID] = now }
+            for (index, var command) in commands.enumerated() {
+                command.redirects += 1
                 self.servers[target].session.enqueue(
-                    parcel, asking: asking && number == 0, now: now)
+                    command, asking: asking && index == 0, now: now)
             }
         }
         self.needsAnotherPass = true
@@ -275,8 +291,8 @@ extension RedisNetwork {
     // MARK: Channels
 
     private mutating func subscribeAtSlotOwners() {
-        for place in self.subscriptions.channels.indices {
-            let channel = self.subscriptions.channels[place]
+        for index in self.subscriptions.channels.indices {
+            let channel = self.subscriptions.channels[index]
             guard let server = self.clusterServerIndex(for: channel.slot),
                 self.servers[server].session.isReady,
                 self.servers[server].id != channel.linkID
@@ -285,13 +301,13 @@ extension RedisNetwork {
                 self.servers[old].session.send("SUNSUBSCRIBE", [channel.name])
             }
             self.servers[server].session.send("SSUBSCRIBE", [channel.name])
-            self.subscriptions.channels[place].linkID = self.servers[server].id
+            self.subscriptions.channels[index].linkID = self.servers[server].id
         }
     }
 
     // MARK: Events
 
-    /// What is to be told when all links have said what they had to say.
+    /// The next event after all links have delivered theirs.
     mutating func nextClusterEvent() -> RedisSession.Event? {
         if self.routes.isClosed { return nil }
         if let event = self.clusterStateEvent() { return event }
@@ -299,50 +315,50 @@ extension RedisNetwork {
     }
 
     private mutating func clusterStateEvent() -> RedisSession.Event? {
-        var isEveryoneReady = true
+        var areAllMastersReady = true
         var outage: RedisOutage?
         for (master, server) in self.routes.serverIndexes.enumerated() where self.isNeeded(master) {
             guard let server, self.servers[server].session.isReady else {
-                isEveryoneReady = false
+                areAllMastersReady = false
                 outage = outage ?? server.flatMap { self.routes.linkOutages[self.servers[$0].id] }
                 continue
             }
         }
-        return self.routes.nextStateEvent(areAllMastersReady: isEveryoneReady, outage: outage)
+        return self.routes.nextStateEvent(areAllMastersReady: areAllMastersReady, outage: outage)
     }
 
     mutating func handleClusterEvent(
-        _ event: RedisSession.Event, from place: Int, now: MonotonicTime
+        _ event: RedisSession.Event, from index: Int, now: MonotonicTime
     ) -> RedisSession.Event? {
-        let number = self.servers[place].id
+        let linkID = self.servers[index].id
         switch event {
         case .ready:
-            self.routes.linkOutages[number] = nil
+            self.routes.linkOutages[linkID] = nil
             self.routes.mustReportReady = true
             self.needsAnotherPass = true
             self.subscribeAtSlotOwners()
             return nil
         case .unavailable(let outage):
-            self.routes.linkOutages[number] = outage
-            self.subscriptions.markUnsubscribed(link: number)
+            self.routes.linkOutages[linkID] = outage
+            self.subscriptions.markUnsubscribed(link: linkID)
             self.routes.scheduleQuery(now: now)
             self.needsAnotherPass = true
-            // Before the failures that come with it.
+            // Reported before the failures of the commands in flight.
             return self.clusterStateEvent()
-        case .notExecuted(let parcels, let error):
+        case .notExecuted(let commands, let error):
             self.routes.scheduleQuery(now: now)
             if case .moved(let slot, let target) = error {
                 let host =
-                    target.host.isEmpty ? self.servers[place].endpoint?.host ?? "" : target.host
-                self.subscriptions.markUnsubscribed(RedisSlot(slot), on: number)
+                    target.host.isEmpty ? self.servers[index].endpoint?.host ?? "" : target.host
+                self.subscriptions.markUnsubscribed(RedisSlot(slot), on: linkID)
                 self.routes.map.move(
                     RedisSlot(slot), to: RedisEndpoint(host: host, port: target.port))
                 self.reconcileLinks(now: now)
             }
-            if let server = self.servers.firstIndex(where: { $0.id == number }) {
-                self.redirect(parcels, error, from: server, now: now)
+            if let server = self.servers.firstIndex(where: { $0.id == linkID }) {
+                self.redirect(commands, error, from: server, now: now)
             } else {
-                self.routes.retryQueue.append(contentsOf: parcels)
+                self.routes.retryQueue.append(contentsOf: commands)
             }
             return nil
         case .failed(let error, _):
@@ -355,8 +371,9 @@ extension RedisNetwork {
             return event
         case .push(let reply):
             if reply[0]?.isText("sunsubscribe") == true, let name = reply[1] {
-                // Ours has forgotten the link before; so the slot has left, which the server may be asked about.
-                self.subscriptions.markUnsubscribed(name.bytes, on: number)
+                // When the client unsubscribes itself, the channel no longer has this link. So the
+                // slot has moved here, and the map must be queried again.
+                self.subscriptions.markUnsubscribed(name.bytes, on: linkID)
                 self.routes.scheduleQuery(now: now)
                 self.needsAnotherPass = true
                 self.subscribeAtSlotOwners()

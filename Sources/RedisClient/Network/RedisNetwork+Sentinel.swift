@@ -1,10 +1,10 @@
 internal import Bytes
 internal import EventLoop
 
-/// The master that sentinels name.
+/// Redis Sentinel: follows the master that the sentinels name.
 ///
-/// Each sentinel has a connection that listens to `+switch-master` and is asked once it is there, again whenever the master is away, and
-/// now and then in any case.
+/// Each sentinel has a connection that subscribes to `+switch-master`. The client queries a
+/// sentinel when it connects, whenever the master is unavailable, and at long intervals otherwise.
 extension RedisNetwork {
     private static let searchInterval = Duration.milliseconds(500)
     private static let watchInterval = Duration.seconds(10)
@@ -13,8 +13,8 @@ extension RedisNetwork {
         guard now >= self.nextSentinelQueryAt else { return }
         self.nextSentinelQueryAt = now.advanced(
             by: self.servers[0].session.isReady ? Self.watchInterval : Self.searchInterval)
-        for place in self.discoveryLinks.indices {
-            self.discoveryLinks[place].session.queryMaster(self.masterSearch?.name)
+        for index in self.discoveryLinks.indices {
+            self.discoveryLinks[index].session.queryMaster(self.masterSearch?.name)
         }
     }
 
@@ -25,14 +25,15 @@ extension RedisNetwork {
         case .ready: self.discoveryLinks[sentinel].session.queryMaster(self.masterSearch?.name)
         case .push(let reply):
             switch self.masterSearch?.message(in: reply) {
-            case .answer(let place):
-                self.masterSearch?.receivedAnswer(place, from: sentinel, now: now)
+            case .answer(let endpoint):
+                self.masterSearch?.receivedAnswer(endpoint, from: sentinel, now: now)
             case .switched(let old, let new):
                 self.masterSearch?.receivedSwitch(from: old, to: new, by: sentinel, now: now)
             case nil: break
             }
         case .unavailable(let outage):
-            // The URL's password is for the servers. A sentinel gets it only when it asks for one.
+            // The URL's password is meant for the servers. A sentinel gets it only after it has
+            // replied NOAUTH.
             if outage == .refused(.notAuthenticated), self.settings.url.password != nil,
                 self.discoveryLinks[sentinel].session.serverRole == .sentinel(authenticates: false)
             {
@@ -59,7 +60,8 @@ extension RedisNetwork {
 }
 
 extension RedisSession {
-    /// In one write. Who is subscribed may not ask, so the subscription ends for as long as that takes.
+    /// Sends all commands in one write. A subscribed connection cannot send queries, so the client
+    /// unsubscribes for the duration of the query.
     fileprivate mutating func queryMaster(_ name: String?) {
         guard let name else { return }
         self.send("UNSUBSCRIBE")

@@ -1,11 +1,13 @@
 internal import Bytes
 internal import EventLoop
 
-/// All connections of one guest of the loop: to the servers that it speaks with, and to those that know where these are.
+/// All connections of one `RedisHandler`: to the servers that execute commands, and to the nodes
+/// that know where those servers are.
 ///
-/// A value in the guest's state. Nothing here calls anybody: what happened comes out of `next(now:)`, in the words of a session.
+/// A value in the handler's state. It calls no code outside; events come out of `next(now:)`, as
+/// those of a session do.
 struct RedisNetwork {
-    /// Somebody is to look up a place and call `connect`.
+    /// A request to resolve an endpoint and pass the addresses to `connect`.
     struct ConnectAttempt {
         let linkID: Int
         let number: Int
@@ -16,26 +18,26 @@ struct RedisNetwork {
     let scripts: [RedisScript]
     let mode: RedisSession.SessionMode
     let loop: EventLoop
-    /// To tell links apart, and their waits.
+    /// Numbers the links; also varies the seeds of their retry delays.
     private var linkCount = 0
     private let seed: UInt64
-    /// The one server, the master that sentinels name, or nodes of a cluster.
+    /// The standalone server, the master that the sentinels name, or the cluster's nodes.
     var servers: [RedisLink] = []
-    /// The sentinels, or the one node of a cluster that is asked for the slots.
+    /// The sentinels, or the cluster's topology probe.
     var discoveryLinks: [RedisLink] = []
     var masterSearch: MasterSearch?
-    /// When the sentinels are asked again.
+    /// When the sentinels are queried again.
     var nextSentinelQueryAt = MonotonicTime(nanoseconds: .min)
     var routes = ClusterRoutes()
     var subscriptions = ChannelSubscriptions()
-    /// One server and nobody to ask: the way of every command and reply is short.
+    /// There is one server and no discovery, so commands and replies take a short path.
     private let isSingle: Bool
     let isCluster: Bool
-    /// The place of the server whose reply was told last.
+    /// The index of the server whose reply was delivered last.
     private var replyingServer = 0
-    /// Whose events are taken next, informants first.
+    /// The link whose events are consumed next; discovery links come first.
     private var pollIndex = 0
-    /// Something happened that may have given somebody an event who has had his turn.
+    /// A link that has already been polled may have another event.
     var needsAnotherPass = false
 
     init(
@@ -65,18 +67,18 @@ struct RedisNetwork {
     }
 
     private mutating func makeLink(
-        to place: RedisEndpoint?, as counterpart: RedisSession.ServerRole
+        to endpoint: RedisEndpoint?, as role: RedisSession.ServerRole
     ) -> RedisLink {
-        if counterpart.isSentinel {
+        if role.isSentinel {
             return self.makeLink(
-                to: place, as: counterpart, self.settings, for: .subscription,
+                to: endpoint, as: role, self.settings, for: .subscription,
                 readByteCount: 4 << 10)
         }
         return self.makeLink(
-            to: place, as: counterpart, self.settings, for: self.mode, readByteCount: 64 << 10)
+            to: endpoint, as: role, self.settings, for: self.mode, readByteCount: 64 << 10)
     }
 
-    /// Who asks for the slots. Others can be asked too, so it has little patience with each.
+    /// Queries the slots. Other nodes can answer as well, so each gets only a short timeout.
     private mutating func makeTopologyProbe() -> RedisLink {
         var settings = self.settings
         settings.connectTimeout = min(settings.connectTimeout, ClusterRoutes.probeTimeout)
@@ -85,29 +87,30 @@ struct RedisNetwork {
             readByteCount: 16 << 10)
     }
 
-    mutating func makeClusterLink(to place: RedisEndpoint) -> RedisLink {
-        self.makeLink(to: place, as: .clusterNode)
+    mutating func makeClusterLink(to endpoint: RedisEndpoint) -> RedisLink {
+        self.makeLink(to: endpoint, as: .clusterNode)
     }
 
     private mutating func makeLink(
-        to place: RedisEndpoint?, as counterpart: RedisSession.ServerRole,
+        to endpoint: RedisEndpoint?, as role: RedisSession.ServerRole,
         _ settings: RedisSettings, for purpose: RedisSession.SessionMode,
         readByteCount: Int
     ) -> RedisLink {
         self.linkCount += 1
         let session = RedisSession(
             settings, scripts: purpose == .commands ? self.scripts : [], for: purpose,
-            with: counterpart,
+            with: role,
             seed: StableHash.mix(self.seed &+ UInt64(self.linkCount)))
         return RedisLink(
-            settings, session: session, to: place, id: self.linkCount, readByteCount: readByteCount,
+            settings, session: session, to: endpoint, id: self.linkCount,
+            readByteCount: readByteCount,
             on: self.loop)
     }
 
-    /// Where the servers are that get commands, as far as that is known.
+    /// The known endpoints of the servers that execute commands.
     var endpoints: [RedisEndpoint] { self.servers.compactMap(\.endpoint) }
 
-    /// How many commands are unanswered, waiting or under way.
+    /// The number of commands without a reply, queued or in flight.
     var commandCount: Int {
         self.servers.reduce(self.routes.retryQueue.count + self.routes.unreportedFailures.count) {
             $0 + $1.session.commandCount
@@ -120,57 +123,60 @@ struct RedisNetwork {
         if self.masterSearch != nil { self.querySentinelsIfDue(now: now) }
         if self.isCluster { self.tickCluster(now: now) }
         var attempts: [ConnectAttempt] = []
-        for place in self.discoveryLinks.indices {
-            self.discoveryLinks[place].tick(now: now, &attempts)
+        for index in self.discoveryLinks.indices {
+            self.discoveryLinks[index].tick(now: now, &attempts)
         }
-        for place in self.servers.indices { self.servers[place].tick(now: now, &attempts) }
+        for index in self.servers.indices { self.servers[index].tick(now: now, &attempts) }
         return attempts
     }
 
     mutating func connect(
         _ attempt: ConnectAttempt, to addresses: Result<[SocketAddress], SocketError>,
-        for guest: any EventLoopHandler, now: MonotonicTime
+        for handler: any EventLoopHandler, now: MonotonicTime
     ) {
-        for place in self.discoveryLinks.indices
-        where self.discoveryLinks[place].id == attempt.linkID {
-            self.discoveryLinks[place].connect(attempt.number, to: addresses, for: guest, now: now)
+        for index in self.discoveryLinks.indices
+        where self.discoveryLinks[index].id == attempt.linkID {
+            self.discoveryLinks[index].connect(
+                attempt.number, to: addresses, for: handler, now: now)
         }
-        for place in self.servers.indices where self.servers[place].id == attempt.linkID {
-            self.servers[place].connect(attempt.number, to: addresses, for: guest, now: now)
+        for index in self.servers.indices where self.servers[index].id == attempt.linkID {
+            self.servers[index].connect(attempt.number, to: addresses, for: handler, now: now)
         }
     }
 
-    /// The socket is ready. All events are to be taken out afterwards, and when this answers true it is to be called again.
+    /// Handles socket readiness. The caller must then consume all events, and call this again if it
+    /// returned true.
     mutating func socketReady(
-        _ token: SocketToken, readable: Bool, writable: Bool, for guest: any EventLoopHandler,
+        _ token: SocketToken, readable: Bool, writable: Bool, for handler: any EventLoopHandler,
         now: MonotonicTime
     ) -> Bool {
-        for place in self.servers.indices where self.servers[place].token == token {
-            return self.servers[place].socketReady(
-                token, readable: readable, writable: writable, for: guest, now: now)
+        for index in self.servers.indices where self.servers[index].token == token {
+            return self.servers[index].socketReady(
+                token, readable: readable, writable: writable, for: handler, now: now)
         }
-        for place in self.discoveryLinks.indices where self.discoveryLinks[place].token == token {
-            return self.discoveryLinks[place].socketReady(
-                token, readable: readable, writable: writable, for: guest, now: now)
+        for index in self.discoveryLinks.indices where self.discoveryLinks[index].token == token {
+            return self.discoveryLinks[index].socketReady(
+                token, readable: readable, writable: writable, for: handler, now: now)
         }
         return false
     }
 
     mutating func flush(now: MonotonicTime) {
-        for place in self.servers.indices { self.servers[place].flush(now: now) }
-        for place in self.discoveryLinks.indices { self.discoveryLinks[place].flush(now: now) }
+        for index in self.servers.indices { self.servers[index].flush(now: now) }
+        for index in self.discoveryLinks.indices { self.discoveryLinks[index].flush(now: now) }
     }
 
     mutating func close() {
-        for place in self.servers.indices { self.servers[place].close() }
-        for place in self.discoveryLinks.indices { self.discoveryLinks[place].close() }
+        for index in self.servers.indices { self.servers[index].close() }
+        for index in self.discoveryLinks.indices { self.discoveryLinks[index].close() }
         self.routes.isClosed = true
     }
 
-    /// Drops the connections to the servers and makes others.
+    /// Closes the connections to the servers and opens new ones.
     mutating func reconnect(now: MonotonicTime) {
-        for place in self.servers.indices {
-            self.servers[place].session.disconnect(.broken(reason: "it was given up"), now: now)
+        for index in self.servers.indices {
+            self.servers[index].session.disconnect(
+                .broken(reason: "the client reconnects"), now: now)
         }
     }
 
@@ -178,19 +184,19 @@ struct RedisNetwork {
 
     @inline(__always)
     mutating func command(
-        tag: UInt64, slot: RedisSlot, now: MonotonicTime,
+        tag: CommandTag, slot: RedisSlot, now: MonotonicTime,
         _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
         if self.isCluster { return try self.clusterCommand(tag: tag, slot: slot, now: now, write) }
         try self.servers[0].session.command(tag: tag, now: now, write)
     }
 
-    /// Writes a command whose reply nobody wants. In a cluster the reply may say that the slot is elsewhere.
+    /// Writes a command that gets no reply. Not in a cluster, where the reply may be a redirection.
     mutating func commandWithoutReply(_ write: (inout RedisCommandWriter) -> Void) -> Bool {
         !self.isCluster && self.servers[0].session.commandWithoutReply(write)
     }
 
-    /// The connection that brought the reply that was told last.
+    /// The connection whose reply was delivered last.
     var replyingConnection: RedisConnection {
         guard self.replyingServer < self.servers.count else {
             return RedisConnection(linkID: 0, epoch: 0)
@@ -200,16 +206,16 @@ struct RedisNetwork {
             epoch: self.servers[self.replyingServer].session.epoch)
     }
 
-    /// Writes a command to a connection, if that is still there.
+    /// Writes a command to one connection, and throws if that connection no longer exists.
     mutating func command(
-        tag: UInt64, slot: RedisSlot, over connection: RedisConnection, now: MonotonicTime,
+        tag: CommandTag, slot: RedisSlot, over connection: RedisConnection, now: MonotonicTime,
         _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
-        let place = self.servers.firstIndex {
+        let index = self.servers.firstIndex {
             $0.id == connection.linkID && $0.session.epoch == connection.epoch && $0.session.isReady
         }
-        guard let place else { throw .connectionLost(mayBeDone: false) }
-        try self.servers[place].session.command(tag: tag, slot: slot, now: now, write)
+        guard let index else { throw .connectionLost(mayBeDone: false) }
+        try self.servers[index].session.command(tag: tag, slot: slot, now: now, write)
     }
 
     mutating func subscribe(to channel: ByteString, now: MonotonicTime) {
@@ -223,14 +229,14 @@ struct RedisNetwork {
         guard self.isCluster else {
             return self.servers[0].session.send("UNSUBSCRIBE", [channel.name])
         }
-        for place in self.servers.indices where self.servers[place].id == channel.linkID {
-            self.servers[place].session.send("SUNSUBSCRIBE", [channel.name])
+        for index in self.servers.indices where self.servers[index].id == channel.linkID {
+            self.servers[index].session.send("SUNSUBSCRIBE", [channel.name])
         }
     }
 
     // MARK: Events
 
-    /// What there is to be told next; nil when that is all.
+    /// The next event; nil when there are no more.
     @inline(__always)
     mutating func next(now: MonotonicTime) -> RedisSession.Event? {
         if !self.isSingle { return self.nextFromAllLinks(now: now) }
@@ -241,17 +247,17 @@ struct RedisNetwork {
 
     private mutating func nextFromAllLinks(now: MonotonicTime) -> RedisSession.Event? {
         while true {
-            let place = self.pollIndex - self.discoveryLinks.count
-            if place < 0 {
+            let index = self.pollIndex - self.discoveryLinks.count
+            if index < 0 {
                 if let event = self.discoveryLinks[self.pollIndex].next(now: now) {
                     self.needsAnotherPass = true
                     self.handleDiscoveryEvent(event, from: self.pollIndex, now: now)
                     continue
                 }
-            } else if place < self.servers.count {
-                if let event = self.servers[place].next(now: now) {
-                    if let told = self.handleServerEvent(event, from: place, now: now) {
-                        return told
+            } else if index < self.servers.count {
+                if let event = self.servers[index].next(now: now) {
+                    if let forwarded = self.handleServerEvent(event, from: index, now: now) {
+                        return forwarded
                     }
                     continue
                 }
@@ -273,16 +279,16 @@ struct RedisNetwork {
         self.handleSentinelEvent(event, from: informant, now: now)
     }
 
-    /// Nil for what is nobody else's business.
+    /// Nil when the event concerns only the network itself.
     @inline(__always)
     private mutating func handleServerEvent(
-        _ event: RedisSession.Event, from place: Int, now: MonotonicTime
+        _ event: RedisSession.Event, from index: Int, now: MonotonicTime
     ) -> RedisSession.Event? {
         if case .reply = event {
-            self.replyingServer = place
+            self.replyingServer = index
             return event
         }
-        if self.isCluster { return self.handleClusterEvent(event, from: place, now: now) }
+        if self.isCluster { return self.handleClusterEvent(event, from: index, now: now) }
         switch event {
         case .ready: self.resubscribe()
         case .unavailable: self.nextSentinelQueryAt = now
@@ -301,17 +307,17 @@ extension RedisLink {
     fileprivate mutating func tick(
         now: MonotonicTime, _ attempts: inout [RedisNetwork.ConnectAttempt]
     ) {
-        guard let number = self.tick(now: now), let place = self.endpoint else { return }
+        guard let number = self.tick(now: now), let endpoint = self.endpoint else { return }
         attempts.append(
-            RedisNetwork.ConnectAttempt(linkID: self.id, number: number, endpoint: place))
+            RedisNetwork.ConnectAttempt(linkID: self.id, number: number, endpoint: endpoint))
     }
 }
 
 extension RedisSession {
-    mutating func send(_ word: StaticString, _ words: [ByteString] = []) {
+    mutating func send(_ name: StaticString, _ arguments: [ByteString] = []) {
         self.send {
-            $0.append(word)
-            for word in words { $0.append(text: word) }
+            $0.append(name)
+            for argument in arguments { $0.append(text: argument) }
         }
     }
 }

@@ -1,6 +1,7 @@
-/// Commands whose slot has no master that is known, or whose server has put them off; in their order.
+/// Commands whose slot has no known master, or whose server has replied TRYAGAIN; in order.
 ///
-/// Asked before each command of a cluster, and while the cluster is not known there may be many thousands.
+/// Consulted before every command in a cluster. While the slot map is unknown, the queue can hold
+/// many thousands of commands.
 struct RetryQueue {
     private(set) var commands: [QueuedCommand] = []
     private(set) var byteCount = 0
@@ -9,22 +10,22 @@ struct RetryQueue {
     var isEmpty: Bool { self.commands.isEmpty }
     var count: Int { self.commands.count }
 
-    /// Whether anything of a slot waits: nothing goes before it.
+    /// Whether commands of this slot are queued. A new command must not overtake them.
     func contains(_ slot: RedisSlot) -> Bool {
         !self.commands.isEmpty && self.counts[slot] != nil
     }
 
-    mutating func append(_ parcel: QueuedCommand) {
-        self.commands.append(parcel)
-        self.byteCount += parcel.bytes.count
-        self.counts[parcel.slot, default: 0] += 1
+    mutating func append(_ command: QueuedCommand) {
+        self.commands.append(command)
+        self.byteCount += command.bytes.count
+        self.counts[command.slot, default: 0] += 1
     }
 
-    mutating func append(contentsOf parcels: [QueuedCommand]) {
-        for parcel in parcels { self.append(parcel) }
+    mutating func append(contentsOf commands: [QueuedCommand]) {
+        for command in commands { self.append(command) }
     }
 
-    /// Takes everything out; what goes on waiting is to be put in again.
+    /// Removes and returns all commands; the caller appends those that must wait longer.
     mutating func drain() -> [QueuedCommand] {
         defer { self = RetryQueue() }
         return self.commands

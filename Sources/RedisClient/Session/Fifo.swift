@@ -1,19 +1,19 @@
-/// First in, first out, in a ring that grows when it is full.
+/// A first-in, first-out queue in a ring that grows when it is full.
 struct Fifo<Element> {
     private var ring: [Element?] = Array(repeating: nil, count: 16)
     private var head = 0
     private(set) var count = 0
 
-    // A burst's room is given back when it is over.
+    // The memory of a burst is released when the queue is empty again.
     private static var retainedCapacity: Int { 8192 }
 
     var isEmpty: Bool { self.count == 0 }
     var first: Element? { self.count == 0 ? nil : self.ring[self.head] }
 
-    /// The element that is so many behind the first.
-    subscript(place: Int) -> Element {
-        get { self.ring[(self.head + place) & (self.ring.count - 1)]! }
-        set { self.ring[(self.head + place) & (self.ring.count - 1)] = newValue }
+    /// The element at this distance from the first.
+    subscript(index: Int) -> Element {
+        get { self.ring[(self.head + index) & (self.ring.count - 1)]! }
+        set { self.ring[(self.head + index) & (self.ring.count - 1)] = newValue }
     }
 
     mutating func append(_ element: Element) {
@@ -33,8 +33,8 @@ struct Fifo<Element> {
     private mutating func grow() {
         var larger: [Element?] = []
         larger.reserveCapacity(self.ring.count * 2)
-        for place in 0..<self.count {
-            larger.append(self.ring[(self.head + place) & (self.ring.count - 1)])
+        for index in 0..<self.count {
+            larger.append(self.ring[(self.head + index) & (self.ring.count - 1)])
         }
         larger.append(contentsOf: repeatElement(nil, count: self.ring.count * 2 - self.count))
         self.ring = larger

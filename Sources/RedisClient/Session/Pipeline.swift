@@ -1,24 +1,25 @@
 internal import Bytes
 internal import EventLoop
 
-/// Commands that wait for their replies, with the bytes of those that have not left: replies come in the order of the commands.
+/// The commands that await replies, and the bytes of those not yet sent. Replies come in the order
+/// of the commands.
 ///
-/// It knows no connection. When one is lost, what was there fails, in order and each with whether it may be done; what is written from
-/// then on waits for the next.
+/// Independent of any connection. When a connection is lost, the commands fail in order, each with
+/// whether it may have been executed. Commands written later wait for the next connection.
 struct Pipeline {
-    /// A command that waits for its reply, be it sent or not.
+    /// A command without a reply, sent or unsent.
     struct Command {
         enum Kind: UInt8 {
             case user
             /// A user's WAIT, in a cluster.
             case wait
             case ping, loadScript
-            /// Nobody is told its answer: ASKING, and a WAIT that was handed back.
+            /// The reply is dropped: that of ASKING, and of a WAIT that was redirected.
             case ignored
         }
 
-        var tag: UInt64
-        /// The place behind it in `sendBuffer`. It begins where the command before it ends.
+        var tag: CommandTag
+        /// The offset behind it in `sendBuffer`. It begins where the previous command ends.
         var end: UInt64
         var writtenAt: MonotonicTime
         var kind: Kind
@@ -34,16 +35,18 @@ struct Pipeline {
     private let unsentByteLimit: Int
     private var sendBuffer: SendBuffer
     private var commands = Fifo<Command>()
-    /// The place behind the last command that was taken out.
+    /// The offset behind the last dequeued command.
     private(set) var dequeuedEnd: UInt64 = 0
 
-    /// So many of the commands were there when the connection broke, and how far they had left.
+    /// How many commands were in flight when the connection broke, and up to which offset they were
+    /// sent.
     private var lostCount = 0
     private var lostSentEnd: UInt64 = 0
-    /// Commands that were written until then have waited too long for a connection.
+    /// Commands written up to this time have waited too long for a connection.
     private var expiredBefore = MonotonicTime(nanoseconds: .min)
 
-    /// - Parameter isClusterNode: what is said to be elsewhere is handed back, so what has left is kept until it is answered.
+    /// - Parameter isClusterNode: commands may be redirected, so sent bytes are lost until the
+    ///   reply.
     init(isClusterNode: Bool, _ settings: RedisSettings) {
         self.isClusterNode = isClusterNode
         self.commandLimit = settings.commandLimit
@@ -52,17 +55,17 @@ struct Pipeline {
     }
 
     var count: Int { self.commands.count }
-    /// The command that is answered next.
+    /// The command whose reply comes next.
     var first: Command? { self.commands.first }
-    /// The place behind everything that was written.
+    /// The offset behind everything written.
     var end: UInt64 { self.sendBuffer.end }
 
     // MARK: Writing
 
-    /// Writes a command behind all others. Throws `queueFull`, and then it is not written.
+    /// Appends a command. Throws `queueFull` without writing.
     @inline(__always)
     mutating func write(
-        tag: UInt64, slot: RedisSlot, now: MonotonicTime,
+        tag: CommandTag, slot: RedisSlot, now: MonotonicTime,
         _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
         let start = self.sendBuffer.end
@@ -77,20 +80,20 @@ struct Pipeline {
             Command(tag: tag, end: end, writtenAt: now, kind: isWait ? .wait : .user, slot: slot))
     }
 
-    /// Writes a command that another server has handed back, or that has waited for a server.
+    /// Appends a command that another server has redirected, or that was queued without a server.
     ///
-    /// - Parameter asking: the server does not have the slot yet, but may have the key.
-    mutating func append(_ parcel: QueuedCommand, asking: Bool, now: MonotonicTime) {
+    /// - Parameter asking: the server does not own the slot yet, but may have the key.
+    mutating func append(_ command: QueuedCommand, asking: Bool, now: MonotonicTime) {
         if asking { self.append(.ignored, now: now) { $0.append("ASKING") } }
-        self.sendBuffer.append(parcel.bytes)
+        self.sendBuffer.append(command.bytes)
         self.commands.append(
             Command(
-                tag: parcel.tag, end: self.sendBuffer.end, writtenAt: now,
-                kind: parcel.isWait ? .wait : .user, slot: parcel.slot,
-                redirects: parcel.redirects, retries: parcel.retries))
+                tag: command.tag, end: self.sendBuffer.end, writtenAt: now,
+                kind: command.isWait ? .wait : .user, slot: command.slot,
+                redirects: command.redirects, retries: command.retries))
     }
 
-    /// Writes a command of our own.
+    /// Appends a command of the client itself.
     mutating func append(
         _ kind: Command.Kind, now: MonotonicTime, _ write: (inout RedisCommandWriter) -> Void
     ) {
@@ -98,14 +101,15 @@ struct Pipeline {
         self.commands.append(Command(tag: 0, end: self.sendBuffer.end, writtenAt: now, kind: kind))
     }
 
-    /// Writes what no reply of its own comes to.
+    /// Appends a command that gets no reply of its own.
     mutating func writeUntracked(_ write: (inout RedisCommandWriter) -> Void) {
         _ = self.sendBuffer.write(byteLimit: .max, write)
     }
 
-    /// Writes a command whose reply nobody wants, and tells the server to send none: that spares a write there and a wake-up here.
+    /// Appends a command preceded by CLIENT REPLY SKIP. That saves a write on the server and a
+    /// wakeup here.
     ///
-    /// False, and it is not written, where too much waits to be sent.
+    /// - Returns: false, without writing, if too many bytes are unsent.
     mutating func writeWithoutReply(_ write: (inout RedisCommandWriter) -> Void) -> Bool {
         let start = self.sendBuffer.end
         self.writeUntracked {
@@ -128,57 +132,57 @@ struct Pipeline {
 
     mutating func didSend(_ count: Int) { self.sendBuffer.didSend(count) }
 
-    // MARK: Taking out
+    // MARK: Dequeuing
 
     @inline(__always)
     mutating func popFirst() -> Command? {
         guard let command = self.commands.popFirst() else { return nil }
-        // What was lost may be told when what stood behind it has been withdrawn.
+        // A lost command may be dequeued after later ones were withdrawn.
         self.dequeuedEnd = max(self.dequeuedEnd, command.end)
         return command
     }
 
-    /// A command that was taken out is done with: its bytes are not needed any more.
+    /// Releases the bytes of a dequeued command.
     @inline(__always)
     mutating func free(_ command: Command) {
         if self.isClusterNode { self.sendBuffer.free(to: command.end) }
     }
 
-    /// A command that was not done, and the WAITs behind it.
+    /// Extracts a command that was not executed, and the WAITs directly behind it.
     mutating func extractForRedirection(_ command: Command, from start: UInt64) -> [QueuedCommand] {
-        var parcels = [self.queuedCommand(command, from: start)]
+        var extracted = [self.queuedCommand(command, from: start)]
         var end = command.end
-        for place in 0..<self.commands.count {
-            let next = self.commands[place]
+        for index in 0..<self.commands.count {
+            let next = self.commands[index]
             if next.slot == command.slot {
                 guard next.kind == .wait else { break }
-                parcels.append(self.queuedCommand(next, from: end))
-                self.commands[place].kind = .ignored
+                extracted.append(self.queuedCommand(next, from: end))
+                self.commands[index].kind = .ignored
             }
             end = next.end
         }
-        return parcels
+        return extracted
     }
 
-    /// Takes out, in order, the commands that wait for a connection: to be called where there is none.
+    /// Removes and returns the commands that wait for a connection. To be called only without one.
     mutating func withdrawWaiting() -> [QueuedCommand] {
-        var kept = Fifo<Command>()
-        var parcels: [QueuedCommand] = []
-        for place in 0..<self.commands.count {
-            let command = self.commands[place]
-            if place < self.lostCount {
-                kept.append(command)
+        var lost = Fifo<Command>()
+        var withdrawn: [QueuedCommand] = []
+        for index in 0..<self.commands.count {
+            let command = self.commands[index]
+            if index < self.lostCount {
+                lost.append(command)
             } else if command.isFromUser {
-                parcels.append(
+                withdrawn.append(
                     self.queuedCommand(
-                        command, from: place == 0 ? self.dequeuedEnd : self.commands[place - 1].end)
+                        command, from: index == 0 ? self.dequeuedEnd : self.commands[index - 1].end)
                 )
             }
         }
-        self.commands = kept
+        self.commands = lost
         self.dequeuedEnd = self.sendBuffer.end
         self.sendBuffer.clear()
-        return parcels
+        return withdrawn
     }
 
     private func queuedCommand(_ command: Command, from start: UInt64) -> QueuedCommand {
@@ -190,19 +194,19 @@ struct Pipeline {
 
     // MARK: Failing
 
-    /// The connection is gone: everything that is here fails.
+    /// Fails all commands, because the connection is lost.
     mutating func failAll() {
         self.lostCount = self.commands.count
         self.lostSentEnd = self.sendBuffer.sent
         self.sendBuffer.clear()
     }
 
-    /// What was written until then has waited too long for a connection.
+    /// Fails commands written up to this time: they have waited too long for a connection.
     mutating func expire(before time: MonotonicTime) {
         self.expiredBefore = time
     }
 
-    /// Everything ends, and nobody is told.
+    /// Discards everything without reporting it.
     mutating func removeAll() {
         self.commands = Fifo()
         self.dequeuedEnd = self.sendBuffer.end
@@ -210,8 +214,8 @@ struct Pipeline {
         self.sendBuffer.clear()
     }
 
-    /// The next command that nobody answers; to be asked while there is no connection.
-    mutating func nextFailure() -> (error: RedisError, tag: UInt64)? {
+    /// The next failed command; to be called only without a connection.
+    mutating func nextFailure() -> (error: RedisError, tag: CommandTag)? {
         while self.lostCount > 0, let command = self.popFirst() {
             self.lostCount -= 1
             if command.isFromUser {

@@ -1,22 +1,23 @@
 internal import EventLoop
 
-/// A command in bytes, on its way to whichever server of a cluster does it.
+/// An encoded command that a cluster node still has to execute.
 struct QueuedCommand: Equatable {
-    let tag: UInt64
+    let tag: CommandTag
     let slot: RedisSlot
-    /// WAIT, which says nothing about a command that another server has done.
+    /// WAIT says nothing about a command that another server has executed.
     let isWait: Bool
     let bytes: [UInt8]
     var writtenAt: MonotonicTime
-    /// How often a server has sent it elsewhere, and how often one has put it off.
+    /// How often a server has redirected it, and how often one has replied TRYAGAIN.
     var redirects: UInt8 = 0
     var retries: UInt8 = 0
-    /// It waits until then.
+    /// Not sent before this time.
     var retryAt = MonotonicTime(nanoseconds: .min)
 }
 
 extension QueuedCommand {
-    /// Whether a command waits for replicas: `WAIT`, `WAITAOF`. It has no key, so no server says that it is elsewhere.
+    /// Whether the command waits for replicas (`WAIT`, `WAITAOF`). It has no key, so servers never
+    /// redirect it.
     static func isWait(_ command: some Collection<UInt8>) -> Bool {
         command.starts(with: Self.wait) || command.starts(with: Self.waitForFile)
     }

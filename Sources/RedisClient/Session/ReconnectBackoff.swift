@@ -1,8 +1,8 @@
 internal import Bytes
 internal import EventLoop
 
-/// How long to wait before each attempt to connect again: twice as long each time, and less by chance, so that the clients of a server
-/// that was restarted do not all come at once.
+/// The delay before each reconnection attempt. It doubles each time and is then shortened by a
+/// random amount, so that the clients of a restarted server do not reconnect at once.
 struct ReconnectBackoff {
     private let first: Duration
     private let longest: Duration
@@ -18,12 +18,12 @@ struct ReconnectBackoff {
     mutating func next() -> Duration {
         let whole = min(self.first * (1 << min(self.attempt, 16)), self.longest)
         self.attempt += 1
-        // Half of it or more.
+        // At least half of the delay.
         return whole / 2
             + .nanoseconds(Int64(self.nextRandom() % UInt64(whole.wholeNanoseconds / 2 + 1)))
     }
 
-    /// A connection has lasted.
+    /// To be called after a connection has lasted.
     mutating func reset() {
         self.attempt = 0
     }

@@ -1,6 +1,6 @@
 internal import Bytes
 
-/// What a new connection says before any command, all of it at once, and what each answer means.
+/// The commands that a new connection sends first, in one write, and the checks of their replies.
 struct RedisHandshake {
     enum HandshakeStep: Equatable {
         case authenticate, select, setName, checkRole, checkReplySuppression, loadScript, ping
@@ -10,21 +10,20 @@ struct RedisHandshake {
     private(set) var output = SendBuffer()
     private var answeredCount = 0
     private let database: Int
-    /// The server can be told to answer a command with nothing.
+    /// The server accepts CLIENT REPLY, so replies can be suppressed.
     private(set) var canSuppressReplies = false
 
-    init(_ settings: RedisSettings, scripts: [RedisScript], to counterpart: RedisSession.ServerRole)
-    {
+    init(_ settings: RedisSettings, scripts: [RedisScript], to role: RedisSession.ServerRole) {
         let url = settings.url
         self.database = url.database
-        if let password = url.password, counterpart != .sentinel(authenticates: false) {
+        if let password = url.password, role != .sentinel(authenticates: false) {
             self.addStep(.authenticate) {
                 $0.append("AUTH")
                 if let user = url.user { $0.append(text: user) }
                 $0.append(text: password.text)
             }
         }
-        if url.database != 0, !counterpart.isSentinel {
+        if url.database != 0, !role.isSentinel {
             self.addStep(.select) {
                 $0.append("SELECT")
                 $0.append(url.database)
@@ -37,16 +36,16 @@ struct RedisHandshake {
                 $0.append(text: name)
             }
         }
-        if settings.suppressesReplies, counterpart == .standalone || counterpart == .master {
+        if settings.suppressesReplies, role == .standalone || role == .master {
             self.addStep(.checkReplySuppression) {
                 $0.append("CLIENT")
                 $0.append("REPLY")
                 $0.append("ON")
             }
         }
-        if counterpart == .master { self.addStep(.checkRole) { $0.append("ROLE") } }
+        if role == .master { self.addStep(.checkRole) { $0.append("ROLE") } }
         for script in scripts { self.addStep(.loadScript) { $0.append(loading: script) } }
-        // Last, because its answer says whether the server takes commands at all.
+        // Last, because its reply shows whether the server accepts commands at all.
         self.addStep(.ping) { $0.append("PING") }
     }
 
@@ -63,7 +62,7 @@ struct RedisHandshake {
         self.output.didSend(count)
     }
 
-    /// Takes the answer to the next step. Throws what makes the connection useless.
+    /// Checks the reply to the next step. Throws if the connection cannot be used.
     mutating func receive(_ reply: RedisReply) throws(RedisOutage) {
         let step = self.steps[self.answeredCount]
         self.answeredCount += 1
@@ -73,11 +72,13 @@ struct RedisHandshake {
             return
         }
         switch (step, RedisError(reply: reply.bytes)) {
-        // The one is for CLIENT LIST, the other saves work, and not everybody may.
+        // Both are optional: the name is for CLIENT LIST, suppression saves work, and the user may
+        // lack the permission.
         case (.setName, _), (.checkReplySuppression, _): break
-        // Who may not ask, or not write, may be let in all the same; commands say it for themselves.
+        // A user that may not PING, or a server that cannot write, may still be usable; later
+        // commands report their own errors.
         case (.ping, .notPermitted), (.ping, .snapshotFailed): break
-        case (.select, .other(let words)): throw .noDatabase(self.database, .other(words))
+        case (.select, .other(let text)): throw .noDatabase(self.database, .other(text))
         case (_, let error): throw .refused(error)
         }
     }

@@ -2,61 +2,18 @@ internal import Bytes
 internal import EventLoop
 internal import TLS
 
-/// One connection to a Redis server as a value: when to connect, what to say first, whose reply is whose, what has taken too long.
+/// One connection to a Redis server as a value: decides when to connect, performs the handshake,
+/// matches replies with commands and enforces timeouts.
 ///
-/// It reads no clock and opens no socket. Whoever holds it connects when it is told to, sends what is unsent, feeds it what arrives, and
-/// asks for events until there are none; nothing is ever told but by `next(now:)`, so the order of events is the order of that.
+/// It reads no clock and opens no socket. Its owner connects when told to, sends unsent bytes,
+/// passes received bytes in, and then consumes all events. Events come only from `next(now:)`, so
+/// their order is the order of its results.
 struct RedisSession {
-    /// What replies are.
-    enum SessionMode {
-        /// Each answers a command.
-        case commands
-        /// They are pushed.
-        case subscription
-    }
-
-    /// What the server is among the others.
-    enum ServerRole: Equatable {
-        /// The only one.
-        case standalone
-        /// The one that sentinels name: it must say itself that it is the master, and when it is no more it is left.
-        case master
-        /// What it says is elsewhere is handed back, to be sent there.
-        case clusterNode
-        /// It knows a server. The password is for the servers, and for it only when it asks for one.
-        case sentinel(authenticates: Bool)
-
-        var isSentinel: Bool { if case .sentinel = self { true } else { false } }
-    }
-
-    enum State: Equatable {
-        /// There is no connection, and there shall be one at this time.
-        case disconnected(retryAt: MonotonicTime)
-        /// Somebody connects.
-        case connecting(since: MonotonicTime)
-        case handshaking(since: MonotonicTime)
-        case ready(since: MonotonicTime)
-        case closed
-    }
-
-    enum Event {
-        case ready(epoch: Int)
-        /// There is no connection any more, or no attempt. Whatever socket there is, is to be closed.
-        case unavailable(RedisOutage)
-        /// Good until the next call of anything here.
-        case reply(RedisReply, tag: UInt64)
-        case failed(RedisError, tag: UInt64)
-        case push(RedisReply)
-        /// The server has not done a command and says why: another has to, or itself later. Behind it come the WAITs that its user
-        /// wrote right behind it, because they are about what it does; the server's own answers to them are not told.
-        case notExecuted([QueuedCommand], RedisError)
-    }
-
     private let settings: RedisSettings
     private let scripts: [RedisScript]
     private let mode: SessionMode
     var serverRole: ServerRole
-    /// What outages call the server.
+    /// The name of the server in outages.
     var serverName: String
     private let reader: RedisReplyReader
     private(set) var state: State
@@ -65,40 +22,41 @@ struct RedisSession {
     private var handshake: RedisHandshake
     private var pipeline: Pipeline
     private var unreportedOutage: RedisOutage?
-    /// Commands that end before this place were sent before the scripts were loaded again.
+    /// Commands that end before this offset were sent before the scripts were reloaded.
     private var scriptsReloadedEnd: UInt64 = 0
     private var lastReceivedAt = MonotonicTime(nanoseconds: .min)
-    /// Whether anything was heard over the present connection.
+    /// Whether this connection has received any bytes.
     private var hasReceived = false
-    /// The connection is there, and TLS is being agreed on.
+    /// TCP is connected, and TLS is being negotiated.
     private var isInTLSHandshake = false
     private var pingedAt: MonotonicTime?
     private var tickedAt = MonotonicTime(nanoseconds: 0)
-    /// Since then ticks have come as they should.
+    /// Since then ticks have come without a stall.
     private var responsiveSince = MonotonicTime(nanoseconds: 0)
 
-    /// A loop whose ticks are so far apart has stood still and heard nobody: what came meanwhile is still to be read.
+    /// A longer gap between ticks means that the loop has stalled: bytes that arrived meanwhile are
+    /// still unread.
     private static let stallThreshold = Duration.seconds(1)
 
     init(
         _ settings: RedisSettings, scripts: [RedisScript] = [],
-        for purpose: SessionMode = .commands, with counterpart: ServerRole = .standalone,
+        for mode: SessionMode = .commands, with role: ServerRole = .standalone,
         seed: UInt64
     ) {
         self.settings = settings
         self.scripts = scripts
-        self.mode = purpose
-        self.serverRole = counterpart
+        self.mode = mode
+        self.serverRole = role
         self.serverName = settings.url.description
-        self.pipeline = Pipeline(isClusterNode: counterpart == .clusterNode, settings)
+        self.pipeline = Pipeline(isClusterNode: role == .clusterNode, settings)
         self.reader = RedisReplyReader(byteLimit: settings.replyByteLimit)
         self.state = .disconnected(retryAt: MonotonicTime(nanoseconds: .min))
         self.backoff = ReconnectBackoff(
             first: settings.firstRetryWait, longest: settings.longestRetryWait, seed: seed)
-        self.handshake = RedisHandshake(settings, scripts: scripts, to: counterpart)
+        self.handshake = RedisHandshake(settings, scripts: scripts, to: role)
     }
 
-    /// How long the server has owed the next answer.
+    /// How long the oldest reply has been outstanding.
     func pendingReplyAge(now: MonotonicTime) -> Duration {
         guard case .ready(let since) = self.state, let command = self.pipeline.first else {
             return .zero
@@ -108,21 +66,22 @@ struct RedisSession {
 
     var isReady: Bool { if case .ready = self.state { true } else { false } }
 
-    /// How many commands are unanswered.
+    /// The number of commands without a reply.
     var commandCount: Int { self.pipeline.count }
 
     // MARK: Connecting
 
-    /// To be called often. True when it is time to connect; then `opened` or `lose` is to follow.
+    /// Must be called regularly.
     ///
-    /// - Parameter mayConnect: false while nobody knows where to.
+    /// - Parameter mayConnect: false while the server's address is unknown.
+    /// - Returns: true when it is time to connect; then `opened` or `disconnect` must follow.
     mutating func tick(now: MonotonicTime, mayConnect: Bool = true) -> Bool {
         if now.since(self.tickedAt) > Self.stallThreshold { self.responsiveSince = now }
         self.tickedAt = now
         switch self.state {
         case .disconnected(let until):
             self.pipeline.expire(before: now.advanced(by: .zero - self.settings.commandTimeout))
-            // Not before the end of the last connection was told: until then its socket is there.
+            // The previous socket exists until its outage has been reported.
             guard mayConnect, now >= until, self.unreportedOutage == nil else { return false }
             self.state = .connecting(since: now)
             return true
@@ -140,10 +99,10 @@ struct RedisSession {
         return false
     }
 
-    /// The connection is there, TLS not yet.
+    /// TCP is connected, TLS is not.
     mutating func startedTLS() { self.isInTLSHandshake = true }
 
-    /// The connection is there, TLS included.
+    /// The connection is established, including TLS.
     mutating func opened(now: MonotonicTime) {
         self.isInTLSHandshake = false
         self.hasReceived = false
@@ -155,14 +114,14 @@ struct RedisSession {
         self.pingedAt = nil
     }
 
-    /// The connection has gone, or none came about.
+    /// The connection or the attempt has failed.
     mutating func disconnect(_ outage: RedisOutage, now: MonotonicTime) {
         switch self.state {
         case .disconnected, .closed: return
         case .connecting, .handshaking: break
         case .ready(let since):
             self.pipeline.failAll()
-            // One that comes and goes is no better than none.
+            // A connection that fails soon is no better than none.
             if now.since(since) >= self.settings.longestRetryWait { self.backoff.reset() }
         }
         self.unreportedOutage = self.explanation(of: outage)
@@ -170,12 +129,12 @@ struct RedisSession {
         self.state = .disconnected(retryAt: now.advanced(by: self.backoff.next()))
     }
 
-    /// What is probably wrong where one end speaks TLS and the other does not: neither says so.
+    /// The probable cause when only one end speaks TLS, because neither end reports it.
     private func explanation(of outage: RedisOutage) -> RedisOutage {
         switch (self.state, outage) {
-        case (.connecting, .socket(.timedOut, let place)) where self.isInTLSHandshake:
-            .notTLS(server: place, reason: "it is silent")
-        // An alert is TLS, too: the other end has reasons of its own.
+        case (.connecting, .socket(.timedOut, let server)) where self.isInTLSHandshake:
+            .notTLS(server: server, reason: "it sent nothing")
+        // An alert is a TLS message, so the other end has another reason.
         case (.connecting, .tls(.handshakeFailed(reason: let reason)))
         where self.isInTLSHandshake && !reason.contains("alert"):
             .notTLS(server: self.serverName, reason: reason)
@@ -186,17 +145,17 @@ struct RedisSession {
         }
     }
 
-    /// The next attempt to connect is due at once.
+    /// Makes the next connection attempt due now.
     mutating func retryImmediately(now: MonotonicTime) {
         if case .disconnected = self.state { self.state = .disconnected(retryAt: now) }
     }
 
-    /// Says why there is no connection, while nobody even knows where to connect to.
+    /// Reports why there is no connection while the server's address is unknown.
     mutating func reportOutage(_ outage: RedisOutage) {
         if case .disconnected = self.state { self.unreportedOutage = outage }
     }
 
-    /// Everything ends, and nothing is told any more.
+    /// Closes the session; nothing more is reported.
     mutating func close() {
         self.state = .closed
         self.unreportedOutage = nil
@@ -208,16 +167,18 @@ struct RedisSession {
         return self.silence(since: self.lastReceivedAt, now: now) >= self.settings.silenceTimeout
     }
 
-    /// How long nothing at all has come that could have been heard.
-    private func silence(since asked: MonotonicTime, now: MonotonicTime) -> Duration {
-        now.since(max(asked, self.lastReceivedAt, self.responsiveSince))
+    /// How long nothing has been received, apart from times when the loop could not read.
+    private func silence(since start: MonotonicTime, now: MonotonicTime) -> Duration {
+        now.since(max(start, self.lastReceivedAt, self.responsiveSince))
     }
 
     private mutating func checkSilence(readySince: MonotonicTime, now: MonotonicTime) {
-        if let asked = self.pipeline.first.map({ max($0.writtenAt, readySince) }) ?? self.pingedAt {
-            let age = now.since(asked)
+        if let waitingSince = self.pipeline.first.map({ max($0.writtenAt, readySince) })
+            ?? self.pingedAt
+        {
+            let age = now.since(waitingSince)
             if age >= self.settings.commandTimeout
-                || self.silence(since: asked, now: now) >= self.settings.silenceTimeout
+                || self.silence(since: waitingSince, now: now) >= self.settings.silenceTimeout
             {
                 self.disconnect(.silent(milliseconds: age.wholeNanoseconds / 1_000_000), now: now)
             }
@@ -232,42 +193,44 @@ struct RedisSession {
 
     // MARK: Sending
 
-    /// Writes a command, behind all others. Throws `queueFull` or `closed`, and then it is not written.
+    /// Appends a command. Throws `queueFull` or `closed` without writing.
     @inline(__always)
     mutating func command(
-        tag: UInt64, slot: RedisSlot = .any, now: MonotonicTime,
+        tag: CommandTag, slot: RedisSlot = .any, now: MonotonicTime,
         _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
         if self.state == .closed { throw .closed }
         try self.pipeline.write(tag: tag, slot: slot, now: now, write)
     }
 
-    /// Writes a command whose reply nobody wants, so that none comes.
+    /// Appends a command whose reply the server suppresses.
     ///
-    /// - Returns: false when it was not written: there is no connection, its server cannot do that, or too much waits to be sent.
+    /// - Returns: false, without writing, if there is no connection, the server does not allow it,
+    ///   or too many bytes are unsent.
     mutating func commandWithoutReply(_ write: (inout RedisCommandWriter) -> Void) -> Bool {
         self.isReady && self.handshake.canSuppressReplies && self.pipeline.writeWithoutReply(write)
     }
 
-    /// Writes a command that another server has handed back, or that has waited for a server.
+    /// Appends a command that another server has redirected, or that was queued without a server.
     ///
-    /// - Parameter asking: the server does not have the slot yet, but may have the key.
-    mutating func enqueue(_ parcel: QueuedCommand, asking: Bool, now: MonotonicTime) {
-        // Else a server could be found silent that has just been asked.
-        self.pipeline.append(parcel, asking: asking, now: self.isReady ? now : parcel.writtenAt)
+    /// - Parameter asking: the server does not own the slot yet, but may have the key.
+    mutating func enqueue(_ command: QueuedCommand, asking: Bool, now: MonotonicTime) {
+        // With the original time, a server that has just received the command could count as
+        // silent.
+        self.pipeline.append(command, asking: asking, now: self.isReady ? now : command.writtenAt)
     }
 
-    /// Takes out, in order, the commands that wait for a connection.
+    /// Removes and returns the commands that wait for a connection.
     mutating func withdrawWaiting() -> [QueuedCommand] {
         self.isReady ? [] : self.pipeline.withdrawWaiting()
     }
 
-    /// Writes what no reply of its own comes to. Lost where there is no connection.
+    /// Sends a command that gets no reply of its own. Dropped without a connection.
     mutating func send(_ write: (inout RedisCommandWriter) -> Void) {
         if self.isReady { self.pipeline.writeUntracked(write) }
     }
 
-    /// Whether there is something to send now.
+    /// Whether bytes can be sent now.
     var hasUnsent: Bool {
         switch self.state {
         case .handshaking: self.handshake.output.unsentCount > 0
@@ -284,11 +247,12 @@ struct RedisSession {
         if self.isReady { self.pipeline.didSend(count) } else { self.handshake.didSend(count) }
     }
 
-    // MARK: Hearing
+    // MARK: Receiving
 
-    /// Takes bytes that came in, some kilobytes at a time; each time all events are to be taken out.
+    /// Processes received bytes, a few kilobytes at a time. All events must be consumed after each
+    /// call.
     mutating func receive(_ bytes: UnsafeRawBufferPointer, now: MonotonicTime) {
-        // A TLS server's alert: what it was sent is no handshake.
+        // A TLS alert: the server expected a TLS handshake.
         if !self.hasReceived, !self.settings.url.isSecure, bytes.starts(with: [0x15, 0x03]) {
             return self.disconnect(.speaksTLS(server: self.serverName), now: now)
         }
@@ -302,7 +266,7 @@ struct RedisSession {
         }
     }
 
-    /// What there is to be told next; nil when that is all.
+    /// The next event; nil when there are no more.
     @inline(__always)
     mutating func next(now: MonotonicTime) -> Event? {
         while true {
@@ -315,7 +279,7 @@ struct RedisSession {
                 if self.mode == .subscription {
                     if reply.kind != .error { return .push(reply) }
                     let error = RedisError(reply: reply.bytes)
-                    // The channel is elsewhere.
+                    // Another node owns the channel's slot.
                     if self.serverRole == .clusterNode, case .moved = error {
                         return .notExecuted([], error)
                     }
@@ -325,7 +289,7 @@ struct RedisSession {
                 }
             case .handshaking:
                 if let event = self.performHandshake(now: now) { return event }
-                // Commands do not wait any longer for a server that does not greet back.
+                // Commands still time out while the server does not complete the handshake.
                 if case .handshaking = self.state { return self.nextFailure() }
             case .disconnected, .connecting:
                 return self.nextFailure()
@@ -345,16 +309,16 @@ struct RedisSession {
         }
     }
 
-    /// The reply to the oldest command; nil when that is one of our own.
+    /// Handles the reply to the oldest command; nil if the client sent that command itself.
     @inline(__always)
     private mutating func handleReply(_ reply: RedisReply, now: MonotonicTime) -> Event? {
         let start = self.pipeline.dequeuedEnd
         guard let command = self.pipeline.popFirst() else {
-            // Such as "-ERR max number of clients reached", and nothing good in any case.
+            // For example "-ERR max number of clients reached"; always fatal.
             self.disconnect(
                 reply.kind == .error
                     ? .refused(RedisError(reply: reply.bytes))
-                    : .reply(.malformed("nobody asked for it")), now: now)
+                    : .reply(.malformed("a reply without a command")), now: now)
             return nil
         }
         defer { self.pipeline.free(command) }
@@ -369,8 +333,9 @@ struct RedisSession {
                 return .notExecuted(
                     self.pipeline.extractForRedirection(command, from: start), error)
             }
-            // The rest of what is under way is in doubt at best: it was never the master's, or is no more. Another connection may find who is:
-            // sentinels say, or the name leads to another server.
+            // Commands in flight must count as lost: the server never was the master, or no longer
+            // is. A new connection may reach the master, through the sentinels or through the
+            // server's name.
             if self.serverRole != .clusterNode, error == .readOnly || error == .masterDown {
                 self.disconnect(.refused(error), now: now)
             }
@@ -383,8 +348,8 @@ struct RedisSession {
         }
     }
 
-    /// Before its sender hears of it, so that what the sender writes next comes behind. Many may fail for the same reason: once for all
-    /// that were written before.
+    /// Reloads the scripts before the user learns of the failure, so that its retry comes behind
+    /// them. Reloads once for all commands that were written before.
     private mutating func loadScripts(for command: Pipeline.Command, now: MonotonicTime) {
         guard command.end > self.scriptsReloadedEnd else { return }
         for script in self.scripts {

@@ -1,15 +1,16 @@
 internal import Bytes
 
-/// What is to be sent, as one stream with places in it: who knows where a command ends knows whether it has left.
+/// The bytes to send, as one stream with offsets. Its user compares a command's end with `sent` to
+/// know whether the command was sent.
 struct SendBuffer {
     private var buffer = ByteBuffer()
-    /// How much of the buffer has left.
+    /// Bytes of the buffer that have been sent.
     private var sentCount = 0
-    /// How much of the buffer nobody needs any more.
+    /// Bytes of the buffer that are no longer needed.
     private var freeCount = 0
-    /// The place in the stream of the buffer's first byte.
+    /// The stream offset of the buffer's first byte.
     private var baseOffset: UInt64 = 0
-    /// What has left stays until `free(to:)`: it may have to be sent again, elsewhere.
+    /// Sent bytes are kept until `free(to:)`, because they may have to be sent to another server.
     private let retainsSent: Bool
 
     private static let retainedCapacity = 1 << 20
@@ -18,19 +19,21 @@ struct SendBuffer {
         self.retainsSent = keepsSent
     }
 
-    /// The place behind everything that was written.
+    /// The offset behind everything written.
     var end: UInt64 { self.baseOffset + UInt64(self.buffer.count) }
-    /// The place up to which everything has left.
+    /// The offset up to which everything has been sent.
     var sent: UInt64 { self.baseOffset + UInt64(self.sentCount) }
     var unsentCount: Int { self.buffer.count - self.sentCount }
 
-    /// Writes one command; false, and nothing is written, when more than `byteLimit` bytes would wait.
+    /// Writes one command.
+    ///
+    /// - Returns: false, without writing, if more than `byteLimit` bytes would be unsent.
     @inline(__always)
     mutating func write(byteLimit: Int, _ write: (inout RedisCommandWriter) -> Void) -> Bool {
         let count = self.buffer.count
-        var taken = ByteBuffer()
-        swap(&taken, &self.buffer)
-        var writer = RedisCommandWriter(into: consume taken)
+        var detached = ByteBuffer()
+        swap(&detached, &self.buffer)
+        var writer = RedisCommandWriter(into: consume detached)
         write(&writer)
         self.buffer = writer.finish()
         if self.unsentCount <= byteLimit { return true }
@@ -38,12 +41,12 @@ struct SendBuffer {
         return false
     }
 
-    /// Takes back what was written last, and has not left, from a place on.
-    mutating func truncate(to place: UInt64) {
-        self.buffer.truncate(to: Int(place - self.baseOffset))
+    /// Removes the unsent bytes from this offset on.
+    mutating func truncate(to offset: UInt64) {
+        self.buffer.truncate(to: Int(offset - self.baseOffset))
     }
 
-    /// Adds a command that was written before.
+    /// Appends an encoded command.
     mutating func append(_ bytes: [UInt8]) {
         self.buffer.append(contentsOf: bytes)
     }
@@ -54,27 +57,28 @@ struct SendBuffer {
         }
     }
 
-    /// What stands between two places, of what is still here.
+    /// The bytes between two offsets, which must still be in the buffer.
     func bytes(_ range: Range<UInt64>) -> ArraySlice<UInt8> {
         self.buffer.bytes[
             Int(range.lowerBound - self.baseOffset)..<Int(range.upperBound - self.baseOffset)]
     }
 
-    /// So many more bytes have left.
+    /// Records that this many more bytes were sent.
     mutating func didSend(_ count: Int) {
         self.sentCount += count
         if !self.retainsSent { self.free(to: self.sent) }
     }
 
-    /// Nobody needs what stands before a place, and it is not sent either.
-    mutating func free(to place: UInt64) {
-        guard place > self.baseOffset else { return }
-        self.freeCount = max(self.freeCount, Int(place - self.baseOffset))
+    /// Releases the bytes before this offset, sent or not.
+    mutating func free(to offset: UInt64) {
+        guard offset > self.baseOffset else { return }
+        self.freeCount = max(self.freeCount, Int(offset - self.baseOffset))
         self.sentCount = max(self.sentCount, self.freeCount)
         if self.freeCount == self.buffer.count {
             self.clear()
         } else if self.freeCount > self.buffer.count - self.freeCount {
-            // What is left goes to the front once that is less than what has gone, so that each byte is moved once at most.
+            // Moves the rest to the front once it is smaller than the free part, so that each byte
+            // moves at most once.
             self.buffer.bytes.removeFirst(self.freeCount)
             self.baseOffset += UInt64(self.freeCount)
             self.sentCount -= self.freeCount
@@ -82,7 +86,7 @@ struct SendBuffer {
         }
     }
 
-    /// Forgets everything; the places go on.
+    /// Discards all bytes; the offsets continue.
     mutating func clear() {
         self.baseOffset = self.end
         self.buffer.removeAll(keepingCapacityUpTo: Self.retainedCapacity)

@@ -1,6 +1,6 @@
-/// Where a server listens.
+/// The address of a Redis server.
 public struct RedisEndpoint: Sendable, Hashable, CustomStringConvertible {
-    /// A name or an address; an IPv6 address without its brackets.
+    /// A host name or an address; IPv6 without brackets.
     public let host: String
     public let port: UInt16
 

@@ -1,36 +1,35 @@
 public import EventLoop
 public import TLS
 
-/// Why there is no connection to Redis. Each is a sentence for operators.
+/// Why there is no connection to Redis. Each description is a sentence for operators.
 public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
     case socket(SocketError, server: String)
     case tls(TLSError)
-    /// The server refuses the password, the database or our scripts, or is not ready.
+    /// The server rejects the password, the database or the scripts, or is not ready.
     case refused(RedisError)
-    /// The server does not let its user have the database of this number.
+    /// The server does not let the user select this database.
     case noDatabase(Int, RedisError)
-    /// TLS was wanted, and the other end does not speak it.
+    /// The URL requires TLS, but the server does not speak it.
     case notTLS(server: String, reason: String)
-    /// The other end speaks TLS, which was not wanted.
+    /// The server speaks TLS, but the URL does not use it.
     case speaksTLS(server: String)
-    /// The server closed the connection before it had answered anything.
+    /// The server closed the connection before its first reply.
     case unanswered(server: String)
-    /// The server closed the connection.
     case ended
-    /// The connection broke; with the system's words.
+    /// The connection broke, with the system's reason.
     case broken(reason: String)
-    /// The server has not answered for so long.
+    /// The server has not replied for this long.
     case silent(milliseconds: Int64)
     case reply(RedisReplyError)
-    /// The server that the sentinels name says that it is no master.
+    /// The server that the sentinels name reports that it is not a master.
     case notMaster
-    /// The sentinels name another master now.
+    /// The sentinels now name another master.
     case masterChanged(to: RedisEndpoint)
-    /// Sentinels answer, and none of them knows a master of this name.
+    /// The sentinels reply, but none knows a master of this name.
     case unknownMaster(name: String)
-    /// No sentinel can be asked, and no master is known; with what is wrong with one of them.
+    /// No sentinel is reachable and no master is known; with the reason for one sentinel.
     case noSentinel(reason: String)
-    /// No node of the cluster can be asked where the slots are; with what is wrong with one of them.
+    /// No cluster node can be queried for the slots; with the reason for one node.
     case noClusterNode(reason: String)
 
     init(_ failure: OutgoingTransport.TransportFailure) {
@@ -42,31 +41,37 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .socket(.refused, let place):
-            "\(place) refuses the connection: no Redis listens there."
-        case .socket(.timedOut, let place): "\(place) does not answer."
-        case .socket(.unreachable, let place): "\(place) cannot be reached from here."
+        case .socket(.refused, let server):
+            "\(server) refuses the connection: no Redis listens there."
+        case .socket(.timedOut, let server): "\(server) does not answer."
+        case .socket(.unreachable, let server): "\(server) is unreachable from this host."
         case .socket(let error, _): error.description
         case .tls(let error): error.description
         case .refused(let error): error.description
         case .noDatabase(let number, let error):
-            "The database \(number) of the URL cannot be used. \(error)"
-        case .notTLS(let place, let reason):
-            "\(place) did not answer with TLS (\(reason)); is it a plain port? Then the URL begins with redis instead of rediss."
-        case .speaksTLS(let place):
-            "\(place) speaks TLS; then the URL begins with rediss instead of redis."
-        case .unanswered(let place):
-            "\(place) closed the connection without an answer; does it speak TLS? Then the URL begins with rediss instead of redis."
+            "The database \(number) in the URL cannot be selected. \(error)"
+        case .notTLS(let server, let reason):
+            """
+            \(server) did not answer with TLS (\(reason)). If the port has no TLS, write redis \
+            instead of rediss in the URL.
+            """
+        case .speaksTLS(let server):
+            "\(server) requires TLS. Write rediss instead of redis in the URL."
+        case .unanswered(let server):
+            """
+            \(server) closed the connection without an answer. If the port requires TLS, write \
+            rediss instead of redis in the URL.
+            """
         case .ended: "The Redis server closed the connection."
         case .broken(let reason): "The connection to Redis broke: \(reason)."
         case .silent(let milliseconds): "The Redis server has not answered for \(milliseconds) ms."
         case .reply(let error): error.description
-        case .notMaster: "The Redis server that the sentinels name is no master."
-        case .masterChanged(let place): "The sentinels name another master: \(place)."
+        case .notMaster: "The Redis server that the sentinels name is not a master."
+        case .masterChanged(let server): "The sentinels name another master: \(server)."
         case .unknownMaster(let name): "The sentinels do not know a master named \"\(name)\"."
-        case .noSentinel(let reason): "No sentinel can be asked for the master: \(reason)"
+        case .noSentinel(let reason): "No sentinel can be queried for the master: \(reason)"
         case .noClusterNode(let reason):
-            "No node of the Redis Cluster can be asked where the slots are: \(reason)"
+            "No node of the Redis Cluster can be queried for the slots: \(reason)"
         }
     }
 }

@@ -1,4 +1,4 @@
-/// A password, which shows itself to nobody who prints it or what holds it.
+/// A password that does not appear when it or its container is printed.
 public struct RedisSecret: Sendable, Hashable, CustomStringConvertible,
     CustomDebugStringConvertible, CustomReflectable
 {

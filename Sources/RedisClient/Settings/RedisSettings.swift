@@ -1,39 +1,44 @@
 public import TLS
 
-/// Where Redis is, and how much patience and room its connections have. The same for all loops of a process.
+/// The URL of Redis and the timeouts and limits of its connections. The same for all loops of a
+/// process.
 public struct RedisSettings: Sendable {
     public var url: RedisURL
-    /// Who is believed, for `rediss`; made once and shared.
+    /// The trusted authorities for `rediss`; created once and shared.
     public var tls: TLSContext?
-    /// What CLIENT LIST calls our connections; without blanks. Nil for none.
+    /// The connections' name in CLIENT LIST, without blanks; nil for none.
     public var name: String?
 
-    /// Some commands are given whose replies nobody wants: the server is asked whether it can leave them out (CLIENT REPLY).
+    /// The user sends commands whose replies it does not need, so the handshake checks whether
+    /// CLIENT REPLY can suppress them.
     public var suppressesReplies = false
 
-    /// From the first packet to the first command: name, connection, TLS, password, scripts.
+    /// Covers DNS, TCP, TLS, password and scripts, up to the first command.
     public var connectTimeout = Duration.seconds(5)
-    /// So long a command waits for a connection, and so long for its answer.
+    /// How long a command waits for a connection, and then how long for its reply.
     public var commandTimeout = Duration.seconds(5)
-    /// When a server owes an answer, or its greeting, and says nothing at all for so long, the connection is given up: networks forget
-    /// connections without telling either end. One that is only slow is heard of meanwhile; one that is frozen loses a connection for
-    /// nothing, and the next waits for its greeting as long again, so that nobody hammers it. WAIT, which is silent by right, has its time
-    /// on top.
+    /// The connection is closed when a reply or the handshake is due and no byte arrives for this
+    /// long, because networks drop connections without notifying either end. A slow server still
+    /// sends bytes. A frozen one loses a connection needlessly, and the next handshake waits as
+    /// long again, which limits the load of reconnections. The time of WAIT is added, because its
+    /// silence is expected.
     public var silenceTimeout = Duration.seconds(2)
-    /// After so much silence the server is asked whether it is there.
+    /// The connection sends a PING after it has received nothing for this long.
     public var pingAfter = Duration.seconds(5)
-    /// The wait before the second attempt to connect; it doubles up to `longestRetryWait`, each less a part by chance.
+    /// The delay before the second connection attempt. It doubles up to `longestRetryWait`, and
+    /// each delay is shortened by a random amount.
     public var firstRetryWait = Duration.milliseconds(50)
     public var longestRetryWait = Duration.seconds(1)
 
-    /// So many commands may be unanswered, waiting for a connection or under way.
+    /// The maximum number of commands without a reply, queued or in flight.
     public var commandLimit = 65_536
-    /// So many bytes of commands may be unsent.
+    /// The maximum size of unsent commands.
     public var unsentByteLimit = 32 << 20
-    /// What one reply may take.
+    /// The maximum size of one reply.
     public var replyByteLimit = 64 << 20
 
-    /// - Parameter authorities: a file (PEM) of those whom to believe for `rediss`; nil for the system's.
+    /// - Parameter authorities: a PEM file of trusted authorities for `rediss`; nil for the
+    ///   system's.
     public init(_ url: RedisURL, trusting authorities: String? = nil) throws(TLSError) {
         self.url = url
         self.silenceTimeout += .milliseconds(url.waitMilliseconds ?? 0)

@@ -1,25 +1,25 @@
 internal import Bytes
 internal import EventLoop
 
-/// Where Redis is and who we are to it: the URL in parts.
+/// The endpoints, the credentials and the options of Redis, parsed from a URL.
 ///
 ///     redis://[[user]:password@]host[:port][/database]
 ///     redis+sentinel://[[user]:password@]host[:port],…/master-name[/database]
 ///     redis+cluster://[[user]:password@]host[:port],…
 ///
-/// With `rediss` for `redis` everything goes over TLS. `?wait=N&wait-ms=M` says how many replicas must have a write before it counts.
-/// User and password are percent-encoded. What an error or `description` says never holds any of them.
+/// With `rediss` instead of `redis`, all connections use TLS. `?wait=N&wait-ms=M` sets how many
+/// replicas must have a write before it counts as stored. User and password are percent-encoded.
+/// Errors and `description` never contain them.
 public struct RedisURL: Sendable, Hashable, CustomStringConvertible {
-    /// What is at the places.
+    /// The kind of servers at the endpoints.
     public enum Kind: Sendable, Hashable {
-        /// One server.
         case standalone
-        /// Sentinels, which know where the master of this name is.
+        /// Sentinels, which know the master of this name.
         case sentinel(master: String)
-        /// Some nodes of a Redis Cluster, which know the others.
+        /// Nodes of a Redis Cluster, which know the others.
         case cluster
 
-        /// As operators read it.
+        /// The name in operators' output.
         public var name: String {
             switch self {
             case .standalone: "standalone"
@@ -31,33 +31,33 @@ public struct RedisURL: Sendable, Hashable, CustomStringConvertible {
 
     public let kind: Kind
     public let isSecure: Bool
-    /// Never empty; one only for `.standalone`.
+    /// Never empty; exactly one for `.standalone`.
     public let endpoints: [RedisEndpoint]
-    /// The user of an access list (Redis 6); nil is the default user.
+    /// The ACL user (Redis 6); nil for the default user.
     public let user: String?
     public let password: RedisSecret?
     public let database: Int
-    /// How many replicas must have a write, if the URL says it.
+    /// How many replicas must have a write; nil if the URL does not set it.
     public let waitReplicas: Int?
-    /// How long to wait for them, if the URL says it.
+    /// How long to wait for them; nil if the URL does not set it.
     public let waitMilliseconds: Int?
 
     public init(_ text: String) throws(RedisURLError) {
-        // A letter that means something in URLs and stands unencoded in a password ends the part that it is in. So nothing of what
-        // stands before the path is ever shown, not even as the wrong host that it seems to be.
+        // An unencoded special character in a password ends the part that contains it. So errors
+        // never show any text before the path, not even the host that it seems to be.
         guard !text.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) else {
             throw RedisURLError(
-                "blanks, control characters and letters beyond ASCII must be percent-encoded")
+                "blanks, control characters and non-ASCII characters must be percent-encoded")
         }
         guard !text.contains("#") else {
-            throw RedisURLError("it has no fragment; a \"#\" in a password is written %23")
+            throw RedisURLError("it must have no fragment; write a \"#\" in a password as %23")
         }
         let (scheme, rest) = try Self.splitScheme(text)
         let authority = rest.prefix { $0 != "/" && $0 != "?" }
-        let behind = rest[authority.endIndex...]
-        guard !behind.contains("@") else {
+        let suffix = rest[authority.endIndex...]
+        guard !suffix.contains("@") else {
             throw RedisURLError(
-                "a \"/\" or \"?\" in user or password must be percent-encoded, as %2F or %3F")
+                "write a \"/\" in user or password as %2F, and a \"?\" as %3F")
         }
         self.isSecure = scheme.isSecure
         (self.user, self.password) = try Self.credentials(authority)
@@ -65,22 +65,22 @@ public struct RedisURL: Sendable, Hashable, CustomStringConvertible {
             authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] }
             ?? authority
         self.endpoints = try Self.endpoints(list, scheme)
-        let path = behind.prefix { $0 != "?" }
+        let path = suffix.prefix { $0 != "?" }
         (self.kind, self.database) = try Self.path(path, scheme)
         (self.waitReplicas, self.waitMilliseconds) = try Self.parameters(
-            behind[path.endIndex...].dropFirst())
+            suffix[path.endIndex...].dropFirst())
     }
 
     /// The URL without user and password.
     public var description: String {
-        let places = self.endpoints.map(\.description).joined(separator: ",")
+        let endpoints = self.endpoints.map(\.description).joined(separator: ",")
         let scheme = self.isSecure ? "rediss" : "redis"
         let database = self.database == 0 ? "" : "/\(self.database)"
         return switch self.kind {
-        case .standalone: "\(scheme)://\(places)\(database)"
+        case .standalone: "\(scheme)://\(endpoints)\(database)"
         case .sentinel(let master):
-            "\(scheme)+sentinel://\(places)/\(PercentEncoding.encode(master))\(database)"
-        case .cluster: "\(scheme)+cluster://\(places)"
+            "\(scheme)+sentinel://\(endpoints)/\(PercentEncoding.encode(master))\(database)"
+        case .cluster: "\(scheme)+cluster://\(endpoints)"
         }
     }
 }
@@ -99,18 +99,21 @@ extension RedisURL {
         let parts = name.lowercased().split(
             separator: "+", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts[0] == "redis" || parts[0] == "rediss" else { throw Self.unknownScheme }
-        let flavour: Scheme.Topology
+        let topology: Scheme.Topology
         switch parts.dropFirst().first {
-        case nil: flavour = .standalone
-        case "sentinel": flavour = .sentinel
-        case "cluster": flavour = .cluster
+        case nil: topology = .standalone
+        case "sentinel": topology = .sentinel
+        case "cluster": topology = .cluster
         default: throw Self.unknownScheme
         }
-        return (Scheme(isSecure: parts[0] == "rediss", topology: flavour), rest.dropFirst(3))
+        return (Scheme(isSecure: parts[0] == "rediss", topology: topology), rest.dropFirst(3))
     }
 
     private static let unknownScheme = RedisURLError(
-        "it must begin with redis://, redis+sentinel:// or redis+cluster://, or the same with rediss for TLS"
+        """
+        it must begin with redis://, redis+sentinel:// or redis+cluster://, \
+        or the same with rediss for TLS
+        """
     )
 
     private static func credentials(_ authority: Substring) throws(RedisURLError) -> (
@@ -119,18 +122,21 @@ extension RedisURL {
         guard let end = authority.lastIndex(of: "@") else { return (nil, nil) }
         let whole = authority[..<end]
         guard !whole.contains("@") else {
-            throw RedisURLError("an \"@\" in user or password must be written %40")
+            throw RedisURLError("write an \"@\" in user or password as %40")
         }
         guard let colon = whole.firstIndex(of: ":") else {
             throw RedisURLError(
-                "what stands before the \"@\" must be user:password, or :password for the default user"
+                """
+                the part before the \"@\" must be user:password, \
+                or :password for the default user
+                """
             )
         }
         guard let user = PercentEncoding.decode(whole[..<colon].utf8),
             let password = PercentEncoding.decode(whole[colon...].utf8.dropFirst())
         else {
             throw RedisURLError(
-                "user or password is not percent-encoded as it should be; a \"%\" is written %25")
+                "user or password is not validly percent-encoded; write a \"%\" as %25")
         }
         guard !password.isEmpty else {
             throw RedisURLError("the password before the \"@\" is empty")
@@ -146,12 +152,12 @@ extension RedisURL {
             throw RedisURLError(
                 "redis:// names one server; several need redis+sentinel:// or redis+cluster://")
         }
-        var places: [RedisEndpoint] = []
+        var endpoints: [RedisEndpoint] = []
         for part in parts {
-            places.append(
+            endpoints.append(
                 try self.endpoint(part, defaultPort: scheme.topology == .sentinel ? 26_379 : 6379))
         }
-        return places
+        return endpoints
     }
 
     private static func endpoint(_ text: Substring, defaultPort: UInt16) throws(RedisURLError)
@@ -166,21 +172,24 @@ extension RedisURL {
             host = text[..<end].dropFirst()
             portText = text[end...].dropFirst()
             guard IPAddress(host) != nil, host.contains(":") else {
-                throw RedisURLError("what stands in brackets is no IPv6 address")
+                throw RedisURLError("the text in brackets is not an IPv6 address")
             }
             guard portText.isEmpty || portText.first == ":" else {
-                throw RedisURLError("a colon must stand between address and port")
+                throw RedisURLError("a colon must separate address and port")
             }
         } else {
             guard text.count(where: { $0 == ":" }) < 2 else {
                 throw RedisURLError(
-                    "an IPv6 address stands in brackets, as in redis://[::1]:6379, and a password ends with an \"@\""
+                    """
+                    an IPv6 address must be in brackets, as in redis://[::1]:6379, \
+                    and a password must end with an \"@\"
+                    """
                 )
             }
             host = text.prefix { $0 != ":" }
             portText = text[host.endIndex...]
             guard host.utf8.allSatisfy(Resolver.isHostNameByte) else {
-                throw RedisURLError("the host is no host name")
+                throw RedisURLError("the host is not a valid host name")
             }
         }
         guard !host.isEmpty else { throw RedisURLError("a host is missing") }
@@ -188,7 +197,7 @@ extension RedisURL {
             portText.isEmpty
                 || (portText.count > 1 && portText.dropFirst().utf8.allSatisfy(Self.isDigit)),
             let port = portText.isEmpty ? defaultPort : UInt16(portText.dropFirst()), port > 0
-        else { throw RedisURLError("a port is no number from 1 to 65535") }
+        else { throw RedisURLError("a port must be a number from 1 to 65535") }
         return RedisEndpoint(host: String(host), port: port)
     }
 
@@ -196,12 +205,12 @@ extension RedisURL {
         Kind, database: Int
     ) {
         var parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
-        // One slash at the end says nothing.
+        // One slash at the end has no meaning.
         if parts.last == "" { parts.removeLast() }
         switch scheme.topology {
         case .standalone:
             guard parts.count < 2 else {
-                throw RedisURLError("only a database's number may stand behind the host")
+                throw RedisURLError("only a database number may follow the host")
             }
             return (.standalone, try self.database(parts.first))
         case .sentinel:
@@ -212,12 +221,12 @@ extension RedisURL {
                     "the master's name is missing: redis+sentinel://host:26379/NAME")
             }
             guard parts.count < 3 else {
-                throw RedisURLError("only a database's number may stand behind the master's name")
+                throw RedisURLError("only a database number may follow the master's name")
             }
             return (.sentinel(master: master), try self.database(parts.dropFirst().first))
         case .cluster:
             guard parts.isEmpty || parts.elementsEqual(["0"]) else {
-                throw RedisURLError("a Redis Cluster has no databases but 0")
+                throw RedisURLError("a Redis Cluster has only database 0")
             }
             return (.cluster, 0)
         }
@@ -226,7 +235,7 @@ extension RedisURL {
     private static func database(_ text: Substring?) throws(RedisURLError) -> Int {
         guard let text else { return 0 }
         guard text.utf8.allSatisfy(Self.isDigit), let number = Int(text), number < 1 << 16 else {
-            throw RedisURLError("\"\(text)\" is no number of a database")
+            throw RedisURLError("\"\(text)\" is not a database number")
         }
         return number
     }
@@ -244,19 +253,19 @@ extension RedisURL {
             case "wait":
                 guard let number, number <= 16, wait == nil else {
                     throw RedisURLError(
-                        "wait is how many replicas must have a write: one number from 0 to 16")
+                        "wait must be one number of replicas from 0 to 16")
                 }
                 wait = number
             case "wait-ms":
                 guard let number, (1...60_000).contains(number), waitMilliseconds == nil else {
                     throw RedisURLError(
-                        "wait-ms is how long to wait for replicas: one number of milliseconds from 1 to 60000"
+                        "wait-ms must be one number of milliseconds from 1 to 60000"
                     )
                 }
                 waitMilliseconds = number
             default:
                 throw RedisURLError(
-                    "it has a parameter that we do not know; there are wait and wait-ms")
+                    "it has an unknown parameter; the parameters are wait and wait-ms")
             }
         }
         return (wait, waitMilliseconds)
@@ -265,7 +274,7 @@ extension RedisURL {
     private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 }
 
-/// Why a text is no URL of Redis. Says what is wrong and shows no part that could be a password.
+/// Why a text is not a valid Redis URL. Shows no part that could be a password.
 public struct RedisURLError: Error, Sendable, Hashable, CustomStringConvertible {
     public let reason: String
 

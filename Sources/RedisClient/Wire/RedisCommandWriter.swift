@@ -1,19 +1,21 @@
 public import Bytes
 
-/// Writes one command as RESP wants it, an array of byte strings, straight into what the connection sends.
+/// Encodes one command as RESP, an array of byte strings, directly into the connection's send
+/// buffer.
 ///
-/// The words are counted while they are written, and the count is put in front at the end. Not copyable, because with a second reference
-/// to the buffer every command would copy all that waits before it.
+/// It counts the arguments while writing and inserts the count at the end. Not copyable, because a
+/// second reference to the buffer would make every command copy all unsent bytes.
 public struct RedisCommandWriter: ~Copyable {
     @usableFromInline var buffer: ByteBuffer
     @usableFromInline let start: Int
     @usableFromInline var argumentCount = 0
 
-    /// Begins a command behind what is in `buffer`, which `finish()` gives back.
+    /// Starts a command at the end of `buffer`, which `finish()` returns.
     init(into buffer: consuming ByteBuffer) {
         self.buffer = consume buffer
         self.start = self.buffer.count
-        // Most commands have fewer than ten words; see `finish`. Every word brings the end of the line before it.
+        // Most commands have fewer than ten arguments; see `finish`. Each argument starts with the
+        // line end of the previous one.
         self.buffer.append("*0")
     }
 
@@ -23,7 +25,7 @@ public struct RedisCommandWriter: ~Copyable {
         self.buffer.append(contentsOf: bytes)
     }
 
-    /// A word of the protocol: `SET`.
+    /// A fixed argument, such as `SET`.
     @inlinable
     public mutating func append(_ word: StaticString) {
         self.append(UnsafeRawBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount))
@@ -49,7 +51,7 @@ public struct RedisCommandWriter: ~Copyable {
         self.append(text: ByteString(text))
     }
 
-    /// A word of several parts, such as a key with a prefix.
+    /// One argument of two parts, such as a key with a prefix.
     @inlinable
     public mutating func append(text first: ByteString, _ second: ByteString) {
         self.begin(byteCount: first.byteCount + second.byteCount)
@@ -57,14 +59,13 @@ public struct RedisCommandWriter: ~Copyable {
         self.buffer.append(text: second.string)
     }
 
-    /// A number in decimal digits.
     @inlinable
     public mutating func append(_ number: some FixedWidthInteger) {
         self.begin(byteCount: Self.digitCount(of: number))
         self.buffer.append(decimal: number)
     }
 
-    /// A word of `byteCount` bytes that `write` appends to the buffer, exactly so many.
+    /// An argument of exactly `byteCount` bytes, which `write` appends to the buffer.
     @inlinable
     public mutating func append(byteCount: Int, _ write: (inout ByteBuffer) -> Void) {
         self.begin(byteCount: byteCount)
@@ -72,11 +73,11 @@ public struct RedisCommandWriter: ~Copyable {
         write(&self.buffer)
         precondition(
             self.buffer.count == end,
-            "A word of \(byteCount) bytes was announced, and \(self.buffer.count - end) more were written."
+            "An argument of \(byteCount) bytes has \(self.buffer.count - end) bytes too many."
         )
     }
 
-    /// `EVALSHA`, the script's name, and how many keys follow. Keys and arguments are to be appended next.
+    /// `EVALSHA`, the script's digest and the number of keys. The keys and arguments must follow.
     @inlinable
     public mutating func append(_ script: RedisScript, keyCount: Int) {
         self.append("EVALSHA")
@@ -84,14 +85,15 @@ public struct RedisCommandWriter: ~Copyable {
         self.append(keyCount)
     }
 
-    /// `\r\n$`, the word's size and `\r\n`: in one piece where it has up to three digits, because every append costs as much as the next.
+    /// Writes `\r\n$`, the argument's size and `\r\n`; in one append for up to three digits,
+    /// because each append has a fixed cost.
     @inlinable
     @inline(__always)
     mutating func begin(byteCount: Int) {
         self.argumentCount += 1
         guard byteCount < 1000 else { return self.beginLong(byteCount: byteCount) }
         let size = UInt64(truncatingIfNeeded: byteCount)
-        // Backwards: the first byte is the lowest.
+        // Backwards, because the lowest byte comes first.
         var line: UInt64 = 0x0A0D
         var rest = size
         var count = 5
@@ -124,9 +126,9 @@ public struct RedisCommandWriter: ~Copyable {
         return count
     }
 
-    /// Puts the number of words where it belongs, and gives the buffer back.
+    /// Inserts the number of arguments and returns the buffer.
     consuming func finish() -> ByteBuffer {
-        precondition(self.argumentCount > 0, "A command without a word was written.")
+        precondition(self.argumentCount > 0, "A command has no arguments.")
         self.buffer.append("\r\n")
         if self.argumentCount < 10 {
             self.buffer.bytes[self.start + 1] = UInt8(ascii: "0") + UInt8(self.argumentCount)

@@ -1,99 +1,109 @@
-/// Why a command has no reply. Each is a sentence for operators.
+/// Why a command has no reply. Each description is a sentence for operators.
 public enum RedisError: Error, Sendable, Hashable, CustomStringConvertible {
-    // What becomes of commands here, without the server.
+    // Errors of the client, without the server.
 
-    /// The connection broke, or no answer came in time. Unless `mayBeDone`, the server has not seen the command.
+    /// The connection broke, or no reply came in time. Unless `mayBeDone`, the server has not
+    /// received the command.
     case connectionLost(mayBeDone: Bool)
-    /// There was no connection for as long as a command waits for one. The server has not seen it.
+    /// No connection was available within the command timeout. The server has not received the
+    /// command.
     case noConnection
-    /// More commands, or bytes of them, wait than may wait. The server has not seen it.
+    /// Too many commands or bytes are queued. The server has not received the command.
     case queueFull
-    /// The client was closed. The server has not seen it.
+    /// The client is closed. The server has not received the command.
     case closed
 
-    // What the server answers: the first word of its error says which.
+    // Errors of the server, identified by the first word of the reply.
 
-    /// READONLY: a replica was asked to write; the master is another.
+    /// READONLY: the server is a replica and rejects writes.
     case readOnly
-    /// LOADING: the server has been started and reads its data.
+    /// LOADING: the server is starting and loads its data.
     case loading
-    /// CLUSTERDOWN: too many masters are missing, or a slot has none.
+    /// CLUSTERDOWN: too many masters are missing, or a slot has no master.
     case clusterDown
-    /// OOM: `maxmemory` is used up. Nothing was done.
+    /// OOM: `maxmemory` is exhausted. The command was not executed.
     case outOfMemory
-    /// MISCONF: the last snapshot could not be written, so that no writes are taken.
+    /// MISCONF: the last snapshot failed, so the server rejects writes.
     case snapshotFailed
-    /// MASTERDOWN: a replica has lost its master and does not show old data.
+    /// MASTERDOWN: a replica without its master does not serve old data.
     case masterDown
-    /// TRYAGAIN: a slot moves, and the keys are on both sides.
+    /// TRYAGAIN: the slot is moving, and the keys are on two nodes.
     case tryAgain
-    /// MOVED: the slot is elsewhere. An empty host is the one that answered.
+    /// MOVED: another node owns the slot. An empty host means the replying node's host.
     case moved(slot: UInt16, to: RedisEndpoint)
-    /// ASK: the slot moves, and the key may be there already.
+    /// ASK: the slot is moving, and the other node may already have the key.
     case ask(slot: UInt16, at: RedisEndpoint)
-    /// NOSCRIPT: somebody flushed the server's scripts. They are on their way to it again: the command sent again finds them.
+    /// NOSCRIPT: the server's scripts were flushed. The client reloads them, so a retry succeeds.
     case scriptLost
-    /// WRONGTYPE: the key holds something else.
+    /// WRONGTYPE: the key holds another type.
     case wrongType
-    /// NOAUTH: the server wants a password.
+    /// NOAUTH: the server requires a password.
     case notAuthenticated
-    /// WRONGPASS: user or password is wrong.
+    /// WRONGPASS: the user or the password is wrong.
     case wrongPassword
-    /// NOPERM: the user may not do this; in the server's words.
+    /// NOPERM: the user lacks a permission; with the server's text.
     case notPermitted(String)
-    /// BUSY: a script runs for too long.
+    /// BUSY: a script has been running for too long.
     case busy
-    /// CROSSSLOT: the keys of one command are in different slots.
+    /// CROSSSLOT: the command's keys are in different slots.
     case crossSlot
     /// NOREPLICAS: fewer replicas than `min-replicas-to-write`.
     case noReplicas
-    /// NOGOODSLAVE: Sentinel finds no replica to take over.
+    /// NOGOODSLAVE: Sentinel finds no replica to promote.
     case noGoodReplica
-    /// UNKILLABLE: the running script has written, and can only be ended with the server.
+    /// UNKILLABLE: the running script has written, so only a shutdown of the server can end it.
     case unkillable
-    /// Anything else, in the server's words, and what our own scripts answer.
+    /// Any other error, with the server's text; includes the errors of our own scripts.
     case other(String)
 
     public var description: String {
         switch self {
         case .connectionLost(mayBeDone: true):
-            "The connection to Redis was lost before the answer came: it may be done or not."
+            "The connection to Redis was lost before the reply: the command may have been executed."
         case .connectionLost(mayBeDone: false):
-            "The connection to Redis was lost before the command was sent: it is not done."
+            "The connection to Redis was lost before the command was sent."
         case .noConnection: "There is no connection to Redis."
-        case .queueFull: "Too many commands wait for Redis already."
+        case .queueFull: "Too many commands are queued for Redis."
         case .closed: "The Redis client is closed."
-        case .readOnly: "The Redis server is a replica and takes no writes (READONLY)."
+        case .readOnly: "The Redis server is a replica and rejects writes (READONLY)."
         case .loading: "The Redis server is starting and loads its data (LOADING)."
         case .clusterDown: "The Redis Cluster is down: masters are missing (CLUSTERDOWN)."
-        case .outOfMemory: "The Redis server has used up its maxmemory and takes no writes (OOM)."
+        case .outOfMemory: "The Redis server has reached its maxmemory and rejects writes (OOM)."
         case .snapshotFailed:
-            "The Redis server could not write its last snapshot and takes no writes (MISCONF); see its log and its disk."
+            """
+            The Redis server could not write its last snapshot and rejects writes (MISCONF). Check \
+            its log and its disk.
+            """
         case .masterDown: "The Redis server is a replica without its master (MASTERDOWN)."
-        case .tryAgain: "The slot of the keys is just moving to another Redis server (TRYAGAIN)."
-        case .moved(let slot, let place):
-            "Slot \(slot) is on another Redis server, \(place) (MOVED)."
-        case .ask(let slot, let place):
-            "Slot \(slot) is moving to another Redis server, \(place) (ASK)."
-        case .scriptLost: "The Redis server has lost our scripts (NOSCRIPT); they are loaded again."
+        case .tryAgain: "The slot of the keys is moving to another Redis server (TRYAGAIN)."
+        case .moved(let slot, let endpoint):
+            "Slot \(slot) is on another Redis server, \(endpoint) (MOVED)."
+        case .ask(let slot, let endpoint):
+            "Slot \(slot) is moving to another Redis server, \(endpoint) (ASK)."
+        case .scriptLost:
+            "The Redis server has lost the scripts (NOSCRIPT); they are being reloaded."
         case .wrongType:
-            "A Redis key holds something else than it should (WRONGTYPE); does another program use the same keys?"
-        case .notAuthenticated: "The Redis server wants a password, and the URL has none (NOAUTH)."
+            """
+            A Redis key holds a value of another type (WRONGTYPE). Check whether another program \
+            uses the same keys.
+            """
+        case .notAuthenticated:
+            "The Redis server requires a password, but the URL has none (NOAUTH)."
         case .wrongPassword:
-            "The Redis server does not take the user and password of the URL (WRONGPASS)."
-        case .notPermitted(let words): "The Redis user lacks a permission: \(words)"
-        case .busy: "The Redis server is busy with a script that does not end (BUSY)."
+            "The Redis server rejects the user and password of the URL (WRONGPASS)."
+        case .notPermitted(let text): "The Redis user lacks a permission: \(text)"
+        case .busy: "The Redis server is busy with a long-running script (BUSY)."
         case .crossSlot: "Keys of one Redis command are in different slots (CROSSSLOT)."
         case .noReplicas:
-            "The Redis server has fewer replicas than min-replicas-to-write and takes no writes (NOREPLICAS)."
-        case .noGoodReplica: "Redis Sentinel has no replica that could take over (NOGOODSLAVE)."
+            "The Redis server has fewer replicas than min-replicas-to-write (NOREPLICAS)."
+        case .noGoodReplica: "Redis Sentinel has no replica to promote (NOGOODSLAVE)."
         case .unkillable:
-            "The Redis server runs a script that has written and cannot be ended (UNKILLABLE)."
-        case .other(let words): "Redis answered with an error: \(words)"
+            "The Redis server runs a script that has written and cannot be killed (UNKILLABLE)."
+        case .other(let text): "Redis replied with an error: \(text)"
         }
     }
 
-    /// Whether a server has said so, rather than that it could not be asked.
+    /// Whether the server sent the error, as opposed to the client.
     public var isFromServer: Bool {
         switch self {
         case .connectionLost, .noConnection, .queueFull, .closed: false
@@ -101,7 +111,8 @@ public enum RedisError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Whether a server of a cluster has not done the command because another has to, or itself a little later.
+    /// Whether a cluster node has not executed the command, because another node must or because it
+    /// must wait.
     var isRedirection: Bool {
         switch self {
         case .moved, .ask, .tryAgain: true
@@ -109,18 +120,18 @@ public enum RedisError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Reads an error reply, without its minus.
+    /// Parses an error reply without its minus sign.
     public init(reply bytes: UnsafeRawBufferPointer) {
-        // Words of up to 15 bytes need no allocation.
-        let word = String(
+        // Strings of up to 15 bytes need no allocation.
+        let code = String(
             decoding: bytes.prefix(15).prefix { $0 != UInt8(ascii: " ") }, as: UTF8.self)
         self =
-            Self.named(word, bytes) ?? Self.scriptError(bytes)
+            Self.named(code, bytes) ?? Self.scriptError(bytes)
             ?? .other(String(decoding: bytes, as: UTF8.self))
     }
 
-    private static func named(_ word: String, _ bytes: UnsafeRawBufferPointer) -> RedisError? {
-        switch word {
+    private static func named(_ code: String, _ bytes: UnsafeRawBufferPointer) -> RedisError? {
+        switch code {
         case "READONLY": .readOnly
         case "LOADING": .loading
         case "CLUSTERDOWN": .clusterDown
@@ -128,8 +139,8 @@ public enum RedisError: Error, Sendable, Hashable, CustomStringConvertible {
         case "MISCONF": .snapshotFailed
         case "MASTERDOWN": .masterDown
         case "TRYAGAIN": .tryAgain
-        case "MOVED": self.redirection(bytes).map { .moved(slot: $0.slot, to: $0.place) }
-        case "ASK": self.redirection(bytes).map { .ask(slot: $0.slot, at: $0.place) }
+        case "MOVED": self.redirection(bytes).map { .moved(slot: $0.slot, to: $0.endpoint) }
+        case "ASK": self.redirection(bytes).map { .ask(slot: $0.slot, at: $0.endpoint) }
         case "NOSCRIPT": .scriptLost
         case "WRONGTYPE": .wrongType
         case "NOAUTH": .notAuthenticated
@@ -144,10 +155,11 @@ public enum RedisError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Redis 6 puts the error of a command inside a script behind a text of its own: `ERR Error running script … : -OOM command …`.
+    /// Redis 6 puts a prefix before the error of a command inside a script: `ERR Error running
+    /// script … : -OOM command …`.
     private static func scriptError(_ bytes: UnsafeRawBufferPointer) -> RedisError? {
         let text = String(decoding: bytes, as: UTF8.self)
-        // Redis 7 has no word of its own for what its user may not do inside a script.
+        // Redis 7 has no error code for a missing permission inside a script.
         if text.hasPrefix("ERR The user executing the script ") {
             return .notPermitted(String(text.dropFirst(4)))
         }
@@ -160,15 +172,15 @@ public enum RedisError: Error, Sendable, Hashable, CustomStringConvertible {
         return nil
     }
 
-    /// `MOVED 3999 127.0.0.1:6381`; an IPv6 address stands without brackets.
+    /// `MOVED 3999 127.0.0.1:6381`; IPv6 addresses have no brackets.
     private static func redirection(_ bytes: UnsafeRawBufferPointer) -> (
-        slot: UInt16, place: RedisEndpoint
+        slot: UInt16, endpoint: RedisEndpoint
     )? {
-        let words = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-        guard words.count >= 3, let slot = UInt16(words[1]), slot < RedisSlot.count,
-            let colon = words[2].lastIndex(of: ":"),
-            let port = UInt16(words[2][words[2].index(after: colon)...])
+        let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
+        guard fields.count >= 3, let slot = UInt16(fields[1]), slot < RedisSlot.count,
+            let colon = fields[2].lastIndex(of: ":"),
+            let port = UInt16(fields[2][fields[2].index(after: colon)...])
         else { return nil }
-        return (slot, RedisEndpoint(host: String(words[2][..<colon]), port: port))
+        return (slot, RedisEndpoint(host: String(fields[2][..<colon]), port: port))
     }
 }

@@ -1,8 +1,10 @@
-/// What Redis answered, as it lies in the reader's storage: good for as long as the call lasts that hands it over.
+/// A reply in the reader's storage, valid only during the call that passes it.
 ///
-/// A view and not a value, so that a reply costs no allocation however many elements it has. Whoever keeps something copies it.
+/// A view instead of a value, so that a reply costs no allocation however many elements it has.
+/// Code that keeps a part must copy it.
 public struct RedisReply {
-    /// What RESP2 has (https://redis.io/docs/latest/develop/reference/protocol-spec/). Null arrays and null strings are the same here.
+    /// The types of RESP2 (https://redis.io/docs/latest/develop/reference/protocol-spec/). Null
+    /// arrays and null strings are the same here.
     public enum Kind: UInt8, Sendable { case status, error, integer, string, array, null }
 
     let nodes: UnsafePointer<ReplyNode>
@@ -10,10 +12,10 @@ public struct RedisReply {
     let index: Int
 
     @inline(__always)
-    init(nodes: UnsafePointer<ReplyNode>, text: UnsafeRawPointer, index place: Int = 0) {
+    init(nodes: UnsafePointer<ReplyNode>, text: UnsafeRawPointer, index: Int = 0) {
         self.nodes = nodes
         self.text = text
-        self.index = place
+        self.index = index
     }
 
     @inline(__always)
@@ -22,7 +24,8 @@ public struct RedisReply {
     public var kind: Kind { self.node.kind }
     public var isNull: Bool { self.kind == .null }
 
-    /// An integer's value, or the number that a text is (Redis gives most numbers so); nil for anything else.
+    /// An integer's value, or the number in a text, because Redis sends most numbers as texts; nil
+    /// otherwise.
     public var integer: Int64? {
         switch self.kind {
         case .integer: self.node.number
@@ -31,7 +34,7 @@ public struct RedisReply {
         }
     }
 
-    /// The bytes of a string, a status or an error; none for anything else.
+    /// The bytes of a string, a status or an error; empty otherwise.
     public var bytes: UnsafeRawBufferPointer {
         switch self.kind {
         case .string, .status, .error:
@@ -42,10 +45,10 @@ public struct RedisReply {
         }
     }
 
-    /// The same as text; what is no UTF-8 is replaced.
+    /// The bytes as text; invalid UTF-8 is replaced.
     public var string: String { String(decoding: self.bytes, as: UTF8.self) }
 
-    /// Whether it is a string or a status of exactly these bytes: `OK`.
+    /// Whether it is a string or a status of exactly these bytes, such as `OK`.
     public func isText(_ text: StaticString) -> Bool {
         let bytes = self.bytes
         let expected = UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
@@ -53,15 +56,16 @@ public struct RedisReply {
             && bytes.elementsEqual(expected)
     }
 
-    /// An array's elements, in order; none for anything else.
+    /// An array's elements, in order; none otherwise.
     public var elements: Elements {
         Elements(parent: self)
     }
 
-    /// How many elements an array has; 0 for anything else.
+    /// The number of an array's elements; 0 otherwise.
     public var count: Int { self.kind == .array ? Int(self.node.number) : 0 }
 
-    /// The element at `index`; nil where there is none. Those before it are passed one by one: for the first few.
+    /// The element at `index`, or nil. It walks over all earlier elements, so use it only for the
+    /// first few.
     public subscript(index: Int) -> RedisReply? {
         guard index >= 0 else { return nil }
         var elements = self.elements.makeIterator()
@@ -69,7 +73,6 @@ public struct RedisReply {
         return elements.next()
     }
 
-    /// The elements of an array.
     public struct Elements: Sequence, IteratorProtocol {
         private var upcoming: RedisReply
         private var remaining: Int
@@ -93,7 +96,7 @@ public struct RedisReply {
         }
     }
 
-    /// Digits with or without a minus; nil for anything else and what is beyond 64 bits.
+    /// Digits with an optional minus sign; nil otherwise and beyond 64 bits.
     private static func decimal(_ bytes: UnsafeRawBufferPointer) -> Int64? {
         let isNegative = bytes.first == UInt8(ascii: "-")
         let digits = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(isNegative ? 1 : 0))
@@ -102,7 +105,7 @@ public struct RedisReply {
         for digit in digits {
             guard (0x30...0x39).contains(digit) else { return nil }
             let (tenfold, hasOverflown) = number.multipliedReportingOverflow(by: 10)
-            // Downwards, because the smallest number has no positive one.
+            // Counts downwards, because the smallest number has no positive counterpart.
             let (sum, isBeyond) = tenfold.subtractingReportingOverflow(Int64(digit - 0x30))
             guard !hasOverflown, !isBeyond else { return nil }
             number = sum

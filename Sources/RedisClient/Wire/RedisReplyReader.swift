@@ -1,33 +1,35 @@
 internal import CHiredis
 
-/// Why bytes are no reply that we take.
+/// Why the reader rejects bytes.
 public enum RedisReplyError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// Not RESP2, or arrays in arrays more than eight deep; in hiredis' words.
+    /// Not RESP2, or arrays nested more than eight deep; with hiredis' text.
     case malformed(String)
-    /// More than a reply may have.
+    /// The reply exceeds the size limit.
     case tooLarge(limitBytes: Int)
 
     public var description: String {
         switch self {
-        case .malformed(let reason): "What the server sent is no Redis reply: \(reason)."
+        case .malformed(let reason): "The server sent no valid Redis reply: \(reason)."
         case .tooLarge(let limit): "The server's reply is larger than \(limit) bytes."
         }
     }
 }
 
-/// Bytes of RESP2 to replies, in whatever pieces they come.
+/// Parses RESP2 replies from bytes, in pieces of any size.
 ///
-/// hiredis reads; its callbacks write into a `ReplyStorage`. One for each connection, and one loop owns it; it is not Sendable.
+/// hiredis parses; its callbacks write into a `ReplyStorage`. Each connection has one reader, owned
+/// by one loop; it is not Sendable.
 public final class RedisReplyReader {
     private var reader: UnsafeMutablePointer<redisReader>
     private let storage: UnsafeMutablePointer<ReplyStorage>
-    /// What one reply may take, in the buffer and in the store.
+    /// The maximum size of one reply, in hiredis' buffer and in the storage.
     private let byteLimit: Int
 
-    /// A status, an error, a number: Lua's errors are the longest lines that there are.
+    /// The limit for a status, an error or a number; Lua errors are the longest lines.
     private static let lineByteLimit = 64 << 10
 
-    /// - Parameter byteLimit: at most 1 GiB; a reply beyond it is refused, mostly before its bytes are taken.
+    /// - Parameter byteLimit: at most 1 GiB. Most replies beyond it are rejected before their bytes
+    ///   are stored.
     public init(byteLimit: Int = 64 << 20) {
         precondition(
             byteLimit > 0 && byteLimit <= 1 << 30, "Replies of \(byteLimit) bytes cannot be read.")
@@ -43,15 +45,15 @@ public final class RedisReplyReader {
         self.storage.deinitialize(count: 1).deallocate()
     }
 
-    /// Forgets everything: for another connection.
+    /// Discards everything, for a new connection.
     public func reset() {
         redisReaderFree(self.reader)
         self.storage.pointee.clear()
         self.reader = Self.make(self.storage)
     }
 
-    /// Takes what has arrived. Best in pieces of some kilobytes, each followed by `next()` until there is nothing more: what has been
-    /// read is taken out of the buffer a kilobyte at a time, and the rest moved.
+    /// Appends received bytes. Pieces of a few kilobytes are best, each followed by `next()` until
+    /// it returns nil: hiredis removes parsed bytes a kilobyte at a time and moves the rest.
     public func feed(_ bytes: UnsafeRawBufferPointer) throws(RedisReplyError) {
         guard
             redisReaderFeed(
@@ -62,7 +64,8 @@ public final class RedisReplyReader {
         }
     }
 
-    /// The next whole reply; nil when more bytes are needed. It is good until the next call of anything here.
+    /// The next complete reply; nil when more bytes are needed. Valid until the next call of any
+    /// function here.
     @inline(__always)
     public func next() throws(RedisReplyError) -> RedisReply? {
         if self.reader.pointee.ridx < 0 { self.storage.pointee.clear() }
@@ -75,7 +78,7 @@ public final class RedisReplyReader {
         return nil
     }
 
-    /// What a reply says of its size comes before its bytes, and a line may never end.
+    /// Checks the announced size of an incomplete reply, and that a line ends.
     private func checkPendingSize() throws(RedisReplyError) {
         let waiting = confab_reader_waiting(self.reader)
         guard waiting <= self.byteLimit - self.storage.pointee.byteCount else {
@@ -101,7 +104,8 @@ public final class RedisReplyReader {
             preconditionFailure("There is no memory for a reader.")
         }
         reader.pointee.privdata = UnsafeMutableRawPointer(store)
-        // Else a buffer of more than 16 kB is given back, and asked for again, whenever it is empty.
+        // Otherwise hiredis would release and reallocate a buffer of more than 16 kB whenever it is
+        // empty.
         reader.pointee.maxbuf = 1 << 20
         return reader
     }
@@ -155,21 +159,22 @@ extension RedisReplyReader {
             RedisReplyReader.add(task!) { $0.append(.null) }
         }
 
-    /// Adds a value, and ends the arrays that it is the last of. hiredis gets its place and 1, for null means that memory has run out.
+    /// Adds a value and closes the arrays that end with it. hiredis gets its index plus 1, because
+    /// null means out of memory.
     @inline(__always)
     private static func add(
         _ task: UnsafePointer<redisReadTask>, isComplete isWhole: Bool = true,
         _ append: (inout ReplyStorage) -> Int?
     ) -> UnsafeMutableRawPointer? {
         let store = task.pointee.privdata.assumingMemoryBound(to: ReplyStorage.self)
-        guard let place = append(&store.pointee) else { return nil }
+        guard let index = append(&store.pointee) else { return nil }
         var last = task
         while isWhole, let parent = last.pointee.parent,
             last.pointee.idx == parent.pointee.elements - 1
         {
-            store.pointee.end(Int(bitPattern: parent.pointee.obj) - 1, with: place)
+            store.pointee.end(Int(bitPattern: parent.pointee.obj) - 1, with: index)
             last = UnsafePointer(parent)
         }
-        return UnsafeMutableRawPointer(bitPattern: place + 1)
+        return UnsafeMutableRawPointer(bitPattern: index + 1)
     }
 }

@@ -1,10 +1,10 @@
 public import Bytes
 internal import COpenSSL
 
-/// A Lua script that runs in Redis, by the name that Redis gives it: the SHA-1 of its text.
+/// A Lua script that runs in Redis, identified by the SHA-1 of its text.
 public struct RedisScript: Sendable, Hashable {
     public let source: ByteString
-    /// 40 hexadecimal digits, as EVALSHA wants them.
+    /// 40 hexadecimal digits, as EVALSHA requires.
     public let digest: ByteString
 
     public init(_ source: String) {

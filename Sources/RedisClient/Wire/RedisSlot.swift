@@ -1,14 +1,15 @@
 public import Bytes
 
-/// One of the 16,384 parts of a Redis Cluster's keys (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/).
+/// One of the 16,384 hash slots of a Redis Cluster
+/// (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/).
 ///
-/// Every command says to which it belongs. Without a cluster that means nothing, and costs nothing.
+/// Every command names its slot. Outside a cluster the slot has no effect and no cost.
 public struct RedisSlot: Sendable, Hashable {
-    /// 0 to 16,383, or `none`.
+    /// 0 to 16,383, or 65,535 for `any`.
     public let number: UInt16
 
     public static let count: UInt16 = 16_384
-    /// Of a command without a key, which any master may answer.
+    /// The slot of a command without a key, which any master may execute.
     public static let any = RedisSlot(number: .max)
 
     private init(number: UInt16) {
@@ -20,7 +21,7 @@ public struct RedisSlot: Sendable, Hashable {
         self.number = number
     }
 
-    /// The slot of a key: of what stands between its first braces, if anything does.
+    /// The slot of a key: the hash of the text between its first braces, or of the whole key.
     public init(key: UnsafeRawBufferPointer) {
         var hashed = key[...]
         if let open = key.firstIndex(of: UInt8(ascii: "{")),

@@ -1,18 +1,18 @@
-/// One value of a reply. An array's elements stand behind it.
+/// One value of a reply. An array's elements follow it.
 struct ReplyNode {
-    /// An integer's value, where the bytes of a text begin, or how many elements an array has.
+    /// An integer's value, the offset of a text's bytes, or the number of an array's elements.
     var number: Int64
     var byteCount: UInt32
-    /// The place behind this value and all that is in it.
+    /// The index behind this value and all its elements.
     var next: UInt32
     var kind: RedisReply.Kind
 }
 
-/// The values of one reply in a flat list, and the bytes of their texts one behind the other.
+/// The values of one reply as a flat list, and the bytes of its texts.
 ///
-/// hiredis' own tree takes an allocation for each value; this takes none once there is room. The texts are copied, because hiredis
-/// moves its buffer as soon as more arrives, even in the middle of a reply. By hand and not in arrays, so that a `RedisReply` can
-/// point into it.
+/// hiredis' own tree allocates each value; this storage allocates nothing once it has grown. Texts
+/// are copied, because hiredis moves its buffer when larger bytes arrive, even within a reply. It
+/// uses raw memory instead of arrays, so that a `RedisReply` can point into it.
 struct ReplyStorage {
     private(set) var nodes: UnsafeMutablePointer<ReplyNode>
     private(set) var text: UnsafeMutableRawPointer
@@ -20,11 +20,11 @@ struct ReplyStorage {
     private(set) var textByteCount = 0
     private var nodeCapacity = Self.retainedNodes
     private var textCapacity = Self.retainedBytes
-    /// The reply has more than it may have.
+    /// The reply exceeds the size limit.
     private(set) var exceedsLimit = false
     private let byteLimit: Int
 
-    // What is kept when a larger reply has gone.
+    // The capacity that remains after a larger reply.
     private static let retainedNodes = 4096
     private static let retainedBytes = 256 << 10
 
@@ -39,10 +39,10 @@ struct ReplyStorage {
         self.text.deallocate()
     }
 
-    /// What the reply takes, values and texts together.
+    /// The size of the reply, values and texts together.
     var byteCount: Int { self.textByteCount + self.nodeCount * MemoryLayout<ReplyNode>.stride }
 
-    /// Forgets the reply.
+    /// Discards the reply.
     mutating func clear() {
         self.nodeCount = 0
         self.textByteCount = 0
@@ -52,37 +52,37 @@ struct ReplyStorage {
         }
     }
 
-    /// Puts a value without elements behind the others; nil when there are too many.
+    /// Appends a value without elements; nil beyond the limit.
     @inline(__always)
     mutating func append(_ kind: RedisReply.Kind, number: Int64 = 0) -> Int? {
         guard self.byteLimit - self.byteCount >= MemoryLayout<ReplyNode>.stride else {
             return self.refuse()
         }
         if self.nodeCount == self.nodeCapacity { self.growNodes() }
-        let place = self.nodeCount
-        (self.nodes + place).initialize(
-            to: ReplyNode(number: number, byteCount: 0, next: UInt32(place + 1), kind: kind))
-        self.nodeCount = place + 1
-        return place
+        let index = self.nodeCount
+        (self.nodes + index).initialize(
+            to: ReplyNode(number: number, byteCount: 0, next: UInt32(index + 1), kind: kind))
+        self.nodeCount = index + 1
+        return index
     }
 
     @inline(__always)
     mutating func append(_ kind: RedisReply.Kind, _ bytes: UnsafeRawBufferPointer) -> Int? {
         guard self.byteLimit - self.byteCount >= bytes.count else { return self.refuse() }
         if bytes.count > self.textCapacity - self.textByteCount { self.growText(by: bytes.count) }
-        guard let place = self.append(kind, number: Int64(self.textByteCount)) else { return nil }
-        self.nodes[place].byteCount = UInt32(bytes.count)
+        guard let index = self.append(kind, number: Int64(self.textByteCount)) else { return nil }
+        self.nodes[index].byteCount = UInt32(bytes.count)
         if let start = bytes.baseAddress {
             (self.text + self.textByteCount).copyMemory(from: start, byteCount: bytes.count)
         }
         self.textByteCount += bytes.count
-        return place
+        return index
     }
 
-    /// The last value of an array has come: it ends where that one ends.
+    /// Ends an array where its last value ends.
     @inline(__always)
-    func end(_ place: Int, with last: Int) {
-        self.nodes[place].next = self.nodes[last].next
+    func end(_ index: Int, with last: Int) {
+        self.nodes[index].next = self.nodes[last].next
     }
 
     private mutating func refuse() -> Int? {
@@ -91,19 +91,19 @@ struct ReplyStorage {
     }
 
     private mutating func growNodes() {
-        let more = UnsafeMutablePointer<ReplyNode>.allocate(capacity: self.nodeCapacity * 2)
-        more.moveInitialize(from: self.nodes, count: self.nodeCount)
+        let larger = UnsafeMutablePointer<ReplyNode>.allocate(capacity: self.nodeCapacity * 2)
+        larger.moveInitialize(from: self.nodes, count: self.nodeCount)
         self.nodes.deallocate()
-        self.nodes = more
+        self.nodes = larger
         self.nodeCapacity *= 2
     }
 
     private mutating func growText(by count: Int) {
         let capacity = max(self.textCapacity * 2, self.textByteCount + count)
-        let more = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 1)
-        more.copyMemory(from: self.text, byteCount: self.textByteCount)
+        let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 1)
+        larger.copyMemory(from: self.text, byteCount: self.textByteCount)
         self.text.deallocate()
-        self.text = more
+        self.text = larger
         self.textCapacity = capacity
     }
 
