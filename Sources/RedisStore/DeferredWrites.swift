@@ -1,58 +1,66 @@
 import ChatModel
 
-/// What an owner of Redis Cluster has to write and must not yet: the lists that name what it makes lie in other slots, and come first.
+/// Identifies a part of a batch that waits for index entries.
+struct DeferredPartID: Hashable, Sendable {
+    let rawValue: UInt64
+}
+
+/// Writes that must wait in Redis Cluster until their index entries exist, because the index lies
+/// in another slot and is written first.
 ///
-/// All that a batch has for such a conversation waits, and so does what later batches have for it, in order. Other conversations do not.
+/// A batch's writes to such a conversation wait together, and later writes to it wait behind them
+/// in order. Other conversations do not wait.
 struct DeferredWrites {
-    /// The writes of a batch for one conversation.
+    /// One batch's writes to one conversation.
     struct DeferredPart {
-        let operation: UInt64
+        let operation: StoreOperationID
         let conversation: ConversationKey
-        /// Of its writes in the batch, in order.
+        /// The positions of the writes in the batch, in order.
         let positions: [Int]
-        /// Lines that are not where they are to be yet.
+        /// Index entries that are not yet written and confirmed.
         var pendingEntryCount = 0
-        /// Places whose lines could not be written, because something else stands under the name of the list.
+        /// Positions whose index entry cannot be written, because the index key holds another type.
         var damaged: Set<Int> = []
-        /// Why nothing of it is to be written.
+        /// Why none of the writes may be sent.
         var failure: StoreFailure?
 
-        /// What can be written: nothing from the first on whose line is missing.
+        /// The writes that may be sent: those before the first one without an index entry.
         var writable: ArraySlice<Int> { self.positions.prefix { !self.damaged.contains($0) } }
     }
 
-    private var parts: [UInt64: DeferredPart] = [:]
-    private var queues: [ConversationKey: [UInt64]] = [:]
-    private var lastNumber: UInt64 = 0
+    private var parts: [DeferredPartID: DeferredPart] = [:]
+    private var queues: [ConversationKey: [DeferredPartID]] = [:]
+    private var lastID: UInt64 = 0
 
     func contains(_ conversation: ConversationKey) -> Bool { self.queues[conversation] != nil }
 
     var isEmpty: Bool { self.parts.isEmpty }
 
-    subscript(number: UInt64) -> DeferredPart? { self.parts[number] }
+    subscript(id: DeferredPartID) -> DeferredPart? { self.parts[id] }
 
-    /// - Returns: the number of the part.
-    mutating func add(_ part: DeferredPart) -> UInt64 {
-        self.lastNumber += 1
-        self.parts[self.lastNumber] = part
-        self.queues[part.conversation, default: []].append(self.lastNumber)
-        return self.lastNumber
+    /// - Returns: the id of the part.
+    mutating func add(_ part: DeferredPart) -> DeferredPartID {
+        self.lastID += 1
+        let id = DeferredPartID(rawValue: self.lastID)
+        self.parts[id] = part
+        self.queues[part.conversation, default: []].append(id)
+        return id
     }
 
-    /// A line of a part is settled.
-    mutating func completeEntry(of number: UInt64, _ note: (inout DeferredPart) -> Void) {
-        guard var part = self.parts[number] else { return }
+    /// Records the outcome of one index entry.
+    mutating func completeEntry(of id: DeferredPartID, _ update: (inout DeferredPart) -> Void) {
+        guard var part = self.parts[id] else { return }
         part.pendingEntryCount -= 1
-        note(&part)
-        self.parts[number] = part
+        update(&part)
+        self.parts[id] = part
     }
 
-    /// The next part of a conversation that need not wait any longer; it is gone from here.
+    /// Removes and returns the conversation's first part, if it need not wait any longer.
     mutating func removeNext(of conversation: ConversationKey) -> DeferredPart? {
-        guard let number = self.queues[conversation]?.first, let part = self.parts[number],
+        guard let id = self.queues[conversation]?.first, let part = self.parts[id],
             part.pendingEntryCount == 0
         else { return nil }
-        self.parts[number] = nil
+        self.parts[id] = nil
         self.queues[conversation]?.removeFirst()
         if self.queues[conversation]?.isEmpty == true { self.queues[conversation] = nil }
         return part

@@ -1,6 +1,6 @@
 import Bytes
 
-/// What is left of a stored value, off whose front its parts are taken.
+/// Reads a stored value field by field from the front.
 struct FieldReader {
     private var bytes: UnsafeRawBufferPointer
 
@@ -8,19 +8,19 @@ struct FieldReader {
         self.bytes = bytes
     }
 
-    /// The decimal number up to the next blank, which is taken too.
+    /// Reads a decimal number and the blank behind it.
     mutating func nextNumber() -> Int64? {
         guard let end = self.bytes.firstIndex(of: UInt8(ascii: " ")) else { return nil }
         defer { self.bytes = UnsafeRawBufferPointer(rebasing: self.bytes[(end + 1)...]) }
         return Int64(String(decoding: self.bytes[..<end], as: UTF8.self))
     }
 
-    /// The number that a stream's id begins with.
+    /// The number at the start of a stream id.
     var leadingNumber: Int64? {
         Int64(String(decoding: self.bytes.prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self))
     }
 
-    /// Nil where fewer bytes are left.
+    /// Nil if fewer bytes are left.
     mutating func nextField(byteCount: Int64) -> FieldReader? {
         guard let count = Int(exactly: byteCount), count >= 0, count <= self.bytes.count else {
             return nil
@@ -29,33 +29,34 @@ struct FieldReader {
         return FieldReader(UnsafeRawBufferPointer(rebasing: self.bytes[..<count]))
     }
 
-    /// All that is left, as text.
+    /// The remaining bytes as text.
     var text: String { String(decoding: self.bytes, as: UTF8.self) }
 
-    /// All that is left, in two texts where it has this mark.
+    /// The remaining text, split at the first `mark` if there is one.
     func split(at mark: UInt8) -> (String, String?) {
-        guard let place = self.bytes.firstIndex(of: mark) else { return (self.text, nil) }
-        let rest = UnsafeRawBufferPointer(rebasing: self.bytes[(place + 1)...])
+        guard let index = self.bytes.firstIndex(of: mark) else { return (self.text, nil) }
+        let rest = UnsafeRawBufferPointer(rebasing: self.bytes[(index + 1)...])
         return (
-            String(decoding: self.bytes[..<place], as: UTF8.self),
+            String(decoding: self.bytes[..<index], as: UTF8.self),
             String(decoding: rest, as: UTF8.self)
         )
     }
 
-    /// All that is left behind the sign that says that it is there.
+    /// The remaining bytes behind the presence mark; nil without a mark.
     var optionalBytes: [UInt8]? {
         self.bytes.isEmpty ? nil : Array(self.bytes.dropFirst())
     }
 }
 
 extension ByteBuffer {
-    /// Appends what `Words.number()` reads: decimal digits and a blank.
+    /// Appends what `FieldReader.nextNumber()` reads: decimal digits and a blank.
     mutating func append(number: some FixedWidthInteger) {
         self.append(decimal: number)
         self.append(UInt8(ascii: " "))
     }
 
-    /// Appends what `Words.optionalBytes` reads: a sign and the bytes behind it, because nothing and an empty text are two things.
+    /// Appends what `FieldReader.optionalBytes` reads: a mark and the bytes. The mark distinguishes
+    /// an empty text from none.
     mutating func append(present bytes: [UInt8]) {
         self.append(UInt8(ascii: "="))
         self.append(contentsOf: bytes)

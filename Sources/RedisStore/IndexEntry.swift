@@ -1,15 +1,18 @@
 import Bytes
 import ChatModel
 
-/// A line in a list of conversations that has to be there before a write is done: a line without a conversation is passed over, a
-/// conversation without a line would never be found.
+/// The entry in an index of conversations that a write needs.
+///
+/// It must exist before the write: readers skip an entry without a conversation, but would never
+/// find a conversation without an entry.
 struct IndexEntry {
     let indexKey: StoreKeys.IndexKey
-    /// The line's place. A member's is by when it was written, so that nobody takes it for a left over one while the write is on its way.
+    /// The entry's score. For a member it is the time of the write, so that the entry does not
+    /// count as stale while the write is in flight.
     let score: Int64
     let id: ByteString
 
-    /// Nil where a write needs none.
+    /// Nil if the write needs no index entry.
     init?(_ write: borrowing Write, at now: Timestamp) {
         switch write.change {
         case .member(let member):

@@ -1,49 +1,50 @@
 public import Bytes
 public import ChatModel
 
-/// What stands in Redis of shards and conversations, for somebody who reads it and is no store: where it stands, and what it says.
+/// The Redis keys of shards and conversations, and the format of their values, for readers other
+/// than the store.
 public struct LayoutReader: Sendable {
     private let keys: StoreKeys
 
-    /// - Parameter cluster: its name.
+    /// - Parameter cluster: the name of the cluster.
     public init(of cluster: String) {
         self.keys = StoreKeys(cluster: ByteString(cluster))
     }
 
     // MARK: Shards
 
-    /// The field of a shard's lease that says who has claimed it last, and under which epoch.
+    /// The field of a shard's lease with the last claim: epoch and owner.
     public static let leaseField: ByteString = "owner"
 
-    /// The hash that is a shard's lease.
+    /// The key of a shard's lease, a hash.
     public func leaseKey(of shard: Int) -> ByteString {
         Self.key { self.keys.appendLease(of: shard, to: &$0) }
     }
 
-    /// Nil for what no owner has left there.
+    /// Nil if no owner has written the text.
     ///
-    /// - Returns: the owner as `LoopID.description` has it.
+    /// - Returns: the epoch, and the owner as in `LoopID.description`.
     public static func parseLease(_ text: String) -> (epoch: Int, owner: String)? {
-        let words = text.split(separator: " ")
-        guard words.count == 2, let epoch = Int(words[0]), epoch > 0 else { return nil }
-        return (epoch, String(words[1]))
+        let fields = text.split(separator: " ")
+        guard fields.count == 2, let epoch = Int(fields[0]), epoch > 0 else { return nil }
+        return (epoch, String(fields[1]))
     }
 
     // MARK: Conversations
 
-    /// The field of a conversation's hash that says how far it is stored.
+    /// The field of a conversation's hash with its head and revision.
     public static let headField: ByteString = "at"
 
-    /// The hash of a conversation.
+    /// The key of a conversation's hash.
     public func conversationKey(_ key: ConversationKey) -> ByteString {
         Self.key { self.keys.append(.conversation, of: key, in: Shard.of(key), to: &$0) }
     }
 
-    /// Nil for what is damaged, or of another format.
+    /// Nil for a damaged value or another format.
     public static func parseHead(_ text: String) -> (head: Int, revision: Int)? {
-        let words = text.split(separator: " ")
-        guard words.count == 4, words[0] == "1", let revision = Int(words[1]),
-            let head = Int(words[2])
+        let fields = text.split(separator: " ")
+        guard fields.count == 4, fields[0] == "1", let revision = Int(fields[1]),
+            let head = Int(fields[2])
         else { return nil }
         return (head, revision)
     }

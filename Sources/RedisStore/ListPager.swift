@@ -1,9 +1,15 @@
 import Bytes
 import ChatModel
 
-/// A page of a list that is being read: lines first, then what each of them stands for, and again while the page has room.
+/// Identifies a list request in progress.
+struct ListPagerID: Hashable, Sendable {
+    let rawValue: UInt64
+}
+
+/// Reads one page of a list: a batch of index entries, then a summary of each, and further batches
+/// while the page has room.
 ///
-/// A value: it is told what was found, and says what is to be asked.
+/// A value: it receives the replies and says what to request next.
 struct ListPager {
     let requester: PendingCommand.StoreRequester
     let request: StoreRequest
@@ -11,37 +17,39 @@ struct ListPager {
     let redisKey: ByteString
     private let tenant: ByteString
     private let limit: Int
-    /// The lines of this look, and what each stands for.
+    /// The index entries of this batch, and the summary of each.
     private(set) var entries: [PageCursor] = []
     private var summaries: [EntrySummary] = []
     private var missingSummaries = 0
-    /// Behind which the next look begins.
+    /// The next batch begins behind this entry.
     private(set) var cursor: PageCursor?
     private var hasMore = true
     private var scannedCount = 0
     private var memberships = MembershipPage()
     private var catalog = CatalogPage()
-    /// Why there is no page.
+    /// Why the page cannot be read.
     var failure: StoreFailure?
 
-    /// What a line stands for.
+    /// The conversation or membership that an index entry refers to.
     enum EntrySummary {
-        /// No conversation, or none of the user's.
+        /// The conversation does not exist, or the user is not a member.
         case nothing
         case membership(ListedMembership)
         case catalogEntry(CatalogEntry)
         case damaged(StoreFailure)
     }
 
-    /// So many lines are looked at for a page, be it full or not.
+    /// The maximum number of index entries read for one page.
     private static let scanLimit = 1000
-    /// What was ended is out of the list at once; its line goes when no failover can take back the end any more, which owners write again
-    /// within a minute.
+    /// A catalog skips an ended conversation at once, but keeps its index entry for this long.
+    /// Owners rewrite lost changes within a minute of a failover, so after that the end cannot be
+    /// undone.
     private static let minimumEndedAge = Duration.seconds(60)
 
-    /// Nil where the request names a place that no page has named.
+    /// Nil if the request's cursor is malformed.
     init?(
-        _ request: StoreRequest, for asker: PendingCommand.StoreRequester, _ words: ScriptArguments
+        _ request: StoreRequest, for requester: PendingCommand.StoreRequester,
+        _ arguments: ScriptArguments
     ) {
         switch request {
         case .memberships(let user, let tenant, let after, let limit, _):
@@ -49,8 +57,8 @@ struct ListPager {
             self.tenant = tenant
             self.limit = StoreRequest.clampedListLimit(limit)
             if let after {
-                guard let place = PageCursor(after) else { return nil }
-                self.cursor = place
+                guard let cursor = PageCursor(after) else { return nil }
+                self.cursor = cursor
             }
         case .catalog(let tenant, let after, let limit):
             self.indexKey = .catalog(tenant)
@@ -60,8 +68,8 @@ struct ListPager {
         default:
             return nil
         }
-        self.redisKey = words.key(of: self.indexKey)
-        self.requester = asker
+        self.redisKey = arguments.key(of: self.indexKey)
+        self.requester = requester
         self.request = request
     }
 
@@ -69,55 +77,55 @@ struct ListPager {
 
     private var count: Int { self.memberships.memberships.count + self.catalog.entries.count }
 
-    /// How many lines the next look is to take into the page.
+    /// The number of entries that the next batch may add to the page.
     private var wantedCount: Int {
         min(self.limit - self.count, Self.scanLimit - self.scannedCount)
     }
 
-    /// How many lines are to be asked for: one more, which says that there is more.
+    /// One entry more, to know whether others follow.
     var entryLimit: Int { self.wantedCount + 1 }
 
-    func conversation(at place: Int) -> ConversationKey {
-        ConversationKey(tenant: self.tenant, id: self.entries[place].id)
+    func conversation(at position: Int) -> ConversationKey {
+        ConversationKey(tenant: self.tenant, id: self.entries[position].id)
     }
 
-    /// The lines of a look have been found.
-    mutating func beginBatch(_ lines: [PageCursor]) {
-        self.hasMore = lines.count > self.wantedCount
-        self.entries = Array(lines.prefix(self.wantedCount))
+    /// Starts a batch with the entries found.
+    mutating func beginBatch(_ entries: [PageCursor]) {
+        self.hasMore = entries.count > self.wantedCount
+        self.entries = Array(entries.prefix(self.wantedCount))
         self.cursor = self.entries.last ?? self.cursor
         self.scannedCount += self.entries.count
         self.summaries = Array(repeating: .nothing, count: self.entries.count)
         self.missingSummaries = self.entries.count
     }
 
-    /// - Parameter sight: nil where nothing could be found out.
-    mutating func record(_ sight: EntrySummary?, at place: Int) {
-        self.summaries[place] = sight ?? .nothing
+    /// - Parameter summary: nil if it could not be read.
+    mutating func record(_ summary: EntrySummary?, at position: Int) {
+        self.summaries[position] = summary ?? .nothing
         self.missingSummaries -= 1
     }
 
-    /// Whether all of this look is known.
+    /// Whether all summaries of the batch are known.
     var isBatchComplete: Bool { self.missingSummaries == 0 }
 
-    /// Takes this look into the page.
+    /// Adds the batch to the page.
     ///
-    /// - Returns: lines that stand for nothing, and may be taken out.
-    mutating func finishBatch(at now: Timestamp, staleEntryAge lineAge: Duration) -> [PageCursor] {
+    /// - Returns: stale entries, which can be removed from the index.
+    mutating func finishBatch(at now: Timestamp, staleEntryAge: Duration) -> [PageCursor] {
         var stale: [PageCursor] = []
-        for (line, sight) in zip(self.entries, self.summaries) {
-            let isOld = Self.age(line.time, now) >= lineAge
-            switch sight {
-            case .nothing: if isOld { stale.append(line) }
+        for (entry, summary) in zip(self.entries, self.summaries) {
+            let isOld = Self.age(entry.time, now) >= staleEntryAge
+            switch summary {
+            case .nothing: if isOld { stale.append(entry) }
             case .membership(let membership): self.memberships.memberships.append(membership)
-            case .catalogEntry(let entry) where entry.record.isInCatalog:
-                self.catalog.entries.append(entry)
-            case .catalogEntry(let entry):
-                let isOver =
-                    entry.record.endedAt.map {
-                        Self.age($0, now) >= min(lineAge, Self.minimumEndedAge)
+            case .catalogEntry(let listed) where listed.record.isInCatalog:
+                self.catalog.entries.append(listed)
+            case .catalogEntry(let listed):
+                let isExpired =
+                    listed.record.endedAt.map {
+                        Self.age($0, now) >= min(staleEntryAge, Self.minimumEndedAge)
                     } ?? isOld
-                if isOver { stale.append(line) }
+                if isExpired { stale.append(entry) }
             case .damaged(let failure):
                 self.memberships.damaged.append(failure)
                 self.catalog.damaged.append(failure)
@@ -126,11 +134,11 @@ struct ListPager {
         return stale
     }
 
-    private static func age(_ moment: Timestamp, _ now: Timestamp) -> Duration {
-        .milliseconds(now.milliseconds - moment.milliseconds)
+    private static func age(_ time: Timestamp, _ now: Timestamp) -> Duration {
+        .milliseconds(now.milliseconds - time.milliseconds)
     }
 
-    /// Whether the page is as full as it gets.
+    /// Whether the page is full or cannot be continued.
     var isComplete: Bool { self.failure != nil || !self.hasMore || self.wantedCount <= 0 }
 
     var answer: StoreAnswer {

@@ -1,62 +1,80 @@
-/// What Redis does for lists of conversations.
+/// The scripts for lists of conversations.
 enum ListScripts {
-    /// Some lines of a list. KEYS: the sorted set. ARGV: `up` or `down`; the score and the name behind which to begin, or two empty ones;
-    /// how many. Answers name and score of each.
+    /// Reads index entries. KEYS: the sorted set. ARGV: `up` or `down`; score and name of the entry
+    /// to start behind, or two empty arguments; the limit.
+    ///
+    /// Returns the name and score of each.
     static let entries = """
         #!lua flags=no-writes
-        local is_down, score, name, limit = ARGV[1] == 'down', tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+        local is_down, score = ARGV[1] == 'down', tonumber(ARGV[2])
+        local name, limit = ARGV[3], tonumber(ARGV[4])
         local command, from, to = 'ZRANGEBYSCORE', ARGV[2], '+inf'
         if is_down then command, to = 'ZREVRANGEBYSCORE', '-inf' end
         if not score then from = is_down and '+inf' or '-inf' end
-        -- By bytes, as Redis orders them: Lua's own order is that of a language.
+        -- By bytes, as Redis orders them: Lua's comparison depends on the locale.
         local function precedes(left, right)
-          for place = 1, math.min(#left, #right) do
-            local a, b = string.byte(left, place), string.byte(right, place)
+          for index = 1, math.min(#left, #right) do
+            local a, b = string.byte(left, index), string.byte(right, index)
             if a ~= b then return a < b end
           end
           return #left < #right
         end
         local found, offset = {}, 0
         while #found < 2 * limit do
-          local lines = redis.pcall(command, KEYS[1], from, to, 'WITHSCORES', 'LIMIT', offset, limit)
-          if lines.err then return redis.error_reply('DAMAGED ' .. KEYS[1] .. ' is no sorted set') end
-          for place = 1, #lines, 2 do
-            local is_behind = not score or tonumber(lines[place + 1]) ~= score
-            if not is_behind then
-              if is_down then is_behind = precedes(lines[place], name) else is_behind = precedes(name, lines[place]) end
+          local entries =
+            redis.pcall(command, KEYS[1], from, to, 'WITHSCORES', 'LIMIT', offset, limit)
+          if entries.err then
+            return redis.error_reply('DAMAGED ' .. KEYS[1] .. ' is not a sorted set')
+          end
+          for index = 1, #entries, 2 do
+            local is_after = not score or tonumber(entries[index + 1]) ~= score
+            if not is_after then
+              if is_down then
+                is_after = precedes(entries[index], name)
+              else
+                is_after = precedes(name, entries[index])
+              end
             end
-            if is_behind and #found < 2 * limit then
-              found[#found + 1] = lines[place]
-              found[#found + 1] = lines[place + 1]
+            if is_after and #found < 2 * limit then
+              found[#found + 1] = entries[index]
+              found[#found + 1] = entries[index + 1]
             end
           end
-          if #lines < 2 * limit then break end
+          if #entries < 2 * limit then break end
           offset = offset + limit
         end
         return found
         """
 
-    /// What a list shows of a conversation. KEYS: the hash. ARGV: how many messages are kept; and for a member's list the user, and how far
-    /// unread messages are counted.
+    /// Reads the summary of a conversation. KEYS: its hash. ARGV: the history limit; for a member's
+    /// list also the user and the limit of the unread count.
     ///
-    /// Answers the hash; for a member's list also the member's entry, the newest message, its amendment and how many are unread. 0: the user is
-    /// no member.
+    /// Returns the hash; for a member's list also the member's entry, the newest message, its
+    /// amendment and the unread count. Returns 0 if the user is not a member.
     static let summary =
         StoreScripts.readPrelude + StoreScripts.unreadFunction + """
             local user, limit = ARGV[2], tonumber(ARGV[3])
             if not user then return {redis.call('HGETALL', key)} end
-            local member = redis.pcall('HGET', prefix .. 'members:' .. name, user)
-            if type(member) == 'table' then return redis.error_reply('DAMAGED ' .. prefix .. 'members:' .. name .. ' is no hash') end
+            local members = prefix .. 'members:' .. name
+            local member = redis.pcall('HGET', members, user)
+            if type(member) == 'table' then
+              return redis.error_reply('DAMAGED ' .. members .. ' is not a hash')
+            end
             if not member then return 0 end
             local read = tonumber(string.match(member, '^%d+ %-?%d+ (%d+) '))
-            if not read then return redis.error_reply('DAMAGED ' .. prefix .. 'members:' .. name .. ' has an entry that is not ours') end
+            if not read then
+              return redis.error_reply('DAMAGED ' .. members .. ' has a malformed entry')
+            end
             local last, amendment, unread = false, false, 0
             if oldest <= head then
               local at = string.format('%.0f', head)
               last = redis.call('XRANGE', log, at, at)[1] or false
               if arev > 0 then
-                amendment = redis.pcall('HGET', prefix .. 'amend:' .. name, at)
-                if type(amendment) == 'table' then return redis.error_reply('DAMAGED ' .. prefix .. 'amend:' .. name .. ' is no hash') end
+                local amend = prefix .. 'amend:' .. name
+                amendment = redis.pcall('HGET', amend, at)
+                if type(amendment) == 'table' then
+                  return redis.error_reply('DAMAGED ' .. amend .. ' is not a hash')
+                end
               end
               unread = unread_above(read, user, limit)
               if type(unread) == 'table' then return unread end
@@ -64,13 +82,15 @@ enum ListScripts {
             return {redis.call('HGETALL', key), member, last, amendment, unread}
             """
 
-    /// Takes lines out of a list that are still what they were when they were found to stand for nothing. KEYS: the sorted set. ARGV: name and
-    /// score of each.
+    /// Removes index entries that still have the score that they had when they were found stale.
+    /// KEYS: the sorted set. ARGV: name and score of each.
     static let removeStale = """
         #!lua
-        for place = 1, #ARGV, 2 do
-          local score = redis.pcall('ZSCORE', KEYS[1], ARGV[place])
-          if type(score) == 'string' and tonumber(score) == tonumber(ARGV[place + 1]) then redis.call('ZREM', KEYS[1], ARGV[place]) end
+        for index = 1, #ARGV, 2 do
+          local score = redis.pcall('ZSCORE', KEYS[1], ARGV[index])
+          if type(score) == 'string' and tonumber(score) == tonumber(ARGV[index + 1]) then
+            redis.call('ZREM', KEYS[1], ARGV[index])
+          end
         end
         return 0
         """

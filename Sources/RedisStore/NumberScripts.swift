@@ -1,20 +1,23 @@
-/// What Redis does for a tenant's numbers, which are in one hash: `u:<user>` has the user's number, `n:<number>` whose it is, `minted` how many
-/// there are, `counted` how far the tenant has counted.
+/// The scripts for a tenant's numbers. One hash holds them: `u:<user>` has a user's number,
+/// `n:<number>` the user of a number, `minted` how many exist, and `counted` the tenant's counter.
 enum NumberScripts {
-    /// The numbers of users, who get one if they have none. KEYS: the hash. ARGV: the first number of all, and the users. Answers the numbers.
+    /// Returns the numbers of users and assigns missing ones. KEYS: the hash. ARGV: the first
+    /// possible number, and the users.
     ///
-    /// `minted` is written even where nothing is minted: what another connection has minted is on a replica once this write is, and not before
-    /// may anybody be told of it.
+    /// It writes `minted` even if nothing is assigned. Once a replica has this write, it also has
+    /// the numbers that another connection assigned; no number may be answered before.
     static let numbers = """
         #!lua
         local key, fields, latest, missing = KEYS[1], {}, {}, 0
-        for place = 2, #ARGV do fields[place - 1] = 'u:' .. ARGV[place] end
+        for index = 2, #ARGV do fields[index - 1] = 'u:' .. ARGV[index] end
         if #fields == 0 then return {} end
         local found = redis.pcall('HMGET', key, unpack(fields))
-        if found.err then return redis.error_reply('DAMAGED ' .. key .. ' is no hash') end
-        for place, field in ipairs(fields) do
-          if found[place] then
-            if not tonumber(found[place]) then return redis.error_reply('DAMAGED ' .. key .. ' has no number in ' .. field) end
+        if found.err then return redis.error_reply('DAMAGED ' .. key .. ' is not a hash') end
+        for index, field in ipairs(fields) do
+          if found[index] then
+            if not tonumber(found[index]) then
+              return redis.error_reply('DAMAGED ' .. key .. ' has no number in ' .. field)
+            end
           elseif latest[field] == nil then
             latest[field], missing = false, missing + 1
           end
@@ -24,35 +27,37 @@ enum NumberScripts {
           return redis.error_reply('DAMAGED ' .. key .. ' has no count in minted')
         end
         local number = tonumber(ARGV[1]) + minted - missing
-        for place, field in ipairs(fields) do
-          if not found[place] then
+        for index, field in ipairs(fields) do
+          if not found[index] then
             if not latest[field] then
               latest[field] = string.format('%.0f', number)
-              redis.call('HSET', key, field, latest[field], 'n:' .. latest[field], ARGV[place + 1])
+              redis.call('HSET', key, field, latest[field], 'n:' .. latest[field], ARGV[index + 1])
               number = number + 1
             end
-            found[place] = latest[field]
+            found[index] = latest[field]
           end
         end
         return found
         """
 
-    /// Counts on by one. KEYS: the hash. Answers the number.
+    /// Increments the counter. KEYS: the hash. Returns the new value.
     static let next = """
         #!lua
         local number = redis.pcall('HINCRBY', KEYS[1], 'counted', 1)
-        if type(number) == 'table' or number < 1 then return redis.error_reply('DAMAGED ' .. KEYS[1] .. ' has no count in counted') end
+        if type(number) == 'table' or number < 1 then
+          return redis.error_reply('DAMAGED ' .. KEYS[1] .. ' has no count in counted')
+        end
         return number
         """
 
-    /// Whose numbers these are. KEYS: the hash. ARGV: the numbers. Answers the users.
+    /// Returns the users of numbers. KEYS: the hash. ARGV: the numbers.
     static let users = """
         #!lua flags=no-writes
         local fields = {}
-        for place = 1, #ARGV do fields[place] = 'n:' .. ARGV[place] end
+        for index = 1, #ARGV do fields[index] = 'n:' .. ARGV[index] end
         if #fields == 0 then return {} end
         local found = redis.pcall('HMGET', KEYS[1], unpack(fields))
-        if found.err then return redis.error_reply('DAMAGED ' .. KEYS[1] .. ' is no hash') end
+        if found.err then return redis.error_reply('DAMAGED ' .. KEYS[1] .. ' is not a hash') end
         return found
         """
 }

@@ -2,44 +2,46 @@ import ChatModel
 import EventLoop
 import RedisClient
 
-/// A command under way, and what its reply is for.
+/// A command without a reply, and the purpose of its reply.
 enum PendingCommand {
-    /// A read.
+    /// A read request.
     case read(StoreRequester, StoreRequest)
-    /// The raising of a shard's epoch, for a deed.
-    case claim(UInt64, RedisSlot)
-    /// A deed's writes: all of them, or in Redis Cluster those with these places, which lie in one slot.
-    case write(UInt64, RedisSlot, positions: [Int]?)
-    /// What a deed wants of a tenant's numbers.
-    case number(UInt64, RedisSlot)
-    /// A write to a key that is there for nothing else, for a deed.
-    case probe(UInt64, RedisSlot)
-    /// The line in a list that a waiting part (`DeferredWrites`) needs for the write at this place in its batch.
-    case entry(UInt64, position: Int, RedisSlot)
-    /// How many replicas have that line.
-    case confirmEntry(UInt64, position: Int, RedisSlot)
-    /// Lines of a list that is being read.
-    case entries(UInt64)
-    /// What the line at this place of a list's look stands for.
-    case summary(UInt64, position: Int)
-    /// The taking out of lines that stand for nothing; whatever comes of it.
+    /// Raises a shard's epoch, for an operation.
+    case claim(StoreOperationID, RedisSlot)
+    /// Writes all of an operation's batch; in Redis Cluster the writes at these positions, which
+    /// lie in one slot.
+    case write(StoreOperationID, RedisSlot, positions: [Int]?)
+    /// Assigns or counts a tenant's numbers, for an operation.
+    case number(StoreOperationID, RedisSlot)
+    /// Writes to a key that only probes use, for an operation.
+    case probe(StoreOperationID, RedisSlot)
+    /// Writes the index entry for one write of a `DeferredPart`; with the write's position in its
+    /// batch.
+    case entry(DeferredPartID, position: Int, RedisSlot)
+    /// Asks how many replicas have that index entry.
+    case confirmEntry(DeferredPartID, position: Int, RedisSlot)
+    /// Reads index entries for a `ListPager`.
+    case entries(ListPagerID)
+    /// Reads the summary of the entry at this position of the pager's batch.
+    case summary(ListPagerID, position: Int)
+    /// Removes stale index entries; the reply does not matter.
     case removeStale
-    /// How many replicas have what a deed wrote.
-    case confirm(UInt64, RedisSlot)
-    /// What a server is, and how many replicas it has; with the client's number of it.
+    /// Asks how many replicas have an operation's writes.
+    case confirm(StoreOperationID, RedisSlot)
+    /// Asks for a server's role and its replicas; with the client's id of the master.
     case role(Int)
 
-    /// The deed whose command it is.
-    var operation: UInt64? {
+    /// The operation that the command belongs to.
+    var operation: StoreOperationID? {
         switch self {
-        case .claim(let deed, _), .write(let deed, _, _), .number(let deed, _), .probe(let deed, _),
-            .confirm(let deed, _):
-            deed
+        case .claim(let id, _), .write(let id, _, _), .number(let id, _), .probe(let id, _),
+            .confirm(let id, _):
+            id
         case .read, .entry, .confirmEntry, .entries, .summary, .removeStale, .role: nil
         }
     }
 
-    /// Who asked, and under which number.
+    /// The client that sent a request, and its ticket.
     struct StoreRequester {
         let client: any StoreClient
         let ticket: StoreTicket

@@ -1,88 +1,93 @@
 import Bytes
 import ChatModel
 
-/// Deeds that are not answered, what each still needs, and the order in which writes are answered.
+/// The unanswered operations, and the order in which writes are answered.
 struct PendingOperations {
     private var operations = Slab<StoreOperation>()
-    /// In the order in which they were asked for: so they are answered, too. One that has to wait for a replica once more would else be
-    /// overtaken, and owners take an answer to a later write for one to all before it.
-    private var writeOrder: [UInt64] = []
-    /// Those of which something is `unconfirmed`, because nobody knew whether there are replicas to be waited for.
-    private(set) var awaitingReplicaCount: [UInt64] = []
+    /// In the order of their requests. Writes are answered in this order even if one waits longer
+    /// for a replica, because owners take the answer to a write as one to all earlier writes.
+    private var writeOrder: [StoreOperationID] = []
+    /// Operations with `unconfirmedWrites`, for whose master the id of replicas is unknown.
+    private(set) var awaitingReplicaCount: [StoreOperationID] = []
 
-    /// The deed under a number that `add` gave; nil when it is answered. Only what is there can be changed.
-    subscript(number: UInt64) -> StoreOperation? {
-        get { self.operations[number] }
-        _modify { yield &self.operations[number] }
+    /// The operation with an id that `add` returned; nil after its answer. Only an existing
+    /// operation can be modified.
+    subscript(id: StoreOperationID) -> StoreOperation? {
+        get { self.operations[id.rawValue] }
+        _modify { yield &self.operations[id.rawValue] }
     }
 
-    mutating func add(_ deed: StoreOperation) -> UInt64 {
-        let number = self.operations.insert(deed)
-        if case .write = deed.request { self.writeOrder.append(number) }
-        return number
+    mutating func add(_ operation: StoreOperation) -> StoreOperationID {
+        let id = StoreOperationID(rawValue: self.operations.insert(operation))
+        if case .write = operation.request { self.writeOrder.append(id) }
+        return id
     }
 
-    /// Nothing was asked for it, and it is not answered.
-    mutating func cancel(_ number: UInt64) {
-        _ = self.operations.remove(number)
-        self.writeOrder.removeAll { $0 == number }
+    /// Removes an operation for which nothing was sent, without an answer.
+    mutating func cancel(_ id: StoreOperationID) {
+        _ = self.operations.remove(id.rawValue)
+        self.writeOrder.removeAll { $0 == id }
     }
 
-    // MARK: What replicas are to confirm
+    // MARK: Replica confirmation
 
-    /// Puts off the question whether replicas have a write.
+    /// Records a write that must be confirmed when the id of replicas is known.
     mutating func deferConfirmation(
-        _ number: UInt64, _ unconfirmed: StoreOperation.UnconfirmedWrite
+        _ id: StoreOperationID, _ unconfirmed: StoreOperation.UnconfirmedWrite
     ) {
-        guard self.operations[number] != nil else { return }
-        self.operations[number]?.unconfirmedWrites.append(unconfirmed)
-        if !self.awaitingReplicaCount.contains(number) { self.awaitingReplicaCount.append(number) }
+        guard self.operations[id.rawValue] != nil else { return }
+        self.operations[id.rawValue]?.unconfirmedWrites.append(unconfirmed)
+        if !self.awaitingReplicaCount.contains(id) { self.awaitingReplicaCount.append(id) }
     }
 
-    /// What is to be asked of a deed's replicas: nothing before the rest of it is answered.
+    /// Removes and returns the writes to confirm, after all commands of the operation have been
+    /// answered.
     ///
-    /// Until then it stays among the `awaitingReplicaCount`, whatever becomes known meanwhile: a slot may go to a master of which nothing is.
-    mutating func dequeueUnconfirmed(of number: UInt64) -> [StoreOperation.UnconfirmedWrite] {
-        guard let deed = self.operations[number], deed.pendingCommandCount == 0, !deed.isComplete
+    /// Until then the operation stays in `awaitingReplicaCount`, because its slot may move to a
+    /// master with an unknown id of replicas.
+    mutating func dequeueUnconfirmed(of id: StoreOperationID) -> [StoreOperation.UnconfirmedWrite] {
+        guard let operation = self.operations[id.rawValue], operation.pendingCommandCount == 0,
+            !operation.isComplete
         else { return [] }
-        self.operations[number]?.unconfirmedWrites = []
-        self.awaitingReplicaCount.removeAll { $0 == number }
-        return deed.unconfirmedWrites
+        self.operations[id.rawValue]?.unconfirmedWrites = []
+        self.awaitingReplicaCount.removeAll { $0 == id }
+        return operation.unconfirmedWrites
     }
 
-    /// Nobody will say any more whether replicas have what was written.
-    mutating func markUnconfirmed(_ number: UInt64) {
-        self.awaitingReplicaCount.removeAll { $0 == number }
-        guard self.operations[number] != nil else { return }
-        self.operations[number]?.isUnconfirmed = true
-        // Though the next master may have no replicas to wait for: it may not have the write either.
-        if self.operations[number]?.failure == nil {
-            self.operations[number]?.failure = .unconfirmed
+    /// Records that the replicas' confirmation will never arrive.
+    mutating func markUnconfirmed(_ id: StoreOperationID) {
+        self.awaitingReplicaCount.removeAll { $0 == id }
+        guard self.operations[id.rawValue] != nil else { return }
+        self.operations[id.rawValue]?.isUnconfirmed = true
+        // The next master may have no replicas, but it may also lack the write.
+        if self.operations[id.rawValue]?.failure == nil {
+            self.operations[id.rawValue]?.failure = .unconfirmed
         }
     }
 
-    // MARK: What is done
+    // MARK: Completion
 
-    /// A deed that needs nothing any more and is no write.
-    mutating func removeIfComplete(_ number: UInt64) -> StoreOperation? {
-        guard let deed = self.operations[number], deed.isComplete else { return nil }
-        if case .write = deed.request { return nil }
-        return self.remove(number)
+    /// Removes and returns a complete operation that is not a write.
+    mutating func removeIfComplete(_ id: StoreOperationID) -> StoreOperation? {
+        guard let operation = self.operations[id.rawValue], operation.isComplete else { return nil }
+        if case .write = operation.request { return nil }
+        return self.remove(id)
     }
 
-    /// The write that is answered next, when it needs nothing any more.
+    /// Removes and returns the write that must be answered next, if it is complete.
     mutating func removeNextCompleteWrite() -> StoreOperation? {
-        guard let first = self.writeOrder.first, self.operations[first]?.isComplete ?? true else {
+        guard let first = self.writeOrder.first, self.operations[first.rawValue]?.isComplete ?? true
+        else {
             return nil
         }
         self.writeOrder.removeFirst()
         return self.remove(first)
     }
 
-    private mutating func remove(_ number: UInt64) -> StoreOperation? {
+    private mutating func remove(_ id: StoreOperationID) -> StoreOperation? {
         if !self.awaitingReplicaCount.isEmpty {
-            self.awaitingReplicaCount.removeAll { $0 == number }
+            self.awaitingReplicaCount.removeAll { $0 == id }
         }
-        return self.operations.remove(number)
+        return self.operations.remove(id.rawValue)
     }
 }

@@ -3,137 +3,153 @@ import ChatModel
 import EventLoop
 public import RedisClient
 
-/// What Redis says to what was asked.
+/// Handles the replies of Redis.
 extension RedisStore {
-    public func redisReplied(_ reply: RedisReply, to tag: UInt64) {
-        guard let call = self.loopState.with({ $0.pendingCommands.remove(tag) }) else { return }
-        switch call {
-        case .read(let asker, let request):
-            asker.client.storeAnswered(self.answer(to: request, reply), ticket: asker.ticket)
-        case .claim(let number, let slot):
-            self.completeCommand(number) { deed, body in
-                deed.epoch = Int(reply.integer ?? 0)
-                if reply.integer == nil { deed.outdatedBy = reply[0]?.integer.map { Int($0) } }
-                self.recordConnection(of: number, slot, &body)
+    public func redisReplied(_ reply: RedisReply, to tag: CommandTag) {
+        guard let pendingCommand = self.loopState.with({ $0.pendingCommands.remove(tag.rawValue) })
+        else { return }
+        switch pendingCommand {
+        case .read(let requester, let request):
+            requester.client.storeAnswered(
+                self.answer(to: request, reply), ticket: requester.ticket)
+        case .claim(let operationID, let slot):
+            self.completeCommand(operationID) { operation, state in
+                operation.epoch = Int(reply.integer ?? 0)
+                if reply.integer == nil { operation.outdatedBy = reply[0]?.integer.map { Int($0) } }
+                self.recordConnection(of: operationID, slot, &state)
             }
-        case .write(let number, let slot, let places):
-            self.completeCommand(number) { deed, body in
-                deed.recordRefusals(reply, at: places)
-                self.recordConnection(of: number, slot, &body)
+        case .write(let operationID, let slot, let positions):
+            self.completeCommand(operationID) { operation, state in
+                operation.recordRefusals(reply, at: positions)
+                self.recordConnection(of: operationID, slot, &state)
             }
-        case .number(let number, let slot):
-            self.completeCommand(number) { deed, body in
-                deed.recordNumbers(reply)
-                self.recordConnection(of: number, slot, &body)
+        case .number(let operationID, let slot):
+            self.completeCommand(operationID) { operation, state in
+                operation.recordNumbers(reply)
+                self.recordConnection(of: operationID, slot, &state)
             }
-        case .probe(let number, let slot):
-            self.completeCommand(number) { self.recordConnection(of: number, slot, &$1) }
-        case .entry(let part, let place, let slot): self.entryWritten(part, place, slot)
-        case .confirmEntry(let part, let place, let slot):
-            self.entryConfirmed(by: Int(reply.integer ?? 0), part, place, slot)
-        case .entries(let reading): self.entriesReceived(reading, reply)
-        case .summary(let reading, let place): self.summaryReceived(reading, place, reply)
+        case .probe(let operationID, let slot):
+            self.completeCommand(operationID) { self.recordConnection(of: operationID, slot, &$1) }
+        case .entry(let partID, let position, let slot): self.entryWritten(partID, position, slot)
+        case .confirmEntry(let partID, let position, let slot):
+            self.entryConfirmed(by: Int(reply.integer ?? 0), partID, position, slot)
+        case .entries(let pagerID): self.entriesReceived(pagerID, reply)
+        case .summary(let pagerID, let position): self.summaryReceived(pagerID, position, reply)
         case .removeStale: break
-        case .confirm(let deed, let slot):
-            self.confirmed(by: Int(reply.integer ?? 0), deed, slot)
+        case .confirm(let operationID, let slot):
+            self.confirmed(by: Int(reply.integer ?? 0), operationID, slot)
         case .role(let master):
             self.recordRole(of: master, reply.replicaCount)
         }
     }
 
-    public func redisFailed(_ error: RedisError, tag: UInt64) {
-        guard let call = self.loopState.with({ $0.pendingCommands.remove(tag) }) else { return }
-        // The scripts are being loaded again, ahead of whatever is asked from here on.
-        if error == .scriptLost, self.retry(call) { return }
-        switch call {
-        case .read(let asker, let request):
-            asker.client.storeAnswered(
-                .failed(StoreFailure(error, about: request.subject)), ticket: asker.ticket)
-        case .claim(let deed, _), .write(let deed, _, nil):
+    public func redisFailed(_ error: RedisError, tag: CommandTag) {
+        guard let pendingCommand = self.loopState.with({ $0.pendingCommands.remove(tag.rawValue) })
+        else { return }
+        // The client is reloading the scripts, before any command that is sent from now on.
+        if error == .scriptLost, self.retry(pendingCommand) { return }
+        switch pendingCommand {
+        case .read(let requester, let request):
+            requester.client.storeAnswered(
+                .failed(StoreFailure(error, about: request.subject)), ticket: requester.ticket)
+        case .claim(let operationID, _), .write(let operationID, _, nil):
             let isInDoubt = error == .connectionLost(mayBeDone: true)
-            self.completeCommand(deed) { deed in
-                deed.failure = deed.failure ?? StoreFailure(error, about: deed.request.subject)
-                if isInDoubt { deed.isUnconfirmed = true }
+            self.completeCommand(operationID) { operation in
+                operation.failure =
+                    operation.failure ?? StoreFailure(error, about: operation.request.subject)
+                if isInDoubt { operation.isUnconfirmed = true }
             }
-        case .write(let deed, _, let places?):
+        case .write(let operationID, _, let positions?):
             let failure = StoreFailure(error)
-            self.completeCommand(deed) { deed in
-                for place in places { deed.refusals[place] = .failed(failure) }
-                if error == .connectionLost(mayBeDone: true) { deed.isUnconfirmed = true }
+            self.completeCommand(operationID) { operation in
+                for position in positions { operation.refusals[position] = .failed(failure) }
+                if error == .connectionLost(mayBeDone: true) { operation.isUnconfirmed = true }
             }
-        case .number(let number, _), .probe(let number, _):
-            self.completeCommand(number) { deed in
-                deed.failure = deed.failure ?? StoreFailure(error, about: deed.request.subject)
+        case .number(let operationID, _), .probe(let operationID, _):
+            self.completeCommand(operationID) { operation in
+                operation.failure =
+                    operation.failure ?? StoreFailure(error, about: operation.request.subject)
             }
-        case .entry(let part, let place, _): self.entryFailed(error, part, place)
-        case .confirmEntry(let part, let place, _): self.entryFailed(error, part, place)
-        case .entries(let reading): self.entriesFailed(reading, error)
-        case .summary(let reading, let place): self.summaryFailed(reading, place, error)
+        case .entry(let partID, let position, _): self.entryFailed(error, partID, position)
+        case .confirmEntry(let partID, let position, _): self.entryFailed(error, partID, position)
+        case .entries(let pagerID): self.entriesFailed(pagerID, error)
+        case .summary(let pagerID, let position): self.summaryFailed(pagerID, position, error)
         case .removeStale: break
-        case .confirm(let deed, _):
-            // Whatever the reason: what it was to confirm may be done.
-            self.completeCommand(deed) { deed in
-                deed.failure = deed.failure ?? StoreFailure(error)
-                deed.isUnconfirmed = true
+        case .confirm(let operationID, _):
+            // Whatever the reason, the write to be confirmed may be stored.
+            self.completeCommand(operationID) { operation in
+                operation.failure = operation.failure ?? StoreFailure(error)
+                operation.isUnconfirmed = true
             }
         case .role(let master):
-            // Of a connection that is there: the user may not ask.
+            // The server replied: the user may not send ROLE.
             if error.isFromServer { self.recordRole(of: master, nil) }
         }
     }
 
-    /// - Returns: whether it was asked.
-    private func retry(_ call: PendingCommand) -> Bool {
-        self.loopState.with { body in
+    /// - Returns: whether the command was sent again.
+    private func retry(_ pendingCommand: PendingCommand) -> Bool {
+        self.loopState.with { state in
             do throws(RedisError) {
-                switch call {
-                case .read(let asker, let request):
-                    try self.dispatch(request, asker, &body)
-                case .claim(let deed, _), .write(let deed, _, _), .number(let deed, _),
-                    .probe(let deed, _):
-                    guard let request = body.operations[deed]?.request else { return false }
-                    body.operations[deed]?.pendingCommandCount -= 1
-                    if case .write(_, _, let places?) = call, case .write(let batch) = request {
-                        try self.sendWrites(batch, places, for: deed, &body)
+                switch pendingCommand {
+                case .read(let requester, let request):
+                    try self.dispatch(request, requester, &state)
+                case .claim(let operationID, _), .write(let operationID, _, _),
+                    .number(let operationID, _),
+                    .probe(let operationID, _):
+                    guard let request = state.operations[operationID]?.request else { return false }
+                    state.operations[operationID]?.pendingCommandCount -= 1
+                    if case .write(_, _, let positions?) = pendingCommand,
+                        case .write(let batch) = request
+                    {
+                        try self.sendWrites(batch, positions, for: operationID, &state)
                     } else {
-                        try self.startOperation(deed, request, &body)
+                        try self.startOperation(operationID, request, &state)
                     }
-                case .entries(let reading):
-                    try self.requestEntries(reading, &body)
-                case .summary(let reading, let place):
-                    try self.requestSummary(at: place, of: reading, &body)
+                case .entries(let pagerID):
+                    try self.requestEntries(pagerID, &state)
+                case .summary(let pagerID, let position):
+                    try self.requestSummary(at: position, of: pagerID, &state)
                 case .entry, .confirmEntry, .removeStale, .confirm, .role:
                     return false
                 }
                 return true
             } catch {
-                if let deed = call.operation { body.operations[deed]?.pendingCommandCount += 1 }
+                if let operationID = pendingCommand.operation {
+                    state.operations[operationID]?.pendingCommandCount += 1
+                }
                 return false
             }
         }
     }
 
-    /// A command of the deed is answered; with the last of them it is.
-    private func completeCommand(_ number: UInt64, _ note: (inout StoreOperation) -> Void) {
-        self.completeCommand(number) { deed, _ in note(&deed) }
+    /// Records one command's outcome; the last one completes the operation.
+    private func completeCommand(
+        _ operationID: StoreOperationID, _ update: (inout StoreOperation) -> Void
+    ) {
+        self.completeCommand(operationID) { operation, _ in update(&operation) }
     }
 
-    func completeCommand(_ number: UInt64, _ note: (inout StoreOperation, inout State) -> Void) {
-        self.loopState.with { body in
-            guard var deed = body.operations[number] else { return }
-            note(&deed, &body)
-            deed.pendingCommandCount = (body.operations[number]?.pendingCommandCount ?? 1) - 1
-            deed.unconfirmedWrites = body.operations[number]?.unconfirmedWrites ?? []
-            body.operations[number] = deed
+    func completeCommand(
+        _ operationID: StoreOperationID, _ update: (inout StoreOperation, inout State) -> Void
+    ) {
+        self.loopState.with { state in
+            guard var operation = state.operations[operationID] else { return }
+            update(&operation, &state)
+            operation.pendingCommandCount =
+                (state.operations[operationID]?.pendingCommandCount ?? 1) - 1
+            operation.unconfirmedWrites = state.operations[operationID]?.unconfirmedWrites ?? []
+            state.operations[operationID] = operation
         }
-        self.advance(number)
+        self.advance(operationID)
     }
 
-    /// Asks for what a deed still needs, and answers it and those that waited for it when it needs nothing.
-    func advance(_ number: UInt64) {
-        let single: StoreOperation? = self.loopState.with { body in
-            self.confirmIfReplicasKnown(number, &body)
-            return body.operations.removeIfComplete(number)
+    /// Requests the confirmations that an operation still needs. Answers it, and the writes behind
+    /// it, if it needs nothing more.
+    func advance(_ operationID: StoreOperationID) {
+        let single: StoreOperation? = self.loopState.with { state in
+            self.confirmIfReplicasKnown(operationID, &state)
+            return state.operations.removeIfComplete(operationID)
         }
         if let single { self.answer(single) }
         while let write = self.loopState.with({ $0.operations.removeNextCompleteWrite() }) {
@@ -141,13 +157,17 @@ extension RedisStore {
         }
     }
 
-    private func answer(_ deed: StoreOperation) {
-        var deed = deed
-        // Where nothing waits for replicas, what may be done is found by loading it.
-        if deed.isUnconfirmed, self.loopState.with({ !self.waitsForReplicas(deed.request, $0) }) {
-            deed.isUnconfirmed = false
+    private func answer(_ operation: StoreOperation) {
+        var operation = operation
+        // Without replicas to wait for, the owner finds a possibly stored write by loading the
+        // conversation.
+        if operation.isUnconfirmed,
+            self.loopState.with({ !self.waitsForReplicas(operation.request, $0) })
+        {
+            operation.isUnconfirmed = false
         }
-        deed.requester.client.storeAnswered(deed.answer, ticket: deed.requester.ticket)
+        operation.requester.client.storeAnswered(
+            operation.answer, ticket: operation.requester.ticket)
     }
 
     private func answer(to request: StoreRequest, _ reply: RedisReply) -> StoreAnswer {
@@ -163,7 +183,7 @@ extension RedisStore {
             case .unread: return .unread(Int(reply.integer ?? 0))
             case .users: return .users(ReplyDecoder.users(reply))
             case .claim, .write, .numbers, .nextNumber, .probe:
-                preconditionFailure("a deed is no read")
+                preconditionFailure("a write operation is not a read")
             case .memberships, .catalog: preconditionFailure("a list is read in several steps")
             }
         } catch {
@@ -171,17 +191,17 @@ extension RedisStore {
         }
     }
 
-    public func redisChanged(_ state: RedisClient.State) {
+    public func redisChanged(_ connectionState: RedisClient.State) {
         // Another server may have other replicas.
         self.forgetReplicaCounts()
-        let whenBack: (@Sendable () -> Void)? = self.loopState.with { body in
-            if case .ready = state { body.isReady = true } else { body.isReady = false }
-            body.nextRoleQueryAt = MonotonicTime(nanoseconds: 0)
-            self.queryRoles(now: .now, &body)
-            guard body.isReady else { return nil }
-            defer { body.wasConnected = true }
-            return body.wasConnected ? body.reconnectHandler : nil
+        let handler: (@Sendable () -> Void)? = self.loopState.with { state in
+            if case .ready = connectionState { state.isReady = true } else { state.isReady = false }
+            state.nextRoleQueryAt = MonotonicTime(nanoseconds: 0)
+            self.queryRoles(now: .now, &state)
+            guard state.isReady else { return nil }
+            defer { state.wasConnected = true }
+            return state.wasConnected ? state.reconnectHandler : nil
         }
-        whenBack?()
+        handler?()
     }
 }

@@ -2,158 +2,170 @@ import ChatModel
 import EventLoop
 import RedisClient
 
-/// Whether replicas have what was written: where a master has any, nothing counts before one of them has it.
+/// Confirms writes with WAIT: if the master has replicas, a write counts only after one of them has
+/// it.
 extension RedisStore {
-    // MARK: Asking
+    // MARK: Requests
 
-    /// Right behind a write, and on the connection that carries it: WAIT is about what its own connection has written.
+    /// Sends WAIT directly behind a write and on the same connection, because WAIT covers the
+    /// writes of its own connection.
     ///
-    /// Not before it is known that there is somebody to be waited for: where nobody is, each would hold up everything behind it.
+    /// It is deferred until the number of replicas is known: without replicas, a WAIT would only
+    /// delay everything behind it.
     ///
-    /// - Parameter connection: that has carried the write, when this is asked later.
+    /// - Parameter connection: the connection that carried the write, for a deferred WAIT.
     func requestConfirmation(
-        _ deed: UInt64, _ slot: RedisSlot, over connection: RedisConnection? = nil,
-        _ body: inout State
+        _ operationID: StoreOperationID, _ slot: RedisSlot, over connection: RedisConnection? = nil,
+        _ state: inout State
     ) throws(RedisError) {
-        guard let wanted = self.requiredReplicas(slot, body) else {
-            body.operations.deferConfirmation(
-                deed, StoreOperation.UnconfirmedWrite(slot: slot, connection: connection))
+        guard let required = self.requiredReplicas(slot, state) else {
+            state.operations.deferConfirmation(
+                operationID, StoreOperation.UnconfirmedWrite(slot: slot, connection: connection))
             return
         }
-        guard wanted > 0 else { return }
-        try self.sendCommand(.confirm(deed, slot), slot, over: connection, &body) { command, _ in
+        guard required > 0 else { return }
+        try self.sendCommand(.confirm(operationID, slot), slot, over: connection, &state) {
+            command, _ in
             command.append("WAIT")
-            command.append(wanted)
+            command.append(required)
             command.append(self.settings.waitMilliseconds)
         }
     }
 
-    func confirmIfReplicasKnown(_ number: UInt64, _ body: inout State) {
-        guard let deed = body.operations[number],
-            deed.unconfirmedWrites.allSatisfy({ self.requiredReplicas($0.slot, body) != nil })
+    func confirmIfReplicasKnown(_ operationID: StoreOperationID, _ state: inout State) {
+        guard let operation = state.operations[operationID],
+            operation.unconfirmedWrites.allSatisfy({ self.requiredReplicas($0.slot, state) != nil })
         else { return }
-        for part in body.operations.dequeueUnconfirmed(of: number)
-        where (try? self.requestConfirmation(number, part.slot, over: part.connection, &body))
+        for write in state.operations.dequeueUnconfirmed(of: operationID)
+        where
+            (try? self.requestConfirmation(operationID, write.slot, over: write.connection, &state))
             == nil
         {
-            body.operations.markUnconfirmed(number)
+            state.operations.markUnconfirmed(operationID)
         }
     }
 
-    /// Asked again for as long as there is patience: a replica may just be catching up.
-    func confirmed(by count: Int, _ number: UInt64, _ slot: RedisSlot) {
-        self.completeCommand(number) { deed, body in
-            guard count < self.requiredReplicas(slot, body) ?? 1, deed.failure == nil else {
+    /// Retries until the deadline, because a replica may still be catching up.
+    func confirmed(by count: Int, _ operationID: StoreOperationID, _ slot: RedisSlot) {
+        self.completeCommand(operationID) { operation, state in
+            guard count < self.requiredReplicas(slot, state) ?? 1, operation.failure == nil else {
                 return
             }
-            // The slot may have another master by now, and that one knows nothing of what this connection has written.
-            guard MonotonicTime.now < deed.deadline,
-                let connection = body.client?.replyingConnection,
-                (try? self.requestConfirmation(number, slot, over: connection, &body)) != nil
+            // The slot may have moved to another master, which knows nothing of this connection's
+            // writes.
+            guard MonotonicTime.now < operation.deadline,
+                let connection = state.client?.replyingConnection,
+                (try? self.requestConfirmation(operationID, slot, over: connection, &state)) != nil
             else {
-                deed.failure = .unconfirmed
-                deed.isUnconfirmed = true
+                operation.failure = .unconfirmed
+                operation.isUnconfirmed = true
                 return
             }
         }
     }
 
-    /// A write that is to be confirmed later is confirmed over the connection that has carried it.
-    func recordConnection(of deed: UInt64, _ slot: RedisSlot, _ body: inout State) {
-        guard let unconfirmed = body.operations[deed]?.unconfirmedWrites, !unconfirmed.isEmpty,
-            let connection = body.client?.replyingConnection
+    /// Records the connection that carried a write, because its deferred WAIT must use the same
+    /// one.
+    func recordConnection(of operationID: StoreOperationID, _ slot: RedisSlot, _ state: inout State)
+    {
+        guard let unconfirmed = state.operations[operationID]?.unconfirmedWrites,
+            !unconfirmed.isEmpty,
+            let connection = state.client?.replyingConnection
         else { return }
-        for place in unconfirmed.indices where unconfirmed[place].slot == slot {
-            body.operations[deed]?.unconfirmedWrites[place].connection = connection
+        for index in unconfirmed.indices where unconfirmed[index].slot == slot {
+            state.operations[operationID]?.unconfirmedWrites[index].connection = connection
         }
     }
 
-    // MARK: Giving up
+    // MARK: Timeouts
 
-    /// Nobody will say any more whether replicas have what was written over a connection that is gone. What has not left yet will be
-    /// written over the next.
+    /// Fails answered writes on a lost connection: no replica will confirm them. Writes that were
+    /// not sent yet use the next connection.
     ///
-    /// Not so in a cluster: it may be another master whose connection has changed, and each has a number of its own. There the connection is
-    /// found to be gone when it is to be asked.
+    /// A cluster does nothing here: another master's connection may have changed, and each master
+    /// has its own id. There, sending the WAIT fails if the connection is lost.
     func forgetReplicaCounts() {
         if self.settings.isCluster { return }
-        self.failUnconfirmed { body in
-            body.replicaMonitors = [:]
-            return body.operations.awaitingReplicaCount.filter {
-                body.operations[$0]?.pendingCommandCount == 0
+        self.failUnconfirmed { state in
+            state.replicaMonitors = [:]
+            return state.operations.awaitingReplicaCount.filter {
+                state.operations[$0]?.pendingCommandCount == 0
             }
         }
     }
 
-    /// Deeds whose time is over, and whose masters have not said whether they have replicas.
+    /// Fails operations past their deadline whose master has not reported its replicas.
     func failOverdue(now: MonotonicTime) {
         guard self.loopState.with({ !$0.operations.awaitingReplicaCount.isEmpty }) else { return }
-        self.failUnconfirmed { body in
-            body.operations.awaitingReplicaCount.filter {
-                body.operations[$0].map { $0.pendingCommandCount == 0 && now >= $0.deadline }
+        self.failUnconfirmed { state in
+            state.operations.awaitingReplicaCount.filter {
+                state.operations[$0].map { $0.pendingCommandCount == 0 && now >= $0.deadline }
                     ?? true
             }
         }
     }
 
-    private func failUnconfirmed(_ choose: (inout State) -> [UInt64]) {
-        let done = self.loopState.with { body in
-            let done = choose(&body)
-            for deed in done { body.operations.markUnconfirmed(deed) }
-            return done
+    private func failUnconfirmed(_ select: (inout State) -> [StoreOperationID]) {
+        let failed = self.loopState.with { state in
+            let failed = select(&state)
+            for operationID in failed { state.operations.markUnconfirmed(operationID) }
+            return failed
         }
-        for deed in done { self.advance(deed) }
+        for operationID in failed { self.advance(operationID) }
     }
 
-    // MARK: Who has replicas
+    // MARK: Replicas
 
-    /// Nil while it is not known how many the slot's master has.
-    func requiredReplicas(_ slot: RedisSlot, _ body: borrowing State) -> Int? {
-        if let wanted = self.settings.waitReplicas { return wanted }
-        guard let master = body.client?.masterID(of: slot) else { return nil }
-        return body.replicaMonitors[master]?.requiredReplicas(
+    /// Nil while the number of the master's replicas is unknown.
+    func requiredReplicas(_ slot: RedisSlot, _ state: borrowing State) -> Int? {
+        if let required = self.settings.waitReplicas { return required }
+        guard let master = state.client?.masterID(of: slot) else { return nil }
+        return state.replicaMonitors[master]?.requiredReplicas(
             now: .now, gracePeriod: self.settings.confirmationTimeout)
     }
 
-    func waitsForReplicas(_ request: StoreRequest, _ body: borrowing State) -> Bool {
+    func waitsForReplicas(_ request: StoreRequest, _ state: borrowing State) -> Bool {
         switch request {
         case .claim(let shard, _, _):
-            return self.requiredReplicas(self.settings.slot(of: shard), body) != 0
+            return self.requiredReplicas(self.settings.slot(of: shard), state) != 0
         case .write(let batch):
             for write in batch.writes
-            where self.requiredReplicas(self.settings.slot(of: write.shard), body) != 0 {
+            where self.requiredReplicas(self.settings.slot(of: write.shard), state) != 0 {
                 return true
             }
             return false
         case .numbers(_, let tenant), .nextNumber(let tenant):
             return self.requiredReplicas(
-                self.settings.slot(of: body.arguments.key(of: .numbers(tenant))), body) != 0
+                self.settings.slot(of: state.arguments.key(of: .numbers(tenant))), state) != 0
         case .probe:
-            return self.requiredReplicas(self.settings.slot(of: body.arguments.probeKey), body) != 0
+            return self.requiredReplicas(self.settings.slot(of: state.arguments.probeKey), state)
+                != 0
         default: return false
         }
     }
 
-    /// Once a second, each master: replicas come and go. One that is away is asked when it comes back.
-    func queryRoles(now: MonotonicTime, _ body: inout State) {
-        guard let client = body.client, body.isReady || self.settings.isCluster,
-            self.settings.waitReplicas == nil, now >= body.nextRoleQueryAt
+    /// Queries each master once a second, because replicas come and go. An unavailable master is
+    /// queried when it returns.
+    func queryRoles(now: MonotonicTime, _ state: inout State) {
+        guard let client = state.client, state.isReady || self.settings.isCluster,
+            self.settings.waitReplicas == nil, now >= state.nextRoleQueryAt
         else {
             return
         }
-        body.nextRoleQueryAt = now.advanced(by: .seconds(1))
+        state.nextRoleQueryAt = now.advanced(by: .seconds(1))
         for slot in client.masterSlots {
             guard let master = client.masterID(of: slot) else { continue }
-            try? self.sendCommand(.role(master), slot, &body) { command, _ in command.append("ROLE")
+            try? self.sendCommand(.role(master), slot, &state) { command, _ in
+                command.append("ROLE")
             }
         }
     }
 
     func recordRole(of master: Int, _ replicaCount: Int?) {
-        let undecided = self.loopState.with { body in
-            body.replicaMonitors[master, default: ReplicaMonitor()].record(replicaCount, now: .now)
-            return body.operations.awaitingReplicaCount
+        let waiting = self.loopState.with { state in
+            state.replicaMonitors[master, default: ReplicaMonitor()].record(replicaCount, now: .now)
+            return state.operations.awaitingReplicaCount
         }
-        for deed in undecided { self.advance(deed) }
+        for operationID in waiting { self.advance(operationID) }
     }
 }

@@ -3,115 +3,124 @@ import ChatModel
 import EventLoop
 import RedisClient
 
-/// In Redis Cluster: lists first, then what they name. Where a process dies between the two, a line is left that stands for nothing.
+/// Redis Cluster: writes index entries first, then the writes that need them. If the process dies
+/// in between, an entry without a conversation remains.
 extension RedisStore {
-    /// Puts aside what must wait for lines, and whatever else the batch has for the same conversations; asks for the lines.
+    /// Defers the writes that need index entries, and all other writes of the batch to the same
+    /// conversations; writes the entries.
     ///
-    /// - Parameter places: of writes of one shard.
-    /// - Returns: those that need not wait.
-    func deferWrites(_ places: [Int], of batch: WriteBatch, for deed: UInt64, _ body: inout State)
+    /// - Parameter positions: of writes in one shard.
+    /// - Returns: the positions that need not wait.
+    func deferWrites(
+        _ positions: [Int], of batch: WriteBatch, for operationID: StoreOperationID,
+        _ state: inout State
+    )
         -> [Int]
     {
         let now = WallClock.now
-        var lines: [Int: IndexEntry] = [:]
-        var waiting: [(conversation: ConversationKey, places: [Int])] = []
-        for place in places {
-            let conversation = batch.writes[place].conversation
-            lines[place] = IndexEntry(batch.writes[place], at: now)
-            guard lines[place] != nil || body.deferredWrites.contains(conversation),
+        var entries: [Int: IndexEntry] = [:]
+        var waiting: [(conversation: ConversationKey, positions: [Int])] = []
+        for position in positions {
+            let conversation = batch.writes[position].conversation
+            entries[position] = IndexEntry(batch.writes[position], at: now)
+            guard entries[position] != nil || state.deferredWrites.contains(conversation),
                 !waiting.contains(where: { $0.conversation == conversation })
             else { continue }
             waiting.append((conversation, []))
         }
-        if waiting.isEmpty { return places }
+        if waiting.isEmpty { return positions }
         var free: [Int] = []
-        for place in places {
-            let conversation = batch.writes[place].conversation
+        for position in positions {
+            let conversation = batch.writes[position].conversation
             if let part = waiting.firstIndex(where: { $0.conversation == conversation }) {
-                waiting[part].places.append(place)
+                waiting[part].positions.append(position)
             } else {
-                free.append(place)
+                free.append(position)
             }
         }
         for part in waiting {
-            self.deferPart(part.conversation, part.places, lines, for: deed, &body)
+            self.deferPart(part.conversation, part.positions, entries, for: operationID, &state)
         }
         return free
     }
 
     private func deferPart(
-        _ conversation: ConversationKey, _ places: [Int], _ lines: [Int: IndexEntry],
-        for deed: UInt64, _ body: inout State
+        _ conversation: ConversationKey, _ positions: [Int], _ entries: [Int: IndexEntry],
+        for operationID: StoreOperationID, _ state: inout State
     ) {
         var part = DeferredWrites.DeferredPart(
-            operation: deed, conversation: conversation, positions: places)
-        part.pendingEntryCount = places.count { lines[$0] != nil }
+            operation: operationID, conversation: conversation, positions: positions)
+        part.pendingEntryCount = positions.count { entries[$0] != nil }
         let isEmpty = part.pendingEntryCount == 0
-        let number = body.deferredWrites.add(part)
-        body.operations[deed]?.deferredPartCount += 1
-        for place in places {
-            guard let line = lines[place] else { continue }
-            let slot = self.settings.slot(of: body.arguments.key(of: line.indexKey))
+        let partID = state.deferredWrites.add(part)
+        state.operations[operationID]?.deferredPartCount += 1
+        for position in positions {
+            guard let entry = entries[position] else { continue }
+            let slot = self.settings.slot(of: state.arguments.key(of: entry.indexKey))
             do throws(RedisError) {
-                try self.sendCommand(.entry(number, position: place, slot), slot, &body) {
-                    command, words in
-                    words.appendCommand(for: line, to: &command)
+                try self.sendCommand(.entry(partID, position: position, slot), slot, &state) {
+                    command, arguments in
+                    arguments.appendCommand(for: entry, to: &command)
                 }
             } catch {
-                body.deferredWrites.completeEntry(of: number) { $0.failure = StoreFailure(error) }
+                state.deferredWrites.completeEntry(of: partID) { $0.failure = StoreFailure(error) }
             }
         }
-        // What is answered is answered later, and not from within the request.
-        if !isEmpty, body.deferredWrites[number]?.pendingEntryCount == 0 {
+        // The answer must not come from within the request.
+        if !isEmpty, state.deferredWrites[partID]?.pendingEntryCount == 0 {
             self.loop.execute { self.sendDeferred(conversation) }
         }
     }
 
-    /// A line is there; where its master has replicas, one of them must have it too before anything relies on it.
-    func entryWritten(_ part: UInt64, _ place: Int, _ slot: RedisSlot) {
-        let verdict: Bool? = self.loopState.with { body in
-            if self.requiredReplicas(slot, body) == 0 { return true }
-            guard let connection = body.client?.replyingConnection,
-                self.confirmEntry(part, place, slot, over: connection, &body)
+    /// If the index's master has replicas, one of them must have the entry before a write relies on
+    /// it.
+    func entryWritten(_ partID: DeferredPartID, _ position: Int, _ slot: RedisSlot) {
+        let isWritten: Bool? = self.loopState.with { state in
+            if self.requiredReplicas(slot, state) == 0 { return true }
+            guard let connection = state.client?.replyingConnection,
+                self.confirmEntry(partID, position, slot, over: connection, &state)
             else {
                 return false
             }
             return nil
         }
-        self.resolveEntry(of: part, verdict)
+        self.resolveEntry(of: partID, isWritten)
     }
 
-    func entryConfirmed(by count: Int, _ part: UInt64, _ place: Int, _ slot: RedisSlot) {
-        let verdict: Bool? = self.loopState.with { body in
-            if count >= self.requiredReplicas(slot, body) ?? 1 { return true }
-            guard let waiting = body.deferredWrites[part],
-                let deed = body.operations[waiting.operation], MonotonicTime.now < deed.deadline,
-                let connection = body.client?.replyingConnection,
-                self.confirmEntry(part, place, slot, over: connection, &body)
+    func entryConfirmed(by count: Int, _ partID: DeferredPartID, _ position: Int, _ slot: RedisSlot)
+    {
+        let isWritten: Bool? = self.loopState.with { state in
+            if count >= self.requiredReplicas(slot, state) ?? 1 { return true }
+            guard let part = state.deferredWrites[partID],
+                let operation = state.operations[part.operation],
+                MonotonicTime.now < operation.deadline,
+                let connection = state.client?.replyingConnection,
+                self.confirmEntry(partID, position, slot, over: connection, &state)
             else { return false }
             return nil
         }
-        self.resolveEntry(of: part, verdict)
+        self.resolveEntry(of: partID, isWritten)
     }
 
-    /// - Parameter isThere: nil where that is being asked.
-    private func resolveEntry(of part: UInt64, _ isThere: Bool?) {
-        guard let isThere else { return }
-        self.completeEntry(of: part) { if !isThere { $0.failure = .unconfirmed } }
+    /// - Parameter isWritten: nil while the confirmation is pending.
+    private func resolveEntry(of partID: DeferredPartID, _ isWritten: Bool?) {
+        guard let isWritten else { return }
+        self.completeEntry(of: partID) { if !isWritten { $0.failure = .unconfirmed } }
     }
 
-    /// - Returns: whether the answer will come.
+    /// - Returns: whether WAIT was sent.
     private func confirmEntry(
-        _ part: UInt64, _ place: Int, _ slot: RedisSlot, over connection: RedisConnection,
-        _ body: inout State
+        _ partID: DeferredPartID, _ position: Int, _ slot: RedisSlot,
+        over connection: RedisConnection,
+        _ state: inout State
     ) -> Bool {
-        let wanted = max(1, self.requiredReplicas(slot, body) ?? 1)
+        let required = max(1, self.requiredReplicas(slot, state) ?? 1)
         do throws(RedisError) {
             try self.sendCommand(
-                .confirmEntry(part, position: place, slot), slot, over: connection, &body
+                .confirmEntry(partID, position: position, slot), slot, over: connection, &state
             ) { command, _ in
                 command.append("WAIT")
-                command.append(wanted)
+                command.append(required)
                 command.append(self.settings.waitMilliseconds)
             }
             return true
@@ -120,10 +129,10 @@ extension RedisStore {
         }
     }
 
-    func entryFailed(_ error: RedisError, _ part: UInt64, _ place: Int) {
-        self.completeEntry(of: part) { part in
+    func entryFailed(_ error: RedisError, _ partID: DeferredPartID, _ position: Int) {
+        self.completeEntry(of: partID) { part in
             if error == .wrongType {
-                part.damaged.insert(place)
+                part.damaged.insert(position)
             } else {
                 part.failure = StoreFailure(error)
             }
@@ -131,50 +140,52 @@ extension RedisStore {
     }
 
     private func completeEntry(
-        of number: UInt64, _ note: (inout DeferredWrites.DeferredPart) -> Void
+        of partID: DeferredPartID, _ update: (inout DeferredWrites.DeferredPart) -> Void
     ) {
-        let conversation = self.loopState.with { body in
-            body.deferredWrites.completeEntry(of: number, note)
-            return body.deferredWrites[number]?.conversation
+        let conversation = self.loopState.with { state in
+            state.deferredWrites.completeEntry(of: partID, update)
+            return state.deferredWrites[partID]?.conversation
         }
         if let conversation { self.sendDeferred(conversation) }
     }
 
-    /// Sends what need not wait any longer, in order.
+    /// Sends the conversation's parts that need not wait any longer, in order.
     private func sendDeferred(_ conversation: ConversationKey) {
-        while let deed = self.loopState.with({ self.sendNextDeferred(of: conversation, &$0) }) {
-            self.advance(deed)
+        while let operationID = self.loopState.with({ self.sendNextDeferred(of: conversation, &$0) }
+        ) {
+            self.advance(operationID)
         }
     }
 
-    private func sendNextDeferred(of conversation: ConversationKey, _ body: inout State) -> UInt64?
+    private func sendNextDeferred(of conversation: ConversationKey, _ state: inout State)
+        -> StoreOperationID?
     {
-        guard let part = body.deferredWrites.removeNext(of: conversation),
-            case .write(let batch) = body.operations[part.operation]?.request
+        guard let part = state.deferredWrites.removeNext(of: conversation),
+            case .write(let batch) = state.operations[part.operation]?.request
         else { return nil }
-        body.operations[part.operation]?.deferredPartCount -= 1
+        state.operations[part.operation]?.deferredPartCount -= 1
         var failure = part.failure
         let writable = Array(part.writable)
         if failure == nil {
-            for place in part.positions.dropFirst(writable.count) {
-                body.operations[part.operation]?.refusals[place] = .damaged
+            for position in part.positions.dropFirst(writable.count) {
+                state.operations[part.operation]?.refusals[position] = .damaged
             }
             do throws(RedisError) {
                 if !writable.isEmpty {
-                    try self.sendWrites(batch, writable, for: part.operation, &body)
+                    try self.sendWrites(batch, writable, for: part.operation, &state)
                 }
             } catch {
                 failure = StoreFailure(error)
             }
         }
         if let failure {
-            // Whatever became of the lines, the writes behind them were not sent.
+            // Whatever the outcome of the entries, the writes themselves were not sent.
             let effect: StoreFailure.Effect = failure.effect == .rejected ? .rejected : .none
             let notSent = StoreFailure(
-                "Not written, because a list could not be written before it. \(failure)",
+                "Not written, because its index entry could not be written. \(failure)",
                 effect: effect)
-            for place in writable {
-                body.operations[part.operation]?.refusals[place] = .failed(notSent)
+            for position in writable {
+                state.operations[part.operation]?.refusals[position] = .failed(notSent)
             }
         }
         return part.operation

@@ -3,156 +3,162 @@ import ChatModel
 import EventLoop
 import RedisClient
 
-/// Lists of conversations. All that a look needs is asked for in one go, each conversation by a call of its own: in Redis Cluster they lie
-/// apart, and nowhere is Redis held up by a long script.
+/// Reads lists of conversations. One batch sends all its commands at once, one for each
+/// conversation, because in Redis Cluster the conversations lie in different slots. Short scripts
+/// also keep Redis responsive.
 extension RedisStore {
     func startPaging(
-        _ request: StoreRequest, _ asker: PendingCommand.StoreRequester, _ body: inout State
+        _ request: StoreRequest, _ requester: PendingCommand.StoreRequester, _ state: inout State
     ) throws(RedisError) {
-        guard let reading = ListPager(request, for: asker, body.arguments) else {
+        guard let pager = ListPager(request, for: requester, state.arguments) else {
             let failure = StoreFailure(
-                "after: it is no place in \(request.subject ?? "a list")", isRequestSpecific: true)
-            return asker.client.storeAnswered(.failed(failure), ticket: asker.ticket)
+                "after: it is no position in \(request.subject ?? "a list")",
+                isRequestSpecific: true)
+            return requester.client.storeAnswered(.failed(failure), ticket: requester.ticket)
         }
-        let number = body.pagers.insert(reading)
+        let pagerID = ListPagerID(rawValue: state.pagers.insert(pager))
         do throws(RedisError) {
-            try self.requestEntries(number, &body)
+            try self.requestEntries(pagerID, &state)
         } catch {
-            _ = body.pagers.remove(number)
+            _ = state.pagers.remove(pagerID.rawValue)
             throw error
         }
     }
 
-    func requestEntries(_ number: UInt64, _ body: inout State) throws(RedisError) {
-        guard let reading = body.pagers[number] else { return }
-        try self.sendCommand(.entries(number), self.settings.slot(of: reading.redisKey), &body) {
+    func requestEntries(_ pagerID: ListPagerID, _ state: inout State) throws(RedisError) {
+        guard let pager = state.pagers[pagerID.rawValue] else { return }
+        try self.sendCommand(.entries(pagerID), self.settings.slot(of: pager.redisKey), &state) {
             command, _ in
             command.append(Self.listEntries, keyCount: 1)
-            command.append(text: reading.redisKey)
-            command.append(reading.isCatalog ? "down" : "up")
-            if let place = reading.cursor {
-                command.append(place.time.milliseconds)
-                command.append(text: place.id)
+            command.append(text: pager.redisKey)
+            command.append(pager.isCatalog ? "down" : "up")
+            if let cursor = pager.cursor {
+                command.append(cursor.time.milliseconds)
+                command.append(text: cursor.id)
             } else {
                 command.append("")
                 command.append("")
             }
-            command.append(reading.entryLimit)
+            command.append(pager.entryLimit)
         }
     }
 
-    func requestSummary(at place: Int, of number: UInt64, _ body: inout State) throws(RedisError) {
-        guard let reading = body.pagers[number] else { return }
-        let key = reading.conversation(at: place)
+    func requestSummary(at position: Int, of pagerID: ListPagerID, _ state: inout State)
+        throws(RedisError)
+    {
+        guard let pager = state.pagers[pagerID.rawValue] else { return }
+        let key = pager.conversation(at: position)
         let shard = Shard.of(key)
         try self.sendCommand(
-            .summary(number, position: place), self.settings.slot(of: shard), &body
-        ) { command, words in
-            words.append(Self.listSummary, of: key, in: shard, to: &command)
-            if case .memberships(let user, _, _, _, let unreadLimit) = reading.request {
+            .summary(pagerID, position: position), self.settings.slot(of: shard), &state
+        ) { command, arguments in
+            arguments.append(Self.listSummary, of: key, in: shard, to: &command)
+            if case .memberships(let user, _, _, _, let unreadLimit) = pager.request {
                 command.append(text: user.storageKey)
                 command.append(clamped: max(0, unreadLimit))
             }
         }
     }
 
-    func entriesReceived(_ number: UInt64, _ reply: RedisReply) {
-        self.loopState.with { body in
+    func entriesReceived(_ pagerID: ListPagerID, _ reply: RedisReply) {
+        self.loopState.with { state in
             do throws(DamagedValue) {
-                body.pagers[number]?.beginBatch(try ReplyDecoder.indexEntries(reply))
+                state.pagers[pagerID.rawValue]?.beginBatch(try ReplyDecoder.indexEntries(reply))
             } catch {
-                let subject = body.pagers[number]?.request.subject
-                body.pagers[number]?.failure = StoreFailure(error, about: subject)
+                let subject = state.pagers[pagerID.rawValue]?.request.subject
+                state.pagers[pagerID.rawValue]?.failure = StoreFailure(error, about: subject)
                 return
             }
-            for place in body.pagers[number]?.entries.indices ?? 0..<0 {
+            for position in state.pagers[pagerID.rawValue]?.entries.indices ?? 0..<0 {
                 do throws(RedisError) {
-                    try self.requestSummary(at: place, of: number, &body)
+                    try self.requestSummary(at: position, of: pagerID, &state)
                 } catch {
-                    body.pagers[number]?.failure = StoreFailure(error)
-                    body.pagers[number]?.record(nil, at: place)
+                    state.pagers[pagerID.rawValue]?.failure = StoreFailure(error)
+                    state.pagers[pagerID.rawValue]?.record(nil, at: position)
                 }
             }
         }
-        self.continuePaging(number)
+        self.continuePaging(pagerID)
     }
 
-    func entriesFailed(_ number: UInt64, _ error: RedisError) {
-        self.loopState.with { body in
-            let subject = body.pagers[number]?.request.subject
-            body.pagers[number]?.failure = StoreFailure(error, about: subject)
+    func entriesFailed(_ pagerID: ListPagerID, _ error: RedisError) {
+        self.loopState.with { state in
+            let subject = state.pagers[pagerID.rawValue]?.request.subject
+            state.pagers[pagerID.rawValue]?.failure = StoreFailure(error, about: subject)
         }
-        self.continuePaging(number)
+        self.continuePaging(pagerID)
     }
 
-    func summaryReceived(_ number: UInt64, _ place: Int, _ reply: RedisReply) {
-        self.loopState.with { body in
-            guard let reading = body.pagers[number] else { return }
-            let key = reading.conversation(at: place)
-            var sight = ListPager.EntrySummary.nothing
+    func summaryReceived(_ pagerID: ListPagerID, _ position: Int, _ reply: RedisReply) {
+        self.loopState.with { state in
+            guard let pager = state.pagers[pagerID.rawValue] else { return }
+            let key = pager.conversation(at: position)
+            var summary = ListPager.EntrySummary.nothing
             do throws(DamagedValue) {
-                if case .memberships(let user, _) = reading.indexKey {
+                if case .memberships(let user, _) = pager.indexKey {
                     if let membership = try ReplyDecoder.membership(key, of: user, reply) {
-                        sight = .membership(membership)
+                        summary = .membership(membership)
                     }
                 } else {
                     if let entry = try ReplyDecoder.catalogEntry(key, reply) {
-                        sight = .catalogEntry(entry)
+                        summary = .catalogEntry(entry)
                     }
                 }
             } catch {
-                sight = .damaged(StoreFailure(error, about: key.description))
+                summary = .damaged(StoreFailure(error, about: key.description))
             }
-            body.pagers[number]?.record(sight, at: place)
+            state.pagers[pagerID.rawValue]?.record(summary, at: position)
         }
-        self.continuePaging(number)
+        self.continuePaging(pagerID)
     }
 
-    func summaryFailed(_ number: UInt64, _ place: Int, _ error: RedisError) {
-        self.loopState.with { body in
-            guard let reading = body.pagers[number] else { return }
-            let failure = StoreFailure(error, about: reading.conversation(at: place).description)
-            if !failure.isRequestSpecific { body.pagers[number]?.failure = failure }
-            body.pagers[number]?.record(
-                failure.isRequestSpecific ? .damaged(failure) : nil, at: place)
+    func summaryFailed(_ pagerID: ListPagerID, _ position: Int, _ error: RedisError) {
+        self.loopState.with { state in
+            guard let pager = state.pagers[pagerID.rawValue] else { return }
+            let failure = StoreFailure(error, about: pager.conversation(at: position).description)
+            if !failure.isRequestSpecific { state.pagers[pagerID.rawValue]?.failure = failure }
+            state.pagers[pagerID.rawValue]?.record(
+                failure.isRequestSpecific ? .damaged(failure) : nil, at: position)
         }
-        self.continuePaging(number)
+        self.continuePaging(pagerID)
     }
 
-    /// Looks on, or answers, when a look is done.
-    private func continuePaging(_ number: UInt64) {
-        let done: ListPager? = self.loopState.with { body in
-            guard let reading = body.pagers[number], reading.isBatchComplete else { return nil }
-            if reading.failure == nil,
-                let stale = body.pagers[number]?.finishBatch(
+    /// Continues or answers the request after a batch is complete.
+    private func continuePaging(_ pagerID: ListPagerID) {
+        let done: ListPager? = self.loopState.with { state in
+            guard let pager = state.pagers[pagerID.rawValue], pager.isBatchComplete else {
+                return nil
+            }
+            if pager.failure == nil,
+                let stale = state.pagers[pagerID.rawValue]?.finishBatch(
                     at: WallClock.now, staleEntryAge: self.settings.staleEntryAge)
             {
-                self.removeStale(stale, from: reading.redisKey, &body)
+                self.removeStale(stale, from: pager.redisKey, &state)
             }
-            if body.pagers[number]?.isComplete == false {
+            if state.pagers[pagerID.rawValue]?.isComplete == false {
                 do throws(RedisError) {
-                    try self.requestEntries(number, &body)
+                    try self.requestEntries(pagerID, &state)
                     return nil
                 } catch {
-                    body.pagers[number]?.failure = StoreFailure(error)
+                    state.pagers[pagerID.rawValue]?.failure = StoreFailure(error)
                 }
             }
-            return body.pagers.remove(number)
+            return state.pagers.remove(pagerID.rawValue)
         }
         if let done {
             done.requester.client.storeAnswered(done.answer, ticket: done.requester.ticket)
         }
     }
 
-    /// Nobody waits for it: what is not taken out is found again.
-    private func removeStale(_ lines: [PageCursor], from key: ByteString, _ body: inout State) {
-        if lines.isEmpty { return }
-        try? self.sendCommand(.removeStale, self.settings.slot(of: key), &body) { command, _ in
+    /// Ignores the outcome: an entry that remains will be found again.
+    private func removeStale(_ entries: [PageCursor], from key: ByteString, _ state: inout State) {
+        if entries.isEmpty { return }
+        try? self.sendCommand(.removeStale, self.settings.slot(of: key), &state) { command, _ in
             command.append(Self.removeStaleEntries, keyCount: 1)
             command.append(text: key)
-            for line in lines {
-                command.append(text: line.id)
-                command.append(line.time.milliseconds)
+            for entry in entries {
+                command.append(text: entry.id)
+                command.append(entry.time.milliseconds)
             }
         }
     }

@@ -3,12 +3,13 @@ public import ChatModel
 public import EventLoop
 public import RedisClient
 
-/// Conversations in Redis streams: fills `ChatStore` for one loop, over the loop's own connection.
+/// Stores conversations in Redis streams: implements `ChatStore` for one loop, over the loop's own
+/// connection.
 ///
-/// A batch is one script call in Redis, in Redis Cluster one for each shard; calls follow each other without waiting for answers. Where
-/// Redis has replicas a write counts as stored when so many of them have it as `?wait=N` says, one if it says nothing.
+/// A batch is one script call, in Redis Cluster one call for each shard. Calls are pipelined. With
+/// replicas, a write counts as stored when `?wait=N` replicas have it; by default when one has it.
 public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
-    /// What the client of this store is to load.
+    /// The scripts that the store's client must load.
     public static let scripts = [
         claim, write, load, page, amended, recent, unread, listEntries, listSummary,
         removeStaleEntries, numbers, nextNumber, users,
@@ -35,21 +36,21 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         var client: RedisClient?
         var pendingCommands = Slab<PendingCommand>()
         var operations = PendingOperations()
-        /// Writes that wait for lists to name what they make; in Redis Cluster alone.
+        /// Writes that wait for their index entries; only in Redis Cluster.
         var deferredWrites = DeferredWrites()
-        /// Pages of lists that are being read.
+        /// The list requests in progress.
         var pagers = Slab<ListPager>()
         let arguments: ScriptArguments
-        /// Who wants to know of another connection, and whether there was one before.
+        /// The handler to call after a reconnection, and whether there has been a connection.
         var reconnectHandler: (@Sendable () -> Void)?
         var wasConnected = false
-        /// By the client's number of each master that has said it, what it says of its replicas.
+        /// The replicas of each master, by the client's id of the master.
         var replicaMonitors: [Int: ReplicaMonitor] = [:]
         var isReady = false
         var nextRoleQueryAt = MonotonicTime(nanoseconds: 0)
     }
 
-    /// Prepares a store; it answers nothing before it has a client.
+    /// Creates a store, which answers nothing before it has a client.
     public init(_ settings: RedisStoreSettings, on loop: EventLoop) {
         self.loop = loop
         self.settings = settings
@@ -61,20 +62,22 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
             on: loop)
     }
 
-    /// On the loop: begins to work over a client, which this store keeps from here on, and whose user is or tells this store.
+    /// Starts the store with a client, on the loop. The client's user must be this store or forward
+    /// to it.
     public func start(over client: RedisClient) {
         self.loopState.with { $0.client = client }
         self.loop.registerHandler(self)
     }
 
-    /// From any thread: `reconnectHandler` is called, on the loop, whenever there is a connection after another: it may lead to a server that has
-    /// forgotten what was stored.
-    public func onReconnect(_ whenBack: @escaping @Sendable () -> Void) {
-        self.loop.execute { self.loopState.with { $0.reconnectHandler = whenBack } }
+    /// Sets the handler that is called on the loop after every reconnection, which may lead to a
+    /// server that has lost data. Callable on any thread.
+    public func onReconnect(_ handler: @escaping @Sendable () -> Void) {
+        self.loop.execute { self.loopState.with { $0.reconnectHandler = handler } }
     }
 
-    /// On the loop: whether notices of a batch are published in the step that stores it. Not in Redis Cluster, where they belong to other
-    /// slots, and not where replicas are to have a write before anybody hears of it.
+    /// Whether a batch's publications are published by the script that stores it; call on the loop.
+    /// Not in Redis Cluster, where the channels belong to other slots. Not with replicas, which
+    /// must have a write before it is published.
     public var publishesWithWrites: Bool {
         !self.settings.isCluster
             && self.loopState.with { $0.isReady && self.requiredReplicas(.any, $0) == 0 }
@@ -85,8 +88,8 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
             self.loop.execute { self.submit(request, ticket: ticket, for: client) }
             return
         }
-        if let excess = request.limitViolation {
-            return client.storeAnswered(.failed(excess), ticket: ticket)
+        if let violation = request.limitViolation {
+            return client.storeAnswered(.failed(violation), ticket: ticket)
         }
         if case .unavailable(let outage)? = self.loopState.with({ $0.client?.state }),
             self.needsConnection(request)
@@ -94,82 +97,84 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
             return client.storeAnswered(
                 .failed(StoreFailure(outage.description, effect: .none)), ticket: ticket)
         }
-        let asker = PendingCommand.StoreRequester(client: client, ticket: ticket)
+        let requester = PendingCommand.StoreRequester(client: client, ticket: ticket)
         do throws(RedisError) {
-            try self.loopState.with { body throws(RedisError) in
-                try self.dispatch(request, asker, &body)
+            try self.loopState.with { state throws(RedisError) in
+                try self.dispatch(request, requester, &state)
             }
         } catch {
             client.storeAnswered(.failed(StoreFailure(error)), ticket: ticket)
         }
     }
 
-    /// Whether a request is refused while there is no connection. Others wait for one.
+    /// Whether a request fails at once without a connection. Others wait for one.
     private func needsConnection(_ request: StoreRequest) -> Bool {
         switch request {
-        // In a cluster a probe is of one master, and may be well while another is missing.
+        // In a cluster a probe concerns one master, which may work while another is missing.
         case .probe: true
-        // A send that waits for these could be stored when its sender has long been told otherwise. In a cluster its master may be there.
+        // If these waited, a message could be stored long after its sender was told that it failed.
+        // In a cluster, the request's master may be available.
         case .write, .load, .claim: !self.settings.isCluster
         default: false
         }
     }
 }
 
-// MARK: Asking
+// MARK: Requests
 
 extension RedisStore {
-    /// Throws when nothing was asked, and nothing will be answered.
+    /// Throws if nothing was sent; then no answer follows.
     func dispatch(
-        _ request: StoreRequest, _ asker: PendingCommand.StoreRequester, _ body: inout State
+        _ request: StoreRequest, _ requester: PendingCommand.StoreRequester, _ state: inout State
     ) throws(RedisError) {
         switch request {
         case .claim, .write, .numbers, .nextNumber, .probe:
             let deadline = MonotonicTime.now.advanced(by: self.settings.confirmationTimeout)
-            let deed = body.operations.add(
-                StoreOperation(requester: asker, request: request, deadline: deadline))
+            let operationID = state.operations.add(
+                StoreOperation(requester: requester, request: request, deadline: deadline))
             do throws(RedisError) {
-                try self.startOperation(deed, request, &body)
+                try self.startOperation(operationID, request, &state)
             } catch {
-                // Part of it may be on its way; then its answers settle it.
-                if body.operations[deed]?.pendingCommandCount == 0,
-                    body.operations[deed]?.deferredPartCount == 0
+                // A part may have been sent; then its replies complete the operation.
+                if state.operations[operationID]?.pendingCommandCount == 0,
+                    state.operations[operationID]?.deferredPartCount == 0
                 {
-                    body.operations.cancel(deed)
+                    state.operations.cancel(operationID)
                     throw error
                 }
-                body.operations[deed]?.failure = StoreFailure(error.description, effect: .unknown)
+                state.operations[operationID]?.failure = StoreFailure(
+                    error.description, effect: .unknown)
             }
         case .load(let key):
-            try self.sendRead(key, Self.load, request, asker, &body) { _ in }
+            try self.sendRead(key, Self.load, request, requester, &state) { _ in }
         case .recent(let key, let limit):
-            try self.sendRead(key, Self.recent, request, asker, &body) {
+            try self.sendRead(key, Self.recent, request, requester, &state) {
                 $0.append(clamped: max(0, limit))
             }
         case .page(let key, let range, let limit):
-            try self.sendRead(key, Self.page, request, asker, &body) {
+            try self.sendRead(key, Self.page, request, requester, &state) {
                 $0.append(range, limit: limit, since: -1)
             }
         case .changes(let key, let after, let since, let limit):
-            try self.sendRead(key, Self.page, request, asker, &body) {
+            try self.sendRead(key, Self.page, request, requester, &state) {
                 $0.append(.after(after), limit: limit, since: since)
             }
         case .amended(let key, let through, let since, let limit):
-            try self.sendRead(key, Self.amended, request, asker, &body) {
+            try self.sendRead(key, Self.amended, request, requester, &state) {
                 $0.append(clamped: through)
                 $0.append(clamped: since)
                 $0.append(clamped: max(0, limit))
             }
         case .unread(let key, let after, let user):
-            try self.sendRead(key, Self.unread, request, asker, &body) {
+            try self.sendRead(key, Self.unread, request, requester, &state) {
                 $0.append(clamped: after)
                 $0.append(text: user.storageKey)
             }
         case .memberships, .catalog:
-            try self.startPaging(request, asker, &body)
+            try self.startPaging(request, requester, &state)
         case .users(let numbers, let tenant):
-            let key = body.arguments.key(of: .numbers(tenant))
-            try self.sendCommand(.read(asker, request), self.settings.slot(of: key), &body) {
+            let key = state.arguments.key(of: .numbers(tenant))
+            try self.sendCommand(.read(requester, request), self.settings.slot(of: key), &state) {
                 command, _ in
                 command.append(Self.users, keyCount: 1)
                 command.append(text: key)
@@ -178,122 +183,137 @@ extension RedisStore {
         }
     }
 
-    func startOperation(_ deed: UInt64, _ request: StoreRequest, _ body: inout State)
+    func startOperation(
+        _ operationID: StoreOperationID, _ request: StoreRequest, _ state: inout State
+    )
         throws(RedisError)
     {
         switch request {
         case .claim(let shard, let owner, let view):
             let slot = self.settings.slot(of: shard)
-            try self.sendCommand(.claim(deed, slot), slot, &body) { command, words in
+            try self.sendCommand(.claim(operationID, slot), slot, &state) { command, arguments in
                 command.append(Self.claim, keyCount: 1)
-                words.appendLease(of: shard, for: owner, view: view, to: &command)
+                arguments.appendLease(of: shard, for: owner, view: view, to: &command)
             }
-            try self.requestConfirmation(deed, slot, &body)
+            try self.requestConfirmation(operationID, slot, &state)
         case .write(let batch):
             guard self.settings.isCluster else {
-                return try self.sendWrites(batch, nil, for: deed, &body)
+                return try self.sendWrites(batch, nil, for: operationID, &state)
             }
-            // A script stays in one slot: a call for each shard, in the order in which the batch names them.
-            var parts: [(shard: Int, places: [Int])] = []
-            for (place, write) in batch.writes.enumerated() {
+            // A script runs in one slot, so each shard gets a call, in the order of the batch.
+            var parts: [(shard: Int, positions: [Int])] = []
+            for (position, write) in batch.writes.enumerated() {
                 if let known = parts.firstIndex(where: { $0.shard == write.shard }) {
-                    parts[known].places.append(place)
+                    parts[known].positions.append(position)
                 } else {
-                    parts.append((write.shard, [place]))
+                    parts.append((write.shard, [position]))
                 }
             }
             for part in parts {
-                let places = self.deferWrites(part.places, of: batch, for: deed, &body)
-                if !places.isEmpty { try self.sendWrites(batch, places, for: deed, &body) }
+                let positions = self.deferWrites(
+                    part.positions, of: batch, for: operationID, &state)
+                if !positions.isEmpty {
+                    try self.sendWrites(batch, positions, for: operationID, &state)
+                }
             }
         case .numbers(let users, let tenant):
-            try self.sendNumberScript(deed, tenant, Self.numbers, &body) { command in
+            try self.sendNumberScript(operationID, tenant, Self.numbers, &state) { command in
                 command.append(StoreRequest.firstUserNumber)
                 for user in users { command.append(text: user.storageKey) }
             }
         case .nextNumber(let tenant):
-            try self.sendNumberScript(deed, tenant, Self.nextNumber, &body) { _ in }
+            try self.sendNumberScript(operationID, tenant, Self.nextNumber, &state) { _ in }
         case .probe:
-            let key = body.arguments.probeKey
+            let key = state.arguments.probeKey
             let slot = self.settings.slot(of: key)
-            try self.sendCommand(.probe(deed, slot), slot, &body) { command, _ in
+            try self.sendCommand(.probe(operationID, slot), slot, &state) { command, _ in
                 command.append("SET")
                 command.append(text: key)
                 command.append(1)
             }
-            try self.requestConfirmation(deed, slot, &body)
+            try self.requestConfirmation(operationID, slot, &state)
         default:
-            preconditionFailure("a read is no deed")
+            preconditionFailure("a read request is not an operation")
         }
     }
 
     private func sendNumberScript(
-        _ deed: UInt64, _ tenant: ByteString, _ script: RedisScript, _ body: inout State,
-        _ arguments: (inout RedisCommandWriter) -> Void
+        _ operationID: StoreOperationID, _ tenant: ByteString, _ script: RedisScript,
+        _ state: inout State,
+        _ writeArguments: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
-        let key = body.arguments.key(of: .numbers(tenant))
+        let key = state.arguments.key(of: .numbers(tenant))
         let slot = self.settings.slot(of: key)
-        try self.sendCommand(.number(deed, slot), slot, &body) { command, _ in
+        try self.sendCommand(.number(operationID, slot), slot, &state) { command, _ in
             command.append(script, keyCount: 1)
             command.append(text: key)
-            arguments(&command)
+            writeArguments(&command)
         }
-        try self.requestConfirmation(deed, slot, &body)
+        try self.requestConfirmation(operationID, slot, &state)
     }
 
-    /// - Parameter places: of the writes in the batch; nil for all of them.
-    func sendWrites(_ batch: WriteBatch, _ places: [Int]?, for deed: UInt64, _ body: inout State)
+    /// - Parameter positions: of the writes in the batch; nil for all of them.
+    func sendWrites(
+        _ batch: WriteBatch, _ positions: [Int]?, for operationID: StoreOperationID,
+        _ state: inout State
+    )
         throws(RedisError)
     {
-        let slot = self.settings.slot(of: batch.writes[places?.first ?? 0].shard)
+        let slot = self.settings.slot(of: batch.writes[positions?.first ?? 0].shard)
         var batch = batch
-        // A replica has come since they were packed: lost mail, which its receiver misses.
-        if !batch.publications.isEmpty, self.requiredReplicas(slot, body) != 0 {
+        // A replica has appeared since the batch was packed. Its publications are dropped, and
+        // subscribers detect the gap.
+        if !batch.publications.isEmpty, self.requiredReplicas(slot, state) != 0 {
             batch.publications = []
         }
         let now = WallClock.now
-        try self.sendCommand(.write(deed, slot, positions: places), slot, &body) { command, words in
-            if let places {
-                words.append(batch, places, at: now, to: &command, script: Self.write)
+        try self.sendCommand(.write(operationID, slot, positions: positions), slot, &state) {
+            command, arguments in
+            if let positions {
+                arguments.append(batch, positions, at: now, to: &command, script: Self.write)
             } else {
-                words.append(batch, batch.writes.indices, at: now, to: &command, script: Self.write)
+                arguments.append(
+                    batch, batch.writes.indices, at: now, to: &command, script: Self.write)
             }
         }
-        try self.requestConfirmation(deed, slot, &body)
+        try self.requestConfirmation(operationID, slot, &state)
     }
 
     private func sendRead(
         _ key: ConversationKey, _ script: RedisScript, _ request: StoreRequest,
-        _ asker: PendingCommand.StoreRequester, _ body: inout State,
-        _ arguments: (inout RedisCommandWriter) -> Void
+        _ requester: PendingCommand.StoreRequester, _ state: inout State,
+        _ writeArguments: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
         let shard = Shard.of(key)
-        try self.sendCommand(.read(asker, request), self.settings.slot(of: shard), &body) {
-            command, words in
-            words.append(script, of: key, in: shard, to: &command)
-            arguments(&command)
+        try self.sendCommand(.read(requester, request), self.settings.slot(of: shard), &state) {
+            command, arguments in
+            arguments.append(script, of: key, in: shard, to: &command)
+            writeArguments(&command)
         }
     }
 
     func sendCommand(
-        _ call: PendingCommand, _ slot: RedisSlot, over connection: RedisConnection? = nil,
-        _ body: inout State,
+        _ pendingCommand: PendingCommand, _ slot: RedisSlot,
+        over connection: RedisConnection? = nil,
+        _ state: inout State,
         _ write: (inout RedisCommandWriter, ScriptArguments) -> Void
     ) throws(RedisError) {
-        guard let client = body.client else { throw .noConnection }
-        let words = body.arguments
-        let tag = body.pendingCommands.insert(call)
+        guard let client = state.client else { throw .noConnection }
+        let arguments = state.arguments
+        let tag = CommandTag(rawValue: state.pendingCommands.insert(pendingCommand))
         do throws(RedisError) {
             if let connection {
-                try client.command(tag: tag, slot: slot, over: connection) { write(&$0, words) }
+                try client.command(tag: tag, slot: slot, over: connection) { write(&$0, arguments) }
             } else {
-                try client.command(tag: tag, slot: slot) { write(&$0, words) }
+                try client.command(tag: tag, slot: slot) { write(&$0, arguments) }
             }
         } catch {
-            _ = body.pendingCommands.remove(tag)
+            _ = state.pendingCommands.remove(tag.rawValue)
             throw error
         }
-        if let deed = call.operation { body.operations[deed]?.pendingCommandCount += 1 }
+        if let operationID = pendingCommand.operation {
+            state.operations[operationID]?.pendingCommandCount += 1
+        }
     }
 }
 

@@ -2,7 +2,7 @@ import Bytes
 import ChatModel
 import RedisClient
 
-/// What is kept under a key and is not what we put there. The sentence names what is missing.
+/// A stored value that the store did not write. The reason says what is wrong with it.
 struct DamagedValue: Error {
     let reason: String
 
@@ -11,12 +11,12 @@ struct DamagedValue: Error {
     }
 }
 
-/// Reads what the scripts answer back into the chat's own values.
+/// Decodes the scripts' replies into values of the chat model.
 enum ReplyDecoder {
     static func loaded(_ reply: RedisReply) throws(DamagedValue) -> LoadedConversation? {
         if reply.isNull { return nil }
         guard let fields = reply[0], let people = reply[1], let oldest = reply[2]?.integer else {
-            throw DamagedValue("the answer is cut")
+            throw DamagedValue("the reply is truncated")
         }
         let (record, head, revision) = try self.record(fields)
         var members: [Member] = []
@@ -29,7 +29,7 @@ enum ReplyDecoder {
             record: record, head: head, revision: revision, oldest: Int(oldest), members: members)
     }
 
-    /// A conversation's hash.
+    /// Decodes a conversation's hash.
     private static func record(
         _ fields: RedisReply
     ) throws(DamagedValue) -> (record: ConversationRecord, head: SequenceNumber, revision: Revision)
@@ -79,17 +79,17 @@ enum ReplyDecoder {
         return (record, head, revision)
     }
 
-    /// What a catalog shows of a conversation; nil where there is none.
+    /// A conversation in a catalog; nil if it does not exist.
     static func catalogEntry(_ key: ConversationKey, _ reply: RedisReply) throws(DamagedValue)
         -> CatalogEntry?
     {
         if reply.isNull { return nil }
-        guard let fields = reply[0] else { throw DamagedValue("the answer is cut") }
+        guard let fields = reply[0] else { throw DamagedValue("the reply is truncated") }
         let (record, head, _) = try self.record(fields)
         return CatalogEntry(key: key, record: record, head: head)
     }
 
-    /// What a member's list shows of a conversation; nil where there is none, or the user is no member.
+    /// A conversation in a member's list; nil if it does not exist or the user is not a member.
     static func membership(_ key: ConversationKey, of user: UserID, _ reply: RedisReply)
         throws(DamagedValue) -> ListedMembership?
     {
@@ -98,7 +98,7 @@ enum ReplyDecoder {
         guard let fields = parts.next(), let member = parts.next(), let last = parts.next(),
             let amendment = parts.next(),
             let unread = parts.next()?.integer
-        else { throw DamagedValue("the answer is cut") }
+        else { throw DamagedValue("the reply is truncated") }
         let (record, head, _) = try self.record(fields)
         let amendments = amendment.isNull ? [:] : [head: try self.amendment(amendment)]
         return ListedMembership(
@@ -107,20 +107,20 @@ enum ReplyDecoder {
             unreadCount: Int(unread))
     }
 
-    /// Lines of a list, each by its name and its score.
+    /// Index entries, each with its name and score.
     static func indexEntries(_ reply: RedisReply) throws(DamagedValue) -> [PageCursor] {
-        var lines: [PageCursor] = []
-        lines.reserveCapacity(reply.count / 2)
+        var entries: [PageCursor] = []
+        entries.reserveCapacity(reply.count / 2)
         var parts = reply.elements
         while let name = parts.next(), let score = parts.next() {
             guard let milliseconds = score.integer else {
-                throw DamagedValue("the line \(name.string) has the score \(score.string)")
+                throw DamagedValue("the index entry \(name.string) has the score \(score.string)")
             }
-            lines.append(
+            entries.append(
                 PageCursor(time: Timestamp(milliseconds: milliseconds), id: ByteString(name.string))
             )
         }
-        return lines
+        return entries
     }
 
     static func numbers(_ reply: RedisReply) throws(DamagedValue) -> [Int] {
@@ -128,7 +128,7 @@ enum ReplyDecoder {
         numbers.reserveCapacity(reply.count)
         for part in reply.elements {
             guard let number = part.integer else {
-                throw DamagedValue("\(part.string) is no number")
+                throw DamagedValue("\(part.string) is not a number")
             }
             numbers.append(Int(number))
         }
@@ -139,10 +139,10 @@ enum ReplyDecoder {
         reply.elements.map { $0.isNull ? nil : UserID(storageKey: ByteString($0.string)) }
     }
 
-    /// Parts a member's name from its agent, where it has one: neither may have control characters.
+    /// Separates a member's name from an optional agent; neither may contain control characters.
     static let agentMark = UInt8(ascii: "\n")
 
-    /// `role joined read delivered name`, parted by blanks, and behind the name perhaps an agent.
+    /// `role joined read delivered name`, separated by blanks; an optional agent follows the name.
     private static func member(_ user: UserID, _ value: RedisReply) throws(DamagedValue) -> Member {
         var rest = FieldReader(value.bytes)
         guard let role = rest.nextNumber().flatMap({ Member.Role(rawValue: UInt8(clamping: $0)) }),
@@ -182,7 +182,7 @@ enum ReplyDecoder {
         guard let head = parts.next()?.integer, let oldest = parts.next()?.integer,
             let revision = parts.next()?.integer,
             let entries = parts.next(), let overlays = parts.next(), let below = parts.next()
-        else { throw DamagedValue("the answer is cut") }
+        else { throw DamagedValue("the reply is truncated") }
         let amendments = try self.amendments(overlays)
         var page = MessagePage(
             messages: [], head: Int(head), oldest: Int(oldest), revision: Int(revision))
@@ -193,7 +193,7 @@ enum ReplyDecoder {
         return page
     }
 
-    /// An edit or a deletion: what it makes of a message.
+    /// A message after an edit or a deletion.
     private struct StoredAmendment {
         let revision: Revision
         let state: Message.State
@@ -201,7 +201,7 @@ enum ReplyDecoder {
         let metadata: [UInt8]?
     }
 
-    /// By number.
+    /// Stored amendments, by sequence number.
     private static func amendments(_ overlays: RedisReply) throws(DamagedValue) -> [SequenceNumber:
         StoredAmendment]
     {
@@ -216,7 +216,7 @@ enum ReplyDecoder {
         return amendments
     }
 
-    /// `revision state byte-count content`, and behind that the metadata with a sign before it where there is any.
+    /// `revision state byte-count content`, then a mark and the metadata if there are any.
     private static func amendment(_ value: RedisReply) throws(DamagedValue) -> StoredAmendment {
         var rest = FieldReader(value.bytes)
         guard let revision = rest.nextNumber(),
@@ -227,7 +227,7 @@ enum ReplyDecoder {
             revision: Int(revision), state: state, content: content, metadata: rest.optionalBytes)
     }
 
-    /// An entry of the stream: its id is `<sequence>-0`.
+    /// An entry of the stream, whose id is `<sequence>-0`.
     private static func message(
         _ entry: RedisReply, _ amendments: [SequenceNumber: StoredAmendment]
     ) throws(DamagedValue) -> Message {

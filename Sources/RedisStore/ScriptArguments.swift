@@ -2,16 +2,18 @@ import Bytes
 import ChatModel
 import RedisClient
 
-/// Writes what the scripts take as keys and arguments; used again for every command of a loop, so that it allocates nothing.
+/// Writes the scripts' keys and arguments. Reuses its buffers for all commands of a loop, so that
+/// it allocates nothing.
 final class ScriptArguments {
     private let keys: StoreKeys
     private let history: Int
-    /// In Redis Cluster a script has to name every key that it touches. Of a slot that moves some keys are on one side and some on the
-    /// other: a script that named one of them would run where that one is, and write the others there anew.
+    /// In Redis Cluster a script must name every key that it uses. While a slot moves, its keys are
+    /// on two nodes. A script that named only one would run where that key is, and would create the
+    /// others there.
     private let namesAllKeys: Bool
     private var keyBuffer = ByteBuffer(capacity: 128)
     private var valueBuffer = ByteBuffer(capacity: 512)
-    /// When the batch is written that is being appended.
+    /// The time of the batch that is being written.
     private var now = Timestamp(milliseconds: 0)
 
     init(keys: StoreKeys, history: Int, namesAllKeys: Bool) {
@@ -20,7 +22,7 @@ final class ScriptArguments {
         self.namesAllKeys = namesAllKeys
     }
 
-    /// The lease of a shard, and who is to own it by which view.
+    /// Appends a shard's lease, the claiming owner and its view.
     func appendLease(
         of shard: Int, for owner: LoopID, view: Int, to command: inout RedisCommandWriter
     ) {
@@ -35,7 +37,8 @@ final class ScriptArguments {
         command.append(self.keyBuffer)
     }
 
-    /// A script that reads, with a conversation's hash and how many messages are kept, which is what every one of them begins with.
+    /// Appends a reading script, a conversation's hash and the history limit, which all reading
+    /// scripts begin with.
     func append(
         _ script: RedisScript, of conversation: ConversationKey, in shard: Int,
         to command: inout RedisCommandWriter
@@ -46,17 +49,17 @@ final class ScriptArguments {
         command.append(self.history)
     }
 
-    /// What is written to see whether something can be.
+    /// The key that probes write to.
     var probeKey: ByteString { ByteString("\(self.keys.cluster):{c}:probe") }
 
-    /// The key of what is kept of a user or a tenant.
-    func key(of shelf: StoreKeys.IndexKey) -> ByteString {
+    /// The key of a user's or tenant's index.
+    func key(of indexKey: StoreKeys.IndexKey) -> ByteString {
         self.keyBuffer.removeAll()
-        self.keys.append(shelf, to: &self.keyBuffer)
+        self.keys.append(indexKey, to: &self.keyBuffer)
         return ByteString(self.keyBuffer.text)
     }
 
-    /// A whole command that puts a conversation into a list.
+    /// Appends a whole command that adds an index entry.
     func appendCommand(for entry: IndexEntry, to command: inout RedisCommandWriter) {
         command.append("ZADD")
         self.appendKey(of: entry, to: &command)
@@ -71,7 +74,7 @@ final class ScriptArguments {
         command.append(self.keyBuffer)
     }
 
-    /// The list that the write script is to put a conversation into, if it is to do so.
+    /// Appends the index entry that the write script must add, or three empty arguments.
     private func append(_ entry: IndexEntry?, to command: inout RedisCommandWriter) {
         guard let entry, !self.namesAllKeys else {
             for _ in 0..<3 { command.append("") }
@@ -99,49 +102,50 @@ final class ScriptArguments {
         }
     }
 
-    /// A call of the write script (`StoreScripts.write`).
+    /// Appends a call of the write script (`StoreScripts.write`).
     ///
-    /// Writes of one conversation and epoch that stand side by side are a run: the conversation is named once for all of them.
+    /// Adjacent writes of one conversation and epoch form a run, which names the conversation once.
     ///
-    /// - Parameter places: of the writes that belong to this call, in order.
+    /// - Parameter positions: of the writes that belong to this call, in order.
     func append(
-        _ batch: WriteBatch, _ places: some RandomAccessCollection<Int>, at now: Timestamp,
+        _ batch: WriteBatch, _ positions: some RandomAccessCollection<Int>, at now: Timestamp,
         to command: inout RedisCommandWriter,
         script: RedisScript
     ) {
         self.now = now
-        // Lent by the buffer; the array would hand out copies. Its span, handed on, crashes the optimizer of Swift 6.3.1.
+        // The buffer lends its writes; the array would return copies. Passing on its span crashes
+        // the optimizer of Swift 6.3.1.
         batch.writes.withUnsafeBufferPointer {
             self.append(
-                $0, by: batch.owner, batch.publications, places, to: &command, script: script)
+                $0, by: batch.owner, batch.publications, positions, to: &command, script: script)
         }
     }
 
     private func append(
         _ writes: UnsafeBufferPointer<Write>, by owner: LoopID, _ notices: [Publication],
-        _ places: some RandomAccessCollection<Int>,
+        _ positions: some RandomAccessCollection<Int>,
         to command: inout RedisCommandWriter, script: RedisScript
     ) {
         var runCount = 0
         var last: Int?
-        for place in places {
-            if !Self.continuesRun(writes, last, place) { runCount += 1 }
-            last = place
+        for position in positions {
+            if !Self.continuesRun(writes, last, position) { runCount += 1 }
+            last = position
         }
         command.append(
             script,
             keyCount: self.namesAllKeys
                 ? runCount * StoreKeys.ConversationPart.allCases.count + 1 : runCount)
         last = nil
-        for place in places {
-            if !Self.continuesRun(writes, last, place) {
+        for position in positions {
+            if !Self.continuesRun(writes, last, position) {
                 self.append(
-                    .conversation, of: writes[place].conversation, in: writes[place].shard,
+                    .conversation, of: writes[position].conversation, in: writes[position].shard,
                     to: &command)
             }
-            last = place
+            last = position
         }
-        if self.namesAllKeys { self.appendOtherKeys(of: writes, places, to: &command) }
+        if self.namesAllKeys { self.appendOtherKeys(of: writes, positions, to: &command) }
         command.append(text: owner.description)
         command.append(self.history)
         command.append(notices.count)
@@ -149,46 +153,49 @@ final class ScriptArguments {
             command.append(text: notice.channel)
             command.append(notice.payload)
         }
-        var next = places.startIndex
-        while next < places.endIndex {
-            var end = places.index(after: next)
-            while end < places.endIndex, Self.continuesRun(writes, places[next], places[end]) {
-                places.formIndex(after: &end)
+        var next = positions.startIndex
+        while next < positions.endIndex {
+            var end = positions.index(after: next)
+            while end < positions.endIndex,
+                Self.continuesRun(writes, positions[next], positions[end])
+            {
+                positions.formIndex(after: &end)
             }
-            command.append(writes[places[next]].epoch)
-            command.append(places.distance(from: next, to: end))
+            command.append(writes[positions[next]].epoch)
+            command.append(positions.distance(from: next, to: end))
             while next < end {
-                // The cursors of several members stand as one: they are read and written together.
+                // Adjacent cursor writes form one write, so that the script reads and writes them
+                // together.
                 var cursors = next
-                while cursors < end, writes[places[cursors]].change.isCursors {
-                    places.formIndex(after: &cursors)
+                while cursors < end, writes[positions[cursors]].change.isCursors {
+                    positions.formIndex(after: &cursors)
                 }
                 if next < cursors {
                     command.append("r")
-                    command.append(places.distance(from: next, to: cursors))
+                    command.append(positions.distance(from: next, to: cursors))
                 }
-                if next == cursors { places.formIndex(after: &cursors) }
+                if next == cursors { positions.formIndex(after: &cursors) }
                 while next < cursors {
-                    self.append(writes[places[next]], to: &command)
-                    places.formIndex(after: &next)
+                    self.append(writes[positions[next]], to: &command)
+                    positions.formIndex(after: &next)
                 }
             }
         }
     }
 
-    /// Behind the hashes of all runs, which are all of one shard.
+    /// Appended after the hashes of all runs, which belong to one shard.
     private func appendOtherKeys(
-        of writes: UnsafeBufferPointer<Write>, _ places: some RandomAccessCollection<Int>,
+        of writes: UnsafeBufferPointer<Write>, _ positions: some RandomAccessCollection<Int>,
         to command: inout RedisCommandWriter
     ) {
         var last: Int?
-        for place in places {
-            if last == nil { self.appendLease(of: writes[place].shard, to: &command) }
-            if !Self.continuesRun(writes, last, place) {
+        for position in positions {
+            if last == nil { self.appendLease(of: writes[position].shard, to: &command) }
+            if !Self.continuesRun(writes, last, position) {
                 self.appendOtherKeys(
-                    of: writes[place].conversation, in: writes[place].shard, to: &command)
+                    of: writes[position].conversation, in: writes[position].shard, to: &command)
             }
-            last = place
+            last = position
         }
     }
 
@@ -203,7 +210,7 @@ final class ScriptArguments {
     private func append(_ write: borrowing Write, to command: inout RedisCommandWriter) {
         switch write.change {
         case .message(let message):
-            // Redis drops a hundred entries at a time: there is no need to ask it each time.
+            // Redis trims a hundred entries at a time, so it need not be asked each time.
             command.append(message.sequence % 64 == 0 ? "t" : "m")
             self.append(progress: write.revision - 1, message.sequence - 1, nil, to: &command)
             self.append(progress: write.revision, message.sequence, message.sentAt, to: &command)
@@ -275,8 +282,10 @@ final class ScriptArguments {
         }
     }
 
-    /// How far a conversation is, as its hash has it: format, revision, newest number and last change, which is left out of what is only
-    /// compared. Redis compares and keeps these texts as they are; to make numbers of them would cost it more than to store the message.
+    /// Appends a conversation's state as in its hash: format, revision, head and last change. The
+    /// last change is omitted when the state is only compared. The scripts compare and store these
+    /// texts as they are, because parsing the numbers would cost Redis more than storing the
+    /// message.
     private func append(
         progress revision: Revision, _ head: SequenceNumber, _ updated: Timestamp?,
         to command: inout RedisCommandWriter

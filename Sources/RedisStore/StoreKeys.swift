@@ -1,14 +1,17 @@
 import Bytes
 import ChatModel
 
-/// The names under which a cluster keeps things in Redis: `p:{s<shard>}:<kind>:<tenant>:<conversation>`, where `p` is its name.
+/// The names of a cluster's keys in Redis: `p:{s<shard>}:<kind>:<tenant>:<conversation>`, where `p`
+/// is the cluster's name.
 ///
-/// What belongs to users and tenants: `p:{u:<tenant>:<user>}:convs`, `p:{t:<tenant>}:rooms` and `p:{t:<tenant>}:numbers`.
+/// Keys of users and tenants: `p:{u:<tenant>:<user>}:convs`, `p:{t:<tenant>}:rooms` and
+/// `p:{t:<tenant>}:numbers`.
 ///
-/// The braces are Redis Cluster's hash tag: all keys of a shard lie in one slot, so that one script can have them. Ids are
-/// percent-encoded, so that no id ends a part of a name, begins a tag, or is a pattern.
+/// The braces are Redis Cluster's hash tag: all keys of a shard lie in one slot, so that one script
+/// can use them. Ids are percent-encoded, so that no id contains a separator, a hash tag or a
+/// pattern.
 struct StoreKeys: Sendable {
-    /// The cluster's name: 1 to 32 of `a-z 0-9 -`.
+    /// The cluster's name: 1 to 32 characters of `a-z 0-9 -`.
     let cluster: ByteString
 
     private func appendShard(_ shard: Int, to name: inout ByteBuffer) {
@@ -18,15 +21,15 @@ struct StoreKeys: Sendable {
         name.append(UInt8(ascii: "}"))
     }
 
-    /// The hash that says who owns a shard.
+    /// Appends the key of a shard's lease, a hash.
     func appendLease(of shard: Int, to name: inout ByteBuffer) {
         self.appendShard(shard, to: &name)
         name.append(":lease")
     }
 
-    /// What is kept of a conversation under keys of its own.
+    /// The keys of a conversation.
     enum ConversationPart: String, CaseIterable {
-        /// The hash: what it is, and how far it is stored. The scripts make the names of the others from this one.
+        /// The hash with its record and state. The scripts derive the other keys from this one.
         case conversation = ":conv:"
         case log = ":log:"
         case members = ":members:"
@@ -35,19 +38,20 @@ struct StoreKeys: Sendable {
 
     static let otherParts: [ConversationPart] = [.log, .members, .amendments]
 
-    /// What is kept of a user, or of a tenant: in slots of their own, so that in Redis Cluster no script has it together with a conversation.
+    /// The keys of users and tenants. They have slots of their own, so in Redis Cluster no script
+    /// can use them together with a conversation.
     enum IndexKey: Equatable {
-        /// The sorted set of a user's conversations, by when each was last written there.
+        /// A user's conversations: a sorted set, by the time of the user's last membership write.
         case memberships(UserID, ByteString)
-        /// The sorted set of a tenant's catalog, by when each conversation was made.
+        /// A tenant's catalog: a sorted set, by the creation time.
         case catalog(ByteString)
-        /// The hash of a tenant's numbers.
+        /// A tenant's numbers: a hash.
         case numbers(ByteString)
     }
 
-    func append(_ shelf: IndexKey, to name: inout ByteBuffer) {
+    func append(_ indexKey: IndexKey, to name: inout ByteBuffer) {
         name.append(text: self.cluster.string)
-        switch shelf {
+        switch indexKey {
         case .memberships(let user, let tenant):
             name.append(":{u:")
             name.append(percentEncoding: tenant)

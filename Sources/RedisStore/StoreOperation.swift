@@ -2,41 +2,42 @@ import ChatModel
 import EventLoop
 import RedisClient
 
-/// A claim, a batch of writes, the giving of numbers or a probe under way: it is answered when each of its commands is, and the replicas have it.
+/// A claim, a batch of writes, an assignment of numbers or a probe. It is answered when all its
+/// commands are answered and the replicas have confirmed it.
 struct StoreOperation {
     let requester: PendingCommand.StoreRequester
     let request: StoreRequest
     let deadline: MonotonicTime
-    /// Commands that have not been answered.
+    /// Commands without a reply.
     var pendingCommandCount = 0
-    /// Parts of the batch that have not been sent, because lists come first (`DeferredWrites`).
+    /// Parts of the batch that wait for index entries (`DeferredWrites`).
     var deferredPartCount = 0
-    /// Where replicas are to be asked for what was written, once it is known whether there are any.
+    /// Writes to confirm once it is known whether their master has replicas.
     var unconfirmedWrites: [UnconfirmedWrite] = []
     var epoch: Epoch = 0
-    /// The later view under which the shard was claimed already.
+    /// The later view under which the shard is already claimed.
     var outdatedBy: Int?
-    /// The numbers that were asked for.
+    /// The numbers to answer.
     var numbers: [Int] = []
     var refusals: [Int: WriteRefusal] = [:]
-    /// Why part of it was not done, or may not be.
+    /// Why a part was not executed, or may not have been.
     var failure: StoreFailure?
-    /// As `WriteRefusal.unconfirmed`.
+    /// As in `WriteRefusal.unconfirmed`.
     var isUnconfirmed = false
 
-    /// A write in a slot, and the connection that has carried it, once it is answered.
+    /// A write in a slot and, once answered, the connection that carried it.
     struct UnconfirmedWrite {
         let slot: RedisSlot
         var connection: RedisConnection?
     }
 
-    /// Nothing is under way any more, and nothing is to be asked.
+    /// Whether nothing is in flight and nothing needs confirmation.
     var isComplete: Bool {
         self.pendingCommandCount == 0 && self.deferredPartCount == 0
             && (self.unconfirmedWrites.isEmpty || self.failure != nil || self.isUnconfirmed)
     }
 
-    /// What to say when it is done.
+    /// The answer to a complete operation.
     var answer: StoreAnswer {
         switch self.request {
         case .claim:
@@ -61,7 +62,7 @@ struct StoreOperation {
             if let failure { return .failed(failure) }
             return self.isUnconfirmed ? .failed(.unconfirmed) : .done
         default:
-            preconditionFailure("a read is no deed")
+            preconditionFailure("a read request is not an operation")
         }
     }
 }

@@ -2,34 +2,35 @@ import ChatModel
 import RedisClient
 
 extension RedisReply {
-    /// Of an answer to ROLE: how many replicas the master has; nil for a server that is none.
+    /// The number of replicas in a reply to ROLE; nil if the server is not a master.
     var replicaCount: Int? {
         self[0]?.isText("master") == true ? self[2]?.count : nil
     }
 }
 
 extension StoreOperation {
-    /// What the write script says: 0, or for each refused write its place, why, and a number.
+    /// Records the reply of the write script: 0, or for each refused write its position, the reason
+    /// and a number.
     ///
-    /// - Parameter places: in the batch, of the writes that the script had; nil where it had all of them.
-    mutating func recordRefusals(_ reply: RedisReply, at places: [Int]?) {
+    /// - Parameter positions: in the batch, of the script's writes; nil if it had all of them.
+    mutating func recordRefusals(_ reply: RedisReply, at positions: [Int]?) {
         var parts = reply.elements
-        while let place = parts.next()?.integer, let why = parts.next(),
+        while let position = parts.next()?.integer, let reason = parts.next(),
             let number = parts.next()?.integer
         {
             let refusal: WriteRefusal =
-                if why.isText("fenced") {
+                if reason.isText("fenced") {
                     .fenced(Int(number))
-                } else if why.isText("step") {
+                } else if reason.isText("step") {
                     .revisionMismatch(stored: Int(number))
                 } else {
                     .damaged
                 }
-            self.refusals[places.map { $0[Int(place)] } ?? Int(place)] = refusal
+            self.refusals[positions.map { $0[Int(position)] } ?? Int(position)] = refusal
         }
     }
 
-    /// What the scripts about numbers say: one, or as many as there are users.
+    /// Records the reply of a number script: one number, or one for each user.
     mutating func recordNumbers(_ reply: RedisReply) {
         do throws(DamagedValue) {
             if let number = reply.integer {
@@ -44,12 +45,12 @@ extension StoreOperation {
 }
 
 extension StoreFailure {
-    /// - Parameter subject: what was asked about, where it is one thing.
+    /// - Parameter subject: the subject of the request, if it has one.
     init(_ error: RedisError, about subject: String?) {
         switch (error, subject) {
-        case (.other(let words), let subject?) where words.hasPrefix("DAMAGED "):
+        case (.other(let text), let subject?) where text.hasPrefix("DAMAGED "):
             self.init(
-                "\(subject): the Redis key \(words.dropFirst(8))", isRequestSpecific: true,
+                "\(subject): the Redis key \(text.dropFirst(8))", isRequestSpecific: true,
                 effect: .rejected)
         case (.wrongType, let subject?):
             self.init("\(subject): \(error)", isRequestSpecific: true)
@@ -68,7 +69,8 @@ extension StoreFailure {
 }
 
 extension RedisError {
-    /// What became of a script that was answered with this: each checks all that it needs before it writes.
+    /// The effect of a script that failed with this error. Each script makes all its checks before
+    /// it writes.
     fileprivate var effect: StoreFailure.Effect {
         switch self {
         case .connectionLost(let mayBeDone): mayBeDone ? .unknown : .none
@@ -79,14 +81,14 @@ extension RedisError {
             .moved, .ask, .scriptLost, .busy,
             .crossSlot, .noGoodReplica, .unkillable:
             .none
-        // A command of a script may have failed behind others.
+        // A later command of the script may have failed.
         case .wrongType, .other: .unknown
         }
     }
 }
 
 extension StoreRequest {
-    /// What it is about, where that is one conversation, user, tenant or shard.
+    /// The conversation, user, tenant or shard that the request concerns.
     var subject: String? {
         switch self {
         case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _),
@@ -104,12 +106,14 @@ extension StoreRequest {
 }
 
 extension RedisCommandWriter {
-    /// A number as Lua can hold it: beyond 2^53 its numbers have gaps, and nothing of ours is there.
+    /// A number that Lua can represent: its numbers have gaps beyond 2^53, and the store uses none
+    /// of those.
     mutating func append(clamped number: Int) {
         self.append(max(-(1 << 52), min(number, 1 << 52)))
     }
 
-    /// The range of a page, its limit, and the revision since which amended messages are wanted as well (-1: none are).
+    /// Appends a page's range, its limit, and the revision since which amended messages are wanted
+    /// (-1 for none).
     mutating func append(_ range: PageRange, limit: Int, since: Int) {
         switch range {
         case .newest:

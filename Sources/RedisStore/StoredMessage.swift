@@ -1,11 +1,13 @@
 import Bytes
 import ChatModel
 
-/// A message as an entry of its conversation's stream keeps it, under the id `<sequence>-0`: in one field, because every name and every value
-/// of an entry costs Redis something of its own in the script, the stream and the append-only file.
+/// The format of a message in its conversation's stream, under the id `<sequence>-0`. It is one
+/// field, because each name and value of an entry costs Redis work in the script, the stream and
+/// the append-only file.
 ///
-/// `revision time state`, the byte counts of author, name, client id, agent and metadata, each of these numbers with a blank behind it; then
-/// those texts, and all the rest is the content. Agent and metadata begin with a sign where they are there.
+/// The field begins with `revision time state` and the byte counts of author, name, client id,
+/// agent and metadata, each followed by a blank. These five texts follow, and the rest is the
+/// content. Agent and metadata begin with a mark if present.
 enum StoredMessage {
     static let field: StaticString = "m"
 
@@ -30,7 +32,7 @@ enum StoredMessage {
         output.append(text: body.content)
     }
 
-    /// Nil where it is nothing that was written so.
+    /// Nil if the bytes do not have this format.
     static func read(_ bytes: UnsafeRawBufferPointer, as sequence: SequenceNumber) -> Message? {
         var rest = FieldReader(bytes)
         guard let revision = rest.nextNumber(), let time = rest.nextNumber(),

@@ -1,12 +1,16 @@
 public import RedisClient
 
-/// How much room the conversations' streams take in Redis: some keys are looked at after the other, so that no look holds Redis up.
+/// Estimates the memory that the conversations' streams use in Redis. It scans keys in small steps,
+/// so that no step blocks Redis.
 ///
-/// A value: it says what is to be asked next, and is told the answers. Of many keys only some are looked at, and stand for the rest:
-/// SCAN goes by hashes, so any part of the keys is as good as another.
+/// A value: it says what to query next and receives the replies. If there are many keys, it scans a
+/// sample and extrapolates. SCAN orders keys by hash, so any part of them is representative.
 public struct StreamSizeEstimator: Sendable {
-    /// Some keys of a server. ARGV: where SCAN is to go on, how many keys, and how the names of the cluster's shards begin. Answers where to
-    /// go on, how many keys there are, how many were looked at, and the bytes of the streams among them.
+    /// Scans some keys of a server. ARGV: the SCAN cursor, the number of keys, and the prefix of
+    /// the shards' keys.
+    ///
+    /// Returns the next cursor, the total number of keys, how many keys were scanned, and the bytes
+    /// of the streams among them.
     public static let script = RedisScript(
         """
         #!lua flags=no-writes,allow-cross-slot-keys
@@ -21,7 +25,7 @@ public struct StreamSizeEstimator: Sendable {
         """)
 
     private static let keysPerScan = 200
-    /// So many looks in all, each of a fraction of a millisecond.
+    /// The maximum number of scans for all servers; each takes a fraction of a millisecond.
     private static let scanLimit = 100
 
     private let prefix: String
@@ -29,25 +33,25 @@ public struct StreamSizeEstimator: Sendable {
     private var servers: ArraySlice<RedisSlot>
     private var cursor = "0"
     private var scanCount = 0
-    /// Of the server that is being looked at.
+    /// The values of the server that is being scanned.
     private var keyCount = 0.0
     private var scannedKeys = 0.0
     private var scannedBytes = 0.0
     private var finishedBytes = 0.0
 
     /// - Parameters:
-    ///   - cluster: its name.
-    ///   - servers: a slot of each, as `RedisClient.masters` has them.
+    ///   - cluster: the name of the cluster.
+    ///   - servers: a slot of each, as in `RedisClient.masterSlots`.
     public init(of cluster: String, at servers: [RedisSlot]) {
         self.prefix = "\(cluster):{s"
         self.servers = servers[...]
         self.scansPerServer = max(1, Self.scanLimit / max(1, servers.count))
     }
 
-    /// Where the next look is to be taken; nil: it is done.
+    /// The slot of the server to scan next; nil at the end.
     public var slot: RedisSlot? { self.servers.first }
 
-    /// The bytes of all streams, as far as that can be said by now.
+    /// The current estimate of all streams' bytes.
     public var bytes: Int { Int(self.finishedBytes + self.currentServerBytes) }
 
     private var currentServerBytes: Double {
@@ -63,7 +67,7 @@ public struct StreamSizeEstimator: Sendable {
         command.append(text: self.prefix)
     }
 
-    /// False where it is no answer to that.
+    /// - Returns: false if the reply is malformed.
     public mutating func record(_ reply: RedisReply) -> Bool {
         guard let cursor = reply[0]?.string, let keys = reply[1]?.integer,
             let seen = reply[2]?.integer, let bytes = reply[3]?.integer
