@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stddef.h>
 
-// The C library calls whatever `malloc` the program has, in place of its own; its own stays there under other names. So the
-// whole test binary, the Swift runtime included, comes by here.
+// The C library calls the program's `malloc` if it has one, and keeps its own under other names.
+// So all allocations of the test binary, including the Swift runtime's, use these functions.
 
 #ifdef __has_feature
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -59,7 +59,7 @@ void free(void *block) {
 }
 
 _Bool allocation_counter_works(void) {
-    // Volatile, or the compiler would leave the pair out.
+    // Volatile, because the compiler would remove the pair otherwise.
     unsigned long before = count;
     void *volatile block = malloc(1);
     free(block);

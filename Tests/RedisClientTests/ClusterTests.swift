@@ -6,11 +6,11 @@ import TestKit
 import Testing
 
 extension RealServers {
-    /// Real nodes: three masters with a replica each, made once for all of these tests.
+    /// Real nodes: three masters with a replica each, started once for all of these tests.
     @Suite("A Redis Cluster")
     struct ClusterTests {
         @Test(
-            "is done by the masters of the slots, found by any node that lives, followed through migrations and failovers"
+            "executes commands on the slots' masters during migrations and failovers"
         )
         func cluster() throws {
             let cluster = try RedisClusterServers()
@@ -22,43 +22,43 @@ extension RealServers {
         }
 
         private func commands(_ cluster: RedisClusterServers) throws {
-            let stage = try RedisClientFixture(
+            let fixture = try RedisClientFixture(
                 cluster.url(unreachablePorts: [try freePort(), try freePort()]))
-            #expect(try stage.waitUntilReady() == 1)
+            #expect(try fixture.waitUntilReady() == 1)
             for number in 0..<100 {
                 let (key, slot) = ("key-\(number)", RedisSlot(key: ByteString("key-\(number)")))
                 #expect(
-                    try stage.reply(to: ["SET", key, "\(number)"], slot: slot) == .status("OK"))
-                #expect(try stage.reply(to: ["GET", key], slot: slot) == .text("\(number)"))
+                    try fixture.reply(to: ["SET", key, "\(number)"], slot: slot) == .status("OK"))
+                #expect(try fixture.reply(to: ["GET", key], slot: slot) == .text("\(number)"))
             }
-            // Somebody who takes a slot for another is put right.
+            // A command with the wrong slot is redirected.
             let wrong = RedisSlot(0)
-            #expect(try stage.reply(to: ["GET", "key-7"], slot: wrong) == .text("7"))
-            #expect(try stage.reply(to: ["PING"], slot: .any) == .status("PONG"))
-            let masters = try stage.loop.run { [client = stage.client] in
+            #expect(try fixture.reply(to: ["GET", "key-7"], slot: wrong) == .text("7"))
+            #expect(try fixture.reply(to: ["PING"], slot: .any) == .status("PONG"))
+            let masters = try fixture.loop.run { [client = fixture.client] in
                 Set(client.masterSlots.map { client.masterID(of: $0) })
             }
             #expect(masters.count == 3 && !masters.contains(nil))
-            let alone = try RedisServer()
-            let none = try RedisClientFixture("redis+cluster://127.0.0.1:\(alone.port)")
-            guard case .changed(.unavailable(.noClusterNode(let reason))) = try none.recorder.next()
+            let standaloneServer = try RedisServer()
+            let noCluster = try RedisClientFixture("redis+cluster://127.0.0.1:\(standaloneServer.port)")
+            guard case .changed(.unavailable(.noClusterNode(let reason))) = try noCluster.recorder.next()
             else { throw TestFailure("no reason") }
             #expect(reason.contains("cluster support disabled"))
         }
 
-        /// A slot moves under load, key by key, and a channel with it.
+        /// A slot moves under load, key by key, and a channel moves with it.
         private func migration(_ cluster: RedisClusterServers) throws {
             let slot = RedisSlot(key: "{mail}")
             let keys = (0..<40).map { "{mail}:\($0)" }
-            let stage = try RedisClientFixture(cluster.url()) { $0.commandTimeout = .seconds(20) }
-            try stage.waitUntilReady()
-            let hearing = try RedisSubscriberFixture(cluster.url())
-            try hearing.loop.run { [subscriber = hearing.subscriber] in
+            let fixture = try RedisClientFixture(cluster.url()) { $0.commandTimeout = .seconds(20) }
+            try fixture.waitUntilReady()
+            let subscribing = try RedisSubscriberFixture(cluster.url())
+            try subscribing.loop.run { [subscriber = subscribing.subscriber] in
                 subscriber.subscribe(to: "{mail}")
             }
-            try hearing.recorder.next("the subscription") { $0 == .subscribed("{mail}") }
+            try subscribing.recorder.next("the subscription") { $0 == .subscribed("{mail}") }
             let load = SetBitLoad { keys[$0 % keys.count] }
-            try load.run(on: stage, until: 200)
+            try load.run(on: fixture, until: 200)
 
             let source = try cluster.master(of: Int(slot.number))
             let target = try #require(
@@ -67,105 +67,105 @@ extension RealServers {
             let number = "\(slot.number)"
             #expect(try to.execute("CLUSTER", "SETSLOT", number, "IMPORTING", source.id) == "OK")
             #expect(try from.execute("CLUSTER", "SETSLOT", number, "MIGRATING", target.id) == "OK")
-            try load.run(on: stage, until: 400)
+            try load.run(on: fixture, until: 400)
             for (count, key) in keys.enumerated() {
                 _ = try from.execute("MIGRATE", "127.0.0.1", "\(target.port)", key, "0", "5000")
                 if count == 20 {
-                    // Two keys that are on both sides, until they are not.
+                    // The two keys are on both nodes until the second has moved.
                     let command = ["MGET", keys[0], keys[39]]
-                    let tag: UInt64 = 77
-                    try stage.loop.run { [client = stage.client] in
+                    let tag: CommandTag = 77
+                    try fixture.loop.run { [client = fixture.client] in
                         try client.command(tag: tag, slot: slot) {
                             for word in command { $0.append(text: word) }
                         }
                     }
                 }
-                if count % 10 == 0 { try load.run(on: stage, until: 400 + count * 5) }
+                if count % 10 == 0 { try load.run(on: fixture, until: 400 + count * 5) }
             }
-            try load.run(on: stage, until: 700)
+            try load.run(on: fixture, until: 700)
             for server in [to, from] {
                 #expect(try server.execute("CLUSTER", "SETSLOT", number, "NODE", target.id) == "OK")
             }
-            try load.run(on: stage, until: 1000)
-            try load.verifyConfirmed(on: stage)
-            // Keys that are made while the slot moves are made on the other side; whoever is told of anything else is told by name.
-            for case .failed(let tag, let error) in stage.recorder.all
+            try load.run(on: fixture, until: 1000)
+            try load.verifyConfirmed(on: fixture)
+            // The target creates keys that are new while the slot moves. No other error is allowed.
+            for case .failed(let tag, let error) in fixture.recorder.all
             where tag != 77 || error != .tryAgain {
                 Issue.record("\(tag) failed: \(error)")
             }
 
-            // The channel has gone with its slot.
-            try hearing.recorder.next("the subscription at the new place") {
+            // The channel has moved with its slot.
+            try subscribing.recorder.next("the subscription at the new master") {
                 $0 == .subscribed("{mail}")
             }
-            try stage.loop.run { [client = stage.client] in
+            try fixture.loop.run { [client = fixture.client] in
                 try client.publish(tag: 5, to: "{mail}", slot: slot) { $0.append("here") }
             }
             #expect(
-                try stage.recorder.next("the count") {
+                try fixture.recorder.next("the count") {
                     if case .replied(5, _) = $0 { true } else { false }
                 } == .replied(5, .integer(1)))
-            try hearing.recorder.next("the message") { $0 == .published("{mail}", "here") }
+            try subscribing.recorder.next("the message") { $0 == .published("{mail}", "here") }
         }
 
         /// A replica takes over by agreement: no command needs to fail.
         private func plannedFailover(_ cluster: RedisClusterServers) throws {
-            let stage = try RedisClientFixture(cluster.url()) { $0.commandTimeout = .seconds(20) }
-            let epoch = try stage.waitUntilReady()
+            let fixture = try RedisClientFixture(cluster.url()) { $0.commandTimeout = .seconds(20) }
+            let epoch = try fixture.waitUntilReady()
             let load = SetBitLoad { "a\($0 % 50)" }
-            try load.run(on: stage, until: 200)
+            try load.run(on: fixture, until: 200)
             let old = try cluster.master(of: Int(RedisSlot(key: "a1").number))
             let new = try cluster.replica(of: old)
             #expect(try cluster.server(of: new).execute("CLUSTER", "FAILOVER") == "OK")
-            try load.run(on: stage, until: 400)
+            try load.run(on: fixture, until: 400)
             try Deadline.wait(for: "the replica to take over") {
                 try cluster.master(of: Int(RedisSlot(key: "a1").number)).id == new.id
             }
-            try stage.recorder.next("another master") {
+            try fixture.recorder.next("another master") {
                 if case .changed(.ready(let next)) = $0 { next > epoch } else { false }
             }
-            try load.run(on: stage, until: 600)
-            try load.verifyConfirmed(on: stage)
+            try load.run(on: fixture, until: 600)
+            try load.verifyConfirmed(on: fixture)
         }
 
         private func masterCrash(_ cluster: RedisClusterServers) throws {
-            let stage = try RedisClientFixture(cluster.url()) { $0.commandTimeout = .seconds(20) }
-            let epoch = try stage.waitUntilReady()
-            let hearing = try RedisSubscriberFixture(cluster.url())
-            try hearing.loop.run { [subscriber = hearing.subscriber] in
+            let fixture = try RedisClientFixture(cluster.url()) { $0.commandTimeout = .seconds(20) }
+            let epoch = try fixture.waitUntilReady()
+            let subscribing = try RedisSubscriberFixture(cluster.url())
+            try subscribing.loop.run { [subscriber = subscribing.subscriber] in
                 subscriber.subscribe(to: "b1")
             }
-            try hearing.recorder.next("the subscription") { $0 == .subscribed("b1") }
+            try subscribing.recorder.next("the subscription") { $0 == .subscribed("b1") }
             let load = SetBitLoad { "b\($0 % 50)" }
-            try load.run(on: stage, until: 200)
+            try load.run(on: fixture, until: 200)
             let slot = RedisSlot(key: "b1")
             let old = try cluster.master(of: Int(slot.number))
             try cluster.server(of: old).crash()
-            try stage.recorder.next("the end of a master") { $0.isUnavailable }
-            try stage.recorder.next("another master") {
+            try fixture.recorder.next("the end of a master") { $0.isUnavailable }
+            try fixture.recorder.next("another master") {
                 if case .changed(.ready(let next)) = $0 { next > epoch } else { false }
             }
-            try load.run(on: stage, until: 500)
-            try load.verifyConfirmed(on: stage)
+            try load.run(on: fixture, until: 500)
+            try load.verifyConfirmed(on: fixture)
             #expect(try cluster.master(of: Int(slot.number)).id != old.id)
 
-            try hearing.recorder.next("the subscription at the new master") {
+            try subscribing.recorder.next("the subscription at the new master") {
                 $0 == .subscribed("b1")
             }
             #expect(
                 try cluster.server(of: cluster.master(of: Int(slot.number))).execute(
                     "SPUBLISH", "b1", "here") == "1")
-            try hearing.recorder.next("the message") { $0 == .published("b1", "here") }
+            try subscribing.recorder.next("the message") { $0 == .published("b1", "here") }
             try cluster.server(of: old).restart()
             try Deadline.wait(for: "the old master to come back") {
                 try !cluster.nodes().contains { $0.isFailed }
             }
         }
 
-        /// A master that stops without a word is replaced by the others, long before patience with it ends.
+        /// The other nodes replace a master that stops responding, long before the command timeout.
         private func frozenMaster(_ cluster: RedisClusterServers) throws {
-            let stage = try RedisClientFixture(cluster.url()) { $0.commandTimeout = .seconds(60) }
-            let epoch = try stage.waitUntilReady()
+            let fixture = try RedisClientFixture(cluster.url()) { $0.commandTimeout = .seconds(60) }
+            let epoch = try fixture.waitUntilReady()
             let slot = RedisSlot(key: "c")
             let old = try cluster.master(of: Int(slot.number))
             try Deadline.wait(for: "a replica") {
@@ -173,19 +173,19 @@ extension RealServers {
             }
             try cluster.server(of: old).freeze()
             defer { try? cluster.server(of: old).unfreeze() }
-            try stage.loop.run { [client = stage.client] in
+            try fixture.loop.run { [client = fixture.client] in
                 try client.command(tag: 1, slot: slot) {
                     for word in ["SET", "c", "1"] { $0.append(text: word) }
                 }
             }
-            try stage.recorder.next("another master") {
+            try fixture.recorder.next("another master") {
                 if case .changed(.ready(let next)) = $0 { next > epoch } else { false }
             }
-            #expect(try stage.reply(to: ["SET", "c", "2"], slot: slot) == .status("OK"))
+            #expect(try fixture.reply(to: ["SET", "c", "2"], slot: slot) == .status("OK"))
             try Deadline.wait(for: "the end of the first command") {
-                stage.recorder.all.contains(.failed(1, .connectionLost(mayBeDone: true)))
+                fixture.recorder.all.contains(.failed(1, .connectionLost(mayBeDone: true)))
             }
-            #expect(try stage.reply(to: ["GET", "c"], slot: slot) == .text("2"))
+            #expect(try fixture.reply(to: ["GET", "c"], slot: slot) == .text("2"))
         }
     }
 }

@@ -16,34 +16,38 @@ struct CommandWriterTests {
         return Array(bytes.dropFirst(3))
     }
 
-    /// As hiredis writes them.
-    private static func expected(_ words: [[UInt8]]) -> [UInt8] {
+    /// The same command as hiredis encodes it.
+    private static func expected(_ arguments: [[UInt8]]) -> [UInt8] {
         var target: UnsafeMutablePointer<CChar>?
-        let copies = words.map { word in
-            let copy = UnsafeMutablePointer<CChar>.allocate(capacity: max(word.count, 1))
-            for (place, byte) in word.enumerated() { copy[place] = CChar(bitPattern: byte) }
+        let copies = arguments.map { argument in
+            let copy = UnsafeMutablePointer<CChar>.allocate(capacity: max(argument.count, 1))
+            for (index, byte) in argument.enumerated() { copy[index] = CChar(bitPattern: byte) }
             return copy
         }
         defer { for copy in copies { copy.deallocate() } }
         var pointers = copies.map { UnsafePointer<CChar>?($0) }
-        let lengths = words.map(\.count)
-        let count = redisFormatCommandArgv(&target, Int32(words.count), &pointers, lengths)
+        let lengths = arguments.map(\.count)
+        let count = redisFormatCommandArgv(&target, Int32(arguments.count), &pointers, lengths)
         defer { redisFreeCommand(target) }
         return (0..<Int(count)).map { UInt8(bitPattern: target![$0]) }
     }
 
-    @Test("are what hiredis makes of the same words", arguments: 0..<20)
+    @Test("are encoded as hiredis encodes them", arguments: 0..<20)
     func oracle(seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
+        var generator = SeededGenerator(seed: seed)
         for _ in 0..<20 {
-            let words = (0..<chance.number(1...130)).map { _ in
-                (0..<chance.next(below: 40)).map { _ in UInt8(truncatingIfNeeded: chance.next()) }
+            let arguments = (0..<generator.number(1...130)).map { _ in
+                (0..<generator.next(below: 40)).map { _ in
+                    UInt8(truncatingIfNeeded: generator.next())
+                }
             }
-            #expect(Self.written { for word in words { $0.append(word) } } == Self.expected(words))
+            #expect(
+                Self.written { for argument in arguments { $0.append(argument) } }
+                    == Self.expected(arguments))
         }
     }
 
-    @Test("take words of every kind")
+    @Test("have arguments of every kind")
     func kinds() {
         let script = RedisScript("return 1")
         let bytes = Self.written {
@@ -58,17 +62,17 @@ struct CommandWriterTests {
             $0.append(byteCount: 4) { $0.append("four") }
             $0.append(script, keyCount: 12)
         }
-        let words = [
+        let arguments = [
             "SET", "text", "tëxt", "a:b", "-9223372036854775808", "18446744073709551615", "-10",
             "\u{1}\u{2}", "four", "EVALSHA",
             "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "12",
         ]
-        #expect(bytes == Self.expected(words.map { Array($0.utf8) }))
+        #expect(bytes == Self.expected(arguments.map { Array($0.utf8) }))
     }
 
-    @Test("go to the slot of their key, or of what stands in its braces")
+    @Test("belong to the slot of their key, or of the text in its braces")
     func slots() {
-        // The specification's own examples.
+        // The examples of the specification.
         #expect(RedisSlot(key: "123456789").number == 0x31C3)
         #expect(RedisSlot(key: "{user1000}.following") == RedisSlot(key: "{user1000}.followers"))
         #expect(RedisSlot(key: "{user1000}.following") == RedisSlot(key: "user1000"))

@@ -11,7 +11,7 @@ struct MasterSearchTests {
     private var search = MasterSearch(name: "m", sentinelCount: 3)
     private let now = MonotonicTime(nanoseconds: 0)
 
-    @Test("are believed from the first answer on, and where answers differ most of them are")
+    @Test("decide the master from the first reply on, and by majority when replies differ")
     mutating func majority() {
         self.search.receivedAnswer(Self.b, from: 0, now: self.now)
         #expect(self.search.master == Self.b)
@@ -24,7 +24,7 @@ struct MasterSearchTests {
     }
 
     @Test(
-        "tell of a switch, which counts at once; who has not heard of it is not believed for a while"
+        "report a switch, which counts at once; outdated sentinels are ignored for a while"
     )
     mutating func switching() {
         for sentinel in 0..<3 { self.search.receivedAnswer(Self.a, from: sentinel, now: self.now) }
@@ -38,14 +38,14 @@ struct MasterSearchTests {
         #expect(self.search.master == Self.b)
         self.search.receivedAnswer(Self.a, from: 2, now: later)
         #expect(self.search.master == Self.a)
-        // And back: that is news again.
+        // A switch back counts at once, too.
         self.search.receivedSwitch(from: Self.b, to: Self.a, by: 0, now: self.now)
         self.search.receivedSwitch(from: Self.a, to: Self.b, by: 0, now: self.now)
         #expect(self.search.master == Self.b)
     }
 
     @Test(
-        "that know no such master, or cannot be asked, are a reason that is told once all have been asked"
+        "that know no such master, or are unreachable, are reported once all have been queried"
     )
     mutating func reasons() {
         self.search.receivedAnswer(nil, from: 0, now: self.now)
@@ -62,24 +62,24 @@ struct MasterSearchTests {
         #expect(self.search.outage == nil && self.search.master == Self.a)
     }
 
-    @Test("say much that is not about this master")
+    @Test("send messages that do not concern this master")
     mutating func messages() throws {
         let reader = RedisReplyReader()
-        func news(_ wire: String) throws -> MasterSearch.SentinelMessage? {
+        func message(_ wire: String) throws -> MasterSearch.SentinelMessage? {
             try Array(wire.utf8).withUnsafeBytes { try reader.feed($0) }
             return try reader.next().flatMap { self.search.message(in: $0) }
         }
         func push(_ text: String) -> String {
             "*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$\(text.utf8.count)\r\n\(text)\r\n"
         }
-        #expect(try news("*2\r\n$1\r\na\r\n$1\r\n1\r\n") == .answer(Self.a))
-        #expect(try news("*-1\r\n") == .answer(nil))
-        #expect(try news(push("m a 1 b 2")) == .switched(from: Self.a, to: Self.b))
-        #expect(try news(push("mm a 1 b 2")) == nil)
-        #expect(try news(push("m a 1 b")) == nil)
-        #expect(try news("*2\r\n$4\r\npong\r\n$0\r\n\r\n") == nil)
-        #expect(try news("*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n") == nil)
-        #expect(try news("*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n") == nil)
-        #expect(try news("+PONG\r\n") == nil)
+        #expect(try message("*2\r\n$1\r\na\r\n$1\r\n1\r\n") == .answer(Self.a))
+        #expect(try message("*-1\r\n") == .answer(nil))
+        #expect(try message(push("m a 1 b 2")) == .switched(from: Self.a, to: Self.b))
+        #expect(try message(push("mm a 1 b 2")) == nil)
+        #expect(try message(push("m a 1 b")) == nil)
+        #expect(try message("*2\r\n$4\r\npong\r\n$0\r\n\r\n") == nil)
+        #expect(try message("*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n") == nil)
+        #expect(try message("*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n") == nil)
+        #expect(try message("+PONG\r\n") == nil)
     }
 }

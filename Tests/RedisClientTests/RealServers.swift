@@ -1,5 +1,6 @@
 import Testing
 
-/// Everything that starts processes, one at a time: a cluster's six servers at once are enough for two cores.
+/// All suites that start processes, one after the other: a cluster's six servers are enough for two
+/// cores.
 @Suite("With real servers,", .serialized)
 enum RealServers {}

@@ -5,7 +5,7 @@ import RedisClient
 import Synchronization
 import TestKit
 
-/// What a user of Redis hears, in order.
+/// A call that the client or the subscriber makes to its user.
 enum RedisClientEvent: Equatable, Sendable {
     case replied(UInt64, RedisReplyValue)
     case failed(UInt64, RedisError)
@@ -23,21 +23,23 @@ enum RedisClientEvent: Equatable, Sendable {
     var isUnavailable: Bool { if case .changed(.unavailable) = self { true } else { false } }
 }
 
-/// Notes everything; a test waits for it.
+/// Records all events; a test waits for them.
 final class RedisEventRecorder: RedisClientUser, RedisSubscriberUser {
     private let recorded = Mutex<[RedisClientEvent]>([])
     private let nextIndex = Mutex(0)
-    /// Called on the loop at each reply or failure.
+    /// Called on the loop at each event.
     let onEvent: @Sendable (RedisClientEvent) -> Void
 
     init(onEvent onAnswer: @escaping @Sendable (RedisClientEvent) -> Void = { _ in }) {
         self.onEvent = onAnswer
     }
 
-    func redisReplied(_ reply: RedisReply, to tag: UInt64) {
-        self.record(.replied(tag, RedisReplyValue(reply)))
+    func redisReplied(_ reply: RedisReply, to tag: CommandTag) {
+        self.record(.replied(tag.rawValue, RedisReplyValue(reply)))
     }
-    func redisFailed(_ error: RedisError, tag: UInt64) { self.record(.failed(tag, error)) }
+    func redisFailed(_ error: RedisError, tag: CommandTag) {
+        self.record(.failed(tag.rawValue, error))
+    }
     func redisChanged(_ state: RedisClient.State) { self.record(.changed(state)) }
     func redisSubscriberChanged(_ state: RedisClient.State) { self.record(.changed(state)) }
     func redisSubscribed(to channel: UnsafeRawBufferPointer) {
@@ -49,29 +51,31 @@ final class RedisEventRecorder: RedisClientUser, RedisSubscriberUser {
                 String(decoding: channel, as: UTF8.self), String(decoding: payload, as: UTF8.self)))
     }
 
-    private func record(_ entry: RedisClientEvent) {
-        self.recorded.withLock { $0.append(entry) }
-        self.onEvent(entry)
+    private func record(_ event: RedisClientEvent) {
+        self.recorded.withLock { $0.append(event) }
+        self.onEvent(event)
     }
 
-    /// What was told of the connection.
+    /// The reported states of the connection.
     var states: [RedisClientEvent] {
         self.all.filter { if case .changed = $0 { true } else { false } }
     }
 
     var all: [RedisClientEvent] { self.recorded.withLock { $0 } }
 
-    /// The next entry that has not been asked for, of those that fit; what stands before it is passed.
+    /// The next event that matches and that no earlier call has returned; skips the events before
+    /// it.
     @discardableResult
     func next(
-        _ what: String = "the next answer", where fits: (RedisClientEvent) -> Bool = { _ in true }
+        _ description: String = "the next answer",
+        where matches: (RedisClientEvent) -> Bool = { _ in true }
     ) throws -> RedisClientEvent {
-        try Deadline.wait(for: "\(what); heard so far: \(self.all.suffix(10))") {
-            let heard = self.all
-            return self.nextIndex.withLock { place in
-                while place < heard.count {
-                    defer { place += 1 }
-                    if fits(heard[place]) { return heard[place] }
+        try Deadline.wait(for: "\(description); events so far: \(self.all.suffix(10))") {
+            let events = self.all
+            return self.nextIndex.withLock { index in
+                while index < events.count {
+                    defer { index += 1 }
+                    if matches(events[index]) { return events[index] }
                 }
                 return nil
             }
@@ -83,7 +87,7 @@ final class RedisEventRecorder: RedisClientUser, RedisSubscriberUser {
     }
 }
 
-/// A loop with a client on it.
+/// A loop with a client.
 final class RedisClientFixture: Sendable {
     let loop: EventLoop
     let recorder: RedisEventRecorder
@@ -118,43 +122,47 @@ final class RedisClientFixture: Sendable {
         return epoch
     }
 
-    /// Gives commands in one turn of the loop, each with its number for a tag.
+    /// Sends commands in one turn of the loop, each with its index as its tag.
     func send(_ commands: [[String]]) throws {
         try self.loop.run { [client] in
-            for (tag, words) in commands.enumerated() {
-                try client.command(tag: UInt64(tag)) { for word in words { $0.append(text: word) } }
+            for (tag, arguments) in commands.enumerated() {
+                try client.command(tag: CommandTag(rawValue: UInt64(tag))) {
+                    for argument in arguments { $0.append(text: argument) }
+                }
             }
         }
     }
 
-    /// Gives one command and waits for what becomes of it.
-    func execute(_ words: String...) throws -> RedisClientEvent { try self.execute(words) }
+    /// Sends one command and waits for its outcome.
+    func execute(_ arguments: String...) throws -> RedisClientEvent { try self.execute(arguments) }
 
-    /// The same for one that must have a reply.
-    func reply(to words: String...) throws -> RedisReplyValue {
-        guard case .replied(_, let answer) = try self.execute(words) else {
-            throw TestFailure("\(words) failed")
+    /// Sends one command and waits for its reply, which must not be an error.
+    func reply(to arguments: String...) throws -> RedisReplyValue {
+        guard case .replied(_, let answer) = try self.execute(arguments) else {
+            throw TestFailure("\(arguments) failed")
         }
         return answer
     }
 
-    func reply(to words: [String], slot: RedisSlot) throws -> RedisReplyValue {
-        let heard = try self.execute(words, slot: slot)
-        guard case .replied(_, let answer) = heard else {
-            throw TestFailure("\(words) failed: \(heard), after \(self.recorder.states)")
+    func reply(to arguments: [String], slot: RedisSlot) throws -> RedisReplyValue {
+        let events = try self.execute(arguments, slot: slot)
+        guard case .replied(_, let answer) = events else {
+            throw TestFailure("\(arguments) failed: \(events), after \(self.recorder.states)")
         }
         return answer
     }
 
-    func execute(_ words: [String], slot: RedisSlot = .any) throws -> RedisClientEvent {
+    func execute(_ arguments: [String], slot: RedisSlot = .any) throws -> RedisClientEvent {
         let tag = self.tags.withLock {
             $0 += 1
             return $0
         }
         try self.loop.run { [client] in
-            try client.command(tag: tag, slot: slot) { for word in words { $0.append(text: word) } }
+            try client.command(tag: CommandTag(rawValue: tag), slot: slot) {
+                for argument in arguments { $0.append(text: argument) }
+            }
         }
-        return try self.recorder.next("the answer to \(words)") {
+        return try self.recorder.next("the answer to \(arguments)") {
             switch $0 {
             case .replied(tag, _), .failed(tag, _): true
             default: false
@@ -164,7 +172,7 @@ final class RedisClientFixture: Sendable {
 }
 
 extension EventLoop {
-    /// Runs `body` on the loop and waits for it, on the test's thread.
+    /// Runs `body` on the loop and waits for it on the test's thread.
     @discardableResult
     func run<R: Sendable>(_ body: @escaping @Sendable () throws -> R) throws -> R {
         let outcome = LoopResult<R>()

@@ -2,7 +2,7 @@ import EventLoop
 import RedisClient
 import Testing
 
-@Suite("What Redis refuses")
+@Suite("An error reply of Redis")
 struct RedisErrorTests {
     static let replies: [(String, RedisError)] = [
         ("READONLY You can't write against a read only replica.", .readOnly),
@@ -35,9 +35,15 @@ struct RedisErrorTests {
             .notPermitted("this user has no permissions to run the 'set' command")
         ),
         (
-            "ERR The user executing the script can't run this command or subcommand script: 74, on @user_script:4.",
+            """
+            ERR The user executing the script can't run this command or subcommand script: 74, \
+            on @user_script:4.
+            """,
             .notPermitted(
-                "The user executing the script can't run this command or subcommand script: 74, on @user_script:4."
+                """
+                The user executing the script can't run this command or subcommand script: 74, \
+                on @user_script:4.
+                """
             )
         ),
         ("BUSY Redis is busy running a script.", .busy),
@@ -56,7 +62,10 @@ struct RedisErrorTests {
         ("READONLYX", .other("READONLYX")),
         ("", .other("")),
         (
-            "ERR Error running script (call to f_ab): @user_script:1: @user_script: 1: -OOM command not allowed",
+            """
+            ERR Error running script (call to f_ab): @user_script:1: @user_script: 1: \
+            -OOM command not allowed
+            """,
             .outOfMemory
         ),
         (
@@ -65,12 +74,12 @@ struct RedisErrorTests {
         ),
     ]
 
-    @Test("has a name for each reason", arguments: replies)
+    @Test("has a case for each reason", arguments: replies)
     func names(_ reply: String, _ error: RedisError) {
         #expect(Array(reply.utf8).withUnsafeBytes { RedisError(reply: $0) } == error)
     }
 
-    @Test("is a sentence for operators")
+    @Test("has a sentence for operators as its description")
     func sentences() {
         let own: [RedisError] = [
             .connectionLost(mayBeDone: true), .connectionLost(mayBeDone: false), .noConnection,

@@ -1,13 +1,15 @@
 import CHiredis
 import RedisClient
 
-/// What must hold of any bytes that claim to be replies: fed by the fuzzer (`script/fuzz redis`) and by the corpus in the ordinary tests.
+/// The property that holds for any bytes that may be replies. The fuzzer (`script/fuzz redis`) and
+/// the corpus in the ordinary tests check it.
 enum RedisReplyProperty {
     static let byteLimit = 100_000
 
-    /// However the bytes are cut, the same replies are read, the same as by hiredis' own functions, and the same bytes are refused.
+    /// The reader returns the same replies however the bytes are cut, and the same as hiredis' own
+    /// functions. It also rejects the same bytes.
     ///
-    /// - Returns: whether all the bytes were taken.
+    /// - Returns: whether all bytes were accepted.
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
         let whole = Self.read([bytes])
@@ -15,7 +17,7 @@ enum RedisReplyProperty {
         precondition(
             whole.replies == byteWise.replies && whole.isRefused == byteWise.isRefused,
             "\(whole) \(byteWise)")
-        // Its own tree would need memory for an array's elements before they come.
+        // hiredis' own tree would allocate memory for an array's elements before they arrive.
         if !bytes.contains(UInt8(ascii: "*")) {
             let oracle = Self.readByHiredis(bytes)
             precondition(

@@ -1,6 +1,6 @@
 import RedisClient
 
-/// A reply that can be kept and compared.
+/// A reply as a value that can be kept and compared.
 indirect enum RedisReplyValue: Hashable, Sendable {
     case status(String), error(String), integer(Int64), null
     case bytes([UInt8])
@@ -19,7 +19,7 @@ indirect enum RedisReplyValue: Hashable, Sendable {
 
     static func text(_ text: String) -> RedisReplyValue { .bytes(Array(text.utf8)) }
 
-    /// As Redis would send it.
+    /// The encoding that Redis would send.
     var wire: [UInt8] {
         switch self {
         case .status(let text): Array("+\(text)\r\n".utf8)

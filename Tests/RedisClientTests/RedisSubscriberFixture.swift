@@ -2,7 +2,7 @@ import EventLoop
 import RedisClient
 import TestKit
 
-/// A loop with a subscriber on it.
+/// A loop with a subscriber.
 final class RedisSubscriberFixture: Sendable {
     let loop: EventLoop
     let recorder = RedisEventRecorder()

@@ -3,11 +3,11 @@ import Testing
 
 @Suite("The URL of Redis")
 struct RedisURLTests {
-    private static func endpoints(_ places: (String, UInt16)...) -> [RedisEndpoint] {
-        places.map { RedisEndpoint(host: $0.0, port: $0.1) }
+    private static func endpoints(_ endpoints: (String, UInt16)...) -> [RedisEndpoint] {
+        endpoints.map { RedisEndpoint(host: $0.0, port: $0.1) }
     }
 
-    @Test("says where one server is, and who we are to it")
+    @Test("names one server and the credentials")
     func standalone() throws {
         let plain = try RedisURL("redis://redis.example")
         #expect(plain.kind == .standalone && !plain.isSecure && plain.database == 0)
@@ -32,7 +32,7 @@ struct RedisURLTests {
         #expect(passwordOnly.description == "redis://10.0.0.1:6379")
     }
 
-    @Test("says where sentinels are and what they know, or nodes of a cluster")
+    @Test("names sentinels and their master, or the nodes of a cluster")
     func severalServers() throws {
         let sentinel = try RedisURL("redis+sentinel://u:p@a,b:1,[::1]:2/my%20master/3")
         #expect(
@@ -50,7 +50,7 @@ struct RedisURLTests {
     }
 
     @Test(
-        "names what is wrong with it",
+        "is rejected with a reason",
         arguments: [
             ("", "must begin"), ("redis", "must begin"), ("http://a", "must begin"),
             ("redis+x://a", "must begin"),
@@ -67,10 +67,10 @@ struct RedisURLTests {
             ("redis://a//", "number"), ("redis+sentinel://a", "master"),
             ("redis+sentinel://a/", "master"),
             ("redis+sentinel://a/m/1/2", "master"),
-            ("redis+cluster://a/1", "databases"), ("redis://a?wait=x", "wait is"),
-            ("redis://a?wait=17", "wait is"),
-            ("redis://a?wait=1&wait=2", "wait is"),
-            ("redis://a?wait-ms=0", "wait-ms is"), ("redis://a?wait=", "wait is"),
+            ("redis+cluster://a/1", "only database 0"), ("redis://a?wait=x", "wait must"),
+            ("redis://a?wait=17", "wait must"),
+            ("redis://a?wait=1&wait=2", "wait must"),
+            ("redis://a?wait-ms=0", "wait-ms must"), ("redis://a?wait=", "wait must"),
             ("redis://a?x=1", "parameter"),
             ("redis://ä", "percent-encoded"),
             ("redis://a b", "percent-encoded"), ("redis://a!b", "host name"),
@@ -81,7 +81,7 @@ struct RedisURLTests {
     }
 
     @Test(
-        "never shows a password, whatever else is wrong",
+        "never shows a password in any error",
         arguments: [
             "redis://u:hunter2@a:x", "redis://u:hun@ter2@a", "redis://u:hunter2/@a",
             "redis://u:?hunter2@a", "redis://u:hunter2#@a",

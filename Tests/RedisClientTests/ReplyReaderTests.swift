@@ -20,47 +20,50 @@ struct ReplyReaderTests {
     @Test("are the same wherever the network cuts them")
     func everySplit() {
         let wire = Self.samples.flatMap(\.wire)
-        for place in 0...wire.count {
-            let read = RedisReplyProperty.read([Array(wire[..<place]), Array(wire[place...])])
+        for index in 0...wire.count {
+            let read = RedisReplyProperty.read([Array(wire[..<index]), Array(wire[index...])])
             #expect(read.replies == Self.samples && !read.isRefused)
         }
         #expect(RedisReplyProperty.read(wire.map { [$0] }).replies == Self.samples)
     }
 
-    @Test("are what was sent, however nested, in pieces of any size", arguments: 0..<20)
+    @Test("are read as sent, however nested, in pieces of any size", arguments: 0..<20)
     func random(seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
-        let answers = (0..<50).map { _ in Self.answer(depth: 6, &chance) }
+        var generator = SeededGenerator(seed: seed)
+        let answers = (0..<50).map { _ in Self.answer(depth: 6, &generator) }
         let wire = answers.flatMap(\.wire)
         var pieces: [[UInt8]] = []
-        var place = 0
-        while place < wire.count {
-            let end = min(place + chance.number(1...3000), wire.count)
-            pieces.append(Array(wire[place..<end]))
-            place = end
+        var start = 0
+        while start < wire.count {
+            let end = min(start + generator.number(1...3000), wire.count)
+            pieces.append(Array(wire[start..<end]))
+            start = end
         }
         let read = RedisReplyProperty.read(pieces, byteLimit: 64 << 20)
         #expect(read.replies == answers && !read.isRefused)
     }
 
-    private static func answer(depth: Int, _ chance: inout SeededGenerator) -> RedisReplyValue {
-        switch chance.next(below: depth > 0 ? 8 : 5) {
+    private static func answer(depth: Int, _ generator: inout SeededGenerator) -> RedisReplyValue {
+        switch generator.next(below: depth > 0 ? 8 : 5) {
         case 0: return .null
-        case 1: return .integer(Int64(bitPattern: chance.next()))
-        case 2: return .status("S\(chance.next())")
-        case 3: return .error("ERR \(chance.next())")
+        case 1: return .integer(Int64(bitPattern: generator.next()))
+        case 2: return .status("S\(generator.next())")
+        case 3: return .error("ERR \(generator.next())")
         case 4:
             return .bytes(
-                (0..<chance.next(below: 2000)).map { _ in UInt8(truncatingIfNeeded: chance.next()) }
+                (0..<generator.next(below: 2000)).map { _ in
+                    UInt8(truncatingIfNeeded: generator.next())
+                }
             )
         default:
             return .array(
-                (0..<chance.next(below: 6)).map { _ in Self.answer(depth: depth - 1, &chance) })
+                (0..<generator.next(below: 6)).map { _ in Self.answer(depth: depth - 1, &generator)
+                })
         }
     }
 
     @Test(
-        "that are no RESP2 are refused",
+        "that are not RESP2 are rejected",
         arguments: [
             "hello\r\n", ":\r\n", ":1x\r\n", ":9223372036854775808\r\n", "$x\r\n", "$-2\r\n",
             "*-2\r\n", "*2147483648\r\n", "*x\r\n",
@@ -75,7 +78,7 @@ struct ReplyReaderTests {
                 _ = try reader.next()
             })
         else {
-            Issue.record("\(text) was taken")
+            Issue.record("\(text) was accepted")
             return
         }
         #expect(!reason.isEmpty)
@@ -93,7 +96,7 @@ struct ReplyReaderTests {
         }
     }
 
-    @Test("that are too large, too deep or never end are refused before they are taken")
+    @Test("that are too large, too deep or endless are rejected before they are stored")
     func bounds() throws {
         func refusal(_ pieces: [String], limit: Int = 10_000) -> RedisReplyError? {
             let reader = RedisReplyReader(byteLimit: limit)
@@ -108,7 +111,7 @@ struct ReplyReaderTests {
         let tooLarge = RedisReplyError.tooLarge(limitBytes: 10_000)
         #expect(refusal(["$9000\r\n"] + Array(repeating: kilobyte, count: 9) + ["\r\n"]) == nil)
         #expect(refusal(["$1000000000\r\n"] + Array(repeating: kilobyte, count: 10)) == tooLarge)
-        // Many small values take more here than on the way.
+        // Many small values need more memory here than on the wire.
         #expect(
             refusal(
                 ["*2000000000\r\n"]
@@ -117,25 +120,25 @@ struct ReplyReaderTests {
         #expect(
             refusal(["*20\r\n"] + Array(repeating: "$1000\r\n\(kilobyte)\r\n", count: 20))
                 == tooLarge)
-        // The limit is for each reply, not for all of them.
+        // The limit applies to each reply, not to their sum.
         #expect(
             refusal(
                 Array(repeating: "$9000\r\n\(String(repeating: kilobyte, count: 9))\r\n", count: 20)
             ) == nil)
         #expect(refusal([String(repeating: "*1\r\n", count: 8) + ":1\r\n"]) == nil)
         guard case .malformed = refusal([String(repeating: "*1\r\n", count: 9) + ":1\r\n"]) else {
-            Issue.record("a depth of nine was taken")
+            Issue.record("a depth of nine was accepted")
             return
         }
         guard
             case .malformed = refusal(["+"] + Array(repeating: kilobyte, count: 70), limit: 1 << 20)
         else {
-            Issue.record("a line without an end was taken")
+            Issue.record("a line without an end was accepted")
             return
         }
     }
 
-    @Test("are walked without being copied: kinds, numbers, texts, elements by number")
+    @Test("are read without copies: kinds, numbers, texts, elements by index")
     func walking() throws {
         let reader = RedisReplyReader()
         let wire = RedisReplyValue.array([
@@ -156,7 +159,7 @@ struct ReplyReaderTests {
             reply[4]?.isNull == true && reply[9] == nil && reply[-1] == nil && reply[0]?[0] == nil)
     }
 
-    @Test("in the fuzzer's corpus break no rule")
+    @Test("in the fuzzer's corpus satisfy the property")
     func corpus() throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
             path: "../Fuzz/corpus/redis")

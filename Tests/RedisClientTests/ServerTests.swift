@@ -8,37 +8,39 @@ import TestKit
 import Testing
 
 extension RealServers {
-    /// Real servers. What takes time here takes a server's start, a hundredth of a second, and never a fixed wait.
+    /// Real servers. A test waits only as long as a server takes to start, a hundredth of a second,
+    /// and never a fixed time.
     @Suite("Redis")
     struct ServerTests {
         @Test(
-            "answers commands in their order, however many go out at once, and whatever they bring")
+            "answers commands in order, however many are sent at once and however large they are")
         func pipelining() throws {
             let server = try RedisServer()
-            let stage = try RedisClientFixture(server.url)
-            try stage.waitUntilReady()
+            let fixture = try RedisClientFixture(server.url)
+            try fixture.waitUntilReady()
             let big = String(repeating: "x", count: 3_000_000)
-            try stage.send(
+            try fixture.send(
                 [["SET", "big", big], ["GET", "big"]] + (0..<5000).map { ["ECHO", "\($0)"] } + [
                     ["LRANGE", "none", "0", "-1"]
                 ])
-            #expect(try stage.recorder.next() == .replied(0, .status("OK")))
-            let isWhole = try stage.recorder.next() == .replied(1, .text(big))
+            #expect(try fixture.recorder.next() == .replied(0, .status("OK")))
+            let isWhole = try fixture.recorder.next() == .replied(1, .text(big))
             #expect(isWhole)
             #expect(
-                try stage.recorder.next(5000) == (0..<5000).map { .replied($0 + 2, .text("\($0)")) }
+                try fixture.recorder.next(5000)
+                    == (0..<5000).map { .replied($0 + 2, .text("\($0)")) }
             )
-            #expect(try stage.recorder.next() == .replied(5002, .array([])))
+            #expect(try fixture.recorder.next() == .replied(5002, .array([])))
         }
 
         @Test(
-            "gets commands that were given before there was a connection, and from within answers")
+            "gets commands that were sent before the connection existed or from within replies")
         func earlyCommands() throws {
             let server = try RedisServer()
             let holder = ClientHolder()
-            let listener = RedisEventRecorder { heard in
-                guard case .replied(let tag, _) = heard, tag < 10 else { return }
-                try? holder.client?.command(tag: tag + 1) {
+            let recorder = RedisEventRecorder { event in
+                guard case .replied(let tag, _) = event, tag < 10 else { return }
+                try? holder.client?.command(tag: CommandTag(rawValue: tag + 1)) {
                     $0.append("INCR")
                     $0.append("n")
                 }
@@ -49,7 +51,7 @@ extension RealServers {
                 loop.stop()
                 loop.join()
             }
-            let client = RedisClient(settings, on: loop, seed: 1, user: listener)
+            let client = RedisClient(settings, on: loop, seed: 1, user: recorder)
             holder.client = client
             try loop.run {
                 client.start()
@@ -59,26 +61,27 @@ extension RealServers {
                     $0.append(41)
                 }
             }
-            #expect(try listener.next() == .changed(.ready(epoch: 1)))
-            #expect(try listener.next() == .replied(0, .status("OK")))
+            #expect(try recorder.next() == .changed(.ready(epoch: 1)))
+            #expect(try recorder.next() == .replied(0, .status("OK")))
             for tag in 1...10 {
-                #expect(try listener.next() == .replied(UInt64(tag), .integer(41 + Int64(tag))))
+                #expect(try recorder.next() == .replied(UInt64(tag), .integer(41 + Int64(tag))))
             }
         }
 
-        @Test("takes a password, a user of its access list, a database and a name")
+        @Test("accepts a password, an ACL user, a database and a name")
         func identity() throws {
             let server = try RedisServer(["--requirepass", "p@ss:word/ü"])
             try server.execute(
                 "-a", "p@ss:word/ü", "ACL", "SETUSER", "chat", "on", ">sesame", "~*", "&*", "+@all")
-            let word = "p%40ss%3Aword%2F%C3%BC"
-            let stage = try RedisClientFixture("redis://:\(word)@127.0.0.1:\(server.port)/3") {
+            let password = "p%40ss%3Aword%2F%C3%BC"
+            let fixture = try RedisClientFixture("redis://:\(password)@127.0.0.1:\(server.port)/3")
+            {
                 $0.name = "confab-test"
             }
-            try stage.waitUntilReady()
-            #expect(try stage.reply(to: "ACL", "WHOAMI") == .text("default"))
-            #expect(try stage.reply(to: "CLIENT", "GETNAME") == .text("confab-test"))
-            guard case .bytes(let info) = try stage.reply(to: "CLIENT", "INFO") else {
+            try fixture.waitUntilReady()
+            #expect(try fixture.reply(to: "ACL", "WHOAMI") == .text("default"))
+            #expect(try fixture.reply(to: "CLIENT", "GETNAME") == .text("confab-test"))
+            guard case .bytes(let info) = try fixture.reply(to: "CLIENT", "INFO") else {
                 throw TestFailure("no client info")
             }
             #expect(String(decoding: info, as: UTF8.self).contains(" db=3 "))
@@ -88,21 +91,22 @@ extension RealServers {
             #expect(try other.reply(to: "ACL", "WHOAMI") == .text("chat"))
         }
 
-        @Test("that does not let us in says why", arguments: ["", ":wrong@", "nobody:sesame@"])
+        @Test(
+            "reports why it rejects the credentials", arguments: ["", ":wrong@", "nobody:sesame@"])
         func refusal(_ identity: String) throws {
             let server = try RedisServer(["--requirepass", "sesame"])
-            let stage = try RedisClientFixture("redis://\(identity)127.0.0.1:\(server.port)")
+            let fixture = try RedisClientFixture("redis://\(identity)127.0.0.1:\(server.port)")
             let reason: RedisError = identity.isEmpty ? .notAuthenticated : .wrongPassword
-            #expect(try stage.recorder.next() == .changed(.unavailable(.refused(reason))))
+            #expect(try fixture.recorder.next() == .changed(.unavailable(.refused(reason))))
             #expect(!reason.description.contains("wrong@"))
         }
 
-        @Test("has a database too few, or answers a command with an error: each is told by name")
+        @Test("reports a missing database, and each kind of error reply")
         func errors() throws {
             let server = try RedisServer(["--databases", "1"])
-            let stage = try RedisClientFixture(server.url + "/5")
+            let fixture = try RedisClientFixture(server.url + "/5")
             #expect(
-                try stage.recorder.next()
+                try fixture.recorder.next()
                     == .changed(
                         .unavailable(.noDatabase(5, .other("ERR DB index is out of range")))))
 
@@ -134,161 +138,163 @@ extension RealServers {
             }
         }
 
-        @Test("is spoken to over TLS, with a certificate that must be its own")
+        @Test("is reached over TLS, with a certificate that must be trusted")
         func tls() throws {
             let certificates = try TestCertificates()
             try certificates.makeAuthority("stranger")
             let server = try RedisServer(certificates: certificates)
             for host in ["127.0.0.1", "localhost"] {
-                let stage = try RedisClientFixture(
+                let fixture = try RedisClientFixture(
                     "rediss://\(host):\(server.port)", trusting: certificates.authority)
-                try stage.waitUntilReady()
+                try fixture.waitUntilReady()
                 let big = String(repeating: "y", count: 1_000_000)
-                try stage.send([["SET", "k", big], ["GET", "k"], ["PING"]])
+                try fixture.send([["SET", "k", big], ["GET", "k"], ["PING"]])
                 #expect(
-                    try stage.recorder.next(3) == [
+                    try fixture.recorder.next(3) == [
                         .replied(0, .status("OK")), .replied(1, .text(big)),
                         .replied(2, .status("PONG")),
                     ])
             }
-            let stage = try RedisClientFixture(
+            let fixture = try RedisClientFixture(
                 "rediss://127.0.0.1:\(server.port)", trusting: certificates.path("stranger.pem"))
             guard
                 case .changed(.unavailable(.tls(.certificateNotAccepted(reason: _)))) =
-                    try stage.recorder.next()
+                    try fixture.recorder.next()
             else {
                 throw TestFailure("the certificate was accepted")
             }
         }
 
         @Test(
-            "that is killed in the middle of a pipeline may have done what was sent; the next one is found by itself"
+            "may have executed the commands in flight when it is killed; its successor is found"
         )
         func killedServer() throws {
             let server = try RedisServer()
-            let stage = try RedisClientFixture(server.url)
-            try stage.waitUntilReady()
+            let fixture = try RedisClientFixture(server.url)
+            try fixture.waitUntilReady()
             server.freeze()
-            try stage.send((0..<100).map { ["INCR", "n\($0)"] })
+            try fixture.send((0..<100).map { ["INCR", "n\($0)"] })
             try server.crash()
-            guard case .changed(.unavailable) = try stage.recorder.next() else {
-                throw TestFailure("nothing was said of the end")
+            guard case .changed(.unavailable) = try fixture.recorder.next() else {
+                throw TestFailure("the outage was not reported")
             }
             for tag in 0..<100 {
                 #expect(
-                    try stage.recorder.next()
+                    try fixture.recorder.next()
                         == .failed(UInt64(tag), .connectionLost(mayBeDone: true)))
             }
-            try stage.send([["SET", "later", "1"]])
+            try fixture.send([["SET", "later", "1"]])
             try server.restart()
-            #expect(try stage.waitUntilReady() == 2)
-            #expect(try stage.recorder.next() == .replied(0, .status("OK")))
+            #expect(try fixture.waitUntilReady() == 2)
+            #expect(try fixture.recorder.next() == .replied(0, .status("OK")))
         }
 
         @Test(
-            "that is frozen is given up when a command has waited too long, and found again when it thaws"
+            "is left when a command times out while it is frozen, and found again after it thaws"
         )
         func frozenServer() throws {
             let server = try RedisServer()
-            let stage = try RedisClientFixture(server.url) {
+            let fixture = try RedisClientFixture(server.url) {
                 $0.commandTimeout = .milliseconds(300)
             }
-            try stage.waitUntilReady()
+            try fixture.waitUntilReady()
             server.freeze()
-            try stage.send([["PING"], ["PING"]])
-            guard case .changed(.unavailable(.silent(let milliseconds))) = try stage.recorder.next()
-            else { throw TestFailure("no time-out") }
+            try fixture.send([["PING"], ["PING"]])
+            guard
+                case .changed(.unavailable(.silent(let milliseconds))) = try fixture.recorder.next()
+            else { throw TestFailure("no timeout") }
             #expect(milliseconds >= 300)
             #expect(
-                try stage.recorder.next(2)
+                try fixture.recorder.next(2)
                     == (0..<2).map { .failed($0, .connectionLost(mayBeDone: true)) })
-            // It hears the greetings of all attempts; until then commands wait, and not for ever.
-            try stage.send([["PING"]])
-            try stage.recorder.next("the end of the wait") { $0 == .failed(0, .noConnection) }
+            // The server sees the handshakes of all attempts after it thaws. Until then commands
+            // wait, up to their timeout.
+            try fixture.send([["PING"]])
+            try fixture.recorder.next("the timeout") { $0 == .failed(0, .noConnection) }
             server.unfreeze()
-            #expect(try stage.waitUntilReady() == 2)
-            #expect(try stage.reply(to: "PING") == .status("PONG"))
+            #expect(try fixture.waitUntilReady() == 2)
+            #expect(try fixture.reply(to: "PING") == .status("PONG"))
         }
 
         @Test(
-            "whose link loses bytes, which neither end hears of, gets another connection",
+            "gets a new connection when the network drops bytes without notifying either end",
             arguments: FaultProxy.TrafficDirection.allCases)
         func halfOpen(_ way: FaultProxy.TrafficDirection) throws {
             let server = try RedisServer()
             let proxy = try FaultProxy(to: server.port)
             defer { proxy.close() }
-            let stage = try RedisClientFixture("redis://127.0.0.1:\(proxy.port)") {
+            let fixture = try RedisClientFixture("redis://127.0.0.1:\(proxy.port)") {
                 $0.commandTimeout = .seconds(60)
             }
-            try stage.waitUntilReady()
+            try fixture.waitUntilReady()
             proxy.set(.halfOpen(way))
-            try stage.send([["PING"]])
-            guard case .changed(.unavailable(.silent)) = try stage.recorder.next() else {
-                throw TestFailure("nothing was noticed")
+            try fixture.send([["PING"]])
+            guard case .changed(.unavailable(.silent)) = try fixture.recorder.next() else {
+                throw TestFailure("the silence was not noticed")
             }
-            #expect(try stage.recorder.next() == .failed(0, .connectionLost(mayBeDone: true)))
-            // An attempt that was made meanwhile has lost bytes as well, and nobody waits long for it.
-            try stage.send([["PING"]])
+            #expect(try fixture.recorder.next() == .failed(0, .connectionLost(mayBeDone: true)))
+            // An attempt during the outage has lost bytes too, and times out soon.
+            try fixture.send([["PING"]])
             proxy.set(.normal)
-            #expect(try stage.waitUntilReady() == 2)
-            #expect(try stage.recorder.next() == .replied(0, .status("PONG")))
+            #expect(try fixture.waitUntilReady() == 2)
+            #expect(try fixture.recorder.next() == .replied(0, .status("PONG")))
         }
 
-        @Test("that falls silent is noticed without any command")
+        @Test("is found to be silent even without commands")
         func silentServer() throws {
             let server = try RedisServer()
-            let stage = try RedisClientFixture(server.url) {
+            let fixture = try RedisClientFixture(server.url) {
                 $0.pingAfter = .milliseconds(50)
                 $0.commandTimeout = .milliseconds(400)
             }
-            try stage.waitUntilReady()
+            try fixture.waitUntilReady()
             try Deadline.wait(for: "pings") {
                 try server.execute("INFO", "commandstats").contains("cmdstat_ping:calls=3")
                     ? () : nil
             }
             server.freeze()
-            guard case .changed(.unavailable(.silent)) = try stage.recorder.next() else {
-                throw TestFailure("nothing was noticed")
+            guard case .changed(.unavailable(.silent)) = try fixture.recorder.next() else {
+                throw TestFailure("the silence was not noticed")
             }
             server.unfreeze()
-            try stage.waitUntilReady()
+            try fixture.waitUntilReady()
         }
 
-        @Test("that is not there is said to be refused, and waited for")
+        @Test("is reported as refusing connections while it does not run, and is waited for")
         func absentServer() throws {
             let port = try freePort()
-            let stage = try RedisClientFixture("redis://127.0.0.1:\(port)")
+            let fixture = try RedisClientFixture("redis://127.0.0.1:\(port)")
             #expect(
-                try stage.recorder.next()
+                try fixture.recorder.next()
                     == .changed(.unavailable(.socket(.refused, server: "127.0.0.1:\(port)"))))
             let server = try RedisServer(port: port)
-            #expect(try stage.waitUntilReady() == 1)
+            #expect(try fixture.waitUntilReady() == 1)
             try server.stop()
         }
 
         @Test(
-            "has our scripts before the first command, gets them again when they were flushed, and a retry finds them"
+            "gets the scripts before the first command and again after a flush"
         )
         func scripts() throws {
             let server = try RedisServer()
             let add = RedisScript("return redis.call('INCRBY', KEYS[1], ARGV[1])")
             let name = RedisScript("return 'second'")
-            let stage = try RedisClientFixture(server.url, scripts: [add, name])
+            let fixture = try RedisClientFixture(server.url, scripts: [add, name])
             let run: [String] = ["EVALSHA", add.digest.string, "1", "n", "5"]
-            try stage.send([run, ["EVALSHA", name.digest.string, "0"]])
-            try stage.waitUntilReady()
+            try fixture.send([run, ["EVALSHA", name.digest.string, "0"]])
+            try fixture.waitUntilReady()
             #expect(
-                try stage.recorder.next(2) == [
+                try fixture.recorder.next(2) == [
                     .replied(0, .integer(5)), .replied(1, .text("second")),
                 ])
 
             try server.execute("SCRIPT", "FLUSH")
-            try stage.send([run, run, run])
-            // All three were under way when they were lost.
-            #expect(try stage.recorder.next(3) == (0..<3).map { .failed($0, .scriptLost) })
-            try stage.send([run, ["EVALSHA", name.digest.string, "0"]])
+            try fixture.send([run, run, run])
+            // All three were in flight when the scripts were flushed.
+            #expect(try fixture.recorder.next(3) == (0..<3).map { .failed($0, .scriptLost) })
+            try fixture.send([run, ["EVALSHA", name.digest.string, "0"]])
             #expect(
-                try stage.recorder.next(2) == [
+                try fixture.recorder.next(2) == [
                     .replied(0, .integer(10)), .replied(1, .text("second")),
                 ])
             #expect(
@@ -296,63 +302,67 @@ extension RealServers {
 
             try server.crash()
             try server.restart()
-            try stage.waitUntilReady()
-            try stage.send([run])
-            #expect(try stage.recorder.next() == .replied(0, .integer(5)))
+            try fixture.waitUntilReady()
+            try fixture.send([run])
+            #expect(try fixture.recorder.next() == .replied(0, .integer(5)))
         }
 
-        @Test("is not asked more than the queue may hold")
+        @Test("is sent no more commands than the queue may hold")
         func bounds() throws {
             let server = try RedisServer()
-            let stage = try RedisClientFixture(server.url) {
+            let fixture = try RedisClientFixture(server.url) {
                 $0.commandLimit = 3
                 $0.unsentByteLimit = 200
             }
-            try stage.waitUntilReady()
-            #expect(throws: RedisError.queueFull) { try stage.send((0..<4).map { _ in ["PING"] }) }
-            #expect(try stage.recorder.next(3) == (0..<3).map { .replied($0, .status("PONG")) })
+            try fixture.waitUntilReady()
             #expect(throws: RedisError.queueFull) {
-                try stage.send([["ECHO", String(repeating: "x", count: 300)]])
+                try fixture.send((0..<4).map { _ in ["PING"] })
             }
-            #expect(try stage.reply(to: "PING") == .status("PONG"))
+            #expect(try fixture.recorder.next(3) == (0..<3).map { .replied($0, .status("PONG")) })
+            #expect(throws: RedisError.queueFull) {
+                try fixture.send([["ECHO", String(repeating: "x", count: 300)]])
+            }
+            #expect(try fixture.reply(to: "PING") == .status("PONG"))
         }
 
-        @Test("takes a command for the connection that brought a reply, as long as that one lasts")
+        @Test(
+            "accepts a command on the connection of an earlier reply, while that lasts"
+        )
         func connections() throws {
             let server = try RedisServer()
             let answering = Mutex<RedisConnection?>(nil)
             let holder = ClientHolder()
-            let listener = RedisEventRecorder { heard in
-                if case .replied(1, _) = heard {
+            let recorder = RedisEventRecorder { event in
+                if case .replied(1, _) = event {
                     answering.withLock { $0 = holder.client?.replyingConnection }
                 }
             }
-            let stage = try RedisClientFixture(server.url, recorder: listener)
-            holder.client = stage.client
-            try stage.waitUntilReady()
-            try stage.loop.run { [client = stage.client] in
+            let fixture = try RedisClientFixture(server.url, recorder: recorder)
+            holder.client = fixture.client
+            try fixture.waitUntilReady()
+            try fixture.loop.run { [client = fixture.client] in
                 try client.command(tag: 1) { $0.append("PING") }
             }
-            try stage.recorder.next("the reply") { $0.tag == 1 }
+            try fixture.recorder.next("the reply") { $0.tag == 1 }
             let connection = try #require(answering.withLock { $0 })
-            let ping: @Sendable (UInt64) throws -> Void = { [client = stage.client] tag in
+            let ping: @Sendable (CommandTag) throws -> Void = { [client = fixture.client] tag in
                 try client.command(tag: tag, slot: .any, over: connection) { $0.append("PING") }
             }
-            try stage.loop.run { try ping(2) }
-            #expect(try stage.recorder.next() == .replied(2, .status("PONG")))
+            try fixture.loop.run { try ping(2) }
+            #expect(try fixture.recorder.next() == .replied(2, .status("PONG")))
             try server.execute("CLIENT", "KILL", "TYPE", "normal")
-            try stage.waitUntilReady()
+            try fixture.waitUntilReady()
             #expect(throws: RedisError.connectionLost(mayBeDone: false)) {
-                try stage.loop.run { try ping(3) }
+                try fixture.loop.run { try ping(3) }
             }
         }
 
-        @Test("hears nothing more after the client is closed")
+        @Test("sends nothing to a user whose client is closed")
         func closing() throws {
             let server = try RedisServer()
-            let stage = try RedisClientFixture(server.url)
-            try stage.waitUntilReady()
-            try stage.loop.run { [client = stage.client] in
+            let fixture = try RedisClientFixture(server.url)
+            try fixture.waitUntilReady()
+            try fixture.loop.run { [client = fixture.client] in
                 try client.command(tag: 1) { $0.append("PING") }
                 client.close()
                 #expect(client.state == .closed)
@@ -363,12 +373,12 @@ extension RealServers {
             try Deadline.wait(for: "its end") {
                 try server.execute("CLIENT", "LIST").split(separator: "\n").count == 1 ? () : nil
             }
-            #expect(stage.recorder.all == [.changed(.ready(epoch: 1))])
+            #expect(fixture.recorder.all == [.changed(.ready(epoch: 1))])
         }
     }
 }
 
-/// For a listener that gives commands itself.
+/// For a recorder whose handler sends commands itself.
 private final class ClientHolder: @unchecked Sendable {
     var client: RedisClient?
 }

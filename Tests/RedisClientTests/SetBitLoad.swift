@@ -4,18 +4,18 @@ import RedisClient
 import Synchronization
 import TestKit
 
-/// Sets bits, each in a command of its own with a WAIT behind it, some at a time, and knows which of them must be there for ever.
+/// Sets bits with one command each, followed by a WAIT, and knows which bits must never be lost.
 final class SetBitLoad: Sendable {
     private struct BitProgress {
         var next = 0
         var answered: Set<Int> = []
         var confirmed: Set<Int> = []
-        /// How many bits nothing more is to come of.
+        /// The number of bits whose outcome is known.
         var finished = 0
     }
 
     private let progress = Mutex(BitProgress())
-    /// Whether a WAIT goes with each.
+    /// Whether a WAIT follows each command.
     private let waits: Bool
     private let key: @Sendable (Int) -> String
 
@@ -24,45 +24,48 @@ final class SetBitLoad: Sendable {
         self.key = key
     }
 
-    /// Goes on until so many bits were set and confirmed in all.
-    func run(on stage: RedisClientFixture, until count: Int) throws {
+    /// Continues until this many bits have been set and confirmed in total.
+    func run(on fixture: RedisClientFixture, until count: Int) throws {
         try Deadline.wait(
             for:
-                "\(count) confirmed commands; \(self.summary); heard last: \(stage.recorder.all.suffix(6))",
+                """
+                \(count) confirmed commands; \(self.summary); \
+                last events: \(fixture.recorder.all.suffix(6))
+                """,
             within: .seconds(60)
         ) {
-            // A server without replicas lets every WAIT wait.
+            // A server without replicas lets every WAIT time out.
             if self.progress.withLock({ $0.next - $0.finished < 64 }) {
-                try self.send(8, to: stage)
+                try self.send(8, to: fixture)
             }
-            self.record(stage.recorder.all)
+            self.record(fixture.recorder.all)
             return self.progress.withLock { $0.confirmed.count >= count }
         }
     }
 
     private var summary: String {
         self.progress.withLock {
-            "\($0.next) given, \($0.answered.count) answered, \($0.confirmed.count) confirmed"
+            "\($0.next) sent, \($0.answered.count) answered, \($0.confirmed.count) confirmed"
         }
     }
 
-    private func send(_ count: Int, to stage: RedisClientFixture) throws {
-        let first = self.progress.withLock { tally in
-            defer { tally.next += count }
-            return tally.next
+    private func send(_ count: Int, to fixture: RedisClientFixture) throws {
+        let first = self.progress.withLock { progress in
+            defer { progress.next += count }
+            return progress.next
         }
         let (waits, key) = (self.waits, self.key)
-        try stage.loop.run { [client = stage.client] in
+        try fixture.loop.run { [client = fixture.client] in
             for bit in first..<first + count {
                 let slot = RedisSlot(key: ByteString(key(bit)))
-                try client.command(tag: Self.tag(bit), slot: slot) {
+                try client.command(tag: CommandTag(rawValue: Self.tag(bit)), slot: slot) {
                     $0.append("SETBIT")
                     $0.append(text: key(bit))
                     $0.append(bit)
                     $0.append(1)
                 }
                 guard waits else { continue }
-                try client.command(tag: Self.tag(bit) + 1, slot: slot) {
+                try client.command(tag: CommandTag(rawValue: Self.tag(bit) + 1), slot: slot) {
                     $0.append("WAIT")
                     $0.append(1)
                     $0.append(50)
@@ -75,24 +78,24 @@ final class SetBitLoad: Sendable {
 
     private let processedCount = Mutex(0)
 
-    private func record(_ heard: [RedisClientEvent]) {
-        let new = self.processedCount.withLock { taken in
-            defer { taken = heard.count }
-            return heard[taken...]
+    private func record(_ events: [RedisClientEvent]) {
+        let new = self.processedCount.withLock { processed in
+            defer { processed = events.count }
+            return events[processed...]
         }
-        self.progress.withLock { tally in
-            for entry in new {
-                if let tag = entry.tag, tag >= 1_000_000, tag % 2 == 1 || !self.waits {
-                    tally.finished += 1
+        self.progress.withLock { progress in
+            for event in new {
+                if let tag = event.tag, tag >= 1_000_000, tag % 2 == 1 || !self.waits {
+                    progress.finished += 1
                 }
-                switch entry {
+                switch event {
                 case .replied(let tag, .integer(let number)) where tag >= 1_000_000:
                     let bit = Int(tag - 1_000_000) / 2
                     if tag % 2 == 0 {
-                        tally.answered.insert(bit)
-                        if !self.waits { tally.confirmed.insert(bit) }
-                    } else if number >= 1, tally.answered.contains(bit) {
-                        tally.confirmed.insert(bit)
+                        progress.answered.insert(bit)
+                        if !self.waits { progress.confirmed.insert(bit) }
+                    } else if number >= 1, progress.answered.contains(bit) {
+                        progress.confirmed.insert(bit)
                     }
                 default: break
                 }
@@ -100,15 +103,16 @@ final class SetBitLoad: Sendable {
         }
     }
 
-    /// Asks for everything that was confirmed, and fails when something is not there.
-    func verifyConfirmed(on stage: RedisClientFixture) throws {
+    /// Reads all confirmed bits; throws if one is not set.
+    func verifyConfirmed(on fixture: RedisClientFixture) throws {
         let (confirmed, key) = (self.progress.withLock { $0.confirmed.sorted() }, self.key)
         let firstTag = UInt64(1) << 40
-        let start = stage.recorder.all.count
-        try stage.loop.run { [client = stage.client] in
+        let start = fixture.recorder.all.count
+        try fixture.loop.run { [client = fixture.client] in
             for bit in confirmed {
                 try client.command(
-                    tag: firstTag + UInt64(bit), slot: RedisSlot(key: ByteString(key(bit)))
+                    tag: CommandTag(rawValue: firstTag + UInt64(bit)),
+                    slot: RedisSlot(key: ByteString(key(bit)))
                 ) {
                     $0.append("GETBIT")
                     $0.append(text: key(bit))
@@ -117,7 +121,7 @@ final class SetBitLoad: Sendable {
             }
         }
         func answers() -> [RedisClientEvent] {
-            stage.recorder.all[start...].filter { $0.tag.map { $0 >= firstTag } ?? false }
+            fixture.recorder.all[start...].filter { $0.tag.map { $0 >= firstTag } ?? false }
         }
         try Deadline.wait(for: "\(confirmed.count) bits, \(answers().count) came") {
             answers().count == confirmed.count

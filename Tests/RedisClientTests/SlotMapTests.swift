@@ -10,9 +10,9 @@ struct SlotMapTests {
         RedisEndpoint(host: "c", port: 3)
     )
 
-    /// As CLUSTER SLOTS would answer it.
+    /// The reply to CLUSTER SLOTS for these ranges.
     private static func map(
-        _ ranges: [(ClosedRange<Int64>, [RedisEndpoint])], from place: RedisEndpoint = a
+        _ ranges: [(ClosedRange<Int64>, [RedisEndpoint])], from endpoint: RedisEndpoint = a
     ) throws -> SlotMap? {
         let answer = RedisReplyValue.array(
             ranges.map { slots, nodes in
@@ -24,19 +24,19 @@ struct SlotMapTests {
                             ])
                         })
             })
-        return try self.map(answer, from: place)
+        return try self.map(answer, from: endpoint)
     }
 
-    private static func map(_ answer: RedisReplyValue, from place: RedisEndpoint = a) throws
+    private static func map(_ answer: RedisReplyValue, from endpoint: RedisEndpoint = a) throws
         -> SlotMap?
     {
         let reader = RedisReplyReader()
         try answer.wire.withUnsafeBytes { try reader.feed($0) }
-        return try reader.next().flatMap { SlotMap($0, from: place) }
+        return try reader.next().flatMap { SlotMap($0, from: endpoint) }
     }
 
     @Test(
-        "have the masters that a node names; who does not know its own address has the one that answered"
+        "have the masters that a node reports; a node without a host has the host of the reply"
     )
     func reading() throws {
         let own = RedisEndpoint(host: "", port: 2)
@@ -65,7 +65,7 @@ struct SlotMapTests {
     }
 
     @Test(
-        "are not read from what is no such answer",
+        "are not read from an invalid reply",
         arguments: [
             .status("PONG"), .array([.integer(1)]), .array([.array([.integer(0), .integer(5)])]),
             .array([.array([.integer(5), .integer(0), .array([.text("a"), .integer(1)])])]),
@@ -78,14 +78,14 @@ struct SlotMapTests {
     }
 
     @Test(
-        "send a command on as often as nodes may disagree, and put it off for a while; anything else is told"
+        "are redirected and retried a limited number of times; other errors are reported"
     )
     func redirection() {
-        var parcel = QueuedCommand(
+        var command = QueuedCommand(
             tag: 1, slot: RedisSlot(5), isWait: false, bytes: [],
             writtenAt: MonotonicTime(nanoseconds: 0))
         func next(_ error: RedisError) -> Redirection {
-            Redirection(error, of: parcel, host: "self")
+            Redirection(error, of: command, host: "self")
         }
         let here = RedisEndpoint(host: "", port: 7)
         #expect(next(.moved(slot: 5, to: Self.a)) == .send(to: Self.a, asking: false))
@@ -100,60 +100,62 @@ struct SlotMapTests {
         ] {
             #expect(next(error) == .fail)
         }
-        parcel.redirects = UInt8(Redirection.redirectLimit)
+        command.redirects = UInt8(Redirection.redirectLimit)
         #expect(
             next(.moved(slot: 5, to: Self.a)) == .fail && next(.ask(slot: 5, at: Self.a)) == .fail
                 && next(.tryAgain) == .retryLater)
-        parcel.retries = UInt8(Redirection.retryLimit)
+        command.retries = UInt8(Redirection.retryLimit)
         #expect(next(.tryAgain) == .fail)
     }
 
-    @Test("that nobody has are waited for, each by itself")
+    @Test("without a master have queued commands, each slot separately")
     func retryQueue() {
-        var room = RetryQueue()
+        var queue = RetryQueue()
         for slot in [1, 2, 1] as [UInt16] {
-            room.append(
+            queue.append(
                 QueuedCommand(
                     tag: 0, slot: RedisSlot(slot), isWait: false, bytes: [1, 2, 3],
                     writtenAt: MonotonicTime(nanoseconds: 0)))
         }
         #expect(
-            room.count == 3 && room.byteCount == 9 && room.contains(RedisSlot(2))
-                && !room.contains(RedisSlot(3)))
-        #expect(room.drain().map(\.slot.number) == [1, 2, 1])
-        #expect(room.isEmpty && room.byteCount == 0 && !room.contains(RedisSlot(1)))
+            queue.count == 3 && queue.byteCount == 9 && queue.contains(RedisSlot(2))
+                && !queue.contains(RedisSlot(3)))
+        #expect(queue.drain().map(\.slot.number) == [1, 2, 1])
+        #expect(queue.isEmpty && queue.byteCount == 0 && !queue.contains(RedisSlot(1)))
     }
 
-    @Test("are all reachable, or somebody is away, or a slot has nobody: each is told once")
+    @Test("are reported once as available, or as unavailable if a master or a slot is missing")
     func stateEvents() throws {
-        func told(_ event: RedisSession.Event?) -> String {
+        func describe(_ event: RedisSession.Event?) -> String {
             switch event {
             case .ready(let epoch): "ready \(epoch)"
-            case .unavailable(let outage): "away \(outage)"
+            case .unavailable(let outage): "unavailable \(outage)"
             default: "nothing"
             }
         }
         var routes = ClusterRoutes()
-        #expect(told(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "nothing")
+        #expect(describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "nothing")
         routes.mapOutage = .noClusterNode(reason: "x")
         #expect(
-            told(routes.nextStateEvent(areAllMastersReady: true, outage: nil))
-                == "away \(RedisOutage.noClusterNode(reason: "x"))")
-        #expect(told(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "nothing")
+            describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil))
+                == "unavailable \(RedisOutage.noClusterNode(reason: "x"))")
+        #expect(describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "nothing")
         routes.map = try #require(try Self.map([(0...16_383, [Self.a])]))
-        #expect(told(routes.nextStateEvent(areAllMastersReady: false, outage: nil)) == "nothing")
-        #expect(told(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "ready 1")
-        #expect(told(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "nothing")
-        routes.mustReportReady = true
-        #expect(told(routes.nextStateEvent(areAllMastersReady: false, outage: nil)) == "nothing")
-        #expect(told(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "ready 2")
         #expect(
-            told(routes.nextStateEvent(areAllMastersReady: false, outage: .ended))
-                == "away \(RedisOutage.ended)")
-        #expect(told(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "ready 3")
+            describe(routes.nextStateEvent(areAllMastersReady: false, outage: nil)) == "nothing")
+        #expect(describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "ready 1")
+        #expect(describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "nothing")
+        routes.mustReportReady = true
+        #expect(
+            describe(routes.nextStateEvent(areAllMastersReady: false, outage: nil)) == "nothing")
+        #expect(describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "ready 2")
+        #expect(
+            describe(routes.nextStateEvent(areAllMastersReady: false, outage: .ended))
+                == "unavailable \(RedisOutage.ended)")
+        #expect(describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "ready 3")
         routes.map = try #require(try Self.map([(1...16_383, [Self.a])]))
         #expect(
-            told(routes.nextStateEvent(areAllMastersReady: true, outage: nil))
-                == "away \(RedisOutage.refused(.clusterDown))")
+            describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil))
+                == "unavailable \(RedisOutage.refused(.clusterDown))")
     }
 }

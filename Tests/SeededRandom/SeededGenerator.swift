@@ -1,4 +1,4 @@
-/// Chance that can be repeated: SplitMix64 (Steele, Lea and Flood, 2014).
+/// A reproducible random number generator: SplitMix64 (Steele, Lea and Flood, 2014).
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
@@ -14,7 +14,7 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
         return mixed ^ (mixed >> 31)
     }
 
-    /// A number in the range. Not the library's, whose way of drawing is its own affair.
+    /// A number in the range. Not the standard library's function, whose algorithm may change.
     public mutating func number(_ range: ClosedRange<Int64>) -> Int64 {
         range.lowerBound + Int64(self.next() % UInt64(range.upperBound - range.lowerBound + 1))
     }
@@ -27,7 +27,7 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
         Int(self.next() % UInt64(bound))
     }
 
-    /// True so many times in a thousand.
+    /// True with a probability of `perMille` in a thousand.
     public mutating func happens(perMille: Int) -> Bool {
         self.next() % 1000 < UInt64(perMille)
     }

@@ -7,10 +7,11 @@ private func acme(_ id: String) -> ConversationKey {
     ConversationKey(tenant: "acme", id: ByteString(id))
 }
 
-@Suite("Every store, asked for a tenant's catalog,")
+@Suite("Every store, when it reads a tenant's catalog,")
 struct CatalogContractTests {
     @Test(
-        "shows what is for it and not ended, newest made first", arguments: StoreUnderTest.available
+        "lists its conversations that have not ended, newest first",
+        arguments: StoreUnderTest.available
     )
     func listed(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
@@ -46,18 +47,18 @@ struct CatalogContractTests {
         #expect(await store.load(acme("pet"))?.record.kind == .pets)
     }
 
-    @Test("keeps what a protocol keeps of its own", arguments: StoreUnderTest.available)
+    @Test("returns the data that a dialect stores", arguments: StoreUnderTest.available)
     func details(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = TestOwner(key: acme("rex"), id: LoopID(incarnation: 1, loop: 0), epoch: 1)
-        _ = await store.claim(scribe.key.shard, by: scribe.id)
+        var owner = TestOwner(key: acme("rex"), id: LoopID(incarnation: 1, loop: 0), epoch: 1)
+        _ = await store.claim(owner.key.shard, by: owner.id)
         _ = await store.write(
             [
-                scribe.create("title", kind: .rooms, details: #"{"description":"ünï\u0000"}"#),
-                scribe.post("hello"),
-            ], by: scribe)
-        _ = await store.write([scribe.join("ann"), scribe.post("two")], by: scribe)
-        #expect(await store.load(scribe.key)?.record.dialectData == #"{"description":"ünï\u0000"}"#)
+                owner.create("title", kind: .rooms, details: #"{"description":"ünï\u0000"}"#),
+                owner.post("hello"),
+            ], by: owner)
+        _ = await store.write([owner.join("ann"), owner.post("two")], by: owner)
+        #expect(await store.load(owner.key)?.record.dialectData == #"{"description":"ünï\u0000"}"#)
         #expect(
             await store.catalog()?.entries.first?.record.dialectData
                 == #"{"description":"ünï\u0000"}"#)
@@ -65,57 +66,57 @@ struct CatalogContractTests {
     }
 
     @Test(
-        "pages so that what stays is met once and in order, whatever comes and goes between the pages",
+        "returns every remaining conversation once and in order despite changes in between",
         arguments: StoreUnderTest.available)
     func paging(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        let owner = LoopID(incarnation: 1, loop: 0)
-        var scribes: [TestOwner] = []
-        // Many of the same moment, more than a page has.
+        let ownerID = LoopID(incarnation: 1, loop: 0)
+        var owners: [TestOwner] = []
+        // More conversations than fit on a page have the same creation time.
         for number in 0..<40 {
-            scribes.append(
+            owners.append(
                 await store.createConversation(
-                    acme("c\(number)"), by: owner, kind: .rooms, at: TestOwner.time(number / 15)))
+                    acme("c\(number)"), by: ownerID, kind: .rooms, at: TestOwner.time(number / 15)))
         }
-        var met: [CatalogEntry] = []
+        var returned: [CatalogEntry] = []
         var ended: Set<ConversationKey> = []
-        var place: PageCursor?
+        var cursor: PageCursor?
         var round = 0
         repeat {
-            let page = try #require(await store.catalog(after: place, limit: 6))
+            let page = try #require(await store.catalog(after: cursor, limit: 6))
             #expect(page.entries.count <= 6)
-            met += page.entries
-            // As a client hands it back.
-            place = try page.next.map { try #require(PageCursor($0.text)) }
+            returned += page.entries
+            // A client returns the cursor as text.
+            cursor = try page.next.map { try #require(PageCursor($0.text)) }
             if round < 3 {
                 for number in [round * 2, 39 - round] {
                     _ = await store.write(
-                        [scribes[number].write(.end(at: TestOwner.time(99)))], by: owner)
-                    ended.insert(scribes[number].key)
+                        [owners[number].write(.end(at: TestOwner.time(99)))], by: ownerID)
+                    ended.insert(owners[number].key)
                 }
-                // The place itself may go, too.
-                if let id = place?.id, let last = scribes.firstIndex(where: { $0.key.id == id }),
-                    ended.insert(scribes[last].key).inserted
+                // The cursor's own conversation may end, too.
+                if let id = cursor?.id, let last = owners.firstIndex(where: { $0.key.id == id }),
+                    ended.insert(owners[last].key).inserted
                 {
                     _ = await store.write(
-                        [scribes[last].write(.end(at: TestOwner.time(99)))], by: owner)
+                        [owners[last].write(.end(at: TestOwner.time(99)))], by: ownerID)
                 }
                 _ = await store.createConversation(
-                    acme("late\(round)"), by: owner, kind: .rooms, at: TestOwner.time(50 + round))
+                    acme("late\(round)"), by: ownerID, kind: .rooms, at: TestOwner.time(50 + round))
             }
             round += 1
-        } while place != nil && round < 100
-        let places = met.map { PageCursor(time: $0.record.createdAt, id: $0.key.id) }
-        #expect(places == places.sorted(by: >))
-        #expect(Set(places).count == places.count)
-        #expect(Set(scribes.map(\.key)).subtracting(ended).subtracting(met.map(\.key)) == [])
+        } while cursor != nil && round < 100
+        let cursors = returned.map { PageCursor(time: $0.record.createdAt, id: $0.key.id) }
+        #expect(cursors == cursors.sorted(by: >))
+        #expect(Set(cursors).count == cursors.count)
+        #expect(Set(owners.map(\.key)).subtracting(ended).subtracting(returned.map(\.key)) == [])
     }
 
-    @Test("names a place as a client can hand it back, and takes nothing else for one")
+    @Test("has cursors that a client can return as text, and accepts no other text")
     func cursors() {
-        let place = PageCursor(time: Timestamp(milliseconds: 1_700_000_000_123), id: "a_b:c.d-e")
-        #expect(place.text == "1700000000123_a_b:c.d-e")
-        #expect(PageCursor(place.text) == place)
+        let cursor = PageCursor(time: Timestamp(milliseconds: 1_700_000_000_123), id: "a_b:c.d-e")
+        #expect(cursor.text == "1700000000123_a_b:c.d-e")
+        #expect(PageCursor(cursor.text) == cursor)
         for text in ["", "_", "1", "1_", "_a", "x_a", "01_a", "+1_a", "99999999999999999999_a"] {
             #expect(PageCursor(ByteString(text)) == nil)
         }

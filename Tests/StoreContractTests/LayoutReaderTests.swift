@@ -3,17 +3,17 @@ import ChatModel
 import RedisStore
 import Testing
 
-@Suite("What stands in Redis, for who is no store")
+@Suite("The layout in Redis")
 struct LayoutReaderTests {
-    @Test("stands under the store's own names")
+    @Test("has the keys of the store")
     func names() {
-        let glance = LayoutReader(of: "c2")
+        let reader = LayoutReader(of: "c2")
         let key = ConversationKey(tenant: "t", id: "a b")
-        #expect(glance.leaseKey(of: 7) == "c2:{s7}:lease")
-        #expect(glance.conversationKey(key) == ByteString("c2:{s\(Shard.of(key))}:conv:t:a%20b"))
+        #expect(reader.leaseKey(of: 7) == "c2:{s7}:lease")
+        #expect(reader.conversationKey(key) == ByteString("c2:{s\(Shard.of(key))}:conv:t:a%20b"))
     }
 
-    @Test("is read where it is what was stored, and else is nothing")
+    @Test("has values that are parsed only if they are valid")
     func values() {
         let lease = LayoutReader.parseLease("12 abc.1")
         #expect(lease?.epoch == 12 && lease?.owner == "abc.1")

@@ -7,9 +7,9 @@ private func acme(_ id: String) -> ConversationKey {
     ConversationKey(tenant: "acme", id: ByteString(id))
 }
 
-@Suite("Every store, asked for a user's conversations,")
+@Suite("Every store, when it lists a user's conversations,")
 struct MembershipContractTests {
-    @Test("shows each as its member sees it, and no other's", arguments: StoreUnderTest.available)
+    @Test("returns each as its member sees it, and no others", arguments: StoreUnderTest.available)
     func listed(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         var rex = await store.createConversation(acme("rex"), title: "Rex")
@@ -58,7 +58,7 @@ struct MembershipContractTests {
     }
 
     @Test(
-        "leaves out what the user is no member of any more, and shows what was ended",
+        "leaves out conversations that the user has left, and includes ended ones",
         arguments: StoreUnderTest.available)
     func left(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
@@ -79,7 +79,7 @@ struct MembershipContractTests {
     }
 
     @Test(
-        "counts unread messages up to the limit, and last shows the words that are left",
+        "counts unread messages up to the limit, and returns the last message as it is now",
         arguments: StoreUnderTest.available)
     func unread(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(1000)
@@ -99,10 +99,11 @@ struct MembershipContractTests {
         #expect(
             await store.memberships(of: "bob", unreadLimit: 1000)?.memberships.first?.unreadCount
                 == 298)
-        let shown = try #require(await store.memberships(of: "bob")?.memberships.first?.lastMessage)
-        #expect(shown.sequence == 600)
-        #expect(shown.state == .deleted)
-        #expect(shown.body.content == "")
+        let lastMessage = try #require(
+            await store.memberships(of: "bob")?.memberships.first?.lastMessage)
+        #expect(lastMessage.sequence == 600)
+        #expect(lastMessage.state == .deleted)
+        #expect(lastMessage.body.content == "")
     }
 
     @Test(
@@ -118,7 +119,7 @@ struct MembershipContractTests {
         #expect(
             await store.memberships(of: "bob", unreadLimit: 1000)?.memberships.first?.unreadCount
                 == 193)
-        // Of ann's: 1, below bob's cursor, 11 and 290; and one of bob's own.
+        // Deletes ann's messages 1 (below bob's cursor), 11 and 290, and one of bob's own.
         _ = await store.write(
             [1, 11, 290, 12].map { rex.delete(messages[$0 - 1]) } + [
                 rex.edit(messages[12], to: "other words")
@@ -132,7 +133,7 @@ struct MembershipContractTests {
         #expect(await store.unread(rex.key, after: 0, by: TestOwner.person("bob").id) == 197)
         #expect(await store.unread(rex.key, after: 11, by: TestOwner.person("bob").id) == 191)
         #expect(await store.unread(rex.key, after: 0, by: TestOwner.person("ann").id) == 99)
-        // What is deleted and forgotten is counted neither here nor there.
+        // A deleted message that was trimmed is not counted twice.
         _ = await store.write((1...600).map { rex.post("\($0)", by: "ann") }, by: rex)
         #expect(
             await store.memberships(of: "bob", unreadLimit: 1000)?.memberships.first?.unreadCount
@@ -140,50 +141,51 @@ struct MembershipContractTests {
     }
 
     @Test(
-        "pages so that who stays is met once, whatever comes and goes between the pages",
+        "returns every remaining membership once, whatever changes between the pages",
         arguments: StoreUnderTest.available)
     func paging(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        let owner = LoopID(incarnation: 1, loop: 0)
-        var scribes: [TestOwner] = []
+        let ownerID = LoopID(incarnation: 1, loop: 0)
+        var owners: [TestOwner] = []
         for number in 0..<30 {
-            var scribe = await store.createConversation(acme("c\(number)"), by: owner)
-            _ = await store.write([scribe.join("bob")], by: owner)
-            scribes.append(scribe)
+            var owner = await store.createConversation(acme("c\(number)"), by: ownerID)
+            _ = await store.write([owner.join("bob")], by: ownerID)
+            owners.append(owner)
         }
-        var met: [ConversationKey] = []
+        var returned: [ConversationKey] = []
         var left: Set<ConversationKey> = []
-        var place: ByteString?
+        var cursor: ByteString?
         var round = 0
         repeat {
-            let page = try #require(await store.memberships(of: "bob", after: place, limit: 4))
+            let page = try #require(await store.memberships(of: "bob", after: cursor, limit: 4))
             #expect(page.memberships.count <= 4)
-            met += page.memberships.map(\.key)
-            place = page.next
-            // One that may have been met goes, one that may not have been, and one comes.
+            returned += page.memberships.map(\.key)
+            cursor = page.next
+            // One conversation that may have been returned is left, one that may not have been, and
+            // one is joined.
             if round < 5 {
                 for number in [round, 29 - round] {
                     _ = await store.write(
-                        [scribes[number].write(.remove(TestOwner.person("bob").id))], by: owner)
-                    left.insert(scribes[number].key)
+                        [owners[number].write(.remove(TestOwner.person("bob").id))], by: ownerID)
+                    left.insert(owners[number].key)
                 }
-                var late = await store.createConversation(acme("late\(round)"), by: owner)
-                _ = await store.write([late.join("bob")], by: owner)
+                var late = await store.createConversation(acme("late\(round)"), by: ownerID)
+                _ = await store.write([late.join("bob")], by: ownerID)
             }
             round += 1
-        } while place != nil && round < 100
-        #expect(Set(met).count == met.count)
-        #expect(Set(scribes.map(\.key)).subtracting(left).subtracting(met) == [])
+        } while cursor != nil && round < 100
+        #expect(Set(returned).count == returned.count)
+        #expect(Set(owners.map(\.key)).subtracting(left).subtracting(returned) == [])
     }
 
     @Test(
-        "takes a limit that is out of bounds for the nearest that is not",
+        "replaces a limit out of bounds by the nearest valid one",
         arguments: StoreUnderTest.available)
     func limits(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         for number in 0..<3 {
-            var scribe = await store.createConversation(acme("c\(number)"), kind: .rooms)
-            _ = await store.write([scribe.join("bob")], by: scribe)
+            var owner = await store.createConversation(acme("c\(number)"), kind: .rooms)
+            _ = await store.write([owner.join("bob")], by: owner)
         }
         for (limit, count) in [(Int.min, 1), (0, 1), (1, 1), (2, 2), (.max, 3)] {
             #expect(await store.memberships(of: "bob", limit: limit)?.memberships.count == count)

@@ -3,12 +3,12 @@ import ChatModel
 import StoreTestSupport
 import Testing
 
-@Suite("Every store, asked for numbers,")
+@Suite("Every store, when it assigns numbers,")
 struct NumberContractTests {
     private static let first = StoreRequest.firstUserNumber
 
     @Test(
-        "gives each user of a tenant one, for good, and knows whose it is",
+        "gives each user of a tenant a permanent number, and finds the user of a number",
         arguments: StoreUnderTest.available)
     func users(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
@@ -21,7 +21,7 @@ struct NumberContractTests {
                 first + 2, first + 1, first + 2, first + 3, first,
             ])
         #expect(await store.numbers(of: ["bob"], in: "other") == [first])
-        // Not the token's user of that name.
+        // Not the token user of the same name.
         let guest = UserID(anonymous: "ann")
         #expect(
             await store.request(.numbers(of: [guest], tenant: "acme")).text
@@ -42,7 +42,7 @@ struct NumberContractTests {
         #expect(await store.users(numbered: [first], in: "nobody's") == [nil])
     }
 
-    @Test("counts for each tenant by itself", arguments: StoreUnderTest.available)
+    @Test("counts separately for each tenant", arguments: StoreUnderTest.available)
     func counter(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         for number in 1...3 { #expect(await store.nextNumber() == number) }
@@ -51,7 +51,7 @@ struct NumberContractTests {
         #expect(await store.nextNumber() == 4)
     }
 
-    @Test("takes a thousand users at a time, and no more", arguments: StoreUnderTest.available)
+    @Test("accepts a thousand users at once, and no more", arguments: StoreUnderTest.available)
     func bounds(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         let names = (0...1000).map { "user \($0)" }
@@ -66,7 +66,7 @@ struct NumberContractTests {
             .users(numbered: Array(0...1000), tenant: "acme"),
         ] {
             guard case .failed(let failure) = await store.request(request) else {
-                return _ = Issue.record("it was taken")
+                return _ = Issue.record("it was accepted")
             }
             #expect(failure.description.hasPrefix("1001 "))
             #expect(failure.isRequestSpecific)
@@ -75,22 +75,22 @@ struct NumberContractTests {
     }
 
     @Test(
-        "gives nobody another's, and nobody two, to two clients at once",
+        "never assigns a number twice, nor two numbers to a user, with concurrent clients",
         arguments: StoreUnderTest.available)
     func twoClients(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        // Another node's, where there can be one.
+        // The store of another node, if there can be one.
         let other = try (store as? RedisUnderTest)?.otherNode() ?? store
         let names = (0..<60).map { "user \($0)" }
         let answers = try await withThrowingTaskGroup(of: ([String], [Int], Int).self) { group in
-            for (place, client) in [store, other, store, other].enumerated() {
+            for (index, client) in [store, other, store, other].enumerated() {
                 for round in 0..<20 {
-                    // Each in another order, and in other company.
-                    let start = (place * 17 + round * 7) % 60
-                    let asked = (0..<5).map { names[(start + $0 * (place + 1)) % 60] }
+                    // Each request has another order and other users.
+                    let start = (index * 17 + round * 7) % 60
+                    let requested = (0..<5).map { names[(start + $0 * (index + 1)) % 60] }
                     group.addTask {
                         (
-                            asked, try #require(await client.numbers(of: asked)),
+                            requested, try #require(await client.numbers(of: requested)),
                             try #require(await client.nextNumber())
                         )
                     }
@@ -101,8 +101,8 @@ struct NumberContractTests {
             return answers
         }
         var numbers: [String: Int] = [:]
-        for (asked, given, _) in answers {
-            for (name, number) in zip(asked, given) {
+        for (requested, assigned, _) in answers {
+            for (name, number) in zip(requested, assigned) {
                 #expect(numbers[name] ?? number == number)
                 numbers[name] = number
             }

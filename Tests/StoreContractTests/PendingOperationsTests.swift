@@ -5,7 +5,7 @@ import Testing
 
 @testable import RedisStore
 
-@Suite("A write whose master has not said whether it has replicas")
+@Suite("A write to a master with an unknown id of replicas")
 struct PendingOperationsTests {
     private final class IgnoringStoreClient: StoreClient {
         func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {}
@@ -13,44 +13,45 @@ struct PendingOperationsTests {
 
     private static let slot = RedisSlot(7)
 
-    private func claim(into deeds: inout PendingOperations) -> UInt64 {
-        let asker = PendingCommand.StoreRequester(client: IgnoringStoreClient(), ticket: 1)
+    private func claim(into operations: inout PendingOperations) -> StoreOperationID {
+        let requester = PendingCommand.StoreRequester(client: IgnoringStoreClient(), ticket: 1)
         let request = StoreRequest.claim(shard: 1, owner: LoopID(incarnation: 1, loop: 0), view: 1)
-        let number = deeds.add(
+        let id = operations.add(
             StoreOperation(
-                requester: asker, request: request, deadline: MonotonicTime(nanoseconds: 0)))
-        deeds[number]?.pendingCommandCount = 1
-        deeds.deferConfirmation(
-            number, StoreOperation.UnconfirmedWrite(slot: Self.slot, connection: nil))
-        return number
+                requester: requester, request: request, deadline: MonotonicTime(nanoseconds: 0)))
+        operations[id]?.pendingCommandCount = 1
+        operations.deferConfirmation(
+            id, StoreOperation.UnconfirmedWrite(slot: Self.slot, connection: nil))
+        return id
     }
 
-    @Test("is confirmed when it is answered and its master has")
+    @Test("is confirmed when it has been answered and the id is known")
     func confirmed() {
-        var deeds = PendingOperations()
-        let number = self.claim(into: &deeds)
-        deeds[number]?.pendingCommandCount = 0
-        #expect(deeds.removeIfComplete(number) == nil)
-        #expect(deeds.awaitingReplicaCount == [number])
-        #expect(deeds.dequeueUnconfirmed(of: number).map(\.slot) == [Self.slot])
-        #expect(deeds.awaitingReplicaCount.isEmpty)
-        #expect(deeds.removeIfComplete(number) != nil)
+        var operations = PendingOperations()
+        let id = self.claim(into: &operations)
+        operations[id]?.pendingCommandCount = 0
+        #expect(operations.removeIfComplete(id) == nil)
+        #expect(operations.awaitingReplicaCount == [id])
+        #expect(operations.dequeueUnconfirmed(of: id).map(\.slot) == [Self.slot])
+        #expect(operations.awaitingReplicaCount.isEmpty)
+        #expect(operations.removeIfComplete(id) != nil)
     }
 
     @Test(
-        "is not forgotten when its slot goes to a master that has not, after the last had and before it was answered"
+        "is not forgotten when its slot moves to another such master before it is answered"
     )
     func movedSlot() {
-        var deeds = PendingOperations()
-        let number = self.claim(into: &deeds)
-        // The master speaks while the write is under way; then the slot moves, and the write is answered.
-        #expect(deeds.dequeueUnconfirmed(of: number).isEmpty)
-        deeds[number]?.pendingCommandCount = 0
-        #expect(deeds.removeIfComplete(number) == nil)
-        // Whoever comes to know more, or loses patience, finds it.
-        #expect(deeds.awaitingReplicaCount == [number])
-        deeds.markUnconfirmed(number)
-        #expect(deeds.removeIfComplete(number)?.failure == .unconfirmed)
-        #expect(deeds.awaitingReplicaCount.isEmpty)
+        var operations = PendingOperations()
+        let id = self.claim(into: &operations)
+        // The master reports its replicas while the write is in flight; then the slot moves, and
+        // the write is answered.
+        #expect(operations.dequeueUnconfirmed(of: id).isEmpty)
+        operations[id]?.pendingCommandCount = 0
+        #expect(operations.removeIfComplete(id) == nil)
+        // The operation can still be found when more is known or its deadline has passed.
+        #expect(operations.awaitingReplicaCount == [id])
+        operations.markUnconfirmed(id)
+        #expect(operations.removeIfComplete(id)?.failure == .unconfirmed)
+        #expect(operations.awaitingReplicaCount.isEmpty)
     }
 }

@@ -4,23 +4,23 @@ import StoreTestSupport
 import TestKit
 import Testing
 
-@Suite("A Redis store publishes the notices of a batch")
+@Suite("A Redis store publishes a batch's publications")
 struct PublicationTests {
     private static let key = ConversationKey(tenant: "acme", id: "rex")
 
-    @Test("in the step that stores it, and only if all of it is stored")
+    @Test("in the script that stores it, and only if the whole batch is stored")
     func published() async throws {
         let server = try RedisServer()
-        let listener = try ChildProcess(
+        let subscriber = try ChildProcess(
             Checkout.program("redis-cli"), ["-p", "\(server.port)", "SUBSCRIBE", "mail"])
-        defer { listener.kill() }
-        try listener.output.line("the subscription") { $0 == "subscribe" }
+        defer { subscriber.kill() }
+        try subscriber.output.line("the subscription") { $0 == "subscribe" }
         let store = try RedisUnderTest(at: server.url + "?wait=0", history: 100)
-        var scribe = await store.createConversation(Self.key)
-        var stale = scribe
+        var owner = await store.createConversation(Self.key)
+        var stale = owner
         stale.epoch = 99
         func write(_ write: Write, _ payload: String) async -> String {
-            var batch = WriteBatch(owner: scribe.id, writes: [write])
+            var batch = WriteBatch(owner: owner.id, writes: [write])
             batch.publications = [
                 Publication(channel: "mail", payload: Array(payload.utf8)),
                 Publication(channel: "elsewhere", payload: []),
@@ -28,11 +28,11 @@ struct PublicationTests {
             return await store.request(.write(batch)).text
         }
         #expect(await write(stale.post("late"), "of a refused one") == "0: fenced(1)")
-        #expect(await write(scribe.post("one"), "of the first") == "stored")
-        #expect(await write(scribe.post("two"), "of the second") == "stored")
-        try listener.output.line("the second notice") { $0 == "of the second" }
+        #expect(await write(owner.post("one"), "of the first") == "stored")
+        #expect(await write(owner.post("two"), "of the second") == "stored")
+        try subscriber.output.line("the second notice") { $0 == "of the second" }
         #expect(
-            listener.output.lines.filter { $0.hasPrefix("of ") } == [
+            subscriber.output.lines.filter { $0.hasPrefix("of ") } == [
                 "of the first", "of the second",
             ])
         #expect(

@@ -8,18 +8,18 @@ private let rex = ConversationKey(tenant: "acme", id: "rex")
 
 @Suite("Every store, when read,")
 struct ReadingContractTests {
-    /// A conversation with messages "1" to "count", by ann and bob in turn.
+    /// Creates a conversation with messages "1" to "count", alternately by ann and bob.
     private func writeMessages(_ store: any ChatStore, _ count: Int) async throws -> TestOwner {
-        var scribe = await store.createConversation(rex)
+        var owner = await store.createConversation(rex)
         let writes = (1...count).map {
-            scribe.post("\($0)", by: $0 % 2 == 1 ? "ann" : "bob", clientID: "c\($0)")
+            owner.post("\($0)", by: $0 % 2 == 1 ? "ann" : "bob", clientID: "c\($0)")
         }
-        #expect(await store.write(writes, by: scribe) == .stored)
-        return scribe
+        #expect(await store.write(writes, by: owner) == .stored)
+        return owner
     }
 
     @Test(
-        "knows nothing of a conversation that does not exist", arguments: StoreUnderTest.available)
+        "finds nothing of a conversation that does not exist", arguments: StoreUnderTest.available)
     func missingConversation(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         #expect(await store.request(.load(rex)).text == "no conversation")
@@ -34,14 +34,14 @@ struct ReadingContractTests {
     }
 
     @Test(
-        "knows a member's agent, whatever its cursors do, and until it has none any more",
+        "returns a member's agent, whatever its cursors do, until the agent is removed",
         arguments: StoreUnderTest.available)
     func agents(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex)
+        var owner = await store.createConversation(rex)
         func member(_ agent: ByteString?) -> Write {
             let person = TestOwner.person("ann")
-            return scribe.write(
+            return owner.write(
                 .member(
                     Member(
                         user: person.id, name: "Ann of the hill", agent: agent, role: .creator,
@@ -51,7 +51,7 @@ struct ReadingContractTests {
         for agent: ByteString? in [nil, "helper 1", "another", nil, "ö"] {
             #expect(
                 await store.write(
-                    [member(agent), scribe.cursors("ann", read: 3, delivered: 4)], by: scribe)
+                    [member(agent), owner.cursors("ann", read: 3, delivered: 4)], by: owner)
                     == .stored)
             for member in [
                 try #require(await store.load(rex)?.members.first),
@@ -65,7 +65,7 @@ struct ReadingContractTests {
     }
 
     @Test(
-        "shows an empty conversation as one whose oldest message would be the next",
+        "returns the next sequence number as the oldest of an empty conversation",
         arguments: StoreUnderTest.available)
     func empty(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
@@ -103,13 +103,13 @@ struct ReadingContractTests {
     }
 
     @Test(
-        "never shows more messages than its history, and no hole in them",
+        "never returns more messages than its history limit, and no gap in them",
         arguments: StoreUnderTest.available, [1, 3, 64, 100])
     func history(_ kind: StoreUnderTest, limit: Int) async throws {
         let store = try kind.open(limit)
-        var scribe = await store.createConversation(rex)
+        var owner = await store.createConversation(rex)
         for round in 1...30 {
-            _ = await store.write((0..<15).map { scribe.post("\(round).\($0)") }, by: scribe)
+            _ = await store.write((0..<15).map { owner.post("\(round).\($0)") }, by: owner)
             let head = round * 15
             let page = try #require(await store.page(rex, .after(0), limit: .max))
             #expect(page.messages.map(\.sequence) == Array(max(1, head - limit + 1)...head))
@@ -121,7 +121,7 @@ struct ReadingContractTests {
         #expect(await store.unread(rex, after: 0, by: TestOwner.person("bob").id) == limit)
     }
 
-    @Test("keeps all messages where the history is 0", arguments: StoreUnderTest.unlimited)
+    @Test("keeps all messages if the limit is 0", arguments: StoreUnderTest.unlimited)
     func unlimited(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(0)
         _ = try await self.writeMessages(store, 400)
@@ -129,33 +129,33 @@ struct ReadingContractTests {
     }
 
     @Test(
-        "counts the amendment of a message that is not kept any more, and shows nothing of it",
+        "counts the amendment of a trimmed message, but does not return it",
         arguments: StoreUnderTest.available)
     func amendForgotten(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(5)
-        var scribe = await store.createConversation(rex)
-        _ = await store.write([scribe.post("1")], by: scribe)
+        var owner = await store.createConversation(rex)
+        _ = await store.write([owner.post("1")], by: owner)
         let first = try #require(await store.page(rex, .newest)?.messages.first)
         _ = await store.write(
-            (2...9).map { scribe.post("\($0)") } + [scribe.edit(first, to: "uno")], by: scribe)
+            (2...9).map { owner.post("\($0)") } + [owner.edit(first, to: "uno")], by: owner)
         let changes = try #require(await store.changes(rex, after: 9, since: 0))
         #expect(changes.amended.isEmpty)
         #expect(changes.revision == 11)
     }
 
     @Test(
-        "tells what has changed: what is new, and what is older and was amended since",
+        "returns the changes: new messages, and older ones that were amended since",
         arguments: StoreUnderTest.available)
     func changes(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = try await self.writeMessages(store, 6)
+        var owner = try await self.writeMessages(store, 6)
         let old = try #require(await store.page(rex, .newest)?.messages)
         _ = await store.write(
             [
-                scribe.edit(old[3], to: "vier"), scribe.delete(old[0]),
-                scribe.edit(old[3], to: "quattro"),
-            ], by: scribe)
-        _ = await store.write([scribe.post("7"), scribe.edit(old[5], to: "sechs")], by: scribe)
+                owner.edit(old[3], to: "vier"), owner.delete(old[0]),
+                owner.edit(old[3], to: "quattro"),
+            ], by: owner)
+        _ = await store.write([owner.post("7"), owner.edit(old[5], to: "sechs")], by: owner)
 
         let all = try #require(await store.changes(rex, after: 5, since: 7))
         #expect(all.messages.map(\.sequence) == [6, 7])
@@ -175,21 +175,21 @@ struct ReadingContractTests {
     }
 
     @Test(
-        "tells what was amended, in the order in which that was done, as much as is wanted",
+        "returns amended messages in the order of their amendments, up to the limit",
         arguments: StoreUnderTest.available)
     func amended(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         #expect(
             await store.request(.amended(rex, through: 9, since: 0, limit: 9)).text
                 == MessagePage(messages: [], head: 0, oldest: 1, revision: 0).text)
-        var scribe = try await self.writeMessages(store, 6)
+        var owner = try await self.writeMessages(store, 6)
         let old = try #require(await store.page(rex, .newest)?.messages)
         _ = await store.write(
             [
-                scribe.edit(old[3], to: "vier"), scribe.delete(old[0]),
-                scribe.edit(old[3], to: "quattro"),
-            ], by: scribe)
-        _ = await store.write([scribe.post("7"), scribe.edit(old[5], to: "sechs")], by: scribe)
+                owner.edit(old[3], to: "vier"), owner.delete(old[0]),
+                owner.edit(old[3], to: "quattro"),
+            ], by: owner)
+        _ = await store.write([owner.post("7"), owner.edit(old[5], to: "sechs")], by: owner)
 
         let all = try #require(await store.amended(rex, through: 7, since: 7))
         #expect(all.amended.map(\.sequence) == [1, 4, 6])
@@ -207,23 +207,23 @@ struct ReadingContractTests {
         #expect(await store.amended(rex, through: 0, since: 0)?.amended.count == 0)
         #expect(await store.amended(rex, through: .max, since: .max)?.amended.count == 0)
         #expect(await store.amended(rex, through: .max, since: .min, limit: -1)?.amended.count == 0)
-        // Without those that are not kept.
+        // Trimmed messages are left out.
         let short = try kind.open(3)
         var other = try await self.writeMessages(short, 5)
-        let kept = try #require(await short.page(rex, .newest)?.messages)
+        let retained = try #require(await short.page(rex, .newest)?.messages)
         _ = await short.write(
-            kept.reversed().map { other.edit($0, to: "x") } + [other.post("6")], by: other)
+            retained.reversed().map { other.edit($0, to: "x") } + [other.post("6")], by: other)
         #expect(await short.amended(rex, through: 6, since: 0)?.amended.map(\.sequence) == [5, 4])
     }
 
     @Test(
-        "names the newest messages' authors and client ids, deleted ones too, oldest first",
+        "returns the newest messages' authors and client ids, including deleted ones, oldest first",
         arguments: StoreUnderTest.available)
     func recent(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = try await self.writeMessages(store, 6)
+        var owner = try await self.writeMessages(store, 6)
         let last = try #require(await store.page(rex, .newest, limit: 1)?.messages.first)
-        _ = await store.write([scribe.delete(last)], by: scribe)
+        _ = await store.write([owner.delete(last)], by: owner)
         let recent = try #require(await store.recent(rex, limit: 2))
         #expect(recent.map(\.sequence) == [5, 6])
         #expect(recent.map(\.author) == [TestOwner.person("ann").id, TestOwner.person("bob").id])
@@ -232,7 +232,7 @@ struct ReadingContractTests {
         #expect(await store.recent(rex, limit: 0)?.count == 0)
     }
 
-    @Test("counts what others wrote above a number", arguments: StoreUnderTest.available)
+    @Test("counts the messages of other users above a number", arguments: StoreUnderTest.available)
     func unread(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         _ = try await self.writeMessages(store, 9)
@@ -245,7 +245,7 @@ struct ReadingContractTests {
     }
 
     @Test(
-        "shows at once what was answered as stored, whoever asks",
+        "returns a stored message at once to every reader",
         arguments: StoreUnderTest.available)
     func readYourWrites(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(1000)
@@ -253,9 +253,9 @@ struct ReadingContractTests {
             for number in 0..<8 {
                 group.addTask {
                     let key = ConversationKey(tenant: "acme", id: ByteString("c\(number)"))
-                    var scribe = await store.createConversation(key)
+                    var owner = await store.createConversation(key)
                     for round in 1...60 {
-                        #expect(await store.write([scribe.post("\(round)")], by: scribe) == .stored)
+                        #expect(await store.write([owner.post("\(round)")], by: owner) == .stored)
                         #expect(
                             await store.page(key, .newest, limit: 1)?.messages.first?.body.content
                                 == "\(round)")
@@ -268,7 +268,7 @@ struct ReadingContractTests {
     }
 
     @Test(
-        "answers thousands of requests of chance as the model does",
+        "answers thousands of random requests as the model does",
         arguments: StoreUnderTest.available, [UInt64(1), 2, 3])
     func matchesModel(_ kind: StoreUnderTest, seed: UInt64) async throws {
         let history = 20
@@ -283,7 +283,12 @@ struct ReadingContractTests {
             if answer.text == "stored" { stored += 1 }
             guard answer.text == expected.text else {
                 Issue.record(
-                    "seed \(seed), request \(number): \(request) was answered\n\(answer.text)\ninstead of\n\(expected.text)"
+                    """
+                    seed \(seed), request \(number): \(request) was answered
+                    \(answer.text)
+                    instead of
+                    \(expected.text)
+                    """
                 )
                 return
             }
@@ -291,6 +296,6 @@ struct ReadingContractTests {
                 requests.recordClaim(shard, epoch, by: owner)
             }
         }
-        #expect(stored > 500, "chance made hardly a request that a store takes")
+        #expect(stored > 500, "the random requests contained too few valid writes")
     }
 }

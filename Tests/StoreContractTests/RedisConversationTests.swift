@@ -6,7 +6,7 @@ import Testing
 @Suite("The conversations of a Redis store")
 struct RedisConversationTests {
     @Test(
-        "have streams of as many messages as are asked for, and little more",
+        "have streams with little more than the requested number of messages",
         arguments: RedisUnderTest.Kind.allCases)
     func trimming(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
@@ -17,22 +17,23 @@ struct RedisConversationTests {
                 await store.write((0..<64).map { rex.post("message \($0)") }, by: rex) == .stored)
         }
         #expect(await store.load(key)?.head == 640)
-        // Redis drops a hundred at a time, and is asked to after every 64th.
-        let kept = try #require(
+        // Redis trims a hundred entries at a time, and the store requests it after every 64th
+        // message.
+        let retained = try #require(
             Int(try store.redisCLI("XLEN", "\(store.name):{s\(key.shard)}:log:acme:rex")))
-        #expect((100..<300).contains(kept), "\(kept)")
+        #expect((100..<300).contains(retained), "\(retained)")
     }
 
-    @Test("are not made of what is none of ours", arguments: RedisUnderTest.Kind.allCases)
+    @Test("are not created over a foreign value", arguments: RedisUnderTest.Kind.allCases)
     func foreignHash(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
         let key = ConversationKey(tenant: "acme", id: "rex")
         let hash = "\(store.name):{s\(key.shard)}:conv:acme:rex"
         try store.redisCLI("HSET", hash, "title", "mine")
-        let owner = LoopID(incarnation: 1, loop: 0)
-        let epoch = await store.claim(key.shard, by: owner)
+        let ownerID = LoopID(incarnation: 1, loop: 0)
+        let epoch = await store.claim(key.shard, by: ownerID)
         for made in [ConversationRecord.Kind.conversations, .rooms] {
-            var rex = TestOwner(key: key, id: owner, epoch: epoch)
+            var rex = TestOwner(key: key, id: ownerID, epoch: epoch)
             #expect(await store.write([rex.create(kind: made)], by: rex) == .refused([0: .damaged]))
         }
         #expect(try store.redisCLI("HKEYS", hash) == "title")

@@ -9,14 +9,16 @@ import Synchronization
 import TestKit
 import Testing
 
-/// One owner writes on while the master of its shard is replaced. What the store answered as stored must be there afterwards.
+/// One owner keeps writing while the master of its shard is replaced. All writes that were answered
+/// as stored must exist afterwards.
 @Suite("A Redis store whose master is replaced", .serialized)
 struct RedisFailoverTests {
     private static let key = ConversationKey(tenant: "acme", id: "rex")
-    /// A master without its replica is believed to have none after this: sentinels on a slow machine may take longer than five seconds.
+    /// After this time, a master without its replica counts as having none. On a slow machine,
+    /// sentinels may take longer than five seconds.
     private static let confirmationTimeout: Duration = .seconds(60)
 
-    @Test("by sentinels keeps what it answered as stored, and goes on by itself")
+    @Test("by sentinels keeps all stored writes, and continues by itself")
     func sentinel() async throws {
         let trio = try RedisSentinelServers()
         let store = try RedisUnderTest(
@@ -28,7 +30,7 @@ struct RedisFailoverTests {
         }
     }
 
-    @Test("by its death, and the sentinels find out, does so too")
+    @Test("by sentinels after its crash keeps all stored writes, and continues by itself")
     func masterCrash() async throws {
         let trio = try RedisSentinelServers()
         let store = try RedisUnderTest(
@@ -40,7 +42,7 @@ struct RedisFailoverTests {
         }
     }
 
-    @Test("in a cluster, by agreement, does so too")
+    @Test("by agreement in a cluster keeps all stored writes, and continues by itself")
     func cluster() async throws {
         let cluster = try RedisClusterServers()
         let store = try RedisUnderTest(
@@ -55,10 +57,13 @@ struct RedisFailoverTests {
         }
     }
 
-    /// A script that named only one of a conversation's keys would run where that one is, and begin the others there anew.
-    @Test("in a cluster, while its slot goes to another master key by key, does so too")
+    /// A script that named only one of a conversation's keys would run where that key is, and would
+    /// create the others there.
+    @Test(
+        "by moving its slot in a cluster keeps all stored writes, and continues by itself"
+    )
     func slotMigration() async throws {
-        // No server is started again here, and nothing else of them changes.
+        // This test restarts no server and changes no other state of the servers.
         nonisolated(unsafe) let cluster = try RedisClusterServers()
         let store = try RedisUnderTest(
             at: cluster.url(), history: 10_000, confirmationTimeout: Self.confirmationTimeout)
@@ -83,12 +88,13 @@ struct RedisFailoverTests {
         #expect(failure.withLock { $0 } == nil)
     }
 
-    /// Writes and writes, `fail` after a while, until it is replaced and writing goes well again; then compares.
+    /// Writes until the master has been replaced and writes succeed again, calls `fail` after a
+    /// while, and then compares.
     private func write(
         to store: RedisUnderTest, fail: () throws -> Void, until isReplaced: () throws -> Bool
     ) async throws {
-        var scribe = await store.createConversation(Self.key)
-        #expect(scribe.epoch == 1)
+        var owner = await store.createConversation(Self.key)
+        #expect(owner.epoch == 1)
         var stored: Set<String> = []
         var hasBeenReplaced = false
         var afterwards = 0
@@ -97,7 +103,7 @@ struct RedisFailoverTests {
         while afterwards < 200 {
             guard !deadline.isExpired else {
                 throw TestFailure(
-                    "after \(number) writes \(stored.count) were stored, \(afterwards) of them since"
+                    "\(stored.count) of \(number) writes stored, \(afterwards) after the failover"
                 )
             }
             number += 1
@@ -106,23 +112,23 @@ struct RedisFailoverTests {
             } else if number > 200, number.isMultiple(of: 20), !hasBeenReplaced {
                 hasBeenReplaced = (try? isReplaced()) ?? false
             }
-            var writes = [scribe.post("message \(number)")]
-            // Lines in lists, which in a cluster lie on all masters.
-            if number.isMultiple(of: 5) { writes.append(scribe.join("user \(number)")) }
-            if await store.write(writes, by: scribe) == .stored {
+            var writes = [owner.post("message \(number)")]
+            // In a cluster, these index entries lie on all masters.
+            if number.isMultiple(of: 5) { writes.append(owner.join("user \(number)")) }
+            if await store.write(writes, by: owner) == .stored {
                 stored.insert("message \(number)")
                 if hasBeenReplaced { afterwards += 1 }
                 continue
             }
-            // As a new owner would: claim, and see how far it is stored.
+            // Like a new owner, it claims the shard and reads how far the conversation is stored.
             afterwards = 0
-            let epoch = await store.claim(Self.key.shard, by: scribe.id)
+            let epoch = await store.claim(Self.key.shard, by: owner.id)
             guard epoch > 0, let loaded = await store.load(Self.key) else {
                 try await Task.sleep(for: .milliseconds(50))
                 continue
             }
-            scribe.epoch = epoch
-            (scribe.head, scribe.revision) = (loaded.head, loaded.revision)
+            owner.epoch = epoch
+            (owner.head, owner.revision) = (loaded.head, loaded.revision)
         }
         let page = try #require(await store.page(Self.key, .newest, limit: 10_000))
         let there = page.messages.map(\.body.content)
@@ -139,7 +145,7 @@ struct RedisFailoverTests {
             }
             #expect(
                 lists.memberships.map(\.key) == [Self.key],
-                "a membership without a line: \(member.user)")
+                "a membership without an index entry: \(member.user)")
         }
     }
 }

@@ -12,11 +12,12 @@ private func acme(_ id: String) -> ConversationKey {
 }
 private let bob = TestOwner.person("bob").id
 
-/// The lists of a Redis store are beside the conversations: what stands in one and not in the other, and what is under their names.
-@Suite("The lists of a Redis store")
+/// The indexes of a Redis store are separate from the conversations: entries without a
+/// conversation, and foreign values under index keys.
+@Suite("The indexes of a Redis store")
 struct RedisListTests {
     @Test(
-        "have a line for every membership, and for every conversation of a catalog",
+        "have an entry for every membership, and for every conversation of a catalog",
         arguments: RedisUnderTest.Kind.allCases)
     func indexEntries(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
@@ -24,7 +25,7 @@ struct RedisListTests {
         _ = await store.write([rex.join("bob"), rex.join("zoë"), rex.post("hello")], by: rex)
         var kim = await store.createConversation(acme("kim"))
         _ = await store.write([kim.join("bob")], by: kim)
-        // By the time of their writes, which may be the same.
+        // In the order of their writes, which may have the same time.
         let mine = try store.redisCLI("ZRANGE", "\(store.name):{u:acme:bob}:convs", "0", "-1")
         #expect(Set(mine.split(separator: "\n")) == ["rex", "kim"])
         #expect(
@@ -41,13 +42,14 @@ struct RedisListTests {
     }
 
     @Test(
-        "may have lines that stand for nothing, as a process leaves them that dies before the second write",
+        "may have entries without a conversation, which a dying process leaves",
         arguments: RedisUnderTest.Kind.allCases)
     func orphanedEntries(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
         let (mine, rooms) = ("\(store.name):{u:acme:bob}:convs", "\(store.name):{t:acme}:rooms")
         let now = "4000000000000"
-        // Of a conversation that nobody has made, of one where bob is no member, of one that is not for the catalog.
+        // Entries of a conversation that does not exist, of one without bob as a member, and of one
+        // that is not in the catalog.
         try store.redisCLI("ZADD", mine, now, "nowhere", now, "strangers", now, "half")
         try store.redisCLI("ZADD", rooms, now, "nowhere", now, "strangers")
         var strangers = await store.createConversation(acme("strangers"))
@@ -58,7 +60,7 @@ struct RedisListTests {
         #expect(await store.memberships(of: "bob")?.memberships.map(\.key.id) == ["rex"])
         #expect(await store.memberships(of: "bob", limit: 1)?.memberships.map(\.key.id) == ["rex"])
         #expect(await store.catalog(limit: 1)?.entries.map(\.key.id) == ["rex"])
-        // The write that was to follow follows.
+        // The write that belongs to the index entry follows.
         var half = await store.createConversation(acme("half"), kind: .rooms)
         _ = await store.write([half.join("bob")], by: half)
         #expect(
@@ -70,7 +72,7 @@ struct RedisListTests {
     }
 
     @Test(
-        "lose such lines when they are old, and nothing else",
+        "lose such entries when they are old, and no others",
         arguments: RedisUnderTest.Kind.allCases)
     func staleEntriesRemoved(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
@@ -86,7 +88,7 @@ struct RedisListTests {
         #expect(await store.memberships(of: "bob")?.memberships.map(\.key.id) == ["rex", "over"])
         #expect(await store.catalog()?.entries.map(\.key.id) == ["rex"])
         try Deadline.wait(
-            for: "old lines to be swept",
+            for: "the removal of old entries",
             untilTrue: {
                 try store.redisCLI("ZRANGE", mine, "0", "-1") == "rex\nover\nsoon"
                     && store.redisCLI("ZRANGE", rooms, "0", "-1") == "rex\nsoon"
@@ -94,7 +96,7 @@ struct RedisListTests {
     }
 
     @Test(
-        "refuse who cannot be listed, and nobody else, where something else is under their name",
+        "refuse only the writes that need an index whose key holds a foreign value",
         arguments: RedisUnderTest.Kind.allCases)
     func foreignList(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
@@ -122,11 +124,17 @@ struct RedisListTests {
         let requests: [(StoreRequest, String)] = [
             (
                 .memberships(of: bob, tenant: "acme", after: nil, limit: 9, unreadLimit: 9),
-                "the conversations of acme/bob: the Redis key \(store.name):{u:acme:bob}:convs is no sorted set"
+                """
+                the conversations of acme/bob: the Redis key \
+                \(store.name):{u:acme:bob}:convs is not a sorted set
+                """
             ),
             (
                 .catalog(tenant: "acme", after: nil, limit: 9),
-                "the catalog of acme: the Redis key \(store.name):{t:acme}:rooms is no sorted set"
+                """
+                the catalog of acme: the Redis key \
+                \(store.name):{t:acme}:rooms is not a sorted set
+                """
             ),
         ]
         try await self.expect(store, requests)
@@ -140,7 +148,7 @@ struct RedisListTests {
     {
         for (request, sentence) in requests {
             guard case .failed(let failure) = await store.request(request) else {
-                return _ = Issue.record("\(request) was done")
+                return _ = Issue.record("\(request) was accepted")
             }
             #expect(failure.description == sentence)
             #expect(failure.isRequestSpecific)
@@ -148,7 +156,7 @@ struct RedisListTests {
     }
 
     @Test(
-        "say what is wrong with a tenant's numbers, and with the place that a page is to begin at",
+        "report damaged numbers of a tenant, and an invalid cursor",
         arguments: RedisUnderTest.Kind.allCases)
     func foreignNumbers(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
@@ -177,11 +185,11 @@ struct RedisListTests {
             [
                 (
                     .numbers(of: [bob], tenant: "acme"),
-                    "the numbers of acme: the Redis key \(key) is no hash"
+                    "the numbers of acme: the Redis key \(key) is not a hash"
                 ),
                 (
                     .users(numbered: [1], tenant: "acme"),
-                    "the numbers of acme: the Redis key \(key) is no hash"
+                    "the numbers of acme: the Redis key \(key) is not a hash"
                 ),
                 (
                     .nextNumber(tenant: "acme"),
@@ -190,20 +198,20 @@ struct RedisListTests {
                 (
                     .memberships(
                         of: bob, tenant: "acme", after: "behind", limit: 9, unreadLimit: 9),
-                    "after: it is no place in the conversations of acme/bob"
+                    "after: it is not a valid cursor in the conversations of acme/bob"
                 ),
             ])
         #expect(await store.numbers(of: ["bob"], in: "other") == [StoreRequest.firstUserNumber])
     }
 
     @Test(
-        "show the others where a conversation is damaged, and name it",
+        "return the other conversations if one is damaged, and name that one",
         arguments: RedisUnderTest.Kind.allCases)
     func damaged(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
         for id in ["rex", "kim", "joe", "tom"] {
-            var scribe = await store.createConversation(acme(id), kind: .rooms)
-            _ = await store.write([scribe.join("bob"), scribe.post("hello")], by: scribe)
+            var owner = await store.createConversation(acme(id), kind: .rooms)
+            _ = await store.write([owner.join("bob"), owner.post("hello")], by: owner)
         }
         let log = "\(store.name):{s\(acme("tom").shard)}:log:acme:tom"
         try store.redisCLI("DEL", log)
@@ -216,7 +224,7 @@ struct RedisListTests {
         #expect(page.memberships.map(\.key.id) == ["rex"])
         #expect(
             page.damaged.map(\.description).contains(
-                "acme/kim: the Redis key \(key) has the format 9, which is not ours"))
+                "acme/kim: the Redis key \(key) has the format 9, which is unknown"))
         #expect(
             page.damaged.contains {
                 $0.description.hasPrefix("acme/tom: ")
@@ -229,12 +237,12 @@ struct RedisListTests {
         #expect(Set(catalog.entries.map(\.key.id)) == ["rex", "joe", "tom"])
         #expect(
             catalog.damaged.map(\.description) == [
-                "acme/kim: the Redis key \(key) has the format 9, which is not ours"
+                "acme/kim: the Redis key \(key) has the format 9, which is unknown"
             ])
     }
 
     @Test(
-        "are the same for another node, and after all scripts were forgotten",
+        "are the same for another node, and after all scripts were flushed",
         arguments: RedisUnderTest.Kind.allCases)
     func otherNode(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
@@ -252,7 +260,7 @@ struct RedisListTests {
         #expect(await other.nextNumber() == 2)
     }
 
-    @Test("and numbers are there after a restart of Redis")
+    @Test("and numbers exist after a restart of Redis")
     func restart() async throws {
         let server = try RedisServer(["--appendonly", "yes", "--appendfsync", "always"])
         let store = try RedisUnderTest(at: server.url, history: 100)
@@ -275,7 +283,9 @@ struct RedisListTests {
         #expect(await other.nextNumber() == 2)
     }
 
-    @Test("in a cluster, when their server is away, refuse who comes in and let all others speak")
+    @Test(
+        "in a cluster, while their server is unavailable, refuse only new members"
+    )
     func serverUnavailable() async throws {
         let cluster = try RedisClusterServers()
         let store = try RedisUnderTest(at: cluster.url() + "?wait=0", history: 100)
@@ -292,13 +302,14 @@ struct RedisListTests {
                 return try server(of: "u:acme:\(name)") !== home
                     && server(of: "u:acme:\(name)") !== server(of: "s\(acme("kim").shard)")
             })
-        let away = try server(of: "u:acme:\(other.replacingOccurrences(of: " ", with: "%20"))")
-        // Nobody takes over: there is nobody to.
+        let unavailable = try server(
+            of: "u:acme:\(other.replacingOccurrences(of: " ", with: "%20"))")
+        // Without replicas, no master is replaced.
         for node in try cluster.nodes() where !node.isMaster {
             try cluster.server(of: node).crash()
         }
-        away.freeze()
-        defer { away.unfreeze() }
+        unavailable.freeze()
+        defer { unavailable.unfreeze() }
         let answers = AnswerCollector()
         store.submit(
             .write(WriteBatch(owner: rex.id, writes: [rex.post("one"), rex.join(other)])),
@@ -308,10 +319,10 @@ struct RedisListTests {
         let texts = await answers.answers(2).map(\.answer.text)
         #expect(
             texts[0].hasPrefix(
-                "0: failed(Not written, because a list could not be written before it."), "\(texts)"
+                "0: failed(Not written, because its index entry could not be written."), "\(texts)"
         )
         #expect(texts[1] == "stored", "\(texts)")
-        away.unfreeze()
+        unavailable.unfreeze()
         var loaded: LoadedConversation?
         let deadline = Deadline()
         while loaded == nil, !deadline.isExpired {

@@ -6,14 +6,16 @@ import RedisStore
 import Synchronization
 import TestKit
 
-/// A Redis store on a loop of its own. All of a kind share servers: each has another cluster's name.
+/// A Redis store on a loop of its own. All stores of a kind share servers and differ in their
+/// cluster name.
 final class RedisUnderTest: ChatStore {
     enum Kind: CaseIterable { case standalone, sentinel, cluster }
 
-    /// Where stores of a kind are kept: until the process ends, because a cluster takes seconds to make. None of their servers dies.
+    /// The servers of one kind. They run until the process ends, because a cluster takes seconds to
+    /// start. No test stops them.
     private final class SharedServers: Sendable {
         let url: String
-        /// What redis-cli needs to reach it.
+        /// The redis-cli arguments that select the servers.
         let cliArguments: [String]
         private let servers: Mutex<[AnyObject]>
 
@@ -37,7 +39,7 @@ final class RedisUnderTest: ChatStore {
             }
         }
 
-        /// Ends the processes, each by its own number.
+        /// Ends the processes, each by its own id.
         func end() {
             let servers = self.servers.withLock { servers in
                 defer { servers = [] }
@@ -48,12 +50,14 @@ final class RedisUnderTest: ChatStore {
     }
 
     private static let sharedServers = Mutex<[Kind: SharedServers]>([:])
-    /// Nothing that is static is ever let go of otherwise.
+    /// Static values are never released otherwise.
     private static let endAtExit: Void = {
-        atexit { RedisUnderTest.sharedServers.withLock { for house in $0.values { house.end() } } }
+        atexit {
+            RedisUnderTest.sharedServers.withLock { for shared in $0.values { shared.end() } }
+        }
     }()
     private static let stores = Atomic(0)
-    /// The first part of its keys.
+    /// The first part of the store's keys.
     let name: String
     private let settings: RedisSettings
     private let confirmationTimeout: Duration
@@ -61,49 +65,52 @@ final class RedisUnderTest: ChatStore {
     private let store: RedisStore
     private let client: RedisClient
 
-    convenience init(_ kind: Kind, history: Int, staleEntryAge lineAge: Duration = .seconds(86_400))
+    convenience init(_ kind: Kind, history: Int, staleEntryAge: Duration = .seconds(86_400))
         throws
     {
         Self.endAtExit
-        let house = try Self.sharedServers.withLock { houses in
-            let house = try houses[kind] ?? SharedServers(kind)
-            houses[kind] = house
-            return house
+        let shared = try Self.sharedServers.withLock { allServers in
+            let shared = try allServers[kind] ?? SharedServers(kind)
+            allServers[kind] = shared
+            return shared
         }
-        // Nothing happens to these servers but that the machine stands still for a moment.
-        var settings = try RedisSettings(RedisURL(house.url))
+        // These servers do not fail; only the machine may stall for a moment.
+        var settings = try RedisSettings(RedisURL(shared.url))
         settings.commandTimeout = Deadline.defaultTimeout
         settings.silenceTimeout = Deadline.defaultTimeout
         try self.init(
             settings, history: history, confirmationTimeout: Deadline.defaultTimeout,
-            staleEntryAge: lineAge, cliArguments: house.cliArguments)
+            staleEntryAge: staleEntryAge, cliArguments: shared.cliArguments)
     }
 
-    /// A store on servers of the test's own.
+    /// A store on the test's own servers.
     convenience init(
-        at url: String, history: Int, confirmationTimeout patience: Duration = .seconds(5)
+        at url: String, history: Int, confirmationTimeout: Duration = .seconds(5)
     ) throws {
-        try self.init(RedisSettings(RedisURL(url)), history: history, confirmationTimeout: patience)
+        try self.init(
+            RedisSettings(RedisURL(url)), history: history, confirmationTimeout: confirmationTimeout
+        )
     }
 
     /// - Parameters:
-    ///   - name: of a store's that was made before, which this is to share everything with.
-    ///   - reach: what redis-cli needs.
+    ///   - name: the cluster name of an existing store, to share all its data.
+    ///   - cliArguments: the redis-cli arguments that select the servers.
     private init(
-        _ settings: RedisSettings, history: Int, confirmationTimeout patience: Duration,
-        staleEntryAge lineAge: Duration = .seconds(86_400), named name: String? = nil,
-        cliArguments reach: [String] = []
+        _ settings: RedisSettings, history: Int, confirmationTimeout: Duration,
+        staleEntryAge: Duration = .seconds(86_400), named name: String? = nil,
+        cliArguments: [String] = []
     ) throws {
         let number = Self.stores.wrappingAdd(1, ordering: .relaxed).newValue
         let loop = try EventLoop.start(name: "redis-store-\(number)")
         let name = name ?? "test-\(number)"
         self.name = name
         self.settings = settings
-        self.confirmationTimeout = patience
-        self.cliArguments = reach
+        self.confirmationTimeout = confirmationTimeout
+        self.cliArguments = cliArguments
         let storeSettings = RedisStoreSettings(
-            clusterName: name, history: history, url: settings.url, confirmationTimeout: patience,
-            staleEntryAge: lineAge)
+            clusterName: name, history: history, url: settings.url,
+            confirmationTimeout: confirmationTimeout,
+            staleEntryAge: staleEntryAge)
         let store = RedisStore(storeSettings, on: loop)
         let client = RedisClient(
             settings, scripts: RedisStore.scripts, on: loop, seed: UInt64(number), user: store)
@@ -119,17 +126,17 @@ final class RedisUnderTest: ChatStore {
         self.store.loop.stop()
     }
 
-    /// Another node's store, beside this one.
+    /// The store of another node, with the same data.
     func otherNode() throws -> RedisUnderTest {
         try RedisUnderTest(
             self.settings, history: 100, confirmationTimeout: self.confirmationTimeout,
             named: self.name, cliArguments: self.cliArguments)
     }
 
-    /// What redis-cli prints, asked behind the store's back.
+    /// Runs redis-cli, bypassing the store, and returns its output.
     @discardableResult
-    func redisCLI(_ words: String...) throws -> String {
-        let answer = try run(Checkout.program("redis-cli"), self.cliArguments + words)
+    func redisCLI(_ arguments: String...) throws -> String {
+        let answer = try run(Checkout.program("redis-cli"), self.cliArguments + arguments)
         return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 

@@ -4,14 +4,15 @@ import StoreTestSupport
 import TestKit
 import Testing
 
-/// A kind of store that has to keep the contract. Another one is a line in `available` and its opening.
+/// A kind of store that must satisfy the contract. A new one needs a line in `available` and a way
+/// to open it.
 struct StoreUnderTest: Sendable, CustomTestStringConvertible {
     let testDescription: String
-    /// Opens an empty store that keeps this many messages of a conversation.
+    /// Opens an empty store with this history limit.
     let open: @Sendable (_ history: Int) throws -> any ChatStore
 
     static let available = [memory, sqlite, redis, redisSentinel, redisCluster]
-    /// Those that keep all messages when the history is 0.
+    /// The stores that keep all messages if the limit is 0.
     static let unlimited = [memory, sqlite]
 
     static let memory = StoreUnderTest(testDescription: "memory") { LocalStore.memory(history: $0) }

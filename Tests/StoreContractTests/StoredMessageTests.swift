@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisStore
 
-@Suite("A message as an entry of a stream")
+@Suite("A message in the format of a stream entry")
 struct StoredMessageTests {
     private static func bytes(of message: Message) -> [UInt8] {
         var buffer = ByteBuffer(capacity: 64)
@@ -26,7 +26,7 @@ struct StoredMessageTests {
     }
 
     @Test(
-        "is read as it was written, whatever of it is empty or missing",
+        "is read as it was written, even with empty or missing parts",
         arguments: [
             message(), message(name: "", content: ""), message(agent: ""),
             message(agent: "agent 5"), message(metadata: []),
@@ -53,7 +53,7 @@ struct StoredMessageTests {
         )
     }
 
-    @Test("is none when it ends within what its numbers promise, or has other numbers")
+    @Test("is rejected if it is shorter than its numbers say, or has invalid numbers")
     func foreign() {
         let whole = Self.bytes(
             of: Self.message(

@@ -11,7 +11,7 @@ private let other = LoopID(incarnation: 2, loop: 0)
 @Suite("Every store, when written to,")
 struct WritingContractTests {
     @Test(
-        "raises the epoch of a shard with each claim, for each shard by itself",
+        "raises a shard's epoch with each claim, for each shard separately",
         arguments: StoreUnderTest.available)
     func claims(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
@@ -22,19 +22,19 @@ struct WritingContractTests {
     }
 
     @Test(
-        "refuses a claim under an earlier view than that of the claim before, and changes nothing",
+        "refuses a claim under an earlier view than the previous claim, and changes nothing",
         arguments: StoreUnderTest.available)
     func outdatedClaim(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex, by: mine)
+        var owner = await store.createConversation(rex, by: mine)
         #expect(
             await store.request(.claim(shard: rex.shard, owner: mine, view: 7)).text == "claimed 2")
         #expect(
             await store.request(.claim(shard: rex.shard, owner: other, view: 6)).text
                 == "outdated by 7")
         #expect(await store.request(.claim(shard: rex.shard, owner: other)).text == "outdated by 7")
-        scribe.epoch = 2
-        #expect(await store.write([scribe.post("still mine")], by: mine) == .stored)
+        owner.epoch = 2
+        #expect(await store.write([owner.post("still mine")], by: mine) == .stored)
         #expect(
             await store.request(.claim(shard: rex.shard, owner: other, view: 7)).text == "claimed 3"
         )
@@ -57,12 +57,12 @@ struct WritingContractTests {
     }
 
     @Test(
-        "refuses the right epoch in the hand of another owner, or of another loop of the same",
+        "refuses the right epoch from another owner, or from another loop of the same node",
         arguments: StoreUnderTest.available)
     func stolenEpoch(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex, by: mine)
-        #expect(await store.write([scribe.post("a")], by: other) == .refused([0: .fenced(1)]))
+        var owner = await store.createConversation(rex, by: mine)
+        #expect(await store.write([owner.post("a")], by: other) == .refused([0: .fenced(1)]))
         var again = await store.createConversation(kim, by: mine)
         #expect(
             await store.write([again.post("a")], by: LoopID(incarnation: 1, loop: 1))
@@ -70,46 +70,46 @@ struct WritingContractTests {
     }
 
     @Test(
-        "refuses every write to a shard that nobody has claimed",
+        "refuses every write to an unclaimed shard",
         arguments: StoreUnderTest.available)
     func unclaimed(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = TestOwner(key: rex, id: mine, epoch: 0)
-        #expect(await store.write([scribe.create()], by: mine) == .refused([0: .fenced(0)]))
-        scribe = TestOwner(key: rex, id: mine, epoch: 1)
-        #expect(await store.write([scribe.create()], by: mine) == .refused([0: .fenced(0)]))
+        var owner = TestOwner(key: rex, id: mine, epoch: 0)
+        #expect(await store.write([owner.create()], by: mine) == .refused([0: .fenced(0)]))
+        owner = TestOwner(key: rex, id: mine, epoch: 1)
+        #expect(await store.write([owner.create()], by: mine) == .refused([0: .fenced(0)]))
         #expect(await store.load(rex) == nil)
     }
 
     @Test(
-        "numbers changes and messages without holes, and refuses what is not the next",
+        "numbers changes and messages without gaps, and refuses any other number",
         arguments: StoreUnderTest.available)
     func consecutive(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex)
-        #expect(await store.write([scribe.post("one"), scribe.post("two")], by: scribe) == .stored)
-        var repeated = scribe
+        var owner = await store.createConversation(rex)
+        #expect(await store.write([owner.post("one"), owner.post("two")], by: owner) == .stored)
+        var repeated = owner
         repeated.revision = 2
         repeated.head = 1
         #expect(
-            await store.write([repeated.post("two again")], by: scribe)
+            await store.write([repeated.post("two again")], by: owner)
                 == .refused([0: .revisionMismatch(stored: 3)]))
-        var ahead = scribe
+        var ahead = owner
         ahead.revision = 4
         #expect(
-            await store.write([ahead.post("revision ahead")], by: scribe)
+            await store.write([ahead.post("revision ahead")], by: owner)
                 == .refused([0: .revisionMismatch(stored: 3)]))
-        ahead = scribe
+        ahead = owner
         ahead.head = 3
         #expect(
-            await store.write([ahead.post("number ahead")], by: scribe)
+            await store.write([ahead.post("number ahead")], by: owner)
                 == .refused([0: .revisionMismatch(stored: 3)]))
         #expect(await store.load(rex)?.revision == 3)
         #expect(await store.load(rex)?.head == 2)
     }
 
     @Test(
-        "makes a conversation only where there is none, and takes nothing else there",
+        "creates a conversation only once, and refuses other writes to a missing one",
         arguments: StoreUnderTest.available)
     func creation(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
@@ -130,23 +130,23 @@ struct WritingContractTests {
     }
 
     @Test(
-        "refuses with a write all later ones of its conversation in the batch, and stores the others",
+        "refuses a conversation's later writes in the batch after a refused one",
         arguments: StoreUnderTest.available)
     func refusalSpreads(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex)
+        var owner = await store.createConversation(rex)
         var second = await store.createConversation(kim)
-        _ = await store.write([scribe.join("ann")], by: scribe)
-        var wrong = scribe
+        _ = await store.write([owner.join("ann")], by: owner)
+        var wrong = owner
         wrong.revision += 1
         let batch = [
-            scribe.post("one"), second.post("first"), wrong.post("wrong"), scribe.post("two"),
-            scribe.cursors("ann", read: 1, delivered: 1),
+            owner.post("one"), second.post("first"), wrong.post("wrong"), owner.post("two"),
+            owner.cursors("ann", read: 1, delivered: 1),
             second.post("second"),
         ]
         let refusal = WriteRefusal.revisionMismatch(stored: 3)
         #expect(
-            await store.write(batch, by: scribe) == .refused([2: refusal, 3: refusal, 4: refusal]))
+            await store.write(batch, by: owner) == .refused([2: refusal, 3: refusal, 4: refusal]))
         #expect(await store.page(rex, .newest)?.messages.map(\.body.content) == ["one"])
         #expect(
             await store.page(kim, .newest)?.messages.map(\.body.content) == ["first", "second"])
@@ -157,17 +157,17 @@ struct WritingContractTests {
         "keeps every part of a message and of a conversation", arguments: StoreUnderTest.available)
     func allFields(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex, title: "a title with ünïcode")
+        var owner = await store.createConversation(rex, title: "a title with ünïcode")
         let texts = [
             "", "plain", "e\u{301} is not é", "\u{0}zero inside\u{0}",
             String(repeating: "long ", count: 5000),
         ]
         var writes = texts.map {
-            scribe.post(
+            owner.post(
                 $0, by: "robot", clientID: "id \($0.utf8.count)", metadata: Array("{\"a\":1}".utf8))
         }
-        writes += [scribe.post("bare"), scribe.post("empty metadata", metadata: [])]
-        #expect(await store.write(writes, by: scribe) == .stored)
+        writes += [owner.post("bare"), owner.post("empty metadata", metadata: [])]
+        #expect(await store.write(writes, by: owner) == .stored)
         let expected = writes.compactMap { write in
             if case .message(let message) = write.change { message.text } else { nil }
         }
@@ -182,14 +182,14 @@ struct WritingContractTests {
     }
 
     @Test(
-        "gives an amended message its words and revision, and leaves its number, time and author",
+        "changes an amended message's content and revision, and keeps its number, time and author",
         arguments: StoreUnderTest.available)
     func amend(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex)
-        _ = await store.write([scribe.post("one", clientID: "c1"), scribe.post("two")], by: scribe)
+        var owner = await store.createConversation(rex)
+        _ = await store.write([owner.post("one", clientID: "c1"), owner.post("two")], by: owner)
         let first = try #require(await store.page(rex, .newest)?.messages.first)
-        #expect(await store.write([scribe.edit(first, to: "uno")], by: scribe) == .stored)
+        #expect(await store.write([owner.edit(first, to: "uno")], by: owner) == .stored)
         let edited = try #require(await store.page(rex, .newest)?.messages.first)
         #expect(edited.text == first.edited(to: "uno", revision: 4).text)
         #expect(await store.load(rex)?.record.updatedAt == TestOwner.time(4))
@@ -198,7 +198,7 @@ struct WritingContractTests {
         let forgery = Message(
             sequence: 1, revision: 5, sentAt: TestOwner.time(99), state: .edited, body: forged)
         #expect(
-            await store.write([scribe.write(.amend(forgery, at: TestOwner.time(5)))], by: scribe)
+            await store.write([owner.write(.amend(forgery, at: TestOwner.time(5)))], by: owner)
                 == .stored)
         #expect(
             await store.page(rex, .newest)?.messages.first?.text
@@ -207,16 +207,16 @@ struct WritingContractTests {
     }
 
     @Test(
-        "never gives a deleted message words again, though the change counts",
+        "never gives a deleted message content again, though the change counts",
         arguments: StoreUnderTest.available)
     func deletionStays(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex)
-        _ = await store.write([scribe.post("secret", clientID: "c1", metadata: [1])], by: scribe)
+        var owner = await store.createConversation(rex)
+        _ = await store.write([owner.post("secret", clientID: "c1", metadata: [1])], by: owner)
         let message = try #require(await store.page(rex, .newest)?.messages.first)
         #expect(
             await store.write(
-                [scribe.delete(message), scribe.edit(message, to: "revived")], by: scribe)
+                [owner.delete(message), owner.edit(message, to: "revived")], by: owner)
                 == .stored)
         let page = try #require(await store.page(rex, .newest))
         #expect(page.messages.map(\.text) == [message.deleted(revision: 3).text])
@@ -227,32 +227,32 @@ struct WritingContractTests {
     @Test("refuses to amend a message that was never sent", arguments: StoreUnderTest.available)
     func amendNothing(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex)
+        var owner = await store.createConversation(rex)
         let body = MessageBody(author: TestOwner.person("ann"), clientMessageID: nil, content: "")
         for sequence in [-1, 0, 1] {
-            var attempt = scribe
+            var attempt = owner
             let message = Message(
                 sequence: sequence, revision: 1, sentAt: TestOwner.time(1), body: body)
             #expect(
-                await store.write([attempt.edit(message, to: "x")], by: scribe)
+                await store.write([attempt.edit(message, to: "x")], by: owner)
                     == .refused([0: .revisionMismatch(stored: 1)]))
         }
-        #expect(await store.write([scribe.post("still fits")], by: scribe) == .stored)
+        #expect(await store.write([owner.post("still fits")], by: owner) == .stored)
     }
 
-    @Test("keeps members: they come, change and go", arguments: StoreUnderTest.available)
+    @Test("adds, changes and removes members", arguments: StoreUnderTest.available)
     func members(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex)
+        var owner = await store.createConversation(rex)
         _ = await store.write(
-            [scribe.join("bob", read: 3), scribe.join("ann", role: .creator), scribe.join("cat")],
-            by: scribe)
+            [owner.join("bob", read: 3), owner.join("ann", role: .creator), owner.join("cat")],
+            by: owner)
         _ = await store.write(
             [
-                scribe.join("bob", role: .admin, read: 1),
-                scribe.write(.remove(TestOwner.person("cat").id)),
-            ], by: scribe)
-        _ = await store.write([scribe.write(.remove(TestOwner.person("nobody").id))], by: scribe)
+                owner.join("bob", role: .admin, read: 1),
+                owner.write(.remove(TestOwner.person("cat").id)),
+            ], by: owner)
+        _ = await store.write([owner.write(.remove(TestOwner.person("nobody").id))], by: owner)
         let loaded = try #require(await store.load(rex))
         #expect(loaded.revision == 7)
         let members = loaded.members.sorted { $0.user < $1.user }
@@ -262,28 +262,28 @@ struct WritingContractTests {
     }
 
     @Test(
-        "moves cursors only forward, makes no revision of them, and ignores those of nobody's",
+        "moves cursors only forward, gives them no revision, and ignores those of non-members",
         arguments: StoreUnderTest.available)
     func cursors(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex)
+        var owner = await store.createConversation(rex)
         _ = await store.write(
-            [scribe.join("ann"), scribe.cursors("ann", read: 3, delivered: 7)], by: scribe)
+            [owner.join("ann"), owner.cursors("ann", read: 3, delivered: 7)], by: owner)
         #expect(
             await store.write(
                 [
-                    scribe.cursors("ann", read: 5, delivered: 2),
-                    scribe.cursors("bob", read: 5, delivered: 5),
-                ], by: scribe)
+                    owner.cursors("ann", read: 5, delivered: 2),
+                    owner.cursors("bob", read: 5, delivered: 5),
+                ], by: owner)
                 == .stored)
         let loaded = try #require(await store.load(rex))
         #expect(loaded.members.map(\.readCursor) == [5])
         #expect(loaded.members.map(\.deliveredCursor) == [7])
         #expect(loaded.revision == 2)
         var nowhere = TestOwner(
-            key: kim, id: scribe.id, epoch: await store.claim(kim.shard, by: scribe.id))
+            key: kim, id: owner.id, epoch: await store.claim(kim.shard, by: owner.id))
         #expect(
-            await store.write([nowhere.cursors("ann", read: 1, delivered: 1)], by: scribe)
+            await store.write([nowhere.cursors("ann", read: 1, delivered: 1)], by: owner)
                 == .stored)
         #expect(await store.load(kim) == nil)
     }
@@ -291,46 +291,47 @@ struct WritingContractTests {
     @Test("refuses cursors from an owner that was replaced", arguments: StoreUnderTest.available)
     func fencedCursors(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex, by: mine)
-        _ = await store.write([scribe.join("ann")], by: scribe)
+        var owner = await store.createConversation(rex, by: mine)
+        _ = await store.write([owner.join("ann")], by: owner)
         _ = await store.claim(rex.shard, by: other)
         #expect(
-            await store.write([scribe.cursors("ann", read: 1, delivered: 1)], by: mine)
+            await store.write([owner.cursors("ann", read: 1, delivered: 1)], by: mine)
                 == .refused([0: .fenced(2)]))
     }
 
     @Test(
-        "keeps when a conversation was ended, the first time", arguments: StoreUnderTest.available)
+        "keeps the time of a conversation's first end", arguments: StoreUnderTest.available)
     func end(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex)
+        var owner = await store.createConversation(rex)
         _ = await store.write(
             [
-                scribe.write(.end(at: TestOwner.time(50))),
-                scribe.write(.end(at: TestOwner.time(60))),
-            ], by: scribe)
+                owner.write(.end(at: TestOwner.time(50))),
+                owner.write(.end(at: TestOwner.time(60))),
+            ], by: owner)
         let record = try #require(await store.load(rex)?.record)
         #expect(record.endedAt == TestOwner.time(50))
         #expect(record.updatedAt == TestOwner.time(60))
     }
 
     @Test(
-        "takes a number for a change that nobody has any more, and changes nothing else",
+        "counts a skipped revision, and changes nothing else",
         arguments: StoreUnderTest.available)
     func skip(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.createConversation(rex)
+        var owner = await store.createConversation(rex)
         _ = await store.write(
-            [scribe.post("one"), scribe.write(.skip), scribe.post("two")], by: scribe)
+            [owner.post("one"), owner.write(.skip), owner.post("two")], by: owner)
         #expect(await store.load(rex)?.revision == 4)
         #expect(await store.page(rex, .newest)?.messages.map(\.revision) == [2, 4])
-        scribe.revision += 1
+        owner.revision += 1
         #expect(
-            await store.write([scribe.write(.skip)], by: scribe)
+            await store.write([owner.write(.skip)], by: owner)
                 == .refused([0: .revisionMismatch(stored: 4)]))
     }
 
-    @Test("tells tenants, and ids that only look alike, apart", arguments: StoreUnderTest.available)
+    @Test(
+        "distinguishes tenants, and ids that only look alike", arguments: StoreUnderTest.available)
     func keys(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         let keys = [("a", "bc"), ("ab", "c"), ("a", "é"), ("a", "e\u{301}"), ("A", "bc")].map {
@@ -345,26 +346,27 @@ struct WritingContractTests {
     }
 
     @Test(
-        "does batches in the order in which they came, though members come in with some of them",
+        "executes batches in their order, even if some of them add members",
         arguments: StoreUnderTest.available)
     func batchesInOrder(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(1000)
-        var scribe = await store.createConversation(rex)
+        var owner = await store.createConversation(rex)
         var second = await store.createConversation(kim)
-        let asked = AnswerCollector()
+        let collector = AnswerCollector()
         for number in 0..<60 {
-            var writes = [scribe.post("\(number)")]
-            if number % 3 != 1 { writes.append(scribe.join("user \(number)")) }
+            var writes = [owner.post("\(number)")]
+            if number % 3 != 1 { writes.append(owner.join("user \(number)")) }
             if number % 4 == 0 { writes.append(second.post("\(number)")) }
             if number % 5 == 0 {
-                writes.append(scribe.cursors("user 0", read: number, delivered: number))
+                writes.append(owner.cursors("user 0", read: number, delivered: number))
             }
             store.submit(
-                .write(WriteBatch(owner: scribe.id, writes: writes)), ticket: UInt64(number),
-                for: asked)
+                .write(WriteBatch(owner: owner.id, writes: writes)),
+                ticket: StoreTicket(rawValue: UInt64(number)),
+                for: collector)
         }
-        let answers = await asked.answers(60)
-        #expect(answers.map(\.ticket) == Array(0..<60))
+        let answers = await collector.answers(60)
+        #expect(answers.map(\.ticket.rawValue) == Array(0..<60))
         #expect(Set(answers.map(\.answer.text)) == ["stored"])
         #expect(
             await store.page(rex, .newest)?.messages.map(\.body.content) == (0..<60).map { "\($0)" }

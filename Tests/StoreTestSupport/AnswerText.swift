@@ -2,9 +2,9 @@ import Bytes
 public import ChatModel
 
 extension StoreAnswer {
-    /// All that an answer says, so that two answers are the same if their texts are.
+    /// The complete content of an answer: two answers are equal if their texts are.
     ///
-    /// Failures differ from store to store: only that they are failures counts.
+    /// Failures differ between stores, so all failures have the same text.
     public var text: String {
         switch self {
         case .claimed(let epoch): "claimed \(epoch)"
@@ -13,7 +13,10 @@ extension StoreAnswer {
         case .loaded(let loaded?): loaded.text
         case .recent(let messages):
             messages.map {
-                "\($0.sequence) \($0.author) \($0.clientMessageID?.text.string ?? "-") \($0.sentAt.milliseconds)"
+                """
+                \($0.sequence) \($0.author) \($0.clientMessageID?.text.string ?? "-") \
+                \($0.sentAt.milliseconds)
+                """
             }.joined(
                 separator: "\n")
         case .written(.stored): "stored"
@@ -34,35 +37,43 @@ extension StoreAnswer {
 }
 
 extension LoadedConversation {
-    /// All of it but the order of the members.
+    /// Everything except the order of the members.
     public var text: String {
         let members = self.members.sorted { $0.user < $1.user }.map(\.text)
         return
-            "\(self.head) \(self.revision) \(self.oldest) \(self.record.text)\n\(members.joined(separator: "\n"))"
+            """
+            \(self.head) \(self.revision) \(self.oldest) \(self.record.text)
+            \(members.joined(separator: "\n"))
+            """
     }
 }
 
 extension ConversationRecord {
     public var text: String {
         """
-        \(self.joinPolicy) \(self.kind) '\(self.title)' '\(self.dialectData)' \(self.creator?.description ?? "-") \
-        \(self.createdAt.milliseconds) \(self.updatedAt.milliseconds) \(self.endedAt?.milliseconds ?? 0)
+        \(self.joinPolicy) \(self.kind) '\(self.title)' '\(self.dialectData)' \
+        \(self.creator?.description ?? "-") \(self.createdAt.milliseconds) \
+        \(self.updatedAt.milliseconds) \(self.endedAt?.milliseconds ?? 0)
         """
     }
 }
 
 extension Member {
     public var text: String {
-        "\(self.user) \(self.name) \(self.agent?.string ?? "-") \(self.role) \(self.joinedAt.milliseconds) \(self.readCursor) \(self.deliveredCursor)"
+        """
+        \(self.user) \(self.name) \(self.agent?.string ?? "-") \(self.role) \
+        \(self.joinedAt.milliseconds) \(self.readCursor) \(self.deliveredCursor)
+        """
     }
 }
 
 extension MembershipPage {
-    /// All of it but the order and where it goes on: stores differ in that.
+    /// Everything except the order and the cursor, in which stores differ.
     public var text: String {
         self.memberships.sorted { $0.key < $1.key }.map { membership in
             """
-            \(membership.key) \(membership.record.text) \(membership.head) \(membership.member.text) \(membership.lastMessage?.text ?? "-") \
+            \(membership.key) \(membership.record.text) \(membership.head) \
+            \(membership.member.text) \(membership.lastMessage?.text ?? "-") \
             unread \(membership.unreadCount)
             """
         }.joined(separator: "\n") + "\n\(self.damaged)"
@@ -70,7 +81,7 @@ extension MembershipPage {
 }
 
 extension CatalogPage {
-    /// All of it but where it goes on: a store may have to look whether there is more.
+    /// Everything except the cursor: a store may have to read further to know whether it needs one.
     public var text: String {
         self.entries.map { "\($0.key) \($0.record.text) \($0.head)" }.joined(separator: "\n")
             + "\n\(self.damaged)"
@@ -92,8 +103,10 @@ extension Message {
     public var text: String {
         let body = self.body
         return """
-            \(self.sequence) r\(self.revision) \(self.state) \(self.sentAt.milliseconds) \(body.author.id)/\(body.author.name)/\
-            \(body.author.agent?.string ?? "-") \(body.clientMessageID?.text.string ?? "-") '\(body.content)' \(body.metadata?.description ?? "-")
+            \(self.sequence) r\(self.revision) \(self.state) \(self.sentAt.milliseconds) \
+            \(body.author.id)/\(body.author.name)/\(body.author.agent?.string ?? "-") \
+            \(body.clientMessageID?.text.string ?? "-") '\(body.content)' \
+            \(body.metadata?.description ?? "-")
             """
     }
 }

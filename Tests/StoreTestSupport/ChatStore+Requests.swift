@@ -18,7 +18,7 @@ private final class AnswerWaiter: StoreClient {
     }
 }
 
-/// Gathers answers in the order in which they come.
+/// Collects answers in the order of their arrival.
 public final class AnswerCollector: StoreClient {
     private struct State {
         var answers: [(ticket: StoreTicket, answer: StoreAnswer)] = []
@@ -39,7 +39,7 @@ public final class AnswerCollector: StoreClient {
         }
     }
 
-    /// Waits until so many have come.
+    /// Waits until this many answers have arrived.
     public func answers(_ count: Int) async -> [(ticket: StoreTicket, answer: StoreAnswer)] {
         await withCheckedContinuation { continuation in
             self.state.withLock { state in
@@ -60,7 +60,7 @@ extension ChatStore {
         await withCheckedContinuation { self.submit(request, ticket: 1, for: AnswerWaiter($0)) }
     }
 
-    /// Claims a shard; 0 if that failed.
+    /// Claims a shard; 0 if the claim failed.
     public func claim(_ shard: Int, by owner: LoopID) async -> Epoch {
         if case .claimed(let epoch) = await self.request(.claim(shard: shard, owner: owner)) {
             epoch
@@ -181,6 +181,5 @@ extension ChatStore {
 }
 
 extension ConversationKey {
-    /// The shard that a conversation belongs to.
     public var shard: Int { Shard.of(self) }
 }

@@ -2,29 +2,30 @@ import Bytes
 public import ChatModel
 import SeededRandom
 
-/// Makes requests by seeded chance: mostly such as owners make, and some that must be refused.
+/// Generates requests from a seed: mostly valid ones, as owners send them, and some that must be
+/// refused.
 public struct RandomRequests {
     private var generator: SeededGenerator
     private var conversationOwners: [TestOwner]
     private let owners: [LoopID]
-    /// Shards that another than the first owner has.
+    /// Shards that the first owner does not own.
     private var lostShards: Set<Int>
     private let names = ["ann", "bob", "robot", "zoë"]
 
     public init(seed: UInt64, tenant: String, conversations: Int) {
         self.generator = SeededGenerator(seed: seed)
         self.owners = (0..<3).map { LoopID(incarnation: .max - $0, loop: UInt16($0)) }
-        let owner = self.owners[0]
+        let firstOwner = self.owners[0]
         self.lostShards = []
         self.conversationOwners = (0..<conversations).map { number in
             TestOwner(
                 key: ConversationKey(tenant: .init(tenant), id: .init("conversation-\(number)")),
-                id: owner, epoch: 0)
+                id: firstOwner, epoch: 0)
         }
         self.lostShards = Set(self.conversationOwners.map(\.key.shard))
     }
 
-    /// The next request. `oracle` is asked for what owners know.
+    /// The next request. `oracle` answers the questions that an owner could answer itself.
     public mutating func next(_ oracle: (StoreRequest) -> StoreAnswer) -> StoreRequest {
         let key = self.conversationOwners.randomElement(using: &self.generator)!.key
         let head = self.storedState(of: key, oracle).head
@@ -67,53 +68,53 @@ public struct RandomRequests {
 
     private mutating func batch(_ oracle: (StoreRequest) -> StoreAnswer) -> WriteBatch {
         let owner = self.number(0..<20) == 0 ? self.owners[2] : self.owners[0]
-        for place in self.conversationOwners.indices {
-            let found = self.storedState(of: self.conversationOwners[place].key, oracle)
-            self.conversationOwners[place].revision = found.revision
-            self.conversationOwners[place].head = found.head
+        for index in self.conversationOwners.indices {
+            let found = self.storedState(of: self.conversationOwners[index].key, oracle)
+            self.conversationOwners[index].revision = found.revision
+            self.conversationOwners[index].head = found.head
         }
         var writes: [Write] = []
         for _ in 0..<self.number(1..<12) {
-            let place = self.number(0..<self.conversationOwners.count)
-            // One in 30 expects another state than the stored one, or writes under another epoch.
+            let index = self.number(0..<self.conversationOwners.count)
+            // One in 30 expects another state than the stored one, or has another epoch.
             if self.number(0..<30) == 0 {
-                self.conversationOwners[place].revision += self.number(-1..<2)
+                self.conversationOwners[index].revision += self.number(-1..<2)
             }
-            if self.number(0..<60) == 0 { self.conversationOwners[place].head += 1 }
-            let epoch = self.conversationOwners[place].epoch
-            if self.number(0..<60) == 0 { self.conversationOwners[place].epoch += 1 }
-            writes.append(self.write(place, oracle))
-            self.conversationOwners[place].epoch = epoch
+            if self.number(0..<60) == 0 { self.conversationOwners[index].head += 1 }
+            let epoch = self.conversationOwners[index].epoch
+            if self.number(0..<60) == 0 { self.conversationOwners[index].epoch += 1 }
+            writes.append(self.write(index, oracle))
+            self.conversationOwners[index].epoch = epoch
         }
         return WriteBatch(owner: owner, writes: writes)
     }
 
-    private mutating func write(_ place: Int, _ oracle: (StoreRequest) -> StoreAnswer) -> Write {
+    private mutating func write(_ index: Int, _ oracle: (StoreRequest) -> StoreAnswer) -> Write {
         let name = self.names.randomElement(using: &self.generator)!
         let content = String(
             repeating: "wörter ", count: self.number(0..<40) == 0 ? 2000 : self.number(1..<30))
-        let old = self.message(place, oracle)
-        if self.conversationOwners[place].revision == 0 {
-            // Some of the same moment.
-            return self.conversationOwners[place].create(
-                "title \(place)", kind: place % 3 == 0 ? .pets : .rooms,
-                details: ByteString("\(place / 2)"), at: TestOwner.time(place / 2))
+        let old = self.message(index, oracle)
+        if self.conversationOwners[index].revision == 0 {
+            // Some conversations have the same creation time.
+            return self.conversationOwners[index].create(
+                "title \(index)", kind: index % 3 == 0 ? .pets : .rooms,
+                details: ByteString("\(index / 2)"), at: TestOwner.time(index / 2))
         }
         switch self.number(0..<20) {
-        case 0: return self.conversationOwners[place].create("again")
+        case 0: return self.conversationOwners[index].create("again")
         case 1:
-            return self.conversationOwners[place].join(name, role: .admin, read: self.number(0..<9))
-        case 2: return self.conversationOwners[place].write(.remove(TestOwner.person(name).id))
+            return self.conversationOwners[index].join(name, role: .admin, read: self.number(0..<9))
+        case 2: return self.conversationOwners[index].write(.remove(TestOwner.person(name).id))
         case 3 where self.number(0..<9) == 0:
-            return self.conversationOwners[place].write(
-                .end(at: TestOwner.time(self.conversationOwners[place].revision)))
+            return self.conversationOwners[index].write(
+                .end(at: TestOwner.time(self.conversationOwners[index].revision)))
         case 3, 4, 5:
-            return self.conversationOwners[place].cursors(
+            return self.conversationOwners[index].cursors(
                 name, read: self.number(0..<99), delivered: self.number(0..<99))
-        case 6, 7: return self.conversationOwners[place].edit(old, to: content)
-        case 8: return self.conversationOwners[place].delete(old)
+        case 6, 7: return self.conversationOwners[index].edit(old, to: content)
+        case 8: return self.conversationOwners[index].delete(old)
         default:
-            return self.conversationOwners[place].post(
+            return self.conversationOwners[index].post(
                 content, by: name,
                 clientID: self.number(0..<3) == 0 ? nil : "id-\(self.number(0..<1000))",
                 metadata: self.number(0..<3) == 0
@@ -121,12 +122,12 @@ public struct RandomRequests {
         }
     }
 
-    /// A message that is kept; or was once, or will be.
-    private mutating func message(_ place: Int, _ oracle: (StoreRequest) -> StoreAnswer) -> Message
+    /// A message that is retained, was trimmed, or does not exist yet.
+    private mutating func message(_ index: Int, _ oracle: (StoreRequest) -> StoreAnswer) -> Message
     {
-        let sequence = self.number(1..<self.conversationOwners[place].head + 2)
+        let sequence = self.number(1..<self.conversationOwners[index].head + 2)
         if case .page(let page) = oracle(
-            .page(self.conversationOwners[place].key, .after(sequence - 1), limit: 1)),
+            .page(self.conversationOwners[index].key, .after(sequence - 1), limit: 1)),
             let found = page.messages.first,
             found.sequence == sequence
         {
@@ -157,10 +158,10 @@ public struct RandomRequests {
 
     private mutating func cursor() -> PageCursor? {
         if self.number(0..<2) == 0 { return nil }
-        let scribe = self.number(0..<self.conversationOwners.count)
+        let index = self.number(0..<self.conversationOwners.count)
         return PageCursor(
-            time: TestOwner.time(scribe / 2 + self.number(-1..<2)),
-            id: self.conversationOwners[scribe].key.id)
+            time: TestOwner.time(index / 2 + self.number(-1..<2)),
+            id: self.conversationOwners[index].key.id)
     }
 
     private mutating func user() -> UserID {
@@ -171,14 +172,15 @@ public struct RandomRequests {
         Int.random(in: range, using: &self.generator)
     }
 
-    /// Tells the owners which epoch a shard has: what they would have been answered.
+    /// Records a claim, as the owners would learn of it.
     public mutating func recordClaim(_ shard: Int, _ epoch: Epoch, by owner: LoopID) {
-        // The first owner notices only its own claims: its writes are refused until it claims again.
+        // The first owner learns only of its own claims: its writes are refused until it claims
+        // again.
         guard owner == self.owners[0] else { return _ = self.lostShards.insert(shard) }
         self.lostShards.remove(shard)
-        for place in self.conversationOwners.indices
-        where self.conversationOwners[place].key.shard == shard {
-            self.conversationOwners[place].epoch = epoch
+        for index in self.conversationOwners.indices
+        where self.conversationOwners[index].key.shard == shard {
+            self.conversationOwners[index].epoch = epoch
         }
     }
 }

@@ -1,9 +1,9 @@
 public import ChatModel
 public import TestKit
 
-/// A store and the folder that it lives in.
+/// A store in a temporary folder.
 public struct TemporaryStore: ChatStore {
-    // The store goes first, so that it closes its files before the folder goes.
+    // Declared first, so that the store closes its files before the folder is removed.
     private let store: any ChatStore
     private let folder: TemporaryFolder
 

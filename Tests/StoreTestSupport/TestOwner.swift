@@ -1,7 +1,7 @@
 public import Bytes
 public import ChatModel
 
-/// An owner that keeps count of one conversation, and makes the writes of it.
+/// An owner of one conversation, which tracks its state and makes its writes.
 public struct TestOwner {
     public let key: ConversationKey
     public let id: LoopID
@@ -9,9 +9,9 @@ public struct TestOwner {
     public var revision: Revision = 0
     public var head: SequenceNumber = 0
 
-    public init(key: ConversationKey, id owner: LoopID, epoch: Epoch) {
+    public init(key: ConversationKey, id: LoopID, epoch: Epoch) {
         self.key = key
-        self.id = owner
+        self.id = id
         self.epoch = epoch
     }
 
@@ -21,7 +21,7 @@ public struct TestOwner {
             agent: name == "robot" ? "agent 7" : nil)
     }
 
-    /// A write of a change that counts as the next one.
+    /// A write that has the next revision, except for cursors.
     public mutating func write(_ change: Write.Change) -> Write {
         if case .cursors = change {
             return Write(
@@ -46,7 +46,7 @@ public struct TestOwner {
                     creator: creator, createdAt: time)))
     }
 
-    /// The next message.
+    /// A write of the next message.
     public mutating func post(
         _ content: String, by author: String = "ann", clientID: String? = nil,
         metadata: [UInt8]? = nil
@@ -91,25 +91,26 @@ public struct TestOwner {
         self.write(.cursors(Self.person(name).id, read: read, delivered: delivered))
     }
 
-    /// The moment of a change.
+    /// The time of a change.
     public static func time(_ revision: Revision) -> Timestamp {
         Timestamp(milliseconds: 1_700_000_000_000 + Int64(revision))
     }
 }
 
 extension ChatStore {
-    /// A conversation that has been claimed and made.
+    /// Claims and creates a conversation.
     public func createConversation(
         _ key: ConversationKey, by owner: LoopID = LoopID(incarnation: 1, loop: 0),
         title: String = "",
         kind: ConversationRecord.Kind = .conversations, at time: Timestamp = TestOwner.time(0)
     ) async -> TestOwner {
-        var scribe = TestOwner(key: key, id: owner, epoch: await self.claim(key.shard, by: owner))
-        _ = await self.write([scribe.create(title, kind: kind, at: time)], by: owner)
-        return scribe
+        var testOwner = TestOwner(
+            key: key, id: owner, epoch: await self.claim(key.shard, by: owner))
+        _ = await self.write([testOwner.create(title, kind: kind, at: time)], by: owner)
+        return testOwner
     }
 
-    public func write(_ writes: [Write], by scribe: TestOwner) async -> WriteOutcome? {
-        await self.write(writes, by: scribe.id)
+    public func write(_ writes: [Write], by owner: TestOwner) async -> WriteOutcome? {
+        await self.write(writes, by: owner.id)
     }
 }

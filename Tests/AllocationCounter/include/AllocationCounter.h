@@ -1,10 +1,11 @@
 #ifndef ALLOCATION_COUNTER_H
 #define ALLOCATION_COUNTER_H
 
-/// Whether allocations are counted: not in a binary with a sanitizer, which has an allocator of its own.
+/// Whether allocations are counted. They are not in a binary with a sanitizer, which has its own
+/// allocator.
 _Bool allocation_counter_works(void);
 
-/// How often the calling thread has asked for memory since it began.
+/// The number of allocations of the calling thread since it started.
 unsigned long allocation_counter_count(void);
 
 #endif
