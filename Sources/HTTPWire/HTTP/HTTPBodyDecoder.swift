@@ -96,22 +96,7 @@ public struct HTTPBodyDecoder: Sendable {
     private mutating func step(_ byte: UInt8) throws(HTTPError) {
         switch self.state {
         case .chunkSize(let sum, let digitCount):
-            if let digit = Hex.value(byte) {
-                guard digitCount < Self.sizeDigitLimit else {
-                    throw .badRequest("A chunk's size is too long.")
-                }
-                self.state = .chunkSize(sum: sum << 4 | Int(digit), digitCount: digitCount + 1)
-                return
-            }
-            guard digitCount > 0 else { throw .badRequest("A chunk's size is malformed.") }
-            guard sum <= self.byteLimit - self.decodedByteCount else {
-                throw .contentTooLarge(limit: self.byteLimit)
-            }
-            switch byte {
-            case 0x0D: self.state = .chunkLineFeed(size: sum)
-            case UInt8(ascii: ";"): self.state = .chunkExtension(size: sum)
-            default: throw .badRequest("A chunk's size is malformed.")
-            }
+            try self.parseChunkSize(byte, sum: sum, digitCount: digitCount)
         case .chunkExtension(let size):
             if byte == 0x0D {
                 self.state = .chunkLineFeed(size: size)
@@ -161,6 +146,27 @@ public struct HTTPBodyDecoder: Sendable {
         }
     }
 
+    private mutating func parseChunkSize(_ byte: UInt8, sum: Int, digitCount: Int)
+        throws(HTTPError)
+    {
+        if let digit = Hex.value(byte) {
+            guard digitCount < Self.sizeDigitLimit else {
+                throw .badRequest("A chunk's size is too long.")
+            }
+            self.state = .chunkSize(sum: sum << 4 | Int(digit), digitCount: digitCount + 1)
+            return
+        }
+        guard digitCount > 0 else { throw .badRequest("A chunk's size is malformed.") }
+        guard sum <= self.byteLimit - self.decodedByteCount else {
+            throw .contentTooLarge(limit: self.byteLimit)
+        }
+        switch byte {
+        case 0x0D: self.state = .chunkLineFeed(size: sum)
+        case UInt8(ascii: ";"): self.state = .chunkExtension(size: sum)
+        default: throw .badRequest("A chunk's size is malformed.")
+        }
+    }
+
     private mutating func checkExtra(_ byte: UInt8) throws(HTTPError) {
         guard byte >= 0x20 && byte != 0x7F || byte == 0x09 else {
             throw .badRequest("A chunk's extension or a trailer field has a control character.")
@@ -174,7 +180,7 @@ public struct HTTPBodyDecoder: Sendable {
         }
     }
 
-    private static func check(_ byte: UInt8, isLineFeedAfter what: String) throws(HTTPError) {
-        guard byte == 0x0A else { throw .badRequest("\(what) does not end with CR and LF.") }
+    private static func check(_ byte: UInt8, isLineFeedAfter part: String) throws(HTTPError) {
+        guard byte == 0x0A else { throw .badRequest("\(part) does not end with CR and LF.") }
     }
 }
