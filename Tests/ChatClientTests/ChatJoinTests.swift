@@ -23,7 +23,7 @@ struct ChatJoinTests {
             ChatSessionFixture.page([(3, "bob", "three"), (2, "alice", "two"), (1, "carol", "one")])
         )
         #expect(
-            steps.shown == ["#1 carol: one", "#2 me: two", "#3 bob: three", "notice Here: bob."])
+            steps.shown == ["#1 carol: one", "#2 me: two", "#3 bob: three", "notice Online: bob."])
         #expect(steps.sent == [#"{"action":"read","message_ids":["3"]}"#])
     }
 
@@ -67,7 +67,7 @@ struct ChatJoinTests {
             """#
         #expect(
             fixture.receive(error).shown == [
-                "trouble The server says: the history cannot be read at the moment; try again"
+                "error The server says: the history cannot be read at the moment; try again"
             ])
         #expect(fixture.advanceTime(.seconds(1)).sent == [])
         #expect(
@@ -87,7 +87,7 @@ struct ChatJoinTests {
             var fixture = ChatSessionFixture()
             _ = fixture.start()
             let steps = fixture.disconnect(error)
-            #expect(steps.shown == ["trouble \(error)"])
+            #expect(steps.shown == ["error \(error)"])
             #expect(steps.exitStatus == 1)
         }
     }

@@ -60,7 +60,7 @@ struct ChatPipeTests {
         _ = fixture.endInput()
         let steps = fixture.receive(
             ChatSessionFixture.failed("id-1", "content: longer than 16384 bytes"))
-        #expect(steps.shown == ["trouble Not sent: one (content: longer than 16384 bytes)"])
+        #expect(steps.shown == ["error Not sent: one (content: longer than 16384 bytes)"])
         #expect(
             steps.sentLines == [#"{"action":"send_message","content":"two","local_id":"id-2"}"#])
         #expect(
@@ -97,8 +97,8 @@ struct ChatPipeTests {
         #expect(steps.exitStatus == 1)
         #expect(
             steps.shown == [
-                "trouble host:1 refuses the connection: nothing listens there.",
-                "trouble 2 lines were not sent; the first is: one",
+                "error host:1 refuses the connection: nothing listens there.",
+                "error 2 lines were not sent; the first is: one",
             ])
         #expect((.seconds(60)...(.seconds(95))).contains(waited))
     }
@@ -122,7 +122,7 @@ struct ChatPipeTests {
             ).shown == ["edited #5: y"])
         let steps = fixture.receive(
             #"{"type":"error","action":"delete_message","error":"only the author may do this"}"#)
-        #expect(steps.shown == ["trouble The server says: only the author may do this"])
+        #expect(steps.shown == ["error The server says: only the author may do this"])
         #expect(steps.exitStatus == 1)
     }
 

@@ -51,7 +51,7 @@ struct ChatSendingTests {
         let steps = fixture.receive(
             ChatSessionFixture.failed("id-1", "the message could not be stored; try again"))
         #expect(
-            steps.shown == ["trouble Not sent: one (the message could not be stored; try again)"])
+            steps.shown == ["error Not sent: one (the message could not be stored; try again)"])
         #expect(fixture.advanceTime(.seconds(5)).sent == [])
     }
 
@@ -65,7 +65,7 @@ struct ChatSendingTests {
         _ = fixture.type("two")
         #expect(
             fixture.disconnect().shown == [
-                "trouble The connection was lost: reset. Connecting again."
+                "error The connection was lost: reset. Reconnecting."
             ])
         _ = fixture.type("three")
         #expect(fixture.advanceTime(.seconds(1)).connects == [4])

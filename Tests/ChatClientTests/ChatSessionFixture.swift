@@ -124,7 +124,7 @@ extension [ChatStep] {
             case .show(.deleted(let message)): "deleted #\(message.id)"
             case .show(.status(let id, let progress)): "#\(id) \(progress.label)"
             case .show(.notice(let sentence)): "notice \(sentence)"
-            case .show(.error(let sentence)): "trouble \(sentence)"
+            case .show(.error(let sentence)): "error \(sentence)"
             default: nil
             }
         }

@@ -231,7 +231,7 @@ struct ChatTerminalTests {
             ("http//x", "t", "confab: The URL cannot be used: it must begin with"),
             ("ws://127.0.0.1:1/", "t", "confab: The URL names no conversation"),
             ("ws://127.0.0.1:1/conversations/", "t", "confab: The URL names no conversation"),
-            ("ws://127.0.0.1:1/conversations/x", nil, "confab: A token is needed"),
+            ("ws://127.0.0.1:1/conversations/x", nil, "confab: A token is required"),
             (
                 "ws://127.0.0.1:1/conversations/x", "t",
                 "confab: 127.0.0.1:1 refuses the connection: nothing listens there."

@@ -14,14 +14,14 @@ struct InteractiveChatTests {
         let status = { (user: String, status: String) in
             #"{"type":"user_status","user_id":"\#(user)","status":"\#(status)","timestamp":"x"}"#
         }
-        #expect(fixture.receive(status("bob", "online")).shown == ["notice bob is here."])
+        #expect(fixture.receive(status("bob", "online")).shown == ["notice bob is online."])
         #expect(fixture.receive(status("bob", "online")).shown == [])
         #expect(fixture.receive(status("alice", "online")).shown == [])
         #expect(
             fixture.receive(status(#"b\u001b[2J"#, "online")).shown == [
-                #"notice b\u{1b}[2J is here."#
+                #"notice b\u{1b}[2J is online."#
             ])
-        #expect(fixture.type("/who").shown == [#"notice Here: b\u{1b}[2J, bob."#])
+        #expect(fixture.type("/who").shown == [#"notice Online: b\u{1b}[2J, bob."#])
         #expect(fixture.receive(status("bob", "offline")).shown == ["notice bob has left."])
         #expect(fixture.receive(status("bob", "offline")).shown == [])
         #expect(
@@ -112,15 +112,15 @@ struct InteractiveChatTests {
         _ = fixture.join()
         #expect(fixture.type("/help").shown.first?.contains("/history N") == true)
         #expect(
-            fixture.type("/history 101").shown == ["trouble /history takes a number from 1 to 100."]
+            fixture.type("/history 101").shown == ["error /history takes a number from 1 to 100."]
         )
-        #expect(fixture.type("/edit 3").shown.first?.hasPrefix("trouble /edit takes") == true)
-        #expect(fixture.type("/edit x y").shown.first?.hasPrefix("trouble /edit takes") == true)
-        #expect(fixture.type("/delete").shown.first?.hasPrefix("trouble /delete takes") == true)
+        #expect(fixture.type("/edit 3").shown.first?.hasPrefix("error /edit takes") == true)
+        #expect(fixture.type("/edit x y").shown.first?.hasPrefix("error /edit takes") == true)
+        #expect(fixture.type("/delete").shown.first?.hasPrefix("error /delete takes") == true)
         #expect(
             fixture.type("/delete #7").sent == [#"{"action":"delete_message","message_id":"7"}"#])
         #expect(
-            fixture.type("/nope").shown.first?.hasPrefix("trouble There is no command /nope")
+            fixture.type("/nope").shown.first?.hasPrefix("error There is no command /nope")
                 == true)
         #expect(
             fixture.type("//etc").sentLines == [
@@ -149,7 +149,7 @@ struct InteractiveChatTests {
         _ = fixture.type("/quit")
         #expect(fixture.advanceTime(.milliseconds(4900)).exitStatus == nil)
         let steps = fixture.advanceTime(.milliseconds(200))
-        #expect(steps.shown == ["trouble A line was not sent: never answered"])
+        #expect(steps.shown == ["error A line was not sent: never answered"])
         #expect(steps.exitStatus == 1)
     }
 
@@ -166,12 +166,12 @@ struct InteractiveChatTests {
                 == [])
         #expect(
             fixture.receive("nonsense").shown == [
-                "trouble The server sent a frame that is not part of the Conversations protocol."
+                "error The server sent a frame that is not part of the Conversations protocol."
             ])
         #expect(fixture.receive(#"{"type":"chat_message","message":{"id":"x"}}"#) == [])
         #expect(
             fixture.receive(#"{"type":"error","action":null,"error":"token expired"}"#).shown == [
-                "trouble The server says: token expired"
+                "error The server says: token expired"
             ])
     }
 }

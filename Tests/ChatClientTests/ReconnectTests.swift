@@ -96,8 +96,8 @@ struct ReconnectTests {
         #expect(
             fixture.receive(error).shown == [
                 """
-                trouble Some messages are no longer available: the server retains them from #90 \
-                on only.
+                error Some messages are no longer available: the server retains them from #90 \
+                on.
                 """
             ])
     }
@@ -129,7 +129,7 @@ struct ReconnectTests {
                 #"{"type":"error","action":"connect","error":"history truncated","oldest_id":"1"}"#
             ).shown == [
                 """
-                trouble The server no longer has the changes in between; /history shows the \
+                error The server no longer has the changes in between; /history shows the \
                 current messages.
                 """
             ])
@@ -149,7 +149,7 @@ struct ReconnectTests {
                 #"{"type":"error","action":"connect","error":"history reset","head":"\#(head)"}"#
             ).shown == [
                 """
-                trouble The server's history was replaced, for instance by a restored backup. Its \
+                error The server's history was replaced, for instance by a restored backup. Its \
                 newest message is #\(head). Later messages are shown.
                 """
             ])

@@ -143,24 +143,24 @@ struct ChatDisplayTests {
         for line in [
             ChatLine.message(self.message("hi\n\u{1B}[2Jx", sender: "b\nob"), isMine: false),
             .edited(edited), .deleted(edited),
-            .status(id: 7, .read), .notice("carol is here."), .error("Not sent."),
+            .status(id: 7, .read), .notice("carol is online."), .error("Not sent."),
         ] {
             display.show(line, into: &output)
         }
         #expect(output.out == #"b\nob: hi\n\u{1b}[2Jx"# + "\n")
         #expect(
             output.errors == """
-                #7 of bob is changed: changed
-                #7 of bob is deleted.
+                #7 by bob was edited: changed
+                #7 by bob was deleted.
                 #7 is read.
-                carol is here.
+                carol is online.
                 confab: Not sent.
 
                 """)
     }
 
     private func screen(
-        _ lines: [ChatLine], _ situation: ChatStatus = ChatStatus(), typed: String = "",
+        _ lines: [ChatLine], _ status: ChatStatus = ChatStatus(), typed: String = "",
         columns: Int = 40
     ) -> String {
         var editor = LineEditor()
@@ -169,7 +169,7 @@ struct ChatDisplayTests {
         var screen = ScreenDisplay(
             hasColour: false, clock: ClockText { Timestamp(milliseconds: 0) })
         var output = TerminalOutput()
-        screen.update(lines, situation, editor, columns: columns, into: &output)
+        screen.update(lines, status, editor, columns: columns, into: &output)
         #expect(output.errors == "")
         return output.out
     }

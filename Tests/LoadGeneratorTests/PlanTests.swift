@@ -161,9 +161,9 @@ struct LoadScheduleTests {
         var changes: [String] = []
         for step in 0..<20_000 {
             let seconds = Double(step) / 100
-            while let edge = schedule.advance(read(seconds)) {
-                changes.append("\(edge) \(seconds)")
-                if edge == .ended { return changes }
+            while let change = schedule.advance(read(seconds)) {
+                changes.append("\(change) \(seconds)")
+                if change == .ended { return changes }
             }
         }
         return changes
@@ -175,8 +175,9 @@ struct LoadScheduleTests {
         let changes = self.phaseChanges(&schedule) { self.observation($0) }
         #expect(
             changes == [
-                "settled 3.0", "measuringBegins 5.2", "publishingEnds 15.2", "measuringEnds 15.3",
-                "over 15.6",
+                "connectionsSettled 3.0", "measuringBegan 5.2", "publishingEnded 15.2",
+                "measuringEnded 15.3",
+                "ended 15.6",
             ])
     }
 
@@ -194,8 +195,9 @@ struct LoadScheduleTests {
         }
         #expect(
             changes == [
-                "settled 3.0", "measuringBegins 7.2", "publishingEnds 17.2", "measuringEnds 19.1",
-                "over 19.4",
+                "connectionsSettled 3.0", "measuringBegan 7.2", "publishingEnded 17.2",
+                "measuringEnded 19.1",
+                "ended 19.4",
             ])
     }
 
@@ -210,8 +212,9 @@ struct LoadScheduleTests {
         }
         #expect(
             changes == [
-                "settled 3.0", "measuringBegins 3.2", "publishingEnds 13.2", "measuringEnds 18.3",
-                "over 18.6",
+                "connectionsSettled 3.0", "measuringBegan 3.2", "publishingEnded 13.2",
+                "measuringEnded 18.3",
+                "ended 18.6",
             ])
     }
 
@@ -224,7 +227,7 @@ struct LoadScheduleTests {
             reading.received = UInt64(seconds * 100)
             return reading
         }
-        #expect(changes[3] == "measuringEnds 73.3")
+        #expect(changes[3] == "measuringEnded 73.3")
     }
 
     @Test(
@@ -237,7 +240,7 @@ struct LoadScheduleTests {
             reading.frames = UInt64(min(seconds, noiseEnds) * 100)
             return reading
         }
-        #expect(changes[0] == "settled \(settled)")
+        #expect(changes[0] == "connectionsSettled \(settled)")
     }
 
     @Test("measures idle connections")
@@ -245,7 +248,7 @@ struct LoadScheduleTests {
         var schedule = LoadSchedule(try self.plan(.idle), start: Self.start)
         #expect(
             self.phaseChanges(&schedule) { self.observation($0) } == [
-                "settled 3.0", "restEnds 13.0", "over 13.0",
+                "connectionsSettled 3.0", "idleEnded 13.0", "ended 13.0",
             ])
     }
 
@@ -254,7 +257,7 @@ struct LoadScheduleTests {
         var schedule = LoadSchedule(try self.plan(.connect), start: Self.start)
         #expect(
             self.phaseChanges(&schedule) { self.observation($0, open: min(100, Int($0 * 50))) } == [
-                "settled 5.0", "over 5.0",
+                "connectionsSettled 5.0", "ended 5.0",
             ])
     }
 
@@ -266,7 +269,7 @@ struct LoadScheduleTests {
             reading.refused = 1
             return reading
         }
-        #expect(changes == ["over 0.0"])
+        #expect(changes == ["ended 0.0"])
         #expect(schedule.stallReason == nil)
     }
 
@@ -275,7 +278,7 @@ struct LoadScheduleTests {
         var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
         #expect(
             self.phaseChanges(&schedule) { self.observation($0, open: min(40, Int($0 * 10))) } == [
-                "over 19.0"
+                "ended 19.0"
             ])
         #expect(
             schedule.stallReason == "handshakes have stalled; 40 of 100 connections are open.")

@@ -44,33 +44,8 @@ extension ChatSession {
         case .onlineCount(let online): self.presence.record(onlineCount: online)
         case .requestFailed(let request, let reason, let retryAfter):
             self.requestFailed(error: reason, of: request, retryAfter, at: now, into: &steps)
-        case .truncated(let oldestID):
-            // These messages were displayed already, but may have changed since.
-            let isSeen = self.order.lastID.map { oldestID <= $0 } ?? false
-            self.order.skip(below: oldestID)
-            let text =
-                isSeen
-                ? """
-                The server no longer has the changes in between; /history shows the current \
-                messages.
-                """
-                : """
-                Some messages are no longer available: the server retains them from \
-                #\(oldestID) on.
-                """
-            steps.append(.show(.error(text)))
-        case .reset(let head):
-            self.order.reset(to: head)
-            self.newestOwnMessage = nil
-            self.unreadID = nil
-            self.reportedReadID = min(self.reportedReadID, head)
-            steps.append(
-                .show(
-                    .error(
-                        """
-                        The server's history was replaced, for instance by a restored backup. Its \
-                        newest message is #\(head). Later messages are shown.
-                        """)))
+        case .truncated(let oldestID): self.truncated(oldestID, into: &steps)
+        case .reset(let head): self.reset(to: head, into: &steps)
         case .identified(let user): self.user = user
         case .notice(let text): steps.append(.show(.notice(text)))
         case .ended(let reason):
@@ -86,6 +61,36 @@ extension ChatSession {
                         """
                     )))
         }
+    }
+
+    // MARK: Gaps
+
+    private mutating func truncated(_ oldestID: Int, into steps: inout [ChatStep]) {
+        // These messages were displayed already, but may have changed since.
+        let isSeen = self.order.lastID.map { oldestID <= $0 } ?? false
+        self.order.skip(below: oldestID)
+        let text =
+            isSeen
+            ? """
+                The server no longer has the changes in between; /history shows the current \
+                messages.
+                """
+            : """
+            Some messages are no longer available: the server retains them from #\(oldestID) on.
+            """
+        steps.append(.show(.error(text)))
+    }
+
+    private mutating func reset(to head: Int, into steps: inout [ChatStep]) {
+        self.order.reset(to: head)
+        self.newestOwnMessage = nil
+        self.unreadID = nil
+        self.reportedReadID = min(self.reportedReadID, head)
+        let text = """
+            The server's history was replaced, for instance by a restored backup. Its newest \
+            message is #\(head). Later messages are shown.
+            """
+        steps.append(.show(.error(text)))
     }
 
     // MARK: Messages

@@ -3,96 +3,102 @@ import ChatClient
 extension BenchmarkReport {
     /// The report as text: one line per figure, and the failures at the end.
     var text: String {
-        var lines = [self.title]
-        func add(_ name: String, _ value: String?) {
-            if let value {
-                lines.append(
-                    "  " + name + String(repeating: " ", count: max(1, 26 - name.count)) + value)
-            }
+        var lines = ReportLines()
+        lines.addLine(self.title)
+        self.addLoad(to: &lines)
+        self.addServer(to: &lines)
+        self.addRedis(to: &lines)
+        if let cpu = self.generatorCPU {
+            lines.addLine("Generator")
+            lines.add("CPU", "\(FixedPoint.text(cpu / .seconds(1), places: 2)) s")
         }
-        add("connections", self.connectionText)
+        if self.isGood {
+            lines.addLine("Nothing was lost, repeated, refused or out of order.")
+        } else {
+            lines.addLine("FAILED: do not use these figures.")
+            for description in self.failures.descriptions { lines.addLine("  " + description) }
+        }
+        return lines.text
+    }
+
+    private func addLoad(to lines: inout ReportLines) {
+        lines.add("connections", self.connectionText)
         if self.publishingTime != nil {
-            add(
+            lines.add(
                 "published",
                 """
                 \(Self.count(self.published)) in \(Self.seconds(self.publishingTime)), \
                 \(self.plan.messageBytes) bytes each
                 """
             )
-            add("deliveries", self.deliveryText)
-            add(
+            lines.add("deliveries", self.deliveryText)
+            lines.add(
                 "answers",
                 self.rate(of: self.answers).map {
                     "\(Self.count(self.answers)), \(Self.whole($0)) a second"
                 })
-            add("latency", Self.latency(self.latency))
-            add("answer latency", Self.latency(self.answerLatency))
+            lines.add("latency", Self.latency(self.latency))
+            lines.add("answer latency", Self.latency(self.answerLatency))
             if case .rate = self.plan.pacing {
-                add(
+                lines.add(
                     "longest lag",
                     "\(FixedPoint.text(self.longestLag / .milliseconds(1), places: 1)) ms")
             }
         }
-        add(
+        lines.add(
             "connect latency",
             self.plan.scenario == .connect ? Self.latency(self.connectLatency) : nil)
-        if let server = self.server {
-            lines.append("Server")
-            add(
-                "CPU",
-                server.measuredCPU.map { "\(FixedPoint.text($0 / .seconds(1), places: 2)) s" })
-            if server.measuredProcessCPU.count > 1 {
-                add(
-                    "CPU of each process",
-                    server.measuredProcessCPU.map {
-                        FixedPoint.text($0 / .seconds(1), places: 2) + " s"
-                    }.joined(separator: ", "))
-            }
-            add("CPU per delivery", Self.microseconds(self.serverMicrosecondsPerDelivery))
-            add("CPU per message", Self.microseconds(self.serverMicrosecondsPerMessage))
-            add(
-                "CPU per answer",
-                self.plan.scenario == .send
-                    ? Self.microseconds(self.serverMicrosecondsPerAnswer) : nil)
-            add(
-                "CPU per connect",
-                self.plan.scenario == .connect
-                    ? Self.microseconds(self.serverMicrosecondsPerConnect) : nil)
-            add(
-                "CPU per idle connection",
-                Self.microseconds(self.serverMicrosecondsPerIdleConnectionSecond).map {
-                    "\($0) a second"
-                })
-            add("memory", self.memoryText(server))
-            add("memory per connection", self.connectionMemoryText)
+    }
+
+    private func addServer(to lines: inout ReportLines) {
+        guard let server = self.server else { return }
+        lines.addLine("Server")
+        lines.add(
+            "CPU",
+            server.measuredCPU.map { "\(FixedPoint.text($0 / .seconds(1), places: 2)) s" })
+        if server.measuredProcessCPU.count > 1 {
+            lines.add(
+                "CPU of each process",
+                server.measuredProcessCPU.map {
+                    FixedPoint.text($0 / .seconds(1), places: 2) + " s"
+                }.joined(separator: ", "))
         }
+        lines.add("CPU per delivery", Self.microseconds(self.serverMicrosecondsPerDelivery))
+        lines.add("CPU per message", Self.microseconds(self.serverMicrosecondsPerMessage))
+        lines.add(
+            "CPU per answer",
+            self.plan.scenario == .send
+                ? Self.microseconds(self.serverMicrosecondsPerAnswer) : nil)
+        lines.add(
+            "CPU per connect",
+            self.plan.scenario == .connect
+                ? Self.microseconds(self.serverMicrosecondsPerConnect) : nil)
+        lines.add(
+            "CPU per idle connection",
+            Self.microseconds(self.serverMicrosecondsPerIdleConnectionSecond).map {
+                "\($0) a second"
+            })
+        lines.add("memory", self.memoryText(server))
+        lines.add("memory per connection", self.connectionMemoryText)
+    }
+
+    private func addRedis(to lines: inout ReportLines) {
         if let redis = self.redis {
-            lines.append("Redis")
-            add("commands by clients", self.commandText(redis.calledByClients))
-            add("commands by scripts", self.commandText(redis.calledByScripts))
-            add(
+            lines.addLine("Redis")
+            lines.add("commands by clients", self.commandText(redis.calledByClients))
+            lines.add("commands by scripts", self.commandText(redis.calledByScripts))
+            lines.add(
                 "most frequent",
                 redis.sorted.prefix(6).map { "\($0.name) \(Self.count($0.calls))" }.joined(
                     separator: ", "))
-            add("channels", Self.count(redis.channelCount))
+            lines.add("channels", Self.count(redis.channelCount))
         } else if self.isRedisCountMissing {
-            lines.append("Redis")
-            add(
+            lines.addLine("Redis")
+            lines.add(
                 "commands",
                 "not counted: Redis was restarted or unavailable, or its statistics were reset"
             )
         }
-        if let cpu = self.generatorCPU {
-            lines.append("Generator")
-            add("CPU", "\(FixedPoint.text(cpu / .seconds(1), places: 2)) s")
-        }
-        if self.isGood {
-            lines.append("Nothing was lost, repeated, refused or out of order.")
-        } else {
-            lines.append("FAILED: do not use these figures.")
-            lines += self.failures.descriptions.map { "  " + $0 }
-        }
-        return lines.joined(separator: "\n") + "\n"
     }
 
     private var title: String {
@@ -181,5 +187,18 @@ extension BenchmarkReport {
             median \(text(latency.median)), 99 % below \(text(latency.p99)), longest \
             \(text(latency.maximum))
             """
+    }
+}
+
+/// The lines of a report: headings, and names with their values.
+private struct ReportLines {
+    private(set) var text = ""
+
+    mutating func addLine(_ line: String) { self.text += line + "\n" }
+
+    mutating func add(_ name: String, _ value: String?) {
+        guard let value else { return }
+        let gap = String(repeating: " ", count: max(1, 26 - name.count))
+        self.text += "  " + name + gap + value + "\n"
     }
 }

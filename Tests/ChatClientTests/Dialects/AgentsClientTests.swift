@@ -49,13 +49,13 @@ struct AgentsClientTests {
         var fixture = try self.fixture()
         _ = fixture.start()
         #expect(fixture.open().sent == [#"{"type":"status_query"}"#])
-        #expect(fixture.receive(Self.statuses).shown == ["notice Here: 457."])
+        #expect(fixture.receive(Self.statuses).shown == ["notice Online: 457."])
         let status = { (agent: String, status: String) in
             #"{"type":"status","agent_id":"\#(agent)","status":"\#(status)","timestamp":"x"}"#
         }
-        #expect(fixture.receive(status("458", "online")).shown == ["notice 458 is here."])
+        #expect(fixture.receive(status("458", "online")).shown == ["notice 458 is online."])
         #expect(fixture.receive(status("457", "offline")).shown == ["notice 457 has left."])
-        #expect(fixture.type("/who").shown == ["notice Here: 458."])
+        #expect(fixture.type("/who").shown == ["notice Online: 458."])
         _ = fixture.receive(#"{"type":"presence","channel_id":"c","online":1200,"changes":[]}"#)
         #expect(fixture.type("/who").shown == ["notice 1200 users are online."])
     }
@@ -135,8 +135,8 @@ struct AgentsClientTests {
             ).shown
                 == [
                     """
-                    trouble Some messages are no longer available: the server retains them from \
-                    #3 on only.
+                    error Some messages are no longer available: the server retains them from \
+                    #3 on.
                     """
                 ])
     }
@@ -160,7 +160,7 @@ struct AgentsClientTests {
         for line in ["/to", "/to 457", "/to 457  "] {
             #expect(
                 fixture.type(line).shown.first?.hasPrefix(
-                    "trouble /to takes an agent's name and a text") == true)
+                    "error /to takes an agent's name and a text") == true)
         }
     }
 
@@ -199,10 +199,10 @@ struct AgentsClientTests {
                 "timestamp":"x"}
                 """#
             ).shown
-                == ["trouble Not sent: one (content: longer than 16384 bytes)"])
+                == ["error Not sent: one (content: longer than 16384 bytes)"])
         #expect(
             fixture.receive(#"{"type":"ERROR","error":"token expired","timestamp":"x"}"#).shown == [
-                "trouble The server says: token expired"
+                "error The server says: token expired"
             ])
 
         fixture = try self.fixture()
@@ -231,11 +231,11 @@ struct AgentsClientTests {
         for text in ["nonsense", "7", #"{"id":"m"}"#] {
             #expect(
                 fixture.receive(text).shown == [
-                    "trouble The server sent a frame that is not part of the Agents protocol."
+                    "error The server sent a frame that is not part of the Agents protocol."
                 ])
         }
         #expect(
             fixture.type("/history").shown.first?.hasPrefix(
-                "trouble The Agents protocol has nothing for /history") == true)
+                "error The Agents protocol does not support /history") == true)
     }
 }

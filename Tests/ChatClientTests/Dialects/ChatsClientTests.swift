@@ -241,12 +241,12 @@ struct ChatsClientTests {
         }
         #expect(
             fixture.receive(error("conversation ended", "newMessage")).shown == [
-                "trouble Not sent: one (conversation ended)"
+                "error Not sent: one (conversation ended)"
             ])
         #expect(fixture.type("/who").sent == [#"{"type":"getChatDetails","data":{"chatId":5}}"#])
         #expect(
             fixture.receive(error("no such conversation", "getChatDetails")).shown == [
-                "trouble The server says: no such conversation"
+                "error The server says: no such conversation"
             ])
         #expect(fixture.session.pendingCommands.isEmpty)
         #expect(
@@ -291,7 +291,7 @@ struct ChatsClientTests {
         for text in ["nonsense", "{}", #"{"type":7,"data":{}}"#, #"{"type":"messageCreated"}"#] {
             #expect(
                 fixture.receive(text).shown == [
-                    "trouble The server sent a frame that is not part of the Chats protocol."
+                    "error The server sent a frame that is not part of the Chats protocol."
                 ])
         }
     }

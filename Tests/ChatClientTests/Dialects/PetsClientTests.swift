@@ -129,7 +129,7 @@ struct PetsClientTests {
         let steps = fixture.receive(self.history([(8, "bob", "eight")]))
         #expect(
             steps.shown.first
-                == "trouble Some messages were missed: #5 to #7 are no longer available."
+                == "error Some messages were missed: #5 to #7 are no longer available."
         )
         #expect(steps.shown.contains("#8 bob: eight"))
     }
@@ -189,7 +189,7 @@ struct PetsClientTests {
             ])
         let steps = fixture.receive(
             #"{"event":"error","data":{"message":"access denied","event":"history"}}"#)
-        #expect(steps.shown == ["trouble The server says: access denied"])
+        #expect(steps.shown == ["error The server says: access denied"])
         #expect(steps.exitStatus == 1)
     }
 
@@ -205,10 +205,10 @@ struct PetsClientTests {
         #expect(fixture.receive(limited) == [])
         #expect(fixture.advanceTime(.seconds(1)).sent.count == 1)
         let ended = #"{"event":"error","data":{"message":"conversation ended","event":"message"}}"#
-        #expect(fixture.receive(ended).shown == ["trouble Not sent: one (conversation ended)"])
+        #expect(fixture.receive(ended).shown == ["error Not sent: one (conversation ended)"])
         #expect(
             fixture.receive(#"{"event":"error","data":{"message":"token expired"}}"#).shown == [
-                "trouble The server says: token expired"
+                "error The server says: token expired"
             ])
     }
 
@@ -224,7 +224,7 @@ struct PetsClientTests {
         for command in ["/who", "/edit 1 x", "/delete 1", "/to bob hello"] {
             #expect(
                 fixture.type(command).shown.first?.hasPrefix(
-                    "trouble The Pets protocol has nothing for /") == true)
+                    "error The Pets protocol does not support /") == true)
         }
         #expect(fixture.type("/help").shown.first?.contains("/edit") == false)
         #expect(fixture.apply { $0.editing("h", at: $1, into: &$2) } == [])
@@ -261,7 +261,7 @@ struct PetsClientTests {
         for text in ["nonsense", "[1]", #"{"data":{}}"#, #"{"event":"message"}"#, "\u{0}"] {
             #expect(
                 fixture.receive(text).shown == [
-                    "trouble The server sent a frame that is not part of the Pets protocol."
+                    "error The server sent a frame that is not part of the Pets protocol."
                 ])
         }
     }

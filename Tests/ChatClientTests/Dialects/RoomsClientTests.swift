@@ -63,7 +63,7 @@ struct RoomsClientTests {
                 "420\(Self.join)"
             ])
         let steps = fixture.receive(#"42["conversation_state",\#(Self.state)]"#)
-        #expect(steps.shown == ["#1 Jane: one", "#2 me: two", "notice Here: Jane."])
+        #expect(steps.shown == ["#1 Jane: one", "#2 me: two", "notice Online: Jane."])
         // The answer repeats the state.
         #expect(fixture.receive(#"430[{"ok":true,\#(Self.state.dropFirst())]"#) == [])
     }
@@ -165,7 +165,7 @@ struct RoomsClientTests {
         let steps = fixture.receive(#"42["conversation_state",\#(state)]"#)
         #expect(
             steps.shown == [
-                "trouble Some messages were missed: #3 is no longer available.",
+                "error Some messages were missed: #3 is no longer available.",
                 "#4 Jane: four",
                 "notice Reconnected.",
             ])
@@ -205,7 +205,7 @@ struct RoomsClientTests {
                 "timestamp":"x"}]
                 """#
             ).shown
-                == ["notice Jim is here."])
+                == ["notice Jim is online."])
         _ = fixture.receive(#"42["presence",{"room_id":"abc12345","online":300,"changes":[]}]"#)
         #expect(fixture.type("/who").shown == ["notice 300 users are online."])
         #expect(
@@ -236,7 +236,7 @@ struct RoomsClientTests {
         _ = fixture.open()
         _ = fixture.receive(Self.open)
         var steps = fixture.receive(#"44{"message":"a token is required"}"#)
-        #expect(steps.shown == ["trouble The server says: a token is required"])
+        #expect(steps.shown == ["error The server says: a token is required"])
         #expect(steps.exitStatus == 1)
 
         fixture = try self.fixture()
@@ -245,17 +245,17 @@ struct RoomsClientTests {
         _ = fixture.receive(Self.open)
         _ = fixture.receive(#"40{"sid":"x"}"#)
         steps = fixture.receive(#"430[{"ok":false,"error":"room_id: no such room"}]"#)
-        #expect(steps.shown == ["trouble The server says: room_id: no such room"])
+        #expect(steps.shown == ["error The server says: room_id: no such room"])
         #expect(steps.exitStatus == 1)
 
         fixture = try self.fixture()
         _ = self.joinConversation(&fixture)
         #expect(
             fixture.receive(#"42["error",{"message":"token expired","event":null}]"#).shown == [
-                "trouble The server says: token expired"
+                "error The server says: token expired"
             ])
         steps = fixture.receive("41")
-        #expect(steps.shown == ["trouble The server has ended the session."])
+        #expect(steps.shown == ["error The server has ended the session."])
         #expect(steps.exitStatus == 1)
     }
 
@@ -272,7 +272,7 @@ struct RoomsClientTests {
             ])
         #expect(
             fixture.receive(#"432[{"ok":false,"error":"conversation ended"}]"#).shown == [
-                "trouble Not sent: one (conversation ended)"
+                "error Not sent: one (conversation ended)"
             ])
         // Answers without a pending request.
         #expect(fixture.receive(#"432[{"ok":true,"id":"9"}]"#) == [])
@@ -291,7 +291,7 @@ struct RoomsClientTests {
         _ = self.joinConversation(&fixture)
         #expect(
             fixture.receive(text).shown == [
-                "trouble The server sent a frame that is not part of the Rooms protocol."
+                "error The server sent a frame that is not part of the Rooms protocol."
             ])
     }
 
