@@ -1,23 +1,24 @@
 internal import Bytes
 
-/// Which web pages may talk to the server, by the `Origin` that a browser sends (RFC 6454).
+/// The web pages that may use the server, by the browser's `Origin` field (RFC 6454).
 public struct AllowedOrigins: Sendable, Hashable {
-    /// Every page may.
+    /// Every page is allowed.
     public var any: Bool
-    /// Pages that the server itself has delivered may: their origin is the `PortReference` of the request.
+    /// Pages of the server itself are allowed: their origin matches the `Host` of the request.
     public var own: Bool
-    /// `https://chat.example`, `capacitor://localhost` or `null`, in lower case, without a slash and without the scheme's own port.
+    /// `https://chat.example`, `capacitor://localhost` or `null`, in lower case, without a slash
+    /// and without the scheme's default port.
     public var others: [String]
-    /// Hosts whose subdomains may, at any depth.
+    /// Hosts whose subdomains are allowed, at any depth.
     public var subdomains: [Subdomains]
 
     /// The origins of all subdomains of a host: `https://*.example.org`.
     public struct Subdomains: Sendable, Hashable {
         /// `http` or `https`.
         public let scheme: String
-        /// In lower case: `example.org`. The host itself is none of its subdomains.
+        /// In lower case: `example.org`. The host itself does not count as a subdomain.
         public let parent: String
-        /// Nil for the scheme's own.
+        /// Nil for the scheme's default.
         public let port: UInt16?
 
         public init(scheme: String, parent: String, port: UInt16? = nil) {
@@ -40,7 +41,8 @@ public struct AllowedOrigins: Sendable, Hashable {
         own: true, others: ["http://localhost:3000", "http://127.0.0.1:3000"])
     static let standardText = "own,http://localhost:3000,http://127.0.0.1:3000"
 
-    /// Takes one entry of a list. Whatever is listed, the server's own pages may connect; only an empty list shuts them out, too.
+    /// Adds one entry of a list. Any entry also allows the server's own pages; only an empty list
+    /// excludes them.
     static func add(_ text: String, to origins: inout AllowedOrigins) throws(ValueProblem) {
         switch text {
         case "*": origins.any = true
@@ -53,7 +55,10 @@ public struct AllowedOrigins: Sendable, Hashable {
     }
 
     private static let formats =
-        "an origin is https://chat.example, capacitor://localhost, null, https://*.example.org, own or *"
+        """
+        an origin is https://chat.example, capacitor://localhost, null, https://*.example.org, \
+        own or *
+        """
 
     private static func problem(_ text: String, _ reason: String) -> ValueProblem {
         ValueProblem("\(text.quoted) \(reason); \(self.formats)")
@@ -64,9 +69,10 @@ public struct AllowedOrigins: Sendable, Hashable {
         if lower == "null" { return lower }
         let (scheme, rest) = try self.split(lower, of: text)
         guard scheme == "http" || scheme == "https" else {
-            // Other schemes have no ports of their own, and names that are no hosts: an extension's id. Files have none at all.
+            // Other schemes have no default ports, and their names need not be hosts: an extension
+            // has an id. File URLs have no name at all.
             guard !rest.isEmpty || scheme == "file" else {
-                throw self.problem(text, "has nothing behind its scheme")
+                throw self.problem(text, "has nothing after its scheme")
             }
             return "\(scheme)://\(rest)"
         }
@@ -78,19 +84,19 @@ public struct AllowedOrigins: Sendable, Hashable {
         let lower = text.lowercased()
         let (scheme, rest) = try self.split(lower, of: text)
         guard scheme == "http" || scheme == "https" else {
-            throw self.problem(text, "has a * where only http and https may have one")
+            throw self.problem(text, "has a *, which only http and https may have")
         }
         guard rest.hasPrefix("*."), !rest.dropFirst(2).contains("*") else {
-            throw self.problem(text, "has its * elsewhere than in front of a host: *.example.org")
+            throw self.problem(text, "must have its * before a host: *.example.org")
         }
         let (host, port) = try self.hostAndPort(rest.dropFirst(2), scheme, of: text)
         guard !host.hasPrefix("["), !host.hasPrefix("."), IPAddress(host) == nil else {
-            throw self.problem(text, "has a * in front of what has no subdomains")
+            throw self.problem(text, "has a * before a host without subdomains")
         }
         return Subdomains(scheme: scheme, parent: host, port: port)
     }
 
-    /// The scheme, and what stands behind `://`.
+    /// Splits a text at `://`.
     private static func split(_ lower: String, of text: String) throws(ValueProblem) -> (
         scheme: String, rest: Substring
     ) {
@@ -103,27 +109,27 @@ public struct AllowedOrigins: Sendable, Hashable {
         else { throw self.problem(text, "has no scheme") }
         let rest = lower[colon...].dropFirst(3)
         if rest.contains("/") {
-            throw self.problem(text, "has a path, which no origin has, not even a slash")
+            throw self.problem(text, "has a path; an origin has none, not even a slash")
         }
         guard rest.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "-._:[]*".utf8.contains($0) })
         else {
-            throw self.problem(text, "has a letter that no origin has")
+            throw self.problem(text, "has a character that an origin cannot have")
         }
         return (String(scheme), rest)
     }
 
-    /// - Returns: the port unless it is the scheme's own.
+    /// - Returns: the port is nil if it is the scheme's default.
     private static func hostAndPort(
         _ authority: Substring, _ scheme: String, of text: String
     ) throws(ValueProblem) -> (host: String, port: UInt16?) {
-        // A host without a port is an address without one, so one parser judges both.
+        // The default port is appended, so that one parser checks hosts with and without a port.
         let standardPort: UInt16 = scheme == "https" ? 443 : 80
         let hasPort = authority.hasPrefix("[") ? authority.contains("]:") : authority.contains(":")
         guard
             let address = try? ListenAddress.parse(
                 hasPort ? String(authority) : "\(authority):\(standardPort)"), address.port != 0
         else {
-            throw self.problem(text, "has no host, or a bad one or a bad port")
+            throw self.problem(text, "has no valid host and port")
         }
         let host = address.host.contains(":") ? "[\(address.host)]" : address.host
         return (host, address.port == standardPort ? nil : address.port)

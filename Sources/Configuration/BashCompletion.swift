@@ -1,11 +1,11 @@
-/// Writes the script for bash 4 and later; it needs no package `bash-completion`.
+/// The completion script for bash 4 and later. It does not need the package `bash-completion`.
 enum BashCompletion {
     static var script: String {
         """
         # bash completion for confab
         _confab() {
             local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}"
-            # Bash takes --name=value for three words.
+            # Bash splits --name=value into three words.
             if [[ $current == "=" ]]; then
                 current=""
             elif [[ $previous == "=" ]] && ((COMP_CWORD > 1)); then
@@ -52,22 +52,31 @@ enum BashCompletion {
         case .nothing:
             ""
         case .files:
-            "        compopt -o filenames\n        mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n"
+            """
+                    compopt -o filenames
+                    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+
+            """
         case .words(let words):
-            "        COMPREPLY=($(compgen -W \"\(words.joined(separator: " "))\" -- \"$current\"))\n"
+            """
+                    COMPREPLY=($(compgen -W "\(words.joined(separator: " "))" -- "$current"))
+
+            """
         case .prefixes(let words):
-            "        compopt -o nospace\n        COMPREPLY=($(compgen -W \"\(words.joined(separator: " "))\" -- \"$current\"))\n"
+            """
+                    compopt -o nospace
+                    COMPREPLY=($(compgen -W "\(words.joined(separator: " "))" -- "$current"))
+
+            """
         }
     }
 
     private static var commands: String {
-        var lines = [
-            "    \"\") words=\"\(CommandTable.topLevelNames.joined(separator: " ")) --help --version\" ;;"
-        ]
+        let names = CommandTable.topLevelNames.joined(separator: " ")
+        var lines = ["    \"\") words=\"\(names) --help --version\" ;;"]
         for family in CommandTable.families {
-            lines.append(
-                "    \(family.name)) words=\"\(family.members.map(\.secondName).joined(separator: " "))\" ;;"
-            )
+            let names = family.members.map(\.secondName).joined(separator: " ")
+            lines.append("    \(family.name)) words=\"\(names)\" ;;")
         }
         for command in CommandTable.all {
             let words = command.argumentChoices + command.options.map { "--" + $0.name }

@@ -1,5 +1,6 @@
 extension OptionBinding {
-    /// Takes the values of the command line; later ones of the same option win or are added.
+    /// Applies the values of the command line. A later value of the same option replaces the
+    /// earlier one, or is added to it.
     static func apply(
         _ bindings: [OptionBinding<Target>], from scanned: ScannedArguments,
         environment: [String: String] = [:], to target: inout Target
@@ -32,7 +33,7 @@ extension TokenOptions {
         case (nil, nil):
             throw .missingArgument("--secret-file FILE or --database PATH", command: "token")
         case (_?, _?):
-            throw .conflict("token: --secret-file and --database are two secrets; give one")
+            throw .conflict("token: give either --secret-file or --database, not both")
         }
         self = draft.options
     }
@@ -44,18 +45,20 @@ extension ChatOptions {
         try OptionBinding.apply(ChatTable.bindings, from: scanned, to: &self)
         self.url = try Invocation.argument(0, in: scanned, of: CommandTable.chat, ServerURL.parse)
         if self.token != nil, self.tokenFile != nil {
-            throw .conflict("chat: --token and --token-file are two tokens; give one")
+            throw .conflict("chat: give either --token or --token-file, not both")
         }
         guard self.name != nil else { return }
         if self.token != nil || self.tokenFile != nil {
-            throw .conflict("chat: --name is for who has no token, which has a name of its own")
+            throw .conflict(
+                "chat: --name: only for anonymous connections; a token already names you")
         }
         switch self.dialect {
         case .conversations, .agents:
-            throw .conflict("chat: --name is for who has no token, and this protocol needs one")
+            throw .conflict(
+                "chat: --name: only for anonymous connections; this protocol requires a token")
         case .pets:
             throw .conflict(
-                "chat: --name is for chats and rooms; in pets the server gives strangers their names"
+                "chat: --name: only for chats and rooms; in pets the server names anonymous users"
             )
         case .chats, .rooms, nil: break
         }
@@ -68,9 +71,9 @@ extension BenchOptions {
         try OptionBinding.apply(BenchTable.bindings, from: scanned, to: &self)
         self.scenario = try Invocation.argument(
             0, in: scanned, of: CommandTable.bench, ValueParsing.choice(BenchScenario.self))
-        for place in 1..<max(2, scanned.arguments.count) {
+        for index in 1..<max(2, scanned.arguments.count) {
             self.urls.append(
-                try Invocation.argument(place, in: scanned, of: CommandTable.bench, ServerURL.parse)
+                try Invocation.argument(index, in: scanned, of: CommandTable.bench, ServerURL.parse)
             )
         }
         if let twice = self.serverProcesses.enumerated().first(where: {

@@ -1,10 +1,10 @@
 public import RedisClient
 
-/// What `confab token` is to sign and with which secret.
+/// The options of `confab token`.
 public struct TokenOptions: Sendable, Equatable {
     public enum Key: Sendable, Equatable {
         case secretFile(String)
-        /// The secret that a server made beside its database.
+        /// The secret that a server created next to this database.
         case databaseSecret(String)
     }
 
@@ -17,7 +17,7 @@ public struct TokenOptions: Sendable, Equatable {
     public var username: String?
     public var tenant: String?
     public var agent: String?
-    /// Nil: the token says nothing of conversations.
+    /// Nil: the token has no claim about conversations.
     public var conversations: Conversations?
     public var isAdmin = false
     public var lifetime: Duration = .seconds(3600)
@@ -28,9 +28,9 @@ public struct TokenOptions: Sendable, Equatable {
     init() {}
 }
 
-/// Where `confab chat` goes and as whom.
+/// The options of `confab chat`.
 public struct ChatOptions: Sendable, Equatable {
-    /// A protocol that the client speaks.
+    /// A protocol of the chat client.
     public enum ChatProtocol: String, Sendable, CaseIterable {
         case conversations
         case pets
@@ -41,23 +41,23 @@ public struct ChatOptions: Sendable, Equatable {
 
     /// ws, wss, http or https, and a host.
     public var url = ""
-    /// Nil: what the URL's path says, else Conversations.
+    /// Nil: the protocol of the URL's path, else Conversations.
     public var dialect: ChatProtocol?
-    /// Nil: the one that the URL names.
+    /// Nil: the conversation in the URL.
     public var conversation: String?
-    /// What to be called without a token.
+    /// The name of an anonymous user.
     public var name: String?
     public var token: String?
     public var tokenFile: String?
-    /// Authorities that a wss server's certificate may be signed by; the system's when it is nil.
+    /// A PEM file with the certificate authorities for a wss server; nil for those of the system.
     public var authorities: String?
-    /// Lines only, without colour and without moving the cursor.
+    /// Plain lines, without colour and without cursor movement.
     public var isPlain = false
 
     init() {}
 }
 
-/// What load `confab bench` makes.
+/// The options of `confab bench`.
 public struct BenchOptions: Sendable, Equatable {
     public enum BenchScenario: String, Sendable, CaseIterable {
         case broadcast
@@ -67,40 +67,40 @@ public struct BenchOptions: Sendable, Equatable {
         case send
     }
 
-    /// What is spoken: one of Confab's protocols (`confab` is Conversations), or frames without one, for a plain server to compare with.
+    /// A protocol (`confab` is Conversations), or raw frames, for comparison with a plain server.
     public enum BenchAdapter: String, Sendable, CaseIterable {
         case confab, pets, chats, rooms, agents
-        /// Rooms without WebSockets for those who only listen.
+        /// Rooms, where members that only receive use long polling.
         case roomsPolling = "rooms-polling"
-        /// Every protocol, one member after the other.
+        /// All protocols, one member after the other.
         case mixed
         case raw
     }
 
     public var scenario = BenchScenario.broadcast
-    /// ws, wss, http or https, and a host, of each server; at least one.
+    /// ws, wss, http or https, and a host, for each server; at least one.
     public var urls: [String] = []
     public var connections = 100
     public var groups = 10
     public var publishers = 1
-    /// Messages a second, all publishers together; 0: as many as `window` lets.
+    /// Messages per second of all publishers; 0: as many as `window` allows.
     public var rate = 50
-    /// With a rate of 0: messages on their way to somebody, all publishers together.
+    /// With a rate of 0: messages in flight, of all publishers.
     public var window = 64
     public var duration: Duration = .seconds(10)
-    /// Before the measuring starts.
+    /// Before the measurement.
     public var warmup: Duration = .seconds(2)
-    /// How long the server is left alone after the last connection was made.
+    /// The pause after the last connect.
     public var settle: Duration = .seconds(3)
     public var messageBytes = 128
-    /// Handshakes that are open at any time.
+    /// Open handshakes at any time.
     public var concurrency = 64
-    /// Authorities that a wss server's certificate may be signed by; the system's when it is nil.
+    /// A PEM file with the certificate authorities for a wss server; nil for those of the system.
     public var authorities: String?
     public var secretFile: String?
-    /// Whose CPU and memory are measured, too; each once.
+    /// Processes whose CPU time and memory are measured; no duplicates.
     public var serverProcesses: [Int] = []
-    /// Whose commands are counted.
+    /// The Redis server whose commands are counted.
     public var redis: RedisURL?
     public var adapter = BenchAdapter.confab
     public var output = OutputFormat.text
@@ -108,13 +108,13 @@ public struct BenchOptions: Sendable, Equatable {
     init() {}
 }
 
-/// For whom results are written.
+/// The format of results.
 public enum OutputFormat: String, Sendable, CaseIterable {
     case text
     case json
 }
 
-/// A shell that completion is written for.
+/// A shell with a completion script.
 public enum Shell: String, Sendable, CaseIterable {
     case bash
     case zsh

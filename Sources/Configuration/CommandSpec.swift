@@ -1,22 +1,23 @@
-/// A subcommand as parser, help, completion and reference know it.
+/// The specification of a subcommand. The parser, the help, the completion and the reference use
+/// it.
 public struct CommandSpec: Sendable, Equatable {
-    /// What stands between the options: `URL`, or one of a few words.
+    /// A positional argument: `URL`, or one of a few words.
     public struct Argument: Sendable, Equatable {
         public let name: String
         public let help: String
-        /// The words it may be; empty when it may be anything.
+        /// The allowed values; empty when any value is allowed.
         public let choices: [String]
         public let isOptional: Bool
-        /// Whether there may be more than one. Only the last argument of a subcommand can be so.
+        /// Whether it may occur more than once. Only the last argument of a subcommand may.
         public let isRepeatable: Bool
 
         init(
-            _ name: String, _ help: String, choices words: [String] = [], isOptional: Bool = false,
+            _ name: String, _ help: String, choices: [String] = [], isOptional: Bool = false,
             isRepeatable: Bool = false
         ) {
             self.name = name
             self.help = help
-            self.choices = words
+            self.choices = choices
             self.isOptional = isOptional
             self.isRepeatable = isRepeatable
         }

@@ -2,11 +2,11 @@ extension CommandTable {
     static let operatorCommands = OperatorOptions.Verb.allCases.map(operatorCommand)
 
     static func operatorCommand(_ verb: OperatorOptions.Verb) -> CommandSpec {
-        let words = self.commandHelp(of: verb)
+        let help = self.commandHelp(of: verb)
         return CommandSpec(
-            verb.rawValue, words.summary, arguments: words.arguments,
+            verb.rawValue, help.summary, arguments: help.arguments,
             options: OperatorTable.bindings(of: verb).map(\.spec) + [helpOption],
-            examples: words.examples, notes: words.notes)
+            examples: help.examples, notes: help.notes)
     }
 
     private struct CommandHelp {
@@ -16,122 +16,150 @@ extension CommandTable {
         var notes: [String] = []
     }
 
-    private static let conversation = CommandSpec.Argument("CONVERSATION", "the conversation's id")
-    private static let missingNodesNote =
-        "A node that does not answer within two seconds is a row without numbers, and the exit status is 3. Every row is one of the JSON "
-        + "document's; its keys are the columns' names."
+    private static let conversation = CommandSpec.Argument(
+        "CONVERSATION", "the id of the conversation")
+    private static let missingNodesNote = """
+        A node that does not answer within two seconds has a row without numbers, and the exit \
+        status is 3. The columns are the keys of the rows in the JSON document, in upper case.
+        """
 
-    private static let redisSourceNote =
-        "With --via no node is asked: what stands in Redis is read, and nothing written. What only nodes know is missing then; a node that "
-        + "has not said for three seconds that it lives is gone."
+    private static let redisSourceNote = """
+        With --via no node is queried: the data is read from Redis, and nothing is written. Data \
+        that only nodes have is missing. A node counts as gone after three seconds without a \
+        heartbeat.
+        """
 
     private static func commandHelp(of verb: OperatorOptions.Verb) -> CommandHelp {
         switch verb {
         case .status:
             CommandHelp(
-                summary: "the cluster on one screen, and what is wrong",
-                examples: [.init("confab status", "what is wrong, if anything")],
+                summary: "summarise the cluster and its problems",
+                examples: [.init("confab status", "the cluster's state and problems")],
                 notes: [self.missingNodesNote])
         case .nodes:
             CommandHelp(
-                summary: "the nodes, what they carry and how they are",
+                summary: "list the nodes with their load and state",
                 examples: [
-                    .init("confab nodes --sort -connections", "the busiest first"),
+                    .init("confab nodes --sort -connections", "the busiest node first"),
                     .init(
                         "confab nodes --output json --admin http://10.0.0.7:8090",
-                        "for a program, by way of another node"),
+                        "for a program, through another node"),
                     .init(
                         "confab nodes --via redis://10.0.0.9:6379 --watch",
-                        "while no node answers, until one does"),
+                        "from Redis, while no node answers"),
                 ], notes: [self.missingNodesNote, self.redisSourceNote])
         case .shards:
             CommandHelp(
-                summary: "which node owns which of the 4,096 shards",
+                summary: "list the 4,096 shards with their owners",
                 examples: [
                     .init(
                         "confab shards --node n1 --sort -conversations --limit 10",
-                        "the fullest of a node's")
+                        "the fullest shards of a node")
                 ],
                 notes: [
-                    "A shard has an epoch once it has been claimed, which happens when one of its conversations is first needed; SINCE says "
-                        + "when that was. After its owner stood still it has none until it is needed again. CONVERSATIONS are those in memory, "
-                        + "MSG/S the messages of the last second."
+                    """
+                    A shard has an epoch after it was claimed, at the first use of one of its \
+                    conversations; SINCE is the time of the claim. If its owner was suspended, the \
+                    shard has no epoch until its next use. CONVERSATIONS counts those in memory, \
+                    and MSG/S the messages of the last second.
+                    """
                 ])
         case .owner:
             CommandHelp(
-                summary: "who owns a conversation, and why", arguments: [self.conversation],
+                summary: "show the owner of a conversation", arguments: [self.conversation],
                 examples: [.init("confab owner lobby", "its shard, owner and epoch")])
         case .history:
             CommandHelp(
-                summary: "messages of a conversation", arguments: [self.conversation],
+                summary: "print messages of a conversation", arguments: [self.conversation],
                 examples: [
-                    .init("confab history lobby --last 50", "the newest fifty"),
-                    .init("confab history lobby --after 120 --output json", "a program's page"),
+                    .init("confab history lobby --last 50", "the newest 50 messages"),
+                    .init("confab history lobby --after 120 --output json", "a page for a program"),
                 ])
         case .tail:
             CommandHelp(
-                summary: "messages of a conversation, as they come", arguments: [self.conversation],
+                summary: "print new messages of a conversation", arguments: [self.conversation],
                 examples: [.init("confab tail lobby", "until Ctrl-C")],
                 notes: [
-                    "With --output json every message is an object on a line of its own. Without --after it begins with what comes next."
+                    """
+                    With --output json every message is an object on a line of its own. Without \
+                    --after the output starts with the next message.
+                    """
                 ])
         case .send:
             CommandHelp(
-                summary: "say something in a conversation",
-                arguments: [self.conversation, .init("TEXT", "what to say")],
-                examples: [.init("confab send lobby Hello --as ops --yes", "as the user ops")],
+                summary: "send a message to a conversation",
+                arguments: [self.conversation, .init("TEXT", "the message's text")],
+                examples: [
+                    .init(
+                        "confab send lobby Hello --as ops --yes",
+                        "as the user ops, without confirmation")
+                ],
                 notes: [
-                    "It goes the way of every message: it has its number and is stored when this is done."
+                    "The message is numbered and stored when the command returns."
                 ])
         case .verify:
             CommandHelp(
-                summary: "say whether a conversation's stream is whole",
+                summary: "check a conversation's stream for gaps",
                 arguments: [self.conversation],
-                examples: [.init("confab verify lobby", "exit status 0: it is")],
+                examples: [.init("confab verify lobby", "exit status 0: no faults")],
                 notes: [
-                    "Reads everything that is kept: no number is missing and none is there twice, numbers and revisions rise, and the end is "
-                        + "where the owner says. Exit status 1 when it is not so."
+                    """
+                    Reads everything retained, and checks that no number is missing or duplicated, \
+                    that numbers and revisions increase, and that the end matches the owner. Exit \
+                    status 1 means a fault.
+                    """
                 ])
         case .redis:
             CommandHelp(
-                summary: "Redis, as each node sees it",
+                summary: "show the state of Redis for each node",
                 examples: [
-                    .init("confab redis", "round trips, memory, and the age of the last delivery")
+                    .init("confab redis", "round trips, memory, last deliveries")
                 ],
                 notes: [
-                    "ROUND TRIP is that of one INFO, STREAM BYTES what all conversations' messages take (of many keys an estimate), LAST DELIVERY how long ago the node's mailbox last brought it what it had sent itself, "
-                        + "REBUILDS how often it had to listen anew because nothing came."
+                    """
+                    ROUND TRIP is the time of one INFO. STREAM BYTES is the size of all messages, \
+                    estimated if there are many keys. LAST DELIVERY is the time since the node \
+                    last received its own probe through Redis. REBUILDS counts resubscriptions \
+                    after missing probes.
+                    """
                 ])
         case .events:
             CommandHelp(
-                summary: "what happened in the cluster",
+                summary: "print the cluster's event log",
                 examples: [
                     .init("confab events --last 100", "oldest first"),
-                    .init("confab events --follow", "and what happens from here on"),
+                    .init("confab events --follow", "continue with new events"),
                 ],
                 notes: [
-                    "Who joins, dies, moves, drains, stays, leaves or restores shards is what nodes did by themselves; drain, resume and send are "
-                        + "what operators had them do. With --follow and --output json every event is an object on a line of its own."
+                    """
+                    Nodes record joins, deaths, moves, drains, departures and restored shards by \
+                    themselves. The events drain, resume and send record actions of operators. \
+                    With --follow and --output json every event is an object on a line of its own.
+                    """
                 ])
         case .drain:
             CommandHelp(
-                summary: "take a node out of service without a loss",
+                summary: "take a node out of service",
                 arguments: [.init("NODE", "the node's name")],
                 examples: [
-                    .init("confab drain n1 --yes", "hand its shards over, and close its clients"),
-                    .init("confab drain n1 --rate 200 --dry-run", "what that would do"),
+                    .init("confab drain n1 --yes", "hand over its shards and close its clients"),
+                    .init("confab drain n1 --rate 200 --dry-run", "only report what it would do"),
                 ],
                 notes: [
-                    "The node hands its shards over, then closes its clients with 1012 one after the other; they come again elsewhere. It stays "
-                        + "up, takes nobody and answers /api/health with 503 `draining` until `confab resume` or its end. The node does all that: "
-                        + "ending this command stops nothing. Alone it has nobody to give its shards to, and keeps them."
+                    """
+                    The node hands over its shards, and then closes its clients with 1012, one \
+                    after the other, so that they reconnect elsewhere. It keeps running, accepts \
+                    no clients, and answers /api/health with 503 `draining` until `confab resume` \
+                    or its end. The drain continues even if this command is interrupted. A node \
+                    without other nodes keeps its shards.
+                    """
                 ])
         case .resume:
             CommandHelp(
-                summary: "take a drained node into service again",
+                summary: "return a drained node to service",
                 arguments: [.init("NODE", "the node's name")],
                 examples: [
-                    .init("confab resume n1 --yes", "it takes clients, and its share of the shards")
+                    .init("confab resume n1 --yes", "accept clients and shards again")
                 ])
         }
     }

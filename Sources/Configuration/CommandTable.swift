@@ -5,10 +5,10 @@ public enum CommandTable {
     private static let allButHelp =
         [serve, token, chat, bench] + operatorCommands + [configCheck, configShow, completion]
 
-    /// The first words of the subcommands, each once.
+    /// The first words of the subcommands, without duplicates.
     static let topLevelNames = firstNames(allButHelp) + [help.name]
 
-    /// What the subcommands of two words do that begin with the same one.
+    /// Summaries of the groups of subcommands with two words, by their first word.
     static let familySummaries = ["config": "check or show the settings of confab serve"]
 
     private static func firstNames(_ commands: [CommandSpec]) -> [String] {
@@ -24,26 +24,42 @@ public enum CommandTable {
         self.all.first { $0.name == name }
     }
 
-    static let helpOption = OptionSpec.client("help", .flag, "", in: "Help", "show this")
+    static let helpOption = OptionSpec.client("help", .flag, "", in: "Help", "show this help")
 
     static let serve = CommandSpec(
         "serve", "run a node",
         options: ServeTable.options + [helpOption],
         examples: [
-            .init("confab serve", "on this machine only, messages in ./confab.db"),
+            .init("confab serve", "on loopback, with messages in ./confab.db"),
             .init(
                 "confab serve --listen 0.0.0.0:8080 --store sqlite:/var/lib/confab/chat.db",
-                "for the network"),
+                "on all interfaces"),
             .init(
                 "confab serve --store memory: --limit messages-per-second=500",
-                "for a test: keeps nothing"),
+                "for a test, in memory"),
         ],
         notes: [
-            "Every option is also an environment variable (--log-level is CONFAB_LOG_LEVEL; --admin is CONFAB_ADMIN_LISTEN) and a "
-                + "setting in the file of --config ({\"log-level\": \"debug\"}). The command line wins over the environment, "
-                + "that over the file. `confab config show` says what is in force and why.",
-            "SIGTERM drains and exits, a second one stops at once; SIGHUP reads keys, certificates, origins, limits and the log "
-                + "level again.",
+            """
+            Every option is also an environment variable (--log-level is CONFAB_LOG_LEVEL; --admin \
+            is CONFAB_ADMIN_LISTEN) and a setting in the file of --config \
+            ({"log-level": "debug"}). The command line overrides the environment, and the \
+            environment overrides the file. `confab config show` prints the effective settings.
+            """,
+            """
+            Without a key option, the first start creates a secret next to the database. With \
+            Redis, nodes need --jwt-secret-file, --jwt-public-key-file or --jwks-file, and \
+            --cluster-key-file where there is no --jwt-secret-file.
+            """,
+            """
+            --origins lists origins such as https://chat.example, capacitor://localhost, null or \
+            https://*.example.org, separated by commas; * allows every page, and none allows no \
+            page. --trusted-proxies lists addresses and networks such as 10.0.0.0/8, or loopback, \
+            or none. Without --public-url, links use the host of the request, if it is checked.
+            """,
+            """
+            SIGTERM drains the node and exits; a second one stops it at once. SIGHUP reloads keys, \
+            certificates, origins, limits and the log level.
+            """,
         ])
 
     static let token = CommandSpec(
@@ -51,90 +67,135 @@ public enum CommandTable {
         options: TokenTable.bindings.map(\.spec) + [helpOption],
         examples: [
             .init(
-                "confab token --sub alice --username Alice --conversations '*' --database confab.db",
+                """
+                confab token --sub alice --username Alice --conversations '*' --database confab.db
+                """,
                 "for every conversation"),
             .init(
                 "confab token --sub bot --conversations lobby,42 --ttl 7d --secret-file jwt.secret",
-                "for two of them"),
+                "for two conversations"),
         ])
 
     static let chat = CommandSpec(
-        "chat", "talk in a terminal",
+        "chat", "chat in a terminal",
         arguments: [
             .init(
                 "URL",
-                "the server, or a conversation of its: ws://127.0.0.1:8080/conversations/lobby/; any protocol's URL does for all of them"
-            )
+                "the server, or one of its conversations, as a URL of any protocol")
         ],
         options: ChatTable.bindings.map(\.spec) + [helpOption],
         examples: [
             .init(
                 "confab chat ws://127.0.0.1:8080/conversations/lobby/ --token-file alice.jwt",
-                "enter the lobby as alice"),
+                "join the lobby as alice"),
             .init(
-                "confab chat --dialect pets ws://127.0.0.1:8080 --conversation lobby --token-file bob.jwt",
-                "the same lobby in another protocol"),
+                """
+                confab chat --dialect pets ws://127.0.0.1:8080 --conversation lobby --token-file \
+                bob.jwt
+                """,
+                "the same lobby over another protocol"),
             .init(
                 "confab chat --dialect chats ws://127.0.0.1:8080 --name Carol",
-                "make a chat, without a token"),
+                "create a chat, without a token"),
             .init(
-                "confab chat 'ws://127.0.0.1:8080/v1/ws?channel_id=lobby&after=0' --token-file bot.jwt",
-                "a channel from its first message on"),
+                """
+                confab chat 'ws://127.0.0.1:8080/v1/ws?channel_id=lobby&after=0' --token-file \
+                bot.jwt
+                """,
+                "a channel, from its first message on"),
         ],
         notes: [
-            "Lines are sent as they are typed, or read from a pipe; what is said comes out on standard output, all else on standard "
-                + "error. /help lists the commands that the protocol has. A connection that breaks is made again: what was missed is shown "
-                + "once, and a line that was not answered is sent again.",
-            "The token comes from --token-file, --token, the variable CONFAB_TOKEN or the URL. Pets, chats and rooms do without one where "
-                + "the server lets strangers in.",
+            """
+            Lines are sent as they are typed, or read from a pipe. Messages are written to \
+            standard output, and everything else to standard error. /help lists the commands of \
+            the protocol. After a connection loss the client reconnects: missed messages are shown \
+            once, and unanswered lines are sent again.
+            """,
+            """
+            The token comes from --token-file, --token, CONFAB_TOKEN or the URL. Other users of \
+            this machine can see --token; prefer --token-file. Pets, chats and rooms work without \
+            a token if the server allows anonymous users.
+            """,
+            """
+            Without --conversation, chats creates a conversation, and agents uses its inbox.
+            """,
         ])
 
     static let bench = CommandSpec(
-        "bench", "make load, count every delivery, find loss and disorder",
+        "bench", "generate load, and check every delivery",
         arguments: [
             .init(
                 "SCENARIO",
-                "broadcast: all hear one; groups: many conversations; idle: only connected; connect: come and go; "
-                    + "send: how fast sends are answered",
+                "the kind of load, see below",
                 choices: BenchOptions.BenchScenario.allCases.map(\.rawValue)),
             .init(
                 "URL",
-                "the server: ws://127.0.0.1:8080; of several each gets its part of every conversation, the first the publishers",
+                "the server; several servers share every conversation",
                 isRepeatable: true),
         ],
         options: BenchTable.bindings.map(\.spec) + [helpOption],
         examples: [
             .init(
-                "confab bench broadcast ws://127.0.0.1:8080 --connections 1000 --rate 50 --secret-file jwt.secret",
-                "50,000 deliveries a second"),
+                """
+                confab bench broadcast ws://127.0.0.1:8080 --connections 1000 --rate 50 \
+                --secret-file jwt.secret
+                """,
+                "50,000 deliveries per second"),
             .init(
-                "confab bench groups ws://a:8080 ws://b:8080 --secret-file jwt.secret --redis redis://r",
+                """
+                confab bench groups ws://a:8080 ws://b:8080 --secret-file jwt.secret --redis \
+                redis://r
+                """,
                 "two nodes and their Redis"),
+        ],
+        notes: [
+            """
+            broadcast: one conversation with all connections; groups: many conversations; idle: \
+            idle connections; connect: only connects; send: one sender per conversation, which \
+            sends again when its message is answered.
+            """,
+            """
+            --adapter selects the protocol: confab (Conversations), pets, chats, rooms, \
+            rooms-polling (members that only receive use long polling), agents, mixed (all of \
+            them), or raw (frames without a protocol, for a plain server).
+            """,
+            """
+            Several servers share every conversation equally, and the first has the publishers. \
+            --server-pid may list several processes, separated by commas.
+            """,
         ])
 
     static let configCheck = CommandSpec(
-        "config check", "say whether `confab serve` would start with these settings",
+        "config check", "check whether `confab serve` would start",
         options: ServeTable.options + [helpOption],
-        examples: [.init("confab config check --config confab.json", "exit status 0: it would")],
+        examples: [
+            .init("confab config check --config confab.json", "exit status 0: it would start")
+        ],
         notes: [
-            "It takes the options, the environment and the file that `confab serve` takes; see confab serve --help."
+            """
+            Accepts the options, the environment and the file of `confab serve`; see \
+            confab serve --help.
+            """
         ])
 
     static let configShow = CommandSpec(
-        "config show", "print the settings in force and where each comes from",
+        "config show", "print the effective settings and their sources",
         options: ServeTable.options + [outputOption, helpOption],
-        examples: [.init("confab config show --config confab.json", "one line for each setting")],
+        examples: [.init("confab config show --config confab.json", "one line per setting")],
         notes: [
-            "It takes the options, the environment and the file that `confab serve` takes; see confab serve --help."
+            """
+            Accepts the options, the environment and the file of `confab serve`; see \
+            confab serve --help.
+            """
         ])
 
     static let outputOption = OptionSpec.client(
         "output", .choice(OutputFormat.allCases.map(\.rawValue)), "text|json", default: "text",
-        in: "Output", "a table or one JSON document"
+        in: "Output", "a table, or a JSON document"
     )
 
     static let completion = CommandSpec(
-        "completion", "print a script that completes confab's command line",
+        "completion", "print a shell completion script",
         arguments: [.init("SHELL", "bash, zsh or fish", choices: Shell.allCases.map(\.rawValue))],
         options: [helpOption],
         examples: [
@@ -147,9 +208,10 @@ public enum CommandTable {
         "help", "explain a subcommand",
         arguments: [
             .init(
-                "SUBCOMMAND", "which one; without it, all of them", choices: firstNames(allButHelp),
+                "SUBCOMMAND", "the subcommand; without it, list all",
+                choices: firstNames(allButHelp),
                 isOptional: true),
-            .init("SECOND-WORD", "of a subcommand that has two", isOptional: true),
+            .init("SECOND-WORD", "the second word, for config", isOptional: true),
         ],
         options: [helpOption])
 }

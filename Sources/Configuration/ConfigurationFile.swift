@@ -5,10 +5,10 @@ internal import JSON
 /// A configuration file: a JSON object whose members are settings.
 struct ConfigurationFile {
     let path: String
-    /// The values of each setting in it, as the command line would have them.
+    /// The values of each setting, in the form of the command line.
     let values: [String: [String]]
 
-    /// Reads the text of a file. What it says of single values is checked when they are applied.
+    /// Parses the file's text. The values are checked later, when they are applied.
     init(path: String, bytes: [UInt8]) throws(UsageError) {
         self.path = path
         let tree: JSONTree
@@ -30,7 +30,7 @@ struct ConfigurationFile {
                         to: member.name, among: ServeTable.options.compactMap(\.fileKey)))
             }
             guard values[option.name] == nil else {
-                throw .badFile(path, problem: "\(option.name) stands there twice")
+                throw .badFile(path, problem: "\(option.name) is set twice")
             }
             do throws(ValueProblem) {
                 values[option.name] = try Self.texts(of: member.value, for: option)
@@ -84,7 +84,7 @@ struct ConfigurationFile {
     }
 }
 
-/// Why a file cannot be read, as the system says it.
+/// A file error, in the system's words.
 public struct FileProblem: Error, Sendable, Equatable, CustomStringConvertible {
     public let description: String
 
@@ -92,7 +92,7 @@ public struct FileProblem: Error, Sendable, Equatable, CustomStringConvertible {
         self.description = description
     }
 
-    /// The whole file; for small ones.
+    /// Reads a whole file of up to 1 MiB.
     public static func read(_ path: String) throws(FileProblem) -> [UInt8] {
         let byteLimit = 1 << 20
         let file = open(path, O_RDONLY | O_CLOEXEC)

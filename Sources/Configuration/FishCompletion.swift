@@ -1,23 +1,35 @@
-/// Writes the script for fish.
+/// The completion script for fish.
 enum FishCompletion {
     static var script: String {
         var lines = ["# fish completion for confab", "complete -c confab -f"]
         for command in CommandTable.topLevel {
             lines.append(
-                "complete -c confab -n __fish_use_subcommand -a \(command.name) -d \(self.quoted(command.summary))"
+                """
+                complete -c confab -n __fish_use_subcommand -a \(command.name) -d \
+                \(self.quoted(command.summary))
+                """
             )
         }
         lines.append(
-            "complete -c confab -n __fish_use_subcommand -l help -d \(self.quoted(CommandTable.helpOption.help))"
+            """
+            complete -c confab -n __fish_use_subcommand -l help -d \
+            \(self.quoted(CommandTable.helpOption.help))
+            """
         )
-        lines.append("complete -c confab -n __fish_use_subcommand -l version -d 'name the version'")
+        lines.append("complete -c confab -n __fish_use_subcommand -l version -d 'print the version'")
         for family in CommandTable.families {
             let names = family.members.map(\.secondName).joined(separator: " ")
             let condition =
-                "__fish_seen_subcommand_from \(family.name); and not __fish_seen_subcommand_from \(names)"
+                """
+                __fish_seen_subcommand_from \(family.name); and not __fish_seen_subcommand_from \
+                \(names)
+                """
             for member in family.members {
                 lines.append(
-                    "complete -c confab -n \(self.quoted(condition)) -a \(member.secondName) -d \(self.quoted(member.summary))"
+                    """
+                    complete -c confab -n \(self.quoted(condition)) -a \(member.secondName) -d \
+                    \(self.quoted(member.summary))
+                    """
                 )
             }
         }
@@ -50,7 +62,7 @@ enum FishCompletion {
         }
     }
 
-    /// In single quotes fish knows two escapes.
+    /// Inside single quotes fish has two escapes.
     private static func quoted(_ text: String) -> String {
         "'" + text.map { $0 == "'" || $0 == "\\" ? "\\\($0)" : String($0) }.joined() + "'"
     }

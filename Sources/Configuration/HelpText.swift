@@ -1,46 +1,50 @@
-/// What `--help` prints.
+/// The output of `--help`.
 public enum HelpText {
-    /// All subcommands.
+    /// A longer term has a line of its own, so that it does not narrow all explanations.
+    private static let termWidthLimit = 26
+
+    /// The list of subcommands.
     public static var overview: String {
         let commands = CommandTable.all.map { (term: $0.name, text: $0.summary) }
         return """
-            Confab: a chat server, alone or as one node of many.
+            Confab: a chat server, standalone or as a cluster of nodes.
 
             Usage: confab SUBCOMMAND [OPTIONS]
 
             Subcommands
             \(TextLayout.columns(commands))
             Try it
-              # a node on http://127.0.0.1:8080 that keeps its messages in ./confab.db
+              # a node on http://127.0.0.1:8080, with its messages in ./confab.db
               confab serve
-              # a token for alice, signed with the secret that this node has made
+              # a token for alice, signed with the secret that this node has created
               confab token --sub alice --conversations '*' --database confab.db > alice.jwt
-              # and a chat
+              # a chat in a terminal
               confab chat ws://127.0.0.1:8080/conversations/lobby/ --token-file alice.jwt
 
-            `confab SUBCOMMAND --help` explains one of them, `confab --version` names the version.
-            Exit status: 0 done, 1 failed, 2 used wrongly, 3 the cluster, or a part of it, did not answer.
+            `confab SUBCOMMAND --help` explains one, `confab --version` prints the version.
+            Exit status: 0 done, 1 failed, 2 invalid usage, 3 no answer from the cluster.
 
             """
     }
 
-    /// The subcommands that begin with the same word: `config`.
+    /// The subcommands that begin with the same word, such as `config`.
     static func text(ofFamily name: String, _ members: [CommandSpec]) -> String {
         "Usage: confab \(name) \(members.map(\.secondName).joined(separator: "|")) [OPTIONS]\n\n"
             + TextLayout.columns(members.map { (term: "confab \($0.name)", text: $0.summary) })
             + "\n`confab \(name) \(members[0].secondName) --help` explains one of them.\n"
     }
 
-    /// One subcommand with its options, grouped.
+    /// One subcommand, with its options in groups.
     public static func text(of command: CommandSpec) -> String {
         var text = "confab \(command.name): \(command.summary)\n\nUsage: \(command.usage)\n"
         let arguments = command.arguments.map { (term: $0.name, text: $0.help) }
-        // The options of serve are explained there; the others that take them say so in a note.
+        // Only the help of `serve` explains its settings. Other subcommands that accept them refer
+        // to it in a note.
         let options = command.options.filter {
             !$0.isSetting || $0.name == "config" || command.name == "serve"
         }
-        let termWidth = (arguments.map(\.term.count) + options.map { self.row($0).term.count })
-            .max()
+        let widths = arguments.map(\.term.count) + options.map { self.row($0).term.count }
+        let termWidth = min(widths.max() ?? 0, Self.termWidthLimit)
         if !arguments.isEmpty {
             text += "\nArguments\n" + TextLayout.columns(arguments, termWidth: termWidth)
         }
@@ -53,7 +57,7 @@ public enum HelpText {
         if command.name == "serve" {
             text +=
                 "\nLimits (--limit NAME=VALUE) with their defaults\n"
-                + TextLayout.columns(LimitTable.all.map(self.row), termWidth: termWidth)
+                + TextLayout.columns(LimitTable.all.map(self.row))
         }
         if !command.examples.isEmpty {
             text += "\nExamples\n"

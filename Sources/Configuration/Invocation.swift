@@ -1,23 +1,25 @@
-/// What a command line asks for. The values are read and checked; the program has only to do it.
+/// A parsed command line, with checked values.
 public enum Invocation: Sendable, Equatable {
     case serve(ServeOptions)
     case token(TokenOptions)
     case chat(ChatOptions)
     case bench(BenchOptions)
-    /// What operators ask and do.
+    /// A subcommand for operators.
     case operate(OperatorOptions)
-    /// The settings are good in themselves; what is left to check is their files.
+    /// The settings are valid; the files that they name are still to be checked.
     case checkConfiguration(ServeOptions)
     case showConfiguration(ServeOptions, OutputFormat)
     case completion(Shell)
     case version
-    /// A text to print: help.
+    /// A help text to print.
     case help(String)
 
-    /// Reads a command line.
+    /// Parses a command line.
+    ///
     /// - Parameters:
     ///   - arguments: without the program's name.
-    ///   - environment: all variables; those of `serve` are read, and those that say where to ask.
+    ///   - environment: all variables; used for the settings of `serve` and for the options of
+    ///     operators.
     ///   - readFile: reads the file of `--config`.
     public init(
         _ arguments: [String], environment: [String: String],
@@ -35,7 +37,7 @@ public enum Invocation: Sendable, Equatable {
             break
         }
         guard !first.hasPrefix("-") else {
-            // The option stands before its subcommand.
+            // The option precedes its subcommand.
             let name = String(first.drop { $0 == "-" }.prefix { $0 != "=" })
             let owner = CommandTable.all.first { $0.option(named: name) != nil }
             throw .unknownOption(
@@ -78,11 +80,12 @@ public enum Invocation: Sendable, Equatable {
                 return
             }
             preconditionFailure(
-                "the subcommand \(command.name) is in the table and nobody reads it")
+                "the subcommand \(command.name) is in the table, but not in this switch")
         }
     }
 
-    /// The subcommand, which may be two words, and what follows it.
+    /// Finds the subcommand, which may have two words. Returns it with the rest of the command
+    /// line.
     private static func command(_ words: ArraySlice<String>) throws(UsageError) -> (
         CommandSpec, ArraySlice<String>
     ) {
@@ -101,9 +104,9 @@ public enum Invocation: Sendable, Equatable {
             throw .missingArgument(seconds.joined(separator: " or "), command: first)
         }
         guard let command = CommandTable.command(named: "\(first) \(second)") else {
-            let guess =
+            let suggestion =
                 Spelling.nearest(to: second, among: seconds) ?? seconds.joined(separator: " or ")
-            throw .unknownCommand("\(first) \(second)", suggestion: "confab \(first) \(guess)")
+            throw .unknownCommand("\(first) \(second)", suggestion: "confab \(first) \(suggestion)")
         }
         return (command, words.dropFirst(2))
     }
@@ -135,19 +138,20 @@ public enum Invocation: Sendable, Equatable {
             SettingSources(commandLine: scanned, environment: environment, file: file))
     }
 
-    /// Reads the argument at `place`; those behind the last one of the subcommand are more of that.
+    /// Parses the argument at `index`. Further values belong to the last argument of the
+    /// subcommand.
     static func argument<Value>(
-        _ place: Int, in scanned: ScannedArguments, of command: CommandSpec,
+        _ index: Int, in scanned: ScannedArguments, of command: CommandSpec,
         _ parse: (String) throws(ValueProblem) -> Value
     ) throws(UsageError) -> Value {
-        let argument = command.arguments[min(place, command.arguments.count - 1)]
-        guard scanned.arguments.count > place else {
+        let argument = command.arguments[min(index, command.arguments.count - 1)]
+        guard scanned.arguments.count > index else {
             let words =
                 argument.choices.isEmpty ? "" : " (\(argument.choices.joined(separator: ", ")))"
             throw .missingArgument(argument.name + words, command: command.name)
         }
         do throws(ValueProblem) {
-            return try parse(scanned.arguments[place])
+            return try parse(scanned.arguments[index])
         } catch {
             throw .badValue(name: argument.name, problem: error.reason)
         }

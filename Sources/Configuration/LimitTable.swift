@@ -1,16 +1,16 @@
-/// One limit as `--limit` takes it.
+/// The specification of one limit of `--limit`.
 public struct LimitSpec: Sendable {
     enum Value: Sendable {
         case count(any WritableKeyPath<Limits, Int> & Sendable, ClosedRange<Int>)
         case seconds(any WritableKeyPath<Limits, Duration> & Sendable, ClosedRange<Duration>)
     }
 
-    /// `content-bytes`; its unit is its last word.
+    /// `content-bytes`; the last word is the unit.
     public let name: String
     public let help: String
     let value: Value
 
-    /// Its value among `limits`, as it may be given again.
+    /// The value in `limits`, in the form that `--limit` accepts.
     public func text(in limits: Limits) -> String {
         switch self.value {
         case .count(let property, _): String(limits[keyPath: property])
@@ -25,7 +25,10 @@ public struct LimitSpec: Sendable {
         switch self.value {
         case .count(_, let range): "\(range.lowerBound) to \(range.upperBound)"
         case .seconds(_, let range):
-            "\(ValueParsing.text(ofSeconds: range.lowerBound)) to \(ValueParsing.text(ofSeconds: range.upperBound))"
+            """
+            \(ValueParsing.text(ofSeconds: range.lowerBound)) to \
+            \(ValueParsing.text(ofSeconds: range.upperBound))
+            """
         }
     }
 
@@ -39,59 +42,59 @@ public struct LimitSpec: Sendable {
     }
 }
 
-/// All limits, in the order in which they are explained.
+/// All limits, in the order of the help.
 public enum LimitTable {
     private static let second: ClosedRange<Duration> = .milliseconds(100) ... .seconds(3600)
 
     public static let all: [LimitSpec] = [
-        count("content-bytes", \.contentBytes, 1...1_048_576, "a message's content, as UTF-8"),
+        count("content-bytes", \.contentBytes, 1...1_048_576, "content of a message, as UTF-8"),
         count(
             "message-bytes", \.messageBytes, 256...67_108_864,
-            "a request that carries a message, as it came"),
-        count("metadata-bytes", \.metadataBytes, 2...1_048_576, "a message's metadata, as it came"),
+            "request with a message"),
+        count("metadata-bytes", \.metadataBytes, 2...1_048_576, "metadata of a message"),
         count(
             "frame-bytes", \.frameBytes, 1024...67_108_864,
-            "a WebSocket message; a longer one closes with 1009"),
-        count("json-depth", \.jsonDepth, 4...512, "how deep JSON values may be nested"),
+            "WebSocket message; else close 1009"),
+        count("json-depth", \.jsonDepth, 4...512, "nesting depth of JSON values"),
         count(
             "messages-per-second", \.messagesPerSecond, 1...1_000_000,
-            "what a connection may send in the long run"),
-        count("message-burst", \.messageBurst, 1...1_000_000, "what a connection may send at once"),
+            "sustained send rate per connection"),
+        count("message-burst", \.messageBurst, 1...1_000_000, "send burst per connection"),
         count(
             "outbound-bytes", \.outboundBytes, 65_536...1_073_741_824,
-            "what may wait for a slow reader before 1013 closes it"),
+            "unsent bytes before close 1013"),
         count(
             "ephemeral-bytes", \.ephemeralBytes, 1024...1_073_741_824,
-            "what may wait before typing and presence are left out"),
-        count("connections", \.connections, 1...10_000_000, "clients of the node at one time"),
+            "unsent bytes before typing is dropped"),
+        count("connections", \.connections, 1...10_000_000, "concurrent clients of the node"),
         count(
             "connects-per-second", \.connectsPerSecond, 1...1_000_000,
-            "new clients in a second; others are told to come again"),
+            "new clients per second; others must retry"),
         seconds(
             "ping-seconds", \.ping, second,
-            "how often the server pings; at most half of idle-seconds"),
+            "ping interval; at most half of idle-seconds"),
         seconds(
             "idle-seconds", \.idle, .milliseconds(200) ... .seconds(7200),
-            "how long a client may be silent before 1001 closes it"),
+            "silence of a client before close 1001"),
         seconds(
-            "typing-seconds", \.typing, second, "how long somebody types without saying so again"),
+            "typing-seconds", \.typing, second, "lifetime of a typing state without renewal"),
         seconds(
-            "header-seconds", \.header, second, "how long the head of an HTTP request may take"),
-        seconds("body-seconds", \.body, second, "how long the body of an HTTP request may take"),
-        count("header-bytes", \.headerBytes, 1024...1_048_576, "the head of an HTTP request"),
-        count("body-bytes", \.bodyBytes, 1024...67_108_864, "the body of an HTTP request"),
+            "header-seconds", \.header, second, "time for the head of an HTTP request"),
+        seconds("body-seconds", \.body, second, "time for the body of an HTTP request"),
+        count("header-bytes", \.headerBytes, 1024...1_048_576, "head of an HTTP request"),
+        count("body-bytes", \.bodyBytes, 1024...67_108_864, "body of an HTTP request"),
         count(
             "engineio-ping-interval-ms", \.enginePingInterval, 100...3_600_000,
-            "how often Engine.IO pings"),
+            "ping interval of Engine.IO"),
         count(
             "engineio-ping-timeout-ms", \.enginePingTimeout, 100...3_600_000,
-            "how long a pong of Engine.IO may take"),
+            "time for an Engine.IO pong"),
         count(
             "engineio-connect-timeout-ms", \.engineConnectTimeout, 100...3_600_000,
-            "how long a client of Rooms may take to CONNECT"),
+            "time for the CONNECT of a Rooms client"),
         count(
             "engineio-payload-bytes", \.enginePayloadBytes, 1024...67_108_864,
-            "the body of a POST of Engine.IO"),
+            "body of an Engine.IO POST"),
     ]
 
     static func named(_ name: String) -> LimitSpec? {
@@ -112,18 +115,18 @@ public enum LimitTable {
         LimitSpec(name: name, help: help, value: .seconds(property, range))
     }
 
-    /// Takes `NAME=VALUE`. The problem's words follow the option's name.
+    /// Applies `NAME=VALUE`. The reason of an error follows the option's name.
     static func apply(_ text: String, to limits: inout Limits) throws(ValueProblem) {
         guard let sign = text.firstIndex(of: "=") else {
-            throw ValueProblem("\(text.quoted) is no NAME=VALUE")
+            throw ValueProblem("\(text.quoted) is not NAME=VALUE")
         }
         let name = String(text[..<sign])
         guard let limit = self.named(name) else {
-            let guess =
+            let suggestion =
                 Spelling.nearest(to: name, among: self.all.map(\.name)).map {
                     "did you mean \($0)?"
                 } ?? "see confab serve --help"
-            throw ValueProblem("\(name.quoted) is no limit; \(guess)")
+            throw ValueProblem("\(name.quoted) is not a limit; \(suggestion)")
         }
         do throws(ValueProblem) {
             try limit.set(String(text[text.index(after: sign)...]), in: &limits)

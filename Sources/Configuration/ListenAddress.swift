@@ -1,6 +1,7 @@
 internal import Bytes
 
-/// Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`. Port 0 takes a free one.
+/// An address to listen on: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`. Port 0 selects a free
+/// port.
 public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     /// An address or a name; IPv6 without brackets.
     public let host: String
@@ -21,7 +22,7 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     static func parse(_ text: String) throws(ValueProblem) -> ListenAddress {
-        let problem = ValueProblem("\(text.quoted) is no HOST:PORT")
+        let problem = ValueProblem("\(text.quoted) is not HOST:PORT")
         guard let colon = text.lastIndex(of: ":") else { throw problem }
         let digits = text[text.index(after: colon)...]
         var host = text[..<colon]
@@ -30,7 +31,10 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         else { throw problem }
         if host.isEmpty || host == "*" {
             throw ValueProblem(
-                "\(text.quoted) is no HOST:PORT; every interface is 0.0.0.0:\(port) or [::]:\(port)"
+                """
+                \(text.quoted) is not HOST:PORT; for all interfaces use 0.0.0.0:\(port) or \
+                [::]:\(port)
+                """
             )
         }
         if host.hasPrefix("[") {
@@ -38,9 +42,9 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
             host = host.dropFirst().dropLast()
             guard IPAddress(host)?.isIPv6 == true else { throw problem }
         } else {
-            // Without brackets nobody can say where an IPv6 address ends and the port begins.
+            // Without brackets it is unclear where an IPv6 address ends and the port begins.
             if host.contains(":") {
-                throw ValueProblem("\(text.quoted) is no HOST:PORT; IPv6 is written [ADDRESS]:PORT")
+                throw ValueProblem("\(text.quoted) is not HOST:PORT; write IPv6 as [ADDRESS]:PORT")
             }
             let isNumeric = host.utf8.allSatisfy {
                 (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".")

@@ -2,11 +2,15 @@ internal import JSON
 public import Telemetry
 
 extension LogFormat {
-    /// The format in which `confab serve` says why it cannot begin, where the settings as a whole are no good: what reads its log reads that
-    /// line, too. The command line counts before the environment, and that before the file; text is what nobody has to ask for.
+    /// The log format for the error of a `confab serve` whose settings are invalid.
+    ///
+    /// The error is written in the requested format, so that the reader of the log can parse it.
+    /// The command line takes precedence over the environment, and the environment over the file.
+    /// The default is text.
     ///
     /// - Parameters:
-    ///   - arguments: without the program's name. Of another subcommand than `serve`: it has no log.
+    ///   - arguments: without the program's name. Subcommands other than `serve` have no log and
+    ///     get text.
     ///   - readFile: reads the file of `--config`.
     public static func requested(
         by arguments: [String], environment: [String: String],
@@ -19,9 +23,9 @@ extension LogFormat {
         }
         func given(_ option: String) -> String? {
             var value: String?
-            for (place, word) in zip(words.indices, words) {
-                if word == "--\(option)", words.indices.contains(place + 1) {
-                    value = words[place + 1]
+            for (index, word) in zip(words.indices, words) {
+                if word == "--\(option)", words.indices.contains(index + 1) {
+                    value = words[index + 1]
                 }
                 if word.hasPrefix("--\(option)=") {
                     value = String(word.dropFirst(option.count + 3))

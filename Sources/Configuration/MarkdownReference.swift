@@ -1,21 +1,24 @@
-/// The reference of the command line as a Markdown document, from the tables that the parser reads.
+/// The reference of the command line as a Markdown document, generated from the parser's tables.
 public enum MarkdownReference {
-    /// The whole document.
     public static func markdown() -> String {
         var text = """
             # Reference of the command line
 
-            One binary, `confab`. `confab SUBCOMMAND --help` says the same as this page. Options stand before or after
-            arguments, as `--name value` or `--name=value`; `--` ends them. An unknown option, a bad value or an unreadable file is
-            one line on standard error and exit status 2.
+            Confab has one binary, `confab`. This page is generated from the same tables as
+            `confab SUBCOMMAND --help`. Options may come before or after arguments, as
+            `--name value` or `--name=value`; `--` ends them. An unknown option, an invalid value or
+            an unreadable file produces one line on standard error and exit status 2.
 
-            | subcommand | what it does |
+            | subcommand | purpose |
             |---|---|
 
             """
         for command in CommandTable.all {
             text +=
-                "| [`confab \(command.name)`](#\(self.anchor(of: command))) | \(self.cell(command.summary)) |\n"
+                self.row([
+                    "[`confab \(command.name)`](#\(self.anchor(of: command)))",
+                    self.cell(command.summary),
+                ])
         }
         for command in CommandTable.all { text += "\n" + self.section(command) }
         return text
@@ -36,7 +39,7 @@ public enum MarkdownReference {
             }
         }
         let options = command.options.filter { $0.name != "help" }
-        // Those of serve are in its own table.
+        // The settings of `serve` are in its own table only.
         let own = command.name == "serve" ? options : options.filter { !$0.isSetting }
         if own.contains(where: \.isSetting) {
             text += self.settings(own)
@@ -44,10 +47,12 @@ public enum MarkdownReference {
             text += "\n| option | default | meaning |\n|---|---|---|\n"
             for option in own {
                 text +=
-                    "| \(self.term(option)) | \(self.defaultCell(option)) | \(self.cell(option.help)) |\n"
+                    self.row([self.term(option), self.defaultCell(option), self.cell(option.help)])
             }
         }
-        for note in command.notes { text += "\n\(note)\n" }
+        for note in command.notes {
+            text += "\n" + TextLayout.lines(note, width: 100).joined(separator: "\n") + "\n"
+        }
         if command.name == "serve" { text += self.limits() }
         if !command.examples.isEmpty {
             text +=
@@ -64,31 +69,41 @@ public enum MarkdownReference {
             let environment = option.environment.map { "`\($0)`" } ?? ""
             let key = option.fileKey.map { "`\($0)`: \(self.type(of: option))" } ?? ""
             text +=
-                "| \(self.term(option)) | \(environment) | \(key) | \(self.defaultCell(option)) | \(self.cell(option.help)) |\n"
+                self.row([
+                    self.term(option), environment, key, self.defaultCell(option),
+                    self.cell(option.help),
+                ])
         }
         return text + """
 
-            In the environment lists have commas between their items (`CONFAB_LIMIT=idle-seconds=90,connections=500`), and an empty
-            variable counts as none. A file is a JSON object; an unknown setting in it is an error. Limits of all three sources
-            count, each by its name; of every other setting only the strongest source's value.
+            In environment variables, list items are separated by commas
+            (`CONFAB_LIMIT=idle-seconds=90,connections=500`), and an empty variable counts as unset.
+            The file is a JSON object; an unknown setting in it is an error. Limits of all three
+            sources are merged by name. For other settings only the strongest source counts.
 
             """
     }
 
     private static func limits() -> String {
         var text =
-            "\n### Limits\n\n`--limit NAME=VALUE`; seconds may have up to three digits behind a point.\n\n"
-        text += "| limit | default | from, to | bounds |\n|---|---|---|---|\n"
+            "\n### Limits\n\n`--limit NAME=VALUE`; seconds may have up to three decimals.\n\n"
+        text += "| limit | default | range | meaning |\n|---|---|---|---|\n"
         for limit in LimitTable.all {
             text +=
-                "| `\(limit.name)` | \(limit.defaultText) | \(limit.rangeText) | \(self.cell(limit.help)) |\n"
+                self.row([
+                    "`\(limit.name)`", limit.defaultText, limit.rangeText, self.cell(limit.help),
+                ])
         }
         return text + """
 
-            A default gives way to what is set: with `idle-seconds=20` the server pings every 10 seconds. Two limits that are both
-            set must fit each other.
+            A default limit adapts to an explicit one: with `idle-seconds=20` the server pings every
+            10 seconds. Two explicit limits must fit each other.
 
             """
+    }
+
+    private static func row(_ cells: [String]) -> String {
+        "| " + cells.joined(separator: " | ") + " |\n"
     }
 
     private static func term(_ option: OptionSpec) -> String {
@@ -110,7 +125,7 @@ public enum MarkdownReference {
         }
     }
 
-    /// A bar ends a cell, a star begins emphasis.
+    /// Escapes bars, which would end the cell.
     private static func cell(_ text: String) -> String {
         text.map { $0 == "|" ? "\\|" : String($0) }.joined()
     }

@@ -1,6 +1,6 @@
 public import RedisClient
 
-/// What `confab nodes` and its like ask a node, and how they show the answer.
+/// The options of the subcommands for operators, such as `confab nodes`.
 public struct OperatorOptions: Sendable, Equatable {
     public enum Verb: String, Sendable, CaseIterable {
         case status, nodes, shards, owner, history, tail, send, verify, redis, events, drain, resume
@@ -9,18 +9,19 @@ public struct OperatorOptions: Sendable, Equatable {
     public enum Output: String, Sendable, CaseIterable { case table, json, csv }
 
     public var verb = Verb.status
-    /// Of any node's admin listener: http, and a host.
+    /// The admin listener of any node: http, and a host.
     public var url = "http://127.0.0.1:8090"
     public var tokenFile: String?
-    /// Where nobody is asked, and what stands there is read.
+    /// If set, the data is read from this Redis, without a node.
     public var via: RedisURL?
     public var clusterName = "confab"
     public var redisCAFile: String?
     public var output = Output.table
-    /// A column's name, as it stands above it or as a key of the JSON document; with a minus before it the highest come first.
+    /// A column's title, or its key in the JSON document. A leading minus sorts in descending
+    /// order.
     public var sort: String?
     public var limit: Int?
-    /// Again and again, with this pause.
+    /// Repeats the output, with this interval.
     public var watch: Duration?
     public var tenant = "default"
     public var node: String?
@@ -29,9 +30,10 @@ public struct OperatorOptions: Sendable, Equatable {
     public var user = ""
     public var last: Int?
     public var after: Int?
-    /// Goes on with what comes.
+    /// Continues with new entries.
     public var follows = false
-    /// Closes a second, and how long they may take; the node's own settings where neither is said.
+    /// Clients to close per second, and the time limit for closing them; nil for the node's own
+    /// settings.
     public var rate: Int?
     public var deadline: Duration?
     public var isConfirmed = false
@@ -60,12 +62,12 @@ public struct OperatorOptions: Sendable, Equatable {
             guard !self.user.isEmpty else { throw .missingArgument("--as USER", command: "send") }
         }
         if verb == .history, self.last != nil, self.after != nil {
-            throw .conflict("history: --last and --after are two places to begin at; give one")
+            throw .conflict("history: give either --last or --after, not both")
         }
     }
 }
 
-/// The options of the verbs for operators: those that all have, and each one's own.
+/// The options of the subcommands for operators: shared ones and specific ones.
 enum OperatorTable {
     typealias Binding = OptionBinding<OperatorOptions>
 
@@ -91,17 +93,17 @@ enum OperatorTable {
             .client(
                 "output", .choice(OperatorOptions.Output.allCases.map(\.rawValue)),
                 "table|json|csv", default: "table", in: "Output",
-                "for people, one JSON document, or comma-separated values"),
+                "a table, a JSON document, or CSV"),
             sets: \.output, ValueParsing.choice(OperatorOptions.Output.self)),
         Binding(
             .client(
-                "admin", .text, "URL", default: "http://127.0.0.1:8090", in: "Whom to ask",
-                "any node's admin listener; it asks the others", variable: "CONFAB_ADMIN_URL"),
+                "admin", .text, "URL", default: "http://127.0.0.1:8090", in: "Connection",
+                "the admin listener of any node", variable: "CONFAB_ADMIN_URL"),
             sets: \.url, AdminURL.parse),
         Binding(
             .client(
-                "admin-token-file", .file, "FILE", in: "Whom to ask",
-                "a file with the admin API's bearer token, where it needs one",
+                "admin-token-file", .file, "FILE", in: "Connection",
+                "file with the bearer token, if required",
                 variable: "CONFAB_ADMIN_TOKEN_FILE"),
             sets: \.tokenFile, ValueParsing.optionalText),
     ]
@@ -109,20 +111,20 @@ enum OperatorTable {
     private static let redisSource: [Binding] = [
         Binding(
             .client(
-                "via", .text, "URL", in: "Where no node answers",
-                "read it straight from Redis, at a URL as --store of confab serve takes it",
+                "via", .text, "URL", in: "Without a node",
+                "read from this Redis (a URL as for --store)",
                 variable: "CONFAB_VIA_URL"),
             sets: \.via, { (text: String) throws(ValueProblem) in try RedisStoreURL.parse(text) }),
         Binding(
             .client(
-                "cluster-name", .text, "NAME", default: "confab", in: "Where no node answers",
-                "with --via: the cluster's",
+                "cluster-name", .text, "NAME", default: "confab", in: "Without a node",
+                "with --via: the cluster's name",
                 variable: "CONFAB_CLUSTER_NAME"),
             sets: \.clusterName, ClusterName.parse),
         Binding(
             .client(
-                "redis-ca-file", .file, "FILE", in: "Where no node answers",
-                "with --via: certificate authorities (PEM) to believe for rediss://; without it the system's",
+                "redis-ca-file", .file, "FILE", in: "Without a node",
+                "with --via: CA certificates (PEM)",
                 variable: "CONFAB_REDIS_CA_FILE"),
             sets: \.redisCAFile, ValueParsing.optionalText),
     ]
@@ -131,17 +133,17 @@ enum OperatorTable {
         Binding(
             .client(
                 "sort", .text, "COLUMN", in: "Output",
-                "the column to sort by; -COLUMN puts the highest first"),
+                "sort by this column; -COLUMN: descending"),
             sets: \.sort, ValueParsing.optionalText),
         Binding(
-            .client("limit", .number, "N", in: "Output", "so many rows at most"),
+            .client("limit", .number, "N", in: "Output", "maximum number of rows"),
             sets: \.limit, ValueParsing.optionalInteger(in: 1...1_000_000)),
     ]
 
     private static let watch = Binding(
         .client(
             "watch", .optionalNumber, "[SECONDS]", in: "Output",
-            "again every 2 seconds, or as many, until Ctrl-C"),
+            "repeat every 2 or SECONDS seconds, until Ctrl-C"),
         sets: \.watch
     ) { text throws(ValueProblem) in
         text.isEmpty
@@ -152,47 +154,48 @@ enum OperatorTable {
     private static let confirmation: [Binding] = [
         Binding(
             .client(
-                "dry-run", .flag, "", in: "Before it happens",
-                "say what would be done, and do nothing"),
+                "dry-run", .flag, "", in: "Confirmation",
+                "only report what would be done"),
             changes: \.isDryRun,
             { (isDryRun: inout Bool, _: String) throws(ValueProblem) in isDryRun = true }),
         Binding(
             .client(
-                "yes", .flag, "", in: "Before it happens",
-                "do not ask, as a terminal is asked otherwise"),
+                "yes", .flag, "", in: "Confirmation",
+                "do not ask for confirmation"),
             changes: \.isConfirmed,
             { (isSure: inout Bool, _: String) throws(ValueProblem) in isSure = true }),
     ]
 
     private static let tenant = Binding(
         .client(
-            "tenant", .text, "TENANT", default: "default", in: "What", "whose conversation it is"),
+            "tenant", .text, "TENANT", default: "default", in: "Selection",
+            "the conversation's tenant"),
         sets: \.tenant, ValueParsing.name("._-", upTo: 64))
     private static let node = Binding(
-        .client("node", .text, "NODE", in: "What", "only this node's"), sets: \.node,
+        .client("node", .text, "NODE", in: "Selection", "only shards of this node"), sets: \.node,
         ValueParsing.optionalText)
     private static let last = Binding(
-        .client("last", .number, "N", default: "20", in: "What", "so many of the newest messages"),
+        .client("last", .number, "N", default: "20", in: "Selection", "number of newest messages"),
         sets: \.last, ValueParsing.optionalInteger(in: 1...1000))
     private static let lastEvents = Binding(
-        .client("last", .number, "N", default: "20", in: "What", "so many of the newest"),
+        .client("last", .number, "N", default: "20", in: "Selection", "number of newest events"),
         sets: \.last, ValueParsing.optionalInteger(in: 1...1000))
     private static let follow = Binding(
-        .client("follow", .flag, "", in: "What", "go on with what happens, until Ctrl-C"),
+        .client("follow", .flag, "", in: "Selection", "continue with new events, until Ctrl-C"),
         changes: \.follows,
         { (follows: inout Bool, _: String) throws(ValueProblem) in follows = true })
     private static let after = Binding(
-        .client("after", .number, "M", in: "What", "what was said after this message"),
+        .client("after", .number, "M", in: "Selection", "messages after this number"),
         sets: \.after, ValueParsing.optionalInteger(in: 0...Int(Int32.max)))
     private static let user = Binding(
         .client(
-            "as", .text, "USER", in: "What",
-            "the id of who says it; required. Becomes a member if it is none"),
+            "as", .text, "USER", in: "Selection",
+            "the sender's id (required); joins if not a member"),
         sets: \.user, ValueParsing.person)
     private static let rate = Binding(
         .client(
-            "rate", .number, "N", in: "What",
-            "clients to close in a second, 200 or 200/s; --deadline ends sooner"),
+            "rate", .number, "N", in: "Selection",
+            "clients to close per second, 200 or 200/s"),
         sets: \.rate
     ) { text throws(ValueProblem) in
         try ValueParsing.integer(in: 1...1_000_000)(
@@ -200,12 +203,12 @@ enum OperatorTable {
     }
     private static let deadline = Binding(
         .client(
-            "deadline", .number, "SECONDS", default: "the node's --drain-seconds", in: "What",
-            "how long closing the clients may take"),
+            "deadline", .number, "SECONDS", default: "the node's --drain-seconds", in: "Selection",
+            "time limit for closing the clients"),
         sets: \.deadline, ValueParsing.optionalSeconds(in: .zero ... .seconds(86_400)))
 }
 
-/// A URL of Redis, of any kind that `--store` takes.
+/// Parses a Redis URL of any kind that `--store` accepts.
 enum RedisStoreURL {
     static func parse(_ text: String) throws(ValueProblem) -> RedisURL {
         do throws(RedisURLError) {
@@ -218,13 +221,13 @@ enum RedisStoreURL {
 
 /// The URL of a node's admin listener.
 enum AdminURL {
-    /// Says only whether it can be one; who connects reads it in full.
+    /// Checks only the form; the client parses the URL.
     static func parse(_ text: String) throws(ValueProblem) -> String {
         let isHTTP = text.lowercased().hasPrefix("http://")
         let host = isHTTP ? text.dropFirst(7).prefix { $0 != "/" } : ""
         let isPlain = text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value < 0x7F }
         guard !host.isEmpty, !host.hasPrefix(":"), !host.contains("@"), isPlain else {
-            throw ValueProblem("\(text.quoted) is no URL such as http://127.0.0.1:8090")
+            throw ValueProblem("\(text.quoted) is not a URL such as http://127.0.0.1:8090")
         }
         return text
     }

@@ -1,9 +1,9 @@
-/// An option and where its value goes.
+/// An option with the property that it sets.
 struct OptionBinding<Target>: Sendable {
     let spec: OptionSpec
-    /// Empties a list before its first value is added.
+    /// Clears a list before its first value is added.
     let reset: @Sendable (inout Target) -> Void
-    /// Takes one value.
+    /// Applies one value.
     let apply: @Sendable (inout Target, String) throws(ValueProblem) -> Void
 
     private init(
@@ -25,7 +25,7 @@ struct OptionBinding<Target>: Sendable {
         }
     }
 
-    /// An option that adds to a list, which it replaces.
+    /// An option that fills a list and replaces its default.
     init<Value>(
         _ spec: OptionSpec, lists property: any WritableKeyPath<Target, [Value]> & Sendable,
         _ parse: @escaping @Sendable (String) throws(ValueProblem) -> [Value]
@@ -37,7 +37,7 @@ struct OptionBinding<Target>: Sendable {
             })
     }
 
-    /// An option whose values each change a part of a property.
+    /// An option whose every value changes a part of a property.
     init<Value>(
         _ spec: OptionSpec, changes property: any WritableKeyPath<Target, Value> & Sendable,
         reset: @escaping @Sendable (inout Value) -> Void = { _ in },

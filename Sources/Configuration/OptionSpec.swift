@@ -1,56 +1,57 @@
-/// One option of a subcommand: all that the parser, the help, the completion and the reference say of it.
+/// The specification of an option. The parser, the help, the completion and the reference use it.
 public struct OptionSpec: Sendable, Equatable {
-    /// What kind of value it takes; decides how it stands in a configuration file, too.
+    /// The kind of value; also decides the type in a configuration file.
     public enum Form: Sendable, Equatable {
-        /// No value: being there is all.
+        /// No value; the presence of the flag counts.
         case flag
         case text
-        /// The path of a file, for completion.
+        /// The path of a file; completion offers files.
         case file
-        /// In a file a JSON number.
+        /// A JSON number in a file.
         case number
-        /// A number that may be left out: the word behind is its value where that begins with a digit.
+        /// A number that may be left out. The next word is its value if it begins with a digit.
         case optionalNumber
-        /// `on` or `off`; in a file `true` or `false`.
+        /// `on` or `off`; `true` or `false` in a file.
         case toggle
         case choice([String])
-        /// Several, with commas between them; in a file an array of strings.
+        /// Values with commas between them; an array of strings in a file.
         case list
-        /// A path, repeatable; in a file an array of strings.
+        /// A path, repeatable; an array of strings in a file.
         case files
-        /// NAME=VALUE, repeatable; in a file an object of numbers.
+        /// NAME=VALUE, repeatable; an object of numbers in a file.
         case limits
     }
 
     /// Without the dashes.
     public let name: String
     public let form: Form
-    /// What stands for its value in the help, `HOST:PORT`; empty for a flag.
+    /// The name of the value in the help, such as `HOST:PORT`; empty for a flag.
     public let placeholder: String
-    /// Its default as the help says it; nil when there is none.
+    /// The default in the help; nil when there is none.
     public let defaultText: String?
     public let help: String
-    /// The heading it stands under.
+    /// The heading in the help.
     public let group: String
-    /// Whether environment and file may set it, as those of `serve`.
+    /// Whether the environment and the file may set it, as for the options of `serve`.
     public let isSetting: Bool
-    /// The environment variable of one that is no setting.
+    /// The environment variable of an option that is not a setting.
     var variable: String?
 
-    /// Its environment variable; nil when it has none.
+    /// The environment variable; nil when there is none.
     public var environment: String? {
         guard self.isSetting else { return self.variable }
-        // CONFAB_ADMIN is for the verbs that ask a node; this one listens.
+        // CONFAB_ADMIN_URL is the address that operators' subcommands connect to, so the listener
+        // has another name.
         if self.name == "admin" { return "CONFAB_ADMIN_LISTEN" }
         return "CONFAB_" + self.name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
     }
 
-    /// Its name in a configuration file; nil when it cannot stand there.
+    /// The key in a configuration file; nil when it is not allowed there.
     public var fileKey: String? {
         self.isSetting && self.name != "config" ? self.name : nil
     }
 
-    /// Whether it may be given more than once; else the last one counts.
+    /// Whether it may occur more than once. Otherwise the last value counts.
     public var isRepeatable: Bool {
         switch self.form {
         case .list, .files, .limits: true
@@ -58,14 +59,14 @@ public struct OptionSpec: Sendable, Equatable {
         }
     }
 
-    /// Whether something must follow.
+    /// Whether a value is required.
     public var needsValue: Bool { self.form != .flag && self.form != .optionalNumber }
 
-    /// The words that it takes, where there are only a few.
+    /// The allowed values, if there are only a few.
     public var choices: [String] {
         switch self.form {
         case .toggle: ["on", "off"]
-        case .choice(let words): words
+        case .choice(let choices): choices
         default: []
         }
     }

@@ -1,16 +1,18 @@
-/// Where clients find the service, as links name it: `https://chat.example`, `https://example.org/chat`.
+/// The public URL of the service, for links: `https://chat.example`, `https://example.org/chat`.
 public struct PublicURL: Sendable, Hashable, CustomStringConvertible {
-    /// `http` or `https`, host and port, as a browser writes it in `Origin`: in lower case, without the scheme's own port.
+    /// `http` or `https`, host and port, in the form of a browser's `Origin`: lower case, without
+    /// the scheme's default port.
     public let origin: String
-    /// Of a service below a path: `/chat`, without a slash at the end; else empty.
+    /// The path below which the service is mounted: `/chat`, without a slash at the end; empty if
+    /// there is none.
     public let path: String
 
-    /// The whole URL, without a slash at the end: a link's path follows it.
+    /// The whole URL, without a slash at the end, so that the path of a link can be appended.
     public var description: String { self.origin + self.path }
 
     static func parse(_ text: String) throws(ValueProblem) -> PublicURL {
         let problem = ValueProblem(
-            "\(text.quoted) is no URL such as https://chat.example or https://example.org/chat")
+            "\(text.quoted) is not a URL such as https://chat.example or https://example.org/chat")
         let lower = text.lowercased()
         guard let scheme = ["https", "http"].first(where: { lower.hasPrefix($0 + "://") }) else {
             throw problem
@@ -19,7 +21,7 @@ public struct PublicURL: Sendable, Hashable, CustomStringConvertible {
         let authority = rest.prefix { $0 != "/" }
         var path = rest.dropFirst(authority.count)
         while path.hasSuffix("/") { path.removeLast() }
-        // No query, fragment or user: a path is added behind it.
+        // No query, fragment or user name, because paths are appended.
         guard path.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "/-._~%".utf8.contains($0) }) else {
             throw problem
         }

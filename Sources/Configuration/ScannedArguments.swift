@@ -1,8 +1,8 @@
-/// What a command line says, still as text.
+/// The options and arguments of a command line, still as text.
 struct ScannedArguments: Equatable {
     struct Occurrence: Equatable {
         let name: String
-        /// Empty for a flag, and where it was left out.
+        /// Empty for a flag, and for a value that was left out.
         let value: String
     }
 
@@ -13,8 +13,8 @@ struct ScannedArguments: Equatable {
         self.occurrences.contains { $0.name == flag }
     }
 
-    /// Reads what follows the subcommand. Options stand before or after arguments, as `--name value` or `--name=value`;
-    /// `--` ends them.
+    /// Scans everything after the subcommand. Options may come before or after arguments, as
+    /// `--name value` or `--name=value`; `--` ends them.
     init(_ words: ArraySlice<String>, of command: CommandSpec) throws(UsageError) {
         var rest = words
         while let word = rest.popFirst() {
@@ -32,8 +32,8 @@ struct ScannedArguments: Equatable {
             command.arguments.last?.isRepeatable != true
         {
             let extra = self.arguments[command.arguments.count]
-            let guess = command.option(named: extra).map { "--" + $0.name }
-            throw .unexpectedArgument(extra, command: command.name, suggestion: guess)
+            let suggestion = command.option(named: extra).map { "--" + $0.name }
+            throw .unexpectedArgument(extra, command: command.name, suggestion: suggestion)
         }
     }
 
@@ -46,10 +46,10 @@ struct ScannedArguments: Equatable {
             let option = command.option(named: String(written.dropFirst(2)))
         else {
             let name = String(written.drop { $0 == "-" })
-            let guess = Spelling.nearest(to: name, among: command.options.map(\.name)).map {
+            let suggestion = Spelling.nearest(to: name, among: command.options.map(\.name)).map {
                 "--" + $0
             }
-            throw .unknownOption(written, command: command.name, suggestion: guess)
+            throw .unknownOption(written, command: command.name, suggestion: suggestion)
         }
         switch (option.form, parts.count == 2) {
         case (.flag, false):
@@ -67,7 +67,8 @@ struct ScannedArguments: Equatable {
         case (_, true):
             self.occurrences.append(Occurrence(name: option.name, value: String(parts[1])))
         case (_, false):
-            // Who forgot a value would else hear of the next option, which is not where the mistake is.
+            // If the value is missing, the next option must not be taken for it: the error would
+            // name the wrong option.
             guard let value = rest.first, !value.hasPrefix("--") else {
                 throw .missingValue(option: written, placeholder: option.placeholder)
             }

@@ -1,9 +1,9 @@
 extension ServeOptions {
-    /// Puts the sources one over the other and checks what they say together.
+    /// Merges the sources and checks the settings against each other.
     init(_ sources: SettingSources) throws(UsageError) {
         self.init()
         self.configurationFile = sources.file?.path
-        var limitOrigins: [String: EffectiveSetting.Source] = [:]
+        var limitSources: [String: EffectiveSetting.Source] = [:]
         for binding in ServeTable.bindings {
             let values = sources.values(of: binding.spec)
             if let first = values.first {
@@ -30,67 +30,68 @@ extension ServeOptions {
             }
             if binding.spec.form == .limits {
                 for value in values {
-                    limitOrigins[String(value.text.prefix { $0 != "=" })] = value.source
+                    limitSources[String(value.text.prefix { $0 != "=" })] = value.source
                 }
             }
         }
-        try self.adjustLimits(limitOrigins)
+        try self.adjustLimits(limitSources)
         self.hideStorePassword()
         self.resolveAnonymous()
         for limit in LimitTable.all {
-            let origin = limitOrigins[limit.name] ?? .standard
+            let source = limitSources[limit.name] ?? .standard
             self.settings.append(
                 EffectiveSetting(
-                    name: "limit \(limit.name)", value: limit.text(in: self.limits), source: origin)
+                    name: "limit \(limit.name)", value: limit.text(in: self.limits), source: source)
             )
         }
         try self.checkConflicts()
         self.warnings = EnvironmentCheck.warnings(for: sources.environment)
     }
 
-    /// A password in the URL is shown to nobody.
+    /// Removes the password from the effective setting.
     private mutating func hideStorePassword() {
-        guard let place = self.settings.firstIndex(where: { $0.name == "store" }) else { return }
-        self.settings[place].value = self.store.description
+        guard let index = self.settings.firstIndex(where: { $0.name == "store" }) else { return }
+        self.settings[index].value = self.store.description
     }
 
-    /// What a cluster shares, and what others than this machine reach, is not open to strangers unless somebody said so.
+    /// Sets the default: on only for a loopback listener without Redis, because a shared store or a
+    /// public listener is reachable from other machines.
     private mutating func resolveAnonymous() {
-        guard let place = self.settings.firstIndex(where: { $0.name == "anonymous" }),
-            self.settings[place].source == .standard
+        guard let index = self.settings.firstIndex(where: { $0.name == "anonymous" }),
+            self.settings[index].source == .standard
         else {
             return
         }
         let isShared = if case .redis = self.store { true } else { false }
         self.anonymous = !isShared && self.listen.isLoopback
-        self.settings[place].value = self.anonymous ? "on" : "off"
+        self.settings[index].value = self.anonymous ? "on" : "off"
     }
 
-    /// A limit that is not given makes room for one that is; two that are given must fit.
-    private mutating func adjustLimits(_ origins: [String: EffectiveSetting.Source])
+    /// A default limit is lowered to fit an explicit one. Two explicit limits must fit each other.
+    private mutating func adjustLimits(_ sources: [String: EffectiveSetting.Source])
         throws(UsageError)
     {
-        func settle<Value: Comparable>(
+        func lower<Value: Comparable>(
             _ name: String, _ property: WritableKeyPath<Limits, Value>, atMost bound: Value,
-            _ words: String
+            _ advice: String
         ) throws(UsageError) {
             guard self.limits[keyPath: property] > bound else { return }
-            guard origins[name] == nil else { throw .conflict("--limit \(name) is above \(words)") }
+            guard sources[name] == nil else { throw .conflict("--limit \(name) is above \(advice)") }
             self.limits[keyPath: property] = bound
         }
-        try settle(
+        try lower(
             "ping-seconds", \.ping, atMost: self.limits.idle / 2,
             "half of idle-seconds: raise idle-seconds, too")
-        try settle(
+        try lower(
             "message-bytes", \.messageBytes, atMost: self.limits.frameBytes,
             "frame-bytes: raise frame-bytes, too")
-        try settle(
+        try lower(
             "content-bytes", \.contentBytes, atMost: self.limits.messageBytes,
             "message-bytes: raise message-bytes, too")
-        try settle(
+        try lower(
             "metadata-bytes", \.metadataBytes, atMost: self.limits.messageBytes,
             "message-bytes: raise message-bytes, too")
-        try settle(
+        try lower(
             "ephemeral-bytes", \.ephemeralBytes, atMost: self.limits.outboundBytes,
             "outbound-bytes: raise outbound-bytes, too")
     }
@@ -99,10 +100,10 @@ extension ServeOptions {
         if let admin = self.admin {
             if !admin.isLoopback, self.adminTokenFile == nil {
                 throw .conflict(
-                    "--admin: \(admin) is not on loopback, so that --admin-token-file is required")
+                    "--admin: \(admin) is not on loopback: --admin-token-file is required")
             }
             if admin == self.listen, admin.port != 0 {
-                throw .conflict("--admin: \(admin) is where clients connect (--listen)")
+                throw .conflict("--admin: \(admin) is also the address of --listen")
             }
         }
         if self.tlsCertificateFile != nil, self.tlsKeyFile == nil {
@@ -113,29 +114,36 @@ extension ServeOptions {
         }
         if case .redis = self.store {
             guard self.history > 0 else {
-                throw .conflict("--history: 0 keeps all messages, which only sqlite: can")
+                throw .conflict("--history: 0 retains all messages, which only sqlite: supports")
             }
             if self.jwtSecretFile == nil, self.jwtPublicKeyFiles.isEmpty, self.jwksFile == nil {
                 throw .conflict(
-                    "--store: all nodes on Redis must know the same tokens, so that --jwt-secret-file, --jwt-public-key-file or --jwks-file is required"
+                    """
+                    --store: nodes on Redis must accept the same tokens: --jwt-secret-file, \
+                    --jwt-public-key-file or --jwks-file is required
+                    """
                 )
             }
             if self.jwtSecretFile == nil, self.clusterKeyFile == nil {
                 throw .conflict(
-                    "--store: nodes on Redis sign their mail, so that --cluster-key-file is required where there is no --jwt-secret-file"
+                    """
+                    --store: nodes on Redis sign their messages: without --jwt-secret-file, \
+                    --cluster-key-file is required
+                    """
                 )
             }
         }
         if self.history == 0, self.store == .memory {
-            throw .conflict("--history: 0 keeps all messages, which only sqlite: can")
+            throw .conflict("--history: 0 retains all messages, which only sqlite: supports")
         }
     }
 }
 
-/// Looks for mistyped variables.
+/// Detects mistyped environment variables.
 enum EnvironmentCheck {
-    /// Not every unknown `CONFAB_…` is a mistake: other subcommands have their own, and Kubernetes adds `CONFAB_PORT` and the
-    /// like where a service is called so. Only what is nearly one of ours is worth a word.
+    /// An unknown `CONFAB_…` variable need not be a mistake: other subcommands have variables, and
+    /// Kubernetes adds `CONFAB_PORT` and others for a service named confab. So only names that
+    /// resemble a setting cause a warning.
     static func warnings(for environment: [String: String]) -> [String] {
         let known = ServeTable.options.compactMap(\.environment)
         let others = ["CONFAB_ADMIN_URL"]
@@ -148,7 +156,10 @@ enum EnvironmentCheck {
             let nearest = known.map { ($0, Spelling.distance(variable, $0)) }.min { $0.1 < $1.1 }
             guard let (name, distance) = nearest, distance <= 2 else { return nil }
             return
-                "the environment's \(variable.escaped) is no setting and ignored; did you mean \(name)?"
+                """
+                environment: \(variable.escaped) is not a setting and is ignored; did you mean \
+                \(name)?
+                """
         }
     }
 }

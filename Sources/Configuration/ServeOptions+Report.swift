@@ -1,7 +1,7 @@
 internal import JSON
 
 extension ServeOptions {
-    /// What `confab config show` prints: every setting in force and where it comes from.
+    /// The output of `confab config show`: every effective setting and its source.
     public func report(_ format: OutputFormat) -> String {
         switch format {
         case .text:

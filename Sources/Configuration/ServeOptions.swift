@@ -1,72 +1,73 @@
 public import Bytes
 public import Telemetry
 
-/// How a node is to run: what `confab serve` was told on the command line, in the environment and in a file.
+/// The settings of a node, from the command line, the environment and the configuration file.
 public struct ServeOptions: Sendable, Equatable {
-    /// For clients: all dialects, REST, pages.
+    /// The listener for clients: all protocols, REST and pages.
     public var listen = ListenAddress(host: "127.0.0.1", port: 8080)
-    /// For operators; nil: no such listener.
+    /// The listener for operators; nil to disable it.
     public var admin: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 8090)
     public var adminTokenFile: String?
-    /// Both or none.
+    /// Either both or neither are set.
     public var tlsCertificateFile: String?
     public var tlsKeyFile: String?
     public var origins = AllowedOrigins.standard
-    /// Request headers that pages may send beside the usual ones, in lower case.
+    /// Request headers that pages may send in addition to the built-in ones, in lower case.
     public var corsHeaders: [String] = []
-    /// Where clients find the service; nil: where a request says that it came to, if that is checked.
+    /// The public URL for links; nil to use the host of each request, if it is checked.
     public var publicURL: PublicURL?
-    /// Whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-PortReference` are believed.
+    /// Proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are trusted.
     public var trustedProxies = IPNetwork.loopback
 
     public var store = StoreLocation.sqlite(path: "confab.db")
-    /// Messages kept of each conversation; 0: all.
+    /// Messages retained per conversation; 0: all.
     public var history = 10_000
 
-    /// The first part of every key in Redis: clusters of different names can share one.
+    /// The prefix of every key in Redis. Clusters with different names can share one Redis.
     public var clusterName = "confab"
-    /// What nodes sign their mail with; nil: derived from the JWT secret.
+    /// The key that signs messages between nodes; nil to derive it from the JWT secret.
     public var clusterKeyFile: String?
-    /// Who is believed for `rediss://`; nil: whom the system believes.
+    /// Certificate authorities for `rediss://`; nil for those of the system.
     public var redisCAFile: String?
 
-    /// Nil: the server makes one beside its database.
+    /// Nil: the server creates one next to its database.
     public var jwtSecretFile: String?
     public var jwtPublicKeyFiles: [String] = []
     public var jwksFile: String?
     public var jwtAudience: String?
     public var jwtIssuer: String?
-    /// Allowed on `exp` and `nbf`.
+    /// Tolerance for `exp` and `nbf`.
     public var jwtLeeway: Duration = .zero
-    /// Whether connections without a token are taken where a dialect allows them. Unless it is said, they are where only this machine
-    /// reaches the listener, and no other node shares the store.
+    /// Whether connections without a token are accepted where a protocol allows them. The default
+    /// is on for a loopback listener without Redis, else off.
     public var anonymous = true
 
-    /// Nil: the host's name and a random suffix.
+    /// Nil: the host name and a random suffix.
     public var nodeID: String?
-    /// Event-loop threads; nil: as many as there are cores.
+    /// Event-loop threads; nil: one less than the number of cores.
     public var loops: Int?
-    /// Whether a message goes to many sockets with one call of the kernel, where it lets us.
+    /// Whether to send a message to many sockets with one system call, where the kernel supports
+    /// it.
     public var ioUring = true
-    /// How long a drain spreads its closes.
+    /// The time over which a drain spreads the closing of connections.
     public var drain: Duration = .seconds(10)
     public var limits = Limits()
-    /// Where a plain WebSocket echo is mounted; nil: nowhere.
+    /// The path of a WebSocket echo endpoint; nil to disable it.
     public var echoPath: String?
 
     public var logLevel = LogLevel.info
     public var logFormat = LogFormat.text
 
-    /// The file that was read.
+    /// The configuration file in use.
     public var configurationFile: String?
-    /// Every setting as it is in force and who said so, in the order of the table, limits at the end.
+    /// Every effective setting with its source, in the order of the table, limits last.
     public internal(set) var settings: [EffectiveSetting] = []
-    /// What is probably a mistake, though none to stop for.
+    /// Probable mistakes that do not prevent a start.
     public internal(set) var warnings: [String] = []
 
     init() {}
 
-    /// The files that the settings name and that must be readable, with the option that names each.
+    /// The files that the settings name, with the option that names each. They must be readable.
     public var namedFiles: [(option: String, path: String)] {
         var files: [(option: String, path: String)] = []
         func add(_ option: String, _ path: String?) {
@@ -83,7 +84,8 @@ public struct ServeOptions: Sendable, Equatable {
         return files
     }
 
-    /// What is wrong with the files, for `config check`. `problem` looks into one and says what is wrong with it, or nil.
+    /// File errors, for `config check`. `problem` checks one file and returns an error text, or
+    /// nil.
     public func fileProblems(_ problem: (_ option: String, _ path: String) -> String?)
         -> [UsageError]
     {
@@ -95,13 +97,14 @@ public struct ServeOptions: Sendable, Equatable {
     }
 }
 
-/// One setting as it is in force.
+/// One effective setting.
 public struct EffectiveSetting: Sendable, Equatable {
-    /// Who said so. The command line wins over the environment, that over the file.
+    /// The source of a value. The command line takes precedence over the environment, and the
+    /// environment over the file.
     public enum Source: Sendable, Equatable, CustomStringConvertible {
         case standard
         case file(String)
-        /// The variable's name.
+        /// The name of the variable.
         case environment(String)
         case commandLine
 
@@ -115,9 +118,9 @@ public struct EffectiveSetting: Sendable, Equatable {
         }
     }
 
-    /// `listen`; a limit as `limit content-bytes`.
+    /// `listen`; for a limit, `limit content-bytes`.
     public let name: String
-    /// Nil when it is not set and has no default.
+    /// Nil when it is neither set nor has a default.
     public internal(set) var value: String?
     public let source: Source
 }

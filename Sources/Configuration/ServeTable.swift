@@ -1,17 +1,17 @@
 internal import Bytes
 internal import Telemetry
 
-/// The options of `confab serve`. Whoever adds one adds it here and nowhere else.
+/// The options of `confab serve`. This table is the only place to add one.
 enum ServeTable {
     static let bindings: [OptionBinding<ServeOptions>] =
         listeners + messages + cluster + identity + node + logging
 
-    /// All of them as the help shows them, `--config` at the end.
+    /// All options in the order of the help, `--config` last.
     static let options: [OptionSpec] =
         bindings.map(\.spec) + [
             setting(
                 "config", .file, "FILE", in: "Configuration",
-                "a JSON file with any of these settings: {\"listen\": \"0.0.0.0:80\"}")
+                "JSON file with settings: {\"listen\": \"0.0.0.0:80\"}")
         ]
 
     private static func setting(
@@ -27,31 +27,31 @@ enum ServeTable {
         OptionBinding(
             setting(
                 "listen", .text, "HOST:PORT", default: "127.0.0.1:8080", in: "Listeners",
-                "where clients connect; port 0 picks a free one"),
+                "the listener for clients; port 0: a free port"),
             sets: \.listen, ListenAddress.parse),
         OptionBinding(
             setting(
                 "admin", .text, "HOST:PORT|off", default: "127.0.0.1:8090", in: "Listeners",
-                "where operators connect: admin API and /metrics; off for nowhere"),
+                "the listener for operators and /metrics, or off"),
             sets: \.admin, ListenAddress.parseOptional),
         OptionBinding(
             setting(
                 "admin-token-file", .file, "FILE", in: "Listeners",
-                "bearer token of the admin API; required when --admin is not on loopback"),
+                "bearer token; required unless --admin is loopback"),
             sets: \.adminTokenFile, ValueParsing.optionalText),
         OptionBinding(
             setting(
                 "tls-cert", .file, "FILE", in: "Listeners",
-                "certificate chain (PEM): serve https and wss on the same port"),
+                "certificate chain (PEM), to serve https and wss"),
             sets: \.tlsCertificateFile, ValueParsing.optionalText),
         OptionBinding(
-            setting("tls-key", .file, "FILE", in: "Listeners", "its private key (PEM)"),
+            setting(
+                "tls-key", .file, "FILE", in: "Listeners", "private key (PEM) of the certificate"),
             sets: \.tlsKeyFile, ValueParsing.optionalText),
         OptionBinding(
             setting(
                 "origins", .list, "LIST", default: AllowedOrigins.standardText, in: "Listeners",
-                "browser origins that may connect beside the server's own, with commas between: https://chat.example, "
-                    + "capacitor://localhost, null, https://*.example.org; * any, none no browser"),
+                "browser origins to allow, besides the server's own"),
             changes: \.origins, reset: { $0 = AllowedOrigins() },
             { (origins: inout AllowedOrigins, text: String) throws(ValueProblem) in
                 try AllowedOrigins.add(text, to: &origins)
@@ -59,19 +59,19 @@ enum ServeTable {
         OptionBinding(
             setting(
                 "cors-headers", .list, "LIST", in: "Listeners",
-                "request headers that pages of --origins may send beside those that clients need, with commas between: traceparent"
+                "additional request headers for pages: traceparent"
             ),
             lists: \.corsHeaders, HeaderNames.parse),
         OptionBinding(
             setting(
                 "public-url", .text, "URL", in: "Listeners",
-                "where clients find the service, for links: https://chat.example; without it the request's own host, where that is checked"
+                "public URL for links: https://chat.example"
             ),
             sets: \.publicURL, ValueParsing.optional(PublicURL.parse)),
         OptionBinding(
             setting(
                 "trusted-proxies", .list, "LIST", default: "loopback", in: "Listeners",
-                "addresses and networks (10.0.0.0/8) whose X-Forwarded-For, -Proto and -Host are believed; loopback, none"
+                "proxies whose X-Forwarded fields are trusted"
             ),
             lists: \.trustedProxies, TrustedProxies.parse),
     ]
@@ -80,13 +80,13 @@ enum ServeTable {
         OptionBinding(
             setting(
                 "store", .text, "URL", default: "sqlite:confab.db", in: "Messages",
-                "where messages are kept: sqlite:PATH in a file, memory: until the process ends, redis://HOST:PORT for a cluster of nodes"
+                "the message store: sqlite:PATH, memory:, or redis://"
             ),
             sets: \.store, StoreLocation.parse),
         OptionBinding(
             setting(
                 "history", .number, "N", default: "10000", in: "Messages",
-                "messages kept of each conversation; 0 keeps all (only with sqlite:)"),
+                "messages per conversation; 0: all (sqlite: only)"),
             sets: \.history, ValueParsing.integer(in: 0...1_000_000_000)),
     ]
 
@@ -94,57 +94,58 @@ enum ServeTable {
         OptionBinding(
             setting(
                 "cluster-name", .text, "NAME", default: "confab", in: "Cluster",
-                "first part of every key in Redis: clusters of different names can share one"),
+                "prefix of the keys in Redis, one per cluster"),
             sets: \.clusterName, ClusterName.parse),
         OptionBinding(
             setting(
                 "cluster-key-file", .file, "FILE", in: "Cluster",
-                "what nodes sign their mail with, at least 32 bytes; needed with Redis where there is no --jwt-secret-file"
+                "key for messages between nodes, at least 32 bytes"
             ),
             sets: \.clusterKeyFile, ValueParsing.optionalText),
         OptionBinding(
             setting(
                 "redis-ca-file", .file, "FILE", in: "Cluster",
-                "certificate authorities (PEM) to believe for rediss://; without it the system's"),
+                "CA certificates (PEM) for rediss://"),
             sets: \.redisCAFile, ValueParsing.optionalText),
     ]
 
     private static let identity: [OptionBinding<ServeOptions>] = [
         OptionBinding(
             setting(
-                "jwt-secret-file", .file, "FILE", in: "Who may connect",
-                "HS256 secret, at least 32 bytes; without it one is made beside the database on the first start, but not with Redis"
+                "jwt-secret-file", .file, "FILE", in: "Authentication",
+                "HS256 secret, at least 32 bytes"
             ),
             sets: \.jwtSecretFile, ValueParsing.optionalText),
         OptionBinding(
             setting(
-                "jwt-public-key-file", .files, "FILE", in: "Who may connect",
-                "public key (PEM) for RS256, ES256 or EdDSA; repeatable"),
+                "jwt-public-key-file", .files, "FILE", in: "Authentication",
+                "RS256, ES256 or EdDSA public key (PEM); repeatable"),
             lists: \.jwtPublicKeyFiles, ValueParsing.one(ValueParsing.text)),
         OptionBinding(
             setting(
-                "jwks-file", .file, "FILE", in: "Who may connect",
-                "JWK set; read again when it changes and on SIGHUP"),
+                "jwks-file", .file, "FILE", in: "Authentication",
+                "JWK set; reloaded on change and on SIGHUP"),
             sets: \.jwksFile, ValueParsing.optionalText),
         OptionBinding(
             setting(
-                "jwt-audience", .text, "AUDIENCE", in: "Who may connect",
-                "required \"aud\" of a token"),
+                "jwt-audience", .text, "AUDIENCE", in: "Authentication",
+                "required \"aud\" claim of a token"),
             sets: \.jwtAudience, ValueParsing.optionalText),
         OptionBinding(
             setting(
-                "jwt-issuer", .text, "ISSUER", in: "Who may connect", "required \"iss\" of a token"),
+                "jwt-issuer", .text, "ISSUER", in: "Authentication",
+                "required \"iss\" claim of a token"),
             sets: \.jwtIssuer, ValueParsing.optionalText),
         OptionBinding(
             setting(
-                "jwt-leeway", .number, "SECONDS", default: "0", in: "Who may connect",
-                "allowed on a token's \"exp\" and \"nbf\""),
+                "jwt-leeway", .number, "SECONDS", default: "0", in: "Authentication",
+                "tolerance for the \"exp\" and \"nbf\" claims"),
             sets: \.jwtLeeway, ValueParsing.seconds(in: .zero ... .seconds(3600))),
         OptionBinding(
             setting(
                 "anonymous", .toggle, "on|off", default: "on for loopback without Redis",
-                in: "Who may connect",
-                "whether a client may come without a token where its dialect allows that"),
+                in: "Authentication",
+                "allow connections without a token"),
             sets: \.anonymous, ValueParsing.toggle),
     ]
 
@@ -152,26 +153,26 @@ enum ServeTable {
         OptionBinding(
             setting(
                 "node-id", .text, "NAME", default: "host name and a random suffix", in: "Node",
-                "unique name of this node"),
+                "unique name of the node"),
             sets: \.nodeID, ValueParsing.optional(ValueParsing.name("._-", upTo: 64))),
         OptionBinding(
             setting(
                 "loops", .number, "N", default: "number of cores less one", in: "Node",
-                "event-loop threads"),
+                "number of event-loop threads"),
             sets: \.loops, ValueParsing.optionalInteger(in: 1...256)),
         OptionBinding(
             setting(
                 "io-uring", .toggle, "on|off", default: "on", in: "Node",
-                "sends a message to many sockets with one call of the kernel, where the kernel lets us"
+                "use io_uring for broadcasts, if available"
             ),
             sets: \.ioUring, ValueParsing.toggle),
         OptionBinding(
             setting(
                 "drain-seconds", .number, "SECONDS", default: "10", in: "Node",
-                "how long SIGTERM spreads the closing of connections"),
+                "time over which a drain closes connections"),
             sets: \.drain, ValueParsing.seconds(in: .zero ... .seconds(86_400))),
         OptionBinding(
-            setting("limit", .limits, "NAME=VALUE", in: "Node", "changes a limit; repeatable"),
+            setting("limit", .limits, "NAME=VALUE", in: "Node", "set a limit; repeatable"),
             changes: \.limits,
             { (limits: inout Limits, text: String) throws(ValueProblem) in
                 try LimitTable.apply(text, to: &limits)
@@ -179,7 +180,7 @@ enum ServeTable {
         OptionBinding(
             setting(
                 "echo-path", .text, "PATH", default: "off", in: "Node",
-                "mounts a plain WebSocket echo, for conformance suites and for checking proxies end to end"
+                "path of a WebSocket echo endpoint, for tests"
             ),
             sets: \.echoPath, EchoPath.parse),
     ]
@@ -189,14 +190,14 @@ enum ServeTable {
             setting(
                 "log-level", .choice(LogLevel.allCases.map(\.rawValue)), "LEVEL", default: "info",
                 in: "Logging",
-                "write events of this level and graver: \(LogLevel.allCases.map(\.rawValue).joined(separator: ", "))"
+                "minimum level: \(LogLevel.allCases.map(\.rawValue).joined(separator: ", "))"
             ),
             sets: \.logLevel, ValueParsing.choice(LogLevel.self)),
         OptionBinding(
             setting(
                 "log-format", .choice(LogFormat.allCases.map(\.rawValue)), "text|json",
                 default: "text", in: "Logging",
-                "lines for people or for programs, on standard error"),
+                "format of the log on standard error"),
             sets: \.logFormat, ValueParsing.choice(LogFormat.self)),
     ]
 }
@@ -209,7 +210,10 @@ private enum TrustedProxies {
         default:
             guard let network = IPNetwork(text) else {
                 throw ValueProblem(
-                    "\(text.quoted) is no address or network such as 10.0.0.0/8, nor loopback or none"
+                    """
+                    \(text.quoted) is not loopback, none, or an address or network such as \
+                    10.0.0.0/8
+                    """
                 )
             }
             return [network]
@@ -217,7 +221,7 @@ private enum TrustedProxies {
     }
 }
 
-/// Names of request header fields, as `--cors-headers` lists them.
+/// Names of request header fields, for `--cors-headers`.
 private enum HeaderNames {
     static func parse(_ text: String) throws(ValueProblem) -> [String] {
         if text == "none" { return [] }
@@ -227,7 +231,7 @@ private enum HeaderNames {
                 $0.isASCIILetterOrDigit || "!#$%&'*+-.^_`|~".utf8.contains($0)
             }
         guard isName else {
-            throw ValueProblem("\(text.quoted) is no name of a header such as traceparent")
+            throw ValueProblem("\(text.quoted) is not a header name such as traceparent")
         }
         return [text.lowercased()]
     }
@@ -251,7 +255,7 @@ private enum EchoPath {
         let isPath =
             text.hasPrefix("/") && text.utf8.count > 1
             && text.utf8.allSatisfy { $0.isASCIILetterOrDigit || "/-._~".utf8.contains($0) }
-        guard isPath else { throw ValueProblem("\(text.quoted) is no path such as /echo") }
+        guard isPath else { throw ValueProblem("\(text.quoted) is not a path such as /echo") }
         return text
     }
 }

@@ -1,9 +1,9 @@
-/// One value of a setting and who gave it.
+/// One value of a setting, with its source.
 struct SourcedValue: Equatable {
     let text: String
     let source: EffectiveSetting.Source
 
-    /// How a message names the place where the value stands.
+    /// The name of the value in an error: the option, the variable, or the file and its key.
     func location(of option: OptionSpec) -> String {
         switch self.source {
         case .standard, .commandLine: "--\(option.name)"
@@ -13,15 +13,15 @@ struct SourcedValue: Equatable {
     }
 }
 
-/// Command line, environment and file, put one over the other.
+/// The sources of settings: command line, environment and file.
 struct SettingSources {
     let commandLine: ScannedArguments
     let environment: [String: String]
     /// Nil when there is none.
     let file: ConfigurationFile?
 
-    /// The values in force of one option, the weaker source first. Limits of all three count, each by its own name; of
-    /// everything else only what the strongest source says.
+    /// The effective values of an option, the weakest source first. Limits of all sources are
+    /// merged by name; for other options only the strongest source counts.
     func values(of option: OptionSpec) -> [SourcedValue] {
         let sources = [
             self.fileValues(of: option), self.environmentValues(of: option),
@@ -37,7 +37,8 @@ struct SettingSources {
         return values.isEmpty ? nil : values.map { SourcedValue(text: $0, source: .commandLine) }
     }
 
-    /// An empty variable is as good as none: that is how compose files and unit files leave one out.
+    /// An empty variable counts as unset, because compose files and unit files unset variables this
+    /// way.
     private func environmentValues(of option: OptionSpec) -> [SourcedValue]? {
         guard let variable = option.environment, let text = self.environment[variable],
             !text.isEmpty

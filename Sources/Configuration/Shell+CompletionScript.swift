@@ -1,5 +1,5 @@
 extension Shell {
-    /// A script that completes confab's command line in this shell.
+    /// The completion script for this shell.
     public var completionScript: String {
         switch self {
         case .bash: BashCompletion.script
@@ -10,18 +10,18 @@ extension Shell {
 }
 
 extension String {
-    /// The text as one word of a POSIX shell or zsh.
+    /// The text quoted as one word for a POSIX shell or zsh.
     var singleQuoted: String {
         "'" + self.map { $0 == "'" ? "'\\''" : String($0) }.joined() + "'"
     }
 }
 
-/// What completion offers behind an option.
+/// The suggestions for an option's value.
 enum ValueSuggestion {
     case nothing
     case files
     case words([String])
-    /// Words behind which more is typed.
+    /// Prefixes that the user completes.
     case prefixes([String])
 
     init(_ option: OptionSpec) {
@@ -39,7 +39,7 @@ enum ValueSuggestion {
 }
 
 extension CommandTable {
-    /// The subcommands of two words, by their first.
+    /// Subcommands of two words, grouped by the first word.
     static var families: [(name: String, members: [CommandSpec])] {
         self.topLevelNames.compactMap { name in
             let members = self.all.filter { $0.name.hasPrefix(name + " ") }
@@ -47,7 +47,7 @@ extension CommandTable {
         }
     }
 
-    /// First words with what completion says of them.
+    /// The first words, with their summaries.
     static var topLevel: [(name: String, summary: String)] {
         self.topLevelNames.map { name in
             (name, self.command(named: name)?.summary ?? self.familySummaries[name] ?? "")
@@ -56,12 +56,12 @@ extension CommandTable {
 }
 
 extension CommandSpec {
-    /// The second word of a subcommand of two.
+    /// The second word of a subcommand with two words.
     var secondName: String {
         String(self.name.drop { $0 != " " }.dropFirst())
     }
 
-    /// The words that its arguments may be.
+    /// The allowed values of the arguments.
     var argumentChoices: [String] {
         self.arguments.flatMap(\.choices)
     }

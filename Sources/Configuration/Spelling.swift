@@ -1,6 +1,6 @@
-/// Finds what somebody may have meant.
+/// Suggests corrections for mistyped words.
 enum Spelling {
-    /// The word most like `text`, if it is so like it that it is worth naming.
+    /// The word most similar to `text`, if it is similar enough.
     static func nearest(to text: String, among words: some Sequence<String>) -> String? {
         guard text.utf8.count <= 64 else { return nil }
         var best: (word: String, distance: Int)?
@@ -15,8 +15,8 @@ enum Spelling {
         return best?.word
     }
 
-    /// How many letters must be put in, taken out, replaced or swapped with their neighbour (the restricted
-    /// Damerau-Levenshtein distance).
+    /// The restricted Damerau-Levenshtein distance: the number of insertions, deletions,
+    /// replacements and swaps of neighbours.
     static func distance(_ left: String, _ right: String) -> Int {
         let left = Array(left.utf8)
         let right = Array(right.utf8)

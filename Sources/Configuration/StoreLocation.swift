@@ -1,12 +1,12 @@
 public import RedisClient
 
-/// Where messages are kept.
+/// The location of the message store.
 public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
-    /// Nowhere but in memory: gone with the process.
+    /// In memory; lost when the process ends.
     case memory
-    /// In an SQLite database, made when it is missing.
+    /// In an SQLite database, which is created if it is missing.
     case sqlite(path: String)
-    /// In Redis, for all nodes that use the same.
+    /// In Redis, shared by all nodes that use it.
     case redis(RedisURL)
 
     /// `memory`, `sqlite` or `redis`.
@@ -18,7 +18,7 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// So many replicas must have a write before it is answered; nil: one, where there are any.
+    /// How many replicas must have a write before it is acknowledged; nil: one, if there are any.
     public var waitReplicas: Int? {
         if case .redis(let url) = self { url.waitReplicas } else { nil }
     }
@@ -32,17 +32,19 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Says nothing of an unknown URL but its kind: there may be a password in it.
+    /// An error for an unknown URL names only its scheme, because the URL may contain a password.
     static func parse(_ text: String) throws(ValueProblem) -> StoreLocation {
-        let known =
-            "known are memory:, sqlite:PATH, redis://HOST:PORT, redis+sentinel:// and redis+cluster://"
+        let supported =
+            "use memory:, sqlite:PATH, redis://HOST:PORT, redis+sentinel:// or redis+cluster://"
         guard let colon = text.firstIndex(of: ":") else {
-            throw ValueProblem("\(text.quoted) is no store URL; \(known)")
+            throw ValueProblem("\(text.quoted) is not a store URL; \(supported)")
         }
         let rest = String(text[text.index(after: colon)...])
         switch text[..<colon].lowercased() {
         case "memory":
-            guard rest.isEmpty else { throw ValueProblem("memory: takes nothing behind the colon") }
+            guard rest.isEmpty else {
+                throw ValueProblem("memory: must have nothing after the colon")
+            }
             return .memory
         case "sqlite":
             guard !rest.isEmpty else { throw ValueProblem("the path is missing: sqlite:PATH") }
@@ -50,7 +52,7 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
         case let kind where kind.hasPrefix("redis"):
             return .redis(try RedisStoreURL.parse(text))
         case let kind:
-            throw ValueProblem("unknown store kind \(kind.quoted); \(known)")
+            throw ValueProblem("unknown store kind \(kind.quoted); \(supported)")
         }
     }
 }

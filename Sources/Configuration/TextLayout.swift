@@ -1,8 +1,9 @@
-/// Lays text out in lines of a terminal's width.
+/// Lays text out in lines of a fixed width.
 enum TextLayout {
-    static let width = 100
+    static let width = 80
 
-    /// Lines of at most `width` letters, broken at spaces but not inside of brackets; a longer word stands alone.
+    /// Lines of at most `width` characters, broken at spaces but not inside square brackets. A
+    /// longer word has a line of its own.
     static func lines(_ text: String, width: Int) -> [String] {
         var lines: [String] = []
         var line = ""
@@ -16,7 +17,7 @@ enum TextLayout {
         return line.isEmpty ? lines : lines + [line]
     }
 
-    /// The words of a text; what stands in brackets is one, if it fits a line.
+    /// Splits a text into words. Text in square brackets counts as one word, if it fits on a line.
     private static func words(_ text: String, width: Int) -> [String] {
         var words: [String] = []
         var isInside = false
@@ -31,7 +32,8 @@ enum TextLayout {
         return words
     }
 
-    /// Pairs of a term and its explanation, in two columns, the first as wide as its longest term unless told otherwise.
+    /// Two columns of terms and explanations. The first column is as wide as the longest term,
+    /// unless `termWidth` is given.
     static func columns(_ rows: [(term: String, text: String)], termWidth: Int? = nil) -> String {
         let termWidth = termWidth ?? rows.map(\.term.count).max() ?? 0
         let indent = String(repeating: " ", count: termWidth + 4)
@@ -41,15 +43,15 @@ enum TextLayout {
             if row.term.count > termWidth || lines.isEmpty {
                 text += "  \(row.term)\n"
             } else {
-                text +=
-                    "  \(row.term)\(String(repeating: " ", count: termWidth - row.term.count + 2))\(lines.removeFirst())\n"
+                let gap = String(repeating: " ", count: termWidth - row.term.count + 2)
+                text += "  " + row.term + gap + lines.removeFirst() + "\n"
             }
             for line in lines { text += indent + line + "\n" }
         }
         return text
     }
 
-    /// A paragraph over the whole width.
+    /// A paragraph of full width.
     static func paragraph(_ text: String) -> String {
         self.lines(text, width: self.width).joined(separator: "\n") + "\n"
     }

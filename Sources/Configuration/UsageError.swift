@@ -1,4 +1,4 @@
-/// Why a command line, an environment or a configuration file is not understood: one line, for which the process
+/// An invalid command line, environment or configuration file. The process prints one line and
 /// exits with status 2.
 public enum UsageError: Error, Sendable, Equatable, CustomStringConvertible {
     case noCommand
@@ -8,11 +8,11 @@ public enum UsageError: Error, Sendable, Equatable, CustomStringConvertible {
     case unexpectedValue(option: String)
     case unexpectedArgument(String, command: String, suggestion: String?)
     case missingArgument(String, command: String)
-    /// `name` is where the value stands: an option, a variable, a file and its key.
+    /// `name` is where the value comes from: an option, a variable, or a file and its key.
     case badValue(name: String, problem: String)
     case unknownKey(file: String, key: String, suggestion: String?)
     case badFile(String, problem: String)
-    /// Values that are good alone and not together, or that are missing.
+    /// Values that contradict each other, or that require a missing one.
     case conflict(String)
 
     public static let exitStatus: Int32 = 2
@@ -22,13 +22,16 @@ public enum UsageError: Error, Sendable, Equatable, CustomStringConvertible {
         "confab: " + self.reason
     }
 
-    /// What is wrong, for a log that says itself who says it.
+    /// The error without the prefix, for a log that names the program itself.
     public var reason: String {
         switch self {
         case .noCommand:
-            "a subcommand is missing: \(CommandTable.topLevelNames.joined(separator: ", ")); see confab --help"
+            """
+            a subcommand is missing: \(CommandTable.topLevelNames.joined(separator: ", ")); see \
+            confab --help
+            """
         case .unknownCommand(let name, let suggestion):
-            "\(name.quoted) is no subcommand\(Self.hint(suggestion))"
+            "\(name.quoted) is not a subcommand\(Self.hint(suggestion))"
         case .unknownOption(let option, let command, let suggestion):
             "\(option.escaped): no such option\(Self.hint(suggestion, command))"
         case .missingValue(let option, let placeholder):
@@ -36,13 +39,15 @@ public enum UsageError: Error, Sendable, Equatable, CustomStringConvertible {
         case .unexpectedValue(let option):
             "\(option) takes no value"
         case .unexpectedArgument(let argument, let command, let suggestion):
-            "\(command): \(argument.quoted) is one argument too many\(Self.hint(suggestion, command))"
+            """
+            \(command): \(argument.quoted) is one argument too many\(Self.hint(suggestion, command))
+            """
         case .missingArgument(let name, let command):
             "\(command): \(name) is missing; see confab \(command) --help"
         case .badValue(let name, let problem):
             "\(name): \(problem)"
         case .unknownKey(let file, let key, let suggestion):
-            "\(file.escaped): \(key.quoted) is no setting\(Self.hint(suggestion, "serve"))"
+            "\(file.escaped): \(key.quoted) is not a setting\(Self.hint(suggestion, "serve"))"
         case .badFile(let path, let problem):
             "\(path.escaped): \(problem)"
         case .conflict(let sentence):
@@ -56,20 +61,20 @@ public enum UsageError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// What is wrong with a value, in words that follow its name: `"abc" is no HOST:PORT`.
+/// An invalid value. The reason follows the value's name: `"abc" is not HOST:PORT`.
 struct ValueProblem: Error, Equatable {
     let reason: String
 
-    init(_ words: String) {
-        self.reason = words
+    init(_ reason: String) {
+        self.reason = reason
     }
 }
 
 extension String {
-    /// The text between quotation marks.
+    /// The text in quotation marks, escaped.
     var quoted: String { "\"\(self.escaped)\"" }
 
-    /// The text as it may stand in a line of a message: without what would end the line, and not too long.
+    /// The text on one line, with control characters escaped, cut after 80 bytes.
     var escaped: String {
         var text = ""
         for scalar in self.unicodeScalars {

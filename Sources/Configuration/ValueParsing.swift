@@ -1,4 +1,4 @@
-/// Reads single values. Each function gives a parser for one option.
+/// Parsers for single values. Most functions return a parser for one option.
 enum ValueParsing {
     static func text(_ text: String) throws(ValueProblem) -> String {
         guard !text.isEmpty else { throw ValueProblem("must not be empty") }
@@ -14,7 +14,7 @@ enum ValueParsing {
     {
         { (text: String) throws(ValueProblem) in
             guard let number = self.digits(text) else {
-                throw ValueProblem("\(text.quoted) is no whole number")
+                throw ValueProblem("\(text.quoted) is not a whole number")
             }
             guard range.contains(number) else {
                 throw ValueProblem("\(text.escaped) is not \(self.description(for: range))")
@@ -30,17 +30,21 @@ enum ValueParsing {
         return { (text: String) throws(ValueProblem) in try parse(text) }
     }
 
-    /// Seconds, with at most three digits behind a point.
+    /// Seconds, with up to three decimals.
     static func seconds(in range: ClosedRange<Duration>)
         -> @Sendable (String) throws(ValueProblem) -> Duration
     {
         { (text: String) throws(ValueProblem) in
             guard let duration = self.duration(seconds: text) else {
-                throw ValueProblem("\(text.quoted) is no number of seconds")
+                throw ValueProblem("\(text.quoted) is not a number of seconds")
             }
             guard range.contains(duration) else {
                 throw ValueProblem(
-                    "\(text.escaped) seconds is not between \(self.text(ofSeconds: range.lowerBound)) and \(self.text(ofSeconds: range.upperBound))"
+                    """
+                    \(text.escaped) seconds is not between \
+                    \(self.text(ofSeconds: range.lowerBound)) and \
+                    \(self.text(ofSeconds: range.upperBound))
+                    """
                 )
             }
             return duration
@@ -60,7 +64,7 @@ enum ValueParsing {
         guard let unit = text.last.flatMap({ units[$0] }),
             let number = self.digits(String(text.dropLast())), number > 0
         else {
-            throw ValueProblem("\(text.quoted) is no time such as 90s, 30m, 1h or 7d")
+            throw ValueProblem("\(text.quoted) is not a time such as 90s, 30m, 1h or 7d")
         }
         guard number <= 3_650 * 86_400 / unit else {
             throw ValueProblem("\(text.escaped) is more than ten years")
@@ -82,14 +86,15 @@ enum ValueParsing {
     ) -> @Sendable (String) throws(ValueProblem) -> Value {
         { (text: String) throws(ValueProblem) in
             if let value = Value(rawValue: text) { return value }
-            let words = Value.allCases.map(\.rawValue)
-            let guess =
-                Spelling.nearest(to: text, among: words).map { "; did you mean \($0)?" } ?? ""
-            throw ValueProblem("\(text.quoted) is none of \(words.joined(separator: ", "))\(guess)")
+            let choices = Value.allCases.map(\.rawValue)
+            let hint =
+                Spelling.nearest(to: text, among: choices).map { "; did you mean \($0)?" } ?? ""
+            throw ValueProblem(
+                "\(text.quoted) is not one of \(choices.joined(separator: ", "))\(hint)")
         }
     }
 
-    /// 1 to `limit` letters of `A-Z a-z 0-9` and `others`.
+    /// 1 to `limit` characters of `A-Z a-z 0-9` and `others`.
     static func name(_ others: String, upTo limit: Int)
         -> @Sendable (String) throws(ValueProblem) -> String
     {
@@ -98,14 +103,17 @@ enum ValueParsing {
                 text.utf8.allSatisfy({ $0.isASCIILetterOrDigit || others.utf8.contains($0) })
             else {
                 throw ValueProblem(
-                    "\(text.quoted) is not 1 to \(limit) of the characters A-Z a-z 0-9 \(others.map(String.init).joined(separator: " "))"
+                    """
+                    \(text.quoted) is not 1 to \(limit) of the characters A-Z a-z 0-9 \
+                    \(others.map(String.init).joined(separator: " "))
+                    """
                 )
             }
             return text
         }
     }
 
-    /// A user's or agent's id or a display name: 1 to 128 characters without control characters.
+    /// A user id, agent id or display name: 1 to 128 characters without control characters.
     static func person(_ text: String) throws(ValueProblem) -> String {
         guard (1...128).contains(text.unicodeScalars.count),
             !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
@@ -128,7 +136,7 @@ enum ValueParsing {
         { (text: String) throws(ValueProblem) in [try parse(text)] }
     }
 
-    /// Several, with commas between them.
+    /// Several values, with commas between them.
     static func list<Value>(
         _ parse: @escaping @Sendable (String) throws(ValueProblem) -> Value
     ) -> @Sendable (String) throws(ValueProblem) -> [Value] {
@@ -141,7 +149,7 @@ enum ValueParsing {
         }
     }
 
-    /// Whether `range` has the number is the caller's to ask.
+    /// The caller checks the range.
     static func digits(_ text: String) -> Int? {
         let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
         guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
@@ -162,7 +170,7 @@ enum ValueParsing {
         return .seconds(whole) + .milliseconds(fraction * [100, 10, 1][parts[1].utf8.count - 1])
     }
 
-    /// The shortest text that `duration(seconds:)` reads back.
+    /// The shortest text that `duration(seconds:)` parses to the same value.
     static func text(ofSeconds duration: Duration) -> String {
         let milliseconds = Int(duration / .milliseconds(1))
         guard milliseconds % 1000 != 0 else { return String(milliseconds / 1000) }

@@ -1,4 +1,4 @@
-/// Writes the script for zsh: a function to put on the `fpath`, or to source.
+/// The completion script for zsh: a function to put on the `fpath`, or to source.
 enum ZshCompletion {
     static var script: String {
         """
@@ -8,7 +8,7 @@ enum ZshCompletion {
             local command="${words[2]}"
             if ((CURRENT == 2)); then
                 local -a commands=(
-        \(CommandTable.topLevel.map { "            " + self.described($0.name, $0.summary) }.joined(separator: "\n"))
+        \(self.descriptions(of: CommandTable.topLevel))
                 )
                 _describe subcommand commands
                 return
@@ -31,6 +31,11 @@ enum ZshCompletion {
         """
     }
 
+    private static func descriptions(of commands: [(name: String, summary: String)]) -> String {
+        commands.map { "                " + self.described($0.name, $0.summary) }
+            .joined(separator: "\n")
+    }
+
     private static func described(_ name: String, _ summary: String) -> String {
         "\(name):\(self.escaped(summary))".singleQuoted
     }
@@ -40,7 +45,7 @@ enum ZshCompletion {
             \(family.name))
                 if ((CURRENT == 2)); then
                     local -a commands=(
-        \(family.members.map { "                " + self.described($0.secondName, $0.summary) }.joined(separator: "\n"))
+        \(self.descriptions(of: family.members.map { ($0.secondName, $0.summary) }))
                     )
                     _describe subcommand commands
                     return
@@ -69,7 +74,7 @@ enum ZshCompletion {
             case .words(let words): "(\(words.joined(separator: " ")))"
             case .prefixes(let words): "{compadd -S \"\" -- \(words.joined(separator: " "))}"
             }
-        // Behind a colon an action would begin.
+        // After a second colon zsh expects an action, so colons are escaped.
         return
             "\(start)=[\(self.escaped(option.help))]:\(self.escaped(option.placeholder)):\(action)"
     }

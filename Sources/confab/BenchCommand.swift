@@ -4,25 +4,25 @@ import LoadGenerator
 /// `confab bench`: the load generator.
 enum BenchCommand {
     static func run(_ options: BenchOptions) async -> Int32 {
-        var wanted = BenchmarkOptions(Self.scenario(options.scenario), urls: options.urls)
-        wanted.connections = options.connections
-        wanted.groups = options.groups
-        wanted.publishers = options.publishers
-        wanted.rate = options.rate
-        wanted.window = options.window
-        wanted.duration = options.duration
-        wanted.warmup = options.warmup
-        wanted.settle = options.settle
-        wanted.concurrency = options.concurrency
-        wanted.messageBytes = options.messageBytes
-        wanted.secretFile = options.secretFile
-        wanted.serverProcesses = options.serverProcesses.map { Int32($0) }
-        wanted.redis = options.redis
-        wanted.authorities = options.authorities
-        wanted.adapter = Self.adapter(options.adapter)
-        wanted.output = options.output == .json ? .json : .text
+        var benchOptions = BenchmarkOptions(Self.scenario(options.scenario), urls: options.urls)
+        benchOptions.connections = options.connections
+        benchOptions.groups = options.groups
+        benchOptions.publishers = options.publishers
+        benchOptions.rate = options.rate
+        benchOptions.window = options.window
+        benchOptions.duration = options.duration
+        benchOptions.warmup = options.warmup
+        benchOptions.settle = options.settle
+        benchOptions.concurrency = options.concurrency
+        benchOptions.messageBytes = options.messageBytes
+        benchOptions.secretFile = options.secretFile
+        benchOptions.serverProcesses = options.serverProcesses.map { Int32($0) }
+        benchOptions.redis = options.redis
+        benchOptions.authorities = options.authorities
+        benchOptions.adapter = Self.adapter(options.adapter)
+        benchOptions.output = options.output == .json ? .json : .text
         return Benchmark.run(
-            wanted, write: { Program.write($0) },
+            benchOptions, write: { Program.write($0) },
             printError: { Program.printError("confab: \($0)") })
     }
 

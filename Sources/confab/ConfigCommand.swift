@@ -1,12 +1,15 @@
 import Configuration
 
-/// `confab config check`: everything that `serve` would find wrong, in its settings and around them, without serving.
+/// `confab config check`: reports every problem that would keep `serve` from starting.
 enum ConfigCommand {
     static func check(_ options: ServeOptions) -> Int32 {
         for warning in options.warnings { Program.printError("confab: warning: \(warning)") }
         if options.anonymous, !options.listen.isLoopback {
             Program.printError(
-                "confab: warning: anonymous: whoever reaches \(options.listen) may connect without a token"
+                """
+                confab: warning: anonymous: every client that reaches \(options.listen) may \
+                connect without a token
+                """
             )
         }
         let problems = options.fileProblems { _, path in
@@ -31,12 +34,12 @@ enum ConfigCommand {
         let obstacles = StartCheck.problems(options, keys)
         for obstacle in obstacles { Program.printError("confab: \(obstacle.message)") }
         guard obstacles.isEmpty else {
-            // What is wrong here counts before what is wrong elsewhere.
+            // Local problems determine the exit status before those of Redis.
             return [UsageError.exitStatus, 1].first { status in
                 obstacles.contains { $0.status == status }
             } ?? 3
         }
-        Program.write("the configuration is good\n")
+        Program.write("the configuration is valid\n")
         return 0
     }
 }

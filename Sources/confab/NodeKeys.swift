@@ -5,13 +5,13 @@ import Identity
 import RoomsDialect
 import TLS
 
-/// What a node reads from files and may read again: keys, certificate, origins, limits.
+/// The settings that a node reads from files and can reload: keys, certificate, origins, limits.
 struct NodeKeys {
     let options: ServeOptions
     let files: KeyFiles
     let rules: TokenRules
 
-    /// A failure as one line that names the option.
+    /// A failure, as one line that names the option.
     struct KeyProblem: Error, CustomStringConvertible {
         let description: String
     }
@@ -31,16 +31,18 @@ struct NodeKeys {
             leewaySeconds: Int(options.jwtLeeway.components.seconds))
     }
 
-    /// Whether the settings name what tokens are checked with, or the certificate: then these files must be there, and none is made.
+    /// Whether the settings name a key to verify tokens with. Then these files must exist, and no
+    /// secret is created.
     var hasConfiguredKeys: Bool {
         self.options.jwtSecretFile != nil || !self.options.jwtPublicKeyFiles.isEmpty
             || self.options.jwksFile != nil
     }
 
-    /// Where a node that was given no key keeps one of its own: beside the database, or in the working folder.
+    /// The path of the secret that a node creates if no key is configured: next to the database, or
+    /// in the working folder.
     static func defaultSecretPath(_ store: StoreLocation) -> String? {
         switch store {
-        // Another node could not know it.
+        // Other nodes could not read it.
         case .redis: nil
         case .memory: "confab.secret"
         case .sqlite(let path): Self.secretPath(forDatabase: path)
@@ -49,9 +51,9 @@ struct NodeKeys {
 
     static func secretPath(forDatabase path: String) -> String { "\(path).secret" }
 
-    /// Makes the node's own secret on the first start.
+    /// Creates the node's secret on the first start.
     ///
-    /// - Returns: its path, if it was made.
+    /// - Returns: the path, if the file was created.
     func makeSecret() throws(KeyProblem) -> String? {
         guard self.options.jwtSecretFile == nil, let secret = self.files.secret else { return nil }
         do throws(KeyError) {
@@ -61,9 +63,10 @@ struct NodeKeys {
         }
     }
 
-    /// What the node's own keys come from, the same on all nodes: the cluster key file, without one newline at its end, else the JWT secret.
+    /// The secret that the node's other keys are derived from; the same on all nodes. It is the
+    /// cluster key file, without a final newline, or else the JWT secret.
     ///
-    /// - Returns: nil where neither is named, and keys only verify tokens.
+    /// - Returns: nil where neither is configured, and the keys only verify tokens.
     private func sharedSecret() throws(KeyProblem) -> [UInt8]? {
         if let path = self.options.clusterKeyFile {
             do throws(FileProblem) {
@@ -71,7 +74,10 @@ struct NodeKeys {
                 if secret.last == UInt8(ascii: "\n") { secret.removeLast() }
                 guard secret.count >= ClusterKey.secretByteMinimum else {
                     throw FileProblem(
-                        "has \(secret.count) bytes; at least \(ClusterKey.secretByteMinimum) are needed"
+                        """
+                        has \(secret.count) bytes; at least \(ClusterKey.secretByteMinimum) are \
+                        needed
+                        """
                     )
                 }
                 return secret
@@ -86,7 +92,7 @@ struct NodeKeys {
         }
     }
 
-    /// A key file's error with the option that names the file.
+    /// Adds the name of the option to a key file's error.
     private func problem(_ error: KeyError) -> KeyProblem {
         guard let path = error.path else { return KeyProblem(description: error.description) }
         let option: String? =
@@ -102,12 +108,12 @@ struct NodeKeys {
         return KeyProblem(description: option.map { "\($0): \(error)" } ?? error.description)
     }
 
-    /// What the nodes of a cluster sign their mail with.
+    /// The key that signs messages between nodes.
     func clusterKey() throws(KeyProblem) -> ClusterKey {
         guard let secret = try self.sharedSecret() else {
             throw KeyProblem(
                 description:
-                    "--cluster-key-file: is missing: nodes on Redis need one where there is no --jwt-secret-file"
+                    "--cluster-key-file: required with Redis where there is no --jwt-secret-file"
             )
         }
         guard self.options.clusterKeyFile != nil else {
@@ -119,18 +125,19 @@ struct NodeKeys {
         return key
     }
 
-    /// For keys that have to outlast the node only where it has a secret of its own.
+    /// A secret for keys that need to outlast the process only if the node has a configured secret.
     private static let processSecret: [UInt8] = (0..<32).map { _ in UInt8.random(in: 0...255) }
 
-    /// What signs Rooms' recovery passes: the same on all nodes that share a secret, and in all lives of a node that has one. Where keys
-    /// only verify, passes are good for one life of a node.
+    /// The key that signs Rooms' recovery tokens. It is the same on all nodes that share a secret,
+    /// and after a restart. Without a secret, recovery tokens are valid until the process ends.
     func recoveryKey() throws(KeyProblem) -> RecoveryKey {
         RecoveryKey(
             derivedFrom: try self.sharedSecret() ?? Self.processSecret,
             cluster: self.options.clusterName)
     }
 
-    /// What signs guest tokens, as far as recovery passes are good; nil where anonymous users may not come in.
+    /// The key that signs guest tokens, which are valid as long as recovery tokens. Nil if
+    /// anonymous users are not allowed.
     func guestKey() throws(KeyProblem) -> GuestKey? {
         guard self.options.anonymous else { return nil }
         return GuestKey(
@@ -138,20 +145,20 @@ struct NodeKeys {
             cluster: self.options.clusterName)
     }
 
-    /// What opens the admin API; one trailing newline is not part of it. Nil where no file is named.
+    /// The bearer token of the admin API, without a final newline. Nil if no file is configured.
     func adminToken() throws(KeyProblem) -> [UInt8]? {
         guard let path = self.options.adminTokenFile else { return nil }
         do throws(FileProblem) {
             var token = try FileProblem.read(path)
             if token.last == UInt8(ascii: "\n") { token.removeLast() }
-            guard !token.isEmpty else { throw FileProblem("is empty: it must hold a token") }
+            guard !token.isEmpty else { throw FileProblem("is empty: it must contain a token") }
             return token
         } catch {
             throw KeyProblem(description: "--admin-token-file: \(path): \(error)")
         }
     }
 
-    /// Finds out whether the certificate and its key can be used, where the settings name them.
+    /// Checks the certificate and its key, if they are configured.
     func checkCertificate() throws(KeyProblem) { _ = try self.certificate() }
 
     private func certificate() throws(KeyProblem) -> TLSContext? {

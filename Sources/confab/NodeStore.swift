@@ -12,7 +12,7 @@ import RedisStore
 import Synchronization
 import Telemetry
 
-/// Where a node keeps messages: by itself, or with others in Redis.
+/// The message store of a node: local, or shared in Redis.
 enum NodeStore {
     case local(LocalStore)
     case shared(SharedStore)
@@ -45,7 +45,7 @@ enum NodeStore {
         if case .shared = self { true } else { false }
     }
 
-    /// A loop's way to the store.
+    /// The store as one event loop uses it.
     func chatStore(on loop: EventLoop, _ number: Int) -> any ChatStore {
         switch self {
         case .local(let store): store
@@ -64,18 +64,18 @@ enum NodeStore {
         if case .local(let store) = self { store.close() }
     }
 
-    /// The node does not begin after all: takes away what opening the store has made, and nothing else.
+    /// Removes what opening the store has created, after a failed start.
     func discard() {
         if case .local(let store) = self { store.discard() }
     }
 }
 
-/// Why the store that the settings name cannot be opened.
+/// Why the configured store cannot be opened.
 struct StoreProblem: Error, CustomStringConvertible {
     let description: String
 }
 
-/// A store in Redis, and the node's link to the others who use it.
+/// A store in Redis, and the node's link to the other nodes.
 final class SharedStore: Sendable {
     private let redis: RedisSettings
     private let store: RedisStoreSettings
@@ -105,10 +105,10 @@ final class SharedStore: Sendable {
         return connection.store
     }
 
-    /// Makes the node one of the cluster's: returns when it is, however long Redis is away.
+    /// Joins the cluster. Waits until the node is a member, even if Redis is unavailable for long.
     ///
-    /// - Parameter desk: answers what operators ask, also by other nodes.
-    func join(_ gateway: Gateway, version: String, admin desk: ClusterAdmin) async {
+    /// - Parameter admin: answers operators' requests, also those of other nodes.
+    func join(_ gateway: Gateway, version: String, admin: ClusterAdmin) async {
         gateway.connectRelay { receiver, loops in
             let record = NodeRecord(
                 incarnation: self.incarnation, name: self.name, address: gateway.clientAddress.text,
@@ -120,8 +120,8 @@ final class SharedStore: Sendable {
             let link = NodeLink(
                 settings, loops: loops, connections: self.connections.withLock { $0 },
                 receiver: receiver, logger: self.logger,
-                callHandler: { await desk.answer($0, $1) })
-            desk.attach(link)
+                callHandler: { await admin.answer($0, $1) })
+            admin.attach(link)
             self.link.withLock { $0 = link }
             return link
         }
@@ -136,7 +136,9 @@ final class SharedStore: Sendable {
                         [
                             "name": .text(self.name),
                             "reason":
-                                "a living node has this name; each node needs a --node-id of its own",
+                                """
+                            a living node has this name; each node needs a --node-id of its own
+                            """,
                         ])
                     continue
                 }
@@ -155,13 +157,13 @@ final class SharedStore: Sendable {
         self.link.withLock { $0 }?.joinState ?? NodeLink.JoinState()
     }
 
-    /// Hands everything over that the node owns, for so long at most.
+    /// Hands over all shards of the node, within a time limit.
     func handOver(within limit: Duration) async {
         self.link.withLock { $0 }?.drain(true)
         await self.wait(within: limit) { $0.hasHandedOver }
     }
 
-    /// Takes the node out of the view.
+    /// Removes the node from the view.
     func leave(within limit: Duration) async {
         self.link.withLock { $0 }?.leave()
         await self.wait(within: limit) { !$0.isJoined }

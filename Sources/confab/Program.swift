@@ -4,12 +4,12 @@ import Glibc
 import OperatorClient
 import Telemetry
 
-/// The command line: finds the subcommand and does it.
+/// The entry point: parses the command line and runs the subcommand.
 enum Program {
-    /// Of the program and of the protocol between nodes.
+    /// The version of the program. Nodes report it to each other.
     static let version = "0.1.0"
 
-    /// - Returns: the exit status: 0 done, 1 failed, 2 used wrongly, 3 the cluster did not answer.
+    /// - Returns: the exit status: 0 done, 1 failed, 2 invalid usage, 3 the cluster did not answer.
     static func run(_ arguments: [String]) async -> Int32 {
         let status = await Self.perform(arguments)
         CommandOutput.standard.close()
@@ -45,10 +45,10 @@ enum Program {
         return 0
     }
 
-    /// Prints a text, which brings its line feeds along. `run` sees to it that a failure is not lost.
+    /// Writes a text to standard output. `run` reports a failure at the end.
     static func write(_ text: String) { CommandOutput.standard.write(text) }
 
-    /// Says why the process ends: to people in a line of its own, to programs in an event of the log.
+    /// Reports why the process ends: as a line, or as a log event in JSON.
     static func fail(_ reason: String, as format: LogFormat) {
         guard format == .json else { return Self.printError("confab: \(reason)") }
         let logger = Logger(level: .error, format: format, writer: LogWriter())
@@ -56,9 +56,9 @@ enum Program {
         logger.flush()
     }
 
-    /// A line for whoever sits in front of it.
-    static func printError(_ sentence: String) {
-        var line = Array("\(sentence)\n".utf8)
+    /// Writes a line to standard error.
+    static func printError(_ message: String) {
+        var line = Array("\(message)\n".utf8)
         _ = Glibc.write(STDERR_FILENO, &line, line.count)
     }
 }

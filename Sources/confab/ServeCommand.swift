@@ -20,13 +20,13 @@ import RoomsDialect
 import Synchronization
 import Telemetry
 
-/// `confab serve`: a node, from its start to its end.
+/// `confab serve`: runs a node.
 enum ServeCommand {
     static func run(_ options: ServeOptions) async -> Int32 {
         let logger = Logger(level: options.logLevel, format: options.logFormat, writer: LogWriter())
         defer { _ = logger.flush() }
         for warning in options.warnings {
-            logger.warning("configuration", ["reason": .text(warning)])
+            logger.warning("configuration warning", ["reason": .text(warning)])
         }
         ProcessSetup.raiseDescriptorLimit()
         do {
@@ -35,13 +35,13 @@ enum ServeCommand {
         } catch {
             _ = logger.flush()
             Program.fail("\(error)", as: options.logFormat)
-            // A file that cannot be used is as good as a bad value.
+            // An unusable key file counts as an invalid value.
             return error is NodeKeys.KeyProblem ? UsageError.exitStatus : 1
         }
     }
 }
 
-/// A node that serves.
+/// A running node.
 struct RunningNode {
     private let options: ServeOptions
     private let logger: Logger
@@ -51,7 +51,8 @@ struct RunningNode {
     private let admin: ClusterAdmin
     private let stops = StopRequests()
 
-    /// Signals that ask the node to end. Not counted off a stream: whoever stops listening to that ends it.
+    /// Counts the signals that end the node. A stream would not do: it finishes when its consumer
+    /// is cancelled.
     private final class StopRequests: Sendable {
         let count = Atomic(0)
     }
@@ -61,13 +62,14 @@ struct RunningNode {
         self.logger = logger
         let keys = NodeKeys(options)
         let adminToken = try keys.adminToken()
-        // Before the database and the secret: a start that fails for a file's sake makes none.
+        // Before the database and the secret, so that a start that fails on a key file creates
+        // neither.
         if options.clusterKeyFile != nil { _ = try keys.recoveryKey() }
-        let named = keys.hasConfiguredKeys ? try keys.load() : nil
-        if named == nil { try keys.checkCertificate() }
+        let configured = keys.hasConfiguredKeys ? try keys.load() : nil
+        if configured == nil { try keys.checkCertificate() }
         if options.anonymous {
             logger.warning(
-                "anonymous connections are allowed; --anonymous off forbids them",
+                "anonymous connections allowed; --anonymous off forbids them",
                 Self.anonymousAbilities(at: options.listen))
         }
         self.name = options.nodeID ?? Self.generatedName()
@@ -75,17 +77,19 @@ struct RunningNode {
         let store = try NodeStore(
             options, keys, name: self.name, incarnation: incarnation, logger: logger)
         self.store = store
-        var made: String?
+        var secretPath: String?
         do {
-            // While the database is this node's alone, so that of two that start at once each has the secret of its own.
-            made = try keys.makeSecret()
-            if let made { logger.info("secret made", ["file": .text(made)]) }
-            let live = try named ?? keys.load()
+            // While the database is locked, so that of two nodes started at once each creates its
+            // own secret.
+            secretPath = try keys.makeSecret()
+            if let secretPath { logger.info("secret created", ["file": .text(secretPath)]) }
+            let live = try configured ?? keys.load()
             (self.gateway, self.admin) = try Self.gateway(
                 options, keys, live, store, self.name, incarnation, adminToken, logger)
         } catch {
-            // A start that failed leaves nothing behind: the next one would find a database and a secret that nobody has seen.
-            if let made { unlink(made) }
+            // A failed start leaves no files behind, so that the next one does not find a database
+            // and a secret of unknown origin.
+            if let secretPath { unlink(secretPath) }
             store.discard()
             throw error
         }
@@ -96,11 +100,11 @@ struct RunningNode {
         _ name: String, _ incarnation: UInt64,
         _ adminToken: [UInt8]?, _ logger: Logger
     ) throws -> (Gateway, ClusterAdmin) {
-        // One core is left to the kernel's network work and to the store's threads: on two cores, two loops beside them cost
-        // a sixth more CPU for each message than one.
+        // One core is left for the kernel's network work and for the store's threads. On two cores,
+        // two loops cost a sixth more CPU per message than one.
         let loopCount = options.loops ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) - 1)
         let board = PublishedMetrics(loopCount: loopCount)
-        let desk = ClusterAdmin(
+        let clusterAdmin = ClusterAdmin(
             record: NodeRecord(
                 incarnation: incarnation, name: name, address: options.listen.description,
                 version: Program.version, loops: loopCount,
@@ -109,8 +113,8 @@ struct RunningNode {
             waitReplicas: options.store.waitReplicas,
             limits: options.chatLimits, drain: options.drain,
             logger: logger)
-        let admin = AdminEndpoints(
-            isLoopback: options.admin?.isLoopback ?? true, token: adminToken, admin: desk
+        let endpoints = AdminEndpoints(
+            isLoopback: options.admin?.isLoopback ?? true, token: adminToken, admin: clusterAdmin
         ) {
             var snapshot = board.total()
             store.statistics.add(to: &snapshot)
@@ -130,14 +134,14 @@ struct RunningNode {
         settings.allowsAnonymous = options.anonymous
         let rooms = RoomsAPI(guestKey: try keys.guestKey())
         let gateway = try Gateway(
-            settings, live: live, logger: logger, board: board, admin: admin, api: rooms
+            settings, live: live, logger: logger, board: board, admin: endpoints, api: rooms
         ) { store.chatStore(on: $0, $1) }
         rooms.open(gateway)
-        desk.attach(gateway)
-        return (gateway, desk)
+        clusterAdmin.attach(gateway)
+        return (gateway, clusterAdmin)
     }
 
-    /// What the log says of a listener that others than this machine reach: who lets strangers in is to know what for.
+    /// What anonymous users can do, for the log of a listener that other machines can reach.
     private static func anonymousAbilities(at listen: ListenAddress) -> KeyValuePairs<
         StaticString, LogValue
     > {
@@ -145,8 +149,10 @@ struct RunningNode {
         return [
             "listen": .text(listen.description),
             "strangers_may": .text(
-                "list Rooms conversations, read and join open conversations (Rooms, Chats), create conversations, send messages, end "
-                    + "conversations that they have created"),
+                """
+                list Rooms conversations, read and join open conversations (Rooms, Chats), create \
+                conversations, send messages, end conversations that they have created
+                """),
             "strangers_may_not": .text(
                 "broadcast, enter closed conversations, end conversations of others"),
         ]
@@ -210,16 +216,16 @@ struct RunningNode {
         return 0
     }
 
-    /// Hands over what the node owns, and closes the clients one after the other.
+    /// Hands over the shards, and closes the clients one after the other.
     private func drainAndStop() async -> Int32 {
         self.admin.beginShutdown()
         self.logger.info(
-            "draining",
+            "drain started",
             [
                 "connections": LogValue(self.gateway.connectionCount),
                 "over": LogValue(self.options.drain),
             ])
-        // Whoever asks a second time does not want to wait.
+        // A second signal stops the node at once.
         let isStopped = await self.wasStopped(
             by: 2,
             before: {
@@ -228,7 +234,7 @@ struct RunningNode {
                     await shared.handOver(within: .seconds(10))
                 }
                 self.gateway.drain(over: self.options.drain)
-                // A close handshake may take five seconds more.
+                // A close handshake may take five more seconds.
                 let end = ContinuousClock.now + self.options.drain + .seconds(6)
                 while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled
                 {
@@ -238,7 +244,7 @@ struct RunningNode {
         return await self.stop(isDrained: !isStopped)
     }
 
-    /// Does something that takes its time; whether so many signals that end the node had come before it was done.
+    /// Runs `work`. Returns true if this many stop signals arrived before it ended.
     private func wasStopped(by count: Int, before work: @escaping @Sendable () async -> Void) async
         -> Bool
     {
@@ -264,14 +270,15 @@ struct RunningNode {
         if case .shared(let shared) = self.store { await shared.leave(within: .seconds(2)) }
         self.gateway.stop()
         self.store.close()
-        self.logger.info("stopped", ["drained": LogValue(isDrained)])
+        self.logger.info("node stopped", ["drained": LogValue(isDrained)])
         return 0
     }
 
-    /// Reads keys, certificate, origins, limits and log level again. What cannot be read leaves everything as it was.
+    /// Reloads keys, certificate, origins, limits and log level. After an error everything stays as
+    /// it was.
     private func reload() {
         do {
-            // The same command line and environment; what may have changed are files.
+            // Command line and environment are the same; only files may have changed.
             guard
                 case .serve(let options) = try Invocation(
                     Array(CommandLine.arguments.dropFirst()),
@@ -279,14 +286,14 @@ struct RunningNode {
             else { return }
             self.gateway.reload(try NodeKeys(options).load())
             self.logger.level = options.logLevel
-            self.logger.info("reloaded")
+            self.logger.info("settings reloaded")
         } catch {
             self.logger.error(
-                "reload failed, everything stays as it was", ["reason": .text("\(error)")])
+                "reload failed; settings unchanged", ["reason": .text("\(error)")])
         }
     }
 
-    /// Reads the key set again when its file changes.
+    /// Reloads the key set when its file changes.
     private func watchKeySet() async {
         let files = NodeKeys(self.options).files
         guard files.keySet != nil else { return }
@@ -302,14 +309,15 @@ struct RunningNode {
 }
 
 extension ServeOptions {
-    /// The part of the limits that the chat itself keeps.
+    /// The limits that the chat core enforces.
     var chatLimits: ChatLimits {
         var limits = ChatLimits()
         limits.contentBytes = self.limits.contentBytes
         limits.metadataBytes = self.limits.metadataBytes
         limits.typingTimeout = self.limits.typing
         limits.historyLimit = self.history
-        // A failover of Redis may lose what it has said to have.
+        // A failover of Redis may lose writes that it has acknowledged, so they are retained for a
+        // while.
         if case .redis = self.store { limits.retention = .seconds(60) }
         return limits
     }

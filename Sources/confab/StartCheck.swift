@@ -6,9 +6,10 @@ import Glibc
 import Identity
 import NodeLink
 
-/// What a start would find in its way although the settings are good: the database, the secret's folder, the addresses, Redis.
+/// Checks what a start with valid settings may still run into: the database, the secret's folder,
+/// the addresses, Redis.
 ///
-/// It tries what a start does and leaves nothing behind.
+/// It performs the steps of a start and leaves nothing behind.
 enum StartCheck {
     struct StartObstacle {
         /// A sentence that names the option.
@@ -38,7 +39,7 @@ enum StartCheck {
                 ).checkAccess()
                 return []
             } catch let failure as ClusterReader.ClusterReadError {
-                // A Redis that does not answer is a part of the cluster that does not.
+                // An unavailable Redis counts as a part of the cluster that did not answer.
                 return [
                     StartObstacle(
                         message: "--store: \(failure)", status: failure.isPermanent ? 1 : 3)
@@ -49,16 +50,18 @@ enum StartCheck {
         }
     }
 
-    /// A secret of the node's own is made by the first start, not by a check.
+    /// A missing secret is created by the first start, not by the check.
     private static func secretProblems(_ options: ServeOptions, _ keys: NodeKeys) -> [StartObstacle]
     {
         guard !keys.hasConfiguredKeys, let secret = keys.files.secret else { return [] }
         guard access(secret.path, F_OK) == 0 else {
-            // Beside a database it is the database's folder, which was looked at.
+            // Next to a database, its folder was checked with the database.
             guard case .memory = options.store, access(".", W_OK | X_OK) != 0 else { return [] }
-            let sentence =
-                "\(secret.path): this user may not write the working folder; --jwt-secret-file names a secret elsewhere"
-            return [StartObstacle(message: sentence, status: 1)]
+            let message =
+                """
+                \(secret.path): no permission to write in the working folder; set --jwt-secret-file
+                """
+            return [StartObstacle(message: message, status: 1)]
         }
         do {
             _ = try secret.read()

@@ -2,7 +2,7 @@ import EmbeddedStore
 import Telemetry
 
 extension StoreStatistics {
-    /// Publishes what the store has counted.
+    /// Adds the store's statistics to a metrics snapshot.
     func add(to snapshot: inout MetricsSnapshot) {
         snapshot.add(self.queuedWrites, to: .storeQueue, labels: ["kind": "write"])
         snapshot.add(self.queuedReads, to: .storeQueue, labels: ["kind": "read"])
@@ -18,23 +18,23 @@ extension StoreStatistics {
 
 extension MetricFamily {
     static let storeQueue = MetricFamily(
-        "confab_store_queue", .gauge, help: "Requests that wait for the store.")
+        "confab_store_queue", .gauge, help: "Requests waiting for the store.")
     static let storeQueueBytes = MetricFamily(
-        "confab_store_queue_bytes", .gauge, help: "Bytes of the requests that wait for the store.")
+        "confab_store_queue_bytes", .gauge, help: "Bytes of the requests waiting for the store.")
     static let storeTurnedAway = MetricFamily(
         "confab_store_turned_away_total", .counter,
-        help: "Requests that failed at once because the store's queue was full.")
+        help: "Requests rejected because the store's queue was full.")
     static let storeCommits = MetricFamily(
-        "confab_store_commits_total", .counter, help: "Transactions that were made durable.")
+        "confab_store_commits_total", .counter, help: "Committed transactions.")
     static let storeFailedCommits = MetricFamily(
         "confab_store_failed_commits_total", .counter,
-        help: "Transactions that could not be made durable.")
+        help: "Failed transactions.")
     static let storeWrites = MetricFamily(
         "confab_store_writes_total", .counter,
         help: "Changes stored: messages, edits, deletions, members, cursors.")
     static let storeCommitSeconds = MetricFamily(
         "confab_store_commit_seconds", .histogram(.durations),
-        help: "From the begin of a transaction until it is durable.")
+        help: "Time from the start of a transaction until it is durable.")
     static let storeWritesPerCommit = MetricFamily(
         "confab_store_writes_per_commit", .histogram(.counts), help: "Changes in one transaction.")
 }

@@ -1,6 +1,7 @@
 import Glibc
 
-// A descriptor that the caller has closed would be given to the next file or socket, and the command would print into that.
+// If a standard descriptor is closed, the next file or socket would get its number, and the output
+// would be written into it.
 for (descriptor, mode) in [
     (STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_WRONLY),
 ]

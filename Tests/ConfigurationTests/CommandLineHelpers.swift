@@ -2,7 +2,7 @@ import Testing
 
 @testable import Configuration
 
-/// Reads a command line with files that are only here.
+/// Parses a command line, with files that exist only in memory.
 func invoke(
     _ line: String, environment: [String: String] = [:], files: [String: String] = [:]
 ) throws(UsageError) -> Invocation {
@@ -13,7 +13,7 @@ func invoke(
     }
 }
 
-/// The options of `serve` with this behind it.
+/// Parses a command line of `serve`.
 func serve(_ line: String = "", environment: [String: String] = [:], files: [String: String] = [:])
     throws -> ServeOptions
 {
@@ -26,7 +26,7 @@ func serve(_ line: String = "", environment: [String: String] = [:], files: [Str
     return options
 }
 
-/// The line on which a command line fails; nil when it does not.
+/// The error of a command line; nil when it is valid.
 func errorText(_ line: String, environment: [String: String] = [:], files: [String: String] = [:])
     -> String?
 {
@@ -43,7 +43,7 @@ extension ServeOptions {
         self.settings.first { $0.name == name }
     }
 
-    /// Without the account of where everything comes from.
+    /// The options without the sources of their values.
     var values: ServeOptions {
         var values = self
         values.settings = []

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("A command line")
 struct InvocationTests {
-    @Test("of token says what to sign")
+    @Test("of token has the claims and the key")
     func token() throws {
         var expected = TokenOptions()
         expected.subject = "alice"
@@ -23,12 +23,15 @@ struct InvocationTests {
         expected.key = .databaseSecret("d")
         #expect(
             try invoke(
-                "token --sub alice --username Alice --tenant t-1 --agent a --conversations 1,lobby --admin --ttl 7d --audience aud "
-                    + "--issuer iss --database d") == .token(expected))
+                """
+                token --sub alice --username Alice --tenant t-1 --agent a --conversations 1,lobby \
+                --admin --ttl 7d --audience aud --issuer iss \
+                --database d
+                """) == .token(expected))
     }
 
     @Test(
-        "of token opens all conversations with a star, wherever it stands",
+        "of token grants all conversations with a star, wherever it is",
         arguments: ["*", "1,*", "*,1"])
     func star(list: String) throws {
         guard
@@ -42,13 +45,13 @@ struct InvocationTests {
     }
 
     @Test(
-        "of token knows times",
+        "of token parses durations",
         arguments: [("90s", 90), ("30m", 1800), ("1h", 3600), ("7d", 604_800)])
     func times(text: String, seconds: Int) throws {
         #expect(try ValueParsing.lifetime(text) == .seconds(seconds))
     }
 
-    @Test("of chat and bench may have options on either side of arguments")
+    @Test("of chat and bench may have options before and after arguments")
     func order() throws {
         var chat = ChatOptions()
         chat.url = "wss://h/conversations/1/"
@@ -86,12 +89,14 @@ struct InvocationTests {
         bench.output = .json
         #expect(
             try invoke(
-                "bench --connections 7 groups --groups 2 --publishers 3 --rate 0 ws://h:1 --window 4 --seconds 1.5 wss://i --warmup 0 "
-                    + "--message-bytes 64 --secret-file s --server-pid 42,7 --server-pid 43 --redis redis://:p@h:6400 "
-                    + "--adapter raw --output json") == .bench(bench))
+                """
+                bench --connections 7 groups --groups 2 --publishers 3 --rate 0 ws://h:1 --window \
+                4 --seconds 1.5 wss://i --warmup 0 --message-bytes 64 --secret-file s --server-pid \
+                42,7 --server-pid 43 --redis redis://:p@h:6400 --adapter raw --output json
+                """) == .bench(bench))
     }
 
-    @Test("says every default of bench and token in the help as it is")
+    @Test("has the defaults of bench and token that the help states")
     func defaults() throws {
         let bench = BenchTable.bindings.compactMap { binding in
             binding.spec.defaultText.map { "--\(binding.spec.name) \($0)" }
@@ -104,7 +109,7 @@ struct InvocationTests {
                 == invoke("token --sub a --secret-file s"))
     }
 
-    @Test("of config takes what serve takes")
+    @Test("of config accepts the options of serve")
     func config() throws {
         let options = try serve("--loops 2")
         #expect(try invoke("config check --loops 2") == .checkConfiguration(options))
@@ -113,7 +118,7 @@ struct InvocationTests {
             try invoke("config show --loops 2 --output json") == .showConfiguration(options, .json))
     }
 
-    @Test("asks for help, the version, a script")
+    @Test("selects help, the version or a script")
     func others() throws {
         for line in ["--help", "-h", "help"] {
             #expect(try invoke(line) == .help(HelpText.overview))
@@ -133,14 +138,14 @@ struct InvocationTests {
         }
     }
 
-    @Test("takes --help for a value behind -- only")
+    @Test("treats --help as an argument only after --")
     func helpAsArgument() {
         #expect(
             errorText("serve -- --help")
                 == "confab: serve: \"--help\" is one argument too many; see confab serve --help")
     }
 
-    @Test("keeps the last of a repeated option")
+    @Test("uses the last value of a repeated option")
     func repetition() throws {
         #expect(try serve("--loops 1 --loops 2").loops == 2)
         #expect(
@@ -150,7 +155,7 @@ struct InvocationTests {
     }
 
     @Test(
-        "knows addresses",
+        "parses addresses",
         arguments: [
             ("127.0.0.1:80", true), ("[::1]:80", true), ("localhost:80", true),
             ("0.0.0.0:80", false), ("[::]:80", false),
@@ -163,7 +168,7 @@ struct InvocationTests {
     }
 
     @Test(
-        "knows origins",
+        "parses origins",
         arguments: [
             ("http://A.example", "http://a.example"), ("https://a:443", "https://a"),
             ("http://a:443", "http://a:443"),
@@ -183,7 +188,7 @@ struct InvocationTests {
     }
 
     @Test(
-        "knows the origins of subdomains",
+        "parses origins of subdomains",
         arguments: [
             ("https://*.Example.org", "https", "example.org", nil),
             ("http://*.a.test:80", "http", "a.test", nil),
@@ -198,7 +203,7 @@ struct InvocationTests {
                     own: true, subdomains: [.init(scheme: scheme, parent: parent, port: port)]))
     }
 
-    @Test("takes nobody for an answer where a list is asked for")
+    @Test("accepts none for an empty list")
     func emptyLists() throws {
         for options in [
             try serve("--origins none --trusted-proxies none"),
@@ -210,7 +215,7 @@ struct InvocationTests {
         #expect(try serve("--origins *").origins.any)
     }
 
-    @Test("reads a file as it is on disk, and says why it cannot")
+    @Test("reads a file from disk, or reports the error")
     func realFiles() throws {
         #expect(throws: FileProblem("No such file or directory")) {
             try FileProblem.read("/nonexistent/confab.json")

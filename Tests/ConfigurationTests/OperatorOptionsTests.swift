@@ -39,7 +39,7 @@ struct OperatorOptionsTests {
         #expect(try self.options("nodes --sort -connections --limit 3").sort == "-connections")
     }
 
-    @Test("take a pause behind --watch where one is said")
+    @Test("accept an interval after --watch")
     func watch() throws {
         #expect(try self.options("nodes").watch == nil)
         #expect(try self.options("nodes --watch").watch == .seconds(2))
@@ -50,10 +50,12 @@ struct OperatorOptionsTests {
         #expect(try self.options("owner --watch 3 lobby").watch == .seconds(3))
     }
 
-    @Test("read Redis itself where it is named")
+    @Test("read from Redis with --via")
     func via() throws {
         let options = try self.options(
-            "shards --via redis://ops:secret@h:1/2 --cluster-name c2 --redis-ca-file ca.pem --node n1"
+            """
+            shards --via redis://ops:secret@h:1/2 --cluster-name c2 --redis-ca-file ca.pem --node n1
+            """
         )
         #expect(
             options.via?.endpoints.first?.host == "h" && options.clusterName == "c2"
@@ -66,7 +68,7 @@ struct OperatorOptionsTests {
         #expect(try self.options("status", environment: environment).via == nil)
     }
 
-    @Test("find the node in the environment, and the command line wins")
+    @Test("read the node's address from the environment, unless the command line has one")
     func environment() throws {
         let environment = ["CONFAB_ADMIN_URL": "http://10.0.0.1:1", "CONFAB_ADMIN_TOKEN_FILE": "t"]
         #expect(try self.options("nodes").url == "http://127.0.0.1:8090")
@@ -78,7 +80,7 @@ struct OperatorOptionsTests {
     }
 
     @Test(
-        "that are wrong are a sentence",
+        "are rejected with a sentence when they are wrong",
         arguments: [
             ("owner", "confab: owner: CONVERSATION is missing; see confab owner --help"),
             ("send lobby hi", "confab: send: --as USER is missing; see confab send --help"),
@@ -88,24 +90,27 @@ struct OperatorOptionsTests {
             ("history lobby --last 0", "confab: --last: 0 is not between 1 and 1000"),
             (
                 "history lobby --last 1 --after 1",
-                "confab: history: --last and --after are two places to begin at; give one"
+                "confab: history: give either --last or --after, not both"
             ),
             (
                 "status --admin ftp://x",
-                "confab: --admin: \"ftp://x\" is no URL such as http://127.0.0.1:8090"
+                "confab: --admin: \"ftp://x\" is not a URL such as http://127.0.0.1:8090"
             ),
             ("nodes --watch 0", "confab: --watch: 0 seconds is not between 0.1 and 86400"),
             ("verify lobby --watch", "confab: --watch: no such option; see confab verify --help"),
             (
                 "nodes --via http://x",
-                "confab: --via: it must begin with redis://, redis+sentinel:// or redis+cluster://, or the same with rediss for TLS"
+                """
+                confab: --via: it must begin with redis://, redis+sentinel:// or \
+                redis+cluster://, or the same with rediss for TLS
+                """
             ),
             ("status --via redis://h", "confab: --via: no such option; see confab status --help"),
             (
                 "nodes --cluster-name A",
                 "confab: --cluster-name: \"A\" is not 1 to 32 of the characters a-z 0-9 -"
             ),
-            ("status --output xml", "confab: --output: \"xml\" is none of table, json, csv"),
+            ("status --output xml", "confab: --output: \"xml\" is not one of table, json, csv"),
         ])
     func mistakes(line: String, sentence: String) {
         #expect(self.errorText(line) == sentence)

@@ -7,13 +7,13 @@ import Testing
 
 @Suite("confab serve")
 struct ServeOptionsTests {
-    /// Every option once: as on the command line, in the environment, in a file, and what it must do.
+    /// Every option once: on the command line, in the environment and in a file, with its effect.
     struct Sample: Sendable, CustomTestStringConvertible {
         let option: String
         let words: [String]
         let json: String
         let isDone: @Sendable (ServeOptions) -> Bool
-        /// What it needs beside it.
+        /// Other options that it requires.
         var others = ""
 
         var testDescription: String { self.option }
@@ -98,7 +98,7 @@ struct ServeOptionsTests {
         Sample(option: "log-format", words: ["json"], json: #""json""#) { $0.logFormat == .json },
     ]
 
-    @Test("without anything listens on loopback and keeps its messages in a file")
+    @Test("listens on loopback and stores messages in a file by default")
     func defaults() throws {
         let options = try serve()
         #expect(options.listen.description == "127.0.0.1:8080")
@@ -110,7 +110,7 @@ struct ServeOptionsTests {
     }
 
     @Test(
-        "lets strangers in of its own accord only on loopback, where no other node shares the store",
+        "allows anonymous users by default only on loopback with a local store",
         arguments: [
             ("", true), ("--store memory:", true), ("--listen 127.7.0.1:80", true),
             ("--listen [::1]:80", true),
@@ -130,12 +130,12 @@ struct ServeOptionsTests {
                 == (line.contains("--anonymous") ? .commandLine : .standard))
     }
 
-    @Test("has a sample here for every option")
+    @Test("has a sample for every option in this test")
     func samplesAreComplete() {
         #expect(ServeOptionsTests.samples.map(\.option) == ServeTable.bindings.map(\.spec.name))
     }
 
-    @Test("takes every option on the command line", arguments: samples)
+    @Test("accepts every option on the command line", arguments: samples)
     func commandLine(sample: Sample) throws {
         let isRepeated = ["limit", "jwt-public-key-file"].contains(sample.option)
         let values = isRepeated ? sample.words : [sample.words.joined(separator: ",")]
@@ -151,7 +151,7 @@ struct ServeOptionsTests {
         #expect(!sample.isDone(ServeOptions()), "the sample must differ from the default")
     }
 
-    @Test("takes every option from the environment", arguments: samples)
+    @Test("accepts every option from the environment", arguments: samples)
     func environment(sample: Sample) throws {
         let variable =
             sample.option == "admin"
@@ -166,7 +166,7 @@ struct ServeOptionsTests {
         #expect(try serve(environment: [variable: ""]) == serve(), "an empty variable is none")
     }
 
-    @Test("takes every option from a file", arguments: samples)
+    @Test("accepts every option from a file", arguments: samples)
     func file(sample: Sample) throws {
         let files = ["c.json": "{\"\(sample.option)\": \(sample.json)}"]
         for options in [
@@ -181,7 +181,7 @@ struct ServeOptionsTests {
         }
     }
 
-    @Test("believes the command line before the environment before the file")
+    @Test("prefers the command line to the environment, and the environment to the file")
     func precedence() throws {
         let files = [
             "c.json": #"{"loops": 1, "history": 1, "origins": ["http://file"], "node-id": "file"}"#
@@ -209,7 +209,7 @@ struct ServeOptionsTests {
                 == EffectiveSetting(name: "log-level", value: "info", source: .standard))
     }
 
-    @Test("takes each limit from the strongest source that names it")
+    @Test("uses each limit from the strongest source that sets it")
     func limitPrecedence() throws {
         let options = try serve(
             "--config c.json --limit json-depth=7",
@@ -228,7 +228,7 @@ struct ServeOptionsTests {
         #expect(options.setting("limit idle-seconds")?.source == .standard)
     }
 
-    @Test("lets default limits make room for those that are set")
+    @Test("adapts default limits to explicit ones")
     func limitsAdjust() throws {
         #expect(try serve("--limit idle-seconds=20").limits.ping == .seconds(10))
         #expect(try serve("--limit idle-seconds=20").setting("limit ping-seconds")?.value == "10")
@@ -239,7 +239,7 @@ struct ServeOptionsTests {
     }
 
     @Test(
-        "takes each limit at both ends of its range, and nothing beyond",
+        "accepts each limit at both ends of its range, and nothing beyond",
         arguments: LimitTable.all.map(\.name))
     func limitRanges(name: String) throws {
         let limit = try #require(LimitTable.named(name))
@@ -257,13 +257,13 @@ struct ServeOptionsTests {
                 try LimitTable.apply("\(name)=\(text)", to: &limits)
             }
         }
-        // The default is one that may be given, and giving it changes nothing.
+        // The default is a valid value, and setting it changes nothing.
         var limits = Limits()
         try LimitTable.apply("\(name)=\(limit.defaultText)", to: &limits)
         #expect(limits == Limits())
     }
 
-    @Test("says the same default in the help as it has")
+    @Test("states its real defaults in the help")
     func defaultTexts() throws {
         for binding in ServeTable.bindings {
             guard let text = binding.spec.defaultText, !text.contains(" ") else { continue }
@@ -273,10 +273,13 @@ struct ServeOptionsTests {
         }
     }
 
-    @Test("names the files that it needs, for whoever checks them")
+    @Test("lists the files that it needs")
     func files() throws {
         let options = try serve(
-            "--tls-cert c --tls-key k --jwt-public-key-file a --jwt-public-key-file b --jwks-file j --admin-token-file t"
+            """
+            --tls-cert c --tls-key k --jwt-public-key-file a --jwt-public-key-file b --jwks-file \
+            j --admin-token-file t
+            """
         )
         #expect(options.namedFiles.map(\.path) == ["t", "c", "k", "a", "b", "j"])
         #expect(
@@ -286,7 +289,7 @@ struct ServeOptionsTests {
             ])
     }
 
-    @Test("warns of a variable that is nearly one of its own, and of no other")
+    @Test("warns about variables that resemble a setting, and about no others")
     func warnings() throws {
         let options = try serve(
             environment: [
@@ -296,7 +299,10 @@ struct ServeOptionsTests {
             ])
         #expect(
             options.warnings == [
-                "the environment's CONFAB_LISTN is no setting and ignored; did you mean CONFAB_LISTEN?"
+                """
+                environment: CONFAB_LISTN is not a setting and is ignored; did you mean \
+                CONFAB_LISTEN?
+                """
             ])
     }
 
@@ -312,7 +318,10 @@ struct ServeOptionsTests {
         #expect(lines.contains(["limit", "json-depth", "32", "default"]))
         #expect(
             options.report(.json).hasPrefix(
-                #"{"schema_version":1,"settings":[{"name":"listen","value":"127.0.0.1:8080","from":"default"},"#
+                #"""
+                {"schema_version":1,"settings":[{"name":"listen","value":"127.0.0.1:8080",\#
+                "from":"default"},
+                """#
             ))
     }
 }
