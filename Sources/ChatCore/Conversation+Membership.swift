@@ -11,29 +11,9 @@ extension Conversation {
                 as: request.principal.person, from: origin, into: &effects)
         }
         let person = request.principal.person
-        // A former member is refused as well: other users cannot tell the two apart.
-        if person.id.isAnonymous,
-            self.members.memberNumber(of: UserID(tokenSubject: person.id.name)) != nil
-        {
-            throw .idTaken
-        }
         let existing = self.members.memberNumber(of: person.id)
+        try self.checkJoin(request, isMember: existing != nil, isSubscribing: isSubscribing)
         let isCreation = self.lifecycle == .missing
-        if isCreation {
-            guard request.isListedInToken else {
-                throw isSubscribing ? .accessDenied : .noSuchConversation
-            }
-        } else {
-            guard existing != nil || request.isListedInToken || self.record?.joinPolicy == .open
-            else { throw .accessDenied }
-        }
-        guard
-            existing != nil
-                || self.members.memberCount < self.rules.limits.membersPerConversation
-        else {
-            throw .tooManyMembers(limit: self.rules.limits.membersPerConversation)
-        }
-        guard existing != nil || !self.areWritesUnavailable else { throw .unavailable }
         if isCreation {
             self.writeCreation(
                 ConversationRecord(
@@ -43,19 +23,7 @@ extension Conversation {
         }
         var member =
             existing.map { self.members[$0].member }
-            ?? Member(
-                user: person.id, name: person.name, agent: person.agent,
-                role: isCreation ? .creator : .member, joinedAt: now.wall)
-        if existing == nil,
-            let former = self.members.number(of: person.id).map({ self.members[$0].member })
-        {
-            // A returning member keeps its cursors.
-            member.readCursor = former.readCursor
-            member.deliveredCursor = former.deliveredCursor
-        }
-        if existing == nil, request.marksHistoryRead {
-            member.readCursor = max(member.readCursor, self.storedHead)
-        }
+            ?? self.newMember(request, role: isCreation ? .creator : .member, at: now)
         // A new name needs a write, so every member keeps its name while writes are unavailable.
         let isRenamed =
             (member.name != person.name || member.agent != person.agent)
@@ -79,6 +47,51 @@ extension Conversation {
         } else {
             effects.append(.answer(self.joinAnswer(for: number, isNew: false), to: origin))
         }
+    }
+
+    /// Throws unless the user may join.
+    private func checkJoin(
+        _ request: JoinRequest, isMember: Bool, isSubscribing: Bool
+    ) throws(ChatError) {
+        let user = request.principal.person.id
+        // Even if the anonymous user is a member: other users cannot tell the two apart.
+        if user.isAnonymous,
+            self.members.memberNumber(of: UserID(tokenSubject: user.name)) != nil
+        {
+            throw .idTaken
+        }
+        if self.lifecycle == .missing {
+            guard request.isListedInToken else {
+                throw isSubscribing ? .accessDenied : .noSuchConversation
+            }
+        } else {
+            guard isMember || request.isListedInToken || self.record?.joinPolicy == .open
+            else { throw .accessDenied }
+        }
+        guard
+            isMember || self.members.memberCount < self.rules.limits.membersPerConversation
+        else {
+            throw .tooManyMembers(limit: self.rules.limits.membersPerConversation)
+        }
+        guard isMember || !self.areWritesUnavailable else { throw .unavailable }
+    }
+
+    /// The member that a join adds. A returning member keeps its cursors.
+    private func newMember(
+        _ request: JoinRequest, role: Member.Role, at now: ClockReading
+    ) -> Member {
+        let person = request.principal.person
+        var member = Member(
+            user: person.id, name: person.name, agent: person.agent, role: role,
+            joinedAt: now.wall)
+        if let former = self.members.number(of: person.id).map({ self.members[$0].member }) {
+            member.readCursor = former.readCursor
+            member.deliveredCursor = former.deliveredCursor
+        }
+        if request.marksHistoryRead {
+            member.readCursor = max(member.readCursor, self.storedHead)
+        }
+        return member
     }
 
     /// Subscribes without a write: there are very many subscribers, and most inboxes stay empty.

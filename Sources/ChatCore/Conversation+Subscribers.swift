@@ -20,33 +20,7 @@ extension Conversation {
         }
         self.subscribers.insert(
             origin.loop, feedSlot: origin.feedSlot, attachedAtRevision: self.revision)
-        // A new owner does not know which members are online, and accepts the loop's report. Most
-        // other loops have it too and will not deliver it again. Subscribers that joined under this
-        // owner do not have it.
-        var reported: [UInt32] = []
-        let graceEnds = self.presence.startedAt + ConversationRules.presenceGrace
-        for person in attachment.knownOnline where now.monotonic < graceEnds && !self.isInbox {
-            self.presence.graceEnds = graceEnds
-            guard let number = self.members.memberNumber(of: person.id),
-                !self.members[number].hasBeenAnnounced
-            else { continue }
-            self.setAnnounced(number, true)
-            self.scheduleAnnouncement(number, at: now, into: &effects)
-            reported.append(number)
-        }
-        if !reported.isEmpty {
-            if self.presence.isReportedAsCrowd {
-                self.presence.isCountDue = true
-                self.announcePresence(at: now, into: &effects)
-            } else {
-                effects.append(
-                    .event(
-                        .presence(self.presenceChanges(of: reported, at: now)), revision: 0,
-                        origin: nil
-                    )
-                )
-            }
-        }
+        self.acceptPresence(attachment.knownOnline, at: now, into: &effects)
         var present = Set<UInt32>()
         for person in attachment.present + attachment.joining where !self.isInbox {
             guard let number = self.members.memberNumber(of: person.id) else { continue }
@@ -73,6 +47,39 @@ extension Conversation {
             self.handle(
                 .delivered(report.user, report.range),
                 from: RequestOrigin(loop: origin.loop, request: 0), at: now, into: &effects)
+        }
+    }
+
+    /// Accepts a loop's report of the users that are online, while this owner is new.
+    ///
+    /// A new owner does not know which members are online. Most other loops have the report too
+    /// and will not deliver it again. Subscribers that joined under this owner do not have it.
+    private mutating func acceptPresence(
+        _ people: [Person], at now: ClockReading, into effects: inout [ConversationEffect]
+    ) {
+        var reported: [UInt32] = []
+        let graceEnds = self.presence.startedAt + ConversationRules.presenceGrace
+        for person in people where now.monotonic < graceEnds && !self.isInbox {
+            self.presence.graceEnds = graceEnds
+            guard let number = self.members.memberNumber(of: person.id),
+                !self.members[number].hasBeenAnnounced
+            else { continue }
+            self.setAnnounced(number, true)
+            self.scheduleAnnouncement(number, at: now, into: &effects)
+            reported.append(number)
+        }
+        if !reported.isEmpty {
+            if self.presence.isReportedAsCrowd {
+                self.presence.isCountDue = true
+                self.announcePresence(at: now, into: &effects)
+            } else {
+                effects.append(
+                    .event(
+                        .presence(self.presenceChanges(of: reported, at: now)), revision: 0,
+                        origin: nil
+                    )
+                )
+            }
         }
     }
 
