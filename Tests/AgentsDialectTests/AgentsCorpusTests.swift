@@ -3,7 +3,7 @@ import Testing
 
 @Suite("The Agents fuzzer's corpus")
 struct AgentsCorpusTests {
-    @Test("breaks no rule")
+    @Test("violates no property")
     func replay() throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
             path: "../Fuzz/corpus/agents")

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("A frame of a client")
 struct AgentsInputTests {
-    /// What is sent, and everything that comes of it.
+    /// A frame, and all steps that it causes.
     struct Case: Sendable, CustomTestStringConvertible {
         let input: String
         let output: [String]
@@ -17,17 +17,20 @@ struct AgentsInputTests {
             self.output = output
         }
 
-        private static func error(_ words: String, _ id: String? = nil) -> String {
-            Self.error(words, id, outcome: #","outcome":"refused""#)
+        private static func error(_ errorText: String, _ id: String? = nil) -> String {
+            Self.error(errorText, id, outcome: #","outcome":"refused""#)
         }
-        /// Of what is no send.
-        private static func failure(_ words: String, _ id: String? = nil) -> String {
-            Self.error(words, id, outcome: "")
+        /// The error of a request that is not a send.
+        private static func failure(_ errorText: String, _ id: String? = nil) -> String {
+            Self.error(errorText, id, outcome: "")
         }
-        private static func error(_ words: String, _ id: String?, outcome: String) -> String {
+        private static func error(_ errorText: String, _ id: String?, outcome: String) -> String {
             let id = id.map { #","message_id":"\#($0)""# } ?? ""
             return
-                #"{"type":"ERROR","error":"\#(words)"\#(id)\#(outcome),"timestamp":"1970-01-01T00:00:00.000Z"}"#
+                #"""
+                {"type":"ERROR","error":"\#(errorText)"\#(id)\#(outcome),\#
+                "timestamp":"1970-01-01T00:00:00.000Z"}
+                """#
         }
         private static let long = String(repeating: "x", count: 129)
         private static let badID = "id: must have 1 to 128 bytes and no control characters"
@@ -49,7 +52,10 @@ struct AgentsInputTests {
                 #"{"type":"message","content":"x","metadata":{}}"#,
                 #"post "x" id - by ann with {} in tenant/c"#),
             Case(
-                #"{"type":"message","content":"x","tenant_id":"tenant","agent_id":"agent-1","channel_id":"c","timestamp":"?"}"#,
+                #"""
+                {"type":"message","content":"x","tenant_id":"tenant","agent_id":"agent-1",\#
+                "channel_id":"c","timestamp":"?"}
+                """#,
                 #"post "x" id - by ann in tenant/c"#),
             Case(
                 #"{"type":"message","content":"x","tenant_id":"other"}"#,
@@ -105,7 +111,9 @@ struct AgentsInputTests {
                 #"{"type":"message","id":"m","content":"x","metadata":7}"#,
                 error("metadata: must be an object", "m")),
             Case(
-                #"{"type":"message","id":"m","content":"x","metadata":{"k":"12345678901234567890"}}"#,
+                #"""
+                {"type":"message","id":"m","content":"x","metadata":{"k":"12345678901234567890"}}
+                """#,
                 error("metadata: longer than 24 bytes", "m")),
         ]
 
@@ -136,8 +144,8 @@ struct AgentsInputTests {
                 error("content: must not be empty")),
         ]
 
-        static let others = [
-            Case(#"{"type":"status_query"}"#, "describe for ann guests none in tenant/c"),
+        static let otherFrames = [
+            Case(#"{"type":"status_query"}"#, "describe for ann access membersOnly in tenant/c"),
             Case(#"{"type":"authenticate","token":"a.b.c"}"#, "authenticate a.b.c"),
             Case(#"{"type":"authenticate"}"#, failure("token: is missing")),
             Case(#"{"type":"authenticate","token":5}"#, failure("token: must be a string")),
@@ -157,7 +165,7 @@ struct AgentsInputTests {
             Case("7", failure("a frame must be a JSON object")),
         ]
 
-        static let all = messages + direct + others
+        static let all = messages + direct + otherFrames
     }
 
     private static var limits: ChatLimits {
@@ -171,23 +179,29 @@ struct AgentsInputTests {
     func oneMeaning(_ example: Case) {
         var probe = SessionProbe.agents(limits: Self.limits)
         #expect(probe.send(example.input) == example.output)
-        // And the session is as good as before.
+        // The session still works.
         #expect(
             probe.send(#"{"type":"message","content":"x"}"#) == [
                 #"post "x" id - by ann in tenant/c"#
             ])
     }
 
-    @Test("needs somebody to be for, on a connection without a channel")
+    @Test("needs a recipient on a connection without a channel")
     func withoutChannel() {
         var probe = SessionProbe.agents(channel: nil)
         #expect(
             probe.send(#"{"type":"message","id":"m","content":"x"}"#) == [
-                #"{"type":"ERROR","error":"to: is missing, and the connection has no channel","message_id":"m","outcome":"refused","timestamp":"1970-01-01T00:00:00.000Z"}"#
+                #"""
+                {"type":"ERROR","error":"to: is missing, and the connection has no channel",\#
+                "message_id":"m","outcome":"refused","timestamp":"1970-01-01T00:00:00.000Z"}
+                """#
             ])
         #expect(
             probe.send(#"{"type":"status_query"}"#) == [
-                #"{"type":"ERROR","error":"type: status_query needs a connection with a channel","timestamp":"1970-01-01T00:00:00.000Z"}"#
+                #"""
+                {"type":"ERROR","error":"type: status_query needs a connection with a channel",\#
+                "timestamp":"1970-01-01T00:00:00.000Z"}
+                """#
             ])
         #expect(
             probe.send(#"{"type":"message","to":"b","content":"x"}"#) == [
@@ -196,7 +210,7 @@ struct AgentsInputTests {
     }
 
     @Test(
-        "that is no JSON is answered in words",
+        "that is not JSON is answered with an error",
         arguments: ["", "no JSON", #"{"type":}"#, #"{"type":"message""#, #"{"type":"\ud800"}"#])
     func malformed(_ input: String) throws {
         var probe = SessionProbe.agents()
@@ -205,19 +219,22 @@ struct AgentsInputTests {
             answer.count == 1 && answer[0].hasPrefix(#"{"type":"ERROR","error":""#), "\(answer)")
     }
 
-    @Test("is refused with the time to wait, where the rate is used up")
+    @Test("beyond the rate limit is refused with the time to wait")
     func rateLimited() {
         var probe = SessionProbe.agents()
         for type in ["message", "status_query", "dance"] {
             let outcome = type == "message" ? #","outcome":"refused""# : ""
             #expect(
                 probe.send(#"{"type":"\#(type)","id":"m"}"#, retryAfter: 1.234) == [
-                    #"{"type":"ERROR","error":"rate limited","message_id":"m"\#(outcome),"retry_after":1.24,"timestamp":"1970-01-01T00:00:00.000Z"}"#
+                    #"""
+                    {"type":"ERROR","error":"rate limited","message_id":"m"\#(outcome),\#
+                    "retry_after":1.24,"timestamp":"1970-01-01T00:00:00.000Z"}
+                    """#
                 ])
         }
     }
 
-    @Test("that is binary or too long is answered in words")
+    @Test("that is binary or too long is answered with an error")
     func binaryAndTooLong() {
         var probe = SessionProbe.agents()
         #expect(
@@ -228,7 +245,10 @@ struct AgentsInputTests {
         ).first
         #expect(
             tooLong?.contains(
-                #""error":"the message is longer than 65536 bytes","message_id":"m-1","outcome":"refused""#
+                #"""
+                "error":"the message is longer than 65536 bytes","message_id":"m-1",\#
+                "outcome":"refused"
+                """#
             ) == true)
     }
 }

@@ -30,33 +30,51 @@ struct AgentsOutputTests {
     private static func render(_ event: ChatEvent, in key: ConversationKey = key) -> [String] {
         var rendering = Rendering()
         AgentsDialect().render(event, in: key, into: &rendering)
-        return rendering.frames.indices.map {
-            "\(rendering.frames[$0].audience) \(String(decoding: rendering.text.bytes[rendering.textRange(ofFrame: $0)], as: UTF8.self))"
-        }
+        return rendering.frameTexts
     }
 
-    @Test("tell of messages and of who comes and goes, and of nothing else")
+    @Test("contain messages and presence, and no other events")
     func events() {
         #expect(
             Self.render(.posted(Self.message(7, #"say "hi""#, id: "m-1", metadata: #"{ "k":1}"#)))
                 == [
-                    #"otherConnections {"id":"m-1","type":"message","content":"say \"hi\"","tenant_id":"tenant","agent_id":"agent-1","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","metadata":{ "k":1},"seq":7,"rev":7}"#
+                    #"""
+                    otherConnections {"id":"m-1","type":"message","content":"say \"hi\"",\#
+                    "tenant_id":"tenant","agent_id":"agent-1","channel_id":"c",\#
+                    "timestamp":"2026-01-31T12:00:00.123Z","metadata":{ "k":1},"seq":7,"rev":7}
+                    """#
                 ])
         #expect(
             Self.render(.posted(Self.message(8, "x", by: Self.user))) == [
-                #"otherConnections {"id":"8","type":"message","content":"x","tenant_id":"tenant","agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":8,"rev":8}"#
+                #"""
+                otherConnections {"id":"8","type":"message","content":"x","tenant_id":"tenant",\#
+                "agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":8,\#
+                "rev":8}
+                """#
             ])
         #expect(
             Self.render(.posted(Self.message(9, "", by: Self.user, .deleted))) == [
-                #"otherConnections {"id":"9","type":"message","content":"","tenant_id":"tenant","agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":9,"rev":9,"is_edited":false,"is_deleted":true}"#
+                #"""
+                otherConnections {"id":"9","type":"message","content":"","tenant_id":"tenant",\#
+                "agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":9,\#
+                "rev":9,"is_edited":false,"is_deleted":true}
+                """#
             ])
         #expect(
             Self.render(.edited(Self.message(9, "y", by: Self.user, .edited))) == [
-                #"everybody {"id":"9","type":"message.edited","content":"y","tenant_id":"tenant","agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":9,"rev":9,"is_edited":true,"is_deleted":false}"#
+                #"""
+                everybody {"id":"9","type":"message.edited","content":"y","tenant_id":"tenant",\#
+                "agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":9,\#
+                "rev":9,"is_edited":true,"is_deleted":false}
+                """#
             ])
         #expect(
             Self.render(.deleted(Self.message(9, "", by: Self.user, .deleted))) == [
-                #"everybody {"id":"9","type":"message.deleted","content":"","tenant_id":"tenant","agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":9,"rev":9,"is_edited":false,"is_deleted":true}"#
+                #"""
+                everybody {"id":"9","type":"message.deleted","content":"","tenant_id":"tenant",\#
+                "agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":9,\#
+                "rev":9,"is_edited":false,"is_deleted":true}
+                """#
             ])
         let changes = [
             PresenceChange(person: Self.agent, isOnline: true, at: Self.time),
@@ -64,12 +82,22 @@ struct AgentsOutputTests {
         ]
         #expect(
             Self.render(.presence(changes)) == [
-                #"others(ann) {"type":"status","agent_id":"agent-1","status":"online","timestamp":"2026-01-31T12:00:00.123Z"}"#,
-                #"others(bob) {"type":"status","agent_id":"bob","status":"offline","timestamp":"2026-01-31T12:00:00.123Z"}"#,
+                #"""
+                others(ann) {"type":"status","agent_id":"agent-1","status":"online",\#
+                "timestamp":"2026-01-31T12:00:00.123Z"}
+                """#,
+                #"""
+                others(bob) {"type":"status","agent_id":"bob","status":"offline",\#
+                "timestamp":"2026-01-31T12:00:00.123Z"}
+                """#,
             ])
         #expect(
             Self.render(.crowd(online: 300, [changes[0]])) == [
-                #"everybody {"type":"presence","channel_id":"c","online":300,"changes":[{"user_id":"ann","agent_id":"agent-1","status":"online","timestamp":"2026-01-31T12:00:00.123Z"}]}"#
+                #"""
+                everybody {"type":"presence","channel_id":"c","online":300,\#
+                "changes":[{"user_id":"ann","agent_id":"agent-1","status":"online",\#
+                "timestamp":"2026-01-31T12:00:00.123Z"}]}
+                """#
             ])
         let member = Member(user: Self.user.id, name: "Bob", role: .member, joinedAt: Self.time)
         let silent: [ChatEvent] = [
@@ -82,10 +110,10 @@ struct AgentsOutputTests {
         for event in silent { #expect(Self.render(event).isEmpty, "\(event)") }
         #expect(
             Self.render(.posted(Self.message(1, "x")), in: .inbox(ofAgent: "b", in: "tenant"))
-                .isEmpty, "sessions do that")
+                .isEmpty, "the session does that")
     }
 
-    // MARK: Coming in
+    // MARK: Connecting
 
     private static func open(
         path: [String] = ["v1", "ws"], _ query: [(name: String, value: String)] = [],
@@ -109,7 +137,7 @@ struct AgentsOutputTests {
         ["v1", "ws", "tenant", tenant, "agent", agent, "channel", channel]
     }
 
-    @Test("begin when path, query and token fit each other")
+    @Test("follow only if path, query and token agree")
     func openings() {
         #expect(Self.status(Self.open()) == 101)
         #expect(Self.status(Self.open([("channel_id", "c")])) == 101)
@@ -135,21 +163,19 @@ struct AgentsOutputTests {
         }
     }
 
-    @Test(
-        "wait for the owner's word where the token does not grant the channel: members come in, and to open channels anybody by its id"
-    )
+    @Test("wait for the owner if the token does not list the channel")
     func openingByOwner() throws {
         for (path, query, expected) in [
             (["v1", "ws"], "d", ReadAccess.anyoneIfOpen),
             (Self.path("tenant", "agent-1", "d"), nil, .membersOnly),
         ] as [([String], String?, ReadAccess)] {
             guard
-                case .awaitingAnswer(.describe(let actor, let guests), let key, let then) =
+                case .awaitingAnswer(.describe(let principal, let access), let key, let then) =
                     Self.open(
                         path: path, query.map { [("channel_id", $0)] } ?? [])
             else { throw MissingSession() }
             #expect(
-                actor.person == Self.agent && guests == expected
+                principal.person == Self.agent && access == expected
                     && key == ConversationKey(tenant: "tenant", id: "d"))
             let record = ConversationRecord(
                 joinPolicy: .open, kind: .rooms, creator: nil, createdAt: Self.time)
@@ -167,10 +193,10 @@ struct AgentsOutputTests {
     }
     private struct MissingSession: Error {}
 
-    @Test("hear the inbox from what is unread, and the channel from where the client was")
+    @Test("start at the first unread inbox message, and in the channel where the client was")
     func opening() {
         let inbox =
-            "enter tenant/@agent:agent-1 as ann Ann for agent-1 listed inbox from what is unread"
+            "enter tenant/@agent:agent-1 as ann Ann for agent-1 listed inbox from the first unread"
         var probe = SessionProbe.agents(channel: nil)
         #expect(probe.opened() == [inbox])
         #expect(probe.session.homeConversation == .inbox(ofAgent: "agent-1", in: "tenant"))
@@ -189,7 +215,10 @@ struct AgentsOutputTests {
         #expect(
             probe.opened() == [
                 inbox,
-                #"{"type":"ERROR","error":"after: is no message id","timestamp":"1970-01-01T00:00:00.000Z"}"#,
+                #"""
+                {"type":"ERROR","error":"after: is no message id",\#
+                "timestamp":"1970-01-01T00:00:00.000Z"}
+                """#,
                 "enter tenant/c as ann Ann for agent-1 listed agents from now",
             ])
         #expect(
@@ -211,12 +240,18 @@ struct AgentsOutputTests {
         _ = probe.send(#"{"type":"message","id":"m-1","content":"x"}"#)
         #expect(
             probe.answer(.posted(Self.message(7, "x", id: "m-1")), isDelivered: true) == [
-                #"{"type":"ACK","message_id":"m-1","seq":7,"rev":7,"timestamp":"2026-01-31T12:00:00.123Z"}"#
+                #"""
+                {"type":"ACK","message_id":"m-1","seq":7,"rev":7,\#
+                "timestamp":"2026-01-31T12:00:00.123Z"}
+                """#
             ])
         _ = probe.send(#"{"type":"message","content":"x"}"#)
         #expect(
             probe.answer(.posted(Self.message(8, "x"))) == [
-                #"{"type":"ACK","message_id":"8","seq":8,"rev":8,"timestamp":"2026-01-31T12:00:00.123Z"}"#
+                #"""
+                {"type":"ACK","message_id":"8","seq":8,"rev":8,\#
+                "timestamp":"2026-01-31T12:00:00.123Z"}
+                """#
             ])
         _ = probe.send(#"{"type":"message","id":"m-2","to":"b","content":"x"}"#)
         #expect(
@@ -226,11 +261,14 @@ struct AgentsOutputTests {
         _ = probe.send(#"{"type":"message","id":"m-3","content":"x"}"#)
         #expect(
             probe.answer(.failed(.conversationEnded)) == [
-                #"{"type":"ERROR","error":"conversation ended","message_id":"m-3","outcome":"refused","timestamp":"1970-01-01T00:00:00.000Z"}"#
+                #"""
+                {"type":"ERROR","error":"conversation ended","message_id":"m-3",\#
+                "outcome":"refused","timestamp":"1970-01-01T00:00:00.000Z"}
+                """#
             ])
     }
 
-    @Test("bring what was addressed to the agent, without a number")
+    @Test("contain direct messages to the agent, without a number")
     func direct() {
         var probe = SessionProbe.agents()
         let message = Self.message(3, "x", by: Self.user, id: "m-1", metadata: "{}")
@@ -239,11 +277,14 @@ struct AgentsOutputTests {
                 $0.receivedInboxMessage(
                     message, in: .inbox(ofAgent: "agent-1", in: "tenant"), into: &$1)
             } == [
-                #"{"id":"m-1","type":"message","content":"x","to":"agent-1","tenant_id":"tenant","agent_id":"bob","timestamp":"2026-01-31T12:00:00.123Z","metadata":{}}"#
+                #"""
+                {"id":"m-1","type":"message","content":"x","to":"agent-1","tenant_id":"tenant",\#
+                "agent_id":"bob","timestamp":"2026-01-31T12:00:00.123Z","metadata":{}}
+                """#
             ])
     }
 
-    @Test("list who is there and who is not")
+    @Test("list the status of all members")
     func statuses() {
         var probe = SessionProbe.agents()
         _ = probe.send(#"{"type":"status_query"}"#)
@@ -262,11 +303,17 @@ struct AgentsOutputTests {
             record: record, head: 0, members: members, online: [Self.agent.id])
         #expect(
             probe.answer(.described(description)) == [
-                #"{"type":"status_list","channel_id":"c","agents":[{"agent_id":"agent-1","status":"online","timestamp":"1970-01-01T00:00:00.000Z"},{"agent_id":"bob","status":"offline","timestamp":"1970-01-01T00:00:00.000Z"},{"agent_id":"agent-3","status":"offline","timestamp":"1970-01-01T00:00:00.000Z"}],"timestamp":"1970-01-01T00:00:00.000Z"}"#
+                #"""
+                {"type":"status_list","channel_id":"c","agents":[{"agent_id":"agent-1",\#
+                "status":"online","timestamp":"1970-01-01T00:00:00.000Z"},{"agent_id":"bob",\#
+                "status":"offline","timestamp":"1970-01-01T00:00:00.000Z"},{"agent_id":"agent-3",\#
+                "status":"offline","timestamp":"1970-01-01T00:00:00.000Z"}],\#
+                "timestamp":"1970-01-01T00:00:00.000Z"}
+                """#
             ])
     }
 
-    @Test("tell of a point that is too old, of tokens and of being shown out")
+    @Test("report a truncated history, tokens and a removal")
     func otherFrames() {
         var probe = SessionProbe.agents()
         let time = #""timestamp":"1970-01-01T00:00:00.000Z"}"#
@@ -282,7 +329,10 @@ struct AgentsOutputTests {
                 $0.historyTruncated(
                     in: .inbox(ofAgent: "agent-1", in: "tenant"), oldest: 12, into: &$1)
             } == [
-                #"{"type":"ERROR","error":"direct messages truncated: the oldest are not kept any more",\#(time)"#
+                #"""
+                {"type":"ERROR","error":"direct messages truncated: the oldest are not kept any \#
+                more",\#(time)
+                """#
             ])
         #expect(
             probe.perform {
@@ -295,7 +345,7 @@ struct AgentsOutputTests {
                 == [
                     #"{"type":"ERROR","error":"token: it is forged",\#(time)"#
                 ])
-        // The frame that it answers had an id.
+        // The failed frame had an id.
         #expect(
             probe.send(#"{"type":"authenticate","id":"m-1","token":"t"}"#) == ["authenticate t"])
         #expect(
@@ -305,11 +355,14 @@ struct AgentsOutputTests {
                 ])
         #expect(
             probe.send(#"{"type":"status_query","id":"m-2"}"#) == [
-                "describe for ann guests none in tenant/c"
+                "describe for ann access membersOnly in tenant/c"
             ])
         #expect(
             probe.answer(.failed(.unavailable)) == [
-                #"{"type":"ERROR","error":"the message could not be stored; try again","message_id":"m-2",\#(time)"#
+                #"""
+                {"type":"ERROR","error":"the message could not be stored; try again",\#
+                "message_id":"m-2",\#(time)
+                """#
             ])
         #expect(
             probe.perform { $0.tokenExpired(into: &$1) } == [

@@ -6,7 +6,7 @@ import DialectTestSupport
 import Identity
 
 extension SessionProbe {
-    /// The agent that acts for ann, in the channel "c" or in none.
+    /// The agent of ann, with the channel "c" or without one.
     static func agents(
         channel: String? = "c", after: String? = nil, limits: ChatLimits = ChatLimits()
     ) -> SessionProbe {

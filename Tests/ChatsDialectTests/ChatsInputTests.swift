@@ -7,7 +7,7 @@ import Testing
 
 @Suite("A frame of a client")
 struct ChatsInputTests {
-    /// What is sent, and everything that comes of it.
+    /// A frame, and all steps that it causes.
     struct Case: Sendable, CustomTestStringConvertible {
         let input: String
         let output: [String]
@@ -18,10 +18,13 @@ struct ChatsInputTests {
             self.output = output
         }
 
-        private static func error(_ words: String, _ request: String? = nil) -> String {
+        private static func error(_ errorText: String, _ request: String? = nil) -> String {
             let outcome = request == "newMessage" ? #","outcome":"refused""# : ""
             return
-                #"{"type":"error","data":{"message":"\#(words)"\#(request.map { #","request":"\#($0)""# } ?? "")\#(outcome)}}"#
+                #"""
+                {"type":"error","data":{"message":"\#(errorText)"\#
+                \#(request.map { #","request":"\#($0)""# } ?? "")\#(outcome)}}
+                """#
         }
         private static let long = String(repeating: "x", count: 129)
         private static let lastRead =
@@ -49,7 +52,10 @@ struct ChatsInputTests {
                 error("local_id: must be a string", "newMessage")),
             Case(
                 #"{"type":"newMessage","data":{"chat":5,"text":"x","local_id":""}}"#,
-                error("local_id: must have 1 to 128 bytes and no control characters", "newMessage")),
+                error(
+                    """
+                    local_id: must have 1 to 128 bytes and no control characters
+                    """, "newMessage")),
             Case(
                 #"{"type":"newMessage","data":{"chat":5,"text":"x","is_read":true}}"#,
                 #"post "x" id - by 7 with {"is_read":true} in tenant/5"#),
@@ -124,13 +130,16 @@ struct ChatsInputTests {
 
         static let joining = [
             Case(
-                #"{"type":"joinChat","data":{"chat":5}}"#, "describe for 7 guests all in tenant/5"),
+                #"{"type":"joinChat","data":{"chat":5}}"#,
+                """
+                describe for 7 access anyone in tenant/5
+                """),
             Case(
                 #"{"type":"joinChat","data":{"chat":6,"last_read_message":0}}"#,
-                "describe for 7 guests ofOpen in tenant/6"),
+                "describe for 7 access anyoneIfOpen in tenant/6"),
             Case(
                 #"{"type":"joinChat","data":{"chat":"room"}}"#,
-                "describe for 7 guests ofOpen in tenant/room"),
+                "describe for 7 access anyoneIfOpen in tenant/room"),
             Case(#"{"type":"joinChat","data":{}}"#, error("chat: is missing", "joinChat")),
             Case(
                 #"{"type":"joinChat","data":{"chat":{}}}"#,
@@ -167,7 +176,7 @@ struct ChatsInputTests {
             Case(#"{"type":"createEmptyChat","data":{}}"#, #"fetch nextNumber(tenant: tenant)"#),
             Case(
                 #"{"type":"getChatDetails","data":{"chatId":6}}"#,
-                "describe for 7 guests none in tenant/6"),
+                "describe for 7 access membersOnly in tenant/6"),
             Case(
                 #"{"type":"getChatDetails","data":{"chat":6}}"#,
                 error("chatId: is missing", "getChatDetails")),
@@ -177,10 +186,13 @@ struct ChatsInputTests {
             ),
             Case(
                 #"{"type":"getChatMessages","data":{"chatId":5}}"#,
-                "describe for 7 guests none in tenant/5"),
+                "describe for 7 access membersOnly in tenant/5"),
             Case(
-                #"{"type":"getChatMessages","data":{"chatId":5,"date_from":"yesterday","date_to":"2026-02-28","last":10000}}"#,
-                "describe for 7 guests none in tenant/5"),
+                #"""
+                {"type":"getChatMessages","data":{"chatId":5,"date_from":"yesterday",\#
+                "date_to":"2026-02-28","last":10000}}
+                """#,
+                "describe for 7 access membersOnly in tenant/5"),
             Case(
                 #"{"type":"getChatMessages","data":{}}"#,
                 error("chatId: is missing", "getChatMessages")),
@@ -216,7 +228,7 @@ struct ChatsInputTests {
                 error(lastCount, "getChatMessages")),
         ]
 
-        static let others = [
+        static let otherFrames = [
             Case(#"{"type":"authenticate","data":{"token":"a.b.c"}}"#, "authenticate a.b.c"),
             Case(#"{"type":"authenticate","data":{}}"#, error("token: is missing", "authenticate")),
             Case(
@@ -231,7 +243,7 @@ struct ChatsInputTests {
             Case("7", error("a frame must be a JSON object")),
         ]
 
-        static let all = messages + joining + asking + others
+        static let all = messages + joining + asking + otherFrames
     }
 
     private static var limits: ChatLimits {
@@ -247,7 +259,7 @@ struct ChatsInputTests {
     }
 
     @Test(
-        "that is no JSON is answered in words",
+        "that is not JSON is answered with an error",
         arguments: ["", "no JSON", #"{"type":}"#, #"{"type":"newMessage""#, #"{"type":"\ud800"}"#])
     func malformed(_ input: String) throws {
         var probe = SessionProbe.chats()
@@ -259,35 +271,43 @@ struct ChatsInputTests {
             probe.send(#"{"type":"newMessage","data":{"chat":5,"text":"x"}}"#) == [
                 #"post "x" id - by 7 in tenant/5"#
             ],
-            "the session is as good as before")
+            "the session still works")
     }
 
-    @Test("is refused with the time to wait, where the rate is used up")
+    @Test("beyond the rate limit is refused with the time to wait")
     func rateLimited() {
         var probe = SessionProbe.chats()
         for type in ["newMessage", "getChats", "dance"] {
             let outcome = type == "newMessage" ? #","outcome":"refused""# : ""
             #expect(
                 probe.send(#"{"type":"\#(type)"}"#, retryAfter: 1.234) == [
-                    #"{"type":"error","data":{"message":"rate limited","request":"\#(type)"\#(outcome),"retry_after":1.24}}"#
+                    #"""
+                    {"type":"error","data":{"message":"rate limited",\#
+                    "request":"\#(type)"\#(outcome),"retry_after":1.24}}
+                    """#
                 ])
         }
     }
 
-    @Test("that is binary or too long is answered in words")
+    @Test("that is binary or too long is answered with an error")
     func binaryAndTooLong() {
         var probe = SessionProbe.chats()
         #expect(
             probe.perform { $0.receivedBinary(into: &$1) } == [
-                #"{"type":"error","data":{"message":"binary frames are not taken; send JSON text"}}"#
+                #"""
+                {"type":"error","data":{"message":"binary frames are not taken; send JSON text"}}
+                """#
             ])
         #expect(
             probe.send(#"{"type":"getChats"}"#, exceededByteLimit: 65_536) == [
-                #"{"type":"error","data":{"message":"the message is longer than 65536 bytes","request":"getChats"}}"#
+                #"""
+                {"type":"error","data":{"message":"the message is longer than 65536 bytes",\#
+                "request":"getChats"}}
+                """#
             ])
     }
 
-    @Test("goes by what the fresh token grants, once there is one")
+    @Test("has the rights of the newest token")
     func renewedToken() {
         var probe = SessionProbe.chats()
         func join(_ chat: Int) -> [String] {
@@ -302,10 +322,10 @@ struct ChatsInputTests {
             $0.authenticated(
                 .success(.init(user: "7", tenant: "tenant", grants: .listed(["6"]))), into: &$1)
         }
-        #expect(join(6) == ["enter tenant/6 as 7 Ann listed chats from now, skipping history"])
+        #expect(join(6) == ["enter tenant/6 as 7 Ann listed chats from now, history read"])
     }
 
-    @Test("waits for those before it, and so many wait at most")
+    @Test("is queued behind earlier requests, up to a limit")
     func queue() {
         var probe = SessionProbe.chats()
         #expect(probe.send(#"{"type":"getChatDetails","data":{"chatId":5}}"#).count == 1)
@@ -314,12 +334,18 @@ struct ChatsInputTests {
         }
         #expect(
             probe.send(#"{"type":"newMessage","data":{"chat":5,"text":"x"}}"#) == [
-                #"{"type":"error","data":{"message":"100 requests are waiting for their answers","request":"newMessage","outcome":"refused"}}"#
+                #"""
+                {"type":"error","data":{"message":"100 requests are waiting for their answers",\#
+                "request":"newMessage","outcome":"refused"}}
+                """#
             ])
         let answers = probe.answer(.failed(.notAMember))
         #expect(
             answers.first
-                == #"{"type":"error","data":{"message":"chatId: not a member of this conversation","request":"getChatDetails"}}"#
+                == #"""
+                {"type":"error","data":{"message":"chatId: not a member of this conversation",\#
+                "request":"getChatDetails"}}
+                """#
         )
         #expect(
             answers.dropFirst().allSatisfy { $0 == #"post "x" id - by 7 in tenant/5"# }

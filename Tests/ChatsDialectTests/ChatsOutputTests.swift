@@ -45,34 +45,46 @@ struct ChatsOutputTests {
     ) -> [String] {
         rendering.removeAll()
         ChatsDialect().render(event, in: key, into: &rendering)
-        return rendering.frames.indices.map {
-            "\(rendering.frames[$0].audience) \(String(decoding: rendering.text.bytes[rendering.textRange(ofFrame: $0)], as: UTF8.self))"
-        }
+        return rendering.frameTexts
     }
 
-    @Test("tell of messages, of who joins and of who reads, and of nothing else")
+    @Test("contain messages, joins and read marks, and no other events")
     func events() {
         var rendering = Rendering()
         rendering.userNumbers.record([Self.bobsNumber], of: [Self.bob], in: "tenant")
         #expect(
             Self.render(.posted(Self.message(7, #"say "hi""#)), into: &rendering) == [
-                #"everybody {"type":"messageCreated","data":{"id":7,"chat":5,"sender":{"id":7,"username":"Ann"},"text":"say \"hi\"","timestamp":"2026-01-31T12:00:00.123Z","is_read":false}}"#
+                #"""
+                everybody {"type":"messageCreated","data":{"id":7,"chat":5,"sender":{"id":7,\#
+                "username":"Ann"},"text":"say \"hi\"","timestamp":"2026-01-31T12:00:00.123Z",\#
+                "is_read":false}}
+                """#
             ])
         #expect(
             Self.render(
                 .posted(Self.message(8, "x", by: "bob", isRead: true)),
                 in: .init(tenant: "tenant", id: "room"), into: &rendering)
                 == [
-                    #"everybody {"type":"messageCreated","data":{"id":8,"chat":"room","sender":{"id":1099511627776,"username":"bob"},"text":"x","timestamp":"2026-01-31T12:00:00.123Z","is_read":true}}"#
+                    #"""
+                    everybody {"type":"messageCreated","data":{"id":8,"chat":"room",\#
+                    "sender":{"id":1099511627776,"username":"bob"},"text":"x",\#
+                    "timestamp":"2026-01-31T12:00:00.123Z","is_read":true}}
+                    """#
                 ])
         #expect(
             Self.render(.joined(Self.member("bob", name: "Bob")), into: &rendering) == [
-                #"others(bob) {"type":"chatJoined","data":{"chat":5,"user":{"id":1099511627776,"username":"Bob"}}}"#
+                #"""
+                others(bob) {"type":"chatJoined","data":{"chat":5,"user":{"id":1099511627776,\#
+                "username":"Bob"}}}
+                """#
             ])
         let ann = Person(id: UserID(tokenSubject: "7"), name: "Ann")
         #expect(
             Self.render(.read(ann, [3], through: 9), into: &rendering) == [
-                #"everybody {"type":"messagesRead","data":{"chat":5,"user":{"id":7,"username":"Ann"},"last_read_message":9}}"#
+                #"""
+                everybody {"type":"messagesRead","data":{"chat":5,"user":{"id":7,\#
+                "username":"Ann"},"last_read_message":9}}
+                """#
             ])
         let silent: [ChatEvent] = [
             .created, .edited(Self.message(1, "x", .edited)),
@@ -87,9 +99,7 @@ struct ChatsOutputTests {
         #expect(rendering.usersWithoutNumber.isEmpty)
     }
 
-    @Test(
-        "tell the sender's connections the id that it gave a message, and show a guest's name as one"
-    )
+    @Test("contain the local id only for the sender, and mark a guest's name")
     func localIDs() {
         var rendering = Rendering()
         let guest = UserID(anonymous: "7")
@@ -98,7 +108,11 @@ struct ChatsOutputTests {
             author: Person(id: guest, name: "Ann"), clientMessageID: ClientMessageID(given: "n-1"),
             content: "x")
         let frame =
-            #"{"type":"messageCreated","data":{"id":1,"chat":5,"sender":{"id":1099511627776,"username":"guest:Ann"},"text":"x","timestamp":"2026-01-31T12:00:00.123Z","is_read":false"#
+            #"""
+            {"type":"messageCreated","data":{"id":1,"chat":5,"sender":{"id":1099511627776,\#
+            "username":"guest:Ann"},"text":"x","timestamp":"2026-01-31T12:00:00.123Z",\#
+            "is_read":false
+            """#
         #expect(
             Self.render(
                 .posted(Message(sequence: 1, revision: 1, sentAt: Self.time, body: body)),
@@ -108,7 +122,7 @@ struct ChatsOutputTests {
                 ])
     }
 
-    @Test("say whose number is not known; numbers that are users' own need no asking")
+    @Test("request unknown numbers; numeric user ids need no lookup")
     func unnumbered() {
         var rendering = Rendering()
         _ = Self.render(.posted(Self.message(1, "x", by: "bob")), into: &rendering)
@@ -120,29 +134,29 @@ struct ChatsOutputTests {
             _ = Self.render(.posted(Self.message(1, "x", by: user)), into: &rendering)
             #expect(rendering.usersWithoutNumber.isEmpty == isOwn, "\(user)")
         }
-        // Nobody becomes user 7 by saying so.
+        // An anonymous user cannot claim the number 7.
         #expect(UserNumbers.numericID(of: UserID(anonymous: "7")) == nil)
-        // Another tenant's bob is somebody else.
+        // The bob of another tenant is another user.
         rendering.userNumbers.record([Self.bobsNumber], of: [Self.bob], in: "tenant")
         #expect(rendering.userNumbers.number(of: Self.bob, in: "elsewhere") == nil)
     }
 
     @Test(
-        "write ids of chats as numbers as far as JSON has them",
+        "write chat ids as numbers as far as JSON represents them exactly",
         arguments: [
             ("0", "0"), ("9007199254740991", "9007199254740991"),
             ("9007199254740992", #""9007199254740992""#), ("007", #""007""#),
             ("a-b", #""a-b""#), ("1.5", #""1.5""#),
         ])
-    func chatIDs(_ id: String, _ shown: String) {
+    func chatIDs(_ id: String, _ written: String) {
         var rendering = Rendering()
         let frames = Self.render(
             .posted(Self.message(1, "x")), in: .init(tenant: "tenant", id: .init(id)),
             into: &rendering)
-        #expect(frames.count == 1 && frames[0].contains(#""chat":\#(shown),"#), "\(frames)")
+        #expect(frames.count == 1 && frames[0].contains(#""chat":\#(written),"#), "\(frames)")
     }
 
-    @Test("wait for the user's own number where it has none by itself")
+    @Test("wait for the user's own number if the id is not numeric")
     func ownNumber() {
         let identity = Identity(user: "bob", displayName: "Bob", tenant: "tenant")
         var probe = SessionProbe(ChatsDialect(), .chats(.bearer(identity)))
@@ -153,9 +167,9 @@ struct ChatsOutputTests {
             ])
         let tag = probe.tags[0]
         var other = probe
-        let words = other.perform { $0.receivedStoreAnswer(nil, for: tag, into: &$1) }
+        let steps = other.perform { $0.receivedStoreAnswer(nil, for: tag, into: &$1) }
         #expect(
-            words == ["close 1013 the user's number cannot be looked up at the moment; try again"])
+            steps == ["close 1013 the user's number cannot be looked up at the moment; try again"])
         _ = probe.perform {
             $0.receivedStoreAnswer(.numbers([Self.bobsNumber]), for: tag, into: &$1)
         }
@@ -172,7 +186,10 @@ struct ChatsOutputTests {
         #expect(
             probe.perform { $0.authenticated(.failure(CredentialError("it is forged")), into: &$1) }
                 == [
-                    #"{"type":"error","data":{"message":"token: it is forged","request":"authenticate"}}"#
+                    #"""
+                    {"type":"error","data":{"message":"token: it is forged",\#
+                    "request":"authenticate"}}
+                    """#
                 ])
         #expect(
             probe.perform { $0.tokenExpired(into: &$1) } == [
@@ -180,7 +197,7 @@ struct ChatsOutputTests {
             ])
     }
 
-    @Test("let strangers in where they may come, each under a name of its own")
+    @Test("give each anonymous user a name, where anonymous users are allowed")
     func anonymousUsers() {
         var named = SessionProbe(
             ChatsDialect(), .chats(.none, query: [("username", "bob")], allowsAnonymous: true))
@@ -191,7 +208,7 @@ struct ChatsOutputTests {
                 .person.name
         }
         #expect(guests[0] != guests[1] && guests[0]?.string.hasPrefix("guest-") == true)
-        for (credentials, query, isAllowed, words) in [
+        for (credentials, query, isAllowed, errorText) in [
             (Credentials.none, nil, false, "a token is required"),
             (.invalid("The token has expired."), "bob", true, "The token has expired."),
             (
@@ -206,14 +223,14 @@ struct ChatsOutputTests {
                     allowsAnonymous: isAllowed))
             #expect(
                 probe.opened() == [
-                    #"{"type":"error","data":{"message":"\#(words)"}}"#,
+                    #"{"type":"error","data":{"message":"\#(errorText)"}}"#,
                     "close 4401 authentication required",
                 ])
         }
     }
 
     @Test(
-        "are for one path alone", arguments: [[], ["ws"], ["ws", "Chats"], ["ws", "chats", "5"]])
+        "belong to only one path", arguments: [[], ["ws"], ["ws", "Chats"], ["ws", "chats", "5"]])
     func paths(_ path: [String]) {
         #expect(
             ChatsDialect().open(

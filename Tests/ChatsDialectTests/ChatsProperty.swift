@@ -4,10 +4,10 @@ import DialectKit
 import DialectTestSupport
 import Identity
 
-/// What must hold of any client's frames: fed by the fuzzer (`script/fuzz chats`) and by the corpus in the ordinary tests. A check that
-/// fails stops the process.
+/// Properties that hold for any frames of a client. The fuzzer (`script/fuzz chats`) and the corpus
+/// tests check them. A failed check stops the process.
 enum ChatsProperty {
-    /// - Returns: whether something was asked of the chat.
+    /// - Returns: whether a frame caused a request to the chat.
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
         let identity = Identity(user: "alice", displayName: "Alice", grants: .all)

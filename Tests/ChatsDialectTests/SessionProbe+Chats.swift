@@ -6,7 +6,7 @@ import DialectTestSupport
 import Identity
 
 extension SessionProbe {
-    /// Ann, number 7, who has just come and hears the chat 5.
+    /// The new connection of Ann, number 7, subscribed to the chat 5.
     static func chats(
         grants: Grants = .listed(["5"]), isAdmin: Bool = false, limits: ChatLimits = ChatLimits()
     ) -> SessionProbe {
@@ -14,7 +14,7 @@ extension SessionProbe {
             user: "7", displayName: "Ann", tenant: "tenant", grants: grants, isAdmin: isAdmin)
         var probe = SessionProbe(ChatsDialect(), .chats(.bearer(identity)), limits: limits)
         _ = probe.opened()
-        for place in probe.tags.indices { _ = probe.answer(.joined(.empty), to: place) }
+        for index in probe.tags.indices { _ = probe.answer(.joined(.empty), to: index) }
         _ = probe.storeAnswer(.memberships(MembershipPage()))
         return probe
     }

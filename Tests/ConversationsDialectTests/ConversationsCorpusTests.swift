@@ -3,7 +3,7 @@ import Testing
 
 @Suite("The Conversations fuzzer's corpus")
 struct ConversationsCorpusTests {
-    @Test("breaks no rule")
+    @Test("violates no property")
     func replay() throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
             path: "../Fuzz/corpus/conversations")

@@ -6,15 +6,15 @@ import DialectTestSupport
 import Identity
 import Testing
 
-@Suite("What a client is told")
+@Suite("The server's frames")
 struct ConversationsOutputTests {
-    private static let ann = Person(id: UserID(tokenSubject: "ann"), name: "Ann \"the\" An")
-    private static let bob = Person(id: UserID(tokenSubject: "bob"), name: "Bob", agent: "robot")
-    private static let guest = Person(id: UserID(anonymous: "Guest\n1"), name: "Guest 1")
-    private static let time = Timestamp(milliseconds: 1_769_860_800_123)
-    private static let key = ConversationKey(tenant: "tenant", id: "room-1")
+    static let ann = Person(id: UserID(tokenSubject: "ann"), name: "Ann \"the\" An")
+    static let bob = Person(id: UserID(tokenSubject: "bob"), name: "Bob", agent: "robot")
+    static let guest = Person(id: UserID(anonymous: "Guest\n1"), name: "Guest 1")
+    static let time = Timestamp(milliseconds: 1_769_860_800_123)
+    static let key = ConversationKey(tenant: "tenant", id: "room-1")
 
-    private static func message(
+    static func message(
         _ number: Int, _ content: String = "Hi", by author: Person = ann, localID: String? = nil,
         _ state: Message.State = .asSent
     ) -> Message {
@@ -38,136 +38,13 @@ struct ConversationsOutputTests {
             self.audiences = frames.map(\.1)
         }
 
-        private static let now = #""timestamp":"2026-01-31T12:00:00.123Z""#
-
-        static let all = [
-            Event(
-                "a message", .posted(message(7)),
-                (
-                    #"{"type":"chat_message","message":{"id":"7","sender_id":"ann","content":"Hi",\#(now),"status":"sent","rev":7},"rev":7}"#,
-                    .everybody
-                )),
-            Event(
-                "a message with its sender's id",
-                .posted(message(8, "\u{0}\u{1F}\"\\\u{7F}\u{2028}😀é\u{301}", localID: "n \"1\"")),
-                (
-                    #"{"type":"chat_message","message":{"id":"8","local_id":"n \"1\"","sender_id":"ann","content":"\u0000\u001f\"\\"#
-                        + "\u{7F}\u{2028}😀é\u{301}"
-                        + #"",\#(now),"status":"sent","rev":8},"rev":8}"#, .everybody
-                )),
-            Event(
-                "a message whose id the node has made",
-                .posted(
-                    Message(
-                        sequence: 9, revision: 9, sentAt: time,
-                        body: MessageBody(
-                            author: bob, clientMessageID: ClientMessageID(mintedFrom: 7, count: 1),
-                            content: "x"))),
-                (
-                    #"{"type":"chat_message","message":{"id":"9","sender_id":"bob","content":"x",\#(now),"status":"sent","rev":9},"rev":9}"#,
-                    .everybody
-                )),
-            Event(
-                "a message of a guest", .posted(message(10, "x", by: guest)),
-                (
-                    #"{"type":"chat_message","message":{"id":"10","sender_id":"guest:Guest\n1","content":"x",\#(now),"status":"sent","rev":10},"rev":10}"#,
-                    .everybody
-                )
-            ),
-            Event(
-                "a message that was edited before it was heard", .posted(message(11, "x", .edited)),
-                (
-                    #"{"type":"chat_message","message":{"id":"11","sender_id":"ann","content":"x",\#(now),"status":"sent","is_edited":true,"is_deleted":false,"rev":11},"rev":11}"#,
-                    .everybody
-                )),
-            Event(
-                "an edit", .edited(message(7, "Hello", localID: "n", .edited)),
-                (
-                    #"{"type":"message.edited","message":{"id":"7","local_id":"n","sender_id":"ann","content":"Hello",\#(now),"status":"sent","is_edited":true,"is_deleted":false,"rev":7},"rev":7}"#,
-                    .everybody
-                )),
-            Event(
-                "a deletion", .deleted(message(7).deleted(revision: 9)),
-                (
-                    #"{"type":"message.deleted","message":{"id":"7","sender_id":"ann","content":"",\#(now),"status":"sent","is_edited":false,"is_deleted":true,"rev":9},"rev":9}"#,
-                    .everybody
-                )),
-            Event(
-                "typing", .typing(ann, true),
-                (
-                    #"{"type":"typing","user_id":"ann","username":"Ann \"the\" An","is_typing":true}"#,
-                    .others(ann.id)
-                )),
-            Event(
-                "the end of typing", .typing(bob, false),
-                (
-                    #"{"type":"typing","user_id":"bob","username":"Bob","is_typing":false}"#,
-                    .others(bob.id)
-                )),
-            Event(
-                "reading", .read(bob, [3, 1], through: 3),
-                (#"{"type":"read","user_id":"bob","message_ids":["3","1"]}"#, .everybody)),
-            Event(
-                "marks", .status(author: ann.id, .delivered, [1, 2], at: time),
-                (
-                    #"{"type":"message.status","message_id":"1","status":"delivered",\#(now)}"#,
-                    .only(ann.id)
-                ),
-                (
-                    #"{"type":"message.status","message_id":"2","status":"delivered",\#(now)}"#,
-                    .only(ann.id)
-                )),
-            Event(
-                "a mark of reading", .status(author: bob.id, .read, [1], at: time),
-                (
-                    #"{"type":"message.status","message_id":"1","status":"read",\#(now)}"#,
-                    .only(bob.id)
-                )),
-            Event(
-                "comings and goings",
-                .presence([
-                    .init(person: ann, isOnline: true, at: time),
-                    .init(person: guest, isOnline: false, at: time),
-                ]),
-                (
-                    #"{"type":"user_status","user_id":"ann","status":"online",\#(now)}"#,
-                    .others(ann.id)
-                ),
-                (
-                    #"{"type":"user_status","user_id":"guest:Guest\n1","status":"offline",\#(now)}"#,
-                    .others(guest.id)
-                )),
-            Event(
-                "a crowd",
-                .crowd(
-                    online: 231,
-                    [
-                        .init(person: ann, isOnline: true, at: time),
-                        .init(person: bob, isOnline: false, at: time),
-                    ]),
-                (
-                    #"{"type":"presence","conversation_id":"room-1","online":231,"changes":[{"user_id":"ann","status":"online",\#(now)},{"user_id":"bob","status":"offline",\#(now)}]}"#,
-                    .everybody
-                )),
-            Event(
-                "an empty crowd", .crowd(online: 0, []),
-                (
-                    #"{"type":"presence","conversation_id":"room-1","online":0,"changes":[]}"#,
-                    .everybody
-                )),
-            Event("a creation", .created),
-            Event("a new member", .joined(member)), Event("another name", .renamed(member)),
-            Event("a farewell", .left(member, at: time)),
-            Event("an end", .ended(by: ann.id, at: time)),
-        ]
-
-        private static let member = Member(user: ann.id, name: "Ann", role: .member, joinedAt: time)
+        static var all: [Event] { ConversationsOutputTests.events }
     }
 
-    @Test("of each event stands in these frames, for these people", arguments: Event.all)
+    @Test("of each event have this content and this audience", arguments: Event.all)
     func events(_ example: Event) {
         var rendering = Rendering()
-        // Something stands before it, as in a turn with several events.
+        // The second pass has text before it, as in a turn with several events.
         for _ in 0..<2 {
             rendering.removeAll()
             ConversationsDialect().render(example.event, in: Self.key, into: &rendering)
@@ -179,9 +56,12 @@ struct ConversationsOutputTests {
         #expect(rendering.frames.map(\.audience) == example.audiences)
     }
 
-    // MARK: Coming in
+    // MARK: Connecting
 
-    @Test("when it comes in: who is there, or how many; and why not")
+    @Test(
+        """
+        after entering list the present users, or their number, or give the reason of the refusal
+        """)
     func entering() {
         var probe = SessionProbe(agent: "bot", isAdmin: true)
         #expect(
@@ -200,8 +80,14 @@ struct ConversationsOutputTests {
         #expect(probe.answer(entered([], count: 1, isCrowd: false)).isEmpty)
         #expect(
             probe.answer(entered([Self.bob, Self.guest], count: 3, isCrowd: false)) == [
-                #"{"type":"user_status","user_id":"bob","status":"online","timestamp":"2026-01-31T12:00:00.123Z"}"#,
-                #"{"type":"user_status","user_id":"guest:Guest\n1","status":"online","timestamp":"2026-01-31T12:00:00.123Z"}"#,
+                #"""
+                {"type":"user_status","user_id":"bob","status":"online",\#
+                "timestamp":"2026-01-31T12:00:00.123Z"}
+                """#,
+                #"""
+                {"type":"user_status","user_id":"guest:Guest\n1","status":"online",\#
+                "timestamp":"2026-01-31T12:00:00.123Z"}
+                """#,
             ])
         #expect(
             probe.answer(entered([], count: 300, isCrowd: true)) == [
@@ -216,18 +102,18 @@ struct ConversationsOutputTests {
     }
 
     @Test(
-        "when it names the point from which to go on",
+        "follow the position from which a client resumes",
         arguments: [("0", "0"), ("17", "17"), ("9223372036854775807", "9223372036854775807")])
-    func resuming(after: String, point: String) {
+    func resuming(after: String, resumePoint: String) {
         var probe = SessionProbe(after: after, grants: .listed(["room-2"]))
         #expect(
             probe.opened() == [
-                "enter tenant/room-1 as ann Ann unlisted conversations after \(point)"
+                "enter tenant/room-1 as ann Ann unlisted conversations after \(resumePoint)"
             ])
     }
 
     @Test(
-        "when the point is none",
+        "name an invalid resume point",
         arguments: ["", "x", "-1", "1.5", "007", "9223372036854775808", "１"])
     func invalidResumePoint(after: String) {
         var probe = SessionProbe(after: after)
@@ -247,11 +133,13 @@ struct ConversationsOutputTests {
                 $0.historyTruncated(
                     in: ConversationKey(tenant: "tenant", id: "r"), oldest: 151, into: &$1)
             } == [
-                #"{"type":"error","action":"connect","error":"history truncated","oldest_id":"151"}"#
+                #"""
+                {"type":"error","action":"connect","error":"history truncated","oldest_id":"151"}
+                """#
             ])
     }
 
-    @Test("when its token ends")
+    @Test("end with an error when the token expires")
     func expiry() {
         var probe = SessionProbe()
         #expect(
@@ -261,9 +149,9 @@ struct ConversationsOutputTests {
             ])
     }
 
-    /// A request for a connection, and what becomes of it.
+    /// A request for a connection, and its result.
     @Test(
-        "when it may not come in at all",
+        "refuse an unauthorized client",
         arguments: [
             ("room-1", Credentials.none, ["close 4003 a token is required"]),
             ("no/room", Credentials.none, ["close 4003 a token is required"]),
@@ -304,7 +192,7 @@ struct ConversationsOutputTests {
     }
 
     @Test(
-        "nothing at other paths",
+        "belong to no other path",
         arguments: [
             [], ["conversations"], ["conversation", "1"], ["conversations", "1", "2"],
             ["", "conversations", "1"],
@@ -318,24 +206,34 @@ struct ConversationsOutputTests {
 
     // MARK: Answers
 
-    @Test("when what it asked for is done, or not")
+    @Test("answer requests that succeed or fail")
     func answers() {
         var probe = SessionProbe()
         _ = probe.send(#"{"action":"send_message","content":"Hi","local_id":"n"}"#)
         let message = Self.message(7, localID: "n")
         let frame =
-            #"{"type":"chat_message","message":{"id":"7","local_id":"n","sender_id":"ann","content":"Hi","timestamp":"2026-01-31T12:00:00.123Z","status":"sent","rev":7},"rev":7}"#
+            #"""
+            {"type":"chat_message","message":{"id":"7","local_id":"n","sender_id":"ann",\#
+            "content":"Hi","timestamp":"2026-01-31T12:00:00.123Z","status":"sent","rev":7},\#
+            "rev":7}
+            """#
         #expect(probe.answer(.posted(message), isDelivered: false) == [frame])
         #expect(
             probe.answer(.posted(message), isDelivered: true).isEmpty,
-            "it is heard like everybody's")
+            "it is delivered as an event")
         #expect(
             probe.answer(.failed(.conversationEnded)) == [
-                #"{"type":"message.failed","local_id":"n","error":"conversation ended","outcome":"refused"}"#
+                #"""
+                {"type":"message.failed","local_id":"n","error":"conversation ended",\#
+                "outcome":"refused"}
+                """#
             ])
         #expect(
             probe.answer(.failed(.unavailable)) == [
-                #"{"type":"message.failed","local_id":"n","error":"the message could not be stored; try again","outcome":"refused"}"#
+                #"""
+                {"type":"message.failed","local_id":"n",\#
+                "error":"the message could not be stored; try again","outcome":"refused"}
+                """#
             ])
         _ = probe.send(#"{"action":"read","message_ids":["1"]}"#)
         #expect(probe.answer(.read(unknown: [])).isEmpty)
@@ -351,12 +249,18 @@ struct ConversationsOutputTests {
         #expect(probe.answer(.amended(message)).isEmpty)
         #expect(
             probe.answer(.failed(.noSuchMessage(4))) == [
-                #"{"type":"error","action":"edit_message","error":"message_id: there is no message 4"}"#
+                #"""
+                {"type":"error","action":"edit_message",\#
+                "error":"message_id: there is no message 4"}
+                """#
             ])
         _ = probe.send(#"{"action":"delete_message","message_id":"4"}"#)
         #expect(
             probe.answer(.failed(.messageDeleted(4))) == [
-                #"{"type":"error","action":"delete_message","error":"message_id: message 4 is deleted"}"#
+                #"""
+                {"type":"error","action":"delete_message",\#
+                "error":"message_id: message 4 is deleted"}
+                """#
             ])
         _ = probe.send(#"{"action":"typing","is_typing":true}"#)
         #expect(probe.answer(.done).isEmpty)
@@ -366,7 +270,7 @@ struct ConversationsOutputTests {
             ])
     }
 
-    @Test("of history: newest first, but forwards from a point on")
+    @Test("of history are newest first, and oldest first after a message")
     func pages() {
         var probe = SessionProbe()
         let page = MessagePage(
@@ -377,9 +281,18 @@ struct ConversationsOutputTests {
             head: 3, oldest: 1,
             revision: 4)
         let frames = [
-            #"{"id":"1","sender_id":"ann","content":"Hi","sent_at":"2026-01-31T12:00:00.123Z","is_edited":false,"is_deleted":false,"rev":1}"#,
-            #"{"id":"2","sender_id":"bob","content":"Ho","sent_at":"2026-01-31T12:00:00.123Z","is_edited":true,"is_deleted":false,"rev":2}"#,
-            #"{"id":"3","sender_id":"ann","content":"","sent_at":"2026-01-31T12:00:00.123Z","is_edited":false,"is_deleted":true,"rev":4}"#,
+            #"""
+            {"id":"1","sender_id":"ann","content":"Hi","sent_at":"2026-01-31T12:00:00.123Z",\#
+            "is_edited":false,"is_deleted":false,"rev":1}
+            """#,
+            #"""
+            {"id":"2","sender_id":"bob","content":"Ho","sent_at":"2026-01-31T12:00:00.123Z",\#
+            "is_edited":true,"is_deleted":false,"rev":2}
+            """#,
+            #"""
+            {"id":"3","sender_id":"ann","content":"","sent_at":"2026-01-31T12:00:00.123Z",\#
+            "is_edited":false,"is_deleted":true,"rev":4}
+            """#,
         ]
         let start = #"{"type":"messages_fetched","conversation_id":"room-1","messages":["#
         _ = probe.send(#"{"action":"fetch_messages"}"#)
@@ -396,7 +309,10 @@ struct ConversationsOutputTests {
         #expect(probe.page(page) == [start + frames.joined(separator: ",") + #"],"rev":4}"#])
         #expect(
             probe.page(nil) == [
-                #"{"type":"error","action":"fetch_messages","error":"the history cannot be read at the moment; try again"}"#
+                #"""
+                {"type":"error","action":"fetch_messages",\#
+                "error":"the history cannot be read at the moment; try again"}
+                """#
             ])
     }
 }

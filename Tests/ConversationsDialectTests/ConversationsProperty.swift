@@ -5,12 +5,12 @@ import DialectKit
 import Identity
 import JSON
 
-/// What must hold of any frame that a client sends: fed by the fuzzer (`script/fuzz conversations`) and by the corpus in the
-/// ordinary tests. A check that fails stops the process.
+/// Properties that hold for any frame of a client. The fuzzer (`script/fuzz conversations`) and the
+/// corpus tests check them. A failed check stops the process.
 enum ConversationsProperty {
     private static let limits = ChatLimits()
 
-    /// - Returns: whether the frame asks for something, and is not answered with an error.
+    /// - Returns: whether the frame requests something and is not answered with an error.
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
         let identity = Identity(user: "alice", grants: .all)
@@ -36,9 +36,9 @@ enum ConversationsProperty {
                 precondition(key.id == "lobby", "a message for another conversation")
                 precondition(
                     (try? self.limits.check(content: body.content)) != nil,
-                    "a message that the limits forbid")
+                    "a message beyond the limits")
                 precondition(
-                    body.author.id == UserID(tokenSubject: "alice"), "a message of another author")
+                    body.author.id == UserID(tokenSubject: "alice"), "a message by another author")
             case .submit, .authenticate:
                 asks = true
             case .readPage(_, _, let limit, _):
@@ -49,7 +49,7 @@ enum ConversationsProperty {
             }
         }
         precondition(
-            !steps.list.isEmpty || self.isHeartbeat(bytes), "a frame was dropped in silence")
+            !steps.list.isEmpty || self.isHeartbeat(bytes), "a frame was ignored")
         return asks
     }
 
@@ -60,7 +60,7 @@ enum ConversationsProperty {
         let type = reply["type"]?.stringValue
         precondition(
             type == "error" || type == "message.failed", "a reply of type \(type ?? "none")")
-        precondition(reply["error"]?.stringValue?.isEmpty == false, "an error without words")
+        precondition(reply["error"]?.stringValue?.isEmpty == false, "an error without a text")
     }
 
     private static func isHeartbeat(_ bytes: [UInt8]) -> Bool {

@@ -10,22 +10,24 @@ import Identity
 import JSON
 import Synchronization
 
-/// One loop's chat over a store in memory, with sessions of any dialects: what the gateway does, without sockets and clocks.
+/// The chat of one loop over an in-memory store, with sessions of all dialects: a gateway without
+/// sockets and clocks.
 final class ChatLoopFixture {
-    /// A client: what it was sent, and how its connection ended.
+    /// A client: its received frames, and the close code of its connection.
     final class DialectClient {
         let dialect: DialectUnderTest
         fileprivate var session: any DialectSession
-        /// What it hears.
+        /// Its subscriptions.
         fileprivate var feeds: [FeedID: ConversationKey] = [:]
-        /// Whether it gets something of its own with each message, and the newest that it was sent of each conversation.
+        /// Whether the session tracks deliveries, and the last delivered message of each
+        /// conversation.
         fileprivate var tracksDeliveries = false
         fileprivate var deliveredThrough: [ConversationKey: SequenceNumber] = [:]
         fileprivate(set) var frames: [String] = []
         fileprivate(set) var closed: UInt16?
 
-        fileprivate init(_ tongue: DialectUnderTest, _ session: any DialectSession) {
-            self.dialect = tongue
+        fileprivate init(_ dialect: DialectUnderTest, _ session: any DialectSession) {
+            self.dialect = dialect
             self.session = session
         }
 
@@ -33,7 +35,7 @@ final class ChatLoopFixture {
             self.frames.map(self.dialect.parseFrame)
         }
 
-        /// The messages that it has been sent, in their order.
+        /// The received messages, in order.
         var received: [DialectUnderTest.DeliveredMessage] {
             self.objects.compactMap {
                 self.dialect.message($0, self.session.principal?.person.id.displayID.string ?? "")
@@ -48,11 +50,11 @@ final class ChatLoopFixture {
 
     private enum FixtureRequest {
         case command(DialectClient, RequestTag)
-        case entrance(DialectClient, FeedID, ConversationKey, from: StartPosition, RequestTag)
+        case joinRequest(DialectClient, FeedID, ConversationKey, from: StartPosition, RequestTag)
         case page(DialectClient, RequestTag)
         case fetch(DialectClient, RequestTag)
         case replay(DialectClient, ConversationKey)
-        /// Before there is a client.
+        /// The decision whether a client may connect.
         case openDecision((ChatAnswer) -> Void)
     }
 
@@ -75,7 +77,7 @@ final class ChatLoopFixture {
         func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
             self.list.withLock { $0.append((answer, ticket)) }
         }
-        func removeAll() -> [(StoreAnswer, StoreTicket)] {
+        func drain() -> [(StoreAnswer, StoreTicket)] {
             self.list.withLock { list in
                 defer { list = [] }
                 return list
@@ -88,16 +90,16 @@ final class ChatLoopFixture {
         self.chat = ChatLoop(id: LoopID(incarnation: 1, loop: 0), view: view, limits: ChatLimits())
     }
 
-    // MARK: What clients do
+    // MARK: Actions of clients
 
-    /// Connects; nil when the request is refused before the upgrade.
+    /// Connects a client; nil if the request is refused before the upgrade.
     func connect(
-        _ tongue: DialectUnderTest, to conversation: String, after: Int? = nil,
+        _ dialect: DialectUnderTest, to conversation: String, after: Int? = nil,
         as credentials: Credentials
     ) -> DialectClient? {
-        switch tongue.dialect.open(tongue.request(conversation, after, credentials)) {
+        switch dialect.dialect.open(dialect.request(conversation, after, credentials)) {
         case .session(let session):
-            return self.begin(session, tongue, conversation)
+            return self.begin(session, dialect, conversation)
         case .awaitingAnswer(let command, let key, let then):
             var answer: ChatAnswer?
             self.chat.submit(
@@ -105,25 +107,25 @@ final class ChatLoopFixture {
                 at: self.now)
             self.runUntilIdle()
             guard let answer, case .session(let session) = then(answer) else { return nil }
-            return self.begin(session, tongue, conversation)
+            return self.begin(session, dialect, conversation)
         case .refused, nil:
             return nil
         }
     }
 
     private func begin(
-        _ session: any DialectSession, _ tongue: DialectUnderTest, _ conversation: String
+        _ session: any DialectSession, _ dialect: DialectUnderTest, _ conversation: String
     ) -> DialectClient {
-        let client = DialectClient(tongue, session)
+        let client = DialectClient(dialect, session)
         self.clients.append(client)
         client.session.opened(into: &self.steps)
         self.runSteps(of: client)
         self.runUntilIdle()
-        if let hello = tongue.connectFrame {
-            self.send(hello, from: client)
+        if let connectFrame = dialect.connectFrame {
+            self.send(connectFrame, from: client)
             guard client.errors.isEmpty else { return client }
         }
-        if let enter = tongue.enterFrame { self.send(enter(conversation), from: client) }
+        if let enterFrame = dialect.enterFrame { self.send(enterFrame(conversation), from: client) }
         return client
     }
 
@@ -142,7 +144,7 @@ final class ChatLoopFixture {
         self.send(client.dialect.postFrame(conversation, content, id), from: client)
     }
 
-    /// The connection is gone.
+    /// Closes the connection.
     func disconnect(_ client: DialectClient) {
         client.closed = client.closed ?? 1006
         if let user = client.session.principal?.person.id {
@@ -152,11 +154,11 @@ final class ChatLoopFixture {
         self.runUntilIdle()
     }
 
-    // MARK: What a gateway does
+    // MARK: Tasks of a gateway
 
-    private func addRequest(_ question: FixtureRequest) -> UInt64 {
+    private func addRequest(_ request: FixtureRequest) -> UInt64 {
         self.lastRequest += 1
-        self.requests[self.lastRequest] = question
+        self.requests[self.lastRequest] = request
         return self.lastRequest
     }
 
@@ -167,11 +169,11 @@ final class ChatLoopFixture {
             switch step {
             case .reply(let range):
                 client.frames.append(String(decoding: steps.text.bytes[range], as: UTF8.self))
-            case .enter(let key, let entrance, let beginning, let tag):
+            case .enter(let key, let joinRequest, let start, let tag):
                 let context = self.lastRequest + 1
                 let (feed, _) = self.chat.subscribe(
-                    to: key, with: entrance, context: context, at: self.now)
-                _ = self.addRequest(.entrance(client, feed, key, from: beginning, tag))
+                    to: key, with: joinRequest, context: context, at: self.now)
+                _ = self.addRequest(.joinRequest(client, feed, key, from: start, tag))
             case .unsubscribe(let key):
                 guard let feed = client.feeds.first(where: { $0.value == key })?.key,
                     let user = client.session.principal?.person.id
@@ -182,7 +184,8 @@ final class ChatLoopFixture {
                 self.chat.unsubscribe(from: feed, user: user)
             case .fetch(let request, let tag):
                 self.store.submit(
-                    request, ticket: self.addRequest(.fetch(client, tag)), for: self.sessionAnswers)
+                    request, ticket: StoreTicket(rawValue: self.addRequest(.fetch(client, tag))),
+                    for: self.sessionAnswers)
             case .submit(let command, let key, let tag):
                 let context = tag.map { self.addRequest(.command(client, $0)) }
                 self.chat.submit(command, in: key, context: context, at: self.now)
@@ -191,7 +194,7 @@ final class ChatLoopFixture {
                     key, range, limit: limit, context: self.addRequest(.page(client, tag)))
             case .authenticate:
                 client.session.authenticated(
-                    .failure(CredentialError("nobody looks at tokens here")), into: &self.steps)
+                    .failure(CredentialError("tokens are not verified here")), into: &self.steps)
                 self.runSteps(of: client)
             case .broadcast: break  // There is no other node.
             case .close(let code, _):
@@ -212,7 +215,7 @@ final class ChatLoopFixture {
         self.runSteps(of: client)
     }
 
-    /// A second goes by, and everything that follows from it and from before.
+    /// Advances the clock, and lets the chat finish all pending work.
     private func runUntilIdle() {
         for _ in 0..<3 {
             self.now.monotonic += 1000
@@ -224,13 +227,13 @@ final class ChatLoopFixture {
                     for (request, ticket) in self.chat.takeRequests() {
                         self.store.submit(request, ticket: ticket, for: self.chatAnswers)
                     }
-                    for (answer, ticket) in self.chatAnswers.removeAll() {
+                    for (answer, ticket) in self.chatAnswers.drain() {
                         self.chat.storeAnswered(answer, ticket: ticket, at: self.now)
                     }
                 }
                 for delivery in self.chat.takeDeliveries() { self.deliver(delivery) }
-                for (answer, ticket) in self.sessionAnswers.removeAll() {
-                    self.receivedStoreAnswer(ticket, answer)
+                for (answer, ticket) in self.sessionAnswers.drain() {
+                    self.receivedStoreAnswer(ticket.rawValue, answer)
                 }
             } while self.chat.hasWork || self.chat.hasDeliveries
         }
@@ -239,19 +242,19 @@ final class ChatLoopFixture {
     private func deliver(_ delivery: Delivery) {
         switch delivery {
         case .event(let feed, let event, let context):
-            let asker = context.flatMap { self.requester($0) }
+            let requester = context.flatMap { self.requester($0) }
             for client in self.clients {
                 if let key = client.feeds[feed] {
-                    self.deliver(event, in: key, to: client, askedBy: asker)
+                    self.deliver(event, in: key, to: client, requestedBy: requester)
                 }
             }
-            if let context, asker?.closed == nil {
-                self.answered(context, event.answer, isDelivered: asker?.feeds[feed] != nil)
+            if let context, requester?.closed == nil {
+                self.answered(context, event.answer, isDelivered: requester?.feeds[feed] != nil)
             }
-        case .answer(let context, let answer, let isShown):
+        case .answer(let context, let answer, let isDelivered):
             self.answered(
                 context, answer,
-                isDelivered: isShown && self.requester(context)?.feeds.isEmpty == false)
+                isDelivered: isDelivered && self.requester(context)?.feeds.isEmpty == false)
         case .page(let context, let page): self.receivedPage(context, page)
         case .pageFailed(let context): self.receivedPage(context, nil)
         }
@@ -259,7 +262,7 @@ final class ChatLoopFixture {
 
     private func requester(_ context: UInt64) -> DialectClient? {
         switch self.requests[context] {
-        case .command(let client, _), .entrance(let client, _, _, _, _), .page(let client, _),
+        case .command(let client, _), .joinRequest(let client, _, _, _, _), .page(let client, _),
             .fetch(let client, _),
             .replay(let client, _):
             client
@@ -269,7 +272,7 @@ final class ChatLoopFixture {
 
     private func deliver(
         _ event: ChatEvent, in key: ConversationKey, to client: DialectClient,
-        askedBy asker: DialectClient? = nil
+        requestedBy requester: DialectClient? = nil
     ) {
         guard let me = client.session.principal?.person.id else { return }
         if key.isPersonalInbox, case .posted(let message) = event {
@@ -280,30 +283,30 @@ final class ChatLoopFixture {
         self.rendering.removeAll()
         client.dialect.dialect.render(event, in: key, into: &self.rendering)
         if !self.rendering.usersWithoutNumber.isEmpty {
-            // This store answers at once.
+            // The in-memory store answers at once.
             let users = self.rendering.usersWithoutNumber
             let numbers = AnswerQueue()
             self.store.submit(.numbers(of: users, tenant: key.tenant), ticket: 0, for: numbers)
-            if case .numbers(let found)? = numbers.removeAll().first?.0 {
+            if case .numbers(let found)? = numbers.drain().first?.0 {
                 self.rendering.userNumbers.record(found, of: users, in: key.tenant)
             }
             self.rendering.removeAll()
             client.dialect.dialect.render(event, in: key, into: &self.rendering)
         }
-        for place in self.rendering.frames.indices
-        where !(client.tracksDeliveries && self.rendering.frames[place].unlessPersonal) {
+        for index in self.rendering.frames.indices
+        where !(client.tracksDeliveries && self.rendering.frames[index].unlessTracked) {
             let isForMe =
-                switch self.rendering.frames[place].audience {
+                switch self.rendering.frames[index].audience {
                 case .everybody: true
                 case .others(let user): user != me
                 case .only(let user): user == me
-                case .otherConnections: client !== asker
+                case .otherConnections: client !== requester
                 }
             if isForMe {
                 client.frames.append(
                     String(
                         decoding: self.rendering.text.bytes[
-                            self.rendering.textRange(ofFrame: place)], as: UTF8.self))
+                            self.rendering.textRange(ofFrame: index)], as: UTF8.self))
             }
         }
         guard case .posted(let message) = event else { return }
@@ -313,17 +316,18 @@ final class ChatLoopFixture {
         self.runSteps(of: client)
     }
 
-    private func answered(_ context: UInt64, _ answer: ChatAnswer, isDelivered isShown: Bool) {
+    private func answered(_ context: UInt64, _ answer: ChatAnswer, isDelivered: Bool) {
         switch self.requests.removeValue(forKey: context) {
         case .command(let client, let tag):
-            client.session.answered(answer, to: tag, isDelivered: isShown, into: &self.steps)
+            client.session.answered(answer, to: tag, isDelivered: isDelivered, into: &self.steps)
             self.runSteps(of: client)
-        case .entrance(let client, let feed, let key, let beginning, let tag):
+        case .joinRequest(let client, let feed, let key, let start, let tag):
             if case .joined(let entered) = answer {
-                // Who resumes hears everything else when it has been sent what it missed: nobody talks meanwhile.
+                // A resumed subscription normally starts after the missed messages. Here no message
+                // arrives in the meantime.
                 client.feeds[feed] = key
                 let after =
-                    switch beginning {
+                    switch start {
                     case .now: entered.head
                     case .after(let sequence, _): sequence
                     case .unread: entered.member?.readCursor ?? 0
@@ -359,7 +363,7 @@ final class ChatLoopFixture {
             for message in page?.messages ?? [] {
                 self.deliver(.posted(message), in: key, to: client)
             }
-        case .command, .entrance, .fetch, .openDecision, nil: break
+        case .command, .joinRequest, .fetch, .openDecision, nil: break
         }
     }
 }

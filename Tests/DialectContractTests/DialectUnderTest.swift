@@ -9,41 +9,43 @@ import PetsDialect
 import RoomsDialect
 import Testing
 
-/// A dialect that has to tell the same story as all others, and how a test speaks it.
+/// A dialect that must behave like all others, and how tests use it.
 ///
-/// Another dialect is another value in `all`; the stories stay as they are.
+/// To test another dialect, add a value to `all`. The tests need no change.
 struct DialectUnderTest: Sendable, CustomTestStringConvertible {
     let dialect: any Dialect
-    /// The request of somebody who wants to come into a conversation, from behind this message on.
+    /// The request of a client that wants to enter a conversation, resuming after a message.
     let request: @Sendable (_ conversation: String, _ after: Int?, Credentials) -> DialectRequest
-    /// The frame with which a client comes in, where connecting is not enough. Whoever is refused then says no more.
+    /// The frame that connects a client, if the protocol needs one. A refused client sends no
+    /// further frame.
     var connectFrame: String?
-    /// The frame by which a conversation is entered, where that is not done by connecting.
+    /// The frame that enters a conversation, if the connection does not.
     var enterFrame: (@Sendable (_ conversation: String) -> String)?
-    /// Whether a connection hears all of its user's conversations, and not only those that it has entered.
+    /// Whether a connection is subscribed to all conversations of its user, and not only to those
+    /// that it has entered.
     var receivesAllConversations = false
-    /// Whether one can go on behind a message.
+    /// Whether a client can resume after a message.
     var canResume = true
-    /// Whether anybody of the tenant may come into what it makes.
+    /// Whether every user of the tenant may enter the conversations that the dialect creates.
     var createsOpenConversations = false
-    /// The frame that says something there.
+    /// The frame that posts a message.
     let postFrame: @Sendable (_ conversation: String, _ content: String, _ id: String?) -> String
-    /// The frame that says something with a field of a wrong type.
+    /// A frame with a field of the wrong type.
     let wrongTypeFrame: String
-    /// Text that is no frame, where a client can send it and live on.
+    /// Wraps a text that is not a valid frame, if the transport needs it.
     var frameWithText: @Sendable (String) -> String = { $0 }
-    /// What a frame says.
+    /// Parses a frame.
     var parseFrame: @Sendable (_ frame: String) -> [String: Any] = {
         (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any] ?? [:]
     }
-    /// What of a frame to `me` is somebody's message, or the answer to one's own.
+    /// Returns the message in a frame to `me`, or the answer to a message of `me`.
     let message: @Sendable (_ frame: [String: Any], _ me: String) -> DeliveredMessage?
-    /// Whether a frame says that something went wrong.
+    /// Whether a frame is an error.
     let isError: @Sendable ([String: Any]) -> Bool
 
     var testDescription: String { self.dialect.name.description }
 
-    /// A message as a client gets it.
+    /// A message in the form that all dialects have in common.
     struct DeliveredMessage: Equatable, CustomStringConvertible {
         let id: Int
         let author: String
@@ -175,11 +177,14 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
         },
         connectFrame: "0",
         enterFrame: { "2[\"join_room\",\(Self.json(["room_id": $0]))]" },
-        // It goes on with what CONNECT was answered, and not with a number.
+        // A client resumes with a recovery token and not with a number.
         canResume: false,
         createsOpenConversations: true,
         postFrame: { conversation, content, id in
-            "2[\"send_message\",\(Self.json(["room_id": conversation, "content": content, "local_id": id as Any?]))]"
+            let argument = Self.json([
+                "room_id": conversation, "content": content, "local_id": id as Any?,
+            ])
+            return "2[\"send_message\",\(argument)]"
         },
         wrongTypeFrame: #"2["typing",{"room_id":"room","is_typing":"perhaps"}]"#,
         frameWithText: { text in
@@ -187,7 +192,7 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
             return "2" + String(decoding: data ?? Data(), as: UTF8.self)
         },
         parseFrame: { frame in
-            // Engine.IO's letter, and Socket.IO's.
+            // The type bytes of Engine.IO and Socket.IO.
             let payload = try? JSONSerialization.jsonObject(with: Data(frame.utf8.dropFirst(2)))
             switch frame.prefix(2) {
             case "42":

@@ -11,11 +11,11 @@ struct EveryDialectTests {
         .bearer(Identity(user: .init(user), grants: grants))
     }
 
-    private func enter(_ tongue: DialectUnderTest, _ user: String, after: Int? = nil) throws
+    private func enter(_ dialect: DialectUnderTest, _ user: String, after: Int? = nil) throws
         -> ChatLoopFixture.DialectClient
     {
         let client = try #require(
-            self.fixture.connect(tongue, to: "room", after: after, as: Self.token(user)))
+            self.fixture.connect(dialect, to: "room", after: after, as: Self.token(user)))
         try #require(client.closed == nil)
         return client
     }
@@ -29,7 +29,7 @@ struct EveryDialectTests {
     }
 
     @Test(
-        "tells everybody in a conversation what is said there, once, in order, its sender too",
+        "delivers each message once and in order to all subscribers, including its sender",
         arguments: DialectUnderTest.all, DialectUnderTest.all)
     func delivery(_ left: DialectUnderTest, _ right: DialectUnderTest) throws {
         let ann = try self.enter(left, "ann")
@@ -43,13 +43,14 @@ struct EveryDialectTests {
         }
         #expect(ann.received == expected)
         #expect(bob.received == expected)
-        // A connection for one conversation hears no other; the others hear all of their user's.
+        // A connection for one conversation is subscribed to no other; the other dialects subscribe
+        // to all conversations of the user.
         #expect(elsewhere.received == (left.receivesAllConversations ? expected : []))
         #expect(ann.errors.isEmpty && bob.errors.isEmpty)
     }
 
     @Test(
-        "makes one message of one id, however often it is sent, and over whichever connection",
+        "stores one message per id, no matter how often and over which connection it is sent",
         arguments: DialectUnderTest.all, DialectUnderTest.all)
     func repeatedSends(_ left: DialectUnderTest, _ right: DialectUnderTest) throws {
         let ann = try self.enter(left, "ann")
@@ -62,77 +63,77 @@ struct EveryDialectTests {
         #expect(bob.received == Self.messages(1...1, by: "ann"))
         #expect(
             ann.received == Self.messages(1...1, by: "ann") + Self.messages(1...1, by: "ann"),
-            "the repeat is answered with the first message")
+            "a repeat returns the first message")
         #expect(again.received == Self.messages(1...1, by: "ann"))
-        // Somebody else's id is another one.
+        // The same id of another user is a different message.
         self.fixture.post("message 2", in: "room", as: "id-1", from: bob)
         #expect(bob.received == Self.messages(1...1, by: "ann") + Self.messages(2...2, by: "bob"))
     }
 
     @Test(
-        "goes on where a client was, its own messages too",
+        "resumes where a client was, including its own messages",
         arguments: DialectUnderTest.all.filter(\.canResume))
-    func resuming(_ tongue: DialectUnderTest) throws {
-        let ann = try self.enter(tongue, "ann")
+    func resuming(_ dialect: DialectUnderTest) throws {
+        let ann = try self.enter(dialect, "ann")
         for number in 1...4 { self.fixture.post("message \(number)", in: "room", from: ann) }
         self.fixture.disconnect(ann)
-        let bob = try self.enter(tongue, "bob")
+        let bob = try self.enter(dialect, "bob")
         for number in 5...6 { self.fixture.post("message \(number)", in: "room", from: bob) }
         for (after, first) in [(0, 1), (3, 4), (5, 6), (6, 7), (100, 7)] {
-            let again = try self.enter(tongue, "ann", after: after)
+            let again = try self.enter(dialect, "ann", after: after)
             let missed = (Self.messages(1...4, by: "ann") + Self.messages(5...6, by: "bob")).filter
             { $0.id >= first }
             #expect(again.received == missed, "after \(after)")
             self.fixture.disconnect(again)
         }
-        let live = try self.enter(tongue, "ann", after: 5)
+        let live = try self.enter(dialect, "ann", after: 5)
         self.fixture.post("message 7", in: "room", from: bob)
         #expect(live.received == Self.messages(6...7, by: "bob"))
     }
 
     @Test(
-        "lets nobody in without a good token, or where it is not meant to be",
+        "refuses clients without a valid token, and clients without access",
         arguments: DialectUnderTest.all)
-    func refusals(_ tongue: DialectUnderTest) throws {
-        _ = try self.enter(tongue, "ann")
-        var strangers: [Credentials] = [.none, .invalid("it is forged")]
-        if !tongue.createsOpenConversations {
-            strangers.append(Self.token("eve", .listed(["another room"])))
+    func refusals(_ dialect: DialectUnderTest) throws {
+        _ = try self.enter(dialect, "ann")
+        var unauthorized: [Credentials] = [.none, .invalid("it is forged")]
+        if !dialect.createsOpenConversations {
+            unauthorized.append(Self.token("eve", .listed(["another room"])))
         }
-        for credentials in strangers {
-            let client = self.fixture.connect(tongue, to: "room", as: credentials)
+        for credentials in unauthorized {
+            let client = self.fixture.connect(dialect, to: "room", as: credentials)
             if let client { self.fixture.post("I am in", in: "room", from: client) }
-            let errorCount = tongue.connectFrame == nil ? 2 : 1
+            let errorCount = dialect.connectFrame == nil ? 2 : 1
             #expect(
                 client == nil || client?.closed.map { $0 >= 4000 } == true
                     || client?.errors.count == errorCount, "\(credentials)")
             #expect(client?.received.isEmpty != false)
         }
-        let bob = try self.enter(tongue, "bob")
+        let bob = try self.enter(dialect, "bob")
         self.fixture.post("message 1", in: "room", from: bob)
         #expect(bob.received == Self.messages(1...1, by: "bob"))
-        // Who has been let in once is a member and needs no listing any more.
+        // A user who has entered once is a member, and needs no listing in the token.
         let carol = try #require(
-            self.fixture.connect(tongue, to: "room", as: Self.token("carol", .listed(["room"]))))
+            self.fixture.connect(dialect, to: "room", as: Self.token("carol", .listed(["room"]))))
         #expect(carol.closed == nil && carol.errors.isEmpty)
         self.fixture.disconnect(carol)
         let again = try #require(
-            self.fixture.connect(tongue, to: "room", as: Self.token("carol", .none)))
+            self.fixture.connect(dialect, to: "room", as: Self.token("carol", .none)))
         #expect(again.closed == nil && again.errors.isEmpty)
     }
 
     @Test(
-        "answers what it cannot take with an error, and lives on", arguments: DialectUnderTest.all,
+        "answers an invalid frame with an error, and continues", arguments: DialectUnderTest.all,
         ["", "no JSON", "[]", "5", #"{"a":}"#, "nonsense", "blank", "too long"])
-    func badInput(_ tongue: DialectUnderTest, _ kind: String) throws {
-        let ann = try self.enter(tongue, "ann")
-        let bob = try self.enter(tongue, "bob")
+    func badInput(_ dialect: DialectUnderTest, _ kind: String) throws {
+        let ann = try self.enter(dialect, "ann")
+        let bob = try self.enter(dialect, "bob")
         let bytes = String(repeating: "é", count: 8193)
         switch kind {
-        case "nonsense": self.fixture.send(tongue.wrongTypeFrame, from: ann)
+        case "nonsense": self.fixture.send(dialect.wrongTypeFrame, from: ann)
         case "blank": self.fixture.post(" \u{3000}\n", in: "room", from: ann)
         case "too long": self.fixture.post(bytes, in: "room", from: ann)
-        default: self.fixture.send(tongue.frameWithText(kind), from: ann)
+        default: self.fixture.send(dialect.frameWithText(kind), from: ann)
         }
         #expect(ann.errors.count == 1, "\(ann.frames)")
         #expect(bob.received.isEmpty && bob.errors.isEmpty)
@@ -143,11 +144,11 @@ struct EveryDialectTests {
     }
 
     @Test(
-        "carries every text as it is", arguments: DialectUnderTest.all,
+        "transmits every text unchanged", arguments: DialectUnderTest.all,
         ["é", "e\u{301}", "\u{0}", "\"\\/", "😀\u{200D}👩", "\u{2028}x", "\u{7F}"])
-    func texts(_ tongue: DialectUnderTest, _ content: String) throws {
-        let ann = try self.enter(tongue, "ann")
-        let bob = try self.enter(tongue, "bob")
+    func texts(_ dialect: DialectUnderTest, _ content: String) throws {
+        let ann = try self.enter(dialect, "ann")
+        let bob = try self.enter(dialect, "bob")
         self.fixture.post(content, in: "room", from: ann)
         #expect(
             bob.received.map { Array(($0.content ?? "").unicodeScalars) } == [

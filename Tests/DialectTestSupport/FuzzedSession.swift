@@ -4,19 +4,21 @@ public import DialectKit
 import Identity
 import JSON
 
-/// A session that is told whatever lines say, between a client and a chat that both may do anything: fed by the fuzzers and their corpora.
-/// A check that fails stops the process.
+/// Executes lines on a session, between an arbitrary client and an arbitrary chat. The fuzzers and
+/// their corpora feed it. A failed check stops the process.
 ///
-/// A line is a frame of the client's, or one of these:
+/// A line is a frame of the client, or one of these:
 ///
-///     !a  what was asked first is answered      !p  the first page comes         !y !z  a fresh token is good, or is not
-///     !f  it is refused                         !n  it does not                  !x     the token's time is over
-///     !u  it cannot be done                     !l  a list comes, !k it does not  !b !t  a binary frame, one that is too long
-///     !o  the user was put out of where it is   !s  a message is shown           !r     the rate is used up for the next frame
+///     !a  answer the oldest request     !y !z  a new token is valid, or invalid
+///     !f  refuse the oldest request     !x     the token expires
+///     !u  the chat is unavailable       !b     a binary frame
+///     !p  answer with a page, !n none   !t     the next frame is too long
+///     !l  answer a fetch, !k none       !r     the next frame exceeds the rate
+///     !o  remove the user               !s     deliver a message
 public struct FuzzedSession {
     private enum PendingStep {
         case enter(ConversationKey, RequestTag)
-        case ask(ChatCommand, ConversationKey, RequestTag)
+        case submit(ChatCommand, ConversationKey, RequestTag)
         case read(ConversationKey, RequestTag)
         case fetch(StoreRequest, RequestTag)
     }
@@ -26,28 +28,28 @@ public struct FuzzedSession {
     private var steps = SessionSteps(limits: ChatLimits())
     private var pending: [PendingStep] = []
     private var isTokenPending = false
-    /// What the connection hears, with the newest message that it was sent.
+    /// The subscribed conversations, with the last delivered message of each.
     private var delivered: [ConversationKey: SequenceNumber] = [:]
     private let checkServerFrame: ([UInt8]) -> Void
     private let checkClientFrame: ([UInt8]) -> Void
-    /// Whether the client's frames have asked for anything.
+    /// Whether a frame of the client has caused a request.
     public private(set) var hasRequested = false
     private var isClosed = false
 
     /// - Parameters:
-    ///   - sending: looks at a frame of the client's before the session does.
-    ///   - frame: looks at a frame that the client is sent.
+    ///   - clientFrame: checks a frame of the client before the session receives it.
+    ///   - serverFrame: checks a frame that is sent to the client.
     public init(
         _ dialect: some Dialect, _ request: DialectRequest,
-        clientFrame sending: @escaping ([UInt8]) -> Void = { _ in },
-        serverFrame frame: @escaping ([UInt8]) -> Void
+        clientFrame: @escaping ([UInt8]) -> Void = { _ in },
+        serverFrame: @escaping ([UInt8]) -> Void
     ) {
         guard case .session(let session) = dialect.open(request) else {
             preconditionFailure("The upgrade was refused.")
         }
         self.session = session
-        self.checkClientFrame = sending
-        self.checkServerFrame = frame
+        self.checkClientFrame = clientFrame
+        self.checkServerFrame = serverFrame
         self.session.opened(into: &self.steps)
         self.processSteps()
     }
@@ -56,11 +58,12 @@ public struct FuzzedSession {
         guard !self.isClosed else { return }
         guard line.first == UInt8(ascii: "!"), line.count == 2 else {
             guard String(validating: line, as: UTF8.self) != nil else { return }
-            // Nothing is read from a client that waits to be let in, or for a page.
-            while let place = self.pending.firstIndex(where: {
-                if case .ask = $0 { false } else { true }
+            // The gateway reads nothing from a client while it enters a conversation or reads a
+            // page.
+            while let index = self.pending.firstIndex(where: {
+                if case .submit = $0 { false } else { true }
             }), !self.isClosed {
-                self.answer(self.pending.remove(at: place))
+                self.answer(self.pending.remove(at: index))
             }
             guard !self.isClosed else { return }
             self.checkClientFrame(line)
@@ -76,22 +79,22 @@ public struct FuzzedSession {
         case UInt8(ascii: "u"): self.refuse(.unavailable)
         case UInt8(ascii: "p"), UInt8(ascii: "n"):
             guard
-                let place = self.pending.firstIndex(where: {
+                let index = self.pending.firstIndex(where: {
                     if case .read = $0 { true } else { false }
                 })
             else { break }
-            let read = self.pending.remove(at: place)
+            let read = self.pending.remove(at: index)
             if line[1] == UInt8(ascii: "p") { return self.answer(read) }
             if case .read(_, let tag) = read {
                 self.session.receivedPage(nil, for: tag, into: &self.steps)
             }
         case UInt8(ascii: "l"), UInt8(ascii: "k"):
             guard
-                let place = self.pending.firstIndex(where: {
+                let index = self.pending.firstIndex(where: {
                     if case .fetch = $0 { true } else { false }
                 })
             else { break }
-            let fetch = self.pending.remove(at: place)
+            let fetch = self.pending.remove(at: index)
             if line[1] == UInt8(ascii: "l") { return self.answer(fetch) }
             if case .fetch(_, let tag) = fetch {
                 self.session.receivedStoreAnswer(nil, for: tag, into: &self.steps)
@@ -149,7 +152,7 @@ public struct FuzzedSession {
         case .enter(let key, let tag):
             self.delivered[key] = 2
             self.session.answered(.joined(.empty), to: tag, isDelivered: false, into: &self.steps)
-        case .ask(let command, let key, let tag):
+        case .submit(let command, let key, let tag):
             if case .leave = command, self.delivered.removeValue(forKey: key) != nil {
                 self.session.leftConversation(key, into: &self.steps)
             }
@@ -183,19 +186,19 @@ public struct FuzzedSession {
     private mutating func refuse(_ error: ChatError) {
         guard !self.pending.isEmpty else { return }
         switch self.pending.removeFirst() {
-        case .enter(_, let tag), .ask(_, _, let tag):
+        case .enter(_, let tag), .submit(_, _, let tag):
             self.session.answered(.failed(error), to: tag, isDelivered: false, into: &self.steps)
         case .read(_, let tag): self.session.receivedPage(nil, for: tag, into: &self.steps)
         case .fetch(_, let tag): self.session.receivedStoreAnswer(nil, for: tag, into: &self.steps)
         }
     }
 
-    // MARK: What the session wants
+    // MARK: Steps of the session
 
-    /// - Returns: whether it asks for anything.
+    /// - Returns: whether a step is a request.
     @discardableResult
     private mutating func processSteps(keepingRefusal: Bool = false) -> Bool {
-        var asks = false
+        var hasRequest = false
         let steps = self.steps
         self.steps.removeAll()
         if keepingRefusal {
@@ -204,70 +207,70 @@ public struct FuzzedSession {
             )
         }
         for step in steps.list {
-            precondition(!self.isClosed, "Something follows the end of the connection.")
+            precondition(!self.isClosed, "A step follows the end of the connection.")
             switch step {
             case .reply(let range): self.checkServerFrame(Array(steps.text.bytes[range]))
-            case .enter(let key, let entrance, _, let tag):
-                asks = true
+            case .enter(let key, let request, _, let tag):
+                hasRequest = true
                 self.checkKey(key)
                 precondition(
-                    entrance.principal.person.id == self.session.principal?.person.id,
-                    "Somebody else is let in.")
+                    request.principal.person.id == self.session.principal?.person.id,
+                    "Another user enters.")
                 self.pending.append(.enter(key, tag))
             case .unsubscribe(let key): self.delivered[key] = nil
             case .submit(let command, let key, let tag):
-                asks = true
+                hasRequest = true
                 self.checkKey(key)
                 if case .post(let body) = command { self.checkMessage(body) }
-                if let tag { self.pending.append(.ask(command, key, tag)) }
+                if let tag { self.pending.append(.submit(command, key, tag)) }
             case .readPage(let key, _, let limit, let tag):
-                asks = true
+                hasRequest = true
                 self.checkKey(key)
                 precondition((1...1000).contains(limit), "A page of \(limit) messages.")
                 self.pending.append(.read(key, tag))
             case .fetch(let request, let tag):
-                asks = true
+                hasRequest = true
                 self.pending.append(.fetch(request, tag))
             case .authenticate:
-                asks = true
+                hasRequest = true
                 self.isTokenPending = true
-            case .broadcast(let word):
-                precondition(word.utf8.count <= 64, "A long word for all nodes: \(word)")
+            case .broadcast(let text):
+                precondition(text.utf8.count <= 64, "A broadcast is too long: \(text)")
             case .close: self.isClosed = true
             }
         }
-        return asks
+        return hasRequest
     }
 
     private func checkKey(_ key: ConversationKey) {
         precondition(
             key.isInbox || IdentityRule.conversation.allows(key.id.string),
-            "No id of a conversation: \(key)")
-        precondition(key.tenant == self.session.tenant, "Another tenant's conversation: \(key)")
+            "An invalid conversation id: \(key)")
+        precondition(key.tenant == self.session.tenant, "A conversation of another tenant: \(key)")
     }
 
     private func checkMessage(_ body: MessageBody) {
         precondition(
             (try? ChatLimits().check(content: body.content)) != nil,
-            "A message that the limits forbid.")
+            "A message beyond the limits.")
         precondition(
             body.metadata.map { $0.count <= ChatLimits().metadataBytes } ?? true,
-            "Metadata that the limits forbid.")
+            "Metadata beyond the limits.")
         precondition(
-            body.author.id == self.session.principal?.person.id, "A message of another author.")
+            body.author.id == self.session.principal?.person.id, "A message by another author.")
     }
 }
 
-/// What holds of a dialect whose frames are JSON objects.
+/// The properties of a dialect whose frames are JSON objects.
 public enum JSONFrames {
-    /// - Returns: whether the client's frames have asked for anything.
+    /// - Returns: whether a frame of the client has caused a request.
     public static func check(_ bytes: [UInt8], _ dialect: some Dialect, _ request: DialectRequest)
         -> Bool
     {
         var session = FuzzedSession(dialect, request) { frame in
             guard let tree = try? JSONTree(parsing: frame.span.bytes), tree.members != nil else {
                 preconditionFailure(
-                    "A frame that is no JSON object: \(String(decoding: frame, as: UTF8.self))")
+                    "A frame is not a JSON object: \(String(decoding: frame, as: UTF8.self))")
             }
         }
         for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {

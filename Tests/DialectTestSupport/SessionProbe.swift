@@ -3,22 +3,23 @@ public import ChatModel
 public import DialectKit
 import JSON
 
-/// A session by itself: what it is told, and every step that it wants, as a line of text. Replies stand as they are sent.
+/// A session without a gateway: returns each of its steps as a line of text. Replies are returned
+/// as they are sent.
 public struct SessionProbe {
     public private(set) var session: any DialectSession
     private var document = JSONDocument(depthLimit: 8)
     private var steps: SessionSteps
-    /// When frames come.
+    /// The arrival time of frames.
     public var now = Timestamp(milliseconds: 0)
-    /// The tags of what was asked, oldest first.
+    /// The tags of the requests, oldest first.
     public private(set) var tags: [RequestTag] = []
 
-    /// - Parameter dialect: which lets this one in.
+    /// - Parameter dialect: the dialect that opens the session.
     public init(
         _ dialect: some Dialect, _ request: DialectRequest, limits: ChatLimits = ChatLimits()
     ) {
         guard case .session(let session) = dialect.open(request) else {
-            preconditionFailure("the upgrade was refused")
+            preconditionFailure("The upgrade was refused.")
         }
         self.session = session
         self.steps = SessionSteps(limits: limits)
@@ -29,34 +30,34 @@ public struct SessionProbe {
         return self.takeStepTexts()
     }
 
-    /// - Parameter exceededBytes: how long a message may be, where this one is said to be longer.
+    /// - Parameter exceededByteLimit: the size limit that the frame exceeds, if any.
     public mutating func send(
-        _ text: String, retryAfter: Double? = nil, exceededByteLimit exceededBytes: Int? = nil
+        _ text: String, retryAfter: Double? = nil, exceededByteLimit: Int? = nil
     ) -> [String] {
-        self.send(Array(text.utf8), retryAfter: retryAfter, exceededByteLimit: exceededBytes)
+        self.send(Array(text.utf8), retryAfter: retryAfter, exceededByteLimit: exceededByteLimit)
     }
 
     public mutating func send(
-        _ bytes: [UInt8], retryAfter: Double? = nil, exceededByteLimit exceededBytes: Int? = nil
+        _ bytes: [UInt8], retryAfter: Double? = nil, exceededByteLimit: Int? = nil
     ) -> [String] {
         self.steps.retryAfter = retryAfter
-        self.steps.exceededByteLimit = exceededBytes
+        self.steps.exceededByteLimit = exceededByteLimit
         self.session.received(
             bytes.span.bytes, reading: &self.document, at: self.now, into: &self.steps)
         return self.takeStepTexts()
     }
 
-    /// What the owner says to what was asked last, or before that.
+    /// Answers the last request, or an earlier one.
     public mutating func answer(
-        _ answer: ChatAnswer, to place: Int? = nil, isDelivered isShown: Bool = false
+        _ answer: ChatAnswer, to index: Int? = nil, isDelivered: Bool = false
     ) -> [String] {
         self.session.answered(
-            answer, to: self.tags[place ?? self.tags.count - 1], isDelivered: isShown,
+            answer, to: self.tags[index ?? self.tags.count - 1], isDelivered: isDelivered,
             into: &self.steps)
         return self.takeStepTexts()
     }
 
-    /// What the store says to what was asked of it last.
+    /// Answers the last fetch.
     public mutating func storeAnswer(_ answer: StoreAnswer?) -> [String] {
         self.session.receivedStoreAnswer(answer, for: self.tags.last!, into: &self.steps)
         return self.takeStepTexts()
@@ -67,7 +68,7 @@ public struct SessionProbe {
         return self.takeStepTexts()
     }
 
-    /// Anything else that happens to a session.
+    /// Calls the session with any other event.
     public mutating func perform(_ body: (inout any DialectSession, inout SessionSteps) -> Void)
         -> [String]
     {
@@ -91,13 +92,17 @@ public struct SessionProbe {
             switch step {
             case .reply(let range):
                 return String(decoding: self.steps.text.bytes[range], as: UTF8.self)
-            case .enter(let key, let entrance, let beginning, let tag):
+            case .enter(let key, let request, let start, let tag):
                 self.tags.append(tag)
-                let actor = entrance.principal
-                return
-                    "enter \(key) as \(actor.person.id) \(actor.person.name) \(actor.person.agent.map { "for \($0) " } ?? "")"
-                    + "\(actor.isAdmin ? "admin " : "")\(entrance.isListedInToken ? "listed" : "unlisted") \(entrance.kind) \(Self.text(beginning))\(entrance.marksHistoryRead ? ", skipping history" : "")"
-            case .unsubscribe(let key): return "leave \(key)"
+                let person = request.principal.person
+                let agent = person.agent.map { "for \($0) " } ?? ""
+                let rights =
+                    (request.principal.isAdmin ? "admin " : "")
+                    + (request.isListedInToken ? "listed" : "unlisted")
+                let history = request.marksHistoryRead ? ", history read" : ""
+                return "enter \(key) as \(person.id) \(person.name) \(agent)\(rights) "
+                    + "\(request.kind) \(Self.text(start))\(history)"
+            case .unsubscribe(let key): return "unsubscribe \(key)"
             case .submit(let command, let key, let tag):
                 if let tag { self.tags.append(tag) }
                 return "\(Self.text(command)) in \(key)"
@@ -108,7 +113,7 @@ public struct SessionProbe {
                 self.tags.append(tag)
                 return "fetch \(Self.text(request))"
             case .authenticate(let token): return "authenticate \(token)"
-            case .broadcast(let word): return "announce \(word)"
+            case .broadcast(let text): return "broadcast \(text)"
             case .close(let code, let reason): return "close \(code) \(reason)"
             }
         }
@@ -117,39 +122,52 @@ public struct SessionProbe {
     private static func text(_ command: ChatCommand) -> String {
         switch command {
         case .post(let body):
-            "post \(body.content.debugDescription) id \(body.clientMessageID?.text.string.debugDescription ?? "-") by \(body.author.id)"
+            "post \(body.content.debugDescription) id "
+                + """
+                \(body.clientMessageID?.text.string.debugDescription ?? "-") by \
+                \(body.author.id)
+                """
                 + (body.metadata.map { " with \(String(decoding: $0, as: UTF8.self))" } ?? "")
-        case .edit(let sequence, let content, let actor):
-            "edit \(sequence) \(content.debugDescription) by \(actor.person.id)\(actor.isAdmin ? " admin" : "")"
-        case .delete(let sequence, let actor):
-            "delete \(sequence) by \(actor.person.id)\(actor.isAdmin ? " admin" : "")"
+        case .edit(let sequence, let content, let principal):
+            "edit \(sequence) \(content.debugDescription) \(Self.text(principal))"
+        case .delete(let sequence, let principal):
+            "delete \(sequence) \(Self.text(principal))"
         case .read(let sequences, let user): "read \(sequences) by \(user)"
         case .readThrough(let sequence, let user): "read through \(sequence) by \(user)"
-        case .create(let founding):
-            "create \(founding.kind) \(founding.title.debugDescription) \(founding.dialectData) by \(founding.creator.person.id) with "
-                + founding.members.map { "\($0.id)" }.joined(separator: ", ")
+        case .create(let conversation):
+            "create \(conversation.kind) \(conversation.title.debugDescription) "
+                + "\(conversation.dialectData) by \(conversation.creator.person.id) with "
+                + conversation.members.map { "\($0.id)" }.joined(separator: ", ")
         case .typing(let isTyping, let person): "typing \(isTyping) by \(person.id)"
-        case .join(let entrance): "join \(entrance.kind) by \(entrance.principal.person.id)"
-        case .leave(let user): "part \(user)"
-        case .end(let actor): "end by \(actor.person.id)"
-        case .describe(let actor, let guests): "describe for \(actor.person.id) guests \(guests)"
+        case .join(let request): "join \(request.kind) by \(request.principal.person.id)"
+        case .leave(let user): "leave \(user)"
+        case .end(let principal): "end by \(principal.person.id)"
+        case .describe(let principal, let access):
+            "describe for \(principal.person.id) access \(access)"
         case .joinAndSubscribe: "enter, as a command"
         }
     }
 
-    private static func text(_ beginning: StartPosition) -> String {
-        switch beginning {
+    private static func text(_ principal: Principal) -> String {
+        "by \(principal.person.id)\(principal.isAdmin ? " admin" : "")"
+    }
+
+    private static func text(_ start: StartPosition) -> String {
+        switch start {
         case .now: "from now"
         case .after(let sequence, let revision):
             "after \(sequence)\(revision.map { " since \($0)" } ?? "")"
-        case .unread: "from what is unread"
+        case .unread: "from the first unread"
         }
     }
 
     private static func text(_ request: StoreRequest) -> String {
         switch request {
         case .memberships(let user, let tenant, let after, _, let unread):
-            "conversations of \(user) in \(tenant) after \(after.map(\.string) ?? "-") unread \(unread)"
+            """
+            conversations of \(user) in \(tenant) after \(after.map(\.string) ?? "-") unread \
+            \(unread)
+            """
         case .numbers(let users, let tenant):
             "numbers of \(users.map { "\($0)" }.joined(separator: ", ")) in \(tenant)"
         default: "\(request)"
@@ -158,7 +176,7 @@ public struct SessionProbe {
 }
 
 extension JoinResult {
-    /// Of a conversation in which nobody is and nothing was said.
+    /// The join result of a conversation without members and messages.
     public static var empty: JoinResult {
         JoinResult(
             head: 0, oldest: 1, revision: 1, ended: nil, present: [], presentCount: 0,

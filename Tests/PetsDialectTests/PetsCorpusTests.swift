@@ -3,7 +3,7 @@ import Testing
 
 @Suite("The Pets fuzzer's corpus")
 struct PetsCorpusTests {
-    @Test("breaks no rule")
+    @Test("violates no property")
     func replay() throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
             path: "../Fuzz/corpus/pets")

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("A frame of a client")
 struct PetsInputTests {
-    /// What is sent, and everything that comes of it.
+    /// A frame, and all steps that it causes.
     struct Case: Sendable, CustomTestStringConvertible {
         let input: String
         let output: [String]
@@ -19,10 +19,13 @@ struct PetsInputTests {
             self.output = output
         }
 
-        private static func error(_ words: String, _ event: String? = nil) -> String {
+        private static func error(_ errorText: String, _ event: String? = nil) -> String {
             let outcome = event == "message" ? #","outcome":"refused""# : ""
             return
-                #"{"event":"error","data":{"message":"\#(words)"\#(event.map { #","event":"\#($0)""# } ?? "")\#(outcome)}}"#
+                #"""
+                {"event":"error","data":{"message":"\#(errorText)"\#
+                \#(event.map { #","event":"\#($0)""# } ?? "")\#(outcome)}}
+                """#
         }
         private static let pet = "123e4567-e89b-12d3-a456-426614174000"
         private static let long = String(repeating: "x", count: 129)
@@ -32,10 +35,16 @@ struct PetsInputTests {
                 #"{"event":"message","data":{"conversation_id":"c","content":"Hello"}}"#,
                 #"post "Hello" id - by ann in tenant/c"#),
             Case(
-                #"{"data":{"local_id":"n-1","content":"x","conversation_id":"c","more":[{}]},"event":"message","id":7}"#,
+                #"""
+                {"data":{"local_id":"n-1","content":"x","conversation_id":"c","more":[{}]},\#
+                "event":"message","id":7}
+                """#,
                 #"post "x" id "n-1" by ann in tenant/c"#),
             Case(
-                #"{"event":"message","data":{"conversation_id":"c","content":"\ud83d\ude00 é\u0301","local_id":null}}"#,
+                #"""
+                {"event":"message","data":{"conversation_id":"c","content":"\ud83d\ude00 é\u0301",\#
+                "local_id":null}}
+                """#,
                 "post \"😀 é\u{301}\" id - by ann in tenant/c"),
             Case(
                 #"{"event":"message","data":{"content":"x"}}"#,
@@ -72,7 +81,10 @@ struct PetsInputTests {
                 error("content: must not be empty", "message")
             ),
             Case(
-                #"{"event":"message","data":{"conversation_id":"c","content":"1234567890123456789012345"}}"#,
+                #"""
+                {"event":"message","data":{"conversation_id":"c",\#
+                "content":"1234567890123456789012345"}}
+                """#,
                 error("content: longer than 24 bytes", "message")),
             Case(
                 #"{"event":"message","data":{"conversation_id":"c","content":"x","local_id":5}}"#,
@@ -81,10 +93,15 @@ struct PetsInputTests {
                 #"{"event":"message","data":{"conversation_id":"c","content":"x","local_id":""}}"#,
                 error("local_id: must have 1 to 128 bytes and no control characters", "message")),
             Case(
-                #"{"event":"message","data":{"conversation_id":"c","content":"x","local_id":"\#(long)"}}"#,
+                #"""
+                {"event":"message","data":{"conversation_id":"c","content":"x",\#
+                "local_id":"\#(long)"}}
+                """#,
                 error("local_id: must have 1 to 128 bytes and no control characters", "message")),
             Case(
-                #"{"event":"message","data":{"conversation_id":"c","content":"x","local_id":"a\nb"}}"#,
+                #"""
+                {"event":"message","data":{"conversation_id":"c","content":"x","local_id":"a\nb"}}
+                """#,
                 error("local_id: must have 1 to 128 bytes and no control characters", "message")),
             Case(#"{"event":"message"}"#, error("data: is missing", "message")),
             Case(#"{"event":"message","data":null}"#, error("data: is missing", "message")),
@@ -109,7 +126,10 @@ struct PetsInputTests {
                 #"{"event":"new_conversation","data":{"pet_id":"rex","providers":["\#(pet)"]}}"#,
                 error("pet_id: must be a UUID", "new_conversation")),
             Case(
-                #"{"event":"new_conversation","data":{"pet_id":"{\#(pet.dropLast(2))}","providers":["\#(pet)"]}}"#,
+                #"""
+                {"event":"new_conversation","data":{"pet_id":"{\#(pet.dropLast(2))}",\#
+                "providers":["\#(pet)"]}}
+                """#,
                 error("pet_id: must be a UUID", "new_conversation")),
             Case(
                 #"{"event":"new_conversation","data":{"pet_id":"\#(pet)"}}"#,
@@ -121,10 +141,15 @@ struct PetsInputTests {
                 #"{"event":"new_conversation","data":{"pet_id":"\#(pet)","providers":"\#(pet)"}}"#,
                 error("providers: must be an array of strings", "new_conversation")),
             Case(
-                #"{"event":"new_conversation","data":{"pet_id":"\#(pet)","providers":["\#(pet)",5]}}"#,
+                #"""
+                {"event":"new_conversation","data":{"pet_id":"\#(pet)","providers":["\#(pet)",5]}}
+                """#,
                 error("providers: must be an array of strings", "new_conversation")),
             Case(
-                #"{"event":"new_conversation","data":{"pet_id":"\#(pet)","providers":["\#(pet)","bob"]}}"#,
+                #"""
+                {"event":"new_conversation","data":{"pet_id":"\#(pet)","providers":["\#(pet)",\#
+                "bob"]}}
+                """#,
                 error("providers: each must be a UUID", "new_conversation")),
             Case(#"{"event":"new_conversation"}"#, error("data: is missing", "new_conversation")),
         ]
@@ -164,7 +189,7 @@ struct PetsInputTests {
                 error("after: cannot stand beside before", "history")),
         ]
 
-        static let others = [
+        static let otherFrames = [
             Case(#"{"event":"authenticate","data":{"token":"a.b.c"}}"#, "authenticate a.b.c"),
             Case(
                 #"{"event":"authenticate","data":{}}"#, error("token: is missing", "authenticate")),
@@ -184,7 +209,7 @@ struct PetsInputTests {
             Case("7", error("a frame must be a JSON object")),
         ]
 
-        static let all = messages + conversations + histories + others
+        static let all = messages + conversations + histories + otherFrames
     }
 
     private static var limits: ChatLimits {
@@ -197,7 +222,7 @@ struct PetsInputTests {
     func oneMeaning(_ example: Case) {
         var probe = SessionProbe.pets(limits: Self.limits)
         #expect(probe.send(example.input) == example.output)
-        // And the session is as good as before.
+        // The session still works.
         #expect(
             probe.send(#"{"event":"message","data":{"conversation_id":"c","content":"x"}}"#) == [
                 #"post "x" id - by ann in tenant/c"#
@@ -205,7 +230,7 @@ struct PetsInputTests {
     }
 
     @Test(
-        "that is no JSON is answered in words",
+        "that is not JSON is answered with an error",
         arguments: ["", "no JSON", #"{"event":}"#, #"{"event":"message""#, #"{"event":"\ud800"}"#])
     func malformed(_ input: String) throws {
         var probe = SessionProbe.pets()
@@ -215,33 +240,41 @@ struct PetsInputTests {
             "\(answer)")
     }
 
-    @Test("is refused with the time to wait, where the rate is used up")
+    @Test("beyond the rate limit is refused with the time to wait")
     func rateLimited() {
         var probe = SessionProbe.pets()
         for event in ["message", "history", "dance"] {
             let outcome = event == "message" ? #","outcome":"refused""# : ""
             #expect(
                 probe.send(#"{"event":"\#(event)"}"#, retryAfter: 1.234) == [
-                    #"{"event":"error","data":{"message":"rate limited","event":"\#(event)"\#(outcome),"retry_after":1.24}}"#
+                    #"""
+                    {"event":"error","data":{"message":"rate limited",\#
+                    "event":"\#(event)"\#(outcome),"retry_after":1.24}}
+                    """#
                 ])
         }
     }
 
-    @Test("that is binary or too long is answered in words")
+    @Test("that is binary or too long is answered with an error")
     func binaryAndTooLong() {
         var probe = SessionProbe.pets()
         #expect(
             probe.perform { $0.receivedBinary(into: &$1) } == [
-                #"{"event":"error","data":{"message":"binary frames are not taken; send JSON text"}}"#
+                #"""
+                {"event":"error","data":{"message":"binary frames are not taken; send JSON text"}}
+                """#
             ])
         #expect(
             probe.send(#"{"event":"message","data":{"local_id":"a"}}"#, exceededByteLimit: 65_536)
                 == [
-                    #"{"event":"error","data":{"message":"the message is longer than 65536 bytes","event":"message","outcome":"refused","local_id":"a"}}"#
+                    #"""
+                    {"event":"error","data":{"message":"the message is longer than 65536 bytes",\#
+                    "event":"message","outcome":"refused","local_id":"a"}}
+                    """#
                 ])
     }
 
-    @Test("goes by what the fresh token grants, once there is one")
+    @Test("has the rights of the newest token")
     func renewedToken() {
         var probe = SessionProbe.pets()
         func frame(_ conversation: String) -> String {
@@ -257,22 +290,23 @@ struct PetsInputTests {
         #expect(probe.send(frame("e")) == ["enter tenant/e as ann Ann unlisted pets from now"])
     }
 
-    @Test(
-        "may address everybody where its sender is an admin, or where nobody needs a token and nobody comes from elsewhere"
-    )
+    @Test("may broadcast if the sender is an admin, or on a loopback listener without tokens")
     func broadcasts() {
         let frame = #"{"event":"broadcast","data":{"content":"closed on Monday"}}"#
         let post = #"post "closed on Monday" id - by ann in tenant/@all:pets"#
         var admin = SessionProbe.pets(isAdmin: true)
         #expect(admin.send(frame) == [post])
         #expect(admin.answer(.failed(.unavailable)).count == 1)
-        // The fresh token is not an admin's.
+        // The new token is not an admin's.
         _ = admin.perform {
             $0.authenticated(.success(.init(user: "ann", tenant: "tenant")), into: &$1)
         }
         #expect(
             admin.send(frame) == [
-                #"{"event":"error","data":{"message":"only bearers of an admin's token may do this","event":"broadcast"}}"#
+                #"""
+                {"event":"error","data":{"message":"only bearers of an admin's token may do this",\#
+                "event":"broadcast"}}
+                """#
             ])
 
         for (credentials, author) in [

@@ -8,13 +8,13 @@ import Testing
 
 @Suite("The server's frames")
 struct PetsOutputTests {
-    private static let time = Timestamp(milliseconds: 1_769_860_800_123)
-    private static let key = ConversationKey(tenant: "tenant", id: "c")
-    private static let pet = "123e4567-e89b-12d3-a456-426614174000"
-    private static let bob = "123e4567-e89b-12d3-a456-426614174001"
-    private static let fields = #""pet_id":"\#(pet)","providers":["\#(bob)"]"#
+    static let time = Timestamp(milliseconds: 1_769_860_800_123)
+    static let key = ConversationKey(tenant: "tenant", id: "c")
+    static let pet = "123e4567-e89b-12d3-a456-426614174000"
+    static let bob = "123e4567-e89b-12d3-a456-426614174001"
+    static let fields = #""pet_id":"\#(pet)","providers":["\#(bob)"]"#
 
-    private static func message(
+    static func message(
         _ sequence: Int, _ content: String, by author: String = "ann",
         _ state: Message.State = .asSent
     ) -> Message {
@@ -27,21 +27,26 @@ struct PetsOutputTests {
     private static func render(_ event: ChatEvent, in key: ConversationKey = key) -> [String] {
         var rendering = Rendering()
         PetsDialect().render(event, in: key, into: &rendering)
-        return rendering.frames.indices.map {
-            "\(rendering.frames[$0].audience) \(String(decoding: rendering.text.bytes[rendering.textRange(ofFrame: $0)], as: UTF8.self))"
-        }
+        return rendering.frameTexts
     }
 
-    @Test("tell of messages, and of nothing else")
+    @Test("contain messages, and no other events")
     func events() {
         #expect(
             Self.render(.posted(Self.message(7, #"say "hi""#))) == [
-                #"otherConnections {"event":"message","data":{"conversation_id":"c","message_id":"7","sender_id":"ann","content":"say \"hi\"","timestamp":"2026-01-31T12:00:00.123Z"}}"#
+                #"""
+                otherConnections {"event":"message","data":{"conversation_id":"c",\#
+                "message_id":"7","sender_id":"ann","content":"say \"hi\"",\#
+                "timestamp":"2026-01-31T12:00:00.123Z"}}
+                """#
             ])
         #expect(
             Self.render(.posted(Self.message(7, "all")), in: .inbox(ofAll: "pets", in: "tenant"))
                 == [
-                    #"everybody {"event":"broadcast","data":{"sender_id":"ann","content":"all","timestamp":"2026-01-31T12:00:00.123Z"}}"#
+                    #"""
+                    everybody {"event":"broadcast","data":{"sender_id":"ann","content":"all",\#
+                    "timestamp":"2026-01-31T12:00:00.123Z"}}
+                    """#
                 ])
         let ann = Person(id: UserID(tokenSubject: "ann"), name: "Ann")
         let member = Member(user: ann.id, name: ann.name, role: .member, joinedAt: Self.time)
@@ -57,7 +62,10 @@ struct PetsOutputTests {
         for event in silent { #expect(Self.render(event).isEmpty, "\(event)") }
     }
 
-    @Test("begin with who one is; the inbox is heard before the conversations are asked for")
+    @Test(
+        """
+        begin with the user's id; the inbox is subscribed before the conversations are requested
+        """)
     func opening() {
         let identity = Identity(
             user: "ann", displayName: "Ann", tenant: "tenant", grants: .listed(["b", "a"]))
@@ -87,29 +95,29 @@ struct PetsOutputTests {
                 "enter tenant/z as ann Ann unlisted pets from now",
                 "fetch conversations of ann in tenant after more unread 0",
             ])
-        // Better no connection than one that misses something.
+        // A closed connection is better than one that misses messages.
         #expect(
             probe.storeAnswer(nil) == [
                 "close 1013 the conversations cannot be listed at the moment; try again"
             ])
     }
 
-    @Test("give a stranger an id of its own, where strangers may come in")
+    @Test("give an anonymous user a new id, where anonymous users are allowed")
     func anonymousUsers() throws {
         let request = DialectRequest(
             path: ["ws"], query: [], credentials: .none, allowsAnonymous: true,
             now: Timestamp(milliseconds: 0))
         var first = SessionProbe(PetsDialect(), request)
         var second = SessionProbe(PetsDialect(), request)
-        let hello = try #require(
+        let connected = try #require(
             first.opened().first?.firstMatch(
                 of: /\{"event":"connected","data":\{"user_id":"([0-9a-f-]{36})"\}\}/))
-        #expect(second.opened().first != String(hello.0))
-        #expect(first.session.principal?.person.id == UserID(assigned: .init(String(hello.1))))
+        #expect(second.opened().first != String(connected.0))
+        #expect(first.session.principal?.person.id == UserID(assigned: .init(String(connected.1))))
         #expect(first.session.tenant == "default")
     }
 
-    @Test("call a stranger by the id that it was told, and any other guest as a guest")
+    @Test("name an anonymous user by the assigned id, and any other guest as a guest")
     func guests() {
         func sender(_ id: UserID) -> String {
             var rendering = Rendering()
@@ -126,12 +134,12 @@ struct PetsOutputTests {
     }
 
     @Test(
-        "refuse who has no good token with words and a code",
+        "refuse an unauthorized client with an error and a code",
         arguments: [
             (Credentials.none, "a token is required"),
             (.invalid("The token has expired."), "The token has expired."),
         ])
-    func refusals(_ credentials: Credentials, _ words: String) {
+    func refusals(_ credentials: Credentials, _ errorText: String) {
         for allowsAnonymous in [false, true] {
             if allowsAnonymous, case .none = credentials { continue }
             var probe = SessionProbe(
@@ -141,13 +149,13 @@ struct PetsOutputTests {
                     allowsAnonymous: allowsAnonymous, now: Timestamp(milliseconds: 0)))
             #expect(
                 probe.opened() == [
-                    #"{"event":"error","data":{"message":"\#(words)"}}"#,
+                    #"{"event":"error","data":{"message":"\#(errorText)"}}"#,
                     "close 4401 authentication required",
                 ])
         }
     }
 
-    @Test("are for one path alone", arguments: [[], ["ws", "chats"], ["WS"], ["pets"]])
+    @Test("belong to only one path", arguments: [[], ["ws", "chats"], ["WS"], ["pets"]])
     func paths(_ path: [String]) {
         #expect(
             PetsDialect().open(
@@ -156,27 +164,36 @@ struct PetsOutputTests {
                 == nil)
     }
 
-    @Test("answer a send when it is stored, also one that was made before")
+    @Test("answer a send when it is stored, and a repeated send too")
     func sent() {
         var probe = SessionProbe.pets()
         _ = probe.send(
             #"{"event":"message","data":{"conversation_id":"c","content":"x","local_id":"n-1"}}"#)
         let answer =
-            #"{"event":"message_sent","data":{"conversation_id":"c","message_id":"7","local_id":"n-1","content":"x","timestamp":"2026-01-31T12:00:00.123Z"}}"#
+            #"""
+            {"event":"message_sent","data":{"conversation_id":"c","message_id":"7",\#
+            "local_id":"n-1","content":"x","timestamp":"2026-01-31T12:00:00.123Z"}}
+            """#
         #expect(probe.answer(.posted(Self.message(7, "x")), isDelivered: true) == [answer])
         #expect(probe.answer(.posted(Self.message(7, "x"))) == [answer])
         #expect(
             probe.answer(.failed(.conversationEnded)) == [
-                #"{"event":"error","data":{"message":"conversation ended","event":"message","outcome":"refused","local_id":"n-1"}}"#
+                #"""
+                {"event":"error","data":{"message":"conversation ended","event":"message",\#
+                "outcome":"refused","local_id":"n-1"}}
+                """#
             ])
         _ = probe.send(#"{"event":"message","data":{"conversation_id":"c","content":"x"}}"#)
         #expect(
             probe.answer(.posted(Self.message(7, "x"))) == [
-                #"{"event":"message_sent","data":{"conversation_id":"c","message_id":"7","content":"x","timestamp":"2026-01-31T12:00:00.123Z"}}"#
+                #"""
+                {"event":"message_sent","data":{"conversation_id":"c","message_id":"7",\#
+                "content":"x","timestamp":"2026-01-31T12:00:00.123Z"}}
+                """#
             ])
     }
 
-    @Test("come after entering, where a conversation is named that is not heard yet")
+    @Test("follow after entering, if the connection is not subscribed to the conversation")
     func entering() {
         var probe = SessionProbe.pets(grants: .all)
         let enter = "enter tenant/d as ann Ann listed pets from now"
@@ -193,33 +210,40 @@ struct PetsOutputTests {
         #expect(probe.send(#"{"event":"history","data":{"conversation_id":"e"}}"#).count == 1)
         #expect(
             probe.answer(.failed(.accessDenied)) == [
-                #"{"event":"error","data":{"message":"conversation_id: access denied","event":"history"}}"#
+                #"""
+                {"event":"error","data":{"message":"conversation_id: access denied",\#
+                "event":"history"}}
+                """#
             ])
-        // Asked again it is tried again.
+        // A repeated request is tried again.
         #expect(probe.send(#"{"event":"history","data":{"conversation_id":"e"}}"#).count == 1)
         #expect(
             probe.answer(.failed(.noSuchConversation)) == [
-                #"{"event":"error","data":{"message":"conversation_id: no such conversation","event":"history"}}"#
+                #"""
+                {"event":"error","data":{"message":"conversation_id: no such conversation",\#
+                "event":"history"}}
+                """#
             ])
-        // Who is shown out has to come in again.
+        // A removed member must enter again.
         _ = probe.perform {
             $0.leftConversation(ConversationKey(tenant: "tenant", id: "d"), into: &$1)
         }
         #expect(probe.send(#"{"event":"history","data":{"conversation_id":"d"}}"#) == [enter])
     }
 
-    @Test("tell of a conversation that was made, when it is heard")
+    @Test("report a new conversation after the connection has subscribed to it")
     func creating() throws {
         var probe = SessionProbe.pets()
         let steps = probe.send(
-            #"{"event":"new_conversation","data":{"pet_id":"\#(Self.pet)","providers":["\#(Self.bob)"]}}"#
+            #"""
+            {"event":"new_conversation","data":{"pet_id":"\#(Self.pet)",\#
+            "providers":["\#(Self.bob)"]}}
+            """#
         )
         #expect(steps.count == 1)
-        let create = try #require(
-            steps.first?.wholeMatch(
-                of:
-                    /create pets "" (.*) by ann with ann, ([0-9a-f-]{36}) in tenant\/([0-9a-f-]{36})/
-            ))
+        let pattern =
+            /create pets "" (.*) by ann with ann, ([0-9a-f-]{36}) in tenant\/([0-9a-f-]{36})/
+        let create = try #require(steps.first?.wholeMatch(of: pattern))
         #expect(create.1 == Self.fields && create.2 == Self.bob)
         let id = String(create.3)
         let described = ChatAnswer.described(
@@ -228,18 +252,21 @@ struct PetsOutputTests {
                     joinPolicy: .closed, kind: .pets, creator: UserID(tokenSubject: "ann"),
                     createdAt: Self.time), head: 0,
                 members: [], online: []))
-        let told = probe.answer(described)
+        let notifications = probe.answer(described)
         #expect(
-            told.dropLast().sorted()
+            notifications.dropLast().sorted()
                 == ["tenant/@user:\(Self.bob)", "tenant/@user:ann"].map {
                     #"post "\#(id)" id "\#(id)" by ann with {\#(Self.fields)} in \#($0)"#
                 })
-        #expect(told.last == "enter tenant/\(id) as ann Ann unlisted pets from now")
+        #expect(notifications.last == "enter tenant/\(id) as ann Ann unlisted pets from now")
         #expect(
             probe.answer(.joined(.empty)) == [
-                #"{"event":"conversation_created","data":{"conversation_id":"\#(id)",\#(Self.fields),"client_id":"ann"}}"#
+                #"""
+                {"event":"conversation_created","data":{"conversation_id":"\#(id)",\#
+                \#(Self.fields),"client_id":"ann"}}
+                """#
             ])
-        // Its own word of it comes back by the inbox.
+        // The session's own notification returns through the inbox.
         #expect(
             probe.perform {
                 $0.receivedInboxMessage(
@@ -248,15 +275,21 @@ struct PetsOutputTests {
             }.isEmpty)
 
         _ = probe.send(
-            #"{"event":"new_conversation","data":{"pet_id":"\#(Self.pet)","providers":["\#(Self.bob)"]}}"#
+            #"""
+            {"event":"new_conversation","data":{"pet_id":"\#(Self.pet)",\#
+            "providers":["\#(Self.bob)"]}}
+            """#
         )
         #expect(
             probe.answer(.failed(.tooManyMembers(limit: 1))) == [
-                #"{"event":"error","data":{"message":"the conversation has its 1 members","event":"new_conversation"}}"#
+                #"""
+                {"event":"error","data":{"message":"the conversation has its 1 members",\#
+                "event":"new_conversation"}}
+                """#
             ])
     }
 
-    @Test("tell whoever was made a member, in the inbox")
+    @Test("notify the new members through their inboxes")
     func invitedMembers() {
         var probe = SessionProbe.pets()
         let inbox = ConversationKey.inbox(of: UserID(tokenSubject: "ann"), in: "tenant")
@@ -268,7 +301,10 @@ struct PetsOutputTests {
             ])
         #expect(
             probe.answer(.joined(.empty)) == [
-                #"{"event":"conversation_created","data":{"conversation_id":"new",\#(Self.fields),"client_id":"cid"}}"#
+                #"""
+                {"event":"conversation_created","data":{"conversation_id":"new",\#(Self.fields),\#
+                "client_id":"cid"}}
+                """#
             ])
         #expect(
             probe.perform {
@@ -283,101 +319,5 @@ struct PetsOutputTests {
             body: MessageBody(
                 author: author, clientMessageID: nil, content: conversation,
                 metadata: Array("{\(Self.fields)}".utf8)))
-    }
-
-    private static func listed(
-        _ id: String, at milliseconds: Int64, kind: ConversationRecord.Kind = .pets,
-        ended: Bool = false, last: Message? = nil
-    ) -> ListedMembership {
-        let time = Timestamp(milliseconds: milliseconds)
-        var record = ConversationRecord(
-            joinPolicy: .closed, kind: kind, dialectData: kind == .pets ? .init(Self.fields) : "",
-            creator: UserID(tokenSubject: "cid"), createdAt: time)
-        record.endedAt = ended ? time : nil
-        return ListedMembership(
-            key: ConversationKey(tenant: "tenant", id: .init(id)), record: record,
-            head: last?.sequence ?? 0,
-            member: Member(
-                user: UserID(tokenSubject: "ann"), name: "Ann", role: .member, joinedAt: time),
-            lastMessage: last, unreadCount: 0)
-    }
-
-    @Test(
-        "list the conversations that are not ended, newest activity first, whatever page they come on"
-    )
-    func listing() {
-        var probe = SessionProbe.pets()
-        _ = probe.send(#"{"event":"conversations","data":{}}"#)
-        var page = MembershipPage()
-        page.memberships = [Self.listed("old", at: 1), Self.listed("over", at: 9, ended: true)]
-        page.next = "old"
-        #expect(
-            probe.storeAnswer(.memberships(page)) == [
-                "fetch conversations of ann in tenant after old unread 0"
-            ])
-        page.memberships = [
-            Self.listed("room", at: 2, kind: .rooms, last: Self.message(3, "bye")),
-            Self.listed("@user:ann", at: 3, kind: .inbox),
-        ]
-        page.next = nil
-        #expect(
-            probe.storeAnswer(.memberships(page)) == [
-                #"{"event":"conversations","data":["#
-                    + #"{"conversation_id":"room","pet_id":null,"providers":[],"client_id":"cid","created_at":"1970-01-01T00:00:00.002Z","updated_at":"1970-01-01T00:00:00.002Z","#
-                    + #""last_message":{"conversation_id":"room","message_id":"3","sender_id":"ann","content":"bye","timestamp":"2026-01-31T12:00:00.123Z"}},"#
-                    + #"{"conversation_id":"old",\#(Self.fields),"client_id":"cid","created_at":"1970-01-01T00:00:00.001Z","updated_at":"1970-01-01T00:00:00.001Z","last_message":null}]}"#
-            ])
-        // Nothing of it is left for the next one.
-        _ = probe.send(#"{"event":"conversations","data":{}}"#)
-        #expect(
-            probe.storeAnswer(.memberships(MembershipPage())) == [
-                #"{"event":"conversations","data":[]}"#
-            ])
-        _ = probe.send(#"{"event":"conversations","data":{}}"#)
-        #expect(
-            probe.storeAnswer(nil) == [
-                #"{"event":"error","data":{"message":"the conversations cannot be listed at the moment; try again","event":"conversations"}}"#
-            ])
-    }
-
-    @Test("give the history oldest first, with what became of messages")
-    func history() {
-        var probe = SessionProbe.pets()
-        _ = probe.send(#"{"event":"history","data":{"conversation_id":"c"}}"#)
-        let page = MessagePage(
-            messages: [Self.message(1, "one", .edited), Self.message(2, "", by: "bob", .deleted)],
-            head: 2, oldest: 1, revision: 4)
-        #expect(
-            probe.page(page) == [
-                #"{"event":"history","data":{"conversation_id":"c","messages":["#
-                    + #"{"conversation_id":"c","message_id":"1","sender_id":"ann","content":"one","timestamp":"2026-01-31T12:00:00.123Z","is_edited":true,"is_deleted":false},"#
-                    + #"{"conversation_id":"c","message_id":"2","sender_id":"bob","content":"","timestamp":"2026-01-31T12:00:00.123Z","is_edited":false,"is_deleted":true}]}}"#
-            ])
-        #expect(
-            probe.page(nil) == [
-                #"{"event":"error","data":{"message":"the history cannot be read at the moment; try again","event":"history"}}"#
-            ])
-    }
-
-    @Test("say what became of a token")
-    func tokens() {
-        var probe = SessionProbe.pets()
-        #expect(
-            probe.perform {
-                $0.authenticated(.success(.init(user: "ann", tenant: "tenant")), into: &$1)
-            } == [
-                #"{"event":"authenticated","data":{"user_id":"ann"}}"#
-            ])
-        #expect(
-            probe.perform {
-                $0.authenticated(.failure(CredentialError("is of another user")), into: &$1)
-            } == [
-                #"{"event":"error","data":{"message":"token: is of another user","event":"authenticate"}}"#
-            ])
-        #expect(
-            probe.perform { $0.tokenExpired(into: &$1) } == [
-                #"{"event":"error","data":{"message":"token expired"}}"#,
-                "close 4401 token expired",
-            ])
     }
 }

@@ -6,7 +6,7 @@ import Identity
 import PetsDialect
 
 extension SessionProbe {
-    /// Ann, who has just come and hears the conversation "c".
+    /// The new connection of Ann, subscribed to the conversation "c".
     static func pets(
         grants: Grants = .listed(["c"]), isAdmin: Bool = false, limits: ChatLimits = ChatLimits()
     ) -> SessionProbe {
@@ -19,7 +19,7 @@ extension SessionProbe {
                 now: Timestamp(milliseconds: 0)),
             limits: limits)
         _ = probe.opened()
-        for place in probe.tags.indices { _ = probe.answer(.joined(.empty), to: place) }
+        for index in probe.tags.indices { _ = probe.answer(.joined(.empty), to: index) }
         _ = probe.storeAnswer(.memberships(MembershipPage()))
         return probe
     }

@@ -9,19 +9,19 @@ import Testing
 
 @testable import RoomsAPI
 
-@Suite("The REST API does")
+@Suite("A REST request")
 struct RoomsAPICommandTests {
     private static let root = "/api/conversations"
 
-    @Test("another id take where one is taken, and gives up when all seem to be")
+    @Test("tries another id if one is taken, and gives up after several")
     func takenIDs() async throws {
         let node = ScriptedNode(ids: ["taken", "taken", "free"]) { _, _, id in
             id == "free" ? .described(.room()) : .failed(.conversationExists)
         }
-        let made = try await node.response(.post, "\(Self.root)/create", #"{"title":"Tea"}"#)
-        #expect(made.status == 201)
-        #expect(made.body["room_id"] == "free")
-        #expect(made.fields["Location"] == "/api/conversations/free")
+        let created = try await node.response(.post, "\(Self.root)/create", #"{"title":"Tea"}"#)
+        #expect(created.status == 201)
+        #expect(created.body["room_id"] == "free")
+        #expect(created.fields["Location"] == "/api/conversations/free")
         #expect(node.requests == ["create taken", "create taken", "create free"])
 
         let full = ScriptedNode { _, _, _ in .failed(.conversationExists) }
@@ -31,23 +31,22 @@ struct RoomsAPICommandTests {
         #expect(full.requests.count == 8)
     }
 
-    @Test(
-        "messages of a conversation of any protocol, oldest first, with its revision, for who may look at it"
-    )
+    @Test("reads messages of a conversation of any protocol, oldest first, with its revision")
     func messages() async throws {
-        let asked = Mutex<[StoreRequest]>([])
+        let requested = Mutex<[StoreRequest]>([])
         let body = MessageBody(
             author: Person(id: UserID(tokenSubject: "ann"), name: "Ann"), clientMessageID: nil,
             content: "hi")
-        let said = Message(sequence: 3, revision: 7, sentAt: Timestamp(milliseconds: 0), body: body)
+        let message = Message(
+            sequence: 3, revision: 7, sentAt: Timestamp(milliseconds: 0), body: body)
         let node = ScriptedNode { _, _, id in
             id == "closed" ? .failed(.notAMember) : .described(.room(kind: .conversations, head: 3))
         } read: { request in
-            asked.withLock { $0.append(request) }
-            return .page(MessagePage(messages: [said], head: 3, oldest: 1, revision: 9))
+            requested.withLock { $0.append(request) }
+            return .page(MessagePage(messages: [message], head: 3, oldest: 1, revision: 9))
         }
         func ranges() -> [String] {
-            asked.withLock { requests in
+            requested.withLock { requests in
                 defer { requests = [] }
                 return requests.map {
                     if case .page(let key, let range, let limit) = $0 {
@@ -67,7 +66,7 @@ struct RoomsAPICommandTests {
         _ = try await node.response(
             .get, "\(Self.root)/room/messages", query: "after=1&limit=100", .token("ann"))
         #expect(ranges() == ["room newest 50", "room before(3) 2", "room after(1) 100"])
-        for (query, words) in [
+        for (query, errorText) in [
             ("limit=0", "limit: must be a whole number from 1 to 100"),
             ("limit=101", "limit: must be a whole number from 1 to 100"),
             ("before=x", "before: is no message id"), ("after=-1", "after: is no message id"),
@@ -75,7 +74,7 @@ struct RoomsAPICommandTests {
         ] {
             let refused = try await node.response(
                 .get, "\(Self.root)/room/messages", query: query, .token("ann"))
-            #expect(refused.status == 400 && refused.error == words)
+            #expect(refused.status == 400 && refused.error == errorText)
         }
         #expect(
             try await node.response(.get, "\(Self.root)/closed/messages", "", .token("ann")).status
@@ -86,21 +85,23 @@ struct RoomsAPICommandTests {
         #expect(ranges().isEmpty)
     }
 
-    @Test("in links name the service as the gateway says that it is reached")
+    @Test("returns links with the public address that the gateway reports")
     func links() async throws {
         let node = ScriptedNode { _, _, _ in .described(.room()) }
         for base in ["http://chat.test:8080", "https://chat.test/chat"] {
-            let made = try await node.response(
+            let created = try await node.response(
                 .post, "\(Self.root)/create", #"{"title":"Tea"}"#, base: base)
-            #expect(made.body["link"] == "\(base)/conversation/abc12345")
+            #expect(created.body["link"] == "\(base)/conversation/abc12345")
         }
     }
 
-    @Test("make conversations for whom the token or the body names, and else for a guest")
+    @Test("creates a conversation for the token's user, the body's user, or a guest")
     func creators() async throws {
         let seen = Mutex<[NewConversation]>([])
         let node = ScriptedNode { _, command, _ in
-            if case .create(let founding) = command { seen.withLock { $0.append(founding) } }
+            if case .create(let conversation) = command {
+                seen.withLock { $0.append(conversation) }
+            }
             return .described(.room())
         }
         _ = try await node.response(
@@ -110,22 +111,22 @@ struct RoomsAPICommandTests {
             Identity(user: "ann", displayName: "Ann", agent: "bot", isAdmin: true))
         _ = try await node.response(
             .post, "\(Self.root)/create", #"{"title":"Tea","user_id":"ann"}"#, ann)
-        let made = seen.withLock { $0 }
-        #expect(made[0].creator.person == Person(id: UserID(anonymous: "ann"), name: "ann"))
-        #expect(made[0].members == [made[0].creator.person])
+        let created = seen.withLock { $0 }
+        #expect(created[0].creator.person == Person(id: UserID(anonymous: "ann"), name: "ann"))
+        #expect(created[0].members == [created[0].creator.person])
         #expect(
-            made[0].title == "Tea" && made[0].dialectData == "d" && made[0].kind == .rooms
-                && !made[0].creator.isAdmin)
-        #expect(made[1].creator.person.id.isAnonymous)
-        #expect(made[1].creator.person.id.name.string.wholeMatch(of: /guest-[a-z0-9]{8}/) != nil)
+            created[0].title == "Tea" && created[0].dialectData == "d" && created[0].kind == .rooms
+                && !created[0].creator.isAdmin)
+        #expect(created[1].creator.person.id.isAnonymous)
+        #expect(created[1].creator.person.id.name.string.wholeMatch(of: /guest-[a-z0-9]{8}/) != nil)
         #expect(
-            made[2].creator.person
+            created[2].creator.person
                 == Person(id: UserID(tokenSubject: "ann"), name: "Ann", agent: "bot"))
-        #expect(made[2].creator.isAdmin)
+        #expect(created[2].creator.isAdmin)
     }
 
     @Test(
-        "join only what is there and goes on; a token that names a conversation makes it, one that has the star does not"
+        "joins only existing conversations; a token that lists one creates it, a wildcard does not"
     )
     func joining() async throws {
         let isMade = Mutex(false)
@@ -144,8 +145,8 @@ struct RoomsAPICommandTests {
                         present: [],
                         presentCount: 0, isCrowd: false))
             case ("join", _):
-                isMade.withLock { made in
-                    made = true
+                isMade.withLock { created in
+                    created = true
                     return .joined(
                         JoinResult(
                             head: 0, oldest: 1, revision: 1, ended: nil, present: [],
@@ -177,15 +178,13 @@ struct RoomsAPICommandTests {
             .post, "\(Self.root)/none/join", body, .token("ann", grants: .listed(["none"])))
         #expect(named.status == 200)
         #expect(named.body.object("participant")?["user_id"] == "ann")
-        // Shown out before the answer: no member, whatever was said meanwhile.
+        // The user was removed before the answer, so the join fails.
         #expect(
             try await node.response(.post, "\(Self.root)/tea/join", body, .token("bob")).status
                 == 403)
     }
 
-    @Test(
-        "show messages up to those that the count counts, and say in a line that nothing has changed"
-    )
+    @Test("reads messages up to the message count, and answers 304 if nothing has changed")
     func showing() async throws {
         let isMore = Mutex(false)
         let node = ScriptedNode { _, _, _ in
@@ -214,9 +213,9 @@ struct RoomsAPICommandTests {
         #expect(later.status == 200 && later.fields["ETag"] != tag)
     }
 
-    @Test("leave out of the list what has ended or gone since, and fill the page behind it")
+    @Test("lists no ended or deleted conversations, and fills the page with the next ones")
     func listing() async throws {
-        // Ten in the catalog, of which the even ones are over.
+        // Ten conversations in the catalog; the even ones have ended.
         let node = ScriptedNode { _, _, id in
             let number = Int64(id.string.dropFirst())!
             if number == 4 { return .failed(.noSuchConversation) }
@@ -226,7 +225,7 @@ struct RoomsAPICommandTests {
             let all = (1...10).reversed().map {
                 PageCursor(time: Timestamp(milliseconds: Int64($0)), id: ByteString("r\($0)"))
             }
-            let rest = all.filter { place in after.map { place < $0 } ?? true }
+            let rest = all.filter { cursor in after.map { cursor < $0 } ?? true }
             var page = CatalogPage()
             page.entries = rest.prefix(limit).map {
                 CatalogEntry(
@@ -248,7 +247,7 @@ struct RoomsAPICommandTests {
         #expect(all.body.text.hasSuffix(#""next_cursor":null}"#))
     }
 
-    @Test("say 503 for a list of which one conversation cannot be asked, rather than leave it out")
+    @Test("answers 503 if one conversation of a list is unavailable, instead of omitting it")
     func unreachableConversation() async throws {
         let node = ScriptedNode { _, _, id in
             id == "a" ? .described(.room()) : .failed(.unavailable)

@@ -8,12 +8,12 @@ import Testing
 
 @testable import RoomsAPI
 
-@Suite("The REST API refuses")
+@Suite("The REST API")
 struct RoomsAPIRefusalTests {
     private static let root = "/api/conversations"
 
     @Test(
-        "bodies that are not as they should be, and names the field",
+        "rejects invalid bodies and names the field",
         arguments: [
             ("create", #"{}"#, "title: is missing"),
             ("create", #"{"title":null}"#, "title: is missing"),
@@ -69,18 +69,21 @@ struct RoomsAPIRefusalTests {
         #expect(node.requests.isEmpty)
     }
 
-    @Test("what is at its bounds it takes")
+    @Test("accepts values at their limits")
     func bounds() async throws {
         let api = ScriptedNode { _, _, _ in .described(.room()) }
         let title = String(repeating: "é", count: 200)
         let description = "a\\tb\\r\\n" + String(repeating: "x", count: 1995)
         let body =
-            #"{"title":"\#(title)","description":"\#(description)","user_id":"\#(String(repeating: "y", count: 128))","more":{}}"#
+            #"""
+            {"title":"\#(title)","description":"\#(description)",\#
+            "user_id":"\#(String(repeating: "y", count: 128))","more":{}}
+            """#
         #expect(try await api.response(.post, "\(Self.root)/create", body).status == 201)
     }
 
     @Test(
-        "what is not said to be JSON in UTF-8",
+        "rejects bodies that are not declared as JSON in UTF-8",
         arguments: [
             (nil, 415), ("", 415), ("text/plain", 415), ("application/jsonx", 415),
             ("application/problem+json", 415),
@@ -99,7 +102,7 @@ struct RoomsAPIRefusalTests {
     }
 
     @Test(
-        "methods that a path does not have, and says which it has",
+        "rejects unsupported methods and names the supported ones",
         arguments: [
             (.post, "", "GET, HEAD"), (.put, "/x", "GET, HEAD"), (.delete, "/x", "GET, HEAD"),
             (.post, "/x", "GET, HEAD"),
@@ -108,14 +111,14 @@ struct RoomsAPIRefusalTests {
             (.patch, "/x/end", "POST"), (.other, "", "GET, HEAD"),
         ] as [(HTTPMethod, String, String)])
     func methods(method: HTTPMethod, path: String, allowed: String) async throws {
-        // Before anything is known of who asks.
+        // The method is checked before the credentials.
         let outcome = try await ScriptedNode().response(method, Self.root + path, anonymous: false)
         #expect(outcome.status == 405)
         #expect(outcome.fields["Allow"] == allowed)
         #expect(outcome.body.bool("success") == false)
     }
 
-    @Test("whoever has no token where one is needed, and a bad one anywhere")
+    @Test("rejects a missing token where one is required, and an invalid one anywhere")
     func missingTokens() async throws {
         let api = ScriptedNode()
         for (method, path) in [
@@ -134,7 +137,7 @@ struct RoomsAPIRefusalTests {
         }
     }
 
-    @Test("a user_id that is not the token's own", arguments: ["create", "x/join", "x/end"])
+    @Test("rejects a user_id other than the token's", arguments: ["create", "x/join", "x/end"])
     func otherUsers(path: String) async throws {
         let node = ScriptedNode()
         let body = #"{"title":"t","user_id":"bob","username":"Bob"}"#
@@ -145,7 +148,7 @@ struct RoomsAPIRefusalTests {
     }
 
     @Test(
-        "pages of the list that there are not",
+        "rejects invalid page queries",
         arguments: [
             ("limit=0", "limit"), ("limit=101", "limit"), ("limit=-1", "limit"),
             ("limit=+5", "limit"), ("limit=05", "limit"),
@@ -159,7 +162,7 @@ struct RoomsAPIRefusalTests {
         #expect(outcome.error?.hasPrefix("\(field): ") == true)
     }
 
-    @Test("with 503 what the node does not answer in time, or at all")
+    @Test("answers 503 if the node does not answer in time, or at all")
     func unanswered() async throws {
         let requests: [(HTTPMethod, String)] = [
             (.get, ""), (.post, "/create"), (.get, "/x"), (.post, "/x/join"), (.post, "/x/end"),
@@ -179,7 +182,7 @@ struct RoomsAPIRefusalTests {
         }
     }
 
-    @Test("nothing that is not its own")
+    @Test("ignores paths that belong to others")
     func otherPaths() async throws {
         await #expect(throws: HTTPError.notFound) {
             try await ScriptedNode().response(.get, "/api/conversation")

@@ -8,7 +8,7 @@ import Testing
 @Suite("The values of the REST API")
 struct RoomsAPIValueTests {
     @Test(
-        "a path leads to what it names, with a slash at the end and without",
+        "parse a path with or without a trailing slash",
         arguments: [
             ("", .list), ("/", .list), ("/create", .create), ("/create/", .create),
             ("/abc12345", .conversation("abc12345")),
@@ -34,11 +34,11 @@ struct RoomsAPIValueTests {
         }
     }
 
-    @Test("a place in the list comes back as it was given away, and nothing else is one")
+    @Test("decode an encoded cursor, and nothing else")
     func cursors() throws {
-        let place = PageCursor(time: Timestamp(milliseconds: 1_763_000_000_123), id: "a_b:c.d-e")
-        let text = CatalogCursor.encode(place)
-        #expect(try CatalogCursor.decode(text) == place)
+        let cursor = PageCursor(time: Timestamp(milliseconds: 1_763_000_000_123), id: "a_b:c.d-e")
+        let text = CatalogCursor.encode(cursor)
+        #expect(try CatalogCursor.decode(text) == cursor)
         #expect(
             text.utf8.allSatisfy {
                 Character(Unicode.Scalar($0)).isLetter || Character(Unicode.Scalar($0)).isNumber
@@ -49,7 +49,7 @@ struct RoomsAPIValueTests {
             Base64URL.encode(Array("1_a b".utf8)),
         ]
         for bad in nonsense where (try? CatalogCursor.decode(bad)) != nil {
-            // What is left of a cursor may still be a place, but then it is the one that it says.
+            // A shortened cursor may still be valid, but then it encodes another position.
             #expect(try CatalogCursor.encode(CatalogCursor.decode(bad)) == bad)
         }
         for bad in [
@@ -62,7 +62,7 @@ struct RoomsAPIValueTests {
         }
     }
 
-    @Test("a tag is of the bytes, and is found in every way in which a client may name it")
+    @Test("match an entity tag in every valid form of If-None-Match")
     func tags() {
         let tag = EntityTag(Array("one".utf8))
         #expect(tag == EntityTag(Array("one".utf8)))
@@ -78,7 +78,7 @@ struct RoomsAPIValueTests {
         }
     }
 
-    @Test("an id is eight of a-z and 0-9, and no two are the same")
+    @Test("are random ids of eight characters a-z and 0-9")
     func ids() {
         let ids = (0..<1000).map { _ in RoomID.random().string }
         #expect(ids.allSatisfy { $0.wholeMatch(of: /[a-z0-9]{8}/) != nil })
@@ -86,7 +86,7 @@ struct RoomsAPIValueTests {
     }
 
     @Test(
-        "each refusal of the chat has its status",
+        "map each chat error to a status",
         arguments: [
             (.noSuchConversation, 404), (.conversationExists, 409), (.notAMember, 403),
             (.accessDenied, 403), (.conversationEnded, 410),

@@ -10,7 +10,7 @@ import TestKit
 
 @testable import RoomsAPI
 
-/// A node that answers as the test says, and writes down what it was asked, with the API in front of it.
+/// A node with scripted answers behind the API. It records the requests.
 final class ScriptedNode: RoomsPort {
     private let api: RoomsAPI
     private let recorded = Mutex<[String]>([])
@@ -18,9 +18,9 @@ final class ScriptedNode: RoomsPort {
     private let read: @Sendable (StoreRequest) -> StoreAnswer?
 
     /// - Parameters:
-    ///   - isOpen: whether the API has been given the node.
-    ///   - ids: what conversations are called that are made, then `abc12345`.
-    ///   - command: gets the command's name, the command and the conversation's id.
+    ///   - isOpen: whether the API is connected to the node.
+    ///   - ids: the ids of new conversations; after them, `abc12345`.
+    ///   - command: receives the command's name, the command and the conversation's id.
     init(
         isOpen: Bool = true, ids: [ByteString] = [],
         command: @escaping @Sendable (String, ChatCommand, ByteString) -> ChatAnswer? = { _, _, _ in
@@ -36,7 +36,7 @@ final class ScriptedNode: RoomsPort {
         if isOpen { self.api.open(self) }
     }
 
-    /// In their order: `create abc`.
+    /// The requests in order, for example `create abc`.
     var requests: [String] { self.recorded.withLock { $0 } }
 
     func command(_ command: ChatCommand, in key: ConversationKey, within time: Duration) async
@@ -60,7 +60,7 @@ final class ScriptedNode: RoomsPort {
     }
 }
 
-/// An answer as the tests look at it: refusals like everything else.
+/// A response, including errors, in the form in which tests read it.
 struct APIResponse {
     let status: Int
     let body: JSONObject
@@ -70,7 +70,7 @@ struct APIResponse {
 }
 
 extension ScriptedNode {
-    /// What the gateway does with a request.
+    /// Handles a request as the gateway does.
     func response(
         _ method: HTTPMethod = .get, _ path: String, _ body: String = "", query: String? = nil,
         contentType: String? = "application/json", ifNoneMatch: String? = nil,
@@ -102,7 +102,7 @@ extension ScriptedNode {
 }
 
 extension ConversationDetails {
-    /// Of a conversation of this protocol's with one member, ann.
+    /// A conversation of this protocol with one member, ann.
     static func room(
         _ title: String = "Tea", kind: ConversationRecord.Kind = .rooms, at moment: Int64 = 1000,
         isEnded: Bool = false,

@@ -11,90 +11,18 @@ import SeededRandom
 import TestKit
 import Testing
 
-/// A node that serves the API, over sockets.
-final class ServedNode {
-    static let root = "/api/conversations"
-
-    private let node: TestNode
-    var port: UInt16 { self.node.port }
-    var gateway: Gateway { self.node.gateway }
-    var store: StoreGate { self.node.store }
-
-    init(
-        loops: Int = 2, store: TestNode.StoreKind = .memory,
-        _ change: (inout TestNode.NodeOptions) throws -> Void = { _ in }
-    ) throws {
-        let api = RoomsAPI()
-        self.node = try TestNode(
-            loops: loops, store: store, dialects: [ConversationsDialect(), PetsDialect()]
-        ) { setup in
-            setup.settings.allowsAnonymous = true
-            setup.api = api
-            try change(&setup)
-        }
-        api.open(self.node.gateway)
-    }
-
-    func get(_ path: String = "", by user: String? = nil, fields: [String: String] = [:]) throws
-        -> HTTPReply
-    {
-        try .get(Self.root + path, port: self.port, fields: self.fields(user, fields))
-    }
-
-    func post(
-        _ path: String, _ body: String, by user: String? = nil, fields: [String: String] = [:]
-    ) throws -> HTTPReply {
-        try .post(Self.root + path, body, port: self.port, fields: self.fields(user, fields))
-    }
-
-    /// Of a conversation that anybody makes.
-    func create(_ title: String = "Tea", by user: String = "ann") throws -> String {
-        let reply = try self.post(
-            "/create", #"{"title":\#(jsonString(title)),"user_id":"\#(user)"}"#)
-        guard reply.status == 201, let id = try JSONObject(reply.body)["room_id"] else {
-            throw TestFailure(reply.body)
-        }
-        return id
-    }
-
-    func end(_ id: String, by user: String = "ann") throws {
-        let reply = try self.post("/\(id)/end", #"{"user_id":"\#(user)"}"#)
-        guard reply.status == 200 else { throw TestFailure(reply.body) }
-    }
-
-    func page(_ query: String) throws -> (ids: [String], next: String?) {
-        let reply = try self.get("?\(query)")
-        guard reply.status == 200 else { throw TestFailure(reply.body) }
-        let body = try JSONObject(reply.body)
-        return (
-            try #require(body.objects("conversations")).compactMap { $0["room_id"] },
-            body["next_cursor"]
-        )
-    }
-
-    func client(_ user: String, in conversation: String) throws -> ConversationClient {
-        try self.node.conversationClient(user, in: conversation)
-    }
-
-    private func fields(_ user: String?, _ fields: [String: String]) throws -> [String: String] {
-        guard let user else { return fields }
-        return fields.merging(["Authorization": "Bearer \(try TestNode.token(user, grants: .none))"]
-        ) { $1 }
-    }
-}
-
-@Suite("The REST API, served")
+@Suite("The served REST API")
 struct ServedRoomsAPITests {
     @Test(
-        "is the document's story: made, joined, talked in, read, ended",
+        "creates, joins, reads and ends a conversation, as documented",
         arguments: TestNode.StoreKind.allCases)
     func lifecycle(store: TestNode.StoreKind) throws {
         let node = try ServedNode(store: store)
-        let made = try node.post(
+        let created = try node.post(
             "/create",
             #"{"title":"My Conversation","description":"A test conversation","user_id":"user123"}"#)
-        #expect(made.status == 201)
-        let room = try JSONObject(made.body)
+        #expect(created.status == 201)
+        let room = try JSONObject(created.body)
         let id = try #require(room["room_id"])
         #expect(room["link"] == "http://127.0.0.1:\(node.port)/conversation/\(id)")
         let behindProxy = try node.post(
@@ -110,19 +38,19 @@ struct ServedRoomsAPITests {
         #expect(try JSONObject(joined.body).object("participant")?["username"] == "John Doe")
         #expect(
             try JSONObject(joined.body).object("conversation")?.objects("participants")?.count == 2)
-        // Somebody of another protocol comes in and says more than is shown.
+        // A user of another protocol enters and posts more messages than the response contains.
         let bob = try node.client("bob", in: id)
         for number in 1...60 { try bob.post("message \(number)") }
-        let shown = try JSONObject(node.get("/\(id)").body)
-        #expect(shown.objects("messages")?.map { $0["id"] } == (11...60).map { "\($0)" })
-        #expect(shown.object("conversation")?.number("message_count") == 60)
-        let bobs = shown.object("conversation")?.objects("participants")?.first {
+        let conversation = try JSONObject(node.get("/\(id)").body)
+        #expect(conversation.objects("messages")?.map { $0["id"] } == (11...60).map { "\($0)" })
+        #expect(conversation.object("conversation")?.number("message_count") == 60)
+        let bobs = conversation.object("conversation")?.objects("participants")?.first {
             $0["user_id"] == "bob"
         }
         #expect(bobs?.bool("online") == true)
-        // Two that are made in one millisecond stand in the order of their ids.
+        // Conversations created in the same millisecond are ordered by their ids.
         #expect(try node.page("limit=2").ids.contains(id))
-        // Who is not its creator may not end it, and whoever says to be a token's user is not that user.
+        // Only the creator may end it, and claiming the id of a token's user is not enough.
         #expect(try node.post("/\(id)/end", #"{"user_id":"user456"}"#).status == 403)
         #expect(try node.post("/\(id)/end", #"{}"#, by: "user123").status == 403)
         #expect(try node.post("/\(id)/end", #"{"user_id":"user123"}"#).body == #"{"success":true}"#)
@@ -134,7 +62,7 @@ struct ServedRoomsAPITests {
         #expect(try JSONObject(over.body).object("conversation")?.bool("is_active") == false)
     }
 
-    @Test("in links names no host that somebody else could have written")
+    @Test("returns links without a host that another party could have written")
     func links() throws {
         let node = try ServedNode()
         func link(_ fields: [String: String] = [:], at node: ServedNode) throws -> String {
@@ -158,7 +86,7 @@ struct ServedRoomsAPITests {
                 == "http://localhost:\(node.port)")
         #expect(try link(["Host": "LocalHost:4242"], at: node) == "http://LocalHost:4242")
         #expect(try link(["Host": "[::1]:9"], at: node) == "http://[::1]:9")
-        // A proxy that is believed says what the client asked for.
+        // A trusted proxy forwards the client's request.
         let proxied = ["X-Forwarded-For": "203.0.113.7", "Host": "chat.test"]
         #expect(try link(proxied, at: node) == "http://chat.test")
         #expect(
@@ -172,20 +100,18 @@ struct ServedRoomsAPITests {
         #expect(
             try link(["X-Forwarded-Host": "evil/?\"", "Host": "chat.test"], at: node)
                 == "http://chat.test")
-        // One that is not believed says nothing.
-        let alone = try ServedNode { $0.settings.trustedProxies = [] }
+        // The headers of an untrusted proxy are ignored.
+        let untrusted = try ServedNode { $0.settings.trustedProxies = [] }
         for fields in [proxied, twice, ["X-Forwarded-Host": "evil.example"]] {
-            #expect(try link(fields, at: alone) == "http://127.0.0.1:\(alone.port)")
+            #expect(try link(fields, at: untrusted) == "http://127.0.0.1:\(untrusted.port)")
         }
     }
 
-    @Test(
-        "tells what is closed to its members and to tokens that list it, and what is open to its tenant"
-    )
+    @Test("shows closed conversations to members and listed tokens, and open ones to the tenant")
     func access() throws {
         let node = try ServedNode()
-        let talker = try node.client("ann", in: "closed")
-        try talker.post("secret")
+        let client = try node.client("ann", in: "closed")
+        try client.post("secret")
         #expect(try node.get("/closed").status == 403)
         #expect(try node.get("/closed", by: "bob").status == 403)
         #expect(try node.post("/closed/join", "{}", by: "bob").status == 403)
@@ -199,15 +125,15 @@ struct ServedRoomsAPITests {
         #expect(try reply(.listed(["closed"])) == 200)
         #expect(try reply(.all) == 200)
         #expect(try reply(.none, isAdmin: true) == 403)
-        // It is no room, and so in no list.
+        // A conversation of another protocol is not in the list.
         #expect(try node.page("").ids == [])
         #expect(try node.get("/none").status == 404)
-        // A bad token beside a good one.
+        // An invalid token beside a valid one.
         let good = try TestNode.token("ann")
         #expect(try node.get("?token=\(good)").status == 200)
         #expect(try node.get("?token=\(good)&token=x").status == 401)
         #expect(try node.get("?token=x", by: "ann").status == 401)
-        // What is no bearer token is a proxy's.
+        // Other authentication schemes belong to a proxy.
         #expect(try node.get("", fields: ["Authorization": "Basic YTpi"]).status == 200)
         #expect(
             try node.get("?token=\(good)", fields: ["Authorization": "Basic YTpi"]).status == 200)
@@ -215,11 +141,11 @@ struct ServedRoomsAPITests {
         #expect(
             try node.get("/closed?token=\(member)", fields: ["Authorization": "Basic YTpi"]).status
                 == 200)
-        // The path has no say in whose credentials count: those of the request before are forgotten.
+        // The path does not matter for credentials: those of the previous request must not count.
         #expect(try node.get("/%FF").status == 404)
     }
 
-    @Test("answers HEAD as GET without a body, and If-None-Match with 304")
+    @Test("answers HEAD like GET without a body, and If-None-Match with 304")
     func conditions() throws {
         let node = try ServedNode()
         let id = try node.create()
@@ -241,45 +167,45 @@ struct ServedRoomsAPITests {
     }
 
     @Test(
-        "pages through the list without a gap and without a repeat while conversations come and go",
+        "pages through the list without gaps or repeats while conversations are created and ended",
         arguments: 1...6)
     func pagingUnderChange(seed: UInt64) throws {
         let node = try ServedNode { $0.live.limits.allowEverything() }
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var living = try (0..<24).map { try node.create("\($0)") }
         let first = Set(living)
         var ended: Set<String> = []
         var seen: [String] = []
         var cursor: String?
         repeat {
-            let limit = chance.number(1...6)
+            let limit = random.number(1...6)
             let page = try node.page("limit=\(limit)" + (cursor.map { "&cursor=\($0)" } ?? ""))
             #expect(page.ids.count <= limit)
             seen += page.ids
             cursor = page.next
-            for _ in 0..<chance.number(0...2) { living.insert(try node.create("more"), at: 0) }
-            for _ in 0..<chance.number(0...2) where !living.isEmpty {
-                let id = living.remove(at: chance.next(below: living.count))
+            for _ in 0..<random.number(0...2) { living.insert(try node.create("more"), at: 0) }
+            for _ in 0..<random.number(0...2) where !living.isEmpty {
+                let id = living.remove(at: random.next(below: living.count))
                 try node.end(id)
                 ended.insert(id)
             }
         } while cursor != nil
-        #expect(Set(seen).count == seen.count, "shown twice")
-        #expect(first.subtracting(ended).isSubset(of: seen), "left out")
-        #expect(Set(seen).isSubset(of: first), "what is made later stands before where it began")
-        // From the beginning again: exactly what is there, newest first.
+        #expect(Set(seen).count == seen.count, "listed twice")
+        #expect(first.subtracting(ended).isSubset(of: seen), "omitted")
+        #expect(Set(seen).isSubset(of: first), "newer conversations come before the first page")
+        // Read again from the start: exactly the existing conversations, newest first.
         let all = try node.page("limit=100")
         #expect(Set(all.ids) == Set(living) && all.next == nil)
         let exact = try node.page("limit=\(all.ids.count)")
         #expect(exact.ids == all.ids && exact.next == nil)
-        let made =
+        let created =
             try JSONObject(node.get("?limit=100").body).objects("conversations")?.compactMap {
                 $0["created_at"]
             } ?? []
-        #expect(made == made.sorted(by: >))
+        #expect(created == created.sorted(by: >))
     }
 
-    @Test("lists a tenant's own conversations only")
+    @Test("lists only conversations of the tenant")
     func tenants() throws {
         let node = try ServedNode()
         let id = try node.create()
@@ -294,7 +220,7 @@ struct ServedRoomsAPITests {
         #expect(try node.page("").ids == [id])
     }
 
-    @Test("refuses in its own shape what never reaches it")
+    @Test("returns errors in its own form even for requests that never reach it")
     func errorShapes() throws {
         let node = try ServedNode { setup in
             setup.live.limits.bodyBytes = 1000
@@ -317,9 +243,9 @@ struct ServedRoomsAPITests {
         try slow.send(
             "POST \(ServedNode.root)/create HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\n{")
         try expect(HTTPReply(from: slow), 408, "in time")
-        // So many of one connection, and no more; whoever asks anew may.
+        // The rate limit of one connection. A new connection starts anew.
         let eager = try ByteStream(port: node.port)
-        // All at once, so that no time passes between them, whatever else the machine does.
+        // Sent in one write, so that no time passes between the requests.
         try eager.send(
             String(repeating: "GET \(ServedNode.root)/x/y HTTP/1.1\r\nHost: here\r\n\r\n", count: 4)
         )
@@ -339,13 +265,13 @@ struct ServedRoomsAPITests {
         node.gateway.refuseClients()
         try expect(node.get(), 503, "draining")
         try expect(.get("/api/elsewhere", port: node.port), 503, "draining")
-        // Elsewhere everything is as ever.
+        // Other paths are unaffected.
         #expect(
             try HTTPReply.get("/elsewhere", port: node.port).body
                 == #"{"error":"The node is draining; connect again."}"#)
     }
 
-    @Test("gives the answer that somebody waits for when the drain begins")
+    @Test("completes a pending request when the drain begins")
     func drain() throws {
         let node = try ServedNode()
         let id = try node.create()
@@ -353,7 +279,10 @@ struct ServedRoomsAPITests {
         let stream = try ByteStream(port: node.port)
         let body = #"{"user_id":"bob","username":"Bob"}"#
         try stream.send(
-            "POST \(ServedNode.root)/\(id)/join HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+            """
+            POST \(ServedNode.root)/\(id)/join HTTP/1.1\r\nHost: here\r\nContent-Type: \
+            application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)
+            """
         )
         try Deadline.wait(for: "the write", untilTrue: { node.store.blockedCount > 0 })
         node.gateway.drain(over: .milliseconds(100))
@@ -361,113 +290,5 @@ struct ServedRoomsAPITests {
         node.store.open()
         let reply = try HTTPReply(from: stream)
         #expect(reply.status == 200 && reply.fields["connection"] == "close")
-    }
-}
-
-@Suite("Pages of other origins")
-struct CrossOriginRoomsAPITests {
-    private static let page = "https://page.test"
-
-    @Test("are let in where they are listed, read every answer, and are never told *")
-    func answers() throws {
-        let node = try ServedNode()
-        let own = "http://127.0.0.1:\(node.port)"
-        for origin in [Self.page, own, "HTTPS://PAGE.TEST"] {
-            for reply in [
-                try node.get("", fields: ["Origin": origin]),
-                try node.get("/none", fields: ["Origin": origin]),
-                try node.post("/create", "x", fields: ["Origin": origin]),
-                try HTTPReply.get("/api/health", port: node.port, fields: ["Origin": origin]),
-                try HTTPReply.get("/api/nothing", port: node.port, fields: ["Origin": origin]),
-                try HTTPReply.get("/socket.io/", port: node.port, fields: ["Origin": origin]),
-            ] {
-                #expect(reply.fields["access-control-allow-origin"] == origin)
-                #expect(reply.fields["vary"] == "Origin")
-                #expect(reply.fields["access-control-expose-headers"]?.contains("ETag") == true)
-                #expect(reply.fields["access-control-allow-credentials"] == "true")
-            }
-        }
-        // Who names no origin is no page, and a cache must know even so.
-        for reply in [
-            try node.get(), try node.get("/none"),
-            try HTTPReply.get("/api/health", port: node.port),
-        ] {
-            #expect(
-                reply.fields["vary"] == "Origin"
-                    && reply.fields["access-control-allow-origin"] == nil)
-        }
-        #expect(
-            try HTTPReply.get("/nothing", port: node.port, fields: ["Origin": Self.page]).fields[
-                "vary"] == nil)
-    }
-
-    @Test(
-        "are refused where they are not",
-        arguments: [
-            "http://evil.test", "https://page.test.evil", "http://page.test", "null", "",
-            "https://page.test/",
-        ])
-    func foreign(origin: String) throws {
-        let node = try ServedNode()
-        let refused = try node.post("/create", #"{"title":"Tea"}"#, fields: ["Origin": origin])
-        #expect(refused.status == 403)
-        #expect(try JSONObject(refused.body).bool("success") == false)
-        #expect(try JSONObject(refused.body)["error"]?.hasPrefix("Origin: ") == true)
-        #expect(
-            refused.fields["access-control-allow-origin"] == nil
-                && refused.fields["vary"] == "Origin")
-        #expect(try node.page("").ids == [])
-        let health = try HTTPReply.get("/api/health", port: node.port, fields: ["Origin": origin])
-        #expect(health.status == 200 && health.fields["access-control-allow-origin"] == nil)
-        #expect(
-            try HTTPReply.get("/socket.io/?EIO=4", port: node.port, fields: ["Origin": origin])
-                .status == 403)
-    }
-
-    @Test("ask first, and are answered without a token")
-    func preflight() throws {
-        let node = try ServedNode { $0.settings.allowsAnonymous = false }
-        func ask(_ path: String, _ fields: [String: String]) throws -> HTTPReply {
-            try .request("OPTIONS", path, port: node.port, fields: fields)
-        }
-        let wish = [
-            "Access-Control-Request-Method": "POST",
-            "Access-Control-Request-Headers": "authorization",
-        ]
-        for path in ["\(ServedNode.root)/create", "/socket.io/"] {
-            let reply = try ask(path, wish.merging(["Origin": Self.page]) { $1 })
-            #expect(
-                reply.status == 204 && reply.body.isEmpty && reply.fields["content-length"] == nil)
-            #expect(reply.fields["access-control-allow-origin"] == Self.page)
-            #expect(reply.fields["access-control-allow-methods"] == "GET, HEAD, POST")
-            #expect(
-                reply.fields["access-control-allow-headers"]
-                    == "authorization, content-type, if-none-match, x-requested-with")
-            #expect(reply.fields["access-control-allow-credentials"] == "true")
-            #expect(
-                reply.fields["access-control-max-age"] == "600" && reply.fields["vary"] == "Origin")
-            #expect(
-                try ask(path, wish.merging(["Origin": "http://evil.test"]) { $1 }).status == 403)
-        }
-        #expect(
-            try ask("/api/health", wish.merging(["Origin": "http://evil.test"]) { $1 }).status
-                == 403)
-        // Nobody's page asks for leave: then it is a method like others.
-        #expect(try ask("\(ServedNode.root)/create", [:]).status == 405)
-        #expect(try ask("\(ServedNode.root)/create", ["Origin": Self.page]).status == 405)
-        #expect(try ask("/elsewhere", wish.merging(["Origin": Self.page]) { $1 }).status == 404)
-    }
-
-    @Test("may all come where the operator says so")
-    func any() throws {
-        let node = try ServedNode { $0.live.origins = OriginPolicy(.init(any: true)) }
-        let reply = try node.get("", fields: ["Origin": "http://evil.test"])
-        #expect(reply.fields["access-control-allow-origin"] == "http://evil.test")
-        #expect(reply.fields["access-control-allow-credentials"] == nil)
-        let preflight = try HTTPReply.request(
-            "OPTIONS", ServedNode.root, port: node.port,
-            fields: ["Origin": "http://evil.test", "Access-Control-Request-Method": "POST"])
-        #expect(
-            preflight.status == 204 && preflight.fields["access-control-allow-credentials"] == nil)
     }
 }

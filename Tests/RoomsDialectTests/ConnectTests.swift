@@ -5,30 +5,30 @@ import Identity
 import RoomsDialect
 import Testing
 
-@Suite("A client that comes in")
+@Suite("A client that connects")
 struct ConnectTests {
-    private static func refused(_ words: String) -> [String] { [#"44{"message":"\#(words)"}"#] }
+    private static func refused(_ errorText: String) -> [String] {
+        [#"44{"message":"\#(errorText)"}"#]
+    }
 
     @Test(
-        "is told its ids and where it is, each time another id",
+        "receives its ids and its offset, each time with another id",
         arguments: ["0", "0{}", #"0{"token":null}"#, #"0/,{"more":[1]}"#])
     func accepted(_ packet: String) throws {
         var sids: Set<String> = []
         for _ in 0..<3 {
             var probe = RoomsProbe(.ann())
             let steps = probe.send(packet)
-            let ticket = try #require(RoomsFrame.connected(steps))
+            let ids = try #require(RoomsFrame.connected(steps))
             #expect(Array(steps.dropFirst()) == [RoomsFrame.offset("")])
-            #expect(ticket.sid.utf8.count == 20)
-            sids.insert(ticket.sid)
+            #expect(ids.sid.utf8.count == 20)
+            sids.insert(ids.sid)
             #expect(probe.wakeAt == nil && !probe.tracksDeliveries)
         }
         #expect(sids.count == 3)
     }
 
-    @Test(
-        "without a token is refused in words, and may come again, or is somebody without a name yet, where that is allowed"
-    )
+    @Test("without a token is refused and may retry, or is anonymous where that is allowed")
     func anonymous() throws {
         var closed = RoomsProbe(.none)
         #expect(closed.send("0") == Self.refused("a token is required"))
@@ -40,9 +40,7 @@ struct ConnectTests {
         #expect(open.session.principal == nil && open.session.tenant == "default")
     }
 
-    @Test(
-        "with a bad token in the request is refused, also beside a good one and where nobody needs one"
-    )
+    @Test("with an invalid token in the request is refused, even beside a valid one")
     func badToken() {
         for allowsAnonymous in [false, true] {
             var probe = RoomsProbe(
@@ -53,7 +51,7 @@ struct ConnectTests {
         }
     }
 
-    @Test("may bring its token with CONNECT")
+    @Test("may send its token with CONNECT")
     func authToken() {
         var probe = RoomsProbe(.none, allowsAnonymous: true)
         #expect(probe.send(#"0{"token":"first"}"#) == ["authenticate first"])
@@ -79,7 +77,7 @@ struct ConnectTests {
     }
 
     @Test(
-        "with a token that is no string is told so, and may come again",
+        "with a token that is not a string is refused and may retry",
         arguments: ["7", "true", "[]", #"{"a":1}"#])
     func tokenOfWrongType(_ token: String) {
         for allowsAnonymous in [false, true] {
@@ -90,7 +88,7 @@ struct ConnectTests {
     }
 
     @Test(
-        "is refused in words where its CONNECT cannot be taken",
+        "with an invalid CONNECT is refused with an error",
         arguments: [
             (#"{"pid":7,"offset":""}"#, "pid: must be a string"),
             (#"{"pid":"x","offset":["r=1"]}"#, "offset: must be a string"),
@@ -99,19 +97,19 @@ struct ConnectTests {
                 "The JSON is malformed at byte 6: an escaped surrogate stands alone."
             ),
         ])
-    func authOfWrongType(_ auth: String, _ words: String) {
+    func authOfWrongType(_ auth: String, _ errorText: String) {
         var probe = RoomsProbe(.ann())
-        #expect(probe.send("0\(auth)") == Self.refused(words))
+        #expect(probe.send("0\(auth)") == Self.refused(errorText))
         #expect(RoomsFrame.connected(probe.send("0")) != nil)
     }
 
-    @Test("is the same for as long as the connection lasts")
+    @Test("stays the same user as long as the connection lasts")
     func sameIdentity() {
         var probe = RoomsProbe(.none, allowsAnonymous: true)
         _ = probe.send("0")
         _ = probe.join("r", as: #","user_id":"ann""#)
-        #expect(probe.send("1") == ["leave default/r"])
-        // Another token on this connection would make somebody else of its user.
+        #expect(probe.send("1") == ["unsubscribe default/r"])
+        // Another user's token must not change the user of this connection.
         _ = probe.send(#"0{"token":"t"}"#)
         let refusal = Self.refused("token: belongs to another user")
         #expect(
@@ -120,7 +118,7 @@ struct ConnectTests {
         #expect(probe.session.principal?.person.id == UserID(anonymous: "ann"))
         #expect(RoomsFrame.connected(probe.send("0")) != nil)
 
-        // Nor is its token good for the next one who comes in here without.
+        // The token of one CONNECT does not count for the next CONNECT without a token.
         var named = RoomsProbe(.none, allowsAnonymous: true)
         _ = named.send(#"0{"token":"t"}"#)
         _ = named.perform { $0.authenticated(.success(Identity(user: "ann")), into: &$1) }
@@ -144,13 +142,17 @@ struct ConnectTests {
     func secondConnect() {
         var probe = RoomsProbe.ann()
         #expect(probe.send("0") == ["close 1002 a packet breaks the rules of Socket.IO"])
-        var asked = RoomsProbe(.none)
-        _ = asked.send(#"0{"token":"t"}"#)
+        var unverified = RoomsProbe(.none)
+        _ = unverified.send(#"0{"token":"t"}"#)
         #expect(
-            asked.send(#"0{"token":"t"}"#) == ["close 1002 a packet breaks the rules of Socket.IO"])
+            unverified.send(#"0{"token":"t"}"#) == [
+                """
+                close 1002 a packet breaks the rules of Socket.IO
+                """
+            ])
     }
 
-    @Test("to another namespace is refused there, and lives on here")
+    @Test("to another namespace is refused there, and continues here")
     func namespaces() {
         var probe = RoomsProbe(.ann())
         #expect(probe.send("0/admin,{}") == [#"44/admin,{"message":"Invalid namespace"}"#])
@@ -159,7 +161,7 @@ struct ConnectTests {
         #expect(probe.emit("join_room", #"{"room_id":"r"}"#).count == 1)
     }
 
-    @Test("has 45 seconds for that")
+    @Test("has 45 seconds to do so")
     func connectTimeout() throws {
         var probe = RoomsProbe(.ann())
         #expect(probe.wakeAt == 45_000)
@@ -176,12 +178,12 @@ struct ConnectTests {
         #expect(probe.wakeAt == nil)
     }
 
-    @Test("leaves its rooms with DISCONNECT, and may come again")
+    @Test("leaves its rooms with DISCONNECT, and may connect again")
     func disconnect() {
         var probe = RoomsProbe.ann(in: "s", "r")
-        #expect(probe.send("1") == ["leave tenant/r", "leave tenant/s"])
+        #expect(probe.send("1") == ["unsubscribe tenant/r", "unsubscribe tenant/s"])
         #expect(probe.wakeAt == 45_000)
-        // What still comes of the rooms is not for a client that is out.
+        // A client that has disconnected receives no further events of its rooms.
         #expect(probe.deliver(.sent(1), in: "r").isEmpty)
         #expect(probe.startTrackingDeliveries(("r", 5)).isEmpty)
         #expect(probe.perform { $0.leftConversation(.rooms("tenant", "r"), into: &$1) }.isEmpty)
@@ -195,17 +197,16 @@ struct ConnectTests {
             ])
     }
 
-    @Test(
-        "is told that its token has expired, and put out; it comes in again with a fresh one only")
+    @Test("is disconnected when its token expires, and needs a new one to connect again")
     func expiry() {
         var probe = RoomsProbe.ann(in: "r")
         #expect(
             probe.perform { $0.tokenExpired(into: &$1) } == [
-                RoomsFrame.error("token expired"), "leave tenant/r", "41",
+                RoomsFrame.error("token expired"), "unsubscribe tenant/r", "41",
             ])
         #expect(
             probe.emit("send_message", #"{"room_id":"r","content":"x"}"#).isEmpty,
-            "sent before it knew")
+            "sent before DISCONNECT arrived")
         #expect(probe.send("0") == Self.refused("token: token expired"))
         #expect(probe.send(#"0{"token":"t"}"#) == ["authenticate t"])
         #expect(
@@ -217,14 +218,14 @@ struct ConnectTests {
         var outside = RoomsProbe(.ann())
         #expect(
             outside.perform { $0.tokenExpired(into: &$1) }.isEmpty,
-            "a client that is not in hears no events")
+            "a disconnected client receives no events")
         #expect(outside.send("0") == Self.refused("token: token expired"))
     }
 
-    @Test("may bring a fresh token before")
+    @Test("may send a new token before the old one expires")
     func authenticate() {
         var probe = RoomsProbe.ann(in: "r")
-        let fresh = Identity(
+        let renewed = Identity(
             user: "ann", displayName: "Anna", tenant: "tenant", grants: .none, isAdmin: true)
         #expect(probe.emit("authenticate", #"{"token":"t"}"#) == ["authenticate t"])
         #expect(
@@ -232,15 +233,15 @@ struct ConnectTests {
                 RoomsFrame.error("token: another one is being looked at", "authenticate")
             ])
         #expect(
-            probe.perform { $0.authenticated(.success(fresh), into: &$1) } == [
+            probe.perform { $0.authenticated(.success(renewed), into: &$1) } == [
                 #"42["authenticated",{"user_id":"ann"}]"#
             ])
         #expect(probe.emit("authenticate", #"{"token":"t"}"#, ack: 3) == ["authenticate t"])
         #expect(
-            probe.perform { $0.authenticated(.success(fresh), into: &$1) } == [
+            probe.perform { $0.authenticated(.success(renewed), into: &$1) } == [
                 #"433[{"ok":true,"user_id":"ann"}]"#
             ])
-        // The name stays, as it stands among the members; what the token says otherwise does not.
+        // The name stays, because the members know it. The token's other data is updated.
         #expect(
             probe.emit("join_room", #"{"room_id":"s"}"#) == [
                 "enter tenant/s as ann Ann admin unlisted rooms from now"
@@ -261,15 +262,15 @@ struct ConnectTests {
                 RoomsFrame.refusal(4, "token: belongs to another user")
             ])
 
-        var stranger = RoomsProbe.anonymous()
+        var anonymous = RoomsProbe.anonymous()
         #expect(
-            stranger.emit("authenticate", #"{"token":"t"}"#) == [
+            anonymous.emit("authenticate", #"{"token":"t"}"#) == [
                 RoomsFrame.error(
                     "token: the connection came without one; connect with it", "authenticate")
             ])
     }
 
-    @Test("and leaves while its fresh token is looked at is told nothing")
+    @Test("and leaves while its new token is verified receives no answer")
     func leftDuringRenewal() {
         var probe = RoomsProbe.ann()
         _ = probe.emit("authenticate", #"{"token":"t"}"#, ack: 1)
@@ -281,7 +282,7 @@ struct ConnectTests {
         #expect(RoomsFrame.connected(probe.send("0")) != nil)
     }
 
-    @Test("and moves to another node is there who it was, with its agent")
+    @Test("and moves to another node keeps its user and agent")
     func movedToOtherNode() throws {
         for agent: ByteString? in [nil, #"a "helper""#] {
             let identity = Identity(
@@ -289,9 +290,9 @@ struct ConnectTests {
                 grants: .listed(["r"]), isAdmin: true)
             var probe = RoomsProbe(.bearer(identity))
             _ = probe.send("0")
-            let standing = try #require(probe.session.snapshot(at: [], now: 0))
+            let snapshot = try #require(probe.session.snapshot(at: [], now: 0))
             let session = try #require(
-                RoomsDialect(key: RoomsProbe.key).resume(standing, allowsAnonymous: false, at: 0))
+                RoomsDialect(key: RoomsProbe.key).resume(snapshot, allowsAnonymous: false, at: 0))
             #expect(
                 session.principal?.person
                     == Person(id: UserID(tokenSubject: "ann"), name: "Ann", agent: agent))

@@ -8,11 +8,10 @@ import Testing
 @Suite("A room")
 struct JoinTests {
     private static let enter = "enter tenant/r as ann Ann listed rooms from now"
-    private static let describe = "describe for ann guests none in tenant/r"
+    private static let describe = "describe for ann access membersOnly in tenant/r"
     private static let read = "read newest limit 50 in tenant/r"
 
-    @Test(
-        "that is joined is shown as it stands, in the acknowledgement as well where one is wanted")
+    @Test("that is joined sends its state, also in the acknowledgement if one is wanted")
     func state() {
         let members = [
             Member(
@@ -23,12 +22,18 @@ struct JoinTests {
                 joinedAt: RoomsProbe.time),
         ]
         let participants =
-            #"{"user_id":"ann","username":"Ann","online":true},{"user_id":"ann","username":"A\"},{","online":false,"guest":true}"#
-        let said = [Message.sent(6), .sent(7, by: "bob").deleted(revision: 9)]
+            #"""
+            {"user_id":"ann","username":"Ann","online":true},{"user_id":"ann","username":"A\"},{",\#
+            "online":false,"guest":true}
+            """#
+        let messages = [Message.sent(6), .sent(7, by: "bob").deleted(revision: 9)]
         let state = RoomsFrame.state(
             "r", head: 7,
             RoomsFrame.messageFields(6, in: "r") + ","
-                + #"{"id":"7","room_id":"r","user_id":"bob","username":"bob","content":"","timestamp":"\#(RoomsFrame.instant)","is_edited":false,"is_deleted":true}"#,
+                + #"""
+                {"id":"7","room_id":"r","user_id":"bob","username":"bob","content":"",\#
+                "timestamp":"\#(RoomsFrame.instant)","is_edited":false,"is_deleted":true}
+                """#,
             participants: participants, isActive: false)
         for ack in [nil, 5] {
             var probe = RoomsProbe.ann()
@@ -36,30 +41,31 @@ struct JoinTests {
                 probe.emit("join_room", #"{"room_id":"r","username":"Eve"}"#, ack: ack) == [
                     Self.enter
                 ])
-            #expect(probe.tracksDeliveries, "of who is joining is kept what it was shown")
+            #expect(probe.tracksDeliveries, "deliveries are tracked during a join")
             #expect(probe.answer(.joined(.at(7))) == [Self.describe])
-            // An ended one can be read.
+            // An ended room can be read.
             #expect(
                 probe.answer(.described(.room(head: 7, members: members, isEnded: true))) == [
                     Self.read
                 ])
             #expect(
-                probe.page(.of(said, head: 7))
+                probe.page(.of(messages, head: 7))
                     == (ack == nil ? [] : [#"435[{"ok":true,\#(state)}]"#]) + [
                         #"42["conversation_state",{\#(state)}]"#, RoomsFrame.offset("r=7"),
                     ])
             #expect(
                 !probe.tracksDeliveries,
-                "whom a token names, and who is in one room, gets the same as all others there")
+                "a token's user in one room receives the shared offset")
         }
     }
 
-    @Test("is shown with everything that came before, and nothing that comes after")
+    @Test("sends a state with all earlier messages, and none of the later ones")
     func messagesDuringJoin() {
         var probe = RoomsProbe.ann()
         _ = probe.emit("join_room", #"{"room_id":"r"}"#)
         _ = probe.answer(.joined(.at(2)))
-        // Said while it was let in, and while its page was read: 5 is stored and not yet shown.
+        // Messages posted during the join and while the page was read: 5 is stored and not
+        // delivered yet.
         #expect(probe.deliver(.sent(3), in: "r").isEmpty)
         _ = probe.answer(.described(.room(head: 3)))
         #expect(probe.deliver(.sent(4), in: "r").isEmpty)
@@ -82,7 +88,7 @@ struct JoinTests {
             ])
     }
 
-    @Test("is shown with its newest fifty messages, however many come meanwhile")
+    @Test("sends a state with its newest fifty messages, however many arrive in the meantime")
     func newestFifty() throws {
         var probe = RoomsProbe.ann()
         _ = probe.emit("join_room", #"{"room_id":"r"}"#)
@@ -97,22 +103,24 @@ struct JoinTests {
             ])
     }
 
-    @Test("that is joined twice is shown again, under another name after that is told")
+    @Test("that is joined again sends its state again, with a new name after the rename")
     func secondJoin() {
         var probe = RoomsProbe.ann(in: "r")
         #expect(probe.emit("join_room", #"{"room_id":"r"}"#, ack: 1) == [Self.describe])
         #expect(probe.tracksDeliveries)
         #expect(
-            probe.startTrackingDeliveries(("r", 3)).isEmpty, "who is joining is told behind that")
+            probe.startTrackingDeliveries(("r", 3)).isEmpty, "the offset follows the state")
         #expect(probe.answer(.described(.room(head: 3))) == [Self.read])
+        let message = RoomsFrame.messageFields(3, in: "r")
         #expect(
             probe.page(.of([.sent(3)], head: 3)) == [
-                #"431[{"ok":true,\#(RoomsFrame.state("r", head: 3, RoomsFrame.messageFields(3, in: "r")))}]"#,
-                RoomsFrame.stateEvent("r", head: 3, RoomsFrame.messageFields(3, in: "r")),
+                #"431[{"ok":true,\#(RoomsFrame.state("r", head: 3, message))}]"#,
+                RoomsFrame.stateEvent("r", head: 3, message),
                 RoomsFrame.offset("r=3"),
             ])
         #expect(!probe.tracksDeliveries)
-        // Before the connection is counted among those of whom that is kept: it hears the room, and so was shown what the owner told of.
+        // The session does not track deliveries yet. As a subscriber it has received every message
+        // up to the owner's head.
         _ = probe.emit("join_room", #"{"room_id":"r"}"#)
         _ = probe.answer(.described(.room(head: 6)))
         #expect(
@@ -121,26 +129,26 @@ struct JoinTests {
                 RoomsFrame.offset("r=6"),
             ])
 
-        var stranger = RoomsProbe.anonymous()
-        _ = stranger.join("r", as: #","user_id":"bob","username":"Bob""#)
+        var anonymous = RoomsProbe.anonymous()
+        _ = anonymous.join("r", as: #","user_id":"bob","username":"Bob""#)
         #expect(
-            stranger.emit("join_room", #"{"room_id":"r","username":"Bob"}"#) == [
-                "describe for anonymous bob guests none in default/r"
+            anonymous.emit("join_room", #"{"room_id":"r","username":"Bob"}"#) == [
+                "describe for anonymous bob access membersOnly in default/r"
             ])
-        _ = stranger.answer(.described(.room(head: 0)))
-        _ = stranger.page(.of([], head: 0))
+        _ = anonymous.answer(.described(.room(head: 0)))
+        _ = anonymous.page(.of([], head: 0))
         #expect(
-            stranger.emit("join_room", #"{"room_id":"r","user_id":"bob","username":"Robert"}"#) == [
+            anonymous.emit("join_room", #"{"room_id":"r","user_id":"bob","username":"Robert"}"#) == [
                 "join rooms by anonymous bob in default/r"
             ])
         #expect(
-            stranger.answer(.joined(.at(0))) == [
-                "describe for anonymous bob guests none in default/r"
+            anonymous.answer(.joined(.at(0))) == [
+                "describe for anonymous bob access membersOnly in default/r"
             ])
-        #expect(stranger.session.principal?.person.name == "Robert")
+        #expect(anonymous.session.principal?.person.name == "Robert")
     }
 
-    @Test("that is being joined is joined once, however often that is asked for")
+    @Test("that is being joined is joined once, even after repeated requests")
     func joinsInParallel() {
         var probe = RoomsProbe.ann()
         _ = probe.emit("join_room", #"{"room_id":"r"}"#, ack: 100)
@@ -155,7 +163,7 @@ struct JoinTests {
             default: break
             }
         }
-        // Sixteen wait.
+        // Sixteen acknowledgements wait.
         #expect(
             probe.emit("join_room", #"{"room_id":"r"}"#, ack: 101) == [
                 RoomsFrame.refusal(101, "room_id: the room is being joined; wait for its state")
@@ -168,28 +176,28 @@ struct JoinTests {
             ])
         #expect(
             probe.emit("join_room", #"{"room_id":"r"}"#) == [Self.describe],
-            "and again when it is asked for again")
+            "and again on the next request")
     }
 
-    @Test("that cannot be entered says so once to each who asked")
+    @Test("that cannot be entered reports it once to each request")
     func failures() {
-        let words = "room_id: there is no such conversation, or you may not enter it"
+        let errorText = "room_id: there is no such conversation, or you may not enter it"
         for error in [ChatError.accessDenied, .noSuchConversation] {
             var probe = RoomsProbe.ann()
             _ = probe.emit("join_room", #"{"room_id":"r"}"#)
-            #expect(probe.answer(.failed(error)) == [RoomsFrame.error(words, "join_room")])
+            #expect(probe.answer(.failed(error)) == [RoomsFrame.error(errorText, "join_room")])
             #expect(!probe.tracksDeliveries)
             _ = probe.emit("join_room", #"{"room_id":"r"}"#, ack: 1)
             _ = probe.emit("join_room", #"{"room_id":"r"}"#, ack: 2)
             #expect(
                 probe.answer(.failed(error)) == [
-                    RoomsFrame.refusal(1, words), RoomsFrame.refusal(2, words),
+                    RoomsFrame.refusal(1, errorText), RoomsFrame.refusal(2, errorText),
                 ])
             _ = probe.emit("join_room", #"{"room_id":"r"}"#, ack: 1)
             _ = probe.emit("join_room", #"{"room_id":"r"}"#)
             #expect(
                 probe.answer(.failed(error)) == [
-                    RoomsFrame.refusal(1, words), RoomsFrame.error(words, "join_room"),
+                    RoomsFrame.refusal(1, errorText), RoomsFrame.error(errorText, "join_room"),
                 ])
             #expect(probe.emit("join_room", #"{"room_id":"r"}"#) == [Self.enter])
         }
@@ -201,83 +209,80 @@ struct JoinTests {
             ])
     }
 
-    @Test("that cannot be shown is left again, unless the connection was in it")
+    @Test("whose state cannot be read is left, unless the connection was in it before")
     func unreadableState() {
-        let words = "the history cannot be read at the moment; try again"
+        let errorText = "the history cannot be read at the moment; try again"
         var probe = RoomsProbe.ann()
         _ = probe.emit("join_room", #"{"room_id":"r"}"#, ack: 1)
         _ = probe.answer(.joined(.at(0)))
         _ = probe.answer(.described(.room(head: 0)))
-        #expect(probe.page(nil) == ["leave tenant/r", RoomsFrame.refusal(1, words)])
+        #expect(probe.page(nil) == ["unsubscribe tenant/r", RoomsFrame.refusal(1, errorText)])
         _ = probe.emit("join_room", #"{"room_id":"r"}"#, ack: 1)
         _ = probe.answer(.joined(.at(0)))
         #expect(
             probe.answer(.failed(.unavailable)) == [
-                "leave tenant/r",
+                "unsubscribe tenant/r",
                 RoomsFrame.refusal(1, "the message could not be stored; try again"),
             ])
         _ = probe.join("r")
         _ = probe.emit("join_room", #"{"room_id":"r"}"#)
         _ = probe.answer(.described(.room(head: 0)))
         #expect(
-            probe.page(nil) == [RoomsFrame.error(words, "join_room"), RoomsFrame.offset("r=0")])
+            probe.page(nil) == [RoomsFrame.error(errorText, "join_room"), RoomsFrame.offset("r=0")])
         #expect(probe.emit("join_room", #"{"room_id":"r"}"#) == [Self.describe])
     }
 
-    @Test(
-        "too many that cannot be entered takes nothing from the others: how far they have come is told again"
-    )
+    @Test("beyond the offset limit that cannot be entered restores the offset of the others")
     func tooManyRooms() {
         var probe = RoomsProbe.ann(in: "r0")
         for number in 1..<16 { _ = probe.join("r\(number)") }
         _ = probe.emit("join_room", #"{"room_id":"s"}"#)
-        #expect(probe.deliver(.sent(7), in: "r0").isEmpty, "with so many rooms nobody can go on")
-        let places = (["r0=7"] + (1..<16).map { "r\($0)=0" }).sorted {
+        #expect(probe.deliver(.sent(7), in: "r0").isEmpty, "no client resumes in so many rooms")
+        let positions = (["r0=7"] + (1..<16).map { "r\($0)=0" }).sorted {
             $0.prefix { $0 != "=" } < $1.prefix { $0 != "=" }
         }
         #expect(
             probe.answer(.failed(.accessDenied)).last
-                == RoomsFrame.offset(places.joined(separator: ",")))
+                == RoomsFrame.offset(positions.joined(separator: ",")))
         _ = probe.emit("join_room", #"{"room_id":"r0"}"#)
         #expect(probe.startTrackingDeliveries(("r0", 9)).isEmpty)
         #expect(
             probe.answer(.failed(.unavailable)).last
-                == RoomsFrame.offset(places.joined(separator: ",").replacing("r0=7", with: "r0=9")))
+                == RoomsFrame.offset(
+                    positions.joined(separator: ",").replacing("r0=7", with: "r0=9")))
     }
 
-    @Test(
-        "that is left tells the one who asked by the answer alone, and what is left of its places")
+    @Test("that is left acknowledges it to the requester, and sends the remaining offset")
     func ownLeave() {
         for ack in [nil, 4] {
             var probe = RoomsProbe.ann(in: "r")
             #expect(
-                probe.emit("leave_room", #"{"room_id":"r"}"#, ack: ack) == ["part ann in tenant/r"])
+                probe.emit("leave_room", #"{"room_id":"r"}"#, ack: ack) == ["leave ann in tenant/r"]
+            )
             #expect(
                 probe.perform { $0.leftConversation(.rooms("tenant", "r"), into: &$1) } == [
                     RoomsFrame.offset("")
                 ])
             #expect(probe.answer(.done) == (ack == nil ? [] : [#"434[{"ok":true}]"#]))
         }
-        // One that could not be done is none.
+        // A failed request does not count as a leave.
         var probe = RoomsProbe.ann(in: "r")
         _ = probe.emit("leave_room", #"{"room_id":"r"}"#)
         _ = probe.answer(.failed(.unavailable))
-        let told = probe.perform { session, steps in
+        let steps = probe.perform { session, steps in
             steps.now = RoomsProbe.time
             session.leftConversation(.rooms("tenant", "r"), into: &steps)
         }
         #expect(
-            told == [
+            steps == [
                 RoomsFrame.joinedOrLeft("user_left", "ann", "Ann", in: "r"), RoomsFrame.offset(""),
             ])
     }
 
-    @Test(
-        "that is left by another connection tells its former participant, and what is left of its places"
-    )
+    @Test("that another connection leaves notifies this one, and sends the remaining offset")
     func leaveElsewhere() {
         var probe = RoomsProbe.ann(in: "r", "s")
-        // The gateway says where the connection stood when it was one among all.
+        // The gateway reports the positions from the time without tracking.
         _ = probe.startTrackingDeliveries(("r", 4))
         let left = { (probe: inout RoomsProbe, room: String) in
             probe.perform { session, steps in
@@ -297,37 +302,37 @@ struct JoinTests {
                 RoomsFrame.joinedOrLeft("user_left", "ann", "Ann", in: "r"), RoomsFrame.offset(""),
             ])
         #expect(probe.emit("join_room", #"{"room_id":"r"}"#) == [Self.enter])
-        // By another connection of the same user, while this one is shown in.
+        // Another connection of the same user leaves while this one joins.
         _ = probe.emit("join_room", #"{"room_id":"r"}"#, ack: 5)
         _ = probe.answer(.joined(.at(0)))
-        let place = probe.tags.count - 1
+        let index = probe.tags.count - 1
         #expect(
             left(&probe, "r") == [
                 RoomsFrame.refusal(5, "room_id: the room was left meanwhile"),
                 RoomsFrame.error("room_id: the room was left meanwhile", "join_room"),
                 RoomsFrame.joinedOrLeft("user_left", "ann", "Ann", in: "r"), RoomsFrame.offset(""),
             ])
-        #expect(probe.answer(.described(.room(head: 0)), to: place).isEmpty)
-        #expect(probe.answer(.failed(.notAMember), to: place).isEmpty)
+        #expect(probe.answer(.described(.room(head: 0)), to: index).isEmpty)
+        #expect(probe.answer(.failed(.notAMember), to: index).isEmpty)
         #expect(
             probe.emit("join_room", #"{"room_id":"r"}"#) == [Self.enter],
-            "it is not taken for one that is heard")
+            "the connection does not count as subscribed")
         #expect(
-            probe.answer(.described(.room(head: 0)), to: place).isEmpty,
-            "nor the old answer for the new one's")
+            probe.answer(.described(.room(head: 0)), to: index).isEmpty,
+            "the old answer does not belong to the new join")
     }
 
-    @Test("is heard no more where its joiner has gone while it was let in")
+    @Test("is unsubscribed if the client has left during the join")
     func leftDuringJoin() {
         var probe = RoomsProbe.ann()
         _ = probe.emit("join_room", #"{"room_id":"r"}"#, ack: 1)
         _ = probe.perform { $0.tokenExpired(into: &$1) }
-        #expect(probe.answer(.joined(.at(0))) == ["leave tenant/r"])
+        #expect(probe.answer(.joined(.at(0))) == ["unsubscribe tenant/r"])
         var other = RoomsProbe.ann()
         _ = other.emit("join_room", #"{"room_id":"r"}"#, ack: 1)
         _ = other.answer(.joined(.at(0)))
         _ = other.answer(.described(.room(head: 0)))
-        #expect(other.send("1") == ["leave tenant/r"])
+        #expect(other.send("1") == ["unsubscribe tenant/r"])
         #expect(other.page(.of([], head: 0)).isEmpty)
         _ = other.send("0")
         #expect(other.page(.of([], head: 0)).isEmpty)
@@ -346,121 +351,10 @@ struct JoinTests {
             ])
         #expect(
             probe.emit("join_room", #"{"room_id":"r7"}"#) == [
-                "describe for ann guests none in tenant/r7"
+                "describe for ann access membersOnly in tenant/r7"
             ])
-        #expect(probe.deliver(.sent(1), in: "r5").isEmpty, "nobody goes on in so many")
+        #expect(probe.deliver(.sent(1), in: "r5").isEmpty, "no client resumes in so many rooms")
         _ = probe.perform { $0.leftConversation(.rooms("tenant", "r5"), into: &$1) }
         #expect(probe.emit("join_room", #"{"room_id":"more"}"#).count == 1)
-    }
-}
-
-@Suite("Who has no token")
-struct AnonymousRoomsTests {
-    @Test("says with the first room who it is, and is that from then on")
-    func identity() {
-        var probe = RoomsProbe.anonymous()
-        for event in [
-            ("send_message", #","content":"x""#), ("typing", #","is_typing":true"#),
-            ("leave_room", ""),
-        ] {
-            #expect(
-                probe.emit(event.0, #"{"room_id":"r","user_id":"ann"\#(event.1)}"#) == [
-                    RoomsFrame.error("room_id: not a member of this conversation", event.0)
-                ])
-        }
-        #expect(
-            probe.emit("join_room", #"{"room_id":"r","user_id":"ann","username":"Ann"}"#) == [
-                "enter default/r as anonymous ann Ann unlisted rooms from now"
-            ])
-        #expect(
-            probe.session.principal?.person.id == UserID(anonymous: "ann"),
-            "not the ann whom a token names")
-        _ = probe.answer(.failed(.accessDenied))
-        for event in ["join_room", "leave_room"] {
-            #expect(
-                probe.emit(event, #"{"room_id":"r","user_id":"eve"}"#) == [
-                    RoomsFrame.error("user_id: is not this connection's", event)
-                ])
-        }
-        #expect(
-            probe.emit("join_room", #"{"room_id":"s","username":"Anna"}"#) == [
-                "enter default/s as anonymous ann Anna unlisted rooms from now"
-            ])
-        #expect(
-            probe.emit("send_message", #"{"room_id":"s","content":"x"}"#) == [
-                #"post "x" id - by anonymous ann in default/s"#
-            ])
-    }
-
-    @Test(
-        "goes by its id where it has no other name, and has to have an id",
-        arguments: [
-            (
-                #""user_id":"é ~;.""#,
-                "enter default/r as anonymous é ~;. é ~;. unlisted rooms from now"
-            ),
-            (
-                #""user_id":"ann","username":null"#,
-                "enter default/r as anonymous ann ann unlisted rooms from now"
-            ),
-            (#""username":"Ann""#, RoomsFrame.error("user_id: is missing", "join_room")),
-            (#""user_id":null"#, RoomsFrame.error("user_id: is missing", "join_room")),
-            (#""user_id":7"#, RoomsFrame.error("user_id: must be a string", "join_room")),
-            (
-                #""user_id":"""#,
-                RoomsFrame.error(
-                    "user_id: must be 1 to 128 characters without control characters", "join_room")
-            ),
-            (
-                #""user_id":"\u0001ann""#,
-                RoomsFrame.error(
-                    "user_id: must be 1 to 128 characters without control characters", "join_room")
-            ),
-            (
-                #""user_id":"\#(String(repeating: "x", count: 129))""#,
-                RoomsFrame.error(
-                    "user_id: must be 1 to 128 characters without control characters", "join_room")
-            ),
-            (
-                #""user_id":"ann","username":"""#,
-                RoomsFrame.error(
-                    "username: must be 1 to 128 characters without control characters", "join_room")
-            ),
-            (
-                #""user_id":"ann","username":"a\u001eb""#,
-                RoomsFrame.error(
-                    "username: must be 1 to 128 characters without control characters", "join_room")
-            ),
-            (
-                #""user_id":"ann","username":[]"#,
-                RoomsFrame.error("username: must be a string", "join_room")
-            ),
-        ])
-    func invalidIdentity(_ who: String, _ step: String) {
-        var probe = RoomsProbe.anonymous()
-        #expect(probe.emit("join_room", #"{"room_id":"r",\#(who)}"#) == [step])
-        #expect(
-            (probe.session.principal != nil) == step.hasPrefix("enter"),
-            "whoever is refused is nobody yet")
-    }
-
-    @Test("hears where it stands, with who it is, behind every message")
-    func offsets() {
-        var probe = RoomsProbe.anonymous()
-        // `Ann B` and `a~;,=`.
-        let who = "~QW5uIEI.YX47LD0;"
-        #expect(
-            probe.join("r", as: #","user_id":"a~;,=","username":"Ann B""#, head: 3).last
-                == RoomsFrame.offset("\(who)r=3"))
-        #expect(probe.tracksDeliveries)
-        #expect(probe.deliver(.sent(4), in: "r") == [RoomsFrame.offset("\(who)r=4")])
-        #expect(probe.join("q").last == RoomsFrame.offset("\(who)q=0,r=4"))
-        #expect(probe.deliver(.sent(5), in: "r") == [RoomsFrame.offset("\(who)q=0,r=5")])
-        #expect(
-            probe.perform { $0.leftConversation(.rooms("default", "q"), into: &$1) }.last
-                == RoomsFrame.offset("\(who)r=5"))
-        #expect(
-            probe.perform { $0.leftConversation(.rooms("default", "r"), into: &$1) }.last
-                == RoomsFrame.offset(who))
     }
 }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SocketIO
 
-/// What every frame of the server's has to be: a message of Engine.IO that holds one packet of Socket.IO, as a client reads it.
+/// Checks that a frame of the server is one message of Engine.IO with one packet of Socket.IO.
 enum PacketRule {
     private static let events: Set<String> = [
         "offset", "error", "authenticated", "conversation_state", "new_message", "user_joined",
@@ -12,7 +12,7 @@ enum PacketRule {
         "conversation_ended",
     ]
 
-    /// The steps as they are; those that are frames have been looked at.
+    /// Returns the steps unchanged after checking their frames.
     static func checked(_ steps: [String]) -> [String] {
         for step in steps
         where step.utf8.first.map({ $0 < UInt8(ascii: "a") || $0 > UInt8(ascii: "z") }) ?? true {
@@ -23,7 +23,7 @@ enum PacketRule {
 
     static func check(_ frame: String) {
         let bytes = Array(frame.utf8)
-        #expect(!bytes.contains(0x1E), "A separator of payloads: \(frame)")
+        #expect(!bytes.contains(0x1E), "A frame contains a separator: \(frame)")
         do {
             let packet = try EnginePacket.parse(0..<bytes.count, of: bytes.span.bytes)
             try #require(packet.kind == .message && !packet.isBinary, "\(frame)")
@@ -42,7 +42,7 @@ enum PacketRule {
                 #expect(
                     elements.count == 2
                         && elements[0].stringValue.map(self.events.contains) == true, "\(frame)")
-                // Clients take any last string for the offset.
+                // Clients take any last string argument as the offset.
                 #expect(
                     (elements[1].stringValue != nil) == (elements[0].stringValue == "offset"),
                     "\(frame)")

@@ -12,79 +12,83 @@ struct RecoveryTests {
         #"0{"pid":"\#(pid)"\#(offset.map { #","offset":"\#($0)""# } ?? "")}"#
     }
 
-    /// What a client has after its CONNECT.
+    /// The ids from the answer to CONNECT.
     private static func ids(_ probe: RoomsProbe) throws -> (sid: String, pid: String) {
         var probe = probe
         return try #require(RoomsFrame.connected(probe.send("0")))
     }
 
-    /// The steps of somebody who is not let go on.
-    private static func isFresh(_ steps: [String], but ticket: (sid: String, pid: String)) -> Bool {
-        guard let fresh = RoomsFrame.connected(steps) else { return false }
-        return fresh.sid != ticket.sid && fresh.pid != ticket.pid
+    /// Whether the steps are those of a new session, and not of a resumed one.
+    private static func isNewSession(_ steps: [String], otherThan ids: (sid: String, pid: String))
+        -> Bool
+    {
+        guard let new = RoomsFrame.connected(steps) else { return false }
+        return new.sid != ids.sid && new.pid != ids.pid
             && Array(steps.dropFirst()) == [RoomsFrame.offset("")]
     }
 
-    @Test("goes on in its room under the same ids, from where it was")
+    @Test("resumes in its room with the same ids, from its position")
     func oneRoom() throws {
-        let ticket = try Self.ids(RoomsProbe(.ann()))
+        let ids = try Self.ids(RoomsProbe(.ann()))
         var probe = RoomsProbe(.ann(grants: .none))
         #expect(
-            probe.send(Self.connect(ticket.pid, "r=17")) == [
-                #"40{"sid":"\#(ticket.sid)","pid":"\#(ticket.pid)"}"#, RoomsFrame.offset("r=17"),
+            probe.send(Self.connect(ids.pid, "r=17")) == [
+                #"40{"sid":"\#(ids.sid)","pid":"\#(ids.pid)"}"#, RoomsFrame.offset("r=17"),
                 "enter tenant/r as ann Ann unlisted rooms after 17",
             ])
         #expect(!probe.tracksDeliveries)
         #expect(
             probe.answer(.joined(.at(20))).isEmpty,
-            "what it missed is shown by itself, as it would have been")
+            "missed messages follow as events")
         #expect(
             probe.emit("join_room", #"{"room_id":"r"}"#) == [
-                "describe for ann guests none in tenant/r"
+                "describe for ann access membersOnly in tenant/r"
             ])
     }
 
-    @Test("goes on in several rooms, none of which is forgotten should it break again")
+    @Test("resumes in several rooms, all of which stay in the offset")
     func severalRooms() throws {
-        let ticket = try Self.ids(RoomsProbe(.ann()))
+        let ids = try Self.ids(RoomsProbe(.ann()))
         var probe = RoomsProbe(.ann())
         #expect(
-            probe.send(Self.connect(ticket.pid, "u.b.c=4,a=0")) == [
-                #"40{"sid":"\#(ticket.sid)","pid":"\#(ticket.pid)"}"#,
+            probe.send(Self.connect(ids.pid, "u.b.c=4,a=0")) == [
+                #"40{"sid":"\#(ids.sid)","pid":"\#(ids.pid)"}"#,
                 RoomsFrame.offset("a=0,u.b.c=4"),
                 "enter tenant/u.b.c as ann Ann listed rooms after 4",
                 "enter tenant/a as ann Ann listed rooms after 0",
             ])
         #expect(probe.tracksDeliveries)
-        #expect(probe.startTrackingDeliveries(("a", 0), ("u.b.c", 4)).isEmpty, "that was said")
+        #expect(
+            probe.startTrackingDeliveries(("a", 0), ("u.b.c", 4)).isEmpty, "the offset is unchanged"
+        )
         #expect(probe.answer(.joined(.at(2)), to: 1).isEmpty)
         #expect(probe.deliver(.sent(1), in: "a") == [RoomsFrame.offset("a=1,u.b.c=4")])
         #expect(probe.answer(.joined(.at(4)), to: 0).isEmpty)
         #expect(probe.deliver(.sent(2), in: "a") == [RoomsFrame.offset("a=2,u.b.c=4")])
-        // Of messages that the store has forgotten the numbers are given again.
+        // The store may assign the numbers of forgotten messages again.
         #expect(probe.deliver(.sent(3), in: "u.b.c") == [RoomsFrame.offset("a=2,u.b.c=3")])
     }
 
-    @Test("does not go on where it has said goodbye, at this node or at another that was told")
+    @Test("does not resume after DISCONNECT, on this node or on one that was notified")
     func closedSession() throws {
         let node = RoomsDialect(key: RoomsProbe.key)
         var probe = RoomsProbe(.ann(grants: .all), at: node)
-        let ticket = try #require(RoomsFrame.connected(probe.send("0")))
+        let ids = try #require(RoomsFrame.connected(probe.send("0")))
         _ = probe.send("1")
-        #expect(probe.broadcasts == [ticket.sid])
+        #expect(probe.broadcasts == [ids.sid])
         var again = RoomsProbe(.ann(grants: .all), at: node)
-        #expect(Self.isFresh(again.send(Self.connect(ticket.pid, "r=1")), but: ticket))
+        #expect(Self.isNewSession(again.send(Self.connect(ids.pid, "r=1")), otherThan: ids))
 
         let other = RoomsDialect(key: RoomsProbe.key)
         var before = RoomsProbe(.ann(grants: .all), at: other)
         #expect(
-            RoomsFrame.connected(before.send(Self.connect(ticket.pid, "r=1")))?.sid == ticket.sid)
-        other.receiveBroadcast(ticket.sid)
+            RoomsFrame.connected(before.send(Self.connect(ids.pid, "r=1")))?.sid == ids.sid)
+        other.receiveBroadcast(ids.sid)
         var after = RoomsProbe(.ann(grants: .all), at: other)
-        #expect(Self.isFresh(after.send(Self.connect(ticket.pid, "r=1")), but: ticket))
+        #expect(Self.isNewSession(after.send(Self.connect(ids.pid, "r=1")), otherThan: ids))
     }
 
-    @Test("of very many that said goodbye the last ones are remembered")
+    @Test("of many that disconnected is remembered if it was one of the last")
     func closedSessionLimit() {
         let farewells = ClosedSessions(limit: 100)
         for number in 1...1000 { farewells.insert("\(number)") }
@@ -93,62 +97,59 @@ struct RecoveryTests {
         #expect(!farewells.contains(String(repeating: "x", count: 65)))
     }
 
-    @Test("is a fresh one with an offset that lists no room: it may be from before the first")
+    @Test("gets a new session with an offset without rooms: it may be older than the first join")
     func offsetWithoutRoom() throws {
         for credentials in [Credentials.ann(), .none] {
-            let ticket = try Self.ids(RoomsProbe(credentials, allowsAnonymous: true))
+            let ids = try Self.ids(RoomsProbe(credentials, allowsAnonymous: true))
             for offset in ["", "~YW5u.YW5u;"] {
                 var probe = RoomsProbe(credentials, allowsAnonymous: true)
-                #expect(Self.isFresh(probe.send(Self.connect(ticket.pid, offset)), but: ticket))
+                #expect(
+                    Self.isNewSession(probe.send(Self.connect(ids.pid, offset)), otherThan: ids))
             }
         }
     }
 
-    @Test(
-        "is a fresh one with an offset from before a room was joined or left, at this node and at others"
-    )
+    @Test("gets a new session with an offset from before a join or a leave, on all nodes")
     func staleOffset() throws {
         let node = RoomsDialect(key: RoomsProbe.key)
         var probe = RoomsProbe(.ann(), at: node)
-        let ticket = try #require(RoomsFrame.connected(probe.send("0")))
+        let ids = try #require(RoomsFrame.connected(probe.send("0")))
         _ = probe.join("a")
-        #expect(probe.broadcasts.isEmpty, "the offset from before the first room lists none")
-        func goOn(_ offset: String, at node: RoomsDialect) -> [String] {
+        #expect(probe.broadcasts.isEmpty, "the offset before the first room lists none")
+        func resume(_ offset: String, at node: RoomsDialect) -> [String] {
             var probe = RoomsProbe(.ann(), at: node)
-            return probe.send(Self.connect(ticket.pid, offset))
+            return probe.send(Self.connect(ids.pid, offset))
         }
-        #expect(RoomsFrame.connected(goOn("a=0", at: node))?.sid == ticket.sid)
+        #expect(RoomsFrame.connected(resume("a=0", at: node))?.sid == ids.sid)
 
-        // It counts as there from the moment at which it asks.
+        // The room counts from the moment of the request.
         _ = probe.emit("join_room", #"{"room_id":"b"}"#)
         let other = RoomsDialect(key: RoomsProbe.key)
-        for word in probe.broadcasts { other.receiveBroadcast(word) }
+        for text in probe.broadcasts { other.receiveBroadcast(text) }
         for node in [node, other] {
-            #expect(Self.isFresh(goOn("a=0", at: node), but: ticket))
-            #expect(RoomsFrame.connected(goOn("a=0,b=0", at: node))?.sid == ticket.sid)
+            #expect(Self.isNewSession(resume("a=0", at: node), otherThan: ids))
+            #expect(RoomsFrame.connected(resume("a=0,b=0", at: node))?.sid == ids.sid)
         }
         _ = probe.answer(.failed(.accessDenied))
-        for word in probe.broadcasts { other.receiveBroadcast(word) }
+        for text in probe.broadcasts { other.receiveBroadcast(text) }
         for node in [node, other] {
-            #expect(RoomsFrame.connected(goOn("a=0", at: node))?.sid == ticket.sid)
+            #expect(RoomsFrame.connected(resume("a=0", at: node))?.sid == ids.sid)
         }
 
         _ = probe.join("c")
         _ = probe.perform { $0.leftConversation(.rooms("tenant", "a"), into: &$1) }
-        for word in probe.broadcasts { other.receiveBroadcast(word) }
+        for text in probe.broadcasts { other.receiveBroadcast(text) }
         for node in [node, other] {
-            #expect(Self.isFresh(goOn("a=0,c=0", at: node), but: ticket))
-            #expect(RoomsFrame.connected(goOn("c=0", at: node))?.sid == ticket.sid)
+            #expect(Self.isNewSession(resume("a=0,c=0", at: node), otherThan: ids))
+            #expect(RoomsFrame.connected(resume("c=0", at: node))?.sid == ids.sid)
         }
-        // A node that was not told believes the offset.
+        // A node that missed the broadcast accepts the offset.
         #expect(
-            RoomsFrame.connected(goOn("a=0", at: RoomsDialect(key: RoomsProbe.key)))?.sid
-                == ticket.sid)
+            RoomsFrame.connected(resume("a=0", at: RoomsDialect(key: RoomsProbe.key)))?.sid
+                == ids.sid)
     }
 
-    @Test(
-        "of very many sessions the last ones' rooms are remembered, and of those with too many rooms that they are"
-    )
+    @Test("of many is remembered with its rooms if it was one of the last")
     func sessionRooms() {
         let rooms = SessionRooms(limit: 100)
         for number in 1...1000 {
@@ -163,72 +164,73 @@ struct RecoveryTests {
         #expect(!rooms.matches(many.prefix(16), of: "s"))
     }
 
-    @Test("without a token is again who it said to be")
+    @Test("without a token has the same identity again")
     func anonymousUser() throws {
-        let ticket = try Self.ids(RoomsProbe(.none, allowsAnonymous: true))
+        let ids = try Self.ids(RoomsProbe(.none, allowsAnonymous: true))
         var probe = RoomsProbe(.none, allowsAnonymous: true)
         let offset = "~QW5uIEI.YX47LD0;q=0,r=5"
         #expect(
-            probe.send(Self.connect(ticket.pid, offset)) == [
-                #"40{"sid":"\#(ticket.sid)","pid":"\#(ticket.pid)"}"#, RoomsFrame.offset(offset),
+            probe.send(Self.connect(ids.pid, offset)) == [
+                #"40{"sid":"\#(ids.sid)","pid":"\#(ids.pid)"}"#, RoomsFrame.offset(offset),
                 "enter default/q as anonymous a~;,= Ann B unlisted rooms after 0",
                 "enter default/r as anonymous a~;,= Ann B unlisted rooms after 5",
             ])
         #expect(probe.session.principal?.person.id == UserID(anonymous: "a~;,="))
         #expect(probe.tracksDeliveries)
-        // Where nobody comes in without a token nobody goes on without one.
+        // A server without anonymous users resumes none.
         var closed = RoomsProbe(.none)
         #expect(
-            closed.send(Self.connect(ticket.pid, offset)) == [
+            closed.send(Self.connect(ids.pid, offset)) == [
                 #"44{"message":"a token is required"}"#
             ])
     }
 
-    @Test("is a fresh one where its pass is not its own, or not ours")
+    @Test("gets a new session if its recovery token is another user's or another cluster's")
     func tokens() throws {
-        let ticket = try Self.ids(RoomsProbe(.ann()))
+        let ids = try Self.ids(RoomsProbe(.ann()))
         let eve = Credentials.bearer(Identity(user: "eve", tenant: "tenant"))
         let elsewhere = Credentials.bearer(Identity(user: "ann", tenant: "elsewhere"))
         for other in [eve, elsewhere] {
             var probe = RoomsProbe(other)
-            #expect(Self.isFresh(probe.send(Self.connect(ticket.pid, "r=1")), but: ticket))
+            #expect(Self.isNewSession(probe.send(Self.connect(ids.pid, "r=1")), otherThan: ids))
         }
-        // Nor is the pass of one whom a token names for a stranger who says to be that one.
+        // The recovery token of a token's user is not valid for an anonymous user of the same name.
         for offset in ["r=1", "~YW5u.YW5u;r=1", ""] {
             var probe = RoomsProbe(.none, allowsAnonymous: true)
-            #expect(Self.isFresh(probe.send(Self.connect(ticket.pid, offset)), but: ticket))
+            #expect(Self.isNewSession(probe.send(Self.connect(ids.pid, offset)), otherThan: ids))
             #expect(probe.session.principal == nil)
         }
         let strange = try Self.ids(RoomsProbe(.none, allowsAnonymous: true))
         var named = RoomsProbe(.bearer(Identity(user: "ann")), allowsAnonymous: true)
-        #expect(Self.isFresh(named.send(Self.connect(strange.pid, "r=1")), but: strange))
+        #expect(Self.isNewSession(named.send(Self.connect(strange.pid, "r=1")), otherThan: strange))
 
         var otherCluster = RoomsProbe(
             .ann(), key: RecoveryKey(derivedFrom: Array("secret".utf8), cluster: "other"))
-        #expect(Self.isFresh(otherCluster.send(Self.connect(ticket.pid, "r=1")), but: ticket))
+        #expect(Self.isNewSession(otherCluster.send(Self.connect(ids.pid, "r=1")), otherThan: ids))
         var otherSecret = RoomsProbe(
             .ann(), key: RecoveryKey(derivedFrom: Array("Secret".utf8), cluster: "test"))
-        #expect(Self.isFresh(otherSecret.send(Self.connect(ticket.pid, "r=1")), but: ticket))
+        #expect(Self.isNewSession(otherSecret.send(Self.connect(ids.pid, "r=1")), otherThan: ids))
 
-        let pid = Array(ticket.pid)
+        let pid = Array(ids.pid)
         var spoilt = [
-            "", ".", "x", "\(ticket.pid).", ".\(ticket.pid)", "\(ticket.pid)=",
+            "", ".", "x", "\(ids.pid).", ".\(ids.pid)", "\(ids.pid)=",
             String(repeating: "x", count: 5000),
         ]
         for count in pid.indices { spoilt.append(String(pid.prefix(count))) }
-        for place in pid.indices {
+        for index in pid.indices {
             spoilt.append(
-                String(pid[..<place]) + (pid[place] == "A" ? "B" : "A")
-                    + String(pid[(place + 1)...]))
+                String(pid[..<index]) + (pid[index] == "A" ? "B" : "A")
+                    + String(pid[(index + 1)...]))
         }
         for pid in spoilt {
             var probe = RoomsProbe(.ann())
-            #expect(Self.isFresh(probe.send(Self.connect(pid, "r=1")), but: ticket), "\(pid)")
+            #expect(
+                Self.isNewSession(probe.send(Self.connect(pid, "r=1")), otherThan: ids), "\(pid)")
         }
     }
 
     @Test(
-        "is a fresh one where what it brings is no place of its own",
+        "gets a new session if its offset is not its own",
         arguments: [
             nil, "-", "r", "r=", "=1", "r=x", "r=-1", "r=01", "r=+1", "r=1;", ";r=1", "r=1,r=2",
             "r=99999999999999999999", "r=1=2", "r s=1",
@@ -239,28 +241,30 @@ struct RecoveryTests {
             String(repeating: ",", count: 5000),
         ])
     func offsets(_ offset: String?) throws {
-        let ticket = try Self.ids(RoomsProbe(.ann()))
+        let ids = try Self.ids(RoomsProbe(.ann()))
         var probe = RoomsProbe(.ann())
-        #expect(Self.isFresh(probe.send(Self.connect(ticket.pid, offset)), but: ticket))
-        // What is good for a stranger is so for a stranger.
+        #expect(Self.isNewSession(probe.send(Self.connect(ids.pid, offset)), otherThan: ids))
+        // This offset is valid for an anonymous user.
         guard offset != "~YW5u.YW5u;r=1" else { return }
         let strange = try Self.ids(RoomsProbe(.none, allowsAnonymous: true))
-        var stranger = RoomsProbe(.none, allowsAnonymous: true)
-        #expect(Self.isFresh(stranger.send(Self.connect(strange.pid, offset)), but: strange))
+        var anonymousUser = RoomsProbe(.none, allowsAnonymous: true)
+        #expect(
+            Self.isNewSession(
+                anonymousUser.send(Self.connect(strange.pid, offset)), otherThan: strange))
     }
 
-    @Test("who never said who it is was in no room")
+    @Test("without an identity was in no room")
     func anonymousWithoutRoom() throws {
-        let ticket = try Self.ids(RoomsProbe(.none, allowsAnonymous: true))
+        let ids = try Self.ids(RoomsProbe(.none, allowsAnonymous: true))
         var probe = RoomsProbe(.none, allowsAnonymous: true)
-        #expect(Self.isFresh(probe.send(Self.connect(ticket.pid, "r=1")), but: ticket))
+        #expect(Self.isNewSession(probe.send(Self.connect(ids.pid, "r=1")), otherThan: ids))
     }
 
-    @Test("is told of a room that it may not enter any more, and of one that was ended")
+    @Test("is notified of a room that it may no longer enter, and of one that has ended")
     func changedRooms() throws {
-        let ticket = try Self.ids(RoomsProbe(.ann()))
+        let ids = try Self.ids(RoomsProbe(.ann()))
         var probe = RoomsProbe(.ann())
-        _ = probe.send(Self.connect(ticket.pid, "r=1,s=2"))
+        _ = probe.send(Self.connect(ids.pid, "r=1,s=2"))
         #expect(
             probe.answer(.failed(.accessDenied), to: 0) == [
                 RoomsFrame.error("room_id: r cannot be entered again: access denied"),
@@ -269,7 +273,10 @@ struct RecoveryTests {
         let ended = ConversationEnd(by: UserID(tokenSubject: "bob"), at: RoomsProbe.time)
         #expect(
             probe.answer(.joined(.at(2, ended: ended)), to: 1) == [
-                #"42["conversation_ended",{"room_id":"s","ended_by":"bob","timestamp":"\#(RoomsFrame.instant)"}]"#
+                #"""
+                42["conversation_ended",{"room_id":"s","ended_by":"bob",\#
+                "timestamp":"\#(RoomsFrame.instant)"}]
+                """#
             ])
         #expect(!probe.tracksDeliveries)
         #expect(
@@ -278,32 +285,29 @@ struct RecoveryTests {
             ])
     }
 
-    @Test(
-        "is closed where a room cannot be entered for the moment: it comes again and has missed nothing"
-    )
+    @Test("is closed if a room is unavailable, and misses nothing when it returns")
     func unavailable() throws {
-        let ticket = try Self.ids(RoomsProbe(.ann()))
+        let ids = try Self.ids(RoomsProbe(.ann()))
         var probe = RoomsProbe(.ann())
-        _ = probe.send(Self.connect(ticket.pid, "r=1"))
+        _ = probe.send(Self.connect(ids.pid, "r=1"))
         #expect(
             probe.answer(.failed(.unavailable)) == [
                 "close 1013 a room cannot be entered at the moment; try again"
             ])
     }
 
-    @Test("and which leaves before it is let in hears nothing")
+    @Test("and that leaves while it resumes is unsubscribed")
     func leftDuringRecovery() throws {
-        let ticket = try Self.ids(RoomsProbe(.ann()))
+        let ids = try Self.ids(RoomsProbe(.ann()))
         var probe = RoomsProbe(.ann())
-        _ = probe.send(Self.connect(ticket.pid, "r=1"))
-        #expect(probe.send("1") == ["leave tenant/r"])
-        #expect(probe.answer(.joined(.at(5))) == ["leave tenant/r"])
+        _ = probe.send(Self.connect(ids.pid, "r=1"))
+        #expect(probe.send("1") == ["unsubscribe tenant/r"])
+        #expect(probe.answer(.joined(.at(5))) == ["unsubscribe tenant/r"])
         _ = probe.send("0")
         #expect(probe.answer(.failed(.accessDenied)).isEmpty)
     }
 
-    @Test(
-        "has an offset for each message once it is in more rooms than one, as far as it can go on")
+    @Test("receives an offset for each message in several rooms, as far as it can resume")
     func offsetsInSeveralRooms() {
         var probe = RoomsProbe.ann(in: "r")
         #expect(!probe.tracksDeliveries)
@@ -312,7 +316,7 @@ struct RecoveryTests {
         #expect(probe.startTrackingDeliveries(("r", 3)).isEmpty)
         #expect(
             probe.deliver(.sent(4), in: "r") == [RoomsFrame.offset("r=4")],
-            "the room that is being joined is not in it")
+            "a pending room is not in it")
         _ = probe.answer(.joined(.at(7)))
         _ = probe.answer(.described(.room(head: 7)))
         #expect(probe.page(.of([], head: 7)).last == RoomsFrame.offset("q=7,r=4"))
@@ -320,42 +324,44 @@ struct RecoveryTests {
         #expect(probe.deliver(.sent(8), in: "elsewhere").isEmpty)
         for number in 0..<14 { _ = probe.join("x\(number)") }
         #expect(probe.deliver(.sent(9), in: "q").first?.contains("q=9,r=4,x0=0") == true)
-        #expect(probe.join("y").last == RoomsFrame.offset("-"), "the seventeenth")
+        #expect(probe.join("y").last == RoomsFrame.offset("-"), "the seventeenth room")
         #expect(probe.deliver(.sent(10), in: "q").isEmpty)
         #expect(
             probe.perform { $0.leftConversation(.rooms("tenant", "y"), into: &$1) }.last?.contains(
                 "q=10,r=4,x0=0") == true)
     }
 
-    @Test("is told where it stands when that is known")
+    @Test("receives its offset when its position is known")
     func startedTrackingDeliveries() {
         var probe = RoomsProbe.ann(in: "r", "s")
         #expect(probe.startTrackingDeliveries(("elsewhere", 9)).isEmpty)
         #expect(probe.startTrackingDeliveries(("r", 3), ("s", 0)) == [RoomsFrame.offset("r=3,s=0")])
-        #expect(probe.startTrackingDeliveries(("r", 3), ("s", 0)).isEmpty, "nothing new")
+        #expect(
+            probe.startTrackingDeliveries(("r", 3), ("s", 0)).isEmpty, "the position is unchanged")
     }
 
-    @Test("brings what was written for it")
+    @Test("parses what was written for it")
     func parsing() {
-        let stranger = Person(
+        let anonymousUser = Person(
             id: UserID(anonymous: .init(String(repeating: "\u{10FFFF}", count: 128))),
             name: .init(String(repeating: "é", count: 128)))
-        let places = (0..<16).map {
+        let positions = (0..<16).map {
             RoomOffset.RoomPosition(
                 room: .init(String(repeating: "\($0 % 10)", count: 126) + "\($0)".suffix(2)),
                 through: .max)
         }
         for offset in [
-            RoomOffset(anonymousUser: stranger, positions: places), RoomOffset(positions: places),
-            RoomOffset(anonymousUser: stranger, positions: []),
+            RoomOffset(anonymousUser: anonymousUser, positions: positions),
+            RoomOffset(positions: positions),
+            RoomOffset(anonymousUser: anonymousUser, positions: []),
             RoomOffset(positions: []), RoomOffset(room: "u.a", through: 0),
         ] {
             #expect(RoomOffset(offset.text) == offset)
         }
-        let pass = RecoveryToken(
+        let token = RecoveryToken(
             sid: "s", tenant: .init(String(repeating: "t", count: 64)),
-            user: UserID(tokenSubject: stranger.name))
-        #expect(RecoveryToken(pass.text(RoomsProbe.key), RoomsProbe.key) == pass)
+            user: UserID(tokenSubject: anonymousUser.name))
+        #expect(RecoveryToken(token.text(RoomsProbe.key), RoomsProbe.key) == token)
         #expect("\(RoomsProbe.key)" == "a recovery key")
     }
 }

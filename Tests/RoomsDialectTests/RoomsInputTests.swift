@@ -7,7 +7,7 @@ import Testing
 
 @Suite("An event of a client")
 struct RoomsInputTests {
-    /// What is sent, and what is asked of the chat.
+    /// An event, and the request to the chat that it causes.
     struct ValidEvent: Sendable, CustomTestStringConvertible {
         let event: String
         let argument: String
@@ -53,22 +53,28 @@ struct RoomsInputTests {
             ValidEvent(
                 "typing", #"{"room_id":"r","is_typing":false,"username":"Eve"}"#,
                 "typing false by ann in tenant/r"),
-            ValidEvent("leave_room", #"{"room_id":"r"}"#, "part ann in tenant/r"),
+            ValidEvent("leave_room", #"{"room_id":"r"}"#, "leave ann in tenant/r"),
             ValidEvent(
                 "leave_room", #"{"room_id":"elsewhere","user_id":"ann"}"#,
-                "part ann in tenant/elsewhere"),
+                "leave ann in tenant/elsewhere"),
             ValidEvent(
-                "join_room", #"{"room_id":"s"}"#, "enter tenant/s as ann Ann listed rooms from now"),
+                "join_room", #"{"room_id":"s"}"#,
+                """
+                enter tenant/s as ann Ann listed rooms from now
+                """),
             ValidEvent(
                 "join_room", #"{"room_id":"u.A_-:9","user_id":"ann","username":"Eve"}"#,
                 "enter tenant/u.A_-:9 as ann Ann listed rooms from now"),
             ValidEvent(
-                "join_room", #"{"room_id":"r"}"#, "describe for ann guests none in tenant/r"),
+                "join_room", #"{"room_id":"r"}"#,
+                """
+                describe for ann access membersOnly in tenant/r
+                """),
             ValidEvent("authenticate", #"{"token":"a.b.c"}"#, "authenticate a.b.c"),
         ]
     }
 
-    /// What is sent, and the words with which it is refused.
+    /// An event, and the error with which it is rejected.
     struct InvalidEvent: Sendable, CustomTestStringConvertible {
         let event: String
         let argument: String?
@@ -77,10 +83,10 @@ struct RoomsInputTests {
             "\(self.event) \(self.argument.map { String($0.prefix(80)) } ?? "")"
         }
 
-        init(_ event: String, _ argument: String?, _ words: String) {
+        init(_ event: String, _ argument: String?, _ errorText: String) {
             self.event = event
             self.argument = argument
-            self.errorText = words
+            self.errorText = errorText
         }
 
         private static let long = String(repeating: "x", count: 129)
@@ -209,7 +215,7 @@ struct RoomsInputTests {
         ]
     }
 
-    @Test("asks for one thing, with an acknowledgement and without", arguments: ValidEvent.all)
+    @Test("causes one request, with or without an acknowledgement", arguments: ValidEvent.all)
     func valid(_ example: ValidEvent) {
         for ack in [nil, 0, 7, 9_007_199_254_740_991] {
             var probe = RoomsProbe.ann(in: "r")
@@ -218,7 +224,7 @@ struct RoomsInputTests {
     }
 
     @Test(
-        "that cannot be taken is refused with the field's name, once, where the client looks for it",
+        "that is invalid is rejected once, with the field's name, where the client expects it",
         arguments: InvalidEvent.all)
     func invalid(_ example: InvalidEvent) {
         var probe = RoomsProbe.ann(in: "r", limits: Self.limits)
@@ -233,7 +239,7 @@ struct RoomsInputTests {
     }
 
     @Test(
-        "that is sound and not taken is refused in words",
+        "that is valid but unsupported is rejected with an error",
         arguments: [
             (#"[5,{"room_id":"r"}]"#, nil, "event: its name must be a string"),
             (#"[1e3]"#, nil, "event: its name must be a string"),
@@ -246,17 +252,17 @@ struct RoomsInputTests {
                 "The JSON is malformed at byte 12: values are nested more than 8 deep."
             ),
         ] as [(String, String?, String)])
-    func malformedArrays(_ payload: String, _ event: String?, _ words: String) {
+    func malformedArrays(_ payload: String, _ event: String?, _ errorText: String) {
         var probe = RoomsProbe.ann(in: "r")
-        #expect(probe.send("2\(payload)") == [RoomsFrame.error(words, event)])
+        #expect(probe.send("2\(payload)") == [RoomsFrame.error(errorText, event)])
         #expect(
             probe.send("23\(payload)") == [
-                RoomsFrame.refusal(3, words, isSend: event == "send_message")
+                RoomsFrame.refusal(3, errorText, isSend: event == "send_message")
             ])
         #expect(Self.isAlive(&probe))
     }
 
-    @Test("whose name is longer than any is not said back")
+    @Test("with a too long name is rejected without repeating it")
     func longName() {
         var probe = RoomsProbe.ann(in: "r")
         #expect(
@@ -267,7 +273,7 @@ struct RoomsInputTests {
     }
 
     @Test(
-        "that breaks the rules of Socket.IO ends the connection",
+        "that breaks the rules of Socket.IO closes the connection",
         arguments: [
             "", "9", "x", "2", "2{}", "2[]", "2[null]", #"2[["x"]]"#, #"2["connect"]"#,
             #"2["disconnect",{}]"#, #"2["connect_error"]"#,
@@ -284,7 +290,7 @@ struct RoomsInputTests {
         #expect(probe.emit("send_message", #"{"room_id":"r","content":"x"}"#).isEmpty)
     }
 
-    @Test("before the client is in ends the connection as well")
+    @Test("before CONNECT closes the connection as well")
     func beforeConnect() {
         var probe = RoomsProbe(.ann())
         #expect(
@@ -293,7 +299,7 @@ struct RoomsInputTests {
             ])
     }
 
-    @Test("that is binary is refused when it is announced; what it announced is dropped")
+    @Test("that is binary is rejected when it is announced, and its attachments are dropped")
     func binary() {
         var probe = RoomsProbe.ann(in: "r")
         #expect(
@@ -313,39 +319,43 @@ struct RoomsInputTests {
             ])
         #expect(probe.perform { $0.receivedBinary(into: &$1) }.isEmpty)
         #expect(Self.isAlive(&probe))
-        // One that nobody has announced.
+        // An unannounced binary frame.
         #expect(
             probe.perform { $0.receivedBinary(into: &$1) } == [
                 "close 1002 a packet breaks the rules of Socket.IO"
             ])
     }
 
-    @Test("that is too long is answered in words, also before the client is in")
+    @Test("that is too long is rejected, even before the client is connected")
     func tooLong() {
         var probe = RoomsProbe.ann(in: "r")
-        let words = "the message is longer than 65536 bytes"
+        let errorText = "the message is longer than 65536 bytes"
         #expect(
             probe.send(#"2["dance",{}]"#, exceededByteLimit: 65_536) == [
-                RoomsFrame.error(words, "dance")
+                RoomsFrame.error(errorText, "dance")
             ])
         #expect(
             probe.send(#"27["send_message",{"local_id":"a"}]"#, exceededByteLimit: 65_536) == [
-                RoomsFrame.refusal(7, words, isSend: true, localID: #""a""#)
+                RoomsFrame.refusal(7, errorText, isSend: true, localID: #""a""#)
             ])
         #expect(Self.isAlive(&probe))
         var outside = RoomsProbe(.ann())
-        #expect(outside.send("0{}", exceededByteLimit: 65_536) == [#"44{"message":"\#(words)"}"#])
+        #expect(
+            outside.send("0{}", exceededByteLimit: 65_536) == [#"44{"message":"\#(errorText)"}"#])
         #expect(RoomsFrame.connected(outside.send("0")) != nil)
     }
 
-    @Test("is refused with the time to wait, where the rate is used up")
+    @Test("beyond the rate limit is refused with the time to wait")
     func rateLimited() {
         var probe = RoomsProbe.ann(in: "r")
         for event in ["send_message", "join_room", "dance"] {
             let outcome = event == "send_message" ? #","outcome":"refused""# : ""
             #expect(
                 probe.emit(event, nil, retryAfter: 1.234) == [
-                    #"42["error",{"message":"rate limited","event":"\#(event)"\#(outcome),"retry_after":1.24}]"#
+                    #"""
+                    42["error",{"message":"rate limited","event":"\#(event)"\#(outcome),\#
+                    "retry_after":1.24}]
+                    """#
                 ])
             #expect(
                 probe.emit(event, nil, ack: 5, retryAfter: 1.234) == [
@@ -358,7 +368,7 @@ struct RoomsInputTests {
         #expect(RoomsFrame.connected(outside.send("0")) != nil)
     }
 
-    @Test("that answers one of the server's is not missed: the server asks for no answers")
+    @Test("that acknowledges an event is ignored: the server requests no acknowledgements")
     func acks() {
         var probe = RoomsProbe.ann(in: "r")
         #expect(probe.send(#"37[{"x":1}]"#).isEmpty)

@@ -4,9 +4,9 @@ import Testing
 
 @testable import RoomsDialect
 
-@Suite("What Rooms shows of a conversation")
+@Suite("The JSON of a conversation")
 struct RoomsJSONTests {
-    @Test("has every field, and of another protocol's no description")
+    @Test("has every field, and no description for another protocol's conversation")
     func room() {
         var record = ConversationRecord(
             joinPolicy: .open, kind: .rooms, title: "Tea \"time\"", dialectData: "a\nb",
@@ -23,11 +23,20 @@ struct RoomsJSONTests {
         var text = ByteBuffer()
         text.append(room: "abc12345", description)
         let participants =
-            #"[{"user_id":"ann","username":"Ann","online":false},{"user_id":"bob","username":"Bob","online":true,"guest":true}]"#
+            #"""
+            [{"user_id":"ann","username":"Ann","online":false},{"user_id":"bob","username":"Bob",\#
+            "online":true,"guest":true}]
+            """#
         #expect(
             text.text
-                == #"{"room_id":"abc12345","title":"Tea \"time\"","description":"a\nb","created_by":"ann","#
-                + #""created_at":"1970-01-01T00:00:01.000Z","updated_at":"1970-01-01T00:00:02.000Z","is_active":true,"#
+                == #"""
+                {"room_id":"abc12345","title":"Tea \"time\"","description":"a\nb",\#
+                "created_by":"ann",
+                """#
+                    + #"""
+                    "created_at":"1970-01-01T00:00:01.000Z",\#
+                    "updated_at":"1970-01-01T00:00:02.000Z","is_active":true,
+                    """#
                 + #""participants":\#(participants),"message_count":7}"#)
 
         record.creator = guest.user
@@ -45,14 +54,14 @@ struct RoomsJSONTests {
         #expect(text.text.contains(#""is_active":false,"participants":[],"message_count":0"#))
     }
 
-    @Test("are a thousand participants at most, and those who are there before the others")
+    @Test("lists at most a thousand participants, those online first")
     func manyParticipants() {
         let members = (0..<1100).map {
             Member(
                 user: UserID(tokenSubject: ByteString("u\($0)")), name: "U", role: .member,
                 joinedAt: Timestamp(milliseconds: 0))
         }
-        func shown(online: Range<Int>) -> [String] {
+        func listed(online: Range<Int>) -> [String] {
             var text = ByteBuffer()
             text.append(participants: members, online: Set(members[online].map(\Member.user)))
             return text.text.split(separator: #"{"user_id":""#).dropFirst().map {
@@ -60,12 +69,12 @@ struct RoomsJSONTests {
             }
         }
         #expect(
-            shown(online: 1050..<1100) == (Array(1050..<1100) + Array(0..<950)).map { "u\($0)" })
-        #expect(shown(online: 0..<1100) == (0..<1000).map { "u\($0)" })
-        #expect(shown(online: 5..<5) == (0..<1000).map { "u\($0)" })
+            listed(online: 1050..<1100) == (Array(1050..<1100) + Array(0..<950)).map { "u\($0)" })
+        #expect(listed(online: 0..<1100) == (0..<1000).map { "u\($0)" })
+        #expect(listed(online: 5..<5) == (0..<1000).map { "u\($0)" })
     }
 
-    @Test("are messages as the event brings them")
+    @Test("contains messages as in the event")
     func messages() {
         let body = MessageBody(
             author: Person(id: UserID(tokenSubject: "ann"), name: "Ann"), clientMessageID: nil,

@@ -12,39 +12,39 @@ struct RoomsOutputTests {
     private static let dialect = RoomsDialect(key: RoomsProbe.key)
     private static let ann = Person(id: UserID(tokenSubject: "ann"), name: "A\"\u{1E}nn")
     private static let key = ConversationKey(tenant: "tenant", id: "r")
-    private static let who = #""room_id":"r","user_id":"ann","username":"A\"\u001enn""#
+    private static let identity = #""room_id":"r","user_id":"ann","username":"A\"\u001enn""#
 
     private static func render(_ event: ChatEvent, in key: ConversationKey = key) -> [String] {
         var rendering = Rendering()
         self.dialect.render(event, in: key, into: &rendering)
-        return rendering.frames.indices.map { place in
+        return rendering.frames.indices.map { index in
             let text = String(
-                decoding: rendering.text.bytes[rendering.textRange(ofFrame: place)], as: UTF8.self)
+                decoding: rendering.text.bytes[rendering.textRange(ofFrame: index)], as: UTF8.self)
             PacketRule.check(text)
-            return
-                "\(rendering.frames[place].audience)\(rendering.frames[place].unlessPersonal ? " unless personal" : "") \(text)"
+            let frame = rendering.frames[index]
+            return "\(frame.audience)\(frame.unlessTracked ? " unless tracked" : "") \(text)"
         }
     }
 
-    @Test("bring a message to everybody, and behind it where whoever is in one room stands")
+    @Test("deliver a message to everybody, followed by the offset of clients in one room")
     func messages() {
         #expect(
             Self.render(.posted(.sent(7, #"say \"hi\""#))) == [
                 #"everybody \#(RoomsFrame.message(7, in: "r", #"say \\\"hi\\\""#))"#,
-                #"everybody unless personal \#(RoomsFrame.offset("r=7"))"#,
+                #"everybody unless tracked \#(RoomsFrame.offset("r=7"))"#,
             ])
     }
 
-    @Test("tell the others who types, comes, goes and leaves, and everybody of the end")
+    @Test("report typing, presence and leaving to the others, and the end to everybody")
     func others() {
         let at = RoomsProbe.time
         #expect(
             Self.render(.typing(Self.ann, true)) == [
-                #"others(ann) 42["user_typing",{\#(Self.who),"is_typing":true}]"#
+                #"others(ann) 42["user_typing",{\#(Self.identity),"is_typing":true}]"#
             ])
         #expect(
             Self.render(.typing(Self.ann, false)) == [
-                #"others(ann) 42["user_typing",{\#(Self.who),"is_typing":false}]"#
+                #"others(ann) 42["user_typing",{\#(Self.identity),"is_typing":false}]"#
             ])
         let guest = Person(id: UserID(anonymous: "bob"), name: "Bob")
         let changes = [
@@ -54,13 +54,25 @@ struct RoomsOutputTests {
         ]
         #expect(
             Self.render(.presence(changes)) == [
-                #"others(ann) 42["user_joined",{\#(Self.who),"timestamp":"\#(RoomsFrame.instant)"}]"#,
-                #"others(anonymous bob) 42["user_left",{"room_id":"r","user_id":"bob","username":"Bob","timestamp":"\#(RoomsFrame.instant)","guest":true}]"#,
+                #"""
+                others(ann) 42["user_joined",{\#(Self.identity),\#
+                "timestamp":"\#(RoomsFrame.instant)"}]
+                """#,
+                #"""
+                others(anonymous bob) 42["user_left",{"room_id":"r","user_id":"bob",\#
+                "username":"Bob","timestamp":"\#(RoomsFrame.instant)","guest":true}]
+                """#,
             ])
         #expect(
             Self.render(.crowd(online: 300, Array(changes.prefix(2)))) == [
-                #"everybody 42["presence",{"room_id":"r","online":300,"changes":[{"user_id":"ann","username":"A\"\u001enn","status":"online","timestamp":"\#(RoomsFrame.instant)"},"#
-                    + #"{"user_id":"bob","username":"Bob","status":"offline","timestamp":"\#(RoomsFrame.instant)","guest":true}]}]"#
+                #"""
+                everybody 42["presence",{"room_id":"r","online":300,"changes":[{"user_id":"ann",\#
+                "username":"A\"\u001enn","status":"online","timestamp":"\#(RoomsFrame.instant)"},
+                """#
+                    + #"""
+                    {"user_id":"bob","username":"Bob","status":"offline",\#
+                    "timestamp":"\#(RoomsFrame.instant)","guest":true}]}]
+                    """#
             ])
         #expect(
             Self.render(.crowd(online: 0, [])) == [
@@ -69,15 +81,21 @@ struct RoomsOutputTests {
         let member = Member(user: Self.ann.id, name: Self.ann.name, role: .member, joinedAt: at)
         #expect(
             Self.render(.left(member, at: at)) == [
-                #"others(ann) 42["user_left",{\#(Self.who),"timestamp":"\#(RoomsFrame.instant)"}]"#
+                #"""
+                others(ann) 42["user_left",{\#(Self.identity),\#
+                "timestamp":"\#(RoomsFrame.instant)"}]
+                """#
             ])
         #expect(
             Self.render(.ended(by: guest.id, at: at)) == [
-                #"everybody 42["conversation_ended",{"room_id":"r","ended_by":"bob","timestamp":"\#(RoomsFrame.instant)","guest":true}]"#
+                #"""
+                everybody 42["conversation_ended",{"room_id":"r","ended_by":"bob",\#
+                "timestamp":"\#(RoomsFrame.instant)","guest":true}]
+                """#
             ])
     }
 
-    @Test("have no words for the rest, and none for inboxes")
+    @Test("report nothing else, and nothing of inboxes")
     func silent() {
         let member = Member(
             user: Self.ann.id, name: Self.ann.name, role: .member, joinedAt: RoomsProbe.time)
@@ -94,7 +112,7 @@ struct RoomsOutputTests {
         }
     }
 
-    @Test("are for one path alone", arguments: [[], ["ws"], ["socket.io", "x"], ["Socket.io"]])
+    @Test("belong to only one path", arguments: [[], ["ws"], ["socket.io", "x"], ["Socket.io"]])
     func paths(_ path: [String]) {
         #expect(
             Self.dialect.open(
@@ -103,9 +121,7 @@ struct RoomsOutputTests {
                 == nil)
     }
 
-    @Test(
-        "answer a send to whoever asked for that, when it is stored; to all others the message is the answer"
-    )
+    @Test("acknowledge a stored send if that is wanted; otherwise the message is the answer")
     func sent() {
         var probe = RoomsProbe.ann(in: "r")
         let ack =
@@ -121,8 +137,10 @@ struct RoomsOutputTests {
                 #"430[{"ok":true,"id":"8","timestamp":"\#(RoomsFrame.instant)"}]"#
             ])
         _ = probe.emit("send_message", argument)
-        #expect(probe.answer(.posted(.sent(9)), isDelivered: true).isEmpty, "everybody hears it")
-        // A repeat, of which nobody hears.
+        #expect(
+            probe.answer(.posted(.sent(9)), isDelivered: true).isEmpty, "all subscribers receive it"
+        )
+        // A repeated send that no other connection receives.
         _ = probe.emit("send_message", argument)
         #expect(probe.answer(.posted(.sent(7))) == [RoomsFrame.message(7, in: "r")])
         _ = probe.emit("send_message", argument)
@@ -144,7 +162,7 @@ struct RoomsOutputTests {
             ])
     }
 
-    @Test("answer what is done where an answer is wanted")
+    @Test("acknowledge a completed request if that is wanted")
     func acknowledged() {
         var probe = RoomsProbe.ann(in: "r")
         for (event, argument) in [
@@ -167,7 +185,7 @@ struct RoomsOutputTests {
         }
     }
 
-    @Test("say where history is cut off")
+    @Test("report where the history is truncated")
     func truncated() {
         var probe = RoomsProbe.ann(in: "r")
         #expect(
@@ -177,19 +195,19 @@ struct RoomsOutputTests {
                 ])
     }
 
-    @Test("go to nobody who has left meanwhile")
+    @Test("are not sent to a client that has disconnected")
     func closedSession() {
         var probe = RoomsProbe.ann(in: "r")
         _ = probe.emit("send_message", #"{"room_id":"r","content":"x"}"#, ack: 1)
         _ = probe.emit("typing", #"{"room_id":"r","is_typing":true}"#, ack: 2)
-        let places = (probe.tags.count - 2, probe.tags.count - 1)
-        #expect(probe.send("1") == ["leave tenant/r"])
-        #expect(probe.answer(.posted(.sent(1)), to: places.0).isEmpty)
-        #expect(probe.answer(.failed(.unavailable), to: places.1).isEmpty)
+        let indexes = (probe.tags.count - 2, probe.tags.count - 1)
+        #expect(probe.send("1") == ["unsubscribe tenant/r"])
+        #expect(probe.answer(.posted(.sent(1)), to: indexes.0).isEmpty)
+        #expect(probe.answer(.failed(.unavailable), to: indexes.1).isEmpty)
         #expect(RoomsFrame.connected(probe.send("0")) != nil)
-        // In the next visit the numbers of acknowledgements mean something else.
-        #expect(probe.answer(.posted(.sent(1)), to: places.0).isEmpty)
-        #expect(probe.answer(.failed(.unavailable), to: places.1).isEmpty)
+        // After the next connect, acknowledgement ids have a new meaning.
+        #expect(probe.answer(.posted(.sent(1)), to: indexes.0).isEmpty)
+        #expect(probe.answer(.failed(.unavailable), to: indexes.1).isEmpty)
         #expect(probe.wakeAt == nil)
     }
 }

@@ -7,19 +7,20 @@ import JSON
 import RoomsDialect
 import SocketIO
 
-/// What must hold of any client's packets: fed by the fuzzer (`script/fuzz rooms`) and by the corpus in the ordinary tests. A check that
-/// fails stops the process.
+/// Properties that hold for any packets of a client. The fuzzer (`script/fuzz rooms`) and the
+/// corpus tests check them. A failed check stops the process.
 enum RoomsProperty {
-    /// Of what the client was sent.
+    /// What the client has received.
     private final class ConnectionWatch {
         var isConnected = false
         var pid = ""
         var ackIDs: [Int: Int] = [:]
     }
 
-    /// With a line `anonymous` in front nobody needs a token, and there is none. `$` stands for the pass that the client was given.
+    /// With a first line `anonymous`, the client has no token and needs none. `$` stands for the
+    /// recovery token of the client.
     ///
-    /// - Returns: whether something was asked of the chat.
+    /// - Returns: whether a packet caused a request to the chat.
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
         var lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map
@@ -42,7 +43,7 @@ enum RoomsProperty {
         return session.hasRequested
     }
 
-    /// What the client sends.
+    /// Records a packet of the client.
     private static func recordInput(_ line: [UInt8], _ watch: ConnectionWatch) {
         guard let packet = try? SocketPacket.parse(line.span.bytes, limits: SocketLimits()),
             packet.namespace == nil
@@ -56,15 +57,15 @@ enum RoomsProperty {
 
     private static func checkFrame(at frame: [UInt8], _ watch: ConnectionWatch) {
         let text = String(decoding: frame, as: UTF8.self)
-        precondition(!frame.contains(0x1E), "A separator is sent: \(text)")
+        precondition(!frame.contains(0x1E), "A separator was sent: \(text)")
         guard let outer = try? EnginePacket.parse(0..<frame.count, of: frame.span.bytes),
             outer.kind == .message, !outer.isBinary
         else {
-            preconditionFailure("No message of Engine.IO: \(text)")
+            preconditionFailure("Not a message of Engine.IO: \(text)")
         }
         let inner = Array(frame[outer.data])
         guard let packet = try? SocketPacket.parse(inner.span.bytes, limits: SocketLimits()) else {
-            preconditionFailure("No packet of Socket.IO: \(text)")
+            preconditionFailure("Not a packet of Socket.IO: \(text)")
         }
         let payload = packet.payload.flatMap { try? JSONTree(parsing: Array(inner[$0]).span.bytes) }
         switch packet.kind {
@@ -82,16 +83,16 @@ enum RoomsProperty {
             let isOffset = payload?.elements?[0].stringValue == "offset"
             precondition(
                 (payload?.elements?[1].stringValue != nil) == isOffset,
-                "A last string is an offset: \(text)")
+                "An event ends with a string that is not the offset: \(text)")
         case .ack:
             precondition(
                 watch.isConnected && payload?.elements?.count == 1
                     && payload?.elements?[0]["ok"]?.boolValue != nil, text)
             let left = watch.ackIDs[packet.ackID ?? -1, default: 0] - 1
-            precondition(left >= 0, "Answered more often than asked: \(text)")
+            precondition(left >= 0, "More acknowledgements than requests: \(text)")
             watch.ackIDs[packet.ackID ?? -1] = left
         case .binaryEvent, .binaryAck:
-            preconditionFailure("Binary is sent: \(text)")
+            preconditionFailure("Binary data was sent: \(text)")
         }
     }
 }

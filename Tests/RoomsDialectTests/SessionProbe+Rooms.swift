@@ -6,17 +6,17 @@ import Identity
 import JSON
 import RoomsDialect
 
-/// A session of Rooms, each of whose frames is looked at by `PacketRule`.
+/// A session of Rooms whose frames are checked by `PacketRule`.
 struct RoomsProbe {
     private var probe: SessionProbe
-    /// What all nodes are told.
+    /// The broadcasts to all nodes.
     private(set) var broadcasts: [String] = []
     static let key = RecoveryKey(derivedFrom: Array("secret".utf8), cluster: "test")
     static let time = Timestamp(milliseconds: 1_769_860_800_123)
 
-    /// One that is opened and has not sent CONNECT.
+    /// Creates an opened session that has not received CONNECT.
     ///
-    /// - Parameter dialect: the node's; nil for one of its own.
+    /// - Parameter dialect: the dialect of a node; nil for a new one.
     init(
         _ credentials: Credentials, allowsAnonymous: Bool = false,
         limits: ChatLimits = ChatLimits(), key: RecoveryKey = Self.key,
@@ -32,21 +32,21 @@ struct RoomsProbe {
         }
     }
 
-    /// Ann, who is in.
+    /// Ann, connected.
     static func ann(grants: Grants = .all, limits: ChatLimits = ChatLimits()) -> Self {
         var probe = Self(.ann(grants: grants), limits: limits)
         _ = probe.send("0")
         return probe
     }
 
-    /// Somebody without a token, who is in.
+    /// An anonymous user, connected.
     static func anonymous() -> Self {
         var probe = Self(.none, allowsAnonymous: true)
         _ = probe.send("0")
         return probe
     }
 
-    /// Ann, who has joined these rooms, in which nothing was said.
+    /// Ann, who has joined these rooms without messages.
     static func ann(in rooms: String..., limits: ChatLimits = ChatLimits()) -> Self {
         var probe = Self.ann(limits: limits)
         for room in rooms { _ = probe.join(room) }
@@ -58,23 +58,23 @@ struct RoomsProbe {
     var wakeAt: Int64? { self.probe.wakeAt }
 
     mutating func send(
-        _ packet: String, retryAfter: Double? = nil, exceededByteLimit exceededBytes: Int? = nil
+        _ packet: String, retryAfter: Double? = nil, exceededByteLimit: Int? = nil
     ) -> [String] {
         self.checked(
-            self.probe.send(packet, retryAfter: retryAfter, exceededByteLimit: exceededBytes))
+            self.probe.send(packet, retryAfter: retryAfter, exceededByteLimit: exceededByteLimit))
     }
 
-    /// What is announced stands apart.
+    /// Collects broadcasts separately.
     private mutating func checked(_ steps: [String]) -> [String] {
         let steps = PacketRule.checked(steps)
-        let mark = "announce "
-        self.broadcasts += steps.filter { $0.hasPrefix(mark) }.map {
-            String($0.dropFirst(mark.count))
+        let prefix = "broadcast "
+        self.broadcasts += steps.filter { $0.hasPrefix(prefix) }.map {
+            String($0.dropFirst(prefix.count))
         }
-        return steps.filter { !$0.hasPrefix(mark) }
+        return steps.filter { !$0.hasPrefix(prefix) }
     }
 
-    /// - Parameter ack: the acknowledgement's number, if one is wanted.
+    /// - Parameter ack: the acknowledgement id, if one is wanted.
     mutating func emit(
         _ event: String, _ argument: String?, ack: Int? = nil, retryAfter: Double? = nil
     ) -> [String] {
@@ -84,9 +84,9 @@ struct RoomsProbe {
     }
 
     mutating func answer(
-        _ answer: ChatAnswer, to place: Int? = nil, isDelivered isShown: Bool = false
+        _ answer: ChatAnswer, to index: Int? = nil, isDelivered: Bool = false
     ) -> [String] {
-        self.checked(self.probe.answer(answer, to: place, isDelivered: isShown))
+        self.checked(self.probe.answer(answer, to: index, isDelivered: isDelivered))
     }
 
     mutating func page(_ page: MessagePage?) -> [String] { self.checked(self.probe.page(page)) }
@@ -101,22 +101,23 @@ struct RoomsProbe {
         self.perform { $0.delivered(message, in: .rooms($0.tenant, room), into: &$1) }
     }
 
-    mutating func startTrackingDeliveries(_ places: (String, Int)...) -> [String] {
+    mutating func startTrackingDeliveries(_ positions: (String, Int)...) -> [String] {
         self.perform { session, steps in
             session.startedTrackingDeliveries(
-                at: places.map { (ConversationKey.rooms(session.tenant, $0.0), $0.1) }, into: &steps
+                at: positions.map { (ConversationKey.rooms(session.tenant, $0.0), $0.1) },
+                into: &steps
             )
         }
     }
 
-    /// Whoever joins without being asked for a name is who it is.
+    /// Joins a room and answers all requests of the join.
     ///
-    /// - Parameter who: `"user_id":"…"` and so on, with a comma in front.
-    /// - Returns: what comes of the last step.
-    mutating func join(_ room: String, as who: String = "", head: Int = 0, ack: Int? = nil)
+    /// - Parameter identity: further fields such as `"user_id":"…"`, with a leading comma.
+    /// - Returns: the steps after the last answer.
+    mutating func join(_ room: String, as identity: String = "", head: Int = 0, ack: Int? = nil)
         -> [String]
     {
-        _ = self.emit("join_room", #"{"room_id":"\#(room)"\#(who)}"#, ack: ack)
+        _ = self.emit("join_room", #"{"room_id":"\#(room)"\#(identity)}"#, ack: ack)
         _ = self.answer(.joined(.at(head)))
         _ = self.answer(.described(.room(head: head)))
         return self.page(.of([], head: head))
@@ -180,20 +181,28 @@ extension Message {
     }
 }
 
-/// What the server sends, as it stands on the wire.
+/// Frames of the server, as on the wire.
 enum RoomsFrame {
     static let instant = "2026-01-31T12:00:00.123Z"
 
     static func offset(_ text: String) -> String { #"42["offset","\#(text)"]"# }
-    static func error(_ words: String, _ event: String? = nil, localID: String? = nil) -> String {
+    static func error(_ errorText: String, _ event: String? = nil, localID: String? = nil) -> String
+    {
         let send = event == "send_message" ? Self.failedSend(localID) : ""
         return
-            #"42["error",{"message":"\#(words)"\#(event.map { #","event":"\#($0)""# } ?? "")\#(send)}]"#
+            #"""
+            42["error",{"message":"\#(errorText)"\#(event.map { #","event":"\#($0)""# } ?? "")\#
+            \#(send)}]
+            """#
     }
-    static func refusal(_ ack: Int, _ words: String, isSend: Bool = false, localID: String? = nil)
+    static func refusal(
+        _ ack: Int, _ errorText: String, isSend: Bool = false, localID: String? = nil
+    )
         -> String
     {
-        #"43\#(ack)[{"ok":false,"error":"\#(words)"\#(isSend ? Self.failedSend(localID) : "")}]"#
+        #"""
+        43\#(ack)[{"ok":false,"error":"\#(errorText)"\#(isSend ? Self.failedSend(localID) : "")}]
+        """#
     }
     private static func failedSend(_ localID: String?) -> String {
         #","outcome":"refused""# + (localID.map { #","local_id":\#($0)"# } ?? "")
@@ -206,15 +215,24 @@ enum RoomsFrame {
     static func messageFields(
         _ sequence: Int, in room: String, _ content: String = "x", by author: String = "ann"
     ) -> String {
-        #"{"id":"\#(sequence)","room_id":"\#(room)","user_id":"\#(author)","username":"\#(author)","content":"\#(content)","timestamp":"\#(Self.instant)"}"#
+        #"""
+        {"id":"\#(sequence)","room_id":"\#(room)","user_id":"\#(author)","username":"\#(author)",\#
+        "content":"\#(content)","timestamp":"\#(Self.instant)"}
+        """#
     }
-    /// What stands in a `conversation_state`, and in its acknowledgement.
+    /// The content of a `conversation_state` and of its acknowledgement.
     static func state(
         _ room: String, head: Int, _ messages: String = "", participants: String = "",
         isActive: Bool = true
     ) -> String {
-        #""conversation":{"room_id":"\#(room)","title":"Tea","description":"at five","created_by":"ann","created_at":"\#(Self.instant)","#
-            + #""updated_at":"\#(Self.instant)","is_active":\#(isActive),"participants":[\#(participants)],"message_count":\#(head)},"#
+        #"""
+        "conversation":{"room_id":"\#(room)","title":"Tea","description":"at five",\#
+        "created_by":"ann","created_at":"\#(Self.instant)",
+        """#
+            + #"""
+            "updated_at":"\#(Self.instant)","is_active":\#(isActive),\#
+            "participants":[\#(participants)],"message_count":\#(head)},
+            """#
             + #""participants":[\#(participants)],"messages":[\#(messages)]"#
     }
     static func stateEvent(_ room: String, head: Int, _ messages: String = "") -> String {
@@ -223,10 +241,13 @@ enum RoomsFrame {
     static func joinedOrLeft(_ event: String, _ user: String, _ name: String, in room: String)
         -> String
     {
-        #"42["\#(event)",{"room_id":"\#(room)","user_id":"\#(user)","username":"\#(name)","timestamp":"\#(Self.instant)"}]"#
+        #"""
+        42["\#(event)",{"room_id":"\#(room)","user_id":"\#(user)","username":"\#(name)",\#
+        "timestamp":"\#(Self.instant)"}]
+        """#
     }
 
-    /// What a CONNECT is answered with.
+    /// The ids from the answer to CONNECT.
     static func connected(_ steps: [String]) -> (sid: String, pid: String)? {
         guard let first = steps.first, first.hasPrefix("40{"),
             let tree = try? JSONTree(parsing: Array(first.utf8.dropFirst(2)).span.bytes),

@@ -154,20 +154,20 @@ struct SocketSessionTests {
         _ = refused.receiveBinary()
         var dismissed = SocketSessionDriver.connected()
         _ = dismissed.disconnect()
-        let standings = [SocketSessionDriver(), connecting, .connected(), refused, dismissed].map {
+        let snapshots = [SocketSessionDriver(), connecting, .connected(), refused, dismissed].map {
             $0.session.snapshot(at: 5000)
         }
         #expect(
-            standings == [
+            snapshots == [
                 SocketSnapshot(.awaitingConnect(remaining: 40_000)),
                 SocketSnapshot(.connecting(remaining: 40_000)), SocketSnapshot(.connected),
                 SocketSnapshot(.connected, attachmentsDue: 1),
                 SocketSnapshot(.disconnectSent(remaining: 40_000)),
             ])
-        for standing in standings.compactMap({ $0 }) {
-            let session = SocketSession(snapshot: standing, at: 700_000)
-            #expect(session.snapshot(at: 700_000) == standing)
-            #expect(session.isConnected == (standing.phase == .connected))
+        for snapshot in snapshots.compactMap({ $0 }) {
+            let session = SocketSession(snapshot: snapshot, at: 700_000)
+            #expect(session.snapshot(at: 700_000) == snapshot)
+            #expect(session.isConnected == (snapshot.phase == .connected))
         }
         var ended = SocketSessionDriver()
         _ = ended.receive("x")
