@@ -12,8 +12,8 @@ public protocol DialectSession: Sendable {
     /// The user of the connection; nil for a connection that is about to be refused.
     var principal: Principal? { get }
     var tenant: ByteString { get }
-    /// The only conversation of the connection, if its path names one. The node that owns it can
-    /// serve the connection best.
+    /// The only conversation of the connection, if its path names one. The gateway serves the
+    /// connection on the preferred loop of that conversation.
     var homeConversation: ConversationKey? { get }
 
     // The gateway reads these properties after every step, in place: without `mutating` the session
@@ -103,8 +103,8 @@ public protocol DialectSession: Sendable {
 
 /// Defaults for protocols without lists, inboxes, offsets or timeouts.
 extension DialectSession {
-    // Mutating as well: a nonmutating default would take the place of the session's own mutating
-    // getter.
+    // Mutating as well: for an immutable session, a nonmutating default would be chosen instead of
+    // the session's own getter.
     public var tracksDeliveries: Bool { mutating get { false } }
     public var wakeAt: Int64? { mutating get { nil } }
     public mutating func wake(into steps: inout SessionSteps) {}

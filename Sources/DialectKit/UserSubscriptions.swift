@@ -14,7 +14,7 @@ public struct UserSubscriptions: Sendable {
     private let marksHistoryRead: Bool
     /// The conversations to which the connection is subscribed.
     public private(set) var subscribed: Set<ByteString> = []
-    /// Conversations that are being entered without a request of the client.
+    /// Conversations whose `enter` step has no answer yet.
     private var awaitingEntry: Set<ByteString> = []
     private var listedCount = 0
 

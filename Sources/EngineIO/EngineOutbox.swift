@@ -2,7 +2,7 @@ internal import Bytes
 
 /// Packets waiting for a poll, in order.
 ///
-/// Dequeuing does not move the packets behind it, so the cost per packet does not depend on the
+/// Dequeuing does not move the packets that follow, so the cost per packet does not depend on the
 /// length of the queue.
 struct EngineOutbox: Sendable {
     private struct Entry: Sendable {

@@ -10,7 +10,7 @@ internal import Synchronization
 /// The REST part of the Rooms protocol (seed `002`): `/api/conversations` and all paths below it.
 ///
 /// It converts HTTP requests to chat commands, as a dialect does with frames, and submits them to
-/// the node through a port. The port is its only state.
+/// the node through a port. The port is its only mutable state.
 public final class RoomsAPI: RequestHandler {
     /// Weak, because the node owns the API.
     private struct PortReference { weak var port: (any RoomsPort)? }

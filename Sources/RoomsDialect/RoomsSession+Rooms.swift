@@ -239,8 +239,8 @@ extension RoomsSession {
             self.failJoin(pendingJoin, "room_id: the room was left meanwhile", into: &steps)
         }
         let now = steps.now
-        // Frames for the other connections of this user include this one, unless it has asked to
-        // leave itself.
+        // The shared event skips all connections of this user. Those that have not asked to leave are
+        // notified here.
         if !room.isLeaving {
             steps.reply {
                 $0.append(roomsEvent: "user_left") {

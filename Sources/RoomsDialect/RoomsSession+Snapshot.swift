@@ -15,27 +15,8 @@ extension RoomsSession {
         var text = ByteBuffer()
         text.append(#"{"tenant":"#)
         text.append(jsonString: self.tenant)
-        if let me = self.me {
-            text.append(#","user":"#)
-            text.append(jsonString: me.person.id.storageKey)
-            text.append(#","name":"#)
-            text.append(jsonString: me.person.name)
-            if let agent = me.person.agent {
-                text.append(#","agent":"#)
-                text.append(jsonString: agent)
-            }
-            text.append(me.isAdmin ? #","admin":true"# : #","admin":false"#)
-        }
-        switch self.grants {
-        case .all: text.append(#","all":true,"grants":["#)
-        case .listed(let conversations):
-            text.append(#","all":false,"grants":["#)
-            for (index, conversation) in conversations.sorted().enumerated() {
-                if index > 0 { text.append(",") }
-                text.append(jsonString: conversation)
-            }
-        }
-        text.append(#"],"visit":"#)
+        self.appendIdentity(to: &text)
+        text.append(#","visit":"#)
         text.append(decimal: self.connectCount)
         text.append(self.hasRequestToken ? #","bearer":true"# : #","bearer":false"#)
         text.append(self.isTokenExpired ? #","expired":true"# : #","expired":false"#)
@@ -70,6 +51,30 @@ extension RoomsSession {
         }
         text.append("]}")
         return text.text
+    }
+
+    private func appendIdentity(to text: inout ByteBuffer) {
+        if let me = self.me {
+            text.append(#","user":"#)
+            text.append(jsonString: me.person.id.storageKey)
+            text.append(#","name":"#)
+            text.append(jsonString: me.person.name)
+            if let agent = me.person.agent {
+                text.append(#","agent":"#)
+                text.append(jsonString: agent)
+            }
+            text.append(me.isAdmin ? #","admin":true"# : #","admin":false"#)
+        }
+        switch self.grants {
+        case .all: text.append(#","all":true,"grants":["#)
+        case .listed(let conversations):
+            text.append(#","all":false,"grants":["#)
+            for (index, conversation) in conversations.sorted().enumerated() {
+                if index > 0 { text.append(",") }
+                text.append(jsonString: conversation)
+            }
+        }
+        text.append("]")
     }
 
     /// Nil if this version cannot have written the snapshot.
