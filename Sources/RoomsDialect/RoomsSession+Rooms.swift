@@ -239,8 +239,8 @@ extension RoomsSession {
             self.failJoin(pendingJoin, "room_id: the room was left meanwhile", into: &steps)
         }
         let now = steps.now
-        // The shared event skips all connections of this user. Those that have not asked to leave are
-        // notified here.
+        // The shared event skips all connections of this user. Those that have not asked to leave
+        // are notified here.
         if !room.isLeaving {
             steps.reply {
                 $0.append(roomsEvent: "user_left") {

@@ -138,9 +138,10 @@ struct JoinTests {
         _ = anonymous.answer(.described(.room(head: 0)))
         _ = anonymous.page(.of([], head: 0))
         #expect(
-            anonymous.emit("join_room", #"{"room_id":"r","user_id":"bob","username":"Robert"}"#) == [
-                "join rooms by anonymous bob in default/r"
-            ])
+            anonymous.emit("join_room", #"{"room_id":"r","user_id":"bob","username":"Robert"}"#)
+                == [
+                    "join rooms by anonymous bob in default/r"
+                ])
         #expect(
             anonymous.answer(.joined(.at(0))) == [
                 "describe for anonymous bob access membersOnly in default/r"

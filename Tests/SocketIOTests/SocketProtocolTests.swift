@@ -124,7 +124,7 @@ enum SocketProtocolTests {
             var driver = SocketSessionDriver.connected()
             let packet =
                 #"52-789["message",{"_placeholder":true,"num":1},"#
-                    + #"[{"a":{"num":0,"_placeholder":true}}]]"#
+                + #"[{"a":{"num":0,"_placeholder":true}}]]"#
             #expect(
                 driver.receive(packet) == [
                     .refused(ackID: 789, event: "message", "binary events are not taken; send JSON")
