@@ -48,39 +48,14 @@ extension ShardOwner {
             case .event(let event, let revision, let origin):
                 self.publish(event, revision, origin, of: number, outbox: &outbox)
             case .notify(let event, let loops):
-                let key = self.slots[slot].key
-                loops.forEach { loop in
-                    let feedSlot =
-                        self.slots[slot].conversation.subscribers.feedSlot(of: loop) ?? .max
-                    let notification = Envelope.Item.event(
-                        .init(
-                            conversation: key, event: event, revision: 0, answering: 0,
-                            feedSlot: feedSlot))
-                    // A status update may wait like the report that caused it. Sent on its own, it
-                    // would cost one packet per message.
-                    if event.isDeliveredStatus {
-                        outbox.sendDeferred(notification, to: loop)
-                    } else {
-                        outbox.send(notification, to: loop)
-                    }
-                }
+                self.notify(loops, of: event, in: number, outbox: &outbox)
             case .lookUp(let sequence, let lookup):
                 let ticket = outbox.submit(
                     .page(self.slots[slot].key, .after(sequence - 1), limit: 1))
                 self.pendingRequests[ticket] = .lookUp(
                     self.continuation(for: number), sequence, lookup)
             case .load:
-                // After a failed write, the load waits. Otherwise the writes that the store lost
-                // would be repeated at once.
-                let mustWait =
-                    now.monotonic < self.writesUnavailableUntil
-                    && self.slots[slot].conversation.hasFailedWrites
-                if now.monotonic < self.readsUnavailableUntil || mustWait {
-                    self.slots[slot].loadTerm &+= 1
-                    self.slots[slot].conversation.abandon(at: now, into: &effects)
-                } else {
-                    self.load(number, outbox: &outbox)
-                }
+                self.loadOrAbandon(number, at: now, into: &effects, outbox: &outbox)
             case .loadRecents:
                 let ticket = outbox.submit(
                     .recent(self.slots[slot].key, limit: self.limits.recentMessages))
@@ -110,6 +85,44 @@ extension ShardOwner {
         effects.clear(keepingCapacityUpTo: .max)
         // The array is reused, so that a message allocates none.
         self.effects = effects
+    }
+
+    private mutating func notify(
+        _ loops: LoopSet, of event: ChatEvent, in number: UInt32, outbox: inout Outbox
+    ) {
+        let slot = Int(number)
+        loops.forEach { loop in
+            let feedSlot = self.slots[slot].conversation.subscribers.feedSlot(of: loop) ?? .max
+            let notification = Envelope.Item.event(
+                .init(
+                    conversation: self.slots[slot].key, event: event, revision: 0, answering: 0,
+                    feedSlot: feedSlot))
+            // A status update may wait like the report that caused it. Sent on its own, it would
+            // cost one packet per message.
+            if event.isDeliveredStatus {
+                outbox.sendDeferred(notification, to: loop)
+            } else {
+                outbox.send(notification, to: loop)
+            }
+        }
+    }
+
+    private mutating func loadOrAbandon(
+        _ number: UInt32, at now: ClockReading, into effects: inout [ConversationEffect],
+        outbox: inout Outbox
+    ) {
+        let slot = Int(number)
+        // After a failed write, the load waits. Otherwise the writes that the store lost would be
+        // repeated at once.
+        let mustWait =
+            now.monotonic < self.writesUnavailableUntil
+            && self.slots[slot].conversation.hasFailedWrites
+        if now.monotonic < self.readsUnavailableUntil || mustWait {
+            self.slots[slot].loadTerm &+= 1
+            self.slots[slot].conversation.abandon(at: now, into: &effects)
+        } else {
+            self.load(number, outbox: &outbox)
+        }
     }
 }
 

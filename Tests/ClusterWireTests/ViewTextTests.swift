@@ -179,7 +179,7 @@ struct ViewTextTests {
             self.refusal(Self.sealed(String(repeating: "[", count: 100)))?.hasPrefix(
                 "The JSON is malformed") == true)
         #expect(
-            self.refusal(String(repeating: " ", count: 2 << 20)) == "it has more than 1048576 bytes"
+            self.refusal(String(repeating: " ", count: 2 << 20)) == "the text exceeds 1048576 bytes"
         )
     }
 
