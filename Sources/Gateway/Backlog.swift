@@ -1,16 +1,17 @@
 import Bytes
 
-/// What a connection's socket has not taken yet.
+/// The frames that a connection's socket has not accepted yet, in order.
 struct Backlog {
     private struct Entry {
         let frame: SharedFrame
-        /// Asked for by the client, so its slowness harms nobody: it does not count against the limit.
+        /// The client requested this frame, so it does not count against the limit for slow
+        /// readers.
         let isPaced: Bool
     }
 
     private var entries: [Entry] = []
     private var head = 0
-    /// Bytes of the first entry that are sent.
+    /// The bytes of the first entry that are already sent.
     private var offset = 0
     private(set) var countedBytes = 0
     private(set) var totalBytes = 0
@@ -18,7 +19,8 @@ struct Backlog {
     var isEmpty: Bool { self.head == self.entries.count }
     var frameCount: Int { self.entries.count - self.head }
 
-    /// - Parameter offset: bytes that are sent already; only for the first frame of an empty backlog.
+    /// - Parameter offset: the bytes that are already sent. Only the first frame of an empty
+    ///   backlog may have an offset.
     mutating func append(_ frame: SharedFrame, isPaced: Bool = false, from offset: Int = 0) {
         if self.isEmpty { self.offset = offset }
         self.entries.append(Entry(frame: frame, isPaced: isPaced))
@@ -26,7 +28,7 @@ struct Backlog {
         if !isPaced { self.countedBytes += frame.count - offset }
     }
 
-    /// Behind everything that is here, what is unsent of another, of which nothing is sent yet.
+    /// Appends the unsent frames of another backlog, of which no byte is sent yet.
     mutating func append(contentsOf other: Backlog) {
         if self.isEmpty { self.offset = other.offset }
         self.entries += other.entries[other.head...]
@@ -39,31 +41,31 @@ struct Backlog {
         self.isEmpty ? nil : (self.entries[self.head].frame, self.offset)
     }
 
-    /// Appends the oldest unsent bytes to `buffer`, about this many: where they end, a frame may go on.
+    /// Appends about this many of the oldest unsent bytes to `buffer`. They may end within a frame.
     func gather(upTo byteCount: Int, into buffer: inout ByteBuffer) {
-        var left = byteCount
-        for place in self.head..<self.entries.count {
-            guard left > 0 else { return }
-            self.entries[place].frame.withBytes { bytes in
-                let start = place == self.head ? self.offset : 0
-                let end = start + min(left, bytes.count - start)
+        var remaining = byteCount
+        for index in self.head..<self.entries.count {
+            guard remaining > 0 else { return }
+            self.entries[index].frame.withBytes { bytes in
+                let start = index == self.head ? self.offset : 0
+                let end = start + min(remaining, bytes.count - start)
                 buffer.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
-                left -= end - start
+                remaining -= end - start
             }
         }
     }
 
-    /// So many bytes are sent.
+    /// Removes bytes that have been sent.
     mutating func remove(_ count: Int) {
-        var left = count
+        var remaining = count
         self.totalBytes -= count
-        while left > 0 {
+        while remaining > 0 {
             let entry = self.entries[self.head]
-            let rest = entry.frame.count - self.offset
-            let sent = min(rest, left)
+            let unsent = entry.frame.count - self.offset
+            let sent = min(unsent, remaining)
             if !entry.isPaced { self.countedBytes -= sent }
-            left -= sent
-            if sent == rest {
+            remaining -= sent
+            if sent == unsent {
                 self.head += 1
                 self.offset = 0
             } else {
@@ -79,17 +81,18 @@ struct Backlog {
         }
     }
 
-    /// Drops everything but what is half sent: a frame that has begun must end.
+    /// Drops every frame except one that is partly sent: a frame that has begun must be completed.
     ///
-    /// - Parameter hasOffered: the first frame was offered to OpenSSL, which may have a record of it under way.
-    mutating func truncate(firstWasOffered hasOffered: Bool) {
+    /// - Parameter wasOffered: whether the first frame was passed to OpenSSL, which may have
+    ///   encrypted part of it already.
+    mutating func truncate(firstWasOffered: Bool) {
         guard !self.isEmpty else { return }
         let first = self.entries[self.head]
         self.entries = []
         self.head = 0
         self.totalBytes = 0
         self.countedBytes = 0
-        if self.offset > 0 || hasOffered {
+        if self.offset > 0 || firstWasOffered {
             self.append(first.frame, isPaced: first.isPaced, from: self.offset)
         }
     }

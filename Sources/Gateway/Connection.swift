@@ -1,4 +1,5 @@
 import Bytes
+import ChatCore
 import ChatModel
 import Cluster
 import DialectKit
@@ -7,57 +8,61 @@ import HTTPWire
 import JSON
 import TLS
 
-/// Which listener a connection came in by.
+/// The listener that accepted a connection.
 enum ListenerRole: UInt8, Sendable { case clients, admin }
 
-/// What a loop holds of a connection beside its place in the `ConnectionTable`.
+/// A loop's state of one connection, apart from the hot fields in `ConnectionTable`.
 struct Connection {
     let token: SocketToken
-    /// Who connected; of a WebSocket that came by a trusted proxy, whom that names, with port 0.
+    /// The client's address. For a WebSocket through a trusted proxy it is the address that the
+    /// proxy reports, with port 0.
     var peer: SocketAddress
     let listenerRole: ListenerRole
-    /// It came when the node had all the clients that it may have.
+    /// The connection exceeds the node's connection limit.
     let isOverLimit: Bool
     var tls: TLSConnection?
     var phase: Phase
-    /// Bytes that were read and not used: the beginning of a frame, or what waits while reading is paused.
+    /// Bytes that were read and not consumed: a partial frame, or input of a connection whose
+    /// reading is paused.
     var unread: [UInt8] = []
     var backlog = Backlog()
-    /// The monotonic millisecond by which the present stage must have ended; 0 for none.
+    /// The monotonic millisecond by which the present phase must have ended; 0 for none.
     var deadline: Int64 = 0
-    /// The wheel's tick at which this connection is looked at next; earlier or later entries for it are stale.
+    /// The wheel's tick at which this connection is checked next. Entries for other ticks are
+    /// stale.
     var nextTimerTick: UInt32 = 0
     var isReadingPaused = false
     var closeState = CloseState.open
 
     init(
-        token: SocketToken, peer: SocketAddress, listenerRole site: ListenerRole,
-        isOverLimit isSurplus: Bool = false, tls: TLSConnection? = nil, phase stage: Phase
+        token: SocketToken, peer: SocketAddress, listenerRole: ListenerRole,
+        isOverLimit: Bool = false, tls: TLSConnection? = nil, phase: Phase
     ) {
         self.token = token
         self.peer = peer
-        self.listenerRole = site
-        self.isOverLimit = isSurplus
+        self.listenerRole = listenerRole
+        self.isOverLimit = isOverLimit
         self.tls = tls
-        self.phase = stage
+        self.phase = phase
     }
 
     var isListener: Bool {
         if case .listening = self.phase { true } else { false }
     }
 
-    /// Of a WebSocket.
+    /// The WebSocket's state; nil in the other phases.
     var webSocket: WebSocketState? {
-        if case .webSocket(let talk) = self.phase { talk } else { nil }
+        if case .webSocket(let webSocket) = self.phase { webSocket } else { nil }
     }
 
-    /// How a connection comes to its end.
+    /// How far the connection is closed.
     enum CloseState: Equatable {
         case open
-        /// What is unsent leaves, then the socket is closed; nothing more is read.
+        /// The unsent bytes are sent, then the socket is closed. Nothing more is read.
         case closeWhenSent
-        /// What is unsent leaves, then our side is closed, and what the peer still sends is thrown away until it closes
-        /// too: closing at once would make the kernel reset the connection, and the last words would be lost with it.
+        /// The unsent bytes are sent, then this side is shut down, and input is discarded until the
+        /// peer closes. If the socket were closed at once, the kernel would reset the connection
+        /// and discard the last frames.
         case lingerWhenSent
         case lingering
     }
@@ -66,26 +71,28 @@ struct Connection {
         case handshake
         case http(HTTPExchange)
         case webSocket(WebSocketState)
-        /// A listening socket; apart, for it is larger than what the very many need.
+        /// A listening socket. Indirect, because it is larger than the cases of the many client
+        /// connections.
         indirect case listening(ListeningSocket)
     }
 }
 
-/// A connection in its HTTP stage.
+/// The state of a connection that speaks HTTP.
 final class HTTPExchange {
     var parser = HTTPRequestParser()
-    /// What every answer to the present request must know of it; nil while its head is not read.
+    /// The path and the CORS fields of the present request, for its response. Nil while the head is
+    /// incomplete, and for paths without CORS.
     var requestInfo: RequestInfo?
-    /// How many more requests may be made whose answers others give.
+    /// How many more API requests this connection may send; nil before the first one.
     var rateLimiter: TokenBucket?
-    /// Others are at work on the answer.
+    /// An asynchronous response is being prepared.
     var isResponsePending = false
-    /// The request whose body is coming.
+    /// The request whose body is still being received.
     var incompleteRequest: IncompleteRequest?
-    /// A request of an Engine.IO session that is not answered: of a poll, or of a POST whose body is coming.
+    /// An Engine.IO request without a response: a poll, or a POST whose body is being received.
     var engineRequest: PendingEngineRequest?
     var requestCount = 0
-    /// The head of a later request has begun, and its time runs.
+    /// The head of a later request has begun, and its timeout is running.
     var isReadingHead = false
 
     struct RequestInfo {
@@ -96,123 +103,132 @@ final class HTTPExchange {
     struct IncompleteRequest {
         var decoder: HTTPBodyDecoder
         var body = ByteBuffer()
-        /// Nil for a POST of Engine.IO.
+        /// Nil for an Engine.IO POST.
         let request: HTTPRequest?
         let responseContext: HTTPResponseContext
     }
 }
 
-/// A connection in its WebSocket stage.
+/// The state of a connection that is a WebSocket.
 final class WebSocketState {
-    // Their use is not checked at run time: one loop has the talk, and what they do calls nothing that would come back to it.
+    // Exclusivity is not checked at run time here. One loop owns this object, and the calls into
+    // these properties never call back into it.
     @exclusivity(unchecked) var reader: WebSocketReader
     @exclusivity(unchecked) var session: (any DialectSession)?
     @exclusivity(unchecked) var rateLimiter: TokenBucket
-    /// The conversations that this connection hears.
+    /// The conversations to which this connection is subscribed.
     @exclusivity(unchecked) var subscriptions: [ConversationSubscription] = []
     var pendingJoins: [UnansweredJoin] = []
-    /// Nil where WebSocket messages are the protocol's frames.
+    /// Nil unless the WebSocket carries Engine.IO packets.
     var engine: EngineState?
-    /// The connection of a session that polls, from which this WebSocket is to take over.
+    /// The connection of a polling session on this loop which this WebSocket is about to take over.
     var probedSession: SocketToken?
-    /// The same, where that session is another node's.
+    /// A polling session on another node which this WebSocket is about to take over.
     var remoteProbe: RemoteProbe?
-    // Small numbers side by side: there may be very many quiet connections.
+    // Small integers are adjacent to save memory, because a node has very many idle connections.
     private let dialectIndex: Int16
-    /// What the client gets is compressed; what it sends may be.
+    /// Frames to the client are compressed. Frames from the client may be.
     let isCompressed: Bool
-    /// What its audiences take it for: see `DialectSession.isPersonal`.
+    /// The value by which this connection is grouped at present; see `DialectSession.isPersonal`.
     var isPersonal = false
     var hasSentClose = false
-    /// What the connection was closed with, by whoever said so first; 1006 is nobody.
+    /// The code of the first close frame, from either side; 1006 if there was none.
     var closeCode: UInt16 = 1006
-    /// Answers that reading waits for: an entrance, a page.
+    /// The replies, to a join or a page request, for which reading from the client is paused.
     var blockingReplyCount: Int32 = 0
-    /// When that began and ended last, in the loop's ticks.
+    /// When reading was paused for replies the last time, and when it was resumed, in the loop's
+    /// ticks.
     var blockedSince: UInt32 = 0
     var unblockedAt: UInt32 = 0
-    /// Commands that have not been answered: a drain waits for them.
+    /// The commands that the client sent and that are not answered. A drain waits for them.
     @exclusivity(unchecked) var unansweredCommandCount: Int32 = 0
-    /// When it became a WebSocket, when the next ping is due, when the token ends, and when a drain closes it, as monotonic
-    /// milliseconds; 0 for never.
+    /// Times in monotonic milliseconds; 0 for never. They are the upgrade, the next ping, the
+    /// expiry of the token, and the time at which a drain closes the connection.
     var openedAt: Int64 = 0
     var pingAt: Int64 = 0
     var expiresAt: Int64 = 0
     var drainAt: Int64 = 0
 
-    /// It is to take over from polling, and has no session yet.
+    /// This WebSocket is about to take over a polling session, and has no session of its own yet.
     var isProbe: Bool { self.probedSession != nil || self.remoteProbe != nil }
-    /// Which of the gateway's dialects; -1 for the echo.
+    /// The index in the gateway's dialects; -1 for the echo.
     var dialect: Int { Int(self.dialectIndex) }
     var acceptsCompression: Bool { self.reader.acceptsCompression }
 
-    /// An entrance that waits for its answer.
+    /// A join that the conversation's owner has not answered.
     struct UnansweredJoin {
-        let request: UInt64
+        let request: RequestID
         let feed: FeedID
-        /// The question's key.
+        /// The key of its `RequestContext`.
         let context: UInt64
     }
 
     struct ConversationSubscription {
         let feed: FeedID
         let conversation: ConversationKey
-        /// Its place in the audience's list of those who hear everything, or of those who catch up.
+        /// The index in the group's list of live or of catching-up subscribers.
         var position: Int
-        /// Nil for those who hear everything.
+        /// Nil once the subscription is live.
         var catchUp: CatchUp?
     }
 
-    /// What was missed, on its way: page by page, as fast as the socket takes it. A class, for the many quiet connections have none.
+    /// The replay of missed messages, page by page, as fast as the socket accepts them.
+    ///
+    /// A class, because most connections have none.
     final class CatchUp {
-        /// The newest message that has been written, or that the client has had before.
+        /// The newest message that was sent, or that the client already had.
         var sentThrough: SequenceNumber
-        /// The newest message that the socket has taken, and that was reported.
+        /// The newest message that the socket accepted and that was reported as delivered.
         var deliveredThrough: SequenceNumber
-        /// What the feed had shown when a page was asked for that is under way.
+        /// The newest message of the feed when the pending page was requested; nil if no page is
+        /// pending.
         var feedHeadAtRequest: SequenceNumber?
-        /// Messages of which this connection was told as their sender: protocols with an answer of its own for that do not repeat them.
+        /// The client's own messages that were acknowledged during the replay. Protocols that
+        /// acknowledge a message with a frame of its own do not repeat it.
         var acknowledgedSends: Set<SequenceNumber> = []
-        /// Until the store has been asked.
+        /// Nil once the store has confirmed or refuted it.
         var unverifiedPosition: UnverifiedPosition?
-        /// Until everything has been sent that changed of what the client has. It is sent no edit and no deletion meanwhile: what it hears
-        /// last has the highest revision, which is where it goes on should the connection break.
+        /// Nil once every change to the client's older messages has been sent.
+        ///
+        /// Until then the client gets no live edits or deletions. A client resumes at the highest
+        /// revision that it received, so older changes must come first.
         var missedChanges: MissedChanges?
-        /// Nothing is read from the client until they have been sent.
+        /// Reading from the client is paused until the missed changes are sent.
         var blocksReading = false
 
-        /// What the client said that it has had when it asked to come in, where the owner did not know of so much.
+        /// A position that the client named when it joined, and that is ahead of what the owner
+        /// knows.
         struct UnverifiedPosition {
             let through: SequenceNumber
             let revision: Revision?
             let requestedAt: Timestamp
-            /// What the owner knew of.
+            /// The newest message that the owner knew.
             let knownHead: SequenceNumber
             let knownRevision: Revision
         }
 
-        /// What changed of the messages up to where the client was.
+        /// Which changes to the client's older messages it has missed.
         enum MissedChanges {
-            /// Since a revision, which may be older than what is kept.
+            /// Since a revision, which may be older than the retained history.
             case since(Revision, mayBeTooOld: Bool)
-            /// Since the message was posted up to which the client has them.
+            /// Since the client's newest message was posted.
             case sinceLastMessage
         }
 
-        init(from start: SequenceNumber, acknowledgedSends answered: Set<SequenceNumber> = []) {
+        init(from start: SequenceNumber, acknowledgedSends: Set<SequenceNumber> = []) {
             self.sentThrough = start
             self.deliveredThrough = start
-            self.acknowledgedSends = answered
+            self.acknowledgedSends = acknowledgedSends
         }
     }
 
-    /// What the store is asked of what was missed.
+    /// A query to the store during the replay.
     enum CatchUpQuery {
-        /// Whether it has what the owner does not know of.
+        /// Whether the store has messages that the owner does not know.
         case unverified(after: SequenceNumber)
-        /// The oldest message that is kept.
+        /// The oldest retained message.
         case oldest
-        /// When this message was posted.
+        /// The revision at which this message was posted.
         case postedRevision(SequenceNumber)
         case changes(through: SequenceNumber, since: Revision)
         case messages(after: SequenceNumber)
@@ -220,12 +236,12 @@ final class WebSocketState {
 
     init(
         reader: WebSocketReader, session: (any DialectSession)?, dialect: Int, isCompressed: Bool,
-        rateLimiter rate: TokenBucket
+        rateLimiter: TokenBucket
     ) {
         self.reader = reader
         self.session = session
         self.dialectIndex = Int16(dialect)
         self.isCompressed = isCompressed
-        self.rateLimiter = rate
+        self.rateLimiter = rateLimiter
     }
 }

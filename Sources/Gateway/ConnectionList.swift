@@ -1,7 +1,7 @@
-/// What a loop holds of its connections, by slot.
+/// A loop's connections, by slot.
 ///
-/// An array, but for one thing: what is read from an array's element is read from a copy of the element, which counts a reference for all
-/// that it holds. Here it is read where it stands.
+/// Reading a property of an array's element copies the element, which retains every reference in
+/// it. This type reads in place.
 struct ConnectionList {
     private var connections: [Connection?] = []
 
@@ -12,7 +12,7 @@ struct ConnectionList {
         @inline(__always) _modify { yield &self.connections[slot] }
     }
 
-    /// Makes room for that slot.
+    /// Makes the list long enough for this slot.
     mutating func ensureSlot(_ slot: Int) {
         while self.connections.count <= slot { self.connections.append(nil) }
     }

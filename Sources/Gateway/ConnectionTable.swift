@@ -1,23 +1,24 @@
 import Bytes
 import EventLoop
 
-/// What the way of a message touches of every connection, in small structs side by side.
+/// The fields of every connection that a broadcast reads or writes, in adjacent small structs.
 ///
-/// A broadcast notes, for each listener, which of the turn's frames it gets: two nanoseconds, no reference, no
-/// allocation. At the end of the turn each listener gets all of its frames in one write.
+/// A broadcast records for each recipient which of the turn's frames it gets. That takes two
+/// nanoseconds, no reference count and no allocation. At the end of the turn each recipient gets
+/// all of its frames in one write.
 struct ConnectionTable {
     struct Hot {
         var descriptor: Int32 = -1
-        /// Whose slot it is: see `SocketToken`. 0 is nobody's.
+        /// The generation of the slot's connection; see `SocketToken`. 0 if the slot is free.
         var generation: UInt32 = 0
-        /// The turn's frames that this connection gets: so many from this one on. Where they do not follow each other, its first and
-        /// its last link.
+        /// The number of the connection's first frame in this turn, and how many consecutive frames
+        /// follow. If its frames are linked, these are the numbers of its first and last link.
         var firstFrame: UInt32 = 0
         var frameCount: UInt32 = 0
-        /// Unsent bytes of earlier turns, without those that are paced.
+        /// Unsent bytes of earlier turns, without paced frames.
         var pendingBytes: Int32 = 0
         var user = UserTable.noUser
-        /// When something was last heard, in ticks of the loop.
+        /// When the connection was last active, in ticks of the loop.
         var lastReceivedTick: UInt32 = 0
         var flags: Flags = []
     }
@@ -26,30 +27,31 @@ struct ConnectionTable {
         let rawValue: UInt8
         /// Frames may be queued.
         static let isOpen = Flags(rawValue: 1)
-        /// There are unsent bytes of earlier turns.
+        /// Bytes of earlier turns are unsent.
         static let hasBacklog = Flags(rawValue: 2)
-        /// The turn's frames for this connection do not follow each other: they hang on links.
+        /// The connection's frames of this turn are not consecutive, so they are in a linked list.
         static let isLinked = Flags(rawValue: 4)
         static let isTLS = Flags(rawValue: 8)
-        /// It closes when everything has left.
+        /// The connection closes when every frame is sent.
         static let isClosing = Flags(rawValue: 16)
-        /// There is no socket: what is written waits for a poll.
+        /// The connection has no socket: its frames wait for a poll.
         static let isPolling = Flags(rawValue: 32)
-        /// What was written has not been polled yet.
+        /// Packets wait for a poll.
         static let hasUnpolledPackets = Flags(rawValue: 64)
-        /// Something that was written has not reached the client's socket.
+        /// A frame has not reached the client's socket.
         static let isBehind: Flags = [.hasBacklog, .hasUnpolledPackets]
     }
 
     var hot: [Hot] = []
-    /// Connections that got a frame in this turn.
+    /// The connections with frames in this turn.
     private(set) var dirty: [UInt32] = []
     /// The turn's frames.
     private(set) var frames: [SharedFrame] = []
-    /// Of all connections whose frames of the turn do not follow each other. The first is number 1.
+    /// The linked lists of all connections whose frames are not consecutive. Links are numbered
+    /// from 1.
     private(set) var links: [FrameLink] = []
 
-    /// One frame of a connection, and the link of its next one; 0 for none.
+    /// One frame of a connection, and the number of the connection's next link; 0 for none.
     struct FrameLink {
         let frame: UInt32
         var next: UInt32 = 0
@@ -73,105 +75,108 @@ struct ConnectionTable {
         self.hot[slot].frameCount = 0
     }
 
-    /// Whether what the token names is there.
+    /// Whether the token's connection is open.
     func isOpen(_ token: SocketToken) -> Bool {
         Int(token.slot) < self.hot.count && self.hot[Int(token.slot)].generation == token.generation
     }
 
-    /// A frame for somebody in this turn; its number is given to `queue`.
+    /// Adds a frame to the turn and returns its number, for `queue`.
     mutating func add(_ frame: SharedFrame) -> UInt32 {
         self.frames.append(frame)
         return UInt32(self.frames.count - 1)
     }
 
-    /// The bytes of one of the turn's frames, which the table holds until the turn's end: no listener counts a reference for them.
+    /// The bytes of one of the turn's frames. The table retains them until the end of the turn, so
+    /// that no recipient counts a reference.
     func bytes(of frame: Int) -> UnsafeRawBufferPointer { self.frames[frame].withBytes { $0 } }
 
-    /// Nearly all writes are of this kind: the turn's only frame of a connection that has nothing unsent and no TLS. Nothing but the hot
-    /// struct is touched for it.
+    /// Whether the connection has one frame in this turn, no unsent bytes and no TLS.
+    ///
+    /// Nearly all writes are of this kind, and they touch only the hot fields.
     func hasSinglePlainFrame(_ slot: Int) -> Bool {
         self.hot[slot].flags == .isOpen && self.hot[slot].frameCount == 1
     }
 
-    /// The same, but for the number of its frames.
+    /// Whether the connection has frames in this turn, no unsent bytes and no TLS.
     func hasPlainFrames(_ slot: Int) -> Bool {
         self.hot[slot].flags.subtracting(.isLinked) == .isOpen && self.hot[slot].frameCount > 0
     }
 
-    /// One of the turn's frames goes to one connection.
+    /// Queues one of the turn's frames for one connection.
     mutating func queue(_ frame: UInt32, to slot: UInt32) {
-        let place = Int(slot)
-        guard self.hot[place].flags.contains(.isOpen) else { return }
-        if self.hot[place].frameCount == 0 {
-            self.hot[place].firstFrame = frame
-            self.hot[place].frameCount = 1
+        let index = Int(slot)
+        guard self.hot[index].flags.contains(.isOpen) else { return }
+        if self.hot[index].frameCount == 0 {
+            self.hot[index].firstFrame = frame
+            self.hot[index].frameCount = 1
             self.dirty.append(slot)
-        } else if self.hot[place].firstFrame &+ self.hot[place].frameCount == frame,
-            !self.hot[place].flags.contains(.isLinked)
+        } else if self.hot[index].firstFrame &+ self.hot[index].frameCount == frame,
+            !self.hot[index].flags.contains(.isLinked)
         {
-            self.hot[place].frameCount &+= 1
+            self.hot[index].frameCount &+= 1
         } else {
             self.queueLinked(frame, to: slot)
         }
     }
 
     private mutating func queueLinked(_ frame: UInt32, to slot: UInt32) {
-        let place = Int(slot)
-        if !self.hot[place].flags.contains(.isLinked) {
-            self.hot[place].flags.insert(.isLinked)
+        let index = Int(slot)
+        if !self.hot[index].flags.contains(.isLinked) {
+            self.hot[index].flags.insert(.isLinked)
             let run =
-                self.hot[place].firstFrame..<self.hot[place].firstFrame + self.hot[place].frameCount
-            self.hot[place].firstFrame = UInt32(self.links.count + 1)
+                self.hot[index].firstFrame..<self.hot[index].firstFrame + self.hot[index].frameCount
+            self.hot[index].firstFrame = UInt32(self.links.count + 1)
             for number in run {
                 self.links.append(FrameLink(frame: number, next: UInt32(self.links.count + 2)))
             }
         } else {
-            self.links[Int(self.hot[place].frameCount) - 1].next = UInt32(self.links.count + 1)
+            self.links[Int(self.hot[index].frameCount) - 1].next = UInt32(self.links.count + 1)
         }
         self.links.append(FrameLink(frame: frame))
-        self.hot[place].frameCount = UInt32(self.links.count)
+        self.hot[index].frameCount = UInt32(self.links.count)
     }
 
-    /// Who of many gets a frame, users by their numbers.
+    /// Which of many connections get a frame. Users are identified by their numbers.
     enum Recipients: Equatable {
         case all
         case allExceptUser(UInt32)
         case onlyUser(UInt32)
-        /// All but this connection.
         case allExceptConnection(UInt32)
     }
 
-    /// One of the turn's frames goes to many, but not to those who have more pending than that.
+    /// Queues one of the turn's frames for many connections, except those with more pending bytes
+    /// than the limit.
     ///
-    /// - Returns: how many were left out because they are behind.
+    /// - Returns: how many connections were skipped because of the limit.
     mutating func broadcast(
-        _ frame: UInt32, to members: [UInt32], _ audience: Recipients = .all,
+        _ frame: UInt32, to slots: [UInt32], _ recipients: Recipients = .all,
         unlessPendingAbove limit: Int = .max
     )
         -> Int
     {
-        switch audience {
+        switch recipients {
         case .all where limit == .max:
-            // By place, here and wherever all listeners are gone through: where nothing is specialised, in a debug build, an
-            // iterator allocates for every element, and the test that counts allocations runs there.
-            var place = 0
-            while place < members.count {
-                self.queue(frame, to: members[place])
-                place &+= 1
+            // By index, here and in every loop over all subscribers. In a debug build nothing is
+            // specialised, so that an iterator allocates for each element, and the test that counts
+            // allocations runs there.
+            var index = 0
+            while index < slots.count {
+                self.queue(frame, to: slots[index])
+                index &+= 1
             }
             return 0
         case .all:
-            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { _, _ in true }
+            return self.broadcast(frame, to: slots, unlessPendingAbove: limit) { _, _ in true }
         case .allExceptUser(let user):
-            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { other, _ in
+            return self.broadcast(frame, to: slots, unlessPendingAbove: limit) { other, _ in
                 other != user
             }
         case .onlyUser(let user):
-            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { other, _ in
+            return self.broadcast(frame, to: slots, unlessPendingAbove: limit) { other, _ in
                 other == user
             }
         case .allExceptConnection(let slot):
-            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { _, other in
+            return self.broadcast(frame, to: slots, unlessPendingAbove: limit) { _, other in
                 other != slot
             }
         }
@@ -179,47 +184,47 @@ struct ConnectionTable {
 
     @inline(__always)
     private mutating func broadcast(
-        _ frame: UInt32, to members: [UInt32], unlessPendingAbove limit: Int,
-        _ concerns: (_ user: UInt32, _ slot: UInt32) -> Bool
+        _ frame: UInt32, to slots: [UInt32], unlessPendingAbove limit: Int,
+        _ includes: (_ user: UInt32, _ slot: UInt32) -> Bool
     )
         -> Int
     {
-        var left = 0
-        var place = 0
-        while place < members.count {
-            let member = members[place]
-            place &+= 1
-            guard concerns(self.hot[Int(member)].user, member) else { continue }
-            if Int(self.hot[Int(member)].pendingBytes) > limit {
-                left += 1
+        var skipped = 0
+        var index = 0
+        while index < slots.count {
+            let slot = slots[index]
+            index &+= 1
+            guard includes(self.hot[Int(slot)].user, slot) else { continue }
+            if Int(self.hot[Int(slot)].pendingBytes) > limit {
+                skipped += 1
             } else {
-                self.queue(frame, to: member)
+                self.queue(frame, to: slot)
             }
         }
-        return left
+        return skipped
     }
 
-    /// The turn's frames of one connection, forgotten with this.
+    /// Removes and returns the connection's frames of this turn.
     mutating func dequeueFrames(of slot: UInt32) -> TurnFrames {
-        let place = Int(slot)
+        let index = Int(slot)
         defer {
-            self.hot[place].frameCount = 0
-            self.hot[place].flags.remove(.isLinked)
+            self.hot[index].frameCount = 0
+            self.hot[index].flags.remove(.isLinked)
         }
-        if self.hot[place].flags.contains(.isLinked) {
-            return .chain(first: self.hot[place].firstFrame)
+        if self.hot[index].flags.contains(.isLinked) {
+            return .chain(first: self.hot[index].firstFrame)
         }
         return .run(
-            self.hot[place].firstFrame..<self.hot[place].firstFrame + self.hot[place].frameCount)
+            self.hot[index].firstFrame..<self.hot[index].firstFrame + self.hot[index].frameCount)
     }
 
     enum TurnFrames {
         case run(Range<UInt32>)
-        /// From that link on; 0 for none.
+        /// The list that begins with this link; 0 for an empty list.
         case chain(first: UInt32)
     }
 
-    /// The number of the next frame, taken off; nil when there are no more.
+    /// Removes the next frame and returns its number; nil if there is none.
     func next(of frames: inout TurnFrames) -> Int? {
         switch frames {
         case .run(let range):
@@ -240,13 +245,13 @@ struct ConnectionTable {
         return count
     }
 
-    /// Copies the frames, one after the other, to a place that is as large as they are.
-    func copy(_ frames: TurnFrames, into room: UnsafeMutableRawBufferPointer) {
-        var (frames, place) = (frames, 0)
+    /// Copies the frames, one after the other, into a buffer of exactly their size.
+    func copy(_ frames: TurnFrames, into buffer: UnsafeMutableRawBufferPointer) {
+        var (frames, index) = (frames, 0)
         while let number = self.next(of: &frames) {
             self.frames[number].withBytes {
-                UnsafeMutableRawBufferPointer(rebasing: room[place...]).copyMemory(from: $0)
-                place += $0.count
+                UnsafeMutableRawBufferPointer(rebasing: buffer[index...]).copyMemory(from: $0)
+                index += $0.count
             }
         }
     }
@@ -258,7 +263,7 @@ struct ConnectionTable {
         swap(&list, &self.dirty)
     }
 
-    /// The turn is over; what is still unsent holds its frames itself.
+    /// Ends the turn. Backlogs retain the unsent frames themselves.
     mutating func endTurn() {
         self.frames.clear()
         self.links.clear()

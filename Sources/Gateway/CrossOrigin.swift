@@ -1,19 +1,19 @@
 import HTTPWire
 
-/// What an answer says to a page of another origin: whether the page may see it (Fetch Standard, section 3.2).
+/// The CORS fields of a response to a page of another origin (Fetch Standard, section 3.2).
 ///
-/// The origin itself is named, never `*`, and `Vary: Origin` stands in every answer, also to whoever names none: a cache between would
-/// give one page the answer to another.
+/// The response names the origin itself, never `*`. Every response has `Vary: Origin`, even if the
+/// request has no origin: otherwise a cache would serve one page the response to another.
 struct CrossOrigin: Sendable, Equatable {
-    /// What names no origin is no page.
+    /// True also for a request without an origin, which does not come from a page.
     let isAllowed: Bool
-    /// Beside the answer's own ones.
+    /// In addition to the response's own fields.
     let fields: [HTTPField]
 
     /// - Parameters:
     ///   - origin: the request's `Origin`.
-    ///   - host: the request's `PortReference`, or what a proxy that is believed says of it.
-    ///   - isSecure: whether the client came by TLS, here or at a proxy that is believed.
+    ///   - host: the request's `Host`, or the host that a trusted proxy reports.
+    ///   - isSecure: whether the client used TLS, to this node or to a trusted proxy.
     init(_ origin: String?, host: String?, isSecure: Bool, _ policy: OriginPolicy) {
         self.isAllowed = policy.allows(origin, host: host, isSecure: isSecure)
         var fields = [HTTPField("Vary", "Origin")]
@@ -27,15 +27,19 @@ struct CrossOrigin: Sendable, Equatable {
         self.fields = fields
     }
 
-    /// Pages elsewhere may be let to these paths; a WebSocket asks for no leave, and is judged by its `Origin` alone.
+    /// Whether pages of other origins may use this path. WebSocket requests have no preflight, so
+    /// only their `Origin` is checked.
     static func applies(_ head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
         head.pathStarts(with: "/api/", in: bytes) || head.pathEquals("/api", in: bytes)
             || head.pathStarts(with: "/socket.io/", in: bytes)
             || head.pathEquals("/socket.io", in: bytes)
     }
 
-    /// To a browser that asks before it sends what a form could not. The same for every path: what a path does not take it refuses
-    /// itself, and the page may read why.
+    /// The response to a preflight, which a browser sends before a request that a form could not
+    /// send.
+    ///
+    /// It is the same for every path. A path refuses an unsupported request itself, and the page
+    /// may read the reason.
     static func preflight(_ policy: OriginPolicy) -> HTTPResponse {
         HTTPResponse(
             .noContent,

@@ -4,29 +4,33 @@ import EngineIO
 import EventLoop
 import HTTPWire
 
-/// The Engine.IO session of a connection: one that polls has no socket, and what is written to it waits for the next poll.
+/// The Engine.IO session of a connection.
+///
+/// A polling session has no socket. Its packets wait for the next poll.
 final class EngineState {
     var session: EngineSession
-    /// What the session calls the connection's own WebSocket; nil while it polls.
+    /// The session's id for the connection's own WebSocket; nil while the session polls.
     var socket: EngineSocketID?
-    /// It was opened with a bad token, and waits to be told so.
+    /// The session was opened with an invalid token. It reports that when the client connects.
     let hasInvalidToken: Bool
-    /// The WebSocket that has taken over is on its way to the connection: nothing can be written meanwhile.
+    /// The WebSocket that takes over is being attached to this connection. Until then nothing can
+    /// be written.
     var isAttachingSocket = false
-    /// What POSTs brought while reading was paused, oldest first.
+    /// Messages from POSTs that arrived while reading was paused, oldest first.
     private(set) var unreadPosts: [[UInt8]] = []
     private(set) var unreadPostBytes = 0
 
     init(
         _ session: EngineSession, socket: EngineSocketID? = nil,
-        hasInvalidToken isRefused: Bool = false
+        hasInvalidToken: Bool = false
     ) {
         self.session = session
         self.socket = socket
-        self.hasInvalidToken = isRefused
+        self.hasInvalidToken = hasInvalidToken
     }
 
-    /// Requests that came by way of other nodes, by number: those that wait, and the last that are answered.
+    /// Requests that other nodes forwarded, by number: the pending ones, and the last ones
+    /// answered.
     var remoteRequests: [UInt64: RemoteRequest] = [:]
 
     func appendUnread(_ data: UnsafeRawBufferPointer) {
@@ -42,53 +46,54 @@ final class EngineState {
         return self.unreadPosts
     }
 
-    func prependUnread(_ rest: ArraySlice<[UInt8]>) {
-        self.unreadPosts.insert(contentsOf: rest, at: 0)
-        self.unreadPostBytes += rest.reduce(0) { $0 + $1.count }
+    func prependUnread(_ posts: ArraySlice<[UInt8]>) {
+        self.unreadPosts.insert(contentsOf: posts, at: 0)
+        self.unreadPostBytes += posts.reduce(0) { $0 + $1.count }
     }
 }
 
-/// A connection's HTTP request of an Engine.IO session. A class, for every connection begins with a request, and few with one of these.
+/// An Engine.IO request on an HTTP connection.
+///
+/// A class, because every connection begins with a request and few of those are for Engine.IO.
 final class PendingEngineRequest {
-    /// The session's connection; nil where another node has it.
+    /// The session's connection; nil if another node has the session.
     let session: SocketToken?
-    /// How it is answered.
     var responseContext: HTTPResponseContext
-    /// Of the answer, whatever it is.
+    /// The fields of the response, whatever its status.
     let fields: [HTTPField]
-    /// Its body is still coming.
+    /// The body is still being received.
     let isPost: Bool
-    /// Of a POST whose body is coming, the session of another node's that it is for.
+    /// The session on another node which a POST with an incomplete body is for.
     var forwardedPost: ForwardedPost?
-    /// The WebSocket that it asks for, while the node of its session is asked.
+    /// The requested upgrade, while the session's node is queried.
     var upgrade: WebSocketUpgrade?
 
     typealias ForwardedPost = (
-        number: UInt64, id: EngineSessionID, place: LoopState.ResolvedSession,
-        visitor: RequestIdentity
+        number: UInt64, id: EngineSessionID, session: LoopState.ResolvedSession,
+        identity: RequestIdentity
     )
 
     init(
-        session: SocketToken?, responseContext answering: HTTPResponseContext, fields: [HTTPField],
+        session: SocketToken?, responseContext: HTTPResponseContext, fields: [HTTPField],
         isPost: Bool = false
     ) {
         self.session = session
-        self.responseContext = answering
+        self.responseContext = responseContext
         self.fields = fields
         self.isPost = isPost
     }
 }
 
-/// The dialect that Engine.IO carries, if the node speaks it.
+/// The dialect that uses Engine.IO, if the node has one.
 struct EngineEndpoint: Sendable {
     let dialect: Int
     let settings: EngineSettings
     let paths: [StaticString]
 
     init?(_ settings: GatewaySettings) {
-        for (place, dialect) in settings.dialects.enumerated() {
+        for (index, dialect) in settings.dialects.enumerated() {
             guard case .engine(let engine, paths: let paths) = dialect.transport else { continue }
-            self.dialect = place
+            self.dialect = index
             self.settings = engine
             self.paths = paths
             return
@@ -98,7 +103,7 @@ struct EngineEndpoint: Sendable {
 }
 
 extension EngineRequestID {
-    /// The request that a connection makes: one at a time.
+    /// The id of a connection's request: a connection has one at a time.
     init(_ token: SocketToken) { self.init(rawValue: token.packed) }
 }
 
@@ -109,7 +114,7 @@ extension EngineSocketID {
 extension SocketToken {
     fileprivate var packed: UInt64 { UInt64(self.generation) << 32 | UInt64(self.slot) }
 
-    /// The token that an id was made of.
+    /// The token from which an id was made.
     init(_ id: EngineRequestID) {
         self.init(
             slot: UInt32(truncatingIfNeeded: id.rawValue), generation: UInt32(id.rawValue >> 32))

@@ -2,32 +2,37 @@ import Bytes
 import EngineIO
 import EventLoop
 
-/// What nodes say to each other about requests that have come to one and are for a session of another.
+/// A message between nodes about an Engine.IO request whose session is on another node.
 ///
-/// Each request has a number. Who carries it asks until it is answered; who has the session does it once, and says the same again.
+/// Each request has a number. The node with the client repeats the request until it is answered.
+/// The node with the session executes it once, and repeats the answer.
 enum ForwardedMessage {
-    /// What is asked of the session's node.
+    /// The kind of a request to the session's node. Raw values are on the wire.
     enum Kind: String {
         case poll, post
-        /// A POST that is no text, for the session to judge as it judges its own. The body is in base64url.
-        case bytes
-        /// The head of a POST whose body is under way: the same number brings the body. The body is what the head announces, or nothing.
-        case began
-        /// The body of a POST is longer than it may be.
-        case tooLong
-        /// A WebSocket wants to take over.
+        /// A POST whose body is not UTF-8; the session rejects it itself. The body is in base64url.
+        case binaryPost = "bytes"
+        /// The head of a POST whose body is being received. The body, if any, is the announced
+        /// length. A later request with the same number has the body of the POST.
+        case postStarted = "began"
+        /// A POST whose body exceeds the limit.
+        case postTooLong = "tooLong"
+        /// A WebSocket that is to take over the session.
         case probe
-        /// It does, now: the session goes to the node that has it. The body is the probe's number.
-        case take
-        /// The connection of a poll, or the WebSocket of a probe, has ended, or a POST's before its body was whole. The body is its number.
-        /// Nobody waits for an answer.
-        case broke, closed, torn
+        /// The session is to move to the node with the WebSocket. The body is the probe's number.
+        case takeOver = "take"
+        /// The connection of a poll has ended, the WebSocket of a probe has closed, or a POST has
+        /// ended before its body was complete. The body is the number of that request. No answer is
+        /// expected.
+        case pollAborted = "broke"
+        case probeClosed = "closed"
+        case postAborted = "torn"
     }
 
     struct SessionRequest {
         let kind: Kind
         let number: UInt64
-        /// The loop of the one who asks.
+        /// The requester's loop.
         let loop: UInt16
         let session: EngineSessionID
         let identity: RequestIdentity
@@ -37,43 +42,45 @@ enum ForwardedMessage {
     enum SessionReply {
         case payload(Substring)
         case accepted
-        /// Whether the connection ends with it, as where a body was not read.
+        /// If `closes`, the connection ends with this answer, for example because a body was not
+        /// read.
         case refused(EngineRefusal, closes: Bool)
-        /// The session wants nothing of the WebSocket, or nothing more: with this it is closed.
+        /// The session rejects or closes the WebSocket.
         case closed(code: UInt16, reason: Substring)
-        /// What a session needs to go on, as `SessionTransfer` writes it.
+        /// The encoded `SessionTransfer`.
         case transferred(Substring)
     }
 
     case request(SessionRequest)
     case reply(UInt64, SessionReply)
-    /// What a session of a dialect has announced.
+    /// A message from one session of a dialect to the dialect on every node.
     case broadcast(dialect: String, String)
 
-    /// A number that no other request has.
+    /// A random number for a new request.
     static func randomNumber() -> UInt64 { UInt64.random(in: 0...UInt64.max) | 1 << 63 }
 
-    static func encodeBroadcast(_ word: String, of dialect: String) -> String {
-        "word \(dialect)\n\(word)"
+    static func encodeBroadcast(_ message: String, of dialect: String) -> String {
+        "word \(dialect)\n\(message)"
     }
 
     static func encodeRequest(
         _ kind: Kind, _ number: UInt64, from loop: UInt16, _ session: EngineSessionID,
-        by visitor: RequestIdentity = .noToken, _ body: String
+        by identity: RequestIdentity = .noToken, _ body: String
     ) -> String {
-        "ask \(kind.rawValue) \(number) \(loop) \(session.text) \(visitor.text)\n\(body)"
+        "ask \(kind.rawValue) \(number) \(loop) \(session.text) \(identity.text)\n\(body)"
     }
 
-    /// - Parameter closes: of a refusal, whether the connection ends with it.
+    /// - Parameter closes: whether the connection ends with a refusal.
     static func encodeReply(
         _ number: UInt64, _ answer: EngineAnswer, _ steps: EngineSteps, closes: Bool = false
     ) -> String {
-        switch answer {
-        case .payload(let place):
-            "answer \(number) payload\n\(String(decoding: steps.text.bytes[place], as: UTF8.self))"
+        let suffix = closes ? self.closeSuffix : ""
+        return switch answer {
+        case .payload(let range):
+            "answer \(number) payload\n\(String(decoding: steps.text.bytes[range], as: UTF8.self))"
         case .accepted: "answer \(number) taken\n"
         case .refused(let refusal):
-            "answer \(number) refused\n\(refusal.status) \(refusal.code)\(closes ? self.closeSuffix : "")"
+            "answer \(number) refused\n\(refusal.status) \(refusal.code)\(suffix)"
         }
     }
 
@@ -85,80 +92,84 @@ enum ForwardedMessage {
         "answer \(number) departed\n\(state)"
     }
 
-    /// Nil for what no node of this version says.
+    /// Nil for a text that no node of this version sends.
     init?(_ text: String) {
-        let halves = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
-        let words = halves[0].split(separator: " ")
-        guard halves.count == 2, let verb = words.first else { return nil }
+        let parts = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+        let fields = parts[0].split(separator: " ")
+        guard parts.count == 2, let verb = fields.first else { return nil }
         if verb == "ask" {
-            guard words.count == 6, let kind = Kind(rawValue: String(words[1])),
-                let number = UInt64(words[2]), let loop = UInt16(words[3]),
-                let session = EngineSessionID(named: String(words[4])),
-                let visitor = RequestIdentity(words[5])
+            guard fields.count == 6, let kind = Kind(rawValue: String(fields[1])),
+                let number = UInt64(fields[2]), let loop = UInt16(fields[3]),
+                let session = EngineSessionID(named: String(fields[4])),
+                let identity = RequestIdentity(fields[5])
             else { return nil }
             self = .request(
                 SessionRequest(
-                    kind: kind, number: number, loop: loop, session: session, identity: visitor,
-                    body: halves[1]))
+                    kind: kind, number: number, loop: loop, session: session, identity: identity,
+                    body: parts[1]))
             return
         }
-        if verb == "word", words.count == 2 {
-            self = .broadcast(dialect: String(words[1]), String(halves[1]))
+        if verb == "word", fields.count == 2 {
+            self = .broadcast(dialect: String(fields[1]), String(parts[1]))
             return
         }
-        guard verb == "answer", words.count == 3, let number = UInt64(words[1]) else { return nil }
-        switch words[2] {
-        case "payload": self = .reply(number, .payload(halves[1]))
+        guard verb == "answer", fields.count == 3, let number = UInt64(fields[1]) else {
+            return nil
+        }
+        switch fields[2] {
+        case "payload": self = .reply(number, .payload(parts[1]))
         case "taken": self = .reply(number, .accepted)
-        case "departed": self = .reply(number, .transferred(halves[1]))
+        case "departed": self = .reply(number, .transferred(parts[1]))
         case "refused":
-            let isLast = halves[1].hasSuffix(Self.closeSuffix)
+            let isLast = parts[1].hasSuffix(Self.closeSuffix)
             self = .reply(
                 number,
                 .refused(
                     Self.parseRefusal(
-                        isLast ? halves[1].dropLast(Self.closeSuffix.count) : halves[1]),
+                        isLast ? parts[1].dropLast(Self.closeSuffix.count) : parts[1]),
                     closes: isLast))
         case "closed":
-            let parts = halves[1].split(
+            let halves = parts[1].split(
                 separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2, let code = UInt16(parts[0]) else { return nil }
-            self = .reply(number, .closed(code: code, reason: parts[1]))
+            guard halves.count == 2, let code = UInt16(halves[0]) else { return nil }
+            self = .reply(number, .closed(code: code, reason: halves[1]))
         default: return nil
         }
     }
 
     private static let closeSuffix = " close"
 
-    /// By status and code: neither alone tells a bad request from one that is too large.
+    /// Looks up a refusal by status and code. Neither is sufficient: a bad request and a too large
+    /// one share a code.
     private static func parseRefusal(_ text: Substring) -> EngineRefusal {
         let all: [EngineRefusal] = [.badRequest, .forbidden, .payloadTooLarge]
         return all.first { "\($0.status) \($0.code)" == text } ?? .unknownSession
     }
 }
 
-/// A request that has come to another node, at the node that has its session.
+/// A request from another node, at the node that has its session.
 struct RemoteRequest {
-    /// Who carries it.
+    /// The node that has the client's connection.
     var node: UInt64
     var loop: UInt16
     var kind: ForwardedMessage.Kind
-    /// Of a POST: its session has taken the head.
+    /// For a POST: the session has processed the head.
     var hasProcessedHead = false
-    /// When it was asked for last: a node that waits for an answer asks again.
+    /// When the other node sent the request last. It repeats the request until it gets an answer.
     var lastRequestedAt: Int64
-    /// What it was answered with; nil while it waits.
+    /// Nil while the request is pending.
     var answer: String?
 
-    /// A poll, or a POST whose body is under way, that nobody asks for any more is of a node that has died.
+    /// After this time without a repetition the other node is assumed to be dead, and its poll or
+    /// incomplete POST ends. Replies of ended sessions are retained for the same time.
     static let timeoutMilliseconds: Int64 = 10_000
-    /// So many requests of a session are remembered,
+    /// How many requests of one session are retained.
     static let perSessionLimit = 32
-    /// and so many of a loop's sessions that are over.
+    /// How many replies of a loop's ended sessions are retained.
     static let endedSessionLimit = 4096
 }
 
-/// A request that has come here, and is carried to the node that has its session.
+/// A request from a client of this node, forwarded to the node that has its session.
 struct ForwardedRequest {
     let kind: ForwardedMessage.Kind
     let node: UInt64
@@ -168,22 +179,24 @@ struct ForwardedRequest {
     /// The connection that waits for the answer.
     let requester: SocketToken
     let body: String
-    /// When it is asked for again, if there is no answer.
+    /// When the request is repeated if no answer has come.
     var retryAt: Int64
     let deadline: Int64
 
-    /// Whether it may take as long as its client likes.
-    var isLongRunning: Bool { self.kind == .poll || self.kind == .began }
-    /// A poll waits for long at its session's, which hears by this that somebody still wants it.
+    /// Whether the answer may take any time: it depends on the client.
+    var isLongRunning: Bool { self.kind == .poll || self.kind == .postStarted }
+    /// A poll stays pending for long, and each repetition tells the session's node that the client
+    /// still waits.
     var retryInterval: Int64 { self.isLongRunning ? 3000 : 250 }
     static let timeoutMilliseconds: Int64 = 10_000
 }
 
-/// A session on its way to the node that has its WebSocket: what it is, and what waited for a poll.
+/// A session that moves to the node with its WebSocket: its state, and the packets that waited for
+/// a poll.
 struct SessionTransfer {
-    /// How many milliseconds the token is good for; 0 for ever.
+    /// The remaining lifetime of the token in milliseconds; 0 if it does not expire.
     let expiresAfter: Int64
-    /// As `DialectSession.standing` has it.
+    /// The session's snapshot, as the dialect encodes it.
     let state: String
     let packets: [String]
 
@@ -210,7 +223,8 @@ struct SessionTransfer {
 }
 
 extension EngineRequestID {
-    /// A request that another node carries; no token makes this.
+    /// The id of a forwarded request. Its highest bit distinguishes it from the id of a local
+    /// request.
     init(forwarded number: UInt64) { self.init(rawValue: number) }
     var isForwarded: Bool { self.rawValue >> 63 == 1 }
 }

@@ -3,14 +3,14 @@ import Cluster
 import EventLoop
 import Synchronization
 
-/// What operators ask of a node.
+/// Requests of operators and of the REST API.
 extension Gateway {
-    /// Every loop's report; one that does not answer in time is missing.
+    /// The report of every loop that answers in time.
     public func reports(within time: Duration) async -> [LoopReport] {
         await self.requestAll(within: time) { reply in .report { reply($0) } }
     }
 
-    /// The shards that each loop has claimed; of one that does not answer in time they are missing.
+    /// The claimed shards of every loop that answers in time.
     public func shards(within time: Duration) async -> [ShardReport] {
         await self.requestAll(within: time) { reply in .shards { reply($0) } }.flatMap(\.self)
     }
@@ -29,7 +29,8 @@ extension Gateway {
         }
     }
 
-    /// What this node, as the owner, takes for stored of a conversation; nil where it is not in memory.
+    /// The position up to which this node, as the owner, regards a conversation as stored. Nil if
+    /// the conversation is not in memory.
     public func storedPosition(of key: ConversationKey, within time: Duration) async -> (
         head: SequenceNumber, revision: Revision
     )? {
@@ -38,7 +39,7 @@ extension Gateway {
         } ?? nil
     }
 
-    /// A command of somebody's who has no connection; nil: no answer in time.
+    /// Executes a command that comes from no connection. Nil if there is no answer in time.
     public func command(_ command: ChatCommand, in key: ConversationKey, within time: Duration)
         async -> ChatAnswer?
     {
@@ -48,7 +49,7 @@ extension Gateway {
         }
     }
 
-    /// Something that is only read; nil: no answer in time.
+    /// Reads from the store. Nil if there is no answer in time.
     public func read(_ request: StoreRequest, within time: Duration) async -> StoreAnswer? {
         await self.request(0, within: time) { reply in .read(request) { reply($0) } }
     }
@@ -59,20 +60,21 @@ extension Gateway {
     ) async -> Value? {
         await withCheckedContinuation { continuation in
             let answer = OneShot(continuation)
-            let patience = Task {
+            let timeout = Task {
                 try? await Task.sleep(for: time)
                 answer.complete(nil)
             }
             self.post(
                 make {
                     answer.complete($0)
-                    patience.cancel()
+                    timeout.cancel()
                 }, to: loop)
         }
     }
 }
 
-/// The first answer counts, be it that there is none.
+/// Resumes a continuation with the first result and ignores later ones. The timeout's result is
+/// nil.
 private final class OneShot<Value: Sendable>: Sendable {
     private let continuation: Mutex<CheckedContinuation<Value?, Never>?>
 

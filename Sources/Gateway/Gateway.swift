@@ -8,21 +8,23 @@ public import Telemetry
 /// A node: its loops, its listeners, its connections.
 public final class Gateway: Sendable {
     public let health: Health
-    /// Where clients connect, with the real port.
+    /// The client listener's address, with the actual port.
     public let clientAddress: SocketAddress
-    /// Nil where there is no admin listener.
+    /// Nil if there is no admin listener.
     public let adminAddress: SocketAddress?
     private let shared: GatewayShared
     private let gatewayLoops: [GatewayLoop]
     private let clientSockets: [ListeningSocket]
 
-    /// Opens the listeners and starts the loops; connections are taken when this returns. Of a node of a cluster only probes are answered
-    /// until `started()`: whatever restarts processes must see that one which waits for Redis is alive.
+    /// Opens the listeners and starts the loops. The node accepts connections when this returns.
+    ///
+    /// A cluster node answers only health probes until `markStarted()`. An orchestrator must see
+    /// that a node which waits for Redis is alive.
     ///
     /// - Parameters:
-    ///   - board: where the loops leave what they count.
-    ///   - rest: answers under `/api/` beside health, what it has no answer for with 404; nil: nobody does.
-    ///   - store: gives each loop its way to the store.
+    ///   - board: where the loops publish their metrics.
+    ///   - api: answers requests under `/api/`, except health. If nil, those get 404.
+    ///   - store: returns each loop's store client.
     public init(
         _ settings: GatewaySettings, live: LiveSettings, logger: Logger, board: PublishedMetrics,
         admin: any RequestHandler,
@@ -38,16 +40,16 @@ public final class Gateway: Sendable {
         }
         let now: @Sendable () -> Int64 = { MonotonicTime.now.nanoseconds / 1_000_000 }
         let health = Health(loopCount: settings.loopCount, now: now)
-        let me = View.Node(incarnation: settings.incarnation, loops: settings.loopCount)
-        // Every view of a cluster is newer than what its nodes begin with.
-        let view = View(number: 0, nodes: [me])
-        let site = PublicEndpoints(
+        let node = View.Node(incarnation: settings.incarnation, loops: settings.loopCount)
+        // Number 0, because every view of a cluster must be newer than the initial one.
+        let view = View(number: 0, nodes: [node])
+        let endpoints = PublicEndpoints(
             node: settings.nodeName, version: settings.version, health: health, startedAt: now(),
             now: now, api: rest)
         let shared = GatewayShared(
             settings: settings, view: view, stores: loops.enumerated().map { store($1, $0) },
             logger: logger, board: board, health: health,
-            clientHandler: site, adminHandler: admin,
+            clientHandler: endpoints, adminHandler: admin,
             loops: loops,
             now: now)
         self.health = health
@@ -58,12 +60,12 @@ public final class Gateway: Sendable {
         self.gatewayLoops = loops.enumerated().map {
             GatewayLoop(index: $0, loop: $1, shared: shared, live: live)
         }
-        for (number, member) in self.gatewayLoops.enumerated() {
-            member.loop.setHandler(member)
+        for (number, gatewayLoop) in self.gatewayLoops.enumerated() {
+            gatewayLoop.loop.setHandler(gatewayLoop)
             guard number == 0, let admin = sockets.admin.first else { continue }
-            member.loop.execute {
+            gatewayLoop.loop.execute {
                 Self.loggingFailure(logger) { () throws(SocketError) in
-                    try member.listen(admin, .admin)
+                    try gatewayLoop.listen(admin, .admin)
                 }
             }
         }
@@ -84,70 +86,80 @@ public final class Gateway: Sendable {
         }
     }
 
-    /// For a node of a cluster: `join` gets what the relay is to tell, and the loops, and gives the relay. Clients are refused until
-    /// `started()`.
+    /// Connects a cluster node to the other nodes. Clients are refused until `markStarted()`.
+    ///
+    /// - Parameter join: gets the receiver of the relay's messages and the loops, and returns the
+    ///   relay.
     public func connectRelay(_ join: (any RelayReceiver, [EventLoop]) -> any Relay) {
         let relay = join(self.shared, self.loops)
-        for member in self.gatewayLoops { member.loop.execute { member.setRelay(relay) } }
+        for gatewayLoop in self.gatewayLoops {
+            gatewayLoop.loop.execute { gatewayLoop.setRelay(relay) }
+        }
     }
 
-    /// From here on clients are let in.
+    /// Admits clients from now on.
     public func markStarted() { self.health.markStarted() }
 
-    /// Whoever connects when this returns waits for a loop at worst. Fails where somebody else has begun to listen at the address since
-    /// this node holds it.
+    /// Starts accepting clients. Fails if another process has begun to listen at the address since
+    /// this node reserved it. Clients that connect after this call wait at worst until a loop
+    /// accepts them.
     private func listen() throws(SocketError) {
         try ListeningSocket.listen(with: self.clientSockets)
-        for (member, socket) in zip(self.gatewayLoops, self.clientSockets) {
-            member.loop.execute {
+        for (gatewayLoop, socket) in zip(self.gatewayLoops, self.clientSockets) {
+            gatewayLoop.loop.execute {
                 Self.loggingFailure(self.shared.logger) { () throws(SocketError) in
-                    try member.listen(socket, .clients)
+                    try gatewayLoop.listen(socket, .clients)
                 }
             }
         }
     }
 
-    /// A loop of the node's, for signals.
+    /// The loop that handles signals.
     public var firstLoop: EventLoop { self.gatewayLoops[0].loop }
 
-    /// All of them, in the order of their numbers.
+    /// In the order of their numbers.
     var loops: [EventLoop] { self.gatewayLoops.map(\.loop) }
 
-    /// Client connections that are open.
+    /// The number of open client connections.
     public var connectionCount: Int { self.shared.connectionCount.load(ordering: .relaxed) }
 
-    /// Uses other keys, certificates, origins and limits: keys and limits for everybody at once, certificates for whoever comes.
+    /// Replaces keys, certificates, origins and limits. Certificates apply to new connections, the
+    /// others to all.
     public func reload(_ live: LiveSettings) {
-        // Not by mail, which a full mailbox would refuse.
-        for member in self.gatewayLoops { member.loop.execute { member.reload(live) } }
+        // Executed on each loop, because a full mailbox would refuse a message.
+        for gatewayLoop in self.gatewayLoops {
+            gatewayLoop.loop.execute { gatewayLoop.reload(live) }
+        }
     }
 
     public var loopCount: Int { self.gatewayLoops.count }
 
-    func post(_ order: LoopControlMessage, to loop: Int) {
-        _ = self.shared.controlMailboxes[loop].post(order)
+    func post(_ message: LoopControlMessage, to loop: Int) {
+        _ = self.shared.controlMailboxes[loop].post(message)
     }
 
-    /// Says that the node is going down: load balancers send nobody any more.
+    /// Reports the node as draining, so that load balancers send no more clients.
     public func refuseClients() { self.health.setDraining() }
 
-    /// Takes clients again after a drain, or in the middle of one.
+    /// Admits clients again after or during a drain.
     public func resumeClients() {
         self.health.setDraining(false)
-        for member in self.gatewayLoops { member.loop.execute { member.endDrain() } }
+        for gatewayLoop in self.gatewayLoops { gatewayLoop.loop.execute { gatewayLoop.endDrain() } }
     }
 
-    /// Takes no more connections and closes those that there are with 1012, one after the other over this time. Of two drains the quicker
-    /// counts.
+    /// Refuses new clients and closes the open connections with 1012, evenly over this time. If
+    /// there are two drains, the shorter one applies.
     public func drain(over time: Duration) {
         self.health.setDraining()
-        for member in self.gatewayLoops { member.loop.execute { member.drain(over: time) } }
+        for gatewayLoop in self.gatewayLoops {
+            gatewayLoop.loop.execute { gatewayLoop.drain(over: time) }
+        }
     }
 
-    /// Ends the loops, whatever is under way on them.
+    /// Stops the loops at once, even if requests are pending.
     public func stop() {
-        for member in self.gatewayLoops { member.loop.stop() }
-        for member in self.gatewayLoops { member.loop.join() }
+        for gatewayLoop in self.gatewayLoops { gatewayLoop.loop.stop() }
+        for gatewayLoop in self.gatewayLoops { gatewayLoop.loop.join() }
     }
 
     private static func openSockets(_ settings: GatewaySettings) throws(SocketError) -> (

@@ -2,9 +2,11 @@ import ChatModel
 import Cluster
 import EventLoop
 
-/// One event loop's share of the node: its connections, and the chat of the conversations that it owns or hears.
+/// One event loop's part of the node: its connections, and the conversations that it owns or
+/// subscribes to.
 ///
-/// Everything it has is one struct, bound to the loop: the way of a message pays no exclusivity checks.
+/// All of its state is one struct that is bound to the loop, so that delivering a message needs no
+/// exclusivity checks.
 final class GatewayLoop: EventLoopHandler {
     let loop: EventLoop
     private let state: LoopBound<LoopState>
@@ -35,30 +37,30 @@ final class GatewayLoop: EventLoopHandler {
         self.state.with { $0.stop() }
     }
 
-    /// On the loop: other keys, certificates, origins and limits.
+    /// On the loop: replaces keys, certificates, origins and limits.
     func reload(_ live: LiveSettings) {
         self.state.with { $0.reload(live) }
     }
 
-    /// On the loop: mail for other nodes goes this way.
+    /// On the loop: sets the relay for messages to other nodes.
     func setRelay(_ relay: any Relay) {
         self.state.with { $0.relay = relay }
     }
 
-    /// On the loop: no more connections, and an end to those that there are.
+    /// On the loop: refuses new clients and closes the open connections over this time.
     func drain(over time: Duration) {
         self.state.with { $0.drain(over: time) }
     }
 
-    /// On the loop: whoever is still here stays.
+    /// On the loop: keeps the connections that are still open.
     func endDrain() {
         self.state.with { $0.endDrain() }
     }
 
-    /// On the loop: takes connections from this socket.
-    func listen(_ socket: ListeningSocket, _ site: ListenerRole) throws(SocketError) {
+    /// On the loop: accepts connections from this socket.
+    func listen(_ socket: ListeningSocket, _ role: ListenerRole) throws(SocketError) {
         try self.state.with { (state: inout LoopState) throws(SocketError) in
-            try state.listen(socket, site)
+            try state.listen(socket, role)
         }
     }
 }

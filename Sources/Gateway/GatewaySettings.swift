@@ -5,10 +5,10 @@ public import DialectKit
 public import Identity
 public import TLS
 
-/// What may change while the node runs: read again on SIGHUP.
+/// The settings that may change while the node runs. SIGHUP reloads them.
 public struct LiveSettings: Sendable {
     public var verifier: TokenVerifier
-    /// With one, the client port speaks TLS.
+    /// If present, the client port speaks TLS.
     public var tls: TLSContext?
     public var origins: OriginPolicy
     public var limits: Limits
@@ -21,37 +21,38 @@ public struct LiveSettings: Sendable {
     }
 }
 
-/// What a node is from its start to its end.
+/// The settings that stay the same until the process ends.
 public struct GatewaySettings: Sendable {
     public var nodeName: String
-    /// Names this one life of the node.
+    /// Identifies this run of the node.
     public var incarnation: UInt64
     public var version: String
     public var loopCount: Int
     public var clientHost: String
     public var clientPort: UInt16
-    /// Nil: no admin listener.
+    /// Nil for no admin listener.
     public var adminHost: String?
     public var adminPort: UInt16
     public var dialects: [any Dialect]
     public var chatLimits: ChatLimits
-    /// Whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-PortReference` are believed.
+    /// The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are trusted.
     public var trustedProxies: [IPNetwork]
-    /// Where clients find the service, for links; nil: where their requests come to.
+    /// The base of links. If nil, links use the address of the request.
     public var publicURL: PublicURL?
-    /// Whether somebody without a token may come in where a protocol allows it.
+    /// Whether clients without a token may connect where the protocol allows it.
     public var allowsAnonymous = false
-    /// Whether only this machine reaches the client listener: there people without a token are trusted with what they could do to everybody.
+    /// Whether only this machine reaches the client listener. Then clients without a token may also
+    /// do what affects everyone.
     public var isLoopback: Bool {
         ListenAddress(host: self.clientHost, port: self.clientPort).isLoopback
     }
-    /// A path at which frames are sent back as they came.
+    /// The path of a WebSocket that returns each frame.
     public var echoPath: String?
-    /// Whether frames for many sockets leave with one call of the kernel, where it lets us.
+    /// Whether frames for many sockets are written with one system call, if the kernel permits it.
     public var usesSendRing = true
-    /// Whether it shares its conversations with other nodes: then it takes nobody before it is one of them.
+    /// Whether the node is part of a cluster. Then it admits no client before it has joined.
     public var isClustered = false
-    /// How much other loops may have waiting for one.
+    /// How many messages from other loops a loop's mailbox holds.
     var mailboxLimit = 65_536
 
     public init(

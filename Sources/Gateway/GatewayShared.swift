@@ -4,14 +4,15 @@ import EventLoop
 import Synchronization
 import Telemetry
 
-/// What all loops of a node share: settings that never change, each other's mailboxes, and where they report.
+/// What the loops of a node share: constant settings, their mailboxes, and the places where they
+/// report.
 final class GatewayShared: Sendable {
     let settings: GatewaySettings
     let engine: EngineEndpoint?
     let linkBase: LinkBase
-    /// What the loops begin with.
+    /// The view with which the loops start.
     let view: View
-    /// Each loop's way to the store; of a store that all loops share the same for all.
+    /// One store client for each loop. A store that all loops share appears once for each.
     let stores: [any ChatStore]
     let logger: Logger
     let board: PublishedMetrics
@@ -23,14 +24,14 @@ final class GatewayShared: Sendable {
     let controlMailboxes: [Mailbox<LoopControlMessage>]
     let storeProbe: StoreProbe
     let storeErrors: StoreErrorLog
-    /// Open client connections of the node.
+    /// The open client connections of the node.
     let connectionCount = Atomic<Int>(0)
 
     init(
         settings: GatewaySettings, view: View, stores: [any ChatStore], logger: Logger,
         board: PublishedMetrics, health: Health,
-        clientHandler clients: any RequestHandler,
-        adminHandler admin: any RequestHandler, loops: [EventLoop],
+        clientHandler: any RequestHandler,
+        adminHandler: any RequestHandler, loops: [EventLoop],
         now: @escaping @Sendable () -> Int64
     ) {
         self.settings = settings
@@ -41,8 +42,8 @@ final class GatewayShared: Sendable {
         self.logger = logger
         self.board = board
         self.health = health
-        self.clientHandler = clients
-        self.adminHandler = admin
+        self.clientHandler = clientHandler
+        self.adminHandler = adminHandler
         self.mailboxes = loops.map { Mailbox(of: $0, limit: settings.mailboxLimit) }
         self.storeReplyMailboxes = loops.map { Mailbox(of: $0, limit: .max) }
         self.controlMailboxes = loops.map { Mailbox(of: $0, limit: .max) }
@@ -54,25 +55,26 @@ final class GatewayShared: Sendable {
 extension GatewayShared: RelayReceiver {
     func receive(_ envelope: Envelope) {
         guard Int(envelope.to.loop) < self.mailboxes.count else { return }
-        // A full mailbox loses it, and the loop sees the gap.
+        // A full mailbox drops the envelope, and the loop detects the gap.
         _ = self.mailboxes[Int(envelope.to.loop)].post(.envelope(envelope))
     }
 
-    func receive(_ letter: RemoteLoopMessage, from node: UInt64) {
-        guard Int(letter.loop) < self.controlMailboxes.count else { return }
-        _ = self.controlMailboxes[Int(letter.loop)].post(.forwardedMessage(letter.text, from: node))
+    func receive(_ message: RemoteLoopMessage, from node: UInt64) {
+        guard Int(message.loop) < self.controlMailboxes.count else { return }
+        _ = self.controlMailboxes[Int(message.loop)].post(
+            .forwardedMessage(message.text, from: node))
     }
 
     func follow(_ view: View) {
-        for letters in self.controlMailboxes { _ = letters.post(.follow(view)) }
+        for mailbox in self.controlMailboxes { _ = mailbox.post(.follow(view)) }
     }
 
     func rejoin(as incarnation: UInt64, in view: View) {
-        for letters in self.controlMailboxes { _ = letters.post(.rejoin(incarnation, view)) }
+        for mailbox in self.controlMailboxes { _ = mailbox.post(.rejoin(incarnation, view)) }
     }
 
     func messagesMayBeLost() {
-        for letters in self.controlMailboxes { _ = letters.post(.messagesLost) }
+        for mailbox in self.controlMailboxes { _ = mailbox.post(.messagesLost) }
     }
 
     func storeMayHaveLostData(on loop: Int) {

@@ -4,7 +4,7 @@ public import EventLoop
 public import HTTPWire
 internal import JSON
 
-/// A plain HTTP request, whole, as a site's handler gets it.
+/// A complete HTTP request, as a `RequestHandler` gets it.
 public struct HTTPRequest: Sendable {
     public let method: HTTPMethod
     /// Still percent-encoded.
@@ -16,14 +16,15 @@ public struct HTTPRequest: Sendable {
     public let contentType: String?
     public let ifNoneMatch: String?
     public let peer: SocketAddress
-    /// Of a client: who asks, and whether somebody without a token may.
+    /// The client's credentials; none on the admin listener.
     public let credentials: Credentials
     public let allowsAnonymous: Bool
     /// Whether only this machine reaches the client listener.
     public let isLoopback: Bool
-    /// Of a client: where it reaches the service, for links: `https://chat.example`, without a slash at the end.
+    /// The base of links, such as `https://chat.example`, without a trailing slash. Empty on the
+    /// admin listener.
     public let linkBase: String
-    /// How deep JSON in the body may be nested.
+    /// The maximum nesting depth of JSON in the body.
     public let jsonDepth: Int
 
     public init(
@@ -31,7 +32,7 @@ public struct HTTPRequest: Sendable {
         origin: String? = nil, authorization: String? = nil,
         contentType: String? = nil, ifNoneMatch: String? = nil, peer: SocketAddress,
         credentials: Credentials = .none,
-        allowsAnonymous: Bool = false, isLoopback: Bool = false, linkBase base: String = "",
+        allowsAnonymous: Bool = false, isLoopback: Bool = false, linkBase: String = "",
         jsonDepth: Int = 32
     ) {
         self.method = method
@@ -46,12 +47,12 @@ public struct HTTPRequest: Sendable {
         self.credentials = credentials
         self.allowsAnonymous = allowsAnonymous
         self.isLoopback = isLoopback
-        self.linkBase = base
+        self.linkBase = linkBase
         self.jsonDepth = jsonDepth
     }
 }
 
-/// What a site answers.
+/// The response of a `RequestHandler`.
 public struct HTTPResponse: Sendable {
     public var status: HTTPStatus
     public var contentType: StaticString
@@ -70,7 +71,7 @@ public struct HTTPResponse: Sendable {
 }
 
 extension HTTPResponse {
-    /// A refusal as every path under `/api/` has it: `{"success":false,"error":"…"}`.
+    /// The shape of every error under `/api/`: `{"success":false,"error":"…"}`.
     public init(apiError error: HTTPError) {
         var text = ByteBuffer()
         text.append(#"{"success":false,"error":"#)
@@ -82,15 +83,16 @@ extension HTTPResponse {
     }
 }
 
-/// Finds an answer that takes its time: it is others' to give.
+/// Computes a response outside the loop.
 public typealias AsyncResponse = @Sendable () async throws(HTTPError) -> HTTPResponse
 
-/// Answers the plain HTTP requests of a listener, on any loop.
+/// Answers the HTTP requests of one listener, on any loop.
 public protocol RequestHandler: Sendable {
-    /// Nil for what `answer` answers at once.
+    /// Nil if `answer` has the response at once.
     func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> AsyncResponse?
     func answer(_ request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> HTTPResponse
-    /// Says why a request for this path is refused, here or before it came here; nil where `{"error":"…"}` will do.
+    /// The response that reports an error for this path, even one that occurred before the handler
+    /// was called. Nil for the default body, `{"error":"…"}`.
     func errorResponse(_ error: HTTPError, path: String) -> HTTPResponse?
 }
 

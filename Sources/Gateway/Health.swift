@@ -2,7 +2,7 @@ import Bytes
 import JSON
 import Synchronization
 
-/// Whether the node can do its work, as its probes found it.
+/// The state of the node, according to its probes.
 public final class Health: Sendable {
     public enum Status: Sendable, Equatable {
         case starting
@@ -14,15 +14,15 @@ public final class Health: Sendable {
     private struct State {
         var isStarted = false
         var isDraining = false
-        /// When each loop last turned, as monotonic milliseconds.
+        /// When each loop last ran a tick, in monotonic milliseconds.
         var loopTurns: [Int64]
-        /// Each loop has its own way to the store.
+        /// By loop, because each loop has its own store client.
         var probes: [LastProbe]
         var linkFailure: String?
     }
 
     private struct LastProbe {
-        /// None has been sent.
+        /// The initial value makes the first probe due at once.
         var sentAt = -Health.probeInterval
         var answeredAt = -Health.probeInterval
         var failure: String?
@@ -30,9 +30,10 @@ public final class Health: Sendable {
 
     private let state: Mutex<State>
     private let now: @Sendable () -> Int64
-    /// A loop, or a store, that has not answered for so long does not work.
+    /// A loop or a store that has not answered for this long counts as failed.
     static let timeoutMilliseconds: Int64 = 5000
-    /// Between a loop's probes; a store that failed is asked again soon, so that its node is back as soon as it is.
+    /// The time between a loop's probes. After a failure the interval is shorter, so that the node
+    /// is healthy again soon after its store.
     static let probeInterval: Int64 = 2000
     static let failedProbeInterval: Int64 = 200
 
@@ -64,7 +65,8 @@ public final class Health: Sendable {
         }
     }
 
-    /// A loop that does not turn, whatever the store does: only another process mends that. Nil where all loops turn.
+    /// A loop that has stopped running. Only a restart of the process repairs that. Nil if all
+    /// loops run.
     public var stuckLoop: Int? {
         let now = self.now()
         return self.state.withLock { Self.stuckLoop($0, now) }
@@ -86,7 +88,8 @@ public final class Health: Sendable {
         self.state.withLock { $0.loopTurns[loop] = now }
     }
 
-    /// Whether a loop is to send a probe: from time to time, and not while one of its own is under way.
+    /// Whether a loop is to send a probe now. If so, the probe counts as sent. A loop has at most
+    /// one pending probe.
     func beginProbeIfDue(_ loop: Int) -> Bool {
         let now = self.now()
         return self.state.withLock { state in

@@ -6,14 +6,15 @@ import EventLoop
 import HTTPWire
 import TLS
 
-/// What comes into a loop from other loops. A full mailbox loses it, and the sender, or who misses it, mends that.
+/// A message from another loop. A full mailbox drops it, and either the sender or the receiver
+/// repairs the loss.
 enum InterLoopMessage: Sendable {
     case envelope(Envelope)
     case adopt(ConnectionHandoff)
     case adoptRequest(RequestHandoff)
 }
 
-/// What the cluster tells a loop, and what its operators ask of it. It must never be lost, and is rare.
+/// A control message from the cluster or an operator. It is rare and is never dropped.
 enum LoopControlMessage: Sendable {
     case follow(View)
     case rejoin(UInt64, View)
@@ -21,43 +22,43 @@ enum LoopControlMessage: Sendable {
     case messagesLost
     case report(@Sendable (LoopReport) -> Void)
     case shards(@Sendable ([ShardReport]) -> Void)
-    /// What the owner of this conversation, if it is this loop, takes for stored of it.
+    /// Requests the position up to which the conversation is stored, if this loop owns it.
     case storedPosition(
         ConversationKey, @Sendable ((head: SequenceNumber, revision: Revision)?) -> Void)
-    /// A command of somebody's who has no connection.
+    /// A command that comes from no connection.
     case command(ChatCommand, ConversationKey, @Sendable (ChatAnswer) -> Void)
     case read(StoreRequest, @Sendable (StoreAnswer) -> Void)
-    /// What a loop of another node says.
+    /// A message from a loop of another node.
     case forwardedMessage(String, from: UInt64)
-    /// The WebSocket that has taken over from polling.
+    /// The WebSocket that takes over a polling session.
     case attachSocket(Socket, SocketHandoff)
-    /// A request over plain HTTP has its answer.
+    /// The asynchronous response to an HTTP request.
     case respond(SocketToken, Result<HTTPResponse, HTTPError>, HTTPResponseContext)
 }
 
-/// What comes into a loop from the store. It must never be lost: nobody would ask again.
+/// A reply from the store. It is never dropped, because no request is repeated.
 struct StoreReply: Sendable {
     let answer: StoreAnswer
     let ticket: StoreTicket
-    /// It answers what a session asked, and not the chat.
+    /// The reply answers a session's request, not one of the chat core.
     let isForSession: Bool
 }
 
-/// A connection on its way to the loop that is to answer its request.
+/// An HTTP connection that moves to the loop which has the session of its request.
 ///
-/// Unchecked because a TLS connection belongs to one thread: the loop that sends this has let go of it.
+/// Unchecked because a TLS connection belongs to one thread: the sending loop has given it up.
 struct RequestHandoff: @unchecked Sendable {
     let socket: Socket
     let peer: SocketAddress
     let isOverLimit: Bool
     let tls: TLSConnection?
-    /// From the first byte of the request on.
+    /// The input, from the first byte of the request.
     let unread: [UInt8]
 }
 
-/// A connection on its way to the loop on which its conversation lives.
+/// A WebSocket that moves to the loop that owns its conversation.
 ///
-/// Unchecked because a TLS connection belongs to one thread: the loop that sends this has let go of it.
+/// Unchecked because a TLS connection belongs to one thread: the sending loop has given it up.
 struct ConnectionHandoff: @unchecked Sendable {
     let socket: Socket
     let peer: SocketAddress
@@ -66,10 +67,10 @@ struct ConnectionHandoff: @unchecked Sendable {
     let dialect: Int
     let acceptsCompression: Bool
     let isCompressed: Bool
-    /// The token's end, as monotonic milliseconds; 0 for never.
+    /// When the token expires, in monotonic milliseconds; 0 for never.
     let expiresAt: Int64
-    /// To its request; unsent.
+    /// The unsent response to the upgrade request.
     let response: SharedFrame
-    /// What the client has sent behind its request.
+    /// The input after the upgrade request.
     let unread: [UInt8]
 }

@@ -3,24 +3,25 @@ import Configuration
 import EventLoop
 import Glibc
 
-/// Where links lead: to the public URL, or to where the request came.
+/// Computes the base of links: the public URL, or the address of the request.
 ///
-/// A request names its host itself, and its sender can name any: a link to that would lead its readers to somebody else's server. So the
-/// name counts only if it is the node's own, or if it comes from a proxy that is believed. Else links lead to the node's own address.
+/// A client can send any `Host`, so a link to it could lead readers to a foreign server. The host
+/// is therefore used only if it is the node's own, or if it comes from a trusted proxy. Otherwise
+/// links use the node's own address.
 struct LinkBase: Sendable {
     let publicURL: PublicURL?
-    /// As `--listen` has it.
+    /// The host of `--listen`.
     let listenHost: String
-    /// What the machine calls itself.
+    /// The machine's own name.
     var hostname = Self.systemHostname()
 
-    /// What a link's path follows: `https://chat.example`, without a slash at the end.
+    /// The base of a link, such as `https://chat.example`, without a trailing slash.
     ///
     /// - Parameters:
-    ///   - host: what the request calls the server, with or without a port.
-    ///   - isForwarded: whether a proxy that is believed passed the request on.
-    ///   - isSecure: whether the client came by TLS, here or at a proxy that is believed.
-    ///   - isTLS: whether it came here by TLS.
+    ///   - host: the server's name in the request, with or without a port.
+    ///   - isForwarded: whether a trusted proxy forwarded the request.
+    ///   - isSecure: whether the client used TLS, to this node or to a trusted proxy.
+    ///   - isTLS: whether this node's connection uses TLS.
     ///   - local: this end of the connection.
     func url(host: String?, isForwarded: Bool, isSecure: Bool, isTLS: Bool, local: SocketAddress?)
         -> String
@@ -31,16 +32,16 @@ struct LinkBase: Sendable {
         }
         let scheme = isTLS ? "https" : "http"
         guard let local else { return "\(scheme)://\(self.listenHost)" }
-        let isAnywhere =
+        let isWildcard =
             IPAddress(self.listenHost).map { $0 == IPAddress("0.0.0.0") || $0 == IPAddress("::") }
             ?? false
         let isLiteral = IPAddress(self.listenHost) != nil
-        return
-            "\(scheme)://\(isAnywhere || isLiteral ? local.text : "\(self.listenHost):\(local.port)")"
+        if isWildcard || isLiteral { return "\(scheme)://\(local.text)" }
+        return "\(scheme)://\(self.listenHost):\(local.port)"
     }
 
-    /// Whether the name is this node's, at its port. The names of loopback are at any port, for a tunnel or a container's host may have
-    /// given it another one.
+    /// Whether the authority is this node's name and port. A loopback name matches with any port,
+    /// because a tunnel or the host of a container may map the port.
     private func isOwn(_ authority: String, isTLS: Bool, _ local: SocketAddress?) -> Bool {
         let standardPort: UInt16 = isTLS ? 443 : 80
         var name = authority.lowercased()[...]

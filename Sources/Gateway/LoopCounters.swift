@@ -1,9 +1,9 @@
 import ChatCore
 import Telemetry
 
-/// What a loop counts: plain numbers, published once a second.
+/// The counters of a loop. They are plain integers, published once a second.
 struct LoopCounters {
-    /// By dialect.
+    /// By dialect; index 0 is the echo.
     var connections: [Int]
     var messagesIn: [UInt64]
     var stored: [UInt64]
@@ -14,15 +14,15 @@ struct LoopCounters {
     var lostEnvelopes: UInt64 = 0
     var droppedEphemeral: UInt64 = 0
     var rateLimited: UInt64 = 0
-    /// Connections closed by the server, by code.
+    /// Connections closed by the server, by close code.
     var closes: [UInt16: UInt64] = [:]
-    /// What the log says already of changes that the store had forgotten.
+    /// The recovery counts that are already in the log.
     var loggedRestored = RecoveryCounts()
     var bytesIn: UInt64 = 0
     var bytesOut: UInt64 = 0
     /// The longest turn of each second.
     var turnTimes = Histogram()
-    /// From handing a batch to the store to its answer.
+    /// The time from submitting a batch to the store's reply.
     var storeTimes = Histogram()
 
     init(dialectCount: Int) {

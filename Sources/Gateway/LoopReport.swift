@@ -1,6 +1,6 @@
 public import ChatCore
 
-/// What a loop says of itself to operators.
+/// A loop's statistics for operators.
 public struct LoopReport: Sendable {
     /// Open WebSockets.
     public var connections = 0
@@ -8,21 +8,22 @@ public struct LoopReport: Sendable {
     public var users = 0
     /// Conversations in memory that this loop owns.
     public var conversations = 0
-    /// Messages a second from clients and to them, over the last second.
+    /// Messages per second from and to clients, over the last second.
     public var messagesIn = 0.0
     public var messagesOut = 0.0
-    /// Connections for which more than `LoopState.slowConnectionBytes` wait, and the bytes that wait for all of them.
+    /// Connections with more than `LoopState.slowConnectionBytes` unsent bytes, and the unsent
+    /// bytes of all connections.
     public var slowConnections = 0
     public var pendingBytes = 0
     /// The longest turn of each of the last seconds, in nanoseconds.
     public var turns: [UInt64] = []
-    /// The process's share of a core over the last second; of the first loop only.
+    /// The process's share of one CPU core over the last second. Only the first loop reports it.
     public var cpu = 0.0
-    /// What the store lacked although it had been given it, and what became of it.
+    /// How many stored changes the store had lost, and how they were recovered.
     public var restored = RecoveryCounts()
 }
 
-/// What a loop measures from second to second, for operators.
+/// A loop's rates, measured once a second for operators.
 struct LoopRates {
     static let turnLimit = 100
 
@@ -35,8 +36,9 @@ struct LoopRates {
     private var nextTurn = 0
 
     /// - Parameters:
-    ///   - into: messages from clients so far; `out`: to clients.
-    ///   - cpu: the process's time so far, in nanoseconds.
+    ///   - messagesIn: the total number of messages from clients.
+    ///   - messagesOut: the total number of messages to clients.
+    ///   - cpu: the total CPU time of the process, in nanoseconds.
     mutating func record(
         messagesIn into: UInt64, messagesOut out: UInt64, cpu: Int64, turn: UInt64, at now: Int64
     ) {

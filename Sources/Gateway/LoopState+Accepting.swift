@@ -5,13 +5,13 @@ import Synchronization
 import TLS
 import Telemetry
 
-/// How connections come.
+/// Accepts connections.
 extension LoopState {
-    mutating func listen(_ listener: ListeningSocket, _ site: ListenerRole) throws(SocketError) {
+    mutating func listen(_ listener: ListeningSocket, _ role: ListenerRole) throws(SocketError) {
         let token = try self.loop.register(listener.descriptor)
         self.addConnection(
             Connection(
-                token: token, peer: listener.address, listenerRole: site,
+                token: token, peer: listener.address, listenerRole: role,
                 phase: .listening(listener)), descriptor: listener.descriptor)
         self.listeners.append(token)
     }
@@ -25,10 +25,12 @@ extension LoopState {
         self.connections[slot] = connection
     }
 
-    // Inlined, or marked as mutating, here and elsewhere where a changing function calls one that only reads: the call would be given a
-    // copy of the loop's state, thousands of bytes of it.
+    // Some functions that only read are inlined or marked as mutating, here and elsewhere. A
+    // mutating function would otherwise pass them a copy of the loop's state, which has thousands
+    // of bytes.
 
-    /// Whether a connection has this slot. The optional connection is not asked: that copies it.
+    /// Whether the slot has a connection. It does not read the optional connection, which would be
+    /// copied.
     @inline(__always)
     func isOccupied(_ slot: Int) -> Bool { self.table.hot[slot].generation != 0 }
 
@@ -38,12 +40,12 @@ extension LoopState {
     }
 
     mutating func accept(from listener: ListeningSocket, _ token: SocketToken) {
-        let site = self.connections[Int(token.slot)]!.listenerRole
-        // So many at most, or nobody who is connected already gets a turn.
+        let role = self.connections[Int(token.slot)]!.listenerRole
+        // The limit leaves time for the open connections.
         for _ in 0..<64 {
             switch listener.accept() {
             case .accepted(let socket, let peer):
-                self.openConnection(socket, from: peer, at: site)
+                self.openConnection(socket, from: peer, at: role)
             case .wouldBlock:
                 return
             case .tooManyDescriptors:
@@ -59,7 +61,7 @@ extension LoopState {
 
     private mutating func pauseAccepting() {
         if self.resumeAcceptingAt == 0 {
-            self.shared.logger.warning("no file descriptors left, accepting pauses")
+            self.shared.logger.warning("accepting paused", ["reason": "no file descriptors left"])
         }
         self.resumeAcceptingAt = self.now.monotonic + 1000
         for listener in self.listeners {
@@ -73,14 +75,14 @@ extension LoopState {
     }
 
     private mutating func openConnection(
-        _ socket: Socket, from peer: SocketAddress, at site: ListenerRole
+        _ socket: Socket, from peer: SocketAddress, at role: ListenerRole
     ) {
         var tls: TLSConnection?
-        if site == .clients, let context = self.live.tls {
+        if role == .clients, let context = self.live.tls {
             do throws(TLSError) {
                 tls = try TLSConnection(accepting: socket.descriptor, context)
             } catch {
-                self.shared.logger.error("TLS failed", ["reason": .text(error.description)])
+                self.shared.logger.error("TLS setup failed", ["reason": .text(error.description)])
                 socket.close()
                 return
             }
@@ -88,20 +90,21 @@ extension LoopState {
         do throws(SocketError) {
             let token = try self.loop.register(socket.descriptor)
             self.counters.accepted += 1
-            var isSurplus = false
-            if site == .clients {
-                isSurplus =
+            var isOverLimit = false
+            if role == .clients {
+                isOverLimit =
                     self.shared.connectionCount.add(1, ordering: .relaxed).newValue
                     > self.live.limits.connections
             }
             self.addConnection(
                 Connection(
-                    token: token, peer: peer, listenerRole: site, isOverLimit: isSurplus, tls: tls,
+                    token: token, peer: peer, listenerRole: role, isOverLimit: isOverLimit,
+                    tls: tls,
                     phase: tls == nil ? .http(HTTPExchange()) : .handshake),
                 descriptor: socket.descriptor)
             self.setDeadline(Int(token.slot), after: self.live.limits.header)
         } catch {
-            self.shared.logger.warning("connection not taken", ["reason": .text(error.description)])
+            self.shared.logger.warning("connection rejected", ["reason": .text(error.description)])
             socket.close()
         }
     }

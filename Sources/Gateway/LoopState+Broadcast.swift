@@ -6,11 +6,13 @@ import DialectKit
 import EventLoop
 import HTTPWire
 
-/// Events on their way to everybody who hears a conversation, and what the owner is told of their arrival.
+/// Delivers events to the subscribers of a conversation, and reports deliveries to the owner.
 extension LoopState {
-    /// Renders an event once for each dialect that is listening, and gives the one buffer to all its sockets.
+    /// Renders an event once for each dialect with subscribers, and queues the same buffer for all
+    /// its sockets.
     ///
-    /// - Parameter context: the question that this answers, if it was asked here.
+    /// - Parameter context: the context of the request that this event answers, if it came from
+    ///   this loop.
     mutating func broadcast(_ event: ChatEvent, to feed: FeedID, context: UInt64?) {
         guard self.subscribers.isCurrent(feed), let key = self.subscribers[feed].key else { return }
         if self.subscribers[feed].isPersonal { return self.deliverToInbox(event, to: feed) }
@@ -19,22 +21,22 @@ extension LoopState {
         if case .posted = event { self.wakeWaitingSubscribers(feed) }
     }
 
-    /// - Parameter dialect: nil for all.
+    /// - Parameter dialect: nil for all dialects.
     mutating func broadcast(
         _ event: ChatEvent, to feed: FeedID, _ key: ConversationKey, only dialect: Int?,
         context: UInt64?
     ) {
         var rendered = -1
-        var isHeld = false
-        var shown: [(message: Message, slots: [UInt32])] = []
-        for place in self.subscribers[feed].groups.indices {
-            let group = self.subscribers[feed].groups[place]
+        var isDeferred = false
+        var personal: [(message: Message, slots: [UInt32])] = []
+        for index in self.subscribers[feed].groups.indices {
+            let group = self.subscribers[feed].groups[index]
             if let dialect, group.dialect != dialect { continue }
             if group.dialect != rendered {
                 rendered = group.dialect
-                isHeld = self.render(event, for: group.dialect, feed, key)
+                isDeferred = self.render(event, for: group.dialect, feed, key)
             }
-            guard !isHeld else { continue }
+            guard !isDeferred else { continue }
             var next = 0
             while next < self.rendering.frames.count {
                 let run = self.rendering.combinableFrames(from: next)
@@ -42,28 +44,29 @@ extension LoopState {
                 self.broadcast(run, of: event, to: group, feed, context: context)
             }
             if group.isPersonal, case .posted(let message) = event {
-                shown.append((message, group.live))
+                personal.append((message, group.live))
             }
         }
-        // Behind everything that was rendered: what sessions do may render something else.
-        for (message, slots) in shown {
+        // After the loop, because a session may render something else.
+        for (message, slots) in personal {
             self.deliverToPersonalSessions(message, in: key, to: slots)
         }
     }
 
-    /// Sessions that are personal add what is theirs alone.
+    /// Notifies the sessions that add a personal part to each message.
     private mutating func deliverToPersonalSessions(
         _ message: Message, in key: ConversationKey, to slots: [UInt32]
     ) {
         for slot in slots.map(Int.init) {
-            guard case .webSocket(let talk)? = self.connections[slot]?.phase, !talk.hasSentClose
+            guard case .webSocket(let webSocket)? = self.connections[slot]?.phase,
+                !webSocket.hasSentClose
             else { continue }
-            talk.session?.delivered(message, in: key, into: &self.steps)
-            self.runSteps(slot, talk)
+            webSocket.session?.delivered(message, in: key, into: &self.steps)
+            self.runSteps(slot, webSocket)
         }
     }
 
-    /// - Returns: whether it has to wait for the numbers of users.
+    /// - Returns: whether the event is deferred until users' numbers are known.
     private mutating func render(
         _ event: ChatEvent, for dialect: Int, _ feed: FeedID, _ key: ConversationKey
     ) -> Bool {
@@ -82,77 +85,82 @@ extension LoopState {
         return true
     }
 
-    /// Rendered frames that go to the same listeners: one piece of bytes, that each socket takes at once.
+    /// Queues consecutive rendered frames with the same recipients, as one piece of bytes for each
+    /// socket.
     private mutating func broadcast(
         _ run: Range<Int>, of event: ChatEvent, to group: SubscriberIndex.Group, _ feed: FeedID,
         context: UInt64?
     ) {
-        let audience: ConnectionTable.Recipients
+        let recipients: ConnectionTable.Recipients
         switch self.rendering.frames[run.lowerBound].audience {
-        case .everybody: audience = .all
+        case .everybody: recipients = .all
         case .others(let id):
-            audience = self.number(of: id, in: feed).map { .allExceptUser($0) } ?? .all
+            recipients = self.number(of: id, in: feed).map { .allExceptUser($0) } ?? .all
         case .only(let id):
             guard let number = self.number(of: id, in: feed) else { return }
-            audience = .onlyUser(number)
+            recipients = .onlyUser(number)
         case .otherConnections:
-            audience = self.requesterSlot(of: context).map { .allExceptConnection($0) } ?? .all
+            recipients = self.requesterSlot(of: context).map { .allExceptConnection($0) } ?? .all
         }
         self.frameBuffer.removeAll()
-        for place in run where !(group.isPersonal && self.rendering.frames[place].unlessPersonal) {
-            self.appendRenderedFrame(place, compress: group.isCompressed)
+        for index in run where !(group.isPersonal && self.rendering.frames[index].unlessTracked) {
+            self.appendRenderedFrame(index, compress: group.isCompressed)
         }
         guard !self.frameBuffer.isEmpty else { return }
         let frame = self.table.add(SharedFrame(self.frameBuffer.bytes))
         if case .posted = event {
-            // Those who catch up get messages from the store.
+            // Subscribers that catch up get messages from the store.
             self.counters.delivered[group.dialect + 1] &+= UInt64(group.live.count)
-            _ = self.table.broadcast(frame, to: group.live, audience)
+            _ = self.table.broadcast(frame, to: group.live, recipients)
             return
         }
         let limit = event.isEphemeral ? self.live.limits.ephemeralBytes : Int.max
-        var left = self.table.broadcast(frame, to: group.live, audience, unlessPendingAbove: limit)
+        var skipped = self.table.broadcast(
+            frame, to: group.live, recipients, unlessPendingAbove: limit)
         if !group.catchingUp.isEmpty {
-            // Behind what changed before: those who wait for that find it there.
+            // An amendment must follow the changes that a subscriber has missed. A subscriber that
+            // still waits for those will find this amendment among them.
             let catchingUp =
                 event.isAmendment
                 ? group.catchingUp.filter { !self.awaitsChanges(Int($0), of: feed) }
                 : group.catchingUp
-            left += self.table.broadcast(frame, to: catchingUp, audience, unlessPendingAbove: limit)
+            skipped += self.table.broadcast(
+                frame, to: catchingUp, recipients, unlessPendingAbove: limit)
         }
-        self.counters.droppedEphemeral &+= UInt64(left)
+        self.counters.droppedEphemeral &+= UInt64(skipped)
     }
 
-    /// The connection that sent what a question is about.
+    /// The slot of the connection that sent the command.
     private func requesterSlot(of context: UInt64?) -> UInt32? {
-        guard let context, let question = self.requestContexts[context],
-            case .command = question.kind
+        guard let context, let requestContext = self.requestContexts[context],
+            case .command = requestContext.kind
         else { return nil }
-        return question.token.slot
+        return requestContext.token.slot
     }
 
-    /// The number of a user of the feed's conversation: mostly of one of the two asked for last, who are talking.
+    /// The number of a user of the feed's tenant. Most lookups are for one of the two most recent
+    /// users, who talk to each other.
     private mutating func number(of user: UserID, in feed: FeedID) -> UInt32? {
         guard let key = self.subscribers[feed].key else { return nil }
-        let talking = self.subscribers[feed].recentUsers
-        if self.users.isUser(talking.0, user, of: key.tenant) { return talking.0 }
-        if self.users.isUser(talking.1, user, of: key.tenant) { return talking.1 }
+        let recent = self.subscribers[feed].recentUsers
+        if self.users.isUser(recent.0, user, of: key.tenant) { return recent.0 }
+        if self.users.isUser(recent.1, user, of: key.tenant) { return recent.1 }
         guard let number = self.users.number(of: user, in: key.tenant) else { return nil }
-        self.subscribers[feed].recentUsers = (number, talking.0)
+        self.subscribers[feed].recentUsers = (number, recent.0)
         return number
     }
 
-    /// Writes one of the rendered texts as a frame behind what is in `frameBuffer`.
-    mutating func appendRenderedFrame(_ place: Int, compress: Bool) {
+    /// Appends one of the rendered texts to `frameBuffer`, as a frame.
+    mutating func appendRenderedFrame(_ index: Int, compress: Bool) {
         self.rendering.text.bytes.withUnsafeBytes {
             self.appendFrame(
                 .text,
-                UnsafeRawBufferPointer(rebasing: $0[self.rendering.textRange(ofFrame: place)]),
+                UnsafeRawBufferPointer(rebasing: $0[self.rendering.textRange(ofFrame: index)]),
                 compress: compress)
         }
     }
 
-    // MARK: Delivered
+    // MARK: Delivery reports
 
     private mutating func markReportDue(_ feed: FeedID, _ message: Message) {
         if !self.subscribers[feed].isReportDue {
@@ -169,7 +177,7 @@ extension LoopState {
         self.queueReportIfDue(feed)
     }
 
-    /// Has the feed looked at after this turn's writes, if there is something to report.
+    /// Queues the feed for `reportDeliveries` if there is something to report.
     mutating func queueReportIfDue(_ feed: FeedID) {
         guard self.subscribers.isCurrent(feed), self.subscribers[feed].isReportDue,
             !self.subscribers[feed].isReportQueued
@@ -178,12 +186,15 @@ extension LoopState {
         self.reportQueue.append(feed)
     }
 
-    /// After the turn's writes: the first user whose sockets have taken everything stands for all, since a message counts as
-    /// delivered when anybody but its author has it; where there are several authors, the first two.
+    /// Reports deliveries to the owners, after the turn's writes.
+    ///
+    /// A message counts as delivered when one user other than its author has it. Therefore the
+    /// first user whose sockets have accepted everything is sufficient. If there are several
+    /// authors, the first two users are.
     mutating func reportDeliveries() {
         guard !self.reportQueue.isEmpty else { return }
-        for place in self.reportQueue.indices {
-            let feed = self.reportQueue[place]
+        for index in self.reportQueue.indices {
+            let feed = self.reportQueue[index]
             guard self.subscribers.isCurrent(feed) else { continue }
             self.subscribers[feed].isReportQueued = false
             if self.subscribers[feed].isReportDue { self.reportDelivery(feed) }
@@ -192,9 +203,9 @@ extension LoopState {
     }
 
     private mutating func reportDelivery(_ feed: FeedID) {
-        let shown = self.chat.deliveredThrough(feed)
+        let deliveredThrough = self.chat.deliveredThrough(feed)
         let from = self.subscribers[feed].reportedThrough + 1
-        guard from <= shown else {
+        guard from <= deliveredThrough else {
             self.subscribers[feed].isReportDue = false
             return
         }
@@ -202,45 +213,47 @@ extension LoopState {
         if !self.subscribers[feed].hasManyAuthors, let only = self.subscribers[feed].author {
             author = self.number(of: only, in: feed)
         }
-        let (first, second, isSomebodyBehind) = self.recipients(feed, except: author)
+        let (first, second, isAnyBehind) = self.recipients(feed, except: author)
         let isEnough = (author == nil ? second : first) != UserTable.noUser
-        guard isEnough || !isSomebodyBehind else { return }  // Looked at again when a socket has drained.
-        self.subscribers[feed].reportedThrough = shown
+        guard isEnough || !isAnyBehind else { return }  // Checked again when a socket has drained.
+        self.subscribers[feed].reportedThrough = deliveredThrough
         self.subscribers[feed].isReportDue = false
         guard first != UserTable.noUser else { return }
-        self.chat.recordDelivery(in: feed, to: self.users.user(first), of: from...shown)
+        self.chat.recordDelivery(in: feed, to: self.users.user(first), of: from...deliveredThrough)
         if second != UserTable.noUser {
-            self.chat.recordDelivery(in: feed, to: self.users.user(second), of: from...shown)
+            self.chat.recordDelivery(
+                in: feed, to: self.users.user(second), of: from...deliveredThrough)
         }
     }
 
-    /// Two users, or one beside the author, whose sockets have taken everything, and whether there is one of whom that cannot be said.
+    /// Finds two users whose sockets have accepted everything, or one such user other than the
+    /// author. Also returns whether another connection has not accepted everything yet.
     @inline(__always)
     private func recipients(_ feed: FeedID, except author: UInt32?) -> (
-        first: UInt32, second: UInt32, isSomebodyBehind: Bool
+        first: UInt32, second: UInt32, isAnyBehind: Bool
     ) {
         var first = UserTable.noUser
-        var isSomebodyBehind = false
+        var isAnyBehind = false
         for group in self.subscribers[feed].groups {
             if !self.deferredEvents.isEmpty, self.hasDeferredEvents(feed, group.dialect) {
-                isSomebodyBehind = true
+                isAnyBehind = true
                 continue
             }
-            var place = 0
-            while place < group.live.count {
-                let hot = self.table.hot[Int(group.live[place])]
-                place &+= 1
+            var index = 0
+            while index < group.live.count {
+                let hot = self.table.hot[Int(group.live[index])]
+                index &+= 1
                 guard hot.user != first, hot.user != author else { continue }
                 if !hot.flags.isDisjoint(with: .isBehind) {
-                    isSomebodyBehind = true
+                    isAnyBehind = true
                 } else if first == UserTable.noUser {
                     first = hot.user
-                    if author != nil { return (first, UserTable.noUser, isSomebodyBehind) }
+                    if author != nil { return (first, UserTable.noUser, isAnyBehind) }
                 } else {
-                    return (first, hot.user, isSomebodyBehind)
+                    return (first, hot.user, isAnyBehind)
                 }
             }
         }
-        return (first, UserTable.noUser, isSomebodyBehind)
+        return (first, UserTable.noUser, isAnyBehind)
     }
 }

@@ -1,85 +1,87 @@
 import Bytes
-import ChatCore
 import ChatModel
 import Cluster
 import DialectKit
 import EventLoop
 import HTTPWire
 
-/// How a listener comes from where it was to where everybody is, without a gap and without a repeat.
+/// Brings a subscriber from its position to the live feed, without a gap and without a repetition.
 ///
-/// Whoever comes in hears everything but messages at once, and messages from the moment at which what it has had, and what
-/// it was sent from the store, meets what the feed has shown. That can be said only when all deliveries of the turn have
-/// been handed out: before, the feed counts messages as shown that its listeners have not been sent.
+/// A new subscriber gets all events except messages at once. It gets live messages as soon as the
+/// messages that it already had, or that it was sent from the store, reach the feed's last
+/// delivered message. That comparison is valid only after all deliveries of the turn: before, the
+/// feed counts messages as delivered that its subscribers have not been sent.
 extension LoopState {
-    /// A page's frames leave in pieces of about this size, so that a connection that must end can do so soon.
-    private static let pieceBytes = 64 << 10
     private static let pageMessages = 100
-    /// So many messages are looked at to find one that stands as it was posted, and so says when that was.
+    /// How many messages are searched for one that was not amended: only its revision is from its
+    /// posting.
     private static let postingLookback = 20
 
     mutating func subscribe(
-        _ slot: Int, _ talk: WebSocketState, _ feed: FeedID, _ key: ConversationKey,
-        _ entered: JoinResult, from beginning: StartPosition,
-        requestedAt askedAt: Timestamp
+        _ slot: Int, _ webSocket: WebSocketState, _ feed: FeedID, _ key: ConversationKey,
+        _ result: JoinResult, from start: StartPosition,
+        requestedAt: Timestamp
     ) {
         let (after, since): (SequenceNumber?, Revision?) =
-            switch beginning {
+            switch start {
             case .now: (nil, nil)
             case .after(let sequence, let revision): (sequence, revision)
-            case .unread: (entered.member?.readCursor ?? 0, nil)
+            case .unread: (result.member?.readCursor ?? 0, nil)
             }
-        let place = self.subscribers.insert(
-            UInt32(slot), into: feed, key: key, dialect: talk.dialect,
-            isCompressed: talk.isCompressed, isPersonal: talk.isPersonal,
+        let position = self.subscribers.insert(
+            UInt32(slot), into: feed, key: key, dialect: webSocket.dialect,
+            isCompressed: webSocket.isCompressed, isPersonal: webSocket.isPersonal,
             isLive: false,
-            reportedThrough: entered.head)
-        let state = WebSocketState.CatchUp(from: min(after ?? entered.head, entered.head))
-        if let after, case .after = beginning {
-            if after > entered.head || since ?? 0 > entered.revision {
+            reportedThrough: result.head)
+        let state = WebSocketState.CatchUp(from: min(after ?? result.head, result.head))
+        if let after, case .after = start {
+            if after > result.head || since ?? 0 > result.revision {
                 state.unverifiedPosition = .init(
-                    through: after, revision: since, requestedAt: askedAt, knownHead: entered.head,
-                    knownRevision: entered.revision)
+                    through: after, revision: since, requestedAt: requestedAt,
+                    knownHead: result.head,
+                    knownRevision: result.revision)
             }
-            // Before the first message nothing is older; and nothing has changed for whoever knows of the last change.
-            let knowsAll =
+            // A client without messages has missed no changes, and neither has a client that knows
+            // the newest revision.
+            let isUpToDate =
                 state.unverifiedPosition == nil
-                && since ?? 0 >= max(entered.revision, self.chat.amendedThrough(feed))
-            if after > 0, !knowsAll {
+                && since ?? 0 >= max(result.revision, self.chat.amendedThrough(feed))
+            if after > 0, !isUpToDate {
                 state.missedChanges =
-                    since.map { .since($0, mayBeTooOld: entered.oldest > 1) } ?? .sinceLastMessage
-                // Whatever the client asks for is answered behind that: an answer may bring a higher revision. But an owner that is behind
-                // its store may need to be asked something to notice.
+                    since.map { .since($0, mayBeTooOld: result.oldest > 1) } ?? .sinceLastMessage
+                // Answers to the client's requests follow the missed changes, because an answer may
+                // have a higher revision. While the position is unverified, however, requests are
+                // read: they let an owner notice that it is behind its store.
                 if state.unverifiedPosition == nil {
                     state.blocksReading = true
-                    self.blockReading(slot, talk)
+                    self.blockReading(slot, webSocket)
                 }
             }
         }
-        if beginning == .unread {
+        if start == .unread {
             self.inboxCursors[UInt32(slot)] = InboxCursor(
                 token: self.connections[slot]!.token, feed: feed, key: key)
         }
-        talk.subscriptions.append(
+        webSocket.subscriptions.append(
             WebSocketState.ConversationSubscription(
-                feed: feed, conversation: key, position: place, catchUp: state))
+                feed: feed, conversation: key, position: position, catchUp: state))
         self.catchUpQueue.append((self.connections[slot]!.token, feed))
     }
 
-    /// The socket has taken what was written: those conversations go on of which something is missing.
-    mutating func resumeCatchUp(_ slot: Int, _ talk: WebSocketState) {
+    /// Continues the replays of a connection whose socket has accepted what was written.
+    mutating func resumeCatchUp(_ slot: Int, _ webSocket: WebSocketState) {
         guard let token = self.connections[slot]?.token else { return }
-        for membership in talk.subscriptions where membership.catchUp != nil {
-            self.catchUpQueue.append((token, membership.feed))
+        for subscription in webSocket.subscriptions where subscription.catchUp != nil {
+            self.catchUpQueue.append((token, subscription.feed))
         }
     }
 
-    /// A message came to a feed on which listeners wait who know of more than it had shown.
+    /// Continues the replays that wait for the feed, after it has delivered a message.
     mutating func wakeWaitingSubscribers(_ feed: FeedID) {
         guard self.subscribers[feed].hasWaitingCatchUp else { return }
         self.subscribers[feed].hasWaitingCatchUp = false
-        for place in self.subscribers[feed].groups.indices {
-            for slot in self.subscribers[feed].groups[place].catchingUp {
+        for index in self.subscribers[feed].groups.indices {
+            for slot in self.subscribers[feed].groups[index].catchingUp {
                 if let token = self.connections[Int(slot)]?.token {
                     self.catchUpQueue.append((token, feed))
                 }
@@ -89,50 +91,56 @@ extension LoopState {
 
     mutating func catchUpAll() {
         guard !self.catchUpQueue.isEmpty else { return }
-        let behind = self.catchUpQueue
+        let queue = self.catchUpQueue
         self.catchUpQueue.clear()
-        for (token, feed) in behind where self.isCurrent(token) {
+        for (token, feed) in queue where self.isCurrent(token) {
             let slot = Int(token.slot)
-            if case .webSocket(let talk) = self.connections[slot]!.phase, !talk.hasSentClose {
-                self.continueCatchUp(slot, talk, feed)
+            if case .webSocket(let webSocket) = self.connections[slot]!.phase,
+                !webSocket.hasSentClose
+            {
+                self.continueCatchUp(slot, webSocket, feed)
             }
         }
     }
 
-    /// The next page, or the end of catching up.
-    private mutating func continueCatchUp(_ slot: Int, _ talk: WebSocketState, _ feed: FeedID) {
-        guard let index = talk.subscriptions.firstIndex(where: { $0.feed == feed }),
-            let state = talk.subscriptions[index].catchUp,
+    /// Requests the next page, or ends the replay.
+    private mutating func continueCatchUp(_ slot: Int, _ webSocket: WebSocketState, _ feed: FeedID)
+    {
+        guard let index = webSocket.subscriptions.firstIndex(where: { $0.feed == feed }),
+            let state = webSocket.subscriptions[index].catchUp,
             state.feedHeadAtRequest == nil, self.connections[slot]!.backlog.isEmpty,
             !self.table.hot[slot].flags.contains(.hasUnpolledPackets),
-            let user = talk.session?.principal?.person.id
+            let user = webSocket.session?.principal?.person.id
         else { return }
         if state.sentThrough > state.deliveredThrough {
             self.chat.recordDelivery(
                 in: feed, to: user, of: state.deliveredThrough + 1...state.sentThrough)
             state.deliveredThrough = state.sentThrough
         }
-        let shown = self.chat.deliveredThrough(feed)
-        if let read = Self.nextQuery(of: state, shown) {
-            state.feedHeadAtRequest = shown
+        let deliveredThrough = self.chat.deliveredThrough(feed)
+        if let query = Self.nextQuery(of: state, deliveredThrough) {
+            state.feedHeadAtRequest = deliveredThrough
             self.submitQuery(
-                read, in: talk.subscriptions[index].conversation, feed,
+                query, in: webSocket.subscriptions[index].conversation, feed,
                 self.connections[slot]!.token)
-        } else if state.sentThrough == shown {
-            if !self.deferredEvents.isEmpty, self.hasDeferredEvents(feed, talk.dialect) {
-                // It would hear once more what it has just read; released, that wakes it.
+        } else if state.sentThrough == deliveredThrough {
+            if !self.deferredEvents.isEmpty, self.hasDeferredEvents(feed, webSocket.dialect) {
+                // The client would get the deferred events twice. Their release wakes this replay.
                 self.subscribers[feed].hasWaitingCatchUp = true
                 return
             }
-            self.goLive(slot, talk, index)
-        } else if state.sentThrough > shown {
-            // The feed has missed something itself: what it shows next may be what this client has had.
+            self.goLive(slot, webSocket, index)
+        } else if state.sentThrough > deliveredThrough {
+            // The feed itself has missed messages: the next ones that it delivers may be ones that
+            // this client already has.
             self.subscribers[feed].hasWaitingCatchUp = true
         }
     }
 
-    /// What has to be read next; nil when nothing has, or nothing can be said of it before the feed has gone on.
-    private static func nextQuery(of state: WebSocketState.CatchUp, _ shown: SequenceNumber)
+    /// The next query. Nil if nothing remains to be read, or if the feed must deliver more first.
+    private static func nextQuery(
+        of state: WebSocketState.CatchUp, _ deliveredThrough: SequenceNumber
+    )
         -> WebSocketState.CatchUpQuery?
     {
         if state.unverifiedPosition != nil { return .unverified(after: state.sentThrough) }
@@ -141,17 +149,18 @@ extension LoopState {
         case .since(let revision, mayBeTooOld: false):
             return .changes(through: state.sentThrough, since: revision)
         case .sinceLastMessage: return .postedRevision(state.sentThrough)
-        case nil: return state.sentThrough < shown ? .messages(after: state.sentThrough) : nil
+        case nil:
+            return state.sentThrough < deliveredThrough ? .messages(after: state.sentThrough) : nil
         }
     }
 
     private mutating func submitQuery(
-        _ look: WebSocketState.CatchUpQuery, in key: ConversationKey, _ feed: FeedID,
+        _ query: WebSocketState.CatchUpQuery, in key: ConversationKey, _ feed: FeedID,
         _ token: SocketToken
     ) {
         let context = self.requestContexts.insert(
-            RequestContext(token: token, kind: .catchUp(feed, look)))
-        switch look {
+            RequestContext(token: token, kind: .catchUp(feed, query)))
+        switch query {
         case .unverified(let after), .messages(let after):
             self.chat.readPage(key, .after(after), limit: Self.pageMessages, context: context)
         case .oldest: self.chat.readPage(key, .after(0), limit: 1, context: context)
@@ -164,171 +173,154 @@ extension LoopState {
         }
     }
 
-    private mutating func goLive(_ slot: Int, _ talk: WebSocketState, _ index: Int) {
-        let membership = talk.subscriptions[index]
-        // In before out: an audience without listeners is forgotten.
-        let place = self.subscribers.insert(
-            UInt32(slot), into: membership.feed, key: membership.conversation,
-            dialect: talk.dialect, isCompressed: talk.isCompressed,
-            isPersonal: talk.isPersonal, isLive: true,
+    private mutating func goLive(_ slot: Int, _ webSocket: WebSocketState, _ index: Int) {
+        let subscription = webSocket.subscriptions[index]
+        // Inserted before it is removed, because the index forgets a feed without subscribers.
+        let position = self.subscribers.insert(
+            UInt32(slot), into: subscription.feed, key: subscription.conversation,
+            dialect: webSocket.dialect, isCompressed: webSocket.isCompressed,
+            isPersonal: webSocket.isPersonal, isLive: true,
             reportedThrough: 0)
-        self.removeSubscriber(membership, talk)
-        talk.subscriptions[index].position = place
-        talk.subscriptions[index].catchUp = nil
+        self.removeSubscriber(subscription, webSocket)
+        webSocket.subscriptions[index].position = position
+        webSocket.subscriptions[index].catchUp = nil
     }
 
-    /// A page of what was missed; nil: the store could not give it.
+    /// Handles the reply to a query; nil if the store could not answer it.
     mutating func applyCatchUpPage(
-        _ slot: Int, _ talk: WebSocketState, _ feed: FeedID, _ look: WebSocketState.CatchUpQuery,
+        _ slot: Int, _ webSocket: WebSocketState, _ feed: FeedID,
+        _ query: WebSocketState.CatchUpQuery,
         with page: MessagePage?
     ) {
-        guard let index = talk.subscriptions.firstIndex(where: { $0.feed == feed }),
-            let state = talk.subscriptions[index].catchUp
+        guard let index = webSocket.subscriptions.firstIndex(where: { $0.feed == feed }),
+            let state = webSocket.subscriptions[index].catchUp
         else {
             return
         }
         guard let page else {
-            // Better no connection than one with a gap: the client comes back with the same point.
+            // Disconnected rather than left with a gap: the client resumes from the same position.
             self.closeWebSocket(
-                slot, talk, .tryAgainLater, "the history cannot be read at the moment; try again")
+                slot, webSocket, .tryAgainLater,
+                "the history cannot be read at the moment; try again")
             return
         }
-        let key = talk.subscriptions[index].conversation
-        if case .messages = look { return self.sendCatchUpPage(slot, talk, index, with: page) }
+        let key = webSocket.subscriptions[index].conversation
+        if case .messages = query {
+            return self.sendCatchUpPage(slot, webSocket, index, with: page)
+        }
         state.feedHeadAtRequest = nil
         self.catchUpQueue.append((self.connections[slot]!.token, feed))
-        switch look {
-        case .unverified: self.verifyPosition(slot, talk, index, by: page)
+        switch query {
+        case .unverified: self.verifyPosition(slot, webSocket, index, by: page)
         case .oldest:
             guard case .since(let revision, _)? = state.missedChanges else { return }
-            // Of messages that are no longer kept nobody knows whether they changed. Of one that was amended it is not known when it came.
+            // Trimmed messages may have been amended unnoticed. A message that was amended does not
+            // show when it was posted, so it proves nothing about the trimmed ones.
             if let oldest = page.messages.first, oldest.state == .asSent,
                 revision < oldest.revision, page.oldest > 1
             {
-                self.restartFromOldest(slot, talk, index, at: page.oldest)
+                self.restartFromOldest(slot, webSocket, index, at: page.oldest)
             } else {
                 state.missedChanges = .since(revision, mayBeTooOld: false)
             }
         case .postedRevision:
-            // Where all were amended, everything that ever changed is sent: too much rather than too little.
+            // If all of them were amended, every retained change is sent: too many changes rather
+            // than too few.
             let posted = page.messages.last {
                 $0.state == .asSent && $0.sequence <= state.sentThrough
             }
             state.missedChanges = .since(posted?.revision ?? 0, mayBeTooOld: false)
         case .changes:
-            self.sendChanges(page.amended, of: key, to: slot, talk)
+            self.sendChanges(page.amended, of: key, to: slot, webSocket)
             if let last = page.amended.last, page.amended.count == Self.pageMessages {
                 state.missedChanges = .since(last.revision, mayBeTooOld: false)
             } else {
-                self.finishChanges(slot, talk, state)
+                self.finishChanges(slot, webSocket, state)
             }
         case .messages: break
         }
     }
 
-    /// What the client has of the past is as everybody has it.
+    /// Ends the replay of changes: the client's older messages are now up to date.
     mutating func finishChanges(
-        _ slot: Int, _ talk: WebSocketState, _ state: WebSocketState.CatchUp
+        _ slot: Int, _ webSocket: WebSocketState, _ state: WebSocketState.CatchUp
     ) {
         state.missedChanges = nil
         guard state.blocksReading else { return }
         state.blocksReading = false
-        if self.isOccupied(slot), !talk.hasSentClose { self.unblockReading(slot, talk) }
+        if self.isOccupied(slot), !webSocket.hasSentClose { self.unblockReading(slot, webSocket) }
     }
 
-    /// The client is sent everything that is kept, and is told so.
+    /// Sends the client the whole retained history, and a notice about that.
     private mutating func restartFromOldest(
-        _ slot: Int, _ talk: WebSocketState, _ index: Int, at oldest: SequenceNumber
+        _ slot: Int, _ webSocket: WebSocketState, _ index: Int, at oldest: SequenceNumber
     ) {
-        let membership = talk.subscriptions[index]
-        guard let state = membership.catchUp else { return }
-        talk.subscriptions[index].catchUp = WebSocketState.CatchUp(
+        let subscription = webSocket.subscriptions[index]
+        guard let state = subscription.catchUp else { return }
+        webSocket.subscriptions[index].catchUp = WebSocketState.CatchUp(
             from: oldest - 1, acknowledgedSends: state.acknowledgedSends)
-        talk.session?.historyTruncated(
-            in: membership.conversation, oldest: oldest, into: &self.steps)
-        self.runSteps(slot, talk)
-        self.finishChanges(slot, talk, state)
+        webSocket.session?.historyTruncated(
+            in: subscription.conversation, oldest: oldest, into: &self.steps)
+        self.runSteps(slot, webSocket)
+        self.finishChanges(slot, webSocket, state)
     }
 
-    /// The store has been asked of what the owner did not know.
+    /// Handles the page that shows whether the client's position is valid.
     private mutating func verifyPosition(
-        _ slot: Int, _ talk: WebSocketState, _ index: Int, by page: MessagePage
+        _ slot: Int, _ webSocket: WebSocketState, _ index: Int, by page: MessagePage
     ) {
-        let membership = talk.subscriptions[index]
-        guard let state = membership.catchUp, let claim = state.unverifiedPosition else { return }
+        let subscription = webSocket.subscriptions[index]
+        guard let state = subscription.catchUp, let position = state.unverifiedPosition else {
+            return
+        }
         state.unverifiedPosition = nil
-        if claim.through > claim.knownHead, !self.isConfirmed(claim, by: page) {
-            talk.session?.historyReset(
-                in: membership.conversation, head: claim.knownHead, into: &self.steps)
-            self.runSteps(slot, talk)
-            self.finishChanges(slot, talk, state)
-        } else if let revision = claim.revision, revision > claim.knownRevision,
-            !self.isConfirmed(revision, claim, by: page)
+        if position.through > position.knownHead, !self.isConfirmed(position, by: page) {
+            webSocket.session?.historyReset(
+                in: subscription.conversation, head: position.knownHead, into: &self.steps)
+            self.runSteps(slot, webSocket)
+            self.finishChanges(slot, webSocket, state)
+        } else if let revision = position.revision, revision > position.knownRevision,
+            !self.isConfirmed(revision, position, by: page)
         {
-            self.restartFromOldest(slot, talk, index, at: page.oldest)
+            self.restartFromOldest(slot, webSocket, index, at: page.oldest)
         } else {
             let next = WebSocketState.CatchUp(
-                from: claim.through, acknowledgedSends: state.acknowledgedSends)
+                from: position.through, acknowledgedSends: state.acknowledgedSends)
             next.missedChanges = state.missedChanges
-            talk.subscriptions[index].catchUp = next
+            webSocket.subscriptions[index].catchUp = next
         }
     }
 
-    /// Messages that were missed.
-    private mutating func sendCatchUpPage(
-        _ slot: Int, _ talk: WebSocketState, _ index: Int, with page: MessagePage
-    ) {
-        let feed = talk.subscriptions[index].feed
-        guard let state = talk.subscriptions[index].catchUp else { return }
-        let shown = self.chat.deliveredThrough(feed)
-        // The page may be older than what was shown while it came, and says nothing of that.
-        let asked = state.feedHeadAtRequest ?? shown
-        // What the store has and the feed has not shown yet comes live. Of what is not in the store nothing is left.
-        let messages = page.messages.prefix { $0.sequence <= shown }
-        let key = talk.subscriptions[index].conversation
-        guard self.areNumbersKnown(messages, of: key, for: slot, talk, feed) else { return }
-        if page.messages.first.map({ $0.sequence > state.sentThrough + 1 })
-            ?? (state.sentThrough < asked)
-        {
-            talk.session?.historyTruncated(
-                in: key, oldest: page.messages.first?.sequence ?? page.oldest, into: &self.steps)
-            self.runSteps(slot, talk)
-            guard self.isOccupied(slot), !talk.hasSentClose else { return }
-        }
-        state.sentThrough = messages.last?.sequence ?? asked
-        state.feedHeadAtRequest = nil
-        self.sendMessages(messages, of: key, to: slot, talk, except: state.acknowledgedSends)
-        guard self.connections[slot]?.backlog.isEmpty == true else { return }
-        self.catchUpQueue.append((self.connections[slot]!.token, feed))
-    }
-
-    /// Whether the client may have had what the owner did not know of.
+    /// Whether the client can have received messages that the owner did not know.
     ///
-    /// That may be one which slept, or was cut off, while others took over: then the store has had messages for a while that are news to
-    /// it. Or it has yet to hear from its store, by a slow link, what other nodes heard when it was stored. The client, who was elsewhere,
-    /// would hear them once more. What was sent only when the client had asked is none of those.
+    /// That is possible in two cases. An owner that was suspended or disconnected while another
+    /// node took over does not know the messages which the store has had for a while. And an owner
+    /// with a slow link to its store may learn of stored messages later than the other nodes. In
+    /// both cases the client would get these messages a second time. A message sent after the
+    /// client's request proves neither case.
     private func isConfirmed(
-        _ claim: WebSocketState.CatchUp.UnverifiedPosition, by page: MessagePage
+        _ position: WebSocketState.CatchUp.UnverifiedPosition, by page: MessagePage
     ) -> Bool {
-        guard claim.through <= page.head,
-            let newest = page.messages.last(where: { $0.sequence <= claim.through })
+        guard position.through <= page.head,
+            let newest = page.messages.last(where: { $0.sequence <= position.through })
         else { return false }
-        return newest.sentAt < claim.requestedAt
+        return newest.sentAt < position.requestedAt
     }
 
-    /// The same of a revision: the store has had it before the client named it. What was edited then does not say when.
+    /// Whether the client can have received a revision that the owner did not know: the store must
+    /// have had it before the request. An edited message does not show when it was edited.
     private func isConfirmed(
-        _ revision: Revision, _ claim: WebSocketState.CatchUp.UnverifiedPosition,
+        _ revision: Revision, _ position: WebSocketState.CatchUp.UnverifiedPosition,
         by page: MessagePage
     ) -> Bool {
         guard revision <= page.revision else { return false }
         return page.messages.allSatisfy {
-            $0.revision <= claim.knownRevision || $0.revision > revision
-                || $0.sentAt < claim.requestedAt
+            $0.revision <= position.knownRevision || $0.revision > revision
+                || $0.sentAt < position.requestedAt
         }
     }
 
-    /// Whether a connection is still to be sent what had changed before it came.
+    /// Whether the connection still waits for changes that it has missed.
     mutating func awaitsChanges(_ slot: Int, of feed: FeedID) -> Bool {
         guard
             let state = self.connections[slot]?.webSocket?.subscriptions.first(where: {
@@ -338,82 +330,4 @@ extension LoopState {
         return state.missedChanges != nil || state.unverifiedPosition != nil
     }
 
-    private mutating func sendChanges(
-        _ messages: [Message], of key: ConversationKey, to slot: Int, _ talk: WebSocketState
-    ) {
-        self.frameBuffer.removeAll()
-        for message in messages {
-            self.rendering.removeAll()
-            let event: ChatEvent = message.state == .deleted ? .deleted(message) : .edited(message)
-            self.shared.settings.dialects[talk.dialect].render(
-                event, in: key, into: &self.rendering)
-            for place in self.rendering.frames.indices {
-                self.appendRenderedFrame(place, compress: talk.isCompressed)
-            }
-            if self.frameBuffer.count >= Self.pieceBytes { self.flushFrameBuffer(slot) }
-        }
-        self.flushFrameBuffer(slot)
-    }
-
-    private mutating func sendMessages(
-        _ messages: ArraySlice<Message>, of key: ConversationKey, to slot: Int,
-        _ talk: WebSocketState, except answered: Set<SequenceNumber>
-    ) {
-        if key.isPersonalInbox {
-            return messages.forEach { self.deliverInboxMessage($0, in: key, to: slot, talk) }
-        }
-        if talk.isPersonal {
-            return messages.forEach {
-                self.sendPersonalized($0, in: key, to: slot, talk, except: answered)
-            }
-        }
-        self.frameBuffer.removeAll()
-        for message in messages {
-            self.rendering.removeAll()
-            self.shared.settings.dialects[talk.dialect].render(
-                .posted(message), in: key, into: &self.rendering)
-            for place in self.rendering.frames.indices {
-                if self.rendering.frames[place].audience == .otherConnections,
-                    answered.contains(message.sequence)
-                {
-                    continue
-                }
-                self.appendRenderedFrame(place, compress: talk.isCompressed)
-            }
-            if self.frameBuffer.count >= Self.pieceBytes { self.flushFrameBuffer(slot) }
-        }
-        self.flushFrameBuffer(slot)
-        self.counters.delivered[talk.dialect + 1] &+= UInt64(messages.count)
-    }
-
-    /// A message that was missed, for somebody who gets something of its own with it.
-    private mutating func sendPersonalized(
-        _ message: Message, in key: ConversationKey, to slot: Int, _ talk: WebSocketState,
-        except answered: Set<SequenceNumber>
-    ) {
-        guard self.isOccupied(slot), !talk.hasSentClose else { return }
-        self.frameBuffer.removeAll()
-        self.rendering.removeAll()
-        self.shared.settings.dialects[talk.dialect].render(
-            .posted(message), in: key, into: &self.rendering)
-        for place in self.rendering.frames.indices
-        where !self.rendering.frames[place].unlessPersonal {
-            if self.rendering.frames[place].audience == .otherConnections,
-                answered.contains(message.sequence)
-            {
-                continue
-            }
-            self.appendRenderedFrame(place, compress: talk.isCompressed)
-        }
-        self.flushFrameBuffer(slot)
-        self.counters.delivered[talk.dialect + 1] &+= 1
-        talk.session?.delivered(message, in: key, into: &self.steps)
-        self.runSteps(slot, talk, isPaced: true)
-    }
-
-    private mutating func flushFrameBuffer(_ slot: Int) {
-        guard !self.frameBuffer.isEmpty else { return }
-        self.sendPaced(slot, SharedFrame(self.frameBuffer.bytes))
-        self.frameBuffer.removeAll()
-    }
 }

@@ -5,127 +5,131 @@ import Cluster
 import DialectKit
 import EventLoop
 
-/// Between sessions and the loop's chat: what they ask, what it answers, and their leaving.
+/// Passes requests of sessions to the chat core, and its answers to sessions.
 extension LoopState {
-    // MARK: What sessions ask
+    // MARK: Requests of sessions
 
     mutating func join(
-        _ slot: Int, _ talk: WebSocketState, _ key: ConversationKey, _ entrance: JoinRequest,
-        from beginning: StartPosition, _ tag: RequestTag
+        _ slot: Int, _ webSocket: WebSocketState, _ key: ConversationKey,
+        _ joinRequest: JoinRequest,
+        from start: StartPosition, _ tag: RequestTag
     ) {
-        // The feed is known only afterwards, so the question is asked in two steps.
+        // The final context contains the feed, which is known only after the call.
         let context = self.requestContexts.insert(
             RequestContext(token: self.connections[slot]!.token, kind: .command(tag, nil)))
         let (feed, request) = self.chat.subscribe(
-            to: key, with: entrance, context: context, requestedAt: self.requestedAt(tag),
+            to: key, with: joinRequest, context: context, requestedAt: self.requestedAt(tag),
             at: self.now)
-        // Not the turn's time: the process may have been stopped since, and the client may name what was sent meanwhile.
-        let askedAt = WallClock.now
+        // Not the turn's time: the process may have been suspended since, and the client may name a
+        // message that was sent in the meantime.
+        let requestedAt = WallClock.now
         self.requestContexts.replace(
             context,
             with: RequestContext(
                 token: self.connections[slot]!.token,
-                kind: .join(feed, key, from: beginning, requestedAt: askedAt, tag)))
-        talk.pendingJoins.append(
+                kind: .join(feed, key, from: start, requestedAt: requestedAt, tag)))
+        webSocket.pendingJoins.append(
             WebSocketState.UnansweredJoin(request: request, feed: feed, context: context))
-        self.blockReading(slot, talk)
+        self.blockReading(slot, webSocket)
     }
 
     mutating func submitCommand(
-        _ slot: Int, _ talk: WebSocketState, _ command: ChatCommand, in key: ConversationKey,
+        _ slot: Int, _ webSocket: WebSocketState, _ command: ChatCommand, in key: ConversationKey,
         _ tag: RequestTag?
     ) {
         let token = self.connections[slot]!.token
-        let feed = talk.subscriptions.first { $0.conversation == key }?.feed
+        let feed = webSocket.subscriptions.first { $0.conversation == key }?.feed
         let context = tag.map {
             self.requestContexts.insert(RequestContext(token: token, kind: .command($0, feed)))
         }
-        if context != nil { talk.unansweredCommandCount += 1 }
+        if context != nil { webSocket.unansweredCommandCount += 1 }
         self.chat.submit(
             command, in: key, through: feed, context: context, requestedAt: self.requestedAt(tag),
             at: self.now)
     }
 
-    /// When the client asked for what a session asks now.
+    /// When the client sent the request that the session now passes on.
     private func requestedAt(_ tag: RequestTag?) -> Int64 {
         if let tag, tag.requestedAt != 0 { return tag.requestedAt }
         return self.steps.receivedAt != 0 ? self.steps.receivedAt : self.now.monotonic
     }
 
     mutating func readPage(
-        _ slot: Int, _ talk: WebSocketState, _ key: ConversationKey, _ range: PageRange,
+        _ slot: Int, _ webSocket: WebSocketState, _ key: ConversationKey, _ range: PageRange,
         _ limit: Int, _ tag: RequestTag
     ) {
         let context = self.requestContexts.insert(
             RequestContext(token: self.connections[slot]!.token, kind: .page(tag, key)))
         self.chat.readPage(key, range, limit: limit, context: context)
-        self.blockReading(slot, talk)
+        self.blockReading(slot, webSocket)
     }
 
     mutating func fetch(
-        _ slot: Int, _ talk: WebSocketState, _ request: StoreRequest, _ tag: RequestTag
+        _ slot: Int, _ webSocket: WebSocketState, _ request: StoreRequest, _ tag: RequestTag
     ) {
         let context = self.requestContexts.insert(
             RequestContext(token: self.connections[slot]!.token, kind: .fetch(tag)))
-        self.blockReading(slot, talk)
-        self.shared.stores[self.index].submit(request, ticket: context, for: self.sessionsClient)
+        self.blockReading(slot, webSocket)
+        self.shared.stores[self.index].submit(
+            request, ticket: StoreTicket(rawValue: context), for: self.sessionsClient)
     }
 
     mutating func handleFetchReply(_ answer: StoreAnswer, for context: UInt64) {
-        guard let question = self.requestContexts.remove(context) else { return }
-        if case .numbers(let use, let users, let tenant) = question.kind {
-            return self.handleNumbersReply(answer, use, users, tenant, question)
+        guard let requestContext = self.requestContexts.remove(context) else { return }
+        if case .numbers(let use, let users, let tenant) = requestContext.kind {
+            return self.handleNumbersReply(answer, use, users, tenant, requestContext)
         }
-        guard let (slot, talk) = self.requester(question.token),
-            case .fetch(let tag) = question.kind
+        guard let (slot, webSocket) = self.requester(requestContext.token),
+            case .fetch(let tag) = requestContext.kind
         else { return }
         var answered: StoreAnswer? = answer
         if case .failed = answer { answered = nil }
-        talk.session?.receivedStoreAnswer(answered, for: tag, into: &self.steps)
-        self.runSteps(slot, talk, isPaced: true)
-        guard self.isOccupied(slot), !talk.hasSentClose else { return }
-        self.unblockReading(slot, talk)
+        webSocket.session?.receivedStoreAnswer(answered, for: tag, into: &self.steps)
+        self.runSteps(slot, webSocket, isPaced: true)
+        guard self.isOccupied(slot), !webSocket.hasSentClose else { return }
+        self.unblockReading(slot, webSocket)
     }
 
-    /// Nothing more is read from the client until what it waits for has come, and has left.
-    mutating func blockReading(_ slot: Int, _ talk: WebSocketState) {
-        if talk.blockingReplyCount == 0 { talk.blockedSince = self.tickNumber }
-        talk.blockingReplyCount += 1
+    /// Pauses reading from the client until a reply has arrived and has been sent.
+    mutating func blockReading(_ slot: Int, _ webSocket: WebSocketState) {
+        if webSocket.blockingReplyCount == 0 { webSocket.blockedSince = self.tickNumber }
+        webSocket.blockingReplyCount += 1
         self.pauseReading(slot)
     }
 
-    /// When a frame that is read now was sent: one that lay unread while the connection waited for an answer may have come when that began.
-    func receivedAt(_ talk: WebSocketState) -> Int64 {
-        guard talk.blockedSince != 0, self.tickNumber <= talk.unblockedAt + 1 else {
+    /// When the frame that is being read was sent, as early as possible. If the connection was
+    /// waiting for a reply, the frame may have arrived when the wait began.
+    func receivedAt(_ webSocket: WebSocketState) -> Int64 {
+        guard webSocket.blockedSince != 0, self.tickNumber <= webSocket.unblockedAt + 1 else {
             return self.now.monotonic
         }
-        return self.time(ofTick: talk.blockedSince)
+        return self.time(ofTick: webSocket.blockedSince)
     }
 
-    mutating func unblockReading(_ slot: Int, _ talk: WebSocketState) {
-        talk.blockingReplyCount = max(0, talk.blockingReplyCount - 1)
-        if talk.blockingReplyCount == 0 { talk.unblockedAt = self.tickNumber }
-        self.resumeReadingIfUnblocked(slot, talk)
+    mutating func unblockReading(_ slot: Int, _ webSocket: WebSocketState) {
+        webSocket.blockingReplyCount = max(0, webSocket.blockingReplyCount - 1)
+        if webSocket.blockingReplyCount == 0 { webSocket.unblockedAt = self.tickNumber }
+        self.resumeReadingIfUnblocked(slot, webSocket)
     }
 
-    mutating func resumeReadingIfUnblocked(_ slot: Int, _ talk: WebSocketState) {
-        guard talk.blockingReplyCount == 0, let connection = self.connections[slot],
+    mutating func resumeReadingIfUnblocked(_ slot: Int, _ webSocket: WebSocketState) {
+        guard webSocket.blockingReplyCount == 0, let connection = self.connections[slot],
             connection.backlog.isEmpty
         else { return }
         self.resumeReading(slot)
     }
 
-    // MARK: What the chat delivers
+    // MARK: Deliveries and answers
 
-    @inline(never)  // Inlined, it is given copies.
+    @inline(never)  // Inlined, it would get copies.
     mutating func deliver(_ delivery: Delivery) {
         switch delivery {
         case .event(let feed, let event, let context):
             self.broadcast(event, to: feed, context: context)
             if case .left(let member, _) = event { self.removeMember(member.user, from: feed) }
             if let context { self.handleAnswer(context, event.answer, isDelivered: true) }
-        case .answer(let context, let answer, let isShown):
-            self.handleAnswer(context, answer, isDelivered: isShown)
+        case .answer(let context, let answer, let isDelivered):
+            self.handleAnswer(context, answer, isDelivered: isDelivered)
         case .page(let context, let page):
             self.handlePageReply(context, page)
         case .pageFailed(let context):
@@ -133,58 +137,63 @@ extension LoopState {
         }
     }
 
-    /// A question's connection, if it is still there.
-    mutating func requester(_ token: SocketToken) -> (slot: Int, talk: WebSocketState)? {
+    /// The connection of a request, if it is still open.
+    mutating func requester(_ token: SocketToken) -> (slot: Int, webSocket: WebSocketState)? {
         let slot = Int(token.slot)
-        guard self.isCurrent(token), let talk = self.connections[slot]!.webSocket,
-            !talk.hasSentClose
+        guard self.isCurrent(token), let webSocket = self.connections[slot]!.webSocket,
+            !webSocket.hasSentClose
         else { return nil }
-        return (slot, talk)
+        return (slot, webSocket)
     }
 
-    /// - Parameter isShown: the conversation's feed shows it; but only who listens hears what it shows.
+    /// - Parameter isDelivered: whether the feed delivers the answer's event. Only subscribers get
+    ///   that event.
     private mutating func handleAnswer(
-        _ context: UInt64, _ answer: ChatAnswer, isDelivered isShown: Bool
+        _ context: UInt64, _ answer: ChatAnswer, isDelivered: Bool
     ) {
-        guard let question = self.requestContexts.remove(context) else { return }
-        switch question.kind {
+        guard let requestContext = self.requestContexts.remove(context) else { return }
+        switch requestContext.kind {
         case .command(let tag, let feed):
-            guard let (slot, talk) = self.requester(question.token) else { return }
-            talk.unansweredCommandCount -= 1
+            guard let (slot, webSocket) = self.requester(requestContext.token) else { return }
+            webSocket.unansweredCommandCount -= 1
             if case .posted(let message) = answer {
-                self.counters.stored[talk.dialect + 1] &+= 1
-                if let state = talk.subscriptions.first(where: { $0.feed == feed })?.catchUp {
+                self.counters.stored[webSocket.dialect + 1] &+= 1
+                if let state = webSocket.subscriptions.first(where: { $0.feed == feed })?.catchUp {
                     state.acknowledgedSends.insert(message.sequence)
                 }
             }
-            let isShown = feed != nil && (isShown || self.willBeDelivered(answer, feed, talk))
-            talk.session?.answered(answer, to: tag, isDelivered: isShown, into: &self.steps)
-            self.runSteps(slot, talk)
-        case .join(let feed, let key, let beginning, let askedAt, let tag):
-            guard let (slot, talk) = self.requester(question.token) else { return }
-            talk.pendingJoins.removeAll { $0.context == context }
-            // A quiet connection keeps no empty room.
-            if talk.pendingJoins.isEmpty { talk.pendingJoins = [] }
-            if case .joined(let entered) = answer {
+            let isDelivered =
+                feed != nil && (isDelivered || self.willBeDelivered(answer, feed, webSocket))
+            webSocket.session?.answered(
+                answer, to: tag, isDelivered: isDelivered, into: &self.steps)
+            self.runSteps(slot, webSocket)
+        case .join(let feed, let key, let start, let requestedAt, let tag):
+            guard let (slot, webSocket) = self.requester(requestContext.token) else { return }
+            webSocket.pendingJoins.removeAll { $0.context == context }
+            // Frees the array's storage, because most connections are idle.
+            if webSocket.pendingJoins.isEmpty { webSocket.pendingJoins = [] }
+            if case .joined(let result) = answer {
                 self.subscribe(
-                    slot, talk, feed, key, entered, from: beginning, requestedAt: askedAt)
+                    slot, webSocket, feed, key, result, from: start, requestedAt: requestedAt)
             }
-            talk.session?.answered(answer, to: tag, isDelivered: false, into: &self.steps)
-            self.runSteps(slot, talk)
-            if self.isOccupied(slot), !talk.hasSentClose { self.unblockReading(slot, talk) }
-        case .upgrade(let pending): self.upgrade(question.token, pending, with: answer)
+            webSocket.session?.answered(answer, to: tag, isDelivered: false, into: &self.steps)
+            self.runSteps(slot, webSocket)
+            if self.isOccupied(slot), !webSocket.hasSentClose {
+                self.unblockReading(slot, webSocket)
+            }
+        case .upgrade(let pending): self.upgrade(requestContext.token, pending, with: answer)
         case .operatorCommand(let reply): reply(answer)
         case .page, .catchUp, .fetch, .numbers: break
         }
     }
 
-    /// Who still catches up, and repeats a send that was stored long ago, is shown that message in its place: said at once, it would come
-    /// before others that are older, and then once more.
-    private func willBeDelivered(_ answer: ChatAnswer, _ feed: FeedID?, _ talk: WebSocketState)
+    /// Whether the replay will deliver a message that the client sent again. Delivered at once, the
+    /// message would precede older ones and come a second time.
+    private func willBeDelivered(_ answer: ChatAnswer, _ feed: FeedID?, _ webSocket: WebSocketState)
         -> Bool
     {
         guard case .posted(let message) = answer,
-            let state = talk.subscriptions.first(where: { $0.feed == feed })?.catchUp
+            let state = webSocket.subscriptions.first(where: { $0.feed == feed })?.catchUp
         else {
             return false
         }
@@ -192,87 +201,90 @@ extension LoopState {
     }
 
     private mutating func handlePageReply(_ context: UInt64, _ page: MessagePage?) {
-        guard let question = self.requestContexts.remove(context),
-            let (slot, talk) = self.requester(question.token)
+        guard let requestContext = self.requestContexts.remove(context),
+            let (slot, webSocket) = self.requester(requestContext.token)
         else { return }
-        switch question.kind {
+        switch requestContext.kind {
         case .page(let tag, let key):
-            talk.session?.receivedPage(page, for: tag, into: &self.steps)
-            self.runSteps(slot, talk, isPaced: true)
-            guard self.isOccupied(slot), !talk.hasSentClose else { return }
+            webSocket.session?.receivedPage(page, for: tag, into: &self.steps)
+            self.runSteps(slot, webSocket, isPaced: true)
+            guard self.isOccupied(slot), !webSocket.hasSentClose else { return }
             if let page, let first = page.messages.first, let last = page.messages.last,
-                let user = talk.session?.principal?.person.id,
-                let feed = talk.subscriptions.first(where: { $0.conversation == key })?.feed
+                let user = webSocket.session?.principal?.person.id,
+                let feed = webSocket.subscriptions.first(where: { $0.conversation == key })?.feed
             {
                 self.chat.recordDelivery(in: feed, to: user, of: first.sequence...last.sequence)
             }
-            self.unblockReading(slot, talk)
-        case .catchUp(let feed, let look):
-            self.applyCatchUpPage(slot, talk, feed, look, with: page)
+            self.unblockReading(slot, webSocket)
+        case .catchUp(let feed, let query):
+            self.applyCatchUpPage(slot, webSocket, feed, query, with: page)
         case .command, .join, .fetch, .upgrade, .numbers, .operatorCommand:
             break
         }
     }
 
-    // MARK: Leaving
+    // MARK: Unsubscribing
 
-    /// A connection hears a conversation no more.
-    mutating func leave(_ key: ConversationKey, _ slot: Int, _ talk: WebSocketState) {
-        guard let place = talk.subscriptions.firstIndex(where: { $0.conversation == key }),
-            let user = talk.session?.principal?.person.id
+    /// Unsubscribes a connection from a conversation.
+    mutating func leave(_ key: ConversationKey, _ slot: Int, _ webSocket: WebSocketState) {
+        guard let index = webSocket.subscriptions.firstIndex(where: { $0.conversation == key }),
+            let user = webSocket.session?.principal?.person.id
         else {
             return
         }
-        let membership = talk.subscriptions.remove(at: place)
-        self.removeSubscriber(membership, talk)
-        self.chat.unsubscribe(from: membership.feed, user: user)
-        if let state = membership.catchUp { self.finishChanges(slot, talk, state) }
+        let subscription = webSocket.subscriptions.remove(at: index)
+        self.removeSubscriber(subscription, webSocket)
+        self.chat.unsubscribe(from: subscription.feed, user: user)
+        if let state = subscription.catchUp { self.finishChanges(slot, webSocket, state) }
     }
 
-    /// Somebody is no member any more: the conversation is for others alone.
+    /// Unsubscribes the connections of a user who is no longer a member.
     mutating func removeMember(_ user: UserID, from feed: FeedID) {
         guard self.subscribers.isCurrent(feed), let key = self.subscribers[feed].key,
             let number = self.users.number(of: user, in: key.tenant)
         else { return }
-        let listeners = self.subscribers[feed].groups.flatMap { $0.live + $0.catchingUp }
-        for slot in listeners.map(Int.init) where self.table.hot[slot].user == number {
-            guard case .webSocket(let talk)? = self.connections[slot]?.phase, !talk.hasSentClose
+        let slots = self.subscribers[feed].groups.flatMap { $0.live + $0.catchingUp }
+        for slot in slots.map(Int.init) where self.table.hot[slot].user == number {
+            guard case .webSocket(let webSocket)? = self.connections[slot]?.phase,
+                !webSocket.hasSentClose
             else { continue }
-            self.leave(key, slot, talk)
-            talk.session?.leftConversation(key, into: &self.steps)
-            self.runSteps(slot, talk)
+            self.leave(key, slot, webSocket)
+            webSocket.session?.leftConversation(key, into: &self.steps)
+            self.runSteps(slot, webSocket)
         }
     }
 
-    mutating func leaveAll(_ talk: WebSocketState, _ slot: Int) {
-        for entrance in talk.pendingJoins {
-            self.chat.cancelSubscribe(entrance.request)
-            // It will not be answered any more.
-            _ = self.requestContexts.remove(entrance.context)
+    mutating func leaveAll(_ webSocket: WebSocketState, _ slot: Int) {
+        for pendingJoin in webSocket.pendingJoins {
+            self.chat.cancelSubscribe(pendingJoin.request)
+            // There will be no answer.
+            _ = self.requestContexts.remove(pendingJoin.context)
         }
-        talk.pendingJoins = []
-        guard let user = talk.session?.principal?.person.id else { return }
-        let memberships = talk.subscriptions
-        talk.subscriptions = []
-        for membership in memberships {
-            self.removeSubscriber(membership, talk)
-            self.chat.unsubscribe(from: membership.feed, user: user)
+        webSocket.pendingJoins = []
+        guard let user = webSocket.session?.principal?.person.id else { return }
+        let subscriptions = webSocket.subscriptions
+        webSocket.subscriptions = []
+        for subscription in subscriptions {
+            self.removeSubscriber(subscription, webSocket)
+            self.chat.unsubscribe(from: subscription.feed, user: user)
         }
     }
 
-    /// The audience is told, and whoever takes the freed place.
+    /// Removes a subscription from the index, and updates the position of the subscription that
+    /// takes its place.
     mutating func removeSubscriber(
-        _ membership: WebSocketState.ConversationSubscription, _ talk: WebSocketState
+        _ subscription: WebSocketState.ConversationSubscription, _ webSocket: WebSocketState
     ) {
         let moved = self.subscribers.remove(
-            from: membership.feed, dialect: talk.dialect, isCompressed: talk.isCompressed,
-            isPersonal: talk.isPersonal,
-            isLive: membership.catchUp == nil, position: membership.position)
-        // Perhaps it was the one whom a report waited for.
-        self.queueReportIfDue(membership.feed)
+            from: subscription.feed, dialect: webSocket.dialect,
+            isCompressed: webSocket.isCompressed,
+            isPersonal: webSocket.isPersonal,
+            isLive: subscription.catchUp == nil, position: subscription.position)
+        // A delivery report may have waited for this connection only.
+        self.queueReportIfDue(subscription.feed)
         guard let moved, case .webSocket(let other) = self.connections[Int(moved)]?.phase,
-            let index = other.subscriptions.firstIndex(where: { $0.feed == membership.feed })
+            let index = other.subscriptions.firstIndex(where: { $0.feed == subscription.feed })
         else { return }
-        other.subscriptions[index].position = membership.position
+        other.subscriptions[index].position = subscription.position
     }
 }

@@ -7,12 +7,12 @@ import Synchronization
 import TLS
 import Telemetry
 
-/// How connections go: away, or to another loop.
+/// Closes connections, or moves them to another loop.
 extension LoopState {
-    /// The connection is gone, or shall be at once.
+    /// Closes a connection at once and removes its state.
     mutating func drop(_ slot: Int) {
         guard let connection = self.connections[slot] else { return }
-        if case .webSocket(let talk) = connection.phase { self.endSession(talk, slot) }
+        if case .webSocket(let webSocket) = connection.phase { self.endSession(webSocket, slot) }
         connection.tls?.close()
         self.users.removeConnection(self.table.hot[slot].user)
         self.table.close(slot)
@@ -22,8 +22,8 @@ extension LoopState {
         }
         self.loop.close(connection.token)
         switch connection.phase {
-        case .webSocket(let talk) where talk.engine != nil || talk.isProbe:
-            self.engineConnectionDropped(connection.token, talk)
+        case .webSocket(let webSocket) where webSocket.engine != nil || webSocket.isProbe:
+            self.engineConnectionDropped(connection.token, webSocket)
         case .http(let exchange):
             if let engine = exchange.engineRequest {
                 self.engineRequestAborted(connection.token, engine)
@@ -32,21 +32,22 @@ extension LoopState {
         }
     }
 
-    /// What is unsent leaves; then the connection ends.
-    mutating func beginClose(_ slot: Int, _ ending: Connection.CloseState) {
+    /// Begins to close a connection after its unsent bytes.
+    mutating func beginClose(_ slot: Int, _ closeState: Connection.CloseState) {
         guard self.isOccupied(slot) else { return }
-        self.connections[slot]!.closeState = ending
+        self.connections[slot]!.closeState = closeState
         self.table.hot[slot].flags.insert(.isClosing)
         self.connections[slot]!.unread = []
         self.connections[slot]!.isReadingPaused = false
         self.continueClose(slot)
         guard self.isOccupied(slot) else { return }
         self.setDeadline(slot, after: Self.closeTimeout)
-        // Who has only this turn's frames to get is mostly gone after them, and whatever is left of them then is watched for.
+        // A connection with frames of this turn only is mostly gone after they are written. If some
+        // remain unsent, `backlogChanged` updates the interest.
         let hasOnlyFrames =
             self.connections[slot]!.backlog.isEmpty
             && !self.table.hot[slot].flags.contains(.isPolling)
-        if ending != .closeWhenSent || !hasOnlyFrames { self.updateInterest(slot) }
+        if closeState != .closeWhenSent || !hasOnlyFrames { self.updateInterest(slot) }
     }
 
     mutating func continueClose(_ slot: Int) {
@@ -54,7 +55,7 @@ extension LoopState {
         guard self.connections[slot]!.backlog.isEmpty, self.table.hot[slot].frameCount == 0 else {
             return
         }
-        // Its session ends it, when the last poll has come.
+        // A polling session ends itself after the last poll.
         guard !self.table.hot[slot].flags.contains(.isPolling) else { return }
         switch self.connections[slot]!.closeState {
         case .open, .lingering: return
@@ -66,41 +67,46 @@ extension LoopState {
         }
     }
 
-    // MARK: To another loop
+    // MARK: Moving to another loop
 
-    /// Gives a connection that has just become a WebSocket to the loop on which its conversation lives.
+    /// Moves a connection that has just become a WebSocket to the loop that owns its conversation.
     ///
-    /// - Parameter response: to the upgrade, still unsent: it leaves there, together with the session's first frames.
+    /// - Parameter response: the unsent response to the upgrade. The other loop sends it together
+    ///   with the session's first frames.
     mutating func moveWebSocket(
-        _ slot: Int, to loop: Int, _ talk: WebSocketState, response: SharedFrame, unread: [UInt8]
+        _ slot: Int, to loop: Int, _ webSocket: WebSocketState, response: SharedFrame,
+        unread: [UInt8]
     ) {
-        guard let connection = self.connections[slot], let session = talk.session else { return }
-        let handover = ConnectionHandoff(
+        guard let connection = self.connections[slot], let session = webSocket.session else {
+            return
+        }
+        let handoff = ConnectionHandoff(
             socket: Socket(descriptor: self.table.hot[slot].descriptor), peer: connection.peer,
             tls: connection.tls, session: session,
-            dialect: talk.dialect, acceptsCompression: talk.acceptsCompression,
-            isCompressed: talk.isCompressed, expiresAt: talk.expiresAt,
+            dialect: webSocket.dialect, acceptsCompression: webSocket.acceptsCompression,
+            isCompressed: webSocket.isCompressed, expiresAt: webSocket.expiresAt,
             response: response, unread: unread)
         self.table.close(slot)
         self.connections[slot] = nil
         let shared = self.shared
         self.loop.detach(connection.token) { socket in
-            if !shared.mailboxes[loop].post(.adopt(handover)) {
+            if !shared.mailboxes[loop].post(.adopt(handoff)) {
                 socket.close()
                 shared.connectionCount.subtract(1, ordering: .relaxed)
             }
         }
     }
 
-    /// Whether a connection's requests can be answered by another loop: answers to earlier ones must have left.
+    /// Whether another loop can answer the connection's requests. Responses to earlier requests
+    /// must have been sent.
     func canMove(_ slot: Int) -> Bool {
         self.table.hot[slot].frameCount == 0 && self.connections[slot]!.backlog.isEmpty
     }
 
-    /// Gives a connection to the loop that is to answer its request.
+    /// Moves a connection to the loop that answers its request.
     mutating func moveRequest(_ slot: Int, to loop: Int, _ unread: [UInt8]) {
         guard let connection = self.connections[slot] else { return }
-        let handover = RequestHandoff(
+        let handoff = RequestHandoff(
             socket: Socket(descriptor: self.table.hot[slot].descriptor), peer: connection.peer,
             isOverLimit: connection.isOverLimit,
             tls: connection.tls, unread: unread)
@@ -108,64 +114,64 @@ extension LoopState {
         self.connections[slot] = nil
         let shared = self.shared
         self.loop.detach(connection.token) { socket in
-            if !shared.mailboxes[loop].post(.adoptRequest(handover)) {
+            if !shared.mailboxes[loop].post(.adoptRequest(handoff)) {
                 socket.close()
                 shared.connectionCount.subtract(1, ordering: .relaxed)
             }
         }
     }
 
-    mutating func adoptRequest(_ handover: RequestHandoff) {
+    mutating func adoptRequest(_ handoff: RequestHandoff) {
         do throws(SocketError) {
-            let token = try self.loop.register(handover.socket.descriptor)
+            let token = try self.loop.register(handoff.socket.descriptor)
             self.addConnection(
                 Connection(
-                    token: token, peer: handover.peer, listenerRole: .clients,
-                    isOverLimit: handover.isOverLimit, tls: handover.tls,
+                    token: token, peer: handoff.peer, listenerRole: .clients,
+                    isOverLimit: handoff.isOverLimit, tls: handoff.tls,
                     phase: .http(HTTPExchange())),
-                descriptor: handover.socket.descriptor)
+                descriptor: handoff.socket.descriptor)
             let slot = Int(token.slot)
             self.setDeadline(slot, after: self.live.limits.header)
-            self.connections[slot]!.unread = handover.unread
+            self.connections[slot]!.unread = handoff.unread
             self.pauseReading(slot)
             self.resumeReading(slot)
         } catch {
             self.shared.logger.warning(
-                "connection not taken over", ["reason": .text(error.description)])
-            handover.socket.close()
+                "connection handoff failed", ["reason": .text(error.description)])
+            handoff.socket.close()
             self.shared.connectionCount.subtract(1, ordering: .relaxed)
         }
     }
 
-    mutating func adopt(_ handover: ConnectionHandoff) {
+    mutating func adopt(_ handoff: ConnectionHandoff) {
         do throws(SocketError) {
-            let token = try self.loop.register(handover.socket.descriptor)
-            let talk = self.makeWebSocketState(
-                handover.session, dialect: handover.dialect,
-                acceptsCompression: handover.acceptsCompression,
-                isCompressed: handover.isCompressed)
-            talk.expiresAt = handover.expiresAt
+            let token = try self.loop.register(handoff.socket.descriptor)
+            let webSocket = self.makeWebSocketState(
+                handoff.session, dialect: handoff.dialect,
+                acceptsCompression: handoff.acceptsCompression,
+                isCompressed: handoff.isCompressed)
+            webSocket.expiresAt = handoff.expiresAt
             self.addConnection(
                 Connection(
-                    token: token, peer: handover.peer, listenerRole: .clients, tls: handover.tls,
-                    phase: .webSocket(talk)),
-                descriptor: handover.socket.descriptor)
+                    token: token, peer: handoff.peer, listenerRole: .clients, tls: handoff.tls,
+                    phase: .webSocket(webSocket)),
+                descriptor: handoff.socket.descriptor)
             let slot = Int(token.slot)
-            self.connections[slot]!.unread = handover.unread
-            // Its first frames are read when it has begun.
+            self.connections[slot]!.unread = handoff.unread
+            // The session must begin before its first frames are read.
             self.pauseReading(slot)
-            self.send(slot, handover.response)
-            self.beginSession(talk, slot)
-            if self.isCurrent(token) { self.resumeReadingIfUnblocked(slot, talk) }
-            // It was on its way while this loop's clients were told when to go.
+            self.send(slot, handoff.response)
+            self.beginSession(webSocket, slot)
+            if self.isCurrent(token) { self.resumeReadingIfUnblocked(slot, webSocket) }
+            // The connection was moving when the drain set the other clients' deadlines.
             if self.isDraining, self.isCurrent(token) {
-                talk.drainAt = self.now.monotonic + 1
+                webSocket.drainAt = self.now.monotonic + 1
                 self.scheduleTimer(slot)
             }
         } catch {
             self.shared.logger.warning(
-                "connection not taken over", ["reason": .text(error.description)])
-            handover.socket.close()
+                "connection handoff failed", ["reason": .text(error.description)])
+            handoff.socket.close()
             self.shared.connectionCount.subtract(1, ordering: .relaxed)
         }
     }

@@ -7,15 +7,15 @@ import EngineIO
 import EventLoop
 import HTTPWire
 
-/// What Engine.IO sessions decide, and what passes through them.
+/// Executes the steps of Engine.IO sessions, and passes their messages and packets.
 extension LoopState {
-    /// Has a session do something, and does what it wants done.
+    /// Updates a session and executes its steps.
     mutating func updateEngine(
         _ session: SocketToken, _ body: (inout EngineSession, inout EngineSteps) -> Void
     ) {
         guard self.isCurrent(session),
-            case .webSocket(let talk) = self.connections[Int(session.slot)]!.phase,
-            let engine = talk.engine
+            case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase,
+            let engine = webSocket.engine
         else {
             return
         }
@@ -24,14 +24,14 @@ extension LoopState {
         self.runEngineSteps(steps, of: session)
     }
 
-    /// The same with bytes in which the session finds messages.
+    /// Updates a session with input that contains messages, and executes its steps.
     mutating func updateEngine(
         _ session: SocketToken, _ bytes: [UInt8],
         _ body: (inout EngineSession, RawSpan, inout EngineSteps) -> Void
     ) {
         guard self.isCurrent(session),
-            case .webSocket(let talk) = self.connections[Int(session.slot)]!.phase,
-            let engine = talk.engine
+            case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase,
+            let engine = webSocket.engine
         else {
             return
         }
@@ -40,7 +40,7 @@ extension LoopState {
         bytes.withUnsafeBytes { self.runEngineSteps(steps, of: session, $0) }
     }
 
-    /// - Parameter bytes: where messages lie.
+    /// - Parameter bytes: the input that contains the messages.
     mutating func runEngineSteps(
         _ steps: EngineSteps, of session: SocketToken,
         _ bytes: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -58,21 +58,21 @@ extension LoopState {
                 packet.withBytes { self.sendFrame(slot, .text, $0) }
             case .closeSocket(let socket, let code, let reason):
                 guard let slot = self.slot(of: socket, session),
-                    case .webSocket(let talk) = self.connections[slot]!.phase
+                    case .webSocket(let webSocket) = self.connections[slot]!.phase
                 else { continue }
-                self.closeWebSocket(slot, talk, WebSocketCloseCode(rawValue: code), reason)
-            case .message(let place):
-                self.receivePostedMessage(session, UnsafeRawBufferPointer(rebasing: bytes[place]))
+                self.closeWebSocket(slot, webSocket, WebSocketCloseCode(rawValue: code), reason)
+            case .message(let range):
+                self.receivePostedMessage(session, UnsafeRawBufferPointer(rebasing: bytes[range]))
             case .binary:
                 guard self.isCurrent(session),
-                    case .webSocket(let talk) = self.connections[Int(session.slot)]!.phase
+                    case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase
                 else { continue }
-                talk.session?.receivedBinary(into: &self.steps)
-                self.runSteps(Int(session.slot), talk)
+                webSocket.session?.receivedBinary(into: &self.steps)
+                self.runSteps(Int(session.slot), webSocket)
             case .upgraded(let socket):
                 self.takeOver(SocketToken(socket), for: session)
-            case .closed(let why):
-                self.engineSessionClosed(session, why)
+            case .closed(let closure):
+                self.engineSessionClosed(session, closure)
             }
         }
         guard self.isCurrent(session) else { return }
@@ -80,24 +80,27 @@ extension LoopState {
         self.scheduleTimer(Int(session.slot))
     }
 
-    /// Once a poll has taken the last that waited, it has been delivered, and more may come.
+    /// After a poll has fetched the last packet, everything counts as delivered, and replays
+    /// continue.
     mutating func clearUnpolledIfEmpty(_ slot: Int) {
         guard self.table.hot[slot].flags.contains(.hasUnpolledPackets),
-            case .webSocket(let talk) = self.connections[slot]!.phase,
-            let engine = talk.engine, engine.session.waitingPackets == 0, !engine.isAttachingSocket
+            case .webSocket(let webSocket) = self.connections[slot]!.phase,
+            let engine = webSocket.engine, engine.session.waitingPackets == 0,
+            !engine.isAttachingSocket
         else { return }
         self.table.hot[slot].flags.remove(.hasUnpolledPackets)
-        guard !talk.hasSentClose, self.connections[slot]!.backlog.isEmpty else { return }
-        for membership in talk.subscriptions { self.queueReportIfDue(membership.feed) }
-        self.resumeCatchUp(slot, talk)
+        guard !webSocket.hasSentClose, self.connections[slot]!.backlog.isEmpty else { return }
+        for subscription in webSocket.subscriptions { self.queueReportIfDue(subscription.feed) }
+        self.resumeCatchUp(slot, webSocket)
     }
 
-    /// Where the session's WebSocket is: with the session, or still by itself.
+    /// The slot of a session's WebSocket. The WebSocket belongs to the session's connection, or is
+    /// still a connection of its own.
     private func slot(of socket: EngineSocketID, _ session: SocketToken) -> Int? {
         let token: SocketToken
         if self.isCurrent(session),
-            case .webSocket(let talk) = self.connections[Int(session.slot)]!.phase,
-            talk.engine?.socket == socket
+            case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase,
+            webSocket.engine?.socket == socket
         {
             token = session
         } else {
@@ -121,18 +124,18 @@ extension LoopState {
             return
         }
         switch answer {
-        case .payload(let place):
+        case .payload(let range):
             self.respondPending(
                 request, engine,
                 HTTPResponse(
-                    contentType: "text/plain; charset=UTF-8", body: Array(steps.text.bytes[place])))
+                    contentType: "text/plain; charset=UTF-8", body: Array(steps.text.bytes[range])))
         case .accepted:
             self.respondPending(
                 request, engine, HTTPResponse(contentType: "text/html", body: Array("ok".utf8)))
         case .refused(let refusal):
             self.refusePending(request, engine, refusal)
         }
-        // There is room for more.
+        // The outbox has room for more.
         guard case .payload = answer, self.isCurrent(session),
             !self.connections[Int(session.slot)]!.backlog.isEmpty
         else { return }
@@ -148,7 +151,7 @@ extension LoopState {
             request, engine, HTTPResponse(HTTPStatus(rawValue: refusal.status), body: body.bytes))
     }
 
-    /// The connection that made the request gets its answer, and may make the next one.
+    /// Sends the response of a pending request. Then the connection may send the next request.
     mutating func respondPending(
         _ request: EngineRequestID, _ engine: PendingEngineRequest, _ response: HTTPResponse
     ) {
@@ -157,7 +160,8 @@ extension LoopState {
             case .http(let exchange) = self.connections[Int(token.slot)]!.phase
         else { return }
         let slot = Int(token.slot)
-        // Behind a body that is not read nothing can be told apart from it. The drain may have begun while it waited.
+        // After an unread body the next request cannot be found. A drain may have begun since the
+        // request.
         if self.isDraining || exchange.incompleteRequest != nil {
             engine.responseContext.keepsAlive = false
         }
@@ -174,49 +178,51 @@ extension LoopState {
         }
     }
 
-    // MARK: What the client says
+    // MARK: Messages from the client
 
-    /// A POST has brought this.
+    /// Handles a message from a POST.
     private mutating func receivePostedMessage(
         _ session: SocketToken, _ data: UnsafeRawBufferPointer
     ) {
         guard self.isCurrent(session),
-            case .webSocket(let talk) = self.connections[Int(session.slot)]!.phase,
-            let engine = talk.engine
+            case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase,
+            let engine = webSocket.engine
         else {
             return
         }
         if self.connections[Int(session.slot)]!.isReadingPaused || !engine.unreadPosts.isEmpty {
             engine.appendUnread(data)
         } else {
-            self.receivedMessage(Int(session.slot), talk, .text, data)
+            self.receivedMessage(Int(session.slot), webSocket, .text, data)
         }
     }
 
-    /// Reading goes on.
-    mutating func readPostedMessages(_ slot: Int, _ talk: WebSocketState, _ engine: EngineState) {
+    /// Handles the messages that arrived while reading was paused.
+    mutating func readPostedMessages(
+        _ slot: Int, _ webSocket: WebSocketState, _ engine: EngineState
+    ) {
         let token = self.connections[slot]!.token
         let unread = engine.drainUnread()
-        for place in unread.indices {
-            guard self.isCurrent(token), !talk.hasSentClose else { return }
+        for range in unread.indices {
+            guard self.isCurrent(token), !webSocket.hasSentClose else { return }
             guard !self.connections[slot]!.isReadingPaused else {
-                return engine.prependUnread(unread[place...])
+                return engine.prependUnread(unread[range...])
             }
-            unread[place].withUnsafeBytes { self.receivedMessage(slot, talk, .text, $0) }
+            unread[range].withUnsafeBytes { self.receivedMessage(slot, webSocket, .text, $0) }
         }
     }
 
-    /// A message of a WebSocket that carries a session, or is to take over one.
+    /// Handles a message of a WebSocket that carries a session or is to take over one.
     mutating func receivedPacket(
-        _ slot: Int, _ talk: WebSocketState, _ kind: WebSocketMessageKind,
+        _ slot: Int, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
         _ bytes: UnsafeRawBufferPointer
     ) {
-        if let probe = talk.remoteProbe {
-            return self.receivedProbePacket(slot, talk, probe, kind, bytes)
+        if let probe = webSocket.remoteProbe {
+            return self.receivedProbePacket(slot, webSocket, probe, kind, bytes)
         }
         let token = self.connections[slot]!.token
         let now = self.now.monotonic
-        if let session = talk.probedSession {
+        if let session = webSocket.probedSession {
             let copy = Array(bytes)
             self.updateEngine(session, copy) {
                 if kind == .text {
@@ -227,35 +233,37 @@ extension LoopState {
             }
             return
         }
-        guard let engine = talk.engine, let socket = engine.socket else { return }
-        if kind == .binary { return self.receivedMessage(slot, talk, .binary, bytes) }
-        // Nearly all are messages, and the session has nothing to do with those.
+        guard let engine = webSocket.engine, let socket = engine.socket else { return }
+        if kind == .binary { return self.receivedMessage(slot, webSocket, .binary, bytes) }
+        // Most packets are messages, which the session need not see.
         if bytes.first == EnginePacketKind.message.typeByte {
             return self.receivedMessage(
-                slot, talk, .text, UnsafeRawBufferPointer(rebasing: bytes.dropFirst()))
+                slot, webSocket, .text, UnsafeRawBufferPointer(rebasing: bytes.dropFirst()))
         }
         let copy = Array(bytes)
         self.updateEngine(token, copy) { $0.received($1, on: socket, at: now, into: &$2) }
     }
 
-    // MARK: What the client is sent
+    // MARK: Packets to the client
 
-    /// So much waits for a poll; what is beyond is the connection's backlog, as with a socket that takes no more.
+    /// The limit of the outbox. Further frames stay in the backlog, as with a socket that accepts
+    /// no more.
     private static let pollableBytes = 256 << 10
 
-    /// Puts frames where the next poll finds them.
+    /// Appends frames to the outbox, for the next poll.
     ///
-    /// - Parameter bytes: WebSocket frames of the server's, as they would be written to a socket.
-    /// - Returns: how many of the bytes were taken.
+    /// - Parameter bytes: server frames, as they would be written to a socket.
+    /// - Returns: how many bytes were accepted.
     mutating func writePackets(_ bytes: UnsafeRawBufferPointer, to slot: Int) -> Int {
-        guard case .webSocket(let talk) = self.connections[slot]!.phase, let engine = talk.engine,
+        guard case .webSocket(let webSocket) = self.connections[slot]!.phase,
+            let engine = webSocket.engine,
             !engine.isAttachingSocket
         else { return 0 }
         let token = self.connections[slot]!.token
         var steps = EngineSteps()
         var offset = 0
         while let frame = WrittenFrame(bytes, at: offset) {
-            // What belongs to a packet that waits goes with it.
+            // A companion must be in the same response as the packet before it.
             let isOffset = frame.isOffset(in: bytes)
             guard
                 isOffset || engine.session.waitingPackets == 0
@@ -285,7 +293,7 @@ extension LoopState {
         return offset
     }
 
-    /// Whether the next of what waits behind the outbox belongs to the last packet in it.
+    /// Whether the first frame of the backlog is the companion of the outbox's last packet.
     func hasCompanionNext(_ slot: Int) -> Bool {
         guard self.table.hot[slot].flags.contains(.isPolling),
             let (frame, offset) = self.connections[slot]?.backlog.first
@@ -295,7 +303,7 @@ extension LoopState {
         return frame.withBytes { WrittenFrame($0, at: offset)?.isOffset(in: $0) ?? false }
     }
 
-    /// At the end of a turn's writes: what was put there leaves, if a poll waits.
+    /// Answers waiting polls at the end of a turn's writes.
     mutating func answerPolls() {
         guard !self.pollableSessions.isEmpty || !self.engineSteps.isEmpty else { return }
         let (tokens, steps) = (self.pollableSessions, self.engineSteps)
@@ -305,7 +313,7 @@ extension LoopState {
         for token in tokens { self.updateEngine(token) { $0.flush(into: &$1) } }
     }
 
-    /// What waits behind the outbox, as packets.
+    /// The packets of the backlog.
     func backlogPackets(_ slot: Int) -> [String] {
         var bytes = ByteBuffer()
         self.connections[slot]!.backlog.gather(upTo: .max, into: &bytes)
@@ -322,47 +330,47 @@ extension LoopState {
         }
     }
 
-    // MARK: Ends
+    // MARK: End of a session
 
-    /// The session is over: one that polls has nothing more.
-    private mutating func engineSessionClosed(_ session: SocketToken, _ why: EngineClosure) {
+    /// Removes a session that has ended. A polling session's connection is dropped.
+    private mutating func engineSessionClosed(_ session: SocketToken, _ closure: EngineClosure) {
         guard self.isCurrent(session),
-            case .webSocket(let talk) = self.connections[Int(session.slot)]!.phase,
-            let engine = talk.engine
+            case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase,
+            let engine = webSocket.engine
         else {
             return
         }
         let slot = Int(session.slot)
         self.engineSessions[engine.session.id] = nil
         guard self.table.hot[slot].flags.contains(.isPolling) else { return }
-        if !talk.hasSentClose {
-            self.closeSent(slot, talk, WebSocketCloseCode(rawValue: why.webSocketCode))
+        if !webSocket.hasSentClose {
+            self.closeSent(slot, webSocket, WebSocketCloseCode(rawValue: closure.webSocketCode))
         }
         self.drop(slot)
     }
 
-    /// A connection that was a session's, or was to be one's, is gone.
-    mutating func engineConnectionDropped(_ token: SocketToken, _ talk: WebSocketState) {
-        if let probe = talk.remoteProbe {
+    /// Cleans up after a dropped connection that had a session or was to take over one.
+    mutating func engineConnectionDropped(_ token: SocketToken, _ webSocket: WebSocketState) {
+        if let probe = webSocket.remoteProbe {
             self.cancelForwardedRequests(of: token)
             self.remoteProbeDropped(probe)
         }
-        if let session = talk.probedSession {
+        if let session = webSocket.probedSession {
             self.updateEngine(session) { $0.socketClosed(EngineSocketID(token), into: &$1) }
         }
-        guard let engine = talk.engine else { return }
+        guard let engine = webSocket.engine else { return }
         self.engineSessions[engine.session.id] = nil
-        // Whoever waits for it is told.
+        // Pending requests get an answer.
         var steps = EngineSteps()
         engine.session.close(
             code: 1001, reason: "the connection has ended", at: self.now.monotonic, into: &steps)
         for step in steps.list {
             guard case .answer(let request, let answer) = step else { continue }
-            if let carried = engine.remoteRequests[request.rawValue] {
+            if let remote = engine.remoteRequests[request.rawValue] {
                 let text = ForwardedMessage.encodeReply(request.rawValue, answer, steps)
                 engine.remoteRequests[request.rawValue]!.answer = text
                 self.relay?.send(
-                    RemoteLoopMessage(to: carried.loop, text), to: carried.node, from: self.chat.id)
+                    RemoteLoopMessage(to: remote.loop, text), to: remote.node, from: self.chat.id)
             } else {
                 self.answer(request, answer, steps, of: token)
             }

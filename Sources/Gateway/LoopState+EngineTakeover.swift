@@ -4,13 +4,13 @@ import HTTPWire
 import Synchronization
 import TLS
 
-/// A WebSocket that takes over a session from polling comes to the session's connection.
+/// Moves the socket of a WebSocket that takes over a polling session to the session's connection.
 extension LoopState {
-    /// A WebSocket carries the session from here on. Its socket comes to the session's connection when what was read of it has been kept.
+    /// Begins a takeover. The socket moves at the end of the turn, when its input has been stored.
     mutating func takeOver(_ socket: SocketToken, for session: SocketToken) {
         guard self.isCurrent(session),
-            case .webSocket(let talk) = self.connections[Int(session.slot)]!.phase,
-            let engine = talk.engine,
+            case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase,
+            let engine = webSocket.engine,
             self.isCurrent(socket)
         else { return }
         engine.socket = EngineSocketID(socket)
@@ -21,16 +21,16 @@ extension LoopState {
 
     mutating func moveUpgradedSockets() {
         guard !self.upgradedSockets.isEmpty else { return }
-        let upgraded = self.upgradedSockets
+        let sockets = self.upgradedSockets
         self.upgradedSockets = []
-        for (socket, session) in upgraded { self.moveSocket(socket, to: session) }
+        for (socket, session) in sockets { self.moveSocket(socket, to: session) }
     }
 
     private mutating func moveSocket(_ socket: SocketToken, to session: SocketToken) {
         guard self.isCurrent(socket),
             case .webSocket(let probe) = self.connections[Int(socket.slot)]!.phase
         else {
-            // It is gone already: so is what it carried.
+            // The WebSocket is closed, and so the session ends.
             if self.isCurrent(session) { self.drop(Int(session.slot)) }
             return
         }
@@ -39,46 +39,47 @@ extension LoopState {
         self.writeTurn(slot)
         guard self.isCurrent(socket) else { return }
         let connection = self.connections[slot]!
-        // What waited for a poll goes before what waited for room.
+        // Frames that waited for a poll come before those that waited for the outbox.
         var backlog = connection.backlog
         backlog.append(contentsOf: self.connections[Int(session.slot)]!.backlog)
         self.connections[Int(session.slot)]!.backlog = backlog
-        let arrival = SocketHandoff(
+        let handoff = SocketHandoff(
             session: session, tls: connection.tls, reader: probe.reader, unread: connection.unread)
         self.table.close(slot)
         self.connections[slot] = nil
         self.shared.connectionCount.subtract(1, ordering: .relaxed)
-        let orders = self.shared.controlMailboxes[self.index]
-        self.loop.detach(connection.token) { _ = orders.post(.attachSocket($0, arrival)) }
+        let mailbox = self.shared.controlMailboxes[self.index]
+        self.loop.detach(connection.token) { _ = mailbox.post(.attachSocket($0, handoff)) }
     }
 
-    mutating func attachSocket(_ socket: Socket, _ arrival: SocketHandoff) {
-        let slot = Int(arrival.session.slot)
-        guard self.isCurrent(arrival.session),
-            case .webSocket(let talk) = self.connections[slot]!.phase, let engine = talk.engine
+    mutating func attachSocket(_ socket: Socket, _ handoff: SocketHandoff) {
+        let slot = Int(handoff.session.slot)
+        guard self.isCurrent(handoff.session),
+            case .webSocket(let webSocket) = self.connections[slot]!.phase,
+            let engine = webSocket.engine
         else {
             return socket.close()
         }
         do throws(SocketError) {
-            try self.loop.attach(socket.descriptor, to: arrival.session)
+            try self.loop.attach(socket.descriptor, to: handoff.session)
         } catch {
             socket.close()
             return self.drop(slot)
         }
         engine.isAttachingSocket = false
-        talk.reader = arrival.reader
+        webSocket.reader = handoff.reader
         self.table.hot[slot].descriptor = socket.descriptor
         self.table.hot[slot].flags.remove(.isPolling)
         self.clearUnpolledIfEmpty(slot)
-        if let tls = arrival.tls {
+        if let tls = handoff.tls {
             self.connections[slot]!.tls = tls
             self.table.hot[slot].flags.insert(.isTLS)
         }
-        self.connections[slot]!.unread = arrival.unread
+        self.connections[slot]!.unread = handoff.unread
         self.table.hot[slot].lastReceivedTick = self.tickNumber
         self.updateInterest(slot)
         if !self.connections[slot]!.backlog.isEmpty { self.drainBacklog(slot) }
-        guard self.isCurrent(arrival.session), !self.connections[slot]!.isReadingPaused else {
+        guard self.isCurrent(handoff.session), !self.connections[slot]!.isReadingPaused else {
             return
         }
         self.pauseReading(slot)
@@ -86,9 +87,9 @@ extension LoopState {
     }
 }
 
-/// A WebSocket on its way to the connection of the session that it carries.
+/// A WebSocket that moves to the connection of the session which it carries.
 ///
-/// Unchecked because a TLS connection belongs to one thread, and it stays there.
+/// Unchecked because a TLS connection belongs to one thread, and it stays on its thread.
 struct SocketHandoff: @unchecked Sendable {
     let session: SocketToken
     let tls: TLSConnection?

@@ -9,7 +9,7 @@ import HTTPWire
 import Identity
 import Synchronization
 
-/// Requests over HTTP/1.1: one after the other, until one of them makes the connection a WebSocket.
+/// Handles HTTP/1.1 requests, one after the other, until one of them upgrades the connection.
 extension LoopState {
     private static let pacedResponseBytes = 16 << 10
 
@@ -27,7 +27,7 @@ extension LoopState {
         } catch {
             self.setUnreadableRequestInfo(
                 slot, exchange, UnsafeRawBufferPointer(rebasing: buffer[offset...]))
-            // What cannot be read is not a HEAD either.
+            // The method of an unreadable request is unknown, so it does not count as HEAD.
             self.refuse(
                 slot, error,
                 HTTPResponseContext(answersHead: false, keepsAlive: false, date: self.date))
@@ -44,7 +44,8 @@ extension LoopState {
             headBytes: self.live.limits.headerBytes,
             requestLineBytes: min(8192, self.live.limits.headerBytes))
         guard try exchange.parser.parse(span, into: &self.head, limits: limits) else {
-            // From the first byte of a later request on its head, too, must come in time; the first one's time runs already.
+            // The timeout of a later request begins with its first byte. The first request's
+            // timeout is already running.
             if exchange.requestCount > 0, !exchange.isReadingHead {
                 exchange.isReadingHead = true
                 self.setDeadline(slot, after: self.live.limits.header)
@@ -56,17 +57,28 @@ extension LoopState {
         exchange.requestCount += 1
         exchange.isReadingHead = false
         self.counters.httpRequests += 1
-        // Behind a body that is not read nothing can be told apart from it.
-        let ending = HTTPResponseContext(self.head, date: self.date, willClose: true)
-        let answering = HTTPResponseContext(self.head, date: self.date, willClose: self.isDraining)
         exchange.requestInfo = self.makeRequestInfo(slot, span)
+        try self.routeRequest(slot, exchange, buffer, &offset, from: start, span)
+    }
+
+    /// Answers the request whose head was parsed, or begins to receive its body.
+    ///
+    /// - Parameter start: the offset of the request's first byte.
+    private mutating func routeRequest(
+        _ slot: Int, _ exchange: HTTPExchange, _ buffer: UnsafeMutableRawBufferPointer,
+        _ offset: inout Int, from start: Int, _ span: RawSpan
+    ) throws(HTTPError) {
+        // After an unread body the next request cannot be found.
+        let closingContext = HTTPResponseContext(self.head, date: self.date, willClose: true)
+        let responseContext = HTTPResponseContext(
+            self.head, date: self.date, willClose: self.isDraining)
         if self.isClient(slot), let refusal = self.availabilityError(slot, span) {
             self.counters.refusedConnections += 1
-            // Clients of Engine.IO know the errors of their own protocol.
+            // Engine.IO clients expect the errors of their protocol.
             guard !self.isEngineRequest(span) else {
-                return self.refuseEngineRequest(slot, .unavailable, ending, [])
+                return self.refuseEngineRequest(slot, .unavailable, closingContext, [])
             }
-            self.refuse(slot, refusal, ending)
+            self.refuse(slot, refusal, closingContext)
             return
         }
         if self.isClient(slot), self.isEngineRequest(span) {
@@ -74,16 +86,17 @@ extension LoopState {
                 try self.readEngineRequest(
                     slot, exchange, span,
                     request: UnsafeRawBufferPointer(rebasing: buffer[start...]), &offset,
-                    end: buffer.count, answering
+                    end: buffer.count, responseContext
                 )
             } catch {
-                self.refuse(slot, error, ending)
+                self.refuse(slot, error, closingContext)
             }
             return
         }
         if let crossOrigin = exchange.requestInfo?.crossOrigin,
             self.answerCrossOrigin(
-                crossOrigin, slot, span, self.head.body == .bytes(0) ? answering : ending)
+                crossOrigin, slot, span,
+                self.head.body == .bytes(0) ? responseContext : closingContext)
         {
             return
         }
@@ -96,21 +109,22 @@ extension LoopState {
                 return
             }
         } catch {
-            self.refuse(slot, error, self.head.body == .bytes(0) ? answering : ending)
+            self.refuse(slot, error, self.head.body == .bytes(0) ? responseContext : closingContext)
             return
         }
         let request = self.httpRequest(slot, span)
         do throws(HTTPError) {
-            try self.beginBody(slot, exchange, request, answering)
+            try self.beginBody(slot, exchange, request, responseContext)
         } catch {
-            self.refuse(slot, error, ending)
+            self.refuse(slot, error, closingContext)
         }
     }
 
-    /// Why a client is sent elsewhere. Probes are always answered: a load balancer asks.
+    /// The reason to refuse a client at present. Health probes are always answered, for load
+    /// balancers.
     private mutating func availabilityError(_ slot: Int, _ span: RawSpan) -> HTTPError? {
         let status = self.shared.health.status
-        // Before this loop drains the node may have begun to hand over what it owns.
+        // The node may hand over its shards before this loop drains.
         let isDraining = self.isDraining || status == .draining
         guard isDraining || status == .starting || self.connections[slot]!.isOverLimit else {
             return nil
@@ -127,20 +141,22 @@ extension LoopState {
         return HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])
     }
 
-    /// While a poll waits its client has nothing to say; a little is kept, so that its going is noticed.
+    /// The client of a pending poll has nothing to send. A little input is buffered, so that the
+    /// loop notices when the connection closes.
     private mutating func pauseIfUnreadIsLarge(_ slot: Int) {
         if self.connections[slot]!.unread.count > 16 << 10 { self.pauseReading(slot) }
     }
 
-    /// The body of a POST of Engine.IO.
+    /// Begins to receive the body of an Engine.IO POST.
     mutating func beginPostBody(
-        _ slot: Int, _ exchange: HTTPExchange, byteLimit: Int, _ answering: HTTPResponseContext
+        _ slot: Int, _ exchange: HTTPExchange, byteLimit: Int,
+        _ responseContext: HTTPResponseContext
     ) throws(HTTPError) {
         let decoder = try HTTPBodyDecoder(self.head.body, byteLimit: byteLimit)
         guard !decoder.isComplete else { return self.endPost(slot, exchange, []) }
         if self.head.expectsContinue { self.sendContinue(slot) }
         exchange.incompleteRequest = HTTPExchange.IncompleteRequest(
-            decoder: decoder, request: nil, responseContext: answering)
+            decoder: decoder, request: nil, responseContext: responseContext)
         self.setDeadline(slot, after: self.live.limits.body)
     }
 
@@ -150,7 +166,8 @@ extension LoopState {
         self.send(slot, SharedFrame(self.frameBuffer.bytes))
     }
 
-    /// Nil for what is a WebSocket's or nobody's: connecting costs nothing for it.
+    /// Nil for paths without CORS, such as those of WebSockets, so that a connect costs nothing for
+    /// it.
     private mutating func makeRequestInfo(_ slot: Int, _ span: RawSpan) -> HTTPExchange.RequestInfo?
     {
         guard self.isClient(slot), CrossOrigin.applies(self.head, in: span) else { return nil }
@@ -162,7 +179,7 @@ extension LoopState {
             path: self.head.pathText(in: span), crossOrigin: crossOrigin)
     }
 
-    /// The refusal of a request whose head cannot be read has the shape of its path, too.
+    /// Prepares the error for a request whose head cannot be parsed: its shape depends on the path.
     func setUnreadableRequestInfo(
         _ slot: Int, _ exchange: HTTPExchange, _ bytes: UnsafeRawBufferPointer
     ) {
@@ -172,10 +189,13 @@ extension LoopState {
             crossOrigin: CrossOrigin(nil, host: nil, isSecure: false, self.live.origins))
     }
 
-    /// - Returns: whether it has been answered: a browser asked for a page, or the page may not ask. Probes are answered to anybody,
-    ///   and a page from elsewhere is kept from it by its browser.
+    /// Answers a preflight, and refuses a request of a page that is not allowed. A health probe is
+    /// answered for any page; the browser hides the response.
+    ///
+    /// - Returns: whether the request was answered.
     private mutating func answerCrossOrigin(
-        _ crossOrigin: CrossOrigin, _ slot: Int, _ span: RawSpan, _ answering: HTTPResponseContext
+        _ crossOrigin: CrossOrigin, _ slot: Int, _ span: RawSpan,
+        _ responseContext: HTTPResponseContext
     ) -> Bool {
         let isPreflight =
             self.head.method == .options && self.head.field("origin", in: span) != nil
@@ -183,25 +203,27 @@ extension LoopState {
         guard crossOrigin.isAllowed || !isPreflight && PublicEndpoints.isProbe(self.head, in: span)
         else {
             self.counters.refusedConnections += 1
-            self.refuse(slot, CrossOrigin.refusal, answering)
+            self.refuse(slot, CrossOrigin.refusal, responseContext)
             return true
         }
-        if isPreflight { self.respond(slot, CrossOrigin.preflight(self.live.origins), answering) }
+        if isPreflight {
+            self.respond(slot, CrossOrigin.preflight(self.live.origins), responseContext)
+        }
         return isPreflight
     }
 
     private mutating func beginBody(
         _ slot: Int, _ exchange: HTTPExchange, _ request: HTTPRequest,
-        _ answering: HTTPResponseContext
+        _ responseContext: HTTPResponseContext
     ) throws(HTTPError) {
         let decoder = try HTTPBodyDecoder(self.head.body, byteLimit: self.live.limits.bodyBytes)
         if decoder.isComplete {
-            self.answerRequest(slot, request, body: [], answering)
+            self.answerRequest(slot, request, body: [], responseContext)
             return
         }
         if self.head.expectsContinue { self.sendContinue(slot) }
         exchange.incompleteRequest = HTTPExchange.IncompleteRequest(
-            decoder: decoder, request: request, responseContext: answering)
+            decoder: decoder, request: request, responseContext: responseContext)
         self.setDeadline(slot, after: self.live.limits.body)
     }
 
@@ -210,7 +232,7 @@ extension LoopState {
         _ offset: inout Int
     ) {
         guard var pending = exchange.incompleteRequest else { return }
-        exchange.incompleteRequest = nil  // Else the body would be copied each time.
+        exchange.incompleteRequest = nil  // Otherwise the body would be copied each time.
         do throws(HTTPError) {
             let bytes = UnsafeRawBufferPointer(rebasing: buffer[offset...])
             offset += try pending.decoder.decode(bytes.bytes, into: &pending.body)
@@ -257,25 +279,26 @@ extension LoopState {
     }
 
     private mutating func answerRequest(
-        _ slot: Int, _ request: HTTPRequest, body: [UInt8], _ answering: HTTPResponseContext
+        _ slot: Int, _ request: HTTPRequest, body: [UInt8], _ responseContext: HTTPResponseContext
     ) {
-        var answering = answering
-        // The drain may have begun while the body came.
-        if self.isDraining { answering.keepsAlive = false }
+        var responseContext = responseContext
+        // A drain may have begun while the body was received.
+        if self.isDraining { responseContext.keepsAlive = false }
         do throws(HTTPError) {
-            // Whoever asks for what there is not asks as often. A load balancer probes all the time.
+            // Requests for unknown paths are limited too. Health probes are not, because load
+            // balancers repeat them.
             if case .http(let exchange) = self.connections[slot]!.phase,
                 exchange.requestInfo != nil, !PublicEndpoints.isProbe(request.path)
             {
                 try self.checkRate(exchange)
             }
-            let site = self.handler(of: slot)
-            if let work = try site.asyncResponse(for: request, body: body) {
-                return try self.beginAsyncResponse(work, slot, answering)
+            let handler = self.handler(of: slot)
+            if let response = try handler.asyncResponse(for: request, body: body) {
+                return try self.beginAsyncResponse(response, slot, responseContext)
             }
-            self.respond(slot, try site.answer(request, body: body), answering)
+            self.respond(slot, try handler.answer(request, body: body), responseContext)
         } catch {
-            self.refuse(slot, error, answering)
+            self.refuse(slot, error, responseContext)
         }
     }
 
@@ -283,47 +306,49 @@ extension LoopState {
         self.isClient(slot) ? self.shared.clientHandler : self.shared.adminHandler
     }
 
-    /// What is known of the request that is answered on this connection.
+    /// The information about the request that is being answered on this connection.
     private func requestInfo(_ slot: Int) -> HTTPExchange.RequestInfo? {
         guard case .http(let exchange) = self.connections[slot]!.phase else { return nil }
         return exchange.requestInfo
     }
 
-    /// What an answer has beside its own fields, for whoever writes one without `respond`.
+    /// The CORS fields of a response that is not sent with `respond`.
     func crossOriginFields(_ slot: Int) -> [HTTPField] {
         self.requestInfo(slot)?.crossOrigin.fields ?? []
     }
 
-    mutating func respond(_ slot: Int, _ response: HTTPResponse, _ answering: HTTPResponseContext) {
+    mutating func respond(
+        _ slot: Int, _ response: HTTPResponse, _ responseContext: HTTPResponseContext
+    ) {
         self.frameBuffer.removeAll()
         self.frameBuffer.append(
-            httpResponse: response.status, answering, contentType: response.contentType,
+            httpResponse: response.status, responseContext, contentType: response.contentType,
             fields: response.fields + self.crossOriginFields(slot), body: response.body)
-        self.sendResponse(slot, answering)
+        self.sendResponse(slot, responseContext)
     }
 
-    mutating func refuse(_ slot: Int, _ error: HTTPError, _ answering: HTTPResponseContext) {
-        if let asked = self.requestInfo(slot),
-            let response = self.handler(of: slot).errorResponse(error, path: asked.path)
+    mutating func refuse(_ slot: Int, _ error: HTTPError, _ responseContext: HTTPResponseContext) {
+        if let info = self.requestInfo(slot),
+            let response = self.handler(of: slot).errorResponse(error, path: info.path)
         {
-            return self.respond(slot, response, answering)
+            return self.respond(slot, response, responseContext)
         }
         let fields = error.fields + self.crossOriginFields(slot)
         self.frameBuffer.removeAll()
         self.frameBuffer.append(
-            httpError: HTTPError(error.status, error.message, fields: fields), answering)
-        self.sendResponse(slot, answering)
+            httpError: HTTPError(error.status, error.message, fields: fields), responseContext)
+        self.sendResponse(slot, responseContext)
     }
 
-    private mutating func sendResponse(_ slot: Int, _ answering: HTTPResponseContext) {
+    private mutating func sendResponse(_ slot: Int, _ responseContext: HTTPResponseContext) {
         let frame = SharedFrame(self.frameBuffer.bytes)
-        // Small ones leave together; a large one may be more than a connection may have pending otherwise.
+        // Small responses are written together. A large one may exceed the limit of pending bytes.
         if frame.count < Self.pacedResponseBytes {
             self.send(slot, frame)
         } else {
             self.sendPaced(slot, frame)
         }
-        if answering.keepsAlive {
+        if responseContext.keepsAlive {
             self.setDeadline(slot, after: self.live.limits.idle)
         } else {
             self.beginClose(slot, .lingerWhenSent)
@@ -332,8 +357,8 @@ extension LoopState {
 }
 
 extension String {
-    /// The text at a place of some bytes; what is no UTF-8 is replaced.
-    init(_ bytes: RawSpan, _ place: Range<Int>) {
-        self = bytes.extracting(place).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    /// Decodes a range of bytes as UTF-8, with replacement of invalid bytes.
+    init(_ bytes: RawSpan, _ range: Range<Int>) {
+        self = bytes.extracting(range).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
     }
 }

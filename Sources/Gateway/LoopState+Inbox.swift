@@ -5,48 +5,52 @@ import DialectKit
 import EventLoop
 import HTTPWire
 
-/// An inbox that a connection hears from where its user left off.
+/// How far the messages of an inbox have reached a connection that began at the user's read cursor.
 struct InboxCursor {
     let token: SocketToken
     let feed: FeedID
     let key: ConversationKey
-    /// The newest message that was written to the socket, and the one behind which the last ping went.
+    /// The newest message that was written to the socket, and the one after which the last ping was
+    /// sent.
     var writtenThrough: SequenceNumber = 0
     var pingedThrough: SequenceNumber = 0
     var isPingPending = false
 
-    /// What tells the ping from those that keep a connection alive.
+    /// Distinguishes this ping from keepalive pings.
     var pingPayload: [UInt8] { Array("inbox \(self.pingedThrough)".utf8) }
 }
 
-/// What is addressed to users and agents: each connection's session looks at it by itself.
+/// Delivers messages that are addressed to users and agents. Each connection's session handles them
+/// separately.
 extension LoopState {
     mutating func deliverToInbox(_ event: ChatEvent, to feed: FeedID) {
         guard case .posted(let message) = event, let key = self.subscribers[feed].key else {
             return
         }
-        // Few: the connections of one user.
+        // There are few: the connections of one user.
         for slot in self.subscribers[feed].groups.flatMap(\.live).map(Int.init) {
-            guard case .webSocket(let talk)? = self.connections[slot]?.phase, !talk.hasSentClose
+            guard case .webSocket(let webSocket)? = self.connections[slot]?.phase,
+                !webSocket.hasSentClose
             else { continue }
-            self.counters.delivered[talk.dialect + 1] &+= 1
-            self.deliverInboxMessage(message, in: key, to: slot, talk)
+            self.counters.delivered[webSocket.dialect + 1] &+= 1
+            self.deliverInboxMessage(message, in: key, to: slot, webSocket)
         }
         self.wakeWaitingSubscribers(feed)
     }
 
     mutating func deliverInboxMessage(
-        _ message: Message, in key: ConversationKey, to slot: Int, _ talk: WebSocketState
+        _ message: Message, in key: ConversationKey, to slot: Int, _ webSocket: WebSocketState
     ) {
-        talk.session?.receivedInboxMessage(message, in: key, into: &self.steps)
-        self.runSteps(slot, talk)
-        guard self.isOccupied(slot), !talk.hasSentClose, self.inboxCursors[UInt32(slot)]?.key == key
+        webSocket.session?.receivedInboxMessage(message, in: key, into: &self.steps)
+        self.runSteps(slot, webSocket)
+        guard self.isOccupied(slot), !webSocket.hasSentClose,
+            self.inboxCursors[UInt32(slot)]?.key == key
         else { return }
         self.inboxCursors[UInt32(slot)]!.writtenThrough = message.sequence
         self.pingAfterMessages(slot)
     }
 
-    /// One ping at a time: what is written meanwhile has the next one.
+    /// Sends one ping at a time. The next ping covers the messages written since.
     private mutating func pingAfterMessages(_ slot: Int) {
         guard let inbox = self.inboxCursors[UInt32(slot)], !inbox.isPingPending,
             inbox.writtenThrough > inbox.pingedThrough
@@ -57,14 +61,15 @@ extension LoopState {
         payload.withUnsafeBytes { self.sendFrame(slot, .ping, $0) }
     }
 
-    /// A pong came: if it answers such a ping, what went before it has arrived, and no other connection gets it again.
+    /// Handles a pong. If it answers such a ping, the messages before the ping have arrived, and no
+    /// other connection gets them again.
     mutating func acknowledgeInbox(
-        _ slot: Int, _ talk: WebSocketState, _ payload: UnsafeRawBufferPointer
+        _ slot: Int, _ webSocket: WebSocketState, _ payload: UnsafeRawBufferPointer
     ) {
         guard let inbox = self.inboxCursors[UInt32(slot)], self.isCurrent(inbox.token),
             inbox.isPingPending,
             payload.elementsEqual(inbox.pingPayload),
-            let user = talk.session?.principal?.person.id
+            let user = webSocket.session?.principal?.person.id
         else { return }
         self.inboxCursors[UInt32(slot)]!.isPingPending = false
         self.chat.submit(

@@ -3,14 +3,15 @@ import DialectKit
 import EventLoop
 import Telemetry
 
-/// What the log says of connections: who they are, never what they say or what lets them in.
+/// Logs connections, but never messages or credentials.
 extension LoopState {
-    /// A connection's name in the log: of its loop, unique in the node's life for as long as generations do not come round.
+    /// The name of a connection in the log: its loop, slot and generation. It is unique in this run
+    /// of the node until a generation repeats.
     func name(of connection: Connection) -> String {
         "\(self.index).\(connection.token.slot).\(connection.token.generation)"
     }
 
-    mutating func logOpened(_ slot: Int, _ talk: WebSocketState) {
+    mutating func logOpened(_ slot: Int, _ webSocket: WebSocketState) {
         guard self.shared.logger.isEnabled(.debug), let connection = self.connections[slot] else {
             return
         }
@@ -18,13 +19,14 @@ extension LoopState {
             "connection opened",
             [
                 "connection": .text(self.name(of: connection)),
-                "dialect": .text(self.dialectName(talk)),
+                "dialect": .text(self.dialectName(webSocket)),
                 "address": .text(connection.address),
-                "tls": LogValue(connection.tls != nil), "compressed": LogValue(talk.isCompressed),
+                "tls": LogValue(connection.tls != nil),
+                "compressed": LogValue(webSocket.isCompressed),
             ])
     }
 
-    mutating func logClosed(_ slot: Int, _ talk: WebSocketState) {
+    mutating func logClosed(_ slot: Int, _ webSocket: WebSocketState) {
         guard self.shared.logger.isEnabled(.debug), let connection = self.connections[slot] else {
             return
         }
@@ -32,37 +34,38 @@ extension LoopState {
             "connection closed",
             [
                 "connection": .text(self.name(of: connection)),
-                "dialect": .text(self.dialectName(talk)),
+                "dialect": .text(self.dialectName(webSocket)),
                 "address": .text(connection.address),
-                "code": LogValue(talk.closeCode),
-                "seconds": LogValue(.milliseconds(self.now.monotonic - talk.openedAt)),
+                "code": LogValue(webSocket.closeCode),
+                "seconds": LogValue(.milliseconds(self.now.monotonic - webSocket.openedAt)),
             ])
     }
 
-    /// The store lacks something that owners gave it, which it had taken or may have; said once a second at most.
+    /// Logs changes that the store had lost. Called once a second.
     mutating func logRestored(_ restored: RecoveryCounts) {
         let logged = self.counters.loggedRestored
         guard restored != logged else { return }
         self.counters.loggedRestored = restored
         self.shared.logger.warning(
-            "the store lacked changes that it had been given",
+            "lost changes recovered",
             [
                 "loop": LogValue(self.index),
-                "writtenAgain": LogValue(restored.inPlace - logged.inPlace),
-                "movedToOtherNumbers": LogValue(restored.moved - logged.moved),
+                "rewritten": LogValue(restored.inPlace - logged.inPlace),
+                "moved": LogValue(restored.moved - logged.moved),
                 "lost": LogValue(restored.lost - logged.lost),
             ])
     }
 
-    private func dialectName(_ talk: WebSocketState) -> String {
-        talk.dialect < 0 ? "echo" : self.shared.settings.dialects[talk.dialect].name.description
+    private func dialectName(_ webSocket: WebSocketState) -> String {
+        webSocket.dialect < 0
+            ? "echo" : self.shared.settings.dialects[webSocket.dialect].name.description
     }
 }
 
 extension Connection {
-    /// Where the client is, for the log.
+    /// The client's address for the log.
     var address: String {
-        // What a proxy names has no port.
+        // The address from a proxy has no port.
         self.peer.port == 0 ? self.peer.host : self.peer.text
     }
 }

@@ -5,12 +5,12 @@ import Cluster
 import EventLoop
 import HTTPWire
 
-/// What operators ask of a loop: each question is an order, and none of them is on a message's way.
+/// Handles requests of operators, and responses that are computed outside the loop.
 extension LoopState {
-    /// So many bytes that wait for a connection make it a slow one.
+    /// A connection with more unsent bytes is slow.
     static let slowConnectionBytes = 64 << 10
-    /// So long a request may wait for an answer that others give, and so many may do so. However many clients there are, operators are
-    /// let in: it is they who may find out why there are so many.
+    /// The timeout and the limits of asynchronous responses. Clients have a lower limit, so that
+    /// operators can still find out why there are so many clients.
     static let asyncResponseTimeout = Duration.seconds(30)
     static let asyncResponseLimit = 256
     static let clientAsyncResponseLimit = 192
@@ -42,11 +42,11 @@ extension LoopState {
         self.chat.submit(command, in: key, context: context, at: self.now)
     }
 
-    // MARK: Answers that take their time
+    // MARK: Asynchronous responses
 
-    /// Nothing more is read from the connection until the answer has left.
+    /// Pauses reading from the connection until the response has been sent.
     mutating func beginAsyncResponse(
-        _ work: @escaping AsyncResponse, _ slot: Int, _ answering: HTTPResponseContext
+        _ work: @escaping AsyncResponse, _ slot: Int, _ responseContext: HTTPResponseContext
     ) throws(HTTPError) {
         guard case .http(let exchange) = self.connections[slot]!.phase else { return }
         if self.connections[slot]!.listenerRole == .clients {
@@ -62,8 +62,9 @@ extension LoopState {
         self.pauseReading(slot)
         self.setDeadline(slot, after: Self.asyncResponseTimeout)
         let token = self.connections[slot]!.token
-        let orders = self.shared.controlMailboxes[self.index]
-        // A client's is little and stays here. An operator's may read a whole history, while others talk.
+        let mailbox = self.shared.controlMailboxes[self.index]
+        // A client's request is small and runs on this loop. An operator's may read a whole
+        // history, so it runs elsewhere.
         Task(executorPreference: self.connections[slot]!.listenerRole == .clients ? self.loop : nil)
         {
             let result: Result<HTTPResponse, HTTPError>
@@ -72,11 +73,11 @@ extension LoopState {
             } catch {
                 result = .failure(error)
             }
-            _ = orders.post(.respond(token, result, answering))
+            _ = mailbox.post(.respond(token, result, responseContext))
         }
     }
 
-    /// As a message over a WebSocket, a request is one of so many that a connection may send.
+    /// Counts a request against the same rate as a message over a WebSocket.
     mutating func checkRate(_ exchange: HTTPExchange) throws(HTTPError) {
         var rate =
             exchange.rateLimiter ?? TokenBucket(limits: self.live.limits, at: self.now.monotonic)
@@ -91,7 +92,7 @@ extension LoopState {
 
     mutating func finishAsyncResponse(
         to token: SocketToken, _ result: Result<HTTPResponse, HTTPError>,
-        _ answering: HTTPResponseContext
+        _ responseContext: HTTPResponseContext
     ) {
         self.asyncResponseCount -= 1
         guard self.isCurrent(token), self.connections[Int(token.slot)]!.closeState == .open else {
@@ -101,13 +102,13 @@ extension LoopState {
         if case .http(let exchange) = self.connections[slot]!.phase {
             exchange.isResponsePending = false
         }
-        var answering = answering
-        // The drain may have begun while others were at work.
-        if self.isDraining { answering.keepsAlive = false }
+        var responseContext = responseContext
+        // A drain may have begun in the meantime.
+        if self.isDraining { responseContext.keepsAlive = false }
         do throws(HTTPError) {
-            self.respond(slot, try result.get(), answering)
+            self.respond(slot, try result.get(), responseContext)
         } catch {
-            self.refuse(slot, error, answering)
+            self.refuse(slot, error, responseContext)
         }
         if self.isCurrent(token), self.connections[slot]!.closeState == .open {
             self.resumeReading(slot)
@@ -115,13 +116,13 @@ extension LoopState {
     }
 }
 
-/// Gives an answer of the store's to whoever asked outside of the chat.
+/// Passes the store's reply to a request that did not come from the chat core or a session.
 final class StoreReplyHandler: StoreClient {
     private let storeErrors: StoreErrorLog
     private let reply: @Sendable (StoreAnswer) -> Void
 
-    init(_ complaints: StoreErrorLog, _ reply: @escaping @Sendable (StoreAnswer) -> Void) {
-        self.storeErrors = complaints
+    init(_ storeErrors: StoreErrorLog, _ reply: @escaping @Sendable (StoreAnswer) -> Void) {
+        self.storeErrors = storeErrors
         self.reply = reply
     }
 

@@ -5,18 +5,20 @@ import HTTPWire
 import TLS
 import Telemetry
 
-/// What leaves: gathered during a turn, written at its end, with one call for each connection.
+/// Writes frames. They are gathered during a turn and written at its end, with one call for each
+/// connection.
 extension LoopState {
-    /// A frame for one connection, at the end of the turn.
+    /// Queues a frame for one connection. It is written at the end of the turn.
     mutating func send(_ slot: Int, _ frame: SharedFrame) {
         self.table.queue(self.table.add(frame), to: UInt32(slot))
     }
 
-    /// Something that the client asked for: it leaves as fast as the socket takes it and does not count as a slow
-    /// reader's. What the turn has for the connection goes first.
+    /// Sends a frame that the client requested, as fast as the socket accepts it. It does not count
+    /// against the limit for slow readers. The turn's earlier frames for the connection are written
+    /// first.
     mutating func sendPaced(_ slot: Int, _ frame: SharedFrame) {
         self.writeTurn(slot)
-        // Nothing follows a close frame, and that write may have brought one about.
+        // Nothing may follow a close frame, and the write above may have caused one.
         guard self.isOccupied(slot), self.table.hot[slot].flags.contains(.isOpen) else { return }
         let wasEmpty = self.connections[slot]!.backlog.isEmpty
         self.connections[slot]!.backlog.append(frame, isPaced: true)
@@ -30,14 +32,14 @@ extension LoopState {
         repeat {
             self.answerPolls()
             self.table.drainDirty(into: &dirty)
-            // One alone is written as cheaply without it.
+            // For a single connection the ring saves nothing.
             if dirty.count > 1, let ring = self.sendRing {
                 self.writeTurns(of: dirty, through: ring)
             } else {
-                var place = 0
-                while place < dirty.count {
-                    self.writeTurn(Int(dirty[place]))
-                    place &+= 1
+                var index = 0
+                while index < dirty.count {
+                    self.writeTurn(Int(dirty[index]))
+                    index &+= 1
                 }
             }
         } while self.table.isDirty || !self.pollableSessions.isEmpty
@@ -47,7 +49,7 @@ extension LoopState {
         self.reportDeliveries()
     }
 
-    /// Writes what the turn has for one connection.
+    /// Writes the turn's frames for one connection.
     mutating func writeTurn(_ slot: Int) {
         guard self.table.hot[slot].frameCount > 0 else { return }
         if self.table.hasSinglePlainFrame(slot) {
@@ -57,7 +59,7 @@ extension LoopState {
         self.write(self.table.dequeueFrames(of: UInt32(slot)), to: slot)
     }
 
-    /// Writes all that the turn has for one connection, behind what is unsent.
+    /// Writes the turn's frames for one connection, after its backlog.
     mutating func write(_ frames: ConnectionTable.TurnFrames, to slot: Int) {
         if self.table.hot[slot].flags.contains(.hasBacklog) {
             self.append(frames, to: slot)
@@ -70,7 +72,7 @@ extension LoopState {
         self.continueClose(slot)
     }
 
-    /// Writes the turn's only frame of a connection that has nothing unsent.
+    /// Writes the turn's only frame of a connection without a backlog.
     private mutating func writeFrame(_ slot: Int) {
         let frame = Int(self.table.hot[slot].firstFrame)
         self.table.hot[slot].frameCount = 0
@@ -79,7 +81,7 @@ extension LoopState {
             Socket(descriptor: self.table.hot[slot].descriptor).write(bytes), of: frame, to: slot)
     }
 
-    /// The frames as one piece: a run's is made once for all the connections that get the same run.
+    /// Joins the frames into one piece. A run is joined once for all connections with the same run.
     private mutating func joinFrames(_ frames: ConnectionTable.TurnFrames) {
         if case .run(let range) = frames {
             guard range != self.joinedRange else { return }
@@ -98,8 +100,8 @@ extension LoopState {
         let bytes = self.joinedFrames.bytes
         let sent = bytes.withUnsafeBytes { self.write($0, to: slot) }
         guard let sent, sent < bytes.count else { return }
-        // One piece from its beginning on: OpenSSL wants to see the same bytes again, and where a frame is half sent the backlog
-        // must know it.
+        // The whole piece with an offset: OpenSSL requires the same bytes again, and the backlog
+        // must know about a partly sent frame.
         self.connections[slot]!.backlog.append(SharedFrame(bytes), from: sent)
     }
 
@@ -110,7 +112,8 @@ extension LoopState {
         }
     }
 
-    /// - Returns: how many of the bytes the socket has taken; nil when the connection is gone, and has been dropped.
+    /// - Returns: how many bytes the socket accepted; nil if the connection is closed. Then it has
+    ///   been dropped.
     private mutating func write(_ bytes: UnsafeRawBufferPointer, to slot: Int) -> Int? {
         var sent = 0
         if self.table.hot[slot].flags.contains(.isPolling) {
@@ -135,7 +138,8 @@ extension LoopState {
             Socket(descriptor: self.table.hot[slot].descriptor).write(bytes), of: slot)
     }
 
-    /// - Returns: how many bytes the socket has taken; nil when the connection is gone, and has been dropped.
+    /// - Returns: how many bytes the socket accepted; nil if the connection is closed. Then it has
+    ///   been dropped.
     private mutating func handleTransfer(_ transfer: Socket.SocketResult, of slot: Int) -> Int? {
         switch transfer {
         case .bytes(let count):
@@ -149,7 +153,7 @@ extension LoopState {
         }
     }
 
-    /// What became of one of the turn's frames, the only one of its connection.
+    /// Handles the result of writing a connection's only frame of this turn.
     mutating func frameSent(_ transfer: Socket.SocketResult, of frame: Int, to slot: Int) {
         guard let sent = self.handleTransfer(transfer, of: slot),
             sent < self.table.frames[frame].count
@@ -158,7 +162,7 @@ extension LoopState {
         self.backlogChanged(slot)
     }
 
-    /// What became of several of the turn's frames, all that its connection had.
+    /// Handles the result of writing all of a connection's frames of this turn.
     mutating func joinedFramesSent(
         _ transfer: Socket.SocketResult, ofJoined bytes: UnsafeRawBufferPointer, to slot: Int
     ) {
@@ -169,7 +173,7 @@ extension LoopState {
 
     // MARK: Slow readers
 
-    /// The socket has room again.
+    /// Writes the backlog when the socket has room again.
     mutating func drainBacklog(_ slot: Int) {
         guard !self.connections[slot]!.backlog.isEmpty else {
             self.updateInterest(slot)
@@ -187,10 +191,10 @@ extension LoopState {
         guard connection.backlog.isEmpty else { return }
         guard connection.closeState == .open else { return self.continueClose(slot) }
         switch connection.phase {
-        case .webSocket(let talk) where !talk.hasSentClose:
-            for membership in talk.subscriptions { self.queueReportIfDue(membership.feed) }
-            self.resumeCatchUp(slot, talk)
-            self.resumeReadingIfUnblocked(slot, talk)
+        case .webSocket(let webSocket) where !webSocket.hasSentClose:
+            for subscription in webSocket.subscriptions { self.queueReportIfDue(subscription.feed) }
+            self.resumeCatchUp(slot, webSocket)
+            self.resumeReadingIfUnblocked(slot, webSocket)
         case .http:
             self.resumeReading(slot)
         case .webSocket, .handshake, .listening:
@@ -199,21 +203,21 @@ extension LoopState {
     }
 
     private mutating func writeBacklog(_ slot: Int) {
-        var left = 16
-        while left > 0 || self.hasCompanionNext(slot) {
-            left -= 1
+        var remaining = 16
+        while remaining > 0 || self.hasCompanionNext(slot) {
+            remaining -= 1
             guard let connection = self.connections[slot],
                 let (frame, offset) = connection.backlog.first
             else { return }
-            // Frame by frame to polls too, which take whole ones only.
+            // Polls too get whole frames only.
             let isTLS = !self.table.hot[slot].flags.isDisjoint(with: [.isTLS, .isPolling])
             let offered: Int
             let sent: Int?
             if isTLS || connection.backlog.frameCount == 1
                 || frame.count - offset >= Self.gatherLimit
             {
-                // TLS frame by frame: after a record that was not taken OpenSSL wants at least the same bytes again, and what
-                // follows this frame may be dropped meanwhile.
+                // With TLS one frame at a time: OpenSSL requires the bytes of a rejected record
+                // again, and the frames after this one may be dropped in the meantime.
                 offered = frame.count - offset
                 sent = frame.withBytes {
                     self.write(UnsafeRawBufferPointer(rebasing: $0[offset...]), to: slot)
@@ -228,7 +232,8 @@ extension LoopState {
             guard let sent else { return }
             if sent > 0 {
                 self.connections[slot]!.backlog.remove(sent)
-                // Who takes what was asked for is not silent, though nothing is read meanwhile.
+                // A client that receives what it requested is active, although nothing is read from
+                // it.
                 if self.connections[slot]!.isReadingPaused {
                     self.table.hot[slot].lastReceivedTick = self.tickNumber
                 }
@@ -237,10 +242,10 @@ extension LoopState {
         }
     }
 
-    /// Small frames leave together, in pieces of this size at most.
+    /// Small frames are written together, up to this size.
     private static let gatherLimit = 64 << 10
 
-    /// Watches for room while there is something unsent, and closes who has let too much gather.
+    /// Watches for writability while there are unsent bytes, and closes a reader that is too slow.
     private mutating func backlogChanged(_ slot: Int) {
         guard let connection = self.connections[slot] else { return }
         self.table.hot[slot].pendingBytes = Int32(clamping: connection.backlog.countedBytes)
@@ -249,7 +254,7 @@ extension LoopState {
         } else {
             self.table.hot[slot].flags.insert(.hasBacklog)
         }
-        // The next request is read when the answer has left.
+        // The next request is read after this response has been sent.
         if case .http = connection.phase, connection.closeState == .open,
             !connection.backlog.isEmpty
         {
@@ -259,11 +264,11 @@ extension LoopState {
         guard connection.backlog.countedBytes > self.live.limits.outboundBytes,
             case .open = connection.closeState
         else { return }
-        guard case .webSocket(let talk) = connection.phase else {
+        guard case .webSocket(let webSocket) = connection.phase else {
             self.drop(slot)
             return
         }
-        guard !talk.hasSentClose else { return }
+        guard !webSocket.hasSentClose else { return }
         self.shared.logger.info(
             "slow reader closed",
             [
@@ -271,11 +276,12 @@ extension LoopState {
                 "address": .text(connection.address),
                 "pending": LogValue(connection.backlog.countedBytes),
             ])
-        self.closeSlowReader(slot, talk)
+        self.closeSlowReader(slot, webSocket)
     }
 
-    /// What has begun must end, then the client is told why; it resumes where it was.
-    private mutating func closeSlowReader(_ slot: Int, _ talk: WebSocketState) {
+    /// Completes the partly sent frame and sends the reason in a close frame. The client resumes
+    /// where it was.
+    private mutating func closeSlowReader(_ slot: Int, _ webSocket: WebSocketState) {
         var close = ByteBuffer()
         close.append(
             webSocketClose: .tryAgainLater, reason: "you read too slowly; resume where you were")
@@ -283,7 +289,7 @@ extension LoopState {
         self.connections[slot]!.backlog.truncate(
             firstWasOffered: self.table.hot[slot].flags.contains(.isTLS))
         self.connections[slot]!.backlog.append(SharedFrame(close.bytes))
-        self.closeSent(slot, talk, .tryAgainLater)
+        self.closeSent(slot, webSocket, .tryAgainLater)
         self.beginClose(slot, .lingerWhenSent)
     }
 }

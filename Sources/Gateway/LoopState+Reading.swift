@@ -2,7 +2,7 @@ import EventLoop
 import HTTPWire
 import TLS
 
-/// How connections are read.
+/// Reads from connections.
 extension LoopState {
     mutating func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
         self.beginTurn()
@@ -19,7 +19,7 @@ extension LoopState {
             if self.connections[slot]!.isReadingPaused {
                 self.updateInterest(slot)
             } else if readable || self.connections[slot]!.tls != nil {
-                // OpenSSL may have waited for room to write before it could read.
+                // OpenSSL may have needed to write before it could read.
                 self.read(token)
             }
         }
@@ -30,10 +30,11 @@ extension LoopState {
         let slot = Int(token.slot)
         switch self.connections[slot]!.closeState {
         case .open, .lingerWhenSent: break
-        case .closeWhenSent: return  // Its peer may have gone; what it was sent before has not.
+        case .closeWhenSent: return  // The peer may be gone, but frames are still unsent.
         case .lingering: return self.discardInput(slot)
         }
-        // OpenSSL holds what the kernel no longer shows as readable: read until it has nothing, within reason.
+        // OpenSSL buffers input that the kernel no longer reports as readable. Therefore the loop
+        // reads until OpenSSL has none, within a limit.
         let isTLS = self.table.hot[slot].flags.contains(.isTLS)
         for _ in 0..<(isTLS ? 64 : 1) {
             guard self.isCurrent(token), !self.connections[slot]!.isReadingPaused else { return }
@@ -42,8 +43,8 @@ extension LoopState {
         if isTLS { self.rereadQueue.append(token) }
     }
 
-    /// What comes behind our last word: not by way of TLS, which has said goodbye and would read no more, so that the kernel
-    /// reset the connection for what was left unread.
+    /// Discards input after the last frame. It bypasses TLS, which would read no more after its
+    /// close alert: the kernel would then reset the connection because of unread bytes.
     private mutating func discardInput(_ slot: Int) {
         switch Socket(descriptor: self.table.hot[slot].descriptor).read(into: self.readBuffer) {
         case .bytes(let count): self.counters.bytesIn &+= UInt64(count)
@@ -52,24 +53,24 @@ extension LoopState {
         }
     }
 
-    /// - Returns: whether there may be more.
+    /// - Returns: whether there may be more input.
     private mutating func readOnce(_ slot: Int) -> Bool {
-        let kept = self.connections[slot]!.unread.count
-        if kept == 0 {
+        let unreadCount = self.connections[slot]!.unread.count
+        if unreadCount == 0 {
             guard let count = self.receive(slot, into: self.readBuffer) else { return false }
             self.consume(slot, UnsafeMutableRawBufferPointer(rebasing: self.readBuffer[..<count]))
             return true
         }
-        // Behind the beginning that is there: a large frame is gathered in one place.
+        // Appends to the partial frame, so that a large frame is gathered in one place.
         var unread: [UInt8] = []
         swap(&unread, &self.connections[slot]!.unread)
-        let room = min(max(self.bytesWanted(slot) - kept, 4096), 256 << 10)
-        unread.append(contentsOf: repeatElement(0, count: room))
+        let space = min(max(self.bytesWanted(slot) - unreadCount, 4096), 256 << 10)
+        unread.append(contentsOf: repeatElement(0, count: space))
         let count = unread.withUnsafeMutableBytes {
-            self.receive(slot, into: UnsafeMutableRawBufferPointer(rebasing: $0[kept...]))
+            self.receive(slot, into: UnsafeMutableRawBufferPointer(rebasing: $0[unreadCount...]))
         }
         guard self.isOccupied(slot) else { return false }
-        unread.removeLast(room - (count ?? 0))
+        unread.removeLast(space - (count ?? 0))
         if let count, count > 0, unread.count >= self.bytesWanted(slot) {
             let token = self.connections[slot]!.token
             unread.withUnsafeMutableBytes { self.consume(slot, $0, from: token) }
@@ -80,14 +81,14 @@ extension LoopState {
     }
 
     private func bytesWanted(_ slot: Int) -> Int {
-        if case .webSocket(let talk) = self.connections[slot]!.phase {
-            talk.reader.neededByteCount
+        if case .webSocket(let webSocket) = self.connections[slot]!.phase {
+            webSocket.reader.neededByteCount
         } else {
             0
         }
     }
 
-    /// Reads what has arrived; nil when there is nothing, or the connection has ended with this.
+    /// Reads available input. Nil if there is none, or if the connection has been dropped.
     private mutating func receive(_ slot: Int, into buffer: UnsafeMutableRawBufferPointer) -> Int? {
         if self.table.hot[slot].flags.contains(.isTLS), let tls = self.connections[slot]!.tls {
             switch tls.read(into: buffer) {
@@ -110,7 +111,8 @@ extension LoopState {
         return nil
     }
 
-    /// The peer sends no more. What answers its requests still leaves: it may have closed its own side only.
+    /// The peer has shut down its side and sends no more. Responses are still sent, because it may
+    /// be reading.
     private mutating func peerFinished(_ slot: Int) {
         guard case .http = self.connections[slot]!.phase,
             self.table.hot[slot].frameCount > 0 || !self.connections[slot]!.backlog.isEmpty
@@ -126,7 +128,7 @@ extension LoopState {
         return count
     }
 
-    /// Uses what was read as far as it goes; what is left is kept for the next time.
+    /// Consumes complete requests and frames, and stores the rest.
     private mutating func consume(_ slot: Int, _ buffer: UnsafeMutableRawBufferPointer) {
         self.consume(slot, buffer, from: self.connections[slot]!.token)
     }
@@ -141,9 +143,10 @@ extension LoopState {
             let before = offset
             switch self.connections[slot]!.phase {
             case .http(let exchange): self.readRequests(slot, exchange, buffer, &offset)
-            case .webSocket(let talk):
-                self.readFrames(slot, talk, buffer, &offset)
-                // Whole frames count as being heard, not bytes: else one that drips would keep its buffers for ever.
+            case .webSocket(let webSocket):
+                self.readFrames(slot, webSocket, buffer, &offset)
+                // Only whole frames count as activity. Otherwise a client that sends single bytes
+                // would keep its buffers for ever.
                 if offset > before, self.isCurrent(token) {
                     self.table.hot[slot].lastReceivedTick = self.tickNumber
                 }
@@ -155,8 +158,8 @@ extension LoopState {
         self.connections[slot]!.unread = Array(UnsafeRawBufferPointer(rebasing: buffer[offset...]))
     }
 
-    /// Reads no more until `resumeReading`: the client waits for an answer that it asked for. Most answers come in the
-    /// same turn, so the kernel is told only when the client sends more meanwhile.
+    /// Pauses reading until `resumeReading`, because the client waits for an answer. Most answers
+    /// come in the same turn, so the kernel is notified only when more input arrives.
     mutating func pauseReading(_ slot: Int) {
         self.connections[slot]!.isReadingPaused = true
     }
@@ -164,7 +167,7 @@ extension LoopState {
     mutating func resumeReading(_ slot: Int) {
         guard self.connections[slot]!.isReadingPaused else { return }
         self.connections[slot]!.isReadingPaused = false
-        // Being made to wait is no silence.
+        // A client that was made to wait is not idle.
         self.table.hot[slot].lastReceivedTick = self.tickNumber
         self.updateInterest(slot)
         let token = self.connections[slot]!.token
@@ -173,11 +176,11 @@ extension LoopState {
             swap(&unread, &self.connections[slot]!.unread)
             unread.withUnsafeMutableBytes { self.consume(slot, $0, from: token) }
         }
-        if self.isCurrent(token), case .webSocket(let talk) = self.connections[slot]!.phase,
-            let engine = talk.engine,
+        if self.isCurrent(token), case .webSocket(let webSocket) = self.connections[slot]!.phase,
+            let engine = webSocket.engine,
             !engine.unreadPosts.isEmpty
         {
-            self.readPostedMessages(slot, talk, engine)
+            self.readPostedMessages(slot, webSocket, engine)
         }
         if self.isCurrent(token), self.connections[slot]!.tls != nil {
             self.rereadQueue.append(token)
@@ -185,7 +188,7 @@ extension LoopState {
     }
 
     mutating func updateInterest(_ slot: Int) {
-        // Field by field: a copy of the connection costs more than all that is asked here.
+        // Field by field, because a copy of the connection costs more than the call.
         let reads =
             !self.connections[slot]!.isReadingPaused
             && self.connections[slot]!.closeState != .closeWhenSent

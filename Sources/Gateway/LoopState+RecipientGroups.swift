@@ -3,47 +3,51 @@ import Cluster
 import DialectKit
 import EventLoop
 
-/// Connections that get something of their own with each message stand apart from those that all get the same.
+/// Groups the connections whose sessions add a personal part to each message separately from the
+/// others.
 extension LoopState {
-    /// When all deliveries of the turn have been handed out: only then a feed has shown no more than its listeners were sent.
+    /// Called after all deliveries of the turn: only then have subscribers been sent every message
+    /// that their feed counts as delivered.
     mutating func regroup() {
         guard !self.regroupQueue.isEmpty else { return }
         let tokens = self.regroupQueue
         self.regroupQueue = []
         for token in tokens where self.isCurrent(token) {
             let slot = Int(token.slot)
-            guard case .webSocket(let talk) = self.connections[slot]!.phase, !talk.hasSentClose,
-                let isPersonal = talk.session?.tracksDeliveries,
-                isPersonal != talk.isPersonal
+            guard case .webSocket(let webSocket) = self.connections[slot]!.phase,
+                !webSocket.hasSentClose,
+                let isPersonal = webSocket.session?.tracksDeliveries,
+                isPersonal != webSocket.isPersonal
             else { continue }
-            let places = self.moveSubscriptions(slot, talk, toPersonal: isPersonal)
-            talk.isPersonal = isPersonal
+            let positions = self.moveSubscriptions(slot, webSocket, toPersonal: isPersonal)
+            webSocket.isPersonal = isPersonal
             guard isPersonal else { continue }
-            talk.session?.startedTrackingDeliveries(at: places, into: &self.steps)
-            self.runSteps(slot, talk)
+            webSocket.session?.startedTrackingDeliveries(at: positions, into: &self.steps)
+            self.runSteps(slot, webSocket)
         }
     }
 
-    /// - Returns: up to where the connection was sent messages, for each conversation that it hears.
+    /// - Returns: the last message that was sent to the connection, for each of its conversations.
     private mutating func moveSubscriptions(
-        _ slot: Int, _ talk: WebSocketState, toPersonal isPersonal: Bool
+        _ slot: Int, _ webSocket: WebSocketState, toPersonal isPersonal: Bool
     ) -> [(conversation: ConversationKey, through: SequenceNumber)] {
-        var places: [(conversation: ConversationKey, through: SequenceNumber)] = []
-        for index in talk.subscriptions.indices {
-            let membership = talk.subscriptions[index]
-            // In before out: an audience without listeners is forgotten.
-            let place = self.subscribers.insert(
-                UInt32(slot), into: membership.feed, key: membership.conversation,
-                dialect: talk.dialect, isCompressed: talk.isCompressed,
-                isPersonal: isPersonal, isLive: membership.catchUp == nil, reportedThrough: 0)
-            self.removeSubscriber(membership, talk)
-            talk.subscriptions[index].position = place
-            places.append(
+        var positions: [(conversation: ConversationKey, through: SequenceNumber)] = []
+        for index in webSocket.subscriptions.indices {
+            let subscription = webSocket.subscriptions[index]
+            // Inserted before it is removed, because the index forgets a feed without subscribers.
+            let position = self.subscribers.insert(
+                UInt32(slot), into: subscription.feed, key: subscription.conversation,
+                dialect: webSocket.dialect, isCompressed: webSocket.isCompressed,
+                isPersonal: isPersonal, isLive: subscription.catchUp == nil, reportedThrough: 0)
+            self.removeSubscriber(subscription, webSocket)
+            webSocket.subscriptions[index].position = position
+            positions.append(
                 (
-                    membership.conversation,
-                    membership.catchUp?.sentThrough ?? self.chat.deliveredThrough(membership.feed)
+                    subscription.conversation,
+                    subscription.catchUp?.sentThrough
+                        ?? self.chat.deliveredThrough(subscription.feed)
                 ))
         }
-        return places
+        return positions
     }
 }

@@ -1,25 +1,25 @@
 import EventLoop
 import Telemetry
 
-/// Frames of a turn that leave together, with one call of the kernel.
+/// Writes a turn's frames for many connections with one system call.
 extension LoopState {
-    /// To be called once. Where the kernel has no ring for us, everything is written as if none had been wanted.
+    /// Called once. If the kernel offers no ring, frames are written one by one.
     mutating func makeSendRing() {
         self.hasTriedSendRing = true
         guard self.shared.settings.usesSendRing else { return }
         do throws(SocketError) {
             self.sendRing = try SendRing()
         } catch {
-            self.shared.logger.info("sends go one by one", ["reason": .text(error.description)])
+            self.shared.logger.info("send ring unavailable", ["reason": .text(error.description)])
         }
     }
 
-    /// Writes what the turn has for these connections, each of which is among them once.
+    /// Writes the turn's frames for these connections. Each slot must occur once.
     mutating func writeTurns(of slots: [UInt32], through ring: SendRing) {
-        var place = 0
-        while place < slots.count, !ring.isBroken {
-            let slot = Int(slots[place])
-            place &+= 1
+        var index = 0
+        while index < slots.count, !ring.isBroken {
+            let slot = Int(slots[index])
+            index &+= 1
             if self.table.hasSinglePlainFrame(slot) {
                 let frame = self.table.hot[slot].firstFrame
                 self.table.hot[slot].frameCount = 0
@@ -35,7 +35,7 @@ extension LoopState {
         self.submitRing(ring)
         guard ring.isBroken else { return }
         self.sendRing = nil
-        for slot in slots[place...] { self.writeTurn(Int(slot)) }
+        for slot in slots[index...] { self.writeTurn(Int(slot)) }
     }
 
     private mutating func addToRing(
@@ -47,7 +47,8 @@ extension LoopState {
         if ring.isFull { self.submitRing(ring) }
     }
 
-    /// Frames of a connection that has nothing unsent, as one piece: a run's is made once for all the connections that get the same run.
+    /// Joins the frames of a connection without a backlog and adds them to the ring. A run is
+    /// joined once for all connections with the same run.
     private mutating func addJoinedToRing(
         _ frames: ConnectionTable.TurnFrames, to slot: Int, through ring: SendRing
     ) {
@@ -56,12 +57,12 @@ extension LoopState {
         }
         let byteCount = self.table.byteCount(of: frames)
         if byteCount > ring.freeScratchBytes { self.submitRing(ring) }
-        guard !ring.isBroken, let room = ring.scratchBuffer(byteCount: byteCount) else {
+        guard !ring.isBroken, let buffer = ring.scratchBuffer(byteCount: byteCount) else {
             self.write(frames, to: slot)
             return
         }
-        self.table.copy(frames, into: room)
-        let piece = UnsafeRawBufferPointer(room)
+        self.table.copy(frames, into: buffer)
+        let piece = UnsafeRawBufferPointer(buffer)
         self.lastPiece = if case .run(let range) = frames { (range, piece) } else { nil }
         self.addToRing(piece, .piece(piece), to: slot, through: ring)
     }
@@ -69,27 +70,27 @@ extension LoopState {
     private mutating func submitRing(_ ring: SendRing) {
         let outcomes = ring.submit()
         self.lastPiece = nil
-        var place = 0
-        while place < outcomes.count {
-            let offer = self.ringSubmissions[place]
-            switch offer.content {
+        var index = 0
+        while index < outcomes.count {
+            let submission = self.ringSubmissions[index]
+            switch submission.content {
             case .frame(let frame):
-                self.frameSent(outcomes[place], of: Int(frame), to: Int(offer.slot))
+                self.frameSent(outcomes[index], of: Int(frame), to: Int(submission.slot))
             case .piece(let bytes):
-                self.joinedFramesSent(outcomes[place], ofJoined: bytes, to: Int(offer.slot))
+                self.joinedFramesSent(outcomes[index], ofJoined: bytes, to: Int(submission.slot))
             }
-            place &+= 1
+            index &+= 1
         }
         self.ringSubmissions.removeAll(keepingCapacity: true)
     }
 }
 
-/// What was added to the ring for a connection.
+/// A write that was added to the ring.
 struct RingSubmission {
     enum Content {
         /// One of the turn's frames.
         case frame(UInt32)
-        /// Several of them, put together in the ring's own memory.
+        /// Several of the turn's frames, joined in the ring's memory.
         case piece(UnsafeRawBufferPointer)
     }
 

@@ -6,33 +6,33 @@ import EngineIO
 import EventLoop
 import HTTPWire
 
-/// What happens because time has passed.
+/// Handles deadlines, keepalive and drains.
 extension LoopState {
-    /// How long a close handshake, or the last words to a slow reader, may take.
+    /// The time for a close handshake, or for a slow reader to receive the close frame.
     static let closeTimeout = Duration.seconds(5)
 
-    /// The present stage of a connection must have ended by then.
+    /// Sets the deadline of the connection's present phase.
     mutating func setDeadline(_ slot: Int, after time: Duration) {
         guard self.isOccupied(slot) else { return }
         self.connections[slot]!.deadline = self.now.after(time)
         self.scheduleTimer(slot)
     }
 
-    /// Looks at the connection again when the next of its times has come.
+    /// Schedules the connection's next timer.
     mutating func scheduleTimer(_ slot: Int) {
         guard let deadline = self.connections[slot]?.deadline else { return }
         var next = deadline == 0 ? Int64.max : deadline
-        if let talk = self.connections[slot]!.webSocket, !talk.hasSentClose {
-            for time in [talk.pingAt, talk.expiresAt, talk.drainAt] where time != 0 {
+        if let webSocket = self.connections[slot]!.webSocket, !webSocket.hasSentClose {
+            for time in [webSocket.pingAt, webSocket.expiresAt, webSocket.drainAt] where time != 0 {
                 next = min(next, time)
             }
-            if talk.isProbe {
-                // Its session looks after it.
-            } else if let engine = talk.engine {
-                next = min(next, engine.session.deadline ?? .max, talk.session?.wakeAt ?? .max)
+            if webSocket.isProbe {
+                // The session that it is to take over has the deadline.
+            } else if let engine = webSocket.engine {
+                next = min(next, engine.session.deadline ?? .max, webSocket.session?.wakeAt ?? .max)
             } else {
-                let silence = Int64(self.tickNumber &- self.table.hot[slot].lastReceivedTick)
-                next = min(next, self.now.monotonic + (Int64(self.idleLimit) - silence) * 100)
+                let idleTicks = Int64(self.tickNumber &- self.table.hot[slot].lastReceivedTick)
+                next = min(next, self.now.monotonic + (Int64(self.idleLimit) - idleTicks) * 100)
             }
         }
         guard next != .max else { return }
@@ -44,7 +44,7 @@ extension LoopState {
             UInt32(slot), generation: self.connections[slot]!.token.generation, at: tick)
     }
 
-    /// The longest silence, in ticks.
+    /// The idle timeout, in ticks.
     private var idleLimit: UInt32 {
         UInt32(clamping: self.live.limits.idle.wholeMilliseconds / 100)
     }
@@ -56,7 +56,8 @@ extension LoopState {
         self.wheel.advance(to: self.tickNumber, into: &expired)
         for entry in expired {
             let token = SocketToken(slot: entry.index, generation: entry.generation)
-            // An entry that is not the connection's earliest is stale: the earlier one has set another.
+            // An entry that is not the connection's earliest is stale. The earlier entry has
+            // scheduled another.
             guard self.isCurrent(token),
                 self.connections[Int(entry.index)]!.nextTimerTick <= self.wheel.tick
             else { continue }
@@ -72,46 +73,50 @@ extension LoopState {
             self.deadlinePassed(slot, connection)
             return
         }
-        guard case .webSocket(let talk) = connection.phase, !talk.hasSentClose else { return }
-        if talk.expiresAt != 0, talk.expiresAt <= self.now.monotonic {
-            talk.expiresAt = 0
-            talk.session?.tokenExpired(into: &self.steps)
-            self.runSteps(slot, talk)
-        } else if talk.drainAt != 0, talk.drainAt <= self.now.monotonic {
-            self.closeForDrain(slot, talk)
-        } else if talk.engine != nil || talk.isProbe {
-            if let wakeAt = talk.session?.wakeAt, wakeAt <= self.now.monotonic {
-                talk.session?.wake(into: &self.steps)
-                self.runSteps(slot, talk)
-            }
-            let now = self.now.monotonic
-            if let engine = talk.engine { self.expireRemoteRequests(connection.token, engine) }
-            self.updateEngine(connection.token) { $0.tick(at: now, into: &$1) }
-        } else if self.tickNumber &- self.table.hot[slot].lastReceivedTick >= self.idleLimit {
-            // Also when nothing is read because it takes nothing: then taking counts as a sign of life.
-            self.closeWebSocket(
-                slot, talk, .goingAway, "nothing was heard for \(self.live.limits.idle)")
-        } else if talk.pingAt <= self.now.monotonic {
-            talk.pingAt = self.now.monotonic + self.live.limits.ping.wholeMilliseconds
-            self.ping(slot, talk)
-        }
-    }
-
-    private mutating func closeForDrain(_ slot: Int, _ talk: WebSocketState) {
-        guard talk.unansweredCommandCount > 0 else {
-            self.closeWebSocket(
-                slot, talk, .serviceRestart, "the node is going down; connect again")
+        guard case .webSocket(let webSocket) = connection.phase, !webSocket.hasSentClose else {
             return
         }
-        // Closed now it would not hear that what it has sent is stored. Every command is answered in time, and no more are read.
-        self.pauseReading(slot)
-        talk.drainAt = self.now.monotonic + 100
+        if webSocket.expiresAt != 0, webSocket.expiresAt <= self.now.monotonic {
+            webSocket.expiresAt = 0
+            webSocket.session?.tokenExpired(into: &self.steps)
+            self.runSteps(slot, webSocket)
+        } else if webSocket.drainAt != 0, webSocket.drainAt <= self.now.monotonic {
+            self.closeForDrain(slot, webSocket)
+        } else if webSocket.engine != nil || webSocket.isProbe {
+            if let wakeAt = webSocket.session?.wakeAt, wakeAt <= self.now.monotonic {
+                webSocket.session?.wake(into: &self.steps)
+                self.runSteps(slot, webSocket)
+            }
+            let now = self.now.monotonic
+            if let engine = webSocket.engine { self.expireRemoteRequests(connection.token, engine) }
+            self.updateEngine(connection.token) { $0.tick(at: now, into: &$1) }
+        } else if self.tickNumber &- self.table.hot[slot].lastReceivedTick >= self.idleLimit {
+            // This also applies if reading is paused because the client receives nothing. Receiving
+            // counts as activity.
+            self.closeWebSocket(
+                slot, webSocket, .goingAway, "nothing was heard for \(self.live.limits.idle)")
+        } else if webSocket.pingAt <= self.now.monotonic {
+            webSocket.pingAt = self.now.monotonic + self.live.limits.ping.wholeMilliseconds
+            self.ping(slot, webSocket)
+        }
     }
 
-    private mutating func ping(_ slot: Int, _ talk: WebSocketState) {
+    private mutating func closeForDrain(_ slot: Int, _ webSocket: WebSocketState) {
+        guard webSocket.unansweredCommandCount > 0 else {
+            self.closeWebSocket(
+                slot, webSocket, .serviceRestart, "the node is going down; connect again")
+            return
+        }
+        // The client must still get the answers to its commands. Every command is answered in time,
+        // and no more are read.
+        self.pauseReading(slot)
+        webSocket.drainAt = self.now.monotonic + 100
+    }
+
+    private mutating func ping(_ slot: Int, _ webSocket: WebSocketState) {
         self.sendFrame(slot, .ping, UnsafeRawBufferPointer(start: nil, count: 0))
-        guard talk.dialect >= 0,
-            let heartbeat = self.shared.settings.dialects[talk.dialect].heartbeat
+        guard webSocket.dialect >= 0,
+            let heartbeat = self.shared.settings.dialects[webSocket.dialect].heartbeat
         else { return }
         self.sendFrame(
             slot, .text,
@@ -124,7 +129,8 @@ extension LoopState {
         case (.http(let exchange), .open)
         where !connection.isReadingPaused
             && (exchange.incompleteRequest != nil || !connection.unread.isEmpty):
-            // Whoever has said nothing at all is not told that it was too slow: there is no request to answer.
+            // A client that has sent nothing gets no response, because there is no request to
+            // answer.
             let isHead = exchange.incompleteRequest?.responseContext.answersHead ?? false
             if exchange.incompleteRequest == nil {
                 connection.unread.withUnsafeBytes {
@@ -141,29 +147,30 @@ extension LoopState {
 
     // MARK: Drain
 
-    /// The clients are closed one after the other; who comes is sent away.
+    /// Closes the clients one after the other, and refuses new ones.
     ///
-    /// The listeners stay until the end: a load balancer that is refused takes the node for dead, and cuts off the clients that it
-    /// has here.
+    /// The listeners stay open until the end. A load balancer whose connection is refused would
+    /// regard the node as dead and cut off its remaining clients.
     mutating func drain(over time: Duration) {
         self.beginTurn()
         self.isDraining = true
         let clients = self.connections.indices.filter {
             self.connections[$0].map { $0.listenerRole == .clients && !$0.isListener } ?? false
         }
-        for (place, slot) in clients.enumerated() {
+        for (index, slot) in clients.enumerated() {
             switch self.connections[slot]!.phase {
-            case .webSocket(let talk):
+            case .webSocket(let webSocket):
                 let end =
-                    self.now.monotonic + time.wholeMilliseconds * Int64(place)
+                    self.now.monotonic + time.wholeMilliseconds * Int64(index)
                     / Int64(clients.count) + 1
-                // Of two drains the quicker counts.
-                talk.drainAt = talk.drainAt == 0 ? end : min(talk.drainAt, end)
+                // If there are two drains, the earlier deadline applies.
+                webSocket.drainAt = webSocket.drainAt == 0 ? end : min(webSocket.drainAt, end)
                 self.scheduleTimer(slot)
             case .http(let exchange)
             where exchange.incompleteRequest == nil && !exchange.isResponsePending
                 && exchange.engineRequest == nil && self.connections[slot]!.unread.isEmpty:
-                // Not closed at once: the last answer may be on its way, and the next request.
+                // Not closed at once, because the last response or the next request may be in
+                // transit.
                 if self.connections[slot]!.closeState == .open {
                     self.beginClose(slot, .lingerWhenSent)
                 }
@@ -172,16 +179,17 @@ extension LoopState {
             }
         }
     }
-    /// Whoever has not been closed yet stays after all.
+    /// Keeps the connections that are still open.
     mutating func endDrain() {
         self.beginTurn()
         self.isDraining = false
         for slot in self.connections.indices {
-            guard case .webSocket(let talk)? = self.connections[slot]?.phase, talk.drainAt != 0,
-                !talk.hasSentClose
+            guard case .webSocket(let webSocket)? = self.connections[slot]?.phase,
+                webSocket.drainAt != 0,
+                !webSocket.hasSentClose
             else { continue }
-            talk.drainAt = 0
-            self.resumeReadingIfUnblocked(slot, talk)
+            webSocket.drainAt = 0
+            self.resumeReadingIfUnblocked(slot, webSocket)
         }
     }
 }

@@ -9,26 +9,26 @@ import EventLoop
 import HTTPWire
 import Identity
 
-/// Requests that make a connection a WebSocket: who asks, from where, and for which dialect.
+/// Handles upgrades to WebSocket: credentials, origin and dialect.
 extension LoopState {
-    /// - Returns: whether the request was for a WebSocket, and has been answered.
+    /// - Returns: whether the request was for a WebSocket and was answered.
     mutating func openWebSocket(
         _ slot: Int, _ span: RawSpan, unread: UnsafeRawBufferPointer, _ offset: inout Int
     ) throws(HTTPError) -> Bool {
-        self.credentials = .none  // Those of the request before may be somebody else's.
+        self.credentials = .none  // The previous request may be another user's.
         let isEcho = self.isEchoPath(span)
-        var opening: OpenResult?
+        var openResult: OpenResult?
         var dialect = -1
         if !isEcho {
             guard let request = try self.dialectRequest(slot, span) else { return false }
-            for (place, candidate) in self.shared.settings.dialects.enumerated() {
-                opening = candidate.open(request)
-                if opening != nil {
-                    dialect = place
+            for (index, candidate) in self.shared.settings.dialects.enumerated() {
+                openResult = candidate.open(request)
+                if openResult != nil {
+                    dialect = index
                     break
                 }
             }
-            guard opening != nil else { return false }
+            guard openResult != nil else { return false }
         }
         let upgrade = try WebSocketUpgrade(self.head, in: span)
         guard self.mayConnect() else {
@@ -42,7 +42,7 @@ extension LoopState {
             throw HTTPError(.forbidden, "Pages of this origin may not connect; see --origins.")
         }
         var session: (any DialectSession)?
-        switch opening {
+        switch openResult {
         case .refused(let status, let sentence):
             throw HTTPError(HTTPStatus(rawValue: status), sentence)
         case .session(let opened): session = opened
@@ -71,7 +71,7 @@ extension LoopState {
         return true
     }
 
-    /// When the token of the request that is being read ends, as a monotonic millisecond; 0 for never.
+    /// When the token of the present request expires, in monotonic milliseconds; 0 for never.
     var tokenExpiry: Int64 {
         guard case .bearer(let identity) = self.credentials, let expiry = identity.expiry else {
             return 0
@@ -79,9 +79,9 @@ extension LoopState {
         return self.now.monotonic + max(1, expiry.milliseconds - self.now.wall.milliseconds)
     }
 
-    /// The connection is a WebSocket from here on.
+    /// Turns the connection into a WebSocket.
     ///
-    /// - Returns: whether it has moved to another loop, with what was unread.
+    /// - Returns: whether it moved to another loop, together with its unread input.
     private mutating func upgrade(
         _ slot: Int, _ upgrade: WebSocketUpgrade, _ session: (any DialectSession)?, _ dialect: Int,
         expiry: Int64, peer: SocketAddress,
@@ -90,28 +90,29 @@ extension LoopState {
         self.frameBuffer.removeAll()
         upgrade.appendResponse(to: &self.frameBuffer)
         let response = SharedFrame(self.frameBuffer.bytes)
-        let talk = self.makeWebSocketState(
+        let webSocket = self.makeWebSocketState(
             session, dialect: dialect, acceptsCompression: upgrade.clientMayCompress,
             isCompressed: upgrade.serverMayCompress)
-        talk.expiresAt = expiry
-        self.connections[slot]!.phase = .webSocket(talk)
+        webSocket.expiresAt = expiry
+        self.connections[slot]!.phase = .webSocket(webSocket)
         self.connections[slot]!.peer = peer
-        if let home = session?.homeConversation {
-            let loop = View.preferredLoop(of: home, loops: self.shared.settings.loopCount)
-            // Answers to earlier requests must have left.
+        if let conversation = session?.homeConversation {
+            let loop = View.preferredLoop(of: conversation, loops: self.shared.settings.loopCount)
+            // Responses to earlier requests must have been sent.
             if loop != self.index, self.table.hot[slot].frameCount == 0,
                 self.connections[slot]!.backlog.isEmpty
             {
-                self.moveWebSocket(slot, to: loop, talk, response: response, unread: Array(unread))
+                self.moveWebSocket(
+                    slot, to: loop, webSocket, response: response, unread: Array(unread))
                 return true
             }
         }
         self.send(slot, response)
-        self.beginSession(talk, slot)
+        self.beginSession(webSocket, slot)
         return false
     }
 
-    /// A request for a WebSocket that waits for somebody's answer.
+    /// An upgrade that waits for an answer of the chat core.
     struct PendingUpgrade {
         let upgrade: WebSocketUpgrade
         let dialect: Int
@@ -142,15 +143,15 @@ extension LoopState {
                     peer: pending.peer, unread: $0)
             }
             guard !hasMoved, self.isCurrent(token),
-                case .webSocket(let talk) = self.connections[slot]!.phase
+                case .webSocket(let webSocket) = self.connections[slot]!.phase
             else { return }
-            self.resumeReadingIfUnblocked(slot, talk)
+            self.resumeReadingIfUnblocked(slot, webSocket)
         case .awaitingAnswer:
             preconditionFailure("an answer to a question before the upgrade is no other question")
         }
     }
 
-    /// Whether another client may come in this second; each loop has its share.
+    /// Counts a new client against the rate of this second. Each loop has its share of the rate.
     mutating func mayConnect() -> Bool {
         let second = self.now.monotonic / 1000
         if self.connects.second != second { self.connects = (second, 0) }
@@ -171,7 +172,8 @@ extension LoopState {
         return self.head.pathText(in: span) == echo
     }
 
-    /// Whether the client came by TLS: where a proxy is believed, as that says, and of several proxies the one that the client came to.
+    /// Whether the client used TLS. A trusted proxy reports that; of several proxies the first one
+    /// counts.
     mutating func isSecure(_ slot: Int, _ span: RawSpan) -> Bool {
         let isTLS = self.connections[slot]!.tls != nil
         guard self.isTrusted(self.connections[slot]!.peer.ip),
@@ -186,7 +188,8 @@ extension LoopState {
         }
     }
 
-    /// The host that the client asked for: where a proxy is believed, as that says, which may ask the node by another name.
+    /// The host that the client requested. A trusted proxy reports it, because it may use another
+    /// name for the node.
     mutating func requestedHost(_ slot: Int, _ span: RawSpan) -> String? {
         if self.isTrusted(self.connections[slot]!.peer.ip),
             let host = self.firstForwarded("x-forwarded-host", span),
@@ -197,7 +200,7 @@ extension LoopState {
         return self.head.authority.map { String(span, $0) }
     }
 
-    /// What links lead to.
+    /// The base of links in the response.
     mutating func linkBase(_ slot: Int, _ span: RawSpan) -> String {
         let fields = self.head.fields
         let isForwarded =
@@ -213,7 +216,7 @@ extension LoopState {
             local: Socket(descriptor: self.table.hot[slot].descriptor).localAddress)
     }
 
-    /// The first of a list that proxies add to; nil where there is none.
+    /// The first value of a field that proxies append to; nil if there is none.
     private func firstForwarded(_ name: StaticString, _ span: RawSpan) -> String? {
         guard let list = self.head.fields.joined(name, in: span) else { return nil }
         let first = list.prefix { $0 != "," }.drop { $0 == " " || $0 == "\t" }
@@ -225,7 +228,8 @@ extension LoopState {
         self.shared.settings.trustedProxies.contains { $0.contains(address) }
     }
 
-    /// Who is at the other end: from the last on, each believed proxy says who came to it.
+    /// The client's address. Each trusted proxy, from the last one on, reports the address that
+    /// connected to it.
     mutating func clientAddress(_ slot: Int, _ span: RawSpan) -> SocketAddress {
         var address = self.connections[slot]!.peer
         guard self.isTrusted(address.ip),
@@ -240,14 +244,14 @@ extension LoopState {
         return address
     }
 
-    /// The request as dialects see it; nil when the path cannot be any dialect's.
+    /// The request for the dialects; nil if its path cannot belong to a dialect.
     mutating func dialectRequest(_ slot: Int, _ span: RawSpan) throws(HTTPError) -> DialectRequest?
     {
         let path = span.extracting(self.head.path).withUnsafeBytes { Self.pathSegments($0) }
         guard let path, !path.isEmpty else { return nil }
         var query: [(name: String, value: String)] = []
-        if let place = self.head.query {
-            guard let parsed = Self.queryPairs(span.extracting(place)) else {
+        if let range = self.head.query {
+            guard let parsed = Self.queryPairs(span.extracting(range)) else {
                 throw .badRequest("The query is not percent-encoded UTF-8.")
             }
             query = parsed
@@ -289,7 +293,7 @@ extension LoopState {
         return pairs
     }
 
-    /// What stands behind `Bearer`, be it nothing; nil for another scheme.
+    /// The token after `Bearer`, which may be empty; nil for another scheme.
     private static func bearerToken(_ field: String) -> String? {
         let scheme = field.prefix { $0 != " " && $0 != "\t" }
         guard scheme.lowercased() == "bearer" else { return nil }
@@ -305,11 +309,11 @@ extension LoopState {
         }
     }
 
-    /// Who makes a request of an Engine.IO session that is there already.
+    /// The identity in a request of an existing Engine.IO session.
     mutating func requestIdentity(_ span: RawSpan) throws(EngineRefusal) -> RequestIdentity {
         var query: [(name: String, value: String)] = []
-        if let place = self.head.query {
-            guard let parsed = Self.queryPairs(span.extracting(place)) else { throw .badRequest }
+        if let range = self.head.query {
+            guard let parsed = Self.queryPairs(span.extracting(range)) else { throw .badRequest }
             query = parsed
         }
         let (verifier, now) = (self.live.verifier, self.now.wall)
@@ -324,13 +328,14 @@ extension LoopState {
         }
     }
 
-    /// A token that is bad is refused, also beside a good one; two good ones must be of the same user.
+    /// Reads the credentials. Any invalid token causes a refusal, and several valid ones must be of
+    /// the same user.
     private mutating func readCredentials(
         _ query: [(name: String, value: String)], _ span: RawSpan,
         verify: (String) throws(TokenError) -> Identity
     ) -> Credentials {
         var tokens = query.filter { $0.name == "token" }.map(\.value)
-        // Other schemes are somebody else's, such as the password that a proxy asks for.
+        // Other schemes are not for this node, for example a password that a proxy requires.
         let bearers = self.head.fields.texts("authorization", in: span).compactMap(Self.bearerToken)
         guard bearers.count <= 1 else {
             return .invalid("there are several Authorization fields with a bearer token")
@@ -357,7 +362,8 @@ extension LoopState {
 }
 
 extension SocketAddress {
-    /// An address as proxies name it, with or without a port, which is of no use here; nil for a name such as `unknown`.
+    /// Parses an address from a proxy, with or without a port, and discards the port. Nil for a
+    /// name such as `unknown`.
     init?(forwarded text: Substring) {
         var host = text.drop { $0 == " " || $0 == "\t" }
         while let last = host.last, last == " " || last == "\t" { host.removeLast() }
@@ -371,7 +377,7 @@ extension SocketAddress {
 }
 
 extension UInt8 {
-    /// Whether a host with a port may have it, as browsers write them: names, IPv4, IPv6 between brackets.
+    /// Whether browsers write this byte in a host with a port: names, IPv4, and IPv6 in brackets.
     fileprivate var isHostLetter: Bool {
         switch self {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -5,12 +5,12 @@ import DialectKit
 import EventLoop
 import HTTPWire
 
-/// What a feed shows in a dialect that knows users by numbers, until those that are missing have been looked up; in order.
+/// A feed's events, in order, that wait until a dialect knows the numbers of their users.
 ///
-/// Nobody of that dialect goes live on the feed meanwhile. Frames for all but the asker's connection are for nobody here: who asked is
-/// not remembered.
+/// In the meantime no subscriber of that dialect goes live on the feed. Such a dialect must have no
+/// frames for `Audience.otherConnections`, because the requester of a deferred event is not
+/// retained.
 struct DeferredEvents {
-    /// For whom.
     struct Key: Hashable {
         let feed: FeedID
         let dialect: Int
@@ -18,16 +18,16 @@ struct DeferredEvents {
 
     var events: [ChatEvent]
 
-    /// More are not kept: whoever waits for them is sent away, and finds them in the history.
+    /// If more events arrive, the subscribers are disconnected. They resume from the history.
     static let limit = 1000
 }
 
-/// Users' numbers, where a rendering needs them: once for each user and loop.
+/// Looks up users' numbers for rendering, once for each user and loop.
 extension LoopState {
-    /// What numbers are looked up for.
+    /// Why numbers are looked up.
     enum NumberLookupPurpose {
         case deferredEvents(DeferredEvents.Key)
-        /// A page of what a connection missed; it is read again.
+        /// A page of missed messages, which is read again afterwards.
         case catchUp(FeedID)
     }
 
@@ -35,58 +35,61 @@ extension LoopState {
         self.deferredEvents[DeferredEvents.Key(feed: feed, dialect: dialect)] != nil
     }
 
-    /// - Returns: whether something is held there, and this behind it.
-    mutating func deferEvent(_ event: ChatEvent, _ place: DeferredEvents.Key) -> Bool {
-        guard let count = self.deferredEvents[place]?.events.count else { return false }
+    /// - Returns: whether other events are deferred there, so that this one was appended to them.
+    mutating func deferEvent(_ event: ChatEvent, _ deferral: DeferredEvents.Key) -> Bool {
+        guard let count = self.deferredEvents[deferral]?.events.count else { return false }
         if count < DeferredEvents.limit {
-            self.deferredEvents[place]!.events.append(event)
+            self.deferredEvents[deferral]!.events.append(event)
         } else {
-            self.disconnectSubscribers(place)
+            self.disconnectSubscribers(deferral)
         }
         return true
     }
 
     /// Looks up the numbers that the rendering lacks.
     mutating func lookUpNumbers(
-        for use: NumberLookupPurpose, of token: SocketToken? = nil, in tenant: ByteString
+        for purpose: NumberLookupPurpose, of token: SocketToken? = nil, in tenant: ByteString
     ) {
         let users = Array(
             self.rendering.usersWithoutNumber.prefix(StoreRequest.usersPerRequestLimit))
-        let question = RequestContext(
+        let requestContext = RequestContext(
             token: token ?? SocketToken(slot: 0, generation: 0),
-            kind: .numbers(use, users, tenant: tenant))
-        let context = self.requestContexts.insert(question)
+            kind: .numbers(purpose, users, tenant: tenant))
+        let context = self.requestContexts.insert(requestContext)
         self.shared.stores[self.index].submit(
-            .numbers(of: users, tenant: tenant), ticket: context, for: self.sessionsClient)
+            .numbers(of: users, tenant: tenant), ticket: StoreTicket(rawValue: context),
+            for: self.sessionsClient)
     }
 
     mutating func handleNumbersReply(
-        _ answer: StoreAnswer, _ use: NumberLookupPurpose, _ users: [UserID], _ tenant: ByteString,
-        _ question: RequestContext
+        _ answer: StoreAnswer, _ purpose: NumberLookupPurpose, _ users: [UserID],
+        _ tenant: ByteString,
+        _ requestContext: RequestContext
     ) {
         var isKnown = false
         if case .numbers(let numbers) = answer {
             self.rendering.userNumbers.record(numbers, of: users, in: tenant)
             isKnown = true
         }
-        switch use {
-        case .deferredEvents(let place):
-            guard isKnown else { return self.disconnectSubscribers(place) }
-            self.release(place)
+        switch purpose {
+        case .deferredEvents(let deferral):
+            guard isKnown else { return self.disconnectSubscribers(deferral) }
+            self.release(deferral)
         case .catchUp(let feed):
-            guard let (slot, talk) = self.requester(question.token) else { return }
-            guard isKnown else { return self.closeForMissingNumbers(slot, talk) }
-            talk.subscriptions.first { $0.feed == feed }?.catchUp?.feedHeadAtRequest = nil
-            self.catchUpQueue.append((question.token, feed))
+            guard let (slot, webSocket) = self.requester(requestContext.token) else { return }
+            guard isKnown else { return self.closeForMissingNumbers(slot, webSocket) }
+            webSocket.subscriptions.first { $0.feed == feed }?.catchUp?.feedHeadAtRequest = nil
+            self.catchUpQueue.append((requestContext.token, feed))
         }
     }
 
-    /// Whether these messages can be rendered; if not, the page is read again when they can.
+    /// Whether these messages can be rendered. If not, the numbers are looked up and the page is
+    /// read again.
     mutating func areNumbersKnown(
         _ messages: ArraySlice<Message>, of key: ConversationKey, for slot: Int,
-        _ talk: WebSocketState, _ feed: FeedID
+        _ webSocket: WebSocketState, _ feed: FeedID
     ) -> Bool {
-        guard !key.isPersonalInbox, self.shared.settings.dialects[talk.dialect].usesUserNumbers
+        guard !key.isPersonalInbox, self.shared.settings.dialects[webSocket.dialect].usesUserNumbers
         else { return true }
         self.rendering.removeAll()
         for message in messages {
@@ -97,38 +100,41 @@ extension LoopState {
         return false
     }
 
-    /// What was held goes out, as far as nothing else is missing.
-    private mutating func release(_ place: DeferredEvents.Key) {
-        guard let held = self.deferredEvents.removeValue(forKey: place),
-            self.subscribers.isCurrent(place.feed),
-            let key = self.subscribers[place.feed].key
+    /// Delivers deferred events, up to the next one with an unknown number.
+    private mutating func release(_ deferral: DeferredEvents.Key) {
+        guard let deferred = self.deferredEvents.removeValue(forKey: deferral),
+            self.subscribers.isCurrent(deferral.feed),
+            let key = self.subscribers[deferral.feed].key
         else { return }
-        for event in held.events {
-            self.broadcast(event, to: place.feed, key, only: place.dialect, context: nil)
+        for event in deferred.events {
+            self.broadcast(event, to: deferral.feed, key, only: deferral.dialect, context: nil)
         }
-        guard !self.hasDeferredEvents(place.feed, place.dialect) else { return }
-        // Those who could not go live, and the report that waited.
-        self.subscribers[place.feed].hasWaitingCatchUp = true
-        self.wakeWaitingSubscribers(place.feed)
-        self.queueReportIfDue(place.feed)
+        guard !self.hasDeferredEvents(deferral.feed, deferral.dialect) else { return }
+        // Replays that could not go live, and the delivery report, continue.
+        self.subscribers[deferral.feed].hasWaitingCatchUp = true
+        self.wakeWaitingSubscribers(deferral.feed)
+        self.queueReportIfDue(deferral.feed)
     }
 
-    /// Better no connection than one with a gap.
-    private mutating func disconnectSubscribers(_ place: DeferredEvents.Key) {
-        self.deferredEvents[place] = nil
-        guard self.subscribers.isCurrent(place.feed) else { return }
-        let listeners = self.subscribers[place.feed].groups.filter { $0.dialect == place.dialect }
-            .flatMap { $0.live + $0.catchingUp }
-        for slot in listeners.map(Int.init) {
-            guard case .webSocket(let talk)? = self.connections[slot]?.phase, !talk.hasSentClose
+    /// Disconnects the subscribers rather than leave a gap.
+    private mutating func disconnectSubscribers(_ deferral: DeferredEvents.Key) {
+        self.deferredEvents[deferral] = nil
+        guard self.subscribers.isCurrent(deferral.feed) else { return }
+        let slots = self.subscribers[deferral.feed].groups.filter {
+            $0.dialect == deferral.dialect
+        }
+        .flatMap { $0.live + $0.catchingUp }
+        for slot in slots.map(Int.init) {
+            guard case .webSocket(let webSocket)? = self.connections[slot]?.phase,
+                !webSocket.hasSentClose
             else { continue }
-            self.closeForMissingNumbers(slot, talk)
+            self.closeForMissingNumbers(slot, webSocket)
         }
     }
 
-    private mutating func closeForMissingNumbers(_ slot: Int, _ talk: WebSocketState) {
+    private mutating func closeForMissingNumbers(_ slot: Int, _ webSocket: WebSocketState) {
         self.closeWebSocket(
-            slot, talk, .tryAgainLater,
+            slot, webSocket, .tryAgainLater,
             "users' numbers cannot be looked up at the moment; try again")
     }
 }

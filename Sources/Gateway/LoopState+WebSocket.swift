@@ -10,7 +10,7 @@ import Identity
 import JSON
 import Telemetry
 
-/// Frames of a WebSocket, and what its session makes of them.
+/// Reads frames of WebSockets and executes the steps of their sessions.
 extension LoopState {
     func makeWebSocketState(
         _ session: (any DialectSession)?, dialect: Int, acceptsCompression takesCompression: Bool,
@@ -23,28 +23,28 @@ extension LoopState {
             rateLimiter: TokenBucket(limits: self.live.limits, at: self.now.monotonic))
     }
 
-    /// The connection is a WebSocket from here on.
-    mutating func beginSession(_ talk: WebSocketState, _ slot: Int) {
-        self.counters.connections[talk.dialect + 1] += 1
-        talk.openedAt = self.now.monotonic
-        // Engine.IO has pings of its own.
-        talk.pingAt = talk.engine == nil ? self.now.after(self.live.limits.ping) : 0
-        // It came by another loop, after this one's clients had been told to go.
-        if self.isDraining { talk.drainAt = self.now.monotonic + 1 }
+    /// Begins a WebSocket's session.
+    mutating func beginSession(_ webSocket: WebSocketState, _ slot: Int) {
+        self.counters.connections[webSocket.dialect + 1] += 1
+        webSocket.openedAt = self.now.monotonic
+        // Engine.IO has its own pings.
+        webSocket.pingAt = webSocket.engine == nil ? self.now.after(self.live.limits.ping) : 0
+        // The connection came from another loop after this loop's drain had set the deadlines.
+        if self.isDraining { webSocket.drainAt = self.now.monotonic + 1 }
         self.connections[slot]!.deadline = 0
         self.table.hot[slot].lastReceivedTick = self.tickNumber
         self.scheduleTimer(slot)
-        if let session = talk.session, let actor = session.principal {
+        if let session = webSocket.session, let principal = session.principal {
             self.table.hot[slot].user = self.users.addConnection(
-                actor.person.id, of: session.tenant)
+                principal.person.id, of: session.tenant)
         }
-        self.logOpened(slot, talk)
-        talk.session?.opened(into: &self.steps)
-        self.runSteps(slot, talk)
+        self.logOpened(slot, webSocket)
+        webSocket.session?.opened(into: &self.steps)
+        self.runSteps(slot, webSocket)
     }
 
     mutating func readFrames(
-        _ slot: Int, _ talk: WebSocketState, _ buffer: UnsafeMutableRawBufferPointer,
+        _ slot: Int, _ webSocket: WebSocketState, _ buffer: UnsafeMutableRawBufferPointer,
         _ offset: inout Int
     ) {
         let token = self.connections[slot]!.token
@@ -55,82 +55,84 @@ extension LoopState {
                 self.connections[slot]!.closeState == .open
             {
                 guard
-                    let input = try talk.reader.next(
+                    let input = try webSocket.reader.next(
                         in: buffer, from: &offset, limits: limits, inflater: self.inflater)
                 else { return }
                 switch input {
-                case .message(let kind, let place):
+                case .message(let kind, let range):
                     self.dispatchMessage(
-                        slot, talk, kind, UnsafeRawBufferPointer(rebasing: buffer[place]))
+                        slot, webSocket, kind, UnsafeRawBufferPointer(rebasing: buffer[range]))
                 case .assembledMessage(let kind, let bytes):
-                    bytes.withUnsafeBytes { self.dispatchMessage(slot, talk, kind, $0) }
+                    bytes.withUnsafeBytes { self.dispatchMessage(slot, webSocket, kind, $0) }
                 case .inflatedMessage(let kind):
-                    self.dispatchMessage(slot, talk, kind, self.inflater.output)
-                case .ping(let place):
-                    if !talk.hasSentClose {
-                        self.sendFrame(slot, .pong, UnsafeRawBufferPointer(rebasing: buffer[place]))
+                    self.dispatchMessage(slot, webSocket, kind, self.inflater.output)
+                case .ping(let range):
+                    if !webSocket.hasSentClose {
+                        self.sendFrame(slot, .pong, UnsafeRawBufferPointer(rebasing: buffer[range]))
                     }
-                case .pong(let place):
+                case .pong(let range):
                     self.acknowledgeInbox(
-                        slot, talk, UnsafeRawBufferPointer(rebasing: buffer[place]))
+                        slot, webSocket, UnsafeRawBufferPointer(rebasing: buffer[range]))
                 case .close(let code, _):
-                    self.closeReceived(slot, talk, code)
+                    self.closeReceived(slot, webSocket, code)
                     return
                 }
             }
         } catch {
-            self.failWebSocket(slot, talk, error)
+            self.failWebSocket(slot, webSocket, error)
         }
     }
 
     private mutating func dispatchMessage(
-        _ slot: Int, _ talk: WebSocketState, _ kind: WebSocketMessageKind,
+        _ slot: Int, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
         _ bytes: UnsafeRawBufferPointer
     ) {
-        guard !talk.hasSentClose else { return }
-        if talk.engine != nil || talk.isProbe {
-            return self.receivedPacket(slot, talk, kind, bytes)
+        guard !webSocket.hasSentClose else { return }
+        if webSocket.engine != nil || webSocket.isProbe {
+            return self.receivedPacket(slot, webSocket, kind, bytes)
         }
-        self.receivedMessage(slot, talk, kind, bytes)
+        self.receivedMessage(slot, webSocket, kind, bytes)
     }
 
-    /// A message for the dialect.
+    /// Handles a message for the dialect.
     mutating func receivedMessage(
-        _ slot: Int, _ talk: WebSocketState, _ kind: WebSocketMessageKind,
+        _ slot: Int, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
         _ bytes: UnsafeRawBufferPointer
     ) {
-        guard !talk.hasSentClose else { return }
-        self.counters.messagesIn[talk.dialect + 1] &+= 1
-        guard talk.dialect >= 0 else {
-            self.echo(slot, talk, kind, bytes)
+        guard !webSocket.hasSentClose else { return }
+        self.counters.messagesIn[webSocket.dialect + 1] &+= 1
+        guard webSocket.dialect >= 0 else {
+            self.echo(slot, webSocket, kind, bytes)
             return
         }
-        if let feed = talk.subscriptions.first?.feed { self.chat.prefetchFeed(feed) }
-        self.steps.retryAfter = talk.rateLimiter.consume(
+        if let feed = webSocket.subscriptions.first?.feed { self.chat.prefetchFeed(feed) }
+        self.steps.retryAfter = webSocket.rateLimiter.consume(
             limits: self.live.limits, at: self.now.monotonic)
         if self.steps.retryAfter != nil { self.counters.rateLimited &+= 1 }
-        self.steps.receivedAt = self.receivedAt(talk)
+        self.steps.receivedAt = self.receivedAt(webSocket)
         if kind == .binary {
-            talk.session?.receivedBinary(into: &self.steps)
+            webSocket.session?.receivedBinary(into: &self.steps)
         } else {
-            // Read all the same, which costs no more than to have received it: the answer names the frame's id.
+            // The session parses a message that is too long anyway, because its error names the
+            // frame's id. That costs no more than receiving it did.
             if bytes.count > self.live.limits.messageBytes {
                 self.steps.exceededByteLimit = self.live.limits.messageBytes
             }
-            talk.session?.received(
+            webSocket.session?.received(
                 bytes.bytes, reading: &self.document, at: self.now.wall, into: &self.steps)
         }
-        self.runSteps(slot, talk)
+        self.runSteps(slot, webSocket)
         self.steps.receivedAt = 0
     }
 
-    /// The client has asked for all of it, so it never counts as a slow reader's; but more is only read when it has left.
+    /// The client requested the echo, so it does not count against the limit for slow readers.
+    /// Reading is paused until the echo has been sent.
     private mutating func echo(
-        _ slot: Int, _ talk: WebSocketState, _ kind: WebSocketMessageKind,
+        _ slot: Int, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
         _ bytes: UnsafeRawBufferPointer
     ) {
         self.frameBuffer.removeAll()
-        self.appendFrame(kind == .text ? .text : .binary, bytes, compress: talk.isCompressed)
+        self.appendFrame(kind == .text ? .text : .binary, bytes, compress: webSocket.isCompressed)
         self.sendPaced(slot, SharedFrame(self.frameBuffer.bytes))
         guard let connection = self.connections[slot], !connection.backlog.isEmpty else { return }
         self.pauseReading(slot)
@@ -138,64 +140,66 @@ extension LoopState {
 
     // MARK: Steps
 
-    /// Does what a session has decided, in its order.
+    /// Executes a session's steps, in order.
     ///
-    /// - Parameter isPaced: the replies were asked for by the client and may be large.
-    mutating func runSteps(_ slot: Int, _ talk: WebSocketState, isPaced: Bool = false) {
-        // By number, because a step may make the session decide more.
-        var place = 0
-        while place < self.steps.list.count {
-            let step = self.steps.consumeStep(place)
-            place += 1
-            guard self.isOccupied(slot), !talk.hasSentClose else { continue }
+    /// - Parameter isPaced: whether the client requested the replies, which may be large.
+    mutating func runSteps(_ slot: Int, _ webSocket: WebSocketState, isPaced: Bool = false) {
+        // By index, because a step may append further steps.
+        var index = 0
+        while index < self.steps.list.count {
+            let step = self.steps.consumeStep(index)
+            index += 1
+            guard self.isOccupied(slot), !webSocket.hasSentClose else { continue }
             switch consume step {
             case .reply(let range):
-                self.reply(slot, talk, range, isPaced: isPaced)
-            case .enter(let key, let entrance, let beginning, let tag):
-                self.join(slot, talk, key, entrance, from: beginning, tag)
+                self.reply(slot, webSocket, range, isPaced: isPaced)
+            case .enter(let key, let joinRequest, let start, let tag):
+                self.join(slot, webSocket, key, joinRequest, from: start, tag)
             case .unsubscribe(let key):
-                self.leave(key, slot, talk)
+                self.leave(key, slot, webSocket)
             case .fetch(let request, let tag):
-                self.fetch(slot, talk, request, tag)
+                self.fetch(slot, webSocket, request, tag)
             case .submit(let command, let key, let tag):
-                self.submitCommand(slot, talk, command, in: key, tag)
+                self.submitCommand(slot, webSocket, command, in: key, tag)
             case .readPage(let key, let range, let limit, let tag):
-                self.readPage(slot, talk, key, range, limit, tag)
+                self.readPage(slot, webSocket, key, range, limit, tag)
             case .authenticate(let token):
-                self.authenticate(slot, talk, token)
-            case .broadcast(let word):
-                self.broadcastToNodes(word, of: talk.dialect)
+                self.authenticate(slot, webSocket, token)
+            case .broadcast(let message):
+                self.broadcastToNodes(message, of: webSocket.dialect)
             case .close(let code, let reason):
                 self.closeWebSocket(
-                    slot, talk, WebSocketCloseCode(rawValue: code), reason.description)
+                    slot, webSocket, WebSocketCloseCode(rawValue: code), reason.description)
             }
         }
         self.steps.removeAll()
-        self.sessionChanged(slot, talk)
+        self.sessionChanged(slot, webSocket)
     }
 
-    /// What a session has become by what it did.
-    private mutating func sessionChanged(_ slot: Int, _ talk: WebSocketState) {
-        guard self.isOccupied(slot), !talk.hasSentClose else { return }
-        if let isPersonal = talk.session?.tracksDeliveries, isPersonal != talk.isPersonal {
+    /// Updates the loop's state of a session after its steps.
+    private mutating func sessionChanged(_ slot: Int, _ webSocket: WebSocketState) {
+        guard self.isOccupied(slot), !webSocket.hasSentClose else { return }
+        if let isPersonal = webSocket.session?.tracksDeliveries, isPersonal != webSocket.isPersonal
+        {
             self.regroupQueue.append(self.connections[slot]!.token)
         }
-        if self.table.hot[slot].user == UserTable.noUser, let session = talk.session,
-            let actor = session.principal
+        if self.table.hot[slot].user == UserTable.noUser, let session = webSocket.session,
+            let principal = session.principal
         {
             self.table.hot[slot].user = self.users.addConnection(
-                actor.person.id, of: session.tenant)
+                principal.person.id, of: session.tenant)
         }
-        if talk.session?.wakeAt != nil { self.scheduleTimer(slot) }
+        if webSocket.session?.wakeAt != nil { self.scheduleTimer(slot) }
     }
 
     private mutating func reply(
-        _ slot: Int, _ talk: WebSocketState, _ range: Range<Int>, isPaced: Bool
+        _ slot: Int, _ webSocket: WebSocketState, _ range: Range<Int>, isPaced: Bool
     ) {
         self.frameBuffer.removeAll()
         self.steps.text.bytes.withUnsafeBytes {
             self.appendFrame(
-                .text, UnsafeRawBufferPointer(rebasing: $0[range]), compress: talk.isCompressed)
+                .text, UnsafeRawBufferPointer(rebasing: $0[range]), compress: webSocket.isCompressed
+            )
         }
         let frame = SharedFrame(self.frameBuffer.bytes)
         guard isPaced || range.count > Self.pacedReplyBytes else { return self.send(slot, frame) }
@@ -206,20 +210,20 @@ extension LoopState {
         self.pauseReading(slot)
     }
 
-    /// Whoever gets so much at once has asked for it.
+    /// The client must have requested a reply of this size.
     private static let pacedReplyBytes = 64 << 10
 
-    /// Writes one frame behind what is in `frameBuffer`.
+    /// Appends a frame to `frameBuffer`.
     mutating func appendFrame(
         _ opcode: WebSocketOpcode, _ payload: UnsafeRawBufferPointer, compress: Bool
     ) {
         if compress, payload.count >= Deflater.minimumByteCount {
             let start = self.frameBuffer.reserveWebSocketHeader()
             if self.deflater.deflate(payload, into: &self.frameBuffer) {
-                let place = self.frameBuffer.finishWebSocketFrame(
+                let range = self.frameBuffer.finishWebSocketFrame(
                     opcode, reservedAt: start, isCompressed: true)
-                // A short header leaves room in front of it.
-                self.frameBuffer.bytes.removeSubrange(start..<place.lowerBound)
+                // A short header leaves a gap in front of it.
+                self.frameBuffer.bytes.removeSubrange(start..<range.lowerBound)
                 return
             }
             self.frameBuffer.truncate(to: start)
@@ -236,85 +240,85 @@ extension LoopState {
         self.send(slot, SharedFrame(self.frameBuffer.bytes))
     }
 
-    private mutating func authenticate(_ slot: Int, _ talk: WebSocketState, _ token: String) {
-        guard let session = talk.session else { return }
+    private mutating func authenticate(_ slot: Int, _ webSocket: WebSocketState, _ token: String) {
+        guard let session = webSocket.session else { return }
         do throws(TokenError) {
             let identity = try self.live.verifier.verify(token, at: self.now.wall)
-            // Who has not said who it is says it by this.
+            // A session without a user takes its identity from this token.
             guard
                 session.principal.map({
                     UserID(of: identity) == $0.person.id && identity.tenant == session.tenant
                 }) ?? true
             else {
-                talk.session?.authenticated(
+                webSocket.session?.authenticated(
                     .failure(CredentialError("belongs to another user")), into: &self.steps)
                 return
             }
-            talk.expiresAt =
+            webSocket.expiresAt =
                 identity.expiry.map {
                     self.now.monotonic + max(1, $0.milliseconds - self.now.wall.milliseconds)
                 } ?? 0
             self.scheduleTimer(slot)
-            talk.session?.authenticated(.success(identity), into: &self.steps)
+            webSocket.session?.authenticated(.success(identity), into: &self.steps)
         } catch {
-            talk.session?.authenticated(
+            webSocket.session?.authenticated(
                 .failure(CredentialError(error.description)), into: &self.steps)
         }
     }
 
     // MARK: Closing
 
-    /// Begins the close handshake (RFC 6455 section 7.1.2); the peer has `closeSeconds` to answer.
+    /// Begins the close handshake (RFC 6455 section 7.1.2). The peer has `closeTimeout` to answer.
     mutating func closeWebSocket(
-        _ slot: Int, _ talk: WebSocketState, _ code: WebSocketCloseCode, _ reason: String
+        _ slot: Int, _ webSocket: WebSocketState, _ code: WebSocketCloseCode, _ reason: String
     ) {
-        guard self.isOccupied(slot), !talk.hasSentClose else { return }
-        self.sendClose(slot, talk, code, reason)
-        // Reading goes on: the answer is a frame.
-        talk.blockingReplyCount = 0
+        guard self.isOccupied(slot), !webSocket.hasSentClose else { return }
+        self.sendClose(slot, webSocket, code, reason)
+        // Reading continues, because the answer is a frame.
+        webSocket.blockingReplyCount = 0
         self.resumeReading(slot)
         if self.isOccupied(slot) { self.setDeadline(slot, after: Self.closeTimeout) }
     }
 
     private mutating func sendClose(
-        _ slot: Int, _ talk: WebSocketState, _ code: WebSocketCloseCode, _ reason: String
+        _ slot: Int, _ webSocket: WebSocketState, _ code: WebSocketCloseCode, _ reason: String
     ) {
         self.frameBuffer.removeAll()
         self.frameBuffer.append(webSocketClose: code, reason: reason)
         self.send(slot, SharedFrame(self.frameBuffer.bytes))
-        self.closeSent(slot, talk, code)
+        self.closeSent(slot, webSocket, code)
     }
 
-    /// The last frame is on its way: nothing follows it, and nothing is heard any more.
-    mutating func closeSent(_ slot: Int, _ talk: WebSocketState, _ code: WebSocketCloseCode) {
-        talk.hasSentClose = true
-        talk.closeCode = code.rawValue
+    /// Records a close frame. Nothing is sent after it, and events are no longer delivered.
+    mutating func closeSent(_ slot: Int, _ webSocket: WebSocketState, _ code: WebSocketCloseCode) {
+        webSocket.hasSentClose = true
+        webSocket.closeCode = code.rawValue
         self.table.hot[slot].flags.remove(.isOpen)
-        self.leaveAll(talk, slot)
+        self.leaveAll(webSocket, slot)
         self.counters.closes[code.rawValue, default: 0] += 1
     }
 
     private mutating func closeReceived(
-        _ slot: Int, _ talk: WebSocketState, _ code: WebSocketCloseCode?
+        _ slot: Int, _ webSocket: WebSocketState, _ code: WebSocketCloseCode?
     ) {
-        if !talk.hasSentClose {
+        if !webSocket.hasSentClose {
             self.frameBuffer.removeAll()
             self.frameBuffer.append(webSocketClose: code)
             self.send(slot, SharedFrame(self.frameBuffer.bytes))
-            talk.hasSentClose = true
-            // 1005 says that there was none (RFC 6455 section 7.1.5).
-            talk.closeCode = code?.rawValue ?? 1005
+            webSocket.hasSentClose = true
+            // RFC 6455 section 7.1.5: 1005 if the close frame has no code.
+            webSocket.closeCode = code?.rawValue ?? 1005
             self.table.hot[slot].flags.remove(.isOpen)
-            self.leaveAll(talk, slot)
+            self.leaveAll(webSocket, slot)
         }
         self.beginClose(slot, .closeWhenSent)
     }
 
     private mutating func failWebSocket(
-        _ slot: Int, _ talk: WebSocketState, _ error: WebSocketError
+        _ slot: Int, _ webSocket: WebSocketState, _ error: WebSocketError
     ) {
         guard self.isOccupied(slot) else { return }
-        if !talk.hasSentClose {
+        if !webSocket.hasSentClose {
             let connection = self.connections[slot]!
             self.shared.logger.debug(
                 "protocol error",
@@ -322,17 +326,17 @@ extension LoopState {
                     "connection": .text(self.name(of: connection)),
                     "address": .text(connection.address), "reason": .text(error.description),
                 ])
-            self.sendClose(slot, talk, error.closeCode, error.description)
+            self.sendClose(slot, webSocket, error.closeCode, error.description)
         }
         self.beginClose(slot, .lingerWhenSent)
     }
 
-    /// The connection is gone or going: the conversations it heard are left.
-    mutating func endSession(_ talk: WebSocketState, _ slot: Int) {
-        guard !talk.isProbe else { return }
+    /// Ends the session of a connection that is closing, and unsubscribes it.
+    mutating func endSession(_ webSocket: WebSocketState, _ slot: Int) {
+        guard !webSocket.isProbe else { return }
         self.inboxCursors[UInt32(slot)] = nil
-        self.leaveAll(talk, slot)
-        self.counters.connections[talk.dialect + 1] -= 1
-        self.logClosed(slot, talk)
+        self.leaveAll(webSocket, slot)
+        self.counters.connections[webSocket.dialect + 1] -= 1
+        self.logClosed(slot, webSocket)
     }
 }

@@ -7,12 +7,9 @@ import DialectKit
 import EngineIO
 import EventLoop
 import HTTPWire
-import Identity
 import JSON
-import TLS
-import Telemetry
 
-/// Everything that one loop has.
+/// The state of one loop.
 struct LoopState {
     let index: Int
     let loop: EventLoop
@@ -21,9 +18,9 @@ struct LoopState {
     let storeClient: LoopStoreClient
     let sessionsClient: LoopStoreClient
     var chat: ChatLoop
-    /// The way to other nodes, where there are any.
+    /// The connection to other nodes; nil without a cluster.
     var relay: (any Relay)?
-    /// The highest number of a view that the relay has been told of.
+    /// The highest view number that was reported to the relay.
     private var newestView = 0
     var table = ConnectionTable()
     var connections = ConnectionList()
@@ -32,18 +29,18 @@ struct LoopState {
     var requestContexts = Slab<RequestContext>()
     var wheel: TimerWheel
     var counters: LoopCounters
-    /// Listeners, to be paused when descriptors run out.
+    /// The listening sockets, which are paused when file descriptors run out.
     var listeners: [SocketToken] = []
     var resumeAcceptingAt: Int64 = 0
     var isDraining = false
-    /// What is measured for operators, and requests whose answers take their time.
+    /// Measurements for operators, and the number of asynchronous responses being computed.
     var rates = LoopRates()
     var shardRates = ShardRates()
     var asyncResponseCount = 0
-    /// Clients that came in the present second.
+    /// New clients in the present second.
     var connects: (second: Int64, count: Int) = (0, 0)
 
-    // Lent to whoever needs them during a call, and used again.
+    // Buffers that are lent for the duration of a call and reused.
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
     var document: JSONDocument
     var steps: SessionSteps
@@ -54,76 +51,58 @@ struct LoopState {
     var head = HTTPRequestHead()
     let deflater = Deflater()
     let inflater = Inflater()
-    /// Where frames for many connections leave together; made at the first tick, by the loop's own thread.
+    /// Writes frames for many connections together. Made at the first tick, on the loop's thread.
     var sendRing: SendRing?
     var hasTriedSendRing = false
-    /// What was added to it since it was last submitted, and the last piece that was put together for that, where its frames are a run.
+    /// The writes in the ring since the last submission, and the last piece that was joined from a
+    /// run.
     var ringSubmissions: [RingSubmission] = []
     var lastPiece: (run: Range<UInt32>, bytes: UnsafeRawBufferPointer)?
-    /// Unsent frames on their way into one write.
+    /// Unsent frames that are gathered for one write.
     var gathered = ByteBuffer(capacity: 4096)
     var loopMessages: [InterLoopMessage] = []
-    private var storeReplies: [StoreReply] = []
+    var storeReplies: [StoreReply] = []
     private var storeRequests: [(request: StoreRequest, ticket: StoreTicket)] = []
     private var deliveries: [Delivery] = []
-    private var controlMessages: [LoopControlMessage] = []
+    var controlMessages: [LoopControlMessage] = []
     var dirty: [UInt32] = []
     var expiredTimers: [TimerWheel.Entry] = []
     /// Feeds whose new messages may have to be reported as delivered after this turn's writes.
     var reportQueue: [FeedID] = []
-    /// Connections of sessions of Engine.IO.
+    /// The connections of Engine.IO sessions.
     var engineSessions: [EngineSessionID: SocketToken] = [:]
-    /// Of this turn's: those to which something was written that a poll may be waiting for, and what they decided then.
+    /// The polling sessions to which this turn wrote, and the steps that they decided.
     var pollableSessions: [SocketToken] = []
     var engineSteps: [(session: SocketToken, steps: EngineSteps)] = []
-    /// Requests that are carried to the nodes that have their sessions, by number.
+    /// Requests forwarded to the nodes that have their sessions, by number.
     var forwardedRequests: [UInt64: ForwardedRequest] = [:]
-    /// WebSockets here that are to take over sessions elsewhere, by the number of the request that asked for it.
+    /// WebSockets that are to take over sessions on other nodes, by the number of their request.
     var remoteProbes: [UInt64: SocketToken] = [:]
-    /// What the last requests were answered with of sessions that are over, or have gone to other nodes: one that is asked again because
-    /// its answer was lost gets the same.
+    /// The last answers of sessions that ended or moved to another node. A repeated request whose
+    /// answer was lost gets the same answer.
     var retainedReplies: [UInt64: (answer: String, until: Int64)] = [:]
-    /// WebSockets that have taken over from polling in this turn, and the connections that they go to.
+    /// The WebSockets that took over a polling session in this turn, and the sessions' connections.
     var upgradedSockets: [(socket: SocketToken, session: SocketToken)] = []
-    /// Sessions that are personal now, or are so no longer.
+    /// Sessions whose `isPersonal` has changed.
     var regroupQueue: [SocketToken] = []
-    /// Listeners who catch up and whose next page is due.
+    /// Subscriptions that catch up and whose next page is due.
     var catchUpQueue: [(token: SocketToken, feed: FeedID)] = []
-    /// Inboxes whose messages count as read when their connections have answered a ping behind them.
+    /// Inboxes by connection. Messages count as read when the connection answers a ping sent after
+    /// them.
     var inboxCursors: [UInt32: InboxCursor] = [:]
-    /// What cannot be rendered yet.
+    /// Events that cannot be rendered yet.
     var deferredEvents: [DeferredEvents.Key: DeferredEvents] = [:]
-    /// Batches that the store has not answered, with the time of their leaving, in nanoseconds.
-    private var pendingWrites: [StoreTicket: Int64] = [:]
-    /// TLS connections that have more to read than one turn should give them.
+    /// When each pending batch was submitted to the store, in nanoseconds.
+    var pendingWrites: [StoreTicket: Int64] = [:]
+    /// TLS connections that have more input than one turn should read.
     var rereadQueue: [SocketToken] = []
-    /// Of the request that is being read.
+    /// The credentials of the present request.
     var credentials = Credentials.none
     var date: HTTPDate
     var now: ClockReading
     private let startedAt: Int64
     private var isTimeRead = false
     private var publishAt: Int64 = 0
-
-    /// What an answer of the chat is for.
-    struct RequestContext {
-        let token: SocketToken
-        let kind: Kind
-
-        enum Kind {
-            /// With the asker's own feed of the conversation, where it listens.
-            case command(RequestTag, FeedID?)
-            case join(
-                FeedID, ConversationKey, from: StartPosition, requestedAt: Timestamp, RequestTag)
-            case fetch(RequestTag)
-            case page(RequestTag, ConversationKey)
-            case catchUp(FeedID, WebSocketState.CatchUpQuery)
-            case upgrade(PendingUpgrade)
-            case numbers(NumberLookupPurpose, [UserID], tenant: ByteString)
-            /// Of an operator's; nobody's connection waits for it.
-            case operatorCommand(@Sendable (ChatAnswer) -> Void)
-        }
-    }
 
     init(index: Int, loop: EventLoop, shared: GatewayShared, live: LiveSettings) {
         self.index = index
@@ -152,7 +131,7 @@ struct LoopState {
         ClockReading(monotonic: MonotonicTime.now.nanoseconds / 1_000_000, wall: WallClock.now)
     }
 
-    /// The loop's ticks of 100 ms, counted from its start.
+    /// The number of ticks of 100 ms since the loop's start.
     var tickNumber: UInt32 { self.tickNumber(at: self.now.monotonic) }
 
     func tickNumber(at monotonic: Int64) -> UInt32 {
@@ -162,7 +141,7 @@ struct LoopState {
     /// The beginning of a tick, in monotonic milliseconds.
     func time(ofTick number: UInt32) -> Int64 { self.startedAt + max(0, Int64(number) - 1) * 100 }
 
-    /// The clocks are read once a turn.
+    /// Reads the clocks, once a turn.
     mutating func beginTurn() {
         guard !self.isTimeRead else { return }
         self.isTimeRead = true
@@ -176,7 +155,8 @@ struct LoopState {
         if self.now.wall.seconds != self.date.seconds { self.date = HTTPDate(self.now.wall) }
     }
 
-    /// Ten ticks that did not come: the process was stopped, or got no time. Others take over from a node after twice as long at the earliest.
+    /// After ten missing ticks the process counts as suspended. Other nodes take over its shards
+    /// after at least twice this time.
     private static let stallMilliseconds: Int64 = 1000
 
     mutating func tick() {
@@ -197,13 +177,14 @@ struct LoopState {
         }
         if self.shared.health.beginProbeIfDue(self.index) {
             self.shared.stores[self.index].submit(
-                .probe, ticket: StoreTicket(self.index), for: self.shared.storeProbe)
+                .probe, ticket: StoreTicket(rawValue: UInt64(self.index)),
+                for: self.shared.storeProbe)
         }
     }
 
-    /// Other keys, certificates, origins and limits, for whoever is there and whoever comes.
+    /// Replaces keys, certificates, origins and limits, for open and new connections.
     ///
-    /// Times and numbers that the chat itself keeps (typing, history) stay as they were until the node starts again.
+    /// Settings of the chat core (typing, history) change only with a restart.
     mutating func reload(_ live: LiveSettings) {
         self.live = live
         self.document = JSONDocument(depthLimit: live.limits.jsonDepth)
@@ -211,121 +192,15 @@ struct LoopState {
         self.steps.limits.metadataBytes = live.limits.metadataBytes
     }
 
-    // MARK: Mail
-
-    mutating func receiveMessages() {
-        self.beginTurn()
-        self.receiveStoreReplies()
-        self.receiveControlMessages()
-        var mail: [InterLoopMessage] = []
-        swap(&mail, &self.loopMessages)
-        self.shared.mailboxes[self.index].drain(into: &mail)
-        for item in mail {
-            switch item {
-            case .envelope(let envelope): self.chat.receive(envelope, at: self.now)
-            case .adopt(let handover): self.adopt(handover)
-            case .adoptRequest(let handover): self.adoptRequest(handover)
-            }
-        }
-        // Nothing that came is kept alive by the room it came in.
-        mail.clear(keepingCapacityUpTo: 1024)
-        swap(&mail, &self.loopMessages)
-    }
-
-    private mutating func receiveStoreReplies() {
-        var letters: [StoreReply] = []
-        swap(&letters, &self.storeReplies)
-        self.shared.storeReplyMailboxes[self.index].drain(into: &letters)
-        self.handleStoreReplies(&letters)
-        swap(&letters, &self.storeReplies)
-    }
-
-    private mutating func handleStoreReplies(_ letters: inout [StoreReply]) {
-        // Lent by the buffer; the array would hand out copies.
-        letters.withUnsafeBufferPointer { letters in
-            for place in letters.indices {
-                let ticket = letters[place].ticket
-                if letters[place].isForSession {
-                    self.handleFetchReply(letters[place].answer, for: ticket)
-                    continue
-                }
-                if !self.pendingWrites.isEmpty,
-                    let start = self.pendingWrites.removeValue(forKey: ticket)
-                {
-                    self.recordWriteTime(since: start)
-                }
-                self.chat.storeAnswered(letters[place].answer, ticket: ticket, at: self.now)
-            }
-        }
-        letters.clear(keepingCapacityUpTo: 1024)
-    }
-
-    private mutating func recordWriteTime(since start: Int64) {
-        self.counters.storeTimes.record(UInt64(max(0, MonotonicTime.exact.nanoseconds - start)))
-    }
-
-    private mutating func receiveControlMessages() {
-        var orders: [LoopControlMessage] = []
-        swap(&orders, &self.controlMessages)
-        self.shared.controlMailboxes[self.index].drain(into: &orders)
-        for order in orders {
-            switch order {
-            case .follow(let view): self.chat.follow(view, at: self.now)
-            case .messagesLost: self.chat.messagesMayBeLost(at: self.now)
-            case .compareWithStore: self.chat.storeMayHaveLostData(at: self.now)
-            case .rejoin(let incarnation, let view):
-                self.chat.rejoin(
-                    as: LoopID(incarnation: incarnation, loop: UInt16(self.index)), view: view,
-                    at: self.now)
-            case .report(let reply): reply(self.loopReport)
-            case .shards(let reply): reply(self.chat.ownedShards.map(self.shardRates.report))
-            case .storedPosition(let key, let reply): reply(self.chat.storedPosition(of: key))
-            case .command(let command, let key, let reply):
-                self.submitCommand(command, in: key, reply: reply)
-            case .read(let request, let reply):
-                self.shared.stores[self.index].submit(
-                    request, ticket: 0, for: StoreReplyHandler(self.shared.storeErrors, reply))
-            case .forwardedMessage(let text, let node):
-                self.receiveForwardedMessage(text, from: node)
-            case .attachSocket(let socket, let arrival): self.attachSocket(socket, arrival)
-            case .respond(let token, let result, let answering):
-                self.finishAsyncResponse(to: token, result, answering)
-            }
-        }
-        swap(&orders, &self.controlMessages)
-    }
-
-    /// - Parameter letters: gets what the store has answered at once.
-    private mutating func submitToStore(
-        _ request: consuming StoreRequest, _ ticket: StoreTicket, _ news: [Envelope],
-        into letters: inout [StoreReply]
-    ) {
-        self.shardRates.recordRequest(request, at: self.now.wall)
-        let isWrite = if case .write = request { true } else { false }
-        if !news.isEmpty, let relay = self.relay, case .write(var batch) = request {
-            batch.publications = relay.publications(of: news, from: self.index)
-            request = .write(batch)
-        }
-        let start = isWrite ? MonotonicTime.exact.nanoseconds : 0
-        let count = letters.count
-        self.storeClient.submit(
-            request, ticket: ticket, to: self.shared.stores[self.index], into: &letters)
-        guard isWrite else { return }
-        if letters[count...].contains(where: { $0.ticket == ticket }) {
-            self.recordWriteTime(since: start)
-        } else {
-            self.pendingWrites[ticket] = start
-        }
-    }
-
-    // MARK: The end of a turn
+    // MARK: End of a turn
 
     mutating func endTurn() {
         self.beginTurn()
-        let again = self.rereadQueue
+        let tokens = self.rereadQueue
         self.rereadQueue = []
-        for token in again { self.read(token) }
-        // What the chat decides makes sessions ask, and what they ask makes it decide: rarely more than twice.
+        for token in tokens { self.read(token) }
+        // The chat's deliveries cause requests of sessions, and those cause deliveries. More than
+        // two rounds are rare.
         for round in 0..<16 {
             self.runTurnPhases()
             self.flush()
@@ -336,7 +211,7 @@ struct LoopState {
         self.isTimeRead = false
     }
 
-    /// Whether the turn has made something that is to be done in it.
+    /// Whether the turn has produced work that must be done in the same turn.
     @inline(__always)
     private var hasWork: Bool {
         self.chat.hasWork || self.chat.hasDeliveries || !self.upgradedSockets.isEmpty
@@ -347,7 +222,7 @@ struct LoopState {
         self.chat.publishesWithWrite = self.relay?.storePublishesWithWrite(of: self.index) ?? false
         while self.chat.hasWork {
             self.chat.finishTurn(at: self.now)
-            // In the order in which they are numbered.
+            // Before the writes, which also carry envelopes: they must arrive in numerical order.
             if self.chat.publishesWithWrite { self.send(self.chat.takeEnvelopes()) }
             self.submitStoreRequests()
         }
@@ -361,25 +236,26 @@ struct LoopState {
         self.deliverAll()
         self.moveUpgradedSockets()
         self.regroup()
-        // Behind all of them: only here is it certain that whoever hears everything has got all that a feed counts as shown.
+        // After all deliveries: only then have live subscribers been sent every message that their
+        // feed counts as delivered.
         self.catchUpAll()
     }
 
     private mutating func submitStoreRequests() {
-        let news = self.chat.takeEnvelopesWithWrite()
+        let notifications = self.chat.takeEnvelopesWithWrite()
         var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
         swap(&requests, &self.storeRequests)
         self.chat.takeRequests(into: &requests)
         if !requests.isEmpty {
-            var letters: [StoreReply] = []
-            swap(&letters, &self.storeReplies)
-            for place in requests.indices {
-                // Moved out: a copy would count a reference for every text in it.
-                let (request, ticket) = exchange(&requests[place], with: (.probe, 0))
-                self.submitToStore(request, ticket, news, into: &letters)
+            var replies: [StoreReply] = []
+            swap(&replies, &self.storeReplies)
+            for index in requests.indices {
+                // Moved out, because a copy would count a reference for every string in it.
+                let (request, ticket) = exchange(&requests[index], with: (.probe, 0))
+                self.submitToStore(request, ticket, notifications, into: &replies)
             }
-            self.handleStoreReplies(&letters)
-            swap(&letters, &self.storeReplies)
+            self.handleStoreReplies(&replies)
+            swap(&replies, &self.storeReplies)
         }
         swap(&requests, &self.storeRequests)
     }
@@ -389,8 +265,8 @@ struct LoopState {
         var deliveries: [Delivery] = []
         swap(&deliveries, &self.deliveries)
         self.chat.takeDeliveries(into: &deliveries)
-        for place in deliveries.indices {
-            self.deliver(exchange(&deliveries[place], with: .pageFailed(context: 0)))
+        for index in deliveries.indices {
+            self.deliver(exchange(&deliveries[index], with: .pageFailed(context: 0)))
         }
         swap(&deliveries, &self.deliveries)
     }
@@ -401,7 +277,8 @@ struct LoopState {
             if envelope.to.incarnation != self.chat.id.incarnation {
                 others.append(envelope)
             } else if !self.shared.mailboxes[Int(envelope.to.loop)].post(.envelope(envelope)) {
-                // A full mailbox loses it, and the receiver sees the gap: the same as on the way between nodes.
+                // A full mailbox drops the envelope, and the receiver detects the gap, as between
+                // nodes.
                 self.counters.lostEnvelopes += 1
             }
         }

@@ -1,21 +1,22 @@
 public import Configuration
 
-/// Which pages' scripts may connect (RFC 6454): browsers name the page's origin, other clients none.
+/// Decides which origins may connect (RFC 6454). Browsers send the page's origin; other clients
+/// send none.
 public struct OriginPolicy: Sendable, Equatable {
     private let allowed: AllowedOrigins
-    /// What its own pages name where they are found elsewhere than a request says that it came to.
+    /// The origin of the service's own pages behind a public URL.
     private let publicOrigin: String?
-    /// Request headers that pages may send, as a preflight's answer lists them.
+    /// The request headers that pages may send, as in the response to a preflight.
     let headers: String
 
-    /// What Socket.IO's clients and the REST API's need.
+    /// The headers that Socket.IO and REST clients need.
     private static let usualHeaders = [
         "authorization", "content-type", "if-none-match", "x-requested-with",
     ]
 
     /// - Parameters:
-    ///   - headers: names of more request headers that pages may send, in lower case.
-    ///   - publicURL: where clients find the service; pages there are its own.
+    ///   - headers: further request headers that pages may send, in lower case.
+    ///   - publicURL: where clients reach the service. Pages of its origin are the service's own.
     public init(_ allowed: AllowedOrigins, headers: [String] = [], publicURL: PublicURL? = nil) {
         self.allowed = allowed
         self.publicOrigin = publicURL?.origin
@@ -26,8 +27,8 @@ public struct OriginPolicy: Sendable, Equatable {
     /// Whether a request from a page of this origin may be answered.
     ///
     /// - Parameters:
-    ///   - host: the request's `PortReference`, or what a proxy that is believed says of it.
-    ///   - isSecure: whether the client came by TLS, here or at a proxy that is believed.
+    ///   - host: the request's `Host`, or the host that a trusted proxy reports.
+    ///   - isSecure: whether the client used TLS, to this node or to a trusted proxy.
     public func allows(_ origin: String?, host: String?, isSecure: Bool) -> Bool {
         guard let origin = origin?.lowercased(), !self.allowed.any else { return true }
         if self.allowed.others.contains(origin)
@@ -40,17 +41,17 @@ public struct OriginPolicy: Sendable, Equatable {
         guard let host = host?.lowercased() else { return false }
         let scheme = isSecure ? "https" : "http"
         let port = isSecure ? ":443" : ":80"
-        // A scheme's own port may be written or not, on either side.
+        // The scheme's default port is optional on both sides.
         let bare = { (text: String) in
             text.hasSuffix(port) ? String(text.dropLast(port.count)) : text
         }
         return bare(origin) == "\(scheme)://\(bare(host))"
     }
 
-    /// Whether an allowed page may send cookies and passwords with its requests, and read the answers.
+    /// Whether an allowed page may send cookies and passwords, and read the responses.
     ///
-    /// Not where any page may come, and not for `null`, which any page can make its origin: what a proxy lets a browser's user see, other
-    /// pages would read.
+    /// Not if any page is allowed, and not for `null`, which any page can have as its origin: those
+    /// pages would read what a proxy shows to the browser's user.
     public func allowsCredentials(_ origin: String) -> Bool {
         !self.allowed.any && origin.lowercased() != "null"
     }
@@ -68,7 +69,8 @@ extension AllowedOrigins.Subdomains {
             return false
         }
         guard host.hasSuffix(".\(self.parent)") else { return false }
-        // Of a browser it is nothing but a host; of others it might be a path or a user that ends like one.
+        // A browser sends only a host here. Another client may send a path or a user name that ends
+        // like one.
         let labels = host.dropLast(self.parent.utf8.count + 1).split(
             separator: ".", omittingEmptySubsequences: false)
         return labels.allSatisfy { label in

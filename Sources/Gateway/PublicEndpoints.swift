@@ -2,16 +2,16 @@ import Bytes
 import HTTPWire
 import JSON
 
-/// Plain HTTP on the client port: health, and what the REST API answers.
+/// Answers HTTP requests on the client port: health, and the REST API.
 struct PublicEndpoints: RequestHandler {
-    /// What machines ask of a node, all the time and whatever state it is in.
+    /// The endpoints that load balancers and orchestrators probe.
     enum HealthEndpoint {
-        /// Whether clients are to be sent here.
+        /// Whether the node should get clients.
         case health
-        /// Whether the process is to be left running.
+        /// Whether the process should keep running.
         case live
 
-        /// As all paths, with the last slash and without it.
+        /// Accepts the path with and without a trailing slash, as for every path.
         init?(_ path: String) {
             switch path {
             case "/api/health", "/api/health/": self = .health
@@ -23,16 +23,17 @@ struct PublicEndpoints: RequestHandler {
 
     static func isProbe(_ path: String) -> Bool { HealthEndpoint(path) != nil }
 
-    /// The same of a request whose head was read.
+    /// The same for a parsed head.
     static func isProbe(_ head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
         head.pathEquals("/api/health", in: bytes) || head.pathEquals("/api/health/", in: bytes)
             || head.pathEquals("/api/live", in: bytes)
             || head.pathEquals("/api/live/", in: bytes)
     }
 
-    /// Whether the target of a request whose head cannot be read is the API's, so that its refusal has the API's shape.
+    /// Whether an unparsable request has a target of the API, so that its error has the API's
+    /// shape.
     ///
-    /// - Parameter bytes: from the request's first one on.
+    /// - Parameter bytes: the input from the request's first byte.
     static func isAPI(unreadable bytes: UnsafeRawBufferPointer) -> Bool {
         var line = bytes[...]
         if line.starts(with: "\r\n".utf8) { line = line.dropFirst(2) }
@@ -60,8 +61,8 @@ struct PublicEndpoints: RequestHandler {
 
     func answer(_ request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> HTTPResponse {
         guard let probe = HealthEndpoint(request.path) else {
-            guard let rest = self.api else { throw .notFound }
-            return try rest.answer(request, body: body)
+            guard let api = self.api else { throw .notFound }
+            return try api.answer(request, body: body)
         }
         guard request.method == .get || request.method == .head else {
             throw .methodNotAllowed("GET", "HEAD")
@@ -86,7 +87,7 @@ struct PublicEndpoints: RequestHandler {
         return self.statusResponse("stuck", Health.stuckReason(loop: loop))
     }
 
-    /// - Parameter reason: nil where all is well.
+    /// - Parameter reason: nil if there is no problem.
     private func statusResponse(_ status: String, _ reason: String?) -> HTTPResponse {
         var members: [JSONTree.ObjectMember] = [
             .init("status", .string(status)), .init("node", .string(self.node)),

@@ -1,6 +1,6 @@
 public import HTTPWire
 
-/// The parameters of a query, decoded; of several with the same name the last one counts.
+/// The decoded parameters of a query. If a name repeats, the last value counts.
 public struct QueryParameters: Sendable {
     private var values: [String: String] = [:]
 

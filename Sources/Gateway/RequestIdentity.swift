@@ -1,23 +1,25 @@
 import Bytes
 import ChatModel
 
-/// Who makes a request of a session that is there already, as far as the request itself says so.
+/// The user in a request of an existing Engine.IO session, if the request has a token.
 ///
-/// Most say nothing: who comes in says who it is with CONNECT, and the session's id, which nobody can guess, speaks for it from then on.
-/// One with a token that says something else is not the session's.
+/// Most requests have none: the client authenticates in CONNECT, and from then on the unguessable
+/// session id is sufficient. A request with the token of another user is refused.
 enum RequestIdentity: Equatable {
     case noToken
-    /// There is a token, and it is bad; or there are several, of different users.
+    /// The token is invalid, or several tokens belong to different users.
     case invalidToken
-    /// By a token, whose time may be over: the session may have had a fresh one since, and if not it has its own end.
+    /// The token may have expired: the session may have got a newer one since, and otherwise it
+    /// ends by itself.
     case bearer(tenant: ByteString, user: UserID)
 
-    /// Whom a session is.
+    /// The user of a session.
     struct SessionIdentity {
         let tenant: ByteString
-        /// Nil before it has said so.
+        /// Nil before CONNECT.
         let user: UserID?
-        /// It was opened with a bad token: it is told so when it connects, by requests that have the same token.
+        /// The session was opened with an invalid token. It reports that at CONNECT, to requests
+        /// with the same token.
         let hasInvalidToken: Bool
     }
 
@@ -30,9 +32,9 @@ enum RequestIdentity: Equatable {
         }
     }
 
-    // MARK: Between nodes
+    // MARK: Encoding for other nodes
 
-    /// A word without a blank.
+    /// Encodes the identity without a space.
     var text: String {
         switch self {
         case .noToken: "-"
@@ -42,7 +44,7 @@ enum RequestIdentity: Equatable {
         }
     }
 
-    /// Nil for what no node of this version says.
+    /// Nil for a text that no node of this version sends.
     init?(_ text: Substring) {
         switch text {
         case "-": self = .noToken

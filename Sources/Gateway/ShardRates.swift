@@ -2,22 +2,23 @@ public import Bytes
 import ChatModel
 public import Cluster
 
-/// What a loop says to operators of a shard of which it has something.
+/// A loop's report about a shard of which it has conversations or the claim.
 public struct ShardReport: Sendable {
     public let holding: ChatLoop.OwnedShard
-    /// When it was claimed; nil where it is not.
+    /// Nil if the shard is not claimed.
     public let claimedAt: Timestamp?
-    /// Messages a second that were given to the store, over the last second.
+    /// Messages per second that were submitted to the store, over the last second.
     public let messagesPerSecond: Double
 }
 
-/// What a loop measures of its shards from second to second, for operators.
+/// A loop's rates by shard, measured once a second for operators.
 ///
-/// Counted where batches leave for the store: there each message costs one addition, and conversations need not be looked at.
+/// Messages are counted when batches are submitted to the store. There each message costs one
+/// addition, and no conversation is read.
 struct ShardRates {
     private var counts = [UInt32](repeating: 0, count: Shard.count)
     private var latest = [UInt32](repeating: 0, count: Shard.count)
-    /// How long the latest counts took to come about.
+    /// The duration that the latest counts cover.
     private var seconds = 1.0
     private var measuredAt: Int64 = 0
     private var claims: [Int: Timestamp] = [:]
@@ -27,17 +28,17 @@ struct ShardRates {
         case .claim(let shard, _, _):
             self.claims[shard] = now
         case .write(let batch):
-            // Lent by the buffer; the array would hand out copies.
+            // Through the buffer pointer, because the array would return copies.
             batch.writes.withUnsafeBufferPointer { writes in
-                for place in writes.indices where writes[place].change.isMessage {
-                    self.counts[writes[place].shard] &+= 1
+                for index in writes.indices where writes[index].change.isMessage {
+                    self.counts[writes[index].shard] &+= 1
                 }
             }
         default: break
         }
     }
 
-    /// To be called every second or so.
+    /// Called about once a second.
     mutating func rollOver(at now: Int64) {
         defer { self.measuredAt = now }
         guard self.measuredAt > 0, now > self.measuredAt else { return }

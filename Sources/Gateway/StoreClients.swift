@@ -4,38 +4,39 @@ import EventLoop
 import Synchronization
 import Telemetry
 
-/// Hands the store's answers to the loop that asked, from whatever thread they come.
+/// Passes the store's replies, from any thread, to the loop that sent the request.
 final class LoopStoreClient: StoreClient {
     private let replies: Mailbox<StoreReply>
     private let storeErrors: StoreErrorLog
     private let isForSessions: Bool
-    /// What was answered before `submit` returned.
-    private let synchronousReplies: LoopBound<(isAwaited: Bool, letters: [StoreReply])>
+    /// Replies that came before `submit` returned.
+    private let synchronousReplies: LoopBound<(isSubmitting: Bool, replies: [StoreReply])>
 
     init(
-        _ answers: Mailbox<StoreReply>, of loop: EventLoop, _ complaints: StoreErrorLog,
+        _ replies: Mailbox<StoreReply>, of loop: EventLoop, _ storeErrors: StoreErrorLog,
         isForSessions: Bool = false
     ) {
-        self.replies = answers
-        self.storeErrors = complaints
+        self.replies = replies
+        self.storeErrors = storeErrors
         self.isForSessions = isForSessions
         self.synchronousReplies = LoopBound((false, []), on: loop)
     }
 
-    /// On the loop: asks, and adds to `letters` what is answered at once, which so is spared the way round by the mailbox.
+    /// On the loop: submits a request, and appends immediate replies to `letters`. Those save the
+    /// way through the mailbox.
     func submit(
         _ request: StoreRequest, ticket: StoreTicket, to store: any ChatStore,
-        into letters: inout [StoreReply]
+        into replies: inout [StoreReply]
     ) {
-        self.synchronousReplies.with { $0.isAwaited = true }
+        self.synchronousReplies.with { $0.isSubmitting = true }
         store.submit(request, ticket: ticket, for: self)
         self.synchronousReplies.with { immediate in
-            immediate.isAwaited = false
-            if letters.isEmpty {
-                swap(&letters, &immediate.letters)
-            } else if !immediate.letters.isEmpty {
-                letters.append(contentsOf: immediate.letters)
-                immediate.letters.clear()
+            immediate.isSubmitting = false
+            if replies.isEmpty {
+                swap(&replies, &immediate.replies)
+            } else if !immediate.replies.isEmpty {
+                replies.append(contentsOf: immediate.replies)
+                immediate.replies.clear()
             }
         }
     }
@@ -47,36 +48,38 @@ final class LoopStoreClient: StoreClient {
             for case .failed(let failure) in refusals.values { self.storeErrors.record(failure) }
         default: break
         }
-        let letter = StoreReply(answer: answer, ticket: ticket, isForSession: self.isForSessions)
-        if self.synchronousReplies.loop.isCurrent, self.synchronousReplies.with({ $0.isAwaited }) {
-            self.synchronousReplies.with { $0.letters.append(letter) }
+        let reply = StoreReply(answer: answer, ticket: ticket, isForSession: self.isForSessions)
+        if self.synchronousReplies.loop.isCurrent, self.synchronousReplies.with({ $0.isSubmitting })
+        {
+            self.synchronousReplies.with { $0.replies.append(reply) }
         } else {
-            // This mailbox takes everything: each answer belongs to a request, and the store bounds those.
-            _ = self.replies.post(letter)
+            // This mailbox has no limit: each reply belongs to a request, and the store limits the
+            // requests.
+            _ = self.replies.post(reply)
         }
     }
 }
 
-/// Hears what the store says to the loops' probes, whose tickets are the loops' numbers.
+/// Receives the replies to the loops' health probes. The ticket of a probe is the loop's number.
 final class StoreProbe: StoreClient {
     private let health: Health
     private let storeErrors: StoreErrorLog
 
-    init(_ health: Health, _ complaints: StoreErrorLog) {
+    init(_ health: Health, _ storeErrors: StoreErrorLog) {
         self.health = health
-        self.storeErrors = complaints
+        self.storeErrors = storeErrors
     }
 
     func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
         guard case .failed(let failure) = answer else {
-            return self.health.recordProbe(Int(ticket), nil)
+            return self.health.recordProbe(Int(ticket.rawValue), nil)
         }
         self.storeErrors.record(failure)
-        self.health.recordProbe(Int(ticket), failure.description)
+        self.health.recordProbe(Int(ticket.rawValue), failure.description)
     }
 }
 
-/// Says in the log that the store fails: once a second and not once a request, of which there may be thousands.
+/// Logs failures of the store once a second, because thousands of requests may fail in a second.
 final class StoreErrorLog: Sendable {
     private struct State {
         var nextAt: Int64 = 0
@@ -95,7 +98,7 @@ final class StoreErrorLog: Sendable {
 
     func record(_ failure: StoreFailure) {
         let now = self.now()
-        let leftOut: Int? = self.state.withLock { state in
+        let suppressed: Int? = self.state.withLock { state in
             guard now >= state.nextAt else {
                 state.suppressed += 1
                 return nil
@@ -103,9 +106,9 @@ final class StoreErrorLog: Sendable {
             defer { state = State(nextAt: now + 1000) }
             return state.suppressed
         }
-        guard let leftOut else { return }
+        guard let suppressed else { return }
         self.logger.warning(
             "store request failed",
-            ["reason": .text(failure.description), "others_since_last": LogValue(leftOut)])
+            ["reason": .text(failure.description), "suppressed": LogValue(suppressed)])
     }
 }

@@ -1,16 +1,17 @@
 import ChatModel
 import Cluster
 
-/// Who on this loop hears which conversation, by dialect and compression: those get the same bytes.
+/// The subscribers of each conversation on this loop, grouped by dialect and compression. A group
+/// gets the same bytes.
 struct SubscriberIndex {
     struct Group {
         let dialect: Int
         let isCompressed: Bool
-        /// Their sessions are told of each message, and add what is theirs alone.
+        /// The sessions are notified of each message and add a personal part to it.
         let isPersonal: Bool
-        /// Those who hear everything.
+        /// Subscribers that get every event.
         var live: [UInt32] = []
-        /// Those who catch up: they get the messages by replay and everything else at once.
+        /// Subscribers that get messages from the store, and all other events live.
         var catchingUp: [UInt32] = []
 
         func matches(_ dialect: Int, _ isCompressed: Bool, _ isPersonal: Bool) -> Bool {
@@ -20,21 +21,22 @@ struct SubscriberIndex {
     }
 
     struct Subscribers {
-        /// Whose it is: a feed's slot is given out again.
+        /// Identifies the feed, because its slot is reused.
         var feed: FeedID?
         var key: ConversationKey?
         var groups: [Group] = []
-        /// What comes is for sessions to look at, each by itself.
+        /// Each session handles the feed's messages itself.
         var isPersonal = false
-        /// The newest message of which the owner was told that somebody has it.
+        /// The newest message that was reported to the owner as delivered.
         var reportedThrough: SequenceNumber = 0
-        /// A message went out in this turn, or nobody had taken it yet.
+        /// A message was sent in this turn, or no user has received it yet.
         var isReportDue = false
-        /// It is looked at after this turn's writes.
+        /// The feed is in the queue for the end of this turn's writes.
         var isReportQueued = false
-        /// Somebody who catches up knows of more messages than the feed has shown.
+        /// A subscriber that catches up knows more messages than the feed has delivered.
         var hasWaitingCatchUp = false
-        /// Who wrote what is to be reported, as long as it is one; what one has written oneself needs no report.
+        /// The author of the unreported messages, if there is only one. A delivery to the author is
+        /// not reported.
         var author: UserID?
         var hasManyAuthors = false
         /// The users whose numbers were looked up last.
@@ -48,13 +50,13 @@ struct SubscriberIndex {
         _modify { yield &self.entries[Int(feed.slot)] }
     }
 
-    /// Whether anybody hears this feed.
+    /// Whether this feed has subscribers.
     func isCurrent(_ feed: FeedID) -> Bool {
         Int(feed.slot) < self.entries.count && self.entries[Int(feed.slot)].feed == feed
     }
 
-    /// - Parameter reportedThrough: where reports begin, if this is the first listener.
-    /// - Returns: the listener's place in its group's list.
+    /// - Parameter reportedThrough: the last reported message, if this is the first subscriber.
+    /// - Returns: the subscriber's index in its group's list.
     mutating func insert(
         _ slot: UInt32, into feed: FeedID, key: ConversationKey, dialect: Int, isCompressed: Bool,
         isPersonal: Bool, isLive: Bool,
@@ -75,25 +77,27 @@ struct SubscriberIndex {
         return self[feed].groups[group].catchingUp.count - 1
     }
 
-    /// Groups of a dialect stand side by side, so that an event is rendered once for both.
+    /// Groups of the same dialect are adjacent, so that an event is rendered once for all of them.
     private mutating func group(
         _ feed: FeedID, _ dialect: Int, _ isCompressed: Bool, _ isPersonal: Bool
     ) -> Int {
-        if let place = self[feed].groups.firstIndex(where: {
+        if let position = self[feed].groups.firstIndex(where: {
             $0.matches(dialect, isCompressed, isPersonal)
         }) {
-            return place
+            return position
         }
-        let place = self[feed].groups.firstIndex { $0.dialect > dialect } ?? self[feed].groups.count
+        let position =
+            self[feed].groups.firstIndex { $0.dialect > dialect } ?? self[feed].groups.count
         self[feed].groups.insert(
-            Group(dialect: dialect, isCompressed: isCompressed, isPersonal: isPersonal), at: place)
-        return place
+            Group(dialect: dialect, isCompressed: isCompressed, isPersonal: isPersonal),
+            at: position)
+        return position
     }
 
-    /// - Returns: the connection that has taken the freed place, if one had to move.
+    /// - Returns: the connection that moved to the freed index, if any.
     mutating func remove(
         from feed: FeedID, dialect: Int, isCompressed: Bool, isPersonal: Bool, isLive: Bool,
-        position place: Int
+        position: Int
     ) -> UInt32? {
         guard self.isCurrent(feed),
             let group = self[feed].groups.firstIndex(where: {
@@ -104,8 +108,8 @@ struct SubscriberIndex {
         }
         let moved =
             isLive
-            ? Self.swapRemove(place, from: &self[feed].groups[group].live)
-            : Self.swapRemove(place, from: &self[feed].groups[group].catchingUp)
+            ? Self.swapRemove(position, from: &self[feed].groups[group].live)
+            : Self.swapRemove(position, from: &self[feed].groups[group].catchingUp)
         if self[feed].groups[group].live.isEmpty, self[feed].groups[group].catchingUp.isEmpty {
             self[feed].groups.remove(at: group)
         }
@@ -113,9 +117,9 @@ struct SubscriberIndex {
         return moved
     }
 
-    private static func swapRemove(_ place: Int, from list: inout [UInt32]) -> UInt32? {
-        guard let last = list.popLast(), place < list.count else { return nil }
-        list[place] = last
+    private static func swapRemove(_ position: Int, from list: inout [UInt32]) -> UInt32? {
+        guard let last = list.popLast(), position < list.count else { return nil }
+        list[position] = last
         return last
     }
 }

@@ -1,6 +1,6 @@
 import Configuration
 
-/// How many more messages a connection may send: a token bucket.
+/// Limits the messages of a connection.
 struct TokenBucket {
     private var tokens: Float
     private var filledAt: Int64
@@ -10,7 +10,7 @@ struct TokenBucket {
         self.filledAt = now
     }
 
-    /// Takes one; if there is none, the seconds until there is.
+    /// Consumes a token. If there is none, returns the seconds until there is one.
     mutating func consume(limits: Limits, at now: Int64) -> Double? {
         let rate = Float(limits.messagesPerSecond)
         self.tokens = min(

@@ -1,7 +1,8 @@
 import Bytes
 import ChatModel
 
-/// The users of a loop's connections, by small numbers: comparing two is comparing two numbers.
+/// Numbers the users of a loop's connections, so that comparing two users is comparing two
+/// integers.
 struct UserTable {
     private struct Key: Hashable {
         let tenant: ByteString
@@ -15,7 +16,7 @@ struct UserTable {
 
     var count: Int { self.index.count }
 
-    /// The number of a user, for one more connection.
+    /// Counts a connection of a user and returns the user's number.
     mutating func addConnection(_ user: UserID, of tenant: ByteString) -> UInt32 {
         let key = Key(tenant: tenant, user: user)
         if let number = self.index[key] {
@@ -37,20 +38,20 @@ struct UserTable {
         self.entries[Int(number)].connections -= 1
         guard self.entries[Int(number)].connections == 0 else { return }
         self.index[self.entries[Int(number)].key] = nil
-        // The names of who has gone are not kept.
+        // The name of a disconnected user is not retained.
         self.entries[Int(number)].key = Key(tenant: "", user: UserID(storageKey: ""))
         self.free.append(number)
     }
 
     func user(_ number: UInt32) -> UserID { self.entries[Int(number)].key.user }
 
-    /// Whether a number, of which nothing is known, is this user's.
+    /// Whether an arbitrary number is this user's.
     func isUser(_ number: UInt32, _ user: UserID, of tenant: ByteString) -> Bool {
         Int(number) < self.entries.count && self.entries[Int(number)].key.user == user
             && self.entries[Int(number)].key.tenant == tenant
     }
 
-    /// The number of a user who has a connection here.
+    /// The number of a user with a connection on this loop; nil without one.
     func number(of user: UserID, in tenant: ByteString) -> UInt32? {
         self.index[Key(tenant: tenant, user: user)]
     }

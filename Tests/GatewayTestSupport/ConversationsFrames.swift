@@ -1,25 +1,27 @@
 public import Configuration
 import TestKit
 
-/// What the tests say and look for in the Conversations protocol.
+/// Frames of the Conversations protocol that tests send and look for.
 public enum ConversationsFrames {
     public static func message(_ content: String, as localID: String? = nil) -> String {
-        #"{"action":"send_message","content":\#(jsonString(content))\#(localID.map { #","local_id":\#(jsonString($0))"# } ?? "")}"#
+        let id = localID.map { #","local_id":\#(jsonString($0))"# } ?? ""
+        return #"{"action":"send_message","content":\#(jsonString(content))\#(id)}"#
     }
 
-    /// The number of a `chat_message`; nil for any other frame.
+    /// The id of a `chat_message`; nil for any other frame.
     public static func id(of text: String) -> Int? {
         let start = #"{"type":"chat_message","message":{"id":""#
         guard text.hasPrefix(start) else { return nil }
         return Int(text.dropFirst(start.count).prefix { $0 != "\"" })
     }
 
-    /// The numbers of the messages among these, in their order.
+    /// The ids of the messages among these frames, in their order.
     public static func ids(of texts: [String]) -> [Int] { texts.compactMap(self.id) }
 }
 
 extension TestNode {
-    /// Has somebody say so many things in `room`, reading along so as to be no slow reader, and waits until all are stored.
+    /// Posts messages in `room` and waits until all are stored. The author reads along, so that it
+    /// is not a slow reader.
     public func fill(_ count: Int, bytes: Int = 10, by user: String = "author") throws {
         let author = try self.peer(user)
         var first: Int?
@@ -37,7 +39,7 @@ extension TestNode {
 }
 
 extension Limits {
-    /// For tests that say a lot.
+    /// Raises the rate limit for tests that send many messages.
     public mutating func allowEverything() {
         self.messagesPerSecond = 1_000_000
         self.messageBurst = 1_000_000

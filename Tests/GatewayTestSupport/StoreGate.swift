@@ -1,7 +1,7 @@
 public import ChatModel
 import Synchronization
 
-/// A store with a gate in front of it: requests pass, wait, or fail, as the test says.
+/// A store whose requests pass, block or fail, as the test decides.
 public final class StoreGate: ChatStore {
     public enum Kind: Sendable { case page, write, probe, other }
 
@@ -25,41 +25,43 @@ public final class StoreGate: ChatStore {
         self.store = store
     }
 
-    /// From here on requests of these kinds wait.
+    /// Blocks requests of these kinds from now on.
     public func close(_ kinds: Kind...) {
         self.state.withLock { $0.closed.formUnion(kinds) }
     }
 
-    /// From here on nothing has to wait; what waits already goes on waiting.
+    /// Lets new requests pass. Blocked ones stay blocked.
     public func stopBlocking() {
         self.state.withLock { $0.closed = [] }
     }
 
-    /// What waits goes on, and nothing waits any more.
+    /// Releases the blocked requests and blocks no more.
     public func open() {
-        let held = self.state.withLock { state in
+        let blocked = self.state.withLock { state in
             state.closed = []
             defer { state.blocked = [] }
             return state.blocked
         }
-        for held in held { self.store.submit(held.request, ticket: held.ticket, for: held.client) }
+        for blocked in blocked {
+            self.store.submit(blocked.request, ticket: blocked.ticket, for: blocked.client)
+        }
     }
 
-    /// From here on requests of these kinds fail; of none: all is well again.
+    /// Fails requests of these kinds from now on. Without kinds, no request fails.
     public func fail(_ kinds: Kind...) {
         self.state.withLock { $0.failing = Set(kinds) }
     }
 
-    /// Requests that wait.
+    /// The number of blocked requests.
     public var blockedCount: Int { self.state.withLock { $0.blocked.count } }
 
-    /// Requests of a kind that went through.
+    /// How many requests of a kind have passed.
     public func passed(_ kind: Kind) -> Int { self.state.withLock { $0.passed[kind, default: 0] } }
 
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
-        enum Verdict { case pass, hold, fail }
+        enum Decision { case pass, hold, fail }
         let kind = request.kind
-        let verdict: Verdict = self.state.withLock { state in
+        let decision: Decision = self.state.withLock { state in
             if state.failing.contains(kind) { return .fail }
             if state.closed.contains(kind) {
                 state.blocked.append(
@@ -69,7 +71,7 @@ public final class StoreGate: ChatStore {
             state.passed[kind, default: 0] += 1
             return .pass
         }
-        switch verdict {
+        switch decision {
         case .pass: self.store.submit(request, ticket: ticket, for: client)
         case .hold: break
         case .fail:

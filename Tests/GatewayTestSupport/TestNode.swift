@@ -12,7 +12,7 @@ public import Identity
 public import Telemetry
 public import TestKit
 
-/// A node in this very process, on free ports of 127.0.0.1, with everything it writes in a folder of its own.
+/// A node in this process, on free ports of 127.0.0.1, with its files in a temporary folder.
 public final class TestNode {
     public enum StoreKind: Sendable, CaseIterable {
         case memory
@@ -20,7 +20,7 @@ public final class TestNode {
         case sqlite
     }
 
-    /// What a test may want otherwise.
+    /// The options that a test may change.
     public struct NodeOptions {
         public var settings: GatewaySettings
         public var live: LiveSettings
@@ -32,17 +32,17 @@ public final class TestNode {
     public let folder: TemporaryFolder
     public let logger: Logger
     public let board: PublishedMetrics
-    /// Between the node and what really stores.
+    /// Between the node and the embedded store.
     public let store: StoreGate
-    /// As the node was started with it.
+    /// The settings with which the node was started.
     public let live: LiveSettings
     private let embedded: LocalStore
     private let logDescriptor: Int32
 
-    /// HS256, at least 32 bytes.
+    /// For HS256, so at least 32 bytes.
     public static let secret = Array("a secret of the tests, long enough".utf8)
 
-    /// - Parameter folder: of a node that was there before, to go on with what it left.
+    /// - Parameter folder: the folder of an earlier node, to continue with its data.
     public init(
         loops: Int = 1, store: StoreKind = .memory, in folder: TemporaryFolder? = nil,
         history: Int = 10_000,
@@ -95,7 +95,7 @@ public final class TestNode {
 
     public var port: UInt16 { self.gateway.clientAddress.port }
 
-    /// What the node has logged, one JSON object a line.
+    /// The node's log, one JSON object per line.
     public func log() throws -> [JSONObject] {
         self.logger.flush()
         return try self.folder.read("log").split(separator: "\n").map { try JSONObject(String($0)) }
@@ -106,7 +106,7 @@ public final class TestNode {
         return try self.folder.read("log").contains(#""msg":"\#(name)""#)
     }
 
-    /// The lines of that name, once there are so many.
+    /// The lines of this event, once there are enough.
     public func log(_ name: String, atLeast count: Int) throws -> [JSONObject] {
         try Deadline.wait(for: "\(count) lines \"\(name)\" in the log") {
             let lines = try self.log().filter { $0["msg"] == name }
@@ -114,28 +114,29 @@ public final class TestNode {
         }
     }
 
-    /// The sum over all loops, once it is as the test wants it; loops publish once a second.
-    public func metrics(_ what: String, where isGood: (MetricsSnapshot) -> Bool) throws
+    /// The sum over all loops, once it satisfies the condition. Loops publish once a second.
+    public func metrics(_ description: String, where condition: (MetricsSnapshot) -> Bool) throws
         -> MetricsSnapshot
     {
-        try Deadline.wait(for: what) {
+        try Deadline.wait(for: description) {
             let total = self.board.total()
-            return isGood(total) ? total : nil
+            return condition(total) ? total : nil
         }
     }
 
     // MARK: Clients
 
-    /// A token; all conversations unless told otherwise.
+    /// A token, by default with access to all conversations.
     public static func token(
         _ user: String, grants: Grants = .all, isAdmin: Bool = false,
         lasting: Duration = .seconds(3600)
     ) throws
         -> String
     {
-        let end = WallClock.now.milliseconds + Int64(lasting / .milliseconds(1))
+        let expiry = WallClock.now.milliseconds + Int64(lasting / .milliseconds(1))
         let claims = Claims(
-            subject: user, grants: grants, isAdmin: isAdmin, expiry: Timestamp(milliseconds: end))
+            subject: user, grants: grants, isAdmin: isAdmin, expiry: Timestamp(milliseconds: expiry)
+        )
         return try TokenSigner(secret: Self.secret).sign(claims)
     }
 
@@ -147,37 +148,44 @@ public final class TestNode {
             + (after.map { "&after=\($0)" } ?? "")
     }
 
-    /// Somebody who has come in.
+    /// A connected client of the Conversations protocol.
     public func conversationClient(
         _ user: String, in conversation: String = "room", after: String? = nil,
         receiveBytes: Int32? = nil
     ) throws -> ConversationClient {
-        let talker = ConversationClient(
+        let client = ConversationClient(
             try RawWebSocketClient(
                 Self.path(user, in: conversation, after: after), port: self.port,
                 receiveBytes: receiveBytes))
-        if after == nil { try talker.synchronize() }
-        return talker
+        if after == nil { try client.synchronize() }
+        return client
     }
 
-    /// Somebody who has come in, read with `Peer`.
+    /// A connected client of the Conversations protocol, as a `TestPeer`.
     ///
-    /// - Parameter staysWhereItIs: whether it stays on the loop that has taken it, wherever its conversation lives.
+    /// - Parameter preventsHandoff: whether the connection stays on the loop that accepted it.
     public func peer(
         _ user: String, in conversation: String = "room", after: String? = nil,
-        receiveBytes: Int32? = nil, preventsHandoff staysWhereItIs: Bool = false
+        receiveBytes: Int32? = nil, preventsHandoff: Bool = false
     ) throws -> TestPeer {
         try TestPeer(
             Self.path(user, in: conversation, after: after), port: self.port,
-            receiveBytes: receiveBytes, preventsHandoff: staysWhereItIs)
+            receiveBytes: receiveBytes, preventsHandoff: preventsHandoff)
     }
 
-    /// A WebSocket whose frames are sent back.
+    /// A request for an upgrade to WebSocket, with further header lines.
+    public static func upgradeRequest(_ path: String, lines: String = "") -> String {
+        "GET \(path) HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            + "\(lines)\r\n"
+    }
+
+    /// A WebSocket that gets its frames back.
     public func echo(fields: [String: String] = [:]) throws -> RawWebSocketClient {
         try RawWebSocketClient("/echo", port: self.port, fields: fields)
     }
 
-    /// Waits until so many connections are open.
+    /// Waits until this number of connections is open.
     public func waitForConnections(_ count: Int) throws {
         try Deadline.wait(
             for: "\(count) connections, there are \(self.gateway.connectionCount)",
@@ -185,7 +193,7 @@ public final class TestNode {
     }
 }
 
-/// A site that has nothing.
+/// Answers every request with 404.
 public struct NotFoundHandler: RequestHandler {
     public init() {}
 

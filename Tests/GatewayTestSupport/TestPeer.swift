@@ -7,9 +7,10 @@ import StoreTestSupport
 public import TLS
 public import TestKit
 
-/// A WebSocket client for what `WebSocketClient` does not do: TLS, compression, and many at once.
+/// A WebSocket client with TLS and compression, of which one test can use many.
 ///
-/// It reads frames with Confab's own reader, so it proves nothing of the frames' form.
+/// It parses frames with Confab's own reader, so it does not verify the format of frames.
+/// `RawWebSocketClient` does.
 public final class TestPeer {
     public enum Event: Sendable, Equatable {
         case text(String)
@@ -24,12 +25,12 @@ public final class TestPeer {
         }
     }
 
-    /// What came and was not taken, oldest first.
+    /// Received events, oldest first.
     public private(set) var events: [Event] = []
     private var firstEvent = 0
-    /// The peer has closed its side, or the connection is gone.
+    /// The peer has closed its side, or the connection is broken.
     public private(set) var isClosed = false
-    /// How many messages came compressed.
+    /// How many messages were compressed.
     public private(set) var compressedCount = 0
     private let descriptor: Int32
     private var tls: TLSConnection?
@@ -39,14 +40,15 @@ public final class TestPeer {
     private let inflater = Inflater()
     private let deflater = Deflater()
 
-    /// Connects, and makes the upgrade; throws when it is refused.
+    /// Connects and upgrades. Throws if the upgrade is refused.
     ///
-    /// - Parameter staysWhereItIs: whether to ask for something else in the same breath: the connection has an answer to send
-    ///   and cannot be given to the loop of its conversation.
+    /// - Parameter preventsHandoff: whether another request precedes the upgrade in the same write.
+    ///   The connection then has a response to send, and cannot be handed to the loop of its
+    ///   conversation.
     public init(
         _ path: String, port: UInt16, tls context: TLSContext? = nil, compresses: Bool = false,
         receiveBytes: Int32? = nil,
-        fields: [HTTPField] = [], preventsHandoff staysWhereItIs: Bool = false
+        fields: [HTTPField] = [], preventsHandoff: Bool = false
     ) throws {
         self.reader = WebSocketReader(role: .client, acceptsCompression: compresses)
         let socket = try Socket.connect(to: SocketAddress(literal: "127.0.0.1", port: port)!)
@@ -61,7 +63,7 @@ public final class TestPeer {
             try self.wait(Int16(POLLOUT))
             if let error = socket.connectError { throw TestFailure(error.description) }
             if let context { try self.performHandshake(context) }
-            try self.upgrade(path, port, compresses, fields, staysWhereItIs)
+            try self.upgrade(path, port, compresses, fields, preventsHandoff)
         } catch {
             close(socket.descriptor)
             throw error
@@ -96,17 +98,20 @@ public final class TestPeer {
 
     private func upgrade(
         _ path: String, _ port: UInt16, _ compresses: Bool, _ fields: [HTTPField],
-        _ isBehindAnother: Bool
+        _ followsAnotherRequest: Bool
     ) throws {
-        // Not the system's, which has no storage: the thread sanitizer takes the empty place that all of them share for a race.
-        var chance = SeededGenerator(seed: .random(in: 0 ... .max))
-        let handshake = WebSocketClientHandshake(offersCompression: compresses, using: &chance)
+        // Not `SystemRandomNumberGenerator`: it has no storage, and the thread sanitizer reports
+        // races on the address that all instances share.
+        var generator = SeededGenerator(seed: .random(in: 0 ... .max))
+        let handshake = WebSocketClientHandshake(offersCompression: compresses, using: &generator)
         var request = ByteBuffer()
-        if isBehindAnother { request.append("GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n") }
+        if followsAnotherRequest {
+            request.append("GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n")
+        }
         handshake.appendRequest(
             to: &request, target: path, host: "127.0.0.1:\(port)", fields: fields)
         try self.send(bytes: request.bytes)
-        if isBehindAnother {
+        if followsAnotherRequest {
             let (head, _) = try self.response()
             guard case .bytes(let count) = head.body else {
                 throw TestFailure("health has no length")
@@ -144,7 +149,7 @@ public final class TestPeer {
 
     // MARK: Sending
 
-    /// A text message, in so many fragments.
+    /// Sends a text message in this number of fragments.
     public func send(_ text: String, compressed: Bool = false, fragments: Int = 1) throws {
         var payload = Array(text.utf8)
         if compressed {
@@ -169,7 +174,7 @@ public final class TestPeer {
         try self.send(bytes: frames.bytes)
     }
 
-    /// Bytes as they are.
+    /// Sends raw bytes.
     public func send(bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
@@ -193,7 +198,7 @@ public final class TestPeer {
 
     // MARK: Receiving
 
-    /// What comes next; nil at the end of the connection.
+    /// The next event; nil at the end of the connection.
     public func next(within time: Duration = Deadline.defaultTimeout) throws -> Event? {
         try Self.wait(for: "a frame", among: [self], within: time) {
             self.firstEvent < self.events.count || self.isClosed
@@ -203,45 +208,45 @@ public final class TestPeer {
         return self.events[self.firstEvent - 1]
     }
 
-    /// The texts among what has come.
+    /// The texts among the received events.
     public var texts: [String] {
         self.events[self.firstEvent...].compactMap {
             if case .text(let text) = $0 { text } else { nil }
         }
     }
 
-    /// How the server ended it, if it has.
+    /// The server's close frame, if it has sent one.
     public var closeEvent: Event? {
         self.events.last { if case .close = $0 { true } else { false } }
     }
 
-    /// Reads from all of them until it is so.
+    /// Reads from all peers until the condition holds.
     public static func wait(
-        for what: @autoclosure () -> String, among peers: [TestPeer],
-        within time: Duration = Deadline.defaultTimeout, until isSo: () throws -> Bool
+        for description: @autoclosure () -> String, among peers: [TestPeer],
+        within time: Duration = Deadline.defaultTimeout, until condition: () throws -> Bool
     ) throws {
         let deadline = Deadline(within: time)
-        while try !isSo() {
+        while try !condition() {
             var entries = peers.map {
                 pollfd(fd: $0.isClosed ? -1 : $0.descriptor, events: Int16(POLLIN), revents: 0)
             }
             guard poll(&entries, nfds_t(entries.count), deadline.milliseconds) > 0 else {
-                throw TestFailure("waited \(time) for \(what())")
+                throw TestFailure("waited \(time) for \(description())")
             }
-            for (place, entry) in entries.enumerated() where entry.revents != 0 {
-                peers[place].receive()
-                try peers[place].parse()
+            for (index, entry) in entries.enumerated() where entry.revents != 0 {
+                peers[index].receive()
+                try peers[index].parse()
             }
         }
     }
 
-    /// Takes what has come, without waiting.
+    /// Reads available input without waiting.
     public func receiveNow() throws {
         self.receive()
         try self.parse()
     }
 
-    /// The texts that have come and were not taken before.
+    /// Removes and returns the received texts.
     public func drainTexts() -> [String] {
         defer { self.firstEvent = self.events.count }
         return self.texts
@@ -278,15 +283,15 @@ public final class TestPeer {
                         inflater: self.inflater)
                 else { return }
                 switch input {
-                case .message(.text, let place):
-                    self.events.append(.text(String(decoding: bytes[place], as: UTF8.self)))
-                case .message(.binary, let place): self.events.append(.binary(Array(bytes[place])))
+                case .message(.text, let index):
+                    self.events.append(.text(String(decoding: bytes[index], as: UTF8.self)))
+                case .message(.binary, let index): self.events.append(.binary(Array(bytes[index])))
                 case .assembledMessage: throw TestFailure("the server has fragmented a message")
                 case .inflatedMessage:
                     self.compressedCount += 1
                     self.events.append(.text(String(decoding: self.inflater.output, as: UTF8.self)))
-                case .ping(let place): self.events.append(.ping(Array(bytes[place])))
-                case .pong(let place): self.events.append(.pong(Array(bytes[place])))
+                case .ping(let index): self.events.append(.ping(Array(bytes[index])))
+                case .pong(let index): self.events.append(.pong(Array(bytes[index])))
                 case .close(let code, let reason):
                     self.events.append(
                         .close(

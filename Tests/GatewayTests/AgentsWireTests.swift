@@ -8,7 +8,7 @@ import Testing
 
 @testable import Gateway
 
-@Suite("Agents at a node")
+@Suite("Agents on a node")
 struct AgentsWireTests {
     private func node(history: Int = 10_000) throws -> TestNode {
         try TestNode(history: history, dialects: TestNode.allDialects) {
@@ -16,7 +16,7 @@ struct AgentsWireTests {
         }
     }
 
-    /// An agent, perhaps one that another user acts as.
+    /// Connects an agent, optionally one that another user acts as.
     private func connect(
         _ agent: String, as user: String? = nil, channel: String? = nil, at node: TestNode
     ) throws -> FrameClient {
@@ -33,7 +33,7 @@ struct AgentsWireTests {
             #"{"type":"message","to":"\#(agent)","content":"\#(content)"}"#, for: "ACK")
     }
 
-    /// What comes before a message of this content, which is told here.
+    /// The contents of the messages up to this one.
     private func receive(until last: String, by client: FrameClient) throws -> [String] {
         var contents: [String] = []
         while contents.last != last {
@@ -42,12 +42,13 @@ struct AgentsWireTests {
         return contents
     }
 
-    /// Every ping that is on its way, and the one behind it, has been answered, and the answers have been taken.
+    /// Returns when every pending ping, and the one after it, has been answered and the answers
+    /// have been processed.
     private func exchangePings(_ client: FrameClient) throws {
         for _ in 1...3 { try client.request(#"{"type":"nonsense"}"#, for: "ERROR") }
     }
 
-    @Test("who was away gets what was addressed to it in sending order, and once")
+    @Test("an agent that was offline gets its messages in sending order, once")
     func missedMessages() throws {
         let node = try self.node()
         let ann = try self.connect("ann", at: node)
@@ -62,7 +63,7 @@ struct AgentsWireTests {
         #expect(try self.receive(until: "marker", by: again) == ["marker"])
     }
 
-    @Test("a connection that breaks before it has answered the ping gets everything again")
+    @Test("a connection that breaks before it answers the ping gets the same messages again")
     func brokenConnection() throws {
         let node = try self.node()
         let ann = try self.connect("ann", at: node)
@@ -78,7 +79,7 @@ struct AgentsWireTests {
         #expect(try self.receive(until: "two", by: bob) == ["one", "two"])
     }
 
-    @Test("what has come to an agent has come to it, whichever user acts as it next")
+    @Test("an agent's messages are delivered once, even if another user acts as it next")
     func shared() throws {
         let node = try self.node()
         let ann = try self.connect("ann", at: node)
@@ -93,7 +94,7 @@ struct AgentsWireTests {
     }
 
     @Test(
-        "who was away for more than an inbox keeps is told so, and not by a number of the channel's"
+        "truncated direct messages are reported without a message id of the channel"
     )
     func truncated() throws {
         let node = try self.node(history: 10)
@@ -103,20 +104,20 @@ struct AgentsWireTests {
         let error = try bob.next("ERROR")
         #expect(error["error"] == "direct messages truncated: the oldest are not kept any more")
         #expect(error.number("oldest_id") == nil)
-        let heard = try self.receive(until: "message 30", by: bob)
-        #expect(heard == (21...30).map { "message \($0)" })
+        let received = try self.receive(until: "message 30", by: bob)
+        #expect(received == (21...30).map { "message \($0)" })
     }
 
     @Test(
-        "an admin comes in where anybody with its grants does, and is told 403 before the upgrade elsewhere"
+        "an admin joins only what its grants allow, and otherwise gets 403 before the upgrade"
     )
     func admins() throws {
         let node = try self.node()
-        // One that is closed, and one that is open.
+        // One closed conversation and one open one.
         try node.conversationClient("ann", in: "closed").post("secret")
         let chats = try FrameClient("/ws/chats/?token=\(TestNode.token("ann"))", port: node.port)
-        let made = try chats.request(#"{"type":"createEmptyChat"}"#, for: "emptyChatCreated")
-        let open = Int(try #require(made.object("data")?.number("id")))
+        let created = try chats.request(#"{"type":"createEmptyChat"}"#, for: "emptyChatCreated")
+        let open = Int(try #require(created.object("data")?.number("id")))
         func status(_ path: String, _ grants: Grants = .none) throws -> Int {
             let token = try TestNode.token("root", grants: grants, isAdmin: true)
             let path = "\(path)\(path.contains("?") ? "&" : "?")token=\(token)"
@@ -130,11 +131,11 @@ struct AgentsWireTests {
         #expect(try status("/v1/ws?channel_id=nowhere") == 403)
         #expect(try status("\(path)/\(open)") == 403)
         #expect(try status("/v1/ws?channel_id=\(open)") == 101)
-        // It is a member by that.
+        // The admin is a member since the request above.
         #expect(try status("\(path)/\(open)") == 101)
         #expect(try status("\(path)/closed", .listed(["closed"])) == 101)
 
-        // In Chats it reads what it has joined.
+        // In Chats an admin reads the chats that it has joined.
         let other = try FrameClient(
             "/ws/chats/?token=\(TestNode.token("eve", grants: .none, isAdmin: true))",
             port: node.port)
@@ -149,7 +150,7 @@ struct AgentsWireTests {
     }
 
     @Test(
-        "who is offline is listed by its agent, whichever protocol it came by, also after a restart",
+        "an offline user is listed by its agent with every protocol, even after a restart",
         arguments: ["/ws/chats/", "/ws/", "rooms"])
     func offline(_ path: String) throws {
         let folder = try TemporaryFolder()

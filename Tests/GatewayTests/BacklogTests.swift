@@ -5,7 +5,7 @@ import Testing
 
 @testable import Gateway
 
-@Suite("What a socket has not taken yet")
+@Suite("A backlog")
 struct BacklogTests {
     private static func frame(_ text: String) -> SharedFrame { SharedFrame(Array(text.utf8)) }
 
@@ -15,7 +15,7 @@ struct BacklogTests {
         return buffer.text
     }
 
-    @Test("leaves in order, from where it was broken off")
+    @Test("returns its bytes in order, from where the last write ended")
     func order() {
         var backlog = Backlog()
         backlog.append(Self.frame("Hello"), from: 2)
@@ -31,7 +31,7 @@ struct BacklogTests {
         #expect(backlog.first == nil)
     }
 
-    @Test("is gathered in pieces that may end inside of a frame")
+    @Test("gathers pieces that may end within a frame")
     func pieces() {
         var backlog = Backlog()
         for text in ["abc", "defg", "hi"] { backlog.append(Self.frame(text)) }
@@ -43,7 +43,7 @@ struct BacklogTests {
         #expect(backlog.frameCount == 3)
     }
 
-    @Test("does not count what the client has asked for")
+    @Test("does not count requested frames")
     func paced() {
         var backlog = Backlog()
         backlog.append(Self.frame("12345"), isPaced: true)
@@ -53,7 +53,7 @@ struct BacklogTests {
         #expect(backlog.countedBytes == 2 && backlog.totalBytes == 2)
     }
 
-    @Test("is cut down to the frame that is half sent, which must end")
+    @Test("truncates to the frame that is partly sent")
     func truncation() {
         var backlog = Backlog()
         for text in ["abc", "def"] { backlog.append(Self.frame(text)) }
@@ -64,43 +64,43 @@ struct BacklogTests {
         #expect(backlog.totalBytes == 3 && backlog.countedBytes == 3)
     }
 
-    @Test("is cut down to nothing between two frames, but for one that OpenSSL was offered")
+    @Test("truncates to nothing between frames, except a frame that OpenSSL was offered")
     func truncationBetween() {
-        for hasOffered in [false, true] {
+        for wasOffered in [false, true] {
             var backlog = Backlog()
             for text in ["abc", "def", "ghi"] { backlog.append(Self.frame(text), isPaced: true) }
             backlog.remove(3)
-            backlog.truncate(firstWasOffered: hasOffered)
+            backlog.truncate(firstWasOffered: wasOffered)
             backlog.append(Self.frame("!"))
-            #expect(Self.text(backlog) == (hasOffered ? "def!" : "!"))
+            #expect(Self.text(backlog) == (wasOffered ? "def!" : "!"))
             #expect(backlog.countedBytes == 1)
-            #expect(backlog.totalBytes == (hasOffered ? 4 : 1))
+            #expect(backlog.totalBytes == (wasOffered ? 4 : 1))
         }
     }
 
     @Test(
-        "is the same as one long text, whatever is taken of it", arguments: 0..<10 as Range<UInt64>)
+        "equals one long text after any operations", arguments: 0..<10 as Range<UInt64>)
     func oracle(seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
+        var generator = SeededGenerator(seed: seed)
         var backlog = Backlog()
-        // Each byte with whether it counts.
+        // Each byte, and whether it counts against the limit.
         var bytes: [(letter: UInt8, counts: Bool)] = []
         for step in 0..<3000 {
-            switch Int.random(in: 0..<10, using: &chance) {
+            switch Int.random(in: 0..<10, using: &generator) {
             case 0..<4:
-                let text = (0..<Int.random(in: 1..<20, using: &chance)).map { _ in
-                    UInt8.random(in: 97...122, using: &chance)
+                let text = (0..<Int.random(in: 1..<20, using: &generator)).map { _ in
+                    UInt8.random(in: 97...122, using: &generator)
                 }
-                let offset = bytes.isEmpty ? Int.random(in: 0..<text.count, using: &chance) : 0
-                let isPaced = Bool.random(using: &chance)
+                let offset = bytes.isEmpty ? Int.random(in: 0..<text.count, using: &generator) : 0
+                let isPaced = Bool.random(using: &generator)
                 backlog.append(SharedFrame(text), isPaced: isPaced, from: offset)
                 bytes += text[offset...].map { ($0, !isPaced) }
             case 4..<9:
-                let count = Int.random(in: 0...min(bytes.count, 40), using: &chance)
+                let count = Int.random(in: 0...min(bytes.count, 40), using: &generator)
                 if count > 0 { backlog.remove(count) }
                 bytes.removeFirst(count)
             default:
-                let count = Int.random(in: 0...60, using: &chance)
+                let count = Int.random(in: 0...60, using: &generator)
                 #expect(
                     Self.text(backlog, upTo: count)
                         == String(decoding: bytes.prefix(count).map(\.letter), as: UTF8.self),

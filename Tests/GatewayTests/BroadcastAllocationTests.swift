@@ -14,15 +14,15 @@ import Testing
 
 @testable import Gateway
 
-@Suite("The way of a message", .serialized, .enabled(if: allocation_counter_works()))
+@Suite("A broadcast", .serialized, .enabled(if: allocation_counter_works()))
 struct BroadcastAllocationTests {
-    /// How somebody comes in who only listens.
+    /// How a client of one protocol subscribes without sending anything else.
     struct SubscriberSetup: CustomTestStringConvertible {
         let testDescription: String
         let path: String
-        /// What is sent, each when a frame has come that begins so.
+        /// Each text is sent after a frame with this prefix.
         var handshake: [(behind: String, text: String)] = []
-        /// How the frame begins that says that it is in; nil where the WebSocket does.
+        /// The prefix of the frame that confirms the subscription; nil if the upgrade does.
         var readyPrefix: String?
 
         private static let token = (try? TestNode.token("listener")) ?? ""
@@ -66,8 +66,8 @@ struct BroadcastAllocationTests {
         }
     }
 
-    /// What the loop allocates for one message to so many listeners, and for one word that somebody types.
-    private static func allocations(_ listening: SubscriberSetup, listeners: Int) throws -> (
+    /// The loop's allocations for one message to all subscribers, and for one typing event.
+    private static func allocations(_ setup: SubscriberSetup, subscribers: Int) throws -> (
         message: Double, typing: Double
     ) {
         let dialects: [any Dialect] = [
@@ -76,12 +76,12 @@ struct BroadcastAllocationTests {
             AgentsDialect(),
         ]
         let node = try TestNode(dialects: dialects) { $0.live.limits.allowEverything() }
-        // Connections of one user, so that nobody's coming is told to the others.
-        let others = try (0..<listeners).map { _ in try listening.connect(to: node.port) }
+        // Connections of one user, so that their presence is not announced.
+        let clients = try (0..<subscribers).map { _ in try setup.connect(to: node.port) }
         let author = try node.conversationClient("author")
-        try node.waitForConnections(listeners + 1)
+        try node.waitForConnections(subscribers + 1)
         let rounds = 100
-        // The first ones make room that is used again.
+        // The first messages allocate buffers that are reused.
         for _ in 0..<20 { try author.post("warm") }
         let before = try self.count(on: node)
         for _ in 0..<rounds { try author.post("a message") }
@@ -91,15 +91,15 @@ struct BroadcastAllocationTests {
             try author.synchronize()
         }
         let after = try self.count(on: node)
-        withExtendedLifetime(others) {}
+        withExtendedLifetime(clients) {}
         return (Double(between - before) / Double(rounds), Double(after - between) / Double(rounds))
     }
 
-    /// How often the node's loop has asked for memory since it began.
+    /// The number of allocations on the node's loop.
     private static func count(on node: TestNode) throws -> UInt {
-        let answer = CountBox()
-        node.gateway.firstLoop.execute { answer.value.withLock { $0 = allocation_counter_count() } }
-        return try Deadline.wait(for: "the loop's count") { answer.value.withLock { $0 } }
+        let box = CountBox()
+        node.gateway.firstLoop.execute { box.value.withLock { $0 = allocation_counter_count() } }
+        return try Deadline.wait(for: "the loop's count") { box.value.withLock { $0 } }
     }
 
     private final class CountBox: Sendable {
@@ -107,12 +107,12 @@ struct BroadcastAllocationTests {
     }
 
     @Test(
-        "allocates as little for a thousand listeners as for one, in every protocol",
+        "does not allocate more for a thousand subscribers than for one, in every protocol",
         arguments: SubscriberSetup.all)
-    func perListener(_ listening: SubscriberSetup) throws {
-        let one = try Self.allocations(listening, listeners: 1)
-        let many = try Self.allocations(listening, listeners: 1000)
-        // What the loop does by the clock is counted along: the more of it, the longer a busy machine takes.
+    func perListener(_ setup: SubscriberSetup) throws {
+        let one = try Self.allocations(setup, subscribers: 1)
+        let many = try Self.allocations(setup, subscribers: 1000)
+        // Periodic work of the loop is included. A slow machine does more of it during the test.
         #expect(
             many.message < one.message + 500, "an allocation for each listener makes a thousand")
         #expect(many.typing < one.typing + 500)

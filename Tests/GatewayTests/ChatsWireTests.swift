@@ -7,7 +7,7 @@ import Testing
 
 @testable import Gateway
 
-@Suite("Chats at a node")
+@Suite("Chats on a node")
 struct ChatsWireTests {
     private func node(_ store: TestNode.StoreKind = .memory) throws -> TestNode {
         try TestNode(loops: 2, store: store, dialects: TestNode.allDialects) {
@@ -15,15 +15,15 @@ struct ChatsWireTests {
         }
     }
 
-    private func enter(_ user: String, _ grants: Grants = .none, at node: TestNode) throws
+    private func connect(_ user: String, _ grants: Grants = .none, at node: TestNode) throws
         -> FrameClient
     {
         try FrameClient("/ws/chats/?token=\(TestNode.token(user, grants: grants))", port: node.port)
     }
 
-    private func make(by client: FrameClient) throws -> Int {
-        let made = try client.request(#"{"type":"createEmptyChat"}"#, for: "emptyChatCreated")
-        let chat = Int(try #require(made.object("data")?.number("id")))
+    private func createChat(by client: FrameClient) throws -> Int {
+        let created = try client.request(#"{"type":"createEmptyChat"}"#, for: "emptyChatCreated")
+        let chat = Int(try #require(created.object("data")?.number("id")))
         try client.request(#"{"type":"joinChat","data":{"chat":\#(chat)}}"#, for: "chatJoined")
         return chat
     }
@@ -47,15 +47,15 @@ struct ChatsWireTests {
     }
 
     @Test(
-        "updated_at moves with what is said, in the details as in the list, and the list goes by it"
+        "updated_at follows the last message, in details and in the list, which it sorts"
     )
     func activity() throws {
         let node = try self.node()
-        let ann = try self.enter("7", at: node)
-        let chats = [try self.make(by: ann), try self.make(by: ann)]
+        let ann = try self.connect("7", at: node)
+        let chats = [try self.createChat(by: ann), try self.createChat(by: ann)]
         for chat in [chats[0], chats[1], chats[0]] {
             let before = try self.updatedAt(chat, by: ann)
-            // The clock has milliseconds.
+            // Timestamps have a resolution of one millisecond.
             try Deadline.wait(
                 for: "a later moment",
                 untilTrue: {
@@ -73,27 +73,28 @@ struct ChatsWireTests {
     }
 
     @Test(
-        "what has just been read is not counted as unread, at once, however it was said",
+        "a message that was just read is not counted as unread",
         arguments: TestNode.StoreKind.allCases)
     func unread(_ store: TestNode.StoreKind) throws {
         let node = try self.node(store)
-        let ann = try self.enter("7", at: node)
-        let bob = try self.enter("8", at: node)
-        let chat = try self.make(by: ann)
+        let ann = try self.connect("7", at: node)
+        let bob = try self.connect("8", at: node)
+        let chat = try self.createChat(by: ann)
         try self.send(10, in: "\(chat)", by: ann)
         func unreadCount(behind frame: String) throws -> Double? {
-            // In one breath.
+            // Both requests in immediate succession.
             try bob.send(frame)
             return try self.list(by: bob).first?.number("unread_count")
         }
         for read in 0..<10 {
-            // Ten chats more, so that each is joined with another message read.
-            let other = try self.make(by: ann)
+            // A new chat with ten messages for each round, so that each join reports a different
+            // message as read.
+            let other = try self.createChat(by: ann)
             try self.send(10, in: "\(other)", by: ann)
             #expect(
                 try unreadCount(
-                    behind:
-                        #"{"type":"joinChat","data":{"chat":\#(other),"last_read_message":\#(read)}}"#
+                    behind: #"{"type":"joinChat","data":{"chat":\#(other),"#
+                        + #""last_read_message":\#(read)}}"#
                 ) == Double(10 - read)
             )
             #expect(
@@ -107,19 +108,19 @@ struct ChatsWireTests {
         }
     }
 
-    @Test("requests are answered in the order in which they came, messages and marks too")
+    @Test("requests are answered in their order, including messages and read marks")
     func order() throws {
         let node = try self.node(.sqlite)
-        let ann = try self.enter("7", at: node)
-        let chats = [try self.make(by: ann), try self.make(by: ann)]
+        let ann = try self.connect("7", at: node)
+        let chats = [try self.createChat(by: ann), try self.createChat(by: ann)]
         var expected: [String] = []
         for round in 1...10 {
             for chat in chats {
                 try ann.send(#"{"type":"newMessage","data":{"chat":\#(chat),"text":"\#(round)"}}"#)
                 try ann.send(#"{"type":"newMessage","data":{"chat":\#(chat),"text":"\#(round)"}}"#)
                 try ann.send(
-                    #"{"type":"markRead","data":{"chat":\#(chat),"last_read_message":\#(2 * round)}}"#
-                )
+                    #"{"type":"markRead","data":{"chat":\#(chat),"#
+                        + #""last_read_message":\#(2 * round)}}"#)
                 try ann.send(#"{"type":"getChatDetails","data":{"chatId":\#(chat)}}"#)
                 expected += [
                     "messageCreated \(chat)", "messageCreated \(chat)", "messagesRead \(chat)",
@@ -139,12 +140,12 @@ struct ChatsWireTests {
         #expect(seen == expected)
     }
 
-    @Test("who comes by a token that lists a chat has nothing unread of what was said before")
+    @Test("a member by a token's grant has no unread messages from before")
     func listed() throws {
         let node = try self.node()
-        let ann = try self.enter("7", .listed(["5"]), at: node)
+        let ann = try self.connect("7", .listed(["5"]), at: node)
         try self.send(100, in: "5", by: ann)
-        let bob = try self.enter("8", .listed(["5"]), at: node)
+        let bob = try self.connect("8", .listed(["5"]), at: node)
         try ann.next("chatJoined")
         #expect(try self.list(by: bob).first?.number("unread_count") == 0)
         try bob.request(#"{"type":"joinChat","data":{"chat":5}}"#, for: "chatJoined")

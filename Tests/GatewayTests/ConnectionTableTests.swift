@@ -6,7 +6,7 @@ import Testing
 
 @testable import Gateway
 
-@Suite("A turn's frames for each connection")
+@Suite("A turn's frames of each connection")
 struct ConnectionTableTests {
     private static func token(_ slot: Int, _ generation: UInt32 = 1) -> SocketToken {
         SocketToken(slot: UInt32(slot), generation: generation)
@@ -22,7 +22,7 @@ struct ConnectionTableTests {
 
     private static func frame(_ text: String) -> SharedFrame { SharedFrame(Array(text.utf8)) }
 
-    /// Everything that the turn has for a connection, as text.
+    /// All of a connection's frames of the turn, as text.
     private static func text(_ table: inout ConnectionTable, of slot: UInt32) -> String {
         guard table.hot[Int(slot)].frameCount > 0 else { return "" }
         var frames = table.dequeueFrames(of: slot)
@@ -39,7 +39,7 @@ struct ConnectionTableTests {
         return list
     }
 
-    @Test("are one run where everybody hears the same")
+    @Test("are one run if all connections get the same frames")
     func run() {
         var table = Self.table(of: 3)
         for text in ["a", "b", "c"] {
@@ -55,7 +55,7 @@ struct ConnectionTableTests {
         #expect(table.links.isEmpty)
     }
 
-    @Test("keep their order where a reply stands between broadcasts")
+    @Test("keep their order with a reply between broadcasts")
     func linked() {
         var table = Self.table(of: 2)
         _ = table.broadcast(table.add(Self.frame("a")), to: [0, 1])
@@ -68,7 +68,7 @@ struct ConnectionTableTests {
         #expect(table.links.isEmpty)
     }
 
-    @Test("are forgotten once they are taken, and begin anew in the same turn")
+    @Test("are removed when dequeued, and new ones may follow in the same turn")
     func dequeuedTwice() {
         var table = Self.table(of: 1)
         table.queue(table.add(Self.frame("a")), to: 0)
@@ -82,7 +82,7 @@ struct ConnectionTableTests {
         #expect(!table.isDirty)
     }
 
-    @Test("do not reach a connection that is closed, nor the next one in its place")
+    @Test("do not reach a closed connection, nor the next one in its slot")
     func closed() {
         var table = Self.table(of: 2)
         table.queue(table.add(Self.frame("a")), to: 1)
@@ -102,7 +102,7 @@ struct ConnectionTableTests {
         #expect(!table.isOpen(Self.token(1, 2)))
     }
 
-    @Test("go to all, to the others, or to one user's connections")
+    @Test("go to all, to other users, or to one user's connections")
     func recipients() {
         var table = Self.table(of: 4)
         for (slot, user) in [7, 8, 7, UserTable.noUser].enumerated() {
@@ -121,46 +121,46 @@ struct ConnectionTableTests {
     }
 
     @Test(
-        "leave out who is behind, and say how many that were",
+        "skip connections that are behind, and report how many",
         arguments: [.all, .allExceptUser(1), .onlyUser(0)] as [ConnectionTable.Recipients])
-    func behind(recipients audience: ConnectionTable.Recipients) {
+    func behind(recipients: ConnectionTable.Recipients) {
         var table = Self.table(of: 3)
         for slot in 0..<3 { table.hot[slot].user = 0 }
         table.hot[0].pendingBytes = 101
         table.hot[2].pendingBytes = 100
         #expect(
             table.broadcast(
-                table.add(Self.frame("typing")), to: [0, 1, 2], audience, unlessPendingAbove: 100)
+                table.add(Self.frame("typing")), to: [0, 1, 2], recipients, unlessPendingAbove: 100)
                 == 1)
         #expect((0..<3).map { Self.text(&table, of: $0) } == ["", "typing", "typing"])
     }
 
     @Test(
-        "are what a list for each connection would hold, whatever happens",
+        "equal a list for each connection after any operations",
         arguments: 0..<20 as Range<UInt64>)
     func oracle(seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
+        var generator = SeededGenerator(seed: seed)
         let count = 12
         var table = Self.table(of: count)
         var lists = [String](repeating: "", count: count)
         var isOpen = [Bool](repeating: true, count: count)
         for step in 0..<2000 {
-            switch Int.random(in: 0..<20, using: &chance) {
+            switch Int.random(in: 0..<20, using: &generator) {
             case 0..<8:
-                let members = (0..<UInt32(count)).filter { _ in Bool.random(using: &chance) }
-                    .shuffled(using: &chance)
+                let members = (0..<UInt32(count)).filter { _ in Bool.random(using: &generator) }
+                    .shuffled(using: &generator)
                 _ = table.broadcast(table.add(Self.frame("\(step),")), to: members)
                 for member in members where isOpen[Int(member)] { lists[Int(member)] += "\(step)," }
             case 8..<14:
-                let slot = Int.random(in: 0..<count, using: &chance)
+                let slot = Int.random(in: 0..<count, using: &generator)
                 table.queue(table.add(Self.frame("\(step);")), to: UInt32(slot))
                 if isOpen[slot] { lists[slot] += "\(step);" }
             case 14..<17:
-                let slot = Int.random(in: 0..<count, using: &chance)
+                let slot = Int.random(in: 0..<count, using: &generator)
                 #expect(Self.text(&table, of: UInt32(slot)) == lists[slot])
                 lists[slot] = ""
             case 17:
-                let slot = Int.random(in: 0..<count, using: &chance)
+                let slot = Int.random(in: 0..<count, using: &generator)
                 if isOpen[slot] {
                     table.close(slot)
                 } else {

@@ -4,8 +4,8 @@ import Testing
 
 @testable import Gateway
 
-/// What Pets, Chats and Agents have in common of connections' beginnings and ends.
-@Suite("The doors of Pets, Chats and Agents")
+/// How connections of Pets, Chats and Agents begin and end.
+@Suite("Connections of Pets, Chats and Agents")
 struct DialectConnectionTests {
     struct DialectEndpoint: CustomTestStringConvertible {
         let path: String
@@ -32,15 +32,18 @@ struct DialectConnectionTests {
     private static let paths =
         endpoints.map(\.path) + ["/ws", "/ws/chats", "/v1/ws/tenant/default/agent/ann/channel/c"]
 
-    @Test("close with 4401 when the token ends, unless there is a fresh one", arguments: endpoints)
-    func expiry(_ door: DialectEndpoint) throws {
+    @Test(
+        "close with 4401 when the token expires, unless the client has sent a new one",
+        arguments: endpoints)
+    func expiry(_ endpoint: DialectEndpoint) throws {
         let node = try TestNode(dialects: TestNode.allDialects)
         func connect(_ user: String) throws -> FrameClient {
             let token = try TestNode.token(user, lasting: .seconds(6))
-            return try FrameClient("\(door.path)?token=\(token)", kind: door.kind, port: node.port)
+            return try FrameClient(
+                "\(endpoint.path)?token=\(token)", kind: endpoint.kind, port: node.port)
         }
         let (ann, bob) = (try connect("ann"), try connect("bob"))
-        try bob.request(door.authenticate(TestNode.token("bob")), for: "authenticated")
+        try bob.request(endpoint.authenticate(TestNode.token("bob")), for: "authenticated")
         var last = ""
         while true {
             let event = try ann.socket.next()
@@ -50,12 +53,12 @@ struct DialectConnectionTests {
             }
             last = text
         }
-        #expect(last.hasPrefix(door.error), "\(last)")
-        // Later than that the other one is as it was.
-        try bob.request(door.authenticate(TestNode.token("bob")), for: "authenticated")
+        #expect(last.hasPrefix(endpoint.error), "\(last)")
+        // After that time the other connection is still open.
+        try bob.request(endpoint.authenticate(TestNode.token("bob")), for: "authenticated")
     }
 
-    @Test("are shut to pages of a foreign origin, before the upgrade", arguments: paths)
+    @Test("are refused to pages of foreign origins, before the upgrade", arguments: paths)
     func origin(_ path: String) throws {
         let node = try TestNode(dialects: TestNode.allDialects)
         let path = "\(path)?token=\(try TestNode.token("ann"))"
@@ -68,7 +71,7 @@ struct DialectConnectionTests {
         _ = try RawWebSocketClient(path, port: node.port, fields: ["Origin": "https://page.test"])
     }
 
-    @Test("are for WebSockets: anything else is answered with 426", arguments: paths)
+    @Test("get 426 without an upgrade to WebSocket", arguments: paths)
     func plain(_ path: String) throws {
         let node = try TestNode(dialects: TestNode.allDialects)
         let token = try TestNode.token("ann")
@@ -78,7 +81,7 @@ struct DialectConnectionTests {
     }
 
     @Test(
-        "of Agents are shut to who has no good token, by 401",
+        "of Agents get 401 without a valid token",
         arguments: ["/v1/ws", "/v1/ws/tenant/default/agent/ann/channel/c"])
     func unauthorized(_ path: String) throws {
         let node = try TestNode(dialects: TestNode.allDialects)

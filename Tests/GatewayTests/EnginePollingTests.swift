@@ -10,7 +10,7 @@ import Testing
 
 @testable import Gateway
 
-/// Engine.IO sessions that poll, at one node.
+/// Polling Engine.IO sessions on one node.
 @Suite("A client that polls")
 struct EnginePollingTests {
     private static func node(
@@ -23,7 +23,7 @@ struct EnginePollingTests {
         }
     }
 
-    /// Somebody in these rooms who has been shown what is there.
+    /// A member of these rooms that has received their present messages.
     private static func member(_ user: String, of rooms: [String], at node: TestNode) throws
         -> PollingClient
     {
@@ -47,10 +47,10 @@ struct EnginePollingTests {
     // MARK: What it is sent
 
     @Test(
-        "gets each message with its offset, sixteen packets at a time, however much was missed, wherever it waited",
+        "gets each message with its offset, at most sixteen packets at a time",
         arguments: [1, 2],
         [(60, bytes: 12_000), (12, bytes: 90_000)])
-    func pairs(roomCount: Int, said: (count: Int, bytes: Int)) throws {
+    func pairs(roomCount: Int, posted: (count: Int, bytes: Int)) throws {
         let node = try Self.node {
             $0.settings.chatLimits.contentBytes = 100_000
             $0.live.limits.messageBytes = 200_000
@@ -61,9 +61,10 @@ struct EnginePollingTests {
         let hello = try reader.packets(2)
         let pid = try #require(try JSONObject(String(hello[0].dropFirst(2)))["pid"])
         let author = try node.peer("author", in: "one")
-        // Of this size a few fill what may wait for a poll; the rest waits behind it.
-        for number in 1...said.count {
-            try author.send(ConversationsFrames.message(String(repeating: "x", count: said.bytes)))
+        // A few messages of this size fill the outbox. The rest waits in the backlog.
+        for number in 1...posted.count {
+            try author.send(
+                ConversationsFrames.message(String(repeating: "x", count: posted.bytes)))
             try TestPeer.wait(for: "one's own message", among: [author]) {
                 ConversationsFrames.ids(of: author.texts).count == number
             }
@@ -71,29 +72,29 @@ struct EnginePollingTests {
 
         let again = try PollingClient(port: node.port)
         let offset = rooms.map { "\($0)=0" }.joined(separator: ",")
-        // With one answer more than there are pairs, sixteen packets end in the middle of one.
+        // One more packet makes the number odd, so that sixteen packets end within a pair.
         try again.post(
             #"40{"token":"\#(TestNode.token("reader"))","pid":"\#(pid)","offset":"\#(offset)"}"#
                 + "\u{1E}" + #"421["nothing",{}]"#)
         var ids: [Int] = []
-        while ids.count < said.count {
+        while ids.count < posted.count {
             let reply = try again.poll()
             try #require(reply.status == 200, "\(reply)")
             let packets = reply.body.split(separator: "\u{1E}")
             #expect(packets.count <= 16)
-            for (place, packet) in packets.enumerated() where Self.isMessage(packet) {
+            for (index, packet) in packets.enumerated() where Self.isMessage(packet) {
                 #expect(
-                    place + 1 < packets.count && Self.isOffset(packets[place + 1]),
+                    index + 1 < packets.count && Self.isOffset(packets[index + 1]),
                     "behind \(packets.map { $0.prefix(40) })")
                 let message = try JSONObject(
                     packet.dropFirst(#"42["new_message",{"#.count - 1).dropLast().description)
                 ids.append(Int(message["id"] ?? "") ?? 0)
             }
         }
-        #expect(ids == Array(1...said.count))
+        #expect(ids == Array(1...posted.count))
     }
 
-    @Test("has been delivered what its polls have taken, and not what waits for one")
+    @Test("has received the messages in the responses to its polls, not the waiting ones")
     func delivered() throws {
         let node = try Self.node()
         let bob = try Self.member("bob", of: ["room"], at: node)
@@ -104,7 +105,8 @@ struct EnginePollingTests {
         try TestPeer.wait(for: "ann's message", among: [ann]) {
             ConversationsFrames.ids(of: ann.texts) == [1]
         }
-        // Receipts are told now and then, all at once: with that of a later message, which a WebSocket takes, would come the earlier one's.
+        // Receipts are sent in batches. A receipt for a later message to a WebSocket would include
+        // one for the earlier message.
         try eve.send(ConversationsFrames.message("hello"))
         try TestPeer.wait(for: "eve's receipt", among: [eve, carl]) {
             eve.texts.contains { $0.contains(#""status":"delivered""#) }
@@ -123,7 +125,7 @@ struct EnginePollingTests {
                 $0.contains(#""type":"message.status","message_id":"1","status":"delivered""#)
             }
         }
-        // A poll that waits takes it at once.
+        // A pending poll gets it at once.
         let poll = try bob.beginPoll()
         try ann.send(ConversationsFrames.message("again"))
         try TestPeer.wait(for: "the receipt", among: [ann]) {
@@ -133,16 +135,16 @@ struct EnginePollingTests {
     }
 
     @Test(
-        "leaves a room for its user's every connection: one of another protocol is closed with 4004"
+        "leaves a room for all its user's connections: another protocol's closes with 4004"
     )
     func leaving() throws {
         let node = try Self.node()
         let polling = try Self.member("ann", of: ["room"], at: node)
-        let talker = try node.conversationClient("ann", in: "room")
+        let client = try node.conversationClient("ann", in: "room")
         let bob = try node.conversationClient("bob", in: "room")
         try polling.post(#"421["leave_room",{"room_id":"room"}]"#)
         #expect(
-            try talker.closeEvent()
+            try client.closeEvent()
                 == .close(code: 4004, reason: "no member of this conversation any more"))
         var packets: [String] = []
         while !packets.contains(#"431[{"ok":true}]"#) { packets += try polling.packets(1) }
@@ -152,23 +154,23 @@ struct EnginePollingTests {
 
     // MARK: Its end
 
-    @Test("is closed with too much waiting for it, and told so by the poll that comes too late")
+    @Test("is closed if too many bytes wait for it, and its next poll reports that")
     func tooSlow() throws {
         let node = try Self.node { $0.live.limits.outboundBytes = 100_000 }
         let bob = try Self.member("bob", of: ["room"], at: node)
         let ann = try node.peer("ann", in: "room")
-        var said = 0
-        while said < 500, try !node.hasLogged("slow reader closed") {
+        var posted = 0
+        while posted < 500, try !node.hasLogged("slow reader closed") {
             for _ in 0..<10 {
                 try ann.send(ConversationsFrames.message(String(repeating: "x", count: 4000)))
             }
-            said += 10
+            posted += 10
             try TestPeer.wait(for: "one's own messages", among: [ann]) {
-                ConversationsFrames.ids(of: ann.texts).count == said
+                ConversationsFrames.ids(of: ann.texts).count == posted
             }
         }
-        try #require(said < 500, "it was never closed")
-        // What it was sent before comes, without a hole; then it is over.
+        try #require(posted < 500, "it was never closed")
+        // The earlier packets come without a gap, and then the end.
         var last = ""
         while true {
             let reply = try bob.poll()
@@ -180,7 +182,7 @@ struct EnginePollingTests {
     }
 
     @Test(
-        "is closed by a drain, by the poll that waits or by its next one, and comes in nowhere",
+        "is closed by a drain, with the pending poll or the next one, and is refused afterwards",
         arguments: [true, false])
     func drain(isPolling: Bool) throws {
         let node = try Self.node()
@@ -188,10 +190,11 @@ struct EnginePollingTests {
         let ann = try node.conversationClient("ann", in: "other")
         let stream = try ByteStream(port: node.port)
         if isPolling {
-            // Both are read in one piece: with the first one's answer the poll is where its session is.
+            // Both requests are in one write, so the poll is pending when the first response has
+            // come.
             try stream.send(
-                "GET /api/health HTTP/1.1\r\nHost: here\r\n\r\nGET \(bob.path) HTTP/1.1\r\nHost: here\r\n\r\n"
-            )
+                "GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n"
+                    + "GET \(bob.path) HTTP/1.1\r\nHost: here\r\n\r\n")
             #expect(try HTTPReply(from: stream).status == 200)
         }
         node.gateway.drain(over: .milliseconds(1))
@@ -208,10 +211,11 @@ struct EnginePollingTests {
         #expect(refused.body == #"{"code":4,"message":"Unavailable; come again"}"#)
     }
 
-    @Test("is told to come again where too many come in a second, over either transport")
+    @Test("gets 503 if too many connect in a second, with either transport")
     func tooManyHandshakes() throws {
         let node = try Self.node { $0.live.limits.connectsPerSecond = 1 }
-        // Two of them are in the same second at the latest when a second begins between the first two.
+        // If a second begins between the first two requests, the third is in the same second as the
+        // second.
         let path = "/socket.io/?EIO=4&transport=polling"
         let refused = try Deadline.wait(for: "a refusal") {
             let reply = try HTTPReply.get(path, port: node.port)
@@ -230,13 +234,13 @@ struct EnginePollingTests {
 
     private static let forbidden = #"{"code":4,"message":"Forbidden"}"#
 
-    /// A token with one letter of its signature changed.
+    /// A token with one changed letter in its signature.
     private static func forged(_ token: String) -> String {
         token.dropLast(2) + (token.hasSuffix("AA") ? "BA" : "AA")
     }
 
     @Test(
-        "is nobody else's: a request with another user's token, or a bad one, is refused, and the session goes on",
+        "continues after requests with another user's token or an invalid one, which get 403",
         arguments: [1, 3])
     func otherTokens(loops: Int) throws {
         let node = try Self.node(loops: loops)
@@ -265,7 +269,7 @@ struct EnginePollingTests {
         }
     }
 
-    @Test("may show the token with which it came after that has expired")
+    @Test("may still send the token of its handshake after that has expired")
     func expiredToken() throws {
         let node = try Self.node()
         let token = try TestNode.token("ann", lasting: .seconds(6))
@@ -284,7 +288,7 @@ struct EnginePollingTests {
         #expect(try ann.packets(1)[0].hasPrefix("432"))
     }
 
-    @Test("that came with a bad token hears so when it connects")
+    @Test("with an invalid token gets the error when it connects")
     func refusedToken() throws {
         let node = try Self.node()
         let query = "&token=\(Self.forged(try TestNode.token("ann")))"

@@ -3,10 +3,10 @@ import Testing
 
 @testable import Gateway
 
-@Suite("An address as proxies name it")
+@Suite("An address from a proxy")
 struct ForwardedAddressTests {
     @Test(
-        "is read with or without port and brackets",
+        "is parsed with or without a port and brackets",
         arguments: [
             ("203.0.113.7", "203.0.113.7"), (" 203.0.113.7\t", "203.0.113.7"),
             ("203.0.113.7:4711", "203.0.113.7"),

@@ -5,17 +5,17 @@ import Testing
 
 @testable import Gateway
 
-@Suite("A letter about a carried request")
+@Suite("A forwarded message")
 struct ForwardedMessageTests {
     @Test(
-        "tells every refusal from every other",
+        "distinguishes all refusals",
         arguments: [.unknownSession, .badRequest, .forbidden, .payloadTooLarge] as [EngineRefusal])
     func refusals(_ refusal: EngineRefusal) throws {
         for isLast in [false, true] {
             let text = ForwardedMessage.encodeReply(
                 7, .refused(refusal), EngineSteps(), closes: isLast)
             guard case .reply(7, .refused(let read, let closes))? = ForwardedMessage(text) else {
-                Issue.record("\(text) is no refusal")
+                Issue.record("\(text) is not a refusal")
                 return
             }
             #expect(read == refusal && closes == isLast)
@@ -23,53 +23,54 @@ struct ForwardedMessageTests {
     }
 
     @Test(
-        "says with what a WebSocket is closed", arguments: ["", "the session is over", "a\nb  c"])
+        "contains the close code and reason of a WebSocket",
+        arguments: ["", "the session is over", "a\nb  c"])
     func closing(_ reason: String) {
         guard
             case .reply(7, .closed(let code, let read))? = ForwardedMessage(
                 ForwardedMessage.encodeClose(7, code: 1008, reason))
         else {
-            Issue.record("no closing")
+            Issue.record("not a close")
             return
         }
         #expect(code == 1008 && read == reason)
     }
 
     @Test(
-        "carries a body as it is, and an answer's too",
+        "preserves the bodies of requests and replies",
         arguments: ["", "4a", "4a\n4b\u{1E}ask poll", "é\r\n"])
     func bodies(_ body: String) throws {
         let session = try #require(EngineSessionID(named: "a.0.x"))
         for kind in [
-            ForwardedMessage.Kind.poll, .post, .bytes, .began, .tooLong, .probe, .take, .broke,
-            .closed, .torn,
+            ForwardedMessage.Kind.poll, .post, .binaryPost, .postStarted, .postTooLong, .probe,
+            .takeOver, .pollAborted, .probeClosed, .postAborted,
         ] {
             let text = ForwardedMessage.encodeRequest(
                 kind, 9, from: 3, session,
                 by: .bearer(tenant: "t", user: UserID(tokenSubject: "é o")), body)
-            guard case .request(let question)? = ForwardedMessage(text) else {
-                Issue.record("\(kind) is no question")
+            guard case .request(let request)? = ForwardedMessage(text) else {
+                Issue.record("\(kind) is not a request")
                 continue
             }
             #expect(
-                question.kind == kind && question.number == 9 && question.loop == 3
-                    && question.session == session)
+                request.kind == kind && request.number == 9 && request.loop == 3
+                    && request.session == session)
             #expect(
-                question.identity == .bearer(tenant: "t", user: UserID(tokenSubject: "é o"))
-                    && question.body == body)
+                request.identity == .bearer(tenant: "t", user: UserID(tokenSubject: "é o"))
+                    && request.body == body)
         }
         guard
             case .reply(9, .transferred(let state))? = ForwardedMessage(
                 ForwardedMessage.encodeTransfer(9, state: body))
         else {
-            Issue.record("no departure")
+            Issue.record("not a transfer")
             return
         }
         #expect(state == body)
     }
 
     @Test(
-        "of another version is none",
+        "of another version is rejected",
         arguments: [
             "", "ask\n",
             "ask nothing 1 0 a.0.x -\n", "ask poll 1 0 a.0.x\n", "ask poll -1 0 a.0.x -\n",

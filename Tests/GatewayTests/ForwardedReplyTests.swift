@@ -11,17 +11,18 @@ import Testing
 @testable import EngineIO
 @testable import Gateway
 
-/// Mail between nodes may be lost: whoever carries a request asks again, and what was done once must not look otherwise for it.
-@Suite("A carried request that is asked again")
+/// Messages between nodes may be lost. The requester repeats its request, and the repetition must
+/// not have another effect or answer.
+@Suite("A repeated forwarded request")
 struct ForwardedReplyTests {
-    /// Another node, which keeps what it is told.
+    /// Another node, which records the messages that it gets.
     private final class OtherNode: Relay {
         private let texts = Mutex<[String]>([])
         var replies: [String] { self.texts.withLock { $0 } }
 
         func send(_ envelopes: [Envelope], from loop: Int) {}
-        func send(_ letter: RemoteLoopMessage, to node: UInt64, from sender: LoopID) {
-            self.texts.withLock { $0.append(letter.text) }
+        func send(_ message: RemoteLoopMessage, to node: UInt64, from sender: LoopID) {
+            self.texts.withLock { $0.append(message.text) }
         }
         func viewMentioned(number: Int) {}
         func storePublishesWithWrite(of loop: Int) -> Bool { false }
@@ -29,7 +30,7 @@ struct ForwardedReplyTests {
     }
 
     @Test(
-        "gets the first answer again, also when it has ended the session",
+        "gets the first answer again, even if it has ended the session",
         arguments: [
             ("6", "taken\n"), ("1", "taken\n"), ("6\u{1E}1", "taken\n"), ("abc", "refused\n400 3"),
             ("", "refused\n400 3"),
@@ -40,13 +41,13 @@ struct ForwardedReplyTests {
         let node = try TestNode(dialects: [rooms])
         let other = OtherNode()
         let receiver = Mutex<(any RelayReceiver)?>(nil)
-        node.gateway.connectRelay { told, _ in
-            receiver.withLock { $0 = told }
+        node.gateway.connectRelay { relayReceiver, _ in
+            receiver.withLock { $0 = relayReceiver }
             return other
         }
         let session = try PollingClient(port: node.port)
         let sid = try #require(EngineSessionID(named: session.sid))
-        func ask(_ number: UInt64) {
+        func send(_ number: UInt64) {
             receiver.withLock { $0 }?.receive(
                 RemoteLoopMessage(
                     to: 0, ForwardedMessage.encodeRequest(.post, number, from: 0, sid, body)),
@@ -54,13 +55,13 @@ struct ForwardedReplyTests {
         }
         let first = ForwardedMessage.randomNumber()
         for count in 1...3 {
-            ask(first)
+            send(first)
             try Deadline.wait(for: "answer \(count)", untilTrue: { other.replies.count == count })
         }
         #expect(other.replies == Array(repeating: "answer \(first) \(answer)", count: 3))
-        // Another request is another one.
+        // A request with another number is a new request.
         let second = ForwardedMessage.randomNumber()
-        ask(second)
+        send(second)
         try Deadline.wait(for: "the other's answer", untilTrue: { other.replies.count == 4 })
         #expect(
             other.replies[3] == "answer \(second) "

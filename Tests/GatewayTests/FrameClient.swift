@@ -7,10 +7,10 @@ import PetsDialect
 import RoomsDialect
 import TestKit
 
-/// Somebody who speaks one of the protocols of JSON frames with a node, each frame with its kind in the same field.
+/// A client of a protocol with JSON frames, each of which has its kind in the same field.
 struct FrameClient {
     let socket: RawWebSocketClient
-    /// The field that says what a frame is.
+    /// The name of the field with the frame's kind.
     let kind: String
 
     init(_ path: String, kind: String = "type", port: UInt16, fields: [String: String] = [:]) throws
@@ -28,23 +28,23 @@ struct FrameClient {
         }
     }
 
-    /// The next frame of this kind; others on the way to it are left out.
+    /// The next frame of this kind. Frames before it are skipped.
     @discardableResult
-    func next(_ wanted: String) throws -> JSONObject {
+    func next(_ kind: String) throws -> JSONObject {
         while true {
             let frame = try self.next()
-            if frame[self.kind] == wanted { return frame }
+            if frame[self.kind] == kind { return frame }
         }
     }
 
-    /// Sends a frame and waits for the answer of this kind.
+    /// Sends a frame and waits for an answer of this kind.
     @discardableResult
-    func request(_ text: String, for wanted: String) throws -> JSONObject {
+    func request(_ text: String, for kind: String) throws -> JSONObject {
         try self.send(text)
-        return try self.next(wanted)
+        return try self.next(kind)
     }
 
-    /// How the server ends the connection; frames before are left out.
+    /// The server's close frame. Frames before it are skipped.
     func closeEvent() throws -> RawWebSocketClient.Event {
         while true {
             switch try self.socket.next() {

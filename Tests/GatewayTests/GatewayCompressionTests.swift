@@ -9,7 +9,7 @@ import Testing
 struct GatewayCompressionTests {
     private let text = String(repeating: "a text that is well worth to be compressed, ", count: 50)
 
-    @Test("is taken and given, whole and in fragments")
+    @Test("works in both directions, in whole messages and in fragments")
     func bothWays() throws {
         let node = try TestNode()
         let peer = try TestPeer("/echo", port: node.port, compresses: true)
@@ -18,13 +18,13 @@ struct GatewayCompressionTests {
             #expect(try peer.next() == .text(self.text))
         }
         #expect(peer.compressedCount == 3)
-        // Short ones are left as they are, by both sides.
+        // Neither side compresses short messages.
         try peer.send("short")
         #expect(try peer.next() == .text("short"))
         #expect(peer.compressedCount == 3)
     }
 
-    @Test("is of no concern to those who do not want it")
+    @Test("is used only by the clients that negotiated it")
     func mixed() throws {
         let node = try TestNode()
         let path = try TestNode.path("ann", in: "room")
@@ -39,7 +39,7 @@ struct GatewayCompressionTests {
         #expect(peers.map(\.compressedCount) == [0, 1, 0, 1])
     }
 
-    @Test("ends with 1007 where it cannot be undone, and with 1009 where it would never end")
+    @Test("ends with 1007 for invalid data, and with 1009 for data that inflates too far")
     func bad() throws {
         let node = try TestNode { $0.live.limits.frameBytes = 10_000 }
         let broken = try TestPeer("/echo", port: node.port, compresses: true)

@@ -6,9 +6,9 @@ import Testing
 
 @testable import Gateway
 
-@Suite("Quiet connections")
+@Suite("Idle connections")
 struct IdleConnectionTests {
-    @Test("are closed with 1001, also where they have sent only a part of a frame")
+    @Test("are closed with 1001, even after a partial frame")
     func idle() throws {
         let node = try TestNode { setup in
             setup.live.limits.idle = .milliseconds(600)
@@ -28,29 +28,29 @@ struct IdleConnectionTests {
         dripping.close()
     }
 
-    @Test("are pinged, with the protocol's own heartbeat, and live as long as they answer")
+    @Test("get pings and the protocol's heartbeat, and stay open as long as they answer")
     func ping() throws {
         let node = try TestNode { setup in
-            // So long that an answer comes in time although the machine stands still for a moment.
+            // Long enough that an answer comes in time even if the machine stalls for a moment.
             setup.live.limits.idle = .seconds(4)
             setup.live.limits.ping = .seconds(1)
         }
         let peer = try node.peer("ann")
-        // Longer than the idle time.
+        // Longer than the idle timeout.
         for _ in 0..<5 {
             var events: [TestPeer.Event] = []
             while events.count < 2 { events.append(try #require(try peer.next())) }
             #expect(events == [.ping([]), .text(#"{"type":"heartbeat"}"#)])
             try peer.send(bytes: RawWebSocketClient.frame(opcode: 10))
         }
-        // Now it is silent.
+        // From now on the client is silent.
         while let event = try peer.next() {
             if event.closeCode != nil { break }
         }
         #expect(peer.closeEvent?.closeCode == 1001)
     }
 
-    @Test("are closed with 4003 when the token ends, unless there is a fresh one")
+    @Test("are closed with 4003 when the token expires, unless the client has sent a new one")
     func expiry() throws {
         let node = try TestNode()
         let expiring = { (user: String) in
@@ -68,21 +68,20 @@ struct IdleConnectionTests {
                 == #"{"type":"error","action":null,"error":"token expired"}"#)
         #expect(try first.closeEvent() == .close(code: 4003, reason: "token expired"))
         try second.post("still here")
-        // Of somebody else, or of nobody, it is refused, and nothing else happens.
+        // The token of another user, or an invalid one, is refused and has no other effect.
         try second.send(fresh("ann"))
-        #expect(
-            try second.next("error").text
-                == #"{"type":"error","action":"authenticate","error":"token: belongs to another user"}"#
-        )
+        let error =
+            #"{"type":"error","action":"authenticate","error":"token: belongs to another user"}"#
+        #expect(try second.next("error").text == error)
         try second.send(#"{"action":"authenticate","token":"x.y.z"}"#)
         #expect(try second.next("error")["error"]?.hasPrefix("token: ") == true)
         try second.post("still here")
     }
 }
 
-@Suite("What a node has of connections")
+@Suite("The state of connections")
 struct ConnectionLifecycleTests {
-    @Test("goes with them, however they go")
+    @Test("is released when they close, in every way")
     func releasesEverything() throws {
         let node = try TestNode(loops: 2) { $0.live.limits.allowEverything() }
         for round in 0..<3 {
@@ -107,7 +106,7 @@ struct ConnectionLifecycleTests {
         }
     }
 
-    @Test("goes with those, too, who are sent away before they are let in")
+    @Test("is released if they are closed before they have joined")
     func closedBeforeJoin() throws {
         let node = try TestNode(loops: 2)
         node.store.close(.other)
@@ -117,7 +116,7 @@ struct ConnectionLifecycleTests {
         try TestPeer.wait(for: "their end", among: peers) {
             peers.allSatisfy { $0.closeEvent?.closeCode == 1012 }
         }
-        // The owner is still being asked, but nobody waits for what it says.
+        // The request to the owner is still pending, but no connection waits for the answer.
         _ = try node.metrics("no question to be open") {
             $0.value(of: .answersPending) == 0 && $0.value(of: .requestsWaiting) == 20
         }
@@ -127,7 +126,7 @@ struct ConnectionLifecycleTests {
         }
     }
 
-    @Test("is told in the log, where debugging is on: whence, how long, and how it ended")
+    @Test("is logged at the debug level, with address, duration and close code")
     func log() throws {
         let node = try TestNode(logLevel: .debug)
         let one = try RawWebSocketClient("/echo", port: node.port)
@@ -163,7 +162,7 @@ struct ConnectionLifecycleTests {
             "what is said and what lets one in is nobody's business")
     }
 
-    @Test("tells of proxies only where they are believed")
+    @Test("has a proxy's address only if the proxy is trusted")
     func untrusted() throws {
         let node = try TestNode(logLevel: .debug) { $0.settings.trustedProxies = [] }
         let socket = try RawWebSocketClient(
@@ -190,13 +189,13 @@ struct ConnectionLifecycleTests {
     }
 
     @Test(
-        "is bounded: who comes when it is full is told to come again, the others stay, and health is always told"
+        "is bounded: further clients get 503, the others stay, and health is always reported"
     )
     func full() throws {
         let node = try TestNode { $0.live.limits.connections = 3 }
-        let kept = try ByteStream(port: node.port)
-        try kept.send("GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n")
-        #expect(try HTTPReply(from: kept).status == 200)
+        let client = try ByteStream(port: node.port)
+        try client.send("GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n")
+        #expect(try HTTPReply(from: client).status == 200)
         let sockets = try (0..<2).map { _ in try node.echo() }
         for _ in 0..<3 {
             let reply = try RawWebSocketClient.refusal(of: "/echo", port: node.port)
@@ -204,14 +203,14 @@ struct ConnectionLifecycleTests {
             #expect(try JSONObject(reply.body)["error"] != nil)
         }
         #expect(try HTTPReply.get("/api/health", port: node.port).status == 200)
-        try kept.send("GET /nothing HTTP/1.1\r\nHost: here\r\n\r\n")
-        #expect(try HTTPReply(from: kept).status == 404, "who was there first is served")
+        try client.send("GET /nothing HTTP/1.1\r\nHost: here\r\n\r\n")
+        #expect(try HTTPReply(from: client).status == 404, "who was there first is served")
         try sockets[0].close()
         try node.waitForConnections(2)
         _ = try node.echo()
     }
 
-    @Test("takes no longer to write than is told by its metrics")
+    @Test("includes the duration of store writes in the metrics")
     func storeTimes() throws {
         let node = try TestNode(store: .sqlite) { $0.live.limits.allowEverything() }
         try node.fill(50)
@@ -228,7 +227,7 @@ struct ConnectionLifecycleTests {
 @Suite("A connection that the server closes")
 struct ServerCloseTests {
     @Test(
-        "ends with the peer's own close frame, whatever that says, and ignores what comes before it"
+        "ends with the peer's close frame, and ignores the frames before it"
     )
     func crossing() throws {
         let node = try TestNode { setup in
@@ -236,9 +235,7 @@ struct ServerCloseTests {
             setup.live.limits.ping = .seconds(100)
         }
         let socket = try ByteStream(port: node.port)
-        try socket.send(
-            "GET /echo HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        try socket.send(TestNode.upgradeRequest("/echo"))
         #expect(try HTTPReply(from: socket).status == 101)
         #expect(
             try Array(
@@ -249,13 +246,13 @@ struct ServerCloseTests {
                 + RawWebSocketClient.frame(opcode: 9, [1]))
         try socket.send(RawWebSocketClient.frame(opcode: 8, [0x0F, 0xA0]))
         #expect(socket.readToEnd())
-        // One close frame, and nothing behind it.
+        // One close frame and nothing after it.
         let bytes = try Array(socket.peek(atLeast: 0))
         #expect(bytes.count == 2 + Int(bytes[1]))
         try node.waitForConnections(0)
     }
 
-    @Test("waits for its peer's answer, but not for ever")
+    @Test("waits for the peer's close frame until a timeout")
     func noAnswer() throws {
         let node = try TestNode(logLevel: .debug) { $0.live.limits.idle = .milliseconds(400) }
         let socket = try node.echo()

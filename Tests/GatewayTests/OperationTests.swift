@@ -10,7 +10,7 @@ import Testing
 @Suite("A drain")
 struct DrainTests {
     @Test(
-        "closes clients with 1012, one after the other, takes no more, and leaves nothing",
+        "closes clients with 1012, one after the other, refuses new ones, and leaves nothing",
         arguments: [1, 2])
     func drain(loops: Int) throws {
         let node = try TestNode(loops: loops)
@@ -28,9 +28,9 @@ struct DrainTests {
         var ends: [ContinuousClock.Instant] = []
         var isClosed = [Bool](repeating: false, count: peers.count)
         try TestPeer.wait(for: "all to be closed", among: peers) {
-            for (place, peer) in peers.enumerated() where !isClosed[place] && peer.closeEvent != nil
+            for (index, peer) in peers.enumerated() where !isClosed[index] && peer.closeEvent != nil
             {
-                isClosed[place] = true
+                isClosed[index] = true
                 ends.append(.now)
                 try peer.send(bytes: RawWebSocketClient.frame(opcode: 8, [3, 0xF4]))
             }
@@ -38,7 +38,7 @@ struct DrainTests {
         }
         #expect(peers.allSatisfy { $0.closeEvent?.closeCode == 1012 })
         #expect(ends.last! - ends.first! > .milliseconds(600))
-        // An idle connection is just ended; a request under way is answered.
+        // An idle connection is closed. A request that has begun is answered.
         #expect(idle.readToEnd())
         #expect(try idle.peek(atLeast: 0).isEmpty)
         for stream in half.prefix(2) { try stream.send("st: here\r\n\r\n") }
@@ -54,7 +54,7 @@ struct DrainTests {
         #expect(last.status == 404 && last.fields["connection"] == "close")
         #expect(half.allSatisfy { $0.readToEnd() })
         #expect(node.gateway.health.status == .draining)
-        // A load balancer that asks is told so to the end; nobody else gets in.
+        // A load balancer's health request is answered until the end. Other requests are refused.
         #expect(
             try JSONObject(HTTPReply.get("/api/health", port: node.port).body)["status"]
                 == "draining")
@@ -63,7 +63,7 @@ struct DrainTests {
         try node.waitForConnections(0)
     }
 
-    @Test("sends away who comes from its announcement on, and closes nobody yet")
+    @Test("refuses new clients from its announcement on, and closes none yet")
     func announcement() throws {
         let node = try TestNode(loops: 2)
         let peer = try node.peer("ann", in: "room")
@@ -80,20 +80,18 @@ struct DrainTests {
         #expect(peer.closeEvent == nil)
     }
 
-    @Test("reaches those, too, who are on their way from loop to loop", arguments: 0..<5)
+    @Test("includes connections that are moving between loops", arguments: 0..<5)
     func underWay(_ round: Int) throws {
         let node = try TestNode(loops: 3)
         let streams = try (0..<40).map { number in
             let stream = try ByteStream(port: node.port)
             let path = try TestNode.path("user\(number)", in: "room\(number)")
-            try stream.send(
-                "GET \(path) HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                    + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            try stream.send(TestNode.upgradeRequest(path))
             return stream
         }
         node.gateway.drain(over: .milliseconds(100))
         for stream in streams {
-            // Either there is no answer to the upgrade any more but 503, or a close frame with 1012 comes.
+            // The upgrade gets 503, or a close frame with 1012 follows it.
             var count = 1
             while !stream.isClosed {
                 let bytes = Array(try stream.peek(atLeast: count))
@@ -114,7 +112,7 @@ struct DrainTests {
 
 @Suite("A reload")
 struct ReloadTests {
-    @Test("changes what living connections may do")
+    @Test("changes the limits of open connections")
     func limits() throws {
         let node = try TestNode()
         let ann = try node.conversationClient("ann")
@@ -155,7 +153,7 @@ struct ReloadTests {
             })
     }
 
-    @Test("changes who may come, and throws nobody out")
+    @Test("changes which clients may connect, and closes no connection")
     func keys() throws {
         let node = try TestNode()
         let ann = try node.conversationClient("ann")
@@ -182,7 +180,7 @@ struct ReloadTests {
 
 @Suite("Messages of a connection")
 struct MessageTests {
-    @Test("count against its rate whatever they are, and what is beyond is not stored")
+    @Test("count against its rate, and are not stored if they exceed it")
     func rate() throws {
         let node = try TestNode { setup in
             setup.live.limits.messagesPerSecond = 1
@@ -193,14 +191,12 @@ struct MessageTests {
         try ann.send(#"{"action":"dance"\#(String(repeating: " ", count: 70_000))}"#)
         for number in 0..<10 { try ann.sendMessage("\(number)", as: "\(number)") }
         let answers = try (0..<12).map { _ in try ann.next() }
-        #expect(
-            answers[0].text
-                == #"{"type":"error","action":null,"error":"binary frames are not taken; send JSON text"}"#
-        )
-        #expect(
-            answers[1].text
-                == #"{"type":"error","action":"dance","error":"the message is longer than 65536 bytes"}"#
-        )
+        let errors = [
+            #"{"type":"error","action":null,"#
+                + #""error":"binary frames are not taken; send JSON text"}"#,
+            #"{"type":"error","action":"dance","error":"the message is longer than 65536 bytes"}"#,
+        ]
+        #expect(answers.prefix(2).map(\.text) == errors)
         let stored = answers.filter { $0["type"] == "chat_message" }
         #expect(stored.count == 3)
         let failed = answers.filter { $0["type"] == "message.failed" }
@@ -215,7 +211,7 @@ struct MessageTests {
         #expect(metrics.value(of: .messagesIn, labels: ["dialect": "conversations"]) == 12)
     }
 
-    @Test("wait while a page that was asked for is read")
+    @Test("wait while a requested page is read")
     func pause() throws {
         let node = try TestNode()
         let ann = try node.conversationClient("ann")
@@ -237,7 +233,7 @@ struct MessageTests {
         }
     }
 
-    @Test("that fail because the store is away have an unknown outcome, within five seconds")
+    @Test("that fail because the store is unavailable have an unknown outcome, within five seconds")
     func storeUnavailable() throws {
         let node = try TestNode()
         let ann = try node.conversationClient("ann")
@@ -249,12 +245,12 @@ struct MessageTests {
         #expect(ContinuousClock.now - start < .seconds(15))
         node.store.fail()
         #expect(try ann.post("kept", as: "l2")["id"] == "1")
-        // However many requests failed, the log says so once a second.
+        // The log reports failures once a second, however many requests failed.
         let lines = try node.log("store request failed", atLeast: 1).count
         #expect(lines <= Int((ContinuousClock.now - start) / .seconds(1)) + 2)
     }
 
-    @Test("may name numbers of any size", arguments: TestNode.StoreKind.allCases)
+    @Test("may contain message ids of any size", arguments: TestNode.StoreKind.allCases)
     func hugeNumbers(store: TestNode.StoreKind) throws {
         let node = try TestNode(store: store)
         let ann = try node.conversationClient("ann")

@@ -4,23 +4,23 @@ import Testing
 
 @testable import Gateway
 
-@Suite("A request of an Engine.IO session")
+@Suite("A request for an Engine.IO session")
 struct RequestIdentityTests {
-    private static func owner(_ user: UserID?, hasInvalidToken isRefused: Bool = false)
+    private static func owner(_ user: UserID?, hasInvalidToken: Bool = false)
         -> RequestIdentity.SessionIdentity
     {
-        .init(tenant: "t", user: user, hasInvalidToken: isRefused)
+        .init(tenant: "t", user: user, hasInvalidToken: hasInvalidToken)
     }
 
     @Test(
-        "without a token is the session's, whosever that is",
+        "without a token may use every session",
         arguments: [nil, UserID(tokenSubject: "ann"), UserID(anonymous: "ann")])
     func noToken(_ user: UserID?) {
         #expect(RequestIdentity.noToken.isAllowed(for: Self.owner(user)))
     }
 
     @Test(
-        "with a token is the session's of the same user and tenant alone, and of one that has not said who it is"
+        "with a token may use sessions of the same user and tenant, and those without a user"
     )
     func bearer() {
         let ann = RequestIdentity.bearer(tenant: "t", user: UserID(tokenSubject: "ann"))
@@ -40,7 +40,7 @@ struct RequestIdentityTests {
     }
 
     @Test(
-        "with a bad token is that of a session that was opened with one, which hears so, and no other's"
+        "with an invalid token may use only a session that was opened with one"
     )
     func invalidToken() {
         for user in [nil, UserID(tokenSubject: "ann")] {
@@ -50,18 +50,19 @@ struct RequestIdentityTests {
     }
 
     @Test(
-        "is told to another node as one word",
+        "has an identity that is encoded without spaces",
         arguments: [
             .noToken, .invalidToken,
             .bearer(tenant: "default", user: UserID(tokenSubject: "a b\n.-!é")),
             .bearer(tenant: "", user: UserID(tokenSubject: "")),
             .bearer(tenant: "default", user: UserID(anonymous: "ann")),
         ] as [RequestIdentity])
-    func text(_ visitor: RequestIdentity) {
-        #expect(RequestIdentity(visitor.text[...]) == visitor)
-        #expect(!visitor.text.contains { $0.isWhitespace || $0.isNewline })
+    func text(_ identity: RequestIdentity) {
+        #expect(RequestIdentity(identity.text[...]) == identity)
+        #expect(!identity.text.contains { $0.isWhitespace || $0.isNewline })
     }
 
-    @Test("is none that another version tells of", arguments: ["", "?", "a", "a.b.c", "a.%"])
+    @Test(
+        "has no identity if it is from another version", arguments: ["", "?", "a", "a.b.c", "a.%"])
     func unknown(_ text: String) { #expect(RequestIdentity(text[...]) == nil) }
 }

@@ -7,10 +7,10 @@ import Testing
 
 @testable import Gateway
 
-/// What changed while a client was away: edits, deletions, and a store that is another than the client knew.
+/// Changes during a client's absence: edits, deletions, and a store with another history.
 @Suite("Resuming after changes")
 struct ResumeChangesTests {
-    private static func node(
+    static func node(
         _ store: TestNode.StoreKind = .memory, loops: Int = 1, history: Int = 10_000,
         in folder: TemporaryFolder? = nil
     ) throws -> TestNode {
@@ -29,8 +29,8 @@ struct ResumeChangesTests {
         #"{"action":"delete_message","message_id":"\#(id)"}"#
     }
 
-    /// What a client is shown of messages, up to the message with this content, in a line each.
-    private static func receivedLines(_ reader: ConversationClient, until content: String) throws
+    /// One line for each frame about messages, up to the message with this content.
+    static func receivedLines(_ reader: ConversationClient, until content: String) throws
         -> [String]
     {
         var lines: [String] = []
@@ -48,8 +48,9 @@ struct ResumeChangesTests {
         }
     }
 
-    /// Three messages of which two change, and then a fourth; answers the revision of the third as it was posted.
-    private static func changeHistory(_ author: ConversationClient) throws -> Int {
+    /// Posts three messages, changes two of them, and posts a fourth. Returns the revision at which
+    /// the third was posted.
+    static func changeHistory(_ author: ConversationClient) throws -> Int {
         for content in ["one", "two"] { try author.post(content) }
         let revision = try #require(try author.post("three").number("rev"))
         try author.send(Self.edit(2, to: "zwei"))
@@ -61,7 +62,7 @@ struct ResumeChangesTests {
     }
 
     @Test(
-        "tells once of older messages that changed meanwhile, before what is new",
+        "sends missed changes of older messages once, before new messages",
         arguments: TestNode.StoreKind.allCases, [true, false])
     func changed(store: TestNode.StoreKind, namesRevision: Bool) throws {
         let node = try Self.node(store, loops: 2)
@@ -76,14 +77,14 @@ struct ResumeChangesTests {
                 "message.edited 2 zwei", "message.deleted 1 ", "chat_message 4 four",
             ])
 
-        // It has seen them.
+        // This client has received the changes.
         let again = try node.conversationClient(
             "reader", after: "4\(namesRevision ? "&rev=\(revision + 3)" : "")")
         try author.post("the end")
         #expect(try Self.receivedLines(again, until: "the end") == ["chat_message 5 end"])
     }
 
-    @Test("tells of a message that changed and changed back, and of the newest that the client has")
+    @Test("sends changes that were reverted, and changes of the client's newest message")
     func newest() throws {
         let node = try Self.node()
         let author = try node.conversationClient("author")
@@ -99,7 +100,7 @@ struct ResumeChangesTests {
         }
     }
 
-    @Test("every frame that shows a message has its revision, in order")
+    @Test("every frame with a message has its revision, in order")
     func revisions() throws {
         let node = try Self.node()
         let author = try node.conversationClient("author")
@@ -134,7 +135,7 @@ struct ResumeChangesTests {
     }
 
     @Test(
-        "tells of very many changes, in the order in which they were made",
+        "sends very many changes in their order",
         arguments: TestNode.StoreKind.allCases)
     func many(store: TestNode.StoreKind) throws {
         let node = try Self.node(store)
@@ -143,8 +144,8 @@ struct ResumeChangesTests {
         for number in 2...250 { try author.sendMessage("\(number)") }
         let last = try author.post("last")
         var order = Array(1...250)
-        var chance = SeededGenerator(seed: 7)
-        order.shuffle(using: &chance)
+        var generator = SeededGenerator(seed: 7)
+        order.shuffle(using: &generator)
         for id in order { try author.send(Self.edit(id, to: "x\(id)")) }
         for _ in order { _ = try author.next("message.edited") }
         let reader = try node.conversationClient(
@@ -155,7 +156,7 @@ struct ResumeChangesTests {
                 == order.map { "message.edited \($0) x\($0)" })
     }
 
-    /// A client that comes and goes, and keeps what it was told.
+    /// A client that disconnects and resumes, and records the messages that it receives.
     private struct EditReader {
         var peer: TestPeer?
         var after = 0
@@ -173,7 +174,7 @@ struct ResumeChangesTests {
                     #expect(id == self.after + 1)
                     self.after = id
                 }
-                // Whatever was told before the message itself is told again by it.
+                // A change before the message itself is repeated by the message.
                 if id <= self.after { self.contents[id] = message["content"] }
                 self.revision = max(self.revision, Int(frame.number("rev") ?? 0))
             }
@@ -181,62 +182,62 @@ struct ResumeChangesTests {
     }
 
     @Test(
-        "leaves nobody with old words, however often it breaks while others edit",
+        "leaves no client with outdated messages, however often it reconnects during edits",
         arguments: [1, 3], 0..<4 as Range<UInt64>)
     func concurrent(loops: Int, seed: UInt64) throws {
         let node = try Self.node(seed % 2 == 0 ? .memory : .sqlite, loops: loops)
-        var chance = SeededGenerator(seed: seed &* 31 &+ UInt64(loops))
+        var generator = SeededGenerator(seed: seed &* 31 &+ UInt64(loops))
         let author = try node.peer("author", preventsHandoff: true)
         var readers = [EditReader](repeating: EditReader(), count: 6)
-        var said = 0
+        var posted = 0
         for step in 0..<1200 {
-            let place = Int.random(in: 0..<readers.count, using: &chance)
-            switch Int.random(in: 0..<10, using: &chance) {
+            let index = Int.random(in: 0..<readers.count, using: &generator)
+            switch Int.random(in: 0..<10, using: &generator) {
             case 0..<2:
-                said += 1
-                try author.send(ConversationsFrames.message("\(said)"))
-            case 2..<5 where said > 0:
-                let id = Int.random(in: 1...said, using: &chance)
+                posted += 1
+                try author.send(ConversationsFrames.message("\(posted)"))
+            case 2..<5 where posted > 0:
+                let id = Int.random(in: 1...posted, using: &generator)
                 try author.send(
                     step % 9 == 0 ? Self.delete(id) : Self.edit(id, to: "\(id) at \(step)"))
             case 5..<8:
-                try readers[place].readAvailable()
+                try readers[index].readAvailable()
             default:
-                try readers[place].readAvailable()
+                try readers[index].readAvailable()
                 let point =
-                    readers[place].revision > 0 && step % 3 > 0
-                    ? "&rev=\(readers[place].revision)" : ""
-                readers[place].peer =
-                    readers[place].peer == nil
+                    readers[index].revision > 0 && step % 3 > 0
+                    ? "&rev=\(readers[index].revision)" : ""
+                readers[index].peer =
+                    readers[index].peer == nil
                     ? try node.peer(
-                        "reader\(place)", after: "\(readers[place].after)\(point)",
-                        preventsHandoff: place % 2 == 0) : nil
+                        "reader\(index)", after: "\(readers[index].after)\(point)",
+                        preventsHandoff: index % 2 == 0) : nil
             }
         }
-        for place in readers.indices where readers[place].peer == nil {
-            readers[place].peer = try node.peer(
-                "reader\(place)", after: "\(readers[place].after)&rev=\(readers[place].revision)")
+        for index in readers.indices where readers[index].peer == nil {
+            readers[index].peer = try node.peer(
+                "reader\(index)", after: "\(readers[index].after)&rev=\(readers[index].revision)")
         }
-        // Whoever has heard this has heard everything before it.
+        // A client that has received this message has received everything before it.
         try author.send(ConversationsFrames.message("the end"))
         try TestPeer.wait(
             for: "everybody to be at the end", among: readers.map { $0.peer! } + [author]
         ) {
-            for place in readers.indices { try readers[place].readAvailable() }
-            return readers.allSatisfy { $0.after == said + 1 }
+            for index in readers.indices { try readers[index].readAvailable() }
+            return readers.allSatisfy { $0.after == posted + 1 }
         }
         let history = try node.conversationClient("judge").wholeHistory()
-        let truth = Dictionary(
+        let expected = Dictionary(
             uniqueKeysWithValues: history.map { (Int($0["id"] ?? "") ?? 0, $0["content"] ?? "") })
-        for place in readers.indices {
-            #expect(readers[place].contents == truth, "reader \(place)")
+        for index in readers.indices {
+            #expect(readers[index].contents == expected, "reader \(index)")
         }
     }
 
     // MARK: Another store
 
     @Test(
-        "behind a message that there is not is a reset, then live",
+        "after a message that does not exist is a reset, then live",
         arguments: TestNode.StoreKind.allCases)
     func reset(store: TestNode.StoreKind) throws {
         let node = try Self.node(store, loops: 2)
@@ -250,7 +251,7 @@ struct ResumeChangesTests {
             #expect(
                 error["error"] == "history reset" && error["action"] == "connect"
                     && error["head"] == "\(head)")
-            // Those that were skipped before.
+            // Earlier versions skipped these.
             for number in 1...5 { try author.post("new \(number)") }
             try author.post("end")
             #expect(
@@ -261,7 +262,7 @@ struct ResumeChangesTests {
     }
 
     @Test(
-        "with a revision that there is not is told so, and gets everything",
+        "with a revision that does not exist reports that and sends everything",
         arguments: TestNode.StoreKind.allCases)
     func revisionAhead(store: TestNode.StoreKind) throws {
         let node = try Self.node(store)
@@ -277,7 +278,7 @@ struct ResumeChangesTests {
     }
 
     @Test(
-        "with a revision older than what is kept is told so, and gets what is kept",
+        "with a revision older than the history reports that and sends what is retained",
         arguments: TestNode.StoreKind.allCases)
     func revisionTooOld(store: TestNode.StoreKind) throws {
         let node = try Self.node(store, history: 10)
@@ -290,7 +291,9 @@ struct ResumeChangesTests {
         #expect(lines.dropFirst().last == "chat_message 30 30" && lines.count >= 10)
     }
 
-    @Test("with what is no revision is an error that names it", arguments: ["-1", "x", "", "01"])
+    @Test(
+        "with an invalid revision is an error that names the parameter",
+        arguments: ["-1", "x", "", "01"])
     func badRevision(_ revision: String) throws {
         let node = try Self.node()
         let author = try node.conversationClient("author")
@@ -302,198 +305,5 @@ struct ResumeChangesTests {
                 "error rev: is no revision ", "message.edited 2 zwei", "message.deleted 1 ",
                 "chat_message 4 four",
             ])
-    }
-
-    // MARK: Agents and Rooms
-
-    @Test(
-        "in Agents tells of edits and deletions, live and after a break, and of a reset",
-        arguments: TestNode.StoreKind.allCases)
-    func agents(store: TestNode.StoreKind) throws {
-        let node = try Self.node(store)
-        let path = "/v1/ws?token=\(try TestNode.token("agent"))&channel_id=room"
-        let live = try FrameClient(path, port: node.port)
-        try live.request(#"{"type":"status_query"}"#, for: "status_list")
-        let author = try node.conversationClient("author")
-        let revision = try Self.changeHistory(author)
-        #expect(Int(try live.next("message").number("rev") ?? 0) == revision - 2)
-        let edited = try live.next("message.edited")
-        #expect(
-            edited["content"] == "zwei" && edited.number("seq") == 2
-                && edited.number("rev") == Double(revision + 1))
-        #expect(edited.bool("is_edited") == true && edited.bool("is_deleted") == false)
-        let deleted = try live.next("message.deleted")
-        #expect(
-            deleted["content"] == "" && deleted.number("seq") == 1
-                && deleted.number("rev") == Double(revision + 2))
-        #expect(deleted.bool("is_edited") == false && deleted.bool("is_deleted") == true)
-        #expect(
-            try live.request(#"{"type":"message","content":"five"}"#, for: "ACK").number("rev")
-                == Double(revision + 4))
-
-        let back = try FrameClient(path + "&after=3&rev=\(revision)", port: node.port)
-        #expect(try back.next("message.edited").number("seq") == 2)
-        #expect(try back.next("message.deleted").number("seq") == 1)
-        #expect(try back.next("message").number("seq") == 4)
-        #expect(try back.next("message").number("seq") == 5)
-
-        let reset = try FrameClient(path + "&after=9", port: node.port)
-        let error = try reset.next("ERROR")
-        #expect(error["error"] == "history reset" && error.number("head") == 5)
-        try author.post("six")
-        #expect(try reset.next("message").number("seq") == 6)
-        let ahead = try FrameClient(path + "&after=1&rev=99", port: node.port)
-        let truncated = try ahead.next("ERROR")
-        #expect(truncated["error"] == "history truncated" && truncated.number("oldest_id") == 1)
-        #expect(try ahead.next("message").number("seq") == 1)
-    }
-
-    /// The first event of this name, without its name.
-    private static func next(_ name: String, from peer: TestPeer) throws -> JSONObject {
-        let start = #"42["\#(name)","#
-        while case .text(let text)? = try peer.next() {
-            if text.hasPrefix(start) {
-                return try JSONObject(String(text.dropFirst(start.count).dropLast()))
-            }
-        }
-        throw TestFailure("the connection ended before \(name)")
-    }
-
-    private static func socket(_ user: String, at node: TestNode, _ recovery: String = "{}") throws
-        -> (peer: TestPeer, pid: String)
-    {
-        let peer = try TestPeer(
-            "/socket.io/?EIO=4&transport=websocket&token=\(try TestNode.token(user))",
-            port: node.port)
-        try peer.send("40\(recovery)")
-        while case .text(let text)? = try peer.next() {
-            if text.hasPrefix("40{") {
-                return (peer, try #require(try JSONObject(String(text.dropFirst(2)))["pid"]))
-            }
-        }
-        throw TestFailure("CONNECT was not answered")
-    }
-
-    @Test(
-        "in Rooms a recovered client is told of edits and deletions as if it had been there, and of a reset",
-        arguments: TestNode.StoreKind.allCases)
-    func rooms(store: TestNode.StoreKind) throws {
-        let node = try Self.node(store)
-        let author = try node.conversationClient("author")
-        let (live, pid) = try Self.socket("reader", at: node)
-        try live.send(#"42["join_room",{"room_id":"room"}]"#)
-        _ = try Self.next("conversation_state", from: live)
-        _ = try Self.changeHistory(author)
-        #expect(try Self.next("message.edited", from: live)["content"] == "zwei")
-        let deleted = try Self.next("message.deleted", from: live)
-        #expect(
-            deleted["id"] == "1" && deleted.bool("is_deleted") == true
-                && deleted.bool("is_edited") == false)
-
-        let (back, samePid) = try Self.socket(
-            "reader", at: node, #"{"pid":"\#(pid)","offset":"room=3"}"#)
-        #expect(samePid == pid)
-        #expect(try Self.next("message.edited", from: back)["id"] == "2")
-        #expect(try Self.next("message.deleted", from: back)["id"] == "1")
-        #expect(try Self.next("new_message", from: back)["id"] == "4")
-
-        let (reset, _) = try Self.socket(
-            "reader", at: node, #"{"pid":"\#(pid)","offset":"room=9"}"#)
-        let error = try Self.next("error", from: reset)
-        #expect(
-            error["message"] == "history reset" && error["room_id"] == "room"
-                && error["head"] == "4")
-        try author.post("five")
-        #expect(try Self.next("new_message", from: reset)["id"] == "5")
-    }
-
-    @Test("in Rooms with an offset from before the first room is a fresh session")
-    func roomless() throws {
-        let node = try Self.node()
-        let (first, pid) = try Self.socket("reader", at: node)
-        try first.send(#"42["join_room",{"room_id":"room"}]"#)
-        _ = try Self.next("conversation_state", from: first)
-        let (_, fresh) = try Self.socket("reader", at: node, #"{"pid":"\#(pid)","offset":""}"#)
-        #expect(fresh != pid)
-        let (_, again) = try Self.socket(
-            "reader", at: node, #"{"pid":"\#(pid)","offset":"room=0"}"#)
-        #expect(again == pid)
-        try first.send(#"42["join_room",{"room_id":"other"}]"#)
-        _ = try Self.next("conversation_state", from: first)
-        let (_, stale) = try Self.socket(
-            "reader", at: node, #"{"pid":"\#(pid)","offset":"room=0"}"#)
-        #expect(stale != pid)
-        let (_, both) = try Self.socket(
-            "reader", at: node, #"{"pid":"\#(pid)","offset":"other=0,room=0"}"#)
-        #expect(both == pid)
-    }
-
-    @Test("a message that is too long is refused under its own id, in every protocol")
-    func tooLong() throws {
-        let node = try Self.node()
-        let long = String(repeating: "x", count: 70_000)
-        let (rooms, _) = try Self.socket("ann", at: node)
-        try rooms.send(
-            #"427["send_message",{"room_id":"room","content":"\#(long)","local_id":"a"}]"#)
-        while case .text(let text)? = try rooms.next() {
-            if text.hasPrefix(#"42["offset""#) { continue }
-            #expect(
-                text
-                    == #"437[{"ok":false,"error":"the message is longer than 65536 bytes","outcome":"refused","local_id":"a"}]"#
-            )
-            break
-        }
-        let conversations = try node.conversationClient("ann")
-        try conversations.send(#"{"action":"send_message","content":"\#(long)","local_id":"a"}"#)
-        let failed = try conversations.next("message.failed")
-        #expect(
-            failed["local_id"] == "a" && failed["outcome"] == "refused"
-                && failed["error"] == "the message is longer than 65536 bytes")
-        let agent = try FrameClient(
-            "/v1/ws?token=\(try TestNode.token("ann"))&channel_id=room", port: node.port)
-        let error = try agent.request(
-            #"{"type":"message","content":"\#(long)","id":"a"}"#, for: "ERROR")
-        #expect(
-            error["message_id"] == "a" && error["outcome"] == "refused"
-                && error["error"] == "the message is longer than 65536 bytes")
-        let pets = try FrameClient(
-            "/ws/?token=\(try TestNode.token("ann"))", kind: "event", port: node.port)
-        let refused = try pets.request(
-            #"{"event":"message","data":{"conversation_id":"room","content":"\#(long)","local_id":"a"}}"#,
-            for: "error"
-        ).object("data")
-        #expect(
-            refused?["local_id"] == "a" && refused?["outcome"] == "refused"
-                && refused?["event"] == "message")
-        let chats = try FrameClient(
-            "/ws/chats/?token=\(try TestNode.token("ann"))", port: node.port)
-        let said = try chats.request(
-            #"{"type":"newMessage","data":{"chat":1,"text":"\#(long)"}}"#, for: "error"
-        ).object("data")
-        #expect(said?["request"] == "newMessage" && said?["outcome"] == "refused")
-    }
-
-    @Test(
-        "what Rooms refuses before it has read an event is refused in its acknowledgement, with the outcome"
-    )
-    func unread() throws {
-        let node = try Self.node()
-        let (ann, _) = try Self.socket("ann", at: node)
-        let deep = String(repeating: "[", count: 40) + String(repeating: "]", count: 40)
-        for packet in [
-            #"421["send_message",{"room_id":"room","content":"\ud800"}]"#,
-            #"421["send_message",{"room_id":"room","content":\#(deep)}]"#,
-            #"421[ "send_message" ,{"room_id":"room","content":\#(deep)}]"#,
-            #"451-1["send_message",{"_placeholder":true,"num":0}]"#,
-        ] {
-            try ann.send(packet)
-            while case .text(let text)? = try ann.next() {
-                if text.hasPrefix(#"42["offset""#) { continue }
-                #expect(
-                    text.hasPrefix(#"431[{"ok":false,"error":""#)
-                        && text.hasSuffix(#","outcome":"refused"}]"#), "\(text)")
-                break
-            }
-        }
     }
 }

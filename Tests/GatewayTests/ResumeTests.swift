@@ -15,7 +15,7 @@ import Testing
 
 @testable import Gateway
 
-/// Holds a loop in one of its ticks, when its handler has looked at the clock.
+/// Blocks a loop in a tick, after the loop has read the clock.
 private final class BlockingTickHandler: EventLoopHandler {
     private let hasEntered = Atomic(false)
     private let released = DispatchSemaphore(value: 0)
@@ -34,7 +34,7 @@ private final class BlockingTickHandler: EventLoopHandler {
 
 @Suite("Resuming")
 struct ResumeTests {
-    private static func node(
+    static func node(
         _ store: TestNode.StoreKind = .memory, loops: Int = 1, history: Int = 10_000
     ) throws -> TestNode {
         try TestNode(loops: loops, store: store, history: history) {
@@ -42,18 +42,19 @@ struct ResumeTests {
         }
     }
 
-    /// Somebody who has come in: frames are read only then, and before that a point which is yet to come may have come.
+    /// A client that has joined. Its first frame is read only then: before the join, the message
+    /// that it names might be posted.
     private static func resumedPeer(_ node: TestNode, after: String) throws -> TestPeer {
-        let late = try node.peer("late", after: after)
-        try late.send("?")
-        try TestPeer.wait(for: "an answer", among: [late]) {
-            late.texts.contains { $0.contains(#""error""#) }
+        let resumed = try node.peer("late", after: after)
+        try resumed.send("?")
+        try TestPeer.wait(for: "an answer", among: [resumed]) {
+            resumed.texts.contains { $0.contains(#""error""#) }
         }
-        return late
+        return resumed
     }
 
     @Test(
-        "goes on behind the message that is named, own messages too",
+        "continues after the named message, own messages included",
         arguments: TestNode.StoreKind.allCases,
         [("0", 1), ("1", 2), ("249", 250), ("250", 251)])
     func points(store: TestNode.StoreKind, _ point: (after: String, first: Int)) throws {
@@ -67,32 +68,32 @@ struct ResumeTests {
             #expect(ConversationsFrames.ids(of: peer.texts) == Array(point.first..<251))
             #expect(!peer.texts.contains { $0.contains("error") })
         }
-        let late = try Self.resumedPeer(node, after: point.after)
+        let resumed = try Self.resumedPeer(node, after: point.after)
         let author = try node.peer("author")
         try author.send(ConversationsFrames.message("live"))
-        try TestPeer.wait(for: "the live one", among: [late]) {
-            ConversationsFrames.ids(of: late.texts).last == 251
+        try TestPeer.wait(for: "the live one", among: [resumed]) {
+            ConversationsFrames.ids(of: resumed.texts).last == 251
         }
-        #expect(ConversationsFrames.ids(of: late.texts) == Array(point.first...251))
+        #expect(ConversationsFrames.ids(of: resumed.texts) == Array(point.first...251))
     }
 
     @Test(
-        "behind a message that is yet to be sent hears it, however soon it is sent",
+        "after a future message gets that message, however soon it is sent",
         arguments: TestNode.StoreKind.allCases)
     func ahead(store: TestNode.StoreKind) throws {
         let node = try Self.node(store, loops: 2)
         let author = try node.peer("author")
         for number in 1...200 {
-            let late = try Self.resumedPeer(node, after: String(number))
+            let resumed = try Self.resumedPeer(node, after: String(number))
             try author.send(ConversationsFrames.message("live"))
-            try TestPeer.wait(for: "message \(number)", among: [late, author]) {
-                ConversationsFrames.ids(of: late.texts).last == number
+            try TestPeer.wait(for: "message \(number)", among: [resumed, author]) {
+                ConversationsFrames.ids(of: resumed.texts).last == number
             }
         }
     }
 
     @Test(
-        "with what is no message id is an error that names it, and live from there",
+        "with an invalid message id is an error that names the parameter, then live",
         arguments: ["", "-1", "abc", "01", "+1", "1.0", "9223372036854775808", "%201"])
     func badPoint(after: String) throws {
         let node = try Self.node()
@@ -109,7 +110,7 @@ struct ResumeTests {
     }
 
     @Test(
-        "behind what is kept says what is lost, then gives what there is",
+        "before the retained history reports the loss, then sends what is retained",
         arguments: TestNode.StoreKind.allCases)
     func truncated(store: TestNode.StoreKind) throws {
         let node = try Self.node(store, history: 100)
@@ -122,20 +123,18 @@ struct ResumeTests {
             }
             #expect(ConversationsFrames.ids(of: peer.texts) == Array(first...250))
             let errors = peer.texts.filter { $0.contains(#""error""#) }
-            #expect(
-                errors
-                    == (isLost
-                        ? [
-                            #"{"type":"error","action":"connect","error":"history truncated","oldest_id":"151"}"#
-                        ] : []))
+            let truncated =
+                #"{"type":"error","action":"connect","error":"history truncated","#
+                + #""oldest_id":"151"}"#
+            #expect(errors == (isLost ? [truncated] : []))
             if isLost {
-                let place = try #require(peer.texts.firstIndex { $0.contains("truncated") })
-                #expect(ConversationsFrames.ids(of: Array(peer.texts[..<place])).isEmpty)
+                let index = try #require(peer.texts.firstIndex { $0.contains("truncated") })
+                #expect(ConversationsFrames.ids(of: Array(peer.texts[..<index])).isEmpty)
             }
         }
     }
 
-    @Test("tells of what is lost while it is under way")
+    @Test("reports messages that are trimmed during the replay")
     func truncatedMeanwhile() throws {
         let node = try Self.node(history: 100)
         try node.fill(100)
@@ -153,7 +152,7 @@ struct ResumeTests {
         )
     }
 
-    @Test("a send that is repeated meanwhile is answered in its place, once")
+    @Test("a post that is repeated during the replay is answered in its position, once")
     func repeatedSend() throws {
         let node = try Self.node()
         let author = try node.peer("author")
@@ -181,33 +180,34 @@ struct ResumeTests {
         #expect(ConversationsFrames.ids(of: back.texts) == Array(1...6))
     }
 
-    /// Another owner takes the room over and stores so many messages, of which the node hears nothing.
+    /// Another owner takes over the room and stores messages of which the node is not notified.
     private static func storeElsewhere(_ count: Int, _ node: TestNode) async throws {
         let key = ConversationKey(tenant: "default", id: "room")
         let other = LoopID(incarnation: 99, loop: 0)
-        var scribe = TestOwner(
+        var owner = TestOwner(
             key: key, id: other, epoch: await node.store.claim(key.shard, by: other))
         let loaded = try #require(await node.store.load(key))
-        scribe.revision = loaded.revision
-        scribe.head = loaded.head
+        owner.revision = loaded.revision
+        owner.head = loaded.head
         let writes = (1...count).map { _ in
-            scribe.head += 1
+            owner.head += 1
             let body = MessageBody(
                 author: TestOwner.person("ann"), clientMessageID: nil, content: "elsewhere",
                 metadata: nil)
-            return scribe.write(
+            return owner.write(
                 .message(
                     Message(
-                        sequence: scribe.head, revision: scribe.revision + 1, sentAt: WallClock.now,
+                        sequence: owner.head, revision: owner.revision + 1, sentAt: WallClock.now,
                         body: body)))
         }
-        #expect(await node.store.write(writes, by: scribe) == .stored)
-        // Nobody hears of a message and has come elsewhere in the millisecond in which it was sent.
+        #expect(await node.store.write(writes, by: owner) == .stored)
+        // A client can receive a message from another node only some time after it was sent, not in
+        // the same millisecond.
         usleep(2000)
     }
 
     @Test(
-        "at a node that slept while another was the owner begins where the client was, not where the node was"
+        "on a node that was suspended while another was the owner begins where the client was"
     )
     func stalledNode() async throws {
         let node = try Self.node()
@@ -223,29 +223,31 @@ struct ResumeTests {
         #expect(ConversationsFrames.ids(of: peer.texts) == Array(26...31))
     }
 
-    /// A loop that a connection is handed to in the turn in which it slept knows no time but that from before its sleep.
-    @Test("at a node that slept in the middle of a turn begins where the client was, too")
+    /// A loop gets a connection in the turn in which it was suspended. It knows only the time
+    /// before the suspension.
+    @Test("on a node that was suspended within a turn begins where the client was")
     func stalledTurn() async throws {
         let node = try Self.node(loops: 2)
         try node.fill(10)
         let home = View.preferredLoop(of: ConversationKey(tenant: "default", id: "room"), loops: 2)
         let author = try node.conversationClient("author")
-        let sleep = BlockingTickHandler()
+        let blocker = BlockingTickHandler()
         let loop = node.gateway.loops[home]
-        loop.execute { loop.registerHandler(sleep) }
-        try Deadline.wait(for: "the loop to sleep", untilTrue: { sleep.isBlocking })
+        loop.execute { loop.registerHandler(blocker) }
+        try Deadline.wait(for: "the loop to sleep", untilTrue: { blocker.isBlocking })
         usleep(20_000)
         try await Self.storeElsewhere(20, node)
-        // As a member whom the owner knows: it has no reason to ask the store. Half of them come to the other loop, which hands them over.
+        // The owner knows this user as a member, so it has no reason to query the store. Half of
+        // the connections are accepted by the other loop and handed over.
         let streams = try (0..<8).map { _ in
             let stream = try ByteStream(port: node.port)
             try RawWebSocketClient.requestUpgrade(
                 TestNode.path("author", in: "room", after: "25"), port: node.port, on: stream)
             return stream
         }
-        // Too short a time on a slow machine, and the test sees less.
+        // On a slow machine this is too short, and then the test covers less.
         usleep(300_000)
-        sleep.release()
+        blocker.release()
         let readers = try streams.map {
             ConversationClient(try RawWebSocketClient(upgradeRequestedOn: $0))
         }
@@ -258,7 +260,7 @@ struct ResumeTests {
         }
     }
 
-    @Test("is paced: a long way behind is no slow reader")
+    @Test("is paced: a client far behind is not a slow reader")
     func paced() throws {
         let node = try TestNode { setup in
             setup.live.limits.allowEverything()
@@ -266,7 +268,7 @@ struct ResumeTests {
         }
         try node.fill(1000, bytes: 4000)
         let slow = try node.peer("slow", after: "0", receiveBytes: 131_072)
-        // Meanwhile others talk, which is not sent to it live.
+        // Messages in the meantime are not sent to it live.
         let author = try node.peer("author")
         for number in 1001...1100 {
             try author.send(ConversationsFrames.message(String(repeating: "y", count: 4000)))
@@ -281,7 +283,7 @@ struct ResumeTests {
         #expect(slow.closeEvent == nil)
     }
 
-    @Test("that cannot read the store is closed with 1013, to come again")
+    @Test("that cannot read the store closes with 1013, so that the client tries again")
     func unreadable() throws {
         let node = try Self.node()
         try node.fill(10)
@@ -293,117 +295,6 @@ struct ResumeTests {
         let again = try node.peer("reader", after: "5")
         try TestPeer.wait(for: "the replay", among: [again]) {
             ConversationsFrames.ids(of: again.texts) == Array(6...10)
-        }
-    }
-
-    /// A reader that comes and goes, and keeps what it has seen.
-    private struct GapCheckingReader {
-        var peer: TestPeer?
-        var lastID = 0
-    }
-
-    @Test(
-        "has neither gap nor repeat while others write, come and go", arguments: [1, 2, 3],
-        0..<4 as Range<UInt64>)
-    func concurrent(loops: Int, seed: UInt64) throws {
-        let node = try Self.node(seed % 2 == 0 ? .memory : .sqlite, loops: loops)
-        var chance = SeededGenerator(seed: seed &* 31 &+ UInt64(loops))
-        let writers = try (0..<3).map { try node.peer("writer\($0)", preventsHandoff: true) }
-        var readers = [GapCheckingReader](repeating: GapCheckingReader(), count: 8)
-        var said = 0
-
-        func take(_ place: Int) throws {
-            guard let peer = readers[place].peer else { return }
-            try peer.receiveNow()
-            for id in ConversationsFrames.ids(of: peer.drainTexts()) {
-                #expect(id == readers[place].lastID + 1, "reader \(place)")
-                readers[place].lastID = id
-            }
-        }
-
-        for _ in 0..<1500 {
-            let place = Int.random(in: 0..<readers.count, using: &chance)
-            switch Int.random(in: 0..<10, using: &chance) {
-            case 0..<5:
-                for _ in 0..<Int.random(in: 1...5, using: &chance) {
-                    try writers.randomElement(using: &chance)!.send(
-                        ConversationsFrames.message("\(said)"))
-                    said += 1
-                }
-            case 5..<8:
-                try take(place)
-            default:
-                try take(place)
-                readers[place].peer =
-                    readers[place].peer == nil
-                    ? try node.peer(
-                        "reader\(place)", after: "\(readers[place].lastID)",
-                        preventsHandoff: place % 2 == 0) : nil
-            }
-        }
-        for place in readers.indices where readers[place].peer == nil {
-            readers[place].peer = try node.peer("reader\(place)", after: "\(readers[place].lastID)")
-        }
-        try TestPeer.wait(
-            for: "everybody to have everything, \(readers.map(\.lastID)) of \(said)",
-            among: readers.map { $0.peer! } + writers
-        ) {
-            for place in readers.indices { try take(place) }
-            return readers.allSatisfy { $0.lastID == said }
-        }
-    }
-
-    @Test(
-        "has neither gap nor repeat where loops lose each other's mail",
-        arguments: 0..<3 as Range<UInt64>)
-    func lostMessages(seed: UInt64) throws {
-        let node = try TestNode(loops: 3) { setup in
-            setup.live.limits.allowEverything()
-            setup.settings.mailboxLimit = 1
-        }
-        var chance = SeededGenerator(seed: seed)
-        // Connections on whatever loop has taken them, so that most of what is said goes from loop to loop. Who was not let in
-        // because the question was lost again and again comes again.
-        func connect(_ user: String) throws -> TestPeer {
-            try Deadline.wait(for: "a connection") {
-                guard let peer = try? node.peer(user, after: "0", preventsHandoff: true) else {
-                    return nil
-                }
-                try peer.send(bytes: RawWebSocketClient.frame(opcode: 9))
-                try TestPeer.wait(for: "the door", among: [peer]) {
-                    peer.isClosed || peer.closeEvent != nil || peer.events.contains(.pong([]))
-                }
-                return peer.isClosed || peer.closeEvent != nil ? nil : peer
-            }
-        }
-        let peers = try (0..<9).map { try connect("user\($0)") }
-        var said = 0
-        for _ in 0..<60 {
-            for _ in 0..<Int.random(in: 1...4, using: &chance) {
-                try peers.randomElement(using: &chance)!.send(
-                    ConversationsFrames.message("\(said)"))
-                said += 1
-            }
-            if Bool.random(using: &chance) { try peers.randomElement(using: &chance)!.receiveNow() }
-        }
-        func state() -> (heard: [Int], failed: Int) {
-            (
-                peers.map { ConversationsFrames.ids(of: $0.texts).last ?? 0 },
-                peers.map { $0.texts.count { $0.contains("message.failed") } }.reduce(0, +)
-            )
-        }
-        // A send that was lost again and again for five seconds is said to have failed.
-        try TestPeer.wait(for: "everybody to have everything, \(state()) of \(said)", among: peers)
-        {
-            let (heard, failed) = state()
-            return Set(heard).count == 1 && heard[0] + failed >= said
-        }
-        #expect(
-            peers.allSatisfy {
-                ConversationsFrames.ids(of: $0.texts) == Array(1...state().heard[0])
-            })
-        _ = try node.metrics("lost mail to be counted") {
-            ($0.value(of: .dropped, labels: ["reason": "mailbox_full"]) ?? 0) > 0
         }
     }
 }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Gateway
 
-/// What a proxy in front of the node says of a client, and what it adds for itself.
+/// The fields that a proxy in front of the node adds, and its own credentials.
 @Suite("Behind a proxy")
 struct ReverseProxyTests {
     /// One WebSocket of each protocol.
@@ -18,7 +18,7 @@ struct ReverseProxyTests {
         path + (path.contains("?") ? "&" : "?") + "token=\(token)"
     }
 
-    /// Whether a page may connect, by every protocol, poll, and read the answers of the API.
+    /// Whether a page may connect with each protocol, poll, and read responses of the API.
     private static func mayConnect(_ origin: String, _ fields: [String: String], at node: TestNode)
         throws -> [Bool]
     {
@@ -40,16 +40,16 @@ struct ReverseProxyTests {
     }
 
     @Test(
-        "the scheme of a page of the site's own is the first that the proxies name, and that of WebSockets is the same",
+        "the scheme of the site's own pages is the first one that the proxies report",
         arguments: [
             ("https", true), ("wss", true), ("WSS", true), ("https, http", true), ("wss,ws", true),
             (" https , http", true),
             ("http", false), ("ws", false), ("http, https", false), ("ws,wss", false), ("", false),
             ("tea", false),
         ])
-    func scheme(said: String, isSecure: Bool) throws {
+    func scheme(forwarded: String, isSecure: Bool) throws {
         let node = try TestNode(dialects: TestNode.allDialects)
-        let fields = ["X-Forwarded-Proto": said, "Host": "chat.test"]
+        let fields = ["X-Forwarded-Proto": forwarded, "Host": "chat.test"]
         let (good, bad) =
             isSecure
             ? ("https://chat.test", "http://chat.test") : ("http://chat.test", "https://chat.test")
@@ -58,12 +58,12 @@ struct ReverseProxyTests {
     }
 
     @Test(
-        "the scheme is of no weight from who is not believed",
+        "the scheme from an untrusted proxy is ignored",
         arguments: ["https", "wss", "https, http"])
-    func untrusted(said: String) throws {
+    func untrusted(forwarded: String) throws {
         let node = try TestNode(dialects: TestNode.allDialects) { $0.settings.trustedProxies = [] }
         let fields = [
-            "X-Forwarded-Proto": said, "X-Forwarded-Host": "other.test", "Host": "chat.test",
+            "X-Forwarded-Proto": forwarded, "X-Forwarded-Host": "other.test", "Host": "chat.test",
         ]
         #expect(try Self.mayConnect("http://chat.test", fields, at: node).allSatisfy { $0 })
         for origin in ["https://chat.test", "http://other.test", "https://other.test"] {
@@ -71,7 +71,7 @@ struct ReverseProxyTests {
         }
     }
 
-    @Test("the site's own host is the one that the client asked the proxy for")
+    @Test("the site's own host is the one that the client requested from the proxy")
     func host() throws {
         let node = try TestNode(dialects: TestNode.allDialects)
         let fields = [
@@ -87,7 +87,7 @@ struct ReverseProxyTests {
         "a.b.c",
     ]
 
-    @Test("a password that the proxy asks for is no token", arguments: foreignSchemes)
+    @Test("a password that the proxy requires is not a token", arguments: foreignSchemes)
     func password(_ authorization: String) throws {
         let node = try TestNode(dialects: TestNode.allDialects) {
             $0.settings.allowsAnonymous = true
@@ -95,7 +95,7 @@ struct ReverseProxyTests {
         let fields = ["Authorization": authorization]
         let token = try TestNode.token("ann")
         for path in Self.paths {
-            // Two of the protocols always want a token.
+            // Two of the protocols always require a token.
             let needsToken = path.hasPrefix("/v1") || path.hasPrefix("/conv")
             for path in (needsToken ? [] : [path]) + [Self.path(path, token: token)] {
                 let client = try RawWebSocketClient(path, port: node.port, fields: fields)
@@ -106,24 +106,24 @@ struct ReverseProxyTests {
                     #expect(open.hasPrefix("0{"))
                     try client.send("40")
                 } else {
-                    // Whatever the protocol says of it, the connection lives.
+                    // Whatever the protocol answers, the connection stays open.
                     try client.send("{}")
                 }
                 guard case .text(let text) = try client.next() else {
                     Issue.record("\(path) is closed")
                     continue
                 }
-                let isRefused =
+                let hasInvalidToken =
                     text.contains("Authorization") || text.contains("bearer")
                     || text.hasPrefix("44")
-                #expect(!isRefused, "\(path): \(text)")
+                #expect(!hasInvalidToken, "\(path): \(text)")
                 guard !path.hasPrefix("/socket.io") else { continue }
                 try client.send("{}")
                 if case .text = try client.next() { continue }
                 Issue.record("\(path) is closed")
             }
         }
-        // It is no token either: where one is needed it is missing.
+        // Nor does it replace a token: where one is required, it is missing.
         #expect(
             try RawWebSocketClient.refusal(of: "/v1/ws", port: node.port, fields: fields).status
                 == 401)
@@ -132,15 +132,13 @@ struct ReverseProxyTests {
         #expect(try polling.poll(fields: fields).body.hasPrefix("40{"))
     }
 
-    @Test("a bad bearer token is refused beside a good one and beside a password")
+    @Test("an invalid bearer token is refused together with a valid one or a password")
     func bearer() throws {
         let node = try TestNode(dialects: TestNode.allDialects)
         let good = try TestNode.token("ann")
         func status(_ authorization: String, query: String = "") throws -> Int {
             let stream = try ByteStream(port: node.port)
-            try stream.send(
-                "GET /v1/ws\(query) HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                    + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\(authorization)\r\n")
+            try stream.send(TestNode.upgradeRequest("/v1/ws\(query)", lines: authorization))
             return try HTTPReply(from: stream).status
         }
         #expect(try status("Authorization: Basic YTpi\r\nAuthorization: Bearer \(good)\r\n") == 101)
@@ -158,11 +156,11 @@ struct ReverseProxyTests {
     }
 }
 
-@Suite("The API's shape of an error")
+@Suite("The API's error shape")
 struct APIErrorTests {
     private static let host = "Host: here\r\n"
 
-    /// A request, the status of its answer, and what the path allows.
+    /// A request, and the status and `Allow` field of its response.
     struct Case: CustomTestStringConvertible {
         let name: String
         let request: String
@@ -206,7 +204,8 @@ struct APIErrorTests {
                 request: "GET /api/x?a=%FF HTTP/1.1\r\n\(host)\r\n", status: 400),
             Case(
                 name: "a body that is too long",
-                request: "POST /api/x HTTP/1.1\r\n\(host)Content-Length: 2001\r\n\r\n", status: 413),
+                request: "POST /api/x HTTP/1.1\r\n\(host)Content-Length: 2001\r\n\r\n",
+                status: 413),
             Case(
                 name: "chunks that are too long",
                 request: "POST /api/x HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\n\r\n7d1\r\n"
@@ -228,11 +227,13 @@ struct APIErrorTests {
                 name: "a bad letter in the path", request: "GET /api/x#y HTTP/1.1\r\n\(host)\r\n",
                 status: 400),
             Case(
-                name: "another version", request: "GET /api/x HTTP/2.0\r\n\(host)\r\n", status: 505),
+                name: "another version", request: "GET /api/x HTTP/2.0\r\n\(host)\r\n",
+                status: 505),
             Case(
                 name: "two lengths",
                 request:
-                    "POST /api/x HTTP/1.1\r\n\(host)Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
+                    "POST /api/x HTTP/1.1\r\n\(host)Content-Length: 2\r\nContent-Length: 2\r\n"
+                    + "\r\nhi",
                 status: 400),
             Case(
                 name: "a target that is too long",
@@ -256,7 +257,7 @@ struct APIErrorTests {
         ]
     }
 
-    @Test("is that of every path under /api/, whatever is wrong", arguments: Case.all)
+    @Test("is used for every path under /api/ and every error", arguments: Case.all)
     func table(_ example: Case) throws {
         let node = try TestNode {
             $0.live.limits.bodyBytes = 2000
@@ -281,13 +282,13 @@ struct APIErrorTests {
         #expect(reply.fields["vary"] == "Origin" && reply.fields["cache-control"] == "no-store")
     }
 
-    @Test("is no other path's, nor of what came before on the connection")
+    @Test("is not used for other paths, even on the same connection")
     func others() throws {
         let node = try TestNode()
         let stream = try ByteStream(port: node.port)
         try stream.send(
-            "GET /api/x HTTP/1.1\r\n\(Self.host)\r\nGET /apiary HTTP/1.1\r\n\(Self.host)\r\nGET / HTTP/1.1\r\nX : y\r\n\r\n"
-        )
+            "GET /api/x HTTP/1.1\r\n\(Self.host)\r\n"
+                + "GET /apiary HTTP/1.1\r\n\(Self.host)\r\nGET / HTTP/1.1\r\nX : y\r\n\r\n")
         #expect(try JSONObject(HTTPReply(from: stream).body).bool("success") == false)
         for _ in 1...2 {
             #expect(try JSONObject(HTTPReply(from: stream).body).bool("success") == nil)
@@ -297,7 +298,7 @@ struct APIErrorTests {
 
 @Suite("/api/live")
 struct LivenessTests {
-    @Test("answers as long as the loops turn: without a store, in a drain, when the node is full")
+    @Test("answers as long as the loops run: without a store, in a drain, on a full node")
     func alive() throws {
         let node = try TestNode { $0.live.limits.connections = 1 }
         func expectLive() throws {
@@ -315,7 +316,7 @@ struct LivenessTests {
             #expect(head.status == 200 && head.body.isEmpty)
         }
         try expectLive()
-        let kept = try node.echo()
+        let client = try node.echo()
         try expectLive()
         node.store.fail(.probe)
         try Deadline.wait(
@@ -324,6 +325,6 @@ struct LivenessTests {
         try expectLive()
         node.gateway.refuseClients()
         try expectLive()
-        kept.dropConnection()
+        client.dropConnection()
     }
 }

@@ -5,7 +5,7 @@ import Testing
 @testable import Cluster
 @testable import Gateway
 
-@Suite("What a loop measures of its shards")
+@Suite("A loop's rates by shard")
 struct ShardRatesTests {
     private static func write(_ shard: Int, _ change: Write.Change) -> Write {
         let key = ConversationKey(tenant: "default", id: "lobby")
@@ -24,29 +24,29 @@ struct ShardRatesTests {
         .init(shard: shard, epoch: 1, conversationCount: 1)
     }
 
-    @Test("is since when it has each, and the messages of the last second")
+    @Test("contain the time of each claim, and the messages of the last second")
     func rates() {
-        var pace = ShardRates()
+        var rates = ShardRates()
         let owner = LoopID(incarnation: 1, loop: 0)
-        pace.rollOver(at: 10_000)
-        pace.recordRequest(.claim(shard: 7, owner: owner), at: Timestamp(milliseconds: 5))
+        rates.rollOver(at: 10_000)
+        rates.recordRequest(.claim(shard: 7, owner: owner), at: Timestamp(milliseconds: 5))
         let end = Write.Change.end(at: Timestamp(milliseconds: 0))
         let writes = [
             Self.write(7, Self.message(1)), Self.write(4095, Self.message(1)),
             Self.write(7, Self.message(2)), Self.write(7, end),
         ]
-        pace.recordRequest(
+        rates.recordRequest(
             .write(WriteBatch(owner: owner, writes: writes)), at: Timestamp(milliseconds: 6))
-        #expect(pace.report(Self.holding(7)).messagesPerSecond == 0, "the second is not over")
-        pace.rollOver(at: 10_500)
-        #expect(pace.report(Self.holding(7)).messagesPerSecond == 4)
-        #expect(pace.report(Self.holding(4095)).messagesPerSecond == 2)
-        #expect(pace.report(Self.holding(7)).claimedAt == Timestamp(milliseconds: 5))
-        #expect(pace.report(Self.holding(4095)).claimedAt == nil)
+        #expect(rates.report(Self.holding(7)).messagesPerSecond == 0, "the second is not over")
+        rates.rollOver(at: 10_500)
+        #expect(rates.report(Self.holding(7)).messagesPerSecond == 4)
+        #expect(rates.report(Self.holding(4095)).messagesPerSecond == 2)
+        #expect(rates.report(Self.holding(7)).claimedAt == Timestamp(milliseconds: 5))
+        #expect(rates.report(Self.holding(4095)).claimedAt == nil)
         #expect(
-            pace.report(.init(shard: 7, epoch: nil, conversationCount: 1)).claimedAt == nil,
+            rates.report(.init(shard: 7, epoch: nil, conversationCount: 1)).claimedAt == nil,
             "it was given up since")
-        pace.rollOver(at: 11_500)
-        #expect(pace.report(Self.holding(7)).messagesPerSecond == 0)
+        rates.rollOver(at: 11_500)
+        #expect(rates.report(Self.holding(7)).messagesPerSecond == 0)
     }
 }

@@ -12,7 +12,7 @@ struct SlowReaderTests {
     private let content = String(repeating: "m", count: 4000)
 
     @Test(
-        "is closed with 1013 behind whole frames, and fifty others miss nothing",
+        "is closed with 1013 after whole frames, and fifty others miss nothing",
         arguments: [1, 3], [true, false])
     func closed(loops: Int, usesSendRing: Bool) throws {
         let node = try TestNode(loops: loops) { setup in
@@ -24,36 +24,36 @@ struct SlowReaderTests {
         let others = try (0..<50).map { try node.peer("user\($0 % 7)") }
         let author = try node.peer("author")
         try node.waitForConnections(52)
-        var said = 0
-        while said < 3000, try !node.hasLogged("slow reader closed") {
+        var posted = 0
+        while posted < 3000, try !node.hasLogged("slow reader closed") {
             for _ in 0..<20 { try author.send(ConversationsFrames.message(self.content)) }
-            said += 20
+            posted += 20
             try TestPeer.wait(for: "one's own messages", among: [author] + others) {
-                ConversationsFrames.ids(of: author.texts).count == said
+                ConversationsFrames.ids(of: author.texts).count == posted
             }
         }
-        try #require(said < 3000, "it was never closed")
+        try #require(posted < 3000, "it was never closed")
         try TestPeer.wait(for: "everybody's messages", among: [author] + others) {
-            others.allSatisfy { ConversationsFrames.ids(of: $0.texts).count == said }
+            others.allSatisfy { ConversationsFrames.ids(of: $0.texts).count == posted }
         }
         #expect(
             ([author] + others).allSatisfy {
-                ConversationsFrames.ids(of: $0.texts) == Array(1...said)
+                ConversationsFrames.ids(of: $0.texts) == Array(1...posted)
             })
         try TestPeer.wait(for: "the end", among: [slow]) { slow.isClosed }
         #expect(slow.closeEvent?.closeCode == 1013)
-        let heard = ConversationsFrames.ids(of: slow.texts)
-        #expect(heard == Array(1...heard.count) && heard.count < said)
+        let received = ConversationsFrames.ids(of: slow.texts)
+        #expect(received == Array(1...received.count) && received.count < posted)
         try node.waitForConnections(51)
         // It resumes where it was.
-        let again = try node.peer("slow", after: "\(heard.count)")
+        let again = try node.peer("slow", after: "\(received.count)")
         try TestPeer.wait(for: "the rest", among: [again]) {
-            ConversationsFrames.ids(of: again.texts).count == said - heard.count
+            ConversationsFrames.ids(of: again.texts).count == posted - received.count
         }
-        #expect(ConversationsFrames.ids(of: again.texts) == Array(heard.count + 1...said))
+        #expect(ConversationsFrames.ids(of: again.texts) == Array(received.count + 1...posted))
     }
 
-    @Test("goes without typing first, and loses no message")
+    @Test("first gets no typing events, and loses no message")
     func ephemeral() throws {
         let node = try TestNode { setup in
             setup.live.limits.allowEverything()
@@ -85,14 +85,14 @@ struct SlowReaderTests {
         }
         #expect(ConversationsFrames.ids(of: slow.texts) == Array(1...201))
         #expect(!slow.texts.contains { $0.contains(#""typing""#) })
-        // Once it has caught up it is told again.
+        // After it has caught up it gets typing events again.
         try author.send(#"{"action":"typing","is_typing":false}"#)
         try TestPeer.wait(for: "typing", among: [slow]) {
             slow.texts.contains { $0.contains(#""typing""#) }
         }
     }
 
-    @Test("gets a page as fast as it takes it, and its next request is read when the page has left")
+    @Test("gets a page as fast as it reads, and its next request is read after the page")
     func page() throws {
         let node = try TestNode { setup in
             setup.live.limits.allowEverything()
@@ -105,7 +105,8 @@ struct SlowReaderTests {
             try slow.send(#"{"action":"fetch_messages","limit":100}"#)
             try slow.send(ConversationsFrames.message("behind page \(number)"))
         }
-        // The pages are four megabytes; none of the messages behind them is said before the first page has left.
+        // The pages have four megabytes. The messages after them are not posted before the first
+        // page has been sent.
         #expect(throws: TestFailure.self) {
             try TestPeer.wait(for: "", among: [author], within: .milliseconds(300)) {
                 !ConversationsFrames.ids(of: author.texts).isEmpty
@@ -125,7 +126,7 @@ struct SlowReaderTests {
         #expect(slow.closeEvent == nil)
     }
 
-    @Test("that takes nothing of what it has asked for is not waited for for ever")
+    @Test("that reads nothing of a requested page is closed after the idle timeout")
     func deadPage() throws {
         let node = try TestNode { setup in
             setup.live.limits.allowEverything()

@@ -13,7 +13,7 @@ import Testing
 struct UserTableTests {
     private static func user(_ name: String) -> UserID { UserID(tokenSubject: .init(name)) }
 
-    @Test("have one number for all their connections, until the last has gone")
+    @Test("have one number for all their connections, until the last one closes")
     func numbers() {
         var users = UserTable()
         let ann = users.addConnection(Self.user("ann"), of: "t")
@@ -31,7 +31,7 @@ struct UserTableTests {
         #expect(users.user(ann) == Self.user("cid"))
     }
 
-    @Test("are told apart by tenant, and from guests of the same name")
+    @Test("are distinguished by tenant, and from guests of the same name")
     func apart() {
         var users = UserTable()
         let numbers = [
@@ -43,14 +43,14 @@ struct UserTableTests {
         #expect(users.number(of: UserID(anonymous: "ann"), in: "u") == nil)
     }
 
-    @Test("do not mind that nobody leaves")
+    @Test("are unaffected by a connection without a user")
     func noUser() {
         var users = UserTable()
         users.removeConnection(UserTable.noUser)
         #expect(users.count == 0)
     }
 
-    @Test("leave no name behind")
+    @Test("have no name after the last connection closes")
     func noName() {
         var users = UserTable()
         let number = users.addConnection(
@@ -60,7 +60,7 @@ struct UserTableTests {
     }
 }
 
-@Suite("What a connection may send")
+@Suite("A token bucket")
 struct TokenBucketTests {
     private static func limits(perSecond: Int, burst: Int) -> Limits {
         var limits = Limits()
@@ -69,7 +69,7 @@ struct TokenBucketTests {
         return limits
     }
 
-    @Test("is a burst at once, then so many a second")
+    @Test("permits a burst at once, then the rate per second")
     func burst() {
         let limits = Self.limits(perSecond: 10, burst: 3)
         var bucket = TokenBucket(limits: limits, at: 1000)
@@ -81,7 +81,7 @@ struct TokenBucketTests {
         #expect(bucket.consume(limits: limits, at: 1100) != nil)
     }
 
-    @Test("does not gather beyond the burst")
+    @Test("does not exceed the burst after a pause")
     func bound() {
         let limits = Self.limits(perSecond: 1000, burst: 5)
         var bucket = TokenBucket(limits: limits, at: 0)
@@ -89,7 +89,7 @@ struct TokenBucketTests {
             (0..<100).count { _ in bucket.consume(limits: limits, at: 1_000_000_000) == nil } == 5)
     }
 
-    @Test("follows limits that change, both ways")
+    @Test("follows lowered and raised limits")
     func changed() {
         var bucket = TokenBucket(limits: Self.limits(perSecond: 1, burst: 100), at: 0)
         let fewer = Self.limits(perSecond: 1, burst: 2)
@@ -99,18 +99,18 @@ struct TokenBucketTests {
     }
 
     @Test(
-        "in the long run never exceeds rate and burst, and never wastes any",
+        "never exceeds rate and burst in the long run, and wastes no token",
         arguments: 0..<5 as Range<UInt64>)
     func longRun(seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
+        var generator = SeededGenerator(seed: seed)
         let limits = Self.limits(
-            perSecond: Int.random(in: 1...200, using: &chance),
-            burst: Int.random(in: 1...100, using: &chance))
+            perSecond: Int.random(in: 1...200, using: &generator),
+            burst: Int.random(in: 1...100, using: &generator))
         var bucket = TokenBucket(limits: limits, at: 0)
         var now: Int64 = 0
         var taken = 0
         for _ in 0..<20_000 {
-            now += Int64.random(in: 0...5, using: &chance)
+            now += Int64.random(in: 0...5, using: &generator)
             if bucket.consume(limits: limits, at: now) == nil { taken += 1 }
         }
         let most =
@@ -120,9 +120,9 @@ struct TokenBucketTests {
     }
 }
 
-@Suite("Numbers that are given out again")
+@Suite("Slab keys")
 struct SlabTests {
-    @Test("name only the life they were given for")
+    @Test("are invalid after their value is removed, even if the slot is reused")
     func generations() {
         var slab = Slab<String>()
         let first = slab.insert("a")
@@ -140,13 +140,13 @@ struct SlabTests {
     }
 }
 
-@Suite("Pages that may connect")
+@Suite("Allowed origins")
 struct OriginPolicyTests {
     private static let policy = OriginPolicy(
         AllowedOrigins(own: true, others: ["https://chat.example", "http://localhost:3000"]))
 
     @Test(
-        "are the server's own and those that are named",
+        "are the server's own and the listed ones",
         arguments: [
             ("http://here:8080", "here:8080", false, true),
             ("HTTP://Here:8080", "hERE:8080", false, true),
@@ -170,7 +170,7 @@ struct OriginPolicyTests {
     }
 
     @Test(
-        "are those of subdomains at any depth, of other schemes, and of no origin where that is named",
+        "include listed subdomains at any depth, other schemes, and `null`",
         arguments: [
             ("https://a.example.org", true), ("https://a.b.Example.org", true),
             ("https://a.example.org:443", true),
@@ -197,7 +197,7 @@ struct OriginPolicyTests {
         #expect(policy.allows(origin, host: "here", isSecure: false) == isAllowed)
     }
 
-    @Test("may come with credentials where they are listed, and not as any page may")
+    @Test("may send credentials if they are listed, not if any origin is allowed")
     func credentials() {
         #expect(Self.policy.allowsCredentials("https://chat.example"))
         #expect(!OriginPolicy(AllowedOrigins(others: ["null"])).allowsCredentials("null"))
@@ -206,7 +206,7 @@ struct OriginPolicyTests {
                 "https://a"))
     }
 
-    @Test("are any where any may, and programs have no origin")
+    @Test("are all if any is allowed, and programs have no origin")
     func others() {
         #expect(Self.policy.allows(nil, host: "here", isSecure: false))
         #expect(
@@ -221,7 +221,7 @@ struct OriginPolicyTests {
 
 @Suite("Health")
 struct HealthTests {
-    /// A clock that the test turns.
+    /// A clock that the test sets.
     private final class Clock: Sendable {
         private let time = Mutex<Int64>(1000)
         var now: Int64 {
@@ -237,7 +237,7 @@ struct HealthTests {
         return Health(loopCount: loops) { clock.now }
     }
 
-    @Test("begins with the start, and a drain ends it for good")
+    @Test("is starting, then healthy, and draining despite later probes")
     func lifecycle() {
         let health = self.health()
         #expect(health.status == .starting)
@@ -250,7 +250,7 @@ struct HealthTests {
         #expect(health.status == .draining)
     }
 
-    @Test("names a loop that does not turn, which is no fault of the store's")
+    @Test("names a loop that has stopped running")
     func loops() {
         let health = self.health()
         #expect(health.stuckLoop == nil)
@@ -273,7 +273,7 @@ struct HealthTests {
     }
 
     @Test(
-        "says what the store says to each loop, until a probe of that succeeds", arguments: [0, 1])
+        "reports a loop's store failure until its next probe succeeds", arguments: [0, 1])
     func store(loop: Int) {
         let health = self.health()
         health.markStarted()
@@ -282,7 +282,7 @@ struct HealthTests {
         health.recordProbe(loop, "disk full")
         health.recordProbe(1 - loop, nil)
         #expect(health.status == .degraded("store: disk full"))
-        // The one that failed is asked again soon.
+        // A failed store is probed again soon.
         self.clock.now += Health.failedProbeInterval
         #expect(health.beginProbeIfDue(loop))
         #expect(!health.beginProbeIfDue(1 - loop))
@@ -291,7 +291,7 @@ struct HealthTests {
         #expect(health.status == .healthy)
     }
 
-    @Test("sends one probe at a time, and counts silence as an answer")
+    @Test("sends one probe at a time, and counts a timeout as a failure")
     func silence() {
         let health = self.health()
         health.markStarted()
@@ -312,14 +312,14 @@ struct HealthTests {
     }
 }
 
-@Suite("What links lead to")
+@Suite("The base of links")
 struct LinkBaseTests {
     private static func base(_ listenHost: String) -> LinkBase {
         LinkBase(publicURL: nil, listenHost: listenHost, hostname: "node-7")
     }
 
     @Test(
-        "is what the request says, where that is the node or a proxy's word",
+        "is the request's host if that is the node's or from a trusted proxy",
         arguments: [
             ("evil.example", false, "http://192.0.2.1:8080"),
             ("192.0.2.1:8080", false, "http://192.0.2.1:8080"),
@@ -343,7 +343,7 @@ struct LinkBaseTests {
         }
     }
 
-    @Test("is the name that the node listens at, and has the scheme that the client used")
+    @Test("is the host of the listener, with the client's scheme")
     func names() {
         func text(
             _ base: LinkBase, _ host: String, isForwarded: Bool = false, isSecure: Bool = true,

@@ -8,9 +8,9 @@ import Testing
 
 @testable import Gateway
 
-@Suite("Who hears a conversation")
+@Suite("The subscriber index")
 struct SubscriberIndexTests {
-    /// Feeds of a loop's own making, as nobody else can name them.
+    /// Feeds from a real loop, because their ids cannot be made elsewhere.
     private static func feeds(_ count: Int, twice: Bool = false) -> [FeedID] {
         let id = LoopID(incarnation: 1, loop: 0)
         var chat = ChatLoop(
@@ -32,100 +32,104 @@ struct SubscriberIndexTests {
         ConversationKey(tenant: "t", id: .init("\(number)"))
     }
 
-    @Test("is grouped by dialect and compression, dialects side by side")
+    @Test("groups by dialect and compression, with adjacent groups for a dialect")
     func groups() {
         let feed = Self.feeds(1)[0]
-        var audiences = SubscriberIndex()
+        var index = SubscriberIndex()
         let kinds = [(1, false), (0, true), (1, true), (0, false), (2, false), (0, true)]
         for (slot, kind) in kinds.enumerated() {
-            _ = audiences.insert(
+            _ = index.insert(
                 UInt32(slot), into: feed, key: Self.key(0), dialect: kind.0, isCompressed: kind.1,
                 isPersonal: false, isLive: true,
                 reportedThrough: slot)
         }
-        #expect(audiences[feed].groups.map(\.dialect) == [0, 0, 1, 1, 2])
-        #expect(audiences[feed].groups.map(\.live.count).reduce(0, +) == 6)
+        #expect(index[feed].groups.map(\.dialect) == [0, 0, 1, 1, 2])
+        #expect(index[feed].groups.map(\.live.count).reduce(0, +) == 6)
         #expect(
-            audiences[feed].groups.first { $0.dialect == 0 && $0.isCompressed }?.live == [1, 5])
+            index[feed].groups.first { $0.dialect == 0 && $0.isCompressed }?.live == [1, 5])
         #expect(
-            audiences[feed].reportedThrough == 0, "only the first listener says where reports begin"
+            index[feed].reportedThrough == 0, "only the first listener says where reports begin"
         )
     }
 
-    @Test("is forgotten with the last listener")
+    @Test("forgets a feed with its last subscriber")
     func forgotten() {
         let feed = Self.feeds(1)[0]
-        var audiences = SubscriberIndex()
-        #expect(!audiences.isCurrent(feed))
-        let place = audiences.insert(
+        var index = SubscriberIndex()
+        #expect(!index.isCurrent(feed))
+        let position = index.insert(
             3, into: feed, key: Self.key(0), dialect: 0, isCompressed: false, isPersonal: false,
             isLive: false, reportedThrough: 9)
-        #expect(audiences.isCurrent(feed))
+        #expect(index.isCurrent(feed))
         #expect(
-            audiences.remove(
+            index.remove(
                 from: feed, dialect: 0, isCompressed: false, isPersonal: false, isLive: false,
-                position: place) == nil)
-        #expect(!audiences.isCurrent(feed))
-        #expect(audiences[feed].key == nil)
+                position: position) == nil)
+        #expect(!index.isCurrent(feed))
+        #expect(index[feed].key == nil)
         #expect(
-            audiences.remove(
+            index.remove(
                 from: feed, dialect: 0, isCompressed: false, isPersonal: false, isLive: false,
-                position: place) == nil)
+                position: position) == nil)
     }
 
     @Test(
-        "keeps everybody's place right through comings and goings",
+        "keeps each subscriber's position correct through insertions and removals",
         arguments: 0..<10 as Range<UInt64>)
     func oracle(seed: UInt64) {
-        struct Listener: Hashable {
+        struct Subscription: Hashable {
             let slot: UInt32
             let feed: Int
             let dialect: Int
             let isCompressed: Bool
             let isLive: Bool
         }
-        var chance = SeededGenerator(seed: seed)
+        var generator = SeededGenerator(seed: seed)
         let feeds = Self.feeds(4)
-        var audiences = SubscriberIndex()
-        var places: [Listener: Int] = [:]
+        var index = SubscriberIndex()
+        var positions: [Subscription: Int] = [:]
         var next: UInt32 = 0
         for _ in 0..<800 {
-            if places.isEmpty
-                || Int.random(in: 0..<100, using: &chance) < (places.count < 60 ? 60 : 40)
+            if positions.isEmpty
+                || Int.random(in: 0..<100, using: &generator) < (positions.count < 60 ? 60 : 40)
             {
-                let listener = Listener(
-                    slot: next, feed: Int.random(in: 0..<4, using: &chance),
-                    dialect: Int.random(in: 0..<3, using: &chance),
-                    isCompressed: Bool.random(using: &chance), isLive: Bool.random(using: &chance))
+                let subscriber = Subscription(
+                    slot: next, feed: Int.random(in: 0..<4, using: &generator),
+                    dialect: Int.random(in: 0..<3, using: &generator),
+                    isCompressed: Bool.random(using: &generator),
+                    isLive: Bool.random(using: &generator))
                 next += 1
-                places[listener] = audiences.insert(
-                    listener.slot, into: feeds[listener.feed], key: Self.key(listener.feed),
-                    dialect: listener.dialect,
-                    isCompressed: listener.isCompressed, isPersonal: false, isLive: listener.isLive,
+                positions[subscriber] = index.insert(
+                    subscriber.slot, into: feeds[subscriber.feed], key: Self.key(subscriber.feed),
+                    dialect: subscriber.dialect,
+                    isCompressed: subscriber.isCompressed, isPersonal: false,
+                    isLive: subscriber.isLive,
                     reportedThrough: 0)
             } else {
-                let listener = places.keys.sorted { $0.slot < $1.slot }.randomElement(
-                    using: &chance)!
-                let place = places.removeValue(forKey: listener)!
-                let moved = audiences.remove(
-                    from: feeds[listener.feed], dialect: listener.dialect,
-                    isCompressed: listener.isCompressed, isPersonal: false,
-                    isLive: listener.isLive,
-                    position: place)
-                if let moved { places[places.keys.first { $0.slot == moved }!] = place }
+                let subscriber = positions.keys.sorted { $0.slot < $1.slot }.randomElement(
+                    using: &generator)!
+                let position = positions.removeValue(forKey: subscriber)!
+                let moved = index.remove(
+                    from: feeds[subscriber.feed], dialect: subscriber.dialect,
+                    isCompressed: subscriber.isCompressed, isPersonal: false,
+                    isLive: subscriber.isLive,
+                    position: position)
+                if let moved { positions[positions.keys.first { $0.slot == moved }!] = position }
             }
-            // Every listener stands at its place, and nobody else stands anywhere.
+            // Every subscriber is at its position, and there are no others.
             var count = 0
-            for audience in audiences.entries {
-                for group in audience.groups { count += group.live.count + group.catchingUp.count }
-            }
-            #expect(count == places.count)
-            for (listener, place) in places {
-                let group = audiences[feeds[listener.feed]].groups.first {
-                    $0.dialect == listener.dialect && $0.isCompressed == listener.isCompressed
+            for subscribers in index.entries {
+                for group in subscribers.groups {
+                    count += group.live.count + group.catchingUp.count
                 }
-                let list = listener.isLive ? group?.live : group?.catchingUp
-                #expect(list.map { place < $0.count ? $0[place] : .max } == listener.slot)
+            }
+            #expect(count == positions.count)
+            for (subscriber, position) in positions {
+                let group = index[feeds[subscriber.feed]].groups.first {
+                    $0.dialect == subscriber.dialect && $0.isCompressed == subscriber.isCompressed
+                }
+                let list = subscriber.isLive ? group?.live : group?.catchingUp
+                #expect(list.map { position < $0.count ? $0[position] : .max } == subscriber.slot)
             }
         }
     }

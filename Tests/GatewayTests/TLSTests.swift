@@ -29,7 +29,7 @@ struct GatewayTLSTests {
     }
 
     @Test(
-        "carries WebSockets, handed over between loops or not, with frames of every size",
+        "carries WebSockets, with and without a handoff, with frames of every size",
         arguments: [1, 3])
     func frames(loops: Int) throws {
         let node = try self.node(loops: loops)
@@ -51,7 +51,7 @@ struct GatewayTLSTests {
         }
     }
 
-    @Test("lets the peer see why its connection ends, whatever it still sends")
+    @Test("delivers the close reason, whatever the peer still sends")
     func violation() throws {
         let node = try self.node()
         let peer = try TestPeer("/echo", port: node.port, tls: self.client)
@@ -62,7 +62,7 @@ struct GatewayTLSTests {
         #expect(try peer.next() == nil)
     }
 
-    @Test("closes a slow reader with 1013, and what it has half sent is whole")
+    @Test("closes a slow reader with 1013 after whole frames")
     func slowReader() throws {
         let node = try self.node { setup in
             setup.live.limits.allowEverything()
@@ -75,17 +75,17 @@ struct GatewayTLSTests {
             TestNode.path("ann", in: "room"), port: node.port, tls: self.client)
         try node.waitForConnections(2)
         let content = String(repeating: "m", count: 15_000)
-        var said = 0
-        var heard = 0
-        while said < 2000, try !node.hasLogged("slow reader closed") {
+        var posted = 0
+        var received = 0
+        while posted < 2000, try !node.hasLogged("slow reader closed") {
             for _ in 0..<5 { try author.send(ConversationsFrames.message(content)) }
-            said += 5
+            posted += 5
             try TestPeer.wait(for: "one's own messages", among: [author]) {
-                heard += ConversationsFrames.ids(of: author.drainTexts()).count
-                return heard == said
+                received += ConversationsFrames.ids(of: author.drainTexts()).count
+                return received == posted
             }
         }
-        #expect(said < 2000)
+        #expect(posted < 2000)
         try TestPeer.wait(for: "the end", among: [slow]) { slow.isClosed }
         #expect(slow.closeEvent?.closeCode == 1013)
         let messages = slow.texts.filter { $0.contains("chat_message") }
@@ -93,7 +93,7 @@ struct GatewayTLSTests {
     }
 
     @Test(
-        "serves whoever comes after a reload with the new certificate, and leaves the others alone")
+        "serves the new certificate after a reload, and keeps open connections")
     func reload() throws {
         let node = try self.node()
         let before = try TestPeer("/echo", port: node.port, tls: self.client)
@@ -112,7 +112,7 @@ struct GatewayTLSTests {
         #expect(try before.next() == .text("still here"))
     }
 
-    @Test("does not wait for a handshake that does not come, and survives bytes that are none")
+    @Test("times out a missing handshake, and closes on bytes that are not TLS")
     func badHandshake() throws {
         let node = try self.node { $0.live.limits.header = .milliseconds(300) }
         let silent = try ByteStream(port: node.port)

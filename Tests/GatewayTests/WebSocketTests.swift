@@ -17,7 +17,7 @@ struct WebSocketTests {
     }
 
     @Test(
-        "gets back what it sends, of every size and kind",
+        "gets back the messages that it sends, of every size and kind",
         arguments: [0, 1, 125, 126, 127, 65_535, 65_536, 99_999, 100_000])
     func echo(count: Int) throws {
         let socket = try self.node.echo()
@@ -45,11 +45,11 @@ struct WebSocketTests {
     }
 
     @Test(
-        "is read however its bytes are cut, from the first letter of the request on",
+        "is read however its bytes are split, including the request",
         arguments: [1, 2, 5])
     func cut(size: Int) throws {
         let stream = try ByteStream(port: self.node.port)
-        var bytes = Array(Self.upgrade("/echo").utf8)
+        var bytes = Array(TestNode.upgradeRequest("/echo").utf8)
         bytes += RawWebSocketClient.frame(opcode: 1, Array("one".utf8))
         bytes += RawWebSocketClient.frame(opcode: 2, [UInt8](repeating: 7, count: 300))
         bytes += RawWebSocketClient.frame(opcode: 9, Array("?".utf8))
@@ -79,11 +79,11 @@ struct WebSocketTests {
     }
 
     @Test(
-        "may talk before it has read the answer to its request, over one loop or over several",
+        "may send before it has read the response to its upgrade, with one loop or several",
         arguments: [1, 3])
     func early(loops: Int) throws {
         let node = try TestNode(loops: loops)
-        // Conversations live on different loops: most of these connections are handed over.
+        // Conversations are on different loops, so most of these connections are handed over.
         for number in 0..<12 {
             let stream = try ByteStream(port: node.port)
             let path = try TestNode.path("ann", in: "room-\(number)")
@@ -92,7 +92,7 @@ struct WebSocketTests {
                     opcode: 1, Array(#"{"action":"send_message","content":"\#($0)"}"#.utf8))
             }
             try stream.send(
-                Array(Self.upgrade(path).utf8) + frames
+                Array(TestNode.upgradeRequest(path).utf8) + frames
                     + RawWebSocketClient.frame(opcode: 9, [UInt8(number)]))
             #expect(try HTTPReply(from: stream).status == 101)
             var text = ""
@@ -102,19 +102,15 @@ struct WebSocketTests {
                 stream.consume(bytes.count)
                 guard !bytes.isEmpty else { break }
             }
-            let places = (0..<20).compactMap { text.range(of: #""content":"\#($0)""#)?.lowerBound }
-            #expect(places.count == 20 && places == places.sorted())
+            let indices = (0..<20).compactMap { text.range(of: #""content":"\#($0)""#)?.lowerBound }
+            #expect(indices.count == 20 && indices == indices.sorted())
         }
     }
 
-    private static func upgrade(_ path: String) -> String {
-        "GET \(path) HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    }
+    // MARK: Closing
 
-    // MARK: The end
-
-    @Test("is closed with its own code", arguments: [1000, 1001, 3000, 4999, nil] as [UInt16?])
+    @Test(
+        "is closed with the peer's own code", arguments: [1000, 1001, 3000, 4999, nil] as [UInt16?])
     func closedByPeer(code: UInt16?) throws {
         let socket = try self.node.echo()
         try socket.send("last words")
@@ -126,12 +122,12 @@ struct WebSocketTests {
         try self.node.waitForConnections(0)
     }
 
-    @Test("is forgotten when its peer vanishes, with or without a word to TCP")
+    @Test("is closed when its peer disappears, with or without a TCP close")
     func vanished() throws {
         let sockets = try (0..<4).map { _ in try self.node.echo() }
         sockets[0].dropConnection()
         sockets[1].stream.finishSending()
-        // A client that dies with unread bytes resets the connection.
+        // A client that ends with unread input resets the connection.
         try sockets[2].send(String(repeating: "x", count: 1000))
         _ = try sockets[2].stream.peek(atLeast: 1)
         sockets[2].dropConnection()
@@ -140,7 +136,7 @@ struct WebSocketTests {
         #expect(try sockets[3].next() == .text("still here"))
     }
 
-    /// Something that RFC 6455 forbids.
+    /// A violation of RFC 6455.
     struct Violation: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let bytes: [UInt8]
@@ -194,12 +190,13 @@ struct WebSocketTests {
     }
 
     @Test(
-        "is told what it did wrong before it ends, after answers to what was right, whatever follows",
+        "gets answers to valid frames, then the reason for its close, whatever follows",
         arguments: Violation.all)
     func violation(_ violation: Violation) throws {
         let socket = try self.node.echo()
         try socket.send("good")
-        // Were the connection closed with these unread, the kernel would reset it, and the words with it.
+        // If the server closed the connection with these bytes unread, the kernel would reset it
+        // and discard the close frame.
         try socket.stream.send(violation.bytes + [UInt8](repeating: 0x55, count: 300_000))
         #expect(try socket.next() == .text("good"))
         guard case .close(let code, let reason) = try socket.next() else {
@@ -213,12 +210,13 @@ struct WebSocketTests {
         try self.node.waitForConnections(0)
     }
 
-    @Test("that is told of its mistake need not answer")
+    @Test("need not answer the close frame after its violation")
     func silentPeer() throws {
         let socket = try self.node.echo()
         try socket.stream.send([0x81, 1, 0x41])
         #expect(socket.stream.readToEnd())
-        // Our side is closed at once, the connection when the peer closes, or after a while.
+        // The server shuts down its side at once. The connection ends when the peer closes, or
+        // after a timeout.
         try self.node.waitForConnections(0)
     }
 }

@@ -1,0 +1,120 @@
+import Bytes
+import ChatModel
+import Cluster
+import DialectKit
+
+/// Sends pages of missed messages and changes to subscribers that catch up.
+extension LoopState {
+    /// A page is sent in pieces of about this size, so that a connection that must close can close
+    /// soon.
+    private static let pieceBytes = 64 << 10
+
+    /// Sends a page of missed messages.
+    mutating func sendCatchUpPage(
+        _ slot: Int, _ webSocket: WebSocketState, _ index: Int, with page: MessagePage
+    ) {
+        let feed = webSocket.subscriptions[index].feed
+        guard let state = webSocket.subscriptions[index].catchUp else { return }
+        let deliveredThrough = self.chat.deliveredThrough(feed)
+        // The page may be older than the newest delivered message, so only the position at the
+        // request counts.
+        let headAtRequest = state.feedHeadAtRequest ?? deliveredThrough
+        // The feed will deliver the store's newer messages live. Messages below the page's end that
+        // are not in the page are no longer retained.
+        let messages = page.messages.prefix { $0.sequence <= deliveredThrough }
+        let key = webSocket.subscriptions[index].conversation
+        guard self.areNumbersKnown(messages, of: key, for: slot, webSocket, feed) else { return }
+        if page.messages.first.map({ $0.sequence > state.sentThrough + 1 })
+            ?? (state.sentThrough < headAtRequest)
+        {
+            webSocket.session?.historyTruncated(
+                in: key, oldest: page.messages.first?.sequence ?? page.oldest, into: &self.steps)
+            self.runSteps(slot, webSocket)
+            guard self.isOccupied(slot), !webSocket.hasSentClose else { return }
+        }
+        state.sentThrough = messages.last?.sequence ?? headAtRequest
+        state.feedHeadAtRequest = nil
+        self.sendMessages(messages, of: key, to: slot, webSocket, except: state.acknowledgedSends)
+        guard self.connections[slot]?.backlog.isEmpty == true else { return }
+        self.catchUpQueue.append((self.connections[slot]!.token, feed))
+    }
+
+    mutating func sendChanges(
+        _ messages: [Message], of key: ConversationKey, to slot: Int, _ webSocket: WebSocketState
+    ) {
+        self.frameBuffer.removeAll()
+        for message in messages {
+            self.rendering.removeAll()
+            let event: ChatEvent = message.state == .deleted ? .deleted(message) : .edited(message)
+            self.shared.settings.dialects[webSocket.dialect].render(
+                event, in: key, into: &self.rendering)
+            for index in self.rendering.frames.indices {
+                self.appendRenderedFrame(index, compress: webSocket.isCompressed)
+            }
+            if self.frameBuffer.count >= Self.pieceBytes { self.flushFrameBuffer(slot) }
+        }
+        self.flushFrameBuffer(slot)
+    }
+
+    private mutating func sendMessages(
+        _ messages: ArraySlice<Message>, of key: ConversationKey, to slot: Int,
+        _ webSocket: WebSocketState, except acknowledged: Set<SequenceNumber>
+    ) {
+        if key.isPersonalInbox {
+            return messages.forEach { self.deliverInboxMessage($0, in: key, to: slot, webSocket) }
+        }
+        if webSocket.isPersonal {
+            return messages.forEach {
+                self.sendPersonalized($0, in: key, to: slot, webSocket, except: acknowledged)
+            }
+        }
+        self.frameBuffer.removeAll()
+        for message in messages {
+            self.rendering.removeAll()
+            self.shared.settings.dialects[webSocket.dialect].render(
+                .posted(message), in: key, into: &self.rendering)
+            for index in self.rendering.frames.indices {
+                if self.rendering.frames[index].audience == .otherConnections,
+                    acknowledged.contains(message.sequence)
+                {
+                    continue
+                }
+                self.appendRenderedFrame(index, compress: webSocket.isCompressed)
+            }
+            if self.frameBuffer.count >= Self.pieceBytes { self.flushFrameBuffer(slot) }
+        }
+        self.flushFrameBuffer(slot)
+        self.counters.delivered[webSocket.dialect + 1] &+= UInt64(messages.count)
+    }
+
+    /// Sends a missed message to a session that adds a personal part to each message.
+    private mutating func sendPersonalized(
+        _ message: Message, in key: ConversationKey, to slot: Int, _ webSocket: WebSocketState,
+        except acknowledged: Set<SequenceNumber>
+    ) {
+        guard self.isOccupied(slot), !webSocket.hasSentClose else { return }
+        self.frameBuffer.removeAll()
+        self.rendering.removeAll()
+        self.shared.settings.dialects[webSocket.dialect].render(
+            .posted(message), in: key, into: &self.rendering)
+        for index in self.rendering.frames.indices
+        where !self.rendering.frames[index].unlessTracked {
+            if self.rendering.frames[index].audience == .otherConnections,
+                acknowledged.contains(message.sequence)
+            {
+                continue
+            }
+            self.appendRenderedFrame(index, compress: webSocket.isCompressed)
+        }
+        self.flushFrameBuffer(slot)
+        self.counters.delivered[webSocket.dialect + 1] &+= 1
+        webSocket.session?.delivered(message, in: key, into: &self.steps)
+        self.runSteps(slot, webSocket, isPaced: true)
+    }
+
+    private mutating func flushFrameBuffer(_ slot: Int) {
+        guard !self.frameBuffer.isEmpty else { return }
+        self.sendPaced(slot, SharedFrame(self.frameBuffer.bytes))
+        self.frameBuffer.removeAll()
+    }
+}

@@ -1,0 +1,100 @@
+import Bytes
+import ChatCore
+import EngineIO
+import EventLoop
+import HTTPWire
+
+/// Receives the bodies of Engine.IO POSTs.
+extension LoopState {
+    mutating func beginPost(
+        _ slot: Int, _ exchange: HTTPExchange, _ engine: EngineEndpoint, _ session: SocketToken,
+        _ responseContext: HTTPResponseContext,
+        _ fields: [HTTPField]
+    ) {
+        let request = EngineRequestID(self.token(slot))
+        let token = self.token(slot)
+        // If the session answers before the body is complete, the rest is not read and the
+        // connection closes.
+        let closingContext = HTTPResponseContext(
+            answersHead: false, keepsAlive: false, date: self.date)
+        self.beginWaiting(
+            slot, exchange,
+            PendingEngineRequest(
+                session: session, responseContext: closingContext, fields: fields, isPost: true))
+        guard case .webSocket(let webSocket)? = self.connections[Int(session.slot)]?.phase,
+            let state = webSocket.engine
+        else { return }
+        var announcedBytes: Int?
+        if case .bytes(let count) = self.head.body { announcedBytes = count }
+        // A client whose messages wait may send at most one more payload.
+        if state.unreadPostBytes > engine.settings.maxPayload { announcedBytes = .max }
+        self.updateEngine(session) {
+            $0.postBegan(request, announcedBytes: announcedBytes, into: &$1)
+        }
+        guard self.isCurrent(token), let waiting = exchange.engineRequest else { return }
+        waiting.responseContext = responseContext
+        do throws(HTTPError) {
+            try self.beginPostBody(
+                slot, exchange, byteLimit: engine.settings.maxPayload, responseContext)
+        } catch {
+            self.endPostTooLong(slot, exchange)
+        }
+    }
+
+    /// - Parameter isWhole: whether the complete body has arrived, so that one message is
+    ///   sufficient.
+    mutating func beginForwardedPost(
+        _ slot: Int, _ exchange: HTTPExchange, _ engine: EngineEndpoint,
+        _ post: PendingEngineRequest.ForwardedPost, isWhole: Bool,
+        _ responseContext: HTTPResponseContext, _ fields: [HTTPField]
+    ) {
+        let waiting = PendingEngineRequest(
+            session: nil, responseContext: responseContext, fields: fields, isPost: true)
+        waiting.forwardedPost = post
+        self.beginWaiting(slot, exchange, waiting)
+        if !isWhole {
+            let announcedBytes =
+                if case .bytes(let count) = self.head.body { String(count) } else { "" }
+            self.forward(.postStarted, post, slot, body: announcedBytes)
+        }
+        do throws(HTTPError) {
+            try self.beginPostBody(
+                slot, exchange, byteLimit: engine.settings.maxPayload, responseContext)
+        } catch {
+            self.endPostTooLong(slot, exchange)
+        }
+    }
+
+    /// Passes the complete body of a POST to its session.
+    mutating func endPost(_ slot: Int, _ exchange: HTTPExchange, _ body: [UInt8]) {
+        guard let engine = exchange.engineRequest else { return }
+        if let post = engine.forwardedPost {
+            engine.forwardedPost = nil
+            guard let text = String(validating: body, as: UTF8.self) else {
+                return self.forward(.binaryPost, post, slot, body: Base64URL.encode(body))
+            }
+            return self.forward(.post, post, slot, body: text)
+        }
+        guard let session = engine.session else { return }
+        let request = EngineRequestID(self.token(slot))
+        let now = self.now.monotonic
+        self.updateEngine(session, body) { $0.postEnded(request, $1, at: now, into: &$2) }
+    }
+
+    /// Reports a body that exceeds the limit to the session.
+    mutating func endPostTooLong(_ slot: Int, _ exchange: HTTPExchange) {
+        guard let engine = exchange.engineRequest else { return }
+        let closingContext = HTTPResponseContext(
+            answersHead: false, keepsAlive: false, date: self.date)
+        engine.responseContext = closingContext
+        if let post = engine.forwardedPost {
+            engine.forwardedPost = nil
+            return self.forward(.postTooLong, post, slot)
+        }
+        let request = EngineRequestID(self.token(slot))
+        guard let session = engine.session else {
+            return self.refusePending(request, engine, .payloadTooLarge)
+        }
+        self.updateEngine(session) { $0.postTooLarge(request, into: &$1) }
+    }
+}

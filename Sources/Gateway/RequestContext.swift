@@ -1,0 +1,27 @@
+import Bytes
+import ChatModel
+import Cluster
+import DialectKit
+import EventLoop
+
+extension LoopState {
+    /// The request that an answer of the chat core or the store belongs to.
+    struct RequestContext {
+        let token: SocketToken
+        let kind: Kind
+
+        enum Kind {
+            /// With the feed of the requester's subscription, if it has one.
+            case command(RequestTag, FeedID?)
+            case join(
+                FeedID, ConversationKey, from: StartPosition, requestedAt: Timestamp, RequestTag)
+            case fetch(RequestTag)
+            case page(RequestTag, ConversationKey)
+            case catchUp(FeedID, WebSocketState.CatchUpQuery)
+            case upgrade(PendingUpgrade)
+            case numbers(NumberLookupPurpose, [UserID], tenant: ByteString)
+            /// From an operator or the REST API, without a connection.
+            case operatorCommand(@Sendable (ChatAnswer) -> Void)
+        }
+    }
+}
