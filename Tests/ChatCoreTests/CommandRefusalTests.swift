@@ -70,7 +70,7 @@ struct CommandRefusalTests {
         fixture.conversation.areWritesUnavailable = true
         fixture.clearStoreRequests()
         #expect(try Self.submit(name, to: &fixture) == [refused(.unavailable)])
-        #expect(!fixture.storeRequests.contains { !$0.hasPrefix("find") })
+        #expect(!fixture.storeRequests.contains { !$0.hasPrefix("look up") })
     }
 
     @Test("in no other case when writes are unavailable", arguments: ["type", "describe"])
