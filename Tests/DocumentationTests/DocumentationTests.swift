@@ -76,18 +76,10 @@ struct DocumentationTests {
         let declared = Set(
             try FileManager.default.contentsOfDirectory(atPath: Checkout.file("Sources")))
         let architecture = try MarkdownPage("docs/architecture.md").prose.joined(separator: "\n")
-        let readme = try MarkdownPage("README.md").prose.joined(separator: "\n")
         for module in declared {
             let isNamed =
                 architecture.contains("| `\(module)`") || architecture.contains(", `\(module)`")
             #expect(isNamed, "docs/architecture.md does not name \(module)")
-            // Newcomers do not need the module maps of C libraries.
-            if FileManager.default.fileExists(
-                atPath: Checkout.file("Sources/\(module)/module.modulemap"))
-            {
-                continue
-            }
-            #expect(readme.contains("`\(module)`"), "README.md does not name \(module)")
         }
         for row in architecture.matches(of: /\n\| ((?:`[A-Za-z]+`(?:, )?)+) \|/) {
             for name in row.1.matches(of: /`([A-Za-z]+)`/) {

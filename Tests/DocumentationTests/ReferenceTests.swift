@@ -24,7 +24,10 @@ struct ReferenceTests {
     @Test("contains every limit and option that other pages name")
     func namedOptionsExist() throws {
         let reference = try Checkout.read("docs/reference.md")
-        for page in ["docs/operating.md", "docs/protocols/conversations.md", "README.md"] {
+        let operating = try FileManager.default.contentsOfDirectory(
+            atPath: Checkout.file("docs/operating")
+        ).filter { $0.hasSuffix(".md") }.map { "docs/operating/\($0)" }
+        for page in operating + ["docs/protocols/conversations.md", "README.md"] {
             for match in try MarkdownPage(page).prose.joined(separator: "\n").matches(
                 of: /`(--[a-z-]+|[a-z]+(?:-[a-z]+)*-(?:seconds|bytes|burst|second))`/)
             {

@@ -178,7 +178,7 @@ struct ChatDialectTests {
             Checkout.confab, ["chat", "--dialect", "chats", url, "--name", "Ann"],
             folder: server.folder.path)
         defer { ann.kill() }
-        let createdLine = try ann.errors.line(with: "is made; others come in with --conversation ")
+        let createdLine = try ann.errors.line(with: "was created; others join with --conversation ")
         let id = try #require(createdLine.split(separator: " ").last?.dropLast())
         try self.writeLine("Is anybody there?", ann, as: "Ann")
         let bob = try ChildProcess(

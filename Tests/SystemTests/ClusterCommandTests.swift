@@ -27,10 +27,16 @@ struct ClusterCommandTests {
         let ports = try cluster.nodes.map { try #require($0.adminPort) }
         let alice = try self.connect("alice", to: cluster.nodes[0], of: cluster)
         try alice.post("one")
+        try self.checkStatusAndNodes(cluster, ports)
+        try self.checkOwnerAndShards(cluster, ports)
+        try self.checkMessages(alice, ports)
+        try self.checkRedisAndEvents(cluster, ports)
+    }
 
+    private func checkStatusAndNodes(_ cluster: LocalCluster, _ ports: [UInt16]) throws {
         // Waits until all shards have moved to their owners.
         try Deadline.wait(
-            for: "all to be well",
+            for: "a status without problems",
             untilTrue: { try confab("status", at: ports[1]).output.hasSuffix("\nNo problems.") })
         let status = try confab("status", at: ports[1])
         #expect(status.status == 0)
@@ -60,7 +66,9 @@ struct ClusterCommandTests {
         #expect(rows.compactMap { $0.number("shards") }.reduce(0, +) == 4096)
         #expect(rows[0].number("imbalance") == 200 && rows[1].number("imbalance") == -100)
         #expect(rows[0]["address"] == "127.0.0.1:\(cluster.nodes[0].port)")
+    }
 
+    private func checkOwnerAndShards(_ cluster: LocalCluster, _ ports: [UInt16]) throws {
         // On a busy machine, a node may be evicted for a moment. Repeated until no shard has moved
         // meanwhile.
         let (owner, shards, shard, own) = try Deadline.wait(for: "an owner to stay one") {
@@ -96,7 +104,9 @@ struct ClusterCommandTests {
             own.output.hasPrefix(
                 "SHARD  OWNER  LOOP  EPOCH  SINCE                     CONVERSATIONS  MSG/S  STATE\n"
             ))
+    }
 
+    private func checkMessages(_ alice: ConversationClient, _ ports: [UInt16]) throws {
         let sent = try confab(
             "send", "lobby", "two", "--as", "ops", "--output", "json", at: ports[2])
         #expect(try sent.rows("messages").map { $0["id"] } == ["2"])
@@ -125,7 +135,9 @@ struct ClusterCommandTests {
         #expect(
             verified.bool("whole") == true && verified.number("messages") == 2
                 && verified.number("owner_head") == 2)
+    }
 
+    private func checkRedisAndEvents(_ cluster: LocalCluster, _ ports: [UInt16]) throws {
         let redis = try confab("redis", "--output", "json", at: ports[0]).rows("redis")
         #expect(
             redis.count == 3

@@ -10,10 +10,10 @@ struct GuestSystemTests {
     func guestIdentityInEveryProtocol(_ storeDeployment: StoreDeployment) throws {
         let deployment = try AnonymousDeployment(storeDeployment)
         let room = try deployment.createConversation(by: "owner")
-        let readers = try ProtocolAdapter.all.map {
+        let readers: [GuestReader] = try ProtocolAdapter.all.map {
             (
                 adapter: $0,
-                line: try ProtocolConnection(
+                connection: try ProtocolConnection(
                     $0, "reader-\($0.name)", in: room, at: deployment.readerServer)
             )
         }
@@ -23,8 +23,8 @@ struct GuestSystemTests {
         try alice.send(#"{"type":"joinChat","data":{"chat":"\#(room)"}}"#)
         try alice.awaitFrame("chatJoined", #""username":"guest:alice""#)
         try alice.send(#"{"type":"newMessage","data":{"chat":"\#(room)","text":"I am Alice"}}"#)
-        for (adapter, line) in readers {
-            let frame = try line.awaitFrame("I am Alice")
+        for (adapter, connection) in readers {
+            let frame = try connection.awaitFrame("I am Alice")
             let id =
                 switch adapter.name {
                 case "Rooms": #""user_id":"alice","username":"alice""#
@@ -38,7 +38,25 @@ struct GuestSystemTests {
                 "\(adapter.name): \(frame)")
         }
 
-        // Rooms identifies guests by `user_id`: a message, typing, joining and leaving.
+        let bob = try self.checkRoomsGuest(in: room, at: deployment, readers)
+        // A read receipt.
+        try alice.send(#"{"type":"markRead","data":{"chat":"\#(room)","last_read_message":2}}"#)
+        try readers[0].connection.awaitFrame(#""type":"read","user_id":"guest:alice""#)
+        try readers[2].connection.awaitFrame("messagesRead", #""username":"guest:alice""#)
+
+        try self.checkListsAndCommands(of: room, at: deployment, readers)
+        bob.dropConnection()
+        try readers[0].connection.awaitFrame(
+            "user_status", #""user_id":"guest:bob","status":"offline""#)
+        try readers[3].connection.awaitFrame("user_left", #""user_id":"bob""#, #""guest":true"#)
+    }
+
+    private typealias GuestReader = (adapter: ProtocolAdapter, connection: ProtocolConnection)
+
+    /// Rooms identifies guests by `user_id`: a message, typing, joining and leaving.
+    private func checkRoomsGuest(
+        in room: String, at deployment: AnonymousDeployment, _ readers: [GuestReader]
+    ) throws -> ProtocolConnection {
         let bob = try ProtocolConnection(
             guest: "bob", named: "Bob", in: room, at: deployment.guestServer)
         #expect(
@@ -46,30 +64,31 @@ struct GuestSystemTests {
                 #""user_id":"alice","username":"alice","online":true,"guest":true"#))
         try bob.send(#"42["send_message",{"room_id":"\#(room)","content":"I am Bob"}]"#)
         try bob.send(#"42["typing",{"room_id":"\#(room)","is_typing":true}]"#)
-        for (adapter, line) in readers {
-            let frame = try line.awaitFrame("I am Bob")
+        for (adapter, connection) in readers {
+            let frame = try connection.awaitFrame("I am Bob")
             switch adapter.name {
             case "Rooms":
                 #expect(
                     frame.contains(#""user_id":"bob","username":"Bob""#)
                         && frame.contains(#""guest":true"#), "\(frame)")
-                try line.awaitFrame("user_typing", #""user_id":"bob""#, #""guest":true"#)
-                try line.awaitFrame("user_joined", #""user_id":"bob""#, #""guest":true"#)
+                try connection.awaitFrame("user_typing", #""user_id":"bob""#, #""guest":true"#)
+                try connection.awaitFrame("user_joined", #""user_id":"bob""#, #""guest":true"#)
             case "Conversations":
                 #expect(frame.contains(#""sender_id":"guest:bob""#), "\(frame)")
-                try line.awaitFrame(#""type":"typing","user_id":"guest:bob""#)
-                try line.awaitFrame("user_status", #""user_id":"guest:bob","status":"online""#)
+                try connection.awaitFrame(#""type":"typing","user_id":"guest:bob""#)
+                try connection.awaitFrame(
+                    "user_status", #""user_id":"guest:bob","status":"online""#)
             case "Chats": #expect(frame.contains(#""username":"guest:Bob""#), "\(frame)")
-            case "Agents": try line.awaitFrame(#""type":"status","agent_id":"guest:bob""#)
+            case "Agents": try connection.awaitFrame(#""type":"status","agent_id":"guest:bob""#)
             default: #expect(frame.contains("guest:bob"), "\(frame)")
             }
         }
-        // A read receipt.
-        try alice.send(#"{"type":"markRead","data":{"chat":"\#(room)","last_read_message":2}}"#)
-        try readers[0].line.awaitFrame(#""type":"read","user_id":"guest:alice""#)
-        try readers[2].line.awaitFrame("messagesRead", #""username":"guest:alice""#)
+        return bob
+    }
 
-        // Lists, REST and operator commands.
+    private func checkListsAndCommands(
+        of room: String, at deployment: AnonymousDeployment, _ readers: [GuestReader]
+    ) throws {
         let conversation = try JSONObject(deployment.get("/\(room)").body)
         let participants = conversation.object("conversation")?.objects("participants") ?? []
         #expect(
@@ -85,7 +104,7 @@ struct GuestSystemTests {
                 "http://127.0.0.1:\(deployment.readerServer.adminPort)",
             ])
         #expect(sent.exitStatus == .exited(0), "\(sent)")
-        try readers[0].line.awaitFrame("by an operator", #""sender_id":"guest:alice""#)
+        try readers[0].connection.awaitFrame("by an operator", #""sender_id":"guest:alice""#)
         let history = try run(
             Checkout.confab,
             [
@@ -95,15 +114,11 @@ struct GuestSystemTests {
         #expect(
             history.output.contains("guest:alice") && history.output.contains("guest:bob"),
             "\(history)")
-        try readers[2].line.send(#"{"type":"getChatDetails","data":{"chatId":"\#(room)"}}"#)
-        let details = try readers[2].line.awaitFrame("chatDetails")
+        try readers[2].connection.send(#"{"type":"getChatDetails","data":{"chatId":"\#(room)"}}"#)
+        let details = try readers[2].connection.awaitFrame("chatDetails")
         #expect(
             details.contains(#""username":"guest:alice""#)
                 && details.contains(#""username":"guest:Bob""#), "\(details)")
-
-        bob.dropConnection()
-        try readers[0].line.awaitFrame("user_status", #""user_id":"guest:bob","status":"offline""#)
-        try readers[3].line.awaitFrame("user_left", #""user_id":"bob""#, #""guest":true"#)
     }
 
     @Test(

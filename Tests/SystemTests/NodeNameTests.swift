@@ -82,7 +82,7 @@ struct NodeNameTests {
         let fourth = try self.node(redis.url)
         defer { fourth.kill() }
         try fourth.errors.line(with: "confab ready on ")
-        #expect(!fourth.errors.lines.contains { $0.contains("name is in use") })
+        #expect(!fourth.errors.lines.contains { $0.contains("node name in use") })
     }
 
     @Test(
@@ -93,14 +93,14 @@ struct NodeNameTests {
         let node = try ConfabServer(["--store", redis.url, "--node-id", "web"])
         let other = try self.node(redis.url)
         defer { other.kill() }
-        try other.errors.line(with: "name is in use")
+        try other.errors.line(with: "node name in use")
         try redis.crash()
         usleep(4_000_000)
         try redis.restart()
         try Deadline.wait(
-            for: "the node to be well", untilTrue: { try node.health().status == 200 })
+            for: "the node to be healthy", untilTrue: { try node.health().status == 200 })
         try Deadline.wait(
-            for: "the other node to see that the name is in use",
+            for: "both nodes to be registered again",
             untilTrue: {
                 try redis.execute("KEYS", "confab:{c}:node:*").split(separator: "\n").count == 2
             })
@@ -117,8 +117,9 @@ struct NodeNameTests {
         // Give the name to the second process, as if Redis had lost its data, or a node of an older
         // Confab had joined.
         let nameOwner = try redis.execute("GET", "confab:{c}:name:web")
-        try second.errors.line(with: "name is in use")
-        let incarnations = try Deadline.wait(for: "both to beat") { () -> [String]? in
+        try second.errors.line(with: "node name in use")
+        let incarnations = try Deadline.wait(for: "both nodes to send heartbeats") {
+            () -> [String]? in
             let keys = try redis.execute("KEYS", "confab:{c}:node:*").split(separator: "\n").map {
                 String($0.split(separator: ":").last!)
             }

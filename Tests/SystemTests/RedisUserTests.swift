@@ -2,13 +2,13 @@ import Foundation
 import TestKit
 import Testing
 
-@Suite("A Redis user with the permissions in docs/operating.md", .serialized)
+@Suite("A Redis user with the permissions in docs/operating/redis.md", .serialized)
 struct RedisUserTests {
-    /// The rule `ACL SETUSER …` in docs/operating.md.
+    /// The rule `ACL SETUSER …` in docs/operating/redis.md.
     private static var rule: [String] {
         get throws {
             let page = try String(
-                contentsOfFile: Checkout.file("docs/operating.md"), encoding: .utf8)
+                contentsOfFile: Checkout.file("docs/operating/redis.md"), encoding: .utf8)
             let line = try #require(
                 page.split(separator: "\n").first { $0.hasPrefix("ACL SETUSER ") })
             return line.split(separator: " ").dropFirst(2).map {
@@ -137,7 +137,7 @@ struct RedisUserTests {
             let line = try node.errors.line("the reason") {
                 $0.contains("waiting for redis") && $0.contains(word)
             }
-            #expect(line.contains("begins with redis"), "\(line)")
+            #expect(line.contains("instead of redis"), "\(line)")
         }
     }
 
