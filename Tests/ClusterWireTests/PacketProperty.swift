@@ -4,7 +4,7 @@ import Cluster
 
 @testable import ClusterWire
 
-/// Properties that hold for arbitrary bytes in place of a packet. The fuzzer (`script/fuzz parcel`)
+/// Properties that hold for arbitrary bytes in place of a packet. The fuzzer (`script/fuzz packet`)
 /// generates them, and a test checks its corpus. A failed check ends the process.
 enum PacketProperty {
     private static let key = ClusterKey(secret: [UInt8](repeating: 7, count: 32))!
