@@ -12,7 +12,7 @@ extension RedisStore {
     ) throws(RedisError) {
         guard let pager = ListPager(request, for: requester, state.arguments) else {
             let failure = StoreFailure(
-                "after: it is no position in \(request.subject ?? "a list")",
+                "after: it is not a valid cursor in \(request.subject ?? "a list")",
                 isRequestSpecific: true)
             return requester.client.storeAnswered(.failed(failure), ticket: requester.ticket)
         }

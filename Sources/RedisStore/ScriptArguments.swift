@@ -228,18 +228,7 @@ final class ScriptArguments {
         case .create(let record):
             command.append("c")
             command.append(write.revision)
-            command.append(record.joinPolicy.rawValue)
-            command.append(text: record.title)
-            command.append(text: record.creator?.storageKey ?? "")
-            command.append(record.createdAt.milliseconds)
-            command.append(record.updatedAt.milliseconds)
-            if let ended = record.endedAt {
-                command.append(ended.milliseconds)
-            } else {
-                command.append("")
-            }
-            command.append(record.kind.rawValue)
-            command.append(text: record.dialectData)
+            self.append(record, to: &command)
             self.append(IndexEntry(write, at: self.now), to: &command)
         case .amend(let message, let time):
             command.append("a")
@@ -255,18 +244,7 @@ final class ScriptArguments {
         case .member(let member):
             command.append("j")
             command.append(write.revision)
-            command.append(text: member.user.storageKey)
-            command.append(member.role.rawValue)
-            command.append(member.joinedAt.milliseconds)
-            command.append(member.readCursor)
-            command.append(member.deliveredCursor)
-            self.valueBuffer.removeAll()
-            self.valueBuffer.append(text: member.name.string)
-            if let agent = member.agent {
-                self.valueBuffer.append(ReplyDecoder.agentMark)
-                self.valueBuffer.append(text: agent.string)
-            }
-            command.append(self.valueBuffer)
+            self.append(member, to: &command)
             self.append(IndexEntry(write, at: self.now), to: &command)
         case .remove(let user):
             command.append("d")
@@ -280,6 +258,36 @@ final class ScriptArguments {
             command.append(write.revision)
             command.append(time.milliseconds)
         }
+    }
+
+    private func append(_ record: ConversationRecord, to command: inout RedisCommandWriter) {
+        command.append(record.joinPolicy.rawValue)
+        command.append(text: record.title)
+        command.append(text: record.creator?.storageKey ?? "")
+        command.append(record.createdAt.milliseconds)
+        command.append(record.updatedAt.milliseconds)
+        if let ended = record.endedAt {
+            command.append(ended.milliseconds)
+        } else {
+            command.append("")
+        }
+        command.append(record.kind.rawValue)
+        command.append(text: record.dialectData)
+    }
+
+    private func append(_ member: Member, to command: inout RedisCommandWriter) {
+        command.append(text: member.user.storageKey)
+        command.append(member.role.rawValue)
+        command.append(member.joinedAt.milliseconds)
+        command.append(member.readCursor)
+        command.append(member.deliveredCursor)
+        self.valueBuffer.removeAll()
+        self.valueBuffer.append(text: member.name.string)
+        if let agent = member.agent {
+            self.valueBuffer.append(ReplyDecoder.agentMark)
+            self.valueBuffer.append(text: agent.string)
+        }
+        command.append(self.valueBuffer)
     }
 
     /// Appends a conversation's state as in its hash: format, revision, head and last change. The

@@ -79,7 +79,7 @@ struct ForeignValueTests {
         let cause =
             kind == "lease"
             ? "shard \(shard): A Redis key holds a value of another type"
-            : "default/broken: the Redis key \(key) is no "
+            : "default/broken: the Redis key \(key) is not a "
         #expect(line.contains(cause), "\(line)")
     }
 
