@@ -16,7 +16,8 @@ enum FishCompletion {
             \(self.quoted(CommandTable.helpOption.help))
             """
         )
-        lines.append("complete -c confab -n __fish_use_subcommand -l version -d 'print the version'")
+        lines.append(
+            "complete -c confab -n __fish_use_subcommand -l version -d 'print the version'")
         for family in CommandTable.families {
             let names = family.members.map(\.secondName).joined(separator: " ")
             let condition =

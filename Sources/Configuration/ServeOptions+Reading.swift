@@ -76,7 +76,9 @@ extension ServeOptions {
             _ advice: String
         ) throws(UsageError) {
             guard self.limits[keyPath: property] > bound else { return }
-            guard sources[name] == nil else { throw .conflict("--limit \(name) is above \(advice)") }
+            guard sources[name] == nil else {
+                throw .conflict("--limit \(name) is above \(advice)")
+            }
             self.limits[keyPath: property] = bound
         }
         try lower(

@@ -141,7 +141,7 @@ struct RunningNode {
         return (gateway, clusterAdmin)
     }
 
-    /// What anonymous users can do, for the log of a listener that other machines can reach.
+    /// The abilities of anonymous users, for the log of a listener that other machines can reach.
     private static func anonymousAbilities(at listen: ListenAddress) -> KeyValuePairs<
         StaticString, LogValue
     > {

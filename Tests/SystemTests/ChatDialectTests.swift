@@ -131,7 +131,7 @@ struct ChatDialectTests {
                 for: "ann to see the writer",
                 untilTrue: {
                     try? chat.writeLine("/who")
-                    return chat.errors.text.contains("Here: writer.")
+                    return chat.errors.text.contains("Online: writer.")
                 })
         } else {
             try chat.writeLine("/history 1")

@@ -72,9 +72,9 @@ extension ChatSession {
         let text =
             isSeen
             ? """
-                The server no longer has the changes in between; /history shows the current \
-                messages.
-                """
+            The server no longer has the changes in between; /history shows the current \
+            messages.
+            """
             : """
             Some messages are no longer available: the server retains them from #\(oldestID) on.
             """

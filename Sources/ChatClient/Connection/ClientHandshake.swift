@@ -34,7 +34,7 @@ public struct ClientHandshake: Sendable {
             to: &buffer, target: self.url.target, host: self.url.hostField, fields: self.fields)
     }
 
-    /// What the bytes so far mean.
+    /// The state of the handshake after the bytes so far.
     public enum Progress: Sendable, Equatable {
         /// More bytes are needed. The next call must repeat these, except the first `consumed` of
         /// them.

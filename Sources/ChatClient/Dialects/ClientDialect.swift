@@ -5,7 +5,7 @@
 /// once.
 protocol ClientDialect: Sendable {
     var dialect: ChatDialect { get }
-    /// What the protocol supports besides messages.
+    /// The features that the protocol supports besides messages.
     var capabilities: Set<ClientCapability> { get }
     /// Whether the server sends missed messages unasked when a connection resumes after a message.
     var replaysMissedMessages: Bool { get }

@@ -69,7 +69,7 @@ struct LoadDialect {
         case joined
     }
 
-    /// What a member sends when its WebSocket is open.
+    /// The frame that a member sends when its WebSocket is open.
     func firstJoinStep(of member: Int, group: Int) -> JoinStep? {
         let conversation = self.plan.conversation(group)
         switch self.plan.loadProtocol(of: member, in: group) {

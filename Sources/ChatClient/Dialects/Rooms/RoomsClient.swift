@@ -19,7 +19,7 @@ struct RoomsClient: ClientDialect {
     private let token: String?
     private var joinOptions = JoinOptions(after: nil, limit: 1)
     private var state = State.awaitingOpen
-    /// What a later connection needs to recover this one.
+    /// The ids that a later connection needs to recover this one.
     private var recovery: (pid: String, offset: String?)?
     private var nextAckID = 0
     private var pendingAcks: [Int: PendingAck] = [:]
