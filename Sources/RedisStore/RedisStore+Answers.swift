@@ -53,7 +53,7 @@ extension RedisStore {
             requester.client.storeAnswered(
                 .failed(StoreFailure(error, about: request.subject)), ticket: requester.ticket)
         case .claim(let operationID, _), .write(let operationID, _, nil):
-            let isInDoubt = error == .connectionLost(mayBeDone: true)
+            let isInDoubt = error == .connectionLost(mayBeExecuted: true)
             self.completeCommand(operationID) { operation in
                 operation.failure =
                     operation.failure ?? StoreFailure(error, about: operation.request.subject)
@@ -63,7 +63,7 @@ extension RedisStore {
             let failure = StoreFailure(error)
             self.completeCommand(operationID) { operation in
                 for position in positions { operation.refusals[position] = .failed(failure) }
-                if error == .connectionLost(mayBeDone: true) { operation.isUnconfirmed = true }
+                if error == .connectionLost(mayBeExecuted: true) { operation.isUnconfirmed = true }
             }
         case .number(let operationID, _), .probe(let operationID, _):
             self.completeCommand(operationID) { operation in

@@ -73,7 +73,7 @@ extension RedisError {
     /// it writes.
     fileprivate var effect: StoreFailure.Effect {
         switch self {
-        case .connectionLost(let mayBeDone): mayBeDone ? .unknown : .none
+        case .connectionLost(let mayBeExecuted): mayBeExecuted ? .unknown : .none
         case .readOnly, .outOfMemory, .snapshotFailed, .notAuthenticated, .wrongPassword,
             .notPermitted, .noReplicas:
             .rejected

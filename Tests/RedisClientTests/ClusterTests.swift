@@ -40,8 +40,11 @@ extension RealServers {
             }
             #expect(masters.count == 3 && !masters.contains(nil))
             let standaloneServer = try RedisServer()
-            let noCluster = try RedisClientFixture("redis+cluster://127.0.0.1:\(standaloneServer.port)")
-            guard case .changed(.unavailable(.noClusterNode(let reason))) = try noCluster.recorder.next()
+            let noCluster = try RedisClientFixture(
+                "redis+cluster://127.0.0.1:\(standaloneServer.port)")
+            guard
+                case .changed(.unavailable(.noClusterNode(let reason))) = try noCluster.recorder
+                    .next()
             else { throw TestFailure("no reason") }
             #expect(reason.contains("cluster support disabled"))
         }
@@ -183,7 +186,7 @@ extension RealServers {
             }
             #expect(try fixture.reply(to: ["SET", "c", "2"], slot: slot) == .status("OK"))
             try Deadline.wait(for: "the end of the first command") {
-                fixture.recorder.all.contains(.failed(1, .connectionLost(mayBeDone: true)))
+                fixture.recorder.all.contains(.failed(1, .connectionLost(mayBeExecuted: true)))
             }
             #expect(try fixture.reply(to: ["GET", "c"], slot: slot) == .text("2"))
         }

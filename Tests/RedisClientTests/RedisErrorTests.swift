@@ -82,7 +82,8 @@ struct RedisErrorTests {
     @Test("has a sentence for operators as its description")
     func sentences() {
         let own: [RedisError] = [
-            .connectionLost(mayBeDone: true), .connectionLost(mayBeDone: false), .noConnection,
+            .connectionLost(mayBeExecuted: true), .connectionLost(mayBeExecuted: false),
+            .noConnection,
             .queueFull, .closed,
         ]
         let errors = Set(

@@ -32,7 +32,7 @@ extension RedisSessionTests {
             fixture.receive("+OK\r\n-READONLY x\r\n-READONLY x\r\n") == [
                 "1: OK", "2: \(RedisError.readOnly)",
                 "unavailable \(RedisOutage.refused(.readOnly))",
-                "3: \(RedisError.connectionLost(mayBeDone: true))",
+                "3: \(RedisError.connectionLost(mayBeExecuted: true))",
             ])
     }
 
@@ -48,7 +48,7 @@ extension RedisSessionTests {
         #expect(
             fixture.receive("-READONLY x\r\n-READONLY x\r\n") == [
                 "1: \(RedisError.readOnly)", "unavailable \(RedisOutage.refused(.readOnly))",
-                "2: \(RedisError.connectionLost(mayBeDone: true))",
+                "2: \(RedisError.connectionLost(mayBeExecuted: true))",
             ])
     }
 
@@ -118,7 +118,7 @@ extension RedisSessionTests {
         #expect(
             fixture.events() == [
                 "unavailable \(RedisOutage.ended)",
-                "1: \(RedisError.connectionLost(mayBeDone: true))",
+                "1: \(RedisError.connectionLost(mayBeExecuted: true))",
             ])
         fixture.send(4, "FOUR", slot: RedisSlot(1))
         fixture.connect(epoch: 2)

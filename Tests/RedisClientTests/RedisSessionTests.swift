@@ -104,9 +104,9 @@ struct RedisSessionTests {
         #expect(
             fixture.events() == [
                 "unavailable \(RedisOutage.ended)",
-                "1: \(RedisError.connectionLost(mayBeDone: true))",
-                "2: \(RedisError.connectionLost(mayBeDone: false))",
-                "3: \(RedisError.connectionLost(mayBeDone: false))",
+                "1: \(RedisError.connectionLost(mayBeExecuted: true))",
+                "2: \(RedisError.connectionLost(mayBeExecuted: false))",
+                "3: \(RedisError.connectionLost(mayBeExecuted: false))",
             ])
         // Nothing is reported twice, and the later command is sent completely.
         fixture.session.disconnect(.ended, now: fixture.now)
@@ -192,7 +192,7 @@ struct RedisSessionTests {
         #expect(
             fixture.events() == [
                 "unavailable \(RedisOutage.silent(milliseconds: 2_000))",
-                "1: \(RedisError.connectionLost(mayBeDone: false))",
+                "1: \(RedisError.connectionLost(mayBeExecuted: false))",
             ])
 
         // The handshake has the same timeout.

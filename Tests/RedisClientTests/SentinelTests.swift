@@ -69,7 +69,7 @@ extension RealServers {
                 throw TestFailure("another reason")
             }
             #expect(endpoint.port == trio.servers[1].port)
-            #expect(try fixture.recorder.next() == .failed(0, .connectionLost(mayBeDone: true)))
+            #expect(try fixture.recorder.next() == .failed(0, .connectionLost(mayBeExecuted: true)))
             #expect(try fixture.waitUntilReady() >= 2)
             #expect(try fixture.reply(to: "SET", "k", "2") == .status("OK"))
             trio.servers[0].unfreeze()
@@ -118,7 +118,8 @@ extension RealServers {
             let good = try RedisClientFixture(trio.url(":sesame@"))
             #expect(try good.waitUntilReady() == 1)
             let rejected = try RedisClientFixture(trio.url)
-            guard case .changed(.unavailable(.noSentinel(let reason))) = try rejected.recorder.next()
+            guard
+                case .changed(.unavailable(.noSentinel(let reason))) = try rejected.recorder.next()
             else { throw TestFailure("no reason") }
             #expect(reason.contains("NOAUTH"))
         }

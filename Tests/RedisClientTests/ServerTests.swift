@@ -181,7 +181,7 @@ extension RealServers {
             for tag in 0..<100 {
                 #expect(
                     try fixture.recorder.next()
-                        == .failed(UInt64(tag), .connectionLost(mayBeDone: true)))
+                        == .failed(UInt64(tag), .connectionLost(mayBeExecuted: true)))
             }
             try fixture.send([["SET", "later", "1"]])
             try server.restart()
@@ -206,7 +206,7 @@ extension RealServers {
             #expect(milliseconds >= 300)
             #expect(
                 try fixture.recorder.next(2)
-                    == (0..<2).map { .failed($0, .connectionLost(mayBeDone: true)) })
+                    == (0..<2).map { .failed($0, .connectionLost(mayBeExecuted: true)) })
             // The server sees the handshakes of all attempts after it thaws. Until then commands
             // wait, up to their timeout.
             try fixture.send([["PING"]])
@@ -232,7 +232,7 @@ extension RealServers {
             guard case .changed(.unavailable(.silent)) = try fixture.recorder.next() else {
                 throw TestFailure("the silence was not noticed")
             }
-            #expect(try fixture.recorder.next() == .failed(0, .connectionLost(mayBeDone: true)))
+            #expect(try fixture.recorder.next() == .failed(0, .connectionLost(mayBeExecuted: true)))
             // An attempt during the outage has lost bytes too, and times out soon.
             try fixture.send([["PING"]])
             proxy.set(.normal)
@@ -352,7 +352,7 @@ extension RealServers {
             #expect(try fixture.recorder.next() == .replied(2, .status("PONG")))
             try server.execute("CLIENT", "KILL", "TYPE", "normal")
             try fixture.waitUntilReady()
-            #expect(throws: RedisError.connectionLost(mayBeDone: false)) {
+            #expect(throws: RedisError.connectionLost(mayBeExecuted: false)) {
                 try fixture.loop.run { try ping(3) }
             }
         }

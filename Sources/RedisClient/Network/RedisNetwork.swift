@@ -214,7 +214,7 @@ struct RedisNetwork {
         let index = self.servers.firstIndex {
             $0.id == connection.linkID && $0.session.epoch == connection.epoch && $0.session.isReady
         }
-        guard let index else { throw .connectionLost(mayBeDone: false) }
+        guard let index else { throw .connectionLost(mayBeExecuted: false) }
         try self.servers[index].session.command(tag: tag, slot: slot, now: now, write)
     }
 
@@ -273,10 +273,10 @@ struct RedisNetwork {
     }
 
     private mutating func handleDiscoveryEvent(
-        _ event: RedisSession.Event, from informant: Int, now: MonotonicTime
+        _ event: RedisSession.Event, from link: Int, now: MonotonicTime
     ) {
         if self.isCluster { return self.handleTopologyProbeEvent(event, now: now) }
-        self.handleSentinelEvent(event, from: informant, now: now)
+        self.handleSentinelEvent(event, from: link, now: now)
     }
 
     /// Nil when the event concerns only the network itself.

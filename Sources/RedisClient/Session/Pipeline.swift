@@ -219,7 +219,9 @@ struct Pipeline {
         while self.lostCount > 0, let command = self.popFirst() {
             self.lostCount -= 1
             if command.isFromUser {
-                return (.connectionLost(mayBeDone: command.end <= self.lostSentEnd), command.tag)
+                return (
+                    .connectionLost(mayBeExecuted: command.end <= self.lostSentEnd), command.tag
+                )
             }
         }
         while let command = self.commands.first, command.writtenAt <= self.expiredBefore {

@@ -2,9 +2,9 @@
 public enum RedisError: Error, Sendable, Hashable, CustomStringConvertible {
     // Errors of the client, without the server.
 
-    /// The connection broke, or no reply came in time. Unless `mayBeDone`, the server has not
+    /// The connection broke, or no reply came in time. Unless `mayBeExecuted`, the server has not
     /// received the command.
-    case connectionLost(mayBeDone: Bool)
+    case connectionLost(mayBeExecuted: Bool)
     /// No connection was available within the command timeout. The server has not received the
     /// command.
     case noConnection
@@ -58,9 +58,9 @@ public enum RedisError: Error, Sendable, Hashable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .connectionLost(mayBeDone: true):
+        case .connectionLost(mayBeExecuted: true):
             "The connection to Redis was lost before the reply: the command may have been executed."
-        case .connectionLost(mayBeDone: false):
+        case .connectionLost(mayBeExecuted: false):
             "The connection to Redis was lost before the command was sent."
         case .noConnection: "There is no connection to Redis."
         case .queueFull: "Too many commands are queued for Redis."
