@@ -1,14 +1,17 @@
-/* Who may write a shard, and that nothing answered is lost: claim, append, hand-over, take-over and failover, in small.
+/* A model of shard ownership: claim, append, handover, takeover and failover in a small cluster.
+ * It checks that only the owner writes a shard, and that no acknowledged message is lost.
  *
- *   script/model     checks this, and that every rule in it is needed: without it the check has to fail
+ *   script/model     checks this model, and that the check fails without any one of its rules
  *
- * One shard with one conversation; some nodes; Redis as a master with one replica. A store is what one Redis server holds: the
- * shard's epoch and owner, and the stream. The replica is at any time an earlier state of the master. A failover makes it the master
- * as it is; the old master goes on answering whoever is connected to it until it follows the new one.
+ * There is one shard with one conversation, some nodes, and Redis as a master with one replica. A
+ * store is the state of one Redis server: the shard's epoch and owner, and the stream. The replica
+ * always has an earlier state of the master. A failover promotes the replica in that state. The old
+ * master still answers the nodes that are connected to it until it replicates the new one.
  *
- * A node acts on what it believes: the server that it is connected to, its epoch, the stream as it last knew it. Each of its steps may
- * come as late as it likes: a frozen node that wakes up is one whose next step came late. A call to Redis is one step, the use of its
- * answer another; the calls of one script are one step.
+ * A node acts on its local state: its server, its epoch, and its last copy of the stream. Each of
+ * its steps may be delayed arbitrarily, so a node that freezes and continues is a node with a late
+ * step. A call to Redis is one step, and the use of its answer is another. All calls of one script
+ * are one step.
  */
 
 #ifndef NODES
@@ -18,7 +21,7 @@
 #define MESSAGES 2
 #endif
 #ifndef HANDOVERS
-#define HANDOVERS 2     /* changes of the view beside those that a death brings */
+#define HANDOVERS 2     /* changes of the view, in addition to those that follow a death */
 #endif
 #ifndef KILLS
 #define KILLS 1
@@ -27,17 +30,20 @@
 #define FAILOVERS 1
 #endif
 #ifndef WAIT
-#define WAIT 1          /* claims and answers wait for the replica; 0: a failover may lose what was answered */
+#define WAIT 1          /* claims and answers wait for the replica. 0: a failover may lose
+                           acknowledged messages */
 #endif
 #ifndef STRICT
-#define STRICT WAIT     /* an answered message never disappears, nor changes its number; 0: it is there again in the end */
+#define STRICT WAIT     /* an acknowledged message never disappears, and its number never changes.
+                           0: it is in the stream again at the end */
 #endif
 
-/* The rules, each of which can be broken by -D. */
+/* The rules. A definition such as -DNO_FENCE removes one. */
 #ifdef NO_FENCE
 #define isFenced(server, me, epoch) false
 #else
-#define isFenced(server, me, epoch) (store[server].epoch != epoch || store[server].owner != me)
+#define isFenced(server, me, epoch) \
+    (store[server].epoch != epoch || store[server].owner != me)
 #endif
 #ifdef NO_HEAD
 #define isBehind(server, head) false
@@ -45,13 +51,15 @@
 #define isBehind(server, head) (store[server].head != head)
 #endif
 
-#define NOBODY 255
-/* The last message is sent when nothing more goes wrong: that it is answered says that the shard is owned again. */
-#define isCalm (kills == KILLS && failovers == FAILOVERS && handovers == HANDOVERS && !isDead[viewOwner])
+#define NO_OWNER 255
+/* The last message is sent after the last fault. Its answer proves that the shard has an owner. */
+#define isAfterFaults (kills == KILLS && failovers == FAILOVERS && handovers == HANDOVERS && \
+    !isDead[viewOwner])
 #define other(server) (1 - (server))
-/* An old master that follows the new one takes no writes. */
-#define takesWrites(server) (server == master || !isFollowed)
-#define isReplicated(server, offset) (WAIT == 0 || (server == master && isFollowed && store[other(server)].writes >= offset))
+/* An old master rejects writes as soon as it replicates the new one. */
+#define acceptsWrites(server) (server == master || !hasReplica)
+#define isReplicated(server, offset) (WAIT == 0 || \
+    (server == master && hasReplica && store[other(server)].writes >= offset))
 
 typedef Store {
     byte epoch;
@@ -63,59 +71,61 @@ typedef Store {
 
 Store store[2];
 byte master;
-bool isFollowed = true;         /* the other server is the master's replica */
+bool hasReplica = true;         /* the other server replicates the master */
 byte viewOwner;                 /* the shard's owner in the newest view */
 bool isDead[NODES];
-byte answered[MESSAGES + 1];    /* the number that a message was answered with; 0: it was not */
-bool isHanded[MESSAGES + 1];    /* a node that is not the owner has it, it was answered, and the stream had lost it */
+byte answered[MESSAGES + 1];    /* the number in the answer to a message; 0: no answer yet */
+/* An acknowledged message that the stream lost, and that a node hands over to the owner. */
+bool isHandedOver[MESSAGES + 1];
 byte kills, failovers, handovers;
-byte unanswered = MESSAGES;     /* messages that are asked for still */
-byte unhanded;                  /* messages that were handed over and not taken */
+byte unanswered = MESSAGES;     /* messages without an answer */
+byte pendingHandovers;          /* messages that the owner has not stored yet */
 
-/* Sets `found` to the number of a message in a server's stream; 0 where it is not there. */
+/* Sets `found` to the number of a message in a server's stream; 0 if it is missing. */
 inline find(server, message, found) {
     found = 0;
-    place = 1;
+    index = 1;
     do
-    :: place <= store[server].head && store[server].log[place] == message -> found = place; break
-    :: place <= store[server].head && store[server].log[place] != message -> place++
+    :: index <= store[server].head && store[server].log[index] == message -> found = index; break
+    :: index <= store[server].head && store[server].log[index] != message -> index++
     :: else -> break
     od
 }
 
-/* The script of an append, for one message. The fence was looked at in the same step. */
+/* The script that appends one message. The same step has checked the fence. */
 inline append(server, message) {
     find(server, message, found);
-    assert(found == 0);         /* the same client id never makes two messages */
+    assert(found == 0);         /* one client message id never creates two messages */
     store[server].head++;
     store[server].log[store[server].head] = message;
     store[server].writes++
 }
 
-/* Whoever handed a message over keeps it until the owner has stored it: one that only seems to be the owner must not take it. */
-inline taken(message) {
+/* A node retains a message that it hands over until the owner has stored it, because the receiver
+ * may be a node that only believes that it is the owner. */
+inline accept(message) {
     if
-    :: isHanded[message] -> isHanded[message] = false; unhanded--
+    :: isHandedOver[message] -> isHandedOver[message] = false; pendingHandovers--
     :: else
     fi
 }
 
 proctype Node(byte me) {
-    byte server;                /* the one that it is connected to */
-    byte epoch;                 /* of its claim; 0 where it has none */
-    bool isLoaded;              /* it knows the stream */
-    bool isWaiting;             /* for the replica to have `offset` */
+    byte server;                /* the server that the node is connected to */
+    byte epoch;                 /* of its claim; 0 if it has none */
+    bool isLoaded;              /* it has read the stream */
+    bool isWaiting;             /* until the replica has reached `offset` */
     byte offset;
-    byte head, known[MESSAGES + 2];     /* the stream as it knows it, and what it holds of it later */
-    byte message, number, place, found;
+    byte head, known[MESSAGES + 2];     /* its last copy of the stream */
+    byte message, number, index, found;
 
 end:
     do
     :: isDead[me] -> break
 
-    /* The shard is its own in the newest view: it claims it, and is refused by nobody. */
+    /* The newest view names the node as the owner: it claims the shard. No server rejects that. */
     :: atomic {
-        !isDead[me] && viewOwner == me && epoch == 0 && takesWrites(server) ->
+        !isDead[me] && viewOwner == me && epoch == 0 && acceptsWrites(server) ->
         store[server].epoch++;
         store[server].owner = me;
         store[server].writes++;
@@ -125,7 +135,7 @@ end:
         isLoaded = false
     }
 
-    /* What it waits for has come. */
+    /* The replica has confirmed the write. If it was a message, the node answers it. */
     :: atomic {
         !isDead[me] && isWaiting && isReplicated(server, offset) ->
         isWaiting = false;
@@ -141,9 +151,9 @@ end:
         fi
     }
 
-    /* It reads the stream, and appends what that has lost of what it holds itself. */
+    /* The node reads the stream, and appends messages of its copy that the stream has lost. */
     :: atomic {
-        !isDead[me] && epoch > 0 && !isLoaded && !isWaiting && takesWrites(server) ->
+        !isDead[me] && epoch > 0 && !isLoaded && !isWaiting && acceptsWrites(server) ->
         if
         :: isFenced(server, me, epoch) -> epoch = 0
         :: else ->
@@ -161,9 +171,9 @@ end:
             od;
 #endif
             head = store[server].head;
-            place = 1;
+            index = 1;
             do
-            :: place <= head -> known[place] = store[server].log[place]; place++
+            :: index <= head -> known[index] = store[server].log[index]; index++
             :: else -> break
             od;
             offset = store[server].writes;
@@ -173,36 +183,38 @@ end:
         number = 0
     }
 
-    /* A message comes, or comes again, or was handed over. One that is in the stream is not appended twice. */
+    /* A message is sent, retried or handed over. A message of the stream is not appended twice. */
     :: atomic {
-        !isDead[me] && isLoaded && !isWaiting && takesWrites(server) && unanswered + unhanded > 0 ->
+        !isDead[me] && isLoaded && !isWaiting && acceptsWrites(server) &&
+            unanswered + pendingHandovers > 0 ->
         select(message : 1 .. MESSAGES);
-        place = 1;
+        index = 1;
         found = 0;
 #ifndef NO_MEMORY
         do
-        :: place <= head && known[place] == message -> found = place; break
-        :: place <= head && known[place] != message -> place++
+        :: index <= head && known[index] == message -> found = index; break
+        :: index <= head && known[index] != message -> index++
         :: else -> break
         od;
 #endif
         if
-        :: (answered[message] != 0 && !isHanded[message]) || (message == MESSAGES && !isCalm) -> message = 0     /* nothing to do */
+        :: (answered[message] != 0 && !isHandedOver[message]) ||
+            (message == MESSAGES && !isAfterFaults) -> message = 0      /* nothing to do */
         :: else ->
             if
             :: found != 0 ->
-                taken(message);
+                accept(message);
                 number = found;
                 offset = store[server].writes;
                 isWaiting = true
             :: found == 0 && (isFenced(server, me, epoch) || isBehind(server, head)) ->
-                /* Replaced, or Redis has forgotten: what was asked is asked again. */
+                /* Another owner claimed the shard, or Redis lost data: the request is retried. */
                 message = 0;
                 epoch = 0;
                 isLoaded = false
             :: else ->
                 append(server, message);
-                taken(message);
+                accept(message);
                 head++;
                 known[head] = message;
                 number = head;
@@ -212,13 +224,14 @@ end:
         fi
     }
 
-    /* A view says that it is another's: it lets go when nothing is in flight. */
+    /* A view names another owner: the node releases the shard when no write is in flight. */
     :: atomic {
         !isDead[me] && viewOwner != me && epoch > 0 && !isWaiting -> epoch = 0; isLoaded = false
     }
 
-    /* Its connection breaks: it connects to the master, and looks at what is there before it sends again. What was answered and is
-     * not there it appends as the owner, or hands to the owner. */
+    /* The connection breaks: the node connects to the master, and reads the stream before it
+     * retries. If acknowledged messages are missing there, the owner appends them, and any other
+     * node hands them over to the owner. */
     :: atomic {
         !isDead[me] && server != master ->
         server = master;
@@ -232,7 +245,9 @@ end:
         :: number <= head ->
             find(server, known[number], found);
             if
-            :: found == 0 && answered[known[number]] != 0 && !isHanded[known[number]] -> isHanded[known[number]] = true; unhanded++
+            :: found == 0 && answered[known[number]] != 0 && !isHandedOver[known[number]] ->
+                isHandedOver[known[number]] = true;
+                pendingHandovers++
             :: else
             fi;
             number++
@@ -245,10 +260,10 @@ end:
 }
 
 init {
-    byte node, place, found, message;
+    byte node, index, found, message;
     atomic {
-        store[0].owner = NOBODY;
-        store[1].owner = NOBODY;
+        store[0].owner = NO_OWNER;
+        store[1].owner = NO_OWNER;
         node = 0;
         do
         :: node < NODES -> run Node(node); node++
@@ -257,7 +272,12 @@ init {
         node = 0
     }
     do
-    :: atomic { kills < KILLS && NODES > 1 -> kills++; select(node : 0 .. (NODES - 1)); isDead[node] = true; node = 0 }
+    :: atomic {
+        kills < KILLS && NODES > 1 -> kills++;
+        select(node : 0 .. (NODES - 1));
+        isDead[node] = true;
+        node = 0
+    }
     :: atomic {
         isDead[viewOwner] -> node = 0;
         do
@@ -277,16 +297,17 @@ init {
         node = 0
     }
     :: atomic {
-        failovers < FAILOVERS && isFollowed ->
+        failovers < FAILOVERS && hasReplica ->
         failovers++;
         master = other(master);
-        isFollowed = false;
+        hasReplica = false;
 #if STRICT
         message = 1;
         do
         :: message <= MESSAGES ->
-            /* Nothing answered is lost. */
-            assert(answered[message] == 0 || (store[master].head >= answered[message] && store[master].log[answered[message]] == message));
+            /* No acknowledged message is lost. */
+            assert(answered[message] == 0 || (store[master].head >= answered[message] &&
+                store[master].log[answered[message]] == message));
             message++
         :: else -> break
         od;
@@ -294,22 +315,24 @@ init {
 #endif
     }
     :: atomic {
-        !isFollowed || store[0].writes != store[1].writes ->
+        !hasReplica || store[0].writes != store[1].writes ->
         store[other(master)].epoch = store[master].epoch;
         store[other(master)].owner = store[master].owner;
         store[other(master)].head = store[master].head;
         store[other(master)].writes = store[master].writes;
-        place = 0;
+        index = 0;
         do
-        :: place < MESSAGES + 2 -> store[other(master)].log[place] = store[master].log[place]; place++
+        :: index < MESSAGES + 2 ->
+            store[other(master)].log[index] = store[master].log[index];
+            index++
         :: else -> break
         od;
-        place = 0;
-        isFollowed = true
+        index = 0;
+        hasReplica = true
     }
     :: timeout -> break
     od;
-    /* Nobody can do anything any more: everything is stored and answered, also what was sent last. */
+    /* No process has a step left: every message is stored and answered, including the last one. */
     message = 1;
     do
     :: message <= MESSAGES ->
