@@ -6,7 +6,7 @@ extension ChatLoop {
     /// Subscribes a connection to a conversation. The answer says whether the owner accepts it. The
     /// feed stays open until the refusal arrives or the connection unsubscribes.
     public mutating func subscribe(
-        to key: ConversationKey, with joinRequest: JoinRequest, context: UInt64,
+        to key: ConversationKey, with joinRequest: JoinRequest, context: RequestContextID,
         requestedAt: Int64? = nil, at now: ClockReading
     ) -> (feed: FeedID, request: RequestID) {
         self.subscriptions.subscribe(
@@ -34,7 +34,7 @@ extension ChatLoop {
     ///     now. The answer arrives within 5 s of this time.
     public mutating func submit(
         _ command: consuming ChatCommand, in key: ConversationKey, through feed: FeedID? = nil,
-        context: UInt64?, requestedAt: Int64? = nil,
+        context: RequestContextID?, requestedAt: Int64? = nil,
         at now: ClockReading
     ) {
         // A retried send needs an id, so that the owner can recognise it.
@@ -67,7 +67,7 @@ extension ChatLoop {
 
     /// Reads messages directly from the store. Every subscriber may read.
     public mutating func readPage(
-        _ key: ConversationKey, _ range: PageRange, limit: Int, context: UInt64
+        _ key: ConversationKey, _ range: PageRange, limit: Int, context: RequestContextID
     ) {
         let request = StoreRequest.page(key, range, limit: limit)
         self.subscriptions.read(
@@ -79,7 +79,7 @@ extension ChatLoop {
     /// has delivered by then.
     public mutating func readAmendments(
         _ key: ConversationKey, through: SequenceNumber, since: Revision, limit: Int,
-        context: UInt64
+        context: RequestContextID
     ) {
         let request = StoreRequest.amended(key, through: through, since: since, limit: limit)
         self.subscriptions.read(

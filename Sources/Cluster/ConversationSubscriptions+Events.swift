@@ -134,7 +134,7 @@ extension ConversationSubscriptions {
         outbox: inout Outbox
     ) {
         let deferred = self.feeds[slot].takeDeferredAnswers(for: message.sequence)
-        var contexts: [UInt64] = []
+        var contexts: [RequestContextID] = []
         for request in [first] + deferred.filter({ $0 != first }) where request != 0 {
             if request != first, case .posted(let other) = self.requests[request]?.deferredAnswer,
                 !other.isOfSameSend(as: message)

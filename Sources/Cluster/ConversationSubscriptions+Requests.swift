@@ -6,7 +6,7 @@ extension ConversationSubscriptions {
     @discardableResult
     mutating func submit(
         _ input: ConversationInput, in key: ConversationKey, through feed: FeedID?, owner: LoopID,
-        context: UInt64?,
+        context: RequestContextID?,
         timeout: Int64 = Self.requestTimeout, at now: ClockReading, outbox: inout Outbox
     ) -> RequestID {
         let request = self.requests.insert(

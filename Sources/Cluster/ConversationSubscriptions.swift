@@ -134,7 +134,8 @@ struct ConversationSubscriptions: Sendable {
     }
 
     mutating func subscribe(
-        to key: ConversationKey, with joinRequest: JoinRequest, owner: LoopID, context: UInt64,
+        to key: ConversationKey, with joinRequest: JoinRequest, owner: LoopID,
+        context: RequestContextID,
         requestedAt: Int64? = nil, at now: ClockReading,
         outbox: inout Outbox
     ) -> (feed: FeedID, request: RequestID) {
@@ -264,7 +265,9 @@ struct ConversationSubscriptions: Sendable {
     }
 
     /// Queues an event for all subscribers of the feed.
-    mutating func deliver(_ event: ChatEvent, _ slot: UInt32, answering context: UInt64? = nil) {
+    mutating func deliver(
+        _ event: ChatEvent, _ slot: UInt32, answering context: RequestContextID? = nil
+    ) {
         if case .posted(let message) = event { self.recordQueued(message, self.feeds.id(at: slot)) }
         self.deliveries.append(.event(self.feeds.id(at: slot), event, answering: context))
     }

@@ -4,14 +4,14 @@ public import ChatModel
 public enum Delivery: Sendable {
     /// An event for all subscribers of the feed. `answering` is the context of the connection whose
     /// request caused it; that connection need not be a subscriber.
-    case event(FeedID, ChatEvent, answering: UInt64?)
+    case event(FeedID, ChatEvent, answering: RequestContextID?)
     /// An answer for the requester. `isAlsoEvent` marks a message that the feed also delivers as an
     /// event, after the messages that it had delivered when the request was made.
-    case answer(context: UInt64, ChatAnswer, isAlsoEvent: Bool)
+    case answer(context: RequestContextID, ChatAnswer, isAlsoEvent: Bool)
     /// A requested page. It contains every edit and deletion that the conversation's feed has
     /// delivered.
-    case page(context: UInt64, MessagePage)
-    case pageFailed(context: UInt64)
+    case page(context: RequestContextID, MessagePage)
+    case pageFailed(context: RequestContextID)
 }
 
 extension [Delivery] {

@@ -47,7 +47,7 @@ struct Feed: Sendable {
 
     /// A page of messages on its way to a requester.
     struct PageRequest: Sendable {
-        let context: UInt64
+        let context: RequestContextID
         let conversation: ConversationKey
         let request: StoreRequest
         var attempts = 1

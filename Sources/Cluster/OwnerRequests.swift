@@ -13,7 +13,7 @@ struct OwnerRequests: Sendable {
         /// The conversation's feed on this loop, if there is one.
         let feed: FeedID?
         /// The requester's id of the request; nil for the loop's own requests.
-        let context: UInt64?
+        let context: RequestContextID?
         let deadline: Int64
         var retryAt: Int64
         var attempts: Int32 = 1

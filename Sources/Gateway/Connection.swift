@@ -160,7 +160,7 @@ final class WebSocketState {
         let request: RequestID
         let feed: FeedID
         /// The key of its `RequestContext`.
-        let context: UInt64
+        let context: RequestContextID
     }
 
     struct ConversationSubscription {

@@ -13,7 +13,7 @@ extension LoopState {
     ///
     /// - Parameter context: the context of the request that this event answers, if it came from
     ///   this loop.
-    mutating func broadcast(_ event: ChatEvent, to feed: FeedID, context: UInt64?) {
+    mutating func broadcast(_ event: ChatEvent, to feed: FeedID, context: RequestContextID?) {
         guard self.subscribers.isCurrent(feed), let key = self.subscribers[feed].key else { return }
         if self.subscribers[feed].isPersonal { return self.deliverToInbox(event, to: feed) }
         if case .posted(let message) = event { self.markReportDue(feed, message) }
@@ -24,7 +24,7 @@ extension LoopState {
     /// - Parameter dialect: nil for all dialects.
     mutating func broadcast(
         _ event: ChatEvent, to feed: FeedID, _ key: ConversationKey, only dialect: Int?,
-        context: UInt64?
+        context: RequestContextID?
     ) {
         var rendered = -1
         var isDeferred = false
@@ -89,7 +89,7 @@ extension LoopState {
     /// socket.
     private mutating func broadcast(
         _ run: Range<Int>, of event: ChatEvent, to group: SubscriberIndex.Group, _ feed: FeedID,
-        context: UInt64?
+        context: RequestContextID?
     ) {
         let recipients: ConnectionTable.Recipients
         switch self.rendering.frames[run.lowerBound].audience {
@@ -131,7 +131,7 @@ extension LoopState {
     }
 
     /// The slot of the connection that sent the command.
-    private func requesterSlot(of context: UInt64?) -> UInt32? {
+    private func requesterSlot(of context: RequestContextID?) -> UInt32? {
         guard let context, let requestContext = self.requestContexts[context],
             case .command = requestContext.kind
         else { return nil }

@@ -158,7 +158,7 @@ extension LoopState {
         _ query: WebSocketState.CatchUpQuery, in key: ConversationKey, _ feed: FeedID,
         _ token: SocketToken
     ) {
-        let context = self.requestContexts.insert(
+        let context = self.requestContexts.add(
             RequestContext(token: token, kind: .catchUp(feed, query)))
         switch query {
         case .unverified(let after), .messages(let after):

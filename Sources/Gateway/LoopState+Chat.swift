@@ -15,7 +15,7 @@ extension LoopState {
         from start: StartPosition, _ tag: RequestTag
     ) {
         // The final context contains the feed, which is known only after the call.
-        let context = self.requestContexts.insert(
+        let context = self.requestContexts.add(
             RequestContext(token: self.connections[slot]!.token, kind: .command(tag, nil)))
         let (feed, request) = self.chat.subscribe(
             to: key, with: joinRequest, context: context, requestedAt: self.requestedAt(tag),
@@ -40,7 +40,7 @@ extension LoopState {
         let token = self.connections[slot]!.token
         let feed = webSocket.subscriptions.first { $0.conversation == key }?.feed
         let context = tag.map {
-            self.requestContexts.insert(RequestContext(token: token, kind: .command($0, feed)))
+            self.requestContexts.add(RequestContext(token: token, kind: .command($0, feed)))
         }
         if context != nil { webSocket.unansweredCommandCount += 1 }
         self.chat.submit(
@@ -58,7 +58,7 @@ extension LoopState {
         _ slot: Int, _ webSocket: WebSocketState, _ key: ConversationKey, _ range: PageRange,
         _ limit: Int, _ tag: RequestTag
     ) {
-        let context = self.requestContexts.insert(
+        let context = self.requestContexts.add(
             RequestContext(token: self.connections[slot]!.token, kind: .page(tag, key)))
         self.chat.readPage(key, range, limit: limit, context: context)
         self.blockReading(slot, webSocket)
@@ -67,14 +67,14 @@ extension LoopState {
     mutating func fetch(
         _ slot: Int, _ webSocket: WebSocketState, _ request: StoreRequest, _ tag: RequestTag
     ) {
-        let context = self.requestContexts.insert(
+        let context = self.requestContexts.add(
             RequestContext(token: self.connections[slot]!.token, kind: .fetch(tag)))
         self.blockReading(slot, webSocket)
         self.shared.stores[self.index].submit(
-            request, ticket: StoreTicket(rawValue: context), for: self.sessionsClient)
+            request, ticket: StoreTicket(rawValue: context.rawValue), for: self.sessionsClient)
     }
 
-    mutating func handleFetchReply(_ answer: StoreAnswer, for context: UInt64) {
+    mutating func handleFetchReply(_ answer: StoreAnswer, for context: RequestContextID) {
         guard let requestContext = self.requestContexts.remove(context) else { return }
         if case .numbers(let use, let users, let tenant) = requestContext.kind {
             return self.handleNumbersReply(answer, use, users, tenant, requestContext)
@@ -149,7 +149,7 @@ extension LoopState {
     /// - Parameter isDelivered: whether the feed delivers the answer's event. Only subscribers get
     ///   that event.
     private mutating func handleAnswer(
-        _ context: UInt64, _ answer: ChatAnswer, isDelivered: Bool
+        _ context: RequestContextID, _ answer: ChatAnswer, isDelivered: Bool
     ) {
         guard let requestContext = self.requestContexts.remove(context) else { return }
         switch requestContext.kind {
@@ -200,7 +200,7 @@ extension LoopState {
         return message.sequence > max(state.sentThrough, state.unverifiedPosition?.through ?? 0)
     }
 
-    private mutating func handlePageReply(_ context: UInt64, _ page: MessagePage?) {
+    private mutating func handlePageReply(_ context: RequestContextID, _ page: MessagePage?) {
         guard let requestContext = self.requestContexts.remove(context),
             let (slot, webSocket) = self.requester(requestContext.token)
         else { return }

@@ -40,7 +40,8 @@ extension LoopState {
             for index in replies.indices {
                 let ticket = replies[index].ticket
                 if replies[index].isForSession {
-                    self.handleFetchReply(replies[index].answer, for: ticket.rawValue)
+                    self.handleFetchReply(
+                        replies[index].answer, for: RequestContextID(rawValue: ticket.rawValue))
                     continue
                 }
                 if !self.pendingWrites.isEmpty,

@@ -36,7 +36,7 @@ extension LoopState {
         _ command: ChatCommand, in key: ConversationKey,
         reply: @escaping @Sendable (ChatAnswer) -> Void
     ) {
-        let context = self.requestContexts.insert(
+        let context = self.requestContexts.add(
             RequestContext(
                 token: SocketToken(slot: 0, generation: 0), kind: .operatorCommand(reply)))
         self.chat.submit(command, in: key, context: context, at: self.now)

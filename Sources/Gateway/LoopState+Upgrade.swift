@@ -56,7 +56,7 @@ extension LoopState {
                 then: then)
             self.pauseReading(slot)
             self.setDeadline(slot, after: self.live.limits.header)
-            let context = self.requestContexts.insert(
+            let context = self.requestContexts.add(
                 RequestContext(token: self.connections[slot]!.token, kind: .upgrade(pending)))
             self.chat.submit(command, in: key, context: context, at: self.now)
             return true

@@ -55,9 +55,9 @@ extension LoopState {
         let requestContext = RequestContext(
             token: token ?? SocketToken(slot: 0, generation: 0),
             kind: .numbers(purpose, users, tenant: tenant))
-        let context = self.requestContexts.insert(requestContext)
+        let context = self.requestContexts.add(requestContext)
         self.shared.stores[self.index].submit(
-            .numbers(of: users, tenant: tenant), ticket: StoreTicket(rawValue: context),
+            .numbers(of: users, tenant: tenant), ticket: StoreTicket(rawValue: context.rawValue),
             for: self.sessionsClient)
     }
 

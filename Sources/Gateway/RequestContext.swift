@@ -25,3 +25,21 @@ extension LoopState {
         }
     }
 }
+
+extension Slab where Element == LoopState.RequestContext {
+    mutating func add(_ context: consuming LoopState.RequestContext) -> RequestContextID {
+        RequestContextID(rawValue: self.insert(consume context))
+    }
+
+    mutating func replace(
+        _ id: RequestContextID, with context: consuming LoopState.RequestContext
+    ) {
+        self.replace(id.rawValue, with: consume context)
+    }
+
+    mutating func remove(_ id: RequestContextID) -> LoopState.RequestContext? {
+        self.remove(id.rawValue)
+    }
+
+    subscript(id: RequestContextID) -> LoopState.RequestContext? { self[id.rawValue] }
+}

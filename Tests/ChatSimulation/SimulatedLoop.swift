@@ -35,7 +35,7 @@ struct SimulatedLoop {
     /// It was stalled for long and notices it when it resumes.
     var hasStalled = false
     var subscribers: [FeedID: [Int]] = [:]
-    var requests: [UInt64: SimulatedRequest] = [:]
+    var requests: [RequestContextID: SimulatedRequest] = [:]
     private var lastContext: UInt64 = 0
 
     init(id: LoopID, node: Int, view: View, limits: ChatLimits) {
@@ -44,9 +44,10 @@ struct SimulatedLoop {
         self.chat = ChatLoop(id: id, view: view, limits: limits)
     }
 
-    mutating func add(_ question: SimulatedRequest) -> UInt64 {
+    mutating func add(_ request: SimulatedRequest) -> RequestContextID {
         self.lastContext += 1
-        self.requests[self.lastContext] = question
-        return self.lastContext
+        let context = RequestContextID(rawValue: self.lastContext)
+        self.requests[context] = request
+        return context
     }
 }

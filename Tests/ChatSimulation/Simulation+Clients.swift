@@ -68,7 +68,10 @@ extension Simulation {
         case .offline: return
         case .joining(let request):
             self.loops[client.loop].chat.cancelSubscribe(request)
-            for context in self.loops[client.loop].requests.keys.sorted() {
+            let contexts = self.loops[client.loop].requests.keys.sorted {
+                $0.rawValue < $1.rawValue
+            }
+            for context in contexts {
                 guard let request = self.loops[client.loop].requests[context],
                     case .join = request.kind
                 else { continue }
@@ -89,7 +92,7 @@ extension Simulation {
     // MARK: Actions
 
     private func addRequest(_ kind: SimulatedLoop.SimulatedRequest.Kind, of client: SimulatedClient)
-        -> UInt64
+        -> RequestContextID
     {
         self.loops[client.loop].add(
             .init(

@@ -30,7 +30,7 @@ extension Simulation {
 
     // MARK: Answers
 
-    private func takeRequest(_ context: UInt64, on loop: Int) -> (
+    private func takeRequest(_ context: RequestContextID, on loop: Int) -> (
         request: SimulatedLoop.SimulatedRequest, client: SimulatedClient, isConnected: Bool
     )? {
         guard let request = self.loops[loop].requests.removeValue(forKey: context) else {
@@ -41,7 +41,7 @@ extension Simulation {
     }
 
     private func receiveAnswer(
-        _ context: UInt64, _ answer: ChatAnswer, isAlsoEvent: Bool, on loop: Int
+        _ context: RequestContextID, _ answer: ChatAnswer, isAlsoEvent: Bool, on loop: Int
     ) {
         guard let (request, client, isConnected) = self.takeRequest(context, on: loop) else {
             self.checker.expect(
@@ -72,7 +72,7 @@ extension Simulation {
         case (.send(let body), .posted(let message)):
             self.checker.answered(message, to: body, of: client)
             if isConnected {
-                self.checker.checkOrder(message, requested: context, as: body, of: client)
+                self.checker.checkOrder(message, requested: context.rawValue, as: body, of: client)
             }
             if isConnected, client.state == .live, request.connection == client.connection,
                 // After a rollback, a client's position differs from its loop's, and after a split
@@ -133,7 +133,7 @@ extension Simulation {
 
     // MARK: Pages
 
-    private func receivePage(_ context: UInt64, _ page: MessagePage?, on loop: Int) {
+    private func receivePage(_ context: RequestContextID, _ page: MessagePage?, on loop: Int) {
         guard let (request, client, isConnected) = self.takeRequest(context, on: loop) else {
             self.checker.expect(false, "page \(context) was delivered twice")
             return

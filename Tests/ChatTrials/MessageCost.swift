@@ -53,7 +53,8 @@ struct MessageCost {
                 principal: Principal(person: person, isAdmin: false), isListedInToken: true,
                 kind: .conversations)
             let (feed, _) = self.chat.subscribe(
-                to: key, with: joinRequest, context: UInt64(number), at: self.now)
+                to: key, with: joinRequest, context: RequestContextID(rawValue: UInt64(number)),
+                at: self.now)
             self.sessions.append(MeasuredSession(key: key, person: person, feed: feed))
             if number % 256 == 255 { self.finishTurn() }
         }
@@ -107,7 +108,8 @@ struct MessageCost {
                 // As early as a gateway that parses a frame.
                 if index + 1 < turn.count { self.chat.prefetchFeed(turn[index + 1].feed) }
                 self.chat.submit(
-                    .post(body), in: key, through: feed, context: UInt64(number), at: self.now)
+                    .post(body), in: key, through: feed,
+                    context: RequestContextID(rawValue: UInt64(number)), at: self.now)
             }
             self.finishTurn()
             self.nanoseconds += Self.processorTime - start

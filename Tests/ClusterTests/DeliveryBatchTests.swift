@@ -20,7 +20,8 @@ struct DeliveryBatchTests {
                 principal: Principal(person: person, isAdmin: false), isListedInToken: true,
                 kind: .conversations)
             return chat.subscribe(
-                to: ThreeNodeCluster.keys(1)[0], with: joinRequest, context: UInt64(index + 1),
+                to: ThreeNodeCluster.keys(1)[0], with: joinRequest,
+                context: RequestContextID(rawValue: UInt64(index + 1)),
                 at: .sample(0))
         }
         chat.finishTurn(at: .sample(0))

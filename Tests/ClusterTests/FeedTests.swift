@@ -165,7 +165,7 @@ struct FeedTests {
     func waitingPages() {
         var feed = self.feed(at: 5)
         for (context, revision, deadline) in [(1, 5, 1000), (2, 6, 1000), (3, 9, 800)]
-            as [(UInt64, Revision, Int64)]
+            as [(RequestContextID, Revision, Int64)]
         {
             var read = Feed.PageRequest(
                 context: context, conversation: feed.key,

@@ -141,7 +141,9 @@ struct LostEnvelopeTests {
         self.cluster.set(.losing, from: .far, to: .near)
         let count = 2 * ConversationSubscriptions.repairPageLimit + 50
         for number in 1...count {
-            self.cluster.submit(.post(.said("m", by: .bob)), by: bob, context: UInt64(number))
+            self.cluster.submit(
+                .post(.said("m", by: .bob)), by: bob,
+                context: RequestContextID(rawValue: UInt64(number)))
         }
         self.cluster.runUntilIdle()
         self.cluster.set(.open, from: .far, to: .near)

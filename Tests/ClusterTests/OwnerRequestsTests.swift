@@ -9,7 +9,7 @@ import Testing
 @Suite("Requests")
 struct OwnerRequestsTests {
     private func request(
-        _ context: UInt64?, deadline: Int64 = 5000, retryAt: Int64 = 1000
+        _ context: RequestContextID?, deadline: Int64 = 5000, retryAt: Int64 = 1000
     ) -> OwnerRequests.OwnerRequest {
         OwnerRequests.OwnerRequest(
             conversation: .numbered(1), input: .command(.leave(Person.alice.id)), owner: .far,
@@ -25,7 +25,7 @@ struct OwnerRequestsTests {
         var random = SeededGenerator(seed: seed)
         var requests = OwnerRequests()
         struct ExpectedRequest {
-            let context: UInt64
+            let context: RequestContextID
             let deadline: Int64
             var due: Int64 { min(self.retryAt, self.deadline) }
             var retryAt: Int64
@@ -33,7 +33,8 @@ struct OwnerRequestsTests {
         var expected: [RequestID: ExpectedRequest] = [:]
         var removed: [RequestID] = []
         var now: Int64 = 50_000
-        for context in 1...600 as ClosedRange<UInt64> {
+        for number in 1...600 as ClosedRange<UInt64> {
+            let context = RequestContextID(rawValue: number)
             let retryAt = now + random.number(0...12_000)
             let deadline = random.happens(perMille: 100) ? .max : now + random.number(0...9000)
             let id = requests.insert(self.request(context, deadline: deadline, retryAt: retryAt))

@@ -65,7 +65,8 @@ struct SendOrderTests {
         self.cluster.say(texts[0], by: alice, context: 1)
         for (index, loop) in loops.enumerated() {
             self.cluster.follow(view, on: loop)
-            self.cluster.say(texts[index + 1], by: alice, context: UInt64(index + 2))
+            self.cluster.say(
+                texts[index + 1], by: alice, context: RequestContextID(rawValue: UInt64(index + 2)))
         }
         self.cluster.storeBehaviors[.far] = .failing
         while self.cluster.hasHeldRequests { self.cluster.failOldestHeldRequest() }
@@ -93,7 +94,8 @@ struct SendOrderTests {
         self.cluster.submit(.end(by: Principal(person: .alice, isAdmin: false)), by: alice)
         for number in 1...3 {
             self.cluster.submit(
-                .post(.said("\(number)", by: .alice)), by: alice, context: UInt64(number))
+                .post(.said("\(number)", by: .alice)), by: alice,
+                context: RequestContextID(rawValue: UInt64(number)))
         }
         self.cluster.runUntilIdle()
         let answers = self.cluster.takeDeliveries(on: .near).filter {
@@ -109,7 +111,8 @@ struct SendOrderTests {
         self.cluster.set(.losing, from: .near, to: .far)
         for number in 1...3 {
             self.cluster.submit(
-                .post(.said("\(number)", by: .alice)), by: alice, context: UInt64(number))
+                .post(.said("\(number)", by: .alice)), by: alice,
+                context: RequestContextID(rawValue: UInt64(number)))
         }
         self.cluster.runUntilIdle()
         self.cluster.unsubscribe(alice)

@@ -10,11 +10,13 @@ extension Delivery {
     /// `7: posted 3, also an event`: an answer whose message the feed delivers too.
     var summary: String {
         switch self {
-        case .event(_, let event, let context): event.summary + (context.map { " ← \($0)" } ?? "")
+        case .event(_, let event, let context):
+            event.summary + (context.map { " ← \($0.rawValue)" } ?? "")
         case .answer(let context, let answer, let isAlsoEvent):
-            "\(context): \(answer.summary)" + (isAlsoEvent ? ", also an event" : "")
-        case .page(let context, let page): "\(context): page \(page.messages.map(\.summary))"
-        case .pageFailed(let context): "\(context): no page"
+            "\(context.rawValue): \(answer.summary)" + (isAlsoEvent ? ", also an event" : "")
+        case .page(let context, let page):
+            "\(context.rawValue): page \(page.messages.map(\.summary))"
+        case .pageFailed(let context): "\(context.rawValue): no page"
         }
     }
 }

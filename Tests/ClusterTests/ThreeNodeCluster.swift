@@ -60,7 +60,7 @@ final class ThreeNodeCluster {
     /// Called while a loop's deliveries are being processed.
     var onDelivery: ((String) -> Void)?
     /// Users that requested to join, and users that have joined.
-    private var joiningUsers: [UInt64: UserID] = [:]
+    private var joiningUsers: [RequestContextID: UserID] = [:]
     private var subscribedUsers: [LoopID: Set<UserID>] = [:]
     var deliveries: [LoopID: [String]] = [:]
     var sentItems: [LoopPair: [String]] = [:]
@@ -91,7 +91,9 @@ final class ThreeNodeCluster {
 
     // MARK: Sessions
 
-    func subscribe(_ person: Person, on loop: LoopID, context: UInt64 = 1, isListed: Bool = true)
+    func subscribe(
+        _ person: Person, on loop: LoopID, context: RequestContextID = 1, isListed: Bool = true
+    )
         -> TestSubscriber
     {
         let joinRequest = JoinRequest(
@@ -115,7 +117,7 @@ final class ThreeNodeCluster {
     }
 
     func submit(
-        _ command: ChatCommand, by subscriber: TestSubscriber, context: UInt64? = nil,
+        _ command: ChatCommand, by subscriber: TestSubscriber, context: RequestContextID? = nil,
         requestedAgo: Int64 = 0
     ) {
         self.chats[subscriber.loop]!.submit(
@@ -126,7 +128,7 @@ final class ThreeNodeCluster {
     /// Submits a command from a loop that need not subscribe.
     func submit(
         _ command: ChatCommand, in key: ConversationKey? = nil, from loop: LoopID,
-        context: UInt64? = nil
+        context: RequestContextID? = nil
     ) {
         self.chats[loop]!.submit(command, in: key ?? self.key, context: context, at: self.clock)
     }
@@ -135,7 +137,8 @@ final class ThreeNodeCluster {
     ///
     /// - Parameter requestedAgo: how many milliseconds ago the client sent the request.
     func say(
-        _ text: String, by subscriber: TestSubscriber, id: String? = nil, context: UInt64? = nil,
+        _ text: String, by subscriber: TestSubscriber, id: String? = nil,
+        context: RequestContextID? = nil,
         requestedAgo: Int64 = 0
     ) {
         self.submit(
@@ -154,7 +157,7 @@ final class ThreeNodeCluster {
         self.runUntilIdle()
     }
 
-    func read(_ range: PageRange = .newest, on loop: LoopID = .near, context: UInt64) {
+    func read(_ range: PageRange = .newest, on loop: LoopID = .near, context: RequestContextID) {
         self.chats[loop]!.readPage(self.key, range, limit: 100, context: context)
         self.runUntilIdle()
     }

@@ -40,8 +40,11 @@ struct ViewChangeTests {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         for (index, loop) in loops.enumerated() {
             self.cluster.follow(self.drainedView, on: loop)
-            self.cluster.say("\(index) of alice", by: alice, context: UInt64(10 + index))
-            self.cluster.say("\(index) of bob", by: bob, context: UInt64(20 + index))
+            self.cluster.say(
+                "\(index) of alice", by: alice,
+                context: RequestContextID(rawValue: UInt64(10 + index)))
+            self.cluster.say(
+                "\(index) of bob", by: bob, context: RequestContextID(rawValue: UInt64(20 + index)))
             self.cluster.advance(by: 300)
         }
         self.cluster.advance(by: 4000)

@@ -64,7 +64,7 @@ final class ChatLoopFixture {
     private let chatAnswers = AnswerQueue()
     private let sessionAnswers = AnswerQueue()
     private var clients: [DialectClient] = []
-    private var requests: [UInt64: FixtureRequest] = [:]
+    private var requests: [RequestContextID: FixtureRequest] = [:]
     private var lastRequest: UInt64 = 0
     private var now = ClockReading(
         monotonic: 1000, wall: Timestamp(milliseconds: 1_700_000_000_000))
@@ -156,10 +156,11 @@ final class ChatLoopFixture {
 
     // MARK: Tasks of a gateway
 
-    private func addRequest(_ request: FixtureRequest) -> UInt64 {
+    private func addRequest(_ request: FixtureRequest) -> RequestContextID {
         self.lastRequest += 1
-        self.requests[self.lastRequest] = request
-        return self.lastRequest
+        let context = RequestContextID(rawValue: self.lastRequest)
+        self.requests[context] = request
+        return context
     }
 
     private func runSteps(of client: DialectClient) {
@@ -170,7 +171,7 @@ final class ChatLoopFixture {
             case .reply(let range):
                 client.frames.append(String(decoding: steps.text.bytes[range], as: UTF8.self))
             case .enter(let key, let joinRequest, let start, let tag):
-                let context = self.lastRequest + 1
+                let context = RequestContextID(rawValue: self.lastRequest + 1)
                 let (feed, _) = self.chat.subscribe(
                     to: key, with: joinRequest, context: context, at: self.now)
                 _ = self.addRequest(.joinRequest(client, feed, key, from: start, tag))
@@ -184,7 +185,8 @@ final class ChatLoopFixture {
                 self.chat.unsubscribe(from: feed, user: user)
             case .fetch(let request, let tag):
                 self.store.submit(
-                    request, ticket: StoreTicket(rawValue: self.addRequest(.fetch(client, tag))),
+                    request,
+                    ticket: StoreTicket(rawValue: self.addRequest(.fetch(client, tag)).rawValue),
                     for: self.sessionAnswers)
             case .submit(let command, let key, let tag):
                 let context = tag.map { self.addRequest(.command(client, $0)) }
@@ -233,7 +235,7 @@ final class ChatLoopFixture {
                 }
                 for delivery in self.chat.takeDeliveries() { self.deliver(delivery) }
                 for (answer, ticket) in self.sessionAnswers.drain() {
-                    self.receivedStoreAnswer(ticket.rawValue, answer)
+                    self.receivedStoreAnswer(RequestContextID(rawValue: ticket.rawValue), answer)
                 }
             } while self.chat.hasWork || self.chat.hasDeliveries
         }
@@ -260,7 +262,7 @@ final class ChatLoopFixture {
         }
     }
 
-    private func requester(_ context: UInt64) -> DialectClient? {
+    private func requester(_ context: RequestContextID) -> DialectClient? {
         switch self.requests[context] {
         case .command(let client, _), .joinRequest(let client, _, _, _, _), .page(let client, _),
             .fetch(let client, _),
@@ -316,7 +318,7 @@ final class ChatLoopFixture {
         self.runSteps(of: client)
     }
 
-    private func answered(_ context: UInt64, _ answer: ChatAnswer, isDelivered: Bool) {
+    private func answered(_ context: RequestContextID, _ answer: ChatAnswer, isDelivered: Bool) {
         switch self.requests.removeValue(forKey: context) {
         case .command(let client, let tag):
             client.session.answered(answer, to: tag, isDelivered: isDelivered, into: &self.steps)
@@ -346,7 +348,7 @@ final class ChatLoopFixture {
         }
     }
 
-    private func receivedStoreAnswer(_ context: UInt64, _ answer: StoreAnswer) {
+    private func receivedStoreAnswer(_ context: RequestContextID, _ answer: StoreAnswer) {
         guard case .fetch(let client, let tag)? = self.requests.removeValue(forKey: context),
             client.closed == nil
         else { return }
@@ -354,7 +356,7 @@ final class ChatLoopFixture {
         self.runSteps(of: client)
     }
 
-    private func receivedPage(_ context: UInt64, _ page: MessagePage?) {
+    private func receivedPage(_ context: RequestContextID, _ page: MessagePage?) {
         switch self.requests.removeValue(forKey: context) {
         case .page(let client, let tag):
             client.session.receivedPage(page, for: tag, into: &self.steps)
