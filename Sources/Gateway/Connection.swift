@@ -129,8 +129,8 @@ final class WebSocketState {
     private let dialectIndex: Int16
     /// Frames to the client are compressed. Frames from the client may be.
     let isCompressed: Bool
-    /// The value by which this connection is grouped at present; see `DialectSession.isPersonal`.
-    var isPersonal = false
+    /// The value by which this connection is grouped at present. The session may have changed it.
+    var tracksDeliveries = false
     var hasSentClose = false
     /// The code of the first close frame, from either side; 1006 if there was none.
     var closeCode: UInt16 = 1006

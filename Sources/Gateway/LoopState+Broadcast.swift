@@ -15,7 +15,7 @@ extension LoopState {
     ///   this loop.
     mutating func broadcast(_ event: ChatEvent, to feed: FeedID, context: RequestContextID?) {
         guard self.subscribers.isCurrent(feed), let key = self.subscribers[feed].key else { return }
-        if self.subscribers[feed].isPersonal { return self.deliverToInbox(event, to: feed) }
+        if self.subscribers[feed].isPersonalInbox { return self.deliverToInbox(event, to: feed) }
         if case .posted(let message) = event { self.markReportDue(feed, message) }
         self.broadcast(event, to: feed, key, only: nil, context: context)
         if case .posted = event { self.wakeWaitingSubscribers(feed) }
@@ -28,7 +28,7 @@ extension LoopState {
     ) {
         var rendered = -1
         var isDeferred = false
-        var personal: [(message: Message, slots: [UInt32])] = []
+        var tracked: [(message: Message, slots: [UInt32])] = []
         for index in self.subscribers[feed].groups.indices {
             let group = self.subscribers[feed].groups[index]
             if let dialect, group.dialect != dialect { continue }
@@ -43,18 +43,18 @@ extension LoopState {
                 next = run.upperBound
                 self.broadcast(run, of: event, to: group, feed, context: context)
             }
-            if group.isPersonal, case .posted(let message) = event {
-                personal.append((message, group.live))
+            if group.tracksDeliveries, case .posted(let message) = event {
+                tracked.append((message, group.live))
             }
         }
         // After the loop, because a session may render something else.
-        for (message, slots) in personal {
-            self.deliverToPersonalSessions(message, in: key, to: slots)
+        for (message, slots) in tracked {
+            self.notifyTrackingSessions(message, in: key, to: slots)
         }
     }
 
-    /// Notifies the sessions that add a personal part to each message.
-    private mutating func deliverToPersonalSessions(
+    /// Notifies the sessions that track deliveries.
+    private mutating func notifyTrackingSessions(
         _ message: Message, in key: ConversationKey, to slots: [UInt32]
     ) {
         for slot in slots.map(Int.init) {
@@ -103,7 +103,8 @@ extension LoopState {
             recipients = self.requesterSlot(of: context).map { .allExceptConnection($0) } ?? .all
         }
         self.frameBuffer.removeAll()
-        for index in run where !(group.isPersonal && self.rendering.frames[index].unlessTracked) {
+        for index in run
+        where !(group.tracksDeliveries && self.rendering.frames[index].unlessTracked) {
             self.appendRenderedFrame(index, compress: group.isCompressed)
         }
         guard !self.frameBuffer.isEmpty else { return }

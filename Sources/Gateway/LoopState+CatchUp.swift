@@ -30,7 +30,7 @@ extension LoopState {
             }
         let position = self.subscribers.insert(
             UInt32(slot), into: feed, key: key, dialect: webSocket.dialect,
-            isCompressed: webSocket.isCompressed, isPersonal: webSocket.isPersonal,
+            isCompressed: webSocket.isCompressed, tracksDeliveries: webSocket.tracksDeliveries,
             isLive: false,
             reportedThrough: result.head)
         let state = WebSocketState.CatchUp(from: min(after ?? result.head, result.head))
@@ -179,7 +179,7 @@ extension LoopState {
         let position = self.subscribers.insert(
             UInt32(slot), into: subscription.feed, key: subscription.conversation,
             dialect: webSocket.dialect, isCompressed: webSocket.isCompressed,
-            isPersonal: webSocket.isPersonal, isLive: true,
+            tracksDeliveries: webSocket.tracksDeliveries, isLive: true,
             reportedThrough: 0)
         self.removeSubscriber(subscription, webSocket)
         webSocket.subscriptions[index].position = position

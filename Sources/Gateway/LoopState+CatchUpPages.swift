@@ -63,9 +63,9 @@ extension LoopState {
         if key.isPersonalInbox {
             return messages.forEach { self.deliverInboxMessage($0, in: key, to: slot, webSocket) }
         }
-        if webSocket.isPersonal {
+        if webSocket.tracksDeliveries {
             return messages.forEach {
-                self.sendPersonalized($0, in: key, to: slot, webSocket, except: acknowledged)
+                self.sendTracked($0, in: key, to: slot, webSocket, except: acknowledged)
             }
         }
         self.frameBuffer.removeAll()
@@ -87,8 +87,8 @@ extension LoopState {
         self.counters.delivered[webSocket.dialect + 1] &+= UInt64(messages.count)
     }
 
-    /// Sends a missed message to a session that adds a personal part to each message.
-    private mutating func sendPersonalized(
+    /// Sends a missed message to a connection whose session tracks deliveries.
+    private mutating func sendTracked(
         _ message: Message, in key: ConversationKey, to slot: Int, _ webSocket: WebSocketState,
         except acknowledged: Set<SequenceNumber>
     ) {

@@ -226,7 +226,7 @@ extension LoopState {
     // MARK: Unsubscribing
 
     /// Unsubscribes a connection from a conversation.
-    mutating func leave(_ key: ConversationKey, _ slot: Int, _ webSocket: WebSocketState) {
+    mutating func unsubscribe(_ key: ConversationKey, _ slot: Int, _ webSocket: WebSocketState) {
         guard let index = webSocket.subscriptions.firstIndex(where: { $0.conversation == key }),
             let user = webSocket.session?.principal?.person.id
         else {
@@ -248,13 +248,13 @@ extension LoopState {
             guard case .webSocket(let webSocket)? = self.connections[slot]?.phase,
                 !webSocket.hasSentClose
             else { continue }
-            self.leave(key, slot, webSocket)
+            self.unsubscribe(key, slot, webSocket)
             webSocket.session?.leftConversation(key, into: &self.steps)
             self.runSteps(slot, webSocket)
         }
     }
 
-    mutating func leaveAll(_ webSocket: WebSocketState, _ slot: Int) {
+    mutating func unsubscribeAll(_ webSocket: WebSocketState, _ slot: Int) {
         for pendingJoin in webSocket.pendingJoins {
             self.chat.cancelSubscribe(pendingJoin.request)
             // There will be no answer.
@@ -278,7 +278,7 @@ extension LoopState {
         let moved = self.subscribers.remove(
             from: subscription.feed, dialect: webSocket.dialect,
             isCompressed: webSocket.isCompressed,
-            isPersonal: webSocket.isPersonal,
+            tracksDeliveries: webSocket.tracksDeliveries,
             isLive: subscription.catchUp == nil, position: subscription.position)
         // A delivery report may have waited for this connection only.
         self.queueReportIfDue(subscription.feed)

@@ -3,8 +3,7 @@ import Cluster
 import DialectKit
 import EventLoop
 
-/// Groups the connections whose sessions add a personal part to each message separately from the
-/// others.
+/// Groups the connections whose sessions track deliveries separately from the others.
 extension LoopState {
     /// Called after all deliveries of the turn: only then have subscribers been sent every message
     /// that their feed counts as delivered.
@@ -16,12 +15,13 @@ extension LoopState {
             let slot = Int(token.slot)
             guard case .webSocket(let webSocket) = self.connections[slot]!.phase,
                 !webSocket.hasSentClose,
-                let isPersonal = webSocket.session?.tracksDeliveries,
-                isPersonal != webSocket.isPersonal
+                let tracksDeliveries = webSocket.session?.tracksDeliveries,
+                tracksDeliveries != webSocket.tracksDeliveries
             else { continue }
-            let positions = self.moveSubscriptions(slot, webSocket, toPersonal: isPersonal)
-            webSocket.isPersonal = isPersonal
-            guard isPersonal else { continue }
+            let positions = self.moveSubscriptions(
+                slot, webSocket, tracksDeliveries: tracksDeliveries)
+            webSocket.tracksDeliveries = tracksDeliveries
+            guard tracksDeliveries else { continue }
             webSocket.session?.startedTrackingDeliveries(at: positions, into: &self.steps)
             self.runSteps(slot, webSocket)
         }
@@ -29,7 +29,7 @@ extension LoopState {
 
     /// - Returns: the last message that was sent to the connection, for each of its conversations.
     private mutating func moveSubscriptions(
-        _ slot: Int, _ webSocket: WebSocketState, toPersonal isPersonal: Bool
+        _ slot: Int, _ webSocket: WebSocketState, tracksDeliveries: Bool
     ) -> [(conversation: ConversationKey, through: SequenceNumber)] {
         var positions: [(conversation: ConversationKey, through: SequenceNumber)] = []
         for index in webSocket.subscriptions.indices {
@@ -38,7 +38,8 @@ extension LoopState {
             let position = self.subscribers.insert(
                 UInt32(slot), into: subscription.feed, key: subscription.conversation,
                 dialect: webSocket.dialect, isCompressed: webSocket.isCompressed,
-                isPersonal: isPersonal, isLive: subscription.catchUp == nil, reportedThrough: 0)
+                tracksDeliveries: tracksDeliveries, isLive: subscription.catchUp == nil,
+                reportedThrough: 0)
             self.removeSubscriber(subscription, webSocket)
             webSocket.subscriptions[index].position = position
             positions.append(

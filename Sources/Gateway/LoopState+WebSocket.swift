@@ -156,7 +156,7 @@ extension LoopState {
             case .enter(let key, let joinRequest, let start, let tag):
                 self.join(slot, webSocket, key, joinRequest, from: start, tag)
             case .unsubscribe(let key):
-                self.leave(key, slot, webSocket)
+                self.unsubscribe(key, slot, webSocket)
             case .fetch(let request, let tag):
                 self.fetch(slot, webSocket, request, tag)
             case .submit(let command, let key, let tag):
@@ -179,7 +179,8 @@ extension LoopState {
     /// Updates the loop's state of a session after its steps.
     private mutating func sessionChanged(_ slot: Int, _ webSocket: WebSocketState) {
         guard self.isOccupied(slot), !webSocket.hasSentClose else { return }
-        if let isPersonal = webSocket.session?.tracksDeliveries, isPersonal != webSocket.isPersonal
+        if let tracksDeliveries = webSocket.session?.tracksDeliveries,
+            tracksDeliveries != webSocket.tracksDeliveries
         {
             self.regroupQueue.append(self.connections[slot]!.token)
         }
@@ -294,7 +295,7 @@ extension LoopState {
         webSocket.hasSentClose = true
         webSocket.closeCode = code.rawValue
         self.table.hot[slot].flags.remove(.isOpen)
-        self.leaveAll(webSocket, slot)
+        self.unsubscribeAll(webSocket, slot)
         self.counters.closes[code.rawValue, default: 0] += 1
     }
 
@@ -309,7 +310,7 @@ extension LoopState {
             // RFC 6455 section 7.1.5: 1005 if the close frame has no code.
             webSocket.closeCode = code?.rawValue ?? 1005
             self.table.hot[slot].flags.remove(.isOpen)
-            self.leaveAll(webSocket, slot)
+            self.unsubscribeAll(webSocket, slot)
         }
         self.beginClose(slot, .closeWhenSent)
     }
@@ -335,7 +336,7 @@ extension LoopState {
     mutating func endSession(_ webSocket: WebSocketState, _ slot: Int) {
         guard !webSocket.isProbe else { return }
         self.inboxCursors[UInt32(slot)] = nil
-        self.leaveAll(webSocket, slot)
+        self.unsubscribeAll(webSocket, slot)
         self.counters.connections[webSocket.dialect + 1] -= 1
         self.logClosed(slot, webSocket)
     }

@@ -83,7 +83,7 @@ struct LoopState {
     var retainedReplies: [UInt64: (answer: String, until: Int64)] = [:]
     /// The WebSockets that took over a polling session in this turn, and the sessions' connections.
     var upgradedSockets: [(socket: SocketToken, session: SocketToken)] = []
-    /// Sessions whose `isPersonal` has changed.
+    /// Sessions whose `tracksDeliveries` has changed.
     var regroupQueue: [SocketToken] = []
     /// Subscriptions that catch up and whose next page is due.
     var catchUpQueue: [(token: SocketToken, feed: FeedID)] = []

@@ -7,16 +7,16 @@ struct SubscriberIndex {
     struct Group {
         let dialect: Int
         let isCompressed: Bool
-        /// The sessions are notified of each message and add a personal part to it.
-        let isPersonal: Bool
+        /// The sessions are notified of each message and send frames of their own.
+        let tracksDeliveries: Bool
         /// Subscribers that get every event.
         var live: [UInt32] = []
         /// Subscribers that get messages from the store, and all other events live.
         var catchingUp: [UInt32] = []
 
-        func matches(_ dialect: Int, _ isCompressed: Bool, _ isPersonal: Bool) -> Bool {
+        func matches(_ dialect: Int, _ isCompressed: Bool, _ tracksDeliveries: Bool) -> Bool {
             self.dialect == dialect && self.isCompressed == isCompressed
-                && self.isPersonal == isPersonal
+                && self.tracksDeliveries == tracksDeliveries
         }
     }
 
@@ -26,7 +26,7 @@ struct SubscriberIndex {
         var key: ConversationKey?
         var groups: [Group] = []
         /// Each session handles the feed's messages itself.
-        var isPersonal = false
+        var isPersonalInbox = false
         /// The newest message that was reported to the owner as delivered.
         var reportedThrough: SequenceNumber = 0
         /// A message was sent in this turn, or no user has received it yet.
@@ -59,16 +59,16 @@ struct SubscriberIndex {
     /// - Returns: the subscriber's index in its group's list.
     mutating func insert(
         _ slot: UInt32, into feed: FeedID, key: ConversationKey, dialect: Int, isCompressed: Bool,
-        isPersonal: Bool, isLive: Bool,
+        tracksDeliveries: Bool, isLive: Bool,
         reportedThrough: SequenceNumber
     ) -> Int {
         while self.entries.count <= Int(feed.slot) { self.entries.append(Subscribers()) }
         if !self.isCurrent(feed) {
             self[feed] = Subscribers(
-                feed: feed, key: key, isPersonal: key.isPersonalInbox,
+                feed: feed, key: key, isPersonalInbox: key.isPersonalInbox,
                 reportedThrough: reportedThrough)
         }
-        let group = self.group(feed, dialect, isCompressed, isPersonal)
+        let group = self.group(feed, dialect, isCompressed, tracksDeliveries)
         if isLive {
             self[feed].groups[group].live.append(slot)
             return self[feed].groups[group].live.count - 1
@@ -79,29 +79,29 @@ struct SubscriberIndex {
 
     /// Groups of the same dialect are adjacent, so that an event is rendered once for all of them.
     private mutating func group(
-        _ feed: FeedID, _ dialect: Int, _ isCompressed: Bool, _ isPersonal: Bool
+        _ feed: FeedID, _ dialect: Int, _ isCompressed: Bool, _ tracksDeliveries: Bool
     ) -> Int {
         if let position = self[feed].groups.firstIndex(where: {
-            $0.matches(dialect, isCompressed, isPersonal)
+            $0.matches(dialect, isCompressed, tracksDeliveries)
         }) {
             return position
         }
         let position =
             self[feed].groups.firstIndex { $0.dialect > dialect } ?? self[feed].groups.count
         self[feed].groups.insert(
-            Group(dialect: dialect, isCompressed: isCompressed, isPersonal: isPersonal),
+            Group(dialect: dialect, isCompressed: isCompressed, tracksDeliveries: tracksDeliveries),
             at: position)
         return position
     }
 
     /// - Returns: the connection that moved to the freed index, if any.
     mutating func remove(
-        from feed: FeedID, dialect: Int, isCompressed: Bool, isPersonal: Bool, isLive: Bool,
+        from feed: FeedID, dialect: Int, isCompressed: Bool, tracksDeliveries: Bool, isLive: Bool,
         position: Int
     ) -> UInt32? {
         guard self.isCurrent(feed),
             let group = self[feed].groups.firstIndex(where: {
-                $0.matches(dialect, isCompressed, isPersonal)
+                $0.matches(dialect, isCompressed, tracksDeliveries)
             })
         else {
             return nil

@@ -40,7 +40,7 @@ struct SubscriberIndexTests {
         for (slot, kind) in kinds.enumerated() {
             _ = index.insert(
                 UInt32(slot), into: feed, key: Self.key(0), dialect: kind.0, isCompressed: kind.1,
-                isPersonal: false, isLive: true,
+                tracksDeliveries: false, isLive: true,
                 reportedThrough: slot)
         }
         #expect(index[feed].groups.map(\.dialect) == [0, 0, 1, 1, 2])
@@ -58,18 +58,19 @@ struct SubscriberIndexTests {
         var index = SubscriberIndex()
         #expect(!index.isCurrent(feed))
         let position = index.insert(
-            3, into: feed, key: Self.key(0), dialect: 0, isCompressed: false, isPersonal: false,
+            3, into: feed, key: Self.key(0), dialect: 0, isCompressed: false,
+            tracksDeliveries: false,
             isLive: false, reportedThrough: 9)
         #expect(index.isCurrent(feed))
         #expect(
             index.remove(
-                from: feed, dialect: 0, isCompressed: false, isPersonal: false, isLive: false,
+                from: feed, dialect: 0, isCompressed: false, tracksDeliveries: false, isLive: false,
                 position: position) == nil)
         #expect(!index.isCurrent(feed))
         #expect(index[feed].key == nil)
         #expect(
             index.remove(
-                from: feed, dialect: 0, isCompressed: false, isPersonal: false, isLive: false,
+                from: feed, dialect: 0, isCompressed: false, tracksDeliveries: false, isLive: false,
                 position: position) == nil)
     }
 
@@ -102,7 +103,7 @@ struct SubscriberIndexTests {
                 positions[subscriber] = index.insert(
                     subscriber.slot, into: feeds[subscriber.feed], key: Self.key(subscriber.feed),
                     dialect: subscriber.dialect,
-                    isCompressed: subscriber.isCompressed, isPersonal: false,
+                    isCompressed: subscriber.isCompressed, tracksDeliveries: false,
                     isLive: subscriber.isLive,
                     reportedThrough: 0)
             } else {
@@ -111,7 +112,7 @@ struct SubscriberIndexTests {
                 let position = positions.removeValue(forKey: subscriber)!
                 let moved = index.remove(
                     from: feeds[subscriber.feed], dialect: subscriber.dialect,
-                    isCompressed: subscriber.isCompressed, isPersonal: false,
+                    isCompressed: subscriber.isCompressed, tracksDeliveries: false,
                     isLive: subscriber.isLive,
                     position: position)
                 if let moved { positions[positions.keys.first { $0.slot == moved }!] = position }
