@@ -1,25 +1,33 @@
-"""A node for a benchmark: alone, with its history in memory, and with no limit on how much is sent."""
+"""Starts a single node for a benchmark: history in memory, and no limit on the rate of messages."""
+
 import pathlib
 import re
 import subprocess
 import sys
 
+OPTIONS = (
+    "--listen 127.0.0.1:0 --admin off --store memory: --log-level error --drain-seconds 0"
+    " --limit messages-per-second=1000000 --limit message-burst=1000000"
+).split()
 
-def serve(command, folder, *options, log="log", patience=10):
-    """Starts it on a free port.
 
-    command: the program, with what it runs under before it. folder: where its secret and its log are.
-    Returns the process, its address and its log; exits where it does not start.
+def serve(command, folder, *options, log="log", start_seconds=10):
+    """Starts the node on a free port, and exits if it does not start.
+
+    command: the program, after the command that runs it, such as valgrind.
+    folder: receives the node's secret and its log.
+    Returns the process, its URL and the path of its log.
     """
     folder = pathlib.Path(folder)
     secret, log = folder / "secret", folder / log
-    secret.write_text("the secret of a benchmark, that is worth nothing")
+    secret.write_text("a secret for benchmarks only, it protects nothing")
     with log.open("w") as errors:
         server = subprocess.Popen(
-            [*command, "serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "memory:", "--jwt-secret-file", secret,
-             "--log-level", "error", "--drain-seconds", "0", "--limit", "messages-per-second=1000000", "--limit", "message-burst=1000000",
-             *options], stderr=errors, cwd=folder)
-    for _ in range(20 * patience):
+            [*command, "serve", *OPTIONS, "--jwt-secret-file", secret, *options],
+            stderr=errors,
+            cwd=folder,
+        )
+    for _ in range(20 * start_seconds):
         ready = re.search(r"ready on http://(127\.0\.0\.1:\d+)", log.read_text())
         if ready:
             return server, f"ws://{ready[1]}", log

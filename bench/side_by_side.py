@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
-"""What a change costs: W2 by two or more builds at the same time, so that all of them have the same noise.
+"""Compares the CPU time per message of two or more builds that serve W2 at the same time.
 
     bench/side_by_side.py [--rounds N] [--seconds N] CONFAB CONFAB...
 
-Each is the path of a program, with options of `confab serve` behind it where they are quoted together. In each round all of them serve at
-once, each with its share of W2 (5,000 connections in conversations of ten, 2,000 messages a second), and a generator each. Prints the
-CPU time of a message, and its ratio to the first program's: the mean of the rounds, and that mean's standard error. On a machine whose
-rounds differ by a tenth from each other, ten rounds tell half a hundredth. The figures themselves are no measure of a server that is
-alone: beside others it has less of the processor's caches.
+Each CONFAB is the path of a program. Options of `confab serve` may follow it within the same
+quotes. In each round all programs run at once, so that all have the same noise. Each serves an
+equal share of W2 (5,000 connections in conversations of ten, 2,000 messages per second) and has
+its own load generator.
+
+Prints the CPU time per message, and the ratio to the first program: the mean of the rounds and its
+standard error. If rounds differ by 10 %, ten rounds detect a difference of 0.5 %. Do not use the
+CPU times as figures of a single server: here each server has only a part of the processor's cache.
 """
+
 import argparse
 import json
 import pathlib
@@ -27,57 +31,83 @@ RATE = 2000
 MEMBERS = 10
 
 
+def start_generator(generator, share, server, url, seconds, folder):
+    """Starts a generator with one of `share` equal parts of the load of W2."""
+    groups = CONNECTIONS // share // MEMBERS
+    load = f"--connections {groups * MEMBERS} --groups {groups} --rate {RATE // share}"
+    times = f"--publishers 2 --seconds {seconds} --warmup 2"
+    command = [generator, "bench", "groups", url, *load.split(), *times.split()]
+    secret = ["--secret-file", f"{folder}/secret"]
+    output = ["--server-pid", str(server.pid), "--output", "json"]
+    return subprocess.Popen([*command, *secret, *output], stdout=subprocess.PIPE)
+
+
 def measure(programs, seconds, folder):
-    """One round: microseconds of CPU time a message, by program."""
+    """Runs one round, and returns the CPU time per message of each program in microseconds."""
     order = list(range(len(programs)))
     random.shuffle(order)
-    connections = CONNECTIONS // len(programs) // MEMBERS * MEMBERS
+    # All servers have the same generator.
+    generator = shlex.split(programs[0])[0]
     servers, generators, figures = {}, {}, {}
     try:
-        for number in order:
-            path, *options = shlex.split(programs[number])
-            servers[number] = node.serve([path], folder, *options, log=f"log-{number}")
-        for number in order:
-            server, url, _ = servers[number]
-            # One and the same generator for all.
-            generators[number] = subprocess.Popen(
-                [shlex.split(programs[0])[0], "bench", "groups", url, "--connections", str(connections), "--groups", str(connections // MEMBERS),
-                 "--publishers", "2", "--rate", str(RATE // len(programs)), "--seconds", str(seconds), "--warmup", "2",
-                 "--secret-file", f"{folder}/secret", "--server-pid", str(server.pid), "--output", "json"], stdout=subprocess.PIPE)
-        for number in order:
-            report = json.loads(generators[number].communicate(timeout=seconds + 60)[0])
+        for index in order:
+            path, *options = shlex.split(programs[index])
+            servers[index] = node.serve([path], folder, *options, log=f"log-{index}")
+        for index in order:
+            server, url, _ = servers[index]
+            generators[index] = start_generator(
+                generator, len(programs), server, url, seconds, folder
+            )
+        for index in order:
+            report = json.loads(generators[index].communicate(timeout=seconds + 60)[0])
             if report["result"] != "ok":
-                sys.exit(f"{programs[number]}: {report['failures']}")
-            figures[number] = report["server"]["cpu_us_per_message"]
+                sys.exit(f"{programs[index]}: {report['failures']}")
+            figures[index] = report["server"]["cpu_us_per_message"]
     finally:
         for process in [*generators.values(), *(server for server, *_ in servers.values())]:
             process.terminate()
             process.wait(20)
-    return [figures[number] for number in range(len(programs))]
+    return [figures[index] for index in range(len(programs))]
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=10, help="number of rounds (10)")
+    parser.add_argument("--seconds", type=int, default=8, help="length of a round's load (8)")
+    parser.add_argument("programs", nargs="+", metavar="CONFAB", help="program to compare")
+    arguments = parser.parse_args()
+    if len(arguments.programs) < 2:
+        parser.error("CONFAB: at least two programs are required")
+    if arguments.rounds < 2:
+        parser.error("--rounds: at least 2 are required")
+    if arguments.seconds < 1:
+        parser.error("--seconds: at least 1 is required")
+    return arguments
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--seconds", type=int, default=8)
-    parser.add_argument("programs", nargs="+", metavar="CONFAB")
-    wanted = parser.parse_args()
-    if wanted.rounds < 2 or wanted.seconds < 1 or len(wanted.programs) < 2:
-        parser.error("two programs, two rounds and one second are the least")
-    programs = [shlex.join([str(pathlib.Path(path).resolve()), *options]) for path, *options in map(shlex.split, wanted.programs)]
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    arguments = parse_arguments()
+    programs = [
+        shlex.join([str(pathlib.Path(path).resolve()), *options])
+        for path, *options in map(shlex.split, arguments.programs)
+    ]
+    _, file_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (file_limit, file_limit))
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(wanted.rounds):
-            rounds.append(measure(programs, wanted.seconds, folder))
-            print(f"round {number + 1}: " + ", ".join(f"{figure:.1f}" for figure in rounds[-1]), file=sys.stderr, flush=True)
-    print("| program | CPU µs a message | × the first |")
+        for number in range(1, arguments.rounds + 1):
+            rounds.append(measure(programs, arguments.seconds, folder))
+            figures = ", ".join(f"{figure:.1f}" for figure in rounds[-1])
+            print(f"round {number}: {figures}", file=sys.stderr, flush=True)
+    print("| program | CPU µs per message | × the first |")
     print("|---|---|---|")
-    for place, program in enumerate(wanted.programs):
-        ratios = [figures[place] / figures[0] for figures in rounds]
+    for index, program in enumerate(arguments.programs):
+        cpu = statistics.mean(figures[index] for figures in rounds)
+        ratios = [figures[index] / figures[0] for figures in rounds]
         error = statistics.stdev(ratios) / len(ratios) ** 0.5
-        print(f"| {program} | {statistics.mean(figures[place] for figures in rounds):.1f} | {statistics.mean(ratios):.3f} ± {error:.3f} |")
+        print(f"| {program} | {cpu:.1f} | {statistics.mean(ratios):.3f} ± {error:.3f} |")
 
 
 main()
