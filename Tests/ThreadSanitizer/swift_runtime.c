@@ -5,8 +5,8 @@
 // the sanitizer sees their atomics. The slow paths are in libswiftSynchronization, so everything
 // that they synchronize would look like a race.
 //
-// Tasks: the runtime would inform the sanitizer itself. But it looks for the sanitizer only in the
-// libraries after its own, and so never finds it in the program.
+// Tasks: the runtime could inform the sanitizer itself. But it searches for the sanitizer only in
+// the libraries that are loaded after it, and therefore does not find it in the program.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdbool.h>
