@@ -95,7 +95,7 @@ extension ChatLoop {
     /// feed opened.
     public func amendedThrough(_ feed: FeedID) -> Revision {
         self.subscriptions.feeds.isCurrent(feed)
-            ? self.subscriptions.feeds[feed.slot].amendedThrough : 0
+            ? self.subscriptions.feeds[feed.slot].watermarks.amendedThrough : 0
     }
 
     /// Records that a socket of this user accepted these messages. The report is not urgent;
