@@ -41,7 +41,7 @@ let package = Package(
         module("JSON", ["Bytes"]),
         module("Telemetry", ["Bytes", "JSON"]),
 
-        // Sockets and wire formats. Only EventLoop uses epoll and io_uring; HTTPWire has no sockets.
+        // Sockets and wire formats. Only EventLoop uses epoll and io_uring; HTTPWire has none.
         module("EventLoop", ["CLinux", "CURing", "Bytes"]),
         module("HTTPWire", ["CZlib", "COpenSSL", "Bytes"]),
         module("EngineIO", ["JSON", "Bytes"]),
@@ -205,7 +205,7 @@ let package = Package(
                 "ChatModel", "Bytes", "Telemetry",
             ]),
 
-        // A node in the test's process. AllocationCounter counts the allocations of the test binary.
+        // A node in the test's process. AllocationCounter counts the test binary's allocations.
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(
             name: "GatewayTestSupport",
