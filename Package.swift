@@ -275,7 +275,7 @@ let package = Package(
                 "Bytes",
             ]),
         tests("OperatorClientTests", ["OperatorClient", "JSON"]),
-        tests("NodeLinkTests", ["NodeLink", "ClusterWire", "Cluster", "Bytes"]),
+        tests("NodeLinkTests", ["NodeLink", "RedisClient", "ClusterWire", "Cluster", "Bytes"]),
         tests(
             "AdminAPITests",
             [

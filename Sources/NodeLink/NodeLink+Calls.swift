@@ -70,7 +70,7 @@ extension NodeLink {
         String, NodeCallError
     > {
         await withCheckedContinuation { continuation in
-            self.agent.call(node, topic, body) { continuation.resume(returning: $0) }
+            self.agent.calls.call(node, topic, body) { continuation.resume(returning: $0) }
         }
     }
 
@@ -92,7 +92,7 @@ extension NodeLink {
     /// reply.
     public func inspectRedis() async -> (info: String, microseconds: Int64)? {
         await withCheckedContinuation { continuation in
-            self.agent.inspectRedis { continuation.resume(returning: $0) }
+            self.agent.inspector.info { continuation.resume(returning: $0) }
         }
     }
 }
