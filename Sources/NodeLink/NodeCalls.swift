@@ -24,10 +24,9 @@ final class NodeCalls: Sendable {
     // MARK: Calls
 
     /// From any thread; the reply arrives on the loop.
-    func call(_ node: UInt64, _ topic: String, _ text: String, reply: @escaping PendingCalls.Reply)
-    {
+    func call(_ node: UInt64, _ request: NodeRequest, reply: @escaping PendingCalls.Reply) {
         self.loop.execute {
-            if let failure = self.start(node, topic, text, reply: reply) {
+            if let failure = self.start(node, request, reply: reply) {
                 reply(.failure(failure))
             }
         }
@@ -35,13 +34,14 @@ final class NodeCalls: Sendable {
 
     /// - Returns: why the call was not sent; nil if it was.
     private func start(
-        _ node: UInt64, _ topic: String, _ text: String, reply: @escaping PendingCalls.Reply
+        _ node: UInt64, _ request: NodeRequest, reply: @escaping PendingCalls.Reply
     ) -> NodeCallError? {
         guard let id = self.pending.with({ $0.start(node, at: NodeAgent.now, reply: reply) }) else {
             return .tooMany
         }
         let message = ControlMessage(
-            .request, from: self.membership.incarnation, to: node, id: id, topic: topic, body: text)
+            .request, from: self.membership.incarnation, to: node, id: id,
+            topic: request.topic, body: request.body)
         guard message.isWithinLimits else {
             self.pending.with { _ = $0.remove(id) }
             return .tooLong
@@ -78,8 +78,12 @@ final class NodeCalls: Sendable {
                 && pending.acceptRequest(message.id, from: message.from)
         }
         guard isAccepted else { return }
+        guard let request = NodeRequest(topic: message.topic, body: message.body) else {
+            // A node of a later version sent it. Its caller reports that there is no reply.
+            return self.reply(to: message, with: nil)
+        }
         Task {
-            let text = await self.handler(message.topic, message.body)
+            let text = await self.handler(request)
             self.loop.execute { self.reply(to: message, with: text) }
         }
     }
