@@ -1,7 +1,7 @@
 internal import Bytes
 internal import ChatCore
+internal import ChatEngine
 public import ChatModel
-internal import Cluster
 public import ClusterWire
 internal import EventLoop
 public import Gateway

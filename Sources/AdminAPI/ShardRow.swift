@@ -1,6 +1,6 @@
 internal import Bytes
+internal import ChatEngine
 internal import ChatModel
-internal import Cluster
 internal import Gateway
 internal import JSON
 

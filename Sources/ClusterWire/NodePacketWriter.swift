@@ -1,6 +1,6 @@
 public import Bytes
+public import ChatEngine
 internal import ChatModel
-public import Cluster
 
 /// Writes one packet at the end of a buffer.
 ///

@@ -1,5 +1,6 @@
+public import ChatEngine
 public import ChatModel
-public import Cluster
+import Cluster
 public import EventLoop
 import HTTPWire
 import Synchronization

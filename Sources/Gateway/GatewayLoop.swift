@@ -1,5 +1,5 @@
+import ChatEngine
 import ChatModel
-import Cluster
 import EventLoop
 
 /// One event loop's part of the node: its connections, and the conversations that it owns or

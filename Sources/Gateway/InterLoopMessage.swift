@@ -1,4 +1,5 @@
 import Bytes
+import ChatEngine
 import ChatModel
 import Cluster
 import DialectKit

@@ -1,6 +1,6 @@
 import Bytes
+import ChatEngine
 import ChatModel
-import Cluster
 import DialectKit
 import EventLoop
 import HTTPWire

@@ -1,5 +1,5 @@
+import ChatEngine
 import ChatModel
-import Cluster
 import DialectKit
 import EventLoop
 

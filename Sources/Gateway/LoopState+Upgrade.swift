@@ -1,5 +1,6 @@
 import Bytes
 import ChatCore
+import ChatEngine
 import ChatModel
 import Cluster
 import Configuration

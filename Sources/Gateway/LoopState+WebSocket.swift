@@ -1,7 +1,7 @@
 import Bytes
 import ChatCore
+import ChatEngine
 import ChatModel
-import Cluster
 import Configuration
 import DialectKit
 import EventLoop

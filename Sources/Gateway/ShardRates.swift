@@ -1,6 +1,6 @@
 public import Bytes
+public import ChatEngine
 import ChatModel
-public import Cluster
 
 /// A loop's report about a shard of which it has conversations or the claim.
 public struct ShardReport: Sendable {

@@ -1,6 +1,6 @@
 import AdminAPI
+import ChatEngine
 import ChatModel
-import Cluster
 import ClusterWire
 import Configuration
 import EmbeddedStore

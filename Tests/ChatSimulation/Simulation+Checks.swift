@@ -1,7 +1,7 @@
 import Bytes
 import ChatCore
+import ChatEngine
 import ChatModel
-import Cluster
 import SeededRandom
 
 /// The final checks of a simulation.

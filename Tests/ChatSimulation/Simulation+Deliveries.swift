@@ -1,5 +1,5 @@
+import ChatEngine
 import ChatModel
-import Cluster
 import SeededRandom
 
 /// Deliveries to clients, which the checker compares with the stored history.

@@ -1,6 +1,6 @@
 import ChatCore
+import ChatEngine
 import ChatModel
-import Cluster
 import SeededRandom
 
 /// The network: it rarely loses envelopes within a node, and often between nodes.

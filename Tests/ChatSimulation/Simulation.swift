@@ -1,5 +1,6 @@
 import Bytes
 public import ChatCore
+import ChatEngine
 import ChatModel
 import Cluster
 import SeededRandom

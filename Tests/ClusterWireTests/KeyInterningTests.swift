@@ -1,6 +1,6 @@
 import Bytes
+import ChatEngine
 import ChatModel
-import Cluster
 import Testing
 
 @testable import ClusterWire

@@ -1,8 +1,8 @@
 import AllocationCounter
 import Bytes
 import ChatCore
+import ChatEngine
 import ChatModel
-import Cluster
 import Testing
 
 @testable import ClusterWire

@@ -1,6 +1,6 @@
 import Bytes
+import ChatEngine
 import ChatModel
-import Cluster
 import SeededRandom
 import Testing
 

@@ -1,5 +1,5 @@
+import ChatEngine
 import ChatModel
-import Cluster
 import Configuration
 import GatewayTestSupport
 import Identity
