@@ -10,6 +10,7 @@ public struct ChatsDialect: Dialect {
     public let usesUserNumbers = true
     /// The protocol has no heartbeat frame.
     public let heartbeat: StaticString? = nil
+    public let upgradePaths: [PathPattern] = ["/ws/chats"]
 
     public init() {}
 

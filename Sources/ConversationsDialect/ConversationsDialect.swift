@@ -8,6 +8,7 @@ import Identity
 public struct ConversationsDialect: Dialect {
     public let name: StaticString = "conversations"
     public let heartbeat: StaticString? = #"{"type":"heartbeat"}"#
+    public let upgradePaths: [PathPattern] = ["/conversations/{id}"]
 
     public init() {}
 

@@ -17,10 +17,11 @@ public protocol Dialect: Sendable {
     /// How frames are transported.
     var transport: Transport { get }
 
-    /// Opens the session for a request; nil if the path does not belong to the dialect.
-    ///
-    /// Also called for plain requests, to distinguish an unknown path (404) from a path that
-    /// requires an upgrade (426).
+    /// The paths of the dialect's WebSockets. Empty for Engine.IO, whose paths the transport names.
+    var upgradePaths: [PathPattern] { get }
+
+    /// Opens the session for a valid request for a WebSocket, or for an Engine.IO session; nil if
+    /// the path does not belong to the dialect.
     func open(_ request: DialectRequest) -> OpenResult?
 
     /// Creates a session that continues a session of another node; nil if this version cannot have

@@ -80,8 +80,8 @@ struct Connection {
 /// The state of a connection that speaks HTTP.
 final class HTTPExchange {
     var parser = HTTPRequestParser()
-    /// The path and the CORS fields of the present request, for its response. Nil while the head is
-    /// incomplete, and for paths without CORS.
+    /// The route and the CORS fields of the present request, for its response. Nil while the head
+    /// is incomplete.
     var requestInfo: RequestInfo?
     /// How many more API requests this connection may send; nil before the first one.
     var rateLimiter: TokenBucket?
@@ -96,8 +96,9 @@ final class HTTPExchange {
     var isReadingHead = false
 
     struct RequestInfo {
-        let path: String
-        let crossOrigin: CrossOrigin
+        let route: Route
+        /// Nil for routes without CORS.
+        let crossOrigin: CrossOrigin?
     }
 
     struct IncompleteRequest {

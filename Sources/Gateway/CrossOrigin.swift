@@ -27,14 +27,6 @@ struct CrossOrigin: Sendable, Equatable {
         self.fields = fields
     }
 
-    /// Whether pages of other origins may use this path. WebSocket requests have no preflight, so
-    /// only their `Origin` is checked.
-    static func applies(_ head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
-        head.pathStarts(with: "/api/", in: bytes) || head.pathEquals("/api", in: bytes)
-            || head.pathStarts(with: "/socket.io/", in: bytes)
-            || head.pathEquals("/socket.io", in: bytes)
-    }
-
     /// The response to a preflight, which a browser sends before a request that a form could not
     /// send.
     ///

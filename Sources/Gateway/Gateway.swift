@@ -24,12 +24,13 @@ public final class Gateway: Sendable {
     ///
     /// - Parameters:
     ///   - board: where the loops publish their metrics.
-    ///   - api: answers requests under `/api/`, except health. If nil, those get 404.
+    ///   - admin: answers all requests of the admin listener.
+    ///   - routes: the routes of the client port in addition to those of the dialects and of health.
     ///   - store: returns each loop's store client.
     public init(
         _ settings: GatewaySettings, live: LiveSettings, logger: Logger, board: PublishedMetrics,
         admin: any RequestHandler,
-        api rest: (any RequestHandler)? = nil, store: (EventLoop, Int) -> any ChatStore
+        routes: [Route] = [], store: (EventLoop, Int) -> any ChatStore
     ) throws(SocketError) {
         let sockets = try Self.openSockets(settings)
         let loops: [EventLoop]
@@ -44,13 +45,18 @@ public final class Gateway: Sendable {
         let node = View.Node(incarnation: settings.incarnation, loops: settings.loopCount)
         // Number 0, because every view of a cluster must be newer than the initial one.
         let view = View(number: 0, nodes: [node])
-        let endpoints = PublicEndpoints(
-            node: settings.nodeName, version: settings.version, health: health, startedAt: now(),
-            now: now, api: rest)
+        var liveness = HealthEndpoint(
+            probe: .health, node: settings.nodeName, version: settings.version, health: health,
+            startedAt: now(), now: now)
+        let readiness = liveness
+        liveness.probe = .live
+        let engine = EngineEndpoint(settings)
+        let clientRouter = Router(
+            settings, engine, health: readiness, liveness: liveness, handlers: routes)
         let shared = GatewayShared(
             settings: settings, view: view, stores: loops.enumerated().map { store($1, $0) },
             logger: logger, board: board, health: health,
-            clientHandler: endpoints, adminHandler: admin,
+            engine: engine, clientRouter: clientRouter, adminRouter: Router(admin: admin),
             loops: loops,
             now: now)
         self.health = health

@@ -18,8 +18,8 @@ final class GatewayShared: Sendable {
     let logger: Logger
     let board: PublishedMetrics
     let health: Health
-    let clientHandler: any RequestHandler
-    let adminHandler: any RequestHandler
+    let clientRouter: Router
+    let adminRouter: Router
     let mailboxes: [Mailbox<InterLoopMessage>]
     let storeReplyMailboxes: [Mailbox<StoreReply>]
     let controlMailboxes: [Mailbox<LoopControlMessage>]
@@ -31,20 +31,19 @@ final class GatewayShared: Sendable {
     init(
         settings: GatewaySettings, view: View, stores: [any ChatStore], logger: Logger,
         board: PublishedMetrics, health: Health,
-        clientHandler: any RequestHandler,
-        adminHandler: any RequestHandler, loops: [EventLoop],
+        engine: EngineEndpoint?, clientRouter: Router, adminRouter: Router, loops: [EventLoop],
         now: @escaping @Sendable () -> Int64
     ) {
         self.settings = settings
-        self.engine = EngineEndpoint(settings)
+        self.engine = engine
         self.linkBase = LinkBase(publicURL: settings.publicURL, listenHost: settings.clientHost)
         self.view = view
         self.stores = stores
         self.logger = logger
         self.board = board
         self.health = health
-        self.clientHandler = clientHandler
-        self.adminHandler = adminHandler
+        self.clientRouter = clientRouter
+        self.adminRouter = adminRouter
         self.mailboxes = loops.map { Mailbox(of: $0, limit: settings.mailboxLimit) }
         self.storeReplyMailboxes = loops.map { Mailbox(of: $0, limit: .max) }
         self.controlMailboxes = loops.map { Mailbox(of: $0, limit: .max) }

@@ -86,19 +86,15 @@ extension HTTPResponse {
 /// Computes a response outside the loop.
 public typealias AsyncResponse = @Sendable () async throws(HTTPError) -> HTTPResponse
 
-/// Answers the HTTP requests of one listener, on any loop.
+/// Answers the HTTP requests of one or more routes, on any loop.
 public protocol RequestHandler: Sendable {
     /// Nil if `answer` has the response at once.
     func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> AsyncResponse?
     func answer(_ request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> HTTPResponse
-    /// The response that reports an error for this path, even one that occurred before the handler
-    /// was called. Nil for the default body, `{"error":"…"}`.
-    func errorResponse(_ error: HTTPError, path: String) -> HTTPResponse?
 }
 
 extension RequestHandler {
     public func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError)
         -> AsyncResponse?
     { nil }
-    public func errorResponse(_ error: HTTPError, path: String) -> HTTPResponse? { nil }
 }

@@ -11,17 +11,16 @@ import Synchronization
 
 /// Handles Engine.IO requests: handshakes, polls, POSTs, and WebSockets that take over a session.
 extension LoopState {
-    /// Whether the request is for Engine.IO. A preflight is not.
-    mutating func isEngineRequest(_ span: RawSpan) -> Bool {
-        guard let engine = self.shared.engine, self.head.method != .options else { return false }
-        for path in engine.paths where self.head.pathEquals(path, in: span) { return true }
-        return false
+    /// The Engine.IO endpoint of the request; nil for OPTIONS, which Engine.IO does not use.
+    func engineEndpoint(_ route: Route) -> EngineEndpoint? {
+        guard case .engine(let engine) = route.target, self.head.method != .options else {
+            return nil
+        }
+        return engine
     }
 
-    /// Whether the request names an existing session. A drain closes such a session at its own
-    /// deadline, not between two polls.
+    /// Whether an Engine.IO request names a session.
     mutating func namesEngineSession(_ span: RawSpan) -> Bool {
-        guard self.isEngineRequest(span) else { return false }
         do throws(HTTPError) {
             return try self.head.queryValue("sid", in: span) != nil
         } catch {
@@ -37,11 +36,10 @@ extension LoopState {
     ///   - offset: the end of the request's head. Set to the end of the input if the connection
     ///     moves to another loop.
     mutating func readEngineRequest(
-        _ slot: Int, _ exchange: HTTPExchange, _ span: RawSpan, request: UnsafeRawBufferPointer,
-        _ offset: inout Int, end: Int,
+        _ slot: Int, _ exchange: HTTPExchange, _ engine: EngineEndpoint, _ span: RawSpan,
+        request: UnsafeRawBufferPointer, _ offset: inout Int, end: Int,
         _ responseContext: HTTPResponseContext
     ) throws(HTTPError) {
-        guard let engine = self.shared.engine else { return }
         // After an unread body the next request cannot be found.
         let closingContext = HTTPResponseContext(
             self.head, date: self.date, willClose: self.isDraining || self.head.body != .bytes(0))

@@ -57,88 +57,9 @@ extension LoopState {
         exchange.requestCount += 1
         exchange.isReadingHead = false
         self.counters.httpRequests += 1
-        exchange.requestInfo = self.makeRequestInfo(slot, span)
-        try self.routeRequest(slot, exchange, buffer, &offset, from: start, span)
-    }
-
-    /// Answers the request whose head was parsed, or begins to receive its body.
-    ///
-    /// - Parameter start: the offset of the request's first byte.
-    private mutating func routeRequest(
-        _ slot: Int, _ exchange: HTTPExchange, _ buffer: UnsafeMutableRawBufferPointer,
-        _ offset: inout Int, from start: Int, _ span: RawSpan
-    ) throws(HTTPError) {
-        // After an unread body the next request cannot be found.
-        let closingContext = HTTPResponseContext(self.head, date: self.date, willClose: true)
-        let responseContext = HTTPResponseContext(
-            self.head, date: self.date, willClose: self.isDraining)
-        if self.isClient(slot), let refusal = self.availabilityError(slot, span) {
-            self.counters.refusedConnections += 1
-            // Engine.IO clients expect the errors of their protocol.
-            guard !self.isEngineRequest(span) else {
-                return self.refuseEngineRequest(slot, .unavailable, closingContext, [])
-            }
-            self.refuse(slot, refusal, closingContext)
-            return
-        }
-        if self.isClient(slot), self.isEngineRequest(span) {
-            do throws(HTTPError) {
-                try self.readEngineRequest(
-                    slot, exchange, span,
-                    request: UnsafeRawBufferPointer(rebasing: buffer[start...]), &offset,
-                    end: buffer.count, responseContext
-                )
-            } catch {
-                self.refuse(slot, error, closingContext)
-            }
-            return
-        }
-        if let crossOrigin = exchange.requestInfo?.crossOrigin,
-            self.answerCrossOrigin(
-                crossOrigin, slot, span,
-                self.head.body == .bytes(0) ? responseContext : closingContext)
-        {
-            return
-        }
-        do throws(HTTPError) {
-            if self.isClient(slot),
-                try self.openWebSocket(
-                    slot, span, unread: UnsafeRawBufferPointer(rebasing: buffer[offset...]), &offset
-                )
-            {
-                return
-            }
-        } catch {
-            self.refuse(slot, error, self.head.body == .bytes(0) ? responseContext : closingContext)
-            return
-        }
-        let request = self.httpRequest(slot, span)
-        do throws(HTTPError) {
-            try self.beginBody(slot, exchange, request, responseContext)
-        } catch {
-            self.refuse(slot, error, closingContext)
-        }
-    }
-
-    /// The reason to refuse a client at present. Health probes are always answered, for load
-    /// balancers.
-    private mutating func availabilityError(_ slot: Int, _ span: RawSpan) -> HTTPError? {
-        let status = self.shared.health.status
-        // The node may hand over its shards before this loop drains.
-        let isDraining = self.isDraining || status == .draining
-        guard isDraining || status == .starting || self.connections[slot]!.isOverLimit else {
-            return nil
-        }
-        guard !PublicEndpoints.isProbe(self.head, in: span),
-            status == .starting || !self.namesEngineSession(span)
-        else { return nil }
-        let sentence =
-            isDraining
-            ? "The node is draining; connect again."
-            : status == .starting
-                ? "The node is starting; connect again."
-                : "The node has all the connections it may have."
-        return HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])
+        let info = self.makeRequestInfo(slot, span)
+        exchange.requestInfo = info
+        try self.routeRequest(slot, exchange, info, buffer, &offset, from: start, span)
     }
 
     /// The client of a pending poll has nothing to send. A little input is buffered, so that the
@@ -166,53 +87,7 @@ extension LoopState {
         self.send(slot, SharedFrame(self.frameBuffer.bytes))
     }
 
-    /// Nil for paths without CORS, such as those of WebSockets, so that a connect costs nothing for
-    /// it.
-    private mutating func makeRequestInfo(_ slot: Int, _ span: RawSpan) -> HTTPExchange.RequestInfo?
-    {
-        guard self.isClient(slot), CrossOrigin.applies(self.head, in: span) else { return nil }
-        let crossOrigin = CrossOrigin(
-            self.head.fields.text("origin", in: span), host: self.requestedHost(slot, span),
-            isSecure: self.isSecure(slot, span),
-            self.live.origins)
-        return HTTPExchange.RequestInfo(
-            path: self.head.pathText(in: span), crossOrigin: crossOrigin)
-    }
-
-    /// Prepares the error for a request whose head cannot be parsed: its shape depends on the path.
-    func setUnreadableRequestInfo(
-        _ slot: Int, _ exchange: HTTPExchange, _ bytes: UnsafeRawBufferPointer
-    ) {
-        guard self.isClient(slot), PublicEndpoints.isAPI(unreadable: bytes) else { return }
-        exchange.requestInfo = HTTPExchange.RequestInfo(
-            path: "/api/",
-            crossOrigin: CrossOrigin(nil, host: nil, isSecure: false, self.live.origins))
-    }
-
-    /// Answers a preflight, and refuses a request of a page that is not allowed. A health probe is
-    /// answered for any page; the browser hides the response.
-    ///
-    /// - Returns: whether the request was answered.
-    private mutating func answerCrossOrigin(
-        _ crossOrigin: CrossOrigin, _ slot: Int, _ span: RawSpan,
-        _ responseContext: HTTPResponseContext
-    ) -> Bool {
-        let isPreflight =
-            self.head.method == .options && self.head.field("origin", in: span) != nil
-            && self.head.field("access-control-request-method", in: span) != nil
-        guard crossOrigin.isAllowed || !isPreflight && PublicEndpoints.isProbe(self.head, in: span)
-        else {
-            self.counters.refusedConnections += 1
-            self.refuse(slot, CrossOrigin.refusal, responseContext)
-            return true
-        }
-        if isPreflight {
-            self.respond(slot, CrossOrigin.preflight(self.live.origins), responseContext)
-        }
-        return isPreflight
-    }
-
-    private mutating func beginBody(
+    mutating func beginBody(
         _ slot: Int, _ exchange: HTTPExchange, _ request: HTTPRequest,
         _ responseContext: HTTPResponseContext
     ) throws(HTTPError) {
@@ -259,9 +134,9 @@ extension LoopState {
     }
 
     @inline(__always)
-    private func isClient(_ slot: Int) -> Bool { self.connections[slot]!.listenerRole == .clients }
+    func isClient(_ slot: Int) -> Bool { self.connections[slot]!.listenerRole == .clients }
 
-    private mutating func httpRequest(_ slot: Int, _ span: RawSpan) -> HTTPRequest {
+    mutating func httpRequest(_ slot: Int, _ span: RawSpan) -> HTTPRequest {
         HTTPRequest(
             method: self.head.method, path: String(span, self.head.path),
             query: self.head.query.map { String(span, $0) },
@@ -285,14 +160,14 @@ extension LoopState {
         // A drain may have begun while the body was received.
         if self.isDraining { responseContext.keepsAlive = false }
         do throws(HTTPError) {
-            // Requests for unknown paths are limited too. Health probes are not, because load
-            // balancers repeat them.
-            if case .http(let exchange) = self.connections[slot]!.phase,
-                exchange.requestInfo != nil, !PublicEndpoints.isProbe(request.path)
-            {
-                try self.checkRate(exchange)
+            guard case .http(let exchange) = self.connections[slot]!.phase,
+                let route = exchange.requestInfo?.route
+            else { return }
+            if route.isRateLimited { try self.checkRate(exchange) }
+            guard case .handler(let handler) = route.target else { throw .notFound }
+            if route.methods == .getAndHead, request.method != .get, request.method != .head {
+                throw .methodNotAllowed("GET", "HEAD")
             }
-            let handler = self.handler(of: slot)
             if let response = try handler.asyncResponse(for: request, body: body) {
                 return try self.beginAsyncResponse(response, slot, responseContext)
             }
@@ -300,10 +175,6 @@ extension LoopState {
         } catch {
             self.refuse(slot, error, responseContext)
         }
-    }
-
-    private func handler(of slot: Int) -> any RequestHandler {
-        self.isClient(slot) ? self.shared.clientHandler : self.shared.adminHandler
     }
 
     /// The information about the request that is being answered on this connection.
@@ -314,7 +185,7 @@ extension LoopState {
 
     /// The CORS fields of a response that is not sent with `respond`.
     func crossOriginFields(_ slot: Int) -> [HTTPField] {
-        self.requestInfo(slot)?.crossOrigin.fields ?? []
+        self.requestInfo(slot)?.crossOrigin?.fields ?? []
     }
 
     mutating func respond(
@@ -328,10 +199,8 @@ extension LoopState {
     }
 
     mutating func refuse(_ slot: Int, _ error: HTTPError, _ responseContext: HTTPResponseContext) {
-        if let info = self.requestInfo(slot),
-            let response = self.handler(of: slot).errorResponse(error, path: info.path)
-        {
-            return self.respond(slot, response, responseContext)
+        if self.requestInfo(slot)?.route.errorBody == .api {
+            return self.respond(slot, HTTPResponse(apiError: error), responseContext)
         }
         let fields = error.fields + self.crossOriginFields(slot)
         self.frameBuffer.removeAll()

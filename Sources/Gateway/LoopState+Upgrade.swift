@@ -12,24 +12,28 @@ import Identity
 
 /// Handles upgrades to WebSocket: credentials, origin and dialect.
 extension LoopState {
-    /// - Returns: whether the request was for a WebSocket and was answered.
+    /// Reads the credentials of the request, and opens a WebSocket if the route is for one.
+    ///
+    /// - Returns: whether the request was answered.
     mutating func openWebSocket(
-        _ slot: Int, _ span: RawSpan, unread: UnsafeRawBufferPointer, _ offset: inout Int
+        _ slot: Int, _ route: Route, _ span: RawSpan, unread: UnsafeRawBufferPointer,
+        _ offset: inout Int
     ) throws(HTTPError) -> Bool {
         self.credentials = .none  // The previous request may be another user's.
-        let isEcho = self.isEchoPath(span)
-        var openResult: OpenResult?
         var dialect = -1
-        if !isEcho {
-            guard let request = try self.dialectRequest(slot, span) else { return false }
-            for (index, candidate) in self.shared.settings.dialects.enumerated() {
-                openResult = candidate.open(request)
-                if openResult != nil {
-                    dialect = index
-                    break
-                }
-            }
-            guard openResult != nil else { return false }
+        var request: DialectRequest?
+        switch route.target {
+        case .echo: break
+        case .upgrade(let index):
+            request = try self.dialectRequest(slot, span)
+            guard request != nil else { return false }
+            dialect = index
+        case .handler, .notFound:
+            _ = try self.dialectRequest(slot, span)
+            return false
+        case .engine:
+            _ = try self.dialectRequest(slot, span)
+            throw .methodNotAllowed("GET")  // OPTIONS, but no preflight.
         }
         let upgrade = try WebSocketUpgrade(self.head, in: span)
         guard self.mayConnect() else {
@@ -41,6 +45,11 @@ extension LoopState {
         guard self.isAllowedOrigin(slot, span) else {
             self.counters.refusedConnections += 1
             throw HTTPError(.forbidden, "Pages of this origin may not connect; see --origins.")
+        }
+        var openResult: OpenResult?
+        if let request {
+            openResult = self.shared.settings.dialects[dialect].open(request)
+            guard openResult != nil else { return false }
         }
         var session: (any DialectSession)?
         switch openResult {
@@ -168,11 +177,6 @@ extension LoopState {
             isSecure: self.isSecure(slot, span))
     }
 
-    private mutating func isEchoPath(_ span: RawSpan) -> Bool {
-        guard let echo = self.shared.settings.echoPath else { return false }
-        return self.head.pathText(in: span) == echo
-    }
-
     /// Whether the client used TLS. A trusted proxy reports that; of several proxies the first one
     /// counts.
     mutating func isSecure(_ slot: Int, _ span: RawSpan) -> Bool {
@@ -245,7 +249,9 @@ extension LoopState {
         return address
     }
 
-    /// The request for the dialects; nil if its path cannot belong to a dialect.
+    /// Reads the credentials of the request, which handlers need too.
+    ///
+    /// - Returns: the request for the dialects; nil if its path cannot belong to a dialect.
     mutating func dialectRequest(_ slot: Int, _ span: RawSpan) throws(HTTPError) -> DialectRequest?
     {
         let path = span.extracting(self.head.path).withUnsafeBytes { Self.pathSegments($0) }

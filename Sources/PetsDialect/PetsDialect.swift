@@ -9,6 +9,7 @@ public struct PetsDialect: Dialect {
     public let name: StaticString = "pets"
     /// The protocol has no heartbeat frame.
     public let heartbeat: StaticString? = nil
+    public let upgradePaths: [PathPattern] = ["/ws"]
 
     public init() {}
 

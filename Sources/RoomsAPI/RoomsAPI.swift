@@ -1,5 +1,6 @@
 internal import Bytes
 internal import ChatModel
+internal import DialectKit
 internal import EventLoop
 public import Gateway
 public import HTTPWire
@@ -36,6 +37,9 @@ public final class RoomsAPI: RequestHandler {
         self.makeID = makeID
     }
 
+    /// The paths that the API answers.
+    public var routes: [Route] { [.api("/api/conversations/**", self)] }
+
     /// Connects the API to its node. Requests are answered from here on.
     public func open(_ port: any RoomsPort) {
         self.portReference.withLock { $0.port = port }
@@ -44,7 +48,6 @@ public final class RoomsAPI: RequestHandler {
     public func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError)
         -> AsyncResponse?
     {
-        guard RoomsRoute.matches(request.path) else { return nil }
         let route = try RoomsRoute(request.path)
         try route.check(request.method)
         let caller = try RoomsCaller(request)
@@ -86,10 +89,6 @@ public final class RoomsAPI: RequestHandler {
     /// Every request of this API needs asynchronous work.
     public func answer(_ request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> HTTPResponse {
         throw .notFound
-    }
-
-    public func errorResponse(_ error: HTTPError, path: String) -> HTTPResponse? {
-        RoomsRoute.matches(path) ? HTTPResponse(apiError: error) : nil
     }
 
     // MARK: Requests to the node

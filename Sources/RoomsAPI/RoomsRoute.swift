@@ -13,15 +13,10 @@ enum RoomsRoute: Equatable {
 
     static let root = "/api/conversations"
 
-    /// Whether the path belongs to the API, even if nothing exists there.
-    static func matches(_ path: String) -> Bool {
-        path == self.root || path.hasPrefix(self.root + "/")
-    }
-
     /// Parses a path, with or without a trailing slash. The path `…/create` never names a
     /// conversation.
     init(_ path: String) throws(HTTPError) {
-        guard Self.matches(path) else { throw .notFound }
+        guard path == Self.root || path.hasPrefix(Self.root + "/") else { throw .notFound }
         var parts = path.dropFirst(Self.root.count).split(
             separator: "/", omittingEmptySubsequences: false
         ).dropFirst()

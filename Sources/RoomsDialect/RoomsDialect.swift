@@ -9,6 +9,7 @@ public struct RoomsDialect: Dialect {
     public let name: StaticString = "rooms"
     /// Engine.IO has its own heartbeat.
     public let heartbeat: StaticString? = nil
+    public let upgradePaths: [PathPattern] = []
     public let transport: Transport
     private let context: RoomsContext
 

@@ -134,7 +134,8 @@ struct RunningNode {
         settings.allowsAnonymous = options.anonymous
         let rooms = RoomsAPI(guestKey: try keys.guestKey())
         let gateway = try Gateway(
-            settings, live: live, logger: logger, board: board, admin: endpoints, api: rooms
+            settings, live: live, logger: logger, board: board, admin: endpoints,
+            routes: rooms.routes
         ) { store.chatStore(on: $0, $1) }
         rooms.open(gateway)
         clusterAdmin.attach(gateway)

@@ -25,7 +25,7 @@ public final class TestNode {
         public var settings: GatewaySettings
         public var live: LiveSettings
         public var admin: (any RequestHandler)?
-        public var api: (any RequestHandler)?
+        public var routes: [Route] = []
     }
 
     public let gateway: Gateway
@@ -81,7 +81,7 @@ public final class TestNode {
         let store = self.store
         self.gateway = try Gateway(
             setup.settings, live: setup.live, logger: self.logger, board: self.board,
-            admin: setup.admin ?? NotFoundHandler(), api: setup.api
+            admin: setup.admin ?? NotFoundHandler(), routes: setup.routes
         ) { _, _ in store }
     }
 

@@ -91,8 +91,10 @@ extension ScriptedNode {
                 response = try self.api.answer(request, body: Array(body.utf8))
             }
         } catch {
-            guard let refusal = self.api.errorResponse(error, path: path) else { throw error }
-            response = refusal
+            // The gateway gives errors this shape on the API's paths only.
+            let root = RoomsRoute.root
+            guard path == root || path.hasPrefix(root + "/") else { throw error }
+            response = HTTPResponse(apiError: error)
         }
         let text = String(decoding: response.body, as: UTF8.self)
         return APIResponse(

@@ -29,7 +29,7 @@ final class ServedNode {
             loops: loops, store: store, dialects: [ConversationsDialect(), PetsDialect()]
         ) { setup in
             setup.settings.allowsAnonymous = true
-            setup.api = api
+            setup.routes = api.routes
             try change(&setup)
         }
         api.open(self.node.gateway)

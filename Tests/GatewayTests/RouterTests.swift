@@ -1,0 +1,176 @@
+import AgentsDialect
+import Bytes
+import ChatModel
+import ChatsDialect
+import ConversationsDialect
+import DialectKit
+import EventLoop
+import GatewayTestSupport
+import HTTPWire
+import PetsDialect
+import RoomsDialect
+import Testing
+
+@testable import Gateway
+
+@Suite("The routing table")
+struct RouterTests {
+    /// The target of a route, in a form that tests can compare.
+    enum Kind: Equatable {
+        case health, live, rooms, page, admin, echo, engine, notFound
+        case upgrade(Int)
+    }
+
+    /// A handler that a test recognizes by its kind.
+    struct MarkedHandler: RequestHandler {
+        let kind: Kind
+        func answer(_ request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> HTTPResponse {
+            throw .notFound
+        }
+    }
+
+    struct Row: CustomTestStringConvertible {
+        let path: String
+        let kind: Kind
+        let crossOrigin: Route.CrossOriginRule
+        let whileUnavailable: Route.UnavailableRule
+        let errorBody: Route.ErrorBody
+
+        init(
+            _ path: String, _ kind: Kind, _ crossOrigin: Route.CrossOriginRule = .none,
+            _ whileUnavailable: Route.UnavailableRule = .refuse,
+            _ errorBody: Route.ErrorBody = .plain
+        ) {
+            self.path = path
+            self.kind = kind
+            self.crossOrigin = crossOrigin
+            self.whileUnavailable = whileUnavailable
+            self.errorBody = errorBody
+        }
+
+        var testDescription: String { self.path }
+    }
+
+    static let settings: GatewaySettings = {
+        var settings = GatewaySettings(
+            nodeName: "n1", incarnation: 1, version: "0", loopCount: 1, clientHost: "127.0.0.1",
+            clientPort: 0, adminHost: nil, adminPort: 0,
+            dialects: [
+                ConversationsDialect(), PetsDialect(), ChatsDialect(), AgentsDialect(),
+                RoomsDialect(key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test")),
+            ],
+            chatLimits: ChatLimits(), trustedProxies: [], echoPath: "/echo")
+        settings.allowsAnonymous = true
+        return settings
+    }()
+
+    static func router(pages: [Route] = []) -> Router {
+        Router(
+            self.settings, EngineEndpoint(self.settings), health: MarkedHandler(kind: .health),
+            liveness: MarkedHandler(kind: .live),
+            handlers: [.api("/api/conversations/**", MarkedHandler(kind: .rooms))] + pages)
+    }
+
+    static func kind(of route: Route) -> Kind? {
+        switch route.target {
+        case .handler(let handler): (handler as? MarkedHandler)?.kind
+        case .upgrade(let dialect): .upgrade(dialect)
+        case .echo: .echo
+        case .engine: .engine
+        case .notFound: .notFound
+        }
+    }
+
+    static func route(_ router: Router, _ path: String, wantsWebSocket: Bool = false) -> Route {
+        Array(path.utf8).withUnsafeBytes {
+            router.route(for: $0.bytes, wantsWebSocket: wantsWebSocket)
+        }
+    }
+
+    static let rows = [
+        Row("/api/health", .health, .anyOrigin, .answer, .api),
+        Row("/api/health/", .health, .anyOrigin, .answer, .api),
+        Row("/api/live", .live, .anyOrigin, .answer, .api),
+        Row("/api/health//", .notFound, .allowedOrigins, .refuse, .api),
+        Row("/api/conversations", .rooms, .allowedOrigins, .refuse, .api),
+        Row("/api/conversations/", .rooms, .allowedOrigins, .refuse, .api),
+        Row("/api/conversations/x/join", .rooms, .allowedOrigins, .refuse, .api),
+        Row("/api/conversationss", .notFound, .allowedOrigins, .refuse, .api),
+        Row("/api", .notFound, .allowedOrigins, .refuse, .api),
+        Row("/api/", .notFound, .allowedOrigins, .refuse, .api),
+        Row("/apis", .notFound), Row("/%61pi/health", .notFound),
+        Row("/socket.io", .engine, .allowedOrigins, .answerSessions),
+        Row("/socket.io/", .engine, .allowedOrigins, .answerSessions),
+        Row("/socket.io/x", .notFound, .allowedOrigins),
+        Row("/conversations/42", .upgrade(0)), Row("/conversations/42/", .upgrade(0)),
+        Row("/conversations/a%2Fb", .upgrade(0)), Row("/%63onversations/1", .upgrade(0)),
+        Row("/conversations//", .upgrade(0)),
+        Row("/conversations", .notFound), Row("/conversations/", .notFound),
+        Row("/conversations/1/2", .notFound), Row("/conversations/%FF", .notFound),
+        Row("/conversations/%2", .notFound),
+        Row("/ws", .upgrade(1)), Row("/ws/", .upgrade(1)), Row("/ws//", .notFound),
+        Row("/ws/chats", .upgrade(2)), Row("/ws/chats/", .upgrade(2)),
+        Row("/v1/ws", .upgrade(3)), Row("/v1/ws/tenant/t/agent/a/channel/c", .upgrade(3)),
+        Row("/v1/ws/tenant/t/agent/a/channel", .notFound),
+        Row("/v1/ws/tenant/t/agents/a/channel/c", .notFound),
+        Row("/echo", .echo), Row("/", .notFound), Row("*", .notFound), Row("", .notFound),
+    ]
+
+    @Test("gives each path one route, with its rules", arguments: rows)
+    func table(_ row: Row) {
+        // No page shares a path with a WebSocket, so both kinds of requests get the same route.
+        for wantsWebSocket in [false, true] {
+            let route = Self.route(Self.router(), row.path, wantsWebSocket: wantsWebSocket)
+            #expect(Self.kind(of: route) == row.kind)
+            #expect(route.crossOrigin == row.crossOrigin)
+            #expect(route.whileUnavailable == row.whileUnavailable)
+            #expect(route.errorBody == row.errorBody)
+            #expect(route.isRateLimited == (row.crossOrigin == .allowedOrigins))
+        }
+    }
+
+    @Test("admits only GET and HEAD for health")
+    func methods() {
+        let router = Self.router()
+        #expect(Self.route(router, "/api/health").methods == .getAndHead)
+        #expect(Self.route(router, "/api/live/").methods == .getAndHead)
+        #expect(Self.route(router, "/api/conversations").methods == .any)
+    }
+
+    @Test("gives a plain request the page, and a request for a WebSocket the dialect")
+    func pages() {
+        let page = Route("/conversations/{id}", .handler(MarkedHandler(kind: .page)))
+        let router = Self.router(pages: [page])
+        for path in ["/conversations/42", "/conversations/42/"] {
+            #expect(Self.kind(of: Self.route(router, path)) == .page)
+            #expect(
+                Self.kind(of: Self.route(router, path, wantsWebSocket: true)) == .upgrade(0))
+        }
+        #expect(Self.kind(of: Self.route(router, "/conversations/1/2")) == .notFound)
+    }
+
+    @Test("has one route for every path of the admin listener, in every state of the node")
+    func admin() {
+        let router = Router(admin: MarkedHandler(kind: .admin))
+        for path in ["/metrics", "/api/health", "/conversations/1", "*"] {
+            let route = Self.route(router, path)
+            #expect(Self.kind(of: route) == .admin)
+            #expect(route.crossOrigin == .none && route.whileUnavailable == .answer)
+            #expect(route.errorBody == .plain && !route.isRateLimited)
+        }
+    }
+
+    @Test(
+        "shapes the error of an unreadable request by its path",
+        arguments: [
+            ("GET /api/x HTTP/9\r\n", .api), ("GET /api HTTP/9\r\n", .api),
+            ("GET /api?x HTTP/9", .api), ("\r\nGET /api/ HTTP/9", .api),
+            ("GET /api/conver", .api), ("GET /api/", .api),
+            ("GET /api", .plain), ("GET /apis HTTP/9", .plain), ("GET /", .plain),
+            ("GET", .plain), ("", .plain), ("SSH-2.0-OpenSSH_9.2\r\n\r\n", .plain),
+        ] as [(String, Route.ErrorBody)])
+    func unreadable(text: String, body: Route.ErrorBody) {
+        let route = Array(text.utf8).withUnsafeBytes { Self.router().route(ofUnreadable: $0) }
+        #expect(route.errorBody == body)
+    }
+}
