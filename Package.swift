@@ -111,8 +111,8 @@ let package = Package(
         module(
             "LoadGenerator",
             [
-                "TLS", "CHiredis", "ChatClient", "EngineIO", "RedisClient", "Identity", "EventLoop",
-                "HTTPWire", "Telemetry", "JSON", "Bytes",
+                "Configuration", "TLS", "CHiredis", "ChatClient", "EngineIO", "RedisClient",
+                "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes",
             ]),
         module("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
         .executableTarget(
@@ -326,7 +326,8 @@ let package = Package(
         tests(
             "LoadGeneratorTests",
             [
-                "LoadGenerator", "ClientTestSupport", "TestKit", "ChatClient", "RedisClient",
+                "LoadGenerator", "Configuration", "ClientTestSupport", "TestKit", "ChatClient",
+                "RedisClient",
                 "Identity", "EventLoop", "HTTPWire", "TLS",
                 "Telemetry",
                 "JSON", "Bytes",
