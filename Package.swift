@@ -41,7 +41,7 @@ let package = Package(
         module("JSON", ["Bytes"]),
         module("Telemetry", ["Bytes", "JSON"]),
 
-        // Sockets and wire formats. Only EventLoop uses epoll and io_uring; HTTPWire has no sockets.
+        // Sockets and wire formats. Only EventLoop uses epoll and io_uring; HTTPWire has none.
         module("EventLoop", ["CLinux", "CURing", "Bytes"]),
         module("HTTPWire", ["CZlib", "COpenSSL", "Bytes"]),
         module("EngineIO", ["JSON", "Bytes"]),
@@ -53,8 +53,11 @@ let package = Package(
         // The chat: values.
         module("ChatModel", ["Bytes"]),
         module("ChatCore", ["ChatModel", "Bytes"]),
-        module("Cluster", ["ChatCore", "ChatModel", "Bytes"]),
-        module("ClusterWire", ["Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
+        module("Cluster", ["ChatModel", "Bytes"]),
+        module("ChatEngine", ["Cluster", "ChatCore", "ChatModel", "Bytes"]),
+        module(
+            "ClusterWire",
+            ["ChatEngine", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
         module("RedisStore", ["RedisClient", "EventLoop", "ChatModel", "Bytes"]),
         module("EmbeddedStore", ["CSQLite", "ChatModel", "Telemetry", "Bytes"]),
 
@@ -72,7 +75,8 @@ let package = Package(
         module(
             "NodeLink",
             [
-                "RedisStore", "RedisClient", "ClusterWire", "Cluster", "ChatModel", "EventLoop",
+                "RedisStore", "RedisClient", "ClusterWire", "ChatEngine", "Cluster", "ChatModel",
+                "EventLoop",
                 "Telemetry", "JSON", "Bytes",
             ]),
 
@@ -80,7 +84,8 @@ let package = Package(
         module(
             "Gateway",
             [
-                "EngineIO", "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore",
+                "EngineIO", "EventLoop", "HTTPWire", "TLS", "Identity", "ChatEngine", "Cluster",
+                "ChatCore",
                 "ChatModel", "Configuration", "DialectKit",
                 "Telemetry",
                 "JSON", "Bytes",
@@ -88,7 +93,8 @@ let package = Package(
         module(
             "AdminAPI",
             [
-                "COpenSSL", "Gateway", "NodeLink", "ClusterWire", "Cluster", "ChatCore",
+                "COpenSSL", "Gateway", "NodeLink", "ClusterWire", "ChatEngine", "Cluster",
+                "ChatCore",
                 "ChatModel", "EventLoop", "HTTPWire", "Telemetry",
                 "JSON",
                 "Bytes",
@@ -105,7 +111,8 @@ let package = Package(
         module(
             "OperatorClient",
             [
-                "NodeLink", "Configuration", "RedisClient", "ClusterWire", "Cluster", "ChatModel",
+                "NodeLink", "Configuration", "RedisClient", "ClusterWire", "ChatEngine", "Cluster",
+                "ChatModel",
                 "Telemetry", "JSON", "Bytes",
             ]),
         module(
@@ -124,7 +131,8 @@ let package = Package(
                 "EngineIO", "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect",
                 "RedisClient", "RedisStore", "RoomsAPI",
                 "RoomsDialect",
-                "Telemetry", "TLS", "EventLoop", "ChatModel", "Cluster", "DialectKit", "JSON",
+                "Telemetry", "TLS", "EventLoop", "ChatModel", "ChatEngine", "Cluster", "DialectKit",
+                "JSON",
                 "Bytes",
             ],
             swiftSettings: settings),
@@ -143,16 +151,19 @@ let package = Package(
         tests("IdentityTests", ["SeededRandom", "Identity", "TestKit", "JSON", "Bytes"]),
         tests(
             "ChatCoreTests", ["SeededRandom", "ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
+        tests("ClusterTests", ["SeededRandom", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
         tests(
-            "ClusterTests",
+            "ChatEngineTests",
             [
-                "SeededRandom", "ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore",
+                "SeededRandom", "ChatSimulation", "EmbeddedStore", "ChatEngine", "Cluster",
+                "ChatCore",
                 "ChatModel", "Bytes",
             ]),
         tests(
             "ClusterWireTests",
             [
-                "SeededRandom", "AllocationCounter", "ClusterWire", "Cluster", "ChatCore",
+                "SeededRandom", "AllocationCounter", "ClusterWire", "ChatEngine", "Cluster",
+                "ChatCore",
                 "ChatModel", "Identity", "JSON", "Bytes",
             ]),
         tests(
@@ -166,7 +177,8 @@ let package = Package(
         .target(
             name: "ChatSimulation",
             dependencies: [
-                "SeededRandom", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes",
+                "SeededRandom", "EmbeddedStore", "ChatEngine", "Cluster", "ChatCore", "ChatModel",
+                "Bytes",
             ],
             path: "Tests/ChatSimulation",
             swiftSettings: settings),
@@ -174,7 +186,7 @@ let package = Package(
             name: "ChatTrials",
             dependencies: [
                 "SeededRandom", "AllocationCounter", "ChatSimulation", "EmbeddedStore",
-                "ClusterWire", "Cluster", "ChatCore",
+                "ClusterWire", "ChatEngine", "Cluster", "ChatCore",
                 "ChatModel", "Bytes",
             ],
             path: "Tests/ChatTrials",
@@ -205,7 +217,7 @@ let package = Package(
                 "ChatModel", "Bytes", "Telemetry",
             ]),
 
-        // A node in the test's process. AllocationCounter counts the allocations of the test binary.
+        // A node in the test's process. AllocationCounter counts the test binary's allocations.
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(
             name: "GatewayTestSupport",
@@ -222,7 +234,7 @@ let package = Package(
                 "AllocationCounter", "StoreTestSupport",
                 "TestKit", "EngineIO",
                 "ConversationsDialect", "PetsDialect", "ChatsDialect", "RoomsDialect",
-                "AgentsDialect", "DialectKit", "Cluster", "ChatCore",
+                "AgentsDialect", "DialectKit", "ChatEngine", "Cluster", "ChatCore",
                 "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "TLS",
                 "Telemetry", "Bytes",
             ]),
@@ -271,11 +283,11 @@ let package = Package(
                 "ChatSimulation", "ConversationsDialect", "PetsDialect", "ChatsDialect",
                 "AgentsDialect", "RoomsDialect", "EmbeddedStore",
                 "DialectKit",
-                "Cluster", "ChatCore", "ChatModel", "Identity", "JSON",
+                "ChatEngine", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON",
                 "Bytes",
             ]),
         tests("OperatorClientTests", ["OperatorClient", "JSON"]),
-        tests("NodeLinkTests", ["NodeLink", "ClusterWire", "Cluster", "Bytes"]),
+        tests("NodeLinkTests", ["NodeLink", "ClusterWire", "ChatEngine", "Cluster", "Bytes"]),
         tests(
             "AdminAPITests",
             [

@@ -1,6 +1,7 @@
 internal import Bytes
+internal import ChatEngine
 internal import ChatModel
-internal import Cluster
+import Cluster
 internal import Gateway
 internal import HTTPWire
 internal import JSON

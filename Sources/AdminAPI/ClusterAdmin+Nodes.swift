@@ -1,5 +1,6 @@
 internal import Bytes
 internal import ChatModel
+internal import ChatEngine
 internal import Cluster
 internal import ClusterWire
 internal import EventLoop

@@ -1,5 +1,6 @@
+internal import ChatEngine
 internal import ChatModel
-internal import Cluster
+import Cluster
 internal import ClusterWire
 internal import HTTPWire
 internal import JSON

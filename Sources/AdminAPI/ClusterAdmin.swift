@@ -1,7 +1,7 @@
 internal import Bytes
 internal import ChatCore
 public import ChatModel
-internal import Cluster
+internal import ChatEngine
 public import ClusterWire
 internal import EventLoop
 public import Gateway

@@ -1,4 +1,4 @@
-internal import Cluster
+internal import ChatEngine
 
 extension NodePacket {
     /// Reads a packet that the node `receiver` received. All contents are copied out of `bytes`,

@@ -1,4 +1,4 @@
-public import Cluster
+public import ChatEngine
 
 /// The envelopes of all loops of one node to all loops of another one at the end of a turn, in one
 /// publish.

@@ -71,8 +71,8 @@ public struct EngineSession: Sendable {
         steps.append(.send(SharedFrame(open.bytes), socket))
     }
 
-    /// Creates a session that was upgraded on another node, which forgets it. The heartbeat starts
-    /// anew.
+    /// Creates a session that was upgraded on another node, which removes it. The heartbeat starts
+    /// again.
     public init(
         _ id: EngineSessionID, _ settings: EngineSettings, movedTo socket: EngineSocketID,
         at now: Int64

@@ -1,5 +1,6 @@
 public import ChatModel
-public import Cluster
+public import ChatEngine
+import Cluster
 public import EventLoop
 import HTTPWire
 import Synchronization

@@ -1,4 +1,5 @@
 import ChatModel
+import ChatEngine
 import Cluster
 import EventLoop
 import Synchronization

@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import ChatEngine
 import Cluster
 import DialectKit
 import EventLoop

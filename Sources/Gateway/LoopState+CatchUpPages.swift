@@ -1,6 +1,6 @@
 import Bytes
 import ChatModel
-import Cluster
+import ChatEngine
 import DialectKit
 
 /// Sends pages of missed messages and changes to subscribers that catch up.

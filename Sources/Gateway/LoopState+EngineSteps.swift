@@ -1,6 +1,6 @@
 import Bytes
 import ChatCore
-import Cluster
+import ChatEngine
 import Configuration
 import DialectKit
 import EngineIO

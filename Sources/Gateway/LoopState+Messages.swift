@@ -1,7 +1,7 @@
 import Bytes
 import ChatCore
 import ChatModel
-import Cluster
+import ChatEngine
 import EventLoop
 import Telemetry
 

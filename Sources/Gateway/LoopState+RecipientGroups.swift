@@ -1,5 +1,5 @@
 import ChatModel
-import Cluster
+import ChatEngine
 import DialectKit
 import EventLoop
 

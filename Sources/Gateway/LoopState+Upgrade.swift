@@ -1,3 +1,4 @@
+import ChatEngine
 import Bytes
 import ChatCore
 import ChatModel

@@ -1,7 +1,8 @@
+import Cluster
 import Bytes
 import ChatCore
 import ChatModel
-import Cluster
+import ChatEngine
 import Configuration
 import DialectKit
 import EngineIO

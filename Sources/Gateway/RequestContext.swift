@@ -1,6 +1,6 @@
 import Bytes
 import ChatModel
-import Cluster
+import ChatEngine
 import DialectKit
 import EventLoop
 

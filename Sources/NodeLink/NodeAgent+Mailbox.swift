@@ -1,3 +1,4 @@
+import ChatEngine
 import Cluster
 import ClusterWire
 import EventLoop

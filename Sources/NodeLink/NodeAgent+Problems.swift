@@ -1,4 +1,4 @@
-import Cluster
+import ChatEngine
 import EventLoop
 import RedisClient
 import Telemetry

@@ -1,4 +1,5 @@
 import Bytes
+import ChatEngine
 import Cluster
 import ClusterWire
 import EventLoop

@@ -1,6 +1,7 @@
 import Bytes
+public import ChatEngine
 public import ChatModel
-public import Cluster
+import Cluster
 import ClusterWire
 public import EventLoop
 import RedisClient

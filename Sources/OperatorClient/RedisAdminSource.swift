@@ -1,4 +1,5 @@
 internal import Bytes
+internal import ChatEngine
 internal import ChatModel
 internal import Cluster
 internal import ClusterWire

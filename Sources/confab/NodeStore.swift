@@ -1,6 +1,6 @@
 import AdminAPI
 import ChatModel
-import Cluster
+import ChatEngine
 import ClusterWire
 import Configuration
 import EmbeddedStore

@@ -1,4 +1,5 @@
 import ChatModel
+import ChatEngine
 import Cluster
 
 /// One event loop of a node: its chat engine, and the state that a gateway would keep for it.

@@ -1,6 +1,6 @@
 import ChatCore
 import ChatModel
-import Cluster
+import ChatEngine
 import SeededRandom
 
 /// The network: it rarely loses envelopes within a node, and often between nodes.

@@ -1,3 +1,4 @@
+import ChatEngine
 import ChatModel
 import Cluster
 import SeededRandom

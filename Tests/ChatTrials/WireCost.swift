@@ -2,7 +2,7 @@ import AllocationCounter
 import Bytes
 import ChatCore
 import ChatModel
-import Cluster
+import ChatEngine
 import ClusterWire
 import Glibc
 

@@ -1,6 +1,5 @@
 import Bytes
 import ChatModel
-import Cluster
 import Testing
 
 @Suite("A shard")

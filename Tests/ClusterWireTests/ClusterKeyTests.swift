@@ -1,5 +1,5 @@
 import Bytes
-import Cluster
+import ChatEngine
 import Identity
 import Testing
 

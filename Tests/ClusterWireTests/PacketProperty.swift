@@ -1,6 +1,6 @@
 import Bytes
 import ChatModel
-import Cluster
+import ChatEngine
 
 @testable import ClusterWire
 

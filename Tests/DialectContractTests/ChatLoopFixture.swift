@@ -2,6 +2,7 @@ import Bytes
 import ChatCore
 import ChatModel
 import ChatSimulation
+import ChatEngine
 import Cluster
 import DialectKit
 import EmbeddedStore

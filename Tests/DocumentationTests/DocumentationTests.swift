@@ -71,6 +71,44 @@ struct DocumentationTests {
         }
     }
 
+    @Test("says which files to edit, and names only existing ones")
+    func filesToEditExist() throws {
+        let page = try Checkout.read("docs/architecture.md")
+        let table = try #require(page.split(separator: "## To change X, edit these files").last)
+        var rows = 0
+        for row in table.split(separator: "\n") where row.hasPrefix("| ") && !row.hasPrefix("| X ")
+        {
+            let files = row.matches(of: /`([A-Za-z][^`]+)`/).map { String($0.1) }
+            #expect(!files.isEmpty, "no file: \(row)")
+            for file in files {
+                #expect(
+                    FileManager.default.fileExists(atPath: Checkout.file(file)),
+                    "docs/architecture.md: \(file) is not there")
+            }
+            rows += 1
+        }
+        #expect(rows > 20)
+    }
+
+    @Test("names only tests that exist")
+    func namedTestsExist() throws {
+        let tests = FileManager.default.enumerator(atPath: Checkout.file("Tests"))
+        let files = tests?.compactMap {
+            ($0 as? String)?.split(separator: "/").last.map(String.init)
+        }
+        let names = Set((files ?? []).map { $0.replacing(".swift", with: "") })
+        #expect(names.count > 100)
+        for page in try Self.pages() {
+            for (index, line) in page.prose.enumerated() {
+                for match in line.matches(of: /`([A-Z][A-Za-z]*Tests)`/) {
+                    #expect(
+                        names.contains(String(match.1)),
+                        "\(page.name):\(index + 1): there is no test \(match.1)")
+                }
+            }
+        }
+    }
+
     @Test("lists exactly the modules of the package")
     func modulesAreDocumented() throws {
         let declared = Set(

@@ -2,7 +2,7 @@ import Bytes
 import ChatModel
 import Testing
 
-@testable import Cluster
+@testable import ChatEngine
 @testable import Gateway
 
 @Suite("A loop's rates by shard")

@@ -1,6 +1,7 @@
 import Bytes
 import ChatCore
 import ChatModel
+import ChatEngine
 import Cluster
 import SeededRandom
 import StoreTestSupport

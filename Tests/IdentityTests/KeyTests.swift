@@ -302,7 +302,7 @@ struct KeyTests {
         #expect(first != nil && first == files.keySetFingerprint)
         _ = try self.folder.write("{ }", to: "keys.json")
         #expect(files.keySetFingerprint != first)
-        // Of the same size, by rename: another inode.
+        // A renamed file of the same size has another inode.
         let second = files.keySetFingerprint
         let other = try self.folder.write("[ ]", to: "other.json")
         try FileManager.default.removeItem(atPath: files.keySet!)

@@ -243,7 +243,7 @@ struct ServedRoomsAPITests {
         try slow.send(
             "POST \(ServedNode.root)/create HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\n{")
         try expect(HTTPReply(from: slow), 408, "in time")
-        // The rate limit of one connection. A new connection starts anew.
+        // The rate limit of one connection. A new connection has a new limit.
         let eager = try ByteStream(port: node.port)
         // Sent in one write, so that no time passes between the requests.
         try eager.send(

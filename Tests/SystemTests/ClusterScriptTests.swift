@@ -151,7 +151,7 @@ struct ClusterScriptTests {
         try holder.output.line(with: "held")
         #expect(
             try attempt(["--folder", folder.path])
-                == "script/cluster: --folder: a cluster runs in \(folder.path) already")
+                == "script/cluster: --folder: another cluster runs in \(folder.path)")
         holder.closeInput()
     }
 }

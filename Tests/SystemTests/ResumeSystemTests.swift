@@ -182,8 +182,8 @@ struct ResumeSystemTests {
                 "--token-file", token,
             ])
         defer { chat.kill() }
-        let line = try chat.errors.line("that the history is another") {
-            $0.contains("another history")
+        let line = try chat.errors.line("that the history was replaced") {
+            $0.contains("history was replaced")
         }
         #expect(line.contains("#1"))
         try author.post("two")

@@ -1,5 +1,5 @@
 public import Bytes
-internal import Cluster
+internal import ChatEngine
 internal import JSON
 
 /// A node's description of itself in Redis, for other nodes and for operators.

@@ -1,0 +1,42 @@
+public import Cluster
+public import ChatModel
+
+/// Carries envelopes to the other nodes of a cluster. Redis implements this port. A single node has
+/// none.
+public protocol Relay: AnyObject, Sendable {
+    /// On the loop with this number: sends envelopes to loops of other nodes. The receiver notices
+    /// lost envelopes and repairs them.
+    func send(_ envelopes: [Envelope], from loop: Int)
+
+    /// On the sender's loop: sends a message to a loop of another node. A message above the size
+    /// limit is dropped.
+    func send(_ message: RemoteLoopMessage, to node: UInt64, from sender: LoopID)
+
+    /// From any thread: a view with this number exists or existed, and the loops follow an earlier
+    /// one.
+    func viewMentioned(number: Int)
+
+    /// On the loop with this number: whether its store can publish in the step that stores a write.
+    func storePublishesWithWrite(of loop: Int) -> Bool
+
+    /// On the loop with this number: the envelopes as publications of the store, one per packet.
+    func publications(of envelopes: [Envelope], from loop: Int) -> [Publication]
+}
+
+/// The node's side of a relay. Every method may be called from any thread.
+public protocol RelayReceiver: AnyObject, Sendable {
+    /// An envelope for one of the node's loops.
+    func receive(_ envelope: Envelope)
+    /// A message from a loop of another node.
+    func receive(_ message: RemoteLoopMessage, from node: UInt64)
+    /// The loops follow this view; views arrive in order.
+    func follow(_ view: View)
+    /// The node was evicted and continues under another incarnation.
+    func rejoin(as incarnation: UInt64, in view: View)
+    /// Recent messages of other nodes may be lost.
+    func messagesMayBeLost()
+    /// This loop's connection to the store is a new one, and it may lead to a store that lost data.
+    func storeMayHaveLostData(on loop: Int)
+    /// Reports why no messages arrive from other nodes, in a sentence; nil if they do.
+    func linkProblemChanged(_ reason: String?)
+}

@@ -1,0 +1,356 @@
+import Cluster
+import ChatCore
+import ChatModel
+
+/// An owner's requests to the store, and their answers.
+extension ShardOwner {
+    mutating func load(_ number: UInt32, outbox: inout Outbox) {
+        let shard = Int(self.slots[Int(number)].shard)
+        let continuation = self.continuation(for: number)
+        switch self.shards[shard] {
+        case .held(let epoch):
+            self.slots[Int(number)].epoch = epoch
+            self.pendingRequests[outbox.submit(.load(self.slots[Int(number)].key))] = .load(
+                continuation)
+        case .claiming(let waiting):
+            self.shards[shard] = .claiming(waiting + [continuation])
+        case nil:
+            self.shards[shard] = .claiming([continuation])
+            self.pendingRequests[
+                outbox.submit(.claim(shard: shard, owner: self.id, view: self.view.number))] =
+                .claim(shard: shard)
+        }
+    }
+
+    /// Handles a store answer.
+    ///
+    /// - Returns: whether the request was this owner's.
+    mutating func storeAnswered(
+        _ answer: StoreAnswer, ticket: StoreTicket, at now: ClockReading, outbox: inout Outbox
+    ) -> Bool {
+        guard let purpose = self.pendingRequests.removeValue(forKey: ticket) else { return false }
+        switch (purpose, answer) {
+        case (.write(let writes, let contexts), .written(let outcome)):
+            self.writesInFlight -= writes.count
+            self.applyWriteOutcome(writes, contexts, outcome, at: now, outbox: &outbox)
+        case (.write(let writes, let contexts), _):
+            self.writesInFlight -= writes.count
+            self.writesUnavailableUntil = now.monotonic + Self.storeBackoff
+            self.batchFailed(writes, contexts, answer.writeEffect, at: now, outbox: &outbox)
+        case (.claim(let shard), .claimed(let epoch)):
+            guard case .claiming(let waiting) = self.shards[shard] else { break }
+            self.shards[shard] = .held(epoch)
+            for continuation in waiting where self.isCurrent(continuation) {
+                self.load(continuation.conversation.slot, outbox: &outbox)
+            }
+        case (.claim(let shard), _):
+            // If a later view is stored, the store works; this node has not followed that view yet.
+            if case .outdated = answer {} else { self.recordFailedRead(answer, at: now) }
+            guard case .claiming(let waiting) = self.shards.removeValue(forKey: shard) else {
+                break
+            }
+            for continuation in waiting where self.isCurrent(continuation) {
+                self.abandon(
+                    continuation.conversation.slot, because: answer.chatError, at: now,
+                    outbox: &outbox)
+            }
+        case (.load(let continuation), .loaded(let loaded)):
+            guard self.isCurrent(continuation) else { break }
+            self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
+                $0.loaded(loaded, at: now, into: &$1)
+            }
+        case (.loadRecents(let continuation), .recent(let messages)):
+            guard self.isCurrent(continuation) else { break }
+            self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
+                $0.loadedRecents(messages, at: now, into: &$1)
+            }
+        case (.readHistory(let continuation), .page(let page)):
+            guard self.isCurrent(continuation) else { break }
+            self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
+                $0.reconcile(page, at: now, into: &$1)
+            }
+        case (.load(let continuation), _), (.loadRecents(let continuation), _),
+            (.readHistory(let continuation), _):
+            self.recordFailedRead(answer, at: now)
+            if self.isCurrent(continuation) {
+                self.abandon(
+                    continuation.conversation.slot, because: answer.chatError, at: now,
+                    outbox: &outbox)
+            }
+        case (.lookUp(let continuation, let sequence, let lookup), _):
+            self.applySearchResult(answer, continuation, sequence, lookup, at: now, outbox: &outbox)
+        }
+        return true
+    }
+
+    /// Backs off all reads, unless the failure concerns only one conversation or shard.
+    private mutating func recordFailedRead(_ answer: StoreAnswer, at now: ClockReading) {
+        if !answer.isOfOneConversation {
+            self.readsUnavailableUntil = now.monotonic + Self.storeBackoff
+        }
+    }
+
+    /// Handles a batch that failed or whose outcome is unknown. In the latter case its shards are
+    /// claimed again before they are read, so that the new epoch rejects writes that are still in
+    /// transit.
+    private mutating func batchFailed(
+        _ writes: [Write], _ contexts: [WriteContext], _ effect: StoreFailure.Effect,
+        at now: ClockReading, outbox: inout Outbox
+    ) {
+        if effect != .unknown {
+            for index in writes.indices { self.stopRetaining(writes[index], contexts[index]) }
+        }
+        for index in writes.indices {
+            self.applyNotStored(
+                writes[index], contexts[index], because: effect.chatError, at: now, outbox: &outbox)
+        }
+        guard effect == .unknown else { return }
+        // Cursors may be written twice.
+        for shard in Set(writes.lazy.filter { $0.revision > 0 }.map(\.shard)).sorted() {
+            self.reclaim(shard, at: now, outbox: &outbox)
+        }
+    }
+
+    /// Claims a shard again before its conversations are loaded, because one of its writes is in
+    /// doubt.
+    private mutating func reclaim(_ shard: Int, at now: ClockReading, outbox: inout Outbox) {
+        guard case .held? = self.shards[shard] else { return }
+        self.shards[shard] = nil
+        for number in self.slots.indices
+        where self.slots[number].isUsed && self.slots[number].shard == Int32(shard) {
+            self.update(UInt32(number), at: now, outbox: &outbox) { $1.append(.invalidate) }
+        }
+    }
+
+    private mutating func stopRetaining(_ write: Write, _ context: WriteContext) {
+        guard self.isCurrent(context.continuation.conversation) else { return }
+        self.slots[Int(context.continuation.conversation.slot)].conversation.discardRefused(
+            write.change, write.revision)
+    }
+
+    private mutating func applySearchResult(
+        _ answer: StoreAnswer, _ continuation: StoreContinuation, _ sequence: SequenceNumber,
+        _ lookup: MessageLookup, at now: ClockReading, outbox: inout Outbox
+    ) {
+        guard self.isCurrent(continuation) else {
+            self.refuse(lookup.origin, slot: continuation.conversation.slot, outbox: &outbox)
+            return
+        }
+        self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
+            conversation, effects in
+            if case .page(let page) = answer {
+                let message = page.messages.first { $0.sequence == sequence }
+                conversation.lookedUp(
+                    message, head: page.head, for: lookup, sequence: sequence, at: now,
+                    into: &effects)
+            } else {
+                conversation.lookupFailed(for: lookup, into: &effects)
+            }
+        }
+    }
+
+    private mutating func applyWriteOutcome(
+        _ writes: [Write], _ contexts: [WriteContext], _ outcome: WriteOutcome,
+        at now: ClockReading,
+        outbox: inout Outbox
+    ) {
+        switch outcome {
+        case .stored:
+            // The buffer lends its elements; the array would hand out copies.
+            writes.withUnsafeBufferPointer { writes in
+                for index in writes.indices {
+                    if index % ChatLoop.prefetchBatch == 0, writes.count > 1 {
+                        self.prefetch(contexts, from: index)
+                    }
+                    if !contexts[index].alreadyNotified.isEmpty {
+                        self.alreadyNotified = (
+                            writes[index].revision, contexts[index].alreadyNotified
+                        )
+                    }
+                    self.applyStored(writes[index], contexts[index], at: now, outbox: &outbox)
+                    self.alreadyNotified = (0, LoopSet())
+                }
+            }
+        case .refused(let refusals):
+            for (index, refusal) in refusals where refusal.chatError != .outcomeUnknown {
+                self.stopRetaining(writes[index], contexts[index])
+            }
+            for index in writes.indices {
+                guard let refusal = refusals[index] else {
+                    self.applyStored(writes[index], contexts[index], at: now, outbox: &outbox)
+                    continue
+                }
+                let isCurrent = self.isCurrent(contexts[index].continuation)
+                self.applyNotStored(
+                    writes[index], contexts[index], because: refusal.chatError, at: now,
+                    outbox: &outbox)
+                switch refusal {
+                case .fenced, .unconfirmed:
+                    if isCurrent { self.loseShard(writes[index].shard, at: now, outbox: &outbox) }
+                case .failed(let failure):
+                    self.writesUnavailableUntil = now.monotonic + Self.storeBackoff
+                    if failure.effect == .unknown, writes[index].revision > 0 {
+                        self.reclaim(writes[index].shard, at: now, outbox: &outbox)
+                    }
+                case .revisionMismatch, .damaged: break
+                }
+            }
+        }
+    }
+
+    /// Prefetches the memory that the next answers need, as `ChatLoop` does for items.
+    private mutating func prefetch(_ contexts: [WriteContext], from first: Int) {
+        contexts.withUnsafeBufferPointer { contexts in
+            let next = first..<min(first + ChatLoop.prefetchBatch, contexts.count)
+            for index in next { self.prefetch(contexts[index].continuation.conversation.slot) }
+            for index in next {
+                self.prefetchConversation(contexts[index].continuation.conversation.slot)
+            }
+        }
+    }
+
+    private mutating func applyStored(
+        _ write: Write, _ context: WriteContext, at now: ClockReading, outbox: inout Outbox
+    ) {
+        guard self.isCurrent(context.continuation) else {
+            // The conversation was reloaded, but the write was stored. Subscribers receive it when
+            // they attach again. A store that can lose data may have lost it, so the requester
+            // retries.
+            if self.limits.retention > .zero {
+                if self.isCurrent(context.continuation.conversation) {
+                    self.update(context.continuation.conversation.slot, at: now, outbox: &outbox) {
+                        $0.storedBeforeReload(
+                            write.change, revision: write.revision, at: now, into: &$1)
+                    }
+                } else {
+                    self.retain(write, at: now)
+                }
+                return
+            }
+            guard let origin = context.origin, origin.request != 0 else { return }
+            switch write.change {
+            case .message(let message):
+                outbox.send(
+                    .answer(
+                        origin.request, .posted(message),
+                        slot: context.continuation.conversation.slot
+                    ), to: origin.loop)
+            default:
+                break
+            }
+            return
+        }
+        self.update(context.continuation.conversation.slot, at: now, outbox: &outbox) {
+            $0.stored(
+                write.change, revision: write.revision, origin: context.origin, at: now, into: &$1)
+        }
+    }
+
+    private mutating func applyNotStored(
+        _ write: Write, _ context: WriteContext, because cause: ChatError, at now: ClockReading,
+        outbox: inout Outbox
+    ) {
+        if let origin = context.origin {
+            self.refuse(
+                origin, because: cause, slot: context.continuation.conversation.slot,
+                outbox: &outbox)
+        }
+        if case .cursors(let user, let read, _) = write.change {
+            guard self.isCurrent(context.continuation.conversation) else { return }
+            self.update(context.continuation.conversation.slot, at: now, outbox: &outbox) {
+                conversation, effects in
+                conversation.cursorsFailed(
+                    of: user, read: read, because: cause, at: now, into: &effects)
+            }
+        } else if self.isCurrent(context.continuation) {
+            self.slots[Int(context.continuation.conversation.slot)].loadTerm &+= 1
+            self.update(context.continuation.conversation.slot, at: now, outbox: &outbox) {
+                $0.writeFailed(because: cause, at: now, into: &$1)
+            }
+        }
+    }
+
+    private func refuse(
+        _ origin: RequestOrigin, because cause: ChatError = .unavailable, slot index: UInt32,
+        outbox: inout Outbox
+    ) {
+        if origin.request != 0 {
+            outbox.send(.answer(origin.request, .failed(cause), slot: index), to: origin.loop)
+        }
+    }
+
+    /// Discards the stored state of a conversation. The next request loads it again.
+    mutating func abandon(
+        _ number: UInt32, because cause: ChatError = .unavailable, at now: ClockReading,
+        outbox: inout Outbox
+    ) {
+        self.slots[Int(number)].loadTerm &+= 1
+        self.update(number, at: now, outbox: &outbox) {
+            $0.abandon(because: cause, at: now, into: &$1)
+        }
+    }
+
+    /// Calls `abandon` for all conversations and drops all claims. The next claim finds out whether
+    /// another node claimed the shard under a later view.
+    mutating func abandonAll(at now: ClockReading, outbox: inout Outbox) {
+        self.shards = self.shards.filter { if case .claiming = $0.value { true } else { false } }
+        for number in self.slots.indices where self.slots[number].isUsed {
+            self.abandon(UInt32(number), at: now, outbox: &outbox)
+        }
+    }
+
+    /// Drops the claim of a shard, because another owner claimed it or the store lost the claim.
+    /// The next request claims it again.
+    ///
+    /// If the store can lose data, the written changes stay retained, and are compared with the
+    /// store after the next claim.
+    private mutating func loseShard(_ shard: Int, at now: ClockReading, outbox: inout Outbox) {
+        guard self.shards.removeValue(forKey: shard) != nil else { return }
+        for number in self.slots.indices
+        where self.slots[number].isUsed && self.slots[number].shard == Int32(shard) {
+            if self.limits.retention > .zero {
+                self.update(UInt32(number), at: now, outbox: &outbox) { $1.append(.invalidate) }
+            } else {
+                self.handOver(UInt32(number), at: now, outbox: &outbox)
+            }
+        }
+    }
+}
+
+extension WriteRefusal {
+    /// The error for the sender of the write.
+    fileprivate var chatError: ChatError {
+        switch self {
+        case .fenced, .revisionMismatch: .unavailable
+        case .unconfirmed: .outcomeUnknown
+        case .damaged: .damaged
+        case .failed(let failure): failure.effect.chatError
+        }
+    }
+}
+
+extension StoreFailure.Effect {
+    /// The error for the sender of the write.
+    fileprivate var chatError: ChatError {
+        switch self {
+        case .none: .unavailable
+        case .rejected: .rejected
+        case .unknown: .outcomeUnknown
+        }
+    }
+}
+
+extension StoreAnswer {
+    /// The effect on the writes of a request with this answer.
+    fileprivate var writeEffect: StoreFailure.Effect {
+        if case .failed(let failure) = self { failure.effect } else { .unknown }
+    }
+
+    /// Whether it is a failure that says nothing about other conversations.
+    var isOfOneConversation: Bool {
+        if case .failed(let failure) = self { failure.isRequestSpecific } else { false }
+    }
+
+    /// The error for requests that waited for another answer than a failure.
+    fileprivate var chatError: ChatError { self.isOfOneConversation ? .damaged : .unavailable }
+}

@@ -1,0 +1,299 @@
+import Cluster
+import Bytes
+import ChatCore
+import ChatModel
+
+/// The conversations that a loop owns.
+///
+/// It loads them when they are first needed, numbers their messages, batches the writes, and
+/// publishes answers and events once they are stored.
+struct ShardOwner: Sendable {
+    struct ConversationSlot: Sendable {
+        let key: ConversationKey
+        /// The shard's epoch when the conversation was last loaded.
+        var epoch: Epoch = 0
+        var lastUsed: Int64
+        let shard: Int32
+        /// Counts the conversations that have used this slot.
+        let generation: UInt32
+        /// Counts how often the loaded state was discarded. Answers to earlier store requests are
+        /// ignored.
+        var loadTerm: UInt32 = 0
+        var isUsed = true
+        /// The newest change that is published in the step that stores it.
+        var publishedThrough: Revision = 0
+        // It is last because the fields that every message uses are at its beginning: together with
+        // the fields above they form one stretch of memory.
+        var conversation: Conversation
+
+        init(key: ConversationKey, conversation: Conversation, lastUsed: Int64, generation: UInt32)
+        {
+            self.key = key
+            self.lastUsed = lastUsed
+            self.shard = Int32(Shard.of(key))
+            self.generation = generation
+            self.conversation = conversation
+        }
+
+        /// The bytes of a slot that a message uses.
+        static var hotBytes: Int {
+            MemoryLayout<Self>.offset(of: \.conversation)! + Conversation.hotBytes
+        }
+    }
+
+    struct ConversationReference: Sendable, Hashable {
+        let slot: UInt32
+        let generation: UInt32
+    }
+
+    /// A conversation and its load term, to which a store answer belongs.
+    struct StoreContinuation: Sendable {
+        let conversation: ConversationReference
+        let loadTerm: UInt32
+    }
+
+    /// The origin of a write in a batch.
+    struct WriteContext: Sendable {
+        let continuation: StoreContinuation
+        let origin: RequestOrigin?
+        /// Loops of other nodes that are notified in the step that stores the write.
+        var alreadyNotified = LoopSet()
+    }
+
+    enum ShardState: Sendable {
+        case claiming([StoreContinuation])
+        case held(Epoch)
+    }
+
+    /// What a store request is for.
+    enum StoreRequestPurpose: Sendable {
+        case claim(shard: Int)
+        case load(StoreContinuation)
+        case loadRecents(StoreContinuation)
+        case lookUp(StoreContinuation, SequenceNumber, MessageLookup)
+        case readHistory(StoreContinuation)
+        case write([Write], [WriteContext])
+    }
+
+    /// A loop whose envelopes were lost. Unless it attaches again in time, its subscriptions end.
+    struct SuspectedSubscriber: Sendable {
+        let loop: LoopID
+        var conversations: Set<ConversationReference>
+        let deadline: Int64
+    }
+
+    let id: LoopID
+    let limits: ChatLimits
+    private(set) var view: View
+    private let rules: ConversationRules
+    var slots: [ConversationSlot] = []
+    private var index = SlotIndex()
+    private var free: [UInt32] = []
+    var shards: [Int: ShardState] = [:]
+    var pendingRequests: [StoreTicket: StoreRequestPurpose] = [:]
+    var batch: [Write] = []
+    var writeContexts: [WriteContext] = []
+    /// Writes that the store has not answered.
+    var writesInFlight = 0
+    /// The end of the backoff after a store failure, for writes and for reads.
+    var writesUnavailableUntil: Int64 = 0
+    var readsUnavailableUntil: Int64 = 0
+    var timers = TimerHeap()
+    var effects: [ConversationEffect] = []
+    /// The loops that the store's step has already notified of the current change.
+    var alreadyNotified: (revision: Revision, loops: LoopSet) = (0, LoopSet())
+    var suspectedSubscribers: [SuspectedSubscriber] = []
+    /// Histories of conversations that were handed over; oldest first.
+    var retainedHistories: [RetainedHistory] = []
+    /// How many of them were not offered yet since the store became doubtful.
+    var unofferedCount = 0
+    /// Until this time, a history that is handed over may be missing in the store.
+    var storeInDoubtUntil: Int64 = .min
+    /// What was repaired after the store lost data.
+    var recoveryCounts = RecoveryCounts()
+    var sweepIndex = 0
+    /// Above this number of unanswered writes, sends are refused temporarily.
+    static let writesInFlightLimit = 65_536
+    static let storeBackoff: Int64 = 250
+    static let suspicionMilliseconds: Int64 = 5000
+
+    init(id: LoopID, view: View, limits: ChatLimits) {
+        self.id = id
+        self.view = view
+        self.limits = limits
+        self.rules = ConversationRules(limits)
+    }
+
+    /// Creates the loop's next owner, which keeps the retained histories of the last one.
+    init(id: LoopID, view: View, limits: ChatLimits, replacing previous: ShardOwner) {
+        self.init(id: id, view: view, limits: limits)
+        self.retainedHistories = previous.retainedHistories
+        self.unofferedCount = previous.unofferedCount
+        self.storeInDoubtUntil = previous.storeInDoubtUntil
+        self.recoveryCounts = previous.recoveryCounts
+    }
+
+    var conversationCount: Int { self.index.count }
+
+    // MARK: Input
+
+    mutating func handle(
+        _ input: Envelope.Input, from loop: LoopID, at now: ClockReading, outbox: inout Outbox
+    ) {
+        guard
+            let number = self.slot(of: input)
+                ?? self.open(input, from: loop, at: now, outbox: &outbox)
+        else { return }
+        let slot = Int(number)
+        if !self.suspectedSubscribers.isEmpty {
+            self.reviewSuspicion(of: loop, number, input, outbox: &outbox)
+        }
+        self.slots[slot].lastUsed = now.monotonic
+        guard self.slots[slot].conversation.accepts(input.sendOrder, from: loop) else {
+            outbox.send(.answer(input.request, .failed(.unavailable), slot: number), to: loop)
+            return
+        }
+        self.slots[slot].conversation.areWritesUnavailable =
+            now.monotonic < self.writesUnavailableUntil
+            || self.writesInFlight >= Self.writesInFlightLimit
+        let origin = RequestOrigin(
+            loop: loop, request: input.request, isRetry: input.isRetry, feedSlot: input.feedSlot)
+        var effects = self.takeEffectBuffer()
+        self.slots[slot].conversation.handle(input.input, from: origin, at: now, into: &effects)
+        self.run(&effects, of: number, at: now, outbox: &outbox)
+    }
+
+    /// Prefetches the conversation in this slot, which this turn will use if the hint is right.
+    func prefetch(_ slot: UInt32) {
+        if Int(slot) < self.slots.count {
+            Prefetch.element(Int(slot), of: self.slots, bytes: ConversationSlot.hotBytes)
+        }
+    }
+
+    /// Prefetches the memory that the slot points to. The slot itself must be in the cache by then.
+    mutating func prefetchConversation(_ slot: UInt32) {
+        if Int(slot) < self.slots.count { self.slots[Int(slot)].conversation.prefetch() }
+    }
+
+    private func slot(of input: Envelope.Input) -> UInt32? {
+        let slot = Int(input.ownerSlot)
+        if slot < self.slots.count, self.slots[slot].isUsed,
+            self.slots[slot].key == input.conversation
+        {
+            return input.ownerSlot
+        }
+        return self.index.slot(hash: input.conversation.hash) {
+            self.slots[Int($0)].key == input.conversation
+        }
+    }
+
+    /// The slot of a conversation; nil if it is not in memory.
+    func slot(of key: ConversationKey) -> UInt32? {
+        self.index.slot(hash: key.hash) { self.slots[Int($0)].key == key }
+    }
+
+    /// Opens a slot for the input's conversation; nil if there is nothing to do here.
+    private mutating func open(
+        _ input: Envelope.Input, from loop: LoopID, at now: ClockReading, outbox: inout Outbox
+    ) -> UInt32? {
+        // A conversation that is not in memory has no subscribers, so none can leave.
+        guard !input.input.isDeparture else { return nil }
+        let key = input.conversation
+        // Every conversation in memory is this loop's own: `follow` hands over all others.
+        guard self.view.owner(of: key) == self.id else {
+            if input.request != 0 { outbox.send(.notOwner(input.request), to: loop) }
+            return nil
+        }
+        let number = self.free.popLast() ?? UInt32(self.slots.count)
+        let isNew = Int(number) == self.slots.count
+        let slot = ConversationSlot(
+            key: key, conversation: Conversation(rules: self.rules, isInbox: key.isInbox),
+            lastUsed: now.monotonic,
+            generation: isNew ? 1 : self.slots[Int(number)].generation &+ 1)
+        if isNew { self.slots.append(slot) } else { self.slots[Int(number)] = slot }
+        self.index.insert(number, hash: key.hash)
+        return number
+    }
+
+    /// Removes the conversation from memory. The changes that the store may lose stay retained.
+    mutating func close(_ number: UInt32, at now: ClockReading) {
+        self.retain(number, at: now)
+        self.index.remove(number, hash: self.slots[Int(number)].key.hash)
+        self.slots[Int(number)].isUsed = false
+        self.slots[Int(number)].conversation = Conversation(rules: self.rules)
+        self.free.append(number)
+    }
+
+    // MARK: Views
+
+    /// Follows a new view: hands over the conversations of other owners, and removes the
+    /// subscribers of removed nodes.
+    ///
+    /// Writes in flight are either stored before the next owner claims the shard, or rejected after
+    /// that. If a view was skipped, a shard may have had another owner in between, so it is claimed
+    /// and its conversations are loaded again.
+    mutating func follow(
+        _ view: View, removedNodes: Set<UInt64>, at now: ClockReading, outbox: inout Outbox
+    ) {
+        let isOneMissed = view.number != self.view.number + 1
+        self.view = view
+        for shard in self.shards.keys where isOneMissed || view.owner(of: shard) != self.id {
+            self.shards[shard] = nil
+        }
+        for number in self.slots.indices where self.slots[number].isUsed {
+            if view.owner(of: Int(self.slots[number].shard)) != self.id {
+                // They are stored before the next owner claims the shard, or rejected; then the
+                // reader's next receipt repeats them.
+                self.update(UInt32(number), at: now, outbox: &outbox) {
+                    $0.flushCursorsNow(at: now, into: &$1)
+                }
+                self.handOver(UInt32(number), at: now, outbox: &outbox)
+                continue
+            }
+            if isOneMissed { self.abandon(UInt32(number), at: now, outbox: &outbox) }
+            if !removedNodes.isEmpty {
+                self.update(UInt32(number), at: now, outbox: &outbox) {
+                    $0.removeNodes(removedNodes, at: now, into: &$1)
+                }
+            }
+        }
+        self.suspectedSubscribers.removeAll { removedNodes.contains($0.loop.incarnation) }
+    }
+
+    /// Compares all conversations with a store that may be another one or an earlier state, and
+    /// writes what it lost again.
+    mutating func compareWithStore(at now: ClockReading, outbox: inout Outbox) {
+        self.storeInDoubtUntil = now.after(self.limits.retention)
+        self.unofferedCount = self.retainedHistories.count
+        for number in self.slots.indices where self.slots[number].isUsed {
+            self.update(UInt32(number), at: now, outbox: &outbox) {
+                $0.recheckStore(at: now, into: &$1)
+            }
+        }
+    }
+
+    /// Hands a conversation over to another owner, and sends its subscribers there.
+    mutating func handOver(_ number: UInt32, at now: ClockReading, outbox: inout Outbox) {
+        self.update(number, at: now, outbox: &outbox) { $0.close(at: now, into: &$1) }
+        self.close(number, at: now)
+    }
+
+    func reference(to number: UInt32) -> ConversationReference {
+        ConversationReference(slot: number, generation: self.slots[Int(number)].generation)
+    }
+
+    func continuation(for number: UInt32) -> StoreContinuation {
+        StoreContinuation(
+            conversation: self.reference(to: number), loadTerm: self.slots[Int(number)].loadTerm)
+    }
+
+    func isCurrent(_ reference: ConversationReference) -> Bool {
+        self.slots[Int(reference.slot)].generation == reference.generation
+            && self.slots[Int(reference.slot)].isUsed
+    }
+
+    func isCurrent(_ continuation: StoreContinuation) -> Bool {
+        self.slots[Int(continuation.conversation.slot)].loadTerm == continuation.loadTerm
+            && self.isCurrent(continuation.conversation)
+    }
+}
