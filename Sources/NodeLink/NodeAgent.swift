@@ -71,6 +71,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
 
     let loop: EventLoop
     let joinState = Mutex(NodeLink.JoinState())
+    let joinStateChange = TaskCondition()
     let settings: NodeLinkSettings
     let redisKeys: ClusterRedisKeys
     let receiver: any RelayReceiver
@@ -211,6 +212,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             let membership = state.membership
             var joinState = NodeLink.JoinState()
             joinState.isJoined = membership.view?.node(membership.localNode.incarnation) != nil
+            joinState.isDraining = membership.isDrainRequested
             joinState.hasHandedOver = membership.hasHandedOver
             if case .unavailable(let outage)? = state.client?.state {
                 joinState.outage = outage.description
@@ -220,7 +222,11 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             joinState.isNameTaken = state.nameHolder != nil
             return joinState
         }
-        self.joinState.withLock { $0 = joinState }
+        let isChanged = self.joinState.withLock { current in
+            defer { current = joinState }
+            return current != joinState
+        }
+        if isChanged { self.joinStateChange.notify() }
     }
 
     // MARK: Redis
