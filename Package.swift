@@ -287,7 +287,9 @@ let package = Package(
                 "Bytes",
             ]),
         tests("OperatorClientTests", ["OperatorClient", "JSON"]),
-        tests("NodeLinkTests", ["NodeLink", "ClusterWire", "ChatEngine", "Cluster", "Bytes"]),
+        tests(
+            "NodeLinkTests",
+            ["NodeLink", "RedisClient", "ClusterWire", "ChatEngine", "Cluster", "Bytes"]),
         tests(
             "AdminAPITests",
             [

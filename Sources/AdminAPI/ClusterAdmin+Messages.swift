@@ -1,7 +1,8 @@
 internal import Bytes
 internal import ChatEngine
 internal import ChatModel
-import Cluster
+internal import Cluster
+internal import ClusterWire
 internal import Gateway
 internal import HTTPWire
 internal import JSON
@@ -206,22 +207,17 @@ extension ClusterAdmin {
         try await self.readAll(of: key, through: loaded.head, into: &check)
         let owner = snapshot.view.owner(of: key)
         let peers = snapshot.peers.filter { $0.incarnation == owner.incarnation }
-        let body: JSONTree = [
-            "conversation": .string(key.id.string), "tenant": .string(key.tenant.string),
-        ]
-        let replies = await self.query("stored", body, of: peers, in: snapshot)
-        let stored = replies.byNode[owner.incarnation]
-        if let head = stored?["head"]?.integerValue,
-            let revision = stored?["revision"]?.integerValue
-        {
+        let replies = await self.query(.storedPosition(key), of: peers, in: snapshot)
+        let stored = OwnerPosition(replies.byNode[owner.incarnation])
+        if let stored {
             // With concurrent writes the owner is ahead of what was read before the query. Its
             // messages must be in the store now.
-            while check.last < head {
+            while check.last < stored.head {
                 let page = try await self.page(key, .after(check.last), limit: Self.pageSize)
                 guard !page.messages.isEmpty else { break }
                 check.check(page)
             }
-            check.compare(ownerHead: head, ownerRevision: revision)
+            check.compare(ownerHead: stored.head, ownerRevision: stored.revision)
         }
         check.compare(recordedHead: loaded.head)
         return Self.document(
@@ -233,7 +229,7 @@ extension ClusterAdmin {
                 .init("oldest", .integer(check.oldest)), .init("head", .integer(check.last)),
                 .init("revision", .integer(check.revision)),
                 .init("owner", .string(snapshot.name(of: owner.incarnation))),
-                .init("owner_head", stored?["head"] ?? .null),
+                .init("owner_head", stored.map { .integer($0.head) } ?? .null),
                 .init("faults", .array(check.faults.map { .string($0) })),
             ] + replies.counts)
     }

@@ -1,6 +1,6 @@
 internal import Bytes
-internal import ChatModel
 internal import ChatEngine
+internal import ChatModel
 internal import Cluster
 internal import ClusterWire
 internal import EventLoop
@@ -67,8 +67,7 @@ extension ClusterAdmin {
         .serviceUnavailable, "The node is starting; ask again in a moment.")
 
     func query(
-        _ topic: String, _ body: JSONTree = .object([]), of peers: [NodeLink.PeerNode],
-        in snapshot: ClusterSnapshot
+        _ request: NodeRequest, of peers: [NodeLink.PeerNode], in snapshot: ClusterSnapshot
     ) async -> NodeReplies {
         let others = peers.filter {
             $0.evictedFor == nil && $0.incarnation != snapshot.ownIncarnation
@@ -76,9 +75,9 @@ extension ClusterAdmin {
         .map(\.incarnation)
         // Gone nodes count as unanswered.
         var all = NodeReplies(queriedCount: peers.count)
-        async let texts = self.link?.callAll(others, topic, body.text) ?? [:]
+        async let texts = self.link?.callAll(others, request) ?? [:]
         if peers.contains(where: { $0.incarnation == snapshot.ownIncarnation }) {
-            all.byNode[snapshot.ownIncarnation] = await self.answer(topic, body)
+            all.byNode[snapshot.ownIncarnation] = await self.reply(to: request)
         }
         for (node, text) in await texts { all.byNode[node] = try? JSONTree(parsing: text) }
         return all
@@ -88,7 +87,7 @@ extension ClusterAdmin {
 
     func nodes() async throws(HTTPError) -> JSONTree {
         let snapshot = try await self.clusterSnapshot()
-        let replies = await self.query("node", of: snapshot.peers, in: snapshot)
+        let replies = await self.query(.nodeRow, of: snapshot.peers, in: snapshot)
         return Self.document(
             [.init("nodes", .array(Self.rows(snapshot, replies)))] + replies.counts)
     }
@@ -141,7 +140,7 @@ extension ClusterAdmin {
     func shards(of node: String?) async throws(HTTPError) -> JSONTree {
         let snapshot = try await self.clusterSnapshot()
         if let node { _ = try self.peer(named: node, in: snapshot) }
-        let replies = await self.query("shards", of: snapshot.peers, in: snapshot)
+        let replies = await self.query(.shards, of: snapshot.peers, in: snapshot)
         var shardRows: [Int: ShardRow] = [:]
         for (node, answer) in replies.byNode {
             for row in (answer.elements ?? []).compactMap(ShardRow.init) {
@@ -176,12 +175,10 @@ extension ClusterAdmin {
         let shard = Shard.of(key)
         let owner = snapshot.view.owner(of: shard)
         let peer = snapshot.peers.filter { $0.incarnation == owner.incarnation }
-        let body: JSONTree = [
-            "conversation": .string(key.id.string), "tenant": .string(key.tenant.string),
-        ]
-        async let holdings = self.query("shards", of: peer, in: snapshot)
-        let stored = await self.query("stored", body, of: peer, in: snapshot).byNode[
-            owner.incarnation]
+        async let holdings = self.query(.shards, of: peer, in: snapshot)
+        let stored = OwnerPosition(
+            await self.query(.storedPosition(key), of: peer, in: snapshot).byNode[
+                owner.incarnation])
         let replies = await holdings
         let row = replies.byNode[owner.incarnation]?.elements?.lazy.compactMap(ShardRow.init)
             .first { $0.shard == shard }
@@ -193,8 +190,8 @@ extension ClusterAdmin {
                 .init("owner", .string(name)), .init("loop", .integer(owner.loop)),
                 .init("epoch", row?.epoch.map { .integer($0) } ?? .null),
                 .init("state", .string(snapshot.view.state(of: shard))),
-                .init("head", stored?["head"] ?? .null),
-                .init("revision", stored?["revision"] ?? .null),
+                .init("head", stored.map { .integer($0.head) } ?? .null),
+                .init("revision", stored.map { .integer($0.revision) } ?? .null),
                 .init("view", .integer(snapshot.view.number)),
                 .init("why", .string(snapshot.view.reason(for: shard, naming: snapshot.name))),
             ] + replies.counts)
@@ -227,7 +224,7 @@ extension ClusterAdmin {
         let snapshot = try await self.clusterSnapshot()
         // Measured once, and not by every node, because all use the same Redis.
         async let measured = link.measureStreams()
-        let replies = await self.query("redis", of: snapshot.peers, in: snapshot)
+        let replies = await self.query(.redisRow, of: snapshot.peers, in: snapshot)
         let streams = await measured
         let rows = snapshot.peers.map { peer in
             var row: [JSONTree.ObjectMember] = [.init("node", .string(peer.name))]
@@ -259,7 +256,7 @@ extension ClusterAdmin {
         let snapshot = try await self.clusterSnapshot()
         let peer = try self.peer(named: name, in: snapshot)
         guard body["dry_run"]?.boolValue != true else {
-            let replies = await self.query("node", of: [peer], in: snapshot)
+            let replies = await self.query(.nodeRow, of: [peer], in: snapshot)
             return Self.document(
                 [
                     .init(
@@ -269,7 +266,12 @@ extension ClusterAdmin {
                     )
                 ] + replies.counts)
         }
-        let replies = await self.query(verb, body, of: [peer], in: snapshot)
+        let request: NodeRequest =
+            verb == "drain"
+            ? .drain(
+                deadlineSeconds: body["deadline"]?.doubleValue, rate: body["rate"]?.integerValue)
+            : .resume
+        let replies = await self.query(request, of: [peer], in: snapshot)
         guard let answer = replies.byNode[peer.incarnation] else {
             throw HTTPError(.serviceUnavailable, "\(name) does not answer.")
         }

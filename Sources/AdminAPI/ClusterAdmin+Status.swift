@@ -10,7 +10,7 @@ internal import NodeLink
 extension ClusterAdmin {
     func status() async throws(HTTPError) -> JSONTree {
         let snapshot = try await self.clusterSnapshot()
-        let replies = await self.query("node", of: snapshot.peers, in: snapshot)
+        let replies = await self.query(.nodeRow, of: snapshot.peers, in: snapshot)
         let rows = Self.rows(snapshot, replies)
         let durability = await self.durabilityOfAnswers()
         func sum(_ name: String) -> JSONTree {

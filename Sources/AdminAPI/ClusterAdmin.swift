@@ -120,37 +120,30 @@ public final class ClusterAdmin: Sendable {
 
     // MARK: Queries of other nodes
 
-    /// Answers a query of this node or of another one; nil for an unknown topic.
-    public func answer(_ topic: String, _ body: String) async -> String? {
-        guard let body = try? JSONTree(parsing: body) else { return nil }
-        return await self.answer(topic, body)?.text
+    /// Answers another node's request with a JSON document; nil if this node cannot.
+    public func answer(_ request: NodeRequest) async -> String? {
+        await self.reply(to: request)?.text
     }
 
-    func answer(_ topic: String, _ body: JSONTree) async -> JSONTree? {
+    /// Answers a request of this node or of another one.
+    func reply(to request: NodeRequest) async -> JSONTree? {
         guard let gateway = self.gateway else { return nil }
-        switch topic {
-        case "node":
+        switch request {
+        case .nodeRow:
             return await self.localNodeRow(gateway)
-        case "shards":
+        case .shards:
             return .array(
                 await gateway.shards(within: Self.localTimeout).map(ShardRow.init).map(\.tree))
-        case "stored":
-            guard let id = body["conversation"]?.stringValue,
-                let tenant = body["tenant"]?.stringValue
-            else { return nil }
-            let key = ConversationKey(tenant: ByteString(tenant), id: ByteString(id))
+        case .storedPosition(let key):
             guard let stored = await gateway.storedPosition(of: key, within: Self.localTimeout)
             else { return .null }
-            return ["head": .integer(stored.head), "revision": .integer(stored.revision)]
-        case "redis":
+            return OwnerPosition(head: stored.head, revision: stored.revision).tree
+        case .redisRow:
             return await self.localRedisRow()
-        case "drain":
-            let seconds = body["deadline"]?.doubleValue.map { Duration.seconds($0) }
-            return await self.drain(gateway, over: seconds, rate: body["rate"]?.integerValue)
-        case "resume":
+        case .drain(let seconds, let rate):
+            return await self.drain(gateway, over: seconds.map { .seconds($0) }, rate: rate)
+        case .resume:
             return .bool(self.resume())
-        default:
-            return nil
         }
     }
 

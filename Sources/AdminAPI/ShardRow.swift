@@ -1,6 +1,6 @@
 internal import Bytes
-internal import ChatModel
 internal import ChatEngine
+internal import ChatModel
 internal import Gateway
 internal import JSON
 

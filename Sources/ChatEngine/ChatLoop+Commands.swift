@@ -1,6 +1,6 @@
-import Cluster
 public import ChatCore
 public import ChatModel
+import Cluster
 
 /// Commands and reads of sessions.
 extension ChatLoop {
@@ -96,7 +96,7 @@ extension ChatLoop {
     /// feed opened.
     public func amendedThrough(_ feed: FeedID) -> Revision {
         self.subscriptions.feeds.isCurrent(feed)
-            ? self.subscriptions.feeds[feed.slot].amendedThrough : 0
+            ? self.subscriptions.feeds[feed.slot].watermarks.amendedThrough : 0
     }
 
     /// Records that a socket of this user accepted these messages. The report is not urgent;

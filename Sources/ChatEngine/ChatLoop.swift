@@ -1,7 +1,7 @@
-public import Cluster
 import Bytes
 public import ChatCore
 public import ChatModel
+public import Cluster
 
 /// The chat engine of one event loop: the conversations that it owns, the conversations that it
 /// subscribes to, and its envelopes to and from other loops.

@@ -67,15 +67,15 @@ extension ConversationSubscriptions {
     private mutating func receiveEphemeral(_ event: ChatEvent, _ slot: UInt32, at now: ClockReading)
     {
         // The pending answer contains the online users.
-        if case .opening = self.feeds[slot].state { return }
+        if self.feeds[slot].state.isOpening { return }
         switch event {
         case .presence(let changes):
-            guard self.feeds[slot].pendingAttach == 0 else { return }
+            if self.feeds[slot].awaitsAttach { return }
             let newChanges = self.feeds[slot].presenceChanges(in: changes, at: now)
             if !newChanges.isEmpty { self.deliver(.presence(newChanges), slot) }
             return
         case .crowd(_, let changes):
-            guard self.feeds[slot].pendingAttach == 0 else { return }
+            if self.feeds[slot].awaitsAttach { return }
             self.feeds[slot].recordCrowd(changes)
         case .typing(let person, let isTyping):
             let index = self.feeds[slot].typingUsers.firstIndex { $0.id == person.id }
@@ -96,7 +96,7 @@ extension ConversationSubscriptions {
         at now: ClockReading, outbox: inout Outbox
     ) {
         if self.feeds[slot].hasDelivered(event, revision: revision) {
-            self.feeds[slot].revision = revision
+            self.feeds[slot].watermarks.revision = revision
             if request != 0 { self.finish(request, event.answer, at: now, outbox: &outbox) }
             return
         }
@@ -119,7 +119,8 @@ extension ConversationSubscriptions {
     ) {
         while let early = self.feeds[slot].takeNextOutOfOrder() {
             self.deliverChange(
-                early.event, self.feeds[slot].revision + 1, answering: early.answering, slot,
+                early.event, self.feeds[slot].watermarks.revision + 1, answering: early.answering,
+                slot,
                 at: now, outbox: &outbox)
         }
     }
@@ -173,16 +174,12 @@ extension ConversationSubscriptions {
     mutating func repair(
         _ slot: UInt32, afterPause: Bool = false, at now: ClockReading, outbox: inout Outbox
     ) {
-        if case .opening = self.feeds[slot].state {
-            self.feeds[slot].mustRepair = true
+        if self.feeds[slot].state.isOpening {
+            self.feeds[slot].state = .opening(mustRepair: true)
             return
         }
-        if case .live = self.feeds[slot].state {
-            self.feeds[slot].state = .repairing
-            self.feeds[slot].repairedThrough = max(
-                self.feeds[slot].repairedThrough, self.feeds[slot].revision)
-        }
-        _ = self.requests.remove(self.feeds[slot].pendingAttach)
+        self.feeds[slot].startRepair()
+        self.removePendingAttach(of: slot)
         // The end of typing may be among the missed events.
         for person in self.feeds[slot].typingUsers { self.deliver(.typing(person, false), slot) }
         self.feeds[slot].typingUsers = []
@@ -195,14 +192,19 @@ extension ConversationSubscriptions {
                 deadline: .max,
                 retryAt: now.monotonic + (afterPause ? Self.refusalBackoff : Self.retryInterval),
                 attempts: afterPause ? 0 : 1,
-                deliveredThrough: self.feeds[slot].deliveredThrough))
-        self.feeds[slot].pendingAttach = request
+                deliveredThrough: self.feeds[slot].watermarks.deliveredThrough))
+        self.feeds[slot].repair?.pendingAttach = request
         if !afterPause {
             self.send(
                 attachment, in: self.feeds[slot].key, through: feed, owner: self.feeds[slot].owner,
                 request, isRetry: false,
                 outbox: &outbox)
         }
+    }
+
+    /// Removes the attach request without an answer, if there is one.
+    mutating func removePendingAttach(of slot: UInt32) {
+        if let repair = self.feeds[slot].repair { _ = self.requests.remove(repair.pendingAttach) }
     }
 
     /// Handles the owner's answer to an attach request: who is online, and the conversation's head
@@ -212,16 +214,20 @@ extension ConversationSubscriptions {
         at now: ClockReading, outbox: inout Outbox
     ) {
         guard let feed = pending.feed, self.feeds.isCurrent(feed),
-            self.feeds[feed.slot].pendingAttach == request
+            var repair = self.feeds[feed.slot].repair, repair.pendingAttach == request
         else { return }
         let slot = feed.slot
-        self.feeds[slot].pendingAttach = 0
+        repair.pendingAttach = 0
+        let answeredJoins = repair.takeJoinsAwaitingAttach()
+        // Their answers must start at a point where the existing subscribers have received
+        // everything.
+        defer { for join in answeredJoins { self.resend(join, at: now, outbox: &outbox) } }
         guard case .joined(let joinResult) = answer else {
-            self.feeds[slot].pendingFetch = 0
+            repair.pendingFetch = 0
             // Changes that an earlier attach answer announced may not have been fetched.
-            self.feeds[slot].attachedAtRevision = self.feeds[slot].revision
+            repair.attachedAtRevision = self.feeds[slot].watermarks.revision
+            self.feeds[slot].repair = repair
             self.goLive(slot, at: now, outbox: &outbox)
-            self.resendAnsweredJoins(slot, at: now, outbox: &outbox)
             return
         }
         let newChanges = self.feeds[slot].presenceChanges(toReach: joinResult, at: now)
@@ -230,35 +236,24 @@ extension ConversationSubscriptions {
         } else if !newChanges.isEmpty {
             self.deliver(.presence(newChanges), slot)
         }
-        if joinResult.isEnded, !self.feeds[slot].isEnded {
-            self.feeds[slot].missedEnd = joinResult.ended
-        }
-        self.feeds[slot].attachedAtRevision = joinResult.revision
-        if joinResult.revision > self.feeds[slot].revision {
+        if joinResult.isEnded, !self.feeds[slot].isEnded { repair.missedEnd = joinResult.ended }
+        repair.attachedAtRevision = joinResult.revision
+        let isBehind = joinResult.revision > self.feeds[slot].watermarks.revision
+        if !isBehind { repair.pendingFetch = 0 }
+        self.feeds[slot].repair = repair
+        if isBehind {
             self.fetchMissing(slot, outbox: &outbox)
         } else {
-            self.feeds[slot].pendingFetch = 0
             self.goLive(slot, at: now, outbox: &outbox)
         }
-        self.resendAnsweredJoins(slot, at: now, outbox: &outbox)
-    }
-
-    /// Retries the joins that were answered while an attach request was pending. Their answers must
-    /// start at a point where the existing subscribers have received everything.
-    private mutating func resendAnsweredJoins(
-        _ slot: UInt32, at now: ClockReading, outbox: inout Outbox
-    ) {
-        let requests = self.feeds[slot].joinsAwaitingAttach
-        self.feeds[slot].joinsAwaitingAttach = []
-        for request in requests { self.resend(request, at: now, outbox: &outbox) }
     }
 
     private mutating func fetchMissing(_ slot: UInt32, outbox: inout Outbox) {
         let request = StoreRequest.changes(
-            self.feeds[slot].key, after: self.feeds[slot].deliveredThrough,
-            since: self.feeds[slot].repairedThrough, limit: Self.repairPageLimit)
+            self.feeds[slot].key, after: self.feeds[slot].watermarks.deliveredThrough,
+            since: self.feeds[slot].watermarks.repairedThrough, limit: Self.repairPageLimit)
         let ticket = outbox.submit(request)
-        self.feeds[slot].pendingFetch = ticket
+        self.feeds[slot].repair?.pendingFetch = ticket
         self.reads[ticket] = .repair(self.feeds.id(at: slot))
     }
 
@@ -266,44 +261,42 @@ extension ConversationSubscriptions {
     mutating func applyRepair(
         _ slot: UInt32, with page: MessagePage, at now: ClockReading, outbox: inout Outbox
     ) {
-        self.feeds[slot].pendingFetch = 0
-        let delivered = self.feeds[slot].deliveredThrough
+        self.feeds[slot].repair?.pendingFetch = 0
+        let watermarks = self.feeds[slot].watermarks
         for message in page.amended
-        where message.sequence <= delivered && message.revision > self.feeds[slot].repairedThrough {
+        where message.sequence <= watermarks.deliveredThrough
+            && message.revision > watermarks.repairedThrough
+        {
             let event: ChatEvent = message.state == .deleted ? .deleted(message) : .edited(message)
             self.deliveryLog.record(event, message.revision, in: self.feeds.id(at: slot), at: now)
             self.deliver(event, slot)
         }
-        for message in page.messages where message.sequence > delivered {
-            self.feeds[slot].deliveredThrough = message.sequence
+        for message in page.messages where message.sequence > watermarks.deliveredThrough {
+            self.feeds[slot].watermarks.deliveredThrough = message.sequence
             self.deliveryLog.record(
                 .posted(message), message.revision, in: self.feeds.id(at: slot), at: now)
             self.deliverWithDeferredAnswers(message, first: 0, slot, at: now, outbox: &outbox)
         }
-        self.feeds[slot].repairedThrough = max(self.feeds[slot].repairedThrough, page.revision)
-        self.feeds[slot].amendedThrough = max(
-            self.feeds[slot].amendedThrough, self.feeds[slot].repairedThrough)
-        if self.feeds[slot].deliveredThrough < page.head, !page.messages.isEmpty {
+        self.feeds[slot].watermarks.recordRepaired(through: page.revision)
+        if self.feeds[slot].watermarks.deliveredThrough < page.head, !page.messages.isEmpty {
             self.fetchMissing(slot, outbox: &outbox)
-        } else if self.feeds[slot].pendingAttach == 0 {
+        } else if !self.feeds[slot].awaitsAttach {
             self.goLive(slot, at: now, outbox: &outbox)
         }
     }
 
     private mutating func goLive(_ slot: UInt32, at now: ClockReading, outbox: inout Outbox) {
-        self.feeds[slot].state = .live
-        self.feeds[slot].revision = max(
-            self.feeds[slot].revision, self.feeds[slot].attachedAtRevision)
+        let missedEnd = self.feeds[slot].endRepair()
         // Requests whose event arrived out of order and was delivered by the repair.
-        for early in self.feeds[slot].takeOutOfOrder(through: self.feeds[slot].revision)
+        for early in self.feeds[slot].takeOutOfOrder(
+            through: self.feeds[slot].watermarks.revision)
         where early.answering != 0 {
             self.finish(early.answering, early.event.answer, at: now, outbox: &outbox)
         }
         self.deliverOutOfOrder(slot, at: now, outbox: &outbox)
-        if let ending = self.feeds[slot].missedEnd {
-            self.feeds[slot].missedEnd = nil
+        if let missedEnd {
             if !self.feeds[slot].isEnded {
-                self.deliver(.ended(by: ending.by, at: ending.at), slot)
+                self.deliver(.ended(by: missedEnd.by, at: missedEnd.at), slot)
             }
             self.feeds[slot].isEnded = true
         }

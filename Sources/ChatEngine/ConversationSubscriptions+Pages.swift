@@ -26,20 +26,18 @@ extension ConversationSubscriptions {
         case (.check, _):
             self.scheduleRecheck(at: now)
         case (.repair(let feed), _):
-            guard self.feeds.isCurrent(feed), self.feeds[feed.slot].pendingFetch == ticket else {
-                return
-            }
+            guard self.feeds.isCurrent(feed), let repair = self.feeds[feed.slot].repair,
+                repair.pendingFetch == ticket
+            else { return }
             // A page older than the owner's attach answer shows that the store lost data. The owner
             // will write it again.
-            if case .page(let page) = answer,
-                page.revision >= self.feeds[feed.slot].attachedAtRevision
-            {
+            if case .page(let page) = answer, page.revision >= repair.attachedAtRevision {
                 self.applyRepair(feed.slot, with: page, at: now, outbox: &outbox)
                 return
             }
             // The store is unavailable: attach to the owner again after a backoff.
-            self.feeds[feed.slot].pendingFetch = 0
-            if self.feeds[feed.slot].pendingAttach == 0 {
+            self.feeds[feed.slot].repair?.pendingFetch = 0
+            if repair.pendingAttach == 0 {
                 self.repair(feed.slot, afterPause: true, at: now, outbox: &outbox)
             }
         }
@@ -48,9 +46,9 @@ extension ConversationSubscriptions {
     private mutating func receivePage(
         _ read: Feed.PageRequest, at now: ClockReading, outbox: inout Outbox
     ) {
-        guard let slot = self.feeds.slot(of: read.conversation), self.feeds[slot].state != .opening,
-            let page = read.page,
-            page.revision > self.feeds[slot].revision
+        guard let slot = self.feeds.slot(of: read.conversation),
+            !self.feeds[slot].state.isOpening, let page = read.page,
+            page.revision > self.feeds[slot].watermarks.revision
         else {
             self.deliverPage(read, at: now, outbox: &outbox)
             return
@@ -70,7 +68,7 @@ extension ConversationSubscriptions {
     ) {
         guard let page = read.page else { return }
         let slot = self.feeds.slot(of: read.conversation)
-        guard let slot, page.revision < self.feeds[slot].amendedThrough else {
+        guard let slot, page.revision < self.feeds[slot].watermarks.amendedThrough else {
             if let slot { self.logDelivered(page, slot, at: now) }
             self.deliveries.append(.page(context: read.context, page))
             return
@@ -88,12 +86,12 @@ extension ConversationSubscriptions {
     /// once, however many subscribers read it.
     private mutating func logDelivered(_ page: MessagePage, _ slot: UInt32, at now: ClockReading) {
         guard self.deliveryLog.isEnabled else { return }
-        let loggedFrom = min(self.feeds[slot].loggedFrom, self.feeds[slot].deliveredThrough + 1)
+        let unloggedBefore = self.feeds[slot].watermarks.unloggedBefore
         for message in page.messages
-        where message.sequence < loggedFrom && self.deliveryLog.mayBeLost(message, at: now) {
+        where message.sequence < unloggedBefore && self.deliveryLog.mayBeLost(message, at: now) {
             self.deliveryLog.record(
                 .posted(message), message.revision, in: self.feeds.id(at: slot), at: now)
-            self.feeds[slot].loggedFrom = min(self.feeds[slot].loggedFrom, message.sequence)
+            self.feeds[slot].watermarks.recordLogged(message.sequence)
         }
     }
 

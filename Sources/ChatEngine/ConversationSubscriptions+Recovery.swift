@@ -29,7 +29,7 @@ extension ConversationSubscriptions {
             // A page may have been logged after later events.
             let items = delivered.sorted { $0.revision < $1.revision }
             let messages = items.lazy.filter { $0.identity != nil }.map(\.sequence)
-            let first = messages.min() ?? self.feeds[feed.slot].deliveredThrough + 1
+            let first = messages.min() ?? self.feeds[feed.slot].watermarks.deliveredThrough + 1
             let since = items.lazy.map(\.revision).min() ?? 0
             let request = StoreRequest.changes(
                 self.feeds[feed.slot].key, after: first - 1, since: since - 1,
@@ -85,7 +85,8 @@ extension ConversationSubscriptions {
         let slot = feed.slot
         self.deliveryLog.remove(feed)
         self.feeds[slot].rollBack(
-            to: revision, through: sequence.map { $0 - 1 } ?? self.feeds[slot].deliveredThrough)
+            to: revision,
+            through: sequence.map { $0 - 1 } ?? self.feeds[slot].watermarks.deliveredThrough)
         self.repair(slot, at: now, outbox: &outbox)
     }
 }

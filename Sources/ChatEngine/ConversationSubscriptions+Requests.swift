@@ -1,6 +1,6 @@
-import Cluster
 import ChatCore
 import ChatModel
+import Cluster
 
 /// Requests to owners and to the store, and their answers.
 extension ConversationSubscriptions {
@@ -177,21 +177,21 @@ extension ConversationSubscriptions {
             self.finish(request, .failed(.outcomeUnknown), at: now, outbox: &outbox)
             return
         case .posted(let message):
-            guard let feed, self.feeds[feed.slot].state != .opening,
-                message.sequence > self.feeds[feed.slot].deliveredThrough
+            guard let feed, !self.feeds[feed.slot].state.isOpening,
+                message.sequence > self.feeds[feed.slot].watermarks.deliveredThrough
             else { break }
             self.deferAnswer(to: request, answer, until: message.sequence, in: feed.slot)
             // An event is sent before later answers, so this message's event was lost.
-            if self.feeds[feed.slot].state == .live {
+            if self.feeds[feed.slot].state.isLive {
                 self.repair(feed.slot, at: now, outbox: &outbox)
             }
             return
         case .joined:
             guard case .command(.joinAndSubscribe) = pending.input, let feed,
-                self.feeds[feed.slot].pendingAttach != 0
+                self.feeds[feed.slot].awaitsAttach
             else { break }
             if pending.deferredAnswer == nil {
-                self.feeds[feed.slot].joinsAwaitingAttach.append(request)
+                self.feeds[feed.slot].repair?.joinsAwaitingAttach.append(request)
             }
             self.requests.deferAnswer(to: request, answer)
             return
@@ -243,7 +243,7 @@ extension ConversationSubscriptions {
         switch answer {
         case .posted(let message), .amended(let message):
             guard let feed = self.requests[request]?.feed, self.feeds.isCurrent(feed),
-                message.revision < self.feeds[feed.slot].amendedThrough
+                message.revision < self.feeds[feed.slot].watermarks.amendedThrough
             else { return false }
             return self.deliveryLog.hasAmended(message.sequence, since: message.revision, in: feed)
         default:

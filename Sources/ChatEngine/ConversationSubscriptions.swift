@@ -1,7 +1,7 @@
-import Cluster
 import Bytes
 import ChatCore
 import ChatModel
+import Cluster
 
 /// The conversations that a loop subscribes to, and its pending requests to their owners.
 struct ConversationSubscriptions: Sendable {
@@ -110,15 +110,12 @@ struct ConversationSubscriptions: Sendable {
     /// The newest message of the feed that has been taken.
     func deliveredThrough(_ feed: FeedID) -> SequenceNumber {
         guard self.feeds.isCurrent(feed) else { return 0 }
-        return self.feeds[feed.slot].queuedInBatch == self.batchNumber
-            ? self.feeds[feed.slot].queuedFrom - 1 : self.feeds[feed.slot].deliveredThrough
+        return self.feeds[feed.slot].watermarks.deliveredThrough(before: self.batchNumber)
     }
 
     private mutating func recordQueued(_ message: Message, _ feed: FeedID) {
-        guard self.feeds.isCurrent(feed), self.feeds[feed.slot].queuedInBatch != self.batchNumber
-        else { return }
-        self.feeds[feed.slot].queuedInBatch = self.batchNumber
-        self.feeds[feed.slot].queuedFrom = message.sequence
+        guard self.feeds.isCurrent(feed) else { return }
+        self.feeds[feed.slot].watermarks.recordQueued(message.sequence, in: self.batchNumber)
     }
 
     // MARK: Subscribing and unsubscribing
@@ -179,7 +176,7 @@ struct ConversationSubscriptions: Sendable {
     private mutating func close(_ slot: UInt32, outbox: inout Outbox) {
         self.notifyOwner(.detach, slot, outbox: &outbox)
         // A retried attach request would subscribe this loop again.
-        _ = self.requests.remove(self.feeds[slot].pendingAttach)
+        self.removePendingAttach(of: slot)
         let deferred =
             self.feeds[slot].takeDeferredAnswers(for: nil)
             + self.feeds[slot].takeOutOfOrder(through: .max).map(\.answering)
@@ -247,18 +244,15 @@ struct ConversationSubscriptions: Sendable {
         let changes = self.feeds[slot].presenceChanges(
             toReach: joinResult, joiningUser: joiningUser, at: now)
         switch self.feeds[slot].state {
-        case .opening:
+        case .opening(let mustRepair):
             self.feeds[slot].state = .live
-            self.feeds[slot].revision = joinResult.revision
-            // An older page comes from a store that lost data.
-            self.feeds[slot].amendedThrough = joinResult.revision
-            self.feeds[slot].deliveredThrough = joinResult.head
-            self.feeds[slot].loggedFrom = joinResult.head + 1
+            self.feeds[slot].watermarks.open(at: joinResult.revision, head: joinResult.head)
             self.feeds[slot].isEnded = joinResult.isEnded
-            if self.feeds[slot].mustRepair { self.repair(slot, at: now, outbox: &outbox) }
+            if mustRepair { self.repair(slot, at: now, outbox: &outbox) }
         case .live, .repairing:
             if !changes.isEmpty { self.deliver(.presence(changes), slot) }
-            if case .live = self.feeds[slot].state, joinResult.revision > self.feeds[slot].revision
+            if self.feeds[slot].state.isLive,
+                joinResult.revision > self.feeds[slot].watermarks.revision
             {
                 self.repair(slot, at: now, outbox: &outbox)
             }

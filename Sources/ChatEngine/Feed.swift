@@ -15,11 +15,39 @@ public struct FeedID: Sendable, Hashable {
 struct Feed: Sendable {
     enum State: Sendable {
         /// No join has been answered yet. Events before the first answer are contained in that
-        /// answer.
-        case opening
+        /// answer. If something was missed meanwhile, the repair starts after the answer.
+        case opening(mustRepair: Bool)
         case live
-        /// Something was missed; a request to the owner or to the store is pending.
-        case repairing
+        /// Something was missed; a request to the owner or to the store is pending. The payload is
+        /// indirect, because every message reads the state and few feeds are under repair.
+        indirect case repairing(Repair)
+
+        var isOpening: Bool { if case .opening = self { true } else { false } }
+        var isLive: Bool { if case .live = self { true } else { false } }
+        var isRepairing: Bool { if case .repairing = self { true } else { false } }
+    }
+
+    /// The progress of a repair. It attaches to the owner, then fetches from the store what the
+    /// owner's answer shows to be missing.
+    struct Repair: Sendable {
+        /// The attach request without an answer; 0 if there is none.
+        var pendingAttach: RequestID = 0
+        /// The page request without an answer; 0 if there is none.
+        var pendingFetch: StoreTicket = 0
+        /// The conversation's revision in the owner's newest answer. The owner sends every change
+        /// after it, and a page from before it is outdated.
+        var attachedAtRevision: Revision = 0
+        /// Joins that were answered while an attach request was pending. They wait for it:
+        /// otherwise new subscribers would have another list of online users than the existing
+        /// ones.
+        var joinsAwaitingAttach: [RequestID] = []
+        /// A missed end of the conversation, while the changes before it are being fetched.
+        var missedEnd: ConversationEnd?
+
+        mutating func takeJoinsAwaitingAttach() -> [RequestID] {
+            defer { self.joinsAwaitingAttach = [] }
+            return self.joinsAwaitingAttach
+        }
     }
 
     /// How a received event is handled.
@@ -63,23 +91,14 @@ struct Feed: Sendable {
     }
 
     // The fields that every message uses come first.
-    var state: State = .opening
+    var state: State = .opening(mustRepair: false)
     /// The owner has ended the conversation.
     var isEnded = false
     /// The owner publishes the number of people online, not their names.
     var isCrowd = false
-    /// Something was missed before the first join was answered; the repair starts after that
-    /// answer.
-    var mustRepair = false
     /// The slot in which the owner holds the conversation.
     var ownerSlot = UInt32.max
     var owner: LoopID
-    /// The newest change and the newest message delivered.
-    var revision: Revision = 0
-    var deliveredThrough: SequenceNumber = 0
-    /// The first message queued in the current batch of deliveries, and the number of that batch.
-    var queuedFrom: SequenceNumber = 0
-    var queuedInBatch: UInt64 = 0
     private(set) var outOfOrder: [Revision: OutOfOrderEvent] = [:]
     var deferredAnswers: [DeferredAnswer] = []
     /// Pages that are ahead of the feed.
@@ -94,22 +113,13 @@ struct Feed: Sendable {
     var deliveredAt = -Self.busyMilliseconds
     var isBusy = false
     let key: ConversationKey
-    /// The size of the fields above.
-    static var hotBytes: Int { MemoryLayout<Self>.offset(of: \.amendedThrough)! }
+    /// How far the feed has got. Last of the hot fields, because its own cold fields follow.
+    var watermarks = Watermarks()
+    /// The size of the fields that every message uses.
+    static var hotBytes: Int {
+        MemoryLayout<Self>.offset(of: \.watermarks)! + Watermarks.hotBytes
+    }
 
-    /// The newest edit or deletion delivered. A page that was read earlier could undo it.
-    var amendedThrough: Revision = 0
-    /// While repairing: the attach request without an answer, and the page request without one.
-    var pendingAttach: RequestID = 0
-    var pendingFetch: StoreTicket = 0
-    /// Joins that were answered while an attach request was pending. They wait for it: otherwise
-    /// new subscribers would have another list of online users than the existing ones.
-    var joinsAwaitingAttach: [RequestID] = []
-    /// The change up to which a repair has delivered edits. It can be ahead of `revision`: a page
-    /// contains messages only, and the other changes arrive from the owner.
-    var repairedThrough: Revision = 0
-    /// While repairing: the revision after which the owner sends every change.
-    var attachedAtRevision: Revision = 0
     /// The subscribers, including pending joins. The feed closes when there are none.
     var subscribers = UserMap<Subscriber>()
     /// Connections and pending joins.
@@ -118,13 +128,8 @@ struct Feed: Sendable {
     var knownOnline = UserMap<Person>()
     /// The users that the subscribers know to be typing.
     var typingUsers: [Person] = []
-    /// A missed end of the conversation, while the changes before it are being fetched.
-    var missedEnd: ConversationEnd?
     /// The reports that were sent last.
     var lastReports: [DeliveryReport] = []
-    /// All delivered messages from here on are in the loop's `DeliveryLog`, including those from
-    /// pages.
-    var loggedFrom: SequenceNumber = .max
     static let outOfOrderLimit = 1024
     static let reportLimit = 64
     /// The number of periods, of a quarter of a second, for which a report waits for the next
@@ -138,6 +143,37 @@ struct Feed: Sendable {
         self.owner = owner
     }
 
+    // MARK: Repair
+
+    /// The repair in progress; nil if there is none. Only a feed under repair has one to change.
+    var repair: Repair? {
+        get { if case .repairing(let repair) = self.state { repair } else { nil } }
+        set {
+            guard let newValue, self.state.isRepairing else { return }
+            self.state = .repairing(newValue)
+        }
+    }
+
+    /// Whether the owner has not answered the newest attach request.
+    var awaitsAttach: Bool { self.repair.map { $0.pendingAttach != 0 } ?? false }
+
+    /// Starts a repair, unless one is in progress. The feed must have been opened.
+    mutating func startRepair() {
+        guard self.state.isLive else { return }
+        self.state = .repairing(Repair())
+        self.watermarks.startRepair()
+    }
+
+    /// Ends a repair that has delivered everything up to the owner's newest answer.
+    ///
+    /// - Returns: the missed end of the conversation, if there was one.
+    mutating func endRepair() -> ConversationEnd? {
+        guard let repair = self.repair else { return nil }
+        self.state = .live
+        self.watermarks.endRepair(at: repair.attachedAtRevision)
+        return repair.missedEnd
+    }
+
     // MARK: Changes
 
     /// Classifies a durable change by its revision.
@@ -148,15 +184,13 @@ struct Feed: Sendable {
         case .opening:
             return .drop
         case .live, .repairing:
-            if revision <= self.revision {
+            if revision <= self.watermarks.revision {
                 guard self.distance(to: event) > 0 else { return .drop }
                 // The owner has another history than the one delivered: two masters accepted
                 // writes.
-                if case .repairing = self.state { return .deferred(startsRepair: false) }
-                return .deferred(startsRepair: true)
+                return .deferred(startsRepair: self.state.isLive)
             }
-            if revision == self.revision + 1, case .live = self.state, self.distance(to: event) <= 1
-            {
+            if self.watermarks.isNext(revision), self.state.isLive, self.distance(to: event) <= 1 {
                 return .deliver
             }
             // Beyond the limit, out-of-order changes are dropped; the repair reads them from the
@@ -164,21 +198,24 @@ struct Feed: Sendable {
             if self.outOfOrder.count < Self.outOfOrderLimit {
                 self.outOfOrder[revision] = OutOfOrderEvent(event: event, answering: answering)
             }
-            if case .repairing = self.state { return .deferred(startsRepair: false) }
-            return .deferred(startsRepair: true)
+            return .deferred(startsRepair: self.state.isLive)
         }
     }
 
     /// How many messages this one is ahead of the newest one delivered.
     private func distance(to event: ChatEvent) -> Int {
-        if case .posted(let message) = event { message.sequence - self.deliveredThrough } else { 0 }
+        if case .posted(let message) = event {
+            message.sequence - self.watermarks.deliveredThrough
+        } else {
+            0
+        }
     }
 
     /// Whether a repair has already delivered it.
     func hasDelivered(_ event: ChatEvent, revision: Revision) -> Bool {
         switch event {
-        case .posted(let message): message.sequence <= self.deliveredThrough
-        case .edited, .deleted: revision <= self.repairedThrough
+        case .posted(let message): message.sequence <= self.watermarks.deliveredThrough
+        case .edited, .deleted: revision <= self.watermarks.repairedThrough
         case .ended: self.isEnded
         default: false
         }
@@ -187,28 +224,24 @@ struct Feed: Sendable {
     /// Rolls back to a point of a history that was lost. The store's version is delivered from
     /// there.
     mutating func rollBack(to revision: Revision, through sequence: SequenceNumber) {
-        self.revision = min(self.revision, revision)
-        self.repairedThrough = min(self.repairedThrough, revision)
-        self.amendedThrough = self.repairedThrough
-        self.attachedAtRevision = 0
-        self.deliveredThrough = min(self.deliveredThrough, sequence)
-        self.loggedFrom = self.deliveredThrough + 1
+        self.watermarks.rollBack(to: revision, through: sequence)
         self.outOfOrder = [:]
-        // A fetch in progress starts after that point.
-        self.pendingFetch = 0
+        // A fetch in progress starts after that point, and the owner's answer is outdated.
+        self.repair?.pendingFetch = 0
+        self.repair?.attachedAtRevision = 0
     }
 
     var hasOutOfOrder: Bool { !self.outOfOrder.isEmpty }
 
     /// Records that a change was delivered.
     mutating func recordDelivered(_ event: ChatEvent, revision: Revision, at now: ClockReading) {
-        self.revision = revision
+        self.watermarks.revision = revision
         switch event {
         case .posted(let message):
-            self.deliveredThrough = message.sequence
+            self.watermarks.deliveredThrough = message.sequence
             self.isBusy = now.monotonic - self.deliveredAt < Self.busyMilliseconds
             self.deliveredAt = now.monotonic
-        case .edited, .deleted: self.amendedThrough = revision
+        case .edited, .deleted: self.watermarks.amendedThrough = revision
         case .ended: self.isEnded = true
         default: break
         }
@@ -218,10 +251,10 @@ struct Feed: Sendable {
     /// another master's history, with a revision that both use. It stays until a repair has
     /// delivered the history that remains.
     mutating func takeNextOutOfOrder() -> OutOfOrderEvent? {
-        guard !self.outOfOrder.isEmpty, let next = self.outOfOrder[self.revision + 1],
+        guard !self.outOfOrder.isEmpty, let next = self.outOfOrder[self.watermarks.revision + 1],
             self.distance(to: next.event) <= 1
         else { return nil }
-        return self.outOfOrder.removeValue(forKey: self.revision + 1)
+        return self.outOfOrder.removeValue(forKey: self.watermarks.revision + 1)
     }
 
     /// Removes the out-of-order changes that a repair has covered.
@@ -242,7 +275,7 @@ struct Feed: Sendable {
     /// Removes the pages that the feed has caught up with, and those whose deadline has passed.
     mutating func takeReleasablePages(at now: Int64 = .min) -> [PageRequest] {
         let due = self.waitingPages.filter {
-            $0.page!.revision <= self.revision || $0.deadline <= now
+            $0.page!.revision <= self.watermarks.revision || $0.deadline <= now
         }
         if !due.isEmpty {
             self.waitingPages.removeAll { page in due.contains { $0.context == page.context } }
@@ -255,83 +288,6 @@ struct Feed: Sendable {
         for index in self.waitingPages.indices { self.waitingPages[index].deadline += milliseconds }
     }
 
-    // MARK: Presence
-
-    /// The changes that are new to the subscribers. They count as delivered.
-    mutating func presenceChanges(in changes: [PresenceChange], at now: ClockReading)
-        -> [PresenceChange]
-    {
-        if self.isCrowd {
-            return self.presenceChangesAfterCrowd(changes.filter(\.isOnline), at: now)
-        }
-        let newChanges = changes.filter { (self.knownOnline[$0.person.id] != nil) != $0.isOnline }
-        self.recordPresence(newChanges)
-        return newChanges
-    }
-
-    /// The changes that bring the subscribers to the presence state in the owner's answer.
-    ///
-    /// - Parameter joiningUser: the joining user. The owner leaves it out of its answer.
-    mutating func presenceChanges(
-        toReach joinResult: JoinResult, joiningUser: UserID? = nil, at now: ClockReading
-    ) -> [PresenceChange] {
-        if joinResult.isCrowd {
-            self.isCrowd = true
-            return []
-        }
-        if self.isCrowd {
-            return self.presenceChangesAfterCrowd(
-                joinResult.present, joiningUser: joiningUser, at: now)
-        }
-        let arrivals = joinResult.present.filter { self.knownOnline[$0.person.id] == nil }
-        // If no user has left, the number cannot have shrunk.
-        let known =
-            self.knownOnline.count + arrivals.count
-            - (joiningUser.map { self.knownOnline[$0] == nil ? 0 : 1 } ?? 0)
-        let newChanges =
-            (known > joinResult.present.count
-                ? self.departures(
-                    missingFrom: joinResult.present, joiningUser: joiningUser, at: now)
-                : [])
-            + arrivals
-        self.recordPresence(newChanges)
-        return newChanges
-    }
-
-    /// Names all users again, because subscribers that joined during the crowd know none of them.
-    private mutating func presenceChangesAfterCrowd(
-        _ present: [PresenceChange], joiningUser: UserID? = nil, at now: ClockReading
-    ) -> [PresenceChange] {
-        self.isCrowd = false
-        let newChanges =
-            self.departures(missingFrom: present, joiningUser: joiningUser, at: now) + present
-        self.recordPresence(newChanges)
-        return newChanges
-    }
-
-    private func departures(
-        missingFrom present: [PresenceChange], joiningUser: UserID?, at now: ClockReading
-    ) -> [PresenceChange] {
-        let online = Set(present.map(\.person.id))
-        return self.knownOnline.values.filter { !online.contains($0.id) && $0.id != joiningUser }
-            .sorted { $0.id < $1.id }
-            .map { PresenceChange(person: $0, isOnline: false, at: now.wall) }
-    }
-
-    /// Records a crowd: the owner publishes its size and some of its joins and departures.
-    mutating func recordCrowd(_ changes: [PresenceChange]) {
-        self.isCrowd = true
-        self.recordPresence(changes)
-        // For a large crowd, the list of known users is dropped.
-        if self.knownOnline.count > Self.knownOnlineLimit { self.knownOnline = UserMap() }
-    }
-
-    private mutating func recordPresence(_ changes: [PresenceChange]) {
-        for change in changes {
-            self.knownOnline[change.person.id] = change.isOnline ? change.person : nil
-        }
-    }
-
     /// The subscriber state for the owner. It is sorted, so that simulations are reproducible.
     var currentAttachment: Attachment {
         let subscribers = self.subscribers.values.sorted { $0.person.id < $1.person.id }
@@ -340,7 +296,7 @@ struct Feed: Sendable {
             joining: subscribers.lazy.filter { $0.connections == 0 }.map(\.person),
             knownOnline: self.isCrowd ? [] : self.knownOnline.values.sorted { $0.id < $1.id },
             delivered: self.lastReports,
-            revision: self.revision, head: self.deliveredThrough)
+            revision: self.watermarks.revision, head: self.watermarks.deliveredThrough)
     }
 
     // MARK: Reports

@@ -1,5 +1,5 @@
-public import Cluster
 public import ChatModel
+public import Cluster
 
 /// Carries envelopes to the other nodes of a cluster. Redis implements this port. A single node has
 /// none.

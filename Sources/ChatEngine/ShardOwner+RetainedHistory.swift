@@ -1,6 +1,6 @@
-import Cluster
 import ChatCore
 import ChatModel
+import Cluster
 
 /// Changes that an owner retains of conversations that it no longer owns, because the store may
 /// lose them.

@@ -1,6 +1,6 @@
-import Cluster
 import ChatCore
 import ChatModel
+import Cluster
 
 /// An owner's requests to the store, and their answers.
 extension ShardOwner {

@@ -1,7 +1,7 @@
-import Cluster
 import Bytes
 import ChatCore
 import ChatModel
+import Cluster
 
 /// The conversations that a loop owns.
 ///

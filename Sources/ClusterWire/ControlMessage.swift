@@ -4,8 +4,8 @@ public import Bytes
 /// node.
 ///
 /// It travels through the same mailboxes as packets and differs from them in its first byte. Its
-/// body is JSON instead of records, because it is rare, and nodes of different versions should
-/// understand as much of it as possible.
+/// body is a text instead of records, because it is rare, and operators may have to read it. The
+/// rules of `NodePacket` hold for it.
 ///
 /// The layout:
 ///
@@ -27,7 +27,8 @@ public struct ControlMessage: Sendable, Equatable {
     public let id: UInt64
     /// The name of the request; in a loop message, the receiving loop's number.
     public let topic: String
-    /// JSON. The receiver parses and validates it.
+    /// The fields: `NodeRequest` and its reply as JSON, or the text of a `RemoteLoopMessage`. The
+    /// receiver parses and validates it.
     public let body: String
 
     /// The maximum size of a whole message.

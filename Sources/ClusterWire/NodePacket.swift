@@ -17,18 +17,24 @@ public import ChatEngine
 /// its element count followed by its elements. An enumeration with associated values is a record
 /// whose first byte is its tag; other enumerations are a byte.
 ///
-/// Nodes of different versions exchange packets while a cluster is upgraded. Therefore:
+/// # Rules of all formats between nodes
 ///
-/// 1. Fields are only *added*, at the end of a record. A reader uses a default value if the record
-///    ends before them (`isAtEnd`), and an older reader skips them.
-/// 2. A new kind (of item, command, event, answer, error or role) gets a new tag, and no tag is
-///    reused. A reader that does not know the tag skips and counts the whole item, and delivers the
-///    others. An item that must not be lost is therefore sent only when all nodes of the view know
-///    it.
-/// 3. A reader ignores unknown flags among the upper four, and rejects unknown ones among the lower
-///    four.
-/// 4. Any other change needs the next version, which nodes of this version reject. The cluster must
-///    then be stopped for the upgrade. This should never be necessary.
+/// Nodes of different versions exchange messages while a cluster is upgraded. These rules hold for
+/// all four formats: packets, requests (`NodeRequest`), messages about forwarded connections
+/// (`ForwardedMessage` in Gateway) and the snapshots of sessions that move (`RoomsSession`).
+///
+/// 1. Fields are only *added*: at the end of a record or of a line of words, or as a further member
+///    of a JSON object. A reader uses a default value for a missing field (`isAtEnd` in a record),
+///    and an older reader skips the fields that it does not know.
+/// 2. A new kind (of item, command, event, answer, error or role; of request or message) gets a new
+///    tag, and no tag is reused. A reader that does not know the tag skips the whole item or
+///    message, and handles the others; skipped items are counted. An item that must not be lost is
+///    therefore sent only when all nodes of the view know it. A request without a reply has failed.
+/// 3. A reader ignores unknown flags of a packet among the upper four, and rejects unknown ones
+///    among the lower four.
+/// 4. Any other change needs the next version of packets, or another marker of control messages,
+///    which nodes of this version reject. The cluster must then be stopped for the upgrade. This
+///    should never be necessary.
 ///
 /// A malformed packet is rejected as a whole. Its envelopes are lost, and the receiver repairs
 /// that.

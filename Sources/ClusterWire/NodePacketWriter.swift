@@ -1,6 +1,6 @@
 public import Bytes
-internal import ChatModel
 public import ChatEngine
+internal import ChatModel
 
 /// Writes one packet at the end of a buffer.
 ///

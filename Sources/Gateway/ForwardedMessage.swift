@@ -6,6 +6,10 @@ import EventLoop
 ///
 /// Each request has a number. The node with the client repeats the request until it is answered.
 /// The node with the session executes it once, and repeats the answer.
+///
+/// A message is a line of words, whose first word is its tag, and a body. It follows the rules of
+/// `NodePacket`: a new field is a further word at the end of the line, which a reader that does not
+/// know it skips, and a message with an unknown tag is skipped as a whole.
 enum ForwardedMessage {
     /// The kind of a request to the session's node. Raw values are on the wire.
     enum Kind: String {
@@ -92,13 +96,13 @@ enum ForwardedMessage {
         "answer \(number) departed\n\(state)"
     }
 
-    /// Nil for a text that no node of this version sends.
+    /// Nil for a message that this version does not know.
     init?(_ text: String) {
         let parts = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
         let fields = parts[0].split(separator: " ")
         guard parts.count == 2, let verb = fields.first else { return nil }
         if verb == "ask" {
-            guard fields.count == 6, let kind = Kind(rawValue: String(fields[1])),
+            guard fields.count >= 6, let kind = Kind(rawValue: String(fields[1])),
                 let number = UInt64(fields[2]), let loop = UInt16(fields[3]),
                 let session = EngineSessionID(named: String(fields[4])),
                 let identity = RequestIdentity(fields[5])
@@ -109,11 +113,11 @@ enum ForwardedMessage {
                     body: parts[1]))
             return
         }
-        if verb == "word", fields.count == 2 {
+        if verb == "word", fields.count >= 2 {
             self = .broadcast(dialect: String(fields[1]), String(parts[1]))
             return
         }
-        guard verb == "answer", fields.count == 3, let number = UInt64(fields[1]) else {
+        guard verb == "answer", fields.count >= 3, let number = UInt64(fields[1]) else {
             return nil
         }
         switch fields[2] {
@@ -192,7 +196,7 @@ struct ForwardedRequest {
 }
 
 /// A session that moves to the node with its WebSocket: its state, and the packets that waited for
-/// a poll.
+/// a poll. The packets end the text, so a new field belongs into the state.
 struct SessionTransfer {
     /// The remaining lifetime of the token in milliseconds; 0 if it does not expire.
     let expiresAfter: Int64

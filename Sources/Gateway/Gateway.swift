@@ -1,5 +1,5 @@
-public import ChatModel
 public import ChatEngine
+public import ChatModel
 import Cluster
 public import EventLoop
 import HTTPWire

@@ -1,5 +1,5 @@
-import ChatModel
 import ChatEngine
+import ChatModel
 import EventLoop
 
 /// One event loop's part of the node: its connections, and the conversations that it owns or

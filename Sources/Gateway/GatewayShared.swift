@@ -1,5 +1,5 @@
-import ChatModel
 import ChatEngine
+import ChatModel
 import Cluster
 import EventLoop
 import Synchronization

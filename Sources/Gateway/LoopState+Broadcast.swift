@@ -1,6 +1,6 @@
 import Bytes
-import ChatModel
 import ChatEngine
+import ChatModel
 import Configuration
 import DialectKit
 import EventLoop

@@ -1,6 +1,6 @@
 import Bytes
-import ChatModel
 import ChatEngine
+import ChatModel
 import DialectKit
 
 /// Sends pages of missed messages and changes to subscribers that catch up.

@@ -1,8 +1,8 @@
-import Cluster
 import Bytes
 import ChatCore
-import ChatModel
 import ChatEngine
+import ChatModel
+import Cluster
 import DialectKit
 import EngineIO
 import EventLoop

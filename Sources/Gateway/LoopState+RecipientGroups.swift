@@ -1,5 +1,5 @@
-import ChatModel
 import ChatEngine
+import ChatModel
 import DialectKit
 import EventLoop
 

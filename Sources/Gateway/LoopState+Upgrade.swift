@@ -1,6 +1,6 @@
-import ChatEngine
 import Bytes
 import ChatCore
+import ChatEngine
 import ChatModel
 import Cluster
 import Configuration

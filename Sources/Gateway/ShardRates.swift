@@ -1,6 +1,6 @@
 public import Bytes
-import ChatModel
 public import ChatEngine
+import ChatModel
 
 /// A loop's report about a shard of which it has conversations or the claim.
 public struct ShardReport: Sendable {

@@ -1,5 +1,5 @@
-import ChatModel
 import ChatEngine
+import ChatModel
 
 /// The subscribers of each conversation on this loop, grouped by dialect and compression. A group
 /// gets the same bytes.

@@ -7,77 +7,42 @@ import RedisClient
 import Synchronization
 import Telemetry
 
-/// Executes the decisions of `Membership`: heartbeats, proposals of views, the mailbox. It runs on
-/// the node's first loop.
+/// The part of a node's link that runs on the node's first loop: two connections to Redis, the
+/// mailbox, and five jobs that each have a type of their own.
 ///
-/// It has its own connection, so that heartbeats do not wait behind messages.
+/// | job | type |
+/// |---|---|
+/// | membership: heartbeats, proposals of views | `MembershipShell` |
+/// | requests between nodes | `NodeCalls` |
+/// | the cluster's events | `ClusterEventLog` |
+/// | Redis' settings and memory | `RedisInspector` |
+/// | problems, for the log and the node's health | `ProblemReporter` |
+///
+/// The agent receives events and passes them on. After each one, it publishes the join state.
 final class NodeAgent: EventLoopHandler, RedisClientUser {
-    struct State {
-        var membership: Membership
-        var record: NodeRecord
+    private struct State {
         var client: RedisClient?
         var subscriber: RedisSubscriber?
-        var publisher: PacketPublisher?
-        /// The hash of the known view, as stored in Redis.
-        var knownHash = ""
-        var proposedHash = ""
-        var mailbox: MailboxMonitor
         /// The keys of conversations in received packets.
         var knownKeys = KeyInterning()
-        /// The nodes whose heartbeat times the pending heartbeat reply contains, in order.
-        var queriedNodes: [UInt64] = []
-        var probes: [CommandTag: UInt64] = [:]
-        var lastTag = CommandTag(rawValue: 1 << 32)
-        /// Why the cluster's state in Redis cannot be read or written.
-        var recordsProblem: String?
-        /// Why messages cannot be received or sent: Redis rejects the subscription or the publish.
-        var subscribeProblem: String?
-        var publishProblem: String?
-        var linkProblem: String? { self.subscribeProblem ?? self.publishProblem }
-        /// The last reported problem of the link.
-        var reportedLinkProblem: String?
-        /// The other process that holds this node's name.
-        var nameHolder: String?
-        var loggedNodes: [View.Node] = []
-        /// Where Redis keeps acknowledged writes, as a phrase; nil if Redis does not say.
-        var durability: String?
-        /// The warnings about Redis' settings that were logged.
-        var loggedWarnings: Set<String> = []
-        var peerDirectory = PeerDirectory()
-        var pendingCalls = PendingCalls()
-        /// Pending queries to Redis, by command tag.
-        var replyContinuations: [CommandTag: ReplyContinuation] = [:]
     }
 
-    enum ReplyContinuation {
-        /// A node's record.
-        case nodeRecord(UInt64)
-        /// Whether a call reached a subscriber.
-        case call(UInt64)
-        /// Redis' `INFO`.
-        case redisInfo(UInt64)
-        /// The cluster's events.
-        case events(UInt64, @Sendable ([NodeLink.Event]?) -> Void)
-        case streamSizes(StreamSizeEstimate)
-    }
+    let membership: MembershipShell
+    let calls: NodeCalls
+    let events: ClusterEventLog
+    let inspector: RedisInspector
+    private let problems: ProblemReporter
 
-    enum Tag {
-        static let heartbeat: CommandTag = 1
-        static let propose: CommandTag = 2
-        static let probe: CommandTag = 3
-        static let settings: CommandTag = 4
-        static let record: CommandTag = 5
-    }
-
-    let loop: EventLoop
+    private let loop: EventLoop
     let joinState = Mutex(NodeLink.JoinState())
     let joinStateChange = TaskCondition()
-    let settings: NodeLinkSettings
-    let redisKeys: ClusterRedisKeys
-    let receiver: any RelayReceiver
-    let logger: Logger
-    let callHandler: NodeLink.CallHandler
-    let state: LoopBound<State>
+    private let settings: NodeLinkSettings
+    private let redisKeys: ClusterRedisKeys
+    private let receiver: any RelayReceiver
+    private let logger: Logger
+    private let redis: AgentConnection
+    private let mailbox: LoopBound<MailboxMonitor>
+    private let state: LoopBound<State>
 
     init(
         _ settings: NodeLinkSettings, redisKeys names: ClusterRedisKeys, on loop: EventLoop,
@@ -89,13 +54,20 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         self.redisKeys = names
         self.receiver = receiver
         self.logger = logger
-        self.callHandler = answering
-        let localNode = View.Node(
-            incarnation: settings.record.incarnation, loops: settings.record.loops)
-        self.state = LoopBound(
-            State(
-                membership: Membership(localNode), record: settings.record,
-                mailbox: MailboxMonitor(at: Self.now)), on: loop)
+        self.redis = AgentConnection(on: loop)
+        self.mailbox = LoopBound(MailboxMonitor(at: Self.now), on: loop)
+        self.problems = ProblemReporter(
+            on: loop, redisKeys: names, isRedisCluster: settings.redis.url.kind == .cluster,
+            receiver: receiver, logger: logger)
+        self.membership = MembershipShell(
+            settings.record, on: loop, redis: self.redis, redisKeys: names, mailbox: self.mailbox,
+            problems: self.problems, receiver: receiver, logger: logger)
+        self.calls = NodeCalls(
+            on: loop, redis: self.redis, membership: self.membership, handler: answering)
+        self.events = ClusterEventLog(on: loop, redis: self.redis, redisKeys: names)
+        self.inspector = RedisInspector(
+            on: loop, redis: self.redis, redisKeys: names, logger: logger)
+        self.state = LoopBound(State(), on: loop)
     }
 
     func start() {
@@ -109,9 +81,11 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             self.state.with {
                 $0.client = client
                 $0.subscriber = subscriber
-                $0.publisher = PacketPublisher(
-                    redisKeys: self.redisKeys, key: self.settings.key, client: client)
             }
+            self.redis.open(
+                client,
+                publisher: PacketPublisher(
+                    redisKeys: self.redisKeys, key: self.settings.key, client: client))
             self.loop.registerHandler(self)
             client.start()
             subscriber.start()
@@ -122,7 +96,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
     /// From any thread.
     func change(_ change: @escaping @Sendable (inout Membership) -> Void) {
         self.loop.execute {
-            self.state.with { change(&$0.membership) }
+            self.membership.change(change)
             self.tick(now: .now)
         }
     }
@@ -135,94 +109,26 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
 
     func tick(now: MonotonicTime) {
         let now = now.nanoseconds / 1_000_000
-        self.perform { $0.membership.tick(at: now) }
+        self.membership.tick(at: now)
         self.checkMailbox(at: now)
-        self.expireCalls(at: now)
+        self.calls.expireCalls(at: now)
+        self.events.expireQueries(at: now)
+        self.inspector.expireQueries(at: now)
         self.subscribeToMailbox()
         self.updateJoinState()
     }
 
-    /// Executes the directives that `decide` returns.
-    func perform(_ decide: (inout State) -> [Membership.Directive]) {
-        for directive in self.state.with(decide) {
-            switch directive {
-            case .sendHeartbeat: self.sendHeartbeat()
-            case .propose(let proposal): self.propose(proposal)
-            case .follow(let view):
-                self.log(view: view)
-                self.receiver.follow(view)
-            case .rejoin(let incarnation, let view):
-                self.logger.warning(
-                    "node rejoined after eviction",
-                    [
-                        "incarnation": .text(ClusterRedisKeys.text(incarnation)),
-                        "view": LogValue(view.number),
-                    ])
-                self.receiver.rejoin(as: incarnation, in: view)
-            case .probe(let node):
-                self.state.with { state in
-                    state.lastTag.advance()
-                    state.probes[state.lastTag] = node
-                    state.publisher?.probe(
-                        from: state.membership.localNode.incarnation, to: node, tag: state.lastTag)
-                }
-            case .announceView:
-                self.state.with { state in
-                    let ownIncarnation = state.membership.localNode.incarnation
-                    for node in state.membership.view?.nodes ?? []
-                    where node.incarnation != ownIncarnation {
-                        state.publisher?.probe(from: ownIncarnation, to: node.incarnation)
-                    }
-                }
-            }
-        }
-    }
-
-    /// Joining and leaving nodes are logged at a higher level than moved shards.
-    private func log(view: View) {
-        let fields: LogFields = [
-            "number": LogValue(view.number), "nodes": LogValue(view.nodes.count),
-        ]
-        let isNew = self.state.with { state in
-            defer { state.loggedNodes = view.nodes }
-            return state.loggedNodes != view.nodes
-        }
-        if isNew {
-            self.logger.info("view followed", fields)
-        } else {
-            self.logger.debug("view followed", fields)
-        }
-    }
-
-    private func log(proposal: Membership.Proposal) {
-        let fields: LogFields = [
-            "reason": .text(proposal.reason.rawValue),
-            "node": .text(ClusterRedisKeys.text(proposal.incarnation)),
-            "number": LogValue(proposal.number),
-        ]
-        if proposal.reason == .moves {
-            self.logger.debug("view changed", fields)
-        } else {
-            self.logger.info("view changed", fields)
-        }
-    }
-
-    func updateJoinState() {
-        let joinState = self.state.with { state in
-            let membership = state.membership
+    private func updateJoinState() {
+        var joinState = self.membership.state.with { state in
             var joinState = NodeLink.JoinState()
-            joinState.isJoined = membership.view?.node(membership.localNode.incarnation) != nil
-            joinState.isDraining = membership.isDrainRequested
-            joinState.hasHandedOver = membership.hasHandedOver
-            if case .unavailable(let outage)? = state.client?.state {
-                joinState.outage = outage.description
-            } else {
-                joinState.outage = state.recordsProblem ?? state.linkProblem
-            }
+            joinState.isJoined = state.membership.isJoined
+            joinState.isDraining = state.membership.isDrainRequested
+            joinState.hasHandedOver = state.membership.hasHandedOver
             joinState.isNameTaken = state.nameHolder != nil
             return joinState
         }
-        let isChanged = self.joinState.withLock { current in
+        joinState.outage = self.redis.outage?.description ?? self.problems.reason
+        let isChanged = self.joinState.withLock { [joinState] current in
             defer { current = joinState }
             return current != joinState
         }
@@ -232,99 +138,142 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
     // MARK: Redis
 
     func redisReplied(_ reply: RedisReply, to tag: CommandTag) {
-        let now = Self.now
-        switch tag {
-        case Tag.heartbeat:
-            guard let heartbeatReply = self.heartbeatReply(reply) else {
-                return self.state.with { $0.membership.heartbeatFailed(at: now) }
-            }
-            self.perform { $0.membership.receive(heartbeatReply, at: now) }
-            self.fetchPeerRecords(at: now)
-        case Tag.propose:
-            let isAccepted = reply.integer == 1
-            self.perform { state in
-                if isAccepted {
-                    state.knownHash = state.proposedHash
-                    if let proposal = state.membership.proposal { self.log(proposal: proposal) }
-                }
-                return state.membership.proposalDecided(isAccepted: isAccepted, at: now)
-            }
-            // Without delay: until this is known, a crashed node is not shown as missing.
-            self.fetchPeerRecords(at: now)
-        case Tag.probe:
-            self.state.with {
-                $0.mailbox.probeAccepted(at: now)
-                $0.publishProblem = nil
-            }
-        case Tag.settings: self.apply(RedisConfigCheck(reply))
-        default:
-            if let continuation = self.state.with({ $0.replyContinuations.removeValue(forKey: tag) }
-            ) {
-                return self.complete(continuation, with: reply)
-            }
-            self.state.with { state in
-                guard let node = state.probes.removeValue(forKey: tag) else { return }
-                state.membership.mailbox(of: node, hasSubscriber: reply.integer ?? 0 > 0, at: now)
-            }
-        }
+        self.redis.complete(tag, with: .success(reply))
         self.subscribeToMailbox()
         self.updateJoinState()
     }
 
     func redisFailed(_ error: RedisError, tag: CommandTag) {
-        switch tag {
-        case Tag.heartbeat:
-            if error.isFromServer {
-                self.recordProblem("cluster state not stored", self.recordsReason(error))
-            }
-            self.state.with { $0.membership.heartbeatFailed(at: Self.now) }
-        case Tag.propose:
-            if error.isFromServer {
-                self.recordProblem("cluster state not stored", self.recordsReason(error))
-            }
-            self.perform { $0.membership.proposalDecided(isAccepted: false, at: Self.now) }
-        case Tag.probe:
-            guard error.isFromServer else { return }
-            self.recordLinkProblem(error, self.publishCommand, at: \.publishProblem)
-        default:
-            if let continuation = self.state.with({ $0.replyContinuations.removeValue(forKey: tag) }
-            ) {
-                return self.complete(continuation, with: nil)
-            }
-            _ = self.state.with { $0.probes.removeValue(forKey: tag) }
-        }
-    }
-
-    func redisChanged(_ connection: RedisClient.State) {
-        let now = Self.now
-        if case .unavailable(let outage) = connection {
-            self.logger.warning("redis unavailable", ["reason": .text(outage.description)])
-        }
-        if case .ready = connection { self.logger.info("redis connected") }
-        self.state.with { state in
-            guard case .ready = connection else { return state.membership.disconnected() }
-            state.membership.connected(at: now)
-            // A Redis user without this permission gets no reply.
-            for master in state.client?.masterSlots ?? [] {
-                try? state.client?.command(tag: Tag.settings, slot: master) { command in
-                    command.append("CONFIG")
-                    command.append("GET")
-                    for setting in RedisConfigCheck.settings { command.append(setting) }
-                }
-            }
-        }
+        self.redis.complete(tag, with: .failure(error))
         self.updateJoinState()
     }
 
-    /// Each warning is logged once, because it applies after every reconnect.
-    private func apply(_ check: RedisConfigCheck) {
-        let newWarnings = self.state.with { state in
-            state.durability = check.durability
-            defer { state.loggedWarnings.formUnion(check.warnings) }
-            return check.warnings.filter { !state.loggedWarnings.contains($0) }
+    func redisChanged(_ connection: RedisClient.State) {
+        if case .unavailable(let outage) = connection {
+            self.logger.warning("redis unavailable", ["reason": .text(outage.description)])
         }
-        for warning in newWarnings {
-            self.logger.warning("redis setting unsafe", ["reason": .text(warning)])
+        let isReady = if case .ready = connection { true } else { false }
+        if isReady { self.logger.info("redis connected") }
+        self.membership.redisChanged(isReady: isReady, at: Self.now)
+        if isReady { self.inspector.checkSettings() }
+        self.updateJoinState()
+    }
+
+    // MARK: Status
+
+    /// From any thread; the reply arrives on the loop.
+    func clusterStatus(_ reply: @escaping @Sendable (NodeLink.ClusterStatus) -> Void) {
+        self.loop.execute {
+            let now = Self.now
+            var status = NodeLink.ClusterStatus()
+            self.membership.state.with { state in
+                status.localNode = state.membership.localNode.incarnation
+                status.view = state.membership.view
+                status.peers = state.peerDirectory.peers(
+                    in: state.membership.view, suspects: state.membership.suspects, at: now)
+            }
+            self.mailbox.with {
+                status.lastDeliveryAge = $0.age(at: now)
+                status.mailboxResubscriptions = $0.resubscriptions
+            }
+            status.durability = self.inspector.durability
+            status.redisMode = self.settings.redis.url.kind.name
+            status.redisServers = self.redis.endpoints.map(\.description).sorted()
+            reply(status)
         }
+    }
+
+    /// Records an event of this node. From any thread.
+    func record(_ event: String, _ details: [NodeLink.Event.Detail]) {
+        self.loop.execute {
+            let common = self.membership.state.with { state -> [NodeLink.Event.Detail] in
+                [
+                    .init("event", event),
+                    .init(
+                        "node", ClusterRedisKeys.text(state.membership.localNode.incarnation)),
+                    .init("name", state.record.name),
+                    .init("view", String(state.membership.view?.number ?? 0)),
+                ]
+            }
+            self.events.append(common + details)
+        }
+    }
+}
+
+/// The node's mailbox: its subscription, its messages and its health.
+extension NodeAgent: RedisSubscriberUser {
+    private func subscribeToMailbox() {
+        guard let subscriber = self.state.with({ $0.subscriber }) else { return }
+        let incarnation = self.membership.incarnation
+        guard let move = self.mailbox.with({ $0.move(to: incarnation, at: Self.now) }) else {
+            return
+        }
+        if let old = move.old { subscriber.unsubscribe(from: self.redisKeys.mailbox(old)) }
+        subscriber.subscribe(to: self.redisKeys.mailbox(move.new))
+    }
+
+    func redisSubscribed(to channel: UnsafeRawBufferPointer) {
+        self.problems.accepted(.subscribe)
+        // Messages that were published without a subscription are lost; their repair starts at
+        // once.
+        if self.mailbox.with({ $0.subscribed(at: Self.now) }) {
+            self.receiver.messagesMayBeLost()
+        }
+    }
+
+    func redisPublished(_ payload: UnsafeRawBufferPointer, in channel: UnsafeRawBufferPointer) {
+        let incarnation = self.membership.incarnation
+        do throws(NodePacketError) {
+            guard !ControlMessage.isControlMessage(payload.bytes) else {
+                return self.receive(
+                    try ControlMessage(payload.bytes, for: incarnation, key: self.settings.key))
+            }
+            let packet = try self.state.with { state throws(NodePacketError) in
+                try NodePacket(
+                    payload.bytes, for: incarnation, key: self.settings.key,
+                    interning: &state.knownKeys)
+            }
+            for envelope in packet.envelopes { self.receiver.receive(envelope) }
+            if packet.from == incarnation {
+                self.mailbox.with { $0.probeReturned(at: Self.now) }
+                self.membership.probeReturned(at: Self.now)
+            } else if packet.envelopes.isEmpty {
+                self.membership.viewAnnounced(at: Self.now)
+            }
+        } catch {
+            self.logger.warning("packet rejected", ["reason": .text(error.description)])
+        }
+    }
+
+    private func receive(_ message: ControlMessage) {
+        switch message.kind {
+        case .loopMessage:
+            // As for requests, a message from a node outside the view is dropped.
+            guard let loop = UInt16(message.topic), self.membership.isMember(message.from) else {
+                return
+            }
+            self.receiver.receive(RemoteLoopMessage(to: loop, message.body), from: message.from)
+        case .reply: self.calls.replied(message)
+        case .request: self.calls.requested(message)
+        }
+    }
+
+    func redisSubscriberChanged(_ state: RedisClient.State) {
+        guard case .unavailable(.refused(let error)) = state else { return }
+        self.problems.rejected(
+            .subscribe, error, mailboxOf: self.mailbox.with { $0.incarnation })
+        self.updateJoinState()
+    }
+
+    /// A node whose probes do not return receives no messages. It subscribes again, and reports a
+    /// problem until they return.
+    private func checkMailbox(at now: Int64) {
+        if let subscriber = self.state.with({ $0.subscriber }), case .ready = subscriber.state,
+            self.redis.isReady, self.mailbox.with({ $0.mustResubscribe(at: now) })
+        {
+            subscriber.reconnect()
+        }
+        let (change, isHealthy) = self.mailbox.with { ($0.healthChange(at: now), $0.isHealthy) }
+        self.problems.mailboxChecked(isHealthy: isHealthy, change: change)
     }
 }

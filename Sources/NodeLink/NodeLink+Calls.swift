@@ -56,8 +56,8 @@ extension NodeLink {
         public var durability: String?
     }
 
-    /// Answers requests of other nodes, each once; returns nil for an unknown topic.
-    public typealias CallHandler = @Sendable (_ topic: String, _ body: String) async -> String?
+    /// Answers requests of other nodes, each once, with a JSON document; nil if the node cannot.
+    public typealias CallHandler = @Sendable (NodeRequest) async -> String?
 
     public func clusterStatus() async -> ClusterStatus {
         await withCheckedContinuation { continuation in
@@ -66,21 +66,19 @@ extension NodeLink {
     }
 
     /// Sends a request to another node. It fails after two seconds without a reply.
-    public func call(_ node: UInt64, _ topic: String, _ body: String) async -> Result<
+    public func call(_ node: UInt64, _ request: NodeRequest) async -> Result<
         String, NodeCallError
     > {
         await withCheckedContinuation { continuation in
-            self.agent.call(node, topic, body) { continuation.resume(returning: $0) }
+            self.agent.calls.call(node, request) { continuation.resume(returning: $0) }
         }
     }
 
     /// Sends a request to several nodes in parallel. Nodes without a reply in time are missing.
-    public func callAll(_ nodes: [UInt64], _ topic: String, _ body: String) async -> [UInt64:
-        String]
-    {
+    public func callAll(_ nodes: [UInt64], _ request: NodeRequest) async -> [UInt64: String] {
         await withTaskGroup(of: (UInt64, String?).self) { group in
             for node in nodes {
-                group.addTask { (node, try? await self.call(node, topic, body).get()) }
+                group.addTask { (node, try? await self.call(node, request).get()) }
             }
             var answers: [UInt64: String] = [:]
             for await (node, answer) in group { answers[node] = answer }
@@ -92,7 +90,7 @@ extension NodeLink {
     /// reply.
     public func inspectRedis() async -> (info: String, microseconds: Int64)? {
         await withCheckedContinuation { continuation in
-            self.agent.inspectRedis { continuation.resume(returning: $0) }
+            self.agent.inspector.info { continuation.resume(returning: $0) }
         }
     }
 }

@@ -59,7 +59,7 @@ extension NodeLink {
     /// - Parameter id: returns the events after this one; nil for the newest ones.
     public func events(after id: String?, limit: Int) async -> [Event]? {
         await withCheckedContinuation { continuation in
-            self.agent.events(after: id, limit: limit) { continuation.resume(returning: $0) }
+            self.agent.events.events(after: id, limit: limit) { continuation.resume(returning: $0) }
         }
     }
 
@@ -67,7 +67,7 @@ extension NodeLink {
     /// does not reply.
     public func measureStreams() async -> Int? {
         await withCheckedContinuation { continuation in
-            self.agent.measureStreams { continuation.resume(returning: $0) }
+            self.agent.inspector.measureStreams { continuation.resume(returning: $0) }
         }
     }
 }

@@ -1,6 +1,6 @@
 import Bytes
-import ChatModel
 import ChatEngine
+import ChatModel
 import ClusterWire
 import RedisClient
 
@@ -80,11 +80,14 @@ struct PacketPublisher {
 
     /// Publishes a packet without envelopes. It proves that messages arrive, and makes other nodes
     /// read the view.
-    mutating func probe(from sender: UInt64, to node: UInt64, tag: CommandTag = Self.tag) {
+    ///
+    /// - Returns: whether it was sent; only then a reply with the tag follows.
+    @discardableResult
+    mutating func probe(from sender: UInt64, to node: UInt64, tag: CommandTag = Self.tag) -> Bool {
         self.buffer.removeAll()
         let writer = NodePacketWriter(from: sender, to: node, in: &self.buffer)
         writer.seal(with: self.key, in: &self.buffer)
-        self.publish(to: node, tag: tag)
+        return self.publish(to: node, tag: tag)
     }
 
     /// Publishes a control message.

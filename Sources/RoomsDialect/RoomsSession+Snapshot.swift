@@ -6,7 +6,8 @@ import JSON
 import SocketIO
 
 /// The state of a session that moves to the node of its WebSocket, as a JSON object that only nodes
-/// read.
+/// read. It follows the rules of `NodePacket`: a new field is a new member with a default value,
+/// and a reader skips members that it does not know.
 extension RoomsSession {
     public func snapshot(
         at positions: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64

@@ -120,7 +120,7 @@ final class SharedStore: Sendable {
             let link = NodeLink(
                 settings, loops: loops, connections: self.connections.withLock { $0 },
                 receiver: receiver, logger: self.logger,
-                callHandler: { await admin.answer($0, $1) })
+                callHandler: { await admin.answer($0) })
             admin.attach(link)
             self.link.withLock { $0 = link }
             return link

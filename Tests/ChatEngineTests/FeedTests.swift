@@ -10,8 +10,8 @@ struct FeedTests {
     private func feed(_ state: Feed.State = .live, at revision: Revision = 0) -> Feed {
         var feed = Feed(key: .numbered(1), owner: .far)
         feed.state = state
-        feed.revision = revision
-        feed.deliveredThrough = revision
+        feed.watermarks.revision = revision
+        feed.watermarks.deliveredThrough = revision
         return feed
     }
 
@@ -38,7 +38,7 @@ struct FeedTests {
 
     @Test("drops all events until the first join is answered, because the answer contains them")
     func opening() {
-        var feed = self.feed(.opening)
+        var feed = self.feed(.opening(mustRepair: false))
         #expect(self.classify(1, by: &feed) == "drop")
         #expect(self.classify(7, by: &feed) == "drop")
         #expect(!feed.hasOutOfOrder)
@@ -46,10 +46,37 @@ struct FeedTests {
 
     @Test("defers even the next change during a repair, and starts no second repair")
     func repairing() {
-        var feed = self.feed(.repairing, at: 5)
+        var feed = self.feed(.repairing(Feed.Repair()), at: 5)
         #expect(self.classify(5, by: &feed) == "drop")
         #expect(self.classify(6, by: &feed) == "hold")
         #expect(self.classify(9, by: &feed) == "hold")
+    }
+
+    @Test("starts a repair only when live, keeps one in progress, and returns its missed end")
+    func repairState() {
+        var opening = self.feed(.opening(mustRepair: true))
+        opening.startRepair()
+        #expect(opening.state.isOpening)
+        #expect(opening.endRepair() == nil)
+
+        var feed = self.feed(at: 5)
+        feed.repair?.pendingAttach = 1
+        #expect(!feed.awaitsAttach)
+        feed.startRepair()
+        feed.repair?.pendingAttach = 2
+        feed.repair?.joinsAwaitingAttach = [3]
+        feed.startRepair()
+        #expect(feed.awaitsAttach)
+        #expect(feed.repair?.takeJoinsAwaitingAttach() == [3])
+        #expect(feed.repair?.joinsAwaitingAttach == [])
+
+        let end = ConversationEnd(by: Person.bob.id, at: ClockReading.sample(0).wall)
+        feed.repair?.missedEnd = end
+        feed.repair?.attachedAtRevision = 8
+        #expect(feed.endRepair() == end)
+        #expect(feed.state.isLive)
+        #expect(!feed.awaitsAttach)
+        #expect(feed.watermarks.revision == 8)
     }
 
     @Test("delivers early changes when they are next")
@@ -93,7 +120,7 @@ struct FeedTests {
         "limits early changes and drops the rest, which its repair reads from the store"
     )
     func outOfOrderLimit() {
-        var feed = self.feed(.repairing, at: 0)
+        var feed = self.feed(.repairing(Feed.Repair()), at: 0)
         for revision in 2...(Feed.outOfOrderLimit + 20) {
             #expect(self.classify(revision, by: &feed) == "hold")
         }
@@ -103,7 +130,7 @@ struct FeedTests {
 
     @Test("removes the early changes that a repair has covered, in order")
     func coveredByRepair() {
-        var feed = self.feed(.repairing, at: 0)
+        var feed = self.feed(.repairing(Feed.Repair()), at: 0)
         for revision in [9, 3, 7, 5] { _ = self.classify(revision, by: &feed) }
         #expect(feed.takeOutOfOrder(through: 7).map(\.answering) == [3, 5, 7])
         #expect(Array(feed.outOfOrder.keys) == [9])
@@ -113,17 +140,17 @@ struct FeedTests {
     func recordsDelivered() {
         var feed = self.feed(at: 3)
         feed.recordDelivered(.posted(.sample(4)), revision: 4, at: .sample(0))
-        #expect(feed.deliveredThrough == 4)
-        #expect(feed.amendedThrough == 0)
+        #expect(feed.watermarks.deliveredThrough == 4)
+        #expect(feed.watermarks.amendedThrough == 0)
         feed.recordDelivered(.edited(.sample(2)), revision: 5, at: .sample(0))
-        #expect(feed.deliveredThrough == 4)
-        #expect(feed.amendedThrough == 5)
+        #expect(feed.watermarks.deliveredThrough == 4)
+        #expect(feed.watermarks.amendedThrough == 5)
         feed.recordDelivered(.deleted(.sample(1)), revision: 6, at: .sample(0))
-        #expect(feed.amendedThrough == 6)
+        #expect(feed.watermarks.amendedThrough == 6)
         feed.recordDelivered(
             .ended(by: Person.bob.id, at: ClockReading.sample(0).wall), revision: 7, at: .sample(0))
         #expect(feed.isEnded)
-        #expect(feed.revision == 7)
+        #expect(feed.watermarks.revision == 7)
     }
 
     @Test(
@@ -131,7 +158,7 @@ struct FeedTests {
     )
     func deliveredByRepair() {
         var feed = self.feed(at: 10)
-        feed.repairedThrough = 20
+        feed.watermarks.recordRepaired(through: 20)
         let member = Member(
             user: Person.bob.id, name: "bob", role: .member, joinedAt: ClockReading.sample(0).wall)
         #expect(feed.hasDelivered(.posted(.sample(10)), revision: 30))
@@ -175,7 +202,7 @@ struct FeedTests {
             feed.waitingPages.append(read)
         }
         #expect(feed.takeReleasablePages().map(\.context) == [1])
-        feed.revision = 6
+        feed.watermarks.revision = 6
         #expect(feed.takeReleasablePages().map(\.context) == [2])
         #expect(feed.takeReleasablePages(at: 799).map(\.context) == [])
         #expect(feed.takeReleasablePages(at: 800).map(\.context) == [3])

@@ -1,5 +1,5 @@
-public import ChatModel
 public import ChatEngine
+public import ChatModel
 
 /// Outputs of a loop in new arrays, because tests need not reuse arrays.
 extension ChatLoop {

@@ -1,7 +1,7 @@
 import Bytes
 import ChatCore
-import ChatModel
 import ChatEngine
+import ChatModel
 
 /// A user's device: one connection at a time to one conversation, and its screen.
 final class SimulatedClient {

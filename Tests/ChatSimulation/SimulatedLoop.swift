@@ -1,5 +1,5 @@
-import ChatModel
 import ChatEngine
+import ChatModel
 import Cluster
 
 /// One event loop of a node: its chat engine, and the state that a gateway would keep for it.

@@ -1,5 +1,5 @@
-import ChatModel
 import ChatEngine
+import ChatModel
 import SeededRandom
 
 /// Deliveries to clients, which the checker compares with the stored history.

@@ -1,5 +1,5 @@
-import ChatModel
 import ChatEngine
+import ChatModel
 import SeededRandom
 
 /// Two masters for a while: some nodes write to one and some to the other, and in the end the

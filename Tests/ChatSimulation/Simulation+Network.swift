@@ -1,6 +1,6 @@
 import ChatCore
-import ChatModel
 import ChatEngine
+import ChatModel
 import SeededRandom
 
 /// The network: it rarely loses envelopes within a node, and often between nodes.

@@ -1,7 +1,7 @@
 import Bytes
 public import ChatCore
-import ChatModel
 import ChatEngine
+import ChatModel
 import Cluster
 import SeededRandom
 

@@ -1,8 +1,8 @@
 import Bytes
 import ChatCore
+import ChatEngine
 import ChatModel
 import ChatSimulation
-import ChatEngine
 import Cluster
 import EmbeddedStore
 import Glibc

@@ -1,8 +1,8 @@
 import AllocationCounter
 import Bytes
 import ChatCore
-import ChatModel
 import ChatEngine
+import ChatModel
 import Testing
 
 @testable import ClusterWire

@@ -1,6 +1,6 @@
 import Bytes
-import ChatModel
 import ChatEngine
+import ChatModel
 
 @testable import ClusterWire
 

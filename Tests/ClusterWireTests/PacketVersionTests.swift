@@ -1,7 +1,7 @@
 import Bytes
 import ChatCore
-import ChatModel
 import ChatEngine
+import ChatModel
 import Testing
 
 @testable import ClusterWire

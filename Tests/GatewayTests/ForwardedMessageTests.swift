@@ -79,4 +79,23 @@ struct ForwardedMessageTests {
             "answer 1 closed\n70000 x", "word\n",
         ])
     func unknown(_ text: String) { #expect(ForwardedMessage(text) == nil) }
+
+    @Test("of a later version is read without the words that this version does not know")
+    func laterVersion() {
+        if case .request(let request)? = ForwardedMessage("ask poll 1 0 a.0.x - new words\n4a") {
+            #expect(request.kind == .poll && request.number == 1 && request.body == "4a")
+        } else {
+            Issue.record("not a request")
+        }
+        if case .reply(1, .payload(let payload))? = ForwardedMessage("answer 1 payload new\n4a") {
+            #expect(payload == "4a")
+        } else {
+            Issue.record("not a reply")
+        }
+        if case .broadcast("rooms", let text)? = ForwardedMessage("word rooms new\nx") {
+            #expect(text == "x")
+        } else {
+            Issue.record("not a broadcast")
+        }
+    }
 }

@@ -299,4 +299,20 @@ struct ConnectTests {
             #expect(session.principal?.isAdmin == true && session.tenant == "tenant")
         }
     }
+
+    @Test("and moves here from a node of a later version keeps what this version knows")
+    func movedFromLaterVersion() throws {
+        var probe = RoomsProbe(
+            .bearer(
+                Identity(
+                    user: "ann", displayName: "Ann", tenant: "tenant", agent: nil,
+                    grants: .listed(["r"]), isAdmin: false)))
+        _ = probe.send("0")
+        let snapshot = try #require(probe.session.snapshot(at: [], now: 0))
+        let later = #"{"new":{"list":[1]},"# + snapshot.dropFirst()
+        let session = try #require(
+            RoomsDialect(key: RoomsProbe.key).resume(later, allowsAnonymous: false, at: 0))
+        #expect(session.tenant == "tenant")
+        #expect(session.principal?.person.id == UserID(tokenSubject: "ann"))
+    }
 }

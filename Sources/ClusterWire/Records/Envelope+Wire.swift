@@ -1,7 +1,7 @@
 internal import Bytes
 internal import ChatCore
-internal import ChatModel
 internal import ChatEngine
+internal import ChatModel
 
 extension ByteBuffer {
     /// Incarnations are not written, because the packet has them.

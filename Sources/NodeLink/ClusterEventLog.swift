@@ -1,0 +1,72 @@
+import Bytes
+import EventLoop
+import RedisClient
+
+/// The cluster's events in Redis: records those of this node, and reads all of them for operators.
+final class ClusterEventLog: Sendable {
+    private let loop: EventLoop
+    private let redis: AgentConnection
+    private let redisKeys: ClusterRedisKeys
+    private let queries: LoopBound<PendingQueries<[NodeLink.Event]?>>
+
+    init(on loop: EventLoop, redis: AgentConnection, redisKeys: ClusterRedisKeys) {
+        self.loop = loop
+        self.redis = redis
+        self.redisKeys = redisKeys
+        self.queries = LoopBound(PendingQueries(), on: loop)
+    }
+
+    /// On the loop. The result is not checked, because the node's log contains the event too.
+    func append(_ details: [NodeLink.Event.Detail]) {
+        self.redis.send(slot: RedisSlot(key: self.redisKeys.view)) { command in
+            command.append("XADD")
+            command.append(text: self.redisKeys.events)
+            command.append("MAXLEN")
+            command.append("~")
+            command.append(LinkScripts.eventLimit)
+            command.append("*")
+            for detail in details {
+                command.append(text: detail.name)
+                command.append(text: detail.value)
+            }
+        } completion: { _ in
+        }
+    }
+
+    /// From any thread; the reply arrives on the loop.
+    ///
+    /// - Parameters:
+    ///   - id: returns the events after this one; nil for the newest ones.
+    ///   - reply: receives nil if Redis does not reply.
+    func events(
+        after id: String?, limit: Int, reply: @escaping @Sendable ([NodeLink.Event]?) -> Void
+    ) {
+        self.loop.execute {
+            guard
+                let query = self.queries.with({ $0.start(at: NodeAgent.now, reply: reply) })
+            else { return reply(nil) }
+            self.redis.send(slot: RedisSlot(key: self.redisKeys.view)) { command in
+                command.append(id == nil ? "XREVRANGE" : "XRANGE")
+                command.append(text: self.redisKeys.events)
+                command.append(text: id.map { "(\($0)" } ?? "+")
+                command.append(id == nil ? "-" : "+")
+                command.append("COUNT")
+                command.append(limit)
+            } completion: { result in
+                self.queries.with { $0.finish(query) }?(
+                    (try? result.get()).map(NodeLink.Event.events))
+            }
+        }
+    }
+
+    func expireQueries(at now: Int64) {
+        for reply in self.queries.with({ $0.takeExpired(at: now) }) { reply(nil) }
+    }
+}
+
+extension NodeLink.Event {
+    /// The events in a reply, oldest first. Other elements are skipped.
+    static func events(_ reply: RedisReply) -> [NodeLink.Event] {
+        reply.elements.compactMap(NodeLink.Event.init).sorted { $0.order < $1.order }
+    }
+}

@@ -1,0 +1,128 @@
+import Bytes
+import Cluster
+import ClusterWire
+import EventLoop
+import RedisClient
+import Telemetry
+
+/// Proposals of views, and the records of the nodes in a view.
+extension MembershipShell {
+    func propose(_ proposal: Membership.Proposal) {
+        let text = proposal.view?.text ?? ""
+        let hash = HeartbeatExchange.hash(text)
+        let isSent = self.state.with { state in
+            self.redis.send(slot: RedisSlot(key: self.redisKeys.view)) { command in
+                command.append(LinkScripts.propose, keyCount: 4)
+                command.append(text: self.redisKeys.view)
+                command.append(text: self.redisKeys.views)
+                command.append(text: self.redisKeys.events)
+                let isEviction = proposal.reason == .dies
+                command.append(
+                    text: isEviction
+                        ? self.redisKeys.node(proposal.incarnation)
+                        : self.redisKeys.holder(of: state.record.name))
+                command.append(proposal.replacing)
+                command.append(proposal.number)
+                command.append(text: text)
+                command.append(text: hash)
+                command.append(LinkScripts.viewLimit)
+                command.append(text: proposal.reason.rawValue)
+                command.append(text: ClusterRedisKeys.text(proposal.incarnation))
+                command.append(proposal.age ?? 0)
+                let isOwn = proposal.incarnation == state.membership.localNode.incarnation
+                command.append(
+                    text: isOwn
+                        ? state.record.name
+                        : state.peerDirectory.name(of: proposal.incarnation) ?? "")
+                command.append(text: state.heartbeats.process)
+            } completion: {
+                self.proposalCompleted($0, hash: hash)
+            }
+        }
+        if !isSent {
+            self.state.with {
+                _ = $0.membership.proposalDecided(isAccepted: false, at: NodeAgent.now)
+            }
+        }
+    }
+
+    private func proposalCompleted(_ result: Result<RedisReply, RedisError>, hash: String) {
+        let now = NodeAgent.now
+        switch result {
+        case .success(let reply):
+            let isAccepted = reply.integer == 1
+            if isAccepted {
+                let proposal = self.state.with { state in
+                    state.heartbeats.stored(hash)
+                    return state.membership.proposal
+                }
+                if let proposal { self.log(proposal: proposal) }
+            }
+            self.perform { $0.proposalDecided(isAccepted: isAccepted, at: now) }
+            // Without delay: until this is known, a crashed node is not shown as missing.
+            self.fetchPeerRecords(at: now)
+        case .failure(let error):
+            self.problems.stateNotStored(error)
+            self.perform { $0.proposalDecided(isAccepted: false, at: now) }
+        }
+    }
+
+    /// Reads the records of nodes whose record is unknown.
+    func fetchPeerRecords(at now: Int64) {
+        let missing = self.state.with {
+            $0.peerDirectory.follow($0.membership.storedView, at: now)
+        }
+        for node in missing {
+            let isSent = self.redis.send(slot: RedisSlot(key: self.redisKeys.view)) { command in
+                command.append("HGET")
+                command.append(text: self.redisKeys.node(node))
+                command.append("record")
+            } completion: {
+                self.peerRecordFetched($0, of: node)
+            }
+            if !isSent { self.state.with { $0.peerDirectory.fetchFailed(of: node) } }
+        }
+    }
+
+    private func peerRecordFetched(_ result: Result<RedisReply, RedisError>, of node: UInt64) {
+        self.state.with { state in
+            guard let reply = try? result.get(), reply.kind == .string || reply.isNull else {
+                return state.peerDirectory.fetchFailed(of: node)
+            }
+            state.peerDirectory.recordFetched(
+                reply.isNull ? nil : try? NodeRecord(text: reply.string), of: node,
+                at: NodeAgent.now)
+        }
+    }
+
+    // MARK: Log
+
+    /// Joining and leaving nodes are logged at a higher level than moved shards.
+    func log(view: View) {
+        let fields: LogFields = [
+            "number": LogValue(view.number), "nodes": LogValue(view.nodes.count),
+        ]
+        let isNew = self.state.with { state in
+            defer { state.loggedNodes = view.nodes }
+            return state.loggedNodes != view.nodes
+        }
+        if isNew {
+            self.logger.info("view followed", fields)
+        } else {
+            self.logger.debug("view followed", fields)
+        }
+    }
+
+    private func log(proposal: Membership.Proposal) {
+        let fields: LogFields = [
+            "reason": .text(proposal.reason.rawValue),
+            "node": .text(ClusterRedisKeys.text(proposal.incarnation)),
+            "number": LogValue(proposal.number),
+        ]
+        if proposal.reason == .moves {
+            self.logger.debug("view changed", fields)
+        } else {
+            self.logger.info("view changed", fields)
+        }
+    }
+}
