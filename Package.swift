@@ -149,6 +149,7 @@ let package = Package(
             "RedisClientTests",
             ["SeededRandom", "RedisClient", "CHiredis", "TestKit", "EventLoop", "TLS", "Bytes"]),
         tests("IdentityTests", ["SeededRandom", "Identity", "TestKit", "JSON", "Bytes"]),
+        tests("ChatModelTests", ["SeededRandom", "ChatModel"]),
         tests(
             "ChatCoreTests", ["SeededRandom", "ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["SeededRandom", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
@@ -240,6 +241,7 @@ let package = Package(
             ]),
 
         // Dialects: each alone, and one scenario for all of them.
+        tests("DialectKitTests", ["DialectKit", "ChatModel", "Identity", "Bytes"]),
         .target(
             name: "DialectTestSupport",
             dependencies: ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"],
@@ -286,15 +288,23 @@ let package = Package(
                 "ChatEngine", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON",
                 "Bytes",
             ]),
-        tests("OperatorClientTests", ["OperatorClient", "JSON"]),
+        tests(
+            "OperatorClientTests",
+            [
+                "OperatorClient", "Configuration", "NodeLink", "RedisClient", "ClusterWire",
+                "Cluster", "ChatModel", "TestKit", "JSON", "Bytes",
+            ]),
         tests(
             "NodeLinkTests",
-            ["NodeLink", "RedisClient", "ClusterWire", "ChatEngine", "Cluster", "Bytes"]),
+            [
+                "NodeLink", "ClusterWire", "ChatEngine", "Cluster", "ChatModel", "RedisClient",
+                "EventLoop", "TestKit", "Bytes",
+            ]),
         tests(
             "AdminAPITests",
             [
                 "ChatModel", "AdminAPI", "Gateway", "GatewayTestSupport", "TestKit", "EventLoop",
-                "HTTPWire", "JSON", "NodeLink",
+                "HTTPWire", "JSON", "NodeLink", "ClusterWire",
                 "Telemetry", "Bytes",
             ]),
 

@@ -203,7 +203,32 @@ struct ResumeTests {
         #expect(await node.store.write(writes, by: owner) == .stored)
         // A client can receive a message from another node only some time after it was sent, not in
         // the same millisecond.
-        usleep(2000)
+        try Self.awaitNextMoment()
+    }
+
+    /// Waits until the wall clock shows another time than now.
+    private static func awaitNextMoment() throws {
+        let now = WallClock.now
+        try Deadline.wait(for: "the clock to advance", untilTrue: { WallClock.now > now })
+    }
+
+    /// Waits until the loop that is not blocked has accepted and read all earlier connections.
+    ///
+    /// Each loop accepts its connections in order. One of these requests reaches the running loop,
+    /// which answers a second one only in a later turn than the first.
+    private static func awaitRunningLoop(of node: TestNode) throws {
+        let request = "GET /nothing HTTP/1.1\r\nHost: here\r\n\r\n"
+        let streams = try (0..<16).map { _ in
+            let stream = try ByteStream(port: node.port)
+            try stream.send(request)
+            return stream
+        }
+        let answered = try Deadline.wait(for: "the running loop to answer") {
+            streams.first { (try? $0.peek(atLeast: 1, within: .zero)) != nil }
+        }
+        #expect(try HTTPReply(from: answered).status == 404)
+        try answered.send(request)
+        #expect(try HTTPReply(from: answered).status == 404)
     }
 
     @Test(
@@ -235,7 +260,7 @@ struct ResumeTests {
         let loop = node.gateway.loops[home]
         loop.execute { loop.registerHandler(blocker) }
         try Deadline.wait(for: "the loop to sleep", untilTrue: { blocker.isBlocking })
-        usleep(20_000)
+        try Self.awaitNextMoment()
         try await Self.storeElsewhere(20, node)
         // The owner knows this user as a member, so it has no reason to query the store. Half of
         // the connections are accepted by the other loop and handed over.
@@ -245,8 +270,7 @@ struct ResumeTests {
                 TestNode.path("author", in: "room", after: "25"), port: node.port, on: stream)
             return stream
         }
-        // On a slow machine this is too short, and then the test covers less.
-        usleep(300_000)
+        try Self.awaitRunningLoop(of: node)
         blocker.release()
         let readers = try streams.map {
             ConversationClient(try RawWebSocketClient(upgradeRequestedOn: $0))

@@ -110,15 +110,24 @@ struct LargeResponseTests {
     @Test("continue as long as the client receives something")
     func slowClient() throws {
         // A connection that is closing has five seconds since the client last received something.
-        let node = try Self.node { $0.live.limits.idle = .seconds(3) }
+        let limit = Duration.seconds(3)
+        let node = try Self.node { $0.live.limits.idle = limit }
         let stream = try ByteStream(port: node.gateway.adminAddress!.port, receiveBytes: 65_536)
         try stream.send("GET /a HTTP/1.1\r\nHost: here\r\n\r\n")
-        // A slow client receives something twice a second, for longer than the limit.
-        for step in 1...8 {
-            _ = try stream.peek(atLeast: step * 300_000)
-            poll(nil, 0, 500)
-        }
+        // The client receives at most 600 kB per second, for longer than the limit.
+        let start = ContinuousClock.now
+        var count = 0
+        try Deadline.wait(
+            for: "a time longer than the limit",
+            untilTrue: {
+                let elapsed = ContinuousClock.now - start
+                if elapsed > .seconds(Double(count) / 600_000) {
+                    count = try stream.peek(atLeast: count + 1).count
+                }
+                return stream.isClosed || elapsed > limit + .seconds(1)
+            })
         #expect(!stream.isClosed)
+        #expect(count < LargeResponseHandler.count)
         #expect(try HTTPReply(from: stream).body.utf8.count == LargeResponseHandler.count)
     }
 }

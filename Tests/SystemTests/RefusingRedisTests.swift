@@ -24,6 +24,23 @@ struct RefusingRedisTests {
         }
     }
 
+    /// Waits until every stored heartbeat is older than the 3 s after which a node is evicted, and
+    /// the nodes have had another second to do so.
+    private func awaitOverdueHeartbeats() throws {
+        let keys = try self.redis.execute("KEYS", "confab:{c}:node:*").split(separator: "\n")
+        #expect(keys.count == self.nodes.count)
+        try Deadline.wait(
+            for: "overdue heartbeats",
+            untilTrue: {
+                let seconds = try self.redis.execute("TIME").split(separator: "\n").first
+                let now = try #require(seconds.flatMap { Int($0) }) * 1000
+                return try keys.allSatisfy { key in
+                    let heartbeat = try self.redis.execute("HGET", "\(key)", "beat")
+                    return try #require(Int(heartbeat)) < now - 4000
+                }
+            })
+    }
+
     @Test(
         "all writes causes failed sends, but no eviction, and recovers",
         arguments: [("maxmemory", "1", "(OOM)"), ("min-replicas-to-write", "1", "(NOREPLICAS)")])
@@ -50,8 +67,7 @@ struct RefusingRedisTests {
                 $0.contains("cluster state not stored") && $0.contains(setting.word)
             }
         }
-        // Longer than the time after which a silent node is evicted.
-        usleep(4_000_000)
+        try self.awaitOverdueHeartbeats()
 
         try self.redis.execute("CONFIG", "SET", setting.name, "0")
         try self.waitForHealth(200)

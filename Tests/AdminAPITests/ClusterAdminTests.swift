@@ -1,0 +1,85 @@
+import Bytes
+import ChatModel
+import ClusterWire
+import EventLoop
+import Gateway
+import HTTPWire
+import Telemetry
+import Testing
+
+@testable import AdminAPI
+
+@Suite("A request under /api/cluster/")
+struct ClusterAdminTests {
+    private let admin = ClusterAdmin(
+        record: NodeRecord(
+            incarnation: 1, name: "n1", address: "here:1", version: "1", loops: 1,
+            startedAt: Timestamp(milliseconds: 0)),
+        clusterName: "confab", store: "memory", waitReplicas: nil, limits: ChatLimits(),
+        drain: .seconds(30),
+        logger: Logger(
+            level: .error, format: .text, writer: LogWriter()))
+
+    /// The status with which a request is rejected; nil if the cluster is queried.
+    private func rejection(
+        _ method: HTTPMethod, _ target: String, contentType: String? = nil, body: String = ""
+    ) -> Int? {
+        let parts = target.split(separator: "?", maxSplits: 1).map(String.init)
+        let request = HTTPRequest(
+            method: method, path: ClusterAdmin.prefix + (parts.first ?? ""),
+            query: parts.count > 1 ? parts[1] : nil, contentType: contentType,
+            peer: SocketAddress(literal: "127.0.0.1", port: 1)!)
+        do throws(HTTPError) {
+            _ = try self.admin.work(for: request, body: Array(body.utf8))
+            return nil
+        } catch {
+            return error.status.rawValue
+        }
+    }
+
+    @Test(
+        "reads with GET only, and rejects an invalid query before any node is asked",
+        arguments: [
+            ("status", nil), ("nodes", nil), ("redis", nil), ("shards", nil),
+            ("shards?node=n9", nil),
+            ("nothing", 404), ("", 404), ("status/", 404), ("Status", 404),
+            ("events", nil), ("events?last=1", nil), ("events?last=0", 400), ("events?last=x", 400),
+            ("events?last=1000000000", 400), ("events?last=%FF", 400),
+            ("owner?conversation=lobby", nil), ("owner?conversation=lobby&tenant=t", nil),
+            ("owner", 400), ("owner?conversation=", 400), ("owner?conversation=a%0Ab", 400),
+            ("owner?conversation=lobby&tenant=", 400), ("verify?conversation=lobby", nil),
+            ("verify", 400), ("history?conversation=lobby&last=10&after=0", nil),
+            ("history?conversation=lobby&after=-1", 400),
+            ("history?conversation=lobby&last=0", 400),
+        ] as [(String, Int?)])
+    func reading(target: String, status: Int?) {
+        #expect(self.rejection(.get, target) == status)
+        #expect(self.rejection(.head, target) == status)
+        #expect(self.rejection(.post, target) == (status == 404 ? 404 : 405))
+    }
+
+    @Test(
+        "changes only with POST and a JSON object",
+        arguments: [
+            ("application/json", "{}", nil), ("Application/JSON; charset=utf-8", "{}", nil),
+            ("text/plain", "{}", 415), (nil, "{}", 415),
+            ("application/x-www-form-urlencoded", "{}", 415), ("application/json", "[]", 400),
+            ("application/json", "{", 400), ("application/json", "", 400),
+        ] as [(String?, String, Int?)])
+    func changes(contentType: String?, body: String, status: Int?) {
+        for verb in ["send", "drain", "resume"] {
+            #expect(self.rejection(.post, verb, contentType: contentType, body: body) == status)
+            #expect(self.rejection(.get, verb, contentType: contentType, body: body) == 405)
+        }
+    }
+
+    @Test(
+        "names a conversation by 1 to 255 bytes",
+        arguments: [(1, true), (255, true), (256, false)])
+    func conversationSize(bytes: Int, isValid: Bool) {
+        let name = String(repeating: "a", count: bytes)
+        #expect((self.rejection(.get, "owner?conversation=\(name)") == nil) == isValid)
+        let tenant = "owner?conversation=a&tenant=\(name)"
+        #expect((self.rejection(.get, tenant) == nil) == isValid)
+    }
+}

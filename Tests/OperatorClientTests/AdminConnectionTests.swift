@@ -1,0 +1,119 @@
+import Bytes
+import ChatModel
+import Foundation
+import JSON
+import TestKit
+import Testing
+
+@testable import OperatorClient
+
+@Suite("A connection to a node's admin listener")
+struct AdminConnectionTests {
+    /// What becomes of a response.
+    enum ExpectedOutcome: Equatable {
+        case document(view: Int)
+        case rejected(Int, String)
+        /// The message follows the URL.
+        case noAnswer(String)
+    }
+
+    private static let foreign = ExpectedOutcome.noAnswer(": the response is not from a node")
+
+    @Test(
+        "returns a node's document, and otherwise says what is wrong",
+        arguments: [
+            ("HTTP/1.1 200 OK\r\n\r\n{\"schema_version\":1,\"view\":7}", .document(view: 7), 0),
+            // Another program listens there.
+            ("HTTP/1.1 200 OK\r\n\r\n{\"view\":7}", foreign, 3),
+            ("HTTP/1.1 200 OK\r\n\r\n<html>", foreign, 3),
+            ("HTTP/1.1 200 OK\r\nX: y\r\n", foreign, 3),
+            ("220 mail.test ESMTP\r\n\r\n", foreign, 3),
+            ("HTTP/1.1 ok\r\n\r\n", foreign, 3),
+            ("", foreign, 3),
+            // The node rejects the request, or cannot answer it.
+            ("HTTP/1.1 404 Not Found\r\n\r\n{\"error\":\"no n9\"}", .rejected(404, "no n9"), 1),
+            ("HTTP/1.1 503 Wait\r\n\r\n{\"error\":\"draining\"}", .rejected(503, "draining"), 3),
+            (
+                "HTTP/1.1 500 Oops\r\n\r\n", .rejected(500, "URL: responded with status 500"), 3
+            ),
+        ] as [(String, ExpectedOutcome, Int32)])
+    func responses(response: String, outcome: ExpectedOutcome, exitStatus: Int32) throws {
+        let listener = try ScriptedAdminListener(response: response)
+        let url = "http://127.0.0.1:\(listener.port)"
+        let connection = AdminConnection(url, token: nil)
+        do throws(AdminProblem) {
+            let document = try connection.get("nodes")
+            #expect(outcome == .document(view: document["view"]?.integerValue ?? 0))
+            #expect(exitStatus == 0)
+        } catch {
+            #expect(error.exitStatus == exitStatus)
+            switch error {
+            case .rejected(let status, let message):
+                #expect(
+                    outcome
+                        == .rejected(status, message.replacingOccurrences(of: url, with: "URL")))
+            case .noAnswer(let message):
+                #expect(message.hasPrefix(url))
+                #expect(outcome == .noAnswer(String(message.dropFirst(url.count))))
+            }
+        }
+    }
+
+    private static let response = "HTTP/1.1 200 OK\r\n\r\n{\"schema_version\":1}"
+
+    @Test("sends the path, the host and the token")
+    func get() throws {
+        let listener = try ScriptedAdminListener(response: Self.response)
+        _ = try AdminConnection("http://127.0.0.1:\(listener.port)/", token: "secret").get("nodes")
+        #expect(
+            listener.request
+                == """
+                GET /api/cluster/nodes HTTP/1.1\r
+                Host: 127.0.0.1:\(listener.port)\r
+                Connection: close\r
+                Authorization: Bearer secret\r
+                \r
+
+                """)
+    }
+
+    @Test("sends a document with its length")
+    func post() throws {
+        let listener = try ScriptedAdminListener(response: Self.response)
+        _ = try AdminConnection("http://localhost:\(listener.port)", token: nil)
+            .post("send", ["content": "ü"])
+        #expect(
+            listener.request
+                == """
+                POST /api/cluster/send HTTP/1.1\r
+                Host: localhost:\(listener.port)\r
+                Connection: close\r
+                Content-Type: application/json\r
+                Content-Length: 16\r
+                \r
+                {"content":"ü"}
+                """)
+    }
+
+    @Test("names the option if no node listens there")
+    func unreachable() throws {
+        let url = try "http://127.0.0.1:\(freePort())"
+        #expect(
+            throws: AdminProblem.noAnswer(
+                "\(url): Connection refused; --admin must name the admin listener of a running node"
+            )
+        ) { try AdminConnection(url, token: nil).get("nodes") }
+    }
+
+    @Test(
+        "encodes conversations in a query",
+        arguments: [
+            ("lobby", "default", "?conversation=lobby&tenant=default"),
+            ("a b&c", "ü/t", "?conversation=a%20b%26c&tenant=%C3%BC%2Ft"),
+        ])
+    func query(conversation: String, tenant: String, query: String) {
+        #expect(
+            AdminPath.query(ConversationKey(tenant: .init(tenant), id: .init(conversation)))
+                == query)
+    }
+}

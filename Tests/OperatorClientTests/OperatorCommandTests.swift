@@ -1,0 +1,73 @@
+import Configuration
+import TestKit
+import Testing
+
+@testable import OperatorClient
+
+@Suite("An operator command")
+struct OperatorCommandTests {
+    /// Runs a command line and returns its exit status.
+    private static func run(_ line: String) throws -> Int32 {
+        let words = line.split(separator: " ").map(String.init)
+        guard case .operate(let options) = try Invocation(words, environment: [:]) else {
+            throw TestFailure("\(line) is no operator command")
+        }
+        return OperatorCommand.run(options, environment: [:])
+    }
+
+    @Test(
+        "ends with the status of the node's answer",
+        arguments: [
+            // The command, the status and the members of the node's document, the exit status.
+            ("nodes", 200, #""nodes":[],"nodes_asked":2,"nodes_answered":2"#, 0),
+            ("nodes", 200, #""nodes":[],"nodes_asked":2,"nodes_answered":1"#, 3),
+            ("nodes", 404, #""error":"not here""#, 1),
+            ("nodes", 503, #""error":"stopping""#, 3),
+            ("nodes --sort -shards", 200, #""nodes":[]"#, 0),
+            ("verify lobby", 200, #""whole":true"#, 0),
+            ("verify lobby", 200, #""whole":false,"faults":["a gap"]"#, 1),
+            ("verify lobby", 200, #""whole":true,"nodes_asked":2,"nodes_answered":1"#, 3),
+            ("verify lobby", 200, #""whole":false,"nodes_asked":2,"nodes_answered":1"#, 1),
+            ("send lobby hello --as ops --yes", 200, #""messages":[{"id":"4"}]"#, 0),
+            ("send lobby hello --as ops --yes", 404, #""error":"no lobby""#, 1),
+        ] as [(String, Int, String, Int32)])
+    func statuses(line: String, status: Int, members: String, exitStatus: Int32) throws {
+        for output in ["table", "json", "csv"] {
+            let listener = try ScriptedAdminListener(
+                response: "HTTP/1.1 \(status) X\r\n\r\n{\"schema_version\":1,\(members)}")
+            let result = try Self.run(
+                "\(line) --output \(output) --admin http://127.0.0.1:\(listener.port)")
+            #expect(result == exitStatus, "--output \(output)")
+        }
+    }
+
+    @Test(
+        "asks for what its options say",
+        arguments: [
+            ("nodes", "nodes"), ("shards --node n1", "shards?node=n1"),
+            ("owner lobby --tenant t", "owner?conversation=lobby&tenant=t"),
+            ("history lobby", "history?conversation=lobby&tenant=default&last=20"),
+            ("history lobby --last 5", "history?conversation=lobby&tenant=default&last=5"),
+            (
+                "history lobby --after 7",
+                "history?conversation=lobby&tenant=default&last=1000&after=7"
+            ),
+            ("events --last 3", "events?last=3"), ("events", "events?last=20"),
+        ])
+    func paths(line: String, path: String) throws {
+        let listener = try ScriptedAdminListener(
+            response: "HTTP/1.1 200 OK\r\n\r\n{\"schema_version\":1}")
+        _ = try Self.run("\(line) --output csv --admin http://127.0.0.1:\(listener.port)")
+        #expect(listener.request.hasPrefix("GET /api/cluster/\(path) HTTP/1.1\r\n"))
+    }
+
+    @Test("rejects an unknown column, or an unreadable token file, without asking a node")
+    func usageErrors() throws {
+        let url = try "http://127.0.0.1:\(freePort())"
+        #expect(try Self.run("nodes --sort none --admin \(url)") == UsageError.exitStatus)
+        #expect(
+            try Self.run("nodes --admin-token-file /nowhere/token --admin \(url)")
+                == UsageError.exitStatus)
+        #expect(try Self.run("nodes --admin \(url)") == 3)
+    }
+}
