@@ -118,8 +118,8 @@ let package = Package(
         module(
             "LoadGenerator",
             [
-                "TLS", "CHiredis", "ChatClient", "EngineIO", "RedisClient", "Identity", "EventLoop",
-                "HTTPWire", "Telemetry", "JSON", "Bytes",
+                "Configuration", "TLS", "CHiredis", "ChatClient", "EngineIO", "RedisClient",
+                "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes",
             ]),
         module("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
         .executableTarget(
@@ -350,7 +350,8 @@ let package = Package(
         tests(
             "LoadGeneratorTests",
             [
-                "LoadGenerator", "ClientTestSupport", "TestKit", "ChatClient", "RedisClient",
+                "LoadGenerator", "Configuration", "ClientTestSupport", "TestKit", "ChatClient",
+                "RedisClient",
                 "Identity", "EventLoop", "HTTPWire", "TLS",
                 "Telemetry",
                 "JSON", "Bytes",

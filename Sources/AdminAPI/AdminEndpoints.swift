@@ -78,9 +78,7 @@ public struct AdminEndpoints: RequestHandler {
     }
 
     static func isLoopback(_ host: String) -> Bool {
-        let name =
-            host.hasPrefix("[")
-            ? String(host.prefix { $0 != "]" }.dropFirst()) : String(host.prefix { $0 != ":" })
+        guard let name = HostPort(host[...])?.host else { return false }
         return name.lowercased() == "localhost" || IPAddress(name)?.isLoopback == true
     }
 }

@@ -95,17 +95,7 @@ public final class ClusterAdmin: Sendable {
             state.drain?.cancel()
             state.drain = Task {
                 gateway.refuseClients()
-                if let link {
-                    link.drain(true)
-                    // The link's state is stale until the node's agent has processed the drain.
-                    let end = ContinuousClock.now + Self.handOverTimeout
-                    try? await Task.sleep(for: .milliseconds(200))
-                    while !link.joinState.hasHandedOver, ContinuousClock.now < end,
-                        !Task.isCancelled
-                    {
-                        try? await Task.sleep(for: .milliseconds(50))
-                    }
-                }
+                await link?.handOver(within: Self.handOverTimeout)
                 if !Task.isCancelled { gateway.drain(over: limit) }
             }
         }
@@ -123,7 +113,7 @@ public final class ClusterAdmin: Sendable {
         guard !isEnding else { return false }
         self.logger.info("node resumed by operator")
         self.link?.record("resume")
-        self.link?.drain(false)
+        self.link?.resume()
         gateway.resumeClients()
         return true
     }

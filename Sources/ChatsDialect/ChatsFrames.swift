@@ -187,7 +187,7 @@ extension ByteBuffer {
     mutating func append(list job: ChatsJob) {
         self.append(#"{"type":"chatsList","data":["#)
         var isFirst = true
-        for listed in job.memberships {
+        for listed in job.list.memberships {
             guard let chat = job.describedChats[listed.key.id] else { continue }
             if !isFirst { self.append(",") }
             isFirst = false

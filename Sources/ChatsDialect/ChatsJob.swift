@@ -6,7 +6,7 @@ import DialectKit
 struct ChatsJob: Sendable {
     let request: ChatsRequest
     /// The chats of a list, and the details of each.
-    var memberships: [ListedMembership] = []
+    var list = MembershipList()
     var describedChats: [ByteString: ChatsChat] = [:]
     /// The number of listed chats whose details were requested, and of those not yet answered.
     var describeCount = 0
@@ -32,17 +32,6 @@ struct ChatsJob: Sendable {
     init(_ request: ChatsRequest, requestedAt: Int64 = 0) {
         self.request = request
         self.requestedAt = requestedAt
-    }
-
-    // MARK: Memberships
-
-    /// Adds memberships, most recent activity first, up to the limit of a list.
-    mutating func addMemberships(_ memberships: [ListedMembership]) {
-        self.memberships += memberships.filter { !$0.key.isInbox }
-        self.memberships.sort {
-            ($1.record.updatedAt, $0.key.id) < ($0.record.updatedAt, $1.key.id)
-        }
-        self.memberships.removeLast(max(0, self.memberships.count - UserSubscriptions.limit))
     }
 
     // MARK: Messages

@@ -148,14 +148,13 @@ extension ChatsSession {
     // MARK: Lists
 
     private func fetchMemberships(after cursor: ByteString?, into steps: inout SessionSteps) {
-        let request = StoreRequest.memberships(
-            of: self.person.id, tenant: self.tenant, after: cursor, limit: StoreRequest.listLimit,
-            unreadLimit: Self.unreadLimit)
-        steps.append(.fetch(request, RequestTag(kind: ChatsRequestKind.list.rawValue)))
+        steps.fetchMemberships(
+            of: self.person.id, in: self.tenant, after: cursor, unreadLimit: Self.unreadLimit,
+            RequestTag(kind: ChatsRequestKind.list.rawValue))
     }
 
     mutating func addMemberships(_ page: MembershipPage, into steps: inout SessionSteps) {
-        self.job?.addMemberships(page.memberships)
+        self.job?.list.add(page)
         if let next = page.next { return self.fetchMemberships(after: next, into: &steps) }
         self.describeNextBatch(into: &steps)
     }
@@ -163,11 +162,11 @@ extension ChatsSession {
     /// Requests the participants of the next batch of chats.
     private mutating func describeNextBatch(into steps: inout SessionSteps) {
         guard let job = self.job else { return }
-        let next = job.memberships[job.describeCount...].prefix(Self.describeBatchSize)
+        let next = job.list.memberships[job.describeCount...].prefix(Self.describeBatchSize)
         guard !next.isEmpty else {
             let users =
                 job.describedChats.values.flatMap { $0.members.map(\.user) }
-                + job.memberships.compactMap { $0.lastMessage?.body.author.id }
+                + job.list.memberships.compactMap { $0.lastMessage?.body.author.id }
             return self.lookUpNumbers(users, into: &steps)
         }
         self.job?.describeCount += next.count

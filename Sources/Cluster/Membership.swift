@@ -53,7 +53,7 @@ public struct Membership: Sendable {
     /// held it.
     private var holdsName = false
     private var nameWasTaken = false
-    private var isDrainRequested = false
+    public private(set) var isDrainRequested = false
     private var isLeaving = false
 
     /// - Parameter node: has a random incarnation that no other node has or had.

@@ -122,16 +122,15 @@ public struct AllowedOrigins: Sendable, Hashable {
     private static func hostAndPort(
         _ authority: Substring, _ scheme: String, of text: String
     ) throws(ValueProblem) -> (host: String, port: UInt16?) {
-        // The default port is appended, so that one parser checks hosts with and without a port.
         let standardPort: UInt16 = scheme == "https" ? 443 : 80
-        let hasPort = authority.hasPrefix("[") ? authority.contains("]:") : authority.contains(":")
         guard
-            let address = try? ListenAddress.parse(
-                hasPort ? String(authority) : "\(authority):\(standardPort)"), address.port != 0
+            let address = try? ListenAddress.parse(String(authority), defaultPort: standardPort),
+            address.port != 0
         else {
             throw self.problem(text, "has no valid host and port")
         }
-        let host = address.host.contains(":") ? "[\(address.host)]" : address.host
-        return (host, address.port == standardPort ? nil : address.port)
+        return (
+            HostPort.bracketed(address.host), address.port == standardPort ? nil : address.port
+        )
     }
 }

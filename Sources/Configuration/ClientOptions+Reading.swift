@@ -64,26 +64,3 @@ extension ChatOptions {
         }
     }
 }
-
-extension BenchOptions {
-    init(_ scanned: ScannedArguments) throws(UsageError) {
-        self.init()
-        try OptionBinding.apply(BenchTable.bindings, from: scanned, to: &self)
-        self.scenario = try Invocation.argument(
-            0, in: scanned, of: CommandTable.bench, ValueParsing.choice(BenchScenario.self))
-        for index in 1..<max(2, scanned.arguments.count) {
-            self.urls.append(
-                try Invocation.argument(index, in: scanned, of: CommandTable.bench, ServerURL.parse)
-            )
-        }
-        if let twice = self.serverProcesses.enumerated().first(where: {
-            self.serverProcesses[..<$0.offset].contains($0.element)
-        }) {
-            throw .conflict("bench: --server-pid \(twice.element) is given twice")
-        }
-        if [.groups, .idle, .connect].contains(self.scenario), self.groups > self.connections {
-            throw .conflict(
-                "bench: --groups \(self.groups) is more than --connections \(self.connections)")
-        }
-    }
-}

@@ -169,12 +169,12 @@ enum BenchTable {
             sets: \.messageBytes, ValueParsing.integer(in: 32...1_048_576)),
         OptionBinding(
             .client(
-                "adapter", .choice(BenchOptions.BenchAdapter.allCases.map(\.rawValue)),
+                "adapter", .choice(BenchOptions.Adapter.allCases.map(\.rawValue)),
                 "confab|pets|chats|rooms|rooms-polling|agents|mixed|raw",
                 default: "confab", in: "Load",
                 "the protocol; confab is Conversations, raw is none"
             ),
-            sets: \.adapter, ValueParsing.choice(BenchOptions.BenchAdapter.self)),
+            sets: \.adapter, ValueParsing.choice(BenchOptions.Adapter.self)),
         OptionBinding(
             .client(
                 "secret-file", .file, "FILE", in: "Load",
@@ -212,7 +212,7 @@ enum BenchTable {
                 "local processes to measure, separated by commas"
             ),
             lists: \.serverProcesses,
-            ValueParsing.list(ValueParsing.integer(in: 1...Int(Int32.max)))),
+            ValueParsing.list(Self.process)),
         OptionBinding(
             .client(
                 "redis", .text, "URL", in: "Measurement",
@@ -225,6 +225,11 @@ enum BenchTable {
                 "a report, or a JSON document"),
             sets: \.output, ValueParsing.choice(OutputFormat.self)),
     ]
+
+    private static let process: @Sendable (String) throws(ValueProblem) -> Int32 = {
+        (text: String) throws(ValueProblem) in
+        Int32(try ValueParsing.integer(in: 1...Int(Int32.max))(text))
+    }
 
     /// Only a single server over plain TCP, because the counters belong to one server.
     private static let redis: @Sendable (String) throws(ValueProblem) -> RedisURL? = {

@@ -127,7 +127,7 @@ public enum CommandTable {
             .init(
                 "SCENARIO",
                 "the kind of load, see below",
-                choices: BenchOptions.BenchScenario.allCases.map(\.rawValue)),
+                choices: BenchOptions.Scenario.allCases.map(\.rawValue)),
             .init(
                 "URL",
                 "the server; several servers share every conversation",

@@ -1,5 +1,4 @@
 internal import Bytes
-internal import Glibc
 internal import JSON
 
 /// A configuration file: a JSON object whose members are settings.
@@ -92,25 +91,28 @@ public struct FileProblem: Error, Sendable, Equatable, CustomStringConvertible {
         self.description = description
     }
 
+    init(_ error: SmallFile.ReadError) {
+        switch error {
+        case .system(let reason): self.description = reason
+        case .tooLong: self.description = "is longer than \(SmallFile.byteLimit) bytes"
+        }
+    }
+
     /// Reads a whole file of up to 1 MiB.
     public static func read(_ path: String) throws(FileProblem) -> [UInt8] {
-        let byteLimit = 1 << 20
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw FileProblem(String(cString: strerror(errno))) }
-        defer { close(file) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 65_536)
-        while true {
-            let count = Glibc.read(file, &chunk, chunk.count)
-            if count == 0 { return bytes }
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw FileProblem(String(cString: strerror(errno)))
-            }
-            bytes += chunk[..<count]
-            guard bytes.count <= byteLimit else {
-                throw FileProblem("is longer than \(byteLimit) bytes")
-            }
+        do throws(SmallFile.ReadError) {
+            return try SmallFile.read(path)
+        } catch {
+            throw FileProblem(error)
+        }
+    }
+
+    /// Reads a secret or a token, without one newline at the end.
+    public static func readSecret(_ path: String) throws(FileProblem) -> [UInt8] {
+        do throws(SmallFile.ReadError) {
+            return try SmallFile.readSecret(path)
+        } catch {
+            throw FileProblem(error)
         }
     }
 }

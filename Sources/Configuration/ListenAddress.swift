@@ -18,33 +18,33 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     public var description: String {
-        self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
+        "\(HostPort.bracketed(self.host)):\(self.port)"
     }
 
     static func parse(_ text: String) throws(ValueProblem) -> ListenAddress {
+        try self.parse(text, defaultPort: nil)
+    }
+
+    /// - Parameter defaultPort: the port of a text without one; nil if it must have one.
+    static func parse(_ text: String, defaultPort: UInt16?) throws(ValueProblem) -> ListenAddress {
         let problem = ValueProblem("\(text.quoted) is not HOST:PORT")
-        guard let colon = text.lastIndex(of: ":") else { throw problem }
-        let digits = text[text.index(after: colon)...]
-        var host = text[..<colon]
-        guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-            let port = UInt16(digits)
-        else { throw problem }
-        if host.isEmpty || host == "*" {
-            throw ValueProblem(
-                """
-                \(text.quoted) is not HOST:PORT; for all interfaces use 0.0.0.0:\(port) or \
-                [::]:\(port)
-                """
-            )
+        guard let parts = HostPort(text[...]) else { throw problem }
+        let lastPart = text.split(separator: ":", omittingEmptySubsequences: false).last
+        if parts.isAmbiguous, lastPart.flatMap({ HostPort.port($0) }) != nil {
+            throw ValueProblem("\(text.quoted) is not HOST:PORT; write IPv6 as [ADDRESS]:PORT")
         }
-        if host.hasPrefix("[") {
-            guard host.hasSuffix("]") else { throw problem }
-            host = host.dropFirst().dropLast()
+        guard let port = parts.suffix.isEmpty ? defaultPort : parts.port else { throw problem }
+        let host = parts.host
+        if parts.isBracketed {
             guard IPAddress(host)?.isIPv6 == true else { throw problem }
         } else {
-            // Without brackets it is unclear where an IPv6 address ends and the port begins.
-            if host.contains(":") {
-                throw ValueProblem("\(text.quoted) is not HOST:PORT; write IPv6 as [ADDRESS]:PORT")
+            if host.isEmpty || host == "*" {
+                throw ValueProblem(
+                    """
+                    \(text.quoted) is not HOST:PORT; for all interfaces use 0.0.0.0:\(port) or \
+                    [::]:\(port)
+                    """
+                )
             }
             let isNumeric = host.utf8.allSatisfy {
                 (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".")

@@ -89,10 +89,9 @@ public struct UserSubscriptions: Sendable {
     }
 
     private func fetchMemberships(after cursor: ByteString?, into steps: inout SessionSteps) {
-        let request = StoreRequest.memberships(
-            of: self.principal.person.id, tenant: self.tenant, after: cursor,
-            limit: StoreRequest.listLimit, unreadLimit: 0)
-        steps.append(.fetch(request, RequestTag(kind: Kind.list.rawValue)))
+        steps.fetchMemberships(
+            of: self.principal.person.id, in: self.tenant, after: cursor,
+            RequestTag(kind: Kind.list.rawValue))
     }
 
     /// Records a conversation that the session has entered itself.

@@ -374,12 +374,9 @@ extension SocketAddress {
     init?(forwarded text: Substring) {
         var host = text.drop { $0 == " " || $0 == "\t" }
         while let last = host.last, last == " " || last == "\t" { host.removeLast() }
-        if host.first == "[", let end = host.firstIndex(of: "]") {
-            host = host[host.index(after: host.startIndex)..<end]
-        } else if let colon = host.firstIndex(of: ":"), colon == host.lastIndex(of: ":") {
-            host = host[..<colon]
-        }
-        self.init(literal: String(host), port: 0)
+        guard let parts = HostPort(host) else { return nil }
+        // An IPv6 address without brackets has no port.
+        self.init(literal: String(parts.isAmbiguous ? host : parts.host), port: 0)
     }
 }
 

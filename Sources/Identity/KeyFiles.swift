@@ -44,7 +44,7 @@ public struct KeyFiles: Sendable, Equatable {
     }
 
     private static func readPEM(_ path: String) throws(KeyError) -> [VerificationKey] {
-        let text = try SmallFile.read(path)
+        let text = try KeyError.read(path)
         do throws(PublicKey.PublicKeyError) {
             return try PublicKey.all(pem: text).map { VerificationKey(publicKey: $0) }
         } catch {

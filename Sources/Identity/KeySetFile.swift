@@ -10,7 +10,7 @@ struct KeySetFile {
     let path: String
 
     func read() throws(KeyError) -> [VerificationKey] {
-        let text = try SmallFile.read(self.path)
+        let text = try KeyError.read(self.path)
         let document: JSONTree
         do {
             document = try JSONTree(parsing: text.span.bytes)

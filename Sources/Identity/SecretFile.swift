@@ -15,12 +15,7 @@ public struct SecretFile: Sendable, Equatable {
     /// Reads the secret. Throws if the file cannot be read, if the secret is too short, or if the
     /// file contains a PEM key.
     public func read() throws(KeyError) -> [UInt8] {
-        var secret = try SmallFile.read(self.path)
-        // Editors and `echo` add a newline. Other programs that sign with this file ignore it.
-        if secret.last == UInt8(ascii: "\n") {
-            secret.removeLast()
-            if secret.last == UInt8(ascii: "\r") { secret.removeLast() }
-        }
+        let secret = try KeyError.read(self.path, SmallFile.readSecret)
         guard !secret.starts(with: "-----BEGIN ".utf8) else { throw .secretIsPEM(path: self.path) }
         guard secret.count >= Self.secretByteMinimum else {
             throw .secretTooShort(path: self.path, bytes: secret.count)
@@ -37,7 +32,7 @@ public struct SecretFile: Sendable, Equatable {
             throw .file(
                 path: self.path, reason: "the system returned no random bytes for a new secret")
         }
-        let isNew = try SmallFile.create(self.path, Array((Hex.encode(random) + "\n").utf8))
+        let isNew = try NewSecretFile.create(self.path, Array((Hex.encode(random) + "\n").utf8))
         return (try self.read(), isNew)
     }
 }

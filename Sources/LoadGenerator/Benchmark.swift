@@ -1,5 +1,6 @@
 import Bytes
 import ChatClient
+public import Configuration
 import EventLoop
 import Identity
 import JSON
@@ -15,7 +16,7 @@ public enum Benchmark {
     ///   - printError: receives lines for standard error.
     /// - Returns: the exit status: 0 when every message arrived once and in order, else 1.
     public static func run(
-        _ options: BenchmarkOptions, write: (String) -> Void, printError: (String) -> Void
+        _ options: BenchOptions, write: (String) -> Void, printError: (String) -> Void
     ) -> Int32 {
         do throws(BenchmarkError) {
             let report = try self.report(of: options)
@@ -31,7 +32,7 @@ public enum Benchmark {
         }
     }
 
-    static func report(of options: BenchmarkOptions) throws(BenchmarkError) -> BenchmarkReport {
+    static func report(of options: BenchOptions) throws(BenchmarkError) -> BenchmarkReport {
         let name = "bench-" + Hex.encode((0..<4).map { _ in UInt8.random(in: 0...255) })
         let plan = try LoadPlan(options, name: name)
         for process in options.serverProcesses where ProcessStatistics(of: process) == nil {
@@ -69,7 +70,7 @@ public enum Benchmark {
         }
     }
 
-    private static func dialect(_ plan: LoadPlan, _ options: BenchmarkOptions)
+    private static func dialect(_ plan: LoadPlan, _ options: BenchOptions)
         throws(BenchmarkError) -> LoadDialect
     {
         var signer: TokenSigner?
@@ -90,7 +91,7 @@ public enum Benchmark {
         return LoadDialect(plan, signer: signer, tokenExpiry: expiry)
     }
 
-    private static func tlsContext(_ plan: LoadPlan, _ options: BenchmarkOptions)
+    private static func tlsContext(_ plan: LoadPlan, _ options: BenchOptions)
         throws(BenchmarkError) -> TLSContext?
     {
         guard plan.urls.contains(where: \.isSecure) else { return nil }

@@ -1,8 +1,8 @@
 internal import Bytes
 internal import EventLoop
-internal import Glibc
 internal import RedisClient
 internal import Synchronization
+internal import Telemetry
 
 /// A command for one slot, as a list of arguments.
 struct RedisQuery: Sendable {
@@ -28,6 +28,7 @@ final class BlockingRedisClient: RedisClientUser {
     private let loop: EventLoop
     private let state: LoopBound<State>
     private let outcome = Mutex<Result<[RedisValue], ClusterReader.ClusterReadError>?>(nil)
+    private let completion = Semaphore()
 
     init(_ settings: RedisSettings, on loop: EventLoop) {
         self.loop = loop
@@ -73,7 +74,7 @@ final class BlockingRedisClient: RedisClientUser {
                 (client?.endpoint(of: slot)?.description ?? "", slot)
             }
             found.withLock { $0 = masters.sorted { $0.0 < $1.0 } }
-            self.outcome.withLock { $0 = .success([]) }
+            self.complete(.success([]))
         }
         return found.withLock { $0 }
     }
@@ -82,12 +83,17 @@ final class BlockingRedisClient: RedisClientUser {
     private func wait(for work: @escaping @Sendable () -> Void) throws(ClusterReader
         .ClusterReadError) -> [RedisValue]
     {
-        self.outcome.withLock { $0 = nil }
         self.loop.execute(work)
-        while true {
-            if let result = self.outcome.withLock({ $0 }) { return try result.get() }
-            poll(nil, 0, 1)
+        self.completion.wait()
+        guard let result = self.outcome.withLock({ $0.take() }) else {
+            preconditionFailure("Commands have completed without a result.")
         }
+        return try result.get()
+    }
+
+    private func complete(_ result: Result<[RedisValue], ClusterReader.ClusterReadError>) {
+        self.outcome.withLock { $0 = result }
+        self.completion.post()
     }
 
     private func finishIfDone() {
@@ -101,7 +107,7 @@ final class BlockingRedisClient: RedisClientUser {
             }
             return .failure(.unreachable(outage.description))
         }
-        if let result { self.outcome.withLock { $0 = result } }
+        if let result { self.complete(result) }
     }
 
     func redisReplied(_ reply: RedisReply, to tag: CommandTag) {

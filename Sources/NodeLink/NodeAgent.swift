@@ -35,6 +35,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
 
     private let loop: EventLoop
     let joinState = Mutex(NodeLink.JoinState())
+    let joinStateChange = TaskCondition()
     private let settings: NodeLinkSettings
     private let redisKeys: ClusterRedisKeys
     private let receiver: any RelayReceiver
@@ -121,12 +122,17 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         var joinState = self.membership.state.with { state in
             var joinState = NodeLink.JoinState()
             joinState.isJoined = state.membership.isJoined
+            joinState.isDraining = state.membership.isDrainRequested
             joinState.hasHandedOver = state.membership.hasHandedOver
             joinState.isNameTaken = state.nameHolder != nil
             return joinState
         }
         joinState.outage = self.redis.outage?.description ?? self.problems.reason
-        self.joinState.withLock { [joinState] in $0 = joinState }
+        let isChanged = self.joinState.withLock { [joinState] current in
+            defer { current = joinState }
+            return current != joinState
+        }
+        if isChanged { self.joinStateChange.notify() }
     }
 
     // MARK: Redis

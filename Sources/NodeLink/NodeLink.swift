@@ -71,6 +71,8 @@ public final class NodeLink: Relay {
     public struct JoinState: Sendable, Equatable {
         /// It is in the view that its loops follow.
         public var isJoined = false
+        /// It gives its shards to other nodes.
+        public var isDraining = false
         /// It owns no shard, or no other node can take one.
         public var hasHandedOver = true
         /// Why Redis is unavailable, or what is wrong with the cluster's state there; nil if there
@@ -86,13 +88,36 @@ public final class NodeLink: Relay {
 
     public var joinState: JoinState { self.agent.joinState.withLock { $0 } }
 
-    /// Hands the node's shards over to other nodes step by step, or takes its share back.
-    public func drain(_ isDraining: Bool) {
-        self.agent.change { $0.setDraining(isDraining) }
+    /// Waits until the node is a member, but not longer than `limit`.
+    ///
+    /// - Returns: whether it is a member.
+    public func waitUntilJoined(within limit: Duration) async -> Bool {
+        await self.wait(within: limit) { $0.isJoined }
     }
 
-    /// Removes the node from the view, so that the others need not detect its departure.
-    public func leave() {
+    /// Hands the node's shards over to other nodes step by step. Waits until that is done, but not
+    /// longer than `limit`.
+    public func handOver(within limit: Duration) async {
+        self.agent.change { $0.setDraining(true) }
+        await self.wait(within: limit) { $0.isDraining && $0.hasHandedOver }
+    }
+
+    /// Takes the node's share of the shards back.
+    public func resume() {
+        self.agent.change { $0.setDraining(false) }
+    }
+
+    /// Removes the node from the view, so that the others need not detect its departure. Waits
+    /// until that is done, but not longer than `limit`.
+    public func leave(within limit: Duration) async {
         self.agent.change { $0.leave() }
+        await self.wait(within: limit) { !$0.isJoined }
+    }
+
+    @discardableResult
+    private func wait(
+        within limit: Duration, until isDone: @escaping @Sendable (JoinState) -> Bool
+    ) async -> Bool {
+        await self.agent.joinStateChange.wait(within: limit) { isDone(self.joinState) }
     }
 }

@@ -1,3 +1,4 @@
+import Bytes
 import Glibc
 import JSON
 
@@ -36,18 +37,13 @@ struct AdminConnection {
 
     /// - Parameter url: must have passed the command line's check.
     init(_ url: String, token: String?) {
-        let authority = String(url.dropFirst("http://".count).prefix { $0 != "/" })
+        let authority = url.dropFirst("http://".count).prefix { $0 != "/" }
+        let parts = HostPort(authority)
+        let port = parts?.portText ?? ""
         self.url = url
         self.token = token
-        if authority.hasPrefix("["), let end = authority.firstIndex(of: "]") {
-            self.host = String(authority[authority.index(after: authority.startIndex)..<end])
-            let rest = authority[authority.index(after: end)...]
-            self.port = rest.hasPrefix(":") && rest.count > 1 ? String(rest.dropFirst()) : "80"
-        } else {
-            let parts = authority.split(separator: ":", maxSplits: 1)
-            self.host = String(parts.first ?? "")
-            self.port = parts.count == 2 ? String(parts[1]) : "80"
-        }
+        self.host = String(parts?.host ?? authority)
+        self.port = port.isEmpty ? "80" : String(port)
     }
 
     func get(_ path: String) throws(AdminProblem) -> JSONTree { try self.send("GET", path, nil) }
@@ -59,7 +55,7 @@ struct AdminConnection {
     private func send(_ method: String, _ path: String, _ body: JSONTree?) throws(AdminProblem)
         -> JSONTree
     {
-        let name = self.host.contains(":") ? "[\(self.host)]" : self.host
+        let name = HostPort.bracketed(self.host)
         var request =
             """
             \(method) /api/cluster/\(path) HTTP/1.1\r\nHost: \(name):\(self.port)\r\nConnection: \

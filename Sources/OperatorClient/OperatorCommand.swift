@@ -53,8 +53,7 @@ public struct OperatorCommand {
     private static func token(_ path: String?) throws(StartProblem) -> String? {
         guard let path else { return nil }
         do throws(FileProblem) {
-            var token = try FileProblem.read(path)
-            if token.last == UInt8(ascii: "\n") { token.removeLast() }
+            let token = try FileProblem.readSecret(path)
             guard !token.isEmpty, token.allSatisfy({ (0x21...0x7E).contains($0) }) else {
                 throw FileProblem("must contain a token on one line")
             }

@@ -122,7 +122,7 @@ extension PetsSession {
     ) {
         guard !self.subscriptions.consume(answer, for: tag, into: &steps) else { return }
         guard case .memberships(let page)? = answer else {
-            self.listedConversations = []
+            self.listedConversations = MembershipList()
             steps.reply {
                 $0.append(
                     error: "the conversations cannot be listed at the moment; try again",
@@ -131,17 +131,10 @@ extension PetsSession {
             return
         }
         // Ended conversations are not listed.
-        self.listedConversations += page.memberships.filter {
-            !$0.key.isInbox && $0.record.endedAt == nil
-        }
-        self.listedConversations.sort {
-            ($1.record.updatedAt, $0.key.id) < ($0.record.updatedAt, $1.key.id)
-        }
-        self.listedConversations.removeLast(
-            max(0, self.listedConversations.count - UserSubscriptions.limit))
+        self.listedConversations.add(page) { $0.record.endedAt == nil }
         if let next = page.next { return self.fetchConversations(after: next, into: &steps) }
-        steps.reply { $0.append(conversations: self.listedConversations) }
-        self.listedConversations = []
+        steps.reply { $0.append(conversations: self.listedConversations.memberships) }
+        self.listedConversations = MembershipList()
     }
 
     public mutating func leftConversation(

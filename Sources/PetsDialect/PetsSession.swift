@@ -18,7 +18,7 @@ public struct PetsSession: DialectSession {
     /// to them.
     var createdConversations: [ByteString: CreatedConversation] = [:]
     /// The list of conversations that is being read, page by page.
-    var listedConversations: [ListedMembership] = []
+    var listedConversations = MembershipList()
 
     enum PetsRequestKind: UInt8 { case list, message, history, create, broadcast }
 
@@ -117,7 +117,7 @@ public struct PetsSession: DialectSession {
     ) throws(FieldError) {
         switch event {
         case "conversations":
-            self.listedConversations = []
+            self.listedConversations = MembershipList()
             self.fetchConversations(after: nil, into: &steps)
         case "message":
             let data = try Self.data(document, text)
@@ -251,10 +251,9 @@ public struct PetsSession: DialectSession {
     }
 
     func fetchConversations(after cursor: ByteString?, into steps: inout SessionSteps) {
-        let request = StoreRequest.memberships(
-            of: self.person.id, tenant: self.tenant, after: cursor, limit: StoreRequest.listLimit,
-            unreadLimit: 0)
-        steps.append(.fetch(request, RequestTag(kind: PetsRequestKind.list.rawValue)))
+        steps.fetchMemberships(
+            of: self.person.id, in: self.tenant, after: cursor,
+            RequestTag(kind: PetsRequestKind.list.rawValue))
     }
 
     // MARK: Tokens

@@ -70,8 +70,7 @@ struct NodeKeys {
     private func sharedSecret() throws(KeyProblem) -> [UInt8]? {
         if let path = self.options.clusterKeyFile {
             do throws(FileProblem) {
-                var secret = try FileProblem.read(path)
-                if secret.last == UInt8(ascii: "\n") { secret.removeLast() }
+                let secret = try FileProblem.readSecret(path)
                 guard secret.count >= ClusterKey.secretByteMinimum else {
                     throw FileProblem(
                         """
@@ -149,8 +148,7 @@ struct NodeKeys {
     func adminToken() throws(KeyProblem) -> [UInt8]? {
         guard let path = self.options.adminTokenFile else { return nil }
         do throws(FileProblem) {
-            var token = try FileProblem.read(path)
-            if token.last == UInt8(ascii: "\n") { token.removeLast() }
+            let token = try FileProblem.readSecret(path)
             guard !token.isEmpty else { throw FileProblem("is empty: it must contain a token") }
             return token
         } catch {

@@ -125,54 +125,42 @@ final class SharedStore: Sendable {
             self.link.withLock { $0 = link }
             return link
         }
-        var waits = 0
-        while !Task.isCancelled, !self.joinState.isJoined {
-            try? await Task.sleep(for: .milliseconds(20))
-            waits += 1
-            if waits % 250 == 100 {
-                if self.joinState.isNameTaken {
-                    self.logger.warning(
-                        "waiting for the name",
-                        [
-                            "name": .text(self.name),
-                            "reason":
-                                """
-                            a living node has this name; each node needs a --node-id of its own
-                            """,
-                        ])
-                    continue
-                }
-                self.logger.info(
-                    "waiting for redis",
-                    [
-                        "url": .text(self.redis.url.description),
-                        "reason": .text(
-                            self.joinState.outage ?? "the cluster has not let the node in yet"),
-                    ])
-            }
+        guard let link = self.link.withLock({ $0 }) else { return }
+        var pause = Duration.seconds(2)
+        while await !link.waitUntilJoined(within: pause) {
+            guard !Task.isCancelled else { return }
+            pause = .seconds(5)
+            self.logWaiting(link.joinState)
         }
     }
 
-    private var joinState: NodeLink.JoinState {
-        self.link.withLock { $0 }?.joinState ?? NodeLink.JoinState()
+    private func logWaiting(_ joinState: NodeLink.JoinState) {
+        if joinState.isNameTaken {
+            self.logger.warning(
+                "waiting for the name",
+                [
+                    "name": .text(self.name),
+                    "reason":
+                        "a living node has this name; each node needs a --node-id of its own",
+                ])
+            return
+        }
+        self.logger.info(
+            "waiting for redis",
+            [
+                "url": .text(self.redis.url.description),
+                "reason": .text(
+                    joinState.outage ?? "the cluster has not let the node in yet"),
+            ])
     }
 
     /// Hands over all shards of the node, within a time limit.
     func handOver(within limit: Duration) async {
-        self.link.withLock { $0 }?.drain(true)
-        await self.wait(within: limit) { $0.hasHandedOver }
+        await self.link.withLock { $0 }?.handOver(within: limit)
     }
 
     /// Removes the node from the view.
     func leave(within limit: Duration) async {
-        self.link.withLock { $0 }?.leave()
-        await self.wait(within: limit) { !$0.isJoined }
-    }
-
-    private func wait(within limit: Duration, until isDone: (NodeLink.JoinState) -> Bool) async {
-        let end = ContinuousClock.now + limit
-        while !isDone(self.joinState), ContinuousClock.now < end, !Task.isCancelled {
-            try? await Task.sleep(for: .milliseconds(20))
-        }
+        await self.link.withLock { $0 }?.leave(within: limit)
     }
 }

@@ -54,7 +54,18 @@ struct RunningNode {
     /// Counts the signals that end the node. A stream would not do: it finishes when its consumer
     /// is cancelled.
     private final class StopRequests: Sendable {
-        let count = Atomic(0)
+        private let count = Atomic(0)
+        private let change = TaskCondition()
+
+        func add() {
+            self.count.wrappingAdd(1, ordering: .relaxed)
+            self.change.notify()
+        }
+
+        /// - Returns: false if the task was cancelled first.
+        func wait(for number: Int) async -> Bool {
+            await self.change.wait { self.count.load(ordering: .relaxed) >= number }
+        }
     }
 
     init(_ options: ServeOptions, _ logger: Logger) throws {
@@ -186,7 +197,7 @@ struct RunningNode {
             of: ProcessSignal.self, bufferingPolicy: .bufferingNewest(8))
         try await SignalWatcher.watch(Set(ProcessSignal.allCases), on: self.gateway.firstLoop) {
             signal in
-            if signal != .hangUp { self.stops.count.wrappingAdd(1, ordering: .relaxed) }
+            if signal != .hangUp { self.stops.add() }
             received.yield(signal)
         }
         if case .shared(let shared) = self.store {
@@ -254,13 +265,7 @@ struct RunningNode {
                 await work()
                 return false
             }
-            group.addTask {
-                while !Task.isCancelled {
-                    if self.stops.count.load(ordering: .relaxed) >= count { return true }
-                    try? await Task.sleep(for: .milliseconds(20))
-                }
-                return false
-            }
+            group.addTask { await self.stops.wait(for: count) }
             let first = await group.next() ?? false
             group.cancelAll()
             return first

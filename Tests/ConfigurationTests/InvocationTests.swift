@@ -71,9 +71,7 @@ struct InvocationTests {
         #expect(
             try invoke("chat --dialect rooms ws://h --conversation=abc12345 --name Ann")
                 == .chat(stranger))
-        var bench = BenchOptions()
-        bench.scenario = .groups
-        bench.urls = ["ws://h:1", "wss://i"]
+        var bench = BenchOptions(.groups, urls: ["ws://h:1", "wss://i"])
         bench.connections = 7
         bench.groups = 2
         bench.publishers = 3

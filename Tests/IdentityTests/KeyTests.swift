@@ -262,7 +262,7 @@ struct KeyTests {
     @Test("never replace a secret that another process has created")
     func race() throws {
         let path = try self.folder.write(secret, to: "secret")
-        #expect(try !SmallFile.create(path, Array("other".utf8)))
+        #expect(try !NewSecretFile.create(path, Array("other".utf8)))
         #expect(try SecretFile(path: path).read() == secret)
         #expect(try FileManager.default.contentsOfDirectory(atPath: self.folder.path) == ["secret"])
     }

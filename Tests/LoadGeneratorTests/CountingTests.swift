@@ -1,4 +1,5 @@
 import Bytes
+import Configuration
 import Testing
 
 @testable import LoadGenerator
@@ -76,7 +77,7 @@ struct DeliveryRecorderTests {
     private let plan: LoadPlan
 
     init() throws {
-        var options = BenchmarkOptions(.groups, urls: ["ws://127.0.0.1:1"])
+        var options = BenchOptions(.groups, urls: ["ws://127.0.0.1:1"])
         (options.connections, options.groups, options.publishers) = (6, 2, 2)
         self.plan = try LoadPlan(options, name: "test")
     }

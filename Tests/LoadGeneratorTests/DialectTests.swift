@@ -1,6 +1,7 @@
 import Bytes
 import ChatClient
 import ClientTestSupport
+import Configuration
 import Foundation
 import Identity
 import JSON
@@ -12,10 +13,10 @@ import Testing
 struct LoadDialectTests {
     private static let secret = Array("a secret of at least thirty-two bytes".utf8)
 
-    private func dialect(_ adapter: BenchmarkOptions.Adapter, url: String = "ws://127.0.0.1:1/chat")
+    private func dialect(_ adapter: BenchOptions.Adapter, url: String = "ws://127.0.0.1:1/chat")
         throws -> LoadDialect
     {
-        var options = BenchmarkOptions(.groups, urls: [url])
+        var options = BenchOptions(.groups, urls: [url])
         options.adapter = adapter
         let expiry = Timestamp(milliseconds: 1_900_000_000_000)
         return LoadDialect(
@@ -96,7 +97,7 @@ struct LoadDialectTests {
                 """#
         }
         defer { server.stop() }
-        var options = BenchmarkOptions(.groups, urls: [server.url])
+        var options = BenchOptions(.groups, urls: [server.url])
         (options.connections, options.groups, options.rate, options.secretFile) = (
             6, 2, 200, secretPath
         )

@@ -1,4 +1,5 @@
 import ClientTestSupport
+import Configuration
 import Glibc
 import JSON
 import RedisClient
@@ -12,10 +13,10 @@ import Testing
 @Suite("A run", .serialized)
 struct LoadRunTests {
     private func options(
-        _ scenario: BenchmarkOptions.Scenario, _ server: FanOutServer,
-        _ change: (inout BenchmarkOptions) throws -> Void = { _ in }
-    ) rethrows -> BenchmarkOptions {
-        var options = BenchmarkOptions(scenario, urls: [server.url])
+        _ scenario: BenchOptions.Scenario, _ server: FanOutServer,
+        _ change: (inout BenchOptions) throws -> Void = { _ in }
+    ) rethrows -> BenchOptions {
+        var options = BenchOptions(scenario, urls: [server.url])
         options.adapter = .raw
         (options.connections, options.groups, options.publishers, options.rate) = (12, 3, 2, 300)
         (options.settle, options.warmup, options.duration) = (
@@ -27,8 +28,8 @@ struct LoadRunTests {
     }
 
     private func report(
-        _ scenario: BenchmarkOptions.Scenario, _ fault: FanOutServer.DeliveryFault = .none,
-        _ change: (inout BenchmarkOptions) throws -> Void = { _ in }
+        _ scenario: BenchOptions.Scenario, _ fault: FanOutServer.DeliveryFault = .none,
+        _ change: (inout BenchOptions) throws -> Void = { _ in }
     ) throws -> BenchmarkReport {
         let server = try FanOutServer(fault)
         defer { server.stop() }
@@ -37,8 +38,8 @@ struct LoadRunTests {
 
     @Test(
         "delivers every message to every member of its conversation",
-        arguments: [.broadcast, .groups, .send] as [BenchmarkOptions.Scenario])
-    func whole(scenario: BenchmarkOptions.Scenario) throws {
+        arguments: [.broadcast, .groups, .send] as [BenchOptions.Scenario])
+    func whole(scenario: BenchOptions.Scenario) throws {
         let report = try self.report(scenario)
         #expect(report.failures.descriptions == [])
         #expect(report.openConnections == 12)
@@ -234,7 +235,7 @@ struct LoadRunTests {
     @Test("reports the error and exits with 1 when it cannot start")
     func startFailures() throws {
         var complaints: [String] = []
-        var options = BenchmarkOptions(.groups, urls: ["ws://127.0.0.1:1"])
+        var options = BenchOptions(.groups, urls: ["ws://127.0.0.1:1"])
         #expect(Benchmark.run(options, write: { _ in }, printError: { complaints.append($0) }) == 1)
         options.secretFile = "/nowhere/secret"
         #expect(Benchmark.run(options, write: { _ in }, printError: { complaints.append($0) }) == 1)

@@ -1,4 +1,5 @@
 import ChatClient
+import Configuration
 import EventLoop
 import Testing
 
@@ -7,9 +8,9 @@ import Testing
 @Suite("A plan")
 struct LoadPlanTests {
     private func plan(
-        _ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void = { _ in }
+        _ scenario: BenchOptions.Scenario, _ change: (inout BenchOptions) -> Void = { _ in }
     ) throws -> LoadPlan {
-        var options = BenchmarkOptions(scenario, urls: ["ws://127.0.0.1:1"])
+        var options = BenchOptions(scenario, urls: ["ws://127.0.0.1:1"])
         change(&options)
         return try LoadPlan(options, name: "test")
     }
@@ -57,7 +58,7 @@ struct LoadPlanTests {
     @Test("rejects impossible options, and names the option")
     func refusals() {
         func words(
-            _ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void
+            _ scenario: BenchOptions.Scenario, _ change: (inout BenchOptions) -> Void
         ) -> String {
             do {
                 _ = try self.plan(scenario, change)
@@ -139,9 +140,9 @@ struct LoadScheduleTests {
     private static let start = MonotonicTime(nanoseconds: 0)
 
     private func plan(
-        _ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void = { _ in }
+        _ scenario: BenchOptions.Scenario, _ change: (inout BenchOptions) -> Void = { _ in }
     ) throws -> LoadPlan {
-        var options = BenchmarkOptions(scenario, urls: ["ws://127.0.0.1:1"])
+        var options = BenchOptions(scenario, urls: ["ws://127.0.0.1:1"])
         (options.settle, options.warmup, options.duration) = (
             .seconds(3), .seconds(2), .seconds(10)
         )

@@ -1,3 +1,4 @@
+import Configuration
 import EventLoop
 import JSON
 import Telemetry
@@ -38,7 +39,7 @@ struct BenchmarkReportTests {
     private func report(
         failures: LoadFailures = LoadFailures(), lastCommands: CommandSample?? = nil
     ) throws -> BenchmarkReport {
-        var options = BenchmarkOptions(.broadcast, urls: ["ws://127.0.0.1:8080/?token=secret"])
+        var options = BenchOptions(.broadcast, urls: ["ws://127.0.0.1:8080/?token=secret"])
         (options.connections, options.publishers) = (4, 1)
         let plan = try LoadPlan(options, name: "test")
         var recorder = DeliveryRecorder(plan)

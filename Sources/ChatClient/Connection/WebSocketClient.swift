@@ -118,7 +118,7 @@ public struct WebSocketClient {
 
     /// Host and port, for error texts.
     private var endpoint: String {
-        "\(self.url.host.contains(":") ? "[\(self.url.host)]" : self.url.host):\(self.url.port)"
+        "\(HostPort.bracketed(self.url.host)):\(self.url.port)"
     }
 
     /// Sends a text. It is lost when there is no connection, or when the connection ends before it

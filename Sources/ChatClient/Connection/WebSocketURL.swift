@@ -58,40 +58,33 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
             throw WebSocketURLError(
                 "a user name or password (\"…@\") is not allowed; give the token separately")
         }
-        let host: Substring
-        let portText: Substring
-        if authority.first == "[" {
-            guard let end = authority.firstIndex(of: "]") else {
-                throw WebSocketURLError("the IPv6 address has no closing bracket")
-            }
-            host = authority[authority.index(after: authority.startIndex)..<end]
-            portText = authority[authority.index(after: end)...]
+        guard let parts = HostPort(authority) else {
+            throw WebSocketURLError("the IPv6 address has no closing bracket")
+        }
+        let host = parts.host
+        if parts.isBracketed {
             guard host.contains(":"),
                 host.utf8.allSatisfy({
                     Hex.value($0) != nil || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".")
                 })
             else { throw WebSocketURLError("\"[\(host)]\" is not an IPv6 address") }
         } else {
-            guard authority.count(where: { $0 == ":" }) < 2 else {
+            guard !parts.isAmbiguous else {
                 throw WebSocketURLError(
                     "an IPv6 address must be in brackets, as in ws://[::1]:8080/")
             }
-            host = authority.prefix { $0 != ":" }
-            portText = authority[host.endIndex...]
             guard host.utf8.allSatisfy({ Resolver.isHostNameByte($0) }) else {
                 throw WebSocketURLError("\"\(host)\" is not a host name")
             }
         }
         guard !host.isEmpty else { throw WebSocketURLError("the host is missing") }
-        guard portText.isEmpty || portText.first == ":" else {
+        if parts.suffix.isEmpty { return (String(host), defaultPort) }
+        guard let portText = parts.portText else {
             throw WebSocketURLError("a colon is missing between address and port")
         }
-        if portText.count < 2 { return (String(host), defaultPort) }
-        guard portText.dropFirst().utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-            let port = UInt16(portText.dropFirst()), port > 0
-        else {
-            throw WebSocketURLError(
-                "\"\(portText.dropFirst())\" is not a port; ports are 1 to 65535")
+        if portText.isEmpty { return (String(host), defaultPort) }
+        guard let port = parts.port, port > 0 else {
+            throw WebSocketURLError("\"\(portText)\" is not a port; ports are 1 to 65535")
         }
         return (String(host), port)
     }
@@ -104,7 +97,7 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
     /// The value of the Host field: with the port, unless it is the scheme's default (RFC 9110
     /// section 7.2).
     public var hostField: String {
-        let host = self.host.contains(":") ? "[\(self.host)]" : self.host
+        let host = HostPort.bracketed(self.host)
         return self.port == (self.isSecure ? 443 : 80) ? host : "\(host):\(self.port)"
     }
 

@@ -1,4 +1,5 @@
 import ChatClient
+import Configuration
 import EventLoop
 
 /// The plan of a run, derived from the options: the members of each conversation, the publishers,
@@ -15,8 +16,8 @@ struct LoadPlan: Sendable, Equatable {
         case closedLoop
     }
 
-    let scenario: BenchmarkOptions.Scenario
-    let adapter: BenchmarkOptions.Adapter
+    let scenario: BenchOptions.Scenario
+    let adapter: BenchOptions.Adapter
     /// The servers; never empty.
     let urls: [WebSocketURL]
     let connections: Int
@@ -37,7 +38,7 @@ struct LoadPlan: Sendable, Equatable {
     /// Every connection has one counter per publisher of its conversation.
     private static let counterLimit = 64 << 20
 
-    init(_ options: BenchmarkOptions, name: String) throws(BenchmarkError) {
+    init(_ options: BenchOptions, name: String) throws(BenchmarkError) {
         do throws(WebSocketURLError) {
             self.urls = try options.urls.map { text throws(WebSocketURLError) in
                 try WebSocketURL(text)

@@ -1,3 +1,5 @@
+import Configuration
+
 /// The protocol and the transport of one member.
 enum LoadProtocol {
     /// Raw frames.

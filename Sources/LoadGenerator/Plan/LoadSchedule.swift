@@ -1,3 +1,4 @@
+import Configuration
 import EventLoop
 
 /// The phases of a run, and their ends. It receives observations, and returns phase changes.

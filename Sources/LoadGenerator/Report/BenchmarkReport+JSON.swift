@@ -1,4 +1,5 @@
 import ChatClient
+import Configuration
 import JSON
 
 extension BenchmarkReport {

@@ -1,4 +1,5 @@
 import ChatClient
+import Configuration
 
 extension BenchmarkReport {
     /// The report as text: one line per figure, and the failures at the end.

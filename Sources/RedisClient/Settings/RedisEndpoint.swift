@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The address of a Redis server.
 public struct RedisEndpoint: Sendable, Hashable, CustomStringConvertible {
     /// A host name or an address; IPv6 without brackets.
@@ -10,6 +12,6 @@ public struct RedisEndpoint: Sendable, Hashable, CustomStringConvertible {
     }
 
     public var description: String {
-        self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
+        "\(HostPort.bracketed(self.host)):\(self.port)"
     }
 }

@@ -163,22 +163,19 @@ extension RedisURL {
     private static func endpoint(_ text: Substring, defaultPort: UInt16) throws(RedisURLError)
         -> RedisEndpoint
     {
-        let host: Substring
-        let portText: Substring
-        if text.first == "[" {
-            guard let end = text.firstIndex(of: "]") else {
-                throw RedisURLError("an IPv6 address has no closing bracket")
-            }
-            host = text[..<end].dropFirst()
-            portText = text[end...].dropFirst()
+        guard let parts = HostPort(text) else {
+            throw RedisURLError("an IPv6 address has no closing bracket")
+        }
+        let host = parts.host
+        if parts.isBracketed {
             guard IPAddress(host) != nil, host.contains(":") else {
                 throw RedisURLError("the text in brackets is not an IPv6 address")
             }
-            guard portText.isEmpty || portText.first == ":" else {
+            guard parts.suffix.isEmpty || parts.portText != nil else {
                 throw RedisURLError("a colon must separate address and port")
             }
         } else {
-            guard text.count(where: { $0 == ":" }) < 2 else {
+            guard !parts.isAmbiguous else {
                 throw RedisURLError(
                     """
                     an IPv6 address must be in brackets, as in redis://[::1]:6379, \
@@ -186,18 +183,14 @@ extension RedisURL {
                     """
                 )
             }
-            host = text.prefix { $0 != ":" }
-            portText = text[host.endIndex...]
             guard host.utf8.allSatisfy(Resolver.isHostNameByte) else {
                 throw RedisURLError("the host is not a valid host name")
             }
         }
         guard !host.isEmpty else { throw RedisURLError("a host is missing") }
-        guard
-            portText.isEmpty
-                || (portText.count > 1 && portText.dropFirst().utf8.allSatisfy(Self.isDigit)),
-            let port = portText.isEmpty ? defaultPort : UInt16(portText.dropFirst()), port > 0
-        else { throw RedisURLError("a port must be a number from 1 to 65535") }
+        guard let port = parts.suffix.isEmpty ? defaultPort : parts.port, port > 0 else {
+            throw RedisURLError("a port must be a number from 1 to 65535")
+        }
         return RedisEndpoint(host: String(host), port: port)
     }
 

@@ -1,7 +1,7 @@
 public import RedisClient
 
-/// The load, the servers and the measurements of a benchmark.
-public struct BenchmarkOptions: Sendable, Equatable {
+/// The options of `confab bench`: the load, the servers and the measurements.
+public struct BenchOptions: Sendable, Equatable {
     public enum Scenario: String, Sendable, CaseIterable {
         /// One conversation with all connections.
         case broadcast
@@ -30,14 +30,9 @@ public struct BenchmarkOptions: Sendable, Equatable {
         case raw
     }
 
-    public enum Output: String, Sendable, CaseIterable {
-        case text
-        case json
-    }
-
     public var scenario: Scenario
-    /// ws, wss, http or https; a path is where the server is mounted. Several servers share every
-    /// conversation equally.
+    /// ws, wss, http or https, and a host; at least one. A path is where the server is mounted.
+    /// Several servers share every conversation equally.
     public var urls: [String]
     public var connections = 100
     /// Number of conversations. `broadcast` always has one, and `send` one per connection.
@@ -54,7 +49,8 @@ public struct BenchmarkOptions: Sendable, Equatable {
     public var warmup: Duration = .seconds(2)
     /// The minimum pause after the last connect.
     public var settle: Duration = .seconds(3)
-    /// How long nothing may arrive before the missing deliveries count as lost.
+    /// How long nothing may arrive before the missing deliveries count as lost. It has no option on
+    /// the command line.
     public var lossTimeout: Duration = .seconds(5)
     /// Size of a message's content.
     public var messageBytes = 128
@@ -62,17 +58,41 @@ public struct BenchmarkOptions: Sendable, Equatable {
     public var concurrency = 64
     /// The server's HS256 secret, which signs the tokens.
     public var secretFile: String?
-    /// Local processes whose CPU time and memory are measured. None may be a descendant of another.
+    /// Local processes whose CPU time and memory are measured; no duplicates. None may be a
+    /// descendant of another.
     public var serverProcesses: [Int32] = []
     /// A Redis server without TLS whose commands are counted.
     public var redis: RedisURL?
     /// A PEM file with the certificate authorities for a `wss` server; nil for those of the system.
     public var authorities: String?
     public var adapter = Adapter.confab
-    public var output = Output.text
+    public var output = OutputFormat.text
 
     public init(_ scenario: Scenario, urls: [String]) {
         self.scenario = scenario
         self.urls = urls
+    }
+}
+
+extension BenchOptions {
+    init(_ scanned: ScannedArguments) throws(UsageError) {
+        self.init(.broadcast, urls: [])
+        try OptionBinding.apply(BenchTable.bindings, from: scanned, to: &self)
+        self.scenario = try Invocation.argument(
+            0, in: scanned, of: CommandTable.bench, ValueParsing.choice(Scenario.self))
+        for index in 1..<max(2, scanned.arguments.count) {
+            self.urls.append(
+                try Invocation.argument(index, in: scanned, of: CommandTable.bench, ServerURL.parse)
+            )
+        }
+        if let twice = self.serverProcesses.enumerated().first(where: {
+            self.serverProcesses[..<$0.offset].contains($0.element)
+        }) {
+            throw .conflict("bench: --server-pid \(twice.element) is given twice")
+        }
+        if [.groups, .idle, .connect].contains(self.scenario), self.groups > self.connections {
+            throw .conflict(
+                "bench: --groups \(self.groups) is more than --connections \(self.connections)")
+        }
     }
 }
