@@ -25,7 +25,7 @@ public final class Gateway: Sendable {
     /// - Parameters:
     ///   - board: where the loops publish their metrics.
     ///   - admin: answers all requests of the admin listener.
-    ///   - routes: the routes of the client port in addition to those of the dialects and of health.
+    ///   - routes: the routes of the client port in addition to those of the dialects and health.
     ///   - store: returns each loop's store client.
     public init(
         _ settings: GatewaySettings, live: LiveSettings, logger: Logger, board: PublishedMetrics,

@@ -8,7 +8,6 @@ import Testing
 
 @testable import EmbeddedStore
 
-
 @Suite("A SQLite file with corrupted content")
 struct CorruptedContentTests {
     private let folder: TemporaryFolder

@@ -29,7 +29,7 @@ struct RouterTests {
         }
     }
 
-    struct Row: CustomTestStringConvertible {
+    struct Match: CustomTestStringConvertible {
         let path: String
         let kind: Kind
         let crossOrigin: Route.CrossOriginRule
@@ -88,36 +88,36 @@ struct RouterTests {
     }
 
     static let rows = [
-        Row("/api/health", .health, .anyOrigin, .answer, .api),
-        Row("/api/health/", .health, .anyOrigin, .answer, .api),
-        Row("/api/live", .live, .anyOrigin, .answer, .api),
-        Row("/api/health//", .notFound, .allowedOrigins, .refuse, .api),
-        Row("/api/conversations", .rooms, .allowedOrigins, .refuse, .api),
-        Row("/api/conversations/", .rooms, .allowedOrigins, .refuse, .api),
-        Row("/api/conversations/x/join", .rooms, .allowedOrigins, .refuse, .api),
-        Row("/api/conversationss", .notFound, .allowedOrigins, .refuse, .api),
-        Row("/api", .notFound, .allowedOrigins, .refuse, .api),
-        Row("/api/", .notFound, .allowedOrigins, .refuse, .api),
-        Row("/apis", .notFound), Row("/%61pi/health", .notFound),
-        Row("/socket.io", .engine, .allowedOrigins, .answerSessions),
-        Row("/socket.io/", .engine, .allowedOrigins, .answerSessions),
-        Row("/socket.io/x", .notFound, .allowedOrigins),
-        Row("/conversations/42", .upgrade(0)), Row("/conversations/42/", .upgrade(0)),
-        Row("/conversations/a%2Fb", .upgrade(0)), Row("/%63onversations/1", .upgrade(0)),
-        Row("/conversations//", .upgrade(0)),
-        Row("/conversations", .notFound), Row("/conversations/", .notFound),
-        Row("/conversations/1/2", .notFound), Row("/conversations/%FF", .notFound),
-        Row("/conversations/%2", .notFound),
-        Row("/ws", .upgrade(1)), Row("/ws/", .upgrade(1)), Row("/ws//", .notFound),
-        Row("/ws/chats", .upgrade(2)), Row("/ws/chats/", .upgrade(2)),
-        Row("/v1/ws", .upgrade(3)), Row("/v1/ws/tenant/t/agent/a/channel/c", .upgrade(3)),
-        Row("/v1/ws/tenant/t/agent/a/channel", .notFound),
-        Row("/v1/ws/tenant/t/agents/a/channel/c", .notFound),
-        Row("/echo", .echo), Row("/", .notFound), Row("*", .notFound), Row("", .notFound),
+        Match("/api/health", .health, .anyOrigin, .answer, .api),
+        Match("/api/health/", .health, .anyOrigin, .answer, .api),
+        Match("/api/live", .live, .anyOrigin, .answer, .api),
+        Match("/api/health//", .notFound, .allowedOrigins, .refuse, .api),
+        Match("/api/conversations", .rooms, .allowedOrigins, .refuse, .api),
+        Match("/api/conversations/", .rooms, .allowedOrigins, .refuse, .api),
+        Match("/api/conversations/x/join", .rooms, .allowedOrigins, .refuse, .api),
+        Match("/api/conversationss", .notFound, .allowedOrigins, .refuse, .api),
+        Match("/api", .notFound, .allowedOrigins, .refuse, .api),
+        Match("/api/", .notFound, .allowedOrigins, .refuse, .api),
+        Match("/apis", .notFound), Match("/%61pi/health", .notFound),
+        Match("/socket.io", .engine, .allowedOrigins, .answerSessions),
+        Match("/socket.io/", .engine, .allowedOrigins, .answerSessions),
+        Match("/socket.io/x", .notFound, .allowedOrigins),
+        Match("/conversations/42", .upgrade(0)), Match("/conversations/42/", .upgrade(0)),
+        Match("/conversations/a%2Fb", .upgrade(0)), Match("/%63onversations/1", .upgrade(0)),
+        Match("/conversations//", .upgrade(0)),
+        Match("/conversations", .notFound), Match("/conversations/", .notFound),
+        Match("/conversations/1/2", .notFound), Match("/conversations/%FF", .notFound),
+        Match("/conversations/%2", .notFound),
+        Match("/ws", .upgrade(1)), Match("/ws/", .upgrade(1)), Match("/ws//", .notFound),
+        Match("/ws/chats", .upgrade(2)), Match("/ws/chats/", .upgrade(2)),
+        Match("/v1/ws", .upgrade(3)), Match("/v1/ws/tenant/t/agent/a/channel/c", .upgrade(3)),
+        Match("/v1/ws/tenant/t/agent/a/channel", .notFound),
+        Match("/v1/ws/tenant/t/agents/a/channel/c", .notFound),
+        Match("/echo", .echo), Match("/", .notFound), Match("*", .notFound), Match("", .notFound),
     ]
 
     @Test("gives each path one route, with its rules", arguments: rows)
-    func table(_ row: Row) {
+    func table(_ row: Match) {
         // No page shares a path with a WebSocket, so both kinds of requests get the same route.
         for wantsWebSocket in [false, true] {
             let route = Self.route(Self.router(), row.path, wantsWebSocket: wantsWebSocket)
