@@ -30,12 +30,7 @@ extension ClusterAdmin {
         switch await self.read(.load(key)) {
         case .loaded(let loaded?)?: return loaded
         case .loaded(nil)?: throw Self.unknown(key)
-        case .failed(let failure)? where failure.isRequestSpecific:
-            throw HTTPError(.conflict, failure.description)
-        case .failed(let failure)?:
-            throw HTTPError(
-                .serviceUnavailable, "The store could not be read: \(failure.description)")
-        default: throw Self.storeUnavailable
+        case let answer: throw Self.failure(of: answer)
         }
     }
 
@@ -44,13 +39,19 @@ extension ClusterAdmin {
     {
         switch await self.read(.page(key, range, limit: limit)) {
         case .page(let page)?: return page
+        case let answer: throw Self.failure(of: answer)
+        }
+    }
+
+    /// The error for an answer without the requested data; nil is a store that does not answer.
+    private static func failure(of answer: StoreAnswer?) -> HTTPError {
+        switch answer {
         // The stored data is damaged, so another node could not read it either.
         case .failed(let failure)? where failure.isRequestSpecific:
-            throw HTTPError(.conflict, failure.description)
+            HTTPError(.conflict, failure.description)
         case .failed(let failure)?:
-            throw HTTPError(
-                .serviceUnavailable, "The store could not be read: \(failure.description)")
-        default: throw Self.storeUnavailable
+            HTTPError(.serviceUnavailable, "The store could not be read: \(failure.description)")
+        default: Self.storeUnavailable
         }
     }
 

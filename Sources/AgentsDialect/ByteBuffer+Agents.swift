@@ -116,6 +116,11 @@ extension ByteBuffer {
 
     mutating func append(status change: PresenceChange) {
         self.append(#"{"type":"status","agent_id":"#)
+        self.appendAgentState(of: change)
+    }
+
+    /// The agent, its state and the time, up to the end of the object.
+    private mutating func appendAgentState(of change: PresenceChange) {
         self.append(jsonString: change.person.agentDisplayID)
         self.append(
             change.isOnline
@@ -136,12 +141,7 @@ extension ByteBuffer {
             self.append(index > 0 ? #",{"user_id":"# : #"{"user_id":"#)
             self.append(jsonString: change.person.id.displayID)
             self.append(#","agent_id":"#)
-            self.append(jsonString: change.person.agentDisplayID)
-            self.append(
-                change.isOnline
-                    ? #","status":"online","timestamp":""# : #","status":"offline","timestamp":""#)
-            self.append(timestamp: change.at)
-            self.append(#""}"#)
+            self.appendAgentState(of: change)
         }
         self.append("]}")
     }

@@ -53,8 +53,8 @@ extension Conversation {
         let deleted = self.deletedDuringLookup.first { $0.sequence == sequence }
         self.finishLookup()
         // Either another loop was the owner while this one was suspended, or the store has lost
-        // what it acknowledged. "No such message" would be wrong, and another send would create a
-        // second message.
+        // acknowledged messages. The error "no such message" would be wrong, because a client would
+        // then send the message a second time.
         let isForgotten = self.rules.retention > 0 && head < sequence && sequence <= self.storedHead
         guard !isForgotten, message == nil || !self.mayExistElsewhere(sequence) else {
             self.refuseTemporarily(lookup.origin, isSend: lookup.isOfSend, into: &effects)

@@ -58,7 +58,7 @@ public struct ChatLoop: Sendable {
         )
     }
 
-    /// What this loop has repaired since it started, after its store had lost data.
+    /// The repairs of this loop since its start, after its store had lost data.
     public var recoveryCounts: RecoveryCounts { self.owner.recoveryCounts }
 
     // MARK: Events

@@ -2,8 +2,8 @@ import Bytes
 import ChatCore
 import ChatModel
 
-/// What a loop has delivered within the time that a store may lose, so that it notices when the
-/// store ends up with other messages.
+/// The deliveries of a loop within the time that a store may lose. With them the loop detects a
+/// store that has other messages.
 ///
 /// It is one ring for all feeds. With a list per feed, each of a hundred thousand quiet
 /// conversations would keep its last messages forever.

@@ -65,7 +65,7 @@ struct ShardOwner: Sendable {
         case held(Epoch)
     }
 
-    /// What a store request is for.
+    /// The purpose of a store request.
     enum StoreRequestPurpose: Sendable {
         case claim(shard: Int)
         case load(StoreContinuation)
@@ -109,7 +109,7 @@ struct ShardOwner: Sendable {
     var unofferedCount = 0
     /// Until this time, a history that is handed over may be missing in the store.
     var storeInDoubtUntil: Int64 = .min
-    /// What was repaired after the store lost data.
+    /// The repairs after the store lost data.
     var recoveryCounts = RecoveryCounts()
     var sweepIndex = 0
     /// Above this number of unanswered writes, sends are refused temporarily.

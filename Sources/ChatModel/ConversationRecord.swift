@@ -58,7 +58,7 @@ public struct Member: Sendable, Equatable {
     public var role: Role
     public var joinedAt: Timestamp
     /// The highest message that the member has read, and the highest that was delivered to a socket
-    /// of the member. Neither moves back.
+    /// of the member. Both only increase.
     public var readCursor: SequenceNumber
     public var deliveredCursor: SequenceNumber
 

@@ -1,4 +1,4 @@
-/// What a membership receives from Redis, and what it asks its node to do.
+/// The messages from Redis to a membership, and its directives to the node.
 extension Membership {
     /// Redis' reply to a heartbeat.
     public struct HeartbeatReply: Sendable {
@@ -49,7 +49,7 @@ extension Membership {
         public var number: Int { self.view?.number ?? self.replacing + 1 }
     }
 
-    /// What the node has to do.
+    /// An action that the node must perform.
     public enum Directive: Sendable, Equatable {
         /// Send a heartbeat and ask for the current view.
         case sendHeartbeat

@@ -5,8 +5,7 @@ import EventLoop
 import Synchronization
 import Telemetry
 
-/// What the loops of a node share: constant settings, their mailboxes, and the places where they
-/// report.
+/// The state that the loops of a node share: constant settings, their mailboxes and their reports.
 final class GatewayShared: Sendable {
     let settings: GatewaySettings
     let engine: EngineEndpoint?

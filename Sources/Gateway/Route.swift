@@ -2,7 +2,7 @@ public import DialectKit
 
 /// One row of the routing table: a path, what answers its requests, and the rules for them.
 public struct Route: Sendable {
-    /// What answers the requests.
+    /// The part of the node that answers the requests.
     enum Target: Sendable {
         case handler(any RequestHandler)
         /// A WebSocket of the dialect with this index.

@@ -9,7 +9,7 @@ import RedisClient
 /// It is a value. It keeps what a reply refers to: the queried nodes, and the hash of the known
 /// view, with which Redis sends only the views that are new.
 struct HeartbeatExchange {
-    /// What a reply says.
+    /// The content of a reply.
     struct Outcome {
         let reply: Membership.HeartbeatReply
         /// The other process that holds this node's name; nil if none does.

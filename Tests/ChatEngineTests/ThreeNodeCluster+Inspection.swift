@@ -6,7 +6,7 @@ import EmbeddedStore
 
 @testable import ChatEngine
 
-/// What a test can see of the cluster.
+/// The state of the cluster that tests inspect.
 extension ThreeNodeCluster {
     /// Reconnects every loop to the store.
     func reconnectStore() {

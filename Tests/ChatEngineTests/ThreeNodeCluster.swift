@@ -12,10 +12,10 @@ import EmbeddedStore
 ///
 /// The loop `far` owns the conversation; mostly alice subscribes on `near` and bob on `third`.
 final class ThreeNodeCluster {
-    /// What happens to envelopes from one loop to another.
+    /// The treatment of envelopes from one loop to another.
     enum LinkBehavior { case open, losing, doubling, holding }
 
-    /// What happens to requests to the store. `late` executes them but keeps their answers back.
+    /// The treatment of store requests. `late` executes them but keeps their answers back.
     enum StoreBehavior { case working, failing, failingReads, failingWrites, holding, late }
 
     struct LoopPair: Hashable {

@@ -52,7 +52,7 @@ public final class Simulation {
         public let log: [String]
         public let messages: Int
         public let answers: Int
-        /// What owners repaired after the store had lost data.
+        /// The repairs of owners after the store had lost data.
         public let recoveryCounts: RecoveryCounts
     }
 

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("A connection to a node's admin listener")
 struct AdminConnectionTests {
-    /// What becomes of a response.
+    /// The result of reading a response.
     enum ExpectedOutcome: Equatable {
         case document(view: Int)
         case rejected(Int, String)

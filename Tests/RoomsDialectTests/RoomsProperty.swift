@@ -10,7 +10,7 @@ import SocketIO
 /// Properties that hold for any packets of a client. The fuzzer (`script/fuzz rooms`) and the
 /// corpus tests check them. A failed check stops the process.
 enum RoomsProperty {
-    /// What the client has received.
+    /// The frames that the client has received.
     private final class ConnectionWatch {
         var isConnected = false
         var pid = ""

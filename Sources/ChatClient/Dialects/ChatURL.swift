@@ -2,8 +2,8 @@ internal import Bytes
 
 /// A URL of any protocol, as a server and, if it names one, a conversation.
 ///
-/// So one URL works for all protocols, and only `--dialect` changes. A URL from the documentation
-/// of a protocol works as well.
+/// One URL works for all protocols; only `--dialect` changes. URLs from a protocol's own
+/// documentation work too.
 struct ChatURL: Equatable {
     /// The original URL.
     let url: WebSocketURL
