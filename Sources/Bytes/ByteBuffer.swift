@@ -60,6 +60,17 @@ public struct ByteBuffer: Sendable, Equatable {
         more.withUnsafeBytes { self.bytes.append(contentsOf: $0) }
     }
 
+    /// Appends some of the buffer's own bytes once more.
+    public mutating func append(copyOf range: Range<Int>) {
+        // Not a slice of the buffer: it would share the memory, and the append would copy all of it.
+        withUnsafeTemporaryAllocation(byteCount: range.count, alignment: 1) { copy in
+            self.bytes.withUnsafeBytes {
+                copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[range]))
+            }
+            self.bytes.append(contentsOf: UnsafeRawBufferPointer(copy))
+        }
+    }
+
     /// Appends the number in decimal digits.
     public mutating func append(decimal number: some FixedWidthInteger) {
         if number >= 0, number < 10 {

@@ -28,13 +28,15 @@ public struct SlotList<Key: SlotKey, Element> {
 
     @usableFromInline var slots: [Slot] = []
     @usableFromInline var firstFree = Self.noSlot
-    @usableFromInline let vacant: Element
     @usableFromInline var freeCount = 0
+    /// One value. It is not in the list itself, so that tables in other structs stay small: their
+    /// size is copied where a function takes such a struct.
+    @usableFromInline let vacant: [Element]
 
     /// - Parameter vacant: the value of free slots. It replaces a removed value, whose memory is
     ///   released.
     public init(vacant: Element) {
-        self.vacant = vacant
+        self.vacant = [vacant]
     }
 
     /// The number of values.
@@ -62,9 +64,9 @@ public struct SlotList<Key: SlotKey, Element> {
     /// The value in a slot, which is `vacant` in a free slot.
     @inlinable
     public subscript(slot: UInt32) -> Element {
-        // Not `get`, which would copy the whole value to read one field.
-        _read { yield self.slots[Int(slot)].element }
-        _modify { yield &self.slots[Int(slot)].element }
+        // The span lends its elements; the array would hand out copies of the fields that are read.
+        @inline(__always) _read { yield self.slots.span[Int(slot)].element }
+        @inline(__always) _modify { yield &self.slots[Int(slot)].element }
     }
 
     /// Whether there is a value in this slot.
@@ -121,7 +123,7 @@ public struct SlotList<Key: SlotKey, Element> {
         self.slots[Int(slot)].nextFree = self.firstFree
         self.firstFree = slot
         self.freeCount += 1
-        return exchange(&self.slots[Int(slot)].element, with: self.vacant)
+        return exchange(&self.slots[Int(slot)].element, with: self.vacant[0])
     }
 
     /// Invalidates the key of the value in an occupied slot. The value stays there until `remove`,

@@ -37,6 +37,8 @@ extension Conversation {
     }
 
     /// The fingerprint of a send; 0 for a send without an id.
+    // Inlined: a call would copy the conversation, which is a large value.
+    @inline(__always)
     private func fingerprint(of id: ClientMessageID?, by user: UserID, author: UInt32) -> UInt64 {
         guard let id else { return 0 }
         guard self.isInbox else {

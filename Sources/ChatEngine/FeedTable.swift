@@ -25,7 +25,12 @@ struct FeedTable: Sendable {
 
     /// - Parameter hint: the slot of the last lookup, as a hint.
     func slot(of key: ConversationKey, near hint: UInt32 = .max) -> UInt32? {
-        if self.feeds.isOccupied(hint), self.feeds[hint].key == key { return hint }
+        // Field by field: `==` of keys in a list copies them.
+        if self.feeds.isOccupied(hint), self.feeds[hint].key.hash == key.hash,
+            self.feeds[hint].key.id == key.id, self.feeds[hint].key.tenant == key.tenant
+        {
+            return hint
+        }
         return self.index.slot(hash: key.hash) { self.feeds[$0].key == key }
     }
 

@@ -4,7 +4,7 @@ import ChatModel
 
 /// Batches of writes, and the publication of stored changes to subscribers.
 extension ShardOwner {
-    func publish(
+    mutating func publish(
         _ event: ChatEvent, _ revision: Revision, _ origin: RequestOrigin?, of number: UInt32,
         outbox: inout Outbox
     ) {

@@ -172,9 +172,17 @@ struct ShardOwner: Sendable {
         if Int(slot) < self.slots.slotCount { self.slots[slot].conversation.prefetch() }
     }
 
+    // Inlined, as `continuation(for:)`: a call would copy the owner, which is a large value.
+    @inline(__always)
     private func slot(of input: Envelope.Input) -> UInt32? {
         let slot = input.ownerSlot
-        if self.slots.isOccupied(slot), self.slots[slot].key == input.conversation { return slot }
+        // Field by field: `==` of keys in a list copies them.
+        if self.slots.isOccupied(slot), self.slots[slot].key.hash == input.conversation.hash,
+            self.slots[slot].key.id == input.conversation.id,
+            self.slots[slot].key.tenant == input.conversation.tenant
+        {
+            return slot
+        }
         return self.index.slot(hash: input.conversation.hash) {
             self.slots[$0].key == input.conversation
         }
@@ -267,6 +275,7 @@ struct ShardOwner: Sendable {
         self.close(number, at: now)
     }
 
+    @inline(__always)
     func continuation(for number: UInt32) -> StoreContinuation {
         StoreContinuation(
             conversation: self.slots.key(of: number), loadTerm: self.slots[number].loadTerm)

@@ -21,9 +21,11 @@ extension ByteBuffer {
 
     /// The event has a `rev` of its own beside the one in the message, as all events do.
     private mutating func append(messageEvent message: Message) {
-        self.append(message: message)
+        self.append(fieldsOf: message)
+        let start = self.count
         self.append(revision: message.revision)
         self.append("}")
+        self.append(copyOf: start..<self.count)
     }
 
     private mutating func append(revision: Revision) {
@@ -31,7 +33,7 @@ extension ByteBuffer {
         self.append(decimal: revision)
     }
 
-    private mutating func append(message: Message) {
+    private mutating func append(fieldsOf message: Message) {
         self.append(#"{"id":""#)
         self.append(decimal: message.sequence)
         if let localID = message.body.clientMessageID?.displayID {
@@ -48,8 +50,6 @@ extension ByteBuffer {
         self.append(timestamp: message.sentAt)
         self.append(#"","status":"sent""#)
         self.append(flagsOf: message.state)
-        self.append(revision: message.revision)
-        self.append("}")
     }
 
     /// Appends a message of a fetched page.

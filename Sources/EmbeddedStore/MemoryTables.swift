@@ -80,7 +80,10 @@ public struct MemoryTables: Sendable {
         guard shard >= 0, shard < Self.shardLimit else {
             return .failed(StoreFailure("shard \(shard): there is no such shard"))
         }
-        while self.fences.count <= shard { self.fences.append(.unclaimed) }
+        if self.fences.count <= shard {
+            self.fences.append(
+                contentsOf: repeatElement(.unclaimed, count: shard + 1 - self.fences.count))
+        }
         if view < self.fences[shard].view { return .outdated(view: self.fences[shard].view) }
         self.fences[shard] = ShardFence(
             epoch: self.fences[shard].epoch + 1, owner: owner, view: view)

@@ -13,6 +13,16 @@ struct BytesTests {
     }
 
     @Test(
+        "a buffer appends its own bytes once more",
+        arguments: [(0..<0, "abcd"), (0..<4, "abcdabcd"), (1..<3, "abcdbc"), (4..<4, "abcd")]
+            as [(Range<Int>, String)])
+    func ownBytes(range: Range<Int>, text: String) {
+        var buffer = ByteBuffer(Array("abcd".utf8))
+        buffer.append(copyOf: range)
+        #expect(buffer.text == text)
+    }
+
+    @Test(
         "timestamps are written in RFC 3339 format",
         arguments: [
             (0, "1970-01-01T00:00:00.000Z"), (1_769_860_800_123, "2026-01-31T12:00:00.123Z"),
