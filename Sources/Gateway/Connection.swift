@@ -12,8 +12,13 @@ import TLS
 enum ListenerRole: UInt8, Sendable { case clients, admin }
 
 /// A loop's state of one connection, apart from the hot fields in `ConnectionTable`.
-struct Connection {
+///
+/// A class, so that code which has a connection need not look it up again after each step that may
+/// have closed it: it checks `isConnected`.
+final class Connection {
     let token: SocketToken
+    /// The connection belongs to this loop. False after it has been closed or has moved.
+    var isConnected = true
     /// The client's address. For a WebSocket through a trusted proxy it is the address that the
     /// proxy reports, with port 0.
     var peer: SocketAddress
@@ -45,6 +50,9 @@ struct Connection {
         self.tls = tls
         self.phase = phase
     }
+
+    /// The index in the loop's tables.
+    var slot: Int { Int(self.token.slot) }
 
     var isListener: Bool {
         if case .listening = self.phase { true } else { false }

@@ -1,19 +1,32 @@
-/// A loop's connections, by slot.
-///
-/// Reading a property of an array's element copies the element, which retains every reference in
-/// it. This type reads in place.
-struct ConnectionList {
+import EventLoop
+
+/// A loop's connections, by the slot of their token.
+struct ConnectionList: Sequence {
     private var connections: [Connection?] = []
 
-    var indices: Range<Int> { self.connections.indices }
-
-    subscript(slot: Int) -> Connection? {
-        @inline(__always) _read { yield self.connections.span[slot] }
-        @inline(__always) _modify { yield &self.connections[slot] }
+    /// The connection in a slot; nil if the slot is free.
+    subscript(slot: UInt32) -> Connection? {
+        Int(slot) < self.connections.count ? self.connections[Int(slot)] : nil
     }
 
-    /// Makes the list long enough for this slot.
-    mutating func ensureSlot(_ slot: Int) {
-        while self.connections.count <= slot { self.connections.append(nil) }
+    /// The connection of a token; nil if it is closed.
+    subscript(token: SocketToken) -> Connection? {
+        guard let connection = self[token.slot],
+            connection.token.generation == token.generation
+        else { return nil }
+        return connection
+    }
+
+    mutating func insert(_ connection: Connection) {
+        while self.connections.count <= connection.slot { self.connections.append(nil) }
+        self.connections[connection.slot] = connection
+    }
+
+    mutating func remove(_ connection: Connection) {
+        self.connections[connection.slot] = nil
+    }
+
+    func makeIterator() -> some IteratorProtocol<Connection> {
+        self.connections.lazy.compactMap { $0 }.makeIterator()
     }
 }

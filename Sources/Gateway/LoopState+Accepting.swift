@@ -16,31 +16,46 @@ extension LoopState {
         self.listeners.append(token)
     }
 
-    mutating func addConnection(_ connection: consuming Connection, descriptor: Int32) {
-        let slot = Int(connection.token.slot)
-        self.connections.ensureSlot(slot)
+    mutating func addConnection(_ connection: Connection, descriptor: Int32) {
         self.table.open(
             connection.token, descriptor: descriptor, isTLS: connection.tls != nil,
             at: self.tickNumber)
-        self.connections[slot] = connection
+        self.connections.insert(connection)
+    }
+
+    /// Removes a connection from the loop's tables. Its socket stays open.
+    mutating func removeConnection(_ connection: Connection) {
+        connection.isConnected = false
+        self.table.close(connection.slot)
+        self.connections.remove(connection)
     }
 
     // Some functions that only read are inlined or marked as mutating, here and elsewhere. A
     // mutating function would otherwise pass them a copy of the loop's state, which has thousands
     // of bytes.
 
-    /// Whether the slot has a connection. It does not read the optional connection, which would be
-    /// copied.
+    /// The connection of a token; nil if it is closed.
     @inline(__always)
-    func isOccupied(_ slot: Int) -> Bool { self.table.hot[slot].generation != 0 }
+    func connection(_ token: SocketToken) -> Connection? { self.connections[token] }
 
+    /// The WebSocket of a token, unless it is closing.
     @inline(__always)
-    func isCurrent(_ token: SocketToken) -> Bool {
-        self.table.isOpen(token)
+    func openWebSocket(_ token: SocketToken) -> (connection: Connection, webSocket: WebSocketState)?
+    {
+        self.connection(token) == nil ? nil : self.openWebSocket(at: token.slot)
     }
 
-    mutating func accept(from listener: ListeningSocket, _ token: SocketToken) {
-        let role = self.connections[Int(token.slot)]!.listenerRole
+    /// The WebSocket in a slot, unless it is closing.
+    @inline(__always)
+    func openWebSocket(at slot: UInt32) -> (connection: Connection, webSocket: WebSocketState)? {
+        guard let connection = self.connections[slot],
+            case .webSocket(let webSocket) = connection.phase,
+            !webSocket.hasSentClose
+        else { return nil }
+        return (connection, webSocket)
+    }
+
+    mutating func accept(from listener: ListeningSocket, _ role: ListenerRole) {
         // The limit leaves time for the open connections.
         for _ in 0..<64 {
             switch listener.accept() {
@@ -96,38 +111,35 @@ extension LoopState {
                     self.shared.connectionCount.add(1, ordering: .relaxed).newValue
                     > self.live.limits.connections
             }
-            self.addConnection(
-                Connection(
-                    token: token, peer: peer, listenerRole: role, isOverLimit: isOverLimit,
-                    tls: tls,
-                    phase: tls == nil ? .http(HTTPExchange()) : .handshake),
-                descriptor: socket.descriptor)
-            self.setDeadline(Int(token.slot), after: self.live.limits.header)
+            let connection = Connection(
+                token: token, peer: peer, listenerRole: role, isOverLimit: isOverLimit, tls: tls,
+                phase: tls == nil ? .http(HTTPExchange()) : .handshake)
+            self.addConnection(connection, descriptor: socket.descriptor)
+            self.setDeadline(connection, after: self.live.limits.header)
         } catch {
             self.shared.logger.warning("connection rejected", ["reason": .text(error.description)])
             socket.close()
         }
     }
 
-    mutating func performHandshake(_ slot: Int) {
-        guard let tls = self.connections[slot]?.tls, let token = self.connections[slot]?.token
-        else { return }
+    mutating func performHandshake(_ connection: Connection) {
+        guard let tls = connection.tls else { return }
         switch tls.handshake() {
         case .done:
-            self.connections[slot]?.phase = .http(HTTPExchange())
-            self.setDeadline(slot, after: self.live.limits.header)
-            self.loop.setInterest(token, read: true, write: false)
-            self.read(token)
-        case .wantRead: self.loop.setInterest(token, read: true, write: false)
-        case .wantWrite: self.loop.setInterest(token, read: true, write: true)
+            connection.phase = .http(HTTPExchange())
+            self.setDeadline(connection, after: self.live.limits.header)
+            self.loop.setInterest(connection.token, read: true, write: false)
+            self.read(connection)
+        case .wantRead: self.loop.setInterest(connection.token, read: true, write: false)
+        case .wantWrite: self.loop.setInterest(connection.token, read: true, write: true)
         case .failed(let error):
             self.shared.logger.debug(
                 "TLS handshake failed",
                 [
-                    "address": .text(self.connections[slot]!.address),
+                    "address": .text(connection.address),
                     "reason": .text(error.description),
                 ])
-            self.drop(slot)
+            self.drop(connection)
         }
     }
 }

@@ -57,12 +57,10 @@ extension LoopState {
     private mutating func notifyTrackingSessions(
         _ message: Message, in key: ConversationKey, to slots: [UInt32]
     ) {
-        for slot in slots.map(Int.init) {
-            guard case .webSocket(let webSocket)? = self.connections[slot]?.phase,
-                !webSocket.hasSentClose
-            else { continue }
+        for slot in slots {
+            guard let (connection, webSocket) = self.openWebSocket(at: slot) else { continue }
             webSocket.session?.delivered(message, in: key, into: &self.steps)
-            self.runSteps(slot, webSocket)
+            self.runSteps(connection, webSocket)
         }
     }
 
@@ -123,7 +121,7 @@ extension LoopState {
             // still waits for those will find this amendment among them.
             let catchingUp =
                 event.isAmendment
-                ? group.catchingUp.filter { !self.awaitsChanges(Int($0), of: feed) }
+                ? group.catchingUp.filter { !self.awaitsChanges($0, of: feed) }
                 : group.catchingUp
             skipped += self.table.broadcast(
                 frame, to: catchingUp, recipients, unlessPendingAbove: limit)

@@ -18,7 +18,8 @@ extension LoopState {
     private static let postingLookback = 20
 
     mutating func subscribe(
-        _ slot: Int, _ webSocket: WebSocketState, _ feed: FeedID, _ key: ConversationKey,
+        _ connection: Connection, _ webSocket: WebSocketState, _ feed: FeedID,
+        _ key: ConversationKey,
         _ result: JoinResult, from start: StartPosition,
         requestedAt: Timestamp
     ) {
@@ -29,7 +30,7 @@ extension LoopState {
             case .unread: (result.member?.readCursor ?? 0, nil)
             }
         let position = self.subscribers.insert(
-            UInt32(slot), into: feed, key: key, dialect: webSocket.dialect,
+            UInt32(connection.slot), into: feed, key: key, dialect: webSocket.dialect,
             isCompressed: webSocket.isCompressed, tracksDeliveries: webSocket.tracksDeliveries,
             isLive: false,
             reportedThrough: result.head)
@@ -54,25 +55,25 @@ extension LoopState {
                 // read: they let an owner notice that it is behind its store.
                 if state.unverifiedPosition == nil {
                     state.blocksReading = true
-                    self.blockReading(slot, webSocket)
+                    self.blockReading(connection, webSocket)
                 }
             }
         }
         if start == .unread {
-            self.inboxCursors[UInt32(slot)] = InboxCursor(
-                token: self.connections[slot]!.token, feed: feed, key: key)
+            self.inboxCursors[UInt32(connection.slot)] = InboxCursor(
+                token: connection.token, feed: feed, key: key)
         }
         webSocket.subscriptions.append(
             WebSocketState.ConversationSubscription(
                 feed: feed, conversation: key, position: position, catchUp: state))
-        self.catchUpQueue.append((self.connections[slot]!.token, feed))
+        self.catchUpQueue.append((connection.token, feed))
     }
 
     /// Continues the replays of a connection whose socket has accepted what was written.
-    mutating func resumeCatchUp(_ slot: Int, _ webSocket: WebSocketState) {
-        guard let token = self.connections[slot]?.token else { return }
+    mutating func resumeCatchUp(_ connection: Connection, _ webSocket: WebSocketState) {
+        guard connection.isConnected else { return }
         for subscription in webSocket.subscriptions where subscription.catchUp != nil {
-            self.catchUpQueue.append((token, subscription.feed))
+            self.catchUpQueue.append((connection.token, subscription.feed))
         }
     }
 
@@ -82,7 +83,7 @@ extension LoopState {
         self.subscribers[feed].hasWaitingCatchUp = false
         for index in self.subscribers[feed].groups.indices {
             for slot in self.subscribers[feed].groups[index].catchingUp {
-                if let token = self.connections[Int(slot)]?.token {
+                if let token = self.connections[slot]?.token {
                     self.catchUpQueue.append((token, feed))
                 }
             }
@@ -93,23 +94,20 @@ extension LoopState {
         guard !self.catchUpQueue.isEmpty else { return }
         let queue = self.catchUpQueue
         self.catchUpQueue.clear()
-        for (token, feed) in queue where self.isCurrent(token) {
-            let slot = Int(token.slot)
-            if case .webSocket(let webSocket) = self.connections[slot]!.phase,
-                !webSocket.hasSentClose
-            {
-                self.continueCatchUp(slot, webSocket, feed)
-            }
+        for (token, feed) in queue {
+            guard let (connection, webSocket) = self.openWebSocket(token) else { continue }
+            self.continueCatchUp(connection, webSocket, feed)
         }
     }
 
     /// Requests the next page, or ends the replay.
-    private mutating func continueCatchUp(_ slot: Int, _ webSocket: WebSocketState, _ feed: FeedID)
-    {
+    private mutating func continueCatchUp(
+        _ connection: Connection, _ webSocket: WebSocketState, _ feed: FeedID
+    ) {
         guard let index = webSocket.subscriptions.firstIndex(where: { $0.feed == feed }),
             let state = webSocket.subscriptions[index].catchUp,
-            state.feedHeadAtRequest == nil, self.connections[slot]!.backlog.isEmpty,
-            !self.table.hot[slot].flags.contains(.hasUnpolledPackets),
+            state.feedHeadAtRequest == nil, connection.backlog.isEmpty,
+            !self.table.hot[connection.slot].flags.contains(.hasUnpolledPackets),
             let user = webSocket.session?.principal?.person.id
         else { return }
         if state.sentThrough > state.deliveredThrough {
@@ -122,14 +120,14 @@ extension LoopState {
             state.feedHeadAtRequest = deliveredThrough
             self.submitQuery(
                 query, in: webSocket.subscriptions[index].conversation, feed,
-                self.connections[slot]!.token)
+                connection.token)
         } else if state.sentThrough == deliveredThrough {
             if !self.deferredEvents.isEmpty, self.hasDeferredEvents(feed, webSocket.dialect) {
                 // The client would get the deferred events twice. Their release wakes this replay.
                 self.subscribers[feed].hasWaitingCatchUp = true
                 return
             }
-            self.goLive(slot, webSocket, index)
+            self.goLive(connection, webSocket, index)
         } else if state.sentThrough > deliveredThrough {
             // The feed itself has missed messages: the next ones that it delivers may be ones that
             // this client already has.
@@ -173,11 +171,13 @@ extension LoopState {
         }
     }
 
-    private mutating func goLive(_ slot: Int, _ webSocket: WebSocketState, _ index: Int) {
+    private mutating func goLive(
+        _ connection: Connection, _ webSocket: WebSocketState, _ index: Int
+    ) {
         let subscription = webSocket.subscriptions[index]
         // Inserted before it is removed, because the index forgets a feed without subscribers.
         let position = self.subscribers.insert(
-            UInt32(slot), into: subscription.feed, key: subscription.conversation,
+            UInt32(connection.slot), into: subscription.feed, key: subscription.conversation,
             dialect: webSocket.dialect, isCompressed: webSocket.isCompressed,
             tracksDeliveries: webSocket.tracksDeliveries, isLive: true,
             reportedThrough: 0)
@@ -188,7 +188,7 @@ extension LoopState {
 
     /// Handles the reply to a query; nil if the store could not answer it.
     mutating func applyCatchUpPage(
-        _ slot: Int, _ webSocket: WebSocketState, _ feed: FeedID,
+        _ connection: Connection, _ webSocket: WebSocketState, _ feed: FeedID,
         _ query: WebSocketState.CatchUpQuery,
         with page: MessagePage?
     ) {
@@ -200,18 +200,18 @@ extension LoopState {
         guard let page else {
             // Disconnected rather than left with a gap: the client resumes from the same position.
             self.closeWebSocket(
-                slot, webSocket, .tryAgainLater,
+                connection, webSocket, .tryAgainLater,
                 "the history cannot be read at the moment; try again")
             return
         }
         let key = webSocket.subscriptions[index].conversation
         if case .messages = query {
-            return self.sendCatchUpPage(slot, webSocket, index, with: page)
+            return self.sendCatchUpPage(connection, webSocket, index, with: page)
         }
         state.feedHeadAtRequest = nil
-        self.catchUpQueue.append((self.connections[slot]!.token, feed))
+        self.catchUpQueue.append((connection.token, feed))
         switch query {
-        case .unverified: self.verifyPosition(slot, webSocket, index, by: page)
+        case .unverified: self.verifyPosition(connection, webSocket, index, by: page)
         case .oldest:
             guard case .since(let revision, _)? = state.missedChanges else { return }
             // Trimmed messages may have been amended unnoticed. A message that was amended does not
@@ -219,7 +219,7 @@ extension LoopState {
             if let oldest = page.messages.first, oldest.state == .asSent,
                 revision < oldest.revision, page.oldest > 1
             {
-                self.restartFromOldest(slot, webSocket, index, at: page.oldest)
+                self.restartFromOldest(connection, webSocket, index, at: page.oldest)
             } else {
                 state.missedChanges = .since(revision, mayBeTooOld: false)
             }
@@ -231,11 +231,11 @@ extension LoopState {
             }
             state.missedChanges = .since(posted?.revision ?? 0, mayBeTooOld: false)
         case .changes:
-            self.sendChanges(page.amended, of: key, to: slot, webSocket)
+            self.sendChanges(page.amended, of: key, to: connection, webSocket)
             if let last = page.amended.last, page.amended.count == Self.pageMessages {
                 state.missedChanges = .since(last.revision, mayBeTooOld: false)
             } else {
-                self.finishChanges(slot, webSocket, state)
+                self.finishChanges(connection, webSocket, state)
             }
         case .messages: break
         }
@@ -243,17 +243,20 @@ extension LoopState {
 
     /// Ends the replay of changes: the client's older messages are now up to date.
     mutating func finishChanges(
-        _ slot: Int, _ webSocket: WebSocketState, _ state: WebSocketState.CatchUp
+        _ connection: Connection, _ webSocket: WebSocketState, _ state: WebSocketState.CatchUp
     ) {
         state.missedChanges = nil
         guard state.blocksReading else { return }
         state.blocksReading = false
-        if self.isOccupied(slot), !webSocket.hasSentClose { self.unblockReading(slot, webSocket) }
+        if connection.isConnected, !webSocket.hasSentClose {
+            self.unblockReading(connection, webSocket)
+        }
     }
 
     /// Sends the client the whole retained history, and a notice about that.
     private mutating func restartFromOldest(
-        _ slot: Int, _ webSocket: WebSocketState, _ index: Int, at oldest: SequenceNumber
+        _ connection: Connection, _ webSocket: WebSocketState, _ index: Int,
+        at oldest: SequenceNumber
     ) {
         let subscription = webSocket.subscriptions[index]
         guard let state = subscription.catchUp else { return }
@@ -261,13 +264,13 @@ extension LoopState {
             from: oldest - 1, acknowledgedSends: state.acknowledgedSends)
         webSocket.session?.historyTruncated(
             in: subscription.conversation, oldest: oldest, into: &self.steps)
-        self.runSteps(slot, webSocket)
-        self.finishChanges(slot, webSocket, state)
+        self.runSteps(connection, webSocket)
+        self.finishChanges(connection, webSocket, state)
     }
 
     /// Handles the page that shows whether the client's position is valid.
     private mutating func verifyPosition(
-        _ slot: Int, _ webSocket: WebSocketState, _ index: Int, by page: MessagePage
+        _ connection: Connection, _ webSocket: WebSocketState, _ index: Int, by page: MessagePage
     ) {
         let subscription = webSocket.subscriptions[index]
         guard let state = subscription.catchUp, let position = state.unverifiedPosition else {
@@ -277,12 +280,12 @@ extension LoopState {
         if position.through > position.knownHead, !self.isConfirmed(position, by: page) {
             webSocket.session?.historyReset(
                 in: subscription.conversation, head: position.knownHead, into: &self.steps)
-            self.runSteps(slot, webSocket)
-            self.finishChanges(slot, webSocket, state)
+            self.runSteps(connection, webSocket)
+            self.finishChanges(connection, webSocket, state)
         } else if let revision = position.revision, revision > position.knownRevision,
             !self.isConfirmed(revision, position, by: page)
         {
-            self.restartFromOldest(slot, webSocket, index, at: page.oldest)
+            self.restartFromOldest(connection, webSocket, index, at: page.oldest)
         } else {
             let next = WebSocketState.CatchUp(
                 from: position.through, acknowledgedSends: state.acknowledgedSends)
@@ -321,7 +324,7 @@ extension LoopState {
     }
 
     /// Whether the connection still waits for changes that it has missed.
-    mutating func awaitsChanges(_ slot: Int, of feed: FeedID) -> Bool {
+    mutating func awaitsChanges(_ slot: UInt32, of feed: FeedID) -> Bool {
         guard
             let state = self.connections[slot]?.webSocket?.subscriptions.first(where: {
                 $0.feed == feed

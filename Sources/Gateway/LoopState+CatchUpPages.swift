@@ -11,7 +11,7 @@ extension LoopState {
 
     /// Sends a page of missed messages.
     mutating func sendCatchUpPage(
-        _ slot: Int, _ webSocket: WebSocketState, _ index: Int, with page: MessagePage
+        _ connection: Connection, _ webSocket: WebSocketState, _ index: Int, with page: MessagePage
     ) {
         let feed = webSocket.subscriptions[index].feed
         guard let state = webSocket.subscriptions[index].catchUp else { return }
@@ -23,24 +23,28 @@ extension LoopState {
         // are not in the page are no longer retained.
         let messages = page.messages.prefix { $0.sequence <= deliveredThrough }
         let key = webSocket.subscriptions[index].conversation
-        guard self.areNumbersKnown(messages, of: key, for: slot, webSocket, feed) else { return }
+        guard self.areNumbersKnown(messages, of: key, for: connection, webSocket, feed) else {
+            return
+        }
         if page.messages.first.map({ $0.sequence > state.sentThrough + 1 })
             ?? (state.sentThrough < headAtRequest)
         {
             webSocket.session?.historyTruncated(
                 in: key, oldest: page.messages.first?.sequence ?? page.oldest, into: &self.steps)
-            self.runSteps(slot, webSocket)
-            guard self.isOccupied(slot), !webSocket.hasSentClose else { return }
+            self.runSteps(connection, webSocket)
+            guard connection.isConnected, !webSocket.hasSentClose else { return }
         }
         state.sentThrough = messages.last?.sequence ?? headAtRequest
         state.feedHeadAtRequest = nil
-        self.sendMessages(messages, of: key, to: slot, webSocket, except: state.acknowledgedSends)
-        guard self.connections[slot]?.backlog.isEmpty == true else { return }
-        self.catchUpQueue.append((self.connections[slot]!.token, feed))
+        self.sendMessages(
+            messages, of: key, to: connection, webSocket, except: state.acknowledgedSends)
+        guard connection.isConnected, connection.backlog.isEmpty else { return }
+        self.catchUpQueue.append((connection.token, feed))
     }
 
     mutating func sendChanges(
-        _ messages: [Message], of key: ConversationKey, to slot: Int, _ webSocket: WebSocketState
+        _ messages: [Message], of key: ConversationKey, to connection: Connection,
+        _ webSocket: WebSocketState
     ) {
         self.frameBuffer.removeAll()
         for message in messages {
@@ -51,21 +55,23 @@ extension LoopState {
             for index in self.rendering.frames.indices {
                 self.appendRenderedFrame(index, compress: webSocket.isCompressed)
             }
-            if self.frameBuffer.count >= Self.pieceBytes { self.flushFrameBuffer(slot) }
+            if self.frameBuffer.count >= Self.pieceBytes { self.flushFrameBuffer(connection) }
         }
-        self.flushFrameBuffer(slot)
+        self.flushFrameBuffer(connection)
     }
 
     private mutating func sendMessages(
-        _ messages: ArraySlice<Message>, of key: ConversationKey, to slot: Int,
+        _ messages: ArraySlice<Message>, of key: ConversationKey, to connection: Connection,
         _ webSocket: WebSocketState, except acknowledged: Set<SequenceNumber>
     ) {
         if key.isPersonalInbox {
-            return messages.forEach { self.deliverInboxMessage($0, in: key, to: slot, webSocket) }
+            return messages.forEach {
+                self.deliverInboxMessage($0, in: key, to: connection, webSocket)
+            }
         }
         if webSocket.tracksDeliveries {
             return messages.forEach {
-                self.sendTracked($0, in: key, to: slot, webSocket, except: acknowledged)
+                self.sendTracked($0, in: key, to: connection, webSocket, except: acknowledged)
             }
         }
         self.frameBuffer.removeAll()
@@ -81,18 +87,19 @@ extension LoopState {
                 }
                 self.appendRenderedFrame(index, compress: webSocket.isCompressed)
             }
-            if self.frameBuffer.count >= Self.pieceBytes { self.flushFrameBuffer(slot) }
+            if self.frameBuffer.count >= Self.pieceBytes { self.flushFrameBuffer(connection) }
         }
-        self.flushFrameBuffer(slot)
+        self.flushFrameBuffer(connection)
         self.counters.delivered[webSocket.dialect + 1] &+= UInt64(messages.count)
     }
 
     /// Sends a missed message to a connection whose session tracks deliveries.
     private mutating func sendTracked(
-        _ message: Message, in key: ConversationKey, to slot: Int, _ webSocket: WebSocketState,
+        _ message: Message, in key: ConversationKey, to connection: Connection,
+        _ webSocket: WebSocketState,
         except acknowledged: Set<SequenceNumber>
     ) {
-        guard self.isOccupied(slot), !webSocket.hasSentClose else { return }
+        guard connection.isConnected, !webSocket.hasSentClose else { return }
         self.frameBuffer.removeAll()
         self.rendering.removeAll()
         self.shared.settings.dialects[webSocket.dialect].render(
@@ -106,15 +113,15 @@ extension LoopState {
             }
             self.appendRenderedFrame(index, compress: webSocket.isCompressed)
         }
-        self.flushFrameBuffer(slot)
+        self.flushFrameBuffer(connection)
         self.counters.delivered[webSocket.dialect + 1] &+= 1
         webSocket.session?.delivered(message, in: key, into: &self.steps)
-        self.runSteps(slot, webSocket, isPaced: true)
+        self.runSteps(connection, webSocket, isPaced: true)
     }
 
-    private mutating func flushFrameBuffer(_ slot: Int) {
+    private mutating func flushFrameBuffer(_ connection: Connection) {
         guard !self.frameBuffer.isEmpty else { return }
-        self.sendPaced(slot, SharedFrame(self.frameBuffer.bytes))
+        self.sendPaced(connection, SharedFrame(self.frameBuffer.bytes))
         self.frameBuffer.removeAll()
     }
 }

@@ -10,13 +10,13 @@ extension LoopState {
     // MARK: Requests of sessions
 
     mutating func join(
-        _ slot: Int, _ webSocket: WebSocketState, _ key: ConversationKey,
+        _ connection: Connection, _ webSocket: WebSocketState, _ key: ConversationKey,
         _ joinRequest: JoinRequest,
         from start: StartPosition, _ tag: RequestTag
     ) {
         // The final context contains the feed, which is known only after the call.
         let context = self.requestContexts.add(
-            RequestContext(token: self.connections[slot]!.token, kind: .command(tag, nil)))
+            RequestContext(token: connection.token, kind: .command(tag, nil)))
         let (feed, request) = self.chat.subscribe(
             to: key, with: joinRequest, context: context, requestedAt: self.requestedAt(tag),
             at: self.now)
@@ -26,18 +26,19 @@ extension LoopState {
         self.requestContexts.replace(
             context,
             with: RequestContext(
-                token: self.connections[slot]!.token,
+                token: connection.token,
                 kind: .join(feed, key, from: start, requestedAt: requestedAt, tag)))
         webSocket.pendingJoins.append(
             WebSocketState.UnansweredJoin(request: request, feed: feed, context: context))
-        self.blockReading(slot, webSocket)
+        self.blockReading(connection, webSocket)
     }
 
     mutating func submitCommand(
-        _ slot: Int, _ webSocket: WebSocketState, _ command: ChatCommand, in key: ConversationKey,
+        _ connection: Connection, _ webSocket: WebSocketState, _ command: ChatCommand,
+        in key: ConversationKey,
         _ tag: RequestTag?
     ) {
-        let token = self.connections[slot]!.token
+        let token = connection.token
         let feed = webSocket.subscriptions.first { $0.conversation == key }?.feed
         let context = tag.map {
             self.requestContexts.add(RequestContext(token: token, kind: .command($0, feed)))
@@ -55,21 +56,23 @@ extension LoopState {
     }
 
     mutating func readPage(
-        _ slot: Int, _ webSocket: WebSocketState, _ key: ConversationKey, _ range: PageRange,
+        _ connection: Connection, _ webSocket: WebSocketState, _ key: ConversationKey,
+        _ range: PageRange,
         _ limit: Int, _ tag: RequestTag
     ) {
         let context = self.requestContexts.add(
-            RequestContext(token: self.connections[slot]!.token, kind: .page(tag, key)))
+            RequestContext(token: connection.token, kind: .page(tag, key)))
         self.chat.readPage(key, range, limit: limit, context: context)
-        self.blockReading(slot, webSocket)
+        self.blockReading(connection, webSocket)
     }
 
     mutating func fetch(
-        _ slot: Int, _ webSocket: WebSocketState, _ request: StoreRequest, _ tag: RequestTag
+        _ connection: Connection, _ webSocket: WebSocketState, _ request: StoreRequest,
+        _ tag: RequestTag
     ) {
         let context = self.requestContexts.add(
-            RequestContext(token: self.connections[slot]!.token, kind: .fetch(tag)))
-        self.blockReading(slot, webSocket)
+            RequestContext(token: connection.token, kind: .fetch(tag)))
+        self.blockReading(connection, webSocket)
         self.shared.stores[self.index].submit(
             request, ticket: StoreTicket(rawValue: context.rawValue), for: self.sessionsClient)
     }
@@ -79,22 +82,22 @@ extension LoopState {
         if case .numbers(let use, let users, let tenant) = requestContext.kind {
             return self.handleNumbersReply(answer, use, users, tenant, requestContext)
         }
-        guard let (slot, webSocket) = self.requester(requestContext.token),
+        guard let (connection, webSocket) = self.openWebSocket(requestContext.token),
             case .fetch(let tag) = requestContext.kind
         else { return }
         var answered: StoreAnswer? = answer
         if case .failed = answer { answered = nil }
         webSocket.session?.receivedStoreAnswer(answered, for: tag, into: &self.steps)
-        self.runSteps(slot, webSocket, isPaced: true)
-        guard self.isOccupied(slot), !webSocket.hasSentClose else { return }
-        self.unblockReading(slot, webSocket)
+        self.runSteps(connection, webSocket, isPaced: true)
+        guard connection.isConnected, !webSocket.hasSentClose else { return }
+        self.unblockReading(connection, webSocket)
     }
 
     /// Pauses reading from the client until a reply has arrived and has been sent.
-    mutating func blockReading(_ slot: Int, _ webSocket: WebSocketState) {
+    mutating func blockReading(_ connection: Connection, _ webSocket: WebSocketState) {
         if webSocket.blockingReplyCount == 0 { webSocket.blockedSince = self.tickNumber }
         webSocket.blockingReplyCount += 1
-        self.pauseReading(slot)
+        self.pauseReading(connection)
     }
 
     /// When the frame that is being read was sent, as early as possible. If the connection was
@@ -106,17 +109,17 @@ extension LoopState {
         return self.time(ofTick: webSocket.blockedSince)
     }
 
-    mutating func unblockReading(_ slot: Int, _ webSocket: WebSocketState) {
+    mutating func unblockReading(_ connection: Connection, _ webSocket: WebSocketState) {
         webSocket.blockingReplyCount = max(0, webSocket.blockingReplyCount - 1)
         if webSocket.blockingReplyCount == 0 { webSocket.unblockedAt = self.tickNumber }
-        self.resumeReadingIfUnblocked(slot, webSocket)
+        self.resumeReadingIfUnblocked(connection, webSocket)
     }
 
-    mutating func resumeReadingIfUnblocked(_ slot: Int, _ webSocket: WebSocketState) {
-        guard webSocket.blockingReplyCount == 0, let connection = self.connections[slot],
+    mutating func resumeReadingIfUnblocked(_ connection: Connection, _ webSocket: WebSocketState) {
+        guard webSocket.blockingReplyCount == 0, connection.isConnected,
             connection.backlog.isEmpty
         else { return }
-        self.resumeReading(slot)
+        self.resumeReading(connection)
     }
 
     // MARK: Deliveries and answers
@@ -137,15 +140,6 @@ extension LoopState {
         }
     }
 
-    /// The connection of a request, if it is still open.
-    mutating func requester(_ token: SocketToken) -> (slot: Int, webSocket: WebSocketState)? {
-        let slot = Int(token.slot)
-        guard self.isCurrent(token), let webSocket = self.connections[slot]!.webSocket,
-            !webSocket.hasSentClose
-        else { return nil }
-        return (slot, webSocket)
-    }
-
     /// - Parameter isDelivered: whether the feed delivers the answer's event. Only subscribers get
     ///   that event.
     private mutating func handleAnswer(
@@ -154,7 +148,9 @@ extension LoopState {
         guard let requestContext = self.requestContexts.remove(context) else { return }
         switch requestContext.kind {
         case .command(let tag, let feed):
-            guard let (slot, webSocket) = self.requester(requestContext.token) else { return }
+            guard let (connection, webSocket) = self.openWebSocket(requestContext.token) else {
+                return
+            }
             webSocket.unansweredCommandCount -= 1
             if case .posted(let message) = answer {
                 self.counters.stored[webSocket.dialect + 1] &+= 1
@@ -166,20 +162,22 @@ extension LoopState {
                 feed != nil && (isDelivered || self.willBeDelivered(answer, feed, webSocket))
             webSocket.session?.answered(
                 answer, to: tag, isDelivered: isDelivered, into: &self.steps)
-            self.runSteps(slot, webSocket)
+            self.runSteps(connection, webSocket)
         case .join(let feed, let key, let start, let requestedAt, let tag):
-            guard let (slot, webSocket) = self.requester(requestContext.token) else { return }
+            guard let (connection, webSocket) = self.openWebSocket(requestContext.token) else {
+                return
+            }
             webSocket.pendingJoins.removeAll { $0.context == context }
             // Frees the array's storage, because most connections are idle.
             if webSocket.pendingJoins.isEmpty { webSocket.pendingJoins = [] }
             if case .joined(let result) = answer {
                 self.subscribe(
-                    slot, webSocket, feed, key, result, from: start, requestedAt: requestedAt)
+                    connection, webSocket, feed, key, result, from: start, requestedAt: requestedAt)
             }
             webSocket.session?.answered(answer, to: tag, isDelivered: false, into: &self.steps)
-            self.runSteps(slot, webSocket)
-            if self.isOccupied(slot), !webSocket.hasSentClose {
-                self.unblockReading(slot, webSocket)
+            self.runSteps(connection, webSocket)
+            if connection.isConnected, !webSocket.hasSentClose {
+                self.unblockReading(connection, webSocket)
             }
         case .upgrade(let pending): self.upgrade(requestContext.token, pending, with: answer)
         case .operatorCommand(let reply): reply(answer)
@@ -202,22 +200,22 @@ extension LoopState {
 
     private mutating func handlePageReply(_ context: RequestContextID, _ page: MessagePage?) {
         guard let requestContext = self.requestContexts.remove(context),
-            let (slot, webSocket) = self.requester(requestContext.token)
+            let (connection, webSocket) = self.openWebSocket(requestContext.token)
         else { return }
         switch requestContext.kind {
         case .page(let tag, let key):
             webSocket.session?.receivedPage(page, for: tag, into: &self.steps)
-            self.runSteps(slot, webSocket, isPaced: true)
-            guard self.isOccupied(slot), !webSocket.hasSentClose else { return }
+            self.runSteps(connection, webSocket, isPaced: true)
+            guard connection.isConnected, !webSocket.hasSentClose else { return }
             if let page, let first = page.messages.first, let last = page.messages.last,
                 let user = webSocket.session?.principal?.person.id,
                 let feed = webSocket.subscriptions.first(where: { $0.conversation == key })?.feed
             {
                 self.chat.recordDelivery(in: feed, to: user, of: first.sequence...last.sequence)
             }
-            self.unblockReading(slot, webSocket)
+            self.unblockReading(connection, webSocket)
         case .catchUp(let feed, let query):
-            self.applyCatchUpPage(slot, webSocket, feed, query, with: page)
+            self.applyCatchUpPage(connection, webSocket, feed, query, with: page)
         case .command, .join, .fetch, .upgrade, .numbers, .operatorCommand:
             break
         }
@@ -226,7 +224,9 @@ extension LoopState {
     // MARK: Unsubscribing
 
     /// Unsubscribes a connection from a conversation.
-    mutating func unsubscribe(_ key: ConversationKey, _ slot: Int, _ webSocket: WebSocketState) {
+    mutating func unsubscribe(
+        _ key: ConversationKey, _ connection: Connection, _ webSocket: WebSocketState
+    ) {
         guard let index = webSocket.subscriptions.firstIndex(where: { $0.conversation == key }),
             let user = webSocket.session?.principal?.person.id
         else {
@@ -235,7 +235,7 @@ extension LoopState {
         let subscription = webSocket.subscriptions.remove(at: index)
         self.removeSubscriber(subscription, webSocket)
         self.chat.unsubscribe(from: subscription.feed, user: user)
-        if let state = subscription.catchUp { self.finishChanges(slot, webSocket, state) }
+        if let state = subscription.catchUp { self.finishChanges(connection, webSocket, state) }
     }
 
     /// Unsubscribes the connections of a user who is no longer a member.
@@ -244,17 +244,15 @@ extension LoopState {
             let number = self.users.number(of: user, in: key.tenant)
         else { return }
         let slots = self.subscribers[feed].groups.flatMap { $0.live + $0.catchingUp }
-        for slot in slots.map(Int.init) where self.table.hot[slot].user == number {
-            guard case .webSocket(let webSocket)? = self.connections[slot]?.phase,
-                !webSocket.hasSentClose
-            else { continue }
-            self.unsubscribe(key, slot, webSocket)
+        for slot in slots where self.table.hot[Int(slot)].user == number {
+            guard let (connection, webSocket) = self.openWebSocket(at: slot) else { continue }
+            self.unsubscribe(key, connection, webSocket)
             webSocket.session?.leftConversation(key, into: &self.steps)
-            self.runSteps(slot, webSocket)
+            self.runSteps(connection, webSocket)
         }
     }
 
-    mutating func unsubscribeAll(_ webSocket: WebSocketState, _ slot: Int) {
+    mutating func unsubscribeAll(_ webSocket: WebSocketState, _ connection: Connection) {
         for pendingJoin in webSocket.pendingJoins {
             self.chat.cancelSubscribe(pendingJoin.request)
             // There will be no answer.
@@ -282,7 +280,7 @@ extension LoopState {
             isLive: subscription.catchUp == nil, position: subscription.position)
         // A delivery report may have waited for this connection only.
         self.queueReportIfDue(subscription.feed)
-        guard let moved, case .webSocket(let other) = self.connections[Int(moved)]?.phase,
+        guard let moved, case .webSocket(let other)? = self.connections[moved]?.phase,
             let index = other.subscriptions.firstIndex(where: { $0.feed == subscription.feed })
         else { return }
         other.subscriptions[index].position = subscription.position

@@ -10,13 +10,14 @@ import Telemetry
 /// Closes connections, or moves them to another loop.
 extension LoopState {
     /// Closes a connection at once and removes its state.
-    mutating func drop(_ slot: Int) {
-        guard let connection = self.connections[slot] else { return }
-        if case .webSocket(let webSocket) = connection.phase { self.endSession(webSocket, slot) }
+    mutating func drop(_ connection: Connection) {
+        guard connection.isConnected else { return }
+        if case .webSocket(let webSocket) = connection.phase {
+            self.endSession(webSocket, connection)
+        }
         connection.tls?.close()
-        self.users.removeConnection(self.table.hot[slot].user)
-        self.table.close(slot)
-        self.connections[slot] = nil
+        self.users.removeConnection(self.table.hot[connection.slot].user)
+        self.removeConnection(connection)
         if connection.listenerRole == .clients, !connection.isListener {
             self.shared.connectionCount.subtract(1, ordering: .relaxed)
         }
@@ -33,37 +34,38 @@ extension LoopState {
     }
 
     /// Begins to close a connection after its unsent bytes.
-    mutating func beginClose(_ slot: Int, _ closeState: Connection.CloseState) {
-        guard self.isOccupied(slot) else { return }
-        self.connections[slot]!.closeState = closeState
-        self.table.hot[slot].flags.insert(.isClosing)
-        self.connections[slot]!.unread = []
-        self.connections[slot]!.isReadingPaused = false
-        self.continueClose(slot)
-        guard self.isOccupied(slot) else { return }
-        self.setDeadline(slot, after: Self.closeTimeout)
+    mutating func beginClose(_ connection: Connection, _ closeState: Connection.CloseState) {
+        guard connection.isConnected else { return }
+        connection.closeState = closeState
+        self.table.hot[connection.slot].flags.insert(.isClosing)
+        connection.unread = []
+        connection.isReadingPaused = false
+        self.continueClose(connection)
+        guard connection.isConnected else { return }
+        self.setDeadline(connection, after: Self.closeTimeout)
         // A connection with frames of this turn only is mostly gone after they are written. If some
         // remain unsent, `backlogChanged` updates the interest.
         let hasOnlyFrames =
-            self.connections[slot]!.backlog.isEmpty
-            && !self.table.hot[slot].flags.contains(.isPolling)
-        if closeState != .closeWhenSent || !hasOnlyFrames { self.updateInterest(slot) }
+            connection.backlog.isEmpty
+            && !self.table.hot[connection.slot].flags.contains(.isPolling)
+        if closeState != .closeWhenSent || !hasOnlyFrames { self.updateInterest(connection) }
     }
 
-    mutating func continueClose(_ slot: Int) {
-        guard self.table.hot[slot].flags.contains(.isClosing), self.isOccupied(slot) else { return }
-        guard self.connections[slot]!.backlog.isEmpty, self.table.hot[slot].frameCount == 0 else {
+    mutating func continueClose(_ connection: Connection) {
+        guard self.table.hot[connection.slot].flags.contains(.isClosing), connection.isConnected
+        else { return }
+        guard connection.backlog.isEmpty, self.table.hot[connection.slot].frameCount == 0 else {
             return
         }
         // A polling session ends itself after the last poll.
-        guard !self.table.hot[slot].flags.contains(.isPolling) else { return }
-        switch self.connections[slot]!.closeState {
+        guard !self.table.hot[connection.slot].flags.contains(.isPolling) else { return }
+        switch connection.closeState {
         case .open, .lingering: return
-        case .closeWhenSent: self.drop(slot)
+        case .closeWhenSent: self.drop(connection)
         case .lingerWhenSent:
-            self.connections[slot]!.closeState = .lingering
-            self.connections[slot]!.tls?.close()
-            Socket(descriptor: self.table.hot[slot].descriptor).shutdownWriting()
+            connection.closeState = .lingering
+            connection.tls?.close()
+            Socket(descriptor: self.table.hot[connection.slot].descriptor).shutdownWriting()
         }
     }
 
@@ -74,20 +76,18 @@ extension LoopState {
     /// - Parameter response: the unsent response to the upgrade. The other loop sends it together
     ///   with the session's first frames.
     mutating func moveWebSocket(
-        _ slot: Int, to loop: Int, _ webSocket: WebSocketState, response: SharedFrame,
+        _ connection: Connection, to loop: Int, _ webSocket: WebSocketState, response: SharedFrame,
         unread: [UInt8]
     ) {
-        guard let connection = self.connections[slot], let session = webSocket.session else {
-            return
-        }
+        guard connection.isConnected, let session = webSocket.session else { return }
         let handoff = ConnectionHandoff(
-            socket: Socket(descriptor: self.table.hot[slot].descriptor), peer: connection.peer,
+            socket: Socket(descriptor: self.table.hot[connection.slot].descriptor),
+            peer: connection.peer,
             tls: connection.tls, session: session,
             dialect: webSocket.dialect, acceptsCompression: webSocket.acceptsCompression,
             isCompressed: webSocket.isCompressed, expiresAt: webSocket.expiresAt,
             response: response, unread: unread)
-        self.table.close(slot)
-        self.connections[slot] = nil
+        self.removeConnection(connection)
         let shared = self.shared
         self.loop.detach(connection.token) { socket in
             if !shared.mailboxes[loop].post(.adopt(handoff)) {
@@ -99,19 +99,19 @@ extension LoopState {
 
     /// Whether another loop can answer the connection's requests. Responses to earlier requests
     /// must have been sent.
-    func canMove(_ slot: Int) -> Bool {
-        self.table.hot[slot].frameCount == 0 && self.connections[slot]!.backlog.isEmpty
+    func canMove(_ connection: Connection) -> Bool {
+        self.table.hot[connection.slot].frameCount == 0 && connection.backlog.isEmpty
     }
 
     /// Moves a connection to the loop that answers its request.
-    mutating func moveRequest(_ slot: Int, to loop: Int, _ unread: [UInt8]) {
-        guard let connection = self.connections[slot] else { return }
+    mutating func moveRequest(_ connection: Connection, to loop: Int, _ unread: [UInt8]) {
+        guard connection.isConnected else { return }
         let handoff = RequestHandoff(
-            socket: Socket(descriptor: self.table.hot[slot].descriptor), peer: connection.peer,
+            socket: Socket(descriptor: self.table.hot[connection.slot].descriptor),
+            peer: connection.peer,
             isOverLimit: connection.isOverLimit,
             tls: connection.tls, unread: unread)
-        self.table.close(slot)
-        self.connections[slot] = nil
+        self.removeConnection(connection)
         let shared = self.shared
         self.loop.detach(connection.token) { socket in
             if !shared.mailboxes[loop].post(.adoptRequest(handoff)) {
@@ -124,17 +124,14 @@ extension LoopState {
     mutating func adoptRequest(_ handoff: RequestHandoff) {
         do throws(SocketError) {
             let token = try self.loop.register(handoff.socket.descriptor)
-            self.addConnection(
-                Connection(
-                    token: token, peer: handoff.peer, listenerRole: .clients,
-                    isOverLimit: handoff.isOverLimit, tls: handoff.tls,
-                    phase: .http(HTTPExchange())),
-                descriptor: handoff.socket.descriptor)
-            let slot = Int(token.slot)
-            self.setDeadline(slot, after: self.live.limits.header)
-            self.connections[slot]!.unread = handoff.unread
-            self.pauseReading(slot)
-            self.resumeReading(slot)
+            let connection = Connection(
+                token: token, peer: handoff.peer, listenerRole: .clients,
+                isOverLimit: handoff.isOverLimit, tls: handoff.tls, phase: .http(HTTPExchange()))
+            self.addConnection(connection, descriptor: handoff.socket.descriptor)
+            self.setDeadline(connection, after: self.live.limits.header)
+            connection.unread = handoff.unread
+            self.pauseReading(connection)
+            self.resumeReading(connection)
         } catch {
             self.shared.logger.warning(
                 "connection handoff failed", ["reason": .text(error.description)])
@@ -151,22 +148,20 @@ extension LoopState {
                 acceptsCompression: handoff.acceptsCompression,
                 isCompressed: handoff.isCompressed)
             webSocket.expiresAt = handoff.expiresAt
-            self.addConnection(
-                Connection(
-                    token: token, peer: handoff.peer, listenerRole: .clients, tls: handoff.tls,
-                    phase: .webSocket(webSocket)),
-                descriptor: handoff.socket.descriptor)
-            let slot = Int(token.slot)
-            self.connections[slot]!.unread = handoff.unread
+            let connection = Connection(
+                token: token, peer: handoff.peer, listenerRole: .clients, tls: handoff.tls,
+                phase: .webSocket(webSocket))
+            self.addConnection(connection, descriptor: handoff.socket.descriptor)
+            connection.unread = handoff.unread
             // The session must begin before its first frames are read.
-            self.pauseReading(slot)
-            self.send(slot, handoff.response)
-            self.beginSession(webSocket, slot)
-            if self.isCurrent(token) { self.resumeReadingIfUnblocked(slot, webSocket) }
+            self.pauseReading(connection)
+            self.send(connection, handoff.response)
+            self.beginSession(webSocket, connection)
+            if connection.isConnected { self.resumeReadingIfUnblocked(connection, webSocket) }
             // The connection was moving when the drain set the other clients' deadlines.
-            if self.isDraining, self.isCurrent(token) {
+            if self.isDraining, connection.isConnected {
                 webSocket.drainAt = self.now.monotonic + 1
-                self.scheduleTimer(slot)
+                self.scheduleTimer(connection)
             }
         } catch {
             self.shared.logger.warning(

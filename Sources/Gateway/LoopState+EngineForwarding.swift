@@ -34,7 +34,7 @@ extension LoopState {
 
     private mutating func sendForwardedRequest(_ number: UInt64) {
         guard let forwarded = self.forwardedRequests[number] else { return }
-        self.forwardedRequests[number]!.retryAt = self.now.monotonic + forwarded.retryInterval
+        self.forwardedRequests[number]?.retryAt = self.now.monotonic + forwarded.retryInterval
         let text = ForwardedMessage.encodeRequest(
             forwarded.kind, number, from: UInt16(self.index), forwarded.session,
             by: forwarded.identity,
@@ -93,17 +93,16 @@ extension LoopState {
         guard let forwarded = self.forwardedRequests.removeValue(forKey: number) else {
             return self.closeRemoteProbe(number, answer)
         }
-        guard self.isCurrent(forwarded.requester) else { return }
-        let slot = Int(forwarded.requester.slot)
-        switch (self.connections[slot]!.phase, answer) {
+        guard let connection = self.connection(forwarded.requester) else { return }
+        switch (connection.phase, answer) {
         case (.http(let exchange), _):
             guard let engine = exchange.engineRequest else { return }
             if forwarded.kind == .probe, let upgrade = engine.upgrade {
                 engine.upgrade = nil
                 switch answer {
-                case .accepted: return self.beginRemoteProbe(slot, forwarded, number, upgrade)
+                case .accepted: return self.beginRemoteProbe(connection, forwarded, number, upgrade)
                 case .closed:
-                    self.beginRemoteProbe(slot, forwarded, number, upgrade)
+                    self.beginRemoteProbe(connection, forwarded, number, upgrade)
                     return self.closeRemoteProbe(number, answer)
                 case .payload, .refused, .transferred: break
                 }
@@ -126,12 +125,13 @@ extension LoopState {
             guard let probe = webSocket.remoteProbe, let transfer = SessionTransfer(text) else {
                 return
             }
-            self.adoptSession(slot, webSocket, probe.session, transfer)
+            self.adoptSession(connection, webSocket, probe.session, transfer)
         case (.webSocket(let webSocket), .closed(let code, let reason)):
-            self.closeWebSocket(slot, webSocket, WebSocketCloseCode(rawValue: code), String(reason))
+            self.closeWebSocket(
+                connection, webSocket, WebSocketCloseCode(rawValue: code), String(reason))
         case (.webSocket(let webSocket), _):
             self.closeWebSocket(
-                slot, webSocket, WebSocketCloseCode(rawValue: 1008), "the session is over")
+                connection, webSocket, WebSocketCloseCode(rawValue: 1008), "the session is over")
         default:
             break
         }
@@ -142,60 +142,61 @@ extension LoopState {
         _ number: UInt64, _ answer: ForwardedMessage.SessionReply
     ) {
         guard case .closed(let code, let reason) = answer, let token = self.remoteProbes[number],
-            self.isCurrent(token),
-            case .webSocket(let webSocket) = self.connections[Int(token.slot)]!.phase,
+            let connection = self.connection(token),
+            case .webSocket(let webSocket) = connection.phase,
             webSocket.remoteProbe?.number == number
         else { return }
         self.closeWebSocket(
-            Int(token.slot), webSocket, WebSocketCloseCode(rawValue: code), String(reason))
+            connection, webSocket, WebSocketCloseCode(rawValue: code), String(reason))
     }
 
     // MARK: WebSockets that take over a session
 
     private mutating func beginRemoteProbe(
-        _ slot: Int, _ forwarded: ForwardedRequest, _ number: UInt64, _ upgrade: WebSocketUpgrade
+        _ connection: Connection, _ forwarded: ForwardedRequest, _ number: UInt64,
+        _ upgrade: WebSocketUpgrade
     ) {
         self.frameBuffer.removeAll()
         upgrade.uncompressed.appendResponse(to: &self.frameBuffer)
-        self.send(slot, SharedFrame(self.frameBuffer.bytes))
+        self.send(connection, SharedFrame(self.frameBuffer.bytes))
         let webSocket = self.makeWebSocketState(
             nil, dialect: -1, acceptsCompression: false, isCompressed: false)
         webSocket.remoteProbe = RemoteProbe(
             number: number, node: forwarded.node, loop: forwarded.loop, session: forwarded.session)
-        self.connections[slot]!.phase = .webSocket(webSocket)
+        connection.phase = .webSocket(webSocket)
         // The session's node closes a WebSocket that takes too long. This longer deadline applies
         // if that node is gone.
         self.setDeadline(
-            slot,
+            connection,
             after: .milliseconds(self.shared.engine?.settings.upgradeTimeout ?? 0) + .seconds(1))
-        let token = self.connections[slot]!.token
+        let token = connection.token
         self.remoteProbes[number] = token
-        if self.isCurrent(token), !self.connections[slot]!.unread.isEmpty {
-            self.pauseReading(slot)
-            self.resumeReading(slot)
+        if connection.isConnected, !connection.unread.isEmpty {
+            self.pauseReading(connection)
+            self.resumeReading(connection)
         }
     }
 
     /// Expects `2probe`, and then `5`.
     mutating func receivedProbePacket(
-        _ slot: Int, _ webSocket: WebSocketState, _ probe: RemoteProbe,
+        _ connection: Connection, _ webSocket: WebSocketState, _ probe: RemoteProbe,
         _ kind: WebSocketMessageKind,
         _ bytes: UnsafeRawBufferPointer
     ) {
         let text = String(decoding: bytes, as: UTF8.self)
         switch (kind, text, probe.hasReceivedProbe) {
         case (.text, "2probe", false):
-            webSocket.remoteProbe!.hasReceivedProbe = true
-            Array("3probe".utf8).withUnsafeBytes { self.sendFrame(slot, .text, $0) }
+            webSocket.remoteProbe?.hasReceivedProbe = true
+            Array("3probe".utf8).withUnsafeBytes { self.sendFrame(connection, .text, $0) }
         case (.text, "5", true):
-            self.pauseReading(slot)
+            self.pauseReading(connection)
             let location = SessionLocation(node: probe.node, loop: Int(probe.loop))
             self.forward(
-                .takeOver, to: location, probe.session, for: self.connections[slot]!.token,
+                .takeOver, to: location, probe.session, for: connection.token,
                 String(probe.number))
         default:
             self.closeWebSocket(
-                slot, webSocket, WebSocketCloseCode(rawValue: 1002),
+                connection, webSocket, WebSocketCloseCode(rawValue: 1002),
                 "the packet \(probe.hasReceivedProbe ? "5" : "2probe") was expected")
         }
     }
@@ -207,7 +208,8 @@ extension LoopState {
 
     /// Takes over a session from another node.
     private mutating func adoptSession(
-        _ slot: Int, _ probe: WebSocketState, _ id: EngineSessionID, _ transfer: SessionTransfer
+        _ connection: Connection, _ probe: WebSocketState, _ id: EngineSessionID,
+        _ transfer: SessionTransfer
     ) {
         guard let engine = self.shared.engine,
             let session = self.shared.settings.dialects[engine.dialect].resume(
@@ -215,10 +217,10 @@ extension LoopState {
                 at: self.now.monotonic)
         else {
             return self.closeWebSocket(
-                slot, probe, WebSocketCloseCode(rawValue: 1008), "the session is over")
+                connection, probe, WebSocketCloseCode(rawValue: 1008), "the session is over")
         }
         if let number = probe.remoteProbe?.number { self.remoteProbes[number] = nil }
-        let token = self.connections[slot]!.token
+        let token = connection.token
         let socket = EngineSocketID(token)
         let webSocket = self.makeWebSocketState(
             session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false)
@@ -229,13 +231,13 @@ extension LoopState {
         if transfer.expiresAfter != 0 {
             webSocket.expiresAt = self.now.monotonic + transfer.expiresAfter
         }
-        self.connections[slot]!.phase = .webSocket(webSocket)
+        connection.phase = .webSocket(webSocket)
         self.engineSessions[id] = token
         for packet in transfer.packets {
-            Array(packet.utf8).withUnsafeBytes { self.sendFrame(slot, .text, $0) }
+            Array(packet.utf8).withUnsafeBytes { self.sendFrame(connection, .text, $0) }
         }
-        self.beginSession(webSocket, slot)
-        if self.isCurrent(token) { self.resumeReadingIfUnblocked(slot, webSocket) }
+        self.beginSession(webSocket, connection)
+        if connection.isConnected { self.resumeReadingIfUnblocked(connection, webSocket) }
     }
 
     // MARK: Messages from other nodes

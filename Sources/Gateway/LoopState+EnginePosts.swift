@@ -7,21 +7,21 @@ import HTTPWire
 /// Receives the bodies of Engine.IO POSTs.
 extension LoopState {
     mutating func beginPost(
-        _ slot: Int, _ exchange: HTTPExchange, _ engine: EngineEndpoint, _ session: SocketToken,
+        _ connection: Connection, _ exchange: HTTPExchange, _ engine: EngineEndpoint,
+        _ session: SocketToken,
         _ responseContext: HTTPResponseContext,
         _ fields: [HTTPField]
     ) {
-        let request = EngineRequestID(self.token(slot))
-        let token = self.token(slot)
+        let request = EngineRequestID(self.token(connection))
         // If the session answers before the body is complete, the rest is not read and the
         // connection closes.
         let closingContext = HTTPResponseContext(
             answersHead: false, keepsAlive: false, date: self.date)
         self.beginWaiting(
-            slot, exchange,
+            connection, exchange,
             PendingEngineRequest(
                 session: session, responseContext: closingContext, fields: fields, isPost: true))
-        guard case .webSocket(let webSocket)? = self.connections[Int(session.slot)]?.phase,
+        guard let owner = self.connection(session), case .webSocket(let webSocket) = owner.phase,
             let state = webSocket.engine
         else { return }
         var announcedBytes: Int?
@@ -31,67 +31,67 @@ extension LoopState {
         self.updateEngine(session) {
             $0.postBegan(request, announcedBytes: announcedBytes, into: &$1)
         }
-        guard self.isCurrent(token), let waiting = exchange.engineRequest else { return }
+        guard connection.isConnected, let waiting = exchange.engineRequest else { return }
         waiting.responseContext = responseContext
         do throws(HTTPError) {
             try self.beginPostBody(
-                slot, exchange, byteLimit: engine.settings.maxPayload, responseContext)
+                connection, exchange, byteLimit: engine.settings.maxPayload, responseContext)
         } catch {
-            self.endPostTooLong(slot, exchange)
+            self.endPostTooLong(connection, exchange)
         }
     }
 
     /// - Parameter isWhole: whether the complete body has arrived, so that one message is
     ///   sufficient.
     mutating func beginForwardedPost(
-        _ slot: Int, _ exchange: HTTPExchange, _ engine: EngineEndpoint,
+        _ connection: Connection, _ exchange: HTTPExchange, _ engine: EngineEndpoint,
         _ post: PendingEngineRequest.ForwardedPost, isWhole: Bool,
         _ responseContext: HTTPResponseContext, _ fields: [HTTPField]
     ) {
         let waiting = PendingEngineRequest(
             session: nil, responseContext: responseContext, fields: fields, isPost: true)
         waiting.forwardedPost = post
-        self.beginWaiting(slot, exchange, waiting)
+        self.beginWaiting(connection, exchange, waiting)
         if !isWhole {
             let announcedBytes =
                 if case .bytes(let count) = self.head.body { String(count) } else { "" }
-            self.forward(.postStarted, post, slot, body: announcedBytes)
+            self.forward(.postStarted, post, connection, body: announcedBytes)
         }
         do throws(HTTPError) {
             try self.beginPostBody(
-                slot, exchange, byteLimit: engine.settings.maxPayload, responseContext)
+                connection, exchange, byteLimit: engine.settings.maxPayload, responseContext)
         } catch {
-            self.endPostTooLong(slot, exchange)
+            self.endPostTooLong(connection, exchange)
         }
     }
 
     /// Passes the complete body of a POST to its session.
-    mutating func endPost(_ slot: Int, _ exchange: HTTPExchange, _ body: [UInt8]) {
+    mutating func endPost(_ connection: Connection, _ exchange: HTTPExchange, _ body: [UInt8]) {
         guard let engine = exchange.engineRequest else { return }
         if let post = engine.forwardedPost {
             engine.forwardedPost = nil
             guard let text = String(validating: body, as: UTF8.self) else {
-                return self.forward(.binaryPost, post, slot, body: Base64URL.encode(body))
+                return self.forward(.binaryPost, post, connection, body: Base64URL.encode(body))
             }
-            return self.forward(.post, post, slot, body: text)
+            return self.forward(.post, post, connection, body: text)
         }
         guard let session = engine.session else { return }
-        let request = EngineRequestID(self.token(slot))
+        let request = EngineRequestID(self.token(connection))
         let now = self.now.monotonic
         self.updateEngine(session, body) { $0.postEnded(request, $1, at: now, into: &$2) }
     }
 
     /// Reports a body that exceeds the limit to the session.
-    mutating func endPostTooLong(_ slot: Int, _ exchange: HTTPExchange) {
+    mutating func endPostTooLong(_ connection: Connection, _ exchange: HTTPExchange) {
         guard let engine = exchange.engineRequest else { return }
         let closingContext = HTTPResponseContext(
             answersHead: false, keepsAlive: false, date: self.date)
         engine.responseContext = closingContext
         if let post = engine.forwardedPost {
             engine.forwardedPost = nil
-            return self.forward(.postTooLong, post, slot)
+            return self.forward(.postTooLong, post, connection)
         }
-        let request = EngineRequestID(self.token(slot))
+        let request = EngineRequestID(self.token(connection))
         guard let session = engine.session else {
             return self.refusePending(request, engine, .payloadTooLarge)
         }

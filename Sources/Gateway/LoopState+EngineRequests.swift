@@ -36,7 +36,8 @@ extension LoopState {
     ///   - offset: the end of the request's head. Set to the end of the input if the connection
     ///     moves to another loop.
     mutating func readEngineRequest(
-        _ slot: Int, _ exchange: HTTPExchange, _ engine: EngineEndpoint, _ span: RawSpan,
+        _ connection: Connection, _ exchange: HTTPExchange, _ engine: EngineEndpoint,
+        _ span: RawSpan,
         request: UnsafeRawBufferPointer, _ offset: inout Int, end: Int,
         _ responseContext: HTTPResponseContext
     ) throws(HTTPError) {
@@ -44,13 +45,13 @@ extension LoopState {
         let closingContext = HTTPResponseContext(
             self.head, date: self.date, willClose: self.isDraining || self.head.body != .bytes(0))
         let isWebSocket = WebSocketUpgrade.isRequested(by: self.head, in: span)
-        let fields = self.engineFields(slot, span)
+        let fields = self.engineFields(connection, span)
         let engineRequest: EngineRequest
         do throws(EngineRefusal) {
-            guard self.isAllowedOrigin(slot, span) else { throw .forbidden }
+            guard self.isAllowedOrigin(connection, span) else { throw .forbidden }
             engineRequest = try self.engineRequest(span, isWebSocket: isWebSocket)
         } catch {
-            return self.refuseEngineRequest(slot, error, closingContext, fields)
+            return self.refuseEngineRequest(connection, error, closingContext, fields)
         }
         let upgrade = isWebSocket ? try WebSocketUpgrade(self.head, in: span) : nil
         do throws(EngineRefusal) {
@@ -60,24 +61,24 @@ extension LoopState {
                 }
             switch engineRequest {
             case .handshake:
-                let opened = try self.openEngineSession(slot, engine, span)
-                let peer = self.clientAddress(slot, span)
+                let opened = try self.openEngineSession(connection, engine, span)
+                let peer = self.clientAddress(connection, span)
                 if let upgrade {
-                    self.beginWebSocket(slot, engine, opened, upgrade, peer: peer)
+                    self.beginWebSocket(connection, engine, opened, upgrade, peer: peer)
                 } else {
                     self.beginPolling(
-                        slot, exchange, engine, opened, closingContext, fields, peer: peer)
+                        connection, exchange, engine, opened, closingContext, fields, peer: peer)
                 }
             case .poll(let id):
                 guard
                     let session = try self.resolveSession(
-                        id, identity, slot, request, &offset, end: end)
+                        id, identity, connection, request, &offset, end: end)
                 else { return }
-                self.beginPoll(slot, exchange, session, id, identity, closingContext, fields)
+                self.beginPoll(connection, exchange, session, id, identity, closingContext, fields)
             case .post(let id):
                 guard
                     let session = try self.resolveSession(
-                        id, identity, slot, request, &offset, end: end)
+                        id, identity, connection, request, &offset, end: end)
                 else { return }
                 guard case .local(let session) = session else {
                     var isWhole = false
@@ -88,44 +89,46 @@ extension LoopState {
                         number: ForwardedMessage.randomNumber(), id: id, session: session,
                         identity: identity)
                     return self.beginForwardedPost(
-                        slot, exchange, engine, post, isWhole: isWhole, responseContext, fields)
+                        connection, exchange, engine, post, isWhole: isWhole, responseContext,
+                        fields)
                 }
-                self.beginPost(slot, exchange, engine, session, responseContext, fields)
+                self.beginPost(connection, exchange, engine, session, responseContext, fields)
             case .upgrade(let id):
                 guard
                     let session = try self.resolveSession(
-                        id, identity, slot, request, &offset, end: end), let upgrade
+                        id, identity, connection, request, &offset, end: end), let upgrade
                 else { return }
                 guard case .local(let session) = session else {
                     let waiting = PendingEngineRequest(
                         session: nil, responseContext: closingContext, fields: fields)
                     waiting.upgrade = upgrade
-                    self.beginWaiting(slot, exchange, waiting)
-                    return self.forward(.probe, session, id, identity, slot)
+                    self.beginWaiting(connection, exchange, waiting)
+                    return self.forward(.probe, session, id, identity, connection)
                 }
-                self.beginProbe(slot, session, upgrade)
+                self.beginProbe(connection, session, upgrade)
             }
         } catch {
-            self.refuseEngineRequest(slot, error, closingContext, fields)
+            self.refuseEngineRequest(connection, error, closingContext, fields)
         }
     }
 
     private mutating func beginPoll(
-        _ slot: Int, _ exchange: HTTPExchange, _ session: ResolvedSession, _ id: EngineSessionID,
+        _ connection: Connection, _ exchange: HTTPExchange, _ session: ResolvedSession,
+        _ id: EngineSessionID,
         _ identity: RequestIdentity, _ responseContext: HTTPResponseContext, _ fields: [HTTPField]
     ) {
         guard case .local(let session) = session else {
             self.beginWaiting(
-                slot, exchange,
+                connection, exchange,
                 PendingEngineRequest(
                     session: nil, responseContext: responseContext, fields: fields))
-            return self.forward(.poll, session, id, identity, slot)
+            return self.forward(.poll, session, id, identity, connection)
         }
         self.beginWaiting(
-            slot, exchange,
+            connection, exchange,
             PendingEngineRequest(
                 session: session, responseContext: responseContext, fields: fields))
-        let (request, now) = (EngineRequestID(self.token(slot)), self.now.monotonic)
+        let (request, now) = (EngineRequestID(self.token(connection)), self.now.monotonic)
         self.updateEngine(session) { $0.poll(request, at: now, into: &$1) }
     }
 
@@ -147,22 +150,22 @@ extension LoopState {
             method, query: span.extracting(self.head.query ?? 0..<0), isWebSocket: isWebSocket)
     }
 
-    func token(_ slot: Int) -> SocketToken { self.connections[slot]!.token }
+    func token(_ connection: Connection) -> SocketToken { connection.token }
 
     /// The fields of every response to this request.
-    private func engineFields(_ slot: Int, _ span: RawSpan) -> [HTTPField] {
+    private func engineFields(_ connection: Connection, _ span: RawSpan) -> [HTTPField] {
         [HTTPField("Cache-Control", "no-store")]
     }
 
     mutating func refuseEngineRequest(
-        _ slot: Int, _ refusal: EngineRefusal, _ responseContext: HTTPResponseContext,
+        _ connection: Connection, _ refusal: EngineRefusal, _ responseContext: HTTPResponseContext,
         _ fields: [HTTPField]
     ) {
         var body = ByteBuffer()
         body.append(engineRefusal: refusal)
         let fields = refusal == .unavailable ? fields + [HTTPField("Retry-After", "1")] : fields
         self.respond(
-            slot,
+            connection,
             HTTPResponse(HTTPStatus(rawValue: refusal.status), fields: fields, body: body.bytes),
             responseContext)
     }
@@ -176,19 +179,20 @@ extension LoopState {
 
     mutating func forward(
         _ kind: ForwardedMessage.Kind, _ session: ResolvedSession, _ id: EngineSessionID,
-        _ identity: RequestIdentity, _ slot: Int, body: String = ""
+        _ identity: RequestIdentity, _ connection: Connection, body: String = ""
     ) {
         guard case .remote(let location) = session else { return }
-        self.forward(kind, to: location, id, by: identity, for: self.token(slot), body)
+        self.forward(kind, to: location, id, by: identity, for: self.token(connection), body)
     }
 
     mutating func forward(
-        _ kind: ForwardedMessage.Kind, _ post: PendingEngineRequest.ForwardedPost, _ slot: Int,
+        _ kind: ForwardedMessage.Kind, _ post: PendingEngineRequest.ForwardedPost,
+        _ connection: Connection,
         body: String = ""
     ) {
         guard case .remote(let location) = post.session else { return }
         self.forward(
-            kind, to: location, post.id, by: post.identity, for: self.token(slot), body,
+            kind, to: location, post.id, by: post.identity, for: self.token(connection), body,
             number: post.number)
     }
 
@@ -206,16 +210,16 @@ extension LoopState {
     ///
     /// - Returns: nil if another loop has the session. Then the connection moves to that loop.
     private mutating func resolveSession(
-        _ id: EngineSessionID, _ identity: RequestIdentity, _ slot: Int,
+        _ id: EngineSessionID, _ identity: RequestIdentity, _ connection: Connection,
         _ request: UnsafeRawBufferPointer, _ offset: inout Int, end: Int
     ) throws(EngineRefusal) -> ResolvedSession? {
-        if let token = self.engineSessions[id], self.isCurrent(token) {
-            if case .webSocket(let webSocket) = self.connections[Int(token.slot)]!.phase,
+        if let token = self.engineSessions[id], let owner = self.connection(token) {
+            if case .webSocket(let webSocket) = owner.phase,
                 !self.isAllowed(identity, for: webSocket)
             {
                 throw .forbidden
             }
-            self.table.hot[Int(token.slot)].lastReceivedTick = self.tickNumber
+            self.table.hot[owner.slot].lastReceivedTick = self.tickNumber
             return .local(token)
         }
         guard let location = SessionLocation(id) else { throw .unknownSession }
@@ -227,10 +231,10 @@ extension LoopState {
             return .remote(location)
         }
         guard location.loop < self.shared.settings.loopCount, location.loop != self.index,
-            self.canMove(slot)
+            self.canMove(connection)
         else { throw .unknownSession }
         offset = end
-        self.moveRequest(slot, to: location.loop, Array(request))
+        self.moveRequest(connection, to: location.loop, Array(request))
         return nil
     }
 
@@ -238,7 +242,7 @@ extension LoopState {
 
     /// Opens the dialect's session for a new client.
     private mutating func openEngineSession(
-        _ slot: Int, _ engine: EngineEndpoint, _ span: RawSpan
+        _ connection: Connection, _ engine: EngineEndpoint, _ span: RawSpan
     ) throws(EngineRefusal) -> (session: any DialectSession, id: EngineSessionID) {
         let limit = self.live.limits.connections
         guard self.mayConnect(), self.shared.connectionCount.load(ordering: .relaxed) <= limit
@@ -246,7 +250,7 @@ extension LoopState {
             self.counters.refusedConnections += 1
             throw .unavailable
         }
-        guard let request = (try? self.dialectRequest(slot, span)) ?? nil,
+        guard let request = (try? self.dialectRequest(connection, span)) ?? nil,
             case .session(let session)? = self.shared.settings.dialects[engine.dialect].open(
                 request)
         else { throw .badRequest }
@@ -259,14 +263,14 @@ extension LoopState {
     }
 
     private mutating func beginPolling(
-        _ slot: Int, _ exchange: HTTPExchange, _ engine: EngineEndpoint,
+        _ connection: Connection, _ exchange: HTTPExchange, _ engine: EngineEndpoint,
         _ opened: (session: any DialectSession, id: EngineSessionID),
         _ responseContext: HTTPResponseContext, _ fields: [HTTPField], peer: SocketAddress
     ) {
         let token = self.loop.reserve()
-        let request = EngineRequestID(self.token(slot))
+        let request = EngineRequestID(self.token(connection))
         self.beginWaiting(
-            slot, exchange,
+            connection, exchange,
             PendingEngineRequest(session: token, responseContext: responseContext, fields: fields))
         var steps = EngineSteps()
         let webSocket = self.makeWebSocketState(
@@ -279,25 +283,24 @@ extension LoopState {
             hasInvalidToken: self.hasInvalidToken)
         webSocket.expiresAt = self.tokenExpiry
         _ = self.shared.connectionCount.add(1, ordering: .relaxed)
-        self.addConnection(
-            Connection(
-                token: token, peer: peer, listenerRole: .clients, phase: .webSocket(webSocket)),
-            descriptor: -1)
-        self.table.hot[Int(token.slot)].flags.insert(.isPolling)
+        let owner = Connection(
+            token: token, peer: peer, listenerRole: .clients, phase: .webSocket(webSocket))
+        self.addConnection(owner, descriptor: -1)
+        self.table.hot[owner.slot].flags.insert(.isPolling)
         self.engineSessions[opened.id] = token
-        self.beginSession(webSocket, Int(token.slot))
+        self.beginSession(webSocket, owner)
         self.runEngineSteps(steps, of: token)
     }
 
     private mutating func beginWebSocket(
-        _ slot: Int, _ engine: EngineEndpoint,
+        _ connection: Connection, _ engine: EngineEndpoint,
         _ opened: (session: any DialectSession, id: EngineSessionID), _ upgrade: WebSocketUpgrade,
         peer: SocketAddress
     ) {
-        let token = self.token(slot)
+        let token = self.token(connection)
         self.frameBuffer.removeAll()
         upgrade.uncompressed.appendResponse(to: &self.frameBuffer)
-        self.send(slot, SharedFrame(self.frameBuffer.bytes))
+        self.send(connection, SharedFrame(self.frameBuffer.bytes))
         var steps = EngineSteps()
         let webSocket = self.makeWebSocketState(
             opened.session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false
@@ -308,21 +311,21 @@ extension LoopState {
                 at: self.now.monotonic, into: &steps),
             socket: EngineSocketID(token))
         webSocket.expiresAt = self.tokenExpiry
-        self.connections[slot]!.phase = .webSocket(webSocket)
-        self.connections[slot]!.peer = peer
+        connection.phase = .webSocket(webSocket)
+        connection.peer = peer
         self.engineSessions[opened.id] = token
         self.runEngineSteps(steps, of: token)
-        self.beginSession(webSocket, slot)
+        self.beginSession(webSocket, connection)
     }
 
     // MARK: Pending requests
 
     /// Makes the request pending. Nothing else is read from its connection until the response.
     mutating func beginWaiting(
-        _ slot: Int, _ exchange: HTTPExchange, _ engine: PendingEngineRequest
+        _ connection: Connection, _ exchange: HTTPExchange, _ engine: PendingEngineRequest
     ) {
         exchange.engineRequest = engine
-        self.connections[slot]!.deadline = 0
+        connection.deadline = 0
     }
 
     /// Reports to the session that a request's connection closed before the response.
@@ -346,17 +349,17 @@ extension LoopState {
     // MARK: WebSockets that take over a session
 
     private mutating func beginProbe(
-        _ slot: Int, _ session: SocketToken, _ upgrade: WebSocketUpgrade
+        _ connection: Connection, _ session: SocketToken, _ upgrade: WebSocketUpgrade
     ) {
-        let token = self.token(slot)
+        let token = self.token(connection)
         self.frameBuffer.removeAll()
         upgrade.uncompressed.appendResponse(to: &self.frameBuffer)
-        self.send(slot, SharedFrame(self.frameBuffer.bytes))
+        self.send(connection, SharedFrame(self.frameBuffer.bytes))
         let webSocket = self.makeWebSocketState(
             nil, dialect: -1, acceptsCompression: false, isCompressed: false)
         webSocket.probedSession = session
-        self.connections[slot]!.phase = .webSocket(webSocket)
-        self.connections[slot]!.deadline = 0
+        connection.phase = .webSocket(webSocket)
+        connection.deadline = 0
         let now = self.now.monotonic
         self.updateEngine(session) { $0.socketOpened(EngineSocketID(token), at: now, into: &$1) }
     }

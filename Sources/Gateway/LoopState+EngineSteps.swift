@@ -13,8 +13,8 @@ extension LoopState {
     mutating func updateEngine(
         _ session: SocketToken, _ body: (inout EngineSession, inout EngineSteps) -> Void
     ) {
-        guard self.isCurrent(session),
-            case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase,
+        guard let connection = self.connection(session),
+            case .webSocket(let webSocket) = connection.phase,
             let engine = webSocket.engine
         else {
             return
@@ -29,8 +29,8 @@ extension LoopState {
         _ session: SocketToken, _ bytes: [UInt8],
         _ body: (inout EngineSession, RawSpan, inout EngineSteps) -> Void
     ) {
-        guard self.isCurrent(session),
-            case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase,
+        guard let connection = self.connection(session),
+            case .webSocket(let webSocket) = connection.phase,
             let engine = webSocket.engine
         else {
             return
@@ -54,59 +54,56 @@ extension LoopState {
             case .closeSocket(let socket, let code, let reason) where socket.isForwarded:
                 self.replyProbeClosed(socket, code: code, reason, of: session)
             case .send(let packet, let socket):
-                guard let slot = self.slot(of: socket, session) else { continue }
-                packet.withBytes { self.sendFrame(slot, .text, $0) }
+                guard let connection = self.connection(of: socket, session) else { continue }
+                packet.withBytes { self.sendFrame(connection, .text, $0) }
             case .closeSocket(let socket, let code, let reason):
-                guard let slot = self.slot(of: socket, session),
-                    case .webSocket(let webSocket) = self.connections[slot]!.phase
+                guard let connection = self.connection(of: socket, session),
+                    case .webSocket(let webSocket) = connection.phase
                 else { continue }
-                self.closeWebSocket(slot, webSocket, WebSocketCloseCode(rawValue: code), reason)
+                self.closeWebSocket(
+                    connection, webSocket, WebSocketCloseCode(rawValue: code), reason)
             case .message(let range):
                 self.receivePostedMessage(session, UnsafeRawBufferPointer(rebasing: bytes[range]))
             case .binary:
-                guard self.isCurrent(session),
-                    case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase
+                guard let connection = self.connection(session),
+                    case .webSocket(let webSocket) = connection.phase
                 else { continue }
                 webSocket.session?.receivedBinary(into: &self.steps)
-                self.runSteps(Int(session.slot), webSocket)
+                self.runSteps(connection, webSocket)
             case .upgraded(let socket):
                 self.takeOver(SocketToken(socket), for: session)
             case .closed(let closure):
                 self.engineSessionClosed(session, closure)
             }
         }
-        guard self.isCurrent(session) else { return }
-        self.clearUnpolledIfEmpty(Int(session.slot))
-        self.scheduleTimer(Int(session.slot))
+        guard let connection = self.connection(session) else { return }
+        self.clearUnpolledIfEmpty(connection)
+        self.scheduleTimer(connection)
     }
 
     /// After a poll has fetched the last packet, everything counts as delivered, and replays
     /// continue.
-    mutating func clearUnpolledIfEmpty(_ slot: Int) {
-        guard self.table.hot[slot].flags.contains(.hasUnpolledPackets),
-            case .webSocket(let webSocket) = self.connections[slot]!.phase,
+    mutating func clearUnpolledIfEmpty(_ connection: Connection) {
+        guard self.table.hot[connection.slot].flags.contains(.hasUnpolledPackets),
+            case .webSocket(let webSocket) = connection.phase,
             let engine = webSocket.engine, engine.session.waitingPackets == 0,
             !engine.isAttachingSocket
         else { return }
-        self.table.hot[slot].flags.remove(.hasUnpolledPackets)
-        guard !webSocket.hasSentClose, self.connections[slot]!.backlog.isEmpty else { return }
+        self.table.hot[connection.slot].flags.remove(.hasUnpolledPackets)
+        guard !webSocket.hasSentClose, connection.backlog.isEmpty else { return }
         for subscription in webSocket.subscriptions { self.queueReportIfDue(subscription.feed) }
-        self.resumeCatchUp(slot, webSocket)
+        self.resumeCatchUp(connection, webSocket)
     }
 
-    /// The slot of a session's WebSocket. The WebSocket belongs to the session's connection, or is
-    /// still a connection of its own.
-    private func slot(of socket: EngineSocketID, _ session: SocketToken) -> Int? {
-        let token: SocketToken
-        if self.isCurrent(session),
-            case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase,
-            webSocket.engine?.socket == socket
+    /// The connection of a session's WebSocket. The WebSocket belongs to the session's connection,
+    /// or is still a connection of its own.
+    private func connection(of socket: EngineSocketID, _ session: SocketToken) -> Connection? {
+        if let connection = self.connection(session),
+            case .webSocket(let webSocket) = connection.phase, webSocket.engine?.socket == socket
         {
-            token = session
-        } else {
-            token = SocketToken(socket)
+            return connection
         }
-        return self.isCurrent(token) ? Int(token.slot) : nil
+        return self.connection(SocketToken(socket))
     }
 
     mutating func answer(
@@ -117,8 +114,7 @@ extension LoopState {
             return self.answerRemoteRequest(request, answer, steps, of: session)
         }
         let token = SocketToken(request)
-        guard self.isCurrent(token),
-            case .http(let exchange) = self.connections[Int(token.slot)]!.phase,
+        guard let connection = self.connection(token), case .http(let exchange) = connection.phase,
             let engine = exchange.engineRequest
         else {
             return
@@ -136,10 +132,10 @@ extension LoopState {
             self.refusePending(request, engine, refusal)
         }
         // The outbox has room for more.
-        guard case .payload = answer, self.isCurrent(session),
-            !self.connections[Int(session.slot)]!.backlog.isEmpty
+        guard case .payload = answer, let owner = self.connection(session),
+            !owner.backlog.isEmpty
         else { return }
-        self.drainBacklog(Int(session.slot))
+        self.drainBacklog(owner)
     }
 
     mutating func refusePending(
@@ -156,10 +152,8 @@ extension LoopState {
         _ request: EngineRequestID, _ engine: PendingEngineRequest, _ response: HTTPResponse
     ) {
         let token = SocketToken(request)
-        guard self.isCurrent(token),
-            case .http(let exchange) = self.connections[Int(token.slot)]!.phase
+        guard let connection = self.connection(token), case .http(let exchange) = connection.phase
         else { return }
-        let slot = Int(token.slot)
         // After an unread body the next request cannot be found. A drain may have begun since the
         // request.
         if self.isDraining || exchange.incompleteRequest != nil {
@@ -169,12 +163,12 @@ extension LoopState {
         exchange.incompleteRequest = nil
         var response = response
         response.fields += engine.fields
-        self.respond(slot, response, engine.responseContext)
-        if self.isCurrent(token), self.connections[slot]!.closeState == .open,
-            !self.connections[slot]!.unread.isEmpty
+        self.respond(connection, response, engine.responseContext)
+        if connection.isConnected, connection.closeState == .open,
+            !connection.unread.isEmpty
         {
-            self.pauseReading(slot)
-            self.resumeReading(slot)
+            self.pauseReading(connection)
+            self.resumeReading(connection)
         }
     }
 
@@ -184,43 +178,42 @@ extension LoopState {
     private mutating func receivePostedMessage(
         _ session: SocketToken, _ data: UnsafeRawBufferPointer
     ) {
-        guard self.isCurrent(session),
-            case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase,
+        guard let connection = self.connection(session),
+            case .webSocket(let webSocket) = connection.phase,
             let engine = webSocket.engine
         else {
             return
         }
-        if self.connections[Int(session.slot)]!.isReadingPaused || !engine.unreadPosts.isEmpty {
+        if connection.isReadingPaused || !engine.unreadPosts.isEmpty {
             engine.appendUnread(data)
         } else {
-            self.receivedMessage(Int(session.slot), webSocket, .text, data)
+            self.receivedMessage(connection, webSocket, .text, data)
         }
     }
 
     /// Handles the messages that arrived while reading was paused.
     mutating func readPostedMessages(
-        _ slot: Int, _ webSocket: WebSocketState, _ engine: EngineState
+        _ connection: Connection, _ webSocket: WebSocketState, _ engine: EngineState
     ) {
-        let token = self.connections[slot]!.token
         let unread = engine.drainUnread()
         for range in unread.indices {
-            guard self.isCurrent(token), !webSocket.hasSentClose else { return }
-            guard !self.connections[slot]!.isReadingPaused else {
+            guard connection.isConnected, !webSocket.hasSentClose else { return }
+            guard !connection.isReadingPaused else {
                 return engine.prependUnread(unread[range...])
             }
-            unread[range].withUnsafeBytes { self.receivedMessage(slot, webSocket, .text, $0) }
+            unread[range].withUnsafeBytes { self.receivedMessage(connection, webSocket, .text, $0) }
         }
     }
 
     /// Handles a message of a WebSocket that carries a session or is to take over one.
     mutating func receivedPacket(
-        _ slot: Int, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
+        _ connection: Connection, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
         _ bytes: UnsafeRawBufferPointer
     ) {
         if let probe = webSocket.remoteProbe {
-            return self.receivedProbePacket(slot, webSocket, probe, kind, bytes)
+            return self.receivedProbePacket(connection, webSocket, probe, kind, bytes)
         }
-        let token = self.connections[slot]!.token
+        let token = connection.token
         let now = self.now.monotonic
         if let session = webSocket.probedSession {
             let copy = Array(bytes)
@@ -234,11 +227,11 @@ extension LoopState {
             return
         }
         guard let engine = webSocket.engine, let socket = engine.socket else { return }
-        if kind == .binary { return self.receivedMessage(slot, webSocket, .binary, bytes) }
+        if kind == .binary { return self.receivedMessage(connection, webSocket, .binary, bytes) }
         // Most packets are messages, which the session need not see.
         if bytes.first == EnginePacketKind.message.typeByte {
             return self.receivedMessage(
-                slot, webSocket, .text, UnsafeRawBufferPointer(rebasing: bytes.dropFirst()))
+                connection, webSocket, .text, UnsafeRawBufferPointer(rebasing: bytes.dropFirst()))
         }
         let copy = Array(bytes)
         self.updateEngine(token, copy) { $0.received($1, on: socket, at: now, into: &$2) }
@@ -254,12 +247,12 @@ extension LoopState {
     ///
     /// - Parameter bytes: server frames, as they would be written to a socket.
     /// - Returns: how many bytes were accepted.
-    mutating func writePackets(_ bytes: UnsafeRawBufferPointer, to slot: Int) -> Int {
-        guard case .webSocket(let webSocket) = self.connections[slot]!.phase,
+    mutating func writePackets(_ bytes: UnsafeRawBufferPointer, to connection: Connection) -> Int {
+        guard case .webSocket(let webSocket) = connection.phase,
             let engine = webSocket.engine,
             !engine.isAttachingSocket
         else { return 0 }
-        let token = self.connections[slot]!.token
+        let token = connection.token
         var steps = EngineSteps()
         var offset = 0
         while let frame = WrittenFrame(bytes, at: offset) {
@@ -288,15 +281,15 @@ extension LoopState {
         if !steps.list.isEmpty { self.engineSteps.append((token, steps)) }
         self.pollableSessions.append(token)
         if engine.session.waitingPackets > 0 {
-            self.table.hot[slot].flags.insert(.hasUnpolledPackets)
+            self.table.hot[connection.slot].flags.insert(.hasUnpolledPackets)
         }
         return offset
     }
 
     /// Whether the first frame of the backlog is the companion of the outbox's last packet.
-    func hasCompanionNext(_ slot: Int) -> Bool {
-        guard self.table.hot[slot].flags.contains(.isPolling),
-            let (frame, offset) = self.connections[slot]?.backlog.first
+    func hasCompanionNext(_ connection: Connection) -> Bool {
+        guard self.table.hot[connection.slot].flags.contains(.isPolling),
+            let (frame, offset) = connection.backlog.first
         else {
             return false
         }
@@ -314,9 +307,9 @@ extension LoopState {
     }
 
     /// The packets of the backlog.
-    func backlogPackets(_ slot: Int) -> [String] {
+    func backlogPackets(_ connection: Connection) -> [String] {
         var bytes = ByteBuffer()
-        self.connections[slot]!.backlog.gather(upTo: .max, into: &bytes)
+        connection.backlog.gather(upTo: .max, into: &bytes)
         return bytes.bytes.withUnsafeBytes { bytes in
             var packets: [String] = []
             var offset = 0
@@ -334,19 +327,19 @@ extension LoopState {
 
     /// Removes a session that has ended. A polling session's connection is dropped.
     private mutating func engineSessionClosed(_ session: SocketToken, _ closure: EngineClosure) {
-        guard self.isCurrent(session),
-            case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase,
+        guard let connection = self.connection(session),
+            case .webSocket(let webSocket) = connection.phase,
             let engine = webSocket.engine
         else {
             return
         }
-        let slot = Int(session.slot)
         self.engineSessions[engine.session.id] = nil
-        guard self.table.hot[slot].flags.contains(.isPolling) else { return }
+        guard self.table.hot[connection.slot].flags.contains(.isPolling) else { return }
         if !webSocket.hasSentClose {
-            self.closeSent(slot, webSocket, WebSocketCloseCode(rawValue: closure.webSocketCode))
+            self.closeSent(
+                connection, webSocket, WebSocketCloseCode(rawValue: closure.webSocketCode))
         }
-        self.drop(slot)
+        self.drop(connection)
     }
 
     /// Cleans up after a dropped connection that had a session or was to take over one.
@@ -368,7 +361,7 @@ extension LoopState {
             guard case .answer(let request, let answer) = step else { continue }
             if let remote = engine.remoteRequests[request.rawValue] {
                 let text = ForwardedMessage.encodeReply(request.rawValue, answer, steps)
-                engine.remoteRequests[request.rawValue]!.answer = text
+                engine.remoteRequests[request.rawValue]?.answer = text
                 self.relay?.send(
                     RemoteLoopMessage(to: remote.loop, text), to: remote.node, from: self.chat.id)
             } else {

@@ -8,14 +8,14 @@ import TLS
 extension LoopState {
     /// Begins a takeover. The socket moves at the end of the turn, when its input has been stored.
     mutating func takeOver(_ socket: SocketToken, for session: SocketToken) {
-        guard self.isCurrent(session),
-            case .webSocket(let webSocket) = self.connections[Int(session.slot)]!.phase,
+        guard let connection = self.connection(session),
+            case .webSocket(let webSocket) = connection.phase,
             let engine = webSocket.engine,
-            self.isCurrent(socket)
+            let socketConnection = self.connection(socket)
         else { return }
         engine.socket = EngineSocketID(socket)
         engine.isAttachingSocket = true
-        self.pauseReading(Int(socket.slot))
+        self.pauseReading(socketConnection)
         self.upgradedSockets.append((socket, session))
     }
 
@@ -27,35 +27,30 @@ extension LoopState {
     }
 
     private mutating func moveSocket(_ socket: SocketToken, to session: SocketToken) {
-        guard self.isCurrent(socket),
-            case .webSocket(let probe) = self.connections[Int(socket.slot)]!.phase
+        guard let connection = self.connection(socket),
+            case .webSocket(let probe) = connection.phase
         else {
             // The WebSocket is closed, and so the session ends.
-            if self.isCurrent(session) { self.drop(Int(session.slot)) }
+            if let owner = self.connection(session) { self.drop(owner) }
             return
         }
-        guard self.isCurrent(session) else { return self.drop(Int(socket.slot)) }
-        let slot = Int(socket.slot)
-        self.writeTurn(slot)
-        guard self.isCurrent(socket) else { return }
-        let connection = self.connections[slot]!
+        guard let owner = self.connection(session) else { return self.drop(connection) }
+        self.writeTurn(connection.slot)
+        guard connection.isConnected else { return }
         // Frames that waited for a poll come before those that waited for the outbox.
-        var backlog = connection.backlog
-        backlog.append(contentsOf: self.connections[Int(session.slot)]!.backlog)
-        self.connections[Int(session.slot)]!.backlog = backlog
+        connection.backlog.append(contentsOf: owner.backlog)
+        owner.backlog = connection.backlog
         let handoff = SocketHandoff(
             session: session, tls: connection.tls, reader: probe.reader, unread: connection.unread)
-        self.table.close(slot)
-        self.connections[slot] = nil
+        self.removeConnection(connection)
         self.shared.connectionCount.subtract(1, ordering: .relaxed)
         let mailbox = self.shared.controlMailboxes[self.index]
         self.loop.detach(connection.token) { _ = mailbox.post(.attachSocket($0, handoff)) }
     }
 
     mutating func attachSocket(_ socket: Socket, _ handoff: SocketHandoff) {
-        let slot = Int(handoff.session.slot)
-        guard self.isCurrent(handoff.session),
-            case .webSocket(let webSocket) = self.connections[slot]!.phase,
+        guard let connection = self.connection(handoff.session),
+            case .webSocket(let webSocket) = connection.phase,
             let engine = webSocket.engine
         else {
             return socket.close()
@@ -64,26 +59,26 @@ extension LoopState {
             try self.loop.attach(socket.descriptor, to: handoff.session)
         } catch {
             socket.close()
-            return self.drop(slot)
+            return self.drop(connection)
         }
         engine.isAttachingSocket = false
         webSocket.reader = handoff.reader
-        self.table.hot[slot].descriptor = socket.descriptor
-        self.table.hot[slot].flags.remove(.isPolling)
-        self.clearUnpolledIfEmpty(slot)
+        self.table.hot[connection.slot].descriptor = socket.descriptor
+        self.table.hot[connection.slot].flags.remove(.isPolling)
+        self.clearUnpolledIfEmpty(connection)
         if let tls = handoff.tls {
-            self.connections[slot]!.tls = tls
-            self.table.hot[slot].flags.insert(.isTLS)
+            connection.tls = tls
+            self.table.hot[connection.slot].flags.insert(.isTLS)
         }
-        self.connections[slot]!.unread = handoff.unread
-        self.table.hot[slot].lastReceivedTick = self.tickNumber
-        self.updateInterest(slot)
-        if !self.connections[slot]!.backlog.isEmpty { self.drainBacklog(slot) }
-        guard self.isCurrent(handoff.session), !self.connections[slot]!.isReadingPaused else {
+        connection.unread = handoff.unread
+        self.table.hot[connection.slot].lastReceivedTick = self.tickNumber
+        self.updateInterest(connection)
+        if !connection.backlog.isEmpty { self.drainBacklog(connection) }
+        guard connection.isConnected, !connection.isReadingPaused else {
             return
         }
-        self.pauseReading(slot)
-        self.resumeReading(slot)
+        self.pauseReading(connection)
+        self.resumeReading(connection)
     }
 }
 

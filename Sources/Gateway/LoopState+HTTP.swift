@@ -14,28 +14,28 @@ extension LoopState {
     private static let pacedResponseBytes = 16 << 10
 
     mutating func readRequests(
-        _ slot: Int, _ exchange: HTTPExchange, _ buffer: UnsafeMutableRawBufferPointer,
+        _ connection: Connection, _ exchange: HTTPExchange, _ buffer: UnsafeMutableRawBufferPointer,
         _ offset: inout Int
     ) {
         guard exchange.incompleteRequest == nil else {
-            return self.readBody(slot, exchange, buffer, &offset)
+            return self.readBody(connection, exchange, buffer, &offset)
         }
-        guard exchange.engineRequest == nil else { return self.pauseIfUnreadIsLarge(slot) }
+        guard exchange.engineRequest == nil else { return self.pauseIfUnreadIsLarge(connection) }
         exchange.requestInfo = nil
         do throws(HTTPError) {
-            try self.readHead(slot, exchange, buffer, &offset)
+            try self.readHead(connection, exchange, buffer, &offset)
         } catch {
             self.setUnreadableRequestInfo(
-                slot, exchange, UnsafeRawBufferPointer(rebasing: buffer[offset...]))
+                connection, exchange, UnsafeRawBufferPointer(rebasing: buffer[offset...]))
             // The method of an unreadable request is unknown, so it does not count as HEAD.
             self.refuse(
-                slot, error,
+                connection, error,
                 HTTPResponseContext(answersHead: false, keepsAlive: false, date: self.date))
         }
     }
 
     private mutating func readHead(
-        _ slot: Int, _ exchange: HTTPExchange, _ buffer: UnsafeMutableRawBufferPointer,
+        _ connection: Connection, _ exchange: HTTPExchange, _ buffer: UnsafeMutableRawBufferPointer,
         _ offset: inout Int
     ) throws(HTTPError) {
         let bytes = UnsafeRawBufferPointer(rebasing: buffer[offset...])
@@ -48,7 +48,7 @@ extension LoopState {
             // timeout is already running.
             if exchange.requestCount > 0, !exchange.isReadingHead {
                 exchange.isReadingHead = true
-                self.setDeadline(slot, after: self.live.limits.header)
+                self.setDeadline(connection, after: self.live.limits.header)
             }
             return
         }
@@ -57,53 +57,53 @@ extension LoopState {
         exchange.requestCount += 1
         exchange.isReadingHead = false
         self.counters.httpRequests += 1
-        let info = self.makeRequestInfo(slot, span)
+        let info = self.makeRequestInfo(connection, span)
         exchange.requestInfo = info
-        try self.routeRequest(slot, exchange, info, buffer, &offset, from: start, span)
+        try self.routeRequest(connection, exchange, info, buffer, &offset, from: start, span)
     }
 
     /// The client of a pending poll has nothing to send. A little input is buffered, so that the
     /// loop notices when the connection closes.
-    private mutating func pauseIfUnreadIsLarge(_ slot: Int) {
-        if self.connections[slot]!.unread.count > 16 << 10 { self.pauseReading(slot) }
+    private mutating func pauseIfUnreadIsLarge(_ connection: Connection) {
+        if connection.unread.count > 16 << 10 { self.pauseReading(connection) }
     }
 
     /// Begins to receive the body of an Engine.IO POST.
     mutating func beginPostBody(
-        _ slot: Int, _ exchange: HTTPExchange, byteLimit: Int,
+        _ connection: Connection, _ exchange: HTTPExchange, byteLimit: Int,
         _ responseContext: HTTPResponseContext
     ) throws(HTTPError) {
         let decoder = try HTTPBodyDecoder(self.head.body, byteLimit: byteLimit)
-        guard !decoder.isComplete else { return self.endPost(slot, exchange, []) }
-        if self.head.expectsContinue { self.sendContinue(slot) }
+        guard !decoder.isComplete else { return self.endPost(connection, exchange, []) }
+        if self.head.expectsContinue { self.sendContinue(connection) }
         exchange.incompleteRequest = HTTPExchange.IncompleteRequest(
             decoder: decoder, request: nil, responseContext: responseContext)
-        self.setDeadline(slot, after: self.live.limits.body)
+        self.setDeadline(connection, after: self.live.limits.body)
     }
 
-    private mutating func sendContinue(_ slot: Int) {
+    private mutating func sendContinue(_ connection: Connection) {
         self.frameBuffer.removeAll()
         self.frameBuffer.appendHTTPContinue()
-        self.send(slot, SharedFrame(self.frameBuffer.bytes))
+        self.send(connection, SharedFrame(self.frameBuffer.bytes))
     }
 
     mutating func beginBody(
-        _ slot: Int, _ exchange: HTTPExchange, _ request: HTTPRequest,
+        _ connection: Connection, _ exchange: HTTPExchange, _ request: HTTPRequest,
         _ responseContext: HTTPResponseContext
     ) throws(HTTPError) {
         let decoder = try HTTPBodyDecoder(self.head.body, byteLimit: self.live.limits.bodyBytes)
         if decoder.isComplete {
-            self.answerRequest(slot, request, body: [], responseContext)
+            self.answerRequest(connection, request, body: [], responseContext)
             return
         }
-        if self.head.expectsContinue { self.sendContinue(slot) }
+        if self.head.expectsContinue { self.sendContinue(connection) }
         exchange.incompleteRequest = HTTPExchange.IncompleteRequest(
             decoder: decoder, request: request, responseContext: responseContext)
-        self.setDeadline(slot, after: self.live.limits.body)
+        self.setDeadline(connection, after: self.live.limits.body)
     }
 
     private mutating func readBody(
-        _ slot: Int, _ exchange: HTTPExchange, _ buffer: UnsafeMutableRawBufferPointer,
+        _ connection: Connection, _ exchange: HTTPExchange, _ buffer: UnsafeMutableRawBufferPointer,
         _ offset: inout Int
     ) {
         guard var pending = exchange.incompleteRequest else { return }
@@ -113,10 +113,10 @@ extension LoopState {
             offset += try pending.decoder.decode(bytes.bytes, into: &pending.body)
         } catch {
             if exchange.engineRequest != nil, error.status == .contentTooLarge {
-                return self.endPostTooLong(slot, exchange)
+                return self.endPostTooLong(connection, exchange)
             }
             self.refuse(
-                slot, error,
+                connection, error,
                 HTTPResponseContext(
                     answersHead: pending.responseContext.answersHead, keepsAlive: false,
                     date: self.date))
@@ -127,16 +127,17 @@ extension LoopState {
             return
         }
         if let request = pending.request {
-            self.answerRequest(slot, request, body: pending.body.bytes, pending.responseContext)
+            self.answerRequest(
+                connection, request, body: pending.body.bytes, pending.responseContext)
         } else {
-            self.endPost(slot, exchange, pending.body.bytes)
+            self.endPost(connection, exchange, pending.body.bytes)
         }
     }
 
     @inline(__always)
-    func isClient(_ slot: Int) -> Bool { self.connections[slot]!.listenerRole == .clients }
+    func isClient(_ connection: Connection) -> Bool { connection.listenerRole == .clients }
 
-    mutating func httpRequest(_ slot: Int, _ span: RawSpan) -> HTTPRequest {
+    mutating func httpRequest(_ connection: Connection, _ span: RawSpan) -> HTTPRequest {
         HTTPRequest(
             method: self.head.method, path: String(span, self.head.path),
             query: self.head.query.map { String(span, $0) },
@@ -145,22 +146,23 @@ extension LoopState {
             authorization: self.head.fields.text("authorization", in: span),
             contentType: self.head.fields.text("content-type", in: span),
             ifNoneMatch: self.head.fields.joined("if-none-match", in: span),
-            peer: self.connections[slot]!.peer,
-            credentials: self.isClient(slot) ? self.credentials : .none,
+            peer: connection.peer,
+            credentials: self.isClient(connection) ? self.credentials : .none,
             allowsAnonymous: self.shared.settings.allowsAnonymous,
             isLoopback: self.shared.settings.isLoopback,
-            linkBase: self.isClient(slot) ? self.linkBase(slot, span) : "",
+            linkBase: self.isClient(connection) ? self.linkBase(connection, span) : "",
             jsonDepth: self.live.limits.jsonDepth)
     }
 
     private mutating func answerRequest(
-        _ slot: Int, _ request: HTTPRequest, body: [UInt8], _ responseContext: HTTPResponseContext
+        _ connection: Connection, _ request: HTTPRequest, body: [UInt8],
+        _ responseContext: HTTPResponseContext
     ) {
         var responseContext = responseContext
         // A drain may have begun while the body was received.
         if self.isDraining { responseContext.keepsAlive = false }
         do throws(HTTPError) {
-            guard case .http(let exchange) = self.connections[slot]!.phase,
+            guard case .http(let exchange) = connection.phase,
                 let route = exchange.requestInfo?.route
             else { return }
             if route.isRateLimited { try self.checkRate(exchange) }
@@ -169,58 +171,62 @@ extension LoopState {
                 throw .methodNotAllowed("GET", "HEAD")
             }
             if let response = try handler.asyncResponse(for: request, body: body) {
-                return try self.beginAsyncResponse(response, slot, responseContext)
+                return try self.beginAsyncResponse(response, connection, responseContext)
             }
-            self.respond(slot, try handler.answer(request, body: body), responseContext)
+            self.respond(connection, try handler.answer(request, body: body), responseContext)
         } catch {
-            self.refuse(slot, error, responseContext)
+            self.refuse(connection, error, responseContext)
         }
     }
 
     /// The information about the request that is being answered on this connection.
-    private func requestInfo(_ slot: Int) -> HTTPExchange.RequestInfo? {
-        guard case .http(let exchange) = self.connections[slot]!.phase else { return nil }
+    private func requestInfo(_ connection: Connection) -> HTTPExchange.RequestInfo? {
+        guard case .http(let exchange) = connection.phase else { return nil }
         return exchange.requestInfo
     }
 
     /// The CORS fields of a response that is not sent with `respond`.
-    func crossOriginFields(_ slot: Int) -> [HTTPField] {
-        self.requestInfo(slot)?.crossOrigin?.fields ?? []
+    func crossOriginFields(_ connection: Connection) -> [HTTPField] {
+        self.requestInfo(connection)?.crossOrigin?.fields ?? []
     }
 
     mutating func respond(
-        _ slot: Int, _ response: HTTPResponse, _ responseContext: HTTPResponseContext
+        _ connection: Connection, _ response: HTTPResponse, _ responseContext: HTTPResponseContext
     ) {
         self.frameBuffer.removeAll()
         self.frameBuffer.append(
             httpResponse: response.status, responseContext, contentType: response.contentType,
-            fields: response.fields + self.crossOriginFields(slot), body: response.body)
-        self.sendResponse(slot, responseContext)
+            fields: response.fields + self.crossOriginFields(connection), body: response.body)
+        self.sendResponse(connection, responseContext)
     }
 
-    mutating func refuse(_ slot: Int, _ error: HTTPError, _ responseContext: HTTPResponseContext) {
-        if self.requestInfo(slot)?.route.errorBody == .api {
-            return self.respond(slot, HTTPResponse(apiError: error), responseContext)
+    mutating func refuse(
+        _ connection: Connection, _ error: HTTPError, _ responseContext: HTTPResponseContext
+    ) {
+        if self.requestInfo(connection)?.route.errorBody == .api {
+            return self.respond(connection, HTTPResponse(apiError: error), responseContext)
         }
-        let fields = error.fields + self.crossOriginFields(slot)
+        let fields = error.fields + self.crossOriginFields(connection)
         self.frameBuffer.removeAll()
         self.frameBuffer.append(
             httpError: HTTPError(error.status, error.message, fields: fields), responseContext)
-        self.sendResponse(slot, responseContext)
+        self.sendResponse(connection, responseContext)
     }
 
-    private mutating func sendResponse(_ slot: Int, _ responseContext: HTTPResponseContext) {
+    private mutating func sendResponse(
+        _ connection: Connection, _ responseContext: HTTPResponseContext
+    ) {
         let frame = SharedFrame(self.frameBuffer.bytes)
         // Small responses are written together. A large one may exceed the limit of pending bytes.
         if frame.count < Self.pacedResponseBytes {
-            self.send(slot, frame)
+            self.send(connection, frame)
         } else {
-            self.sendPaced(slot, frame)
+            self.sendPaced(connection, frame)
         }
         if responseContext.keepsAlive {
-            self.setDeadline(slot, after: self.live.limits.idle)
+            self.setDeadline(connection, after: self.live.limits.idle)
         } else {
-            self.beginClose(slot, .lingerWhenSent)
+            self.beginClose(connection, .lingerWhenSent)
         }
     }
 }

@@ -28,53 +28,53 @@ extension LoopState {
             return
         }
         // There are few: the connections of one user.
-        for slot in self.subscribers[feed].groups.flatMap(\.live).map(Int.init) {
-            guard case .webSocket(let webSocket)? = self.connections[slot]?.phase,
-                !webSocket.hasSentClose
-            else { continue }
+        for slot in self.subscribers[feed].groups.flatMap(\.live) {
+            guard let (connection, webSocket) = self.openWebSocket(at: slot) else { continue }
             self.counters.delivered[webSocket.dialect + 1] &+= 1
-            self.deliverInboxMessage(message, in: key, to: slot, webSocket)
+            self.deliverInboxMessage(message, in: key, to: connection, webSocket)
         }
         self.wakeWaitingSubscribers(feed)
     }
 
     mutating func deliverInboxMessage(
-        _ message: Message, in key: ConversationKey, to slot: Int, _ webSocket: WebSocketState
+        _ message: Message, in key: ConversationKey, to connection: Connection,
+        _ webSocket: WebSocketState
     ) {
         webSocket.session?.receivedInboxMessage(message, in: key, into: &self.steps)
-        self.runSteps(slot, webSocket)
-        guard self.isOccupied(slot), !webSocket.hasSentClose,
-            self.inboxCursors[UInt32(slot)]?.key == key
+        self.runSteps(connection, webSocket)
+        guard connection.isConnected, !webSocket.hasSentClose,
+            self.inboxCursors[UInt32(connection.slot)]?.key == key
         else { return }
-        self.inboxCursors[UInt32(slot)]!.writtenThrough = message.sequence
-        self.pingAfterMessages(slot)
+        self.inboxCursors[UInt32(connection.slot)]?.writtenThrough = message.sequence
+        self.pingAfterMessages(connection)
     }
 
     /// Sends one ping at a time. The next ping covers the messages written since.
-    private mutating func pingAfterMessages(_ slot: Int) {
-        guard let inbox = self.inboxCursors[UInt32(slot)], !inbox.isPingPending,
+    private mutating func pingAfterMessages(_ connection: Connection) {
+        guard var inbox = self.inboxCursors[UInt32(connection.slot)], !inbox.isPingPending,
             inbox.writtenThrough > inbox.pingedThrough
         else { return }
-        self.inboxCursors[UInt32(slot)]!.pingedThrough = inbox.writtenThrough
-        self.inboxCursors[UInt32(slot)]!.isPingPending = true
-        let payload = self.inboxCursors[UInt32(slot)]!.pingPayload
-        payload.withUnsafeBytes { self.sendFrame(slot, .ping, $0) }
+        inbox.pingedThrough = inbox.writtenThrough
+        inbox.isPingPending = true
+        self.inboxCursors[UInt32(connection.slot)] = inbox
+        inbox.pingPayload.withUnsafeBytes { self.sendFrame(connection, .ping, $0) }
     }
 
     /// Handles a pong. If it answers such a ping, the messages before the ping have arrived, and no
     /// other connection gets them again.
     mutating func acknowledgeInbox(
-        _ slot: Int, _ webSocket: WebSocketState, _ payload: UnsafeRawBufferPointer
+        _ connection: Connection, _ webSocket: WebSocketState, _ payload: UnsafeRawBufferPointer
     ) {
-        guard let inbox = self.inboxCursors[UInt32(slot)], self.isCurrent(inbox.token),
+        guard let inbox = self.inboxCursors[UInt32(connection.slot)],
+            inbox.token == connection.token,
             inbox.isPingPending,
             payload.elementsEqual(inbox.pingPayload),
             let user = webSocket.session?.principal?.person.id
         else { return }
-        self.inboxCursors[UInt32(slot)]!.isPingPending = false
+        self.inboxCursors[UInt32(connection.slot)]?.isPingPending = false
         self.chat.submit(
             .readThrough(inbox.pingedThrough, by: user), in: inbox.key, through: inbox.feed,
             context: nil, at: self.now)
-        self.pingAfterMessages(slot)
+        self.pingAfterMessages(connection)
     }
 }

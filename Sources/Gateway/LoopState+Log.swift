@@ -11,10 +11,8 @@ extension LoopState {
         "\(self.index).\(connection.token.slot).\(connection.token.generation)"
     }
 
-    mutating func logOpened(_ slot: Int, _ webSocket: WebSocketState) {
-        guard self.shared.logger.isEnabled(.debug), let connection = self.connections[slot] else {
-            return
-        }
+    mutating func logOpened(_ connection: Connection, _ webSocket: WebSocketState) {
+        guard self.shared.logger.isEnabled(.debug) else { return }
         self.shared.logger.debug(
             "connection opened",
             [
@@ -26,10 +24,8 @@ extension LoopState {
             ])
     }
 
-    mutating func logClosed(_ slot: Int, _ webSocket: WebSocketState) {
-        guard self.shared.logger.isEnabled(.debug), let connection = self.connections[slot] else {
-            return
-        }
+    mutating func logClosed(_ connection: Connection, _ webSocket: WebSocketState) {
+        guard self.shared.logger.isEnabled(.debug) else { return }
         self.shared.logger.debug(
             "connection closed",
             [

@@ -46,10 +46,11 @@ extension LoopState {
 
     /// Pauses reading from the connection until the response has been sent.
     mutating func beginAsyncResponse(
-        _ work: @escaping AsyncResponse, _ slot: Int, _ responseContext: HTTPResponseContext
+        _ work: @escaping AsyncResponse, _ connection: Connection,
+        _ responseContext: HTTPResponseContext
     ) throws(HTTPError) {
-        guard case .http(let exchange) = self.connections[slot]!.phase else { return }
-        if self.connections[slot]!.listenerRole == .clients {
+        guard case .http(let exchange) = connection.phase else { return }
+        if connection.listenerRole == .clients {
             guard self.asyncResponseCount < Self.clientAsyncResponseLimit else {
                 throw HTTPError(
                     .serviceUnavailable, "Too many requests are under way; come again.",
@@ -59,14 +60,13 @@ extension LoopState {
         guard self.asyncResponseCount < Self.asyncResponseLimit else { throw .serviceUnavailable }
         self.asyncResponseCount += 1
         exchange.isResponsePending = true
-        self.pauseReading(slot)
-        self.setDeadline(slot, after: Self.asyncResponseTimeout)
-        let token = self.connections[slot]!.token
+        self.pauseReading(connection)
+        self.setDeadline(connection, after: Self.asyncResponseTimeout)
+        let token = connection.token
         let mailbox = self.shared.controlMailboxes[self.index]
         // A client's request is small and runs on this loop. An operator's may read a whole
         // history, so it runs elsewhere.
-        Task(executorPreference: self.connections[slot]!.listenerRole == .clients ? self.loop : nil)
-        {
+        Task(executorPreference: connection.listenerRole == .clients ? self.loop : nil) {
             let result: Result<HTTPResponse, HTTPError>
             do throws(HTTPError) {
                 result = .success(try await work())
@@ -95,23 +95,22 @@ extension LoopState {
         _ responseContext: HTTPResponseContext
     ) {
         self.asyncResponseCount -= 1
-        guard self.isCurrent(token), self.connections[Int(token.slot)]!.closeState == .open else {
+        guard let connection = self.connection(token), connection.closeState == .open else {
             return
         }
-        let slot = Int(token.slot)
-        if case .http(let exchange) = self.connections[slot]!.phase {
+        if case .http(let exchange) = connection.phase {
             exchange.isResponsePending = false
         }
         var responseContext = responseContext
         // A drain may have begun in the meantime.
         if self.isDraining { responseContext.keepsAlive = false }
         do throws(HTTPError) {
-            self.respond(slot, try result.get(), responseContext)
+            self.respond(connection, try result.get(), responseContext)
         } catch {
-            self.refuse(slot, error, responseContext)
+            self.refuse(connection, error, responseContext)
         }
-        if self.isCurrent(token), self.connections[slot]!.closeState == .open {
-            self.resumeReading(slot)
+        if connection.isConnected, connection.closeState == .open {
+            self.resumeReading(connection)
         }
     }
 }

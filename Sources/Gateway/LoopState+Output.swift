@@ -9,21 +9,23 @@ import Telemetry
 /// connection.
 extension LoopState {
     /// Queues a frame for one connection. It is written at the end of the turn.
-    mutating func send(_ slot: Int, _ frame: SharedFrame) {
-        self.table.queue(self.table.add(frame), to: UInt32(slot))
+    mutating func send(_ connection: Connection, _ frame: SharedFrame) {
+        self.table.queue(self.table.add(frame), to: UInt32(connection.slot))
     }
 
     /// Sends a frame that the client requested, as fast as the socket accepts it. It does not count
     /// against the limit for slow readers. The turn's earlier frames for the connection are written
     /// first.
-    mutating func sendPaced(_ slot: Int, _ frame: SharedFrame) {
-        self.writeTurn(slot)
+    mutating func sendPaced(_ connection: Connection, _ frame: SharedFrame) {
+        self.writeTurn(connection.slot)
         // Nothing may follow a close frame, and the write above may have caused one.
-        guard self.isOccupied(slot), self.table.hot[slot].flags.contains(.isOpen) else { return }
-        let wasEmpty = self.connections[slot]!.backlog.isEmpty
-        self.connections[slot]!.backlog.append(frame, isPaced: true)
-        if wasEmpty { self.writeBacklog(slot) }
-        self.backlogChanged(slot)
+        guard connection.isConnected, self.table.hot[connection.slot].flags.contains(.isOpen) else {
+            return
+        }
+        let wasEmpty = connection.backlog.isEmpty
+        connection.backlog.append(frame, isPaced: true)
+        if wasEmpty { self.writeBacklog(connection) }
+        self.backlogChanged(connection)
     }
 
     mutating func flush() {
@@ -56,20 +58,21 @@ extension LoopState {
             self.writeFrame(slot)
             return
         }
-        self.write(self.table.dequeueFrames(of: UInt32(slot)), to: slot)
+        guard let connection = self.connections[UInt32(slot)] else { return }
+        self.write(self.table.dequeueFrames(of: UInt32(slot)), to: connection)
     }
 
     /// Writes the turn's frames for one connection, after its backlog.
-    mutating func write(_ frames: ConnectionTable.TurnFrames, to slot: Int) {
-        if self.table.hot[slot].flags.contains(.hasBacklog) {
-            self.append(frames, to: slot)
+    mutating func write(_ frames: ConnectionTable.TurnFrames, to connection: Connection) {
+        if self.table.hot[connection.slot].flags.contains(.hasBacklog) {
+            self.append(frames, to: connection)
         } else {
             self.joinFrames(frames)
-            self.writeJoined(to: slot)
+            self.writeJoined(to: connection)
         }
-        guard self.isOccupied(slot) else { return }
-        if !self.connections[slot]!.backlog.isEmpty { self.backlogChanged(slot) }
-        self.continueClose(slot)
+        guard connection.isConnected else { return }
+        if !connection.backlog.isEmpty { self.backlogChanged(connection) }
+        self.continueClose(connection)
     }
 
     /// Writes the turn's only frame of a connection without a backlog.
@@ -96,30 +99,31 @@ extension LoopState {
         }
     }
 
-    private mutating func writeJoined(to slot: Int) {
+    private mutating func writeJoined(to connection: Connection) {
         let bytes = self.joinedFrames.bytes
-        let sent = bytes.withUnsafeBytes { self.write($0, to: slot) }
+        let sent = bytes.withUnsafeBytes { self.write($0, to: connection) }
         guard let sent, sent < bytes.count else { return }
         // The whole piece with an offset: OpenSSL requires the same bytes again, and the backlog
         // must know about a partly sent frame.
-        self.connections[slot]!.backlog.append(SharedFrame(bytes), from: sent)
+        connection.backlog.append(SharedFrame(bytes), from: sent)
     }
 
-    private mutating func append(_ frames: ConnectionTable.TurnFrames, to slot: Int) {
+    private mutating func append(_ frames: ConnectionTable.TurnFrames, to connection: Connection) {
         var frames = frames
         while let number = self.table.next(of: &frames) {
-            self.connections[slot]!.backlog.append(self.table.frames[number])
+            connection.backlog.append(self.table.frames[number])
         }
     }
 
     /// - Returns: how many bytes the socket accepted; nil if the connection is closed. Then it has
     ///   been dropped.
-    private mutating func write(_ bytes: UnsafeRawBufferPointer, to slot: Int) -> Int? {
+    private mutating func write(_ bytes: UnsafeRawBufferPointer, to connection: Connection) -> Int?
+    {
         var sent = 0
-        if self.table.hot[slot].flags.contains(.isPolling) {
-            return self.writePackets(bytes, to: slot)
+        if self.table.hot[connection.slot].flags.contains(.isPolling) {
+            return self.writePackets(bytes, to: connection)
         }
-        if self.table.hot[slot].flags.contains(.isTLS), let tls = self.connections[slot]!.tls {
+        if self.table.hot[connection.slot].flags.contains(.isTLS), let tls = connection.tls {
             while sent < bytes.count {
                 switch tls.write(UnsafeRawBufferPointer(rebasing: bytes[sent...])) {
                 case .bytes(let count): sent += count
@@ -127,7 +131,7 @@ extension LoopState {
                     self.counters.bytesOut &+= UInt64(sent)
                     return sent
                 case .endOfStream, .failed:
-                    self.drop(slot)
+                    self.drop(connection)
                     return nil
                 }
             }
@@ -135,7 +139,8 @@ extension LoopState {
             return sent
         }
         return self.handleTransfer(
-            Socket(descriptor: self.table.hot[slot].descriptor).write(bytes), of: slot)
+            Socket(descriptor: self.table.hot[connection.slot].descriptor).write(bytes),
+            of: connection.slot)
     }
 
     /// - Returns: how many bytes the socket accepted; nil if the connection is closed. Then it has
@@ -148,7 +153,7 @@ extension LoopState {
         case .wouldBlock:
             return 0
         case .endOfStream, .failed:
-            self.drop(slot)
+            if let connection = self.connections[UInt32(slot)] { self.drop(connection) }
             return nil
         }
     }
@@ -156,61 +161,65 @@ extension LoopState {
     /// Handles the result of writing a connection's only frame of this turn.
     mutating func frameSent(_ transfer: Socket.SocketResult, of frame: Int, to slot: Int) {
         guard let sent = self.handleTransfer(transfer, of: slot),
-            sent < self.table.frames[frame].count
+            sent < self.table.frames[frame].count,
+            let connection = self.connections[UInt32(slot)]
         else { return }
-        self.connections[slot]!.backlog.append(self.table.frames[frame], from: sent)
-        self.backlogChanged(slot)
+        connection.backlog.append(self.table.frames[frame], from: sent)
+        self.backlogChanged(connection)
     }
 
     /// Handles the result of writing all of a connection's frames of this turn.
     mutating func joinedFramesSent(
         _ transfer: Socket.SocketResult, ofJoined bytes: UnsafeRawBufferPointer, to slot: Int
     ) {
-        guard let sent = self.handleTransfer(transfer, of: slot), sent < bytes.count else { return }
-        self.connections[slot]!.backlog.append(SharedFrame(Array(bytes)), from: sent)
-        self.backlogChanged(slot)
+        guard let sent = self.handleTransfer(transfer, of: slot), sent < bytes.count,
+            let connection = self.connections[UInt32(slot)]
+        else { return }
+        connection.backlog.append(SharedFrame(Array(bytes)), from: sent)
+        self.backlogChanged(connection)
     }
 
     // MARK: Slow readers
 
     /// Writes the backlog when the socket has room again.
-    mutating func drainBacklog(_ slot: Int) {
-        guard !self.connections[slot]!.backlog.isEmpty else {
-            self.updateInterest(slot)
+    mutating func drainBacklog(_ connection: Connection) {
+        guard !connection.backlog.isEmpty else {
+            self.updateInterest(connection)
             return
         }
-        let before = self.connections[slot]!.backlog.totalBytes
-        self.writeBacklog(slot)
-        self.backlogChanged(slot)
-        guard let connection = self.connections[slot] else { return }
+        let before = connection.backlog.totalBytes
+        self.writeBacklog(connection)
+        self.backlogChanged(connection)
+        guard connection.isConnected else { return }
         if case .http = connection.phase, connection.backlog.totalBytes < before {
             self.setDeadline(
-                slot,
+                connection,
                 after: connection.closeState == .open ? self.live.limits.idle : Self.closeTimeout)
         }
         guard connection.backlog.isEmpty else { return }
-        guard connection.closeState == .open else { return self.continueClose(slot) }
+        guard connection.closeState == .open else { return self.continueClose(connection) }
         switch connection.phase {
         case .webSocket(let webSocket) where !webSocket.hasSentClose:
             for subscription in webSocket.subscriptions { self.queueReportIfDue(subscription.feed) }
-            self.resumeCatchUp(slot, webSocket)
-            self.resumeReadingIfUnblocked(slot, webSocket)
+            self.resumeCatchUp(connection, webSocket)
+            self.resumeReadingIfUnblocked(connection, webSocket)
         case .http:
-            self.resumeReading(slot)
+            self.resumeReading(connection)
         case .webSocket, .handshake, .listening:
             break
         }
     }
 
-    private mutating func writeBacklog(_ slot: Int) {
+    private mutating func writeBacklog(_ connection: Connection) {
         var remaining = 16
-        while remaining > 0 || self.hasCompanionNext(slot) {
+        while remaining > 0 || self.hasCompanionNext(connection) {
             remaining -= 1
-            guard let connection = self.connections[slot],
-                let (frame, offset) = connection.backlog.first
+            guard connection.isConnected, let (frame, offset) = connection.backlog.first
             else { return }
             // Polls too get whole frames only.
-            let isTLS = !self.table.hot[slot].flags.isDisjoint(with: [.isTLS, .isPolling])
+            let isTLS = !self.table.hot[connection.slot].flags.isDisjoint(with: [
+                .isTLS, .isPolling,
+            ])
             let offered: Int
             let sent: Int?
             if isTLS || connection.backlog.frameCount == 1
@@ -220,22 +229,22 @@ extension LoopState {
                 // again, and the frames after this one may be dropped in the meantime.
                 offered = frame.count - offset
                 sent = frame.withBytes {
-                    self.write(UnsafeRawBufferPointer(rebasing: $0[offset...]), to: slot)
+                    self.write(UnsafeRawBufferPointer(rebasing: $0[offset...]), to: connection)
                 }
             } else {
                 self.gathered.removeAll()
                 connection.backlog.gather(upTo: Self.gatherLimit, into: &self.gathered)
                 let bytes = self.gathered.bytes
                 offered = bytes.count
-                sent = bytes.withUnsafeBytes { self.write($0, to: slot) }
+                sent = bytes.withUnsafeBytes { self.write($0, to: connection) }
             }
             guard let sent else { return }
             if sent > 0 {
-                self.connections[slot]!.backlog.remove(sent)
+                connection.backlog.remove(sent)
                 // A client that receives what it requested is active, although nothing is read from
                 // it.
-                if self.connections[slot]!.isReadingPaused {
-                    self.table.hot[slot].lastReceivedTick = self.tickNumber
+                if connection.isReadingPaused {
+                    self.table.hot[connection.slot].lastReceivedTick = self.tickNumber
                 }
             }
             if sent < offered { return }
@@ -246,26 +255,27 @@ extension LoopState {
     private static let gatherLimit = 64 << 10
 
     /// Watches for writability while there are unsent bytes, and closes a reader that is too slow.
-    private mutating func backlogChanged(_ slot: Int) {
-        guard let connection = self.connections[slot] else { return }
-        self.table.hot[slot].pendingBytes = Int32(clamping: connection.backlog.countedBytes)
+    private mutating func backlogChanged(_ connection: Connection) {
+        guard connection.isConnected else { return }
+        self.table.hot[connection.slot].pendingBytes = Int32(
+            clamping: connection.backlog.countedBytes)
         if connection.backlog.isEmpty {
-            self.table.hot[slot].flags.remove(.hasBacklog)
+            self.table.hot[connection.slot].flags.remove(.hasBacklog)
         } else {
-            self.table.hot[slot].flags.insert(.hasBacklog)
+            self.table.hot[connection.slot].flags.insert(.hasBacklog)
         }
         // The next request is read after this response has been sent.
         if case .http = connection.phase, connection.closeState == .open,
             !connection.backlog.isEmpty
         {
-            self.pauseReading(slot)
+            self.pauseReading(connection)
         }
-        self.updateInterest(slot)
+        self.updateInterest(connection)
         guard connection.backlog.countedBytes > self.live.limits.outboundBytes,
             case .open = connection.closeState
         else { return }
         guard case .webSocket(let webSocket) = connection.phase else {
-            self.drop(slot)
+            self.drop(connection)
             return
         }
         guard !webSocket.hasSentClose else { return }
@@ -276,20 +286,20 @@ extension LoopState {
                 "address": .text(connection.address),
                 "pending": LogValue(connection.backlog.countedBytes),
             ])
-        self.closeSlowReader(slot, webSocket)
+        self.closeSlowReader(connection, webSocket)
     }
 
     /// Completes the partly sent frame and sends the reason in a close frame. The client resumes
     /// where it was.
-    private mutating func closeSlowReader(_ slot: Int, _ webSocket: WebSocketState) {
+    private mutating func closeSlowReader(_ connection: Connection, _ webSocket: WebSocketState) {
         var close = ByteBuffer()
         close.append(
             webSocketClose: .tryAgainLater, reason: "you read too slowly; resume where you were")
-        _ = self.table.dequeueFrames(of: UInt32(slot))
-        self.connections[slot]!.backlog.truncate(
-            firstWasOffered: self.table.hot[slot].flags.contains(.isTLS))
-        self.connections[slot]!.backlog.append(SharedFrame(close.bytes))
-        self.closeSent(slot, webSocket, .tryAgainLater)
-        self.beginClose(slot, .lingerWhenSent)
+        _ = self.table.dequeueFrames(of: UInt32(connection.slot))
+        connection.backlog.truncate(
+            firstWasOffered: self.table.hot[connection.slot].flags.contains(.isTLS))
+        connection.backlog.append(SharedFrame(close.bytes))
+        self.closeSent(connection, webSocket, .tryAgainLater)
+        self.beginClose(connection, .lingerWhenSent)
     }
 }

@@ -11,32 +11,30 @@ extension LoopState {
         guard !self.regroupQueue.isEmpty else { return }
         let tokens = self.regroupQueue
         self.regroupQueue = []
-        for token in tokens where self.isCurrent(token) {
-            let slot = Int(token.slot)
-            guard case .webSocket(let webSocket) = self.connections[slot]!.phase,
-                !webSocket.hasSentClose,
+        for token in tokens {
+            guard let (connection, webSocket) = self.openWebSocket(token),
                 let tracksDeliveries = webSocket.session?.tracksDeliveries,
                 tracksDeliveries != webSocket.tracksDeliveries
             else { continue }
             let positions = self.moveSubscriptions(
-                slot, webSocket, tracksDeliveries: tracksDeliveries)
+                connection, webSocket, tracksDeliveries: tracksDeliveries)
             webSocket.tracksDeliveries = tracksDeliveries
             guard tracksDeliveries else { continue }
             webSocket.session?.startedTrackingDeliveries(at: positions, into: &self.steps)
-            self.runSteps(slot, webSocket)
+            self.runSteps(connection, webSocket)
         }
     }
 
     /// - Returns: the last message that was sent to the connection, for each of its conversations.
     private mutating func moveSubscriptions(
-        _ slot: Int, _ webSocket: WebSocketState, tracksDeliveries: Bool
+        _ connection: Connection, _ webSocket: WebSocketState, tracksDeliveries: Bool
     ) -> [(conversation: ConversationKey, through: SequenceNumber)] {
         var positions: [(conversation: ConversationKey, through: SequenceNumber)] = []
         for index in webSocket.subscriptions.indices {
             let subscription = webSocket.subscriptions[index]
             // Inserted before it is removed, because the index forgets a feed without subscribers.
             let position = self.subscribers.insert(
-                UInt32(slot), into: subscription.feed, key: subscription.conversation,
+                UInt32(connection.slot), into: subscription.feed, key: subscription.conversation,
                 dialect: webSocket.dialect, isCompressed: webSocket.isCompressed,
                 tracksDeliveries: tracksDeliveries, isLive: subscription.catchUp == nil,
                 reportedThrough: 0)

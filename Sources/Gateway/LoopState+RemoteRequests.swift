@@ -13,8 +13,9 @@ extension LoopState {
         if let retained = self.retainedReplies[request.number] {
             return self.sendReply(retained.answer, to: node, request.loop)
         }
-        guard let token = self.engineSessions[request.session], self.isCurrent(token),
-            case .webSocket(let webSocket) = self.connections[Int(token.slot)]!.phase,
+        guard let token = self.engineSessions[request.session],
+            let connection = self.connection(token),
+            case .webSocket(let webSocket) = connection.phase,
             let engine = webSocket.engine
         else {
             return self.refuseRemoteRequest(request, .unknownSession, to: node)
@@ -22,7 +23,7 @@ extension LoopState {
         guard self.isAllowed(request.identity, for: webSocket) else {
             return self.refuseRemoteRequest(request, .forbidden, to: node)
         }
-        self.table.hot[Int(token.slot)].lastReceivedTick = self.tickNumber
+        self.table.hot[connection.slot].lastReceivedTick = self.tickNumber
         if var remote = engine.remoteRequests[request.number] {
             remote.node = node
             remote.loop = request.loop
@@ -143,7 +144,7 @@ extension LoopState {
     ) -> Bool {
         let number = request.number
         if engine.remoteRequests[number]?.hasProcessedHead == true {
-            engine.remoteRequests[number]!.kind = request.kind
+            engine.remoteRequests[number]?.kind = request.kind
             return true
         }
         self.recordRemoteRequest(request, from: node, engine)
@@ -158,7 +159,7 @@ extension LoopState {
         guard let request = engine.remoteRequests[number], request.answer == nil else {
             return false
         }
-        engine.remoteRequests[number]!.hasProcessedHead = true
+        engine.remoteRequests[number]?.hasProcessedHead = true
         return true
     }
 
@@ -186,7 +187,8 @@ extension LoopState {
         _ request: EngineRequestID, _ answer: EngineAnswer, _ steps: EngineSteps,
         of session: SocketToken
     ) {
-        guard case .webSocket(let webSocket)? = self.connections[Int(session.slot)]?.phase,
+        guard let connection = self.connection(session),
+            case .webSocket(let webSocket) = connection.phase,
             let engine = webSocket.engine,
             var remote = engine.remoteRequests[request.rawValue], remote.answer == nil
         else { return }
@@ -204,10 +206,10 @@ extension LoopState {
             }
         }
         self.sendReply(text, to: remote.node, remote.loop)
-        guard self.isCurrent(session), !self.connections[Int(session.slot)]!.backlog.isEmpty else {
+        guard let connection = self.connection(session), !connection.backlog.isEmpty else {
             return
         }
-        self.drainBacklog(Int(session.slot))
+        self.drainBacklog(connection)
     }
 
     /// Confirms that a WebSocket on another node may take over. That node then sends the session's
@@ -221,12 +223,13 @@ extension LoopState {
     func replyProbeClosed(
         _ socket: EngineSocketID, code: UInt16, _ reason: String, of session: SocketToken
     ) {
-        guard case .webSocket(let webSocket)? = self.connections[Int(session.slot)]?.phase,
+        guard let connection = self.connection(session),
+            case .webSocket(let webSocket) = connection.phase,
             let engine = webSocket.engine,
             let remote = engine.remoteRequests[socket.rawValue]
         else { return }
         let text = ForwardedMessage.encodeClose(socket.rawValue, code: code, reason)
-        engine.remoteRequests[socket.rawValue]!.answer = text
+        engine.remoteRequests[socket.rawValue]?.answer = text
         self.sendReply(text, to: remote.node, remote.loop)
     }
 
@@ -272,13 +275,13 @@ extension LoopState {
         _ socket: EngineSocketID, _ request: ForwardedMessage.SessionRequest,
         to node: UInt64
     ) {
-        let slot = Int(token.slot)
+        guard let connection = self.connection(token) else { return }
         guard webSocket.unansweredCommandCount == 0, webSocket.blockingReplyCount == 0,
             engine.unreadPosts.isEmpty
         else { return }
         // Moves everything that the feeds have delivered into the outbox or the backlog.
-        self.writeTurn(slot)
-        guard self.isCurrent(token), let session = webSocket.session else { return }
+        self.writeTurn(connection.slot)
+        guard connection.isConnected, let session = webSocket.session else { return }
         var steps = EngineSteps()
         engine.session.received(
             Array("5".utf8).span.bytes, on: socket, at: self.now.monotonic, into: &steps)
@@ -296,7 +299,7 @@ extension LoopState {
             case .closeSocket, .message, .binary, .upgraded, .closed: break
             }
         }
-        packets += self.backlogPackets(slot)
+        packets += self.backlogPackets(connection)
         let positions = webSocket.subscriptions.map {
             (
                 conversation: $0.conversation,
@@ -321,7 +324,7 @@ extension LoopState {
                 request.loop)
         }
         self.engineSessions[engine.session.id] = nil
-        self.drop(slot)
+        self.drop(connection)
     }
 }
 

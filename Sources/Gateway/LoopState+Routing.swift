@@ -13,7 +13,7 @@ extension LoopState {
     ///
     /// - Parameter start: the offset of the request's first byte.
     mutating func routeRequest(
-        _ slot: Int, _ exchange: HTTPExchange, _ info: HTTPExchange.RequestInfo,
+        _ connection: Connection, _ exchange: HTTPExchange, _ info: HTTPExchange.RequestInfo,
         _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int, from start: Int,
         _ span: RawSpan
     ) throws(HTTPError) {
@@ -24,60 +24,62 @@ extension LoopState {
             self.head, date: self.date, willClose: self.isDraining)
         let bodilessContext = self.head.body == .bytes(0) ? responseContext : closingContext
         let engine = self.engineEndpoint(route)
-        if let refusal = self.availabilityError(slot, route, span) {
+        if let refusal = self.availabilityError(connection, route, span) {
             self.counters.refusedConnections += 1
             // Engine.IO clients expect the errors of their protocol.
             guard engine == nil else {
-                return self.refuseEngineRequest(slot, .unavailable, closingContext, [])
+                return self.refuseEngineRequest(connection, .unavailable, closingContext, [])
             }
-            self.refuse(slot, refusal, closingContext)
+            self.refuse(connection, refusal, closingContext)
             return
         }
         if let engine {
             do throws(HTTPError) {
                 try self.readEngineRequest(
-                    slot, exchange, engine, span,
+                    connection, exchange, engine, span,
                     request: UnsafeRawBufferPointer(rebasing: buffer[start...]), &offset,
                     end: buffer.count, responseContext
                 )
             } catch {
-                self.refuse(slot, error, closingContext)
+                self.refuse(connection, error, closingContext)
             }
             return
         }
         if let crossOrigin = info.crossOrigin,
-            self.answerCrossOrigin(crossOrigin, route, slot, span, bodilessContext)
+            self.answerCrossOrigin(crossOrigin, route, connection, span, bodilessContext)
         {
             return
         }
         do throws(HTTPError) {
-            if self.isClient(slot),
+            if self.isClient(connection),
                 try self.openWebSocket(
-                    slot, route, span,
+                    connection, route, span,
                     unread: UnsafeRawBufferPointer(rebasing: buffer[offset...]), &offset)
             {
                 return
             }
         } catch {
-            self.refuse(slot, error, bodilessContext)
+            self.refuse(connection, error, bodilessContext)
             return
         }
-        let request = self.httpRequest(slot, span)
+        let request = self.httpRequest(connection, span)
         do throws(HTTPError) {
-            try self.beginBody(slot, exchange, request, responseContext)
+            try self.beginBody(connection, exchange, request, responseContext)
         } catch {
-            self.refuse(slot, error, closingContext)
+            self.refuse(connection, error, closingContext)
         }
     }
 
     /// The reason to refuse a request at present; nil if there is none.
-    private mutating func availabilityError(_ slot: Int, _ route: Route, _ span: RawSpan)
+    private mutating func availabilityError(
+        _ connection: Connection, _ route: Route, _ span: RawSpan
+    )
         -> HTTPError?
     {
         let status = self.shared.health.status
         // The node may hand over its shards before this loop drains.
         let isDraining = self.isDraining || status == .draining
-        guard isDraining || status == .starting || self.connections[slot]!.isOverLimit else {
+        guard isDraining || status == .starting || connection.isOverLimit else {
             return nil
         }
         switch route.whileUnavailable {
@@ -98,25 +100,27 @@ extension LoopState {
     }
 
     /// Finds the route of the request, and its CORS fields if the route has any.
-    mutating func makeRequestInfo(_ slot: Int, _ span: RawSpan) -> HTTPExchange.RequestInfo {
-        let router = self.isClient(slot) ? self.shared.clientRouter : self.shared.adminRouter
+    mutating func makeRequestInfo(_ connection: Connection, _ span: RawSpan)
+        -> HTTPExchange.RequestInfo
+    {
+        let router = self.isClient(connection) ? self.shared.clientRouter : self.shared.adminRouter
         let route = router.route(
             for: span.extracting(self.head.path),
             wantsWebSocket: WebSocketUpgrade.isRequested(by: self.head, in: span))
         // A connect to a WebSocket costs nothing for CORS.
         guard route.crossOrigin != .none else { return .init(route: route, crossOrigin: nil) }
         let crossOrigin = CrossOrigin(
-            self.head.fields.text("origin", in: span), host: self.requestedHost(slot, span),
-            isSecure: self.isSecure(slot, span),
+            self.head.fields.text("origin", in: span), host: self.requestedHost(connection, span),
+            isSecure: self.isSecure(connection, span),
             self.live.origins)
         return .init(route: route, crossOrigin: crossOrigin)
     }
 
     /// Prepares the error for a request whose head cannot be parsed: its shape depends on the path.
     func setUnreadableRequestInfo(
-        _ slot: Int, _ exchange: HTTPExchange, _ bytes: UnsafeRawBufferPointer
+        _ connection: Connection, _ exchange: HTTPExchange, _ bytes: UnsafeRawBufferPointer
     ) {
-        guard self.isClient(slot) else { return }
+        guard self.isClient(connection) else { return }
         let route = self.shared.clientRouter.route(ofUnreadable: bytes)
         guard route.errorBody == .api else { return }
         exchange.requestInfo = HTTPExchange.RequestInfo(
@@ -128,7 +132,7 @@ extension LoopState {
     ///
     /// - Returns: whether the request was answered.
     private mutating func answerCrossOrigin(
-        _ crossOrigin: CrossOrigin, _ route: Route, _ slot: Int, _ span: RawSpan,
+        _ crossOrigin: CrossOrigin, _ route: Route, _ connection: Connection, _ span: RawSpan,
         _ responseContext: HTTPResponseContext
     ) -> Bool {
         let isPreflight =
@@ -136,11 +140,11 @@ extension LoopState {
             && self.head.field("access-control-request-method", in: span) != nil
         guard crossOrigin.isAllowed || !isPreflight && route.crossOrigin == .anyOrigin else {
             self.counters.refusedConnections += 1
-            self.refuse(slot, CrossOrigin.refusal, responseContext)
+            self.refuse(connection, CrossOrigin.refusal, responseContext)
             return true
         }
         if isPreflight {
-            self.respond(slot, CrossOrigin.preflight(self.live.origins), responseContext)
+            self.respond(connection, CrossOrigin.preflight(self.live.origins), responseContext)
         }
         return isPreflight
     }

@@ -58,7 +58,9 @@ extension LoopState {
         let byteCount = self.table.byteCount(of: frames)
         if byteCount > ring.freeScratchBytes { self.submitRing(ring) }
         guard !ring.isBroken, let buffer = ring.scratchBuffer(byteCount: byteCount) else {
-            self.write(frames, to: slot)
+            if let connection = self.connections[UInt32(slot)] {
+                self.write(frames, to: connection)
+            }
             return
         }
         self.table.copy(frames, into: buffer)

@@ -12,17 +12,18 @@ extension LoopState {
     static let closeTimeout = Duration.seconds(5)
 
     /// Sets the deadline of the connection's present phase.
-    mutating func setDeadline(_ slot: Int, after time: Duration) {
-        guard self.isOccupied(slot) else { return }
-        self.connections[slot]!.deadline = self.now.after(time)
-        self.scheduleTimer(slot)
+    mutating func setDeadline(_ connection: Connection, after time: Duration) {
+        guard connection.isConnected else { return }
+        connection.deadline = self.now.after(time)
+        self.scheduleTimer(connection)
     }
 
     /// Schedules the connection's next timer.
-    mutating func scheduleTimer(_ slot: Int) {
-        guard let deadline = self.connections[slot]?.deadline else { return }
+    mutating func scheduleTimer(_ connection: Connection) {
+        guard connection.isConnected else { return }
+        let deadline = connection.deadline
         var next = deadline == 0 ? Int64.max : deadline
-        if let webSocket = self.connections[slot]!.webSocket, !webSocket.hasSentClose {
+        if let webSocket = connection.webSocket, !webSocket.hasSentClose {
             for time in [webSocket.pingAt, webSocket.expiresAt, webSocket.drainAt] where time != 0 {
                 next = min(next, time)
             }
@@ -31,17 +32,18 @@ extension LoopState {
             } else if let engine = webSocket.engine {
                 next = min(next, engine.session.deadline ?? .max, webSocket.session?.wakeAt ?? .max)
             } else {
-                let idleTicks = Int64(self.tickNumber &- self.table.hot[slot].lastReceivedTick)
+                let idleTicks = Int64(
+                    self.tickNumber &- self.table.hot[connection.slot].lastReceivedTick)
                 next = min(next, self.now.monotonic + (Int64(self.idleLimit) - idleTicks) * 100)
             }
         }
         guard next != .max else { return }
         let tick = max(self.tickNumber(at: next), self.wheel.tick + 1)
-        let scheduled = self.connections[slot]!.nextTimerTick
+        let scheduled = connection.nextTimerTick
         guard scheduled <= self.wheel.tick || tick < scheduled else { return }
-        self.connections[slot]!.nextTimerTick = tick
+        connection.nextTimerTick = tick
         self.wheel.schedule(
-            UInt32(slot), generation: self.connections[slot]!.token.generation, at: tick)
+            UInt32(connection.slot), generation: connection.token.generation, at: tick)
     }
 
     /// The idle timeout, in ticks.
@@ -58,19 +60,18 @@ extension LoopState {
             let token = SocketToken(slot: entry.index, generation: entry.generation)
             // An entry that is not the connection's earliest is stale. The earlier entry has
             // scheduled another.
-            guard self.isCurrent(token),
-                self.connections[Int(entry.index)]!.nextTimerTick <= self.wheel.tick
+            guard let connection = self.connection(token),
+                connection.nextTimerTick <= self.wheel.tick
             else { continue }
-            self.timerFired(Int(entry.index))
-            if self.isCurrent(token) { self.scheduleTimer(Int(entry.index)) }
+            self.timerFired(connection)
+            self.scheduleTimer(connection)
         }
         swap(&expired, &self.expiredTimers)
     }
 
-    private mutating func timerFired(_ slot: Int) {
-        let connection = self.connections[slot]!
+    private mutating func timerFired(_ connection: Connection) {
         if connection.deadline != 0, connection.deadline <= self.now.monotonic {
-            self.deadlinePassed(slot, connection)
+            self.deadlinePassed(connection)
             return
         }
         guard case .webSocket(let webSocket) = connection.phase, !webSocket.hasSentClose else {
@@ -79,52 +80,54 @@ extension LoopState {
         if webSocket.expiresAt != 0, webSocket.expiresAt <= self.now.monotonic {
             webSocket.expiresAt = 0
             webSocket.session?.tokenExpired(into: &self.steps)
-            self.runSteps(slot, webSocket)
+            self.runSteps(connection, webSocket)
         } else if webSocket.drainAt != 0, webSocket.drainAt <= self.now.monotonic {
-            self.closeForDrain(slot, webSocket)
+            self.closeForDrain(connection, webSocket)
         } else if webSocket.engine != nil || webSocket.isProbe {
             if let wakeAt = webSocket.session?.wakeAt, wakeAt <= self.now.monotonic {
                 webSocket.session?.wake(into: &self.steps)
-                self.runSteps(slot, webSocket)
+                self.runSteps(connection, webSocket)
             }
             let now = self.now.monotonic
             if let engine = webSocket.engine { self.expireRemoteRequests(connection.token, engine) }
             self.updateEngine(connection.token) { $0.tick(at: now, into: &$1) }
-        } else if self.tickNumber &- self.table.hot[slot].lastReceivedTick >= self.idleLimit {
+        } else if self.tickNumber &- self.table.hot[connection.slot].lastReceivedTick
+            >= self.idleLimit
+        {
             // This also applies if reading is paused because the client receives nothing. Receiving
             // counts as activity.
             self.closeWebSocket(
-                slot, webSocket, .goingAway, "nothing was heard for \(self.live.limits.idle)")
+                connection, webSocket, .goingAway, "nothing was heard for \(self.live.limits.idle)")
         } else if webSocket.pingAt <= self.now.monotonic {
             webSocket.pingAt = self.now.monotonic + self.live.limits.ping.wholeMilliseconds
-            self.ping(slot, webSocket)
+            self.ping(connection, webSocket)
         }
     }
 
-    private mutating func closeForDrain(_ slot: Int, _ webSocket: WebSocketState) {
+    private mutating func closeForDrain(_ connection: Connection, _ webSocket: WebSocketState) {
         guard webSocket.unansweredCommandCount > 0 else {
             self.closeWebSocket(
-                slot, webSocket, .serviceRestart, "the node is going down; connect again")
+                connection, webSocket, .serviceRestart, "the node is going down; connect again")
             return
         }
         // The client must still get the answers to its commands. Every command is answered in time,
         // and no more are read.
-        self.pauseReading(slot)
+        self.pauseReading(connection)
         webSocket.drainAt = self.now.monotonic + 100
     }
 
-    private mutating func ping(_ slot: Int, _ webSocket: WebSocketState) {
-        self.sendFrame(slot, .ping, UnsafeRawBufferPointer(start: nil, count: 0))
+    private mutating func ping(_ connection: Connection, _ webSocket: WebSocketState) {
+        self.sendFrame(connection, .ping, UnsafeRawBufferPointer(start: nil, count: 0))
         guard webSocket.dialect >= 0,
             let heartbeat = self.shared.settings.dialects[webSocket.dialect].heartbeat
         else { return }
         self.sendFrame(
-            slot, .text,
+            connection, .text,
             UnsafeRawBufferPointer(start: heartbeat.utf8Start, count: heartbeat.utf8CodeUnitCount))
     }
 
-    private mutating func deadlinePassed(_ slot: Int, _ connection: Connection) {
-        self.connections[slot]!.deadline = 0
+    private mutating func deadlinePassed(_ connection: Connection) {
+        connection.deadline = 0
         switch (connection.phase, connection.closeState) {
         case (.http(let exchange), .open)
         where !connection.isReadingPaused
@@ -134,14 +137,14 @@ extension LoopState {
             let isHead = exchange.incompleteRequest?.responseContext.answersHead ?? false
             if exchange.incompleteRequest == nil {
                 connection.unread.withUnsafeBytes {
-                    self.setUnreadableRequestInfo(slot, exchange, $0)
+                    self.setUnreadableRequestInfo(connection, exchange, $0)
                 }
             }
             self.refuse(
-                slot, .requestTimeout,
+                connection, .requestTimeout,
                 HTTPResponseContext(answersHead: isHead, keepsAlive: false, date: self.date))
         default:
-            self.drop(slot)
+            self.drop(connection)
         }
     }
 
@@ -154,25 +157,23 @@ extension LoopState {
     mutating func drain(over time: Duration) {
         self.beginTurn()
         self.isDraining = true
-        let clients = self.connections.indices.filter {
-            self.connections[$0].map { $0.listenerRole == .clients && !$0.isListener } ?? false
-        }
-        for (index, slot) in clients.enumerated() {
-            switch self.connections[slot]!.phase {
+        let clients = self.connections.filter { $0.listenerRole == .clients && !$0.isListener }
+        for (index, connection) in clients.enumerated() {
+            switch connection.phase {
             case .webSocket(let webSocket):
                 let end =
                     self.now.monotonic + time.wholeMilliseconds * Int64(index)
                     / Int64(clients.count) + 1
                 // If there are two drains, the earlier deadline applies.
                 webSocket.drainAt = webSocket.drainAt == 0 ? end : min(webSocket.drainAt, end)
-                self.scheduleTimer(slot)
+                self.scheduleTimer(connection)
             case .http(let exchange)
             where exchange.incompleteRequest == nil && !exchange.isResponsePending
-                && exchange.engineRequest == nil && self.connections[slot]!.unread.isEmpty:
+                && exchange.engineRequest == nil && connection.unread.isEmpty:
                 // Not closed at once, because the last response or the next request may be in
                 // transit.
-                if self.connections[slot]!.closeState == .open {
-                    self.beginClose(slot, .lingerWhenSent)
+                if connection.closeState == .open {
+                    self.beginClose(connection, .lingerWhenSent)
                 }
             case .http, .handshake, .listening:
                 break
@@ -183,13 +184,13 @@ extension LoopState {
     mutating func endDrain() {
         self.beginTurn()
         self.isDraining = false
-        for slot in self.connections.indices {
-            guard case .webSocket(let webSocket)? = self.connections[slot]?.phase,
+        for connection in self.connections {
+            guard case .webSocket(let webSocket) = connection.phase,
                 webSocket.drainAt != 0,
                 !webSocket.hasSentClose
             else { continue }
             webSocket.drainAt = 0
-            self.resumeReadingIfUnblocked(slot, webSocket)
+            self.resumeReadingIfUnblocked(connection, webSocket)
         }
     }
 }

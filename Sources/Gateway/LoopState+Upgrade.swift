@@ -16,7 +16,7 @@ extension LoopState {
     ///
     /// - Returns: whether the request was answered.
     mutating func openWebSocket(
-        _ slot: Int, _ route: Route, _ span: RawSpan, unread: UnsafeRawBufferPointer,
+        _ connection: Connection, _ route: Route, _ span: RawSpan, unread: UnsafeRawBufferPointer,
         _ offset: inout Int
     ) throws(HTTPError) -> Bool {
         self.credentials = .none  // The previous request may be another user's.
@@ -25,14 +25,14 @@ extension LoopState {
         switch route.target {
         case .echo: break
         case .upgrade(let index):
-            request = try self.dialectRequest(slot, span)
+            request = try self.dialectRequest(connection, span)
             guard request != nil else { return false }
             dialect = index
         case .handler, .notFound:
-            _ = try self.dialectRequest(slot, span)
+            _ = try self.dialectRequest(connection, span)
             return false
         case .engine:
-            _ = try self.dialectRequest(slot, span)
+            _ = try self.dialectRequest(connection, span)
             throw .methodNotAllowed("GET")  // OPTIONS, but no preflight.
         }
         let upgrade = try WebSocketUpgrade(self.head, in: span)
@@ -42,7 +42,7 @@ extension LoopState {
                 .serviceUnavailable, "Too many clients connect at once; come again.",
                 fields: [HTTPField("Retry-After", "1")])
         }
-        guard self.isAllowedOrigin(slot, span) else {
+        guard self.isAllowedOrigin(connection, span) else {
             self.counters.refusedConnections += 1
             throw HTTPError(.forbidden, "Pages of this origin may not connect; see --origins.")
         }
@@ -59,22 +59,23 @@ extension LoopState {
         case .awaitingAnswer(let command, let key, let then):
             let pending = PendingUpgrade(
                 upgrade: upgrade, dialect: dialect, expiry: self.tokenExpiry,
-                peer: self.clientAddress(slot, span),
+                peer: self.clientAddress(connection, span),
                 responseContext: HTTPResponseContext(
                     self.head, date: self.date,
                     willClose: self.isDraining || self.head.body != .bytes(0)),
                 then: then)
-            self.pauseReading(slot)
-            self.setDeadline(slot, after: self.live.limits.header)
+            self.pauseReading(connection)
+            self.setDeadline(connection, after: self.live.limits.header)
             let context = self.requestContexts.add(
-                RequestContext(token: self.connections[slot]!.token, kind: .upgrade(pending)))
+                RequestContext(token: connection.token, kind: .upgrade(pending)))
             self.chat.submit(command, in: key, context: context, at: self.now)
             return true
         case nil: break
         }
         let expiry = self.tokenExpiry
-        let peer = self.clientAddress(slot, span)
-        if self.upgrade(slot, upgrade, session, dialect, expiry: expiry, peer: peer, unread: unread)
+        let peer = self.clientAddress(connection, span)
+        if self.upgrade(
+            connection, upgrade, session, dialect, expiry: expiry, peer: peer, unread: unread)
         {
             offset += unread.count
         }
@@ -93,7 +94,8 @@ extension LoopState {
     ///
     /// - Returns: whether it moved to another loop, together with its unread input.
     private mutating func upgrade(
-        _ slot: Int, _ upgrade: WebSocketUpgrade, _ session: (any DialectSession)?, _ dialect: Int,
+        _ connection: Connection, _ upgrade: WebSocketUpgrade, _ session: (any DialectSession)?,
+        _ dialect: Int,
         expiry: Int64, peer: SocketAddress,
         unread: UnsafeRawBufferPointer
     ) -> Bool {
@@ -104,21 +106,21 @@ extension LoopState {
             session, dialect: dialect, acceptsCompression: upgrade.clientMayCompress,
             isCompressed: upgrade.serverMayCompress)
         webSocket.expiresAt = expiry
-        self.connections[slot]!.phase = .webSocket(webSocket)
-        self.connections[slot]!.peer = peer
+        connection.phase = .webSocket(webSocket)
+        connection.peer = peer
         if let conversation = session?.homeConversation {
             let loop = View.preferredLoop(of: conversation, loops: self.shared.settings.loopCount)
             // Responses to earlier requests must have been sent.
-            if loop != self.index, self.table.hot[slot].frameCount == 0,
-                self.connections[slot]!.backlog.isEmpty
+            if loop != self.index, self.table.hot[connection.slot].frameCount == 0,
+                connection.backlog.isEmpty
             {
                 self.moveWebSocket(
-                    slot, to: loop, webSocket, response: response, unread: Array(unread))
+                    connection, to: loop, webSocket, response: response, unread: Array(unread))
                 return true
             }
         }
-        self.send(slot, response)
-        self.beginSession(webSocket, slot)
+        self.send(connection, response)
+        self.beginSession(webSocket, connection)
         return false
     }
 
@@ -134,28 +136,28 @@ extension LoopState {
 
     mutating func upgrade(_ token: SocketToken, _ pending: PendingUpgrade, with answer: ChatAnswer)
     {
-        guard self.isCurrent(token), self.connections[Int(token.slot)]!.closeState == .open else {
+        guard let connection = self.connection(token), connection.closeState == .open else {
             return
         }
-        let slot = Int(token.slot)
         switch pending.then(answer) {
         case .refused(let status, let sentence):
             self.refuse(
-                slot, HTTPError(HTTPStatus(rawValue: status), sentence), pending.responseContext)
-            guard self.isCurrent(token) else { return }
-            if self.connections[slot]!.closeState != .open { self.connections[slot]!.unread = [] }
-            self.resumeReading(slot)
+                connection, HTTPError(HTTPStatus(rawValue: status), sentence),
+                pending.responseContext)
+            guard connection.isConnected else { return }
+            if connection.closeState != .open { connection.unread = [] }
+            self.resumeReading(connection)
         case .session(let session):
-            let unread = self.connections[slot]!.unread
+            let unread = connection.unread
             let hasMoved = unread.withUnsafeBytes {
                 self.upgrade(
-                    slot, pending.upgrade, session, pending.dialect, expiry: pending.expiry,
+                    connection, pending.upgrade, session, pending.dialect, expiry: pending.expiry,
                     peer: pending.peer, unread: $0)
             }
-            guard !hasMoved, self.isCurrent(token),
-                case .webSocket(let webSocket) = self.connections[slot]!.phase
+            guard !hasMoved, connection.isConnected,
+                case .webSocket(let webSocket) = connection.phase
             else { return }
-            self.resumeReadingIfUnblocked(slot, webSocket)
+            self.resumeReadingIfUnblocked(connection, webSocket)
         case .awaitingAnswer:
             preconditionFailure("an answer to a question before the upgrade is no other question")
         }
@@ -171,17 +173,17 @@ extension LoopState {
     }
 
     /// Whether pages of the request's origin may connect.
-    mutating func isAllowedOrigin(_ slot: Int, _ span: RawSpan) -> Bool {
+    mutating func isAllowedOrigin(_ connection: Connection, _ span: RawSpan) -> Bool {
         self.live.origins.allows(
-            self.head.fields.text("origin", in: span), host: self.requestedHost(slot, span),
-            isSecure: self.isSecure(slot, span))
+            self.head.fields.text("origin", in: span), host: self.requestedHost(connection, span),
+            isSecure: self.isSecure(connection, span))
     }
 
     /// Whether the client used TLS. A trusted proxy reports that; of several proxies the first one
     /// counts.
-    mutating func isSecure(_ slot: Int, _ span: RawSpan) -> Bool {
-        let isTLS = self.connections[slot]!.tls != nil
-        guard self.isTrusted(self.connections[slot]!.peer.ip),
+    mutating func isSecure(_ connection: Connection, _ span: RawSpan) -> Bool {
+        let isTLS = connection.tls != nil
+        guard self.isTrusted(connection.peer.ip),
             let scheme = self.firstForwarded("x-forwarded-proto", span)
         else {
             return isTLS
@@ -195,8 +197,8 @@ extension LoopState {
 
     /// The host that the client requested. A trusted proxy reports it, because it may use another
     /// name for the node.
-    mutating func requestedHost(_ slot: Int, _ span: RawSpan) -> String? {
-        if self.isTrusted(self.connections[slot]!.peer.ip),
+    mutating func requestedHost(_ connection: Connection, _ span: RawSpan) -> String? {
+        if self.isTrusted(connection.peer.ip),
             let host = self.firstForwarded("x-forwarded-host", span),
             host.utf8.allSatisfy({ $0.isHostLetter })
         {
@@ -206,19 +208,19 @@ extension LoopState {
     }
 
     /// The base of links in the response.
-    mutating func linkBase(_ slot: Int, _ span: RawSpan) -> String {
+    mutating func linkBase(_ connection: Connection, _ span: RawSpan) -> String {
         let fields = self.head.fields
         let isForwarded =
-            self.isTrusted(self.connections[slot]!.peer.ip)
+            self.isTrusted(connection.peer.ip)
             && (fields.first("x-forwarded-for", in: span) != nil
                 || fields.first("x-forwarded-proto", in: span) != nil
                 || fields.first("x-forwarded-host", in: span) != nil
                 || fields.first("forwarded", in: span) != nil)
         return self.shared.linkBase.url(
-            host: self.requestedHost(slot, span), isForwarded: isForwarded,
-            isSecure: self.isSecure(slot, span),
-            isTLS: self.connections[slot]!.tls != nil,
-            local: Socket(descriptor: self.table.hot[slot].descriptor).localAddress)
+            host: self.requestedHost(connection, span), isForwarded: isForwarded,
+            isSecure: self.isSecure(connection, span),
+            isTLS: connection.tls != nil,
+            local: Socket(descriptor: self.table.hot[connection.slot].descriptor).localAddress)
     }
 
     /// The first value of a field that proxies append to; nil if there is none.
@@ -235,8 +237,8 @@ extension LoopState {
 
     /// The client's address. Each trusted proxy, from the last one on, reports the address that
     /// connected to it.
-    mutating func clientAddress(_ slot: Int, _ span: RawSpan) -> SocketAddress {
-        var address = self.connections[slot]!.peer
+    mutating func clientAddress(_ connection: Connection, _ span: RawSpan) -> SocketAddress {
+        var address = connection.peer
         guard self.isTrusted(address.ip),
             let list = self.head.fields.joined("x-forwarded-for", in: span)
         else { return address }
@@ -252,7 +254,8 @@ extension LoopState {
     /// Reads the credentials of the request, which handlers need too.
     ///
     /// - Returns: the request for the dialects; nil if its path cannot belong to a dialect.
-    mutating func dialectRequest(_ slot: Int, _ span: RawSpan) throws(HTTPError) -> DialectRequest?
+    mutating func dialectRequest(_ connection: Connection, _ span: RawSpan) throws(HTTPError)
+        -> DialectRequest?
     {
         let path = span.extracting(self.head.path).withUnsafeBytes { Self.pathSegments($0) }
         guard let path, !path.isEmpty else { return nil }

@@ -39,7 +39,7 @@ extension LoopState {
     mutating func deferEvent(_ event: ChatEvent, _ deferral: DeferredEvents.Key) -> Bool {
         guard let count = self.deferredEvents[deferral]?.events.count else { return false }
         if count < DeferredEvents.limit {
-            self.deferredEvents[deferral]!.events.append(event)
+            self.deferredEvents[deferral]?.events.append(event)
         } else {
             self.disconnectSubscribers(deferral)
         }
@@ -76,8 +76,10 @@ extension LoopState {
             guard isKnown else { return self.disconnectSubscribers(deferral) }
             self.release(deferral)
         case .catchUp(let feed):
-            guard let (slot, webSocket) = self.requester(requestContext.token) else { return }
-            guard isKnown else { return self.closeForMissingNumbers(slot, webSocket) }
+            guard let (connection, webSocket) = self.openWebSocket(requestContext.token) else {
+                return
+            }
+            guard isKnown else { return self.closeForMissingNumbers(connection, webSocket) }
             webSocket.subscriptions.first { $0.feed == feed }?.catchUp?.feedHeadAtRequest = nil
             self.catchUpQueue.append((requestContext.token, feed))
         }
@@ -86,7 +88,7 @@ extension LoopState {
     /// Whether these messages can be rendered. If not, the numbers are looked up and the page is
     /// read again.
     mutating func areNumbersKnown(
-        _ messages: ArraySlice<Message>, of key: ConversationKey, for slot: Int,
+        _ messages: ArraySlice<Message>, of key: ConversationKey, for connection: Connection,
         _ webSocket: WebSocketState, _ feed: FeedID
     ) -> Bool {
         guard !key.isPersonalInbox, self.shared.settings.dialects[webSocket.dialect].usesUserNumbers
@@ -96,7 +98,7 @@ extension LoopState {
             _ = self.rendering.number(of: message.body.author.id, in: key.tenant)
         }
         guard !self.rendering.usersWithoutNumber.isEmpty else { return true }
-        self.lookUpNumbers(for: .catchUp(feed), of: self.connections[slot]!.token, in: key.tenant)
+        self.lookUpNumbers(for: .catchUp(feed), of: connection.token, in: key.tenant)
         return false
     }
 
@@ -124,17 +126,17 @@ extension LoopState {
             $0.dialect == deferral.dialect
         }
         .flatMap { $0.live + $0.catchingUp }
-        for slot in slots.map(Int.init) {
-            guard case .webSocket(let webSocket)? = self.connections[slot]?.phase,
-                !webSocket.hasSentClose
-            else { continue }
-            self.closeForMissingNumbers(slot, webSocket)
+        for slot in slots {
+            guard let (connection, webSocket) = self.openWebSocket(at: slot) else { continue }
+            self.closeForMissingNumbers(connection, webSocket)
         }
     }
 
-    private mutating func closeForMissingNumbers(_ slot: Int, _ webSocket: WebSocketState) {
+    private mutating func closeForMissingNumbers(
+        _ connection: Connection, _ webSocket: WebSocketState
+    ) {
         self.closeWebSocket(
-            slot, webSocket, .tryAgainLater,
+            connection, webSocket, .tryAgainLater,
             "users' numbers cannot be looked up at the moment; try again")
     }
 }

@@ -24,35 +24,35 @@ extension LoopState {
     }
 
     /// Begins a WebSocket's session.
-    mutating func beginSession(_ webSocket: WebSocketState, _ slot: Int) {
+    mutating func beginSession(_ webSocket: WebSocketState, _ connection: Connection) {
         self.counters.connections[webSocket.dialect + 1] += 1
         webSocket.openedAt = self.now.monotonic
         // Engine.IO has its own pings.
         webSocket.pingAt = webSocket.engine == nil ? self.now.after(self.live.limits.ping) : 0
         // The connection came from another loop after this loop's drain had set the deadlines.
         if self.isDraining { webSocket.drainAt = self.now.monotonic + 1 }
-        self.connections[slot]!.deadline = 0
-        self.table.hot[slot].lastReceivedTick = self.tickNumber
-        self.scheduleTimer(slot)
+        connection.deadline = 0
+        self.table.hot[connection.slot].lastReceivedTick = self.tickNumber
+        self.scheduleTimer(connection)
         if let session = webSocket.session, let principal = session.principal {
-            self.table.hot[slot].user = self.users.addConnection(
+            self.table.hot[connection.slot].user = self.users.addConnection(
                 principal.person.id, of: session.tenant)
         }
-        self.logOpened(slot, webSocket)
+        self.logOpened(connection, webSocket)
         webSocket.session?.opened(into: &self.steps)
-        self.runSteps(slot, webSocket)
+        self.runSteps(connection, webSocket)
     }
 
     mutating func readFrames(
-        _ slot: Int, _ webSocket: WebSocketState, _ buffer: UnsafeMutableRawBufferPointer,
+        _ connection: Connection, _ webSocket: WebSocketState,
+        _ buffer: UnsafeMutableRawBufferPointer,
         _ offset: inout Int
     ) {
-        let token = self.connections[slot]!.token
         let limits = WebSocketLimits(
             frameBytes: self.live.limits.frameBytes, messageBytes: self.live.limits.frameBytes)
         do throws(WebSocketError) {
-            while self.isCurrent(token), !self.connections[slot]!.isReadingPaused,
-                self.connections[slot]!.closeState == .open
+            while connection.isConnected, !connection.isReadingPaused,
+                connection.closeState == .open
             {
                 guard
                     let input = try webSocket.reader.next(
@@ -61,48 +61,50 @@ extension LoopState {
                 switch input {
                 case .message(let kind, let range):
                     self.dispatchMessage(
-                        slot, webSocket, kind, UnsafeRawBufferPointer(rebasing: buffer[range]))
+                        connection, webSocket, kind, UnsafeRawBufferPointer(rebasing: buffer[range])
+                    )
                 case .assembledMessage(let kind, let bytes):
-                    bytes.withUnsafeBytes { self.dispatchMessage(slot, webSocket, kind, $0) }
+                    bytes.withUnsafeBytes { self.dispatchMessage(connection, webSocket, kind, $0) }
                 case .inflatedMessage(let kind):
-                    self.dispatchMessage(slot, webSocket, kind, self.inflater.output)
+                    self.dispatchMessage(connection, webSocket, kind, self.inflater.output)
                 case .ping(let range):
                     if !webSocket.hasSentClose {
-                        self.sendFrame(slot, .pong, UnsafeRawBufferPointer(rebasing: buffer[range]))
+                        self.sendFrame(
+                            connection, .pong, UnsafeRawBufferPointer(rebasing: buffer[range]))
                     }
                 case .pong(let range):
                     self.acknowledgeInbox(
-                        slot, webSocket, UnsafeRawBufferPointer(rebasing: buffer[range]))
+                        connection, webSocket, UnsafeRawBufferPointer(rebasing: buffer[range]))
                 case .close(let code, _):
-                    self.closeReceived(slot, webSocket, code)
+                    self.closeReceived(connection, webSocket, code)
                     return
                 }
             }
         } catch {
-            self.failWebSocket(slot, webSocket, error)
+            self.failWebSocket(connection, webSocket, error)
         }
     }
 
     private mutating func dispatchMessage(
-        _ slot: Int, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
+        _ connection: Connection, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
         _ bytes: UnsafeRawBufferPointer
     ) {
         guard !webSocket.hasSentClose else { return }
         if webSocket.engine != nil || webSocket.isProbe {
-            return self.receivedPacket(slot, webSocket, kind, bytes)
+            return self.receivedPacket(connection, webSocket, kind, bytes)
         }
-        self.receivedMessage(slot, webSocket, kind, bytes)
+        self.receivedMessage(connection, webSocket, kind, bytes)
     }
 
     /// Handles a message for the dialect.
     mutating func receivedMessage(
-        _ slot: Int, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
+        _ connection: Connection, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
         _ bytes: UnsafeRawBufferPointer
     ) {
         guard !webSocket.hasSentClose else { return }
         self.counters.messagesIn[webSocket.dialect + 1] &+= 1
         guard webSocket.dialect >= 0 else {
-            self.echo(slot, webSocket, kind, bytes)
+            self.echo(connection, webSocket, kind, bytes)
             return
         }
         if let feed = webSocket.subscriptions.first?.feed { self.chat.prefetchFeed(feed) }
@@ -121,21 +123,21 @@ extension LoopState {
             webSocket.session?.received(
                 bytes.bytes, reading: &self.document, at: self.now.wall, into: &self.steps)
         }
-        self.runSteps(slot, webSocket)
+        self.runSteps(connection, webSocket)
         self.steps.receivedAt = 0
     }
 
     /// The client requested the echo, so it does not count against the limit for slow readers.
     /// Reading is paused until the echo has been sent.
     private mutating func echo(
-        _ slot: Int, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
+        _ connection: Connection, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
         _ bytes: UnsafeRawBufferPointer
     ) {
         self.frameBuffer.removeAll()
         self.appendFrame(kind == .text ? .text : .binary, bytes, compress: webSocket.isCompressed)
-        self.sendPaced(slot, SharedFrame(self.frameBuffer.bytes))
-        guard let connection = self.connections[slot], !connection.backlog.isEmpty else { return }
-        self.pauseReading(slot)
+        self.sendPaced(connection, SharedFrame(self.frameBuffer.bytes))
+        guard connection.isConnected, !connection.backlog.isEmpty else { return }
+        self.pauseReading(connection)
     }
 
     // MARK: Steps
@@ -143,58 +145,61 @@ extension LoopState {
     /// Executes a session's steps, in order.
     ///
     /// - Parameter isPaced: whether the client requested the replies, which may be large.
-    mutating func runSteps(_ slot: Int, _ webSocket: WebSocketState, isPaced: Bool = false) {
+    mutating func runSteps(
+        _ connection: Connection, _ webSocket: WebSocketState, isPaced: Bool = false
+    ) {
         // By index, because a step may append further steps.
         var index = 0
         while index < self.steps.list.count {
             let step = self.steps.consumeStep(index)
             index += 1
-            guard self.isOccupied(slot), !webSocket.hasSentClose else { continue }
+            guard connection.isConnected, !webSocket.hasSentClose else { continue }
             switch consume step {
             case .reply(let range):
-                self.reply(slot, webSocket, range, isPaced: isPaced)
+                self.reply(connection, webSocket, range, isPaced: isPaced)
             case .enter(let key, let joinRequest, let start, let tag):
-                self.join(slot, webSocket, key, joinRequest, from: start, tag)
+                self.join(connection, webSocket, key, joinRequest, from: start, tag)
             case .unsubscribe(let key):
-                self.unsubscribe(key, slot, webSocket)
+                self.unsubscribe(key, connection, webSocket)
             case .fetch(let request, let tag):
-                self.fetch(slot, webSocket, request, tag)
+                self.fetch(connection, webSocket, request, tag)
             case .submit(let command, let key, let tag):
-                self.submitCommand(slot, webSocket, command, in: key, tag)
+                self.submitCommand(connection, webSocket, command, in: key, tag)
             case .readPage(let key, let range, let limit, let tag):
-                self.readPage(slot, webSocket, key, range, limit, tag)
+                self.readPage(connection, webSocket, key, range, limit, tag)
             case .authenticate(let token):
-                self.authenticate(slot, webSocket, token)
+                self.authenticate(connection, webSocket, token)
             case .broadcast(let message):
                 self.broadcastToNodes(message, of: webSocket.dialect)
             case .close(let code, let reason):
                 self.closeWebSocket(
-                    slot, webSocket, WebSocketCloseCode(rawValue: code), reason.description)
+                    connection, webSocket, WebSocketCloseCode(rawValue: code), reason.description)
             }
         }
         self.steps.removeAll()
-        self.sessionChanged(slot, webSocket)
+        self.sessionChanged(connection, webSocket)
     }
 
     /// Updates the loop's state of a session after its steps.
-    private mutating func sessionChanged(_ slot: Int, _ webSocket: WebSocketState) {
-        guard self.isOccupied(slot), !webSocket.hasSentClose else { return }
+    private mutating func sessionChanged(_ connection: Connection, _ webSocket: WebSocketState) {
+        guard connection.isConnected, !webSocket.hasSentClose else { return }
         if let tracksDeliveries = webSocket.session?.tracksDeliveries,
             tracksDeliveries != webSocket.tracksDeliveries
         {
-            self.regroupQueue.append(self.connections[slot]!.token)
+            self.regroupQueue.append(connection.token)
         }
-        if self.table.hot[slot].user == UserTable.noUser, let session = webSocket.session,
+        if self.table.hot[connection.slot].user == UserTable.noUser,
+            let session = webSocket.session,
             let principal = session.principal
         {
-            self.table.hot[slot].user = self.users.addConnection(
+            self.table.hot[connection.slot].user = self.users.addConnection(
                 principal.person.id, of: session.tenant)
         }
-        if webSocket.session?.wakeAt != nil { self.scheduleTimer(slot) }
+        if webSocket.session?.wakeAt != nil { self.scheduleTimer(connection) }
     }
 
     private mutating func reply(
-        _ slot: Int, _ webSocket: WebSocketState, _ range: Range<Int>, isPaced: Bool
+        _ connection: Connection, _ webSocket: WebSocketState, _ range: Range<Int>, isPaced: Bool
     ) {
         self.frameBuffer.removeAll()
         self.steps.text.bytes.withUnsafeBytes {
@@ -203,12 +208,14 @@ extension LoopState {
             )
         }
         let frame = SharedFrame(self.frameBuffer.bytes)
-        guard isPaced || range.count > Self.pacedReplyBytes else { return self.send(slot, frame) }
-        self.sendPaced(slot, frame)
-        guard !isPaced, let connection = self.connections[slot], !connection.backlog.isEmpty else {
+        guard isPaced || range.count > Self.pacedReplyBytes else {
+            return self.send(connection, frame)
+        }
+        self.sendPaced(connection, frame)
+        guard !isPaced, connection.isConnected, !connection.backlog.isEmpty else {
             return
         }
-        self.pauseReading(slot)
+        self.pauseReading(connection)
     }
 
     /// The client must have requested a reply of this size.
@@ -233,15 +240,17 @@ extension LoopState {
     }
 
     mutating func sendFrame(
-        _ slot: Int, _ opcode: WebSocketOpcode, _ payload: UnsafeRawBufferPointer,
+        _ connection: Connection, _ opcode: WebSocketOpcode, _ payload: UnsafeRawBufferPointer,
         compress: Bool = false
     ) {
         self.frameBuffer.removeAll()
         self.appendFrame(opcode, payload, compress: compress)
-        self.send(slot, SharedFrame(self.frameBuffer.bytes))
+        self.send(connection, SharedFrame(self.frameBuffer.bytes))
     }
 
-    private mutating func authenticate(_ slot: Int, _ webSocket: WebSocketState, _ token: String) {
+    private mutating func authenticate(
+        _ connection: Connection, _ webSocket: WebSocketState, _ token: String
+    ) {
         guard let session = webSocket.session else { return }
         do throws(TokenError) {
             let identity = try self.live.verifier.verify(token, at: self.now.wall)
@@ -259,7 +268,7 @@ extension LoopState {
                 identity.expiry.map {
                     self.now.monotonic + max(1, $0.milliseconds - self.now.wall.milliseconds)
                 } ?? 0
-            self.scheduleTimer(slot)
+            self.scheduleTimer(connection)
             webSocket.session?.authenticated(.success(identity), into: &self.steps)
         } catch {
             webSocket.session?.authenticated(
@@ -271,73 +280,77 @@ extension LoopState {
 
     /// Begins the close handshake (RFC 6455 section 7.1.2). The peer has `closeTimeout` to answer.
     mutating func closeWebSocket(
-        _ slot: Int, _ webSocket: WebSocketState, _ code: WebSocketCloseCode, _ reason: String
+        _ connection: Connection, _ webSocket: WebSocketState, _ code: WebSocketCloseCode,
+        _ reason: String
     ) {
-        guard self.isOccupied(slot), !webSocket.hasSentClose else { return }
-        self.sendClose(slot, webSocket, code, reason)
+        guard connection.isConnected, !webSocket.hasSentClose else { return }
+        self.sendClose(connection, webSocket, code, reason)
         // Reading continues, because the answer is a frame.
         webSocket.blockingReplyCount = 0
-        self.resumeReading(slot)
-        if self.isOccupied(slot) { self.setDeadline(slot, after: Self.closeTimeout) }
+        self.resumeReading(connection)
+        if connection.isConnected { self.setDeadline(connection, after: Self.closeTimeout) }
     }
 
     private mutating func sendClose(
-        _ slot: Int, _ webSocket: WebSocketState, _ code: WebSocketCloseCode, _ reason: String
+        _ connection: Connection, _ webSocket: WebSocketState, _ code: WebSocketCloseCode,
+        _ reason: String
     ) {
         self.frameBuffer.removeAll()
         self.frameBuffer.append(webSocketClose: code, reason: reason)
-        self.send(slot, SharedFrame(self.frameBuffer.bytes))
-        self.closeSent(slot, webSocket, code)
+        self.send(connection, SharedFrame(self.frameBuffer.bytes))
+        self.closeSent(connection, webSocket, code)
     }
 
     /// Records a close frame. Nothing is sent after it, and events are no longer delivered.
-    mutating func closeSent(_ slot: Int, _ webSocket: WebSocketState, _ code: WebSocketCloseCode) {
+    mutating func closeSent(
+        _ connection: Connection, _ webSocket: WebSocketState, _ code: WebSocketCloseCode
+    ) {
         webSocket.hasSentClose = true
         webSocket.closeCode = code.rawValue
-        self.table.hot[slot].flags.remove(.isOpen)
-        self.unsubscribeAll(webSocket, slot)
+        self.table.hot[connection.slot].flags.remove(.isOpen)
+        self.unsubscribeAll(webSocket, connection)
         self.counters.closes[code.rawValue, default: 0] += 1
     }
 
     private mutating func closeReceived(
-        _ slot: Int, _ webSocket: WebSocketState, _ code: WebSocketCloseCode?
+        _ connection: Connection, _ webSocket: WebSocketState, _ code: WebSocketCloseCode?
     ) {
         if !webSocket.hasSentClose {
             self.frameBuffer.removeAll()
             self.frameBuffer.append(webSocketClose: code)
-            self.send(slot, SharedFrame(self.frameBuffer.bytes))
+            self.send(connection, SharedFrame(self.frameBuffer.bytes))
             webSocket.hasSentClose = true
             // RFC 6455 section 7.1.5: 1005 if the close frame has no code.
             webSocket.closeCode = code?.rawValue ?? 1005
-            self.table.hot[slot].flags.remove(.isOpen)
-            self.unsubscribeAll(webSocket, slot)
+            self.table.hot[connection.slot].flags.remove(.isOpen)
+            self.unsubscribeAll(webSocket, connection)
         }
-        self.beginClose(slot, .closeWhenSent)
+        self.beginClose(connection, .closeWhenSent)
     }
 
     private mutating func failWebSocket(
-        _ slot: Int, _ webSocket: WebSocketState, _ error: WebSocketError
+        _ connection: Connection, _ webSocket: WebSocketState, _ error: WebSocketError
     ) {
-        guard self.isOccupied(slot) else { return }
+        guard connection.isConnected else { return }
         if !webSocket.hasSentClose {
-            let connection = self.connections[slot]!
+            let connection = connection
             self.shared.logger.debug(
                 "protocol error",
                 [
                     "connection": .text(self.name(of: connection)),
                     "address": .text(connection.address), "reason": .text(error.description),
                 ])
-            self.sendClose(slot, webSocket, error.closeCode, error.description)
+            self.sendClose(connection, webSocket, error.closeCode, error.description)
         }
-        self.beginClose(slot, .lingerWhenSent)
+        self.beginClose(connection, .lingerWhenSent)
     }
 
     /// Ends the session of a connection that is closing, and unsubscribes it.
-    mutating func endSession(_ webSocket: WebSocketState, _ slot: Int) {
+    mutating func endSession(_ webSocket: WebSocketState, _ connection: Connection) {
         guard !webSocket.isProbe else { return }
-        self.inboxCursors[UInt32(slot)] = nil
-        self.unsubscribeAll(webSocket, slot)
+        self.inboxCursors[UInt32(connection.slot)] = nil
+        self.unsubscribeAll(webSocket, connection)
         self.counters.connections[webSocket.dialect + 1] -= 1
-        self.logClosed(slot, webSocket)
+        self.logClosed(connection, webSocket)
     }
 }

@@ -199,7 +199,9 @@ struct LoopState {
         self.beginTurn()
         let tokens = self.rereadQueue
         self.rereadQueue = []
-        for token in tokens { self.read(token) }
+        for token in tokens {
+            if let connection = self.connection(token) { self.read(connection) }
+        }
         // The chat's deliveries cause requests of sessions, and those cause deliveries. More than
         // two rounds are rare.
         for round in 0..<16 {
@@ -287,9 +289,7 @@ struct LoopState {
     }
 
     mutating func stop() {
-        for slot in self.connections.indices where self.connections[slot] != nil {
-            self.connections[slot] = nil
-        }
+        self.connections = ConnectionList()
         self.readBuffer.deallocate()
     }
 }
