@@ -16,12 +16,12 @@ final class LoopContext {
     @exclusivity(unchecked) var live: LiveSettings
     @exclusivity(unchecked) var counters: LoopCounters
     /// The connection to other nodes; nil without a cluster.
-    var relay: (any Relay)?
+    @exclusivity(unchecked) var relay: (any Relay)?
     /// New clients are refused, and the open connections are closing.
-    var isDraining = false
+    @exclusivity(unchecked) var isDraining = false
     /// The time at which the turn began, and its text for HTTP responses.
     @exclusivity(unchecked) private(set) var now: ClockReading
-    private(set) var date: HTTPDate
+    @exclusivity(unchecked) private(set) var date: HTTPDate
     private let startedAt: Int64
 
     init(index: Int, loop: EventLoop, shared: GatewayShared, live: LiveSettings) {

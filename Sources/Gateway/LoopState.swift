@@ -109,6 +109,8 @@ struct LoopState {
         repeat {
             self.answerPolls()
             self.pool.writeTurns()
+            // Before deliveries are reported: a connection that failed has received nothing.
+            self.handleConnectionEvents()
         } while self.pool.hasUnwrittenFrames
         self.pool.endTurn()
         self.bridge.reportDeliveries()

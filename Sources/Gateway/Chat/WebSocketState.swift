@@ -8,43 +8,41 @@ import HTTPWire
 
 /// The state of a connection that is a WebSocket.
 final class WebSocketState {
-    // Exclusivity is not checked at run time here. One loop owns this object, and the calls into
-    // these properties never call back into it.
     @exclusivity(unchecked) var reader: WebSocketReader
     @exclusivity(unchecked) var session: (any DialectSession)?
     @exclusivity(unchecked) var rateLimiter: TokenBucket
     /// The conversations to which this connection is subscribed.
     @exclusivity(unchecked) var subscriptions: [ConversationSubscription] = []
-    var pendingJoins: [UnansweredJoin] = []
+    @exclusivity(unchecked) var pendingJoins: [UnansweredJoin] = []
     /// Nil unless the WebSocket carries Engine.IO packets.
-    var engine: EngineState?
+    @exclusivity(unchecked) var engine: EngineState?
     /// The connection of a polling session on this loop which this WebSocket is about to take over.
-    var probedSession: SocketToken?
+    @exclusivity(unchecked) var probedSession: SocketToken?
     /// A polling session on another node which this WebSocket is about to take over.
-    var remoteProbe: RemoteProbe?
+    @exclusivity(unchecked) var remoteProbe: RemoteProbe?
     // Small integers are adjacent to save memory, because a node has very many idle connections.
     private let dialectIndex: Int16
     /// Frames to the client are compressed. Frames from the client may be.
     let isCompressed: Bool
     /// The value by which this connection is grouped at present. The session may have changed it.
-    var tracksDeliveries = false
-    var hasSentClose = false
+    @exclusivity(unchecked) var tracksDeliveries = false
+    @exclusivity(unchecked) var hasSentClose = false
     /// The code of the first close frame, from either side; 1006 if there was none.
-    var closeCode: UInt16 = 1006
+    @exclusivity(unchecked) var closeCode: UInt16 = 1006
     /// The replies, to a join or a page request, for which reading from the client is paused.
-    var blockingReplyCount: Int32 = 0
+    @exclusivity(unchecked) var blockingReplyCount: Int32 = 0
     /// When reading was paused for replies the last time, and when it was resumed, in the loop's
     /// ticks.
-    var blockedSince: UInt32 = 0
-    var unblockedAt: UInt32 = 0
+    @exclusivity(unchecked) var blockedSince: UInt32 = 0
+    @exclusivity(unchecked) var unblockedAt: UInt32 = 0
     /// The commands that the client sent and that are not answered. A drain waits for them.
     @exclusivity(unchecked) var unansweredCommandCount: Int32 = 0
     /// Times in monotonic milliseconds; 0 for never. They are the upgrade, the next ping, the
     /// expiry of the token, and the time at which a drain closes the connection.
-    var openedAt: Int64 = 0
-    var pingAt: Int64 = 0
-    var expiresAt: Int64 = 0
-    var drainAt: Int64 = 0
+    @exclusivity(unchecked) var openedAt: Int64 = 0
+    @exclusivity(unchecked) var pingAt: Int64 = 0
+    @exclusivity(unchecked) var expiresAt: Int64 = 0
+    @exclusivity(unchecked) var drainAt: Int64 = 0
 
     /// This WebSocket is about to take over a polling session, and has no session of its own yet.
     var isProbe: Bool { self.probedSession != nil || self.remoteProbe != nil }

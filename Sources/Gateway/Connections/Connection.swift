@@ -18,26 +18,26 @@ enum ListenerRole: UInt8, Sendable { case clients, admin }
 final class Connection {
     let token: SocketToken
     /// The connection belongs to this loop. False after it has been closed or has moved.
-    var isConnected = true
+    @exclusivity(unchecked) var isConnected = true
     /// The client's address. For a WebSocket through a trusted proxy it is the address that the
     /// proxy reports, with port 0.
-    var peer: SocketAddress
+    @exclusivity(unchecked) var peer: SocketAddress
     let listenerRole: ListenerRole
     /// The connection exceeds the node's connection limit.
     let isOverLimit: Bool
-    var tls: TLSConnection?
-    var phase: Phase
+    @exclusivity(unchecked) var tls: TLSConnection?
+    @exclusivity(unchecked) var phase: Phase
     /// Bytes that were read and not consumed: a partial frame, or input of a connection whose
     /// reading is paused.
-    var unread: [UInt8] = []
-    var backlog = Backlog()
+    @exclusivity(unchecked) var unread: [UInt8] = []
+    @exclusivity(unchecked) var backlog = Backlog()
     /// The monotonic millisecond by which the present phase must have ended; 0 for none.
-    var deadline: Int64 = 0
+    @exclusivity(unchecked) var deadline: Int64 = 0
     /// The wheel's tick at which this connection is checked next. Entries for other ticks are
     /// stale.
-    var nextTimerTick: UInt32 = 0
-    var isReadingPaused = false
-    var closeState = CloseState.open
+    @exclusivity(unchecked) var nextTimerTick: UInt32 = 0
+    @exclusivity(unchecked) var isReadingPaused = false
+    @exclusivity(unchecked) var closeState = CloseState.open
 
     init(
         token: SocketToken, peer: SocketAddress, listenerRole: ListenerRole,

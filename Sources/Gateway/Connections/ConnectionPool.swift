@@ -9,6 +9,10 @@ import TLS
 /// A class, because HTTP, the chat bridge and Engine.IO all write to connections. It never calls
 /// them: it queues what they must know as `PoolEvent`s, which the loop handles in the same
 /// turn. So no call into the pool changes the state of its caller.
+///
+/// Exclusivity is not checked at run time, here and in `LoopContext`, `Connection`, `HTTPExchange`
+/// and `WebSocketState`: only the loop's thread uses them, and no access calls back into the same
+/// object. The checks would cost 850 instructions per message.
 final class ConnectionPool {
     let context: LoopContext
     @exclusivity(unchecked) var table = ConnectionTable()
@@ -17,18 +21,18 @@ final class ConnectionPool {
     /// Encodes the frames of WebSockets.
     @exclusivity(unchecked) var frames = FrameEncoder()
     @exclusivity(unchecked) var wheel = TimerWheel(tick: 0)
-    var expiredTimers: [TimerWheel.Entry] = []
+    @exclusivity(unchecked) var expiredTimers: [TimerWheel.Entry] = []
     /// The listening sockets, which are paused when file descriptors run out.
-    var listeners: [SocketToken] = []
-    var resumeAcceptingAt: Int64 = 0
+    @exclusivity(unchecked) var listeners: [SocketToken] = []
+    @exclusivity(unchecked) var resumeAcceptingAt: Int64 = 0
     /// What has happened to connections and has not been handled yet.
-    var events: [PoolEvent] = []
+    @exclusivity(unchecked) var events: [PoolEvent] = []
     /// Connections that may be read again, and whose buffered input is to be consumed this turn.
-    var resumed: [Connection] = []
+    @exclusivity(unchecked) var resumed: [Connection] = []
     /// TLS connections that have more input than one turn should read.
-    var rereadQueue: [Connection] = []
+    @exclusivity(unchecked) var rereadQueue: [Connection] = []
     /// The polling sessions to which this turn wrote.
-    var written: [Connection] = []
+    @exclusivity(unchecked) var written: [Connection] = []
 
     init(_ context: LoopContext) {
         self.context = context

@@ -3,21 +3,21 @@ import HTTPWire
 
 /// The state of a connection that speaks HTTP.
 final class HTTPExchange {
-    var parser = HTTPRequestParser()
+    @exclusivity(unchecked) var parser = HTTPRequestParser()
     /// The route and the CORS fields of the present request, for its response. Nil while the head
     /// is incomplete.
-    var requestInfo: RequestInfo?
+    @exclusivity(unchecked) var requestInfo: RequestInfo?
     /// How many more API requests this connection may send; nil before the first one.
-    var rateLimiter: TokenBucket?
+    @exclusivity(unchecked) var rateLimiter: TokenBucket?
     /// An asynchronous response is being prepared.
-    var isResponsePending = false
+    @exclusivity(unchecked) var isResponsePending = false
     /// The request whose body is still being received.
-    var incompleteRequest: IncompleteRequest?
+    @exclusivity(unchecked) var incompleteRequest: IncompleteRequest?
     /// An Engine.IO request without a response: a poll, or a POST whose body is being received.
-    var engineRequest: PendingEngineRequest?
-    var requestCount = 0
+    @exclusivity(unchecked) var engineRequest: PendingEngineRequest?
+    @exclusivity(unchecked) var requestCount = 0
     /// The head of a later request has begun, and its timeout is running.
-    var isReadingHead = false
+    @exclusivity(unchecked) var isReadingHead = false
 
     struct RequestInfo {
         let route: Route
