@@ -71,6 +71,10 @@ let package = Package(
             "RoomsDialect",
             ["EngineIO", "SocketIO", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
 
+        // The sessions of dialects over Engine.IO: values.
+        module(
+            "EngineTransport", ["EngineIO", "EventLoop", "HTTPWire", "ChatModel", "Bytes"]),
+
         // A node's membership in the cluster.
         module(
             "NodeLink",
@@ -143,6 +147,12 @@ let package = Package(
         tests("EventLoopTests", ["SeededRandom", "EventLoop", "Bytes"]),
         tests("HTTPWireTests", ["SeededRandom", "HTTPWire", "Bytes"]),
         tests("EngineIOTests", ["SeededRandom", "EngineIO", "JSON", "Bytes"]),
+        tests(
+            "EngineTransportTests",
+            [
+                "SeededRandom", "EngineTransport", "EngineIO", "EventLoop", "HTTPWire",
+                "ChatModel", "Bytes",
+            ]),
         tests("SocketIOTests", ["SeededRandom", "SocketIO", "JSON", "Bytes"]),
         tests("TLSTests", ["TLS", "TestKit", "Bytes"]),
         tests(
