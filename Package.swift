@@ -88,8 +88,8 @@ let package = Package(
         module(
             "Gateway",
             [
-                "EngineIO", "EventLoop", "HTTPWire", "TLS", "Identity", "ChatEngine", "Cluster",
-                "ChatCore",
+                "EngineIO", "EngineTransport", "EventLoop", "HTTPWire", "TLS", "Identity",
+                "ChatEngine", "Cluster", "ChatCore",
                 "ChatModel", "Configuration", "DialectKit",
                 "Telemetry",
                 "JSON", "Bytes",

@@ -4,6 +4,7 @@ import ChatModel
 import Configuration
 import DialectKit
 import EngineIO
+import EngineTransport
 import EventLoop
 import HTTPWire
 
@@ -36,15 +37,16 @@ extension LoopState {
         case .webSocket(let webSocket):
             self.bridge.endSession(webSocket, connection)
             self.bridge.users.removeConnection(user)
-            if webSocket.engine != nil || webSocket.isProbe {
-                self.engineConnectionDropped(connection.token, webSocket)
-            }
+            if webSocket.carrier != .webSocket { self.engineConnectionDropped(connection) }
         case .http(let exchange):
-            if let request = exchange.engineRequest {
-                self.engineRequestAborted(connection.token, request)
-            }
+            if exchange.engineRequest != nil { self.engineConnectionDropped(connection) }
         case .handshake, .listening: break
         }
+    }
+
+    private mutating func engineConnectionDropped(_ connection: Connection) {
+        let (token, now) = (connection.token, self.context.now.monotonic)
+        self.updateEngine { $0.connectionDropped(token, at: now, into: &$1) }
     }
 
     private mutating func connectionDrained(_ connection: Connection) {
@@ -73,10 +75,10 @@ extension LoopState {
             self.bridge.tokenExpired(connection, webSocket)
         } else if webSocket.drainAt != 0, webSocket.drainAt <= now {
             self.closeForDrain(connection, webSocket)
-        } else if webSocket.engine != nil || webSocket.isProbe {
+        } else if webSocket.carrier != .webSocket {
             self.bridge.wakeIfDue(connection, webSocket)
-            if let engine = webSocket.engine { self.expireRemoteRequests(connection.token, engine) }
-            self.updateEngine(connection.token) { $0.tick(at: now, into: &$1) }
+            let token = connection.token
+            self.updateEngine { $0.tick(token, at: now, into: &$1) }
         } else if self.pool.isIdle(connection) {
             // This also applies if reading is paused because the client receives nothing. Receiving
             // counts as activity.

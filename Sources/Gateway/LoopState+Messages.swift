@@ -2,6 +2,7 @@ import Bytes
 import ChatCore
 import ChatEngine
 import ChatModel
+import EngineTransport
 import EventLoop
 
 /// Receives messages from other loops, the cluster, operators and the store.
@@ -35,6 +36,7 @@ extension LoopState {
             case .messagesLost: self.bridge.chat.messagesMayBeLost(at: self.context.now)
             case .compareWithStore: self.bridge.chat.storeMayHaveLostData(at: self.context.now)
             case .rejoin(let incarnation, let view):
+                self.engine?.server.rejoin(as: incarnation)
                 self.bridge.chat.rejoin(
                     as: LoopID(incarnation: incarnation, loop: UInt16(self.context.index)),
                     view: view,
@@ -52,7 +54,7 @@ extension LoopState {
                     request, ticket: 0,
                     for: StoreReplyHandler(self.context.shared.storeErrors, reply))
             case .forwardedMessage(let text, let node):
-                self.receiveForwardedMessage(text, from: node)
+                self.receiveNodeMessage(text, from: node)
             case .attachSocket(let socket, let handoff): self.attachSocket(socket, handoff)
             case .respond(let token, let result, let responseContext):
                 self.http.finishAsyncResponse(to: token, result, responseContext)

@@ -94,10 +94,8 @@ extension LoopState {
             unread.withUnsafeMutableBytes { self.consume(connection, $0) }
         }
         guard connection.isConnected else { return }
-        if let webSocket = connection.webSocket, let engine = webSocket.engine,
-            !engine.unreadPosts.isEmpty
-        {
-            self.readPostedMessages(connection, webSocket, engine)
+        if let webSocket = connection.webSocket, webSocket.carrier == .engine {
+            self.readPostedMessages(connection, webSocket)
         }
         if connection.isConnected, connection.tls != nil {
             self.pool.rereadQueue.append(connection)
@@ -176,7 +174,7 @@ extension LoopState {
         _ bytes: UnsafeRawBufferPointer
     ) {
         guard !webSocket.hasSentClose else { return }
-        if webSocket.engine != nil || webSocket.isProbe {
+        if webSocket.carrier != .webSocket {
             return self.receivedPacket(connection, webSocket, kind, bytes)
         }
         self.bridge.receivedMessage(connection, webSocket, kind, bytes)

@@ -24,15 +24,15 @@ extension LoopState {
             let request = UnsafeRawBufferPointer(rebasing: buffer[start...])
             do throws(HTTPError) {
                 try self.readEngineRequest(
-                    connection, exchange, endpoint, request.bytes, request: request, &offset,
+                    connection, exchange, endpoint, request: request, &offset,
                     end: buffer.count, responseContext)
             } catch {
                 self.http.refuse(connection, error, self.http.responseContext(willClose: true))
             }
         case .engineUnavailable(let responseContext):
-            self.refuseEngineRequest(connection, .unavailable, responseContext, [])
-        case .engineBody(let body): self.endPost(connection, exchange, body)
-        case .engineBodyTooLong: self.endPostTooLong(connection, exchange)
+            self.refuseEngineRequest(connection, .unavailable, responseContext)
+        case .engineBody(let body): self.engineBodyReceived(body, connection)
+        case .engineBodyTooLong: self.engineBodyTooLong(connection)
         }
     }
 

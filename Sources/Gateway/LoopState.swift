@@ -3,6 +3,7 @@ import ChatEngine
 import ChatModel
 import DialectKit
 import EngineIO
+import EngineTransport
 import EventLoop
 import HTTPWire
 
@@ -11,7 +12,7 @@ import HTTPWire
 /// - `pool`: the connections, with their sockets, timers and output.
 /// - `http`: reads requests and answers them by their routes.
 /// - `bridge`: connects sessions to the chat engine.
-/// - `engine`: the sessions of Engine.IO.
+/// - `engine`: the sessions of Engine.IO, as the module `EngineTransport` describes them.
 /// - `operators`: measurements and requests of operators.
 ///
 /// The parts do not know this struct. What concerns several of them is here: input that reaches a
@@ -21,7 +22,8 @@ struct LoopState {
     let pool: ConnectionPool
     var http: HTTPServer
     var bridge: ChatBridge
-    var engine = EngineSessions()
+    /// Nil if no dialect uses Engine.IO.
+    let engine: EnginePort?
     var operators = OperatorPort()
 
     // Buffers that are lent for the duration of a call and reused.
@@ -36,6 +38,9 @@ struct LoopState {
         self.pool = ConnectionPool(self.context)
         self.http = HTTPServer(self.context, self.pool)
         self.bridge = ChatBridge(self.context, self.pool)
+        let context = self.context
+        self.engine = shared.engine.map { EnginePort($0, context) }
+        self.pool.polling = self.engine
         self.bridge.turnBegan(after: 0)
     }
 
@@ -55,7 +60,7 @@ struct LoopState {
         shared.health.recordTurn(self.context.index)
         self.bridge.chat.tick(at: self.context.now)
         self.fireTimers()
-        self.retryForwardedRequests()
+        self.retryEngineRequests()
         self.pool.resumeAcceptingIfDue()
         self.operators.publishIfDue(self.context, &self.bridge)
         if shared.health.beginProbeIfDue(self.context.index) {
@@ -90,14 +95,14 @@ struct LoopState {
     /// Whether the turn has produced work that must be done in the same turn.
     @inline(__always)
     private var hasWork: Bool {
-        self.bridge.hasWork || self.pool.hasEvents || !self.engine.upgradedSockets.isEmpty
+        self.bridge.hasWork || self.pool.hasEvents || !(self.engine?.takeovers.isEmpty ?? true)
     }
 
     private mutating func runTurnPhases() {
         self.handleConnectionEvents()
         self.bridge.runChatEngine()
         self.decideUpgrades()
-        self.moveUpgradedSockets()
+        self.moveSocketsOfTakeovers()
         self.bridge.regroup()
         // After all deliveries: only then have live subscribers been sent every message that their
         // feed counts as delivered.
@@ -111,7 +116,7 @@ struct LoopState {
             self.pool.writeTurns()
             // Before deliveries are reported: a connection that failed has received nothing.
             self.handleConnectionEvents()
-        } while self.pool.hasUnwrittenFrames
+        } while self.pool.hasUnwrittenFrames || self.engine?.server.needsFlush == true
         self.pool.endTurn()
         self.bridge.reportDeliveries()
     }

@@ -5,6 +5,7 @@ import ChatModel
 import Cluster
 import Configuration
 import DialectKit
+import EngineTransport
 import EventLoop
 import HTTPWire
 import Identity
@@ -14,11 +15,12 @@ import JSON
 extension ChatBridge {
     func makeWebSocketState(
         _ session: (any DialectSession)?, dialect: Int, acceptsCompression takesCompression: Bool,
-        isCompressed: Bool
+        isCompressed: Bool, carrier: WebSocketState.Carrier = .webSocket
     ) -> WebSocketState {
         WebSocketState(
             reader: WebSocketReader(role: .server, acceptsCompression: takesCompression),
             session: session, dialect: dialect, isCompressed: isCompressed,
+            carrier: carrier,
             rateLimiter: TokenBucket(
                 limits: self.context.live.limits, at: self.context.now.monotonic))
     }
@@ -29,7 +31,8 @@ extension ChatBridge {
         webSocket.openedAt = self.context.now.monotonic
         // Engine.IO has its own pings.
         webSocket.pingAt =
-            webSocket.engine == nil ? self.context.now.after(self.context.live.limits.ping) : 0
+            webSocket.carrier == .webSocket
+            ? self.context.now.after(self.context.live.limits.ping) : 0
         // The connection came from another loop after this loop's drain had set the deadlines.
         if self.context.isDraining { webSocket.drainAt = self.context.now.monotonic + 1 }
         connection.deadline = 0
@@ -232,7 +235,7 @@ extension ChatBridge {
         guard let relay = self.context.relay else { return }
         let forwarded = RemoteLoopMessage(
             to: 0,
-            ForwardedMessage.encodeBroadcast(
+            EngineNodeMessage.encodeBroadcast(
                 message, of: self.context.settings.dialects[dialect].name.description))
         for node in self.chat.view.nodes where node.incarnation != self.chat.id.incarnation {
             relay.send(forwarded, to: node.incarnation, from: self.chat.id)
@@ -241,7 +244,7 @@ extension ChatBridge {
 
     /// Ends the session of a connection that is closing, and unsubscribes it.
     mutating func endSession(_ webSocket: WebSocketState, _ connection: Connection) {
-        guard !webSocket.isProbe else { return }
+        guard webSocket.carrier != .probe else { return }
         self.inboxCursors[UInt32(connection.slot)] = nil
         self.unsubscribeAll(webSocket, connection)
         self.context.counters.connections[webSocket.dialect + 1] -= 1

@@ -14,16 +14,11 @@ final class WebSocketState {
     /// The conversations to which this connection is subscribed.
     @exclusivity(unchecked) var subscriptions: [ConversationSubscription] = []
     @exclusivity(unchecked) var pendingJoins: [UnansweredJoin] = []
-    /// Nil unless the WebSocket carries Engine.IO packets.
-    @exclusivity(unchecked) var engine: EngineState?
-    /// The connection of a polling session on this loop which this WebSocket is about to take over.
-    @exclusivity(unchecked) var probedSession: SocketToken?
-    /// A polling session on another node which this WebSocket is about to take over.
-    @exclusivity(unchecked) var remoteProbe: RemoteProbe?
     // Small integers are adjacent to save memory, because a node has very many idle connections.
     private let dialectIndex: Int16
     /// Frames to the client are compressed. Frames from the client may be.
     let isCompressed: Bool
+    let carrier: Carrier
     /// The value by which this connection is grouped at present. The session may have changed it.
     @exclusivity(unchecked) var tracksDeliveries = false
     @exclusivity(unchecked) var hasSentClose = false
@@ -43,9 +38,20 @@ final class WebSocketState {
     @exclusivity(unchecked) var pingAt: Int64 = 0
     @exclusivity(unchecked) var expiresAt: Int64 = 0
     @exclusivity(unchecked) var drainAt: Int64 = 0
+    /// When the transport must handle its own timeouts, in monotonic milliseconds.
+    @exclusivity(unchecked) var transportDeadline: Int64?
 
-    /// This WebSocket is about to take over a polling session, and has no session of its own yet.
-    var isProbe: Bool { self.probedSession != nil || self.remoteProbe != nil }
+    /// What the WebSocket's messages are.
+    enum Carrier {
+        /// Frames of the dialect.
+        case webSocket
+        /// Packets of Engine.IO. A polling session has no socket.
+        case engine
+        /// Packets of a WebSocket that is about to take over a polling session, and has no session
+        /// of its own yet.
+        case probe
+    }
+
     /// The index in the gateway's dialects; -1 for the echo.
     var dialect: Int { Int(self.dialectIndex) }
     var acceptsCompression: Bool { self.reader.acceptsCompression }
@@ -131,12 +137,13 @@ final class WebSocketState {
 
     init(
         reader: WebSocketReader, session: (any DialectSession)?, dialect: Int, isCompressed: Bool,
-        rateLimiter: TokenBucket
+        carrier: Carrier, rateLimiter: TokenBucket
     ) {
         self.reader = reader
         self.session = session
         self.dialectIndex = Int16(dialect)
         self.isCompressed = isCompressed
+        self.carrier = carrier
         self.rateLimiter = rateLimiter
     }
 }

@@ -46,7 +46,7 @@ extension ConnectionPool {
     }
 
     /// Whether frames of this turn are not written yet.
-    var hasUnwrittenFrames: Bool { self.table.isDirty || !self.written.isEmpty }
+    var hasUnwrittenFrames: Bool { self.table.isDirty }
 
     /// Writes the frames that were queued since the last call.
     func writeTurns() {
@@ -163,14 +163,13 @@ extension ConnectionPool {
             of: connection.slot)
     }
 
-    /// Writes frames into the outbox of a polling session.
+    /// Writes frames for the next poll.
     ///
-    /// - Returns: how many bytes the outbox accepted.
+    /// - Returns: how many bytes were accepted.
     private func writePackets(_ bytes: UnsafeRawBufferPointer, to connection: Connection) -> Int {
-        guard let engine = connection.webSocket?.engine else { return 0 }
-        let accepted = engine.write(bytes, at: self.context.now.monotonic)
-        self.written.append(connection)
-        if engine.session.waitingPackets > 0 {
+        guard let polling = self.polling else { return 0 }
+        let accepted = polling.write(bytes, to: connection)
+        if polling.hasWaitingPackets(connection) {
             self.table.hot[connection.slot].flags.insert(.hasUnpolledPackets)
         }
         return accepted
@@ -238,9 +237,9 @@ extension ConnectionPool {
     /// Whether the first frame of the backlog must be in the same poll as the packet before it.
     private func hasCompanionNext(_ connection: Connection) -> Bool {
         guard self.table.hot[connection.slot].flags.contains(.isPolling),
-            let (frame, offset) = connection.backlog.first
+            let polling = self.polling, let (frame, offset) = connection.backlog.first
         else { return false }
-        return frame.withBytes { WrittenFrame($0, at: offset)?.isOffset(in: $0) ?? false }
+        return frame.withBytes { polling.staysWithPrevious($0, at: offset) }
     }
 
     private func writeBacklog(_ connection: Connection) {

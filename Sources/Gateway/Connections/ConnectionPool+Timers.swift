@@ -24,10 +24,9 @@ extension ConnectionPool {
             for time in [webSocket.pingAt, webSocket.expiresAt, webSocket.drainAt] where time != 0 {
                 next = min(next, time)
             }
-            if webSocket.isProbe {
-                // The session that it is to take over has the deadline.
-            } else if let engine = webSocket.engine {
-                next = min(next, engine.session.deadline ?? .max, webSocket.session?.wakeAt ?? .max)
+            if webSocket.carrier != .webSocket {
+                next = min(
+                    next, webSocket.transportDeadline ?? .max, webSocket.session?.wakeAt ?? .max)
             } else {
                 let idleTicks = Int64(
                     self.context.tickNumber &- self.table.hot[connection.slot].lastReceivedTick)

@@ -31,8 +31,8 @@ final class ConnectionPool {
     @exclusivity(unchecked) var resumed: [Connection] = []
     /// TLS connections that have more input than one turn should read.
     @exclusivity(unchecked) var rereadQueue: [Connection] = []
-    /// The polling sessions to which this turn wrote.
-    @exclusivity(unchecked) var written: [Connection] = []
+    /// Writes for connections without a socket; nil if there are none.
+    var polling: (any PollingTransport)?
 
     init(_ context: LoopContext) {
         self.context = context

@@ -1,10 +1,10 @@
 import Bytes
 import ChatCore
-import ChatEngine
 import ChatModel
 import Configuration
 import DialectKit
 import EngineIO
+import EngineTransport
 import EventLoop
 import HTTPWire
 import Synchronization
@@ -19,214 +19,108 @@ extension LoopState {
     ///     moves to another loop.
     mutating func readEngineRequest(
         _ connection: Connection, _ exchange: HTTPExchange, _ engine: EngineEndpoint,
-        _ span: RawSpan,
         request: UnsafeRawBufferPointer, _ offset: inout Int, end: Int,
         _ responseContext: HTTPResponseContext
     ) throws(HTTPError) {
+        let span = request.bytes
+        let body = self.http.head.body
         // After an unread body the next request cannot be found.
-        let closingContext = HTTPResponseContext(
-            self.http.head, date: self.context.date,
-            willClose: self.context.isDraining || self.http.head.body != .bytes(0))
+        let closingContext = self.http.responseContext(
+            willClose: self.context.isDraining || body != .bytes(0))
         let isWebSocket = WebSocketUpgrade.isRequested(by: self.http.head, in: span)
-        let fields = self.engineFields(connection, span)
         let engineRequest: EngineRequest
         do throws(EngineRefusal) {
             guard self.http.isAllowedOrigin(connection, span) else { throw .forbidden }
-            engineRequest = try self.engineRequest(span, isWebSocket: isWebSocket)
+            engineRequest = try self.http.engineRequest(span, isWebSocket: isWebSocket)
         } catch {
-            return self.refuseEngineRequest(connection, error, closingContext, fields)
+            return self.refuseEngineRequest(connection, error, closingContext)
         }
         let upgrade = isWebSocket ? try WebSocketUpgrade(self.http.head, in: span) : nil
         do throws(EngineRefusal) {
-            let identity =
-                if case .handshake = engineRequest { RequestIdentity.noToken } else {
-                    try self.http.requestIdentity(span)
-                }
             switch engineRequest {
             case .handshake:
-                let opened = try self.openEngineSession(connection, engine, span)
+                let session = try self.openDialectSession(connection, engine, span)
                 let peer = self.http.clientAddress(connection, span)
                 if let upgrade {
-                    self.beginWebSocket(connection, engine, opened, upgrade, peer: peer)
+                    self.openOnWebSocket(connection, engine, session, upgrade, peer: peer)
                 } else {
-                    self.beginPolling(
-                        connection, exchange, engine, opened, closingContext, fields, peer: peer)
+                    exchange.engineRequest = PendingEngineRequest(closingContext)
+                    self.openPolling(connection, engine, session, peer: peer)
                 }
             case .poll(let id):
-                guard
-                    let session = try self.resolveSession(
-                        id, identity, connection, request, &offset, end: end)
-                else { return }
-                self.beginPoll(connection, exchange, session, id, identity, closingContext, fields)
+                let known = try self.sessionRequest(id, connection, span)
+                exchange.engineRequest = PendingEngineRequest(closingContext)
+                self.requestSession(connection, request, &offset, end: end) {
+                    $0.poll(known, at: $1, isMember: $2, into: &$3)
+                }
             case .post(let id):
-                guard
-                    let session = try self.resolveSession(
-                        id, identity, connection, request, &offset, end: end)
-                else { return }
-                guard case .local(let session) = session else {
-                    var isWhole = false
-                    if case .bytes(let count) = self.http.head.body {
-                        isWhole = request.count - self.http.head.byteCount >= count
-                    }
-                    let post = PendingEngineRequest.ForwardedPost(
-                        number: ForwardedMessage.randomNumber(), id: id, session: session,
-                        identity: identity)
-                    return self.beginForwardedPost(
-                        connection, exchange, engine, post, isWhole: isWhole, responseContext,
-                        fields)
+                let known = try self.sessionRequest(id, connection, span)
+                exchange.engineRequest = PendingEngineRequest(responseContext)
+                var announcedBytes: Int?
+                if case .bytes(let count) = body { announcedBytes = count }
+                let isWhole = announcedBytes.map {
+                    request.count - self.http.head.byteCount >= $0
                 }
-                self.beginPost(connection, exchange, engine, session, responseContext, fields)
+                self.requestSession(connection, request, &offset, end: end) {
+                    $0.post(
+                        known, announcedBytes: announcedBytes, isWhole: isWhole ?? false, at: $1,
+                        isMember: $2, into: &$3)
+                }
             case .upgrade(let id):
-                guard
-                    let session = try self.resolveSession(
-                        id, identity, connection, request, &offset, end: end), let upgrade
-                else { return }
-                guard case .local(let session) = session else {
-                    let waiting = PendingEngineRequest(
-                        session: nil, responseContext: closingContext, fields: fields)
-                    waiting.upgrade = upgrade
-                    self.beginWaiting(connection, exchange, waiting)
-                    return self.forward(.probe, session, id, identity, connection)
+                let known = try self.sessionRequest(id, connection, span)
+                exchange.engineRequest = PendingEngineRequest(closingContext, upgrade: upgrade)
+                self.requestSession(connection, request, &offset, end: end) {
+                    $0.upgrade(known, at: $1, isMember: $2, into: &$3)
                 }
-                self.beginProbe(connection, session, upgrade)
             }
         } catch {
-            self.refuseEngineRequest(connection, error, closingContext, fields)
+            self.refuseEngineRequest(connection, error, closingContext)
         }
-    }
-
-    private mutating func beginPoll(
-        _ connection: Connection, _ exchange: HTTPExchange, _ session: ResolvedSession,
-        _ id: EngineSessionID,
-        _ identity: RequestIdentity, _ responseContext: HTTPResponseContext, _ fields: [HTTPField]
-    ) {
-        guard case .local(let session) = session else {
-            self.beginWaiting(
-                connection, exchange,
-                PendingEngineRequest(
-                    session: nil, responseContext: responseContext, fields: fields))
-            return self.forward(.poll, session, id, identity, connection)
-        }
-        self.beginWaiting(
-            connection, exchange,
-            PendingEngineRequest(
-                session: session, responseContext: responseContext, fields: fields))
-        let (request, now) = (EngineRequestID(self.token(connection)), self.context.now.monotonic)
-        self.updateEngine(session) { $0.poll(request, at: now, into: &$1) }
-    }
-
-    /// Whether the request that is being read has an invalid token.
-    private var hasInvalidToken: Bool {
-        if case .invalid = self.http.credentials { true } else { false }
-    }
-
-    private func engineRequest(_ span: RawSpan, isWebSocket: Bool) throws(EngineRefusal)
-        -> EngineRequest
-    {
-        let method: EngineMethod =
-            switch self.http.head.method {
-            case .get: .get
-            case .post: .post
-            default: .other
-            }
-        return try EngineRequest(
-            method, query: span.extracting(self.http.head.query ?? 0..<0), isWebSocket: isWebSocket)
-    }
-
-    func token(_ connection: Connection) -> SocketToken { connection.token }
-
-    /// The fields of every response to this request.
-    private func engineFields(_ connection: Connection, _ span: RawSpan) -> [HTTPField] {
-        [HTTPField("Cache-Control", "no-store")]
     }
 
     mutating func refuseEngineRequest(
-        _ connection: Connection, _ refusal: EngineRefusal, _ responseContext: HTTPResponseContext,
-        _ fields: [HTTPField]
+        _ connection: Connection, _ refusal: EngineRefusal, _ responseContext: HTTPResponseContext
     ) {
-        var body = ByteBuffer()
-        body.append(engineRefusal: refusal)
-        let fields = refusal == .unavailable ? fields + [HTTPField("Retry-After", "1")] : fields
-        self.http.respond(
-            connection,
-            HTTPResponse(HTTPStatus(rawValue: refusal.status), fields: fields, body: body.bytes),
-            responseContext)
+        self.http.respond(connection, HTTPResponse(.refused(refusal)), responseContext)
     }
 
-    // MARK: Finding the session
-
-    enum ResolvedSession {
-        case local(SocketToken)
-        case remote(SessionLocation)
-    }
-
-    mutating func forward(
-        _ kind: ForwardedMessage.Kind, _ session: ResolvedSession, _ id: EngineSessionID,
-        _ identity: RequestIdentity, _ connection: Connection, body: String = ""
-    ) {
-        guard case .remote(let location) = session else { return }
-        self.forward(kind, to: location, id, by: identity, for: self.token(connection), body)
-    }
-
-    mutating func forward(
-        _ kind: ForwardedMessage.Kind, _ post: PendingEngineRequest.ForwardedPost,
-        _ connection: Connection,
-        body: String = ""
-    ) {
-        guard case .remote(let location) = post.session else { return }
-        self.forward(
-            kind, to: location, post.id, by: post.identity, for: self.token(connection), body,
-            number: post.number)
-    }
-
-    /// Whether the request may use the session. The unguessable `sid` is sufficient, unless a token
+    /// The request as the server needs it. The unguessable `sid` is sufficient, unless a token
     /// contradicts it.
-    func isAllowed(_ identity: RequestIdentity, for webSocket: WebSocketState) -> Bool {
-        guard let session = webSocket.session, let engine = webSocket.engine else { return true }
-        return identity.isAllowed(
-            for: .init(
-                tenant: session.tenant, user: session.principal?.person.id,
-                hasInvalidToken: engine.hasInvalidToken))
+    private mutating func sessionRequest(
+        _ id: EngineSessionID, _ connection: Connection, _ span: RawSpan
+    ) throws(EngineRefusal) -> EngineSessionRequest {
+        EngineSessionRequest(
+            for: id, on: connection.token, by: try self.http.requestIdentity(span),
+            owner: self.sessionOwner(id), canMove: self.pool.canMove(connection))
     }
 
-    /// Finds the session that a request names.
-    ///
-    /// - Returns: nil if another loop has the session. Then the connection moves to that loop.
-    private mutating func resolveSession(
-        _ id: EngineSessionID, _ identity: RequestIdentity, _ connection: Connection,
-        _ request: UnsafeRawBufferPointer, _ offset: inout Int, end: Int
-    ) throws(EngineRefusal) -> ResolvedSession? {
-        if let token = self.engine.sessions[id], let owner = self.pool[token] {
-            if case .webSocket(let webSocket) = owner.phase,
-                !self.isAllowed(identity, for: webSocket)
-            {
-                throw .forbidden
-            }
-            self.pool.table.hot[owner.slot].lastReceivedTick = self.context.tickNumber
-            return .local(token)
+    /// Passes a request to the server. If another loop of this node has the session, the connection
+    /// moves there with its input.
+    private mutating func requestSession(
+        _ connection: Connection, _ request: UnsafeRawBufferPointer, _ offset: inout Int,
+        end: Int,
+        _ event: (
+            inout EngineServer, _ now: Int64, _ isMember: (UInt64) -> Bool,
+            inout EngineDirectives
+        ) -> Void
+    ) {
+        guard let port = self.engine else { return }
+        connection.deadline = 0
+        var directives = EngineDirectives()
+        event(&port.server, self.context.now.monotonic, self.membership, &directives)
+        if case .moveRequest(_, let loop)? = directives.list.first {
+            offset = end
+            return self.moveRequest(connection, to: loop, Array(request))
         }
-        guard let location = SessionLocation(id) else { throw .unknownSession }
-        guard
-            location.node == self.bridge.chat.id.incarnation
-                || location.node == self.context.settings.incarnation
-        else {
-            guard self.isInView(location.node) else { throw .unknownSession }
-            return .remote(location)
-        }
-        guard location.loop < self.context.settings.loopCount, location.loop != self.context.index,
-            self.pool.canMove(connection)
-        else { throw .unknownSession }
-        offset = end
-        self.moveRequest(connection, to: location.loop, Array(request))
-        return nil
+        self.execute(directives)
     }
 
     // MARK: Handshakes
 
     /// Opens the dialect's session for a new client.
-    private mutating func openEngineSession(
+    private mutating func openDialectSession(
         _ connection: Connection, _ engine: EngineEndpoint, _ span: RawSpan
-    ) throws(EngineRefusal) -> (session: any DialectSession, id: EngineSessionID) {
+    ) throws(EngineRefusal) -> any DialectSession {
         let limit = self.context.live.limits.connections
         guard self.http.admitClient(),
             self.context.shared.connectionCount.load(ordering: .relaxed) <= limit
@@ -238,111 +132,120 @@ extension LoopState {
             case .session(let session)? = self.context.settings.dialects[engine.dialect].open(
                 request)
         else { throw .badRequest }
-        var random = SystemRandomNumberGenerator()
-        return (
-            session,
-            SessionLocation(node: self.bridge.chat.id.incarnation, loop: self.context.index)
-                .makeSessionID(
-                    (random.next(), random.next()))
-        )
+        return session
     }
 
-    private mutating func beginPolling(
-        _ connection: Connection, _ exchange: HTTPExchange, _ engine: EngineEndpoint,
-        _ opened: (session: any DialectSession, id: EngineSessionID),
-        _ responseContext: HTTPResponseContext, _ fields: [HTTPField], peer: SocketAddress
-    ) {
-        let token = self.context.loop.reserve()
-        let request = EngineRequestID(self.token(connection))
-        self.beginWaiting(
-            connection, exchange,
-            PendingEngineRequest(session: token, responseContext: responseContext, fields: fields))
-        var steps = EngineSteps()
-        let webSocket = self.bridge.makeWebSocketState(
-            opened.session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false
-        )
-        webSocket.engine = EngineState(
-            EngineSession(
-                opened.id, engine.settings, openedBy: request, at: self.context.now.monotonic,
-                into: &steps
-            ),
-            hasInvalidToken: self.hasInvalidToken)
-        webSocket.expiresAt = self.http.tokenExpiry
-        _ = self.context.shared.connectionCount.add(1, ordering: .relaxed)
-        let owner = Connection(
-            token: token, peer: peer, listenerRole: .clients, phase: .webSocket(webSocket))
-        self.pool.add(owner, descriptor: -1)
-        self.pool.table.hot[owner.slot].flags.insert(.isPolling)
-        self.engine.sessions[opened.id] = token
-        self.bridge.beginSession(webSocket, owner)
-        self.runEngineSteps(steps, of: token)
-    }
-
-    private mutating func beginWebSocket(
-        _ connection: Connection, _ engine: EngineEndpoint,
-        _ opened: (session: any DialectSession, id: EngineSessionID), _ upgrade: WebSocketUpgrade,
+    private mutating func openPolling(
+        _ request: Connection, _ engine: EngineEndpoint, _ session: any DialectSession,
         peer: SocketAddress
     ) {
-        let token = self.token(connection)
-        self.pool.send(connection, self.pool.frames.encodeResponse(of: upgrade.uncompressed))
-        var steps = EngineSteps()
+        request.deadline = 0
         let webSocket = self.bridge.makeWebSocketState(
-            opened.session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false
-        )
-        webSocket.engine = EngineState(
-            EngineSession(
-                opened.id, engine.settings, openedOn: EngineSocketID(token),
-                at: self.context.now.monotonic, into: &steps),
-            socket: EngineSocketID(token))
+            session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false,
+            carrier: .engine)
+        webSocket.expiresAt = self.http.tokenExpiry
+        _ = self.context.shared.connectionCount.add(1, ordering: .relaxed)
+        let connection = Connection(
+            token: self.context.loop.reserve(), peer: peer, listenerRole: .clients,
+            phase: .webSocket(webSocket))
+        self.pool.add(connection, descriptor: -1)
+        self.pool.table.hot[connection.slot].flags.insert(.isPolling)
+        let (token, now) = (connection.token, self.context.now.monotonic)
+        let hasInvalidToken = self.http.hasInvalidToken
+        var directives = EngineDirectives()
+        self.engine?.server.openSession(
+            token, by: request.token, hasInvalidToken: hasInvalidToken, at: now, into: &directives)
+        self.bridge.beginSession(webSocket, connection)
+        self.execute(directives)
+    }
+
+    private mutating func openOnWebSocket(
+        _ connection: Connection, _ engine: EngineEndpoint, _ session: any DialectSession,
+        _ upgrade: WebSocketUpgrade, peer: SocketAddress
+    ) {
+        self.pool.send(connection, self.pool.frames.encodeResponse(of: upgrade.uncompressed))
+        let webSocket = self.bridge.makeWebSocketState(
+            session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false,
+            carrier: .engine)
         webSocket.expiresAt = self.http.tokenExpiry
         connection.phase = .webSocket(webSocket)
         connection.peer = peer
-        self.engine.sessions[opened.id] = token
-        self.runEngineSteps(steps, of: token)
+        let (token, now) = (connection.token, self.context.now.monotonic)
+        self.updateEngine { $0.openSession(onWebSocket: token, at: now, into: &$1) }
         self.bridge.beginSession(webSocket, connection)
     }
 
-    // MARK: Pending requests
+    // MARK: Responses
 
-    /// Makes the request pending. Nothing else is read from its connection until the response.
-    mutating func beginWaiting(
-        _ connection: Connection, _ exchange: HTTPExchange, _ engine: PendingEngineRequest
-    ) {
-        exchange.engineRequest = engine
-        connection.deadline = 0
-    }
-
-    /// Reports to the session that a request's connection closed before the response.
-    mutating func engineRequestAborted(_ request: SocketToken, _ engine: PendingEngineRequest) {
-        guard let session = engine.session else {
-            if let post = engine.forwardedPost, case .remote(let location) = post.session {
-                self.notifyPostAborted(
-                    post.number, of: post.id, by: post.identity, at: location)
-            }
-            return self.cancelForwardedRequests(of: request)
+    /// Sends the response of a pending request. Then the connection may send the next request.
+    mutating func respond(_ token: SocketToken, _ response: EngineResponse, closes: Bool) {
+        guard let connection = self.pool[token], case .http(let exchange) = connection.phase,
+            let pending = exchange.engineRequest
+        else { return }
+        // After an unread body the next request cannot be found. A drain may have begun since the
+        // request.
+        if closes || self.context.isDraining || exchange.incompleteRequest != nil {
+            pending.responseContext.keepsAlive = false
         }
-        self.updateEngine(session) {
-            if engine.isPost {
-                $0.postAborted(EngineRequestID(request), into: &$1)
-            } else {
-                $0.pollAborted(EngineRequestID(request), into: &$1)
-            }
+        exchange.engineRequest = nil
+        exchange.incompleteRequest = nil
+        self.http.respond(connection, HTTPResponse(response), pending.responseContext)
+        if connection.isConnected, connection.closeState == .open, !connection.unread.isEmpty {
+            self.pool.readBufferedInput(connection)
         }
     }
 
-    // MARK: WebSockets that take over a session
+    // MARK: Bodies
 
-    private mutating func beginProbe(
-        _ connection: Connection, _ session: SocketToken, _ upgrade: WebSocketUpgrade
-    ) {
-        let token = self.token(connection)
-        self.pool.send(connection, self.pool.frames.encodeResponse(of: upgrade.uncompressed))
-        let webSocket = self.bridge.makeWebSocketState(
-            nil, dialect: -1, acceptsCompression: false, isCompressed: false)
-        webSocket.probedSession = session
-        connection.phase = .webSocket(webSocket)
-        connection.deadline = 0
-        let now = self.context.now.monotonic
-        self.updateEngine(session) { $0.socketOpened(EngineSocketID(token), at: now, into: &$1) }
+    /// Begins to receive the body of the POST whose head is being read.
+    mutating func receiveEngineBody(_ token: SocketToken) {
+        guard let engine = self.engine?.endpoint, let connection = self.pool[token],
+            case .http(let exchange) = connection.phase, let pending = exchange.engineRequest
+        else { return }
+        do throws(HTTPError) {
+            let isComplete = try self.http.beginEngineBody(
+                connection, exchange, byteLimit: engine.settings.maxPayload,
+                pending.responseContext)
+            if isComplete { self.engineBodyReceived([], connection) }
+        } catch {
+            self.engineBodyTooLong(connection)
+        }
+    }
+
+    mutating func engineBodyReceived(_ body: [UInt8], _ connection: Connection) {
+        let (token, now) = (connection.token, self.context.now.monotonic)
+        self.updateEngine { $0.bodyReceived(body, of: token, at: now, into: &$1) }
+    }
+
+    mutating func engineBodyTooLong(_ connection: Connection) {
+        if case .http(let exchange) = connection.phase {
+            exchange.engineRequest?.responseContext = self.context.closingContext
+        }
+        let (token, now) = (connection.token, self.context.now.monotonic)
+        self.updateEngine { $0.bodyTooLong(of: token, at: now, into: &$1) }
+    }
+}
+
+extension HTTPServer {
+    /// Parses the meaning of an Engine.IO request.
+    fileprivate func engineRequest(_ span: RawSpan, isWebSocket: Bool) throws(EngineRefusal)
+        -> EngineRequest
+    {
+        let method: EngineMethod =
+            switch self.head.method {
+            case .get: .get
+            case .post: .post
+            default: .other
+            }
+        return try EngineRequest(
+            method, query: span.extracting(self.head.query ?? 0..<0), isWebSocket: isWebSocket)
+    }
+}
+
+extension HTTPResponse {
+    fileprivate init(_ response: EngineResponse) {
+        self.init(
+            response.status, contentType: response.contentType, fields: response.fields,
+            body: response.body)
     }
 }

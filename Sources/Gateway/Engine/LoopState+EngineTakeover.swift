@@ -1,35 +1,50 @@
+import Bytes
+import ChatCore
+import DialectKit
 import EngineIO
+import EngineTransport
 import EventLoop
 import HTTPWire
 import Synchronization
 import TLS
 
-/// Moves the socket of a WebSocket that takes over a polling session to the session's connection.
+/// WebSockets that take over a session: of this loop, or of another node.
 extension LoopState {
-    /// Begins a takeover. The socket moves at the end of the turn, when its input has been stored.
-    mutating func takeOver(_ socket: SocketToken, for session: SocketToken) {
-        guard let connection = self.pool[session],
-            case .webSocket(let webSocket) = connection.phase,
-            let engine = webSocket.engine,
-            let socketConnection = self.pool[socket]
+    // MARK: Probes
+
+    /// Answers the pending request with the upgrade. The WebSocket is to take over a session.
+    mutating func acceptProbe(_ token: SocketToken, timeout: Int64?) {
+        guard let connection = self.pool[token], case .http(let exchange) = connection.phase,
+            let upgrade = exchange.engineRequest?.upgrade
         else { return }
-        engine.socket = EngineSocketID(socket)
-        engine.isAttachingSocket = true
-        self.pool.pauseReading(socketConnection)
-        self.engine.upgradedSockets.append((socket, session))
+        self.pool.send(connection, self.pool.frames.encodeResponse(of: upgrade.uncompressed))
+        connection.phase = .webSocket(
+            self.bridge.makeWebSocketState(
+                nil, dialect: -1, acceptsCompression: false, isCompressed: false, carrier: .probe))
+        connection.deadline = 0
+        if let timeout {
+            self.pool.setDeadline(connection, after: .milliseconds(timeout))
+        }
+        if !connection.unread.isEmpty { self.pool.readBufferedInput(connection) }
     }
 
-    mutating func moveUpgradedSockets() {
-        guard !self.engine.upgradedSockets.isEmpty else { return }
-        let sockets = self.engine.upgradedSockets
-        self.engine.upgradedSockets = []
-        for (socket, session) in sockets { self.moveSocket(socket, to: session) }
+    // MARK: Takeovers on this loop
+
+    /// The socket moves at the end of the turn, when its input has been stored.
+    mutating func scheduleTakeover(_ socket: SocketToken, of session: SocketToken) {
+        if let connection = self.pool[socket] { self.pool.pauseReading(connection) }
+        self.engine?.takeovers.append((socket, session))
+    }
+
+    mutating func moveSocketsOfTakeovers() {
+        guard let port = self.engine, !port.takeovers.isEmpty else { return }
+        let takeovers = port.takeovers
+        port.takeovers = []
+        for (socket, session) in takeovers { self.moveSocket(socket, to: session) }
     }
 
     private mutating func moveSocket(_ socket: SocketToken, to session: SocketToken) {
-        guard let connection = self.pool[socket],
-            case .webSocket(let probe) = connection.phase
-        else {
+        guard let connection = self.pool[socket], let probe = connection.webSocket else {
             // The WebSocket is closed, and so the session ends.
             if let owner = self.pool[session] { self.pool.drop(owner) }
             return
@@ -42,43 +57,98 @@ extension LoopState {
         owner.backlog = connection.backlog
         let handoff = SocketHandoff(
             session: session, tls: connection.tls, reader: probe.reader, unread: connection.unread)
-        self.pool.remove(connection)
         self.context.shared.connectionCount.subtract(1, ordering: .relaxed)
         let mailbox = self.context.shared.controlMailboxes[self.context.index]
-        self.context.loop.detach(connection.token) { _ = mailbox.post(.attachSocket($0, handoff)) }
+        self.pool.detach(connection) { _ = mailbox.post(.attachSocket($0, handoff)) }
     }
 
     mutating func attachSocket(_ socket: Socket, _ handoff: SocketHandoff) {
-        guard let connection = self.pool[handoff.session],
-            case .webSocket(let webSocket) = connection.phase,
-            let engine = webSocket.engine
-        else {
-            return socket.close()
-        }
+        guard let connection = self.pool[handoff.session], let webSocket = connection.webSocket
+        else { return socket.close() }
         do throws(SocketError) {
             try self.context.loop.attach(socket.descriptor, to: handoff.session)
         } catch {
             socket.close()
             return self.pool.drop(connection)
         }
-        engine.isAttachingSocket = false
         webSocket.reader = handoff.reader
         self.pool.table.hot[connection.slot].descriptor = socket.descriptor
         self.pool.table.hot[connection.slot].flags.remove(.isPolling)
-        self.clearUnpolledIfEmpty(connection)
+        self.engine?.server.socketAttached(handoff.session)
+        self.engineSessionUpdated(handoff.session)
         if let tls = handoff.tls {
             connection.tls = tls
             self.pool.table.hot[connection.slot].flags.insert(.isTLS)
         }
         connection.unread = handoff.unread
-        self.pool.table.hot[connection.slot].lastReceivedTick = self.context.tickNumber
+        self.pool.recordActivity(connection)
         self.pool.updateInterest(connection)
         if !connection.backlog.isEmpty { self.pool.drainBacklog(connection) }
-        guard connection.isConnected, !connection.isReadingPaused else {
-            return
+        guard connection.isConnected, !connection.isReadingPaused else { return }
+        self.pool.readBufferedInput(connection)
+    }
+
+    // MARK: Takeovers between nodes
+
+    /// Continues a session of another node on the WebSocket of this one.
+    mutating func adoptSession(_ token: SocketToken, _ transfer: TransferredSession) {
+        guard let port = self.engine, let connection = self.pool[token],
+            let probe = connection.webSocket
+        else { return }
+        let now = self.context.now.monotonic
+        guard
+            let session = self.context.settings.dialects[port.endpoint.dialect].resume(
+                transfer.state, allowsAnonymous: self.context.settings.allowsAnonymous, at: now)
+        else { return self.updateEngine { $0.adoptionFailed(token, into: &$1) } }
+        let webSocket = self.bridge.makeWebSocketState(
+            session, dialect: port.endpoint.dialect, acceptsCompression: false,
+            isCompressed: false, carrier: .engine)
+        webSocket.reader = probe.reader
+        if transfer.expiresAfter != 0 { webSocket.expiresAt = now + transfer.expiresAfter }
+        connection.phase = .webSocket(webSocket)
+        port.server.adopted(token, at: now)
+        webSocket.transportDeadline = port.server.deadline(token)
+        for packet in transfer.packets {
+            Array(packet.utf8).withUnsafeBytes { self.pool.sendFrame(connection, .text, $0) }
         }
-        self.pool.pauseReading(connection)
-        self.pool.resumeReading(connection)
+        self.bridge.beginSession(webSocket, connection)
+        if connection.isConnected { self.bridge.resumeReadingIfUnblocked(connection, webSocket) }
+    }
+
+    /// Transfers a session to the node with its WebSocket, unless it has pending requests.
+    mutating func transferSession(_ token: SocketToken, _ request: EngineTransferRequest) {
+        guard let connection = self.pool[token], let webSocket = connection.webSocket,
+            webSocket.unansweredCommandCount == 0, webSocket.blockingReplyCount == 0
+        else { return }
+        // Moves everything that the feeds have delivered into the outbox or the backlog.
+        self.pool.writeTurn(connection.slot)
+        guard connection.isConnected, let session = webSocket.session else { return }
+        let now = self.context.now.monotonic
+        let snapshot = session.snapshot(at: self.bridge.positions(of: webSocket), now: now)
+        let expiresAfter = webSocket.expiresAt == 0 ? 0 : max(1, webSocket.expiresAt - now)
+        let backlog = self.backlogPackets(connection)
+        self.updateEngine {
+            $0.transfer(
+                token, for: request, snapshot: snapshot, expiresAfter: expiresAfter,
+                backlog: backlog, at: now, into: &$1)
+        }
+    }
+
+    /// The packets of the backlog.
+    private func backlogPackets(_ connection: Connection) -> [SharedPacket] {
+        var bytes = ByteBuffer()
+        connection.backlog.gather(upTo: .max, into: &bytes)
+        return bytes.bytes.withUnsafeBytes { bytes in
+            var packets: [SharedPacket] = []
+            var offset = 0
+            while let frame = WrittenFrame(bytes, at: offset) {
+                offset = frame.end
+                if frame.opcode == .text {
+                    packets.append(SharedPacket(SharedFrame(Array(bytes[frame.payload]))))
+                }
+            }
+            return packets
+        }
     }
 }
 

@@ -3,6 +3,7 @@ import ChatCore
 import ChatModel
 import DialectKit
 import EngineIO
+import EngineTransport
 import EventLoop
 import HTTPWire
 import Identity
@@ -77,8 +78,13 @@ extension HTTPServer {
         }
     }
 
+    /// Whether the request that is being read has an invalid token.
+    var hasInvalidToken: Bool {
+        if case .invalid = self.credentials { true } else { false }
+    }
+
     /// The identity in a request of an existing Engine.IO session.
-    mutating func requestIdentity(_ span: RawSpan) throws(EngineRefusal) -> RequestIdentity {
+    mutating func requestIdentity(_ span: RawSpan) throws(EngineRefusal) -> EngineRequestIdentity {
         var query: [(name: String, value: String)] = []
         if let range = self.head.query {
             guard let parsed = Self.queryPairs(span.extracting(range)) else { throw .badRequest }
