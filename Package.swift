@@ -48,7 +48,9 @@ let package = Package(
         module("SocketIO", ["JSON", "Bytes"]),
         module("TLS", ["COpenSSL", "EventLoop", "Bytes"]),
         module("Identity", ["COpenSSL", "Bytes", "JSON"]),
-        module("RedisClient", ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Bytes"]),
+        module(
+            "RedisClient",
+            ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Telemetry", "Bytes"]),
 
         // The chat: values.
         module("ChatModel", ["Bytes"]),
@@ -122,7 +124,7 @@ let package = Package(
         module(
             "LoadGenerator",
             [
-                "Configuration", "TLS", "CHiredis", "ChatClient", "EngineIO", "RedisClient",
+                "Configuration", "TLS", "ChatClient", "EngineIO", "RedisClient",
                 "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes",
             ]),
         module("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),

@@ -246,7 +246,8 @@ struct RunningNode {
                     await shared.handOver(within: .seconds(10))
                 }
                 self.gateway.drain(over: self.options.drain)
-                // A close handshake may take five more seconds.
+                // A close handshake may take five more seconds. The gateway's count is an atomic
+                // without a notification, so it is read every 20 ms.
                 let end = ContinuousClock.now + self.options.drain + .seconds(6)
                 while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled
                 {
@@ -299,7 +300,8 @@ struct RunningNode {
         }
     }
 
-    /// Reloads the key set when its file changes.
+    /// Reloads the key set when its file changes. It reads the file's state every two seconds,
+    /// because the file belongs to another program, which may replace it or its folder.
     private func watchKeySet() async {
         let files = NodeKeys(self.options).files
         guard files.keySet != nil else { return }

@@ -161,6 +161,16 @@ struct LoadRunTests {
         #expect(counter.sample() == nil)
     }
 
+    @Test("reports no count after Redis has closed the connection, whose handshake was counted")
+    func reconnectedToRedis() throws {
+        let redis = try RedisServer([])
+        let counter = try CommandCounter(RedisURL("redis://127.0.0.1:\(redis.port)"))
+        #expect(counter.sample() != nil)
+        #expect(try redis.execute("CLIENT", "KILL", "TYPE", "normal") == "1")
+        #expect(counter.sample() == nil)
+        #expect(counter.sample() == nil)
+    }
+
     @Test("reports why Redis cannot be queried")
     func withoutRedis() throws {
         let redis = try RedisServer(["--requirepass", "open"])

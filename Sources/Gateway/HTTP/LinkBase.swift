@@ -44,13 +44,9 @@ struct LinkBase: Sendable {
     /// because a tunnel or the host of a container may map the port.
     private func isOwn(_ authority: String, isTLS: Bool, _ local: SocketAddress?) -> Bool {
         let standardPort: UInt16 = isTLS ? 443 : 80
-        var name = authority.lowercased()[...]
-        var port: UInt16? = standardPort
-        if let colon = name.lastIndex(of: ":"), !name.hasSuffix("]") {
-            port = UInt16(name[name.index(after: colon)...])
-            name = name[..<colon]
-        }
-        if name.hasPrefix("["), name.hasSuffix("]") { name = name.dropFirst().dropLast() }
+        let parts = HostPort(atLastColonOf: authority.lowercased()[...])
+        let name = parts.host
+        let port = parts.portText == nil ? standardPort : parts.port
         let address = IPAddress(name)
         if name == "localhost" || address?.isLoopback == true { return true }
         guard let local, port == local.port else { return false }

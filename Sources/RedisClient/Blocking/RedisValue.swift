@@ -1,7 +1,5 @@
-internal import RedisClient
-
 /// A Redis reply, copied so that it outlives the reply buffer.
-enum RedisValue: Sendable, Equatable {
+public enum RedisValue: Sendable, Equatable {
     case nothing
     case number(Int)
     case text(String)
@@ -16,10 +14,10 @@ enum RedisValue: Sendable, Equatable {
         }
     }
 
-    var text: String? { if case .text(let text) = self { text } else { nil } }
+    public var text: String? { if case .text(let text) = self { text } else { nil } }
 
     /// The number, also if it is a text.
-    var number: Int? {
+    public var number: Int? {
         switch self {
         case .number(let number): number
         case .text(let text): Int(text)
@@ -28,7 +26,7 @@ enum RedisValue: Sendable, Equatable {
     }
 
     /// The element of a list; `nothing` if there is none.
-    subscript(index: Int) -> RedisValue {
+    public subscript(index: Int) -> RedisValue {
         guard case .list(let elements) = self, elements.indices.contains(index) else {
             return .nothing
         }
