@@ -80,7 +80,8 @@ public struct Conversation: Sendable {
     var unstoredReads = UnstoredReads()
     var dirtyCursors: [UInt32] = []
     var cursorFlushDue: Int64 = 0
-    private var wakeAt: Int64 = 0
+    /// When the next `tick` is due.
+    public private(set) var wakeAt: Int64?
 
     struct WaitingInput: Sendable {
         let input: ConversationInput
@@ -261,8 +262,8 @@ public struct Conversation: Sendable {
 
     /// Does what is due at this time. An early or repeated call does nothing.
     public mutating func tick(at now: ClockReading, into effects: inout [ConversationEffect]) {
-        guard self.wakeAt != 0, self.wakeAt <= now.monotonic else { return }
-        self.wakeAt = 0
+        guard let wakeAt = self.wakeAt, wakeAt <= now.monotonic else { return }
+        self.wakeAt = nil
         self.expireTyping(at: now, into: &effects)
         self.announcePresence(at: now, into: &effects)
         self.retryLoad(into: &effects)
@@ -283,7 +284,7 @@ public struct Conversation: Sendable {
 
     /// Requests a `tick` at this time, unless an earlier one is already requested.
     mutating func wake(at time: Int64, into effects: inout [ConversationEffect]) {
-        guard self.wakeAt == 0 || time < self.wakeAt else { return }
+        guard time < self.wakeAt ?? .max else { return }
         self.wakeAt = time
         effects.append(.wake(at: time))
     }

@@ -1,3 +1,4 @@
+public import Bytes
 public import ChatModel
 
 /// The loop that sent a request, and the request's id. Request 0 expects no answer.
@@ -36,5 +37,14 @@ public struct RequestID: RawRepresentable, Sendable, Hashable, ExpressibleByInte
 
     public init(integerLiteral value: UInt64) {
         self.rawValue = value
+    }
+}
+
+extension RequestID: SlotKey {
+    public var slot: UInt32 { UInt32(truncatingIfNeeded: self.rawValue) }
+    public var generation: UInt32 { UInt32(truncatingIfNeeded: self.rawValue >> 32) }
+
+    public init(slot: UInt32, generation: UInt32) {
+        self.rawValue = SlotID(slot: slot, generation: generation).bits
     }
 }

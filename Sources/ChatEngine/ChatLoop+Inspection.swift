@@ -1,3 +1,4 @@
+internal import Bytes
 internal import ChatCore
 public import ChatModel
 
@@ -17,7 +18,9 @@ extension ChatLoop {
     /// order. Visits every conversation.
     public var ownedShards: [OwnedShard] {
         var counts: [Int: Int] = [:]
-        for slot in self.owner.slots where slot.isUsed { counts[Int(slot.shard), default: 0] += 1 }
+        for number in self.owner.slots.occupiedSlots {
+            counts[Int(self.owner.slots[number].shard), default: 0] += 1
+        }
         return Set(self.owner.shards.keys).union(counts.keys).sorted().map { shard in
             var claimed: Epoch?
             if case .held(let epoch)? = self.owner.shards[shard] { claimed = epoch }
@@ -33,7 +36,7 @@ extension ChatLoop {
         head: SequenceNumber, revision: Revision
     )? {
         guard let number = self.owner.slot(of: key) else { return nil }
-        let conversation = self.owner.slots[Int(number)].conversation
+        let conversation = self.owner.slots[number].conversation
         return conversation.storedRevision > 0
             ? (conversation.storedHead, conversation.storedRevision) : nil
     }

@@ -1,11 +1,16 @@
-import Bytes
+public import Bytes
 import ChatCore
 import ChatModel
 
 /// Identifies a feed while it is open.
-public struct FeedID: Sendable, Hashable {
+public struct FeedID: SlotKey {
     public let slot: UInt32
-    let generation: UInt32
+    public let generation: UInt32
+
+    public init(slot: UInt32, generation: UInt32) {
+        self.slot = slot
+        self.generation = generation
+    }
 }
 
 /// One loop's subscription to one conversation: the newest change, out-of-order changes,

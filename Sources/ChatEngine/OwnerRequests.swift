@@ -1,3 +1,4 @@
+import Bytes
 import ChatCore
 import ChatModel
 
@@ -25,47 +26,36 @@ struct OwnerRequests: Sendable {
         var isCancelled = false
         /// The newest message that the feed had delivered when the request was made.
         let deliveredThrough: SequenceNumber
-        /// Its current bucket in the retry wheel; entries in other buckets are outdated.
-        var bucket: UInt8 = 0
         /// The owner's answer, while the feed has not yet delivered the messages before it.
         var deferredAnswer: ChatAnswer?
 
         var dueAt: Int64 { min(self.retryAt, self.deadline) }
     }
 
-    private var slots: [OwnerRequest?] = []
-    private var generations: [UInt32] = []
-    private var free: [UInt32] = []
-    private var retryWheel = RetryWheel()
+    private var requests = SlotList<RequestID, OwnerRequest>(
+        vacant: OwnerRequest(
+            conversation: ConversationKey(tenant: "", id: ""), input: .detach,
+            owner: LoopID(incarnation: 0, loop: 0), feed: nil, context: nil, deadline: 0,
+            retryAt: 0, deliveredThrough: 0))
+    /// When the requests are due. Nearly all are answered long before.
+    private var timers = SlotTimers(millisecondsPerTick: 100)
     private var sendQueues = SendQueues()
-    private(set) var count = 0
+
+    var count: Int { self.requests.count }
 
     /// Inserts a request. If the earlier sends of its feed are backed off, a send waits with them
     /// and must not be sent now.
     mutating func insert(_ request: consuming OwnerRequest) -> RequestID {
-        let slot: UInt32
-        if let reused = self.free.popLast() {
-            slot = reused
-        } else {
-            slot = UInt32(self.slots.count)
-            self.slots.append(nil)
-            self.generations.append(0)
-        }
-        self.generations[Int(slot)] &+= 1
-        // 0 means that no answer is needed.
-        if self.generations[Int(slot)] == 0 { self.generations[Int(slot)] = 1 }
-        if request.input.isSend, let feed = request.feed,
-            let time = self.sendQueues.append(Int(slot), to: feed.slot)
+        let id = self.requests.insert(request)
+        if self.requests[id.slot].input.isSend, let feed = self.requests[id.slot].feed,
+            let time = self.sendQueues.append(id.slot, to: feed.slot)
         {
-            request.retryAt = time
-            request.attempts = 0
+            self.requests[id.slot].retryAt = time
+            self.requests[id.slot].attempts = 0
         }
         // It has not been sent yet.
-        if request.attempts == 0 { request.isOutstanding = false }
-        self.slots[Int(slot)] = consume request
-        self.count += 1
-        let id = self.id(of: Int(slot))
-        self.schedule(id)
+        if self.requests[id.slot].attempts == 0 { self.requests[id.slot].isOutstanding = false }
+        self.schedule(id.slot)
         return id
     }
 
@@ -76,49 +66,35 @@ struct OwnerRequests: Sendable {
 
     /// The position of a send and of its predecessor; `.none` for a request without an order.
     func sendOrder(of id: RequestID) -> SendOrder {
-        self.slot(of: id).map { self.sendQueues.order(of: $0) } ?? .none
+        self.requests.contains(id) ? self.sendQueues.order(of: id.slot) : .none
     }
 
     /// Whether it has not been sent because earlier sends are backed off.
     func isBackedOff(_ id: RequestID) -> Bool {
-        self.slot(of: id).flatMap { self.slots[$0]?.attempts } == 0
+        self.requests.contains(id) && self.requests[id.slot].attempts == 0
     }
 
     /// Backs off a temporarily refused request until this time. The sends before it are backed off
     /// too, because the owner may be missing one of them, and later sends wait for them.
     mutating func backOff(_ id: RequestID, until time: Int64, at now: Int64) {
-        guard let slot = self.slot(of: id) else { return }
-        guard let until = self.sendQueues.backOff(slot, until: time, at: now) else {
+        guard self.requests.contains(id) else { return }
+        guard let until = self.sendQueues.backOff(id.slot, until: time, at: now) else {
             return self.postpone(id, until: time)
         }
-        var next = Optional(slot)
+        var next = Optional(id.slot)
         // If one send is backed off already, all earlier ones are.
-        while let slot = next, self.slots[slot]!.retryAt != until {
-            self.postpone(self.id(of: slot), until: until)
+        while let slot = next, self.requests[slot].retryAt != until {
+            self.postpone(self.requests.key(of: slot), until: until)
             next = self.sendQueues.predecessor(of: slot)
         }
     }
 
-    private func id(of slot: Int) -> RequestID {
-        RequestID(rawValue: UInt64(self.generations[slot]) << 32 | UInt64(slot))
-    }
-
-    private func slot(of id: RequestID) -> Int? {
-        let slot = Int(id.rawValue & 0xFFFF_FFFF)
-        guard slot < self.slots.count, self.generations[slot] == UInt32(id.rawValue >> 32),
-            self.slots[slot] != nil
-        else { return nil }
-        return slot
-    }
-
     subscript(id: RequestID) -> OwnerRequest? {
-        self.slot(of: id).flatMap { self.slots[$0] }
+        self.requests.contains(id) ? self.requests[id.slot] : nil
     }
 
     /// All pending requests; sends in their order.
-    var all: [RequestID] {
-        self.inOrder(self.slots.indices.lazy.filter { self.slots[$0] != nil }.map(self.id))
-    }
+    var all: [RequestID] { self.inOrder(self.requests.occupiedSlots.map(self.requests.key)) }
 
     private func inOrder(_ requests: [RequestID]) -> [RequestID] {
         let ordered = requests.enumerated().map {
@@ -129,76 +105,64 @@ struct OwnerRequests: Sendable {
 
     /// The next attempt goes to another owner.
     mutating func redirect(_ id: RequestID, to owner: LoopID) {
-        guard let slot = self.slot(of: id) else { return }
-        self.slots[slot]!.owner = owner
+        if self.requests.contains(id) { self.requests[id.slot].owner = owner }
     }
 
     mutating func remove(_ id: RequestID) -> OwnerRequest? {
-        guard let slot = self.slot(of: id) else { return nil }
-        self.sendQueues.remove(slot)
-        self.free.append(UInt32(slot))
-        self.count -= 1
-        var request: OwnerRequest?
-        swap(&request, &self.slots[slot])
-        return request
+        guard self.requests.contains(id) else { return nil }
+        self.sendQueues.remove(id.slot)
+        return self.requests.remove(id.slot)
     }
 
     /// Retries the request at this time, unless it times out first.
     mutating func postpone(_ id: RequestID, until time: Int64, isAttempt: Bool = false) {
-        guard let slot = self.slot(of: id) else { return }
-        self.slots[slot]?.retryAt = time
+        guard self.requests.contains(id) else { return }
+        self.requests[id.slot].retryAt = time
         if isAttempt {
-            self.slots[slot]?.deferredAnswer = nil
-            self.slots[slot]?.attempts += 1
-            if self.slots[slot]!.isOutstanding { self.slots[slot]!.isInDoubt = true }
-            self.slots[slot]!.isOutstanding = true
-            self.sendQueues.resume(slot)
+            self.requests[id.slot].deferredAnswer = nil
+            self.requests[id.slot].attempts += 1
+            if self.requests[id.slot].isOutstanding { self.requests[id.slot].isInDoubt = true }
+            self.requests[id.slot].isOutstanding = true
+            self.sendQueues.resume(id.slot)
         }
-        self.schedule(id)
+        self.schedule(id.slot)
     }
 
-    private mutating func schedule(_ id: RequestID) {
-        guard let slot = self.slot(of: id), let due = self.slots[slot]?.dueAt else { return }
-        self.slots[slot]?.bucket = self.retryWheel.insert(id, at: due)
+    private mutating func schedule(_ slot: UInt32) {
+        self.timers.schedule(slot, at: self.requests[slot].dueAt)
     }
 
     /// The owner answered the last attempt without executing it.
     ///
     /// - Parameter isInDoubt: the owner does not know whether it was executed.
     mutating func attemptFailed(_ id: RequestID, isInDoubt: Bool = false) {
-        guard let slot = self.slot(of: id) else { return }
-        self.slots[slot]!.isOutstanding = false
-        if isInDoubt { self.slots[slot]!.isInDoubt = true }
+        guard self.requests.contains(id) else { return }
+        self.requests[id.slot].isOutstanding = false
+        if isInDoubt { self.requests[id.slot].isInDoubt = true }
     }
 
     /// Defers the owner's answer until the feed has delivered what comes before it. The request is
     /// not retried.
     mutating func deferAnswer(to id: RequestID, _ answer: ChatAnswer) {
-        guard let slot = self.slot(of: id) else { return }
-        self.sendQueues.remove(slot)
-        self.slots[slot]?.deferredAnswer = answer
+        guard self.requests.contains(id) else { return }
+        self.sendQueues.remove(id.slot)
+        self.requests[id.slot].deferredAnswer = answer
     }
 
     mutating func cancel(_ id: RequestID) {
-        guard let slot = self.slot(of: id) else { return }
-        self.slots[slot]?.isCancelled = true
+        if self.requests.contains(id) { self.requests[id.slot].isCancelled = true }
     }
 
-    /// The requests that are due for a retry or have timed out; sends in their order.
+    /// The requests that are due for a retry or have timed out; sends in their order. The caller
+    /// postpones or removes each.
     mutating func takeDue(at time: Int64) -> [RequestID] {
         var due: [RequestID] = []
-        for (id, bucket) in self.retryWheel.takeDue(at: time) {
-            guard let slot = self.slot(of: id), self.slots[slot]?.bucket == bucket,
-                let dueAt = self.slots[slot]?.dueAt
-            else { continue }
-            guard dueAt <= time else {
-                self.schedule(id)
-                continue
+        for slot in self.timers.takeDue(at: time) where self.requests.isOccupied(slot) {
+            if self.requests[slot].dueAt <= time {
+                due.append(self.requests.key(of: slot))
+            } else {
+                self.schedule(slot)
             }
-            // It can be in this bucket twice, if two refusals postponed it to the same tenth of a
-            // second.
-            self.slots[slot]?.bucket = .max
-            due.append(id)
         }
         return self.inOrder(due)
     }

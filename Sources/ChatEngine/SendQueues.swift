@@ -27,75 +27,75 @@ struct SendQueues: Sendable {
     /// Appends a send behind the earlier ones of the same feed.
     ///
     /// - Returns: the time until which the queue is backed off, if it is.
-    mutating func append(_ request: Int, to feed: UInt32) -> Int64? {
-        while self.positions.count <= request { self.positions.append(QueuePosition()) }
+    mutating func append(_ request: UInt32, to feed: UInt32) -> Int64? {
+        while self.positions.count <= Int(request) { self.positions.append(QueuePosition()) }
         while self.queues.count <= Int(feed) { self.queues.append(SendQueue()) }
         self.lastNumber += 1
         let previous = self.queues[Int(feed)].last
-        self.positions[request] = QueuePosition(
+        self.positions[Int(request)] = QueuePosition(
             number: self.lastNumber, feed: feed, previous: previous)
-        self.queues[Int(feed)].last = UInt32(request)
+        self.queues[Int(feed)].last = request
         if previous == .max {
             self.queues[Int(feed)].backedOffUntil = 0
             return nil
         }
-        self.positions[Int(previous)].next = UInt32(request)
+        self.positions[Int(previous)].next = request
         return self.queues[Int(feed)].backedOffUntil == 0
             ? nil : self.queues[Int(feed)].backedOffUntil
     }
 
     /// Removes a request from its queue, if it is in one.
-    mutating func remove(_ request: Int) {
+    mutating func remove(_ request: UInt32) {
         guard self.contains(request) else { return }
-        let position = self.positions[request]
+        let position = self.positions[Int(request)]
         if position.previous != .max { self.positions[Int(position.previous)].next = position.next }
         if position.next == .max {
             self.queues[Int(position.feed)].last = position.previous
         } else {
             self.positions[Int(position.next)].previous = position.previous
         }
-        self.positions[request].number = 0
+        self.positions[Int(request)].number = 0
     }
 
     /// The feed has closed: its sends have no order any more.
     mutating func removeAll(of feed: UInt32) {
         guard Int(feed) < self.queues.count else { return }
-        while self.queues[Int(feed)].last != .max { self.remove(Int(self.queues[Int(feed)].last)) }
+        while self.queues[Int(feed)].last != .max { self.remove(self.queues[Int(feed)].last) }
     }
 
-    private func contains(_ request: Int) -> Bool {
-        request < self.positions.count && self.positions[request].number != 0
+    private func contains(_ request: UInt32) -> Bool {
+        Int(request) < self.positions.count && self.positions[Int(request)].number != 0
     }
 
     /// The send's position and that of its predecessor.
-    func order(of request: Int) -> SendOrder {
+    func order(of request: UInt32) -> SendOrder {
         guard self.contains(request) else { return .none }
-        let previous = self.positions[request].previous
+        let previous = self.positions[Int(request)].previous
         return SendOrder(
-            number: self.positions[request].number,
+            number: self.positions[Int(request)].number,
             after: previous == .max ? 0 : self.positions[Int(previous)].number)
     }
 
     /// The send before this one.
-    func predecessor(of request: Int) -> Int? {
-        self.contains(request) && self.positions[request].previous != .max
-            ? Int(self.positions[request].previous) : nil
+    func predecessor(of request: UInt32) -> UInt32? {
+        self.contains(request) && self.positions[Int(request)].previous != .max
+            ? self.positions[Int(request)].previous : nil
     }
 
     /// Backs off this request's queue, unless it is backed off already.
     ///
     /// - Returns: the time until which it is backed off; nil if the request is in no queue.
-    mutating func backOff(_ request: Int, until time: Int64, at now: Int64) -> Int64? {
+    mutating func backOff(_ request: UInt32, until time: Int64, at now: Int64) -> Int64? {
         guard self.contains(request) else { return nil }
-        let feed = Int(self.positions[request].feed)
+        let feed = Int(self.positions[Int(request)].feed)
         if self.queues[feed].backedOffUntil <= now { self.queues[feed].backedOffUntil = time }
         return self.queues[feed].backedOffUntil
     }
 
     /// Ends the backoff of this request's queue, because the request is being sent again.
-    mutating func resume(_ request: Int) {
+    mutating func resume(_ request: UInt32) {
         if self.contains(request) {
-            self.queues[Int(self.positions[request].feed)].backedOffUntil = 0
+            self.queues[Int(self.positions[Int(request)].feed)].backedOffUntil = 0
         }
     }
 }

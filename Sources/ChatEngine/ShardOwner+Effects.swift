@@ -16,7 +16,7 @@ extension ShardOwner {
         _ body: (inout Conversation, inout [ConversationEffect]) -> Void
     ) {
         var effects = self.takeEffectBuffer()
-        body(&self.slots[Int(number)].conversation, &effects)
+        body(&self.slots[number].conversation, &effects)
         self.run(&effects, of: number, at: now, outbox: &outbox)
     }
 
@@ -24,7 +24,6 @@ extension ShardOwner {
         _ effects: inout [ConversationEffect], of number: UInt32, at now: ClockReading,
         outbox: inout Outbox
     ) {
-        let slot = Int(number)
         var next = 0
         // An effect can cause others, such as a load that is not possible now.
         while next < effects.count {
@@ -35,8 +34,8 @@ extension ShardOwner {
             case .write(let change, let revision, let origin):
                 self.batch.append(
                     Write(
-                        conversation: self.slots[slot].key, shard: Int(self.slots[slot].shard),
-                        epoch: self.slots[slot].epoch,
+                        conversation: self.slots[number].key, shard: Int(self.slots[number].shard),
+                        epoch: self.slots[number].epoch,
                         revision: revision,
                         change: change))
                 self.writeContexts.append(
@@ -51,35 +50,34 @@ extension ShardOwner {
                 self.notify(loops, of: event, in: number, outbox: &outbox)
             case .lookUp(let sequence, let lookup):
                 let ticket = outbox.submit(
-                    .page(self.slots[slot].key, .after(sequence - 1), limit: 1))
+                    .page(self.slots[number].key, .after(sequence - 1), limit: 1))
                 self.pendingRequests[ticket] = .lookUp(
                     self.continuation(for: number), sequence, lookup)
             case .load:
                 self.loadOrAbandon(number, at: now, into: &effects, outbox: &outbox)
             case .loadRecents:
                 let ticket = outbox.submit(
-                    .recent(self.slots[slot].key, limit: self.limits.recentMessages))
+                    .recent(self.slots[number].key, limit: self.limits.recentMessages))
                 self.pendingRequests[ticket] = .loadRecents(self.continuation(for: number))
             case .readHistory(let sequence, let limit):
                 let ticket = outbox.submit(
-                    .page(self.slots[slot].key, .after(sequence), limit: limit))
+                    .page(self.slots[number].key, .after(sequence), limit: limit))
                 self.pendingRequests[ticket] = .readHistory(self.continuation(for: number))
             case .queryHolders:
-                self.queryHolders(of: self.slots[slot].key, outbox: &outbox)
+                self.queryHolders(of: self.slots[number].key, outbox: &outbox)
             case .recovered(let changes):
                 self.recoveryCounts += changes
             case .invalidate:
-                self.slots[slot].loadTerm &+= 1
-                self.slots[slot].conversation.abandon(at: now, into: &effects)
-                self.slots[slot].conversation.reload(into: &effects)
+                self.slots[number].loadTerm &+= 1
+                self.slots[number].conversation.abandon(at: now, into: &effects)
+                self.slots[number].conversation.reload(into: &effects)
             case .requestReattach:
-                let subscribers = self.slots[slot].conversation.subscribers
+                let subscribers = self.slots[number].conversation.subscribers
                 for feedSlot in 0..<subscribers.count {
-                    outbox.send(.reattach(self.slots[slot].key), to: subscribers[feedSlot].loop)
+                    outbox.send(.reattach(self.slots[number].key), to: subscribers[feedSlot].loop)
                 }
             case .wake(let time):
-                self.timers.insert(
-                    .init(time: time, slot: number, generation: self.slots[slot].generation))
+                self.timers.schedule(number, at: time)
             }
         }
         effects.clear(keepingCapacityUpTo: .max)
@@ -90,12 +88,11 @@ extension ShardOwner {
     private mutating func notify(
         _ loops: LoopSet, of event: ChatEvent, in number: UInt32, outbox: inout Outbox
     ) {
-        let slot = Int(number)
         loops.forEach { loop in
-            let feedSlot = self.slots[slot].conversation.subscribers.feedSlot(of: loop) ?? .max
+            let feedSlot = self.slots[number].conversation.subscribers.feedSlot(of: loop) ?? .max
             let notification = Envelope.Item.event(
                 .init(
-                    conversation: self.slots[slot].key, event: event, revision: 0, answering: 0,
+                    conversation: self.slots[number].key, event: event, revision: 0, answering: 0,
                     feedSlot: feedSlot))
             // A status update may wait like the report that caused it. Sent on its own, it would
             // cost one packet per message.
@@ -111,15 +108,14 @@ extension ShardOwner {
         _ number: UInt32, at now: ClockReading, into effects: inout [ConversationEffect],
         outbox: inout Outbox
     ) {
-        let slot = Int(number)
         // After a failed write, the load waits. Otherwise the writes that the store lost would be
         // repeated at once.
         let mustWait =
             now.monotonic < self.writesUnavailableUntil
-            && self.slots[slot].conversation.hasFailedWrites
+            && self.slots[number].conversation.hasFailedWrites
         if now.monotonic < self.readsUnavailableUntil || mustWait {
-            self.slots[slot].loadTerm &+= 1
-            self.slots[slot].conversation.abandon(at: now, into: &effects)
+            self.slots[number].loadTerm &+= 1
+            self.slots[number].conversation.abandon(at: now, into: &effects)
         } else {
             self.load(number, outbox: &outbox)
         }

@@ -1,3 +1,4 @@
+import Bytes
 import ChatCore
 import ChatModel
 
@@ -7,12 +8,11 @@ extension ShardOwner {
         _ event: ChatEvent, _ revision: Revision, _ origin: RequestOrigin?, of number: UInt32,
         outbox: inout Outbox
     ) {
-        let slot = Int(number)
         var isAnswered = origin == nil || origin?.request == 0
         let notified =
             revision == self.alreadyNotified.revision ? self.alreadyNotified.loops : LoopSet()
-        for index in 0..<self.slots[slot].conversation.subscribers.count {
-            let subscriber = self.slots[slot].conversation.subscribers[index]
+        for index in 0..<self.slots[number].conversation.subscribers.count {
+            let subscriber = self.slots[number].conversation.subscribers[index]
             let answering = origin?.loop == subscriber.loop ? origin?.request ?? 0 : 0
             if answering != 0 { isAnswered = true }
             // A loop that attached after the write was sent may have missed its publication; for
@@ -25,7 +25,7 @@ extension ShardOwner {
             outbox.send(
                 .event(
                     .init(
-                        conversation: self.slots[slot].key, event: event, revision: revision,
+                        conversation: self.slots[number].key, event: event, revision: revision,
                         answering: answering,
                         feedSlot: subscriber.feedSlot)),
                 to: subscriber.loop)
@@ -44,21 +44,21 @@ extension ShardOwner {
         guard write.revision > 0, self.isCurrent(self.writeContexts[index].continuation) else {
             return
         }
-        let slot = Int(self.writeContexts[index].continuation.conversation.slot)
+        let number = self.writeContexts[index].continuation.conversation.slot
         // Behind a change that is published only after it is stored, this event would arrive too
         // early. A user that joins with that change could receive it before the answer, and would
         // then miss it.
         let isNext =
-            self.slots[slot].conversation.storedRevision + 1 == write.revision
-            || self.slots[slot].publishedThrough + 1 == write.revision
+            self.slots[number].conversation.storedRevision + 1 == write.revision
+            || self.slots[number].publishedThrough + 1 == write.revision
         guard isNext, let event = Conversation.event(of: write.change) else {
-            self.slots[slot].publishedThrough = 0
+            self.slots[number].publishedThrough = 0
             return
         }
-        self.slots[slot].publishedThrough = write.revision
+        self.slots[number].publishedThrough = write.revision
         let requester = self.writeContexts[index].origin.flatMap { $0.request == 0 ? nil : $0 }
-        for number in 0..<self.slots[slot].conversation.subscribers.count {
-            let subscriber = self.slots[slot].conversation.subscribers[number]
+        for position in 0..<self.slots[number].conversation.subscribers.count {
+            let subscriber = self.slots[number].conversation.subscribers[position]
             guard subscriber.loop.incarnation != self.id.incarnation else { continue }
             let notification = Envelope.EventNotification(
                 conversation: write.conversation, event: event, revision: write.revision,
@@ -71,7 +71,7 @@ extension ShardOwner {
             !self.writeContexts[index].alreadyNotified.contains(requester.loop)
         {
             outbox.sendWithWrites(
-                .answer(requester.request, event.answer, slot: UInt32(slot)), to: requester.loop)
+                .answer(requester.request, event.answer, slot: number), to: requester.loop)
             self.writeContexts[index].alreadyNotified.insert(requester.loop)
         }
     }
@@ -84,7 +84,7 @@ extension ShardOwner {
         guard write.revision > 0, self.isCurrent(self.writeContexts[index].continuation) else {
             return
         }
-        self.slots[Int(self.writeContexts[index].continuation.conversation.slot)].conversation
+        self.slots[self.writeContexts[index].continuation.conversation.slot].conversation
             .retain(write.change, write.revision, at: now)
     }
 

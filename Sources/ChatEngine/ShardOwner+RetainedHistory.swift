@@ -1,3 +1,4 @@
+import Bytes
 import ChatCore
 import ChatModel
 import Cluster
@@ -17,8 +18,8 @@ extension ShardOwner {
 
     mutating func retain(_ number: UInt32, at now: ClockReading) {
         self.retain(
-            self.slots[Int(number)].conversation.retainedWrites(at: now),
-            of: self.slots[Int(number)].key, at: now)
+            self.slots[number].conversation.retainedWrites(at: now),
+            of: self.slots[number].key, at: now)
     }
 
     /// Retains a write that was stored after its conversation was handed over. The next owner
@@ -62,8 +63,8 @@ extension ShardOwner {
 
     /// Retains the changes of all conversations, because this loop becomes another owner.
     mutating func retainAll(at now: ClockReading) {
-        for number in self.slots.indices where self.slots[number].isUsed {
-            self.retain(UInt32(number), at: now)
+        for number in self.slots.occupiedSlots {
+            self.retain(number, at: now)
         }
     }
 

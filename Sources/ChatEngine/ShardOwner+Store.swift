@@ -1,3 +1,4 @@
+import Bytes
 import ChatCore
 import ChatModel
 import Cluster
@@ -5,12 +6,12 @@ import Cluster
 /// An owner's requests to the store, and their answers.
 extension ShardOwner {
     mutating func load(_ number: UInt32, outbox: inout Outbox) {
-        let shard = Int(self.slots[Int(number)].shard)
+        let shard = Int(self.slots[number].shard)
         let continuation = self.continuation(for: number)
         switch self.shards[shard] {
         case .held(let epoch):
-            self.slots[Int(number)].epoch = epoch
-            self.pendingRequests[outbox.submit(.load(self.slots[Int(number)].key))] = .load(
+            self.slots[number].epoch = epoch
+            self.pendingRequests[outbox.submit(.load(self.slots[number].key))] = .load(
                 continuation)
         case .claiming(let waiting):
             self.shards[shard] = .claiming(waiting + [continuation])
@@ -116,15 +117,15 @@ extension ShardOwner {
     private mutating func reclaim(_ shard: Int, at now: ClockReading, outbox: inout Outbox) {
         guard case .held? = self.shards[shard] else { return }
         self.shards[shard] = nil
-        for number in self.slots.indices
-        where self.slots[number].isUsed && self.slots[number].shard == Int32(shard) {
-            self.update(UInt32(number), at: now, outbox: &outbox) { $1.append(.invalidate) }
+        for number in self.slots.occupiedSlots
+        where self.slots[number].shard == Int32(shard) {
+            self.update(number, at: now, outbox: &outbox) { $1.append(.invalidate) }
         }
     }
 
     private mutating func stopRetaining(_ write: Write, _ context: WriteContext) {
         guard self.isCurrent(context.continuation.conversation) else { return }
-        self.slots[Int(context.continuation.conversation.slot)].conversation.discardRefused(
+        self.slots[context.continuation.conversation.slot].conversation.discardRefused(
             write.change, write.revision)
     }
 
@@ -263,7 +264,7 @@ extension ShardOwner {
                     of: user, read: read, because: cause, at: now, into: &effects)
             }
         } else if self.isCurrent(context.continuation) {
-            self.slots[Int(context.continuation.conversation.slot)].loadTerm &+= 1
+            self.slots[context.continuation.conversation.slot].loadTerm &+= 1
             self.update(context.continuation.conversation.slot, at: now, outbox: &outbox) {
                 $0.writeFailed(because: cause, at: now, into: &$1)
             }
@@ -284,7 +285,7 @@ extension ShardOwner {
         _ number: UInt32, because cause: ChatError = .unavailable, at now: ClockReading,
         outbox: inout Outbox
     ) {
-        self.slots[Int(number)].loadTerm &+= 1
+        self.slots[number].loadTerm &+= 1
         self.update(number, at: now, outbox: &outbox) {
             $0.abandon(because: cause, at: now, into: &$1)
         }
@@ -294,8 +295,8 @@ extension ShardOwner {
     /// another node claimed the shard under a later view.
     mutating func abandonAll(at now: ClockReading, outbox: inout Outbox) {
         self.shards = self.shards.filter { if case .claiming = $0.value { true } else { false } }
-        for number in self.slots.indices where self.slots[number].isUsed {
-            self.abandon(UInt32(number), at: now, outbox: &outbox)
+        for number in self.slots.occupiedSlots {
+            self.abandon(number, at: now, outbox: &outbox)
         }
     }
 
@@ -306,12 +307,12 @@ extension ShardOwner {
     /// store after the next claim.
     private mutating func loseShard(_ shard: Int, at now: ClockReading, outbox: inout Outbox) {
         guard self.shards.removeValue(forKey: shard) != nil else { return }
-        for number in self.slots.indices
-        where self.slots[number].isUsed && self.slots[number].shard == Int32(shard) {
+        for number in self.slots.occupiedSlots
+        where self.slots[number].shard == Int32(shard) {
             if self.limits.retention > .zero {
-                self.update(UInt32(number), at: now, outbox: &outbox) { $1.append(.invalidate) }
+                self.update(number, at: now, outbox: &outbox) { $1.append(.invalidate) }
             } else {
-                self.handOver(UInt32(number), at: now, outbox: &outbox)
+                self.handOver(number, at: now, outbox: &outbox)
             }
         }
     }

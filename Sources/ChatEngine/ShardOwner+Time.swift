@@ -1,15 +1,19 @@
+import Bytes
 import ChatCore
 import ChatModel
 
 /// Timers of an owner.
 extension ShardOwner {
     mutating func tick(at now: ClockReading, outbox: inout Outbox) {
-        while let due = self.timers.popDue(at: now.monotonic) {
-            guard self.isCurrent(ConversationReference(slot: due.slot, generation: due.generation))
-            else { continue }
-            self.slots[Int(due.slot)].conversation.areWritesUnavailable =
+        for number in self.timers.takeDue(at: now.monotonic) {
+            guard let wakeAt = self.slots[number].conversation.wakeAt else { continue }
+            guard wakeAt <= now.monotonic else {
+                self.timers.schedule(number, at: wakeAt)
+                continue
+            }
+            self.slots[number].conversation.areWritesUnavailable =
                 now.monotonic < self.writesUnavailableUntil
-            self.update(due.slot, at: now, outbox: &outbox) { $0.tick(at: now, into: &$1) }
+            self.update(number, at: now, outbox: &outbox) { $0.tick(at: now, into: &$1) }
         }
         let expired = self.suspectedSubscribers.filter { $0.deadline <= now.monotonic }
         self.suspectedSubscribers.removeAll { $0.deadline <= now.monotonic }
@@ -29,15 +33,15 @@ extension ShardOwner {
     /// have no subscribers; otherwise their memory is trimmed.
     private mutating func sweep(at now: ClockReading) {
         let idleMilliseconds = self.limits.idleTimeout.wholeMilliseconds
-        for _ in 0..<min(self.slots.count, 256) {
-            self.sweepIndex = (self.sweepIndex + 1) % self.slots.count
-            guard self.slots[self.sweepIndex].isUsed,
-                self.slots[self.sweepIndex].lastUsed + idleMilliseconds < now.monotonic
+        for _ in 0..<min(self.slots.slotCount, 256) {
+            self.sweptSlot = (self.sweptSlot + 1) % UInt32(self.slots.slotCount)
+            guard self.slots.isOccupied(self.sweptSlot),
+                self.slots[self.sweptSlot].lastUsed + idleMilliseconds < now.monotonic
             else { continue }
-            if self.slots[self.sweepIndex].conversation.isIdle {
-                self.close(UInt32(self.sweepIndex), at: now)
+            if self.slots[self.sweptSlot].conversation.isIdle {
+                self.close(self.sweptSlot, at: now)
             } else {
-                self.slots[self.sweepIndex].conversation.trim()
+                self.slots[self.sweptSlot].conversation.trim()
             }
         }
     }
@@ -48,11 +52,9 @@ extension ShardOwner {
     /// attach again to the conversations that it subscribes to.
     mutating func suspect(_ loop: LoopID, at now: ClockReading) {
         var conversations = Set<ConversationReference>()
-        for number in self.slots.indices
-        where self.slots[number].isUsed
-            && self.slots[number].conversation.subscribers.contains(loop)
-        {
-            conversations.insert(self.reference(to: UInt32(number)))
+        for number in self.slots.occupiedSlots
+        where self.slots[number].conversation.subscribers.contains(loop) {
+            conversations.insert(self.slots.key(of: number))
         }
         self.suspectedSubscribers.removeAll { $0.loop == loop }
         if !conversations.isEmpty {
@@ -67,13 +69,13 @@ extension ShardOwner {
         of loop: LoopID, _ number: UInt32, _ input: Envelope.Input, outbox: inout Outbox
     ) {
         guard let index = self.suspectedSubscribers.firstIndex(where: { $0.loop == loop }),
-            self.suspectedSubscribers[index].conversations.contains(self.reference(to: number))
+            self.suspectedSubscribers[index].conversations.contains(self.slots.key(of: number))
         else {
             return
         }
         switch input.input {
         case .attach:
-            self.suspectedSubscribers[index].conversations.remove(self.reference(to: number))
+            self.suspectedSubscribers[index].conversations.remove(self.slots.key(of: number))
         case .command(.joinAndSubscribe):
             // The loop may have unsubscribed, in a lost envelope, and joined again: ask it for its
             // subscribers.

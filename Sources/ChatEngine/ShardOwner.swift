@@ -14,24 +14,19 @@ struct ShardOwner: Sendable {
         var epoch: Epoch = 0
         var lastUsed: Int64
         let shard: Int32
-        /// Counts the conversations that have used this slot.
-        let generation: UInt32
         /// Counts how often the loaded state was discarded. Answers to earlier store requests are
         /// ignored.
         var loadTerm: UInt32 = 0
-        var isUsed = true
         /// The newest change that is published in the step that stores it.
         var publishedThrough: Revision = 0
         // It is last because the fields that every message uses are at its beginning: together with
         // the fields above they form one stretch of memory.
         var conversation: Conversation
 
-        init(key: ConversationKey, conversation: Conversation, lastUsed: Int64, generation: UInt32)
-        {
+        init(key: ConversationKey, conversation: Conversation, lastUsed: Int64) {
             self.key = key
             self.lastUsed = lastUsed
             self.shard = Int32(Shard.of(key))
-            self.generation = generation
             self.conversation = conversation
         }
 
@@ -41,7 +36,7 @@ struct ShardOwner: Sendable {
         }
     }
 
-    struct ConversationReference: Sendable, Hashable {
+    struct ConversationReference: SlotKey {
         let slot: UInt32
         let generation: UInt32
     }
@@ -86,9 +81,8 @@ struct ShardOwner: Sendable {
     let limits: ChatLimits
     private(set) var view: View
     private let rules: ConversationRules
-    var slots: [ConversationSlot] = []
+    var slots: SlotList<ConversationReference, ConversationSlot>
     private var index = SlotIndex()
-    private var free: [UInt32] = []
     var shards: [Int: ShardState] = [:]
     var pendingRequests: [StoreTicket: StoreRequestPurpose] = [:]
     var batch: [Write] = []
@@ -98,7 +92,8 @@ struct ShardOwner: Sendable {
     /// The end of the backoff after a store failure, for writes and for reads.
     var writesUnavailableUntil: Int64 = 0
     var readsUnavailableUntil: Int64 = 0
-    var timers = TimerHeap()
+    /// The times at which conversations must wake up.
+    var timers = SlotTimers(millisecondsPerTick: 1)
     var effects: [ConversationEffect] = []
     /// The loops that the store's step has already notified of the current change.
     var alreadyNotified: (revision: Revision, loops: LoopSet) = (0, LoopSet())
@@ -111,7 +106,8 @@ struct ShardOwner: Sendable {
     var storeInDoubtUntil: Int64 = .min
     /// The repairs after the store lost data.
     var recoveryCounts = RecoveryCounts()
-    var sweepIndex = 0
+    /// The slot that was swept last.
+    var sweptSlot: UInt32 = 0
     /// Above this number of unanswered writes, sends are refused temporarily.
     static let writesInFlightLimit = 65_536
     static let storeBackoff: Int64 = 250
@@ -122,6 +118,10 @@ struct ShardOwner: Sendable {
         self.view = view
         self.limits = limits
         self.rules = ConversationRules(limits)
+        self.slots = SlotList(
+            vacant: ConversationSlot(
+                key: ConversationKey(tenant: "", id: ""),
+                conversation: Conversation(rules: self.rules), lastUsed: 0))
     }
 
     /// Creates the loop's next owner, which keeps the retained histories of the last one.
@@ -144,52 +144,45 @@ struct ShardOwner: Sendable {
             let number = self.slot(of: input)
                 ?? self.open(input, from: loop, at: now, outbox: &outbox)
         else { return }
-        let slot = Int(number)
         if !self.suspectedSubscribers.isEmpty {
             self.reviewSuspicion(of: loop, number, input, outbox: &outbox)
         }
-        self.slots[slot].lastUsed = now.monotonic
-        guard self.slots[slot].conversation.accepts(input.sendOrder, from: loop) else {
+        self.slots[number].lastUsed = now.monotonic
+        guard self.slots[number].conversation.accepts(input.sendOrder, from: loop) else {
             outbox.send(.answer(input.request, .failed(.unavailable), slot: number), to: loop)
             return
         }
-        self.slots[slot].conversation.areWritesUnavailable =
+        self.slots[number].conversation.areWritesUnavailable =
             now.monotonic < self.writesUnavailableUntil
             || self.writesInFlight >= Self.writesInFlightLimit
         let origin = RequestOrigin(
             loop: loop, request: input.request, isRetry: input.isRetry, feedSlot: input.feedSlot)
         var effects = self.takeEffectBuffer()
-        self.slots[slot].conversation.handle(input.input, from: origin, at: now, into: &effects)
+        self.slots[number].conversation.handle(input.input, from: origin, at: now, into: &effects)
         self.run(&effects, of: number, at: now, outbox: &outbox)
     }
 
     /// Prefetches the conversation in this slot, which this turn will use if the hint is right.
     func prefetch(_ slot: UInt32) {
-        if Int(slot) < self.slots.count {
-            Prefetch.element(Int(slot), of: self.slots, bytes: ConversationSlot.hotBytes)
-        }
+        self.slots.prefetch(slot, bytes: ConversationSlot.hotBytes)
     }
 
     /// Prefetches the memory that the slot points to. The slot itself must be in the cache by then.
     mutating func prefetchConversation(_ slot: UInt32) {
-        if Int(slot) < self.slots.count { self.slots[Int(slot)].conversation.prefetch() }
+        if Int(slot) < self.slots.slotCount { self.slots[slot].conversation.prefetch() }
     }
 
     private func slot(of input: Envelope.Input) -> UInt32? {
-        let slot = Int(input.ownerSlot)
-        if slot < self.slots.count, self.slots[slot].isUsed,
-            self.slots[slot].key == input.conversation
-        {
-            return input.ownerSlot
-        }
+        let slot = input.ownerSlot
+        if self.slots.isOccupied(slot), self.slots[slot].key == input.conversation { return slot }
         return self.index.slot(hash: input.conversation.hash) {
-            self.slots[Int($0)].key == input.conversation
+            self.slots[$0].key == input.conversation
         }
     }
 
     /// The slot of a conversation; nil if it is not in memory.
     func slot(of key: ConversationKey) -> UInt32? {
-        self.index.slot(hash: key.hash) { self.slots[Int($0)].key == key }
+        self.index.slot(hash: key.hash) { self.slots[$0].key == key }
     }
 
     /// Opens a slot for the input's conversation; nil if there is nothing to do here.
@@ -204,13 +197,11 @@ struct ShardOwner: Sendable {
             if input.request != 0 { outbox.send(.notOwner(input.request), to: loop) }
             return nil
         }
-        let number = self.free.popLast() ?? UInt32(self.slots.count)
-        let isNew = Int(number) == self.slots.count
-        let slot = ConversationSlot(
-            key: key, conversation: Conversation(rules: self.rules, isInbox: key.isInbox),
-            lastUsed: now.monotonic,
-            generation: isNew ? 1 : self.slots[Int(number)].generation &+ 1)
-        if isNew { self.slots.append(slot) } else { self.slots[Int(number)] = slot }
+        let number = self.slots.insert(
+            ConversationSlot(
+                key: key, conversation: Conversation(rules: self.rules, isInbox: key.isInbox),
+                lastUsed: now.monotonic)
+        ).slot
         self.index.insert(number, hash: key.hash)
         return number
     }
@@ -218,10 +209,8 @@ struct ShardOwner: Sendable {
     /// Removes the conversation from memory. The changes that the store may lose stay retained.
     mutating func close(_ number: UInt32, at now: ClockReading) {
         self.retain(number, at: now)
-        self.index.remove(number, hash: self.slots[Int(number)].key.hash)
-        self.slots[Int(number)].isUsed = false
-        self.slots[Int(number)].conversation = Conversation(rules: self.rules)
-        self.free.append(number)
+        self.index.remove(number, hash: self.slots[number].key.hash)
+        self.slots.remove(number)
     }
 
     // MARK: Views
@@ -240,19 +229,19 @@ struct ShardOwner: Sendable {
         for shard in self.shards.keys where isOneMissed || view.owner(of: shard) != self.id {
             self.shards[shard] = nil
         }
-        for number in self.slots.indices where self.slots[number].isUsed {
+        for number in self.slots.occupiedSlots {
             if view.owner(of: Int(self.slots[number].shard)) != self.id {
                 // They are stored before the next owner claims the shard, or rejected; then the
                 // reader's next receipt repeats them.
-                self.update(UInt32(number), at: now, outbox: &outbox) {
+                self.update(number, at: now, outbox: &outbox) {
                     $0.flushCursorsNow(at: now, into: &$1)
                 }
-                self.handOver(UInt32(number), at: now, outbox: &outbox)
+                self.handOver(number, at: now, outbox: &outbox)
                 continue
             }
-            if isOneMissed { self.abandon(UInt32(number), at: now, outbox: &outbox) }
+            if isOneMissed { self.abandon(number, at: now, outbox: &outbox) }
             if !removedNodes.isEmpty {
-                self.update(UInt32(number), at: now, outbox: &outbox) {
+                self.update(number, at: now, outbox: &outbox) {
                     $0.removeNodes(removedNodes, at: now, into: &$1)
                 }
             }
@@ -265,8 +254,8 @@ struct ShardOwner: Sendable {
     mutating func compareWithStore(at now: ClockReading, outbox: inout Outbox) {
         self.storeInDoubtUntil = now.after(self.limits.retention)
         self.unofferedCount = self.retainedHistories.count
-        for number in self.slots.indices where self.slots[number].isUsed {
-            self.update(UInt32(number), at: now, outbox: &outbox) {
+        for number in self.slots.occupiedSlots {
+            self.update(number, at: now, outbox: &outbox) {
                 $0.recheckStore(at: now, into: &$1)
             }
         }
@@ -278,22 +267,15 @@ struct ShardOwner: Sendable {
         self.close(number, at: now)
     }
 
-    func reference(to number: UInt32) -> ConversationReference {
-        ConversationReference(slot: number, generation: self.slots[Int(number)].generation)
-    }
-
     func continuation(for number: UInt32) -> StoreContinuation {
         StoreContinuation(
-            conversation: self.reference(to: number), loadTerm: self.slots[Int(number)].loadTerm)
+            conversation: self.slots.key(of: number), loadTerm: self.slots[number].loadTerm)
     }
 
-    func isCurrent(_ reference: ConversationReference) -> Bool {
-        self.slots[Int(reference.slot)].generation == reference.generation
-            && self.slots[Int(reference.slot)].isUsed
-    }
+    func isCurrent(_ reference: ConversationReference) -> Bool { self.slots.contains(reference) }
 
     func isCurrent(_ continuation: StoreContinuation) -> Bool {
-        self.slots[Int(continuation.conversation.slot)].loadTerm == continuation.loadTerm
-            && self.isCurrent(continuation.conversation)
+        self.isCurrent(continuation.conversation)
+            && self.slots[continuation.conversation.slot].loadTerm == continuation.loadTerm
     }
 }

@@ -33,51 +33,50 @@ struct CachedConversation {
 /// A failed transaction reverts its changes here. Above `limit`, the cache evicts conversations
 /// that were not used recently.
 struct ConversationCache {
-    private var slotByKey: [ConversationKey: Int] = [:]
-    private var keys: [ConversationKey?] = []
-    private var slots: [CachedConversation] = []
-    private var free: [Int] = []
-    private var clockHand = 0
+    private struct Entry {
+        let key: ConversationKey
+        var conversation: CachedConversation
+    }
+
+    private var slotByKey: [ConversationKey: UInt32] = [:]
+    private var entries = SlotList<SlotID, Entry>(
+        vacant: Entry(
+            key: ConversationKey(tenant: "", id: ""),
+            conversation: CachedConversation(
+                id: 0, head: 0, revision: 0, updatedAt: Timestamp(milliseconds: 0),
+                retainedFrom: 0)))
+    private var clockHand: UInt32 = 0
     private var transaction = 1
-    private var undoLog: [(slot: Int, previous: CachedConversation)] = []
-    private var createdSlots: [Int] = []
+    private var undoLog: [(slot: UInt32, previous: CachedConversation)] = []
+    private var createdSlots: [UInt32] = []
     let limit: Int
 
     init(limit: Int) {
         self.limit = limit
     }
 
-    var count: Int { self.slots.count - self.free.count }
+    var count: Int { self.entries.count }
 
-    subscript(slot: Int) -> CachedConversation { self.slots[slot] }
+    subscript(slot: UInt32) -> CachedConversation { self.entries[slot].conversation }
 
     /// The key of the conversation in a slot.
-    func key(_ slot: Int) -> ConversationKey {
-        guard let key = self.keys[slot] else { preconditionFailure("slot \(slot) is free") }
-        return key
+    func key(_ slot: UInt32) -> ConversationKey {
+        precondition(self.entries.isOccupied(slot), "slot \(slot) is free")
+        return self.entries[slot].key
     }
 
     @inline(__always)
-    mutating func slot(of key: ConversationKey) -> Int? {
+    mutating func slot(of key: ConversationKey) -> UInt32? {
         guard let slot = self.slotByKey[key] else { return nil }
-        self.slots[slot].wasUsed = true
+        self.entries[slot].conversation.wasUsed = true
         return slot
     }
 
     /// Adds a conversation. If this transaction created it, a rollback evicts it.
     mutating func insert(_ conversation: CachedConversation, for key: ConversationKey, isNew: Bool)
-        -> Int
+        -> UInt32
     {
-        let slot: Int
-        if let unused = self.free.popLast() {
-            slot = unused
-            self.slots[slot] = conversation
-            self.keys[slot] = key
-        } else {
-            slot = self.slots.count
-            self.slots.append(conversation)
-            self.keys.append(key)
-        }
+        let slot = self.entries.insert(Entry(key: key, conversation: conversation)).slot
         self.slotByKey[key] = slot
         if isNew { self.createdSlots.append(slot) }
         return slot
@@ -85,12 +84,12 @@ struct ConversationCache {
 
     /// Changes a cached conversation. A rollback reverts the change.
     @inline(__always)
-    mutating func update(_ slot: Int, _ body: (inout CachedConversation) -> Void) {
-        if self.slots[slot].changedInTransaction != self.transaction {
-            self.undoLog.append((slot, self.slots[slot]))
-            self.slots[slot].changedInTransaction = self.transaction
+    mutating func update(_ slot: UInt32, _ body: (inout CachedConversation) -> Void) {
+        if self.entries[slot].conversation.changedInTransaction != self.transaction {
+            self.undoLog.append((slot, self.entries[slot].conversation))
+            self.entries[slot].conversation.changedInTransaction = self.transaction
         }
-        body(&self.slots[slot])
+        body(&self.entries[slot].conversation)
     }
 
     /// Makes the transaction's changes final.
@@ -103,7 +102,7 @@ struct ConversationCache {
 
     /// Reverts the transaction's changes.
     mutating func rollBack() {
-        for (slot, previous) in self.undoLog { self.slots[slot] = previous }
+        for (slot, previous) in self.undoLog { self.entries[slot].conversation = previous }
         for slot in self.createdSlots { self.evict(slot) }
         self.transaction += 1
         self.undoLog.removeAll(keepingCapacity: true)
@@ -113,17 +112,17 @@ struct ConversationCache {
     /// Evicts by the clock algorithm: the hand skips each entry that was used since its last pass.
     private mutating func evictOne() {
         while true {
-            self.clockHand = (self.clockHand + 1) % self.slots.count
-            guard self.keys[self.clockHand] != nil else { continue }
-            if !self.slots[self.clockHand].wasUsed { return self.evict(self.clockHand) }
-            self.slots[self.clockHand].wasUsed = false
+            self.clockHand = (self.clockHand + 1) % UInt32(self.entries.slotCount)
+            guard self.entries.isOccupied(self.clockHand) else { continue }
+            if !self.entries[self.clockHand].conversation.wasUsed {
+                return self.evict(self.clockHand)
+            }
+            self.entries[self.clockHand].conversation.wasUsed = false
         }
     }
 
-    private mutating func evict(_ slot: Int) {
-        guard let key = self.keys[slot] else { return }
-        self.slotByKey[key] = nil
-        self.keys[slot] = nil
-        self.free.append(slot)
+    private mutating func evict(_ slot: UInt32) {
+        self.slotByKey[self.entries[slot].key] = nil
+        self.entries.remove(slot)
     }
 }

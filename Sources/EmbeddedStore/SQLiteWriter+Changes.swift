@@ -31,7 +31,7 @@ extension SQLiteWriter {
     /// The cache slot of a conversation, which is read from the file if needed; nil if the
     /// conversation does not exist.
     @inline(__always)
-    private func slot(of key: ConversationKey) throws(StorageFault) -> Int? {
+    private func slot(of key: ConversationKey) throws(StorageFault) -> UInt32? {
         if let slot = self.conversationCache.slot(of: key) { return slot }
         guard let row = try self.conversations.conversation(key) else { return nil }
         var cached = CachedConversation(
@@ -66,7 +66,7 @@ extension SQLiteWriter {
         return nil
     }
 
-    private func append(_ message: Message, to slot: Int) throws(StorageFault) {
+    private func append(_ message: Message, to slot: UInt32) throws(StorageFault) {
         let id = self.conversationCache[slot].id
         try self.messages.insert(message, of: id, at: self.nextPosition)
         if message.state == .deleted {
@@ -88,7 +88,7 @@ extension SQLiteWriter {
         }
     }
 
-    private func applyChange(_ write: Write, _ slot: Int) throws(StorageFault) {
+    private func applyChange(_ write: Write, _ slot: UInt32) throws(StorageFault) {
         let id = self.conversationCache[slot].id
         switch write.change {
         case .create, .message:
@@ -126,7 +126,8 @@ extension SQLiteWriter {
         }
     }
 
-    private func amend(_ message: Message, revision: Revision, _ slot: Int) throws(StorageFault) {
+    private func amend(_ message: Message, revision: Revision, _ slot: UInt32) throws(StorageFault)
+    {
         let cached = self.conversationCache[slot]
         let oldest = self.options.oldest(retainedFrom: cached.retainedFrom, head: cached.head)
         guard message.sequence >= oldest else { return }
@@ -172,7 +173,7 @@ extension SQLiteWriter {
         return row
     }
 
-    private func saveRow(_ row: StoredConversation, revision: Revision, _ slot: Int)
+    private func saveRow(_ row: StoredConversation, revision: Revision, _ slot: UInt32)
         throws(StorageFault)
     {
         var row = row
@@ -189,7 +190,7 @@ extension SQLiteWriter {
     /// its own.
     ///
     /// Only indexed messages are deleted, so that `places` never refers to a deleted message.
-    private func trim(_ slot: Int) throws(StorageFault) {
+    private func trim(_ slot: UInt32) throws(StorageFault) {
         let cached = self.conversationCache[slot]
         let step = self.options.trimStep
         let oldest = self.options.oldest(retainedFrom: cached.retainedFrom, head: cached.head)
@@ -212,7 +213,7 @@ extension SQLiteWriter {
     /// between.
     private static let messagesPerTrim = 512
 
-    private func deleteMessages(below oldest: SequenceNumber, _ slot: Int) throws(StorageFault)
+    private func deleteMessages(below oldest: SequenceNumber, _ slot: UInt32) throws(StorageFault)
         -> Int
     {
         let cached = self.conversationCache[slot]

@@ -1,18 +1,16 @@
+import Bytes
 internal import CLinux
 
-/// The entry of one descriptor that a loop watches, in 12 bytes.
+/// The entry of one descriptor that a loop watches: 16 bytes with the fields of its slot.
 struct WatchedSocket {
-    enum State: UInt8 { case free, reserved, watched, retired }
+    enum State: UInt8 { case reserved, watched, retired }
 
-    /// The descriptor, or -1 while the slot is reserved. In a free slot: the next free slot.
-    var descriptor: Int32
-    /// The generation of the current token, or of the next one while the slot is free. At least 1,
-    /// so a token whose bits are all 0 is never valid.
-    var generation: UInt32 = 1
+    /// The descriptor, or -1 while the slot is reserved.
+    var descriptor: Int32 = -1
     var interest = SocketInterest()
     /// The handler to notify: 0 is the loop's main handler, n is additional handler n.
     var handlerIndex: UInt8 = 0
-    var state = State.free
+    var state = State.reserved
 }
 
 /// The events for which a socket is watched.
@@ -29,10 +27,7 @@ struct SocketInterest: OptionSet {
 
 /// The descriptors that a loop watches, by slot.
 struct SocketTable {
-    private static let noSlot: Int32 = -1
-
-    private var entries: [WatchedSocket] = []
-    private var firstFree = Self.noSlot
+    private var sockets = SlotList<SocketToken, WatchedSocket>(vacant: WatchedSocket())
     /// Slots whose tokens are not valid any more, with the receiver of the descriptor. Without a
     /// receiver, the descriptor is closed.
     private var retired: [(slot: UInt32, receiver: ((Int32) -> Void)?)] = []
@@ -40,16 +35,13 @@ struct SocketTable {
 
     /// The entry of a slot that has been used at least once.
     subscript(slot: UInt32) -> WatchedSocket {
-        @inline(__always) get { self.entries[Int(slot)] }
-        @inline(__always) _modify { yield &self.entries[Int(slot)] }
+        @inline(__always) get { self.sockets[slot] }
+        @inline(__always) _modify { yield &self.sockets[slot] }
     }
 
-    /// Whether the token is valid. A retired slot has a new generation, and the generation of a
-    /// free slot has not been issued yet.
+    /// Whether the token is valid. That of a retired slot is not.
     @inline(__always)
-    func contains(_ token: SocketToken) -> Bool {
-        token.slot < self.entries.count && self[token.slot].generation == token.generation
-    }
+    func contains(_ token: SocketToken) -> Bool { self.sockets.contains(token) }
 
     /// Whether the token is valid and its slot is in this state.
     @inline(__always)
@@ -58,21 +50,7 @@ struct SocketTable {
     }
 
     /// Reserves a slot without a descriptor. `watch` assigns one.
-    mutating func reserve() -> SocketToken {
-        let slot: UInt32
-        if self.firstFree != Self.noSlot {
-            slot = UInt32(self.firstFree)
-            self.firstFree = self[slot].descriptor
-        } else {
-            slot = UInt32(self.entries.count)
-            self.entries.append(WatchedSocket(descriptor: -1))
-        }
-        self[slot].descriptor = -1
-        self[slot].interest = []
-        self[slot].handlerIndex = 0
-        self[slot].state = .reserved
-        return SocketToken(slot: slot, generation: self[slot].generation)
-    }
+    mutating func reserve() -> SocketToken { self.sockets.insert(WatchedSocket()) }
 
     mutating func watch(_ descriptor: Int32, under token: SocketToken, for interest: SocketInterest)
     {
@@ -86,7 +64,7 @@ struct SocketTable {
     /// cannot refer to another socket.
     mutating func retire(_ slot: UInt32, receiver: ((Int32) -> Void)? = nil) {
         if self[slot].state == .watched { self.watchedCount -= 1 }
-        self[slot].generation = max(self[slot].generation &+ 1, 1)
+        self.sockets.invalidateKey(of: slot)
         self[slot].state = .retired
         self.retired.append((slot, receiver))
     }
@@ -95,17 +73,11 @@ struct SocketTable {
     /// Returns nil if no retired slot is left.
     mutating func popRetired() -> (descriptor: Int32, receiver: ((Int32) -> Void)?)? {
         guard let (slot, receiver) = self.retired.popLast() else { return nil }
-        let descriptor = self[slot].descriptor
-        self[slot].state = .free
-        self[slot].descriptor = self.firstFree
-        self.firstFree = Int32(slot)
-        return (descriptor, receiver)
+        return (self.sockets.remove(slot).descriptor, receiver)
     }
 
     /// The slots that are watched or reserved.
     var occupiedSlots: [UInt32] {
-        (0..<UInt32(self.entries.count)).filter {
-            self[$0].state == .watched || self[$0].state == .reserved
-        }
+        self.sockets.occupiedSlots.filter { self[$0].state != .retired }
     }
 }

@@ -12,11 +12,11 @@ struct SendQueuesTests {
         for step in steps.split(separator: " ") {
             let fields = step.split(separator: "@")
             if step.hasPrefix("-") {
-                queues.remove(Int(step.dropFirst())!)
+                queues.remove(UInt32(step.dropFirst())!)
             } else if step.hasPrefix("x") {
                 queues.removeAll(of: UInt32(step.dropFirst())!)
             } else {
-                _ = queues.append(Int(fields[0])!, to: fields.count > 1 ? UInt32(fields[1])! : 0)
+                _ = queues.append(UInt32(fields[0])!, to: fields.count > 1 ? UInt32(fields[1])! : 0)
             }
         }
         return queues
@@ -48,9 +48,9 @@ struct SendQueuesTests {
             ("7@1 3@1 5 6 x1", 6, 4, 3, 5),
             ("7@1 3@1 x1 5@1", 5, 3, 0, nil),
             ("7 x4", 7, 1, 0, nil),
-        ] as [(String, Int, UInt64, UInt64, Int?)])
+        ] as [(String, UInt32, UInt64, UInt64, UInt32?)])
     func order(
-        steps: String, request: Int, number: UInt64, after: UInt64, predecessor: Int?
+        steps: String, request: UInt32, number: UInt64, after: UInt64, predecessor: UInt32?
     ) {
         let queues = Self.queues(after: steps)
         #expect(queues.order(of: request) == SendOrder(number: number, after: after))
@@ -76,7 +76,7 @@ struct SendQueuesTests {
         var queues = Self.queues(after: "7 3")
         _ = queues.backOff(3, until: 100, at: 50)
         if isResumed { queues.resume(7) }
-        for step in steps.split(separator: " ") { queues.remove(Int(step.dropFirst())!) }
+        for step in steps.split(separator: " ") { queues.remove(UInt32(step.dropFirst())!) }
         #expect(queues.append(8, to: 0) == backedOffUntil)
     }
 

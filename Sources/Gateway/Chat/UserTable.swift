@@ -9,46 +9,45 @@ struct UserTable {
         let user: UserID
     }
 
+    private struct Entry {
+        let key: Key
+        var connections: Int
+    }
+
     private var index: [Key: UInt32] = [:]
-    private var entries: [(key: Key, connections: Int)] = []
-    private var free: [UInt32] = []
+    /// A free slot has no name: that of a disconnected user is not retained.
+    private var entries = SlotList<SlotID, Entry>(
+        vacant: Entry(key: Key(tenant: "", user: UserID(storageKey: "")), connections: 0))
     static let noUser = UInt32.max
 
-    var count: Int { self.index.count }
+    var count: Int { self.entries.count }
 
     /// Counts a connection of a user and returns the user's number.
     mutating func addConnection(_ user: UserID, of tenant: ByteString) -> UInt32 {
         let key = Key(tenant: tenant, user: user)
         if let number = self.index[key] {
-            self.entries[Int(number)].connections += 1
+            self.entries[number].connections += 1
             return number
         }
-        if let number = self.free.popLast() {
-            self.entries[Int(number)] = (key, 1)
-            self.index[key] = number
-            return number
-        }
-        self.entries.append((key, 1))
-        self.index[key] = UInt32(self.entries.count - 1)
-        return UInt32(self.entries.count - 1)
+        let number = self.entries.insert(Entry(key: key, connections: 1)).slot
+        self.index[key] = number
+        return number
     }
 
     mutating func removeConnection(_ number: UInt32) {
         guard number != Self.noUser else { return }
-        self.entries[Int(number)].connections -= 1
-        guard self.entries[Int(number)].connections == 0 else { return }
-        self.index[self.entries[Int(number)].key] = nil
-        // The name of a disconnected user is not retained.
-        self.entries[Int(number)].key = Key(tenant: "", user: UserID(storageKey: ""))
-        self.free.append(number)
+        self.entries[number].connections -= 1
+        guard self.entries[number].connections == 0 else { return }
+        self.index[self.entries[number].key] = nil
+        self.entries.remove(number)
     }
 
-    func user(_ number: UInt32) -> UserID { self.entries[Int(number)].key.user }
+    func user(_ number: UInt32) -> UserID { self.entries[number].key.user }
 
     /// Whether an arbitrary number is this user's.
     func isUser(_ number: UInt32, _ user: UserID, of tenant: ByteString) -> Bool {
-        Int(number) < self.entries.count && self.entries[Int(number)].key.user == user
-            && self.entries[Int(number)].key.tenant == tenant
+        self.entries.isOccupied(number) && self.entries[number].key.user == user
+            && self.entries[number].key.tenant == tenant
     }
 
     /// The number of a user with a connection on this loop; nil without one.

@@ -1,4 +1,4 @@
-import EventLoop
+import Bytes
 import SeededRandom
 import Testing
 
@@ -67,5 +67,28 @@ struct TimerWheelTests {
         wheel.advance(to: 77 + distance, into: &expired)
         #expect(expired == [TimerWheel.Entry(index: 1, generation: 2)])
         #expect(wheel.count == 0)
+    }
+
+    @Test("fires in order where its ticks wrap around", arguments: [1, 64, 5000] as [UInt32])
+    func wrapAround(step: UInt32) {
+        let start = UInt32.max - 3000
+        var wheel = TimerWheel(tick: start)
+        let distances: [UInt32] = [1, 2999, 3000, 3001, 3002, 7000, 300_000]
+        for distance in distances {
+            wheel.schedule(distance, generation: 1, at: start &+ distance)
+        }
+        // A tick in the past, from before the wrap.
+        wheel.schedule(0, generation: 1, at: start &- 1)
+        var expired: [TimerWheel.Entry] = []
+        var advanced: UInt32 = 0
+        while advanced < 300_000 {
+            advanced += step
+            wheel.advance(to: start &+ advanced, into: &expired)
+            #expect(
+                Set(expired.map(\.index)).subtracting([0])
+                    == Set(distances.filter { $0 <= advanced }))
+        }
+        #expect(Set(expired.prefix(2).map(\.index)) == [0, 1])
+        #expect(expired.dropFirst(2).map(\.index) == Array(distances.dropFirst()))
     }
 }

@@ -1,4 +1,4 @@
-/// All timers of a loop in one value.
+/// Timers in one value, for connections directly and for other slots through `SlotTimers`.
 ///
 /// Four hierarchical wheels of 64 slots (Varghese and Lauck, "Hashed and Hierarchical Timing
 /// Wheels", 1987). Setting and firing cost the same for any number of timers.
@@ -7,8 +7,11 @@
 /// its timer fires, the owner compares that time and sets the next timer. A timer of a closed
 /// connection is recognised by its generation. So a frame causes no timer work, and each connection
 /// has one entry of 16 bytes.
+///
+/// The entries are no `SlotList`: an entry has no key, and the link to the next timer is also the
+/// link to the next free entry.
 public struct TimerWheel: Sendable {
-    /// The owner of a timer: an index and a generation as in `SocketToken`, or other numbers of the
+    /// The owner of a timer: an index and a generation as in a `SlotKey`, or other numbers of the
     /// caller's choice.
     public struct Entry: Sendable, Hashable {
         public let index: UInt32
@@ -45,8 +48,8 @@ public struct TimerWheel: Sendable {
     /// The number of timers that are set.
     public private(set) var count = 0
 
-    /// Creates an empty wheel at `tick`. The caller chooses the unit. Ticks of 100 ms last for 13
-    /// years.
+    /// Creates an empty wheel at `tick`. The caller chooses the unit. Ticks wrap around: a tick more
+    /// than half of their range ahead is past. Ticks of 100 ms wrap after 13 years.
     public init(tick: UInt32 = 0) {
         self.tick = tick
     }
@@ -55,8 +58,8 @@ public struct TimerWheel: Sendable {
     /// next tick.
     public mutating func schedule(_ index: UInt32, generation: UInt32, at tick: UInt32) {
         let node = TimerNode(
-            entry: Entry(index: index, generation: generation), tick: max(tick, self.tick + 1),
-            next: Self.noNode)
+            entry: Entry(index: index, generation: generation),
+            tick: self.isAhead(tick) ? tick : self.tick &+ 1, next: Self.noNode)
         let position: UInt32
         if self.firstFree != Self.noNode {
             position = self.firstFree
@@ -73,23 +76,25 @@ public struct TimerWheel: Sendable {
     /// Advances to `tick` and appends all timers that are due, ordered by tick. Timers of the same
     /// tick are in no particular order.
     public mutating func advance(to tick: UInt32, into expired: inout [Entry]) {
-        while self.tick < tick {
+        while self.isAhead(tick) {
             if self.count == 0 {
                 self.tick = tick
                 return
             }
-            self.tick = min(self.nextBusyTick, tick)
+            self.tick &+= min(self.nextBusyTick &- self.tick, tick &- self.tick)
             self.cascadeOuterWheels()
             self.fire(slot: Int(self.tick & Self.slotMask), into: &expired)
         }
     }
+
+    private func isAhead(_ tick: UInt32) -> Bool { Int32(bitPattern: tick &- self.tick) > 0 }
 
     /// The next tick of the innermost wheel. If inner wheels are empty, the next tick at which the
     /// first non-empty wheel advances.
     private var nextBusyTick: UInt32 {
         var level: UInt32 = 0
         while level < Self.levelCount - 1, self.levelCounts[Int(level)] == 0 { level += 1 }
-        return (self.tick >> (Self.slotBits * level) + 1) << (Self.slotBits * level)
+        return (self.tick >> (Self.slotBits * level) &+ 1) << (Self.slotBits * level)
     }
 
     /// When an inner wheel starts a new round, distributes the next slot of the wheel outside it.
@@ -124,9 +129,10 @@ public struct TimerWheel: Sendable {
     }
 
     private mutating func link(_ position: UInt32) {
-        let distance = self.nodes[Int(position)].tick - self.tick
+        let distance = self.nodes[Int(position)].tick &- self.tick
         let tick =
-            distance < Self.horizon ? self.nodes[Int(position)].tick : self.tick + Self.horizon - 1
+            distance < Self.horizon
+            ? self.nodes[Int(position)].tick : self.tick &+ (Self.horizon - 1)
         var level: UInt32 = 0
         while min(distance, Self.horizon - 1) >> (Self.slotBits * (level + 1)) != 0 { level += 1 }
         let slot = Int(level << Self.slotBits | (tick >> (Self.slotBits * level)) & Self.slotMask)

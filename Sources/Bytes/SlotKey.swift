@@ -1,0 +1,35 @@
+/// Identifies a value in a `SlotList` until it is removed: its slot, and the slot's generation.
+///
+/// Slots are small and reused, so they can be indices of other arrays. The generation tells the
+/// successive values of a slot apart.
+public protocol SlotKey: Sendable, Hashable {
+    var slot: UInt32 { get }
+    /// At least 1 for every key that a list hands out.
+    var generation: UInt32 { get }
+
+    init(slot: UInt32, generation: UInt32)
+}
+
+extension SlotKey {
+    /// The generation in the upper 32 bits, the slot in the lower ones. Never 0 for a valid key.
+    @inlinable public var bits: UInt64 { UInt64(self.generation) << 32 | UInt64(self.slot) }
+
+    @inlinable
+    public init(bits: UInt64) {
+        self.init(
+            slot: UInt32(truncatingIfNeeded: bits),
+            generation: UInt32(truncatingIfNeeded: bits >> 32))
+    }
+}
+
+/// The key of a list whose users store slots or bits, or whose ids are of another type.
+public struct SlotID: SlotKey {
+    public let slot: UInt32
+    public let generation: UInt32
+
+    @inlinable
+    public init(slot: UInt32, generation: UInt32) {
+        self.slot = slot
+        self.generation = generation
+    }
+}
