@@ -149,7 +149,7 @@ let package = Package(
             "RedisClientTests",
             ["SeededRandom", "RedisClient", "CHiredis", "TestKit", "EventLoop", "TLS", "Bytes"]),
         tests("IdentityTests", ["SeededRandom", "Identity", "TestKit", "JSON", "Bytes"]),
-        tests("ChatModelTests", ["SeededRandom", "ChatModel"]),
+        tests("ChatModelTests", ["SeededRandom", "ChatModel", "Bytes"]),
         tests(
             "ChatCoreTests", ["SeededRandom", "ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["SeededRandom", "Cluster", "ChatCore", "ChatModel", "Bytes"]),

@@ -37,7 +37,7 @@ public struct ConversationsSession: DialectSession {
             steps.reply { $0.append(error: error, action: "connect") }
         }
         let request = JoinRequest(
-            principal: self.me, isListedInToken: self.isListedInToken, kind: .conversations)
+            principal: self.me, isListedInToken: self.isListedInToken, template: .conversations)
         steps.append(
             .enter(
                 self.conversation, request, from: resumePoint?.start ?? .now,

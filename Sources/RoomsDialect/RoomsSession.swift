@@ -81,7 +81,8 @@ public struct RoomsSession: DialectSession {
     }
 
     func joinRequest(for room: ByteString, as me: Principal) -> JoinRequest {
-        JoinRequest(principal: me, isListedInToken: self.grants.include(room), kind: .rooms)
+        JoinRequest(
+            principal: me, isListedInToken: self.grants.include(room), template: .rooms)
     }
 
     private mutating func adoptIdentity(_ identity: Identity) {

@@ -141,7 +141,8 @@ public struct FuzzedSession {
 
     private static let conversationDetails = ConversationDetails(
         record: ConversationRecord(
-            joinPolicy: .open, kind: .rooms, creator: nil, createdAt: Timestamp(milliseconds: 0)),
+            ConversationTemplate(origin: "rooms", joinPolicy: .open), creator: nil,
+            createdAt: Timestamp(milliseconds: 0)),
         head: 2, members: [],
         online: [])
 

@@ -155,7 +155,7 @@ extension ConversationDetails {
         -> ConversationDetails
     {
         var record = ConversationRecord(
-            joinPolicy: .open, kind: .rooms, title: "Tea", dialectData: "at five",
+            .rooms, title: "Tea", dialectData: "at five",
             creator: UserID(tokenSubject: "ann"), createdAt: RoomsProbe.time)
         record.endedAt = isEnded ? RoomsProbe.time : nil
         return ConversationDetails(
