@@ -245,7 +245,7 @@ let package = Package(
             ]),
 
         // Dialects: each alone, and one scenario for all of them.
-        tests("DialectKitTests", ["DialectKit", "ChatModel", "Identity", "Bytes"]),
+        tests("DialectKitTests", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         .target(
             name: "DialectTestSupport",
             dependencies: ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"],

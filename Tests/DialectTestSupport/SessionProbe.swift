@@ -6,7 +6,7 @@ import JSON
 /// A session without a gateway: returns each of its steps as a line of text. Replies are returned
 /// as they are sent.
 public struct SessionProbe {
-    public private(set) var session: any DialectSession
+    public private(set) var session: HostedSession
     private var document = JSONDocument(depthLimit: 8)
     private var steps: SessionSteps
     /// The arrival time of frames.
@@ -21,7 +21,7 @@ public struct SessionProbe {
         guard case .session(let session) = dialect.open(request) else {
             preconditionFailure("The upgrade was refused.")
         }
-        self.session = session
+        self.session = HostedSession(session)
         self.steps = SessionSteps(limits: limits)
     }
 
@@ -69,7 +69,7 @@ public struct SessionProbe {
     }
 
     /// Calls the session with any other event.
-    public mutating func perform(_ body: (inout any DialectSession, inout SessionSteps) -> Void)
+    public mutating func perform(_ body: (inout HostedSession, inout SessionSteps) -> Void)
         -> [String]
     {
         body(&self.session, &self.steps)
