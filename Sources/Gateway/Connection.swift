@@ -115,7 +115,7 @@ final class WebSocketState {
     // Exclusivity is not checked at run time here. One loop owns this object, and the calls into
     // these properties never call back into it.
     @exclusivity(unchecked) var reader: WebSocketReader
-    @exclusivity(unchecked) var session: (any DialectSession)?
+    @exclusivity(unchecked) var session: HostedSession?
     @exclusivity(unchecked) var rateLimiter: TokenBucket
     /// The conversations to which this connection is subscribed.
     @exclusivity(unchecked) var subscriptions: [ConversationSubscription] = []
@@ -240,7 +240,7 @@ final class WebSocketState {
         rateLimiter: TokenBucket
     ) {
         self.reader = reader
-        self.session = session
+        self.session = session.map { HostedSession($0) }
         self.dialectIndex = Int16(dialect)
         self.isCompressed = isCompressed
         self.rateLimiter = rateLimiter

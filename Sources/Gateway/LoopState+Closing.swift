@@ -1,6 +1,7 @@
 import Bytes
 import ChatCore
 import Configuration
+import DialectKit
 import EventLoop
 import HTTPWire
 import Synchronization
@@ -82,7 +83,7 @@ extension LoopState {
         }
         let handoff = ConnectionHandoff(
             socket: Socket(descriptor: self.table.hot[slot].descriptor), peer: connection.peer,
-            tls: connection.tls, session: session,
+            tls: connection.tls, session: session.base,
             dialect: webSocket.dialect, acceptsCompression: webSocket.acceptsCompression,
             isCompressed: webSocket.isCompressed, expiresAt: webSocket.expiresAt,
             response: response, unread: unread)
