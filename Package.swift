@@ -128,18 +128,22 @@ let package = Package(
                 "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes",
             ]),
         module("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
+
+        // The list of dialects, for the server, the clients and the tests.
+        module(
+            "Dialects",
+            [
+                "ConversationsDialect", "PetsDialect", "ChatsDialect", "RoomsDialect",
+                "AgentsDialect", "ChatClient", "LoadGenerator", "Configuration", "DialectKit",
+                "EngineIO",
+            ]),
         .executableTarget(
             name: "confab",
             dependencies: [
-                "AdminAPI", "AgentsDialect", "ChatClient", "ChatsDialect", "ClusterWire",
-                "Configuration", "ConversationsDialect",
-                "EmbeddedStore", "Gateway", "Identity",
-                "EngineIO", "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect",
-                "RedisClient", "RedisStore", "RoomsAPI",
-                "RoomsDialect",
-                "Telemetry", "TLS", "EventLoop", "ChatModel", "ChatEngine", "Cluster", "DialectKit",
-                "JSON",
-                "Bytes",
+                "Dialects", "AdminAPI", "ChatClient", "ClusterWire", "Configuration",
+                "EmbeddedStore", "Gateway", "Identity", "LoadGenerator", "NodeLink",
+                "OperatorClient", "RedisClient", "RedisStore", "RoomsAPI", "Telemetry", "TLS",
+                "EventLoop", "ChatModel", "ChatEngine", "Cluster", "DialectKit", "JSON", "Bytes",
             ],
             swiftSettings: settings),
 
@@ -161,7 +165,7 @@ let package = Package(
             "RedisClientTests",
             ["SeededRandom", "RedisClient", "CHiredis", "TestKit", "EventLoop", "TLS", "Bytes"]),
         tests("IdentityTests", ["SeededRandom", "Identity", "TestKit", "JSON", "Bytes"]),
-        tests("ChatModelTests", ["SeededRandom", "ChatModel"]),
+        tests("ChatModelTests", ["SeededRandom", "ChatModel", "Bytes"]),
         tests(
             "ChatCoreTests", ["SeededRandom", "ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["SeededRandom", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
@@ -181,7 +185,7 @@ let package = Package(
             ]),
         tests(
             "ConfigurationTests",
-            ["Configuration", "RedisClient", "TestKit", "Telemetry", "JSON", "Bytes"]),
+            ["Dialects", "Configuration", "RedisClient", "TestKit", "Telemetry", "JSON", "Bytes"]),
 
         // Random numbers that a seed reproduces.
         .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
@@ -245,15 +249,15 @@ let package = Package(
             [
                 "SeededRandom", "Gateway", "GatewayTestSupport", "ClientTestSupport",
                 "AllocationCounter", "StoreTestSupport",
-                "TestKit", "EngineIO",
-                "ConversationsDialect", "PetsDialect", "ChatsDialect", "RoomsDialect",
-                "AgentsDialect", "DialectKit", "ChatEngine", "Cluster", "ChatCore",
+                "TestKit", "EngineIO", "Dialects",
+                "ConversationsDialect", "RoomsDialect", "DialectKit", "ChatEngine", "Cluster",
+                "ChatCore",
                 "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "TLS",
                 "Telemetry", "Bytes",
             ]),
 
         // Dialects: each alone, and one scenario for all of them.
-        tests("DialectKitTests", ["DialectKit", "ChatModel", "Identity", "Bytes"]),
+        tests("DialectKitTests", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         .target(
             name: "DialectTestSupport",
             dependencies: ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"],
@@ -294,9 +298,9 @@ let package = Package(
         tests(
             "DialectContractTests",
             [
-                "ChatSimulation", "ConversationsDialect", "PetsDialect", "ChatsDialect",
-                "AgentsDialect", "RoomsDialect", "EmbeddedStore",
-                "DialectKit",
+                "ChatSimulation", "Dialects", "ConversationsDialect", "PetsDialect",
+                "ChatsDialect", "AgentsDialect", "RoomsDialect", "EmbeddedStore", "ChatClient",
+                "LoadGenerator", "Configuration", "DialectKit",
                 "ChatEngine", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON",
                 "Bytes",
             ]),
@@ -334,10 +338,13 @@ let package = Package(
             name: "TestKit", dependencies: ["CLinux", "Identity", "Bytes"], path: "Tests/TestKit",
             swiftSettings: settings),
         .testTarget(
-            name: "SystemTests", dependencies: ["SeededRandom", "ClusterTorture", "TestKit"],
+            name: "SystemTests",
+            dependencies: [
+                "SeededRandom", "ClusterTorture", "TestKit", "Dialects", "Configuration",
+            ],
             exclude: ["Clients"],
             swiftSettings: settings),
-        tests("DocumentationTests", ["TestKit", "Configuration"]),
+        tests("DocumentationTests", ["TestKit", "Dialects", "Configuration"]),
 
         // A cluster of real processes, its faults, and the judge of its clients' histories.
         .target(
@@ -356,13 +363,15 @@ let package = Package(
         tests(
             "ChatClientTests",
             [
-                "SeededRandom", "ChatClient", "ClientTestSupport", "TestKit", "EventLoop",
+                "SeededRandom", "Dialects", "ChatClient", "ClientTestSupport", "TestKit",
+                "EventLoop",
                 "HTTPWire", "TLS", "JSON", "Bytes",
             ]),
         tests(
             "LoadGeneratorTests",
             [
-                "LoadGenerator", "Configuration", "ClientTestSupport", "TestKit", "ChatClient",
+                "LoadGenerator", "Dialects", "Configuration", "ClientTestSupport", "TestKit",
+                "ChatClient",
                 "RedisClient",
                 "Identity", "EventLoop", "HTTPWire", "TLS",
                 "Telemetry",

@@ -108,3 +108,8 @@ public struct AgentsDialect: Dialect {
         }
     }
 }
+
+extension ConversationTemplate {
+    /// Only users that a token or a member admits may join.
+    public static let agents = ConversationTemplate(origin: "agents")
+}

@@ -86,3 +86,8 @@ public struct ChatsDialect: Dialect {
         }
     }
 }
+
+extension ConversationTemplate {
+    /// Chats are shared by a link, so any user may join.
+    public static let chats = ConversationTemplate(origin: "chats", joinPolicy: .open)
+}

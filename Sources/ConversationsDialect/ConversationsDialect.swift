@@ -73,3 +73,8 @@ public struct ConversationsDialect: Dialect {
         }
     }
 }
+
+extension ConversationTemplate {
+    /// Only users that a token or a member admits may join.
+    public static let conversations = ConversationTemplate(origin: "conversations")
+}

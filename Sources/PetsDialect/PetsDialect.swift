@@ -55,3 +55,8 @@ public struct PetsDialect: Dialect {
         }
     }
 }
+
+extension ConversationTemplate {
+    /// Only users that a token or a member admits may join.
+    public static let pets = ConversationTemplate(origin: "pets")
+}

@@ -113,3 +113,9 @@ final class RoomsContext: Sendable {
         self.limits = limits
     }
 }
+
+extension ConversationTemplate {
+    /// Rooms are shared by a link and listed for everybody, so any user may join.
+    public static let rooms = ConversationTemplate(
+        origin: "rooms", joinPolicy: .open, isListed: true)
+}

@@ -11,7 +11,9 @@ import SocketIO
 /// It receives packets of Socket.IO without those of Engine.IO, and sends both. A client that is
 /// not connected receives only packets of Socket.IO itself. Answers to its earlier requests are
 /// dropped.
-public struct RoomsSession: DialectSession {
+public struct RoomsSession: PageReading, ResumableSession, TimedSession, DeliveryTracking,
+    TransferableSession
+{
     let context: RoomsContext
     var socket: SocketSession?
     /// How often the client has connected to the namespace. An answer to a request of an earlier
@@ -81,7 +83,8 @@ public struct RoomsSession: DialectSession {
     }
 
     func joinRequest(for room: ByteString, as me: Principal) -> JoinRequest {
-        JoinRequest(principal: me, isListedInToken: self.grants.include(room), kind: .rooms)
+        JoinRequest(
+            principal: me, isListedInToken: self.grants.include(room), template: .rooms)
     }
 
     private mutating func adoptIdentity(_ identity: Identity) {

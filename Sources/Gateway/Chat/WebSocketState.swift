@@ -9,7 +9,7 @@ import HTTPWire
 /// The state of a connection that is a WebSocket.
 final class WebSocketState {
     @exclusivity(unchecked) var reader: WebSocketReader
-    @exclusivity(unchecked) var session: (any DialectSession)?
+    @exclusivity(unchecked) var session: HostedSession?
     @exclusivity(unchecked) var rateLimiter: TokenBucket
     /// The conversations to which this connection is subscribed.
     @exclusivity(unchecked) var subscriptions: [ConversationSubscription] = []
@@ -140,7 +140,7 @@ final class WebSocketState {
         carrier: Carrier, rateLimiter: TokenBucket
     ) {
         self.reader = reader
-        self.session = session
+        self.session = session.map { HostedSession($0) }
         self.dialectIndex = Int16(dialect)
         self.isCompressed = isCompressed
         self.carrier = carrier
