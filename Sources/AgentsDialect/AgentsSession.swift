@@ -225,11 +225,6 @@ public struct AgentsSession: InboxReading, ResumableSession {
         steps.reply { $0.append(directMessage: message, to: self.agent, in: self.tenant) }
     }
 
-    /// The protocol has no pages.
-    public mutating func receivedPage(
-        _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps
-    ) {}
-
     public mutating func leftConversation(
         _ conversation: ConversationKey, into steps: inout SessionSteps
     ) {

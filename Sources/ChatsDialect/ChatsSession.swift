@@ -52,7 +52,6 @@ public struct ChatsSession: PageReading, StoreReading, InboxReading, TimedSessio
 
     public var principal: Principal? { self.subscriptions.principal }
     public var tenant: ByteString { self.subscriptions.tenant }
-    public var homeConversation: ConversationKey? { nil }
 
     var person: Person { self.subscriptions.principal.person }
     var user: ChatsUser {
@@ -165,11 +164,6 @@ public struct ChatsSession: PageReading, StoreReading, InboxReading, TimedSessio
     ) {
         self.subscriptions.remove(conversation.id)
     }
-
-    /// The protocol has no resume point. Clients request missed messages.
-    public mutating func historyTruncated(
-        in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps
-    ) {}
 
     // MARK: Tokens
 

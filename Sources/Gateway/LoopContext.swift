@@ -36,7 +36,10 @@ final class LoopContext {
         self.date = HTTPDate(now.wall)
     }
 
-    var settings: GatewaySettings { self.shared.settings }
+    var settings: GatewaySettings {
+        // Not `get`, which would copy all settings to read one.
+        @inline(__always) _read { yield self.shared.settings }
+    }
 
     private static func readClocks() -> ClockReading {
         ClockReading(monotonic: MonotonicTime.now.nanoseconds / 1_000_000, wall: WallClock.now)

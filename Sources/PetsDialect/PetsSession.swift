@@ -70,7 +70,6 @@ public struct PetsSession: PageReading, StoreReading, InboxReading {
 
     public var principal: Principal? { self.subscriptions.principal }
     public var tenant: ByteString { self.subscriptions.tenant }
-    public var homeConversation: ConversationKey? { nil }
 
     var person: Person { self.subscriptions.principal.person }
     private var broadcastInbox: ConversationKey { .inbox(ofAll: "pets", in: self.tenant) }

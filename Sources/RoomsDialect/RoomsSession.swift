@@ -71,7 +71,6 @@ public struct RoomsSession: PageReading, ResumableSession, TimedSession, Deliver
     }
 
     public var principal: Principal? { self.me }
-    public var homeConversation: ConversationKey? { nil }
     public var wakeAt: Int64? { self.socket?.deadline }
     var isAnonymous: Bool { self.me?.person.id.isAnonymous ?? true }
     /// Whether a token names the user. The token of a guest lists a conversation.

@@ -43,7 +43,7 @@ final class EnginePort: PollingTransport {
         let now = self.context.now.monotonic
         var offset = 0
         while let frame = WrittenFrame(bytes, at: offset) {
-            if let content = frame.engineFrame(in: bytes),
+            if let content = self.engineFrame(frame, in: bytes),
                 !self.server.write(content, to: connection.token, at: now)
             {
                 break
@@ -58,20 +58,20 @@ final class EnginePort: PollingTransport {
     }
 
     func staysWithPrevious(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Bool {
-        WrittenFrame(bytes, at: offset)?.isOffset(in: bytes) ?? false
+        WrittenFrame(bytes, at: offset).map { self.endpoint.isCompanion($0, in: bytes) } ?? false
     }
-}
 
-extension WrittenFrame {
     /// The frame for a polling client; nil for a ping or a pong, which are for sockets only.
-    fileprivate func engineFrame(in bytes: UnsafeRawBufferPointer) -> EngineFrame? {
-        switch self.opcode {
+    private func engineFrame(_ frame: WrittenFrame, in bytes: UnsafeRawBufferPointer)
+        -> EngineFrame?
+    {
+        switch frame.opcode {
         case .text:
             return .packet(
-                SharedPacket(SharedFrame(Array(bytes[self.payload]))),
-                staysWithPrevious: self.isOffset(in: bytes))
+                SharedPacket(SharedFrame(Array(bytes[frame.payload]))),
+                staysWithPrevious: self.endpoint.isCompanion(frame, in: bytes))
         case .close:
-            let (code, reason) = self.closeStatus(in: bytes)
+            let (code, reason) = frame.closeStatus(in: bytes)
             return .close(code: code, reason: reason)
         default: return nil
         }
