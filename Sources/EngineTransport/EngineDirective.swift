@@ -4,10 +4,9 @@ public import EventLoop
 
 /// A step that `EngineServer` requests of its caller.
 ///
-/// The caller executes the directives of an event in order, before it passes the next event for
-/// the same connections. A directive for a connection that is no longer open has no effect. The
-/// execution may cause further events. Their directives are executed within, before the remaining
-/// ones.
+/// The caller executes the directives of an event in order. If the execution of one causes another
+/// event, the directives of that event are executed first, and then the remaining ones. A directive
+/// for a connection that is no longer open has no effect.
 public enum EngineDirective: Sendable {
     // MARK: HTTP connections
 
@@ -71,14 +70,14 @@ public enum EngineDirective: Sendable {
 }
 
 /// The directives of one event, in order, and the input to which they refer.
+///
+/// Each event gets a value of its own, because events nest. An empty value allocates nothing.
 public struct EngineDirectives: Sendable {
     public private(set) var list: [EngineDirective] = []
     /// The bytes that contain the messages.
     public private(set) var input: [UInt8] = []
 
     public init() {}
-
-    public var isEmpty: Bool { self.list.isEmpty }
 
     mutating func append(_ directive: EngineDirective) {
         self.list.append(directive)

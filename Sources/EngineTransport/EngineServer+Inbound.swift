@@ -47,10 +47,7 @@ extension EngineServer {
                 directives.append(.sendToNode(node, loop: request.loop, reply))
                 return
             }
-            guard
-                request.kind == .takeOver
-                    || known.kind == .postStarted && request.kind.completesPost
-            else { return }
+            guard known.kind == .postStarted, request.kind.completesPost else { return }
         }
         self.execute(request, from: node, token, at: now, into: &directives)
     }
@@ -159,10 +156,7 @@ extension EngineServer {
         _ token: SocketToken, at now: Int64, into directives: inout EngineDirectives
     ) -> Bool {
         let number = request.number
-        if self.sessions[token]?.inbound[number]?.hasProcessedHead == true {
-            self.sessions[token]?.inbound[number]?.kind = request.kind
-            return true
-        }
+        if self.sessions[token]?.inbound[number]?.hasProcessedHead == true { return true }
         self.record(request, from: node, token, at: now)
         let hasTooMuchUnread = self.sessions[token]?.hasTooMuchUnread(self.settings) ?? false
         self.update(token, into: &directives) {

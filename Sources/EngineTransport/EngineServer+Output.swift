@@ -31,7 +31,7 @@ extension EngineServer {
     }
 
     /// Whether frames were written since the last `flush`.
-    public var needsFlush: Bool { !self.unflushed.isEmpty || !self.deferred.isEmpty }
+    public var needsFlush: Bool { !self.unflushed.isEmpty }
 
     /// Answers the waiting polls of the sessions to which frames were written.
     public mutating func flush(into directives: inout EngineDirectives) {

@@ -77,6 +77,8 @@ extension EngineServer {
 
     // MARK: Polls, POSTs and upgrades
 
+    /// A GET that waits for packets.
+    ///
     /// - Parameter isMember: whether a node is in the cluster's view. A node outside has no
     ///   sessions.
     public mutating func poll(
@@ -96,7 +98,7 @@ extension EngineServer {
         }
     }
 
-    /// The head of a POST.
+    /// The head of a POST. If the server expects the body, a directive requests it.
     ///
     /// - Parameters:
     ///   - announcedBytes: its `Content-Length`; nil for a chunked body.
@@ -184,7 +186,7 @@ extension EngineServer {
         }
     }
 
-    /// A WebSocket that is to take over a polling session.
+    /// A request for a WebSocket that is to take over a polling session. The request is valid.
     public mutating func upgrade(
         _ request: EngineSessionRequest, at now: Int64, isMember: (UInt64) -> Bool,
         into directives: inout EngineDirectives

@@ -149,8 +149,7 @@ public struct EngineServer: Sendable {
         self.sessions[session]?.socket.id == socket ? session : SocketToken(socket)
     }
 
-    /// Answers a request of this node or another one. A request whose connection has closed gets no
-    /// answer.
+    /// Answers a request of this node or another one.
     mutating func answer(
         _ request: EngineRequestID, _ response: EngineResponse, of session: SocketToken,
         into directives: inout EngineDirectives
@@ -158,9 +157,7 @@ public struct EngineServer: Sendable {
         if request.isForwarded {
             return self.reply(to: request, response, of: session, into: &directives)
         }
-        let token = SocketToken(request)
-        guard self.requests[token] != nil else { return }
-        self.respond(to: token, response, into: &directives)
+        self.respond(to: SocketToken(request), response, into: &directives)
         if case .payload = response { directives.append(.resumeWriting(session)) }
     }
 

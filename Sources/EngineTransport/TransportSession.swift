@@ -73,8 +73,7 @@ struct TransportSession: Sendable {
         _ frame: EngineFrame, at now: Int64, into steps: inout EngineSteps
     ) -> WriteResult {
         guard !self.isAttaching,
-            frame.staysWithPrevious || self.engine.waitingPackets == 0
-                || self.engine.waitingBytes < Self.outboxBytes
+            frame.staysWithPrevious || self.engine.waitingBytes < Self.outboxBytes
         else { return .rejected }
         switch frame {
         case .packet(let packet, staysWithPrevious: false):

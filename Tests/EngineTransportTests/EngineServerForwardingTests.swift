@@ -129,6 +129,10 @@ struct EngineServerForwardingTests {
                 "respond 1: 413 Payload too large, close"
             ])
         #expect(client.isIdle)
+
+        _ = client.driver.postHead(client.id, 2, bytes: nil)
+        _ = client.driver.bodyTooLong(2)
+        #expect(client.driver.drop(2) == [] && client.isIdle)
     }
 
     @Test("has its body in base64 if that is not UTF-8")

@@ -100,6 +100,14 @@ struct EngineServerInboundTests {
                 Self.reply(1, "refused\n400 3"), "resume 100", "respond 1: 1", "resume 100",
                 "end 100: 1008",
             ])
+        var twice = EngineServerDriver()
+        _ = twice.openPolling()
+        _ = twice.ask("poll", 1)
+        #expect(
+            twice.ask("poll", 2) == [
+                Self.reply(2, "refused\n400 3"), "resume 100", Self.reply(1, "payload\n1"),
+                "resume 100", "end 100: 1008",
+            ])
         var other = EngineServerDriver()
         _ = other.openPolling()
         _ = other.ask("poll", 1) + other.ask("began", 2, "5")
@@ -109,6 +117,18 @@ struct EngineServerInboundTests {
                 Self.reply(2, "refused\n400 3"), "resume 100",
                 Self.reply(1, "payload\n1"), "resume 100", "end 100: 1008",
             ])
+    }
+
+    @Test("with the number of a pending one has an effect only if it has the body of that POST")
+    func otherKinds() {
+        var driver = EngineServerDriver()
+        _ = driver.openPolling()
+        _ = driver.ask("poll", 1) + driver.ask("began", 2, "5")
+        for kind in ["poll", "post", "probe", "tooLong"] {
+            #expect(driver.ask(kind, 1, "6") == [])
+        }
+        for kind in ["began", "poll", "probe"] { #expect(driver.ask(kind, 2, "6") == []) }
+        #expect(driver.ask("post", 2, "6") == [Self.reply(2, "taken\n"), "resume 100"])
     }
 
     // MARK: Refusals
@@ -192,11 +212,13 @@ struct EngineServerInboundTests {
     func forgotten() {
         var driver = EngineServerDriver()
         _ = driver.openPolling()
+        _ = driver.write("4a")
+        _ = driver.ask("poll", 3)
         _ = driver.ask("post", 1, "6") + driver.ask("probe", 2)
         let closed = Self.reply(2, "closed\n1008 the upgrade took too long")
         #expect(driver.tick(after: 10_000) == [closed])
-        #expect(driver.server.sessions[SocketToken(100)]?.inbound.count == 2)
-        #expect(driver.tick(after: 1) == [])
+        #expect(driver.server.sessions[SocketToken(100)]?.inbound.count == 3)
+        #expect(driver.tick(after: 1) == [] && driver.updates == 1)
         #expect(driver.server.sessions[SocketToken(100)]?.inbound.isEmpty == true)
         #expect(driver.ask("post", 1, "6") == [Self.reply(1, "taken\n"), "resume 100"])
     }
@@ -232,11 +254,13 @@ struct EngineServerInboundTests {
             _ = driver.ask("poll", number)
         }
         #expect(remembered() == [5])
+        _ = driver.ask("poll", 49)
         for number in 6...40 {
             driver.now += 1
             _ = driver.ask("post", number, "6")
         }
-        #expect(remembered() == Set(9...40))
+        // A request without a reply is never forgotten for another one.
+        #expect(remembered() == Set(10...40).union([49]))
     }
 
     @Test("is not remembered after the session beyond 4096 of a loop")
