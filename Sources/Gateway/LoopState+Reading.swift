@@ -87,15 +87,15 @@ extension LoopState {
 
     /// Consumes the input that was buffered while the connection was not read.
     mutating func readUnread(_ connection: Connection) {
+        // Messages of POSTs are older than those of the WebSocket that took over from them.
+        if let webSocket = connection.webSocket, webSocket.carrier == .engine {
+            self.readPostedMessages(connection, webSocket)
+        }
         guard connection.isConnected, !connection.isReadingPaused else { return }
         if !connection.unread.isEmpty {
             var unread: [UInt8] = []
             swap(&unread, &connection.unread)
             unread.withUnsafeMutableBytes { self.consume(connection, $0) }
-        }
-        guard connection.isConnected else { return }
-        if let webSocket = connection.webSocket, webSocket.carrier == .engine {
-            self.readPostedMessages(connection, webSocket)
         }
         if connection.isConnected, connection.tls != nil {
             self.pool.rereadQueue.append(connection)
