@@ -48,7 +48,9 @@ let package = Package(
         module("SocketIO", ["JSON", "Bytes"]),
         module("TLS", ["COpenSSL", "EventLoop", "Bytes"]),
         module("Identity", ["COpenSSL", "Bytes", "JSON"]),
-        module("RedisClient", ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Bytes"]),
+        module(
+            "RedisClient",
+            ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Telemetry", "Bytes"]),
 
         // The chat: values.
         module("ChatModel", ["Bytes"]),
@@ -71,6 +73,10 @@ let package = Package(
             "RoomsDialect",
             ["EngineIO", "SocketIO", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
 
+        // The sessions of dialects over Engine.IO: values.
+        module(
+            "EngineTransport", ["EngineIO", "EventLoop", "HTTPWire", "ChatModel", "Bytes"]),
+
         // A node's membership in the cluster.
         module(
             "NodeLink",
@@ -84,8 +90,8 @@ let package = Package(
         module(
             "Gateway",
             [
-                "EngineIO", "EventLoop", "HTTPWire", "TLS", "Identity", "ChatEngine", "Cluster",
-                "ChatCore",
+                "EngineIO", "EngineTransport", "EventLoop", "HTTPWire", "TLS", "Identity",
+                "ChatEngine", "Cluster", "ChatCore",
                 "ChatModel", "Configuration", "DialectKit",
                 "Telemetry",
                 "JSON", "Bytes",
@@ -118,22 +124,26 @@ let package = Package(
         module(
             "LoadGenerator",
             [
-                "Configuration", "TLS", "CHiredis", "ChatClient", "EngineIO", "RedisClient",
+                "Configuration", "TLS", "ChatClient", "EngineIO", "RedisClient",
                 "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes",
             ]),
         module("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
+
+        // The list of dialects, for the server, the clients and the tests.
+        module(
+            "Dialects",
+            [
+                "ConversationsDialect", "PetsDialect", "ChatsDialect", "RoomsDialect",
+                "AgentsDialect", "ChatClient", "LoadGenerator", "Configuration", "DialectKit",
+                "EngineIO",
+            ]),
         .executableTarget(
             name: "confab",
             dependencies: [
-                "AdminAPI", "AgentsDialect", "ChatClient", "ChatsDialect", "ClusterWire",
-                "Configuration", "ConversationsDialect",
-                "EmbeddedStore", "Gateway", "Identity",
-                "EngineIO", "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect",
-                "RedisClient", "RedisStore", "RoomsAPI",
-                "RoomsDialect",
-                "Telemetry", "TLS", "EventLoop", "ChatModel", "ChatEngine", "Cluster", "DialectKit",
-                "JSON",
-                "Bytes",
+                "Dialects", "AdminAPI", "ChatClient", "ClusterWire", "Configuration",
+                "EmbeddedStore", "Gateway", "Identity", "LoadGenerator", "NodeLink",
+                "OperatorClient", "RedisClient", "RedisStore", "RoomsAPI", "Telemetry", "TLS",
+                "EventLoop", "ChatModel", "ChatEngine", "Cluster", "DialectKit", "JSON", "Bytes",
             ],
             swiftSettings: settings),
 
@@ -143,13 +153,19 @@ let package = Package(
         tests("EventLoopTests", ["SeededRandom", "EventLoop", "Bytes"]),
         tests("HTTPWireTests", ["SeededRandom", "HTTPWire", "Bytes"]),
         tests("EngineIOTests", ["SeededRandom", "EngineIO", "JSON", "Bytes"]),
+        tests(
+            "EngineTransportTests",
+            [
+                "SeededRandom", "EngineTransport", "EngineIO", "EventLoop", "HTTPWire",
+                "ChatModel", "Bytes",
+            ]),
         tests("SocketIOTests", ["SeededRandom", "SocketIO", "JSON", "Bytes"]),
         tests("TLSTests", ["TLS", "TestKit", "Bytes"]),
         tests(
             "RedisClientTests",
             ["SeededRandom", "RedisClient", "CHiredis", "TestKit", "EventLoop", "TLS", "Bytes"]),
         tests("IdentityTests", ["SeededRandom", "Identity", "TestKit", "JSON", "Bytes"]),
-        tests("ChatModelTests", ["SeededRandom", "ChatModel"]),
+        tests("ChatModelTests", ["SeededRandom", "ChatModel", "Bytes"]),
         tests(
             "ChatCoreTests", ["SeededRandom", "ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["SeededRandom", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
@@ -169,7 +185,7 @@ let package = Package(
             ]),
         tests(
             "ConfigurationTests",
-            ["Configuration", "RedisClient", "TestKit", "Telemetry", "JSON", "Bytes"]),
+            ["Dialects", "Configuration", "RedisClient", "TestKit", "Telemetry", "JSON", "Bytes"]),
 
         // Random numbers that a seed reproduces.
         .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
@@ -233,15 +249,15 @@ let package = Package(
             [
                 "SeededRandom", "Gateway", "GatewayTestSupport", "ClientTestSupport",
                 "AllocationCounter", "StoreTestSupport",
-                "TestKit", "EngineIO",
-                "ConversationsDialect", "PetsDialect", "ChatsDialect", "RoomsDialect",
-                "AgentsDialect", "DialectKit", "ChatEngine", "Cluster", "ChatCore",
+                "TestKit", "EngineIO", "Dialects",
+                "ConversationsDialect", "RoomsDialect", "DialectKit", "ChatEngine", "Cluster",
+                "ChatCore",
                 "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "TLS",
                 "Telemetry", "Bytes",
             ]),
 
         // Dialects: each alone, and one scenario for all of them.
-        tests("DialectKitTests", ["DialectKit", "ChatModel", "Identity", "Bytes"]),
+        tests("DialectKitTests", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         .target(
             name: "DialectTestSupport",
             dependencies: ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"],
@@ -279,12 +295,27 @@ let package = Package(
                 "ChatsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON",
                 "Bytes",
             ]),
+        // A sixth dialect: its server, its client and its frames for the load generator.
+        .target(
+            name: "ExampleDialect",
+            dependencies: [
+                "DialectKit", "ChatModel", "ChatClient", "LoadGenerator", "Identity", "JSON",
+                "Bytes",
+            ],
+            path: "Tests/ExampleDialect", swiftSettings: settings),
+        tests(
+            "ExampleDialectTests",
+            [
+                "ExampleDialect", "Dialects", "ChatClient", "LoadGenerator", "Configuration",
+                "Gateway", "GatewayTestSupport", "TestKit", "DialectKit", "Identity",
+            ]),
         tests(
             "DialectContractTests",
             [
-                "ChatSimulation", "ConversationsDialect", "PetsDialect", "ChatsDialect",
-                "AgentsDialect", "RoomsDialect", "EmbeddedStore",
-                "DialectKit",
+                "ChatSimulation", "ExampleDialect", "Dialects", "ConversationsDialect",
+                "PetsDialect",
+                "ChatsDialect", "AgentsDialect", "RoomsDialect", "EmbeddedStore", "ChatClient",
+                "LoadGenerator", "Configuration", "DialectKit",
                 "ChatEngine", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON",
                 "Bytes",
             ]),
@@ -322,10 +353,13 @@ let package = Package(
             name: "TestKit", dependencies: ["CLinux", "Identity", "Bytes"], path: "Tests/TestKit",
             swiftSettings: settings),
         .testTarget(
-            name: "SystemTests", dependencies: ["SeededRandom", "ClusterTorture", "TestKit"],
+            name: "SystemTests",
+            dependencies: [
+                "SeededRandom", "ClusterTorture", "TestKit", "Dialects", "Configuration",
+            ],
             exclude: ["Clients"],
             swiftSettings: settings),
-        tests("DocumentationTests", ["TestKit", "Configuration"]),
+        tests("DocumentationTests", ["TestKit", "Dialects", "Configuration"]),
 
         // A cluster of real processes, its faults, and the judge of its clients' histories.
         .target(
@@ -344,13 +378,15 @@ let package = Package(
         tests(
             "ChatClientTests",
             [
-                "SeededRandom", "ChatClient", "ClientTestSupport", "TestKit", "EventLoop",
+                "SeededRandom", "Dialects", "ChatClient", "ClientTestSupport", "TestKit",
+                "EventLoop",
                 "HTTPWire", "TLS", "JSON", "Bytes",
             ]),
         tests(
             "LoadGeneratorTests",
             [
-                "LoadGenerator", "Configuration", "ClientTestSupport", "TestKit", "ChatClient",
+                "LoadGenerator", "Dialects", "Configuration", "ClientTestSupport", "TestKit",
+                "ChatClient",
                 "RedisClient",
                 "Identity", "EventLoop", "HTTPWire", "TLS",
                 "Telemetry",

@@ -110,7 +110,7 @@ extension ClusterAdmin {
         if member == nil {
             let request = JoinRequest(
                 principal: Principal(person: person, isAdmin: true), isListedInToken: true,
-                kind: .conversations)
+                template: ConversationTemplate(origin: "admin"))
             _ = try await self.command(.join(request), in: key)
         }
         let answer = try await self.command(

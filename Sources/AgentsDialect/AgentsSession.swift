@@ -5,7 +5,7 @@ public import Identity
 public import JSON
 
 /// One connection of the Agents protocol: an agent with its inbox, and optionally a channel.
-public struct AgentsSession: DialectSession {
+public struct AgentsSession: InboxReading, ResumableSession {
     public let tenant: ByteString
     private var me: Principal
     private let agent: ByteString
@@ -36,7 +36,7 @@ public struct AgentsSession: DialectSession {
     public var homeConversation: ConversationKey? { self.channelKey ?? self.inbox }
 
     public mutating func opened(into steps: inout SessionSteps) {
-        let inbox = JoinRequest(principal: self.me, isListedInToken: true, kind: .inbox)
+        let inbox = JoinRequest(principal: self.me, isListedInToken: true, template: .inbox)
         steps.append(
             .enter(
                 self.inbox, inbox, from: .unread, RequestTag(kind: AgentsRequestKind.inbox.rawValue)
@@ -45,7 +45,7 @@ public struct AgentsSession: DialectSession {
         let resumePoint = exchange(&self.resumePoint, with: nil)
         if let error = resumePoint?.error { self.fail(error, into: &steps) }
         let request = JoinRequest(
-            principal: self.me, isListedInToken: self.isListedInToken, kind: .agents)
+            principal: self.me, isListedInToken: self.isListedInToken, template: .agents)
         steps.append(
             .enter(
                 channel, request, from: resumePoint?.start ?? .now,
@@ -224,11 +224,6 @@ public struct AgentsSession: DialectSession {
     ) {
         steps.reply { $0.append(directMessage: message, to: self.agent, in: self.tenant) }
     }
-
-    /// The protocol has no pages.
-    public mutating func receivedPage(
-        _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps
-    ) {}
 
     public mutating func leftConversation(
         _ conversation: ConversationKey, into steps: inout SessionSteps

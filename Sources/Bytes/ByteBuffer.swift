@@ -62,7 +62,7 @@ public struct ByteBuffer: Sendable, Equatable {
 
     /// Appends some of the buffer's own bytes once more.
     public mutating func append(copyOf range: Range<Int>) {
-        // Not a slice of the buffer: it would share the memory, and the append would copy all of it.
+        // Not a slice of the buffer: it shares the memory, so the append would copy all of it.
         withUnsafeTemporaryAllocation(byteCount: range.count, alignment: 1) { copy in
             self.bytes.withUnsafeBytes {
                 copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[range]))

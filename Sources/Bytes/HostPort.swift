@@ -24,6 +24,18 @@ public struct HostPort: Sendable, Equatable {
         }
     }
 
+    /// Splits at the last colon, for texts that have a port even after an IPv6 address without
+    /// brackets, such as `::1:6381` in a redirection of Redis.
+    ///
+    /// A text that ends with a bracket has no port. Without any colon the whole text is the host.
+    public init(atLastColonOf text: Substring) {
+        let end = (text.last == "]" ? nil : text.lastIndex(of: ":")) ?? text.endIndex
+        let host = text[..<end]
+        self.suffix = text[end...]
+        self.isBracketed = host.first == "[" && host.last == "]"
+        self.host = self.isBracketed ? host.dropFirst().dropLast() : host
+    }
+
     /// The text after the colon that follows the host; nil without that colon.
     public var portText: Substring? { self.suffix.first == ":" ? self.suffix.dropFirst() : nil }
 

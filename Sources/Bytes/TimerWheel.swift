@@ -48,8 +48,8 @@ public struct TimerWheel: Sendable {
     /// The number of timers that are set.
     public private(set) var count = 0
 
-    /// Creates an empty wheel at `tick`. The caller chooses the unit. Ticks wrap around: one more
-    /// than half of their range ahead is past. Ticks of 100 ms wrap after 13 years.
+    /// Creates an empty wheel at `tick`. The caller chooses the unit. Ticks wrap around: a tick
+    /// more than half of their range ahead is past. Ticks of 100 ms wrap after 13 years.
     public init(tick: UInt32 = 0) {
         self.tick = tick
     }

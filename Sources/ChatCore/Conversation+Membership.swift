@@ -16,9 +16,7 @@ extension Conversation {
         let isCreation = self.lifecycle == .missing
         if isCreation {
             self.writeCreation(
-                ConversationRecord(
-                    joinPolicy: request.kind.joinPolicy, kind: request.kind, creator: person.id,
-                    createdAt: now.wall),
+                ConversationRecord(request.template, creator: person.id, createdAt: now.wall),
                 into: &effects)
         }
         var member =
@@ -171,7 +169,7 @@ extension Conversation {
     ) throws(ChatError) {
         guard !self.isInbox else { throw .accessDenied }
         if let record = self.record {
-            guard origin.isRetry, record.kind == new.kind,
+            guard origin.isRetry, record.origin == new.template.origin,
                 record.creator == new.creator.person.id,
                 record.title == new.title, record.dialectData == new.dialectData
             else { throw .conversationExists }
@@ -194,9 +192,9 @@ extension Conversation {
         let creator = new.creator.person.id
         self.writeCreation(
             ConversationRecord(
-                joinPolicy: new.kind.joinPolicy, kind: new.kind, title: new.title,
-                dialectData: new.dialectData, creator: creator,
-                createdAt: now.wall), into: &effects)
+                new.template, title: new.title, dialectData: new.dialectData, creator: creator,
+                createdAt: now.wall),
+            into: &effects)
         for person in new.members where self.members.memberNumber(of: person.id) == nil {
             let member = Member(
                 user: person.id, name: person.name, agent: person.agent,

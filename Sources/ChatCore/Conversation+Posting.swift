@@ -9,9 +9,7 @@ extension Conversation {
         if self.isInbox, self.lifecycle == .missing {
             guard !self.areWritesUnavailable else { throw .unavailable }
             self.writeCreation(
-                ConversationRecord(
-                    joinPolicy: .closed, kind: .inbox, creator: nil, createdAt: now.wall),
-                into: &effects)
+                ConversationRecord(.inbox, creator: nil, createdAt: now.wall), into: &effects)
         }
         guard self.lifecycle != .missing else { throw .noSuchConversation }
         let author = try self.author(of: body)

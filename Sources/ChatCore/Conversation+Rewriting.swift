@@ -151,7 +151,7 @@ extension Conversation {
             if self.revision == 0 {
                 let record =
                     self.record
-                    ?? ConversationRecord(joinPolicy: .closed, creator: nil, createdAt: now.wall)
+                    ?? ConversationRecord(.unknown, creator: nil, createdAt: now.wall)
                 self.rewrite(.create(record), at: now, into: &effects)
             } else if self.head < head {
                 let filler = MessageBody(

@@ -1,5 +1,4 @@
-/// A conversation in its tenant's catalog. The catalog lists the conversations of the Rooms
-/// protocol that have not ended.
+/// A conversation in its tenant's catalog: a listed one that has not ended.
 public struct CatalogEntry: Sendable {
     public var key: ConversationKey
     public var record: ConversationRecord

@@ -42,7 +42,7 @@ public enum ReadAccess: UInt8, Sendable {
 
 /// A conversation to create, with its first members.
 public struct NewConversation: Sendable {
-    public let kind: ConversationRecord.Kind
+    public let template: ConversationTemplate
     public let title: String
     /// See `ConversationRecord.dialectData`.
     public let dialectData: ByteString
@@ -51,10 +51,10 @@ public struct NewConversation: Sendable {
     public let members: [Person]
 
     public init(
-        kind: ConversationRecord.Kind, title: String = "", dialectData: ByteString = "",
+        _ template: ConversationTemplate, title: String = "", dialectData: ByteString = "",
         creator: Principal, members: [Person]
     ) {
-        self.kind = kind
+        self.template = template
         self.title = title
         self.dialectData = dialectData
         self.creator = creator
@@ -79,18 +79,18 @@ public struct JoinRequest: Sendable {
     /// The token lists the conversation. Its bearer may join, and creates the conversation if it
     /// does not exist.
     public let isListedInToken: Bool
-    /// The kind of the conversation if the join creates it.
-    public let kind: ConversationRecord.Kind
+    /// The properties of the conversation if the join creates it.
+    public let template: ConversationTemplate
     /// A new member starts with all earlier messages marked as read.
     public let marksHistoryRead: Bool
 
     public init(
-        principal: Principal, isListedInToken: Bool, kind: ConversationRecord.Kind,
+        principal: Principal, isListedInToken: Bool, template: ConversationTemplate,
         marksHistoryRead: Bool = false
     ) {
         self.principal = principal
         self.isListedInToken = isListedInToken
-        self.kind = kind
+        self.template = template
         self.marksHistoryRead = marksHistoryRead
     }
 }

@@ -5,18 +5,11 @@ public struct ConversationRecord: Sendable, Equatable {
     /// Whether any user of the tenant may join, or only users that a token or a member admits.
     public enum JoinPolicy: UInt8, Sendable { case closed = 0, open = 1 }
 
-    /// The client protocol that created the conversation, or `inbox`. The kind decides which lists
-    /// contain the conversation.
-    public enum Kind: UInt8, Sendable {
-        case conversations = 0, pets = 1, chats = 2, rooms = 3, agents = 4, inbox = 5
-
-        /// Rooms and chats are shared by a link, so any user may join. The other kinds need an
-        /// admission.
-        public var joinPolicy: JoinPolicy { self == .rooms || self == .chats ? .open : .closed }
-    }
-
+    /// The name of the dialect that created the conversation, or `inbox`.
+    public var origin: ByteString
     public var joinPolicy: JoinPolicy
-    public var kind: Kind
+    /// Whether the tenant's catalog lists the conversation until it ends.
+    public var isListed: Bool
     public var title: String
     /// Data of the protocol that created the conversation, in its own format. Only that protocol
     /// reads it.
@@ -29,11 +22,12 @@ public struct ConversationRecord: Sendable, Equatable {
     public var endedAt: Timestamp?
 
     public init(
-        joinPolicy: JoinPolicy, kind: Kind = .conversations, title: String = "",
-        dialectData: ByteString = "", creator: UserID?, createdAt: Timestamp
+        _ template: ConversationTemplate, title: String = "", dialectData: ByteString = "",
+        creator: UserID?, createdAt: Timestamp
     ) {
-        self.joinPolicy = joinPolicy
-        self.kind = kind
+        self.origin = template.origin
+        self.joinPolicy = template.joinPolicy
+        self.isListed = template.isListed
         self.title = title
         self.dialectData = dialectData
         self.creator = creator
@@ -42,9 +36,7 @@ public struct ConversationRecord: Sendable, Equatable {
         self.endedAt = nil
     }
 
-    /// Whether the tenant's catalog lists the conversation until it ends.
-    public var isCatalogKind: Bool { self.kind == .rooms }
-    public var isInCatalog: Bool { self.isCatalogKind && self.endedAt == nil }
+    public var isInCatalog: Bool { self.isListed && self.endedAt == nil }
 }
 
 /// A user's membership in a conversation.

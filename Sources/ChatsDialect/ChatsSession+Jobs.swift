@@ -295,7 +295,8 @@ extension ChatsSession {
         if case .join(_, nil)? = self.job?.request { marksHistoryRead = true }
         let isListedInToken = self.subscriptions.joinRequest(for: chat).isListedInToken
         let joinRequest = JoinRequest(
-            principal: self.subscriptions.principal, isListedInToken: isListedInToken, kind: .chats,
+            principal: self.subscriptions.principal, isListedInToken: isListedInToken,
+            template: .chats,
             marksHistoryRead: marksHistoryRead)
         steps.append(
             .enter(

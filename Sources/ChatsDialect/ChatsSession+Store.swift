@@ -44,7 +44,7 @@ extension ChatsSession {
         case (.nextID, .number(let number)?):
             let chat = ByteString(String(number))
             let newConversation = NewConversation(
-                kind: .chats, creator: self.subscriptions.principal, members: [])
+                .chats, creator: self.subscriptions.principal, members: [])
             steps.append(
                 .submit(
                     .create(newConversation), in: self.subscriptions.key(chat),

@@ -8,7 +8,7 @@ public import JSON
 ///
 /// Requests that take several steps are answered one after the other, in the order of their
 /// arrival.
-public struct ChatsSession: DialectSession {
+public struct ChatsSession: PageReading, StoreReading, InboxReading, TimedSession {
     var subscriptions: UserSubscriptions
     /// The user's own number. It is known before the first frame of the client is read.
     var ownNumber = 0
@@ -38,7 +38,7 @@ public struct ChatsSession: DialectSession {
             tenant: identity.tenant,
             principal: Principal(person: Person(of: identity), isAdmin: identity.isAdmin),
             grants: identity.grants,
-            kind: .chats,
+            template: .chats,
             marksHistoryRead: true)
     }
 
@@ -47,12 +47,11 @@ public struct ChatsSession: DialectSession {
         let person = Person(id: UserID(anonymous: name), name: name)
         self.subscriptions = UserSubscriptions(
             tenant: Identity.defaultTenant, principal: Principal(person: person, isAdmin: false),
-            grants: .none, kind: .chats)
+            grants: .none, template: .chats)
     }
 
     public var principal: Principal? { self.subscriptions.principal }
     public var tenant: ByteString { self.subscriptions.tenant }
-    public var homeConversation: ConversationKey? { nil }
 
     var person: Person { self.subscriptions.principal.person }
     var user: ChatsUser {
@@ -165,11 +164,6 @@ public struct ChatsSession: DialectSession {
     ) {
         self.subscriptions.remove(conversation.id)
     }
-
-    /// The protocol has no resume point. Clients request missed messages.
-    public mutating func historyTruncated(
-        in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps
-    ) {}
 
     // MARK: Tokens
 

@@ -21,7 +21,7 @@ public import ChatEngine
 ///
 /// Nodes of different versions exchange messages while a cluster is upgraded. These rules hold for
 /// all four formats: packets, requests (`NodeRequest`), messages about forwarded connections
-/// (`ForwardedMessage` in Gateway) and the snapshots of sessions that move (`RoomsSession`).
+/// (`EngineNodeMessage`) and the snapshots of sessions that move (`RoomsSession`).
 ///
 /// 1. Fields are only *added*: at the end of a record or of a line of words, or as a further member
 ///    of a JSON object. A reader uses a default value for a missing field (`isAtEnd` in a record),

@@ -1,6 +1,8 @@
 /// The completion script for bash 4 and later. It does not need the package `bash-completion`.
-enum BashCompletion {
-    static var script: String {
+struct BashCompletion {
+    let table: CommandTable
+
+    var script: String {
         """
         # bash completion for confab
         _confab() {
@@ -33,13 +35,13 @@ enum BashCompletion {
         """
     }
 
-    private static var families: String {
-        CommandTable.families.map { "        \($0.name)) command=\"$command $word\" ;;" }.joined(
+    private var families: String {
+        self.table.families.map { "        \($0.name)) command=\"$command $word\" ;;" }.joined(
             separator: "\n")
     }
 
-    private static var values: String {
-        CommandTable.all.flatMap { command in
+    private var values: String {
+        self.table.all.flatMap { command in
             command.options.filter(\.needsValue).map { option in
                 "    \"\(command.name) --\(option.name)\")\n"
                     + self.action(for: ValueSuggestion(option)) + "        return\n        ;;"
@@ -47,7 +49,7 @@ enum BashCompletion {
         }.joined(separator: "\n")
     }
 
-    private static func action(for suggestion: ValueSuggestion) -> String {
+    private func action(for suggestion: ValueSuggestion) -> String {
         switch suggestion {
         case .nothing:
             ""
@@ -71,14 +73,14 @@ enum BashCompletion {
         }
     }
 
-    private static var commands: String {
+    private var commands: String {
         let names = CommandTable.topLevelNames.joined(separator: " ")
         var lines = ["    \"\") words=\"\(names) --help --version\" ;;"]
-        for family in CommandTable.families {
+        for family in self.table.families {
             let names = family.members.map(\.secondName).joined(separator: " ")
             lines.append("    \(family.name)) words=\"\(names)\" ;;")
         }
-        for command in CommandTable.all {
+        for command in self.table.all {
             let words = command.argumentChoices + command.options.map { "--" + $0.name }
             lines.append("    \"\(command.name)\") words=\"\(words.joined(separator: " "))\" ;;")
         }

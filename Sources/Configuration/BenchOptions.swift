@@ -16,20 +16,6 @@ public struct BenchOptions: Sendable, Equatable {
         case send
     }
 
-    public enum Adapter: String, Sendable, CaseIterable {
-        /// The Conversations protocol, with tokens.
-        case confab
-        /// Another protocol of Confab; Rooms over WebSocket only.
-        case pets, chats, rooms, agents
-        /// Rooms, where members that only receive use long polling.
-        case roomsPolling = "rooms-polling"
-        /// All five protocols, one member after the other; publishers use Conversations.
-        case mixed
-        /// Raw frames to a server that sends each to all connections of the path `/g/<group>`: the
-        /// lower bound of the cost.
-        case raw
-    }
-
     public var scenario: Scenario
     /// ws, wss, http or https, and a host; at least one. A path is where the server is mounted.
     /// Several servers share every conversation equally.
@@ -65,7 +51,8 @@ public struct BenchOptions: Sendable, Equatable {
     public var redis: RedisURL?
     /// A PEM file with the certificate authorities for a `wss` server; nil for those of the system.
     public var authorities: String?
-    public var adapter = Adapter.confab
+    /// The name of an adapter; nil for the first of the program.
+    public var adapter: String?
     public var output = OutputFormat.text
 
     public init(_ scenario: Scenario, urls: [String]) {
@@ -75,14 +62,15 @@ public struct BenchOptions: Sendable, Equatable {
 }
 
 extension BenchOptions {
-    init(_ scanned: ScannedArguments) throws(UsageError) {
+    init(_ scanned: ScannedArguments, _ table: CommandTable) throws(UsageError) {
         self.init(.broadcast, urls: [])
-        try OptionBinding.apply(BenchTable.bindings, from: scanned, to: &self)
+        self.adapter = table.choices.adapters.first?.name
+        try OptionBinding.apply(BenchTable.bindings(table.choices), from: scanned, to: &self)
         self.scenario = try Invocation.argument(
-            0, in: scanned, of: CommandTable.bench, ValueParsing.choice(Scenario.self))
+            0, in: scanned, of: table.bench, ValueParsing.choice(Scenario.self))
         for index in 1..<max(2, scanned.arguments.count) {
             self.urls.append(
-                try Invocation.argument(index, in: scanned, of: CommandTable.bench, ServerURL.parse)
+                try Invocation.argument(index, in: scanned, of: table.bench, ServerURL.parse)
             )
         }
         if let twice = self.serverProcesses.enumerated().first(where: {

@@ -40,10 +40,10 @@ extension TokenOptions {
 }
 
 extension ChatOptions {
-    init(_ scanned: ScannedArguments) throws(UsageError) {
+    init(_ scanned: ScannedArguments, _ table: CommandTable) throws(UsageError) {
         self.init()
-        try OptionBinding.apply(ChatTable.bindings, from: scanned, to: &self)
-        self.url = try Invocation.argument(0, in: scanned, of: CommandTable.chat, ServerURL.parse)
+        try OptionBinding.apply(ChatTable.bindings(table.choices), from: scanned, to: &self)
+        self.url = try Invocation.argument(0, in: scanned, of: table.chat, ServerURL.parse)
         if self.token != nil, self.tokenFile != nil {
             throw .conflict("chat: give either --token or --token-file, not both")
         }
@@ -52,15 +52,21 @@ extension ChatOptions {
             throw .conflict(
                 "chat: --name: only for anonymous connections; a token already names you")
         }
-        switch self.dialect {
-        case .conversations, .agents:
+        guard let dialect = table.choices.chat.first(where: { $0.name == self.dialect }) else {
+            return
+        }
+        if dialect.requiresToken {
             throw .conflict(
                 "chat: --name: only for anonymous connections; this protocol requires a token")
-        case .pets:
+        }
+        if !dialect.acceptsNames {
+            let others = table.choices.chat.filter(\.acceptsNames).map(\.name)
             throw .conflict(
-                "chat: --name: only for chats and rooms; in pets the server names anonymous users"
+                """
+                chat: --name: only for \(others.joined(separator: " and ")); in \(dialect.name) \
+                the server names anonymous users
+                """
             )
-        case .chats, .rooms, nil: break
         }
     }
 }

@@ -28,19 +28,10 @@ public struct TokenOptions: Sendable, Equatable {
 
 /// The options of `confab chat`.
 public struct ChatOptions: Sendable, Equatable {
-    /// A protocol of the chat client.
-    public enum ChatProtocol: String, Sendable, CaseIterable {
-        case conversations
-        case pets
-        case chats
-        case rooms
-        case agents
-    }
-
     /// ws, wss, http or https, and a host.
     public var url = ""
-    /// Nil: the protocol of the URL's path, else Conversations.
-    public var dialect: ChatProtocol?
+    /// One of `DialectChoices.chat`; nil for the protocol of the URL's path, or else the first.
+    public var dialect: String?
     /// Nil: the conversation in the URL.
     public var conversation: String?
     /// The name of an anonymous user.

@@ -87,24 +87,29 @@ enum TokenTable {
 
 /// The options of `confab chat`.
 enum ChatTable {
-    static let bindings: [OptionBinding<ChatOptions>] = [
-        OptionBinding(
+    static func bindings(_ choices: DialectChoices) -> [OptionBinding<ChatOptions>] {
+        let names = choices.chat.map(\.name)
+        let named = choices.chat.filter(\.acceptsNames).map(\.name).joined(separator: ", ")
+        let dialect = OptionBinding<ChatOptions>(
             .client(
-                "dialect", .choice(ChatOptions.ChatProtocol.allCases.map(\.rawValue)),
-                "conversations|pets|chats|rooms|agents",
-                default: "the URL's, else conversations", in: "Target", "the protocol"),
-            sets: \.dialect, Self.dialect),
-        OptionBinding(
+                "dialect", .choice(names), names.joined(separator: "|"),
+                default: "the URL's, else \(names.first ?? "")", in: "Target", "the protocol"),
+            sets: \.dialect, ValueParsing.optional(ValueParsing.choice(of: names)))
+        let name = OptionBinding<ChatOptions>(
             .client(
-                "conversation", .text, "ID", default: "the URL's", in: "Target",
-                "the id of the conversation, chat, room or channel"
-            ),
-            sets: \.conversation, ValueParsing.optional(ValueParsing.name("._:-", upTo: 128))),
-        OptionBinding(
-            .client(
-                "name", .text, "NAME", in: "Identity",
-                "name of an anonymous user (chats, rooms)"),
-            sets: \.name, ValueParsing.optional(ValueParsing.person)),
+                "name", .text, "NAME", in: "Identity", "name of an anonymous user (\(named))"),
+            sets: \.name, ValueParsing.optional(ValueParsing.person))
+        return [dialect, Self.conversation, name] + Self.others
+    }
+
+    private static let conversation = OptionBinding<ChatOptions>(
+        .client(
+            "conversation", .text, "ID", default: "the URL's", in: "Target",
+            "the id of the conversation, chat, room or channel"
+        ),
+        sets: \.conversation, ValueParsing.optional(ValueParsing.name("._:-", upTo: 128)))
+
+    private static let others: [OptionBinding<ChatOptions>] = [
         OptionBinding(
             .client(
                 "token", .text, "TOKEN", in: "Identity",
@@ -127,16 +132,22 @@ enum ChatTable {
             changes: \.isPlain,
             { (isPlain: inout Bool, _: String) throws(ValueProblem) in isPlain = true }),
     ]
-
-    private static let dialect:
-        @Sendable (String) throws(ValueProblem) -> ChatOptions.ChatProtocol? =
-            ValueParsing.optional(
-                ValueParsing.choice(ChatOptions.ChatProtocol.self))
 }
 
 /// The options of `confab bench`.
 enum BenchTable {
-    static let bindings: [OptionBinding<BenchOptions>] = [
+    static func bindings(_ choices: DialectChoices) -> [OptionBinding<BenchOptions>] {
+        let names = choices.adapters.map(\.name)
+        let adapter = OptionBinding<BenchOptions>(
+            .client(
+                "adapter", .choice(choices.adapterNames), names.joined(separator: "|"),
+                default: names.first,
+                in: "Load", "the protocol; confab is Conversations, raw is none"),
+            sets: \.adapter, ValueParsing.optional(ValueParsing.choice(of: choices.adapterNames)))
+        return Self.load + [adapter] + Self.others
+    }
+
+    private static let load: [OptionBinding<BenchOptions>] = [
         OptionBinding(
             .client(
                 "connections", .number, "N", default: "100", in: "Load",
@@ -167,14 +178,9 @@ enum BenchTable {
                 "message-bytes", .number, "N", default: "128", in: "Load",
                 "size of a message's content"),
             sets: \.messageBytes, ValueParsing.integer(in: 32...1_048_576)),
-        OptionBinding(
-            .client(
-                "adapter", .choice(BenchOptions.Adapter.allCases.map(\.rawValue)),
-                "confab|pets|chats|rooms|rooms-polling|agents|mixed|raw",
-                default: "confab", in: "Load",
-                "the protocol; confab is Conversations, raw is none"
-            ),
-            sets: \.adapter, ValueParsing.choice(BenchOptions.Adapter.self)),
+    ]
+
+    private static let others: [OptionBinding<BenchOptions>] = [
         OptionBinding(
             .client(
                 "secret-file", .file, "FILE", in: "Load",

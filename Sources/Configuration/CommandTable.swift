@@ -1,12 +1,27 @@
-/// All subcommands.
-public enum CommandTable {
-    public static let all: [CommandSpec] = allButHelp + [help]
+/// All subcommands, with the program's dialects as values of their options.
+public struct CommandTable: Sendable {
+    let choices: DialectChoices
+    public let all: [CommandSpec]
+    let chat: CommandSpec
+    let bench: CommandSpec
 
-    private static let allButHelp =
-        [serve, token, chat, bench] + operatorCommands + [configCheck, configShow, completion]
+    public init(_ choices: DialectChoices) {
+        self.choices = choices
+        self.chat = Self.chat(choices)
+        self.bench = Self.bench(choices)
+        self.all = Self.allButHelp(self.chat, self.bench) + [Self.help]
+    }
+
+    private static func allButHelp(_ chat: CommandSpec, _ bench: CommandSpec) -> [CommandSpec] {
+        [self.serve, self.token, chat, bench] + self.operatorCommands
+            + [self.configCheck, self.configShow, self.completion]
+    }
+
+    /// The names and summaries, which depend on no dialect.
+    static let withoutDialects = allButHelp(chat(.none), bench(.none))
 
     /// The first words of the subcommands, without duplicates.
-    static let topLevelNames = firstNames(allButHelp) + [help.name]
+    static let topLevelNames = firstNames(withoutDialects) + [help.name]
 
     /// Summaries of the groups of subcommands with two words, by their first word.
     static let familySummaries = ["config": "check or show the settings of confab serve"]
@@ -20,7 +35,7 @@ public enum CommandTable {
         return names
     }
 
-    static func command(named name: String) -> CommandSpec? {
+    func command(named name: String) -> CommandSpec? {
         self.all.first { $0.name == name }
     }
 
@@ -76,94 +91,96 @@ public enum CommandTable {
                 "for two conversations"),
         ])
 
-    static let chat = CommandSpec(
-        "chat", "chat in a terminal",
-        arguments: [
-            .init(
-                "URL",
-                "the server, or one of its conversations, as a URL of any protocol")
-        ],
-        options: ChatTable.bindings.map(\.spec) + [helpOption],
-        examples: [
-            .init(
-                "confab chat ws://127.0.0.1:8080/conversations/lobby/ --token-file alice.jwt",
-                "join the lobby as alice"),
-            .init(
+    private static func chat(_ choices: DialectChoices) -> CommandSpec {
+        CommandSpec(
+            "chat", "chat in a terminal",
+            arguments: [
+                .init(
+                    "URL",
+                    "the server, or one of its conversations, as a URL of any protocol")
+            ],
+            options: ChatTable.bindings(choices).map(\.spec) + [helpOption],
+            examples: [
+                .init(
+                    "confab chat ws://127.0.0.1:8080/conversations/lobby/ --token-file alice.jwt",
+                    "join the lobby as alice"),
+                .init(
+                    """
+                    confab chat --dialect pets ws://127.0.0.1:8080 --conversation lobby \
+                    --token-file bob.jwt
+                    """,
+                    "the same lobby over another protocol"),
+                .init(
+                    "confab chat --dialect chats ws://127.0.0.1:8080 --name Carol",
+                    "create a chat, without a token"),
+                .init(
+                    """
+                    confab chat 'ws://127.0.0.1:8080/v1/ws?channel_id=lobby&after=0' --token-file \
+                    bot.jwt
+                    """,
+                    "a channel, from its first message on"),
+            ],
+            notes: [
                 """
-                confab chat --dialect pets ws://127.0.0.1:8080 --conversation lobby --token-file \
-                bob.jwt
+                Lines are sent as they are typed, or read from a pipe. Messages are written to \
+                standard output, and everything else to standard error. /help lists the commands \
+                of the protocol. After a connection loss the client reconnects: missed messages \
+                are shown once, and unanswered lines are sent again.
                 """,
-                "the same lobby over another protocol"),
-            .init(
-                "confab chat --dialect chats ws://127.0.0.1:8080 --name Carol",
-                "create a chat, without a token"),
-            .init(
                 """
-                confab chat 'ws://127.0.0.1:8080/v1/ws?channel_id=lobby&after=0' --token-file \
-                bot.jwt
+                The token comes from --token-file, --token, CONFAB_TOKEN or the URL. Other users \
+                of this machine can see --token; prefer --token-file. Pets, chats and rooms work \
+                without a token if the server allows anonymous users.
                 """,
-                "a channel, from its first message on"),
-        ],
-        notes: [
-            """
-            Lines are sent as they are typed, or read from a pipe. Messages are written to \
-            standard output, and everything else to standard error. /help lists the commands of \
-            the protocol. After a connection loss the client reconnects: missed messages are shown \
-            once, and unanswered lines are sent again.
-            """,
-            """
-            The token comes from --token-file, --token, CONFAB_TOKEN or the URL. Other users of \
-            this machine can see --token; prefer --token-file. Pets, chats and rooms work without \
-            a token if the server allows anonymous users.
-            """,
-            """
-            Without --conversation, chats creates a conversation, and agents uses its inbox.
-            """,
-        ])
+                """
+                Without --conversation, chats creates a conversation, and agents uses its inbox.
+                """,
+            ])
+    }
 
-    static let bench = CommandSpec(
-        "bench", "generate load, and check every delivery",
-        arguments: [
-            .init(
-                "SCENARIO",
-                "the kind of load, see below",
-                choices: BenchOptions.Scenario.allCases.map(\.rawValue)),
-            .init(
-                "URL",
-                "the server; several servers share every conversation",
-                isRepeatable: true),
-        ],
-        options: BenchTable.bindings.map(\.spec) + [helpOption],
-        examples: [
-            .init(
+    private static func bench(_ choices: DialectChoices) -> CommandSpec {
+        CommandSpec(
+            "bench", "generate load, and check every delivery",
+            arguments: [
+                .init(
+                    "SCENARIO",
+                    "the kind of load, see below",
+                    choices: BenchOptions.Scenario.allCases.map(\.rawValue)),
+                .init(
+                    "URL",
+                    "the server; several servers share every conversation",
+                    isRepeatable: true),
+            ],
+            options: BenchTable.bindings(choices).map(\.spec) + [helpOption],
+            examples: [
+                .init(
+                    """
+                    confab bench broadcast ws://127.0.0.1:8080 --connections 1000 --rate 50 \
+                    --secret-file jwt.secret
+                    """,
+                    "50,000 deliveries per second"),
+                .init(
+                    """
+                    confab bench groups ws://a:8080 ws://b:8080 --secret-file jwt.secret --redis \
+                    redis://r
+                    """,
+                    "two nodes and their Redis"),
+            ],
+            notes: [
                 """
-                confab bench broadcast ws://127.0.0.1:8080 --connections 1000 --rate 50 \
-                --secret-file jwt.secret
+                broadcast: one conversation with all connections; groups: many conversations; \
+                idle: idle connections; connect: only connects; send: one sender per conversation, \
+                which sends again when its message is answered.
                 """,
-                "50,000 deliveries per second"),
-            .init(
                 """
-                confab bench groups ws://a:8080 ws://b:8080 --secret-file jwt.secret --redis \
-                redis://r
+                --adapter selects the protocol: \(choices.adapterList).
                 """,
-                "two nodes and their Redis"),
-        ],
-        notes: [
-            """
-            broadcast: one conversation with all connections; groups: many conversations; idle: \
-            idle connections; connect: only connects; send: one sender per conversation, which \
-            sends again when its message is answered.
-            """,
-            """
-            --adapter selects the protocol: confab (Conversations), pets, chats, rooms, \
-            rooms-polling (members that only receive use long polling), agents, mixed (all of \
-            them), or raw (frames without a protocol, for a plain server).
-            """,
-            """
-            Several servers share every conversation equally, and the first has the publishers. \
-            --server-pid may list several processes, separated by commas.
-            """,
-        ])
+                """
+                Several servers share every conversation equally, and the first has the \
+                publishers. --server-pid may list several processes, separated by commas.
+                """,
+            ])
+    }
 
     static let configCheck = CommandSpec(
         "config check", "check whether `confab serve` would start",
@@ -209,7 +226,7 @@ public enum CommandTable {
         arguments: [
             .init(
                 "SUBCOMMAND", "the subcommand; without it, list all",
-                choices: firstNames(allButHelp),
+                choices: firstNames(withoutDialects),
                 isOptional: true),
             .init("SECOND-WORD", "the second word, for config", isOptional: true),
         ],

@@ -1,8 +1,10 @@
 /// The completion script for fish.
-enum FishCompletion {
-    static var script: String {
+struct FishCompletion {
+    let table: CommandTable
+
+    var script: String {
         var lines = ["# fish completion for confab", "complete -c confab -f"]
-        for command in CommandTable.topLevel {
+        for command in self.table.topLevel {
             lines.append(
                 """
                 complete -c confab -n __fish_use_subcommand -a \(command.name) -d \
@@ -18,7 +20,7 @@ enum FishCompletion {
         )
         lines.append(
             "complete -c confab -n __fish_use_subcommand -l version -d 'print the version'")
-        for family in CommandTable.families {
+        for family in self.table.families {
             let names = family.members.map(\.secondName).joined(separator: " ")
             let condition =
                 """
@@ -34,11 +36,11 @@ enum FishCompletion {
                 )
             }
         }
-        for command in CommandTable.all { lines += self.lines(for: command) }
+        for command in self.table.all { lines += self.lines(for: command) }
         return lines.joined(separator: "\n") + "\n"
     }
 
-    private static func lines(for command: CommandSpec) -> [String] {
+    private func lines(for command: CommandSpec) -> [String] {
         let condition = self.quoted(
             command.name.split(separator: " ").map { "__fish_seen_subcommand_from \($0)" }.joined(
                 separator: "; and "))
@@ -53,7 +55,7 @@ enum FishCompletion {
         return lines
     }
 
-    private static func value(of option: OptionSpec) -> String {
+    private func value(of option: OptionSpec) -> String {
         if !option.needsValue { return "" }
         return switch ValueSuggestion(option) {
         case .nothing: " -x"
@@ -64,7 +66,7 @@ enum FishCompletion {
     }
 
     /// Inside single quotes fish has two escapes.
-    private static func quoted(_ text: String) -> String {
+    private func quoted(_ text: String) -> String {
         "'" + text.map { $0 == "'" || $0 == "\\" ? "\\\($0)" : String($0) }.joined() + "'"
     }
 }

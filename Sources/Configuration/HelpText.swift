@@ -4,8 +4,8 @@ public enum HelpText {
     private static let termWidthLimit = 26
 
     /// The list of subcommands.
-    public static var overview: String {
-        let commands = CommandTable.all.map { (term: $0.name, text: $0.summary) }
+    public static func overview(_ table: CommandTable) -> String {
+        let commands = table.all.map { (term: $0.name, text: $0.summary) }
         return """
             Confab: a chat server, standalone or as a cluster of nodes.
 

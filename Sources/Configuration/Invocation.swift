@@ -20,15 +20,16 @@ public enum Invocation: Sendable, Equatable {
     ///   - arguments: without the program's name.
     ///   - environment: all variables; used for the settings of `serve` and for the options of
     ///     operators.
+    ///   - table: all subcommands.
     ///   - readFile: reads the file of `--config`.
     public init(
-        _ arguments: [String], environment: [String: String],
+        _ arguments: [String], environment: [String: String], _ table: CommandTable,
         readFile: (String) throws(FileProblem) -> [UInt8] = FileProblem.read
     ) throws(UsageError) {
         guard let first = arguments.first else { throw .noCommand }
         switch first {
         case "--help", "-h":
-            self = .help(HelpText.overview)
+            self = .help(HelpText.overview(table))
             return
         case "--version", "-V":
             self = .version
@@ -39,17 +40,17 @@ public enum Invocation: Sendable, Equatable {
         guard !first.hasPrefix("-") else {
             // The option precedes its subcommand.
             let name = String(first.drop { $0 == "-" }.prefix { $0 != "=" })
-            let owner = CommandTable.all.first { $0.option(named: name) != nil }
+            let owner = table.all.first { $0.option(named: name) != nil }
             throw .unknownOption(
                 "--" + name, command: nil, suggestion: owner.map { "confab \($0.name) --\(name)" })
         }
         if arguments.count == 2, ["--help", "-h"].contains(arguments[1]),
-            let family = CommandTable.families.first(where: { $0.name == first })
+            let family = table.families.first(where: { $0.name == first })
         {
             self = .help(HelpText.text(ofFamily: family.name, family.members))
             return
         }
-        let (command, rest) = try Self.command(arguments[...])
+        let (command, rest) = try Self.command(arguments[...], in: table)
         if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
             self = .help(HelpText.text(of: command))
             return
@@ -66,14 +67,14 @@ public enum Invocation: Sendable, Equatable {
         case "token":
             self = .token(try TokenOptions(scanned))
         case "chat":
-            self = .chat(try ChatOptions(scanned))
+            self = .chat(try ChatOptions(scanned, table))
         case "bench":
-            self = .bench(try BenchOptions(scanned))
+            self = .bench(try BenchOptions(scanned, table))
         case "completion":
             self = .completion(
                 try Self.argument(0, in: scanned, of: command, ValueParsing.choice(Shell.self)))
         case "help":
-            self = .help(try Self.help(on: scanned.arguments))
+            self = .help(try Self.help(on: scanned.arguments, in: table))
         default:
             if let verb = OperatorOptions.Verb(rawValue: command.name) {
                 self = .operate(try OperatorOptions(verb, scanned, environment))
@@ -86,12 +87,12 @@ public enum Invocation: Sendable, Equatable {
 
     /// Finds the subcommand, which may have two words. Returns it with the rest of the command
     /// line.
-    private static func command(_ words: ArraySlice<String>) throws(UsageError) -> (
-        CommandSpec, ArraySlice<String>
-    ) {
+    private static func command(
+        _ words: ArraySlice<String>, in table: CommandTable
+    ) throws(UsageError) -> (CommandSpec, ArraySlice<String>) {
         let first = words.first ?? ""
-        if let command = CommandTable.command(named: first) { return (command, words.dropFirst()) }
-        let family = CommandTable.all.filter { $0.name.hasPrefix(first + " ") }
+        if let command = table.command(named: first) { return (command, words.dropFirst()) }
+        let family = table.all.filter { $0.name.hasPrefix(first + " ") }
         guard !family.isEmpty, !first.isEmpty else {
             throw .unknownCommand(
                 first,
@@ -103,7 +104,7 @@ public enum Invocation: Sendable, Equatable {
         guard let second = words.dropFirst().first else {
             throw .missingArgument(seconds.joined(separator: " or "), command: first)
         }
-        guard let command = CommandTable.command(named: "\(first) \(second)") else {
+        guard let command = table.command(named: "\(first) \(second)") else {
             let suggestion =
                 Spelling.nearest(to: second, among: seconds) ?? seconds.joined(separator: " or ")
             throw .unknownCommand("\(first) \(second)", suggestion: "confab \(first) \(suggestion)")
@@ -111,12 +112,14 @@ public enum Invocation: Sendable, Equatable {
         return (command, words.dropFirst(2))
     }
 
-    private static func help(on words: [String]) throws(UsageError) -> String {
-        guard let first = words.first else { return HelpText.overview }
-        if words.count == 1, let family = CommandTable.families.first(where: { $0.name == first }) {
+    private static func help(on words: [String], in table: CommandTable) throws(UsageError)
+        -> String
+    {
+        guard let first = words.first else { return HelpText.overview(table) }
+        if words.count == 1, let family = table.families.first(where: { $0.name == first }) {
             return HelpText.text(ofFamily: family.name, family.members)
         }
-        return HelpText.text(of: try self.command(words[...]).0)
+        return HelpText.text(of: try self.command(words[...], in: table).0)
     }
 
     private static func serveOptions(

@@ -1,6 +1,6 @@
 /// The reference of the command line as a Markdown document, generated from the parser's tables.
 public enum MarkdownReference {
-    public static func markdown() -> String {
+    public static func markdown(_ table: CommandTable) -> String {
         var text = """
             # Reference of the command line
 
@@ -13,14 +13,14 @@ public enum MarkdownReference {
             |---|---|
 
             """
-        for command in CommandTable.all {
+        for command in table.all {
             text +=
                 self.row([
                     "[`confab \(command.name)`](#\(self.anchor(of: command)))",
                     self.cell(command.summary),
                 ])
         }
-        for command in CommandTable.all { text += "\n" + self.section(command) }
+        for command in table.all { text += "\n" + self.section(command) }
         return text
     }
 

@@ -1,10 +1,10 @@
 extension Shell {
     /// The completion script for this shell.
-    public var completionScript: String {
+    public func completionScript(_ table: CommandTable) -> String {
         switch self {
-        case .bash: BashCompletion.script
-        case .zsh: ZshCompletion.script
-        case .fish: FishCompletion.script
+        case .bash: BashCompletion(table: table).script
+        case .zsh: ZshCompletion(table: table).script
+        case .fish: FishCompletion(table: table).script
         }
     }
 }
@@ -40,17 +40,17 @@ enum ValueSuggestion {
 
 extension CommandTable {
     /// Subcommands of two words, grouped by the first word.
-    static var families: [(name: String, members: [CommandSpec])] {
-        self.topLevelNames.compactMap { name in
+    var families: [(name: String, members: [CommandSpec])] {
+        Self.topLevelNames.compactMap { name in
             let members = self.all.filter { $0.name.hasPrefix(name + " ") }
             return members.isEmpty ? nil : (name, members)
         }
     }
 
     /// The first words, with their summaries.
-    static var topLevel: [(name: String, summary: String)] {
-        self.topLevelNames.map { name in
-            (name, self.command(named: name)?.summary ?? self.familySummaries[name] ?? "")
+    var topLevel: [(name: String, summary: String)] {
+        Self.topLevelNames.map { name in
+            (name, self.command(named: name)?.summary ?? Self.familySummaries[name] ?? "")
         }
     }
 }

@@ -86,12 +86,22 @@ enum ValueParsing {
     ) -> @Sendable (String) throws(ValueProblem) -> Value {
         { (text: String) throws(ValueProblem) in
             if let value = Value(rawValue: text) { return value }
-            let choices = Value.allCases.map(\.rawValue)
-            let hint =
-                Spelling.nearest(to: text, among: choices).map { "; did you mean \($0)?" } ?? ""
-            throw ValueProblem(
-                "\(text.quoted) is not one of \(choices.joined(separator: ", "))\(hint)")
+            throw Self.noChoice(text, among: Value.allCases.map(\.rawValue))
         }
+    }
+
+    /// One of these words.
+    static func choice(of words: [String]) -> @Sendable (String) throws(ValueProblem) -> String {
+        { (text: String) throws(ValueProblem) in
+            guard words.contains(text) else { throw Self.noChoice(text, among: words) }
+            return text
+        }
+    }
+
+    private static func noChoice(_ text: String, among words: [String]) -> ValueProblem {
+        let hint = Spelling.nearest(to: text, among: words).map { "; did you mean \($0)?" } ?? ""
+        return ValueProblem(
+            "\(text.quoted) is not one of \(words.joined(separator: ", "))\(hint)")
     }
 
     /// 1 to `limit` characters of `A-Z a-z 0-9` and `others`.

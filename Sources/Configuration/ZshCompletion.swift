@@ -1,6 +1,8 @@
 /// The completion script for zsh: a function to put on the `fpath`, or to source.
-enum ZshCompletion {
-    static var script: String {
+struct ZshCompletion {
+    let table: CommandTable
+
+    var script: String {
         """
         #compdef confab
         # zsh completion for confab
@@ -8,7 +10,7 @@ enum ZshCompletion {
             local command="${words[2]}"
             if ((CURRENT == 2)); then
                 local -a commands=(
-        \(self.descriptions(of: CommandTable.topLevel))
+        \(self.descriptions(of: self.table.topLevel))
                 )
                 _describe subcommand commands
                 return
@@ -16,10 +18,10 @@ enum ZshCompletion {
             shift words
             ((CURRENT -= 1))
             case "$command" in
-        \(CommandTable.families.map(self.family).joined(separator: "\n"))
+        \(self.table.families.map(self.family).joined(separator: "\n"))
             esac
             case "$command" in
-        \(CommandTable.all.map(self.arguments).joined(separator: "\n"))
+        \(self.table.all.map(self.arguments).joined(separator: "\n"))
             esac
         }
         if [[ "${funcstack[1]}" == _confab ]]; then
@@ -31,16 +33,16 @@ enum ZshCompletion {
         """
     }
 
-    private static func descriptions(of commands: [(name: String, summary: String)]) -> String {
+    private func descriptions(of commands: [(name: String, summary: String)]) -> String {
         commands.map { "                " + self.described($0.name, $0.summary) }
             .joined(separator: "\n")
     }
 
-    private static func described(_ name: String, _ summary: String) -> String {
+    private func described(_ name: String, _ summary: String) -> String {
         "\(name):\(self.escaped(summary))".singleQuoted
     }
 
-    private static func family(_ family: (name: String, members: [CommandSpec])) -> String {
+    private func family(_ family: (name: String, members: [CommandSpec])) -> String {
         """
             \(family.name))
                 if ((CURRENT == 2)); then
@@ -57,14 +59,14 @@ enum ZshCompletion {
         """
     }
 
-    private static func arguments(of command: CommandSpec) -> String {
+    private func arguments(of command: CommandSpec) -> String {
         let specs = command.options.map(self.spec) + command.arguments.map(self.spec)
         return "    \(command.name.singleQuoted))\n        _arguments \\\n"
             + specs.map { "            " + $0.singleQuoted }.joined(separator: " \\\n")
             + "\n        ;;"
     }
 
-    private static func spec(_ option: OptionSpec) -> String {
+    private func spec(_ option: OptionSpec) -> String {
         let start = (option.isRepeatable ? "*" : "") + "--" + option.name
         guard option.needsValue else { return "\(start)[\(self.escaped(option.help))]" }
         let action =
@@ -79,13 +81,13 @@ enum ZshCompletion {
             "\(start)=[\(self.escaped(option.help))]:\(self.escaped(option.placeholder)):\(action)"
     }
 
-    private static func spec(_ argument: CommandSpec.Argument) -> String {
+    private func spec(_ argument: CommandSpec.Argument) -> String {
         let action = argument.choices.isEmpty ? " " : "(\(argument.choices.joined(separator: " ")))"
         let start = argument.isRepeatable ? "*:" : argument.isOptional ? "::" : ":"
         return "\(start)\(self.escaped(argument.name)):\(action)"
     }
 
-    private static func escaped(_ text: String) -> String {
+    private func escaped(_ text: String) -> String {
         text.map { "[]:\\".contains($0) ? "\\\($0)" : String($0) }.joined()
     }
 }

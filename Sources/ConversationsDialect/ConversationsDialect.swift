@@ -5,9 +5,9 @@ import Identity
 
 /// The Conversations protocol (seed `003`): one WebSocket for one conversation,
 /// `/conversations/{id}/?token=`.
-public struct ConversationsDialect: Dialect {
+public struct ConversationsDialect: HeartbeatSending {
     public let name: StaticString = "conversations"
-    public let heartbeat: StaticString? = #"{"type":"heartbeat"}"#
+    public let heartbeat: StaticString = #"{"type":"heartbeat"}"#
     public let upgradePaths: [PathPattern] = ["/conversations/{id}"]
 
     public init() {}
@@ -72,4 +72,9 @@ public struct ConversationsDialect: Dialect {
             break  // The protocol has no frames for these.
         }
     }
+}
+
+extension ConversationTemplate {
+    /// Only users that a token or a member admits may join.
+    public static let conversations = ConversationTemplate(origin: "conversations")
 }

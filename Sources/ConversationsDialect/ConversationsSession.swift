@@ -5,7 +5,7 @@ public import Identity
 public import JSON
 
 /// One connection of the Conversations protocol: a user in one conversation.
-public struct ConversationsSession: DialectSession {
+public struct ConversationsSession: PageReading, ResumableSession {
     // The session does not store the whole identity: a node may have many quiet connections, and
     // the token's list of conversations is needed only once.
     private let conversation: ConversationKey
@@ -37,7 +37,7 @@ public struct ConversationsSession: DialectSession {
             steps.reply { $0.append(error: error, action: "connect") }
         }
         let request = JoinRequest(
-            principal: self.me, isListedInToken: self.isListedInToken, kind: .conversations)
+            principal: self.me, isListedInToken: self.isListedInToken, template: .conversations)
         steps.append(
             .enter(
                 self.conversation, request, from: resumePoint?.start ?? .now,

@@ -8,6 +8,9 @@ public import JSON
 /// Every function receives an event and appends steps. The gateway sends the connection's frames in
 /// the order of the steps. It reads nothing more from the client until a pending `enter`,
 /// `readPage` or `fetch` is answered.
+///
+/// A session that needs more, such as pages or a timeout, also conforms to the protocols in
+/// `SessionCapabilities.swift`.
 public protocol DialectSession: Sendable {
     /// The user of the connection; nil for a connection that is about to be refused.
     var principal: Principal? { get }
@@ -15,16 +18,6 @@ public protocol DialectSession: Sendable {
     /// The only conversation of the connection, if its path names one. The gateway serves the
     /// connection on the preferred loop of that conversation.
     var homeConversation: ConversationKey? { get }
-
-    // The gateway reads these properties after every step, in place: without `mutating` the session
-    // would be copied for it.
-
-    /// Whether the connection needs frames of its own besides the shared frames of a message. Then
-    /// the gateway calls `delivered` for each message.
-    var tracksDeliveries: Bool { mutating get }
-    /// When `wake` must be called, in milliseconds as in `SessionSteps.monotonicMilliseconds`; nil
-    /// for never.
-    var wakeAt: Int64? { mutating get }
 
     /// The upgrade has succeeded.
     mutating func opened(into steps: inout SessionSteps)
@@ -44,31 +37,9 @@ public protocol DialectSession: Sendable {
         _ answer: ChatAnswer, to tag: RequestTag, isDelivered: Bool,
         into steps: inout SessionSteps)
 
-    /// The requested page; nil if the store could not read it.
-    mutating func receivedPage(
-        _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps)
-
-    /// The answer to a `fetch`; nil if the store is unavailable.
-    mutating func receivedStoreAnswer(
-        _ answer: StoreAnswer?, for tag: RequestTag, into steps: inout SessionSteps)
-
-    /// A message was posted to a subscribed inbox.
-    mutating func receivedInboxMessage(
-        _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps)
-
     /// The user is no longer a member, no matter which connection requested that. The connection is
     /// no longer subscribed to the conversation.
     mutating func leftConversation(_ conversation: ConversationKey, into steps: inout SessionSteps)
-
-    /// The retained messages follow. The resume point is older than the oldest of them, or its
-    /// revision is too old or does not belong to this store.
-    mutating func historyTruncated(
-        in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps)
-
-    /// The resume point is after the newest message, so the client's messages do not belong to this
-    /// store. Messages after `head` follow.
-    mutating func historyReset(
-        in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps)
 
     /// The identity of a new token, always of the same user, or the reason why the token is
     /// invalid.
@@ -77,56 +48,10 @@ public protocol DialectSession: Sendable {
 
     /// The token has expired.
     mutating func tokenExpired(into steps: inout SessionSteps)
-
-    /// The deadline `wakeAt` has passed.
-    mutating func wake(into steps: inout SessionSteps)
-
-    /// The message was delivered to the connection of a session that tracks deliveries.
-    mutating func delivered(
-        _ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps)
-
-    /// The state with which a session on another node can continue this one; nil if the session
-    /// cannot move. No request is pending.
-    ///
-    /// - Parameter positions: the last delivered message of each subscribed conversation.
-    func snapshot(
-        at positions: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64
-    )
-        -> String?
-
-    /// The session tracks deliveries from here on. Its connection has received every message up to
-    /// these positions.
-    mutating func startedTrackingDeliveries(
-        at positions: [(conversation: ConversationKey, through: SequenceNumber)],
-        into steps: inout SessionSteps)
 }
 
-/// Defaults for protocols without lists, inboxes, offsets or timeouts.
 extension DialectSession {
-    // Mutating as well: for an immutable session, a nonmutating default would be chosen instead of
-    // the session's own getter.
-    public var tracksDeliveries: Bool { mutating get { false } }
-    public var wakeAt: Int64? { mutating get { nil } }
-    public mutating func wake(into steps: inout SessionSteps) {}
-    public func snapshot(
-        at positions: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64
-    ) -> String? { nil }
-    public mutating func delivered(
-        _ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps
-    ) {}
-    public mutating func startedTrackingDeliveries(
-        at positions: [(conversation: ConversationKey, through: SequenceNumber)],
-        into steps: inout SessionSteps
-    ) {}
-    public mutating func historyReset(
-        in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps
-    ) {}
-    public mutating func receivedStoreAnswer(
-        _ answer: StoreAnswer?, for tag: RequestTag, into steps: inout SessionSteps
-    ) {}
-    public mutating func receivedInboxMessage(
-        _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps
-    ) {}
+    public var homeConversation: ConversationKey? { nil }
 }
 
 /// Why a new token was rejected.
@@ -173,10 +98,10 @@ public enum SessionStep: Sendable {
     case unsubscribe(ConversationKey)
     /// Submit a command to the conversation's owner. Without a tag, no answer is returned.
     case submit(ChatCommand, in: ConversationKey, RequestTag?)
-    /// Read a page of messages of a subscribed conversation.
+    /// Read a page of messages of a subscribed conversation. For `PageReading` sessions.
     case readPage(ConversationKey, PageRange, limit: Int, RequestTag)
     /// Query the store for lists and numbers. The gateway reads nothing more from the client until
-    /// the answer arrives.
+    /// the answer arrives. For `StoreReading` sessions.
     indirect case fetch(StoreRequest, RequestTag)
     /// Verify a new token.
     case authenticate(String)

@@ -19,7 +19,6 @@ public struct RefusedSession: DialectSession {
 
     public var principal: Principal? { nil }
     public var tenant: ByteString { "" }
-    public var homeConversation: ConversationKey? { nil }
 
     public mutating func opened(into steps: inout SessionSteps) {
         if let error = self.error { steps.reply { $0.append(contentsOf: error.bytes) } }
@@ -35,14 +34,8 @@ public struct RefusedSession: DialectSession {
         _ answer: ChatAnswer, to tag: RequestTag, isDelivered: Bool,
         into steps: inout SessionSteps
     ) {}
-    public mutating func receivedPage(
-        _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps
-    ) {}
     public mutating func leftConversation(
         _ conversation: ConversationKey, into steps: inout SessionSteps
-    ) {}
-    public mutating func historyTruncated(
-        in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps
     ) {}
     public mutating func authenticated(
         _ result: Result<Identity, CredentialError>, into steps: inout SessionSteps

@@ -10,7 +10,7 @@ public struct UserSubscriptions: Sendable {
     public let tenant: ByteString
     public private(set) var principal: Principal
     private var grants: Grants
-    private let kind: ConversationRecord.Kind
+    private let template: ConversationTemplate
     private let marksHistoryRead: Bool
     /// The conversations to which the connection is subscribed.
     public private(set) var subscribed: Set<ByteString> = []
@@ -26,17 +26,17 @@ public struct UserSubscriptions: Sendable {
     private enum Kind: UInt8 { case list = 0xF0, enter, inbox, ownInbox }
 
     /// - Parameters:
-    ///   - kind: the kind of a conversation that is created because the token lists it.
+    ///   - template: the properties of a conversation that is created because the token lists it.
     ///   - marksHistoryRead: whether a user who becomes a member through the token has no unread
     ///     messages.
     public init(
-        tenant: ByteString, principal: Principal, grants: Grants, kind: ConversationRecord.Kind,
+        tenant: ByteString, principal: Principal, grants: Grants, template: ConversationTemplate,
         marksHistoryRead: Bool = false
     ) {
         self.tenant = tenant
         self.principal = principal
         self.grants = grants
-        self.kind = kind
+        self.template = template
         self.marksHistoryRead = marksHistoryRead
     }
 
@@ -49,7 +49,7 @@ public struct UserSubscriptions: Sendable {
     public func joinRequest(for conversation: ByteString) -> JoinRequest {
         JoinRequest(
             principal: self.principal, isListedInToken: self.grants.include(conversation),
-            kind: self.kind, marksHistoryRead: self.marksHistoryRead)
+            template: self.template, marksHistoryRead: self.marksHistoryRead)
     }
 
     /// Subscribes to the user's inbox first and requests the list of conversations afterwards. A
@@ -72,7 +72,8 @@ public struct UserSubscriptions: Sendable {
     private func subscribeToInbox(
         _ inbox: ConversationKey, _ kind: Kind, into steps: inout SessionSteps
     ) {
-        let request = JoinRequest(principal: self.principal, isListedInToken: true, kind: .inbox)
+        let request = JoinRequest(
+            principal: self.principal, isListedInToken: true, template: .inbox)
         steps.append(.enter(inbox, request, from: .now, RequestTag(kind: kind.rawValue)))
     }
 

@@ -27,7 +27,7 @@ struct ConversationRows {
         self.selection = try connection.prepare(
             """
             SELECT id, access, title, creator, created_at, updated_at, ended_at, revision,
-                kept_from, checksum, kind, details
+                kept_from, checksum, listed, details, origin
             FROM conversations WHERE tenant = ? AND name = ?
             """)
         guard access == .readWrite else {
@@ -36,12 +36,12 @@ struct ConversationRows {
             return
         }
         self.insertion = try connection.prepare(
-            "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         self.replacement = try connection.prepare(
             """
             UPDATE conversations SET tenant = ?2, name = ?3, access = ?4, title = ?5,
                 creator = ?6, created_at = ?7, updated_at = ?8, ended_at = ?9, revision = ?10,
-                kept_from = ?11, checksum = ?12, kind = ?13, details = ?14
+                kept_from = ?11, checksum = ?12, listed = ?13, details = ?14, origin = ?15
             WHERE id = ?1
             """)
     }
@@ -53,11 +53,13 @@ struct ConversationRows {
         row.bind(2, text: self.text.copy(key.id.string))
         defer { row.reset() }
         guard try row.next() else { return nil }
-        var record = ConversationRecord(
+        let template = ConversationTemplate(
+            origin: ByteString(row.text(12) ?? ""),
             joinPolicy: ConversationRecord.JoinPolicy(
                 rawValue: UInt8(truncatingIfNeeded: row.int(1))) ?? .closed,
-            kind: ConversationRecord.Kind(rawValue: UInt8(truncatingIfNeeded: row.int(10)))
-                ?? .conversations, title: row.text(2) ?? "",
+            isListed: row.int(10) != 0)
+        var record = ConversationRecord(
+            template, title: row.text(2) ?? "",
             dialectData: ByteString(row.text(11) ?? ""),
             creator: row.text(3).map { UserID(storageKey: ByteString($0)) },
             createdAt: Timestamp(milliseconds: Int64(row.int(4))))
@@ -106,15 +108,16 @@ struct ConversationRows {
         statement.bind(10, conversation.revision)
         statement.bind(11, conversation.retainedFrom)
         statement.bind(12, sum)
-        statement.bind(13, Int(record.kind.rawValue))
+        statement.bind(13, record.isListed ? 1 : 0)
         statement.bind(14, text: self.text.copy(record.dialectData.string))
+        statement.bind(15, text: self.text.copy(record.origin.string))
         try statement.run()
     }
 
     private static func byteCount(of conversation: StoredConversation) -> Int {
         conversation.key.tenant.byteCount + conversation.key.id.byteCount
             + conversation.record.title.utf8.count
-            + conversation.record.dialectData.byteCount
+            + conversation.record.dialectData.byteCount + conversation.record.origin.byteCount
             + (conversation.record.creator?.storageKey.byteCount ?? 0)
     }
 
@@ -133,10 +136,18 @@ struct ConversationRows {
         sum.fold(record.endedAt.map { Int($0.milliseconds) })
         sum.fold(conversation.revision)
         sum.fold(conversation.retainedFrom)
-        if record.kind != .conversations || record.dialectData.byteCount > 0 {
-            sum.fold(Int(record.kind.rawValue))
-            sum.fold(self.text.copy(record.dialectData.string))
+        // Rows of layout 4 keep their checksums: where its number says the same as origin and
+        // listed, the checksum covers the number, and nothing if number and details are empty.
+        if let kind = LegacyKind(origin: record.origin, isListed: record.isListed) {
+            guard kind != .conversations || record.dialectData.byteCount > 0 else {
+                return sum.value
+            }
+            sum.fold(Int(kind.rawValue))
+        } else {
+            sum.fold(self.text.copy(record.origin.string))
+            sum.fold(record.isListed ? 1 : 0)
         }
+        sum.fold(self.text.copy(record.dialectData.string))
         return sum.value
     }
 }

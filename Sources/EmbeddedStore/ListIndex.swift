@@ -30,7 +30,7 @@ struct ListIndex {
         case .remove(let user):
             self.memberships[TenantUser(tenant: key.tenant, user: user)]?.removeSorted(key.id)
         case .end:
-            if record.isCatalogKind {
+            if record.isListed {
                 self.catalogs[key.tenant]?.removeSorted(
                     PageCursor(time: record.createdAt, id: key.id))
             }

@@ -18,7 +18,7 @@ struct ListRows {
     /// This condition repeats that of the partial index; otherwise SQLite does not use the index.
     private static let catalog =
         "SELECT created_at, name FROM conversations "
-        + "WHERE kind = 3 AND ended_at IS NULL AND tenant = ?"
+        + "WHERE listed AND ended_at IS NULL AND tenant = ?"
     static let newestOfCatalog = "\(catalog) ORDER BY created_at DESC, name DESC LIMIT ?"
     static let catalogBelow =
         "\(catalog) AND (created_at, name) < (?, ?) ORDER BY created_at DESC, name DESC LIMIT ?"

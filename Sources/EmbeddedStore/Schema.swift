@@ -1,3 +1,5 @@
+import ChatModel
+
 /// The layout of the file, and the migration steps from every older layout.
 ///
 /// The table `messages` is a log: messages of all conversations, in the order in which they were
@@ -89,7 +91,30 @@ enum Schema {
             WHERE position >
                 coalesce((SELECT value FROM settings WHERE name = 'settled'), 0) AND state = 2;
         """,
+        // A number of the origin becomes its name and the listing. The column keeps its place and
+        // gets another name, so that each row is written once. An unknown number gets no name, and
+        // then the checksum reports the row.
+        """
+        DROP INDEX catalog;
+        ALTER TABLE conversations RENAME COLUMN kind TO listed;
+        ALTER TABLE conversations ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+        UPDATE conversations SET
+            origin = CASE listed \(Self.originCases) ELSE '' END,
+            listed = listed IN (\(Self.listedKinds));
+        CREATE INDEX catalog ON conversations (tenant, created_at, name)
+            WHERE listed AND ended_at IS NULL;
+        """,
     ]
+
+    private static var originCases: String {
+        LegacyKind.allCases.map { "WHEN \($0.rawValue) THEN '\($0.template.origin)'" }.joined(
+            separator: " ")
+    }
+
+    private static var listedKinds: String {
+        LegacyKind.allCases.filter(\.template.isListed).map { "\($0.rawValue)" }.joined(
+            separator: ", ")
+    }
 
     /// Migrates the file to the current version, each step in a transaction of its own.
     static func migrate(_ connection: SQLiteConnection, from version: Int) throws(SQLiteFailure) {

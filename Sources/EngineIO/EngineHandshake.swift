@@ -6,7 +6,7 @@ public struct EngineHandshake: Sendable, Hashable {
     /// The session id that the client sends with every later request.
     public let sid: EngineSessionID
     /// The transport that the session starts with. A polling session can be upgraded to WebSocket.
-    public let transport: EngineTransport
+    public let transport: EngineTransportKind
     /// Milliseconds between two pings of the server.
     public let pingInterval: Int64
     /// Milliseconds within which the client must answer a ping. From both values the client knows
@@ -16,8 +16,9 @@ public struct EngineHandshake: Sendable, Hashable {
     public let maxPayload: Int
 
     /// Creates the handshake of a session that starts over `transport` with these settings.
-    public init(_ sid: EngineSessionID, over transport: EngineTransport, _ settings: EngineSettings)
-    {
+    public init(
+        _ sid: EngineSessionID, over transport: EngineTransportKind, _ settings: EngineSettings
+    ) {
         self.sid = sid
         self.transport = transport
         self.pingInterval = settings.pingInterval

@@ -6,7 +6,7 @@ internal import Bytes
 /// length of the queue.
 struct EngineOutbox: Sendable {
     private struct Entry: Sendable {
-        let packet: SharedFrame
+        let packet: SharedPacket
         /// Whether the next packet must travel in the same response.
         var isPairedWithNext = false
     }
@@ -26,13 +26,13 @@ struct EngineOutbox: Sendable {
         self.count == 1 || self.count > 1 && !self.entries[self.entries.count - 2].isPairedWithNext
     }
 
-    mutating func append(_ packet: SharedFrame) {
+    mutating func append(_ packet: SharedPacket) {
         self.entries.append(Entry(packet: packet))
         self.byteCount += packet.count
     }
 
     /// Appends a packet that must travel in the same response as the last one.
-    mutating func append(companion packet: SharedFrame) {
+    mutating func append(companion packet: SharedPacket) {
         self.entries[self.entries.count - 1].isPairedWithNext = true
         self.append(packet)
     }
@@ -69,7 +69,7 @@ struct EngineOutbox: Sendable {
     }
 
     /// Passes every packet to `body`, in order, and empties the outbox.
-    mutating func drain(_ body: (SharedFrame) -> Void) {
+    mutating func drain(_ body: (SharedPacket) -> Void) {
         for entry in self.entries[self.firstIndex...] { body(entry.packet) }
         self.removeAll()
     }

@@ -1,7 +1,7 @@
 internal import Bytes
 
 /// How packets are transported (Engine.IO protocol v4, "Transports").
-public enum EngineTransport: String, Sendable, Hashable {
+public enum EngineTransportKind: String, Sendable, Hashable {
     case polling, webSocket = "websocket"
 }
 
@@ -14,7 +14,7 @@ public enum EngineMethod: Sendable, Hashable {
 /// The meaning of a request under the Engine.IO path, by its method and its query.
 public enum EngineRequest: Sendable, Hashable {
     /// Opens a session over this transport.
-    case handshake(EngineTransport)
+    case handshake(EngineTransportKind)
     /// Waits for packets.
     case poll(EngineSessionID)
     /// Sends packets.
@@ -35,7 +35,7 @@ public enum EngineRequest: Sendable, Hashable {
         let transportName = try Self.value("transport", in: query)
         let sid = try Self.value("sid", in: query)
         let version = try Self.value("EIO", in: query)
-        guard let transport = transportName.flatMap(EngineTransport.init) else {
+        guard let transport = transportName.flatMap(EngineTransportKind.init) else {
             throw .unknownTransport
         }
         guard let sid else {
@@ -58,7 +58,7 @@ public enum EngineRequest: Sendable, Hashable {
 
     /// Rejects a `transport` that does not match the request, and JSONP.
     private static func checkTransport(
-        _ transport: EngineTransport, _ query: RawSpan, isWebSocket: Bool
+        _ transport: EngineTransportKind, _ query: RawSpan, isWebSocket: Bool
     ) throws(EngineRefusal) {
         guard (transport == .webSocket) == isWebSocket, try Self.value("j", in: query) == nil else {
             throw .badRequest

@@ -2,7 +2,8 @@ internal import Bytes
 
 /// How a session ends (Engine.IO protocol v4, "Disconnection").
 extension EngineSession {
-    private static let closePacket = SharedFrame([EnginePacketKind.close.typeByte])
+    private static let closePacket = SharedPacket(
+        SharedFrame([EnginePacketKind.close.typeByte]))
 
     /// Closes the session from this side, after everything that was sent.
     ///

@@ -2,7 +2,8 @@ internal import Bytes
 
 /// The heartbeat (Engine.IO protocol v4, "Heartbeat") and all other timeouts.
 extension EngineSession {
-    private static let pingPacket = SharedFrame([EnginePacketKind.ping.typeByte])
+    private static let pingPacket = SharedPacket(
+        SharedFrame([EnginePacketKind.ping.typeByte]))
 
     /// When `tick` must be called next; nil after the session has ended. Every input may move it
     /// forward.

@@ -2,7 +2,7 @@ internal import Bytes
 
 /// WebSocket, and the upgrade from polling (Engine.IO protocol v4, "Upgrade").
 extension EngineSession {
-    private static let probeReply = SharedFrame(Array("3probe".utf8))
+    private static let probeReply = SharedPacket(SharedFrame(Array("3probe".utf8)))
 
     /// A WebSocket with this session's id was opened. It may replace polling, which continues in
     /// the meantime.

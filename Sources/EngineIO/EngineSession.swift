@@ -68,7 +68,7 @@ public struct EngineSession: Sendable {
         self.init(id, settings, movedTo: socket, at: now)
         var open = ByteBuffer()
         open.append(engineOpen: EngineHandshake(id, over: .webSocket, settings))
-        steps.append(.send(SharedFrame(open.bytes), socket))
+        steps.append(.send(SharedPacket(SharedFrame(open.bytes)), socket))
     }
 
     /// Creates a session that was upgraded on another node, which removes it. The heartbeat starts
@@ -110,7 +110,7 @@ public struct EngineSession: Sendable {
     ///
     /// - Parameter packet: the whole packet as text, starting with its type byte. It must not
     ///   contain a separator (0x1E).
-    public mutating func send(_ packet: SharedFrame, into steps: inout EngineSteps) {
+    public mutating func send(_ packet: SharedPacket, into steps: inout EngineSteps) {
         switch self.state {
         case .webSocket(let socket):
             steps.append(.send(packet, socket))
@@ -131,14 +131,24 @@ public struct EngineSession: Sendable {
     /// Sends a packet that must travel in the same polling response as the packet before it. While
     /// that packet waits, there is room for this one, because neither of the two may be sent or
     /// dropped separately.
-    public mutating func send(companion packet: SharedFrame, into steps: inout EngineSteps) {
+    public mutating func send(companion packet: SharedPacket, into steps: inout EngineSteps) {
         guard case .polling = self.state, self.outbox.canAppendCompanion else {
             return self.send(packet, into: &steps)
         }
         self.outbox.append(companion: packet)
     }
 
-    private func hasRoom(for packet: SharedFrame) -> Bool {
+    /// Sends the packet that is the whole frame.
+    public mutating func send(_ packet: SharedFrame, into steps: inout EngineSteps) {
+        self.send(SharedPacket(packet), into: &steps)
+    }
+
+    /// Sends the companion that is the whole frame.
+    public mutating func send(companion packet: SharedFrame, into steps: inout EngineSteps) {
+        self.send(companion: SharedPacket(packet), into: &steps)
+    }
+
+    private func hasRoom(for packet: SharedPacket) -> Bool {
         self.outbox.count < self.settings.outboxPackets
             && self.outbox.byteCount + packet.count <= self.settings.outboxBytes
     }

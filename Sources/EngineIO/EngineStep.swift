@@ -33,7 +33,7 @@ public enum EngineStep: Sendable {
     /// Answer a request. Each request is answered once, unless its connection broke.
     case answer(EngineRequestID, EngineAnswer)
     /// Send a text frame with this packet, after the frames before it.
-    case send(SharedFrame, EngineSocketID)
+    case send(SharedPacket, EngineSocketID)
     /// Send a close frame with this code, after the frames before it. No further steps refer to
     /// that socket.
     case closeSocket(EngineSocketID, code: UInt16, reason: String)

@@ -44,7 +44,7 @@ final class GatewayLoop: EventLoopHandler {
 
     /// On the loop: sets the relay for messages to other nodes.
     func setRelay(_ relay: any Relay) {
-        self.state.with { $0.relay = relay }
+        self.state.with { $0.context.relay = relay }
     }
 
     /// On the loop: refuses new clients and closes the open connections over this time.
@@ -60,7 +60,7 @@ final class GatewayLoop: EventLoopHandler {
     /// On the loop: accepts connections from this socket.
     func listen(_ socket: ListeningSocket, _ role: ListenerRole) throws(SocketError) {
         try self.state.with { (state: inout LoopState) throws(SocketError) in
-            try state.listen(socket, role)
+            try state.pool.listen(socket, role)
         }
     }
 }

@@ -12,14 +12,16 @@ public enum Benchmark {
     /// Runs a benchmark and writes its report.
     ///
     /// - Parameters:
+    ///   - adapters: the choices of `--adapter`; the first is the default.
     ///   - write: receives the report, as text or as one JSON document, with a newline at the end.
     ///   - printError: receives lines for standard error.
     /// - Returns: the exit status: 0 when every message arrived once and in order, else 1.
     public static func run(
-        _ options: BenchOptions, write: (String) -> Void, printError: (String) -> Void
+        _ options: BenchOptions, adapters: [LoadAdapter], write: (String) -> Void,
+        printError: (String) -> Void
     ) -> Int32 {
         do throws(BenchmarkError) {
-            let report = try self.report(of: options)
+            let report = try self.report(of: options, adapters)
             write(options.output == .json ? report.json.text + "\n" : report.text)
             // The JSON document is for programs, so the failures are also printed for the user.
             if options.output == .json {
@@ -32,9 +34,11 @@ public enum Benchmark {
         }
     }
 
-    static func report(of options: BenchOptions) throws(BenchmarkError) -> BenchmarkReport {
+    static func report(of options: BenchOptions, _ adapters: [LoadAdapter])
+        throws(BenchmarkError) -> BenchmarkReport
+    {
         let name = "bench-" + Hex.encode((0..<4).map { _ in UInt8.random(in: 0...255) })
-        let plan = try LoadPlan(options, name: name)
+        let plan = try LoadPlan(options, name: name, adapters: adapters)
         for process in options.serverProcesses where ProcessStatistics(of: process) == nil {
             throw .noSuchProcess(process)
         }
@@ -74,7 +78,7 @@ public enum Benchmark {
         throws(BenchmarkError) -> LoadDialect
     {
         var signer: TokenSigner?
-        if plan.adapter != .raw {
+        if plan.adapter.needsTokens {
             guard let path = options.secretFile else {
                 throw .option(
                     "--secret-file",

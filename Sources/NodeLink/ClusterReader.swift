@@ -22,6 +22,16 @@ public final class ClusterReader: Sendable {
         static func permanent(_ description: String) -> ClusterReadError {
             ClusterReadError(description: description, isPermanent: true)
         }
+
+        init(description: String, isPermanent: Bool) {
+            self.description = description
+            self.isPermanent = isPermanent
+        }
+
+        init(_ failure: BlockingRedisClient.CallFailure) {
+            self.description = failure.description
+            self.isPermanent = if case .rejected = failure { true } else { false }
+        }
     }
 
     /// The nodes of the current view, and their state.
@@ -45,7 +55,6 @@ public final class ClusterReader: Sendable {
     private let settings: RedisSettings
     private let redisKeys: ClusterRedisKeys
     private let layout: LayoutReader
-    private let loop: EventLoop
     private let redis: BlockingRedisClient
 
     /// Starts to connect; the first command waits for the connection.
@@ -60,27 +69,32 @@ public final class ClusterReader: Sendable {
         self.settings = settings
         self.redisKeys = ClusterRedisKeys(cluster: clusterName)
         self.layout = LayoutReader(of: clusterName)
-        self.loop = try EventLoop.start(name: "operator")
-        self.redis = BlockingRedisClient(settings, on: self.loop)
+        self.redis = try BlockingRedisClient(settings, name: "operator")
     }
 
-    deinit { self.loop.stop() }
-
     private static let timeout = Duration.seconds(2)
+
+    private func send(_ queries: [RedisQuery]) throws(ClusterReadError) -> [RedisValue] {
+        do throws(BlockingRedisClient.CallFailure) {
+            return try self.redis.send(queries)
+        } catch {
+            throw ClusterReadError(error)
+        }
+    }
 
     // MARK: Access
 
     /// Checks that Redis replies, and that the URL's user may read the cluster's keys.
     public func checkAccess() throws(ClusterReadError) {
         let slot = RedisSlot(key: self.redisKeys.view)
-        _ = try self.redis.send([RedisQuery(slot, "HGET", self.redisKeys.view, "number")])
+        _ = try self.send([RedisQuery(slot, "HGET", self.redisKeys.view, "number")])
     }
 
     // MARK: Nodes
 
     public func members() throws(ClusterReadError) -> Members {
         let slot = RedisSlot(key: self.redisKeys.view)
-        let replies = try self.redis.send([
+        let replies = try self.send([
             RedisQuery(slot, "TIME"), RedisQuery(slot, "HGET", self.redisKeys.view, "text"),
         ])
         let now = Int64(replies[0][0].number ?? 0) * 1000 + Int64(replies[0][1].number ?? 0) / 1000
@@ -96,7 +110,7 @@ public final class ClusterReader: Sendable {
         } catch {
             throw .permanent("the Redis key \(self.redisKeys.view): \(error)")
         }
-        let records = try self.redis.send(
+        let records = try self.send(
             view.nodes.map {
                 RedisQuery(slot, "HMGET", self.redisKeys.node($0.incarnation), "record", "beat")
             })
@@ -122,7 +136,7 @@ public final class ClusterReader: Sendable {
     public func leases(of shards: [Int]) throws(ClusterReadError) -> [Int: (
         epoch: Int, owner: String
     )] {
-        let replies = try self.redis.send(
+        let replies = try self.send(
             shards.map { shard in
                 let name = self.layout.leaseKey(of: shard)
                 return RedisQuery(RedisSlot(key: name), "HGET", name, LayoutReader.leaseField)
@@ -138,7 +152,7 @@ public final class ClusterReader: Sendable {
         head: Int, revision: Int
     )? {
         let name = self.layout.conversationKey(key)
-        let reply = try self.redis.send([
+        let reply = try self.send([
             RedisQuery(RedisSlot(key: name), "HGET", name, LayoutReader.headField)
         ])[0]
         guard let text = reply.text else { return nil }
@@ -156,13 +170,22 @@ public final class ClusterReader: Sendable {
     /// The state of each server that accepts commands, sorted by address.
     public func servers() throws(ClusterReadError) -> [RedisServerReport] {
         // The servers are known once the client is connected.
-        _ = try self.redis.send([RedisQuery(.any, "PING")])
-        return try self.redis.masters().map { endpoint, slot throws(ClusterReadError) in
+        _ = try self.send([RedisQuery(.any, "PING")])
+        return try self.masters().map { master throws(ClusterReadError) in
             let begin = MonotonicTime.exact.nanoseconds
-            let reply = try self.redis.send([RedisQuery(slot, "INFO")])[0]
+            let reply = try self.send([RedisQuery(master.slot, "INFO")])[0]
             let microseconds = Int(MonotonicTime.exact.nanoseconds - begin) / 1000
             return RedisServerReport(
-                endpoint: endpoint, info: RedisInfo(reply.text ?? ""), microseconds: microseconds)
+                endpoint: master.endpoint, info: RedisInfo(reply.text ?? ""),
+                microseconds: microseconds)
+        }
+    }
+
+    private func masters() throws(ClusterReadError) -> [BlockingRedisClient.Master] {
+        do throws(BlockingRedisClient.CallFailure) {
+            return try self.redis.masters()
+        } catch {
+            throw ClusterReadError(error)
         }
     }
 }

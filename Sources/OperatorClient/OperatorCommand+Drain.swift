@@ -1,5 +1,4 @@
 import Configuration
-import Glibc
 import JSON
 
 /// `confab drain` and `confab resume`. The node does the work; the command starts it and reports
@@ -123,7 +122,7 @@ extension OperatorCommand {
             }
             if isDone(row, others) { return true }
             guard ContinuousClock.now < end else { return false }
-            poll(nil, 0, 500)
+            Self.waitBeforeNextRequest()
         }
     }
 

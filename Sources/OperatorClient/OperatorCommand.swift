@@ -77,8 +77,14 @@ public struct OperatorCommand {
             )
             // A node that did not answer may answer the next time; a usage error remains.
             if status == UsageError.exitStatus || self.screen.hasFailed { return status }
-            poll(nil, 0, Int32(pause / .milliseconds(1)))
+            Self.waitBeforeNextRequest(pause)
         }
+    }
+
+    /// Sleeps between two requests of a command that follows a node. Such a command must poll,
+    /// because the admin API only answers requests and sends no notifications.
+    static func waitBeforeNextRequest(_ pause: Duration = .milliseconds(500)) {
+        poll(nil, 0, Int32(pause / .milliseconds(1)))
     }
 
     private static var now: Timestamp { Timestamp(milliseconds: Int64(time(nil)) * 1000) }
@@ -246,7 +252,7 @@ public struct OperatorCommand {
             after =
                 messages.last?["id"]?.stringValue.flatMap { Int($0) } ?? after ?? document["head"]?
                 .integerValue ?? 0
-            if messages.count < 100 { poll(nil, 0, 500) }
+            if messages.count < 100 { Self.waitBeforeNextRequest() }
         }
     }
 
@@ -261,7 +267,7 @@ public struct OperatorCommand {
             for event in events { self.screen.write(self.line(of: event, RowTable.Column.events)) }
             if self.screen.hasFailed { return 1 }
             after = events.last?["id"]?.stringValue ?? after ?? "0"
-            if events.count < 1000 { poll(nil, 0, 500) }
+            if events.count < 1000 { Self.waitBeforeNextRequest() }
         }
     }
 

@@ -21,7 +21,7 @@ enum PetsDetails {
 
     /// Conversations of other protocols have no pet.
     static func fields(of record: ConversationRecord) -> ByteString {
-        record.kind == .pets && record.dialectData.byteCount > 0
+        record.origin == ConversationTemplate.pets.origin && record.dialectData.byteCount > 0
             ? record.dialectData : #""pet_id":null,"providers":[]"#
     }
 }

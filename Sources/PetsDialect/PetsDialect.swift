@@ -7,8 +7,6 @@ import Identity
 /// `{"event","data"}` in both directions.
 public struct PetsDialect: Dialect {
     public let name: StaticString = "pets"
-    /// The protocol has no heartbeat frame.
-    public let heartbeat: StaticString? = nil
     public let upgradePaths: [PathPattern] = ["/ws"]
 
     public init() {}
@@ -54,4 +52,9 @@ public struct PetsDialect: Dialect {
             rendering.finishFrame(for: .otherConnections)
         }
     }
+}
+
+extension ConversationTemplate {
+    /// Only users that a token or a member admits may join.
+    public static let pets = ConversationTemplate(origin: "pets")
 }

@@ -142,11 +142,6 @@ extension PetsSession {
     ) {
         self.subscriptions.remove(conversation.id)
     }
-
-    /// The protocol has no resume point. Missed messages are in the history.
-    public mutating func historyTruncated(
-        in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps
-    ) {}
 }
 
 extension PetsSession.PetsRequestKind {

@@ -5,7 +5,7 @@ public import Identity
 public import JSON
 
 /// One connection of the Pets protocol: a user in all of the user's conversations.
-public struct PetsSession: DialectSession {
+public struct PetsSession: PageReading, StoreReading, InboxReading {
     var subscriptions: UserSubscriptions
     /// Whether this user may broadcast to all users of the tenant.
     private var mayBroadcast: Bool
@@ -53,7 +53,7 @@ public struct PetsSession: DialectSession {
             tenant: identity.tenant,
             principal: Principal(person: Person(of: identity), isAdmin: identity.isAdmin),
             grants: identity.grants,
-            kind: .pets)
+            template: .pets)
         self.mayBroadcast = anonymousMayBroadcast || identity.isAdmin
         self.anonymousMayBroadcast = anonymousMayBroadcast
     }
@@ -63,14 +63,13 @@ public struct PetsSession: DialectSession {
         let person = Person(id: UserID(assigned: id), name: id)
         self.subscriptions = UserSubscriptions(
             tenant: Identity.defaultTenant, principal: Principal(person: person, isAdmin: false),
-            grants: .none, kind: .pets)
+            grants: .none, template: .pets)
         self.mayBroadcast = anonymousMayBroadcast
         self.anonymousMayBroadcast = anonymousMayBroadcast
     }
 
     public var principal: Principal? { self.subscriptions.principal }
     public var tenant: ByteString { self.subscriptions.tenant }
-    public var homeConversation: ConversationKey? { nil }
 
     var person: Person { self.subscriptions.principal.person }
     private var broadcastInbox: ConversationKey { .inbox(ofAll: "pets", in: self.tenant) }
@@ -190,7 +189,7 @@ public struct PetsSession: DialectSession {
                 name: id)
         }
         let newConversation = NewConversation(
-            kind: .pets, dialectData: fields, creator: self.subscriptions.principal,
+            .pets, dialectData: fields, creator: self.subscriptions.principal,
             members: [self.person] + others)
         let conversation = UUIDText.random()
         self.createdConversations[conversation] = CreatedConversation(

@@ -49,7 +49,6 @@ public final class RedisClient: Sendable {
         case closed
     }
 
-    private let isCluster: Bool
     private let handler: RedisHandler
 
     /// Creates a client, which does nothing before `start()`.
@@ -63,7 +62,6 @@ public final class RedisClient: Sendable {
         _ settings: RedisSettings, scripts: [RedisScript] = [], on loop: EventLoop, seed: UInt64,
         user: any RedisClientUser
     ) {
-        self.isCluster = settings.url.kind == .cluster
         let network = RedisNetwork(settings, scripts: scripts, for: .commands, seed: seed, on: loop)
         self.handler = RedisHandler(network, on: loop) { [weak user] in
             user.map(ClientEventReceiver.init)
@@ -77,7 +75,7 @@ public final class RedisClient: Sendable {
     public var state: State { self.handler.state }
 
     /// The number of commands without a reply, queued or in flight.
-    public var commandCount: Int { self.handler.loopState.with { $0.network.commandCount } }
+    public var commandCount: Int { self.handler.network.commandCount }
 
     /// Appends a command. Its reply or failure carries `tag` and never arrives before this function
     /// returns.
@@ -90,10 +88,8 @@ public final class RedisClient: Sendable {
     public func command(
         tag: CommandTag, slot: RedisSlot = .any, _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
-        try self.handler.loopState.with { state throws(RedisError) in
-            self.handler.requestFlush(&state)
-            try state.network.command(tag: tag, slot: slot, now: .now, write)
-        }
+        self.handler.requestFlush()
+        try self.handler.network.command(tag: tag, slot: slot, now: .now, write)
     }
 
     /// Closes all connections at once. Commands without a reply get none, and nothing more is
@@ -101,9 +97,7 @@ public final class RedisClient: Sendable {
     public func close() { self.handler.close() }
 
     /// The connection that delivered the reply; valid during `redisReplied`.
-    public var replyingConnection: RedisConnection {
-        self.handler.loopState.with { $0.network.replyingConnection }
-    }
+    public var replyingConnection: RedisConnection { self.handler.network.replyingConnection }
 
     /// Writes a command to this connection only, for WAIT, which applies to the writes of its own
     /// connection.
@@ -114,10 +108,9 @@ public final class RedisClient: Sendable {
         tag: CommandTag, slot: RedisSlot, over connection: RedisConnection,
         _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
-        try self.handler.loopState.with { state throws(RedisError) in
-            self.handler.requestFlush(&state)
-            try state.network.command(tag: tag, slot: slot, over: connection, now: .now, write)
-        }
+        self.handler.requestFlush()
+        try self.handler.network.command(
+            tag: tag, slot: slot, over: connection, now: .now, write)
     }
 
     /// Publishes to a channel: with SPUBLISH in a cluster, with PUBLISH elsewhere. Subscribers that
@@ -132,7 +125,7 @@ public final class RedisClient: Sendable {
         _ payload: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
         func write(_ command: inout RedisCommandWriter) {
-            command.append(self.isCluster ? "SPUBLISH" : "PUBLISH")
+            command.append(self.handler.network.isCluster ? "SPUBLISH" : "PUBLISH")
             command.append(text: channel)
             payload(&command)
         }
@@ -141,28 +134,22 @@ public final class RedisClient: Sendable {
     }
 
     private func commandWithoutReply(_ write: (inout RedisCommandWriter) -> Void) -> Bool {
-        self.handler.loopState.with { state in
-            self.handler.requestFlush(&state)
-            return state.network.commandWithoutReply(write)
-        }
+        self.handler.requestFlush()
+        return self.handler.network.commandWithoutReply(write)
     }
 
     /// One slot of each master; `.any` outside a cluster, none while the slot map is unknown.
-    public var masterSlots: [RedisSlot] {
-        self.isCluster ? self.handler.loopState.with { $0.network.routes.map.firstSlots } : [.any]
-    }
+    public var masterSlots: [RedisSlot] { self.handler.network.masterSlots }
 
     /// The endpoints that receive commands: one, or the masters of a cluster; none while unknown.
-    public var endpoints: [RedisEndpoint] { self.handler.loopState.with { $0.network.endpoints } }
+    public var endpoints: [RedisEndpoint] { self.handler.network.endpoints }
 
     /// Identifies the server that executes the slot's commands; nil while unknown.
-    public func masterID(of slot: RedisSlot) -> Int? {
-        self.handler.loopState.with { $0.network.masterID(of: slot) }
-    }
+    public func masterID(of slot: RedisSlot) -> Int? { self.handler.network.masterID(of: slot) }
 
     /// The endpoint of the server that executes the slot's commands; nil while unknown.
     public func endpoint(of slot: RedisSlot) -> RedisEndpoint? {
-        self.handler.loopState.with { $0.network.endpoint(of: slot) }
+        self.handler.network.endpoint(of: slot)
     }
 
     /// Passes events to a client's user.

@@ -10,14 +10,13 @@ protocol RedisEventReceiver {
 /// Connects a `RedisNetwork` to its loop; shared by `RedisClient` and `RedisSubscriber`.
 ///
 /// All functions must be called on the loop's thread. It requests another turn when a command is
-/// written after the flush. It delivers events outside its own state, because a receiver may write
-/// the next command.
+/// written after the flush. It delivers events outside the state of the network, because a receiver
+/// may write the next command.
 ///
 /// Not generic over the receiver: a generic class would ask the runtime for its types at every
 /// event.
 final class RedisHandler: EventLoopHandler {
-    struct State {
-        var network: RedisNetwork
+    private struct State {
         var connectionState = RedisClient.State.connecting
         /// The turn whose commands have been sent. A command written later in it would wait for the
         /// next event.
@@ -25,20 +24,19 @@ final class RedisHandler: EventLoopHandler {
     }
 
     let loop: EventLoop
-    let loopState: LoopBound<State>
+    let network: RedisNetwork
+    private let loopState: LoopBound<State>
     private let receiver: @Sendable () -> (any RedisEventReceiver)?
 
     /// - Parameter receiver: returns the receiver, which the handler does not retain, or nil when
     ///   it no longer exists.
     init(
-        _ network: sending RedisNetwork, on loop: EventLoop,
+        _ network: RedisNetwork, on loop: EventLoop,
         receiver: @escaping @Sendable () -> (any RedisEventReceiver)?
     ) {
-        precondition(
-            !network.settings.url.isSecure || network.settings.tls != nil,
-            "A URL with rediss requires a TLS context.")
         self.loop = loop
-        self.loopState = LoopBound(State(network: network), on: loop)
+        self.network = network
+        self.loopState = LoopBound(State(), on: loop)
         self.receiver = receiver
     }
 
@@ -50,18 +48,18 @@ final class RedisHandler: EventLoopHandler {
     var state: RedisClient.State { self.loopState.with { $0.connectionState } }
 
     func close() {
-        self.loopState.with {
-            $0.network.close()
-            $0.connectionState = .closed
-        }
+        self.network.close()
+        self.loopState.with { $0.connectionState = .closed }
     }
 
-    /// Must be called before a command is written.
+    /// Must be called when a command is written.
     @inline(__always)
-    func requestFlush(_ state: inout State) {
-        guard let turn = state.flushedTurn else { return }
-        if turn == self.loop.turnStatistics.count { self.loop.requestTurn() }
-        state.flushedTurn = nil
+    func requestFlush() {
+        self.loopState.with { state in
+            guard let turn = state.flushedTurn else { return }
+            if turn == self.loop.turnStatistics.count { self.loop.requestTurn() }
+            state.flushedTurn = nil
+        }
     }
 
     // MARK: The loop
@@ -70,26 +68,22 @@ final class RedisHandler: EventLoopHandler {
         let now = MonotonicTime.now
         var mustReadAgain: Bool
         repeat {
-            mustReadAgain = self.loopState.with {
-                $0.network.socketReady(
-                    token, readable: readable, writable: writable, for: self, now: now)
-            }
+            mustReadAgain = self.network.socketReady(
+                token, readable: readable, writable: writable, for: self, now: now)
             self.deliverEvents(now: now)
         } while mustReadAgain
     }
 
     func turnEnding() {
         let now = MonotonicTime.now
-        self.loopState.with {
-            $0.network.flush(now: now)
-            $0.flushedTurn = self.loop.turnStatistics.count
-        }
+        self.network.flush(now: now)
+        self.loopState.with { $0.flushedTurn = self.loop.turnStatistics.count }
         // The user may have ended its turn before this handler did.
         if self.deliverEvents(now: now) { self.loop.requestTurn() }
     }
 
     func tick(now: MonotonicTime) {
-        self.resolveAndConnect(self.loopState.with { $0.network.tick(now: now) })
+        self.resolveAndConnect(self.network.tick(now: now))
         self.deliverEvents(now: now)
     }
 
@@ -97,15 +91,13 @@ final class RedisHandler: EventLoopHandler {
         self.close()
     }
 
-    private func resolveAndConnect(_ attempts: [RedisNetwork.ConnectAttempt]) {
+    private func resolveAndConnect(_ attempts: [RedisLink.ConnectAttempt]) {
         for attempt in attempts {
             Resolver.resolve(
                 host: attempt.endpoint.host, port: attempt.endpoint.port, on: self.loop
             ) { [weak self] addresses in
                 guard let self else { return }
-                self.loopState.with {
-                    $0.network.connect(attempt, to: addresses, for: self, now: .now)
-                }
+                self.network.connect(attempt, to: addresses, for: self, now: .now)
                 self.deliverEvents(now: .now)
             }
         }
@@ -116,7 +108,7 @@ final class RedisHandler: EventLoopHandler {
     /// - Returns: whether there were any.
     @discardableResult
     private func deliverEvents(now: MonotonicTime) -> Bool {
-        guard var event = self.loopState.with({ $0.network.next(now: now) }) else { return false }
+        guard var event = self.network.next(now: now) else { return false }
         // Fetched once instead of once per reply.
         let receiver = self.receiver()
         while true {
@@ -125,7 +117,7 @@ final class RedisHandler: EventLoopHandler {
             case .unavailable(let outage): self.updateState(to: .unavailable(outage), for: receiver)
             case .reply, .failed, .push, .notExecuted: receiver?.receive(event)
             }
-            guard let next = self.loopState.with({ $0.network.next(now: now) }) else { return true }
+            guard let next = self.network.next(now: now) else { return true }
             event = next
         }
     }

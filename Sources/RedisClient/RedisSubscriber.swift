@@ -47,24 +47,20 @@ public final class RedisSubscriber: Sendable {
     /// Subscribes to a channel; messages arrive after `redisSubscribed`. A repeated call has no
     /// effect.
     public func subscribe(to channel: ByteString) {
-        self.handler.loopState.with {
-            $0.network.subscribe(to: channel, now: .now)
-            self.handler.requestFlush(&$0)
-        }
+        self.handler.network.subscribe(to: channel, now: .now)
+        self.handler.requestFlush()
     }
 
     /// Ends a subscription. A few messages may still arrive.
     public func unsubscribe(from channel: ByteString) {
-        self.handler.loopState.with {
-            $0.network.unsubscribe(from: channel)
-            self.handler.requestFlush(&$0)
-        }
+        self.handler.network.unsubscribe(from: channel)
+        self.handler.requestFlush()
     }
 
     /// Replaces the connection and keeps the channels, for a user that misses messages it should
     /// have received.
     public func reconnect() {
-        self.handler.loopState.with { $0.network.reconnect(now: .now) }
+        self.handler.network.reconnect(now: .now)
         self.handler.loop.requestTurn()
     }
 

@@ -18,7 +18,7 @@ struct IndexEntry {
         case .member(let member):
             self.indexKey = .memberships(member.user, write.conversation.tenant)
             self.score = now.milliseconds
-        case .create(let record) where record.isCatalogKind:
+        case .create(let record) where record.isListed:
             self.indexKey = .catalog(write.conversation.tenant)
             self.score = record.createdAt.milliseconds
         case .create, .message, .amend, .remove, .cursors, .end, .skip:

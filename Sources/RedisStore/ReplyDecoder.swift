@@ -34,9 +34,9 @@ enum ReplyDecoder {
         _ fields: RedisReply
     ) throws(DamagedValue) -> (record: ConversationRecord, head: SequenceNumber, revision: Revision)
     {
+        var (kind, origin, isListed) = (LegacyKind.conversations, nil as ByteString?, false)
         var (record, head, revision) = (
-            ConversationRecord(
-                joinPolicy: .closed, creator: nil, createdAt: .init(milliseconds: 0)), 0, 0
+            ConversationRecord(kind.template, creator: nil, createdAt: .init(milliseconds: 0)), 0, 0
         )
         var pairs = fields.elements
         while let name = pairs.next(), let value = pairs.next() {
@@ -44,6 +44,10 @@ enum ReplyDecoder {
                 record.title = value.string
             } else if name.isText("details") {
                 record.dialectData = ByteString(value.string)
+            } else if name.isText("origin") {
+                origin = ByteString(value.string)
+            } else if name.isText("listed") {
+                isListed = true
             } else if name.isText("creator") {
                 record.creator = UserID(storageKey: ByteString(value.string))
             } else if name.isText("at") {
@@ -64,11 +68,10 @@ enum ReplyDecoder {
                     }
                     record.joinPolicy = access
                 } else if name.isText("kind") {
-                    guard let kind = ConversationRecord.Kind(rawValue: UInt8(clamping: number))
-                    else {
+                    guard let stored = LegacyKind(rawValue: UInt8(clamping: number)) else {
                         throw DamagedValue("kind is \(number)")
                     }
-                    record.kind = kind
+                    kind = stored
                 } else if name.isText("created") {
                     record.createdAt.milliseconds = number
                 } else if name.isText("ended") {
@@ -76,6 +79,9 @@ enum ReplyDecoder {
                 }
             }
         }
+        // A hash of an earlier version has only the kind.
+        record.origin = origin ?? kind.template.origin
+        record.isListed = origin == nil ? kind.template.isListed : isListed
         return (record, head, revision)
     }
 

@@ -271,8 +271,10 @@ final class ScriptArguments {
         } else {
             command.append("")
         }
-        command.append(record.kind.rawValue)
+        command.append(LegacyKind(of: record.origin).rawValue)
         command.append(text: record.dialectData)
+        command.append(text: record.origin)
+        command.append(record.isListed ? "1" : "")
     }
 
     private func append(_ member: Member, to command: inout RedisCommandWriter) {

@@ -76,13 +76,16 @@ enum StoreScripts {
             return 'step', tonumber(rev)
           end
           if kind == 'c' then
-            if call('EXISTS', key) == 1 or not list(at + 10) then return 'damaged', 0 end
+            if call('EXISTS', key) == 1 or not list(at + 12) then return 'damaged', 0 end
             call('HSET', key, 'access', ARGV[at + 2], 'title', ARGV[at + 3],
               'created', ARGV[at + 5])
             if ARGV[at + 4] ~= '' then call('HSET', key, 'creator', ARGV[at + 4]) end
             if ARGV[at + 7] ~= '' then call('HSET', key, 'ended', ARGV[at + 7]) end
+            -- Nodes of earlier versions read the kind in place of origin and listed.
             if ARGV[at + 8] ~= '0' then call('HSET', key, 'kind', ARGV[at + 8]) end
             if ARGV[at + 9] ~= '' then call('HSET', key, 'details', ARGV[at + 9]) end
+            call('HSET', key, 'origin', ARGV[at + 10])
+            if ARGV[at + 11] ~= '' then call('HSET', key, 'listed', ARGV[at + 11]) end
             updated = ARGV[at + 6]
           elseif kind == 'a' then
             local number = tonumber(ARGV[at + 2])
@@ -196,7 +199,7 @@ enum StoreScripts {
             elseif kind == 'r' then
               at = at + 2 + 3 * writes
             else
-              at = at + ({c = 13, a = 6, j = 11, d = 3, e = 3, s = 2})[kind]
+              at = at + ({c = 15, a = 6, j = 11, d = 3, e = 3, s = 2})[kind]
             end
           end
 

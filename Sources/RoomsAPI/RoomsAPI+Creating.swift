@@ -21,7 +21,7 @@ extension RoomsAPI {
         if caller.identity == nil, user == nil { user = "guest-\(RoomID.random())" }
         let principal = try caller.principal(user)
         return NewConversation(
-            kind: .rooms, title: title, dialectData: ByteString(description), creator: principal,
+            .rooms, title: title, dialectData: ByteString(description), creator: principal,
             members: [principal.person])
     }
 

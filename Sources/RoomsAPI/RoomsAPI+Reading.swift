@@ -70,7 +70,7 @@ extension RoomsAPI {
             guard error.status == .notFound, caller.explicitlyGrants(id) else { throw error }
         }
         let request = JoinRequest(
-            principal: principal, isListedInToken: caller.grants(id), kind: .rooms)
+            principal: principal, isListedInToken: caller.grants(id), template: .rooms)
         switch try await self.submit(.join(request), in: id, of: caller) {
         case .joined(let entered) where entered.isEnded: throw HTTPError(.conversationEnded)
         case .joined: break

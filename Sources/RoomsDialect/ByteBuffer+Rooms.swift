@@ -25,7 +25,8 @@ extension ByteBuffer {
         self.append(jsonString: record.title)
         self.append(#","description":"#)
         // Other protocols store data in their own format there.
-        self.append(jsonString: record.kind == .rooms ? record.dialectData.string : "")
+        let isRoom = record.origin == ConversationTemplate.rooms.origin
+        self.append(jsonString: isRoom ? record.dialectData.string : "")
         self.append(#","created_by":"#)
         if let creator = record.creator {
             self.append(jsonString: creator.name)

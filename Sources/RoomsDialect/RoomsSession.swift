@@ -11,7 +11,9 @@ import SocketIO
 /// It receives packets of Socket.IO without those of Engine.IO, and sends both. A client that is
 /// not connected receives only packets of Socket.IO itself. Answers to its earlier requests are
 /// dropped.
-public struct RoomsSession: DialectSession {
+public struct RoomsSession: PageReading, ResumableSession, TimedSession, DeliveryTracking,
+    TransferableSession
+{
     let context: RoomsContext
     var socket: SocketSession?
     /// How often the client has connected to the namespace. An answer to a request of an earlier
@@ -69,7 +71,6 @@ public struct RoomsSession: DialectSession {
     }
 
     public var principal: Principal? { self.me }
-    public var homeConversation: ConversationKey? { nil }
     public var wakeAt: Int64? { self.socket?.deadline }
     var isAnonymous: Bool { self.me?.person.id.isAnonymous ?? true }
     /// Whether a token names the user. The token of a guest lists a conversation.
@@ -81,7 +82,8 @@ public struct RoomsSession: DialectSession {
     }
 
     func joinRequest(for room: ByteString, as me: Principal) -> JoinRequest {
-        JoinRequest(principal: me, isListedInToken: self.grants.include(room), kind: .rooms)
+        JoinRequest(
+            principal: me, isListedInToken: self.grants.include(room), template: .rooms)
     }
 
     private mutating func adoptIdentity(_ identity: Identity) {

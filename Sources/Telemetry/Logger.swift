@@ -1,5 +1,4 @@
 public import Bytes
-internal import Glibc
 internal import Synchronization
 
 /// Logs events, one per line. May be called from every loop.
@@ -17,7 +16,7 @@ public final class Logger: Sendable {
     /// event.
     public init(
         level: LogLevel, format: LogFormat, writer: LogWriter,
-        clock: @escaping @Sendable () -> Timestamp = Timestamp.wallClock
+        clock: @escaping @Sendable () -> Timestamp = { WallClock.now }
     ) {
         self.threshold = Atomic(level.rank)
         self.format = format
@@ -91,14 +90,5 @@ public final class Logger: Sendable {
         case .text: LogLine.text(level, name, fields, at: self.clock())
         case .json: LogLine.json(level, name, fields, at: self.clock())
         }
-    }
-}
-
-extension Timestamp {
-    /// The current time of the system clock (CLOCK_REALTIME).
-    public static func wallClock() -> Timestamp {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
     }
 }

@@ -1,12 +1,14 @@
 import ChatClient
 import Configuration
+import Dialects
 import FoundationEssentials
 
 /// `confab chat`: a chat in a terminal.
 enum ChatTerminalCommand {
     static func run(_ options: ChatOptions) async -> Int32 {
-        var chatOptions = ChatTerminalOptions(url: options.url)
-        chatOptions.dialect = options.dialect.flatMap { ChatDialect(rawValue: $0.rawValue) }
+        let dialects = DialectList.all.chatDialects
+        var chatOptions = ChatTerminalOptions(url: options.url, dialects: dialects)
+        chatOptions.dialect = dialects.first { $0.name == options.dialect }
         chatOptions.conversation = options.conversation
         chatOptions.name = options.name
         chatOptions.token = options.token

@@ -25,7 +25,7 @@ enum ConfigCommand {
         let keys = NodeKeys(options)
         do throws(NodeKeys.KeyProblem) {
             _ = try keys.adminToken()
-            if options.clusterKeyFile != nil { _ = try keys.recoveryKey() }
+            if options.clusterKeyFile != nil { _ = try keys.dialectSecret() }
             if keys.hasConfiguredKeys { _ = try keys.load() } else { try keys.checkCertificate() }
         } catch {
             Program.printError("confab: \(error)")

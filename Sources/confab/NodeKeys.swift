@@ -2,7 +2,6 @@ import ClusterWire
 import Configuration
 import Gateway
 import Identity
-import RoomsDialect
 import TLS
 
 /// The settings that a node reads from files and can reload: keys, certificate, origins, limits.
@@ -127,12 +126,11 @@ struct NodeKeys {
     /// A secret for keys that need to outlast the process only if the node has a configured secret.
     private static let processSecret: [UInt8] = (0..<32).map { _ in UInt8.random(in: 0...255) }
 
-    /// The key that signs Rooms' recovery tokens. It is the same on all nodes that share a secret,
-    /// and after a restart. Without a secret, recovery tokens are valid until the process ends.
-    func recoveryKey() throws(KeyProblem) -> RecoveryKey {
-        RecoveryKey(
-            derivedFrom: try self.sharedSecret() ?? Self.processSecret,
-            cluster: self.options.clusterName)
+    /// The secret from which dialects derive keys, such as that of Rooms' recovery tokens. It is
+    /// the same on all nodes that share a secret, and after a restart. Without a secret, these keys
+    /// are valid until the process ends.
+    func dialectSecret() throws(KeyProblem) -> [UInt8] {
+        try self.sharedSecret() ?? Self.processSecret
     }
 
     /// The key that signs guest tokens, which are valid as long as recovery tokens. Nil if
@@ -140,8 +138,7 @@ struct NodeKeys {
     func guestKey() throws(KeyProblem) -> GuestKey? {
         guard self.options.anonymous else { return nil }
         return GuestKey(
-            derivedFrom: try self.sharedSecret() ?? Self.processSecret,
-            cluster: self.options.clusterName)
+            derivedFrom: try self.dialectSecret(), cluster: self.options.clusterName)
     }
 
     /// The bearer token of the admin API, without a final newline. Nil if no file is configured.

@@ -1,4 +1,5 @@
 import AdminAPI
+import Bytes
 import ChatEngine
 import ChatModel
 import ClusterWire

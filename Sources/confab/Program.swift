@@ -1,4 +1,5 @@
 import Configuration
+import Dialects
 import FoundationEssentials
 import Glibc
 import OperatorClient
@@ -8,6 +9,8 @@ import Telemetry
 enum Program {
     /// The version of the program. Nodes report it to each other.
     static let version = "0.1.0"
+    /// All subcommands, with the names of all dialects.
+    static let commands = CommandTable(DialectList.all.choices)
 
     /// - Returns: the exit status: 0 done, 1 failed, 2 invalid usage, 3 the cluster did not answer.
     static func run(_ arguments: [String]) async -> Int32 {
@@ -24,7 +27,7 @@ enum Program {
         let environment = ProcessInfo.processInfo.environment
         let invocation: Invocation
         do throws(UsageError) {
-            invocation = try Invocation(arguments, environment: environment)
+            invocation = try Invocation(arguments, environment: environment, Self.commands)
         } catch {
             Self.fail(
                 error.reason, as: LogFormat.requested(by: arguments, environment: environment))
@@ -38,7 +41,7 @@ enum Program {
         case .operate(let options): return OperatorCommand.run(options, environment: environment)
         case .checkConfiguration(let options): return ConfigCommand.check(options)
         case .showConfiguration(let options, let format): Self.write(options.report(format))
-        case .completion(let shell): Self.write(shell.completionScript)
+        case .completion(let shell): Self.write(shell.completionScript(Self.commands))
         case .version: Self.write("confab \(Self.version)\n")
         case .help(let text): Self.write(text)
         }

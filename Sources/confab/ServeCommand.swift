@@ -1,22 +1,17 @@
 import AdminAPI
-import AgentsDialect
 import Bytes
 import ChatModel
-import ChatsDialect
 import ClusterWire
 import Configuration
-import ConversationsDialect
 import DialectKit
+import Dialects
 import EmbeddedStore
-import EngineIO
 import EventLoop
 import FoundationEssentials
 import Gateway
 import Glibc
 import Identity
-import PetsDialect
 import RoomsAPI
-import RoomsDialect
 import Synchronization
 import Telemetry
 
@@ -75,7 +70,7 @@ struct RunningNode {
         let adminToken = try keys.adminToken()
         // Before the database and the secret, so that a start that fails on a key file creates
         // neither.
-        if options.clusterKeyFile != nil { _ = try keys.recoveryKey() }
+        if options.clusterKeyFile != nil { _ = try keys.dialectSecret() }
         let configured = keys.hasConfiguredKeys ? try keys.load() : nil
         if configured == nil { try keys.checkCertificate() }
         if options.anonymous {
@@ -173,15 +168,10 @@ struct RunningNode {
     private static func dialects(_ options: ServeOptions, _ keys: NodeKeys) throws(NodeKeys
         .KeyProblem) -> [any Dialect]
     {
-        let limits = options.limits
-        let engine = EngineSettings(
-            pingInterval: Int64(limits.enginePingInterval),
-            pingTimeout: Int64(limits.enginePingTimeout),
-            maxPayload: limits.enginePayloadBytes)
-        let rooms = RoomsDialect(
-            key: try keys.recoveryKey(), engine: engine,
-            connectTimeout: Int64(limits.engineConnectTimeout))
-        return [ConversationsDialect(), PetsDialect(), ChatsDialect(), AgentsDialect(), rooms]
+        let settings = DialectSettings(
+            secret: try keys.dialectSecret(), clusterName: options.clusterName,
+            limits: options.limits)
+        return DialectList.all.map { $0.server(settings) }
     }
 
     private static func generatedName() -> String {
@@ -246,7 +236,8 @@ struct RunningNode {
                     await shared.handOver(within: .seconds(10))
                 }
                 self.gateway.drain(over: self.options.drain)
-                // A close handshake may take five more seconds.
+                // A close handshake may take five more seconds. The gateway's count is an atomic
+                // without a notification, so it is read every 20 ms.
                 let end = ContinuousClock.now + self.options.drain + .seconds(6)
                 while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled
                 {
@@ -288,7 +279,7 @@ struct RunningNode {
             guard
                 case .serve(let options) = try Invocation(
                     Array(CommandLine.arguments.dropFirst()),
-                    environment: ProcessInfo.processInfo.environment)
+                    environment: ProcessInfo.processInfo.environment, Program.commands)
             else { return }
             self.gateway.reload(try NodeKeys(options).load())
             self.logger.level = options.logLevel
@@ -299,7 +290,8 @@ struct RunningNode {
         }
     }
 
-    /// Reloads the key set when its file changes.
+    /// Reloads the key set when its file changes. It reads the file's state every two seconds,
+    /// because the file belongs to another program, which may replace it or its folder.
     private func watchKeySet() async {
         let files = NodeKeys(self.options).files
         guard files.keySet != nil else { return }

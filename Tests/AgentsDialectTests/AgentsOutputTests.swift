@@ -178,7 +178,8 @@ struct AgentsOutputTests {
                 principal.person == Self.agent && access == expected
                     && key == ConversationKey(tenant: "tenant", id: "d"))
             let record = ConversationRecord(
-                joinPolicy: .open, kind: .rooms, creator: nil, createdAt: Self.time)
+                ConversationTemplate(origin: "rooms", joinPolicy: .open), creator: nil,
+                createdAt: Self.time)
             #expect(
                 Self.status(
                     then(
@@ -298,7 +299,7 @@ struct AgentsOutputTests {
                 joinedAt: Self.time),
         ]
         let record = ConversationRecord(
-            joinPolicy: .closed, kind: .agents, creator: nil, createdAt: Self.time)
+            .agents, creator: nil, createdAt: Self.time)
         let description = ConversationDetails(
             record: record, head: 0, members: members, online: [Self.agent.id])
         #expect(

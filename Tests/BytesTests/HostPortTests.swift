@@ -53,6 +53,37 @@ struct HostPortTests {
         #expect(parts.isAmbiguous == example.isAmbiguous)
     }
 
+    @Test(
+        "are split at the last colon, if a port follows even an IPv6 address without brackets",
+        arguments: [
+            SplitExample(text: "", host: ""),
+            SplitExample(text: "a", host: "a"),
+            SplitExample(text: "a:80", host: "a", suffix: ":80", portText: "80", port: 80),
+            SplitExample(text: ":80", host: "", suffix: ":80", portText: "80", port: 80),
+            SplitExample(text: "a:", host: "a", suffix: ":", portText: ""),
+            SplitExample(text: "a:65536", host: "a", suffix: ":65536", portText: "65536"),
+            SplitExample(
+                text: "2001:db8::1:80", host: "2001:db8::1", suffix: ":80", portText: "80",
+                port: 80),
+            SplitExample(text: "::1", host: ":", suffix: ":1", portText: "1", port: 1),
+            SplitExample(text: "[::1]", host: "::1", isBracketed: true),
+            SplitExample(
+                text: "[::1]:80", host: "::1", suffix: ":80", portText: "80", port: 80,
+                isBracketed: true),
+            SplitExample(text: "::1]", host: "::1]"),
+            SplitExample(
+                text: "[::1]x:80", host: "[::1]x", suffix: ":80", portText: "80", port: 80),
+            SplitExample(text: "[", host: "["),
+        ])
+    func lastColon(example: SplitExample) {
+        let parts = HostPort(atLastColonOf: example.text[...])
+        #expect(parts.host == example.host)
+        #expect(parts.suffix == example.suffix)
+        #expect(parts.portText.map(String.init) == example.portText)
+        #expect(parts.port == example.port)
+        #expect(parts.isBracketed == example.isBracketed)
+    }
+
     @Test("are rejected if their bracket is not closed", arguments: ["[", "[::1", "[::1:80"])
     func unclosed(text: String) {
         #expect(HostPort(text[...]) == nil)

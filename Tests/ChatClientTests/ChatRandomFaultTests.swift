@@ -8,9 +8,9 @@ import Testing
 struct ChatRandomFaultTests {
     @Test(
         "stores every line once and in order, and displays every message once and in order",
-        arguments: ChatDialect.allCases,
+        arguments: UnreliableServer.SimulatedDialect.allCases,
         0..<100 as Range<UInt64>)
-    func everything(dialect: ChatDialect, seed: UInt64) {
+    func everything(dialect: UnreliableServer.SimulatedDialect, seed: UInt64) {
         var chance = SeededGenerator(seed: seed)
         var server = UnreliableServer(dialect)
         for number in 0..<Int.random(in: 0..<4, using: &chance) {

@@ -1,5 +1,6 @@
 import Bytes
 import ClientTestSupport
+import Dialects
 import EventLoop
 import Foundation
 import HTTPWire
@@ -120,7 +121,7 @@ struct ChatTerminalTests {
         let (inPipe, outPipe, errorPipe) = (try PrivatePipe(), try PrivatePipe(), try PrivatePipe())
         inPipe.writing.write(Data(input.utf8))
         try? inPipe.writing.close()
-        var options = ChatTerminalOptions(url: url)
+        var options = ChatTerminalOptions(url: url, dialects: DialectList.all.chatDialects)
         options.token = token
         options.input = inPipe.reading.fileDescriptor
         options.output = outPipe.writing.fileDescriptor

@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import ChatSimulation
 import Testing
 
 @testable import ChatCore
@@ -7,13 +8,13 @@ import Testing
 @Suite("The creation of a conversation")
 struct ConversationCreationTests {
     private func newConversation(
-        by person: Person = ann, of members: [Person], kind: ConversationRecord.Kind = .pets,
+        by person: Person = ann, of members: [Person], _ template: ConversationTemplate = .closed,
         title: String = "",
         dialectData: ByteString = "rex"
     ) -> ChatCommand {
         .create(
             NewConversation(
-                kind: kind, title: title, dialectData: dialectData,
+                template, title: title, dialectData: dialectData,
                 creator: Principal(person: person, isAdmin: false), members: members))
     }
 
@@ -47,7 +48,7 @@ struct ConversationCreationTests {
     func empty() {
         var fixture = ConversationFixture()
         #expect(
-            fixture.submit(self.newConversation(of: [], kind: .chats), request: 1) == [
+            fixture.submit(self.newConversation(of: [], .listed), request: 1) == [
                 "event: created", "answer 1: described",
             ])
         #expect(fixture.store.record?.creator == ann.id)
@@ -55,15 +56,18 @@ struct ConversationCreationTests {
     }
 
     @Test(
-        "makes it open or closed according to its kind",
-        arguments: [ConversationRecord.Kind.pets, .conversations, .agents, .chats, .rooms])
-    func joinPolicy(kind: ConversationRecord.Kind) {
+        "gives it the properties of its template, whichever dialect that is of",
+        arguments: [
+            ConversationTemplate.closed, .listed, .init(origin: "chats", joinPolicy: .open),
+            .init(origin: "a sixth dialect", isListed: true),
+        ])
+    func properties(template: ConversationTemplate) {
         var fixture = ConversationFixture()
-        _ = fixture.submit(self.newConversation(of: [ann], kind: kind))
-        #expect(
-            fixture.store.record?.joinPolicy == (kind == .chats || kind == .rooms ? .open : .closed)
-        )
-        #expect(fixture.store.record?.kind == kind)
+        _ = fixture.submit(self.newConversation(of: [ann], template))
+        let record = fixture.store.record
+        #expect(record?.origin == template.origin)
+        #expect(record?.joinPolicy == template.joinPolicy)
+        #expect(record?.isListed == template.isListed)
     }
 
     @Test("is done once: a second one is refused unless it is a retry")
@@ -150,11 +154,11 @@ struct ConversationCreationTests {
         }
         var open = ConversationFixture()
         #expect(describe(&open, .anyone) == [ChatCoreTests.refused(.noSuchConversation)])
-        _ = open.submit(self.newConversation(of: [ann], kind: .rooms))
+        _ = open.submit(self.newConversation(of: [ann], .listed))
         #expect(describe(&open, .membersOnly) == [ChatCoreTests.refused(.notAMember)])
         #expect(describe(&open, .anyoneIfOpen) == ["answer: described"])
         var closed = ConversationFixture()
-        _ = closed.submit(self.newConversation(of: [ann], kind: .pets))
+        _ = closed.submit(self.newConversation(of: [ann]))
         #expect(describe(&closed, .anyoneIfOpen) == [ChatCoreTests.refused(.notAMember)])
         #expect(describe(&closed, .anyone) == ["answer: described"])
     }

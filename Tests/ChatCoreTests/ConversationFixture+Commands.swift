@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import ChatSimulation
 
 @testable import ChatCore
 
@@ -7,13 +8,13 @@ import ChatModel
 extension ConversationFixture {
     mutating func joinAndSubscribe(
         _ person: Person, listed: Bool = true, admin: Bool = false,
-        kind: ConversationRecord.Kind = .conversations, on loop: LoopID = east,
+        template: ConversationTemplate = .closed, on loop: LoopID = east,
         request: RequestID? = nil
     ) -> [String] {
         let principal = Principal(person: person, isAdmin: admin)
         return self.submit(
             .joinAndSubscribe(
-                JoinRequest(principal: principal, isListedInToken: listed, kind: kind)),
+                JoinRequest(principal: principal, isListedInToken: listed, template: template)),
             on: loop, request: request)
     }
 
@@ -22,7 +23,7 @@ extension ConversationFixture {
     {
         let principal = Principal(person: person, isAdmin: false)
         return self.submit(
-            .join(JoinRequest(principal: principal, isListedInToken: listed, kind: .conversations)),
+            .join(JoinRequest(principal: principal, isListedInToken: listed, template: .closed)),
             request: request)
     }
 

@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import ChatSimulation
 
 @testable import ChatCore
 
@@ -47,7 +48,7 @@ struct ConversationFixture {
     init(of people: [Person], open: Bool = false, _ limits: ChatLimits = ChatLimits()) {
         self.init(limits)
         for person in people {
-            _ = self.joinAndSubscribe(person, kind: open ? .chats : .conversations)
+            _ = self.joinAndSubscribe(person, template: open ? .listed : .closed)
         }
         _ = self.detach(east)
         _ = self.advance(by: .seconds(10))

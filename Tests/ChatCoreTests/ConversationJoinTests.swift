@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import ChatSimulation
 import Testing
 
 @testable import ChatCore
@@ -10,7 +11,7 @@ struct ConversationJoinTests {
     func creates() {
         var fixture = ConversationFixture()
         #expect(
-            fixture.joinAndSubscribe(ann, kind: .chats, request: 1)
+            fixture.joinAndSubscribe(ann, template: .listed, request: 1)
                 == [
                     "event: presence +ann", "event: created", "event: joined ann",
                     "answer 1: joined",

@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import ChatSimulation
 import Testing
 
 @testable import ChatCore
@@ -15,14 +16,14 @@ struct InboxTests {
             ])
         #expect(
             fixture.post("ho", by: bob, id: "1", request: 2) == ["event: posted 2 ho, answers 2"])
-        #expect(fixture.store.record?.kind == .inbox)
+        #expect(fixture.store.record?.origin == "inbox")
         #expect(fixture.store.record?.joinPolicy == .closed)
         #expect(fixture.store.members.isEmpty)
         #expect(
             fixture.submit(
                 .create(
                     NewConversation(
-                        kind: .pets, creator: Principal(person: ann, isAdmin: true), members: [])))
+                        .closed, creator: Principal(person: ann, isAdmin: true), members: [])))
                 == [refused(.accessDenied)])
     }
 

@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import ChatSimulation
 
 @testable import ChatCore
 
@@ -33,7 +34,7 @@ extension RetainedWrite {
         case "create", "create'":
             let created = Timestamp(milliseconds: text == "create" ? 1000 : 1007)
             return .create(
-                ConversationRecord(joinPolicy: .open, creator: ann.id, createdAt: created))
+                ConversationRecord(.listed, creator: ann.id, createdAt: created))
         case "join":
             return .member(Member(user: bob.id, name: bob.name, role: .member, joinedAt: time))
         case "leave": return .remove(bob.id)

@@ -18,7 +18,7 @@ struct DeliveryBatchTests {
         let joins = [Person.alice, .carol].enumerated().map { index, person in
             let joinRequest = JoinRequest(
                 principal: Principal(person: person, isAdmin: false), isListedInToken: true,
-                kind: .conversations)
+                template: .closed)
             return chat.subscribe(
                 to: ThreeNodeCluster.keys(1)[0], with: joinRequest,
                 context: RequestContextID(rawValue: UInt64(index + 1)),
@@ -114,7 +114,7 @@ struct LateAnswerTests {
         var chat = ChatLoop(id: .near, view: ThreeNodeCluster.view, limits: limits)
         let joinRequest = JoinRequest(
             principal: Principal(person: .bob, isAdmin: false), isListedInToken: true,
-            kind: .conversations)
+            template: .closed)
         let (feed, join) = chat.subscribe(
             to: self.key, with: joinRequest, context: 1, at: .sample(0))
         let joinResult = JoinResult(

@@ -16,7 +16,7 @@ struct RejoiningLoopTests {
         self.chat = ChatLoop(id: .near, view: ThreeNodeCluster.view, limits: .init())
         let joinRequest = JoinRequest(
             principal: Principal(person: .alice, isAdmin: false), isListedInToken: true,
-            kind: .conversations)
+            template: .closed)
         _ = self.chat.subscribe(
             to: ThreeNodeCluster.keys(1)[0], with: joinRequest, context: 1, at: .sample(0))
         self.chat.finishTurn(at: .sample(0))

@@ -1,5 +1,6 @@
 import ChatCore
 import ChatModel
+import ChatSimulation
 import EmbeddedStore
 import Testing
 
@@ -270,7 +271,7 @@ struct WriteLimitTests {
             .joinAndSubscribe(
                 JoinRequest(
                     principal: Principal(person: .alice, isAdmin: false), isListedInToken: true,
-                    kind: .conversations)))
+                    template: .closed)))
         #expect(owner.writesInFlight == 0)
         owner.writesInFlight = ShardOwner.writesInFlightLimit
         #expect(handle(post) == ["answer unavailable"])

@@ -99,7 +99,7 @@ final class ThreeNodeCluster {
     {
         let joinRequest = JoinRequest(
             principal: Principal(person: person, isAdmin: false), isListedInToken: isListed,
-            kind: .conversations)
+            template: .closed)
         self.joiningUsers[context] = person.id
         let ids = self.chats[loop]!.subscribe(
             to: self.key, with: joinRequest, context: context, at: self.clock)

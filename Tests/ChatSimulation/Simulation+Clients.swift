@@ -223,6 +223,6 @@ extension SimulatedClient {
     var joinRequest: JoinRequest {
         JoinRequest(
             principal: self.actor, isListedInToken: self.isListed,
-            kind: self.conversation.id == "talk-0" ? .rooms : .conversations)
+            template: self.conversation.id == "talk-0" ? .listed : .closed)
     }
 }

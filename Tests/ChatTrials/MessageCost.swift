@@ -52,7 +52,7 @@ struct MessageCost {
                 name: ByteString("user \(number)"))
             let joinRequest = JoinRequest(
                 principal: Principal(person: person, isAdmin: false), isListedInToken: true,
-                kind: .conversations)
+                template: .closed)
             let (feed, _) = self.chat.subscribe(
                 to: key, with: joinRequest, context: RequestContextID(rawValue: UInt64(number)),
                 at: self.now)

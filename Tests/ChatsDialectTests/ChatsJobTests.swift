@@ -297,7 +297,7 @@ struct ChatsJobTests {
         _ id: String, at moment: Int64, last: Message? = nil, unread: Int = 0
     ) -> ListedMembership {
         var record = ConversationRecord(
-            joinPolicy: .open, kind: .chats, creator: nil,
+            .chats, creator: nil,
             createdAt: Timestamp(milliseconds: moment))
         record.updatedAt = Timestamp(milliseconds: moment)
         return ListedMembership(

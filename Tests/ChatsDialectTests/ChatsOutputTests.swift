@@ -35,7 +35,7 @@ struct ChatsOutputTests {
 
     static func description(_ members: [Member], head: Int = 0) -> ConversationDetails {
         var record = ConversationRecord(
-            joinPolicy: .open, kind: .chats, creator: nil, createdAt: time)
+            .chats, creator: nil, createdAt: time)
         record.updatedAt = Timestamp(milliseconds: time.milliseconds + 1000)
         return ConversationDetails(record: record, head: head, members: members, online: [])
     }

@@ -35,14 +35,14 @@ struct PacketLayoutTests {
 
     @Test("is unchanged for every kind of item")
     func everyKindOfItem() {
-        #expect(self.hash(of: Samples.envelopes) == "acc2f200d160b476")
+        #expect(self.hash(of: Samples.envelopes) == "8a5eb9105bce1c49")
         // Later kinds have not changed the earlier ones.
         let first = Samples.envelopes.map { envelope in
             Envelope(
                 from: envelope.from, to: envelope.to, number: envelope.number, view: envelope.view,
                 items: envelope.items.filter(\.isInFirstVersion))
         }
-        #expect(self.hash(of: first) == "5d2d8ddcc6efefaa")
+        #expect(self.hash(of: first) == "ff90bcbd3af317d3")
     }
 
     private func hash(of envelopes: [Envelope]) -> String {

@@ -48,19 +48,54 @@ struct PacketVersionTests {
         try self.addsUnknownFields(DeliveryReport(user: .alice, range: 1...2))
     }
 
+    /// Reads a value without its last fields, as an earlier version writes it.
+    private func read<Value: WireValue>(_ value: Value, withoutLast count: Int) throws -> Value {
+        var whole = ByteBuffer()
+        value.write(to: &whole)
+        var buffer = ByteBuffer()
+        buffer.appendRecord { $0.append(contentsOf: whole.bytes.dropLast(count)) }
+        return try buffer.bytes.withUnsafeBytes { bytes in
+            var reader = WireReader(bytes, from: 0)
+            return try reader.record(Value.self)
+        }
+    }
+
     @Test(
-        "of an earlier version lacks a conversation's kind and details, which get defaults"
+        "of an earlier version lacks a conversation's origin, or also its kind, which get defaults"
     )
     func earlierRecord() throws {
-        var whole = ByteBuffer()
-        Samples.record.write(to: &whole)
-        var buffer = ByteBuffer()
-        buffer.appendRecord { $0.append(contentsOf: whole.bytes.dropLast(2)) }
-        let read = try buffer.bytes.withUnsafeBytes { bytes in
-            var reader = WireReader(bytes, from: 0)
-            return try reader.record(ConversationRecord.self)
+        // Kind, empty details, origin and listing.
+        let plainCount = 1 + 1 + 1 + "conversations".utf8.count + 1
+        #expect(try self.read(Samples.record, withoutLast: plainCount) == Samples.record)
+        for kind in LegacyKind.allCases {
+            var record = ConversationRecord(kind.template, creator: .alice, createdAt: .sample)
+            record.joinPolicy = .open
+            let count = 1 + kind.template.origin.byteCount + 1
+            #expect(try self.read(record, withoutLast: count) == record)
         }
-        #expect(read == Samples.record)
+    }
+
+    @Test("is read by an earlier version: the kind stands for an origin that it knows")
+    func laterRecord() throws {
+        let record = ConversationRecord(.sixth, creator: .alice, createdAt: .sample)
+        let count = 1 + ConversationTemplate.sixth.origin.byteCount + 1
+        let read = try self.read(record, withoutLast: count)
+        #expect(read.origin == "conversations" && read.joinPolicy == .open && !read.isListed)
+    }
+
+    @Test("of an earlier version has requests with a kind in place of a template")
+    func earlierRequests() throws {
+        let alice = Principal(person: .alice, isAdmin: false)
+        for kind in LegacyKind.allCases {
+            let template = kind.template
+            let count = 1 + template.origin.byteCount + 2
+            let join = JoinRequest(
+                principal: alice, isListedInToken: true, template: template, marksHistoryRead: true)
+            let readJoin = try self.read(join, withoutLast: count)
+            #expect(readJoin.template == template && readJoin.marksHistoryRead)
+            let creation = NewConversation(template, creator: alice, members: [.alice])
+            #expect(try self.read(creation, withoutLast: count).template == template)
+        }
     }
 
     @Test("may have additional fields in envelopes, and in repeated values")

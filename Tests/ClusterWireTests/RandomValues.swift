@@ -70,7 +70,7 @@ struct RandomValues {
     mutating func joinRequest() -> JoinRequest {
         JoinRequest(
             principal: self.actor(), isListedInToken: self.happens(),
-            kind: self.happens() ? .rooms : .conversations, marksHistoryRead: self.happens())
+            template: self.template(), marksHistoryRead: self.happens())
     }
 
     mutating func body() -> MessageBody {
@@ -122,7 +122,7 @@ struct RandomValues {
         case 9:
             .create(
                 NewConversation(
-                    kind: .chats, title: self.text(), dialectData: ByteString(self.text()),
+                    self.template(), title: self.text(), dialectData: ByteString(self.text()),
                     creator: self.actor(),
                     members: self.list { $0.person() }))
         default: .describe(by: self.actor(), readAccess: self.happens() ? .anyone : .membersOnly)
@@ -189,12 +189,17 @@ struct RandomValues {
             presentCount: self.count(), isCrowd: self.happens())
     }
 
+    mutating func template() -> ConversationTemplate {
+        ConversationTemplate(
+            origin: self.happens() ? "rooms" : ByteString(self.text()),
+            joinPolicy: self.happens() ? .open : .closed, isListed: self.happens())
+    }
+
     mutating func conversationDetails() -> ConversationDetails {
         var record = ConversationRecord(
-            joinPolicy: self.happens() ? .open : .closed, title: self.text(),
+            self.template(), title: self.text(),
             creator: self.happens() ? self.user() : nil,
             createdAt: self.timestamp())
-        record.kind = self.happens() ? .rooms : .conversations
         record.dialectData = ByteString(self.text())
         record.updatedAt = self.timestamp()
         record.endedAt = self.happens() ? self.timestamp() : nil

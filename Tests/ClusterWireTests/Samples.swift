@@ -70,6 +70,16 @@ extension Member {
         joinedAt: .sample)
 }
 
+extension ConversationTemplate {
+    static let closed = ConversationTemplate(origin: "conversations")
+    static let open = ConversationTemplate(origin: "conversations", joinPolicy: .open)
+    static let pets = ConversationTemplate(origin: "pets")
+    static let chats = ConversationTemplate(origin: "chats", joinPolicy: .open)
+    static let listed = ConversationTemplate(origin: "rooms", joinPolicy: .open, isListed: true)
+    /// A dialect that earlier versions do not have.
+    static let sixth = ConversationTemplate(origin: "Ørigin", joinPolicy: .open, isListed: true)
+}
+
 enum Samples {
     static let changes = [
         PresenceChange(person: .alice, isOnline: true, at: .sample),
@@ -79,7 +89,7 @@ enum Samples {
 
     static let record: ConversationRecord = {
         var record = ConversationRecord(
-            joinPolicy: .open, title: "Über uns", creator: .alice, createdAt: .sample)
+            .open, title: "Über uns", creator: .alice, createdAt: .sample)
         record.endedAt = .long
         return record
     }()
@@ -122,7 +132,7 @@ enum Samples {
             .described(
                 ConversationDetails(
                     record: ConversationRecord(
-                        joinPolicy: .closed, creator: nil, createdAt: .sample), head: 0,
+                        .closed, creator: nil, createdAt: .sample), head: 0,
                     members: [.bob],
                     online: [
                         UserID(tokenSubject: "nobody"), UserID(tokenSubject: "a guest"), .anonymous,
@@ -133,11 +143,11 @@ enum Samples {
         .joinAndSubscribe(
             JoinRequest(
                 principal: Principal(person: .alice, isAdmin: true), isListedInToken: false,
-                kind: .rooms)),
+                template: .listed)),
         .joinAndSubscribe(
             JoinRequest(
                 principal: Principal(person: .agent, isAdmin: false), isListedInToken: true,
-                kind: .chats, marksHistoryRead: true)),
+                template: .chats, marksHistoryRead: true)),
         .readThrough(7, by: .init(tokenSubject: "alice")),
         .post(.plain), .post(.rich), .post(.bare),
         .edit(7, content: "other words", by: Principal(person: .anonymous, isAdmin: false)),
@@ -148,16 +158,16 @@ enum Samples {
         .join(
             JoinRequest(
                 principal: Principal(person: .agent, isAdmin: false), isListedInToken: true,
-                kind: .conversations)),
+                template: .closed)),
         .leave(.anonymous), .end(by: Principal(person: .alice, isAdmin: false)),
         .describe(by: Principal(person: .alice, isAdmin: true)),
         .describe(by: Principal(person: .anonymous, isAdmin: false), readAccess: .anyoneIfOpen),
         .create(
             NewConversation(
-                kind: .chats, creator: Principal(person: .alice, isAdmin: false), members: [])),
+                .chats, creator: Principal(person: .alice, isAdmin: false), members: [])),
         .create(
             NewConversation(
-                kind: .pets, title: "Über uns", dialectData: #"{"pet":"rex"}"#,
+                .pets, title: "Über uns", dialectData: #"{"pet":"rex"}"#,
                 creator: Principal(person: .agent, isAdmin: true),
                 members: [.agent, .anonymous])),
     ]

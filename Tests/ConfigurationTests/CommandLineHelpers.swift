@@ -1,13 +1,20 @@
+import Dialects
 import Testing
 
 @testable import Configuration
+
+extension CommandTable {
+    /// With the names of the program's dialects.
+    static let program = CommandTable(DialectList.all.choices)
+}
 
 /// Parses a command line, with files that exist only in memory.
 func invoke(
     _ line: String, environment: [String: String] = [:], files: [String: String] = [:]
 ) throws(UsageError) -> Invocation {
     let words = line.split(separator: " ").map(String.init)
-    return try Invocation(words, environment: environment) { (path: String) throws(FileProblem) in
+    return try Invocation(words, environment: environment, .program) {
+        (path: String) throws(FileProblem) in
         guard let text = files[path] else { throw FileProblem("No such file or directory") }
         return Array(text.utf8)
     }

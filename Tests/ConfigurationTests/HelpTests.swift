@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Help, reference and completion")
 struct HelpTests {
-    static let texts = [HelpText.overview] + CommandTable.all.map(HelpText.text)
+    static let texts = [HelpText.overview(.program)] + CommandTable.program.all.map(HelpText.text)
 
     @Test("fit a terminal of 80 columns, without trailing spaces", arguments: texts)
     func width(text: String) {
@@ -50,7 +50,7 @@ struct HelpTests {
 
     @Test("have a working example for every subcommand")
     func examples() throws {
-        for command in CommandTable.all where command.name != "help" {
+        for command in CommandTable.program.all where command.name != "help" {
             #expect(!command.examples.isEmpty)
             for example in command.examples {
                 let line = String(example.command.prefix { $0 != ">" }).replacing("'", with: "")
@@ -64,7 +64,7 @@ struct HelpTests {
 
     @Test("have Markdown tables with consistent rows")
     func markdown() {
-        let text = MarkdownReference.markdown()
+        let text = MarkdownReference.markdown(.program)
         var cells = 0
         for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
             guard line.hasPrefix("|") else {
@@ -75,8 +75,10 @@ struct HelpTests {
             if cells > 0 { #expect(count == cells, "\(line)") }
             cells = count
         }
-        for command in CommandTable.all { #expect(text.contains("\n## confab \(command.name)\n")) }
-        for option in CommandTable.all.flatMap(\.options) where option.name != "help" {
+        for command in CommandTable.program.all {
+            #expect(text.contains("\n## confab \(command.name)\n"))
+        }
+        for option in CommandTable.program.all.flatMap(\.options) where option.name != "help" {
             #expect(text.contains("| `--\(option.name)"), "\(option.name)")
         }
         for limit in LimitTable.all {
@@ -101,7 +103,10 @@ struct HelpTests {
             print("\(shell.rawValue) is not on the PATH: the check of its completion was left out")
             return
         }
-        #expect(try run(program, ["-n"], input: shell.completionScript) == (.exited(0), "", ""))
+        #expect(
+            try run(program, ["-n"], input: shell.completionScript(.program)) == (
+                .exited(0), "", ""
+            ))
     }
 
     @Test(
@@ -129,7 +134,7 @@ struct HelpTests {
         let words = line.split(separator: " ", omittingEmptySubsequences: false)
         // compopt works only during completion.
         let script = """
-            \(Shell.bash.completionScript)
+            \(Shell.bash.completionScript(.program))
             compopt() { :; }
             COMP_WORDS=(\(words.map { String($0).singleQuoted }.joined(separator: " ")))
             COMP_CWORD=\(words.count - 1)

@@ -1,3 +1,4 @@
+import Dialects
 import RedisClient
 import Testing
 
@@ -65,7 +66,7 @@ struct InvocationTests {
         }
         var stranger = ChatOptions()
         stranger.url = "ws://h"
-        stranger.dialect = .rooms
+        stranger.dialect = "rooms"
         stranger.conversation = "abc12345"
         stranger.name = "Ann"
         #expect(
@@ -83,7 +84,7 @@ struct InvocationTests {
         bench.secretFile = "s"
         bench.serverProcesses = [42, 7, 43]
         bench.redis = try RedisURL("redis://:p@h:6400")
-        bench.adapter = .raw
+        bench.adapter = "raw"
         bench.output = .json
         #expect(
             try invoke(
@@ -96,7 +97,7 @@ struct InvocationTests {
 
     @Test("has the defaults of bench and token that the help states")
     func defaults() throws {
-        let bench = BenchTable.bindings.compactMap { binding in
+        let bench = BenchTable.bindings(DialectList.all.choices).compactMap { binding in
             binding.spec.defaultText.map { "--\(binding.spec.name) \($0)" }
         }
         #expect(
@@ -119,9 +120,9 @@ struct InvocationTests {
     @Test("selects help, the version or a script")
     func others() throws {
         for line in ["--help", "-h", "help"] {
-            #expect(try invoke(line) == .help(HelpText.overview))
+            #expect(try invoke(line) == .help(HelpText.overview(.program)))
         }
-        for command in CommandTable.all {
+        for command in CommandTable.program.all {
             for line in [
                 "\(command.name) --help", "\(command.name) -h", "\(command.name) --nonsense --help",
                 "help \(command.name)",

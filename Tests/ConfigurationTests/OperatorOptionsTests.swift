@@ -9,7 +9,8 @@ struct OperatorOptionsTests {
         -> OperatorOptions
     {
         let words = line.split(separator: " ").map(String.init)
-        guard case .operate(let options) = try Invocation(words, environment: environment) else {
+        guard case .operate(let options) = try Invocation(words, environment: environment, .program)
+        else {
             preconditionFailure(line)
         }
         return options

@@ -86,7 +86,7 @@ struct UsageErrorTests {
             state ^= state << 17
             return Int(state % UInt64(bound))
         }
-        var words = CommandTable.all.flatMap { command in
+        var words = CommandTable.program.all.flatMap { command in
             command.name.split(separator: " ").map(String.init)
                 + command.options.map { "--" + $0.name } + command.argumentChoices
         }
@@ -117,7 +117,7 @@ struct UsageErrorTests {
                 "CONFAB_ORIGINS": words[next(words.count)],
             ]
             do throws(UsageError) {
-                _ = try Invocation(arguments, environment: environment) {
+                _ = try Invocation(arguments, environment: environment, .program) {
                     (_: String) throws(FileProblem) in Array("{}".utf8)
                 }
             } catch {

@@ -17,7 +17,7 @@ final class ChatLoopFixture {
     /// A client: its received frames, and the close code of its connection.
     final class DialectClient {
         let dialect: DialectUnderTest
-        fileprivate var session: any DialectSession
+        fileprivate var session: HostedSession
         /// Its subscriptions.
         fileprivate var feeds: [FeedID: ConversationKey] = [:]
         /// Whether the session tracks deliveries, and the last delivered message of each
@@ -29,7 +29,7 @@ final class ChatLoopFixture {
 
         fileprivate init(_ dialect: DialectUnderTest, _ session: any DialectSession) {
             self.dialect = dialect
-            self.session = session
+            self.session = HostedSession(session)
         }
 
         fileprivate var objects: [[String: Any]] {

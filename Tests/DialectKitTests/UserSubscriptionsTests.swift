@@ -4,6 +4,8 @@ import DialectKit
 import Identity
 import Testing
 
+private let template = ConversationTemplate(origin: "pets")
+
 /// A connection of Ann, and the tags of its unanswered requests.
 private struct ScriptedSubscriber {
     static let ann = Person(id: UserID(tokenSubject: "ann"), name: "Ann")
@@ -14,7 +16,7 @@ private struct ScriptedSubscriber {
     init(_ grants: Grants = .none) {
         self.subscriptions = UserSubscriptions(
             tenant: "t", principal: Principal(person: Self.ann, isAdmin: false), grants: grants,
-            kind: .pets)
+            template: template)
     }
 
     private static func name(_ key: ConversationKey) -> String {
@@ -73,7 +75,7 @@ private struct ScriptedSubscriber {
             ListedMembership(
                 key: id == "inbox"
                     ? .inbox(of: self.ann.id, in: "t") : ConversationKey(tenant: "t", id: id),
-                record: ConversationRecord(joinPolicy: .closed, creator: nil, createdAt: time),
+                record: ConversationRecord(template, creator: nil, createdAt: time),
                 head: 0,
                 member: Member(user: self.ann.id, name: "Ann", role: .member, joinedAt: time),
                 lastMessage: nil, unreadCount: 0)

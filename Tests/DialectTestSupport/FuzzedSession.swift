@@ -23,7 +23,7 @@ public struct FuzzedSession {
         case fetch(StoreRequest, RequestTag)
     }
 
-    private var session: any DialectSession
+    private var session: HostedSession
     private var document = JSONDocument()
     private var steps = SessionSteps(limits: ChatLimits())
     private var pending: [PendingStep] = []
@@ -47,7 +47,7 @@ public struct FuzzedSession {
         guard case .session(let session) = dialect.open(request) else {
             preconditionFailure("The upgrade was refused.")
         }
-        self.session = session
+        self.session = HostedSession(session)
         self.checkClientFrame = clientFrame
         self.checkServerFrame = serverFrame
         self.session.opened(into: &self.steps)
@@ -141,7 +141,8 @@ public struct FuzzedSession {
 
     private static let conversationDetails = ConversationDetails(
         record: ConversationRecord(
-            joinPolicy: .open, kind: .rooms, creator: nil, createdAt: Timestamp(milliseconds: 0)),
+            ConversationTemplate(origin: "rooms", joinPolicy: .open), creator: nil,
+            createdAt: Timestamp(milliseconds: 0)),
         head: 2, members: [],
         online: [])
 

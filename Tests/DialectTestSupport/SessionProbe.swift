@@ -6,7 +6,7 @@ import JSON
 /// A session without a gateway: returns each of its steps as a line of text. Replies are returned
 /// as they are sent.
 public struct SessionProbe {
-    public private(set) var session: any DialectSession
+    public private(set) var session: HostedSession
     private var document = JSONDocument(depthLimit: 8)
     private var steps: SessionSteps
     /// The arrival time of frames.
@@ -21,7 +21,7 @@ public struct SessionProbe {
         guard case .session(let session) = dialect.open(request) else {
             preconditionFailure("The upgrade was refused.")
         }
-        self.session = session
+        self.session = HostedSession(session)
         self.steps = SessionSteps(limits: limits)
     }
 
@@ -69,7 +69,7 @@ public struct SessionProbe {
     }
 
     /// Calls the session with any other event.
-    public mutating func perform(_ body: (inout any DialectSession, inout SessionSteps) -> Void)
+    public mutating func perform(_ body: (inout HostedSession, inout SessionSteps) -> Void)
         -> [String]
     {
         body(&self.session, &self.steps)
@@ -101,7 +101,7 @@ public struct SessionProbe {
                     + (request.isListedInToken ? "listed" : "unlisted")
                 let history = request.marksHistoryRead ? ", history read" : ""
                 return "enter \(key) as \(person.id) \(person.name) \(agent)\(rights) "
-                    + "\(request.kind) \(Self.text(start))\(history)"
+                    + "\(request.template.origin) \(Self.text(start))\(history)"
             case .unsubscribe(let key): return "unsubscribe \(key)"
             case .submit(let command, let key, let tag):
                 if let tag { self.tags.append(tag) }
@@ -135,11 +135,11 @@ public struct SessionProbe {
         case .read(let sequences, let user): "read \(sequences) by \(user)"
         case .readThrough(let sequence, let user): "read through \(sequence) by \(user)"
         case .create(let conversation):
-            "create \(conversation.kind) \(conversation.title.debugDescription) "
+            "create \(conversation.template.origin) \(conversation.title.debugDescription) "
                 + "\(conversation.dialectData) by \(conversation.creator.person.id) with "
                 + conversation.members.map { "\($0.id)" }.joined(separator: ", ")
         case .typing(let isTyping, let person): "typing \(isTyping) by \(person.id)"
-        case .join(let request): "join \(request.kind) by \(request.principal.person.id)"
+        case .join(let request): "join \(request.template.origin) by \(request.principal.person.id)"
         case .leave(let user): "leave \(user)"
         case .end(let principal): "end by \(principal.person.id)"
         case .describe(let principal, let access):

@@ -1,4 +1,5 @@
 import Configuration
+import Dialects
 import Foundation
 import TestKit
 import Testing
@@ -9,7 +10,7 @@ struct ReferenceTests {
     /// comparing it.
     @Test("matches the parser's tables")
     func referenceIsCurrent() throws {
-        let text = MarkdownReference.markdown()
+        let text = MarkdownReference.markdown(CommandTable(DialectList.all.choices))
         if ProcessInfo.processInfo.environment["CONFAB_WRITE_REFERENCE"] != nil {
             try text.write(
                 toFile: Checkout.file("docs/reference.md"), atomically: true, encoding: .utf8)

@@ -51,7 +51,7 @@ struct MigrationTests {
         var store = try LocalStore.sqlite(path: self.path, history: 100)
         let key = ConversationKey(tenant: "acme", id: "rex")
         let loaded = try #require(await store.load(key))
-        #expect(loaded.record.kind == .conversations)
+        #expect(loaded.record.origin == "conversations")
         #expect(loaded.record.dialectData == "")
         #expect(loaded.record.createdAt == Timestamp(milliseconds: 1_795_224_713_575))
         #expect(loaded.head == 3)
@@ -80,12 +80,69 @@ struct MigrationTests {
                     testOwner.post("four"),
                 ], by: owner) == .stored)
         _ = await store.createConversation(
-            ConversationKey(tenant: "acme", id: "room"), kind: .rooms)
+            ConversationKey(tenant: "acme", id: "room"), .listed)
         store.close()
         store = try LocalStore.sqlite(path: self.path, history: 100)
         #expect(await store.memberships(of: "ann")?.memberships.first?.unreadCount == 0)
         #expect(await store.memberships(of: "cat")?.memberships.first?.head == 4)
         #expect(await store.catalog()?.entries.map(\.key.id) == ["room"])
+        store.close()
+    }
+
+    /// One conversation of each kind, in the order of the kinds, and one of Rooms that has ended.
+    private static let layout4Rows = """
+        INSERT INTO conversations VALUES
+            (1, 'default', 'c-conversations', 0, '', 'ann', 1795665415169, 1795665415169, NULL, \
+        2, 1, -4515123961993385713, 0, ''),
+            (2, 'default', 'c-agents', 0, '', 'ann', 1795665415593, 1795665415593, NULL, \
+        2, 1, -4643678590284995421, 4, ''),
+            (3, 'default', 'c-pets', 0, '', 'ann', 1795665415715, 1795665415715, NULL, \
+        2, 1, 3299229833981101445, 1, ''),
+            (4, 'default', '1', 1, '', 'ann', 1795665415843, 1795665415843, NULL, \
+        2, 1, 6373350810341918378, 2, ''),
+            (5, 'default', '@user:ann', 0, '', NULL, 1795665415845, 1795665415845, NULL, \
+        1, 1, 2638229412812014249, 5, ''),
+            (7, 'default', 'tpmmkv7x', 1, 'Tea', 'ann', 1795665425025, 1795665425025, NULL, \
+        2, 1, -2556046171097303880, 3, 'at five'),
+            (8, 'default', 'v7anesvm', 1, 'Over', 'ann', 1795665425047, 1795665441126, \
+        1795665441126, 3, 1, -3214157092679434596, 3, 'at five');
+        """
+
+    @Test("4 gains origins and listings in place of kinds, and keeps its checksums")
+    func fromLayout4() async throws {
+        try self.write(layout: 4, Self.layout4Rows)
+        var store = try LocalStore.sqlite(path: self.path, history: 100)
+        let origins: [(String, LegacyKind)] = [
+            ("c-conversations", .conversations), ("c-agents", .agents), ("c-pets", .pets),
+            ("1", .chats), ("@user:ann", .inbox), ("tpmmkv7x", .rooms), ("v7anesvm", .rooms),
+        ]
+        for _ in 1...2 {
+            for (id, kind) in origins {
+                let key = ConversationKey(tenant: "default", id: ByteString(id))
+                let record = try #require(await store.load(key)?.record, "\(id)")
+                #expect(record.origin == kind.template.origin)
+                #expect(record.joinPolicy == kind.template.joinPolicy)
+                #expect(record.isListed == kind.template.isListed)
+                #expect(record.dialectData == (kind == .rooms ? "at five" : ""))
+            }
+            let entries = await store.catalog(of: "default")?.entries
+            #expect(entries?.map(\.key.id) == ["tpmmkv7x"])
+            // The migrated file opens again.
+            store.close()
+            store = try LocalStore.sqlite(path: self.path, history: 100)
+        }
+        store.close()
+    }
+
+    @Test("4 with a kind that no version has written has a damaged row, and no other")
+    func damagedKind() async throws {
+        try self.write(
+            layout: 4, Self.layout4Rows + "UPDATE conversations SET kind = 9 WHERE id < 3")
+        let store = try LocalStore.sqlite(path: self.path, history: 100)
+        for (id, isDamaged) in [("c-conversations", true), ("c-agents", true), ("c-pets", false)] {
+            let key = ConversationKey(tenant: "default", id: ByteString(id))
+            #expect((await store.load(key) == nil) == isDamaged, "\(id)")
+        }
         store.close()
     }
 
@@ -112,7 +169,15 @@ struct MigrationTests {
         #expect(
             (try connection.number("SELECT count(*) FROM places WHERE sequence > 38") == 0)
                 == isKilled)
-        try connection.execute("DROP TABLE deletions; PRAGMA user_version = 3")
+        try connection.execute(
+            """
+            DROP TABLE deletions; DROP INDEX catalog;
+            ALTER TABLE conversations DROP COLUMN origin;
+            ALTER TABLE conversations RENAME COLUMN listed TO kind;
+            CREATE INDEX catalog ON conversations (tenant, created_at, name)
+                WHERE kind = 3 AND ended_at IS NULL;
+            PRAGMA user_version = 3
+            """)
         store = try SQLiteStore(path: copy, options: options)
         #expect(await store.memberships(of: "bob")?.memberships.first?.unreadCount == 37)
         store.close()

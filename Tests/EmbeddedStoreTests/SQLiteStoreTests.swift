@@ -86,7 +86,7 @@ struct SQLiteStoreTests {
     @Test("keeps lists and numbers across a restart")
     func restartOfLists() async throws {
         var store = try self.open()
-        var testOwner = await store.createConversation(rex, title: "kept", kind: .rooms)
+        var testOwner = await store.createConversation(rex, title: "kept", .listed)
         _ = await store.write([testOwner.join("ann"), testOwner.post("one")], by: testOwner)
         let numbers = await store.numbers(of: ["ann", "bob"])
         _ = await store.nextNumber()

@@ -1,4 +1,3 @@
-import Bytes
 import EventLoop
 import Testing
 
@@ -19,11 +18,5 @@ struct ClockTests {
         let time = MonotonicTime(nanoseconds: 5_000_000_000)
         #expect(time.advanced(by: .milliseconds(1500)).nanoseconds == 6_500_000_000)
         #expect(time.since(MonotonicTime(nanoseconds: 7_000_000_000)) == .seconds(-2))
-    }
-
-    @Test("return a time of day in this century")
-    func wall() {
-        #expect(WallClock.now.text.hasPrefix("20"))
-        #expect(WallClock.now > Timestamp(milliseconds: 1_700_000_000_000))
     }
 }

@@ -1,12 +1,9 @@
-import AgentsDialect
 import AllocationCounter
-import ChatsDialect
 import ConversationsDialect
 import DialectKit
 import EventLoop
 import GatewayTestSupport
 import Identity
-import PetsDialect
 import RoomsDialect
 import Synchronization
 import TestKit
@@ -70,12 +67,7 @@ struct BroadcastAllocationTests {
     private static func allocations(_ setup: SubscriberSetup, subscribers: Int) throws -> (
         message: Double, typing: Double
     ) {
-        let dialects: [any Dialect] = [
-            ConversationsDialect(), PetsDialect(), ChatsDialect(),
-            RoomsDialect(key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test")),
-            AgentsDialect(),
-        ]
-        let node = try TestNode(dialects: dialects) { $0.live.limits.allowEverything() }
+        let node = try TestNode(dialects: TestNode.allDialects) { $0.live.limits.allowEverything() }
         // Connections of one user, so that their presence is not announced.
         let clients = try (0..<subscribers).map { _ in try setup.connect(to: node.port) }
         let author = try node.conversationClient("author")

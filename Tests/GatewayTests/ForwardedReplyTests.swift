@@ -49,18 +49,16 @@ struct ForwardedReplyTests {
         let sid = try #require(EngineSessionID(named: session.sid))
         func send(_ number: UInt64) {
             receiver.withLock { $0 }?.receive(
-                RemoteLoopMessage(
-                    to: 0, ForwardedMessage.encodeRequest(.post, number, from: 0, sid, body)),
-                from: 7)
+                RemoteLoopMessage(to: 0, "ask post \(number) 0 \(sid.text) -\n\(body)"), from: 7)
         }
-        let first = ForwardedMessage.randomNumber()
+        let first = UInt64.random(in: 1 << 63...UInt64.max)
         for count in 1...3 {
             send(first)
             try Deadline.wait(for: "answer \(count)", untilTrue: { other.replies.count == count })
         }
         #expect(other.replies == Array(repeating: "answer \(first) \(answer)", count: 3))
         // A request with another number is a new request.
-        let second = ForwardedMessage.randomNumber()
+        let second = UInt64.random(in: 1 << 63...UInt64.max)
         send(second)
         try Deadline.wait(for: "the other's answer", untilTrue: { other.replies.count == 4 })
         #expect(

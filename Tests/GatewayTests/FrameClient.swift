@@ -1,10 +1,6 @@
-import AgentsDialect
-import ChatsDialect
-import ConversationsDialect
 import DialectKit
+import Dialects
 import GatewayTestSupport
-import PetsDialect
-import RoomsDialect
 import TestKit
 
 /// A client of a protocol with JSON frames, each of which has its kind in the same field.
@@ -57,10 +53,7 @@ struct FrameClient {
 
 extension TestNode {
     static var allDialects: [any Dialect] {
-        [
-            ConversationsDialect(), PetsDialect(), ChatsDialect(),
-            RoomsDialect(key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test")),
-            AgentsDialect(),
-        ]
+        let settings = DialectSettings(secret: TestNode.secret, clusterName: "test")
+        return DialectList.all.map { $0.server(settings) }
     }
 }

@@ -1,14 +1,9 @@
-import AgentsDialect
 import Bytes
 import ChatModel
-import ChatsDialect
-import ConversationsDialect
 import DialectKit
 import EventLoop
 import GatewayTestSupport
 import HTTPWire
-import PetsDialect
-import RoomsDialect
 import Testing
 
 @testable import Gateway
@@ -18,7 +13,7 @@ struct RouterTests {
     /// The target of a route, in a form that tests can compare.
     enum Kind: Equatable {
         case health, live, rooms, page, admin, echo, engine, notFound
-        case upgrade(Int)
+        case upgrade(String)
     }
 
     /// A handler that a test recognizes by its kind.
@@ -55,10 +50,7 @@ struct RouterTests {
         var settings = GatewaySettings(
             nodeName: "n1", incarnation: 1, version: "0", loopCount: 1, clientHost: "127.0.0.1",
             clientPort: 0, adminHost: nil, adminPort: 0,
-            dialects: [
-                ConversationsDialect(), PetsDialect(), ChatsDialect(), AgentsDialect(),
-                RoomsDialect(key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test")),
-            ],
+            dialects: TestNode.allDialects,
             chatLimits: ChatLimits(), trustedProxies: [], echoPath: "/echo")
         settings.allowsAnonymous = true
         return settings
@@ -74,7 +66,7 @@ struct RouterTests {
     static func kind(of route: Route) -> Kind? {
         switch route.target {
         case .handler(let handler): (handler as? MarkedHandler)?.kind
-        case .upgrade(let dialect): .upgrade(dialect)
+        case .upgrade(let dialect): .upgrade(self.settings.dialects[dialect].name.description)
         case .echo: .echo
         case .engine: .engine
         case .notFound: .notFound
@@ -102,15 +94,18 @@ struct RouterTests {
         Match("/socket.io", .engine, .allowedOrigins, .answerSessions),
         Match("/socket.io/", .engine, .allowedOrigins, .answerSessions),
         Match("/socket.io/x", .notFound, .allowedOrigins),
-        Match("/conversations/42", .upgrade(0)), Match("/conversations/42/", .upgrade(0)),
-        Match("/conversations/a%2Fb", .upgrade(0)), Match("/%63onversations/1", .upgrade(0)),
-        Match("/conversations//", .upgrade(0)),
+        Match("/conversations/42", .upgrade("conversations")),
+        Match("/conversations/42/", .upgrade("conversations")),
+        Match("/conversations/a%2Fb", .upgrade("conversations")),
+        Match("/%63onversations/1", .upgrade("conversations")),
+        Match("/conversations//", .upgrade("conversations")),
         Match("/conversations", .notFound), Match("/conversations/", .notFound),
         Match("/conversations/1/2", .notFound), Match("/conversations/%FF", .notFound),
         Match("/conversations/%2", .notFound),
-        Match("/ws", .upgrade(1)), Match("/ws/", .upgrade(1)), Match("/ws//", .notFound),
-        Match("/ws/chats", .upgrade(2)), Match("/ws/chats/", .upgrade(2)),
-        Match("/v1/ws", .upgrade(3)), Match("/v1/ws/tenant/t/agent/a/channel/c", .upgrade(3)),
+        Match("/ws", .upgrade("pets")), Match("/ws/", .upgrade("pets")), Match("/ws//", .notFound),
+        Match("/ws/chats", .upgrade("chats")), Match("/ws/chats/", .upgrade("chats")),
+        Match("/v1/ws", .upgrade("agents")),
+        Match("/v1/ws/tenant/t/agent/a/channel/c", .upgrade("agents")),
         Match("/v1/ws/tenant/t/agent/a/channel", .notFound),
         Match("/v1/ws/tenant/t/agents/a/channel/c", .notFound),
         Match("/echo", .echo), Match("/", .notFound), Match("*", .notFound), Match("", .notFound),
@@ -144,7 +139,8 @@ struct RouterTests {
         for path in ["/conversations/42", "/conversations/42/"] {
             #expect(Self.kind(of: Self.route(router, path)) == .page)
             #expect(
-                Self.kind(of: Self.route(router, path, wantsWebSocket: true)) == .upgrade(0))
+                Self.kind(of: Self.route(router, path, wantsWebSocket: true))
+                    == .upgrade("conversations"))
         }
         #expect(Self.kind(of: Self.route(router, "/conversations/1/2")) == .notFound)
     }

@@ -3,6 +3,7 @@ import ChatCore
 import ChatEngine
 import ChatModel
 import Cluster
+import ConversationsDialect
 import SeededRandom
 import StoreTestSupport
 import Testing
@@ -23,7 +24,8 @@ struct SubscriberIndexTests {
         return (0..<count).map { number in
             chat.subscribe(
                 to: Self.key(number),
-                with: JoinRequest(principal: actor, isListedInToken: true, kind: .conversations),
+                with: JoinRequest(
+                    principal: actor, isListedInToken: true, template: .conversations),
                 context: 0, at: now
             ).feed
         }

@@ -1,5 +1,6 @@
 import Bytes
 import Configuration
+import Dialects
 import Testing
 
 @testable import LoadGenerator
@@ -79,7 +80,7 @@ struct DeliveryRecorderTests {
     init() throws {
         var options = BenchOptions(.groups, urls: ["ws://127.0.0.1:1"])
         (options.connections, options.groups, options.publishers) = (6, 2, 2)
-        self.plan = try LoadPlan(options, name: "test")
+        self.plan = try LoadPlan(options, name: "test", adapters: DialectList.all.loadAdapters)
     }
 
     private func stamp(_ group: UInt32, _ publisher: UInt32, _ number: UInt32) -> MessageStamp {

@@ -2,6 +2,7 @@ import Bytes
 import ChatClient
 import ClientTestSupport
 import Configuration
+import Dialects
 import Foundation
 import Identity
 import JSON
@@ -13,20 +14,21 @@ import Testing
 struct LoadDialectTests {
     private static let secret = Array("a secret of at least thirty-two bytes".utf8)
 
-    private func dialect(_ adapter: BenchOptions.Adapter, url: String = "ws://127.0.0.1:1/chat")
+    private func dialect(_ adapter: LoadAdapter, url: String = "ws://127.0.0.1:1/chat")
         throws -> LoadDialect
     {
         var options = BenchOptions(.groups, urls: [url])
-        options.adapter = adapter
+        options.adapter = adapter.name
         let expiry = Timestamp(milliseconds: 1_900_000_000_000)
         return LoadDialect(
-            try LoadPlan(options, name: "run"), signer: TokenSigner(secret: Self.secret),
+            try LoadPlan(options, name: "run", adapters: DialectList.all.loadAdapters),
+            signer: TokenSigner(secret: Self.secret),
             tokenExpiry: expiry)
     }
 
     @Test("joins each conversation with a token that lists it")
     func joining() throws {
-        let url = try self.dialect(.confab).url(member: 37, group: 3)
+        let url = try self.dialect(.conversations).url(member: 37, group: 3)
         #expect(url.path == "/chat/conversations/run-3/")
         let token = try #require(url.parameter("token"))
         let payload = try #require(
@@ -42,7 +44,7 @@ struct LoadDialectTests {
     func publishing() throws {
         var text = ByteBuffer()
         let stamp = MessageStamp(group: 1, publisher: 0, number: 42, sentAt: 5)
-        try self.dialect(.confab).append(publishing: stamp, by: 9, in: 0, to: &text)
+        try self.dialect(.conversations).append(publishing: stamp, by: 9, in: 0, to: &text)
         let tree = try JSONTree(parsing: text.text)
         #expect(tree["action"] == .string("send_message"))
         #expect(tree["local_id"] == .string("9-42"))
@@ -76,7 +78,7 @@ struct LoadDialectTests {
             ),
         ])
     func errors(frame: String, isError: Bool) throws {
-        let dialect = try self.dialect(.confab)
+        let dialect = try self.dialect(.conversations)
         let text = Array(frame.utf8).withUnsafeBytes { dialect.errorText(in: $0, to: 0, group: 0) }
         #expect((text != nil) == isError)
     }
@@ -102,7 +104,7 @@ struct LoadDialectTests {
             6, 2, 200, secretPath
         )
         (options.settle, options.warmup, options.duration) = (.zero, .zero, .milliseconds(200))
-        let report = try Benchmark.report(of: options)
+        let report = try Benchmark.report(of: options, DialectList.all.loadAdapters)
         #expect(report.failures.descriptions == [])
         #expect(report.received == report.published * 3)
     }

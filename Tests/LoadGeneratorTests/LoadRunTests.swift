@@ -1,5 +1,6 @@
 import ClientTestSupport
 import Configuration
+import Dialects
 import Glibc
 import JSON
 import RedisClient
@@ -17,7 +18,7 @@ struct LoadRunTests {
         _ change: (inout BenchOptions) throws -> Void = { _ in }
     ) rethrows -> BenchOptions {
         var options = BenchOptions(scenario, urls: [server.url])
-        options.adapter = .raw
+        options.adapter = "raw"
         (options.connections, options.groups, options.publishers, options.rate) = (12, 3, 2, 300)
         (options.settle, options.warmup, options.duration) = (
             .zero, .milliseconds(100), .milliseconds(300)
@@ -33,7 +34,8 @@ struct LoadRunTests {
     ) throws -> BenchmarkReport {
         let server = try FanOutServer(fault)
         defer { server.stop() }
-        return try Benchmark.report(of: try self.options(scenario, server, change))
+        return try Benchmark.report(
+            of: try self.options(scenario, server, change), DialectList.all.loadAdapters)
     }
 
     @Test(
@@ -82,7 +84,7 @@ struct LoadRunTests {
                 $0.urls = ["wss://127.0.0.1:\(server.server.port)"]
                 $0.authorities = authorities
             }
-            let report = try Benchmark.report(of: options)
+            let report = try Benchmark.report(of: options, DialectList.all.loadAdapters)
             #expect(report.isGood == isTrusted)
             #expect(report.received > 0 || !isTrusted)
             #expect(
@@ -161,6 +163,16 @@ struct LoadRunTests {
         #expect(counter.sample() == nil)
     }
 
+    @Test("reports no count after Redis has closed the connection, whose handshake was counted")
+    func reconnectedToRedis() throws {
+        let redis = try RedisServer([])
+        let counter = try CommandCounter(RedisURL("redis://127.0.0.1:\(redis.port)"))
+        #expect(counter.sample() != nil)
+        #expect(try redis.execute("CLIENT", "KILL", "TYPE", "normal") == "1")
+        #expect(counter.sample() == nil)
+        #expect(counter.sample() == nil)
+    }
+
     @Test("reports why Redis cannot be queried")
     func withoutRedis() throws {
         let redis = try RedisServer(["--requirepass", "open"])
@@ -236,12 +248,21 @@ struct LoadRunTests {
     func startFailures() throws {
         var complaints: [String] = []
         var options = BenchOptions(.groups, urls: ["ws://127.0.0.1:1"])
-        #expect(Benchmark.run(options, write: { _ in }, printError: { complaints.append($0) }) == 1)
+        #expect(
+            Benchmark.run(
+                options, adapters: DialectList.all.loadAdapters, write: { _ in },
+                printError: { complaints.append($0) }) == 1)
         options.secretFile = "/nowhere/secret"
-        #expect(Benchmark.run(options, write: { _ in }, printError: { complaints.append($0) }) == 1)
-        options.adapter = .raw
+        #expect(
+            Benchmark.run(
+                options, adapters: DialectList.all.loadAdapters, write: { _ in },
+                printError: { complaints.append($0) }) == 1)
+        options.adapter = "raw"
         options.serverProcesses = [getpid(), Int32.max]
-        #expect(Benchmark.run(options, write: { _ in }, printError: { complaints.append($0) }) == 1)
+        #expect(
+            Benchmark.run(
+                options, adapters: DialectList.all.loadAdapters, write: { _ in },
+                printError: { complaints.append($0) }) == 1)
         #expect(complaints.count == 3)
         #expect(
             complaints[0]
@@ -261,7 +282,8 @@ struct LoadRunTests {
             let options = self.options(.groups, server) { $0.output = .json }
             #expect(
                 Benchmark.run(
-                    options, write: { written += $0 }, printError: { complaints.append($0) })
+                    options, adapters: DialectList.all.loadAdapters, write: { written += $0 },
+                    printError: { complaints.append($0) })
                     == status)
             let tree = try JSONTree(parsing: written)
             #expect(tree["result"]?.stringValue == (status == 0 ? "ok" : "failed"))

@@ -1,5 +1,6 @@
 import ChatClient
 import Configuration
+import Dialects
 import EventLoop
 import Testing
 
@@ -12,7 +13,7 @@ struct LoadPlanTests {
     ) throws -> LoadPlan {
         var options = BenchOptions(scenario, urls: ["ws://127.0.0.1:1"])
         change(&options)
-        return try LoadPlan(options, name: "test")
+        return try LoadPlan(options, name: "test", adapters: DialectList.all.loadAdapters)
     }
 
     @Test("distributes the connections evenly over the conversations")
@@ -147,7 +148,7 @@ struct LoadScheduleTests {
             .seconds(3), .seconds(2), .seconds(10)
         )
         change(&options)
-        return try LoadPlan(options, name: "test")
+        return try LoadPlan(options, name: "test", adapters: DialectList.all.loadAdapters)
     }
 
     private func observation(_ seconds: Double, open: Int = 100) -> LoadSchedule.Observation {

@@ -1,4 +1,5 @@
 import Configuration
+import Dialects
 import EventLoop
 import JSON
 import Telemetry
@@ -41,7 +42,7 @@ struct BenchmarkReportTests {
     ) throws -> BenchmarkReport {
         var options = BenchOptions(.broadcast, urls: ["ws://127.0.0.1:8080/?token=secret"])
         (options.connections, options.publishers) = (4, 1)
-        let plan = try LoadPlan(options, name: "test")
+        let plan = try LoadPlan(options, name: "test", adapters: DialectList.all.loadAdapters)
         var recorder = DeliveryRecorder(plan)
         var record = LoadRecord(
             start: MonotonicTime(nanoseconds: 0), before: self.sample(0, cpu: 100, resident: 10_000)

@@ -9,7 +9,10 @@ struct OperatorCommandTests {
     /// Runs a command line and returns its exit status.
     private static func run(_ line: String) throws -> Int32 {
         let words = line.split(separator: " ").map(String.init)
-        guard case .operate(let options) = try Invocation(words, environment: [:]) else {
+        guard
+            case .operate(let options) = try Invocation(
+                words, environment: [:], CommandTable(.none))
+        else {
             throw TestFailure("\(line) is no operator command")
         }
         return OperatorCommand.run(options, environment: [:])

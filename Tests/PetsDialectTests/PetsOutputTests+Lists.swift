@@ -9,12 +9,12 @@ import Testing
 /// Lists, the history and tokens.
 extension PetsOutputTests {
     static func listed(
-        _ id: String, at milliseconds: Int64, kind: ConversationRecord.Kind = .pets,
+        _ id: String, at milliseconds: Int64, _ template: ConversationTemplate = .pets,
         ended: Bool = false, last: Message? = nil
     ) -> ListedMembership {
         let time = Timestamp(milliseconds: milliseconds)
         var record = ConversationRecord(
-            joinPolicy: .closed, kind: kind, dialectData: kind == .pets ? .init(Self.fields) : "",
+            template, dialectData: template == .pets ? .init(Self.fields) : "",
             creator: UserID(tokenSubject: "cid"), createdAt: time)
         record.endedAt = ended ? time : nil
         return ListedMembership(
@@ -37,8 +37,8 @@ extension PetsOutputTests {
                 "fetch conversations of ann in tenant after old unread 0"
             ])
         page.memberships = [
-            Self.listed("room", at: 2, kind: .rooms, last: Self.message(3, "bye")),
-            Self.listed("@user:ann", at: 3, kind: .inbox),
+            Self.listed("room", at: 2, .init(origin: "rooms"), last: Self.message(3, "bye")),
+            Self.listed("@user:ann", at: 3, .inbox),
         ]
         page.next = nil
         #expect(

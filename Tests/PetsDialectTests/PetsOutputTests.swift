@@ -249,7 +249,7 @@ struct PetsOutputTests {
         let described = ChatAnswer.described(
             ConversationDetails(
                 record: ConversationRecord(
-                    joinPolicy: .closed, kind: .pets, creator: UserID(tokenSubject: "ann"),
+                    .pets, creator: UserID(tokenSubject: "ann"),
                     createdAt: Self.time), head: 0,
                 members: [], online: []))
         let notifications = probe.answer(described)

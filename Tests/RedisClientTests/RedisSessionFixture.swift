@@ -66,17 +66,8 @@ struct RedisSessionFixture {
     mutating func events() -> [String] {
         var events: [String] = []
         while let event = self.session.next(now: self.now) {
-            switch event {
-            case .ready(let epoch): events.append("ready \(epoch)")
-            case .unavailable(let outage): events.append("unavailable \(outage)")
-            case .reply(let reply, let tag):
-                events.append("\(tag.rawValue): \(reply.integer.map(String.init) ?? reply.string)")
-            case .failed(let error, let tag): events.append("\(tag.rawValue): \(error)")
-            case .push: events.append("push")
-            case .notExecuted(let commands, let error):
-                events.append("notExecuted \(commands.map(\.tag.rawValue)): \(error)")
-                self.notExecuted += commands
-            }
+            events.append(describe(event))
+            if case .notExecuted(let commands, _) = event { self.notExecuted += commands }
         }
         return events
     }
@@ -93,11 +84,6 @@ struct RedisSessionFixture {
 
     /// Sends all unsent bytes and returns their commands.
     mutating func flushCommands() -> String {
-        let commands = self.unsentText.split(separator: "*").map { command in
-            command.split(separator: "\r\n").dropFirst().enumerated().filter { $0.offset % 2 == 1 }
-                .map(\.element).joined(separator: " ")
-        }
-        self.flush()
-        return commands.joined(separator: "|")
+        self.session.takeSentCommands().joined(separator: "|")
     }
 }

@@ -123,39 +123,4 @@ struct SlotMapTests {
         #expect(queue.drain().map(\.slot.number) == [1, 2, 1])
         #expect(queue.isEmpty && queue.byteCount == 0 && !queue.contains(RedisSlot(1)))
     }
-
-    @Test("are reported once as available, or as unavailable if a master or a slot is missing")
-    func stateEvents() throws {
-        func describe(_ event: RedisSession.Event?) -> String {
-            switch event {
-            case .ready(let epoch): "ready \(epoch)"
-            case .unavailable(let outage): "unavailable \(outage)"
-            default: "nothing"
-            }
-        }
-        var routes = ClusterRoutes()
-        #expect(describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "nothing")
-        routes.mapOutage = .noClusterNode(reason: "x")
-        #expect(
-            describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil))
-                == "unavailable \(RedisOutage.noClusterNode(reason: "x"))")
-        #expect(describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "nothing")
-        routes.map = try #require(try Self.map([(0...16_383, [Self.a])]))
-        #expect(
-            describe(routes.nextStateEvent(areAllMastersReady: false, outage: nil)) == "nothing")
-        #expect(describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "ready 1")
-        #expect(describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "nothing")
-        routes.mustReportReady = true
-        #expect(
-            describe(routes.nextStateEvent(areAllMastersReady: false, outage: nil)) == "nothing")
-        #expect(describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "ready 2")
-        #expect(
-            describe(routes.nextStateEvent(areAllMastersReady: false, outage: .ended))
-                == "unavailable \(RedisOutage.ended)")
-        #expect(describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil)) == "ready 3")
-        routes.map = try #require(try Self.map([(1...16_383, [Self.a])]))
-        #expect(
-            describe(routes.nextStateEvent(areAllMastersReady: true, outage: nil))
-                == "unavailable \(RedisOutage.refused(.clusterDown))")
-    }
 }

@@ -1,8 +1,10 @@
 import Bytes
 import ChatModel
+import ConversationsDialect
 import DialectKit
 import HTTPWire
 import Identity
+import RoomsDialect
 import Synchronization
 import TestKit
 import Testing
@@ -40,7 +42,8 @@ struct RoomsAPICommandTests {
         let message = Message(
             sequence: 3, revision: 7, sentAt: Timestamp(milliseconds: 0), body: body)
         let node = ScriptedNode { _, _, id in
-            id == "closed" ? .failed(.notAMember) : .described(.room(kind: .conversations, head: 3))
+            id == "closed"
+                ? .failed(.notAMember) : .described(.room("Tea", .conversations, head: 3))
         } read: { request in
             requested.withLock { $0.append(request) }
             return .page(MessagePage(messages: [message], head: 3, oldest: 1, revision: 9))
@@ -115,7 +118,8 @@ struct RoomsAPICommandTests {
         #expect(created[0].creator.person == Person(id: UserID(anonymous: "ann"), name: "ann"))
         #expect(created[0].members == [created[0].creator.person])
         #expect(
-            created[0].title == "Tea" && created[0].dialectData == "d" && created[0].kind == .rooms
+            created[0].title == "Tea" && created[0].dialectData == "d"
+                && created[0].template == .rooms
                 && !created[0].creator.isAdmin)
         #expect(created[1].creator.person.id.isAnonymous)
         #expect(created[1].creator.person.id.name.string.wholeMatch(of: /guest-[a-z0-9]{8}/) != nil)
@@ -231,7 +235,7 @@ struct RoomsAPICommandTests {
                 CatalogEntry(
                     key: ConversationKey(tenant: "default", id: $0.id),
                     record: ConversationRecord(
-                        joinPolicy: .open, kind: .rooms, creator: nil, createdAt: $0.time), head: 0)
+                        .rooms, creator: nil, createdAt: $0.time), head: 0)
             }
             page.next = rest.count > limit ? rest[limit - 1] : nil
             return .catalog(page)
@@ -257,7 +261,7 @@ struct RoomsAPICommandTests {
                 CatalogEntry(
                     key: ConversationKey(tenant: "default", id: $0),
                     record: ConversationRecord(
-                        joinPolicy: .open, kind: .rooms, creator: nil,
+                        .rooms, creator: nil,
                         createdAt: Timestamp(milliseconds: 1)), head: 0)
             }
             return .catalog(page)

@@ -5,6 +5,7 @@ import EventLoop
 import Gateway
 import HTTPWire
 import Identity
+import RoomsDialect
 import Synchronization
 import TestKit
 
@@ -106,13 +107,13 @@ extension ScriptedNode {
 extension ConversationDetails {
     /// A conversation of this protocol with one member, ann.
     static func room(
-        _ title: String = "Tea", kind: ConversationRecord.Kind = .rooms, at moment: Int64 = 1000,
+        _ title: String = "Tea", _ template: ConversationTemplate = .rooms, at moment: Int64 = 1000,
         isEnded: Bool = false,
         head: SequenceNumber = 0
     ) -> ConversationDetails {
         let ann = UserID(tokenSubject: "ann")
         var record = ConversationRecord(
-            joinPolicy: kind.joinPolicy, kind: kind, title: title, creator: ann,
+            template, title: title, creator: ann,
             createdAt: Timestamp(milliseconds: moment))
         if isEnded { record.endedAt = Timestamp(milliseconds: moment + 1) }
         let member = Member(user: ann, name: "Ann", role: .creator, joinedAt: record.createdAt)

@@ -9,7 +9,7 @@ struct RoomsJSONTests {
     @Test("has every field, and no description for another protocol's conversation")
     func room() {
         var record = ConversationRecord(
-            joinPolicy: .open, kind: .rooms, title: "Tea \"time\"", dialectData: "a\nb",
+            .rooms, title: "Tea \"time\"", dialectData: "a\nb",
             creator: UserID(tokenSubject: "ann"),
             createdAt: Timestamp(milliseconds: 1_000))
         record.updatedAt = Timestamp(milliseconds: 2_000)
@@ -45,7 +45,7 @@ struct RoomsJSONTests {
             room: "g", ConversationDetails(record: record, head: 0, members: [], online: []))
         #expect(text.text.contains(#""created_by":"bob","guest":true,"created_at""#))
 
-        record.kind = .pets
+        record.origin = "pets"
         record.endedAt = record.updatedAt
         text.removeAll()
         text.append(

@@ -15,18 +15,18 @@ struct CatalogContractTests {
     )
     func listed(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        let kinds: [(String, ConversationRecord.Kind, Int)] = [
-            ("old", .rooms, 10), ("pet", .pets, 20), ("new", .rooms, 40), ("chat", .chats, 35),
-            ("plain", .conversations, 30),
-            ("mid", .rooms, 30), ("inbox", .inbox, 60), ("over", .rooms, 50),
-            ("agent", .agents, 55),
+        let templates: [(String, ConversationTemplate, Int)] = [
+            ("old", .listed, 10), ("pet", .unlisted("pets"), 20), ("new", .listed, 40),
+            ("chat", .unlisted("chats"), 35), ("plain", .unlisted, 30), ("mid", .listed, 30),
+            ("inbox", .unlisted("inbox"), 60), ("over", .listed, 50),
+            ("agent", .unlisted("agents"), 55),
         ]
-        for (id, kind, time) in kinds {
+        for (id, template, time) in templates {
             _ = await store.createConversation(
-                acme(id), title: "title of \(id)", kind: kind, at: TestOwner.time(time))
+                acme(id), title: "title of \(id)", template, at: TestOwner.time(time))
         }
         _ = await store.createConversation(
-            ConversationKey(tenant: "other", id: "elsewhere"), kind: .rooms)
+            ConversationKey(tenant: "other", id: "elsewhere"), .listed)
         var over = TestOwner(
             key: acme("over"), id: LoopID(incarnation: 1, loop: 0),
             epoch: await store.claim(acme("over").shard, by: .init(incarnation: 1, loop: 0)))
@@ -39,12 +39,35 @@ struct CatalogContractTests {
         #expect(page.entries.map(\.key.id) == ["new", "mid", "old"])
         #expect(
             page.entries.map(\.record.title) == ["title of new", "title of mid", "title of old"])
-        #expect(page.entries.map(\.record.kind) == [.rooms, .rooms, .rooms])
+        #expect(page.entries.map(\.record.origin) == ["rooms", "rooms", "rooms"])
         #expect(page.next == nil)
         #expect(page.damaged.isEmpty)
         #expect(await store.catalog(of: "other")?.entries.map(\.key.id) == ["elsewhere"])
         #expect(await store.catalog(of: "nobody's")?.entries.count == 0)
-        #expect(await store.load(acme("pet"))?.record.kind == .pets)
+        #expect(await store.load(acme("pet"))?.record.origin == "pets")
+    }
+
+    @Test(
+        "lists a conversation because it is listed, whichever dialect created it",
+        arguments: StoreUnderTest.available)
+    func origins(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        let templates: [(String, ConversationTemplate)] = [
+            ("sixth", .init(origin: "a sixth dialect", isListed: true)),
+            ("hidden", .init(origin: "rooms", joinPolicy: .open)),
+            ("shown", .init(origin: "conversations", isListed: true)),
+            ("long", .unlisted(ByteString(String(repeating: "ü", count: 100)))),
+        ]
+        for (id, template) in templates {
+            _ = await store.createConversation(acme(id), template)
+        }
+        #expect(await store.catalog()?.entries.map(\.key.id) == ["sixth", "shown"])
+        for (id, template) in templates {
+            let record = try #require(await store.load(acme(id))?.record)
+            #expect(record.origin == template.origin)
+            #expect(record.joinPolicy == template.joinPolicy)
+            #expect(record.isListed == template.isListed)
+        }
     }
 
     @Test("returns the data that a dialect stores", arguments: StoreUnderTest.available)
@@ -54,7 +77,7 @@ struct CatalogContractTests {
         _ = await store.claim(owner.key.shard, by: owner.id)
         _ = await store.write(
             [
-                owner.create("title", kind: .rooms, details: #"{"description":"ünï\u0000"}"#),
+                owner.create("title", .listed, details: #"{"description":"ünï\u0000"}"#),
                 owner.post("hello"),
             ], by: owner)
         _ = await store.write([owner.join("ann"), owner.post("two")], by: owner)
@@ -76,7 +99,7 @@ struct CatalogContractTests {
         for number in 0..<40 {
             owners.append(
                 await store.createConversation(
-                    acme("c\(number)"), by: ownerID, kind: .rooms, at: TestOwner.time(number / 15)))
+                    acme("c\(number)"), by: ownerID, .listed, at: TestOwner.time(number / 15)))
         }
         var returned: [CatalogEntry] = []
         var ended: Set<ConversationKey> = []
@@ -102,7 +125,7 @@ struct CatalogContractTests {
                         [owners[last].write(.end(at: TestOwner.time(99)))], by: ownerID)
                 }
                 _ = await store.createConversation(
-                    acme("late\(round)"), by: ownerID, kind: .rooms, at: TestOwner.time(50 + round))
+                    acme("late\(round)"), by: ownerID, .listed, at: TestOwner.time(50 + round))
             }
             round += 1
         } while cursor != nil && round < 100

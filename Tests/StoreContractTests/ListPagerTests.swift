@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import StoreTestSupport
 import Testing
 
 @testable import RedisStore
@@ -42,7 +43,7 @@ struct ListPagerTests {
 
         func summary(_ index: Int) -> ListPager.EntrySummary {
             var record = ConversationRecord(
-                joinPolicy: .open, kind: .rooms, creator: nil, createdAt: self.cursor(index).time)
+                .listed, creator: nil, createdAt: self.cursor(index).time)
             switch self.letters[index] {
             case .nothing, .stale: return .nothing
             case .damaged: return .damaged(StoreFailure("\(index)"))

@@ -184,7 +184,7 @@ struct MembershipContractTests {
     func limits(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         for number in 0..<3 {
-            var owner = await store.createConversation(acme("c\(number)"), kind: .rooms)
+            var owner = await store.createConversation(acme("c\(number)"), .listed)
             _ = await store.write([owner.join("bob")], by: owner)
         }
         for (limit, count) in [(Int.min, 1), (0, 1), (1, 1), (2, 2), (.max, 3)] {

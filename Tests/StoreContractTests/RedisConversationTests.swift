@@ -24,6 +24,28 @@ struct RedisConversationTests {
         #expect((100..<300).contains(retained), "\(retained)")
     }
 
+    @Test(
+        "can be read by earlier versions, and those of earlier versions can be read",
+        arguments: RedisUnderTest.Kind.allCases)
+    func versions(_ kind: RedisUnderTest.Kind) async throws {
+        let store = try RedisUnderTest(kind, history: 100)
+        for legacyKind in LegacyKind.allCases {
+            let key = ConversationKey(tenant: "acme", id: legacyKind.template.origin)
+            _ = await store.createConversation(key, legacyKind.template)
+            let record = try #require(await store.load(key)?.record)
+            let hash = "\(store.name):{s\(key.shard)}:conv:acme:\(key.id)"
+            let number = legacyKind == .conversations ? "" : "\(legacyKind.rawValue)"
+            #expect(try store.redisCLI("HGET", hash, "kind") == number)
+            // An earlier version writes only the kind.
+            try store.redisCLI("HDEL", hash, "origin", "listed")
+            #expect(await store.load(key)?.record == record)
+        }
+        let key = ConversationKey(tenant: "acme", id: "sixth")
+        _ = await store.createConversation(key, .init(origin: "sixth", isListed: true))
+        let hash = "\(store.name):{s\(key.shard)}:conv:acme:sixth"
+        #expect(try store.redisCLI("HMGET", hash, "origin", "listed", "kind") == "sixth\n1")
+    }
+
     @Test("are not created over a foreign value", arguments: RedisUnderTest.Kind.allCases)
     func foreignHash(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
@@ -32,9 +54,9 @@ struct RedisConversationTests {
         try store.redisCLI("HSET", hash, "title", "mine")
         let ownerID = LoopID(incarnation: 1, loop: 0)
         let epoch = await store.claim(key.shard, by: ownerID)
-        for made in [ConversationRecord.Kind.conversations, .rooms] {
+        for made in [ConversationTemplate.unlisted, .listed] {
             var rex = TestOwner(key: key, id: ownerID, epoch: epoch)
-            #expect(await store.write([rex.create(kind: made)], by: rex) == .refused([0: .damaged]))
+            #expect(await store.write([rex.create("", made)], by: rex) == .refused([0: .damaged]))
         }
         #expect(try store.redisCLI("HKEYS", hash) == "title")
     }

@@ -21,7 +21,7 @@ struct RedisListTests {
         arguments: RedisUnderTest.Kind.allCases)
     func indexEntries(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
-        var rex = await store.createConversation(acme("rex"), kind: .rooms)
+        var rex = await store.createConversation(acme("rex"), .listed)
         _ = await store.write([rex.join("bob"), rex.join("zoë"), rex.post("hello")], by: rex)
         var kim = await store.createConversation(acme("kim"))
         _ = await store.write([kim.join("bob")], by: kim)
@@ -54,14 +54,14 @@ struct RedisListTests {
         try store.redisCLI("ZADD", rooms, now, "nowhere", now, "strangers")
         var strangers = await store.createConversation(acme("strangers"))
         _ = await store.write([strangers.join("ann")], by: strangers)
-        var rex = await store.createConversation(acme("rex"), kind: .rooms)
+        var rex = await store.createConversation(acme("rex"), .listed)
         _ = await store.write([rex.join("bob")], by: rex)
 
         #expect(await store.memberships(of: "bob")?.memberships.map(\.key.id) == ["rex"])
         #expect(await store.memberships(of: "bob", limit: 1)?.memberships.map(\.key.id) == ["rex"])
         #expect(await store.catalog(limit: 1)?.entries.map(\.key.id) == ["rex"])
         // The write that belongs to the index entry follows.
-        var half = await store.createConversation(acme("half"), kind: .rooms)
+        var half = await store.createConversation(acme("half"), .listed)
         _ = await store.write([half.join("bob")], by: half)
         #expect(
             Set(try #require(await store.memberships(of: "bob")).memberships.map(\.key.id)) == [
@@ -77,8 +77,8 @@ struct RedisListTests {
     func staleEntriesRemoved(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
         let (mine, rooms) = ("\(store.name):{u:acme:bob}:convs", "\(store.name):{t:acme}:rooms")
-        var rex = await store.createConversation(acme("rex"), kind: .rooms)
-        var over = await store.createConversation(acme("over"), kind: .rooms)
+        var rex = await store.createConversation(acme("rex"), .listed)
+        var over = await store.createConversation(acme("over"), .listed)
         _ = await store.write(
             [rex.join("bob"), over.join("bob"), over.write(.end(at: TestOwner.time(9)))], by: rex)
         let young = "4000000000000"
@@ -118,7 +118,7 @@ struct RedisListTests {
             ])
         var room = TestOwner(
             key: acme("room"), id: rex.id, epoch: await store.claim(acme("room").shard, by: rex.id))
-        #expect(await store.write([room.create(kind: .rooms)], by: room) == .refused([0: .damaged]))
+        #expect(await store.write([room.create("", .listed)], by: room) == .refused([0: .damaged]))
         #expect(await store.load(room.key) == nil)
 
         let requests: [(StoreRequest, String)] = [
@@ -210,7 +210,7 @@ struct RedisListTests {
     func damaged(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
         for id in ["rex", "kim", "joe", "tom"] {
-            var owner = await store.createConversation(acme(id), kind: .rooms)
+            var owner = await store.createConversation(acme(id), .listed)
             _ = await store.write([owner.join("bob"), owner.post("hello")], by: owner)
         }
         let log = "\(store.name):{s\(acme("tom").shard)}:log:acme:tom"
@@ -246,7 +246,7 @@ struct RedisListTests {
         arguments: RedisUnderTest.Kind.allCases)
     func otherNode(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
-        var rex = await store.createConversation(acme("rex"), kind: .rooms)
+        var rex = await store.createConversation(acme("rex"), .listed)
         _ = await store.write([rex.join("bob"), rex.post("hello")], by: rex)
         let numbers = await store.numbers(of: ["ann", "bob"])
         _ = await store.nextNumber()
@@ -264,7 +264,7 @@ struct RedisListTests {
     func restart() async throws {
         let server = try RedisServer(["--appendonly", "yes", "--appendfsync", "always"])
         let store = try RedisUnderTest(at: server.url, history: 100)
-        var rex = await store.createConversation(acme("rex"), kind: .rooms)
+        var rex = await store.createConversation(acme("rex"), .listed)
         _ = await store.write([rex.join("bob"), rex.post("hello")], by: rex)
         let numbers = await store.numbers(of: ["ann", "bob"])
         _ = await store.nextNumber()

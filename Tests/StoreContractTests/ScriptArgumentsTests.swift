@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import StoreTestSupport
 import Testing
 
 @testable import RedisClient
@@ -125,7 +126,7 @@ struct ScriptArgumentsTests {
     }
 
     private static let record = ConversationRecord(
-        joinPolicy: .open, kind: .rooms, title: "Room", creator: ann,
+        .listed, title: "Room", creator: ann,
         createdAt: Timestamp(milliseconds: 50))
 
     private static let member = Member(
@@ -153,8 +154,8 @@ struct ScriptArgumentsTests {
             ChangeCase(
                 testDescription: "a creation in the catalog", change: .create(record),
                 arguments: [
-                    "c", "4", "1", "Room", "ann", "50", "50", "", "3", "", "p:{t:t}:rooms", "50",
-                    "a",
+                    "c", "4", "1", "Room", "ann", "50", "50", "", "3", "", "rooms", "1",
+                    "p:{t:t}:rooms", "50", "a",
                 ]),
             ChangeCase(
                 testDescription: "a member, indexed by the time of the write",

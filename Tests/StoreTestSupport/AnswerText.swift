@@ -51,8 +51,8 @@ extension LoadedConversation {
 extension ConversationRecord {
     public var text: String {
         """
-        \(self.joinPolicy) \(self.kind) '\(self.title)' '\(self.dialectData)' \
-        \(self.creator?.description ?? "-") \(self.createdAt.milliseconds) \
+        \(self.joinPolicy) \(self.origin)\(self.isListed ? " listed" : "") '\(self.title)' \
+        '\(self.dialectData)' \(self.creator?.description ?? "-") \(self.createdAt.milliseconds) \
         \(self.updatedAt.milliseconds) \(self.endedAt?.milliseconds ?? 0)
         """
     }

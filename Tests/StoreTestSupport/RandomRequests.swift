@@ -97,7 +97,7 @@ public struct RandomRequests {
         if self.conversationOwners[index].revision == 0 {
             // Some conversations have the same creation time.
             return self.conversationOwners[index].create(
-                "title \(index)", kind: index % 3 == 0 ? .pets : .rooms,
+                "title \(index)", index % 3 == 0 ? .unlisted("pets") : .listed,
                 details: ByteString("\(index / 2)"), at: TestOwner.time(index / 2))
         }
         switch self.number(0..<20) {

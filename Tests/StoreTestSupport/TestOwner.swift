@@ -35,15 +35,15 @@ public struct TestOwner {
     }
 
     public mutating func create(
-        _ title: String = "", kind: ConversationRecord.Kind = .conversations,
+        _ title: String = "", _ template: ConversationTemplate = .unlisted,
         details: ByteString = "", at time: Timestamp = Self.time(0)
     ) -> Write {
         let creator = Self.person("ann").id
         return self.write(
             .create(
                 ConversationRecord(
-                    joinPolicy: .open, kind: kind, title: title, dialectData: details,
-                    creator: creator, createdAt: time)))
+                    template, title: title, dialectData: details, creator: creator,
+                    createdAt: time)))
     }
 
     /// A write of the next message.
@@ -101,12 +101,12 @@ extension ChatStore {
     /// Claims and creates a conversation.
     public func createConversation(
         _ key: ConversationKey, by owner: LoopID = LoopID(incarnation: 1, loop: 0),
-        title: String = "",
-        kind: ConversationRecord.Kind = .conversations, at time: Timestamp = TestOwner.time(0)
+        title: String = "", _ template: ConversationTemplate = .unlisted,
+        at time: Timestamp = TestOwner.time(0)
     ) async -> TestOwner {
         var testOwner = TestOwner(
             key: key, id: owner, epoch: await self.claim(key.shard, by: owner))
-        _ = await self.write([testOwner.create(title, kind: kind, at: time)], by: owner)
+        _ = await self.write([testOwner.create(title, template, at: time)], by: owner)
         return testOwner
     }
 

@@ -1,3 +1,4 @@
+import Dialects
 import Foundation
 import TestKit
 import Testing
@@ -5,7 +6,7 @@ import Testing
 /// `confab chat` in each protocol, through pipes, with a real server.
 @Suite("confab chat in every protocol")
 struct ChatDialectTests {
-    static let dialects = ["conversations", "pets", "chats", "agents", "rooms"]
+    static let dialects = DialectList.all.names
     static let pairs = dialects.enumerated().flatMap { place, left in
         dialects[place...].map { (left, $0) }
     }

@@ -1,3 +1,5 @@
+import Configuration
+import Dialects
 import Foundation
 import TestKit
 import Testing
@@ -85,7 +87,7 @@ struct ClientCommandTests {
 
     @Test(
         "count every delivery of bench in every protocol",
-        arguments: ["pets", "chats", "rooms", "rooms-polling", "agents", "mixed"])
+        arguments: DialectList.all.choices.adapterNames.filter { !["confab", "raw"].contains($0) })
     func protocols(_ adapter: String) throws { try self.bench("groups", adapter: adapter) }
 
     private func bench(_ scenario: String, adapter: String) throws {

@@ -1,8 +1,9 @@
+import Dialects
 import TestKit
 import Testing
 
 private let pages = Result {
-    try ["conversations", "pets", "chats", "agents", "rooms"].flatMap {
+    try DialectList.all.names.flatMap {
         try Transcript.all(of: "docs/protocols/\($0).md")
     }
 }

@@ -17,6 +17,16 @@ public struct ChatMessage: Sendable, Equatable {
     /// The sender's display name, where it differs from the id.
     public var senderName: String?
 
+    public init(
+        id: Int, sender: String, content: String, sentAt: Timestamp? = nil, localID: String? = nil
+    ) {
+        self.id = id
+        self.sender = sender
+        self.content = content
+        self.sentAt = sentAt
+        self.localID = localID
+    }
+
     /// The name to display for the sender.
     var displayName: String { self.senderName ?? self.sender }
 }

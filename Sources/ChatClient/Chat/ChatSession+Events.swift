@@ -57,7 +57,7 @@ extension ChatSession {
                     .error(
                         """
                         The server sent a frame that is not part of the \
-                        \(self.dialect.dialect.name) protocol.
+                        \(self.dialect.dialect.title) protocol.
                         """
                     )))
         }

@@ -124,7 +124,7 @@ extension ChatSession {
         case "/who", "/history", "/to", "/edit", "/delete":
             self.reject(
                 """
-                The \(self.dialect.dialect.name) protocol does not support \(words[0]); /help \
+                The \(self.dialect.dialect.title) protocol does not support \(words[0]); /help \
                 lists its commands.
                 """,
                 into: &steps)

@@ -2,15 +2,6 @@ import EventLoop
 
 /// Typed lines that are not known to be stored, in order.
 struct LineOutbox {
-    struct OutgoingLine: Sendable, Equatable {
-        let localID: String
-        let text: String
-        /// The only recipient; nil for the whole conversation.
-        var to: String?
-        /// How often the server has rejected it with a temporary error.
-        var failureCount = 0
-    }
-
     private enum HeadState: Equatable {
         /// It may be sent from this time on.
         case ready(from: MonotonicTime)

@@ -4,14 +4,14 @@ internal import JSON
 /// The user that a token names, read without verifying the signature.
 ///
 /// The client only uses it to recognise the user's own messages; the server verifies the token.
-struct UnverifiedTokenClaims: Equatable {
+public struct UnverifiedTokenClaims: Sendable, Equatable {
     /// The token's subject, and the id that other users see.
-    let user: String
-    let displayedUser: String
+    public let user: String
+    public let displayedUser: String
     /// The display name.
-    let name: String
+    public let name: String
     /// The id that other users see in the Agents protocol.
-    let agent: String
+    public let agent: String
 
     /// Returns nil when the text is not a JSON Web Token with a subject.
     init?(token: String) {

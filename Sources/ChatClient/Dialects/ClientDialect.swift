@@ -3,7 +3,7 @@
 /// One value serves one conversation over many connections. It reads no clock and opens no socket.
 /// The rules that all protocols share are in `ChatSession`: queued lines, reconnects, every message
 /// once.
-protocol ClientDialect: Sendable {
+public protocol ClientDialect: Sendable {
     var dialect: ChatDialect { get }
     /// The features that the protocol supports besides messages.
     var capabilities: Set<ClientCapability> { get }
@@ -31,15 +31,15 @@ protocol ClientDialect: Sendable {
 }
 
 extension ClientDialect {
-    var replaysMissedMessages: Bool { false }
-    var mustJoinBeforeSending: Bool { true }
-    var sendsTokenInHeader: Bool { true }
-    var ownName: String? { nil }
-    var closingFrames: [String] { [] }
+    public var replaysMissedMessages: Bool { false }
+    public var mustJoinBeforeSending: Bool { true }
+    public var sendsTokenInHeader: Bool { true }
+    public var ownName: String? { nil }
+    public var closingFrames: [String] { [] }
 }
 
 /// Features that only some protocols have.
-enum ClientCapability: Sendable {
+public enum ClientCapability: Sendable {
     /// The server reports when users come online and go offline.
     case presence
     /// The list of members can be requested.
@@ -50,21 +50,21 @@ enum ClientCapability: Sendable {
 }
 
 /// Where a join starts.
-struct JoinOptions: Sendable, Equatable {
+public struct JoinOptions: Sendable, Equatable {
     /// The last message that was received; nil on the first join.
-    var after: Int?
+    public var after: Int?
     /// How many of the newest messages to request on the first join.
-    var limit: Int
+    public var limit: Int
 }
 
 /// A decision of a dialect; `ChatSession` carries it out.
-enum DialectStep: Equatable {
+public enum DialectStep: Sendable, Equatable {
     case send(String)
     case event(ServerEvent)
 }
 
 extension [DialectStep] {
-    static let malformed: [DialectStep] = [.event(.malformed)]
+    public static let malformed: [DialectStep] = [.event(.malformed)]
 
     init(sending frames: [String]) {
         self = frames.map { .send($0) }

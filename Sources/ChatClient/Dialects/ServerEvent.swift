@@ -1,7 +1,7 @@
-import Bytes
+public import Bytes
 
 /// An event from the server, independent of the protocol.
-enum ServerEvent: Equatable {
+public enum ServerEvent: Sendable, Equatable {
     /// The client has joined. Carries the missed messages, or the newest ones on the first join,
     /// oldest first; nil where the protocol has no history.
     case joined([ChatMessage]?)
@@ -41,7 +41,7 @@ enum ServerEvent: Equatable {
 }
 
 /// The kinds of requests that errors name.
-enum ClientRequestKind: Equatable {
+public enum ClientRequestKind: Sendable, Equatable {
     case join, history, edit, delete, members
     /// Typing and receipts. Their rate errors are not displayed.
     case ephemeral

@@ -26,11 +26,15 @@ public enum ChatTerminal {
         } catch {
             throw .url(error)
         }
-        let address = try ChatTarget(
-            ChatURL(url), dialect: options.dialect, conversation: options.conversation)
-        if options.name != nil, !address.acceptsNames { throw .nameNotSupported(address.dialect) }
+        let target = try ChatTarget(
+            url, dialect: options.dialect, conversation: options.conversation,
+            among: options.dialects)
+        let dialect = target.dialect
+        if options.name != nil, !dialect.acceptsNames {
+            throw .nameNotSupported(dialect, by: options.dialects.filter(\.acceptsNames))
+        }
         let token = try TokenSource.token(options, url)
-        guard token != nil || !address.needsToken else { throw .noToken }
+        guard token != nil || !dialect.requiresToken else { throw .noToken }
         let claims = token.flatMap { UnverifiedTokenClaims(token: $0) }
         let tls = try self.tlsContext(url, options.authorities)
         let addresses: [SocketAddress]
@@ -49,11 +53,10 @@ public enum ChatTerminal {
         }
         let loop = try self.startLoop()
         let ownID = Hex.encode((0..<8).map { _ in UInt8.random(in: 0...255) })
-        let client = address.client(
+        let context = target.context(
             token: token, claims: claims, name: options.name, guest: "guest-\(ownID)")
         let settings = ChatSession.Settings(
-            user: address.ownUser(claims, guest: "guest-\(ownID)"), isInteractive: isInteractive,
-            localIDPrefix: ownID)
+            user: dialect.ownUser(context), isInteractive: isInteractive, localIDPrefix: ownID)
         let hasColour = options.environment["NO_COLOR"].map { $0.isEmpty } ?? true
         let setup = ChatTerminalLoop.Setup(
             url: url, token: url.parameter("token") == token ? nil : token, tls: tls,
@@ -61,7 +64,7 @@ public enum ChatTerminal {
             errors: options.errors,
             screen: hasScreen
                 ? ScreenDisplay(hasColour: hasColour, clock: ClockText { WallClock.now }) : nil,
-            settings: settings, dialect: client)
+            settings: settings, dialect: dialect.client(context))
         let handler = ChatTerminalLoop(setup, inputReader: inputReader, on: loop)
         loop.setHandler(handler)
         Task {

@@ -182,7 +182,7 @@ extension ChatTerminalLoop {
         case .opened: state.session.opened(at: now, into: &state.steps)
         case .text(let text): state.session.received(text, at: now, into: &state.steps)
         case .binary:
-            let name = state.session.dialect.dialect.name
+            let name = state.session.dialect.dialect.title
             state.lines.append(
                 .error(
                     "The server sent a binary message, which the \(name) protocol does not have."))

@@ -4,7 +4,9 @@ public import EventLoop
 public struct ChatTerminalOptions: Sendable {
     /// The server, optionally with a conversation: `ws://host:8080/conversations/general/`
     public var url: String
-    /// Nil: the protocol of the URL's path, or else Conversations.
+    /// All protocols. The first is the default.
+    public let dialects: [ChatDialect]
+    /// Nil: the protocol of the URL's path, or else the default.
     public var dialect: ChatDialect?
     /// Nil: the conversation in the URL.
     public var conversation: String?
@@ -27,8 +29,9 @@ public struct ChatTerminalOptions: Sendable {
     /// Signals that end the chat; empty where the process belongs to others, as in tests.
     public var terminationSignals: Set<ProcessSignal> = [.interrupt, .terminate, .hangUp]
 
-    public init(url: String) {
+    public init(url: String, dialects: [ChatDialect]) {
         self.url = url
+        self.dialects = dialects
     }
 }
 
@@ -38,7 +41,8 @@ enum ChatTerminalError: Error, Equatable, CustomStringConvertible {
     case noConversation(ChatDialect)
     /// The conversation of the option, and that of the URL.
     case twoConversations(String, String)
-    case nameNotSupported(ChatDialect)
+    /// The protocol, and those that support it.
+    case nameNotSupported(ChatDialect, by: [ChatDialect])
     case noToken
     case tokenFile(path: String, reason: String)
     case client(ClientError)
@@ -47,17 +51,14 @@ enum ChatTerminalError: Error, Equatable, CustomStringConvertible {
     var description: String {
         switch self {
         case .url(let error): error.description
-        case .noConversation(.conversations):
-            """
-            The URL names no conversation, as ws://127.0.0.1:8080/conversations/general/ does; or \
-            give one with --conversation.
-            """
-        case .noConversation(let dialect):
-            "The \(dialect.name) protocol needs a conversation: give one with --conversation."
+        case .noConversation(let dialect): dialect.missingConversation
         case .twoConversations(let option, let url):
             "--conversation: \(option) differs from \(url) in the URL."
-        case .nameNotSupported(let dialect):
-            "--name: the \(dialect.name) protocol does not support it; use it with chats or rooms."
+        case .nameNotSupported(let dialect, by: let others):
+            """
+            --name: the \(dialect.title) protocol does not support it; use it with \
+            \(others.map(\.name).joined(separator: " or ")).
+            """
         case .noToken:
             """
             A token is required: use --token-file, --token or CONFAB_TOKEN; confab token creates \

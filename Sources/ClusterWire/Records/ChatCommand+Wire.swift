@@ -99,17 +99,20 @@ extension JoinRequest: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(record: self.principal)
         output.append(flag: self.isListedInToken)
-        output.append(byte: self.kind)
+        output.append(byte: LegacyKind(of: self.template.origin))
         output.append(flag: self.marksHistoryRead)
+        self.template.writeFields(to: &output)
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let principal = try input.record(Principal.self)
         let isListed = try input.flag()
-        let kind = try input.byte(ConversationRecord.Kind.self)
+        let kind = try input.byte(LegacyKind.self)
+        let marksHistoryRead = input.isAtEnd ? false : try input.flag()
         return Self(
-            principal: principal, isListedInToken: isListed, kind: kind,
-            marksHistoryRead: input.isAtEnd ? false : try input.flag())
+            principal: principal, isListedInToken: isListed,
+            template: try .readFields(from: &input, orOf: kind),
+            marksHistoryRead: marksHistoryRead)
     }
 }
 
@@ -117,20 +120,22 @@ extension ReadAccess: WireByte {}
 
 extension NewConversation: WireValue {
     func write(to output: inout ByteBuffer) {
-        output.append(byte: self.kind)
+        output.append(byte: LegacyKind(of: self.template.origin))
         output.append(string: self.title)
         output.append(string: self.dialectData)
         output.append(record: self.creator)
         output.append(list: self.members)
+        self.template.writeFields(to: &output)
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
-        let kind = try input.byte(ConversationRecord.Kind.self)
+        let kind = try input.byte(LegacyKind.self)
         let title = try input.string()
         let details = try input.byteString()
         let creator = try input.record(Principal.self)
+        let members = try input.list(of: Person.self)
         return Self(
-            kind: kind, title: title, dialectData: details, creator: creator,
-            members: try input.list(of: Person.self))
+            try .readFields(from: &input, orOf: kind), title: title, dialectData: details,
+            creator: creator, members: members)
     }
 }

@@ -10,8 +10,10 @@ extension ConversationRecord: WireValue {
         output.append(milliseconds: self.updatedAt)
         output.append(flag: self.endedAt != nil)
         if let time = self.endedAt { output.append(milliseconds: time) }
-        output.append(byte: self.kind)
+        output.append(byte: LegacyKind(of: self.origin))
         output.append(string: self.dialectData)
+        output.append(string: self.origin)
+        output.append(flag: self.isListed)
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
@@ -19,18 +21,43 @@ extension ConversationRecord: WireValue {
         let title = try input.string()
         let creator = try input.optionalByteString().map { UserID(storageKey: $0) }
         var record = Self(
-            joinPolicy: access, title: title, creator: creator, createdAt: try input.timestamp())
+            LegacyKind.conversations.template, title: title, creator: creator,
+            createdAt: try input.timestamp())
+        record.joinPolicy = access
         record.updatedAt = try input.timestamp()
         if try input.flag() { record.endedAt = try input.timestamp() }
         if input.isAtEnd { return record }
-        record.kind = try input.byte()
+        let kind = try input.byte(LegacyKind.self)
         record.dialectData = try input.byteString()
+        let hasOrigin = !input.isAtEnd
+        record.origin = hasOrigin ? try input.byteString() : kind.template.origin
+        record.isListed = hasOrigin ? try input.flag() : kind.template.isListed
         return record
     }
 }
 
 extension ConversationRecord.JoinPolicy: WireByte {}
-extension ConversationRecord.Kind: WireByte {}
+extension LegacyKind: WireByte {}
+
+/// The fields are at the end of the records that contain a template. Earlier versions read the
+/// number instead, which is an earlier field.
+extension ConversationTemplate {
+    func writeFields(to output: inout ByteBuffer) {
+        output.append(string: self.origin)
+        output.append(byte: self.joinPolicy)
+        output.append(flag: self.isListed)
+    }
+
+    /// - Parameter kind: the number in the same record, for a record of an earlier version.
+    static func readFields(
+        from input: inout WireReader, orOf kind: LegacyKind
+    ) throws(WireDecodingError) -> Self {
+        if input.isAtEnd { return kind.template }
+        let origin = try input.byteString()
+        let joinPolicy = try input.byte(ConversationRecord.JoinPolicy.self)
+        return Self(origin: origin, joinPolicy: joinPolicy, isListed: try input.flag())
+    }
+}
 
 extension Member: WireValue {
     func write(to output: inout ByteBuffer) {

@@ -143,7 +143,7 @@ extension LoadRun {
         self.record.lastConnect = now
     }
 
-    mutating func perform(_ member: Int, _ step: LoadDialect.JoinStep?) {
+    mutating func perform(_ member: Int, _ step: LoadJoinStep?) {
         switch step {
         case .send(let text):
             if self.connections[member].longPolling != nil {

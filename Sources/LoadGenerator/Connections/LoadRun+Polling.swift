@@ -6,7 +6,7 @@ import HTTPWire
 /// Members that use HTTP long polling instead of a WebSocket.
 extension LoadRun {
     func usesLongPolling(_ member: Int) -> Bool {
-        self.plan.loadProtocol(of: member, in: Int(self.groupOfMember[member])) == .roomsPolling
+        self.plan.loadProtocol(of: member, in: Int(self.groupOfMember[member])).usesLongPolling
     }
 
     mutating func beginLongPolling(_ member: Int) {

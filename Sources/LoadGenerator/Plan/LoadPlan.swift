@@ -17,7 +17,7 @@ struct LoadPlan: Sendable, Equatable {
     }
 
     let scenario: BenchOptions.Scenario
-    let adapter: BenchOptions.Adapter
+    let adapter: LoadAdapter
     /// The servers; never empty.
     let urls: [WebSocketURL]
     let connections: Int
@@ -38,7 +38,8 @@ struct LoadPlan: Sendable, Equatable {
     /// Every connection has one counter per publisher of its conversation.
     private static let counterLimit = 64 << 20
 
-    init(_ options: BenchOptions, name: String) throws(BenchmarkError) {
+    /// - Parameter adapters: the choices of `--adapter`; the first is the default.
+    init(_ options: BenchOptions, name: String, adapters: [LoadAdapter]) throws(BenchmarkError) {
         do throws(WebSocketURLError) {
             self.urls = try options.urls.map { text throws(WebSocketURLError) in
                 try WebSocketURL(text)
@@ -49,7 +50,14 @@ struct LoadPlan: Sendable, Equatable {
         guard !self.urls.isEmpty else { throw .option("URL", problem: "a server is missing") }
         try Self.check("--connections", options.connections, in: 1...1_000_000)
         self.scenario = options.scenario
-        self.adapter = options.adapter
+        guard
+            let adapter = adapters.first(where: {
+                options.adapter == nil || $0.name == options.adapter
+            })
+        else {
+            throw .option("--adapter", problem: "\(options.adapter ?? "") is unknown")
+        }
+        self.adapter = adapter
         self.connections = options.connections
         switch options.scenario {
         case .broadcast: self.groups = 1

@@ -12,7 +12,7 @@ extension BenchmarkReport {
         var members: [JSONTree.ObjectMember] = [
             .init("schema_version", .integer(Self.schemaVersion)),
             .init("scenario", .string(self.plan.scenario.rawValue)),
-            .init("adapter", .string(self.plan.adapter.rawValue)),
+            .init("adapter", .string(self.plan.adapter.name)),
             .init("url", .string(self.plan.urls[0].description)),
             .init("urls", .array(self.plan.urls.map { .string($0.description) })),
             .init("result", .string(self.isGood ? "ok" : "failed")),

@@ -1,86 +1,82 @@
-import CHiredis
-internal import Glibc
+import Bytes
+import ChatClient
+import EventLoop
 import RedisClient
+import TLS
 
 /// Reads the command counts of a Redis server with `INFO`.
 ///
 /// It blocks for the answer, because the count must belong to the moment at which CPU time is read,
-/// without messages in flight. It is not the nodes' Redis client, because that sends a handshake
-/// and pings of its own.
+/// without messages in flight. It connects before the first count and sends no pings, so that the
+/// difference of two counts contains only its own `INFO` commands, which it subtracts.
 final class CommandCounter {
-    private let context: UnsafeMutablePointer<redisContext>
+    private let client: BlockingRedisClient
     /// The number of `INFO` commands sent by the counter itself, which is subtracted.
     private var infoCommandCount: UInt64 = 0
 
-    private static let timeout = timeval(tv_sec: 2, tv_usec: 0)
+    private static let timeout = Duration.seconds(2)
 
     /// Connects, and reads the counts once.
     init(_ url: RedisURL) throws(BenchmarkError) {
         let endpoint = url.endpoints[0]
-        guard
-            let context = redisConnectWithTimeout(endpoint.host, Int32(endpoint.port), Self.timeout)
-        else { throw .redis(reason: "no memory") }
-        self.context = context
-        guard context.pointee.err == 0, redisSetTimeout(context, Self.timeout) == REDIS_OK else {
-            throw .redis(reason: "\(endpoint) cannot be reached: \(Self.problem(of: context))")
-        }
-        if let password = url.password {
-            let answer = self.sendCommand(
-                ["AUTH"] + (url.user.map { [$0] } ?? []) + [password.text])
-            guard case .text? = answer else {
-                throw .redis(reason: "\(endpoint) rejected the password")
-            }
+        self.client = try Self.client(url)
+        do throws(BlockingRedisClient.CallFailure) {
+            try self.client.connect()
+        } catch {
+            throw .redis(reason: "\(endpoint) \(Self.problem(error))")
         }
         guard self.sample() != nil else { throw .redis(reason: "\(endpoint) does not answer INFO") }
     }
 
-    deinit { redisFree(self.context) }
-
-    private static func problem(of context: UnsafeMutablePointer<redisContext>) -> String {
-        withUnsafeBytes(of: context.pointee.errstr) {
-            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+    private static func client(_ url: RedisURL) throws(BenchmarkError) -> BlockingRedisClient {
+        var settings: RedisSettings
+        do throws(TLSError) {
+            settings = try RedisSettings(url)
+        } catch {
+            throw .client(.tls(error))
+        }
+        settings.connectTimeout = Self.timeout
+        settings.commandTimeout = Self.timeout
+        // A ping would be counted. A run lasts days at most.
+        settings.pingAfter = .seconds(365 * 86_400)
+        do throws(SocketError) {
+            return try BlockingRedisClient(settings, name: "redis")
+        } catch {
+            throw .socket(error)
         }
     }
 
-    /// The counts so far, without the counter's own commands; nil when Redis does not answer, or
-    /// when its statistics were reset (`CONFIG RESETSTAT`).
-    func sample() -> CommandSample? {
-        guard case .text(let channels)? = self.requestInfo("stats"),
-            case .text(let commands)? = self.requestInfo("commandstats")
-        else {
-            return nil
+    /// The end of a sentence whose subject is the server, without its period.
+    private static func problem(_ failure: BlockingRedisClient.CallFailure) -> String {
+        switch failure {
+        case .unanswered(_, .socket(.refused, _)?): "cannot be reached: Connection refused"
+        case .unanswered(_, .refused(.wrongPassword)?): "rejected the password"
+        case .unanswered(_, .refused(.notAuthenticated)?): "does not answer INFO"
+        case .unanswered, .rejected:
+            "cannot be reached: \(Self.withoutPeriod(failure.description))"
         }
-        var sample = CommandSample(stats: channels, commandStats: commands)
+    }
+
+    private static func withoutPeriod(_ sentence: String) -> Substring {
+        sentence.hasSuffix(".") ? sentence.dropLast() : sentence[...]
+    }
+
+    /// The counts so far, without the counter's own commands. Nil when Redis does not answer, when
+    /// its statistics were reset (`CONFIG RESETSTAT`), or after a new connection, whose handshake
+    /// was counted.
+    func sample() -> CommandSample? {
+        self.infoCommandCount += 2
+        let replies = try? self.client.send([
+            RedisQuery(.any, "INFO", "stats"), RedisQuery(.any, "INFO", "commandstats"),
+        ])
+        guard let stats = replies?[0].text, let commandStats = replies?[1].text,
+            self.client.connectionCount == 1
+        else { return nil }
+        var sample = CommandSample(stats: stats, commandStats: commandStats)
         // The answer does not count the last command itself.
         let (calls, own) = (sample.calls["info"] ?? 0, self.infoCommandCount - 1)
         guard calls >= own else { return nil }
         sample.calls["info"] = calls - own
         return sample
-    }
-
-    private func requestInfo(_ section: String) -> InfoReply? {
-        self.infoCommandCount += 1
-        return self.sendCommand(["INFO", section])
-    }
-
-    private enum InfoReply {
-        case text(String)
-        case error
-    }
-
-    private func sendCommand(_ words: [String]) -> InfoReply? {
-        let copies = words.map { strdup($0) }
-        defer { for copy in copies { free(copy) } }
-        var pointers = copies.map { UnsafePointer<CChar>($0) }
-        let lengths = words.map(\.utf8.count)
-        guard let answer = redisCommandArgv(self.context, Int32(words.count), &pointers, lengths)
-        else { return nil }
-        defer { freeReplyObject(answer) }
-        let reply = answer.assumingMemoryBound(to: redisReply.self).pointee
-        guard reply.type == REDIS_REPLY_STRING || reply.type == REDIS_REPLY_STATUS,
-            let text = reply.str
-        else { return .error }
-        return .text(
-            String(decoding: UnsafeRawBufferPointer(start: text, count: reply.len), as: UTF8.self))
     }
 }

@@ -7,6 +7,13 @@ internal import TLS
 /// A value in the state of the `RedisHandler`. It calls no code outside; events come out of
 /// `next(now:)`.
 struct RedisLink {
+    /// A request to resolve an endpoint and pass the addresses to `connect`.
+    struct ConnectAttempt {
+        let linkID: Int
+        let number: Int
+        let endpoint: RedisEndpoint
+    }
+
     private enum Phase {
         case unconnected
         /// A DNS lookup is running; `attemptNumber` tells attempts apart.
@@ -66,24 +73,27 @@ struct RedisLink {
 
     // MARK: Connecting
 
-    /// Must be called at every tick.
-    ///
-    /// - Returns: the number of a new connection attempt, or nil. The caller resolves `endpoint`
-    ///   and passes the number and the addresses to `connect`.
-    mutating func tick(now: MonotonicTime) -> Int? {
-        guard self.session.tick(now: now, mayConnect: self.endpoint != nil) else { return nil }
+    /// Must be called at every tick. Appends a connection attempt when one is due.
+    mutating func tick(now: MonotonicTime, into attempts: inout [ConnectAttempt]) {
+        guard self.session.tick(now: now, mayConnect: self.endpoint != nil),
+            let endpoint = self.endpoint
+        else { return }
         self.attemptNumber += 1
         self.phase = .resolving
-        return self.attemptNumber
+        attempts.append(
+            ConnectAttempt(linkID: self.id, number: self.attemptNumber, endpoint: endpoint))
     }
 
-    /// Passes the resolved addresses of an attempt, or the reason why there are none.
+    /// Passes the resolved addresses of an attempt, or the reason why there are none. Attempts of
+    /// other links are ignored.
     mutating func connect(
-        _ attempt: Int, to addresses: Result<[SocketAddress], SocketError>,
+        _ attempt: ConnectAttempt, to addresses: Result<[SocketAddress], SocketError>,
         for handler: any EventLoopHandler, now: MonotonicTime
     ) {
         // A newer attempt may have started meanwhile, or the link may be closed.
-        guard attempt == self.attemptNumber, case .resolving = self.phase else { return }
+        guard attempt.linkID == self.id, attempt.number == self.attemptNumber,
+            case .resolving = self.phase
+        else { return }
         switch addresses {
         case .success(let addresses):
             self.tryNextAddress(of: addresses[...], after: .unreachable, for: handler, now: now)

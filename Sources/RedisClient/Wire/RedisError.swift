@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Why a command has no reply. Each description is a sentence for operators.
 public enum RedisError: Error, Sendable, Hashable, CustomStringConvertible {
     // Errors of the client, without the server.
@@ -172,15 +174,14 @@ public enum RedisError: Error, Sendable, Hashable, CustomStringConvertible {
         return nil
     }
 
-    /// `MOVED 3999 127.0.0.1:6381`; IPv6 addresses have no brackets.
+    /// `MOVED 3999 127.0.0.1:6381`.
     private static func redirection(_ bytes: UnsafeRawBufferPointer) -> (
         slot: UInt16, endpoint: RedisEndpoint
     )? {
         let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
         guard fields.count >= 3, let slot = UInt16(fields[1]), slot < RedisSlot.count,
-            let colon = fields[2].lastIndex(of: ":"),
-            let port = UInt16(fields[2][fields[2].index(after: colon)...])
+            case let address = HostPort(atLastColonOf: fields[2]), let port = address.port
         else { return nil }
-        return (slot, RedisEndpoint(host: String(fields[2][..<colon]), port: port))
+        return (slot, RedisEndpoint(host: String(address.host), port: port))
     }
 }

@@ -1,3 +1,4 @@
+import Dialects
 import Testing
 
 @testable import ChatClient
@@ -9,7 +10,9 @@ struct ChatTargetTests {
     private func target(_ url: String, _ dialect: ChatDialect? = nil, _ conversation: String? = nil)
         throws -> ChatTarget
     {
-        try ChatTarget(ChatURL(WebSocketURL(url)), dialect: dialect, conversation: conversation)
+        try ChatTarget(
+            WebSocketURL(url), dialect: dialect, conversation: conversation,
+            among: DialectList.all.chatDialects)
     }
 
     @Test(
@@ -25,11 +28,11 @@ struct ChatTargetTests {
             ("ws://h:8080/socket.io/", "lobby"), ("ws://h:8080/conversations/lobby/", "lobby"),
         ] as [(String, String?)])
     func targets(url: String, conversation: String?) throws {
-        for dialect in ChatDialect.allCases {
+        for dialect in DialectList.all.chatDialects {
             let address = try self.target(url, dialect, conversation)
             #expect(address.dialect == dialect)
             #expect(address.conversation == "lobby")
-            let client = address.client(token: "t", claims: Self.claims, name: nil, guest: "g")
+            let client = address.client(token: "t", claims: Self.claims)
             #expect(client.dialect == dialect)
             let path = client.url(after: nil).path
             switch dialect {
@@ -45,6 +48,7 @@ struct ChatTargetTests {
             case .rooms:
                 #expect(path == "/socket.io/")
                 #expect(client.url(after: 3).query?.contains("EIO=4&transport=websocket") == true)
+            default: Issue.record("the paths of \(dialect) are not tested")
             }
         }
     }
@@ -57,9 +61,10 @@ struct ChatTargetTests {
             ("ws://h/v1/ws", .agents), ("ws://h/v1/ws/tenant/t/agent/a/channel/c", .agents),
             ("ws://h/socket.io/", .rooms),
             ("https://h/conversation/abc12345", .rooms), ("ws://h/below/ws/chats/", .chats),
+            ("ws://h/below/v1/ws", .agents), ("ws://h/below/ws", .pets),
         ] as [(String, ChatDialect)])
     func ownPath(url: String, dialect: ChatDialect) throws {
-        let place = ChatURL(try WebSocketURL(url))
+        let place = ChatURL(try WebSocketURL(url), among: DialectList.all.chatDialects)
         #expect(place.dialect ?? .conversations == dialect)
         #expect(place.mountPath == (url.contains("below") ? "/below" : ""))
     }
@@ -69,7 +74,7 @@ struct ChatTargetTests {
         let client = try self.target(
             "wss://h/chat/conversations/x%3A1/?token=t&channel_id=y", .chats
         )
-        .client(token: "t", claims: Self.claims, name: "Ann Lee", guest: "g")
+        .client(token: "t", claims: Self.claims, name: "Ann Lee")
         #expect(
             client.url(after: nil).target
                 == "/chat/ws/chats/?token=t&channel_id=y&username=Ann%20Lee")
@@ -92,8 +97,9 @@ struct ChatTargetTests {
     @Test("gives anonymous users of Rooms a unique id and the chosen name")
     func guest() throws {
         let address = try self.target("ws://h/conversation/abc12345")
-        var client = address.client(token: nil, claims: nil, name: "Ann", guest: "guest-1")
-        #expect(address.ownUser(nil, guest: "guest-1") == "guest:guest-1")
+        let context = address.context(token: nil, claims: nil, name: "Ann", guest: "guest-1")
+        var client = address.dialect.client(context)
+        #expect(address.dialect.ownUser(context) == "guest:guest-1")
         _ = client.join(JoinOptions(after: nil, limit: 1))
         _ = client.receive(Array(#"0{"sid":"x"}"#.utf8))
         #expect(
@@ -105,5 +111,13 @@ struct ChatTargetTests {
                         """#
                     )
                 ])
+    }
+}
+
+extension ChatTarget {
+    fileprivate func client(
+        token: String?, claims: UnverifiedTokenClaims?, name: String? = nil
+    ) -> any ClientDialect {
+        self.dialect.client(self.context(token: token, claims: claims, name: name, guest: "g"))
     }
 }

@@ -7,6 +7,11 @@ import SeededRandom
 /// A server of one conversation with random faults: frames are lost with the connection, in both
 /// directions, sends are rejected for their rate, and other users send as well.
 struct UnreliableServer {
+    /// The protocols whose server is simulated.
+    enum SimulatedDialect: String, CaseIterable {
+        case conversations, pets, chats, rooms, agents
+    }
+
     struct Stored {
         let id: Int
         let sender: String
@@ -15,7 +20,7 @@ struct UnreliableServer {
         let sentAt: String
     }
 
-    let dialect: ChatDialect
+    let dialect: SimulatedDialect
     private(set) var messages: [Stored] = []
     /// Frames in flight to the client; nil while there is no connection.
     var outbound: [String]?
@@ -23,7 +28,7 @@ struct UnreliableServer {
     /// Whether the connection receives the conversation. In Rooms it does so only after the join.
     private var isSubscribed = false
 
-    init(_ dialect: ChatDialect) {
+    init(_ dialect: SimulatedDialect) {
         self.dialect = dialect
     }
 

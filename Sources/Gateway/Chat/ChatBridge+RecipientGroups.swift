@@ -1,0 +1,52 @@
+import ChatEngine
+import ChatModel
+import DialectKit
+import EventLoop
+
+/// Groups the connections whose sessions track deliveries separately from the others.
+extension ChatBridge {
+    /// Called after all deliveries of the turn: only then have subscribers been sent every message
+    /// that their feed counts as delivered.
+    mutating func regroup() {
+        guard !self.queues.regroup.isEmpty else { return }
+        let tokens = self.queues.regroup
+        self.queues.regroup = []
+        for token in tokens {
+            guard let (connection, webSocket) = self.pool.openWebSocket(token),
+                let tracksDeliveries = webSocket.session?.tracksDeliveries,
+                tracksDeliveries != webSocket.tracksDeliveries
+            else { continue }
+            let positions = self.moveSubscriptions(
+                connection, webSocket, tracksDeliveries: tracksDeliveries)
+            webSocket.tracksDeliveries = tracksDeliveries
+            guard tracksDeliveries else { continue }
+            webSocket.session?.startedTrackingDeliveries(at: positions, into: &self.steps)
+            self.runSteps(connection, webSocket)
+        }
+    }
+
+    /// - Returns: the last message that was sent to the connection, for each of its conversations.
+    private mutating func moveSubscriptions(
+        _ connection: Connection, _ webSocket: WebSocketState, tracksDeliveries: Bool
+    ) -> [(conversation: ConversationKey, through: SequenceNumber)] {
+        var positions: [(conversation: ConversationKey, through: SequenceNumber)] = []
+        for index in webSocket.subscriptions.indices {
+            let subscription = webSocket.subscriptions[index]
+            // Inserted before it is removed, because the index forgets a feed without subscribers.
+            let position = self.subscribers.insert(
+                UInt32(connection.slot), into: subscription.feed, key: subscription.conversation,
+                dialect: webSocket.dialect, isCompressed: webSocket.isCompressed,
+                tracksDeliveries: tracksDeliveries, isLive: subscription.catchUp == nil,
+                reportedThrough: 0)
+            self.removeSubscriber(subscription, webSocket)
+            webSocket.subscriptions[index].position = position
+            positions.append(
+                (
+                    subscription.conversation,
+                    subscription.catchUp?.sentThrough
+                        ?? self.chat.deliveredThrough(subscription.feed)
+                ))
+        }
+        return positions
+    }
+}

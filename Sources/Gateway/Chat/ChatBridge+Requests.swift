@@ -1,0 +1,247 @@
+import Bytes
+import ChatCore
+import ChatEngine
+import ChatModel
+import DialectKit
+import EventLoop
+
+/// Passes requests of sessions to the chat core, and its answers to sessions.
+extension ChatBridge {
+    // MARK: Requests of sessions
+
+    mutating func join(
+        _ connection: Connection, _ webSocket: WebSocketState, _ key: ConversationKey,
+        _ joinRequest: JoinRequest,
+        from start: StartPosition, _ tag: RequestTag
+    ) {
+        // The final context contains the feed, which is known only after the call.
+        let context = self.requestContexts.add(
+            RequestContext(token: connection.token, kind: .command(tag, nil)))
+        let (feed, request) = self.chat.subscribe(
+            to: key, with: joinRequest, context: context, requestedAt: self.requestedAt(tag),
+            at: self.context.now)
+        // Not the turn's time: the process may have been suspended since, and the client may name a
+        // message that was sent in the meantime.
+        let requestedAt = WallClock.now
+        self.requestContexts.replace(
+            context,
+            with: RequestContext(
+                token: connection.token,
+                kind: .join(feed, key, from: start, requestedAt: requestedAt, tag)))
+        webSocket.pendingJoins.append(
+            WebSocketState.UnansweredJoin(request: request, feed: feed, context: context))
+        self.blockReading(connection, webSocket)
+    }
+
+    mutating func submitCommand(
+        _ connection: Connection, _ webSocket: WebSocketState, _ command: ChatCommand,
+        in key: ConversationKey,
+        _ tag: RequestTag?
+    ) {
+        let token = connection.token
+        let feed = webSocket.subscriptions.first { $0.conversation == key }?.feed
+        let context = tag.map {
+            self.requestContexts.add(RequestContext(token: token, kind: .command($0, feed)))
+        }
+        if context != nil { webSocket.unansweredCommandCount += 1 }
+        self.chat.submit(
+            command, in: key, through: feed, context: context, requestedAt: self.requestedAt(tag),
+            at: self.context.now)
+    }
+
+    /// Asks the chat core whether a WebSocket may be opened.
+    mutating func submitUpgrade(
+        _ request: UpgradeRequest, _ command: ChatCommand, in key: ConversationKey,
+        for connection: Connection
+    ) {
+        let context = self.requestContexts.add(
+            RequestContext(token: connection.token, kind: .upgrade(request)))
+        self.chat.submit(command, in: key, context: context, at: self.context.now)
+    }
+
+    /// Submits a command that comes from no connection.
+    mutating func submitOperatorCommand(
+        _ command: ChatCommand, in key: ConversationKey,
+        reply: @escaping @Sendable (ChatAnswer) -> Void
+    ) {
+        let context = self.requestContexts.add(
+            RequestContext(
+                token: SocketToken(slot: 0, generation: 0), kind: .operatorCommand(reply)))
+        self.chat.submit(command, in: key, context: context, at: self.context.now)
+    }
+
+    /// When the client sent the request that the session now passes on.
+    private func requestedAt(_ tag: RequestTag?) -> Int64 {
+        if let tag, tag.requestedAt != 0 { return tag.requestedAt }
+        return self.steps.receivedAt != 0 ? self.steps.receivedAt : self.context.now.monotonic
+    }
+
+    mutating func readPage(
+        _ connection: Connection, _ webSocket: WebSocketState, _ key: ConversationKey,
+        _ range: PageRange,
+        _ limit: Int, _ tag: RequestTag
+    ) {
+        let context = self.requestContexts.add(
+            RequestContext(token: connection.token, kind: .page(tag, key)))
+        self.chat.readPage(key, range, limit: limit, context: context)
+        self.blockReading(connection, webSocket)
+    }
+
+    mutating func fetch(
+        _ connection: Connection, _ webSocket: WebSocketState, _ request: StoreRequest,
+        _ tag: RequestTag
+    ) {
+        let context = self.requestContexts.add(
+            RequestContext(token: connection.token, kind: .fetch(tag)))
+        self.blockReading(connection, webSocket)
+        self.context.store.submit(
+            request, ticket: StoreTicket(rawValue: context.rawValue), for: self.store.sessionsClient
+        )
+    }
+
+    mutating func handleFetchReply(_ answer: StoreAnswer, for context: RequestContextID) {
+        guard let requestContext = self.requestContexts.remove(context) else { return }
+        if case .numbers(let use, let users, let tenant) = requestContext.kind {
+            return self.handleNumbersReply(answer, use, users, tenant, requestContext)
+        }
+        guard let (connection, webSocket) = self.pool.openWebSocket(requestContext.token),
+            case .fetch(let tag) = requestContext.kind
+        else { return }
+        var answered: StoreAnswer? = answer
+        if case .failed = answer { answered = nil }
+        webSocket.session?.receivedStoreAnswer(answered, for: tag, into: &self.steps)
+        self.runSteps(connection, webSocket, isPaced: true)
+        guard connection.isConnected, !webSocket.hasSentClose else { return }
+        self.unblockReading(connection, webSocket)
+    }
+
+    /// Pauses reading from the client until a reply has arrived and has been sent.
+    mutating func blockReading(_ connection: Connection, _ webSocket: WebSocketState) {
+        if webSocket.blockingReplyCount == 0 { webSocket.blockedSince = self.context.tickNumber }
+        webSocket.blockingReplyCount += 1
+        self.pool.pauseReading(connection)
+    }
+
+    /// When the frame that is being read was sent, as early as possible. If the connection was
+    /// waiting for a reply, the frame may have arrived when the wait began.
+    func receivedAt(_ webSocket: WebSocketState) -> Int64 {
+        guard webSocket.blockedSince != 0, self.context.tickNumber <= webSocket.unblockedAt + 1
+        else {
+            return self.context.now.monotonic
+        }
+        return self.context.time(ofTick: webSocket.blockedSince)
+    }
+
+    mutating func unblockReading(_ connection: Connection, _ webSocket: WebSocketState) {
+        webSocket.blockingReplyCount = max(0, webSocket.blockingReplyCount - 1)
+        if webSocket.blockingReplyCount == 0 { webSocket.unblockedAt = self.context.tickNumber }
+        self.resumeReadingIfUnblocked(connection, webSocket)
+    }
+
+    mutating func resumeReadingIfUnblocked(_ connection: Connection, _ webSocket: WebSocketState) {
+        guard webSocket.blockingReplyCount == 0, connection.isConnected,
+            connection.backlog.isEmpty
+        else { return }
+        self.pool.resumeReading(connection)
+    }
+
+    // MARK: Deliveries and answers
+
+    @inline(never)  // Inlined, it would get copies.
+    mutating func deliver(_ delivery: Delivery) {
+        switch delivery {
+        case .event(let feed, let event, let context):
+            self.broadcast(event, to: feed, context: context)
+            if case .left(let member, _) = event { self.removeMember(member.user, from: feed) }
+            if let context { self.handleAnswer(context, event.answer, isDelivered: true) }
+        case .answer(let context, let answer, let isDelivered):
+            self.handleAnswer(context, answer, isDelivered: isDelivered)
+        case .page(let context, let page):
+            self.handlePageReply(context, page)
+        case .pageFailed(let context):
+            self.handlePageReply(context, nil)
+        }
+    }
+
+    /// - Parameter isDelivered: whether the feed delivers the answer's event. Only subscribers get
+    ///   that event.
+    private mutating func handleAnswer(
+        _ context: RequestContextID, _ answer: ChatAnswer, isDelivered: Bool
+    ) {
+        guard let requestContext = self.requestContexts.remove(context) else { return }
+        switch requestContext.kind {
+        case .command(let tag, let feed):
+            guard let (connection, webSocket) = self.pool.openWebSocket(requestContext.token) else {
+                return
+            }
+            webSocket.unansweredCommandCount -= 1
+            if case .posted(let message) = answer {
+                self.context.counters.stored[webSocket.dialect + 1] &+= 1
+                if let state = webSocket.subscriptions.first(where: { $0.feed == feed })?.catchUp {
+                    state.acknowledgedSends.insert(message.sequence)
+                }
+            }
+            let isDelivered =
+                feed != nil && (isDelivered || self.willBeDelivered(answer, feed, webSocket))
+            webSocket.session?.answered(
+                answer, to: tag, isDelivered: isDelivered, into: &self.steps)
+            self.runSteps(connection, webSocket)
+        case .join(let feed, let key, let start, let requestedAt, let tag):
+            guard let (connection, webSocket) = self.pool.openWebSocket(requestContext.token) else {
+                return
+            }
+            webSocket.pendingJoins.removeAll { $0.context == context }
+            // Frees the array's storage, because most connections are idle.
+            if webSocket.pendingJoins.isEmpty { webSocket.pendingJoins = [] }
+            if case .joined(let result) = answer {
+                self.subscribe(
+                    connection, webSocket, feed, key, result, from: start, requestedAt: requestedAt)
+            }
+            webSocket.session?.answered(answer, to: tag, isDelivered: false, into: &self.steps)
+            self.runSteps(connection, webSocket)
+            if connection.isConnected, !webSocket.hasSentClose {
+                self.unblockReading(connection, webSocket)
+            }
+        case .upgrade(let request):
+            self.queues.upgrades.append((requestContext.token, request, answer))
+        case .operatorCommand(let reply): reply(answer)
+        case .page, .catchUp, .fetch, .numbers: break
+        }
+    }
+
+    /// Whether the replay will deliver a message that the client sent again. Delivered at once, the
+    /// message would precede older ones and come a second time.
+    private func willBeDelivered(_ answer: ChatAnswer, _ feed: FeedID?, _ webSocket: WebSocketState)
+        -> Bool
+    {
+        guard case .posted(let message) = answer,
+            let state = webSocket.subscriptions.first(where: { $0.feed == feed })?.catchUp
+        else {
+            return false
+        }
+        return message.sequence > max(state.sentThrough, state.unverifiedPosition?.through ?? 0)
+    }
+
+    private mutating func handlePageReply(_ context: RequestContextID, _ page: MessagePage?) {
+        guard let requestContext = self.requestContexts.remove(context),
+            let (connection, webSocket) = self.pool.openWebSocket(requestContext.token)
+        else { return }
+        switch requestContext.kind {
+        case .page(let tag, let key):
+            webSocket.session?.receivedPage(page, for: tag, into: &self.steps)
+            self.runSteps(connection, webSocket, isPaced: true)
+            guard connection.isConnected, !webSocket.hasSentClose else { return }
+            if let page, let first = page.messages.first, let last = page.messages.last,
+                let user = webSocket.session?.principal?.person.id,
+                let feed = webSocket.subscriptions.first(where: { $0.conversation == key })?.feed
+            {
+                self.chat.recordDelivery(in: feed, to: user, of: first.sequence...last.sequence)
+            }
+            self.unblockReading(connection, webSocket)
+        case .catchUp(let feed, let query):
+            self.applyCatchUpPage(connection, webSocket, feed, query, with: page)
+        case .command, .join, .fetch, .upgrade, .numbers, .operatorCommand:
+            break
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import Bytes
+import ChatCore
+import ChatEngine
+import ChatModel
+import EventLoop
+import Telemetry
+
+/// A loop's requests to the store, and the store's replies.
+struct StoreTraffic {
+    let client: LoopStoreClient
+    /// For the requests of sessions.
+    let sessionsClient: LoopStoreClient
+    /// When each pending batch was submitted to the store, in nanoseconds.
+    var pendingWrites: [StoreTicket: Int64] = [:]
+    var shardRates = ShardRates()
+    /// Lists that are reused.
+    var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
+    var replies: [StoreReply] = []
+
+    init(_ context: LoopContext) {
+        let mailbox = context.shared.storeReplyMailboxes[context.index]
+        let storeErrors = context.shared.storeErrors
+        self.client = LoopStoreClient(mailbox, of: context.loop, storeErrors)
+        self.sessionsClient = LoopStoreClient(
+            mailbox, of: context.loop, storeErrors, isForSessions: true)
+    }
+}
+
+extension LoopContext {
+    var store: any ChatStore { self.shared.stores[self.index] }
+}
+
+/// Exchanges requests and replies with the store.
+extension ChatBridge {
+    mutating func submitStoreRequests() {
+        let notifications = self.chat.takeEnvelopesWithWrite()
+        var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
+        swap(&requests, &self.store.requests)
+        self.chat.takeRequests(into: &requests)
+        if !requests.isEmpty {
+            var replies: [StoreReply] = []
+            swap(&replies, &self.store.replies)
+            for index in requests.indices {
+                // Moved out, because a copy would count a reference for every string in it.
+                let (request, ticket) = exchange(&requests[index], with: (.probe, 0))
+                self.submitToStore(request, ticket, notifications, into: &replies)
+            }
+            self.handleStoreReplies(&replies)
+            swap(&replies, &self.store.replies)
+        }
+        swap(&requests, &self.store.requests)
+    }
+
+    mutating func receiveStoreReplies() {
+        var replies: [StoreReply] = []
+        swap(&replies, &self.store.replies)
+        self.context.shared.storeReplyMailboxes[self.context.index].drain(into: &replies)
+        self.handleStoreReplies(&replies)
+        swap(&replies, &self.store.replies)
+    }
+
+    mutating func handleStoreReplies(_ replies: inout [StoreReply]) {
+        // Through the buffer pointer, because the array would return copies.
+        replies.withUnsafeBufferPointer { replies in
+            for index in replies.indices {
+                let ticket = replies[index].ticket
+                if replies[index].isForSession {
+                    self.handleFetchReply(
+                        replies[index].answer, for: RequestContextID(rawValue: ticket.rawValue))
+                    continue
+                }
+                if !self.store.pendingWrites.isEmpty,
+                    let start = self.store.pendingWrites.removeValue(forKey: ticket)
+                {
+                    self.recordWriteTime(since: start)
+                }
+                self.chat.storeAnswered(replies[index].answer, ticket: ticket, at: self.context.now)
+            }
+        }
+        replies.clear(keepingCapacityUpTo: 1024)
+    }
+
+    private mutating func recordWriteTime(since start: Int64) {
+        self.context.counters.storeTimes.record(
+            UInt64(max(0, MonotonicTime.exact.nanoseconds - start)))
+    }
+
+    /// - Parameter replies: gets the replies that the store gives at once.
+    mutating func submitToStore(
+        _ request: consuming StoreRequest, _ ticket: StoreTicket, _ notifications: [Envelope],
+        into replies: inout [StoreReply]
+    ) {
+        self.store.shardRates.recordRequest(request, at: self.context.now.wall)
+        let isWrite = if case .write = request { true } else { false }
+        if !notifications.isEmpty, let relay = self.context.relay, case .write(var batch) = request
+        {
+            batch.publications = relay.publications(of: notifications, from: self.context.index)
+            request = .write(batch)
+        }
+        let start = isWrite ? MonotonicTime.exact.nanoseconds : 0
+        let count = replies.count
+        self.store.client.submit(
+            request, ticket: ticket, to: self.context.store, into: &replies)
+        guard isWrite else { return }
+        if replies[count...].contains(where: { $0.ticket == ticket }) {
+            self.recordWriteTime(since: start)
+        } else {
+            self.store.pendingWrites[ticket] = start
+        }
+    }
+}

@@ -1,0 +1,45 @@
+import Bytes
+import ChatEngine
+import ChatModel
+import DialectKit
+import EventLoop
+
+extension ChatBridge {
+    /// The request that an answer of the chat core or the store belongs to.
+    struct RequestContext {
+        let token: SocketToken
+        let kind: Kind
+
+        enum Kind {
+            /// With the feed of the requester's subscription, if it has one.
+            case command(RequestTag, FeedID?)
+            case join(
+                FeedID, ConversationKey, from: StartPosition, requestedAt: Timestamp, RequestTag)
+            case fetch(RequestTag)
+            case page(RequestTag, ConversationKey)
+            case catchUp(FeedID, WebSocketState.CatchUpQuery)
+            case upgrade(UpgradeRequest)
+            case numbers(NumberLookupPurpose, [UserID], tenant: ByteString)
+            /// From an operator or the REST API, without a connection.
+            case operatorCommand(@Sendable (ChatAnswer) -> Void)
+        }
+    }
+}
+
+extension Slab where Element == ChatBridge.RequestContext {
+    mutating func add(_ context: consuming ChatBridge.RequestContext) -> RequestContextID {
+        RequestContextID(rawValue: self.insert(consume context))
+    }
+
+    mutating func replace(
+        _ id: RequestContextID, with context: consuming ChatBridge.RequestContext
+    ) {
+        self.replace(id.rawValue, with: consume context)
+    }
+
+    mutating func remove(_ id: RequestContextID) -> ChatBridge.RequestContext? {
+        self.remove(id.rawValue)
+    }
+
+    subscript(id: RequestContextID) -> ChatBridge.RequestContext? { self[id.rawValue] }
+}

@@ -1,0 +1,149 @@
+import Bytes
+import ChatCore
+import ChatEngine
+import ChatModel
+import DialectKit
+import EventLoop
+import HTTPWire
+
+/// The state of a connection that is a WebSocket.
+final class WebSocketState {
+    @exclusivity(unchecked) var reader: WebSocketReader
+    @exclusivity(unchecked) var session: HostedSession?
+    @exclusivity(unchecked) var rateLimiter: TokenBucket
+    /// The conversations to which this connection is subscribed.
+    @exclusivity(unchecked) var subscriptions: [ConversationSubscription] = []
+    @exclusivity(unchecked) var pendingJoins: [UnansweredJoin] = []
+    // Small integers are adjacent to save memory, because a node has very many idle connections.
+    private let dialectIndex: Int16
+    /// Frames to the client are compressed. Frames from the client may be.
+    let isCompressed: Bool
+    let carrier: Carrier
+    /// The value by which this connection is grouped at present. The session may have changed it.
+    @exclusivity(unchecked) var tracksDeliveries = false
+    @exclusivity(unchecked) var hasSentClose = false
+    /// The code of the first close frame, from either side; 1006 if there was none.
+    @exclusivity(unchecked) var closeCode: UInt16 = 1006
+    /// The replies, to a join or a page request, for which reading from the client is paused.
+    @exclusivity(unchecked) var blockingReplyCount: Int32 = 0
+    /// When reading was paused for replies the last time, and when it was resumed, in the loop's
+    /// ticks.
+    @exclusivity(unchecked) var blockedSince: UInt32 = 0
+    @exclusivity(unchecked) var unblockedAt: UInt32 = 0
+    /// The commands that the client sent and that are not answered. A drain waits for them.
+    @exclusivity(unchecked) var unansweredCommandCount: Int32 = 0
+    /// Times in monotonic milliseconds; 0 for never. They are the upgrade, the next ping, the
+    /// expiry of the token, and the time at which a drain closes the connection.
+    @exclusivity(unchecked) var openedAt: Int64 = 0
+    @exclusivity(unchecked) var pingAt: Int64 = 0
+    @exclusivity(unchecked) var expiresAt: Int64 = 0
+    @exclusivity(unchecked) var drainAt: Int64 = 0
+    /// When the transport must handle its own timeouts, in monotonic milliseconds.
+    @exclusivity(unchecked) var transportDeadline: Int64?
+
+    /// What the WebSocket's messages are.
+    enum Carrier {
+        /// Frames of the dialect.
+        case webSocket
+        /// Packets of Engine.IO. A polling session has no socket.
+        case engine
+        /// Packets of a WebSocket that is about to take over a polling session, and has no session
+        /// of its own yet.
+        case probe
+    }
+
+    /// The index in the gateway's dialects; -1 for the echo.
+    var dialect: Int { Int(self.dialectIndex) }
+    var acceptsCompression: Bool { self.reader.acceptsCompression }
+
+    /// A join that the conversation's owner has not answered.
+    struct UnansweredJoin {
+        let request: RequestID
+        let feed: FeedID
+        /// The key of its `RequestContext`.
+        let context: RequestContextID
+    }
+
+    struct ConversationSubscription {
+        let feed: FeedID
+        let conversation: ConversationKey
+        /// The index in the group's list of live or of catching-up subscribers.
+        var position: Int
+        /// Nil once the subscription is live.
+        var catchUp: CatchUp?
+    }
+
+    /// The replay of missed messages, page by page, as fast as the socket accepts them.
+    ///
+    /// A class, because most connections have none.
+    final class CatchUp {
+        /// The newest message that was sent, or that the client already had.
+        var sentThrough: SequenceNumber
+        /// The newest message that the socket accepted and that was reported as delivered.
+        var deliveredThrough: SequenceNumber
+        /// The newest message of the feed when the pending page was requested; nil if no page is
+        /// pending.
+        var feedHeadAtRequest: SequenceNumber?
+        /// The client's own messages that were acknowledged during the replay. Protocols that
+        /// acknowledge a message with a frame of its own do not repeat it.
+        var acknowledgedSends: Set<SequenceNumber> = []
+        /// Nil once the store has confirmed or refuted it.
+        var unverifiedPosition: UnverifiedPosition?
+        /// Nil once every change to the client's older messages has been sent.
+        ///
+        /// Until then the client gets no live edits or deletions. A client resumes at the highest
+        /// revision that it received, so older changes must come first.
+        var missedChanges: MissedChanges?
+        /// Reading from the client is paused until the missed changes are sent.
+        var blocksReading = false
+
+        /// A position that the client named when it joined, and that is ahead of what the owner
+        /// knows.
+        struct UnverifiedPosition {
+            let through: SequenceNumber
+            let revision: Revision?
+            let requestedAt: Timestamp
+            /// The newest message that the owner knew.
+            let knownHead: SequenceNumber
+            let knownRevision: Revision
+        }
+
+        /// Which changes to the client's older messages it has missed.
+        enum MissedChanges {
+            /// Since a revision, which may be older than the retained history.
+            case since(Revision, mayBeTooOld: Bool)
+            /// Since the client's newest message was posted.
+            case sinceLastMessage
+        }
+
+        init(from start: SequenceNumber, acknowledgedSends: Set<SequenceNumber> = []) {
+            self.sentThrough = start
+            self.deliveredThrough = start
+            self.acknowledgedSends = acknowledgedSends
+        }
+    }
+
+    /// A query to the store during the replay.
+    enum CatchUpQuery {
+        /// Whether the store has messages that the owner does not know.
+        case unverified(after: SequenceNumber)
+        /// The oldest retained message.
+        case oldest
+        /// The revision at which this message was posted.
+        case postedRevision(SequenceNumber)
+        case changes(through: SequenceNumber, since: Revision)
+        case messages(after: SequenceNumber)
+    }
+
+    init(
+        reader: WebSocketReader, session: (any DialectSession)?, dialect: Int, isCompressed: Bool,
+        carrier: Carrier, rateLimiter: TokenBucket
+    ) {
+        self.reader = reader
+        self.session = session.map { HostedSession($0) }
+        self.dialectIndex = Int16(dialect)
+        self.isCompressed = isCompressed
+        self.carrier = carrier
+        self.rateLimiter = rateLimiter
+    }
+}

@@ -1,0 +1,89 @@
+import Bytes
+import ChatCore
+import ChatEngine
+import ChatModel
+import DialectKit
+import EventLoop
+import HTTPWire
+import JSON
+import TLS
+
+/// The listener that accepted a connection.
+enum ListenerRole: UInt8, Sendable { case clients, admin }
+
+/// A loop's state of one connection, apart from the hot fields in `ConnectionTable`.
+///
+/// A class, so that code which has a connection need not look it up again after each step that may
+/// have closed it: it checks `isConnected`.
+final class Connection {
+    let token: SocketToken
+    /// The connection belongs to this loop. False after it has been closed or has moved.
+    @exclusivity(unchecked) var isConnected = true
+    /// The client's address. For a WebSocket through a trusted proxy it is the address that the
+    /// proxy reports, with port 0.
+    @exclusivity(unchecked) var peer: SocketAddress
+    let listenerRole: ListenerRole
+    /// The connection exceeds the node's connection limit.
+    let isOverLimit: Bool
+    @exclusivity(unchecked) var tls: TLSConnection?
+    @exclusivity(unchecked) var phase: Phase
+    /// Bytes that were read and not consumed: a partial frame, or input of a connection whose
+    /// reading is paused.
+    @exclusivity(unchecked) var unread: [UInt8] = []
+    @exclusivity(unchecked) var backlog = Backlog()
+    /// The monotonic millisecond by which the present phase must have ended; 0 for none.
+    @exclusivity(unchecked) var deadline: Int64 = 0
+    /// The wheel's tick at which this connection is checked next. Entries for other ticks are
+    /// stale.
+    @exclusivity(unchecked) var nextTimerTick: UInt32 = 0
+    @exclusivity(unchecked) var isReadingPaused = false
+    @exclusivity(unchecked) var closeState = CloseState.open
+
+    init(
+        token: SocketToken, peer: SocketAddress, listenerRole: ListenerRole,
+        isOverLimit: Bool = false, tls: TLSConnection? = nil, phase: Phase
+    ) {
+        self.token = token
+        self.peer = peer
+        self.listenerRole = listenerRole
+        self.isOverLimit = isOverLimit
+        self.tls = tls
+        self.phase = phase
+    }
+
+    /// The index in the loop's tables.
+    var slot: Int { Int(self.token.slot) }
+
+    /// The connection is from the client listener, not from the admin listener.
+    var isClient: Bool { self.listenerRole == .clients }
+
+    var isListener: Bool {
+        if case .listening = self.phase { true } else { false }
+    }
+
+    /// The WebSocket's state; nil in the other phases.
+    var webSocket: WebSocketState? {
+        if case .webSocket(let webSocket) = self.phase { webSocket } else { nil }
+    }
+
+    /// How far the connection is closed.
+    enum CloseState: Equatable {
+        case open
+        /// The unsent bytes are sent, then the socket is closed. Nothing more is read.
+        case closeWhenSent
+        /// The unsent bytes are sent, then this side is shut down, and input is discarded until the
+        /// peer closes. If the socket were closed at once, the kernel would reset the connection
+        /// and discard the last frames.
+        case lingerWhenSent
+        case lingering
+    }
+
+    enum Phase {
+        case handshake
+        case http(HTTPExchange)
+        case webSocket(WebSocketState)
+        /// A listening socket. Indirect, because it is larger than the cases of the many client
+        /// connections.
+        indirect case listening(ListeningSocket)
+    }
+}

@@ -1,0 +1,251 @@
+import Bytes
+import ChatCore
+import ChatModel
+import Configuration
+import DialectKit
+import EngineIO
+import EngineTransport
+import EventLoop
+import HTTPWire
+import Synchronization
+
+/// Handles Engine.IO requests: handshakes, polls, POSTs, and WebSockets that take over a session.
+extension LoopState {
+    /// Handles an Engine.IO request whose head was parsed.
+    ///
+    /// - Parameters:
+    ///   - request: the input from the first byte of the request.
+    ///   - offset: the end of the request's head. Set to the end of the input if the connection
+    ///     moves to another loop.
+    mutating func readEngineRequest(
+        _ connection: Connection, _ exchange: HTTPExchange, _ engine: EngineEndpoint,
+        request: UnsafeRawBufferPointer, _ offset: inout Int, end: Int,
+        _ responseContext: HTTPResponseContext
+    ) throws(HTTPError) {
+        let span = request.bytes
+        let body = self.http.head.body
+        // After an unread body the next request cannot be found.
+        let closingContext = self.http.responseContext(
+            willClose: self.context.isDraining || body != .bytes(0))
+        let isWebSocket = WebSocketUpgrade.isRequested(by: self.http.head, in: span)
+        let engineRequest: EngineRequest
+        do throws(EngineRefusal) {
+            guard self.http.isAllowedOrigin(connection, span) else { throw .forbidden }
+            engineRequest = try self.http.engineRequest(span, isWebSocket: isWebSocket)
+        } catch {
+            return self.refuseEngineRequest(connection, error, closingContext)
+        }
+        let upgrade = isWebSocket ? try WebSocketUpgrade(self.http.head, in: span) : nil
+        do throws(EngineRefusal) {
+            switch engineRequest {
+            case .handshake:
+                let session = try self.openDialectSession(connection, engine, span)
+                let peer = self.http.clientAddress(connection, span)
+                if let upgrade {
+                    self.openOnWebSocket(connection, engine, session, upgrade, peer: peer)
+                } else {
+                    exchange.engineRequest = PendingEngineRequest(closingContext)
+                    self.openPolling(connection, engine, session, peer: peer)
+                }
+            case .poll(let id):
+                let known = try self.sessionRequest(id, connection, span)
+                exchange.engineRequest = PendingEngineRequest(closingContext)
+                self.requestSession(connection, request, &offset, end: end) {
+                    $0.poll(known, at: $1, isMember: $2, into: &$3)
+                }
+            case .post(let id):
+                let known = try self.sessionRequest(id, connection, span)
+                exchange.engineRequest = PendingEngineRequest(responseContext)
+                var announcedBytes: Int?
+                if case .bytes(let count) = body { announcedBytes = count }
+                let isWhole = announcedBytes.map {
+                    request.count - self.http.head.byteCount >= $0
+                }
+                self.requestSession(connection, request, &offset, end: end) {
+                    $0.post(
+                        known, announcedBytes: announcedBytes, isWhole: isWhole ?? false, at: $1,
+                        isMember: $2, into: &$3)
+                }
+            case .upgrade(let id):
+                let known = try self.sessionRequest(id, connection, span)
+                exchange.engineRequest = PendingEngineRequest(closingContext, upgrade: upgrade)
+                self.requestSession(connection, request, &offset, end: end) {
+                    $0.upgrade(known, at: $1, isMember: $2, into: &$3)
+                }
+            }
+        } catch {
+            self.refuseEngineRequest(connection, error, closingContext)
+        }
+    }
+
+    mutating func refuseEngineRequest(
+        _ connection: Connection, _ refusal: EngineRefusal, _ responseContext: HTTPResponseContext
+    ) {
+        self.http.respond(connection, HTTPResponse(.refused(refusal)), responseContext)
+    }
+
+    /// The request as the server needs it. The unguessable `sid` is sufficient, unless a token
+    /// contradicts it.
+    private mutating func sessionRequest(
+        _ id: EngineSessionID, _ connection: Connection, _ span: RawSpan
+    ) throws(EngineRefusal) -> EngineSessionRequest {
+        EngineSessionRequest(
+            for: id, on: connection.token, by: try self.http.requestIdentity(span),
+            owner: self.sessionOwner(id), canMove: self.pool.canMove(connection))
+    }
+
+    /// Passes a request to the server. If another loop of this node has the session, the connection
+    /// moves there with its input.
+    private mutating func requestSession(
+        _ connection: Connection, _ request: UnsafeRawBufferPointer, _ offset: inout Int,
+        end: Int,
+        _ event: (
+            inout EngineServer, _ now: Int64, _ isMember: (UInt64) -> Bool,
+            inout EngineDirectives
+        ) -> Void
+    ) {
+        guard let port = self.engine else { return }
+        connection.deadline = 0
+        var directives = EngineDirectives()
+        event(&port.server, self.context.now.monotonic, self.membership, &directives)
+        if case .moveRequest(_, let loop)? = directives.list.first {
+            offset = end
+            return self.moveRequest(connection, to: loop, Array(request))
+        }
+        self.execute(directives)
+    }
+
+    // MARK: Handshakes
+
+    /// Opens the dialect's session for a new client.
+    private mutating func openDialectSession(
+        _ connection: Connection, _ engine: EngineEndpoint, _ span: RawSpan
+    ) throws(EngineRefusal) -> any DialectSession {
+        let limit = self.context.live.limits.connections
+        guard self.http.admitClient(),
+            self.context.shared.connectionCount.load(ordering: .relaxed) <= limit
+        else {
+            self.context.counters.refusedConnections += 1
+            throw .unavailable
+        }
+        guard let request = (try? self.http.dialectRequest(connection, span)) ?? nil,
+            case .session(let session)? = self.context.settings.dialects[engine.dialect].open(
+                request)
+        else { throw .badRequest }
+        return session
+    }
+
+    private mutating func openPolling(
+        _ request: Connection, _ engine: EngineEndpoint, _ session: any DialectSession,
+        peer: SocketAddress
+    ) {
+        request.deadline = 0
+        let webSocket = self.bridge.makeWebSocketState(
+            session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false,
+            carrier: .engine)
+        webSocket.expiresAt = self.http.tokenExpiry
+        _ = self.context.shared.connectionCount.add(1, ordering: .relaxed)
+        let connection = Connection(
+            token: self.context.loop.reserve(), peer: peer, listenerRole: .clients,
+            phase: .webSocket(webSocket))
+        self.pool.add(connection, descriptor: -1)
+        self.pool.table.hot[connection.slot].flags.insert(.isPolling)
+        let (token, now) = (connection.token, self.context.now.monotonic)
+        let hasInvalidToken = self.http.hasInvalidToken
+        var directives = EngineDirectives()
+        self.engine?.server.openSession(
+            token, by: request.token, hasInvalidToken: hasInvalidToken, at: now, into: &directives)
+        self.bridge.beginSession(webSocket, connection)
+        self.execute(directives)
+    }
+
+    private mutating func openOnWebSocket(
+        _ connection: Connection, _ engine: EngineEndpoint, _ session: any DialectSession,
+        _ upgrade: WebSocketUpgrade, peer: SocketAddress
+    ) {
+        self.pool.send(connection, self.pool.frames.encodeResponse(of: upgrade.uncompressed))
+        let webSocket = self.bridge.makeWebSocketState(
+            session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false,
+            carrier: .engine)
+        webSocket.expiresAt = self.http.tokenExpiry
+        connection.phase = .webSocket(webSocket)
+        connection.peer = peer
+        let (token, now) = (connection.token, self.context.now.monotonic)
+        self.updateEngine { $0.openSession(onWebSocket: token, at: now, into: &$1) }
+        self.bridge.beginSession(webSocket, connection)
+    }
+
+    // MARK: Responses
+
+    /// Sends the response of a pending request. Then the connection may send the next request.
+    mutating func respond(_ token: SocketToken, _ response: EngineResponse, closes: Bool) {
+        guard let connection = self.pool[token], case .http(let exchange) = connection.phase,
+            let pending = exchange.engineRequest
+        else { return }
+        // After an unread body the next request cannot be found. A drain may have begun since the
+        // request.
+        if closes || self.context.isDraining || exchange.incompleteRequest != nil {
+            pending.responseContext.keepsAlive = false
+        }
+        exchange.engineRequest = nil
+        exchange.incompleteRequest = nil
+        self.http.respond(connection, HTTPResponse(response), pending.responseContext)
+        if connection.isConnected, connection.closeState == .open, !connection.unread.isEmpty {
+            self.pool.readBufferedInput(connection)
+        }
+    }
+
+    // MARK: Bodies
+
+    /// Begins to receive the body of the POST whose head is being read.
+    mutating func receiveEngineBody(_ token: SocketToken) {
+        guard let engine = self.engine?.endpoint, let connection = self.pool[token],
+            case .http(let exchange) = connection.phase, let pending = exchange.engineRequest
+        else { return }
+        do throws(HTTPError) {
+            let isComplete = try self.http.beginEngineBody(
+                connection, exchange, byteLimit: engine.settings.maxPayload,
+                pending.responseContext)
+            if isComplete { self.engineBodyReceived([], connection) }
+        } catch {
+            self.engineBodyTooLong(connection)
+        }
+    }
+
+    mutating func engineBodyReceived(_ body: [UInt8], _ connection: Connection) {
+        let (token, now) = (connection.token, self.context.now.monotonic)
+        self.updateEngine { $0.bodyReceived(body, of: token, at: now, into: &$1) }
+    }
+
+    mutating func engineBodyTooLong(_ connection: Connection) {
+        if case .http(let exchange) = connection.phase {
+            exchange.engineRequest?.responseContext = self.context.closingContext
+        }
+        let (token, now) = (connection.token, self.context.now.monotonic)
+        self.updateEngine { $0.bodyTooLong(of: token, at: now, into: &$1) }
+    }
+}
+
+extension HTTPServer {
+    /// Parses the meaning of an Engine.IO request.
+    fileprivate func engineRequest(_ span: RawSpan, isWebSocket: Bool) throws(EngineRefusal)
+        -> EngineRequest
+    {
+        let method: EngineMethod =
+            switch self.head.method {
+            case .get: .get
+            case .post: .post
+            default: .other
+            }
+        return try EngineRequest(
+            method, query: span.extracting(self.head.query ?? 0..<0), isWebSocket: isWebSocket)
+    }
+}
+
+extension HTTPResponse {
+    fileprivate init(_ response: EngineResponse) {
+        self.init(
+            response.status, contentType: response.contentType, fields: response.fields,
+            body: response.body)
+    }
+}

@@ -1,0 +1,59 @@
+import EventLoop
+import HTTPWire
+
+/// Sends responses that are computed outside the loop.
+extension HTTPServer {
+    /// The timeout and the limits of asynchronous responses. Clients have a lower limit, so that
+    /// operators can still find out why there are so many clients.
+    private static let asyncResponseTimeout = Duration.seconds(30)
+    private static let asyncResponseLimit = 256
+    private static let clientAsyncResponseLimit = 192
+
+    /// Pauses reading from the connection until the response has been sent.
+    mutating func beginAsyncResponse(
+        _ work: @escaping AsyncResponse, _ connection: Connection, _ exchange: HTTPExchange,
+        _ responseContext: HTTPResponseContext
+    ) throws(HTTPError) {
+        if connection.isClient, self.asyncResponseCount >= Self.clientAsyncResponseLimit {
+            throw HTTPError(
+                .serviceUnavailable, "Too many requests are under way; come again.",
+                fields: [HTTPField("Retry-After", "1")])
+        }
+        guard self.asyncResponseCount < Self.asyncResponseLimit else { throw .serviceUnavailable }
+        self.asyncResponseCount += 1
+        exchange.isResponsePending = true
+        self.pool.pauseReading(connection)
+        self.pool.setDeadline(connection, after: Self.asyncResponseTimeout)
+        let token = connection.token
+        let mailbox = self.context.shared.controlMailboxes[self.context.index]
+        // A client's request is small and runs on this loop. An operator's may read a whole
+        // history, so it runs elsewhere.
+        Task(executorPreference: connection.isClient ? self.context.loop : nil) {
+            let result: Result<HTTPResponse, HTTPError>
+            do throws(HTTPError) {
+                result = .success(try await work())
+            } catch {
+                result = .failure(error)
+            }
+            _ = mailbox.post(.respond(token, result, responseContext))
+        }
+    }
+
+    mutating func finishAsyncResponse(
+        to token: SocketToken, _ result: Result<HTTPResponse, HTTPError>,
+        _ responseContext: HTTPResponseContext
+    ) {
+        self.asyncResponseCount -= 1
+        guard let connection = self.pool[token], connection.closeState == .open else { return }
+        if case .http(let exchange) = connection.phase { exchange.isResponsePending = false }
+        var responseContext = responseContext
+        // A drain may have begun in the meantime.
+        if self.context.isDraining { responseContext.keepsAlive = false }
+        do throws(HTTPError) {
+            self.respond(connection, try result.get(), responseContext)
+        } catch {
+            self.refuse(connection, error, responseContext)
+        }
+        if connection.closeState == .open { self.pool.resumeReading(connection) }
+    }
+}

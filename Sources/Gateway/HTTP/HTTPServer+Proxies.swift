@@ -1,0 +1,112 @@
+import Bytes
+import Configuration
+import EventLoop
+import HTTPWire
+
+/// Finds out how the client reached the service: trusted proxies report what they changed.
+extension HTTPServer {
+    /// Whether pages of the request's origin may connect.
+    mutating func isAllowedOrigin(_ connection: Connection, _ span: RawSpan) -> Bool {
+        self.context.live.origins.allows(
+            self.head.fields.text("origin", in: span), host: self.requestedHost(connection, span),
+            isSecure: self.isSecure(connection, span))
+    }
+
+    /// Whether the client used TLS. A trusted proxy reports that; of several proxies the first one
+    /// counts.
+    mutating func isSecure(_ connection: Connection, _ span: RawSpan) -> Bool {
+        let isTLS = connection.tls != nil
+        guard self.isTrusted(connection.peer.ip),
+            let scheme = self.firstForwarded("x-forwarded-proto", span)
+        else {
+            return isTLS
+        }
+        switch scheme.lowercased() {
+        case "https", "wss": return true
+        case "http", "ws": return false
+        default: return isTLS
+        }
+    }
+
+    /// The host that the client requested. A trusted proxy reports it, because it may use another
+    /// name for the node.
+    mutating func requestedHost(_ connection: Connection, _ span: RawSpan) -> String? {
+        if self.isTrusted(connection.peer.ip),
+            let host = self.firstForwarded("x-forwarded-host", span),
+            host.utf8.allSatisfy({ $0.isHostLetter })
+        {
+            return host
+        }
+        return self.head.authority.map { String(span, $0) }
+    }
+
+    /// The base of links in the response.
+    mutating func linkBase(_ connection: Connection, _ span: RawSpan) -> String {
+        let fields = self.head.fields
+        let isForwarded =
+            self.isTrusted(connection.peer.ip)
+            && (fields.first("x-forwarded-for", in: span) != nil
+                || fields.first("x-forwarded-proto", in: span) != nil
+                || fields.first("x-forwarded-host", in: span) != nil
+                || fields.first("forwarded", in: span) != nil)
+        return self.context.shared.linkBase.url(
+            host: self.requestedHost(connection, span), isForwarded: isForwarded,
+            isSecure: self.isSecure(connection, span),
+            isTLS: connection.tls != nil,
+            local: Socket(descriptor: self.pool.table.hot[connection.slot].descriptor).localAddress)
+    }
+
+    /// The first value of a field that proxies append to; nil if there is none.
+    private func firstForwarded(_ name: StaticString, _ span: RawSpan) -> String? {
+        guard let list = self.head.fields.joined(name, in: span) else { return nil }
+        let first = list.prefix { $0 != "," }.drop { $0 == " " || $0 == "\t" }
+        guard let last = first.lastIndex(where: { $0 != " " && $0 != "\t" }) else { return nil }
+        return String(first[...last])
+    }
+
+    private mutating func isTrusted(_ address: IPAddress) -> Bool {
+        self.context.settings.trustedProxies.contains { $0.contains(address) }
+    }
+
+    /// The client's address. Each trusted proxy, from the last one on, reports the address that
+    /// connected to it.
+    mutating func clientAddress(_ connection: Connection, _ span: RawSpan) -> SocketAddress {
+        var address = connection.peer
+        guard self.isTrusted(address.ip),
+            let list = self.head.fields.joined("x-forwarded-for", in: span)
+        else { return address }
+        for item in list.split(separator: ",", omittingEmptySubsequences: false).reversed() {
+            guard self.isTrusted(address.ip), let next = SocketAddress(forwarded: item) else {
+                return address
+            }
+            address = next
+        }
+        return address
+    }
+}
+
+extension SocketAddress {
+    /// Parses an address from a proxy, with or without a port, and discards the port. Nil for a
+    /// name such as `unknown`.
+    init?(forwarded text: Substring) {
+        var host = text.drop { $0 == " " || $0 == "\t" }
+        while let last = host.last, last == " " || last == "\t" { host.removeLast() }
+        guard let parts = HostPort(host) else { return nil }
+        // An IPv6 address without brackets has no port.
+        self.init(literal: String(parts.isAmbiguous ? host : parts.host), port: 0)
+    }
+}
+
+extension UInt8 {
+    /// Whether browsers write this byte in a host with a port: names, IPv4, and IPv6 in brackets.
+    fileprivate var isHostLetter: Bool {
+        switch self {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"),
+            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: ":"),
+            UInt8(ascii: "["), UInt8(ascii: "]"):
+            true
+        default: false
+        }
+    }
+}

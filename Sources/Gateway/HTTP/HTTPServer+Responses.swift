@@ -1,0 +1,115 @@
+import Bytes
+import ChatCore
+import Configuration
+import DialectKit
+import EventLoop
+import HTTPWire
+
+/// Answers requests.
+extension HTTPServer {
+    private static let pacedResponseBytes = 16 << 10
+
+    mutating func httpRequest(_ connection: Connection, _ span: RawSpan) -> HTTPRequest {
+        HTTPRequest(
+            method: self.head.method, path: String(span, self.head.path),
+            query: self.head.query.map { String(span, $0) },
+            host: self.head.authority.map { String(span, $0) },
+            origin: self.head.fields.text("origin", in: span),
+            authorization: self.head.fields.text("authorization", in: span),
+            contentType: self.head.fields.text("content-type", in: span),
+            ifNoneMatch: self.head.fields.joined("if-none-match", in: span),
+            peer: connection.peer,
+            credentials: connection.isClient ? self.credentials : .none,
+            allowsAnonymous: self.context.settings.allowsAnonymous,
+            isLoopback: self.context.settings.isLoopback,
+            linkBase: connection.isClient ? self.linkBase(connection, span) : "",
+            jsonDepth: self.context.live.limits.jsonDepth)
+    }
+
+    mutating func answer(
+        _ connection: Connection, _ request: HTTPRequest, body: [UInt8],
+        _ responseContext: HTTPResponseContext
+    ) {
+        var responseContext = responseContext
+        // A drain may have begun while the body was received.
+        if self.context.isDraining { responseContext.keepsAlive = false }
+        do throws(HTTPError) {
+            guard case .http(let exchange) = connection.phase,
+                let route = exchange.requestInfo?.route
+            else { return }
+            if route.isRateLimited { try self.checkRate(exchange) }
+            guard case .handler(let handler) = route.target else { throw .notFound }
+            if route.methods == .getAndHead, request.method != .get, request.method != .head {
+                throw .methodNotAllowed("GET", "HEAD")
+            }
+            if let response = try handler.asyncResponse(for: request, body: body) {
+                return try self.beginAsyncResponse(
+                    response, connection, exchange, responseContext)
+            }
+            self.respond(connection, try handler.answer(request, body: body), responseContext)
+        } catch {
+            self.refuse(connection, error, responseContext)
+        }
+    }
+
+    /// Counts a request against the same rate as a message over a WebSocket.
+    private func checkRate(_ exchange: HTTPExchange) throws(HTTPError) {
+        let (limits, now) = (self.context.live.limits, self.context.now.monotonic)
+        var rate = exchange.rateLimiter ?? TokenBucket(limits: limits, at: now)
+        let wait = rate.consume(limits: limits, at: now)
+        exchange.rateLimiter = rate
+        guard let wait else { return }
+        self.context.counters.rateLimited += 1
+        throw HTTPError(
+            .tooManyRequests, "rate limited",
+            fields: [HTTPField("Retry-After", String(max(1, Int(wait.rounded(.up)))))])
+    }
+
+    /// The information about the request that is being answered on this connection.
+    private func requestInfo(_ connection: Connection) -> HTTPExchange.RequestInfo? {
+        guard case .http(let exchange) = connection.phase else { return nil }
+        return exchange.requestInfo
+    }
+
+    mutating func respond(
+        _ connection: Connection, _ response: HTTPResponse, _ responseContext: HTTPResponseContext
+    ) {
+        let crossOrigin = self.requestInfo(connection)?.crossOrigin?.fields ?? []
+        self.responseBuffer.removeAll()
+        self.responseBuffer.append(
+            httpResponse: response.status, responseContext, contentType: response.contentType,
+            fields: response.fields + crossOrigin, body: response.body)
+        self.sendResponse(connection, responseContext)
+    }
+
+    mutating func refuse(
+        _ connection: Connection, _ error: HTTPError, _ responseContext: HTTPResponseContext
+    ) {
+        let info = self.requestInfo(connection)
+        if info?.route.errorBody == .api {
+            return self.respond(connection, HTTPResponse(apiError: error), responseContext)
+        }
+        let fields = error.fields + (info?.crossOrigin?.fields ?? [])
+        self.responseBuffer.removeAll()
+        self.responseBuffer.append(
+            httpError: HTTPError(error.status, error.message, fields: fields), responseContext)
+        self.sendResponse(connection, responseContext)
+    }
+
+    private func sendResponse(
+        _ connection: Connection, _ responseContext: HTTPResponseContext
+    ) {
+        let frame = SharedFrame(self.responseBuffer.bytes)
+        // Small responses are written together. A large one may exceed the limit of pending bytes.
+        if frame.count < Self.pacedResponseBytes {
+            self.pool.send(connection, frame)
+        } else {
+            self.pool.sendPaced(connection, frame)
+        }
+        if responseContext.keepsAlive {
+            self.pool.setDeadline(connection, after: self.context.live.limits.idle)
+        } else {
+            self.pool.beginClose(connection, .lingerWhenSent)
+        }
+    }
+}

@@ -1,0 +1,94 @@
+import Bytes
+import ChatCore
+import ChatModel
+import DialectKit
+import EventLoop
+import HTTPWire
+import Identity
+
+/// Checks requests for a WebSocket: credentials, rate, origin and dialect.
+extension HTTPServer {
+    /// Reads the credentials of the request, and checks whether a WebSocket may be opened if the
+    /// route is for one.
+    ///
+    /// - Returns: nil for a plain request.
+    mutating func upgradeRequest(
+        _ connection: Connection, _ route: Route, _ span: RawSpan
+    ) throws(HTTPError) -> UpgradeRequest? {
+        self.credentials = .none  // The previous request may be another user's.
+        var dialect = -1
+        var request: DialectRequest?
+        switch route.target {
+        case .echo: break
+        case .upgrade(let index):
+            request = try self.dialectRequest(connection, span)
+            guard request != nil else { return nil }
+            dialect = index
+        case .handler, .notFound:
+            _ = try self.dialectRequest(connection, span)
+            return nil
+        case .engine:
+            _ = try self.dialectRequest(connection, span)
+            throw .methodNotAllowed("GET")  // OPTIONS, but no preflight.
+        }
+        let upgrade = try WebSocketUpgrade(self.head, in: span)
+        guard self.admitClient() else {
+            self.context.counters.refusedConnections += 1
+            throw HTTPError(
+                .serviceUnavailable, "Too many clients connect at once; come again.",
+                fields: [HTTPField("Retry-After", "1")])
+        }
+        guard self.isAllowedOrigin(connection, span) else {
+            self.context.counters.refusedConnections += 1
+            throw HTTPError(.forbidden, "Pages of this origin may not connect; see --origins.")
+        }
+        var opening = UpgradeRequest.Opening.echo
+        if let request {
+            switch self.context.settings.dialects[dialect].open(request) {
+            case .refused(let status, let sentence):
+                throw HTTPError(HTTPStatus(rawValue: status), sentence)
+            case .session(let session): opening = .session(session)
+            case .awaitingAnswer(let command, let key, let then):
+                opening = .awaitingAnswer(command, in: key, then: then)
+            case nil: return nil
+            }
+        }
+        return UpgradeRequest(
+            upgrade: upgrade, dialect: dialect, expiry: self.tokenExpiry,
+            peer: self.clientAddress(connection, span),
+            responseContext: self.responseContext(
+                willClose: self.context.isDraining || self.head.body != .bytes(0)),
+            opening: opening)
+    }
+
+    /// When the token of the present request expires, in monotonic milliseconds; 0 for never.
+    var tokenExpiry: Int64 {
+        guard case .bearer(let identity) = self.credentials, let expiry = identity.expiry else {
+            return 0
+        }
+        return self.context.now.monotonic
+            + max(1, expiry.milliseconds - self.context.now.wall.milliseconds)
+    }
+}
+
+/// A request for a WebSocket that may be opened, as far as the request itself shows.
+struct UpgradeRequest {
+    let upgrade: WebSocketUpgrade
+    /// The index in the gateway's dialects; -1 for the echo.
+    let dialect: Int
+    /// When the client's token expires, in monotonic milliseconds; 0 for never.
+    let expiry: Int64
+    let peer: SocketAddress
+    /// For a refusal.
+    let responseContext: HTTPResponseContext
+    let opening: Opening
+
+    enum Opening {
+        /// A WebSocket without a session, which returns each frame.
+        case echo
+        case session(any DialectSession)
+        /// The answer of the chat core decides.
+        case awaitingAnswer(
+            ChatCommand, in: ConversationKey, then: @Sendable (ChatAnswer) -> OpenResult)
+    }
+}

@@ -1,0 +1,273 @@
+import Bytes
+import ChatCore
+import Configuration
+import DialectKit
+import EngineIO
+import EventLoop
+import HTTPWire
+
+/// Reads HTTP/1.1 requests, one after the other, and answers them by the rules of their routes,
+/// until one of them upgrades the connection.
+struct HTTPServer {
+    let context: LoopContext
+    let pool: ConnectionPool
+    /// The head of the request that is being read.
+    var head = HTTPRequestHead()
+    /// The credentials of that request.
+    var credentials = Credentials.none
+    /// New clients in the present second.
+    private var connects: (second: Int64, count: Int) = (0, 0)
+    /// How many asynchronous responses are being computed.
+    var asyncResponseCount = 0
+    var responseBuffer = ByteBuffer(capacity: 4096)
+
+    init(_ context: LoopContext, _ pool: ConnectionPool) {
+        self.context = context
+        self.pool = pool
+    }
+
+    /// What the loop must do for a request that the server does not answer itself.
+    enum RequestAction {
+        case upgrade(UpgradeRequest)
+        /// A request for Engine.IO, whose head begins at this offset.
+        case engine(EngineEndpoint, start: Int, HTTPResponseContext)
+        /// The node admits no clients at present. Engine.IO clients expect the errors of their
+        /// protocol.
+        case engineUnavailable(HTTPResponseContext)
+        /// The body of an Engine.IO POST.
+        case engineBody([UInt8])
+        case engineBodyTooLong
+    }
+
+    // MARK: Reading
+
+    /// Reads the next request, or the next part of its body.
+    ///
+    /// - Parameter offset: the first unread byte.
+    mutating func read(
+        _ connection: Connection, _ exchange: HTTPExchange,
+        _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int
+    ) -> RequestAction? {
+        guard exchange.incompleteRequest == nil else {
+            return self.readBody(connection, exchange, buffer, &offset)
+        }
+        guard exchange.engineRequest == nil else {
+            self.pauseIfUnreadIsLarge(connection)
+            return nil
+        }
+        exchange.requestInfo = nil
+        do throws(HTTPError) {
+            return try self.readHead(connection, exchange, buffer, &offset)
+        } catch {
+            self.setUnreadableRequestInfo(
+                connection, exchange, UnsafeRawBufferPointer(rebasing: buffer[offset...]))
+            // The method of an unreadable request is unknown, so it does not count as HEAD.
+            self.refuse(connection, error, self.context.closingContext)
+            return nil
+        }
+    }
+
+    private mutating func readHead(
+        _ connection: Connection, _ exchange: HTTPExchange,
+        _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int
+    ) throws(HTTPError) -> RequestAction? {
+        let bytes = UnsafeRawBufferPointer(rebasing: buffer[offset...])
+        let span = bytes.bytes
+        let limits = HTTPLimits(
+            headBytes: self.context.live.limits.headerBytes,
+            requestLineBytes: min(8192, self.context.live.limits.headerBytes))
+        guard try exchange.parser.parse(span, into: &self.head, limits: limits) else {
+            // The timeout of a later request begins with its first byte. The first request's
+            // timeout is already running.
+            if exchange.requestCount > 0, !exchange.isReadingHead {
+                exchange.isReadingHead = true
+                self.pool.setDeadline(connection, after: self.context.live.limits.header)
+            }
+            return nil
+        }
+        let start = offset
+        offset += self.head.byteCount
+        exchange.requestCount += 1
+        exchange.isReadingHead = false
+        self.context.counters.httpRequests += 1
+        let info = self.makeRequestInfo(connection, span)
+        exchange.requestInfo = info
+        return try self.dispatch(connection, exchange, info, span, start: start)
+    }
+
+    /// The client of a pending poll has nothing to send. A little input is buffered, so that the
+    /// loop notices when the connection closes.
+    private func pauseIfUnreadIsLarge(_ connection: Connection) {
+        if connection.unread.count > 16 << 10 { self.pool.pauseReading(connection) }
+    }
+
+    // MARK: Routing
+
+    /// Answers the request whose head was parsed, or begins to receive its body.
+    ///
+    /// - Parameter start: the offset of the request's first byte.
+    private mutating func dispatch(
+        _ connection: Connection, _ exchange: HTTPExchange, _ info: HTTPExchange.RequestInfo,
+        _ span: RawSpan, start: Int
+    ) throws(HTTPError) -> RequestAction? {
+        let route = info.route
+        // After an unread body the next request cannot be found.
+        let closingContext = self.responseContext(willClose: true)
+        let responseContext = self.responseContext(willClose: self.context.isDraining)
+        let bodilessContext = self.head.body == .bytes(0) ? responseContext : closingContext
+        let engine = self.engineEndpoint(route)
+        if let refusal = self.availabilityError(connection, route, span) {
+            self.context.counters.refusedConnections += 1
+            guard engine == nil else { return .engineUnavailable(closingContext) }
+            self.refuse(connection, refusal, closingContext)
+            return nil
+        }
+        if let engine { return .engine(engine, start: start, responseContext) }
+        if let crossOrigin = info.crossOrigin,
+            self.answerCrossOrigin(crossOrigin, route, connection, span, bodilessContext)
+        {
+            return nil
+        }
+        do throws(HTTPError) {
+            if connection.isClient,
+                let upgrade = try self.upgradeRequest(connection, route, span)
+            {
+                return .upgrade(upgrade)
+            }
+        } catch {
+            self.refuse(connection, error, bodilessContext)
+            return nil
+        }
+        let request = self.httpRequest(connection, span)
+        do throws(HTTPError) {
+            try self.beginBody(connection, exchange, request, responseContext)
+        } catch {
+            self.refuse(connection, error, closingContext)
+        }
+        return nil
+    }
+
+    /// - Parameter willClose: whether the connection closes after the response in any case.
+    func responseContext(willClose: Bool) -> HTTPResponseContext {
+        HTTPResponseContext(self.head, date: self.context.date, willClose: willClose)
+    }
+
+    /// The Engine.IO endpoint of the request; nil for OPTIONS, which Engine.IO does not use.
+    private func engineEndpoint(_ route: Route) -> EngineEndpoint? {
+        guard case .engine(let engine) = route.target, self.head.method != .options else {
+            return nil
+        }
+        return engine
+    }
+
+    /// Whether an Engine.IO request names a session.
+    private mutating func namesEngineSession(_ span: RawSpan) -> Bool {
+        do throws(HTTPError) {
+            return try self.head.queryValue("sid", in: span) != nil
+        } catch {
+            // The refusal reports the bad query.
+            return true
+        }
+    }
+
+    /// The reason to refuse a request at present; nil if there is none.
+    private mutating func availabilityError(
+        _ connection: Connection, _ route: Route, _ span: RawSpan
+    ) -> HTTPError? {
+        let status = self.context.shared.health.status
+        // The node may hand over its shards before this loop drains.
+        let isDraining = self.context.isDraining || status == .draining
+        guard isDraining || status == .starting || connection.isOverLimit else { return nil }
+        switch route.whileUnavailable {
+        case .answer: return nil
+        case .answerSessions:
+            if status != .starting, self.head.method != .options, self.namesEngineSession(span) {
+                return nil
+            }
+        case .refuse: break
+        }
+        let sentence =
+            isDraining
+            ? "The node is draining; connect again."
+            : status == .starting
+                ? "The node is starting; connect again."
+                : "The node has all the connections it may have."
+        return HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])
+    }
+
+    /// Finds the route of the request, and its CORS fields if the route has any.
+    private mutating func makeRequestInfo(_ connection: Connection, _ span: RawSpan)
+        -> HTTPExchange.RequestInfo
+    {
+        let shared = self.context.shared
+        let router = connection.isClient ? shared.clientRouter : shared.adminRouter
+        let route = router.route(
+            for: span.extracting(self.head.path),
+            wantsWebSocket: WebSocketUpgrade.isRequested(by: self.head, in: span))
+        // A connect to a WebSocket costs nothing for CORS.
+        guard route.crossOrigin != .none else { return .init(route: route, crossOrigin: nil) }
+        let crossOrigin = CrossOrigin(
+            self.head.fields.text("origin", in: span), host: self.requestedHost(connection, span),
+            isSecure: self.isSecure(connection, span),
+            self.context.live.origins)
+        return .init(route: route, crossOrigin: crossOrigin)
+    }
+
+    /// Prepares the error for a request whose head cannot be parsed: its shape depends on the path.
+    func setUnreadableRequestInfo(
+        _ connection: Connection, _ exchange: HTTPExchange, _ bytes: UnsafeRawBufferPointer
+    ) {
+        guard connection.isClient else { return }
+        let route = self.context.shared.clientRouter.route(ofUnreadable: bytes)
+        guard route.errorBody == .api else { return }
+        exchange.requestInfo = HTTPExchange.RequestInfo(
+            route: route,
+            crossOrigin: CrossOrigin(
+                nil, host: nil, isSecure: false, self.context.live.origins))
+    }
+
+    /// Answers a preflight, and refuses a request of a page that is not allowed.
+    ///
+    /// - Returns: whether the request was answered.
+    private mutating func answerCrossOrigin(
+        _ crossOrigin: CrossOrigin, _ route: Route, _ connection: Connection, _ span: RawSpan,
+        _ responseContext: HTTPResponseContext
+    ) -> Bool {
+        let isPreflight =
+            self.head.method == .options && self.head.field("origin", in: span) != nil
+            && self.head.field("access-control-request-method", in: span) != nil
+        guard crossOrigin.isAllowed || !isPreflight && route.crossOrigin == .anyOrigin else {
+            self.context.counters.refusedConnections += 1
+            self.refuse(connection, CrossOrigin.refusal, responseContext)
+            return true
+        }
+        if isPreflight {
+            self.respond(
+                connection, CrossOrigin.preflight(self.context.live.origins), responseContext)
+        }
+        return isPreflight
+    }
+
+    /// Counts a new client against the rate of this second. Each loop has its share of the rate.
+    mutating func admitClient() -> Bool {
+        let second = self.context.now.monotonic / 1000
+        if self.connects.second != second { self.connects = (second, 0) }
+        self.connects.count += 1
+        return self.connects.count
+            <= max(1, self.context.live.limits.connectsPerSecond / self.context.settings.loopCount)
+    }
+}
+
+extension LoopContext {
+    /// The context of an error after which the connection closes.
+    var closingContext: HTTPResponseContext {
+        HTTPResponseContext(answersHead: false, keepsAlive: false, date: self.date)
+    }
+}
+
+extension String {
+    /// Decodes a range of bytes as UTF-8, with replacement of invalid bytes.
+    init(_ bytes: RawSpan, _ range: Range<Int>) {
+        self = bytes.extracting(range).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    }
+}

@@ -1,0 +1,67 @@
+import Bytes
+import ChatCore
+import ChatEngine
+import DialectKit
+import EventLoop
+import HTTPWire
+
+/// What the parts of one loop share: its number, its clock, its settings and its counters.
+///
+/// A class, because each part needs it and none of them owns it. Only the loop's thread uses it.
+final class LoopContext {
+    let index: Int
+    let loop: EventLoop
+    let shared: GatewayShared
+    /// Settings that a reload replaces.
+    @exclusivity(unchecked) var live: LiveSettings
+    @exclusivity(unchecked) var counters: LoopCounters
+    /// The connection to other nodes; nil without a cluster.
+    @exclusivity(unchecked) var relay: (any Relay)?
+    /// New clients are refused, and the open connections are closing.
+    @exclusivity(unchecked) var isDraining = false
+    /// The time at which the turn began, and its text for HTTP responses.
+    @exclusivity(unchecked) private(set) var now: ClockReading
+    @exclusivity(unchecked) private(set) var date: HTTPDate
+    private let startedAt: Int64
+
+    init(index: Int, loop: EventLoop, shared: GatewayShared, live: LiveSettings) {
+        self.index = index
+        self.loop = loop
+        self.shared = shared
+        self.live = live
+        self.counters = LoopCounters(dialectCount: shared.settings.dialects.count)
+        let now = Self.readClocks()
+        self.now = now
+        self.startedAt = now.monotonic
+        self.date = HTTPDate(now.wall)
+    }
+
+    var settings: GatewaySettings {
+        // Not `get`, which would copy all settings to read one.
+        @inline(__always) _read { yield self.shared.settings }
+    }
+
+    private static func readClocks() -> ClockReading {
+        ClockReading(monotonic: MonotonicTime.now.nanoseconds / 1_000_000, wall: WallClock.now)
+    }
+
+    /// Reads the clocks.
+    ///
+    /// - Returns: the milliseconds since the clocks were read before.
+    func updateClocks() -> Int64 {
+        let before = self.now.monotonic
+        self.now = Self.readClocks()
+        if self.now.wall.seconds != self.date.seconds { self.date = HTTPDate(self.now.wall) }
+        return self.now.monotonic - before
+    }
+
+    /// The number of ticks of 100 ms since the loop's start.
+    var tickNumber: UInt32 { self.tickNumber(at: self.now.monotonic) }
+
+    func tickNumber(at monotonic: Int64) -> UInt32 {
+        UInt32(clamping: (monotonic - self.startedAt + 99) / 100)
+    }
+
+    /// The beginning of a tick, in monotonic milliseconds.
+    func time(ofTick number: UInt32) -> Int64 { self.startedAt + max(0, Int64(number) - 1) * 100 }
+}

@@ -1,0 +1,62 @@
+import ChatCore
+import Configuration
+import EventLoop
+import HTTPWire
+
+/// Closes the clients of a node that drains.
+extension LoopState {
+    /// Closes the clients one after the other, and refuses new ones.
+    ///
+    /// The listeners stay open until the end. A load balancer whose connection is refused would
+    /// regard the node as dead and cut off its remaining clients.
+    mutating func drain(over time: Duration) {
+        self.beginTurn()
+        self.context.isDraining = true
+        let now = self.context.now.monotonic
+        let clients = self.pool.all.filter { $0.isClient && !$0.isListener }
+        for (index, connection) in clients.enumerated() {
+            switch connection.phase {
+            case .webSocket(let webSocket):
+                let end =
+                    now + time.wholeMilliseconds * Int64(index) / Int64(clients.count) + 1
+                // If there are two drains, the earlier deadline applies.
+                webSocket.drainAt = webSocket.drainAt == 0 ? end : min(webSocket.drainAt, end)
+                self.pool.scheduleTimer(connection)
+            case .http(let exchange)
+            where exchange.incompleteRequest == nil && !exchange.isResponsePending
+                && exchange.engineRequest == nil && connection.unread.isEmpty:
+                // Not closed at once, because the last response or the next request may be in
+                // transit.
+                if connection.closeState == .open {
+                    self.pool.beginClose(connection, .lingerWhenSent)
+                }
+            case .http, .handshake, .listening:
+                break
+            }
+        }
+    }
+
+    /// Keeps the connections that are still open.
+    mutating func endDrain() {
+        self.beginTurn()
+        self.context.isDraining = false
+        for connection in self.pool.all {
+            guard let webSocket = connection.webSocket, webSocket.drainAt != 0,
+                !webSocket.hasSentClose
+            else { continue }
+            webSocket.drainAt = 0
+            self.bridge.resumeReadingIfUnblocked(connection, webSocket)
+        }
+    }
+
+    func closeForDrain(_ connection: Connection, _ webSocket: WebSocketState) {
+        guard webSocket.unansweredCommandCount > 0 else {
+            return self.pool.closeWebSocket(
+                connection, webSocket, .serviceRestart, "the node is going down; connect again")
+        }
+        // The client must still get the answers to its commands. Every command is answered in time,
+        // and no more are read.
+        self.pool.pauseReading(connection)
+        webSocket.drainAt = self.context.now.monotonic + 100
+    }
+}

@@ -1,0 +1,120 @@
+import Bytes
+import ChatCore
+import ChatModel
+import Configuration
+import DialectKit
+import EngineIO
+import EngineTransport
+import EventLoop
+import HTTPWire
+
+/// Handles what happens to connections: they end, they accept output again, and their timers
+/// expire.
+extension LoopState {
+    /// Handles the pool's events, and the connections that are read again.
+    mutating func handleConnectionEvents() {
+        while self.pool.hasEvents {
+            var events: [PoolEvent] = []
+            swap(&events, &self.pool.events)
+            for event in events {
+                switch event {
+                case .dropped(let connection, let user):
+                    self.connectionDropped(connection, user)
+                    self.pool.forget(connection)
+                case .closing(let connection, let webSocket):
+                    self.bridge.unsubscribeAll(webSocket, connection)
+                case .drained(let connection): self.connectionDrained(connection)
+                }
+            }
+            var resumed: [Connection] = []
+            swap(&resumed, &self.pool.resumed)
+            for connection in resumed { self.readUnread(connection) }
+        }
+    }
+
+    private mutating func connectionDropped(_ connection: Connection, _ user: UInt32) {
+        switch connection.phase {
+        case .webSocket(let webSocket):
+            self.bridge.endSession(webSocket, connection)
+            self.bridge.users.removeConnection(user)
+            if webSocket.carrier != .webSocket { self.engineConnectionDropped(connection) }
+        case .http(let exchange):
+            if exchange.engineRequest != nil { self.engineConnectionDropped(connection) }
+        case .handshake, .listening: break
+        }
+    }
+
+    private mutating func engineConnectionDropped(_ connection: Connection) {
+        let (token, now) = (connection.token, self.context.now.monotonic)
+        self.updateEngine { $0.connectionDropped(token, at: now, into: &$1) }
+    }
+
+    private mutating func connectionDrained(_ connection: Connection) {
+        guard connection.isConnected else { return }
+        switch connection.phase {
+        case .webSocket(let webSocket) where !webSocket.hasSentClose:
+            self.bridge.socketDrained(connection, webSocket)
+        case .http: self.pool.resumeReading(connection)
+        case .webSocket, .handshake, .listening: break
+        }
+    }
+
+    // MARK: Timers
+
+    mutating func fireTimers() {
+        self.pool.fireTimers { self.timerFired($0) }
+    }
+
+    private mutating func timerFired(_ connection: Connection) {
+        let now = self.context.now.monotonic
+        if connection.deadline != 0, connection.deadline <= now {
+            return self.deadlinePassed(connection)
+        }
+        guard let webSocket = connection.webSocket, !webSocket.hasSentClose else { return }
+        if webSocket.expiresAt != 0, webSocket.expiresAt <= now {
+            self.bridge.tokenExpired(connection, webSocket)
+        } else if webSocket.drainAt != 0, webSocket.drainAt <= now {
+            self.closeForDrain(connection, webSocket)
+        } else if webSocket.carrier != .webSocket {
+            self.bridge.wakeIfDue(connection, webSocket)
+            let token = connection.token
+            self.updateEngine { $0.tick(token, at: now, into: &$1) }
+        } else if self.pool.isIdle(connection) {
+            // This also applies if reading is paused because the client receives nothing. Receiving
+            // counts as activity.
+            self.pool.closeWebSocket(
+                connection, webSocket, .goingAway,
+                "nothing was heard for \(self.context.live.limits.idle)")
+        } else if webSocket.pingAt <= now {
+            webSocket.pingAt = now + self.context.live.limits.ping.wholeMilliseconds
+            self.ping(connection, webSocket)
+        }
+    }
+
+    private func ping(_ connection: Connection, _ webSocket: WebSocketState) {
+        self.pool.sendFrame(connection, .ping, UnsafeRawBufferPointer(start: nil, count: 0))
+        guard webSocket.dialect >= 0,
+            let heartbeat = self.context.settings.dialects[webSocket.dialect].heartbeat
+        else { return }
+        self.pool.sendText(connection, heartbeat)
+    }
+
+    private mutating func deadlinePassed(_ connection: Connection) {
+        connection.deadline = 0
+        guard case .http(let exchange) = connection.phase, connection.closeState == .open,
+            !connection.isReadingPaused,
+            // A client that has sent nothing gets no response, because there is no request to
+            // answer.
+            exchange.incompleteRequest != nil || !connection.unread.isEmpty
+        else { return self.pool.drop(connection) }
+        let isHead = exchange.incompleteRequest?.responseContext.answersHead ?? false
+        if exchange.incompleteRequest == nil {
+            connection.unread.withUnsafeBytes {
+                self.http.setUnreadableRequestInfo(connection, exchange, $0)
+            }
+        }
+        self.http.refuse(
+            connection, .requestTimeout,
+            HTTPResponseContext(answersHead: isHead, keepsAlive: false, date: self.context.date))
+    }
+}

@@ -1,0 +1,104 @@
+import Bytes
+import ChatCore
+import Configuration
+import DialectKit
+import EventLoop
+import HTTPWire
+import Synchronization
+import TLS
+import Telemetry
+
+/// Moves connections to other loops, and adopts connections of other loops.
+extension LoopState {
+    /// Moves a connection that has just become a WebSocket to the loop that owns its conversation.
+    ///
+    /// - Parameter response: the unsent response to the upgrade. The other loop sends it together
+    ///   with the session's first frames.
+    mutating func moveWebSocket(
+        _ connection: Connection, to loop: Int, _ webSocket: WebSocketState,
+        _ session: any DialectSession, response: SharedFrame, unread: [UInt8]
+    ) {
+        let handoff = ConnectionHandoff(
+            socket: Socket(descriptor: self.pool.table.hot[connection.slot].descriptor),
+            peer: connection.peer,
+            tls: connection.tls, session: session,
+            dialect: webSocket.dialect, acceptsCompression: webSocket.acceptsCompression,
+            isCompressed: webSocket.isCompressed, expiresAt: webSocket.expiresAt,
+            response: response, unread: unread)
+        let shared = self.context.shared
+        self.pool.detach(connection) { socket in
+            if !shared.mailboxes[loop].post(.adopt(handoff)) {
+                socket.close()
+                shared.connectionCount.subtract(1, ordering: .relaxed)
+            }
+        }
+    }
+
+    /// Moves a connection to the loop that answers its request.
+    mutating func moveRequest(_ connection: Connection, to loop: Int, _ unread: [UInt8]) {
+        guard connection.isConnected else { return }
+        let handoff = RequestHandoff(
+            socket: Socket(descriptor: self.pool.table.hot[connection.slot].descriptor),
+            peer: connection.peer,
+            isOverLimit: connection.isOverLimit,
+            tls: connection.tls, unread: unread)
+        let shared = self.context.shared
+        self.pool.detach(connection) { socket in
+            if !shared.mailboxes[loop].post(.adoptRequest(handoff)) {
+                socket.close()
+                shared.connectionCount.subtract(1, ordering: .relaxed)
+            }
+        }
+    }
+
+    mutating func adoptRequest(_ handoff: RequestHandoff) {
+        do throws(SocketError) {
+            let token = try self.context.loop.register(handoff.socket.descriptor)
+            let connection = Connection(
+                token: token, peer: handoff.peer, listenerRole: .clients,
+                isOverLimit: handoff.isOverLimit, tls: handoff.tls, phase: .http(HTTPExchange()))
+            self.pool.add(connection, descriptor: handoff.socket.descriptor)
+            self.pool.setDeadline(connection, after: self.context.live.limits.header)
+            connection.unread = handoff.unread
+            self.pool.readBufferedInput(connection)
+        } catch {
+            self.context.shared.logger.warning(
+                "connection handoff failed", ["reason": .text(error.description)])
+            handoff.socket.close()
+            self.context.shared.connectionCount.subtract(1, ordering: .relaxed)
+        }
+    }
+
+    mutating func adopt(_ handoff: ConnectionHandoff) {
+        do throws(SocketError) {
+            let token = try self.context.loop.register(handoff.socket.descriptor)
+            let webSocket = self.bridge.makeWebSocketState(
+                handoff.session, dialect: handoff.dialect,
+                acceptsCompression: handoff.acceptsCompression,
+                isCompressed: handoff.isCompressed)
+            webSocket.expiresAt = handoff.expiresAt
+            let connection = Connection(
+                token: token, peer: handoff.peer, listenerRole: .clients, tls: handoff.tls,
+                phase: .webSocket(webSocket))
+            self.pool.add(connection, descriptor: handoff.socket.descriptor)
+            connection.unread = handoff.unread
+            // The session must begin before its first frames are read.
+            self.pool.pauseReading(connection)
+            self.pool.send(connection, handoff.response)
+            self.bridge.beginSession(webSocket, connection)
+            if connection.isConnected {
+                self.bridge.resumeReadingIfUnblocked(connection, webSocket)
+            }
+            // The connection was moving when the drain set the other clients' deadlines.
+            if self.context.isDraining, connection.isConnected {
+                webSocket.drainAt = self.context.now.monotonic + 1
+                self.pool.scheduleTimer(connection)
+            }
+        } catch {
+            self.context.shared.logger.warning(
+                "connection handoff failed", ["reason": .text(error.description)])
+            handoff.socket.close()
+            self.context.shared.connectionCount.subtract(1, ordering: .relaxed)
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import Telemetry
+
+/// The metrics of connections and messages. Their names are an interface, because dashboards and
+/// alerts depend on them.
+extension MetricFamily {
+    static let connections = MetricFamily(
+        "confab_connections", .gauge, help: "Open WebSocket connections.")
+    static let connectionsAccepted = MetricFamily(
+        "confab_connections_accepted_total", .counter, help: "Connections accepted.")
+    static let connectionsRefused = MetricFamily(
+        "confab_connections_refused_total", .counter,
+        help: "Requests refused for their origin, or because the node is full or draining.")
+    static let httpRequests = MetricFamily(
+        "confab_http_requests_total", .counter, help: "HTTP requests, upgrades included.")
+    static let messagesIn = MetricFamily(
+        "confab_messages_in_total", .counter, help: "WebSocket messages received from clients.")
+    static let messagesStored = MetricFamily(
+        "confab_messages_stored_total", .counter,
+        help: "Messages that clients sent and that are stored.")
+    static let messagesDelivered = MetricFamily(
+        "confab_messages_delivered_total", .counter,
+        help: "Chat messages delivered to connections, counted for each connection.")
+    static let bytesIn = MetricFamily(
+        "confab_received_bytes_total", .counter, help: "Bytes read from connections.")
+    static let bytesOut = MetricFamily(
+        "confab_sent_bytes_total", .counter, help: "Bytes written to connections.")
+    static let dropped = MetricFamily(
+        "confab_dropped_total", .counter,
+        help: "Events, messages and envelopes that were dropped, by reason.")
+    static let closes = MetricFamily(
+        "confab_closes_total", .counter, help: "Connections closed by the server, by close code.")
+    static let restored = MetricFamily(
+        "confab_restored_total", .counter,
+        help: "Changes that the store had lost: rewritten in place, moved to new numbers, or lost."
+    )
+    static let conversationsOwned = MetricFamily(
+        "confab_conversations_owned", .gauge, help: "Conversations in memory that this node owns.")
+    static let conversationsSubscribed = MetricFamily(
+        "confab_conversations_heard", .gauge,
+        help: "Conversations with subscribers, counted for each loop.")
+    static let requestsWaiting = MetricFamily(
+        "confab_requests_waiting", .gauge, help: "Requests to owners without an answer.")
+    static let answersPending = MetricFamily(
+        "confab_answers_awaited", .gauge, help: "Answers and pages for which connections wait.")
+    static let users = MetricFamily(
+        "confab_users", .gauge, help: "Users with a connection, counted for each loop.")
+    static let turnSeconds = MetricFamily(
+        "confab_loop_turn_seconds", .histogram(.durations),
+        help: "The longest turn of an event loop in each second, in which other work waited.")
+    static let storeSeconds = MetricFamily(
+        "confab_store_write_seconds", .histogram(.durations),
+        help: "The time from submitting a batch to the store's reply.")
+}

@@ -1,0 +1,24 @@
+import Bytes
+import ChatClient
+
+/// The Conversations protocol.
+struct ConversationsLoad: LoadProtocol {
+    let errorPatterns: [StaticString] = ["message.failed", #""type":"error""#]
+
+    func url(of conversation: String, at server: WebSocketURL) -> WebSocketURL {
+        server.appending(path: "/conversations/\(conversation)/")
+    }
+
+    func append(_ message: LoadMessage, to buffer: inout ByteBuffer) {
+        buffer.append(#"{"action":"send_message","content":""#)
+        message.appendContent(to: &buffer)
+        buffer.append(#"","local_id":""#)
+        message.appendLocalID(to: &buffer)
+        buffer.append(#""}"#)
+    }
+}
+
+extension LoadAdapter {
+    public static let conversations = LoadAdapter(
+        "confab", remark: "Conversations", ConversationsLoad())
+}

@@ -1,0 +1,31 @@
+import SeededRandom
+import Testing
+
+@Suite("Engine.IO servers of several loops and nodes")
+struct EngineServerSimulationTests {
+    @Test(
+        "deliver every message once and in order, and forget the session",
+        arguments: 0..<20)
+    func simulation(_ seed: UInt64) {
+        for run in 0..<5 {
+            var simulation = EngineServerSimulation(seed: seed * 1000 + UInt64(run))
+            simulation.run(steps: 400)
+            #expect(simulation.failure == nil, "run \(run)")
+        }
+    }
+
+    @Test("are tried with lost messages, upgrades and moves to another node")
+    func coverage() {
+        var (lost, upgraded, moved) = (0, 0, 0)
+        for seed in UInt64(0)..<20 {
+            var simulation = EngineServerSimulation(seed: seed)
+            simulation.run(steps: 400)
+            lost += simulation.lostMessages
+            upgraded += simulation.isUpgraded ? 1 : 0
+            moved += simulation.hasMoved ? 1 : 0
+        }
+        #expect(
+            lost > 100 && upgraded > 5 && upgraded < 20 && moved > 3,
+            "\(lost) messages were lost, \(upgraded) sessions upgraded, and \(moved) moved")
+    }
+}
