@@ -26,6 +26,8 @@ struct OwnerRequests: Sendable {
         var isCancelled = false
         /// The newest message that the feed had delivered when the request was made.
         let deliveredThrough: SequenceNumber
+        /// Its position among all requests of this loop.
+        fileprivate(set) var number: UInt64 = 0
         /// The owner's answer, while the feed has not yet delivered the messages before it.
         var deferredAnswer: ChatAnswer?
 
@@ -40,12 +42,15 @@ struct OwnerRequests: Sendable {
     /// When the requests are due. Nearly all are answered long before.
     private var timers = SlotTimers(millisecondsPerTick: 100)
     private var sendQueues = SendQueues()
+    private var lastNumber: UInt64 = 0
 
     var count: Int { self.requests.count }
 
     /// Inserts a request. If the earlier sends of its feed are backed off, a send waits with them
     /// and must not be sent now.
     mutating func insert(_ request: consuming OwnerRequest) -> RequestID {
+        self.lastNumber += 1
+        request.number = self.lastNumber
         let id = self.requests.insert(request)
         if self.requests[id.slot].input.isSend, let feed = self.requests[id.slot].feed,
             let time = self.sendQueues.append(id.slot, to: feed.slot)
@@ -93,14 +98,20 @@ struct OwnerRequests: Sendable {
         self.requests.contains(id) ? self.requests[id.slot] : nil
     }
 
-    /// All pending requests; sends in their order.
-    var all: [RequestID] { self.inOrder(self.requests.occupiedSlots.map(self.requests.key)) }
+    /// All pending requests, in the order of `inOrder`.
+    var all: [RequestID] { self.inOrder(self.requests.occupiedSlots) }
 
-    private func inOrder(_ requests: [RequestID]) -> [RequestID] {
-        let ordered = requests.enumerated().map {
-            (order: self.sendOrder(of: $1).number, index: $0, id: $1)
+    /// Requests without an order first, then sends in their order. The former are in the order in
+    /// which they were made, because they can be sends of a closed feed.
+    private func inOrder(_ slots: [UInt32]) -> [RequestID] {
+        let ordered = slots.map {
+            (
+                order: self.sendQueues.order(of: $0).number, number: self.requests[$0].number,
+                slot: $0
+            )
         }
-        return ordered.sorted { ($0.order, $0.index) < ($1.order, $1.index) }.map(\.id)
+        return ordered.sorted { ($0.order, $0.number) < ($1.order, $1.number) }
+            .map { self.requests.key(of: $0.slot) }
     }
 
     /// The next attempt goes to another owner.
@@ -153,13 +164,13 @@ struct OwnerRequests: Sendable {
         if self.requests.contains(id) { self.requests[id.slot].isCancelled = true }
     }
 
-    /// The requests that are due for a retry or have timed out; sends in their order. The caller
-    /// postpones or removes each.
+    /// The requests that are due for a retry or have timed out, in the order of `inOrder`. The
+    /// caller postpones or removes each.
     mutating func takeDue(at time: Int64) -> [RequestID] {
-        var due: [RequestID] = []
+        var due: [UInt32] = []
         for slot in self.timers.takeDue(at: time) where self.requests.isOccupied(slot) {
             if self.requests[slot].dueAt <= time {
-                due.append(self.requests.key(of: slot))
+                due.append(slot)
             } else {
                 self.schedule(slot)
             }

@@ -159,6 +159,29 @@ struct OwnerRequestsTests {
         #expect(!requests.isBackedOff(send(at: 310)))
     }
 
+    @Test("that are sends of a closed feed are due in the order in which they were made")
+    func closedFeed() {
+        var requests = OwnerRequests()
+        var feeds = FeedTable()
+        let slot = feeds.open(Feed(key: .numbered(1), owner: .far))
+        let feed = feeds.id(at: slot)
+        // Their slots are used again in another order.
+        for earlier in (0..<6).map({ _ in requests.insert(self.request(nil)) }) {
+            _ = requests.remove(earlier)
+        }
+        // The second one has the earliest retry, so that it is scheduled again later.
+        let sends = [1000, 950, 1000, 980, 1000].map { (retryAt: Int64) in
+            requests.insert(
+                OwnerRequests.OwnerRequest(
+                    conversation: .numbered(1), input: .command(.post(.said("x", by: .alice))),
+                    owner: .far, feed: feed, context: nil, deadline: .max, retryAt: retryAt,
+                    deliveredThrough: 0))
+        }
+        requests.removeQueue(of: feed.slot)
+        #expect(requests.all == sends)
+        #expect(requests.takeDue(at: 1000) == sends)
+    }
+
     @Test("are not confused with an earlier request in the same slot")
     func reuse() {
         var requests = OwnerRequests()
