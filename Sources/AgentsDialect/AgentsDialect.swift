@@ -7,8 +7,6 @@ import Identity
 /// agent, at `/v1/ws`.
 public struct AgentsDialect: Dialect {
     public let name: StaticString = "agents"
-    /// The protocol has no heartbeat frame.
-    public let heartbeat: StaticString? = nil
     public let upgradePaths: [PathPattern] = [
         "/v1/ws", "/v1/ws/tenant/{tenant}/agent/{agent}/channel/{channel}",
     ]

@@ -5,11 +5,8 @@ import Identity
 
 /// The Chats protocol (seed `001`): one WebSocket for all chats of a user, `/ws/chats/`, with
 /// `{"type","data"}` in both directions. The ids of users and chats are whole numbers.
-public struct ChatsDialect: Dialect {
+public struct ChatsDialect: UserNumbering {
     public let name: StaticString = "chats"
-    public let usesUserNumbers = true
-    /// The protocol has no heartbeat frame.
-    public let heartbeat: StaticString? = nil
     public let upgradePaths: [PathPattern] = ["/ws/chats"]
 
     public init() {}

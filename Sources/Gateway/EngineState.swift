@@ -88,17 +88,25 @@ final class PendingEngineRequest {
 struct EngineEndpoint: Sendable {
     let dialect: Int
     let settings: EngineSettings
-    let paths: [StaticString]
+    let path: StaticString
+    private let base: any EngineDialect
 
     init?(_ settings: GatewaySettings) {
         for (index, dialect) in settings.dialects.enumerated() {
-            guard case .engine(let engine, paths: let paths) = dialect.transport else { continue }
+            guard let engine = dialect.engine else { continue }
             self.dialect = index
-            self.settings = engine
-            self.paths = paths
+            self.settings = engine.engineSettings
+            self.path = engine.enginePath
+            self.base = engine
             return
         }
         return nil
+    }
+
+    /// Whether the frame must be in the same response as the one before it.
+    func isCompanion(_ frame: WrittenFrame, in bytes: UnsafeRawBufferPointer) -> Bool {
+        frame.opcode == .text
+            && self.base.isCompanion(UnsafeRawBufferPointer(rebasing: bytes[frame.payload]).bytes)
     }
 }
 

@@ -33,7 +33,7 @@ public struct GatewaySettings: Sendable {
     /// Nil for no admin listener.
     public var adminHost: String?
     public var adminPort: UInt16
-    public var dialects: [any Dialect]
+    var dialects: [HostedDialect]
     public var chatLimits: ChatLimits
     /// The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are trusted.
     public var trustedProxies: [IPNetwork]
@@ -69,7 +69,7 @@ public struct GatewaySettings: Sendable {
         self.clientPort = clientPort
         self.adminHost = adminHost
         self.adminPort = adminPort
-        self.dialects = dialects
+        self.dialects = dialects.map { HostedDialect($0) }
         self.chatLimits = chatLimits
         self.trustedProxies = trustedProxies
         self.echoPath = echoPath

@@ -264,9 +264,9 @@ extension LoopState {
         var offset = 0
         while let frame = WrittenFrame(bytes, at: offset) {
             // A companion must be in the same response as the packet before it.
-            let isOffset = frame.isOffset(in: bytes)
+            let isCompanion = self.shared.engine?.isCompanion(frame, in: bytes) ?? false
             guard
-                isOffset || engine.session.waitingPackets == 0
+                isCompanion || engine.session.waitingPackets == 0
                     || engine.session.waitingBytes < Self.pollableBytes
             else { break }
             offset = frame.end
@@ -279,7 +279,7 @@ extension LoopState {
                 continue
             }
             let packet = SharedFrame(Array(bytes[frame.payload]))
-            if isOffset {
+            if isCompanion {
                 engine.session.send(companion: packet, into: &steps)
             } else {
                 engine.session.send(packet, into: &steps)
@@ -300,7 +300,10 @@ extension LoopState {
         else {
             return false
         }
-        return frame.withBytes { WrittenFrame($0, at: offset)?.isOffset(in: $0) ?? false }
+        guard let endpoint = self.shared.engine else { return false }
+        return frame.withBytes { bytes in
+            WrittenFrame(bytes, at: offset).map { endpoint.isCompanion($0, in: bytes) } ?? false
+        }
     }
 
     /// Answers waiting polls at the end of a turn's writes.

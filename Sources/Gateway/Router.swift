@@ -25,7 +25,7 @@ struct Router: Sendable {
         var routes: [Route] = []
         if let engine {
             // Polls are the most frequent requests.
-            routes += engine.paths.map { .engine(PathPattern(literal: "\($0)"), engine) }
+            routes.append(.engine(PathPattern(literal: "\(engine.path)"), engine))
         }
         if let path = settings.echoPath { routes.append(Route(PathPattern(literal: path), .echo)) }
         for (index, dialect) in settings.dialects.enumerated() {
@@ -36,9 +36,11 @@ struct Router: Sendable {
         routes += handlers
         // Pages may read why there is nothing at a path of an API.
         routes.append(.api("/api/**", .notFound))
-        var unknownEngine = Route("/socket.io/**", .notFound)
-        unknownEngine.crossOrigin = .allowedOrigins
-        routes.append(unknownEngine)
+        if let engine {
+            var below = Route(PathPattern(stringLiteral: "\(engine.path)/**"), .notFound)
+            below.crossOrigin = .allowedOrigins
+            routes.append(below)
+        }
         self.init(routes)
     }
 

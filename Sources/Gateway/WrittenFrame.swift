@@ -28,18 +28,6 @@ struct WrittenFrame {
         self.payload = offset..<offset + count
     }
 
-    /// Whether the frame must be in the same response as the one before it: it tells a Rooms client
-    /// its new offset.
-    func isOffset(in bytes: UnsafeRawBufferPointer) -> Bool {
-        let prefix: StaticString = #"42["offset","#
-        guard self.opcode == .text, self.payload.count > prefix.utf8CodeUnitCount else {
-            return false
-        }
-        return bytes[self.payload].prefix(prefix.utf8CodeUnitCount)
-            .elementsEqual(
-                UnsafeBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount))
-    }
-
     func closeStatus(in bytes: UnsafeRawBufferPointer) -> (code: UInt16, reason: String) {
         guard self.payload.count >= 2 else { return (1000, "") }
         let code =

@@ -7,8 +7,6 @@ import Identity
 /// `{"event","data"}` in both directions.
 public struct PetsDialect: Dialect {
     public let name: StaticString = "pets"
-    /// The protocol has no heartbeat frame.
-    public let heartbeat: StaticString? = nil
     public let upgradePaths: [PathPattern] = ["/ws"]
 
     public init() {}

@@ -5,12 +5,10 @@ public import EngineIO
 import SocketIO
 
 /// The Rooms protocol (seed `002`): events of Socket.IO v5 over Engine.IO v4, at `/socket.io/`.
-public struct RoomsDialect: Dialect {
+public struct RoomsDialect: EngineDialect, BroadcastReceiving, SessionTransferring {
     public let name: StaticString = "rooms"
-    /// Engine.IO has its own heartbeat.
-    public let heartbeat: StaticString? = nil
-    public let upgradePaths: [PathPattern] = []
-    public let transport: Transport
+    public let enginePath: StaticString = "/socket.io"
+    public let engineSettings: EngineSettings
     private let context: RoomsContext
 
     /// - Parameters:
@@ -19,7 +17,7 @@ public struct RoomsDialect: Dialect {
     public init(
         key: RecoveryKey, engine: EngineSettings = EngineSettings(), connectTimeout: Int64 = 45_000
     ) {
-        self.transport = .engine(engine, paths: ["/socket.io/", "/socket.io"])
+        self.engineSettings = engine
         self.context = RoomsContext(key: key, limits: SocketLimits(connectTimeout: connectTimeout))
     }
 
@@ -37,6 +35,9 @@ public struct RoomsDialect: Dialect {
     )? {
         RoomsSession(self.context, snapshot: snapshot, allowsAnonymous: allowsAnonymous, at: now)
     }
+
+    /// The frame with the new offset follows that of its message.
+    public func isCompanion(_ packet: RawSpan) -> Bool { packet.isOffset }
 
     public func receiveBroadcast(_ text: String) {
         if !self.context.sessionRooms.record(text) { self.context.closedSessions.insert(text) }

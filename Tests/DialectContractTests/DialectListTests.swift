@@ -25,6 +25,18 @@ struct DialectListTests {
         #expect(!DialectList.all.contains { $0.load.isEmpty })
     }
 
+    @Test("has dialects whose capabilities the gateway finds, wherever they are declared")
+    func capabilities() {
+        let dialects = DialectList.all.map { HostedDialect($0.server(Self.settings)) }
+        func names(_ isIncluded: (HostedDialect) -> Bool) -> [String] {
+            dialects.filter(isIncluded).map { $0.name.description }
+        }
+        #expect(names { $0.heartbeat != nil } == ["conversations"])
+        #expect(names(\.usesUserNumbers) == ["chats"])
+        #expect(names { $0.engine != nil } == ["rooms"])
+        #expect(names { $0.upgradePaths.isEmpty } == ["rooms"])
+    }
+
     @Test("contains every dialect that the contract tests")
     func contract() {
         #expect(

@@ -35,6 +35,16 @@ struct RoomsOutputTests {
             ])
     }
 
+    @Test(
+        "keep only the frame with an offset together with the one before it",
+        arguments: [
+            (#"42["offset","r=7"]"#, true), (#"42["offset",""#, true), (#"42["offset","#, false),
+            (#"42["new_message",{"content":"42[\"offset\","}]"#, false), ("2", false), ("", false),
+        ])
+    func companions(packet: String, isCompanion: Bool) {
+        #expect(Self.dialect.isCompanion(Array(packet.utf8).span.bytes) == isCompanion)
+    }
+
     @Test("report typing, presence and leaving to the others, and the end to everybody")
     func others() {
         let at = RoomsProbe.time

@@ -1,0 +1,31 @@
+import Dialects
+import Foundation
+import TestKit
+import Testing
+
+@Suite("The modules below the dialects")
+struct DialectIndependenceTests {
+    private static let modules = [
+        "EngineIO", "ChatModel", "ChatCore", "Cluster", "ChatEngine", "ClusterWire", "RedisStore",
+        "EmbeddedStore", "NodeLink", "DialectKit", "Gateway",
+    ]
+
+    /// The numbers of earlier versions, and the name of a key in Redis.
+    private static let exceptions = [
+        "Sources/ChatModel/LegacyKind.swift", "Sources/RedisStore/StoreKeys.swift",
+    ]
+
+    @Test("and the gateway contain no name, path or frame of a dialect", arguments: modules)
+    func dialectsAreUnknown(module: String) throws {
+        let words =
+            DialectList.all.names.map { "\"\($0)\"" } + ["socket.io", "42[", "import SocketIO"]
+        let folder = "Sources/\(module)"
+        let files = try FileManager.default.subpathsOfDirectory(atPath: Checkout.file(folder))
+            .filter { $0.hasSuffix(".swift") }.map { "\(folder)/\($0)" }
+        #expect(!files.isEmpty)
+        for file in files where !Self.exceptions.contains(file) {
+            let text = try Checkout.read(file)
+            for word in words { #expect(!text.contains(word), "\(file) contains \(word)") }
+        }
+    }
+}
