@@ -283,10 +283,25 @@ let package = Package(
                 "ChatsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON",
                 "Bytes",
             ]),
+        // A sixth dialect: its server, its client and its frames for the load generator.
+        .target(
+            name: "ExampleDialect",
+            dependencies: [
+                "DialectKit", "ChatModel", "ChatClient", "LoadGenerator", "Identity", "JSON",
+                "Bytes",
+            ],
+            path: "Tests/ExampleDialect", swiftSettings: settings),
+        tests(
+            "ExampleDialectTests",
+            [
+                "ExampleDialect", "Dialects", "ChatClient", "LoadGenerator", "Configuration",
+                "Gateway", "GatewayTestSupport", "TestKit", "DialectKit", "Identity",
+            ]),
         tests(
             "DialectContractTests",
             [
-                "ChatSimulation", "Dialects", "ConversationsDialect", "PetsDialect",
+                "ChatSimulation", "ExampleDialect", "Dialects", "ConversationsDialect",
+                "PetsDialect",
                 "ChatsDialect", "AgentsDialect", "RoomsDialect", "EmbeddedStore", "ChatClient",
                 "LoadGenerator", "Configuration", "DialectKit",
                 "ChatEngine", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON",

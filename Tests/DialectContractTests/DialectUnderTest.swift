@@ -3,6 +3,7 @@ import Bytes
 import ChatsDialect
 import ConversationsDialect
 import DialectKit
+import ExampleDialect
 import Foundation
 import Identity
 import PetsDialect
@@ -59,7 +60,7 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
         }
     }
 
-    static let all = [conversations, pets, chats, agents, rooms]
+    static let all = [conversations, pets, chats, agents, rooms, example]
 
     static let conversations = DialectUnderTest(
         dialect: ConversationsDialect(),
@@ -212,6 +213,23 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
             return DeliveredMessage(id: id, author: author, content: content)
         },
         isError: { ["error", "connect_error"].contains($0["event"] as? String) })
+
+    static let example = DialectUnderTest(
+        dialect: ExampleDialect(),
+        request: { conversation, after, credentials in
+            DialectRequest(
+                path: ["example", conversation], query: after.map { [("after", "\($0)")] } ?? [],
+                credentials: credentials, now: Timestamp(milliseconds: 0))
+        },
+        postFrame: { _, content, id in Self.json(["content": content, "id": id as Any?]) },
+        wrongTypeFrame: #"{"content":7}"#,
+        message: { frame, _ in
+            guard let id = frame["message"] as? Int, let author = frame["author"] as? String,
+                let content = frame["content"] as? String
+            else { return nil }
+            return DeliveredMessage(id: id, author: author, content: content)
+        },
+        isError: { $0["error"] != nil })
 
     static func json(_ members: [String: Any?]) -> String {
         let data = try? JSONSerialization.data(withJSONObject: members.compactMapValues { $0 })
