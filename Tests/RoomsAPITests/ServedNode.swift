@@ -26,6 +26,7 @@ final class ServedNode {
         _ change: (inout TestNode.NodeOptions) throws -> Void = { _ in }
     ) throws {
         let api = RoomsAPI()
+        // The rules for pages of other origins also hold for Engine.IO.
         let rooms = RoomsDialect(key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test"))
         self.node = try TestNode(
             loops: loops, store: store, dialects: [ConversationsDialect(), PetsDialect(), rooms]
