@@ -24,7 +24,6 @@ final class ConnectionCount: Sendable {
 
     /// Waits until no connection is open, but not longer than `limit`.
     func waitUntilEmpty(within limit: Duration) async {
-        await self.isEmpty.wait(
-            until: { self.count.load(ordering: .acquiring) == 0 }, within: limit)
+        await self.isEmpty.wait(within: limit) { self.count.load(ordering: .acquiring) == 0 }
     }
 }
