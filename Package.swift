@@ -22,6 +22,29 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
+/// A library for tests.
+func testSupport(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: settings)
+}
+
+/// A program that tests start.
+func testProgram(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: settings)
+}
+
+/// The port of client protocols, and the values of the chat that it uses.
+let dialectPort: [Target.Dependency] = ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]
+
+func dialect(_ name: String, _ others: [Target.Dependency] = []) -> Target {
+    module(name, others + dialectPort)
+}
+
+func dialectTests(_ name: String, _ others: [Target.Dependency] = []) -> Target {
+    tests("\(name)Tests", [.byName(name: name), "DialectTestSupport"] + others + dialectPort)
+}
+
 let package = Package(
     name: "confab",
     products: [.executable(name: "confab", targets: ["confab"])],
@@ -48,9 +71,7 @@ let package = Package(
         module("SocketIO", ["JSON", "Bytes"]),
         module("TLS", ["COpenSSL", "EventLoop", "Bytes"]),
         module("Identity", ["COpenSSL", "Bytes", "JSON"]),
-        module(
-            "RedisClient",
-            ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Telemetry", "Bytes"]),
+        module("RedisClient", ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Telemetry", "Bytes"]),
 
         // The chat: values.
         module("ChatModel", ["Bytes"]),
@@ -65,25 +86,21 @@ let package = Package(
 
         // Dialects only translate.
         module("DialectKit", ["EngineIO", "ChatModel", "Identity", "JSON", "Bytes"]),
-        module("ConversationsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
-        module("PetsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
-        module("ChatsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
-        module("AgentsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
-        module(
-            "RoomsDialect",
-            ["EngineIO", "SocketIO", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        dialect("ConversationsDialect"),
+        dialect("PetsDialect"),
+        dialect("ChatsDialect"),
+        dialect("AgentsDialect"),
+        dialect("RoomsDialect", ["EngineIO", "SocketIO"]),
 
         // The sessions of dialects over Engine.IO: values.
-        module(
-            "EngineTransport", ["EngineIO", "EventLoop", "HTTPWire", "ChatModel", "Bytes"]),
+        module("EngineTransport", ["EngineIO", "EventLoop", "HTTPWire", "ChatModel", "Bytes"]),
 
         // A node's membership in the cluster.
         module(
             "NodeLink",
             [
                 "RedisStore", "RedisClient", "ClusterWire", "ChatEngine", "Cluster", "ChatModel",
-                "EventLoop",
-                "Telemetry", "JSON", "Bytes",
+                "EventLoop", "Telemetry", "JSON", "Bytes",
             ]),
 
         // Shells: the server, the clients, the command line.
@@ -91,19 +108,14 @@ let package = Package(
             "Gateway",
             [
                 "EngineIO", "EngineTransport", "EventLoop", "HTTPWire", "TLS", "Identity",
-                "ChatEngine", "Cluster", "ChatCore",
-                "ChatModel", "Configuration", "DialectKit",
-                "Telemetry",
-                "JSON", "Bytes",
+                "ChatEngine", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit",
+                "Telemetry", "JSON", "Bytes",
             ]),
         module(
             "AdminAPI",
             [
                 "COpenSSL", "Gateway", "NodeLink", "ClusterWire", "ChatEngine", "Cluster",
-                "ChatCore",
-                "ChatModel", "EventLoop", "HTTPWire", "Telemetry",
-                "JSON",
-                "Bytes",
+                "ChatCore", "ChatModel", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes",
             ]),
         module(
             "RoomsAPI",
@@ -118,14 +130,13 @@ let package = Package(
             "OperatorClient",
             [
                 "NodeLink", "Configuration", "RedisClient", "ClusterWire", "ChatEngine", "Cluster",
-                "ChatModel",
-                "Telemetry", "JSON", "Bytes",
+                "ChatModel", "Telemetry", "JSON", "Bytes",
             ]),
         module(
             "LoadGenerator",
             [
-                "Configuration", "TLS", "ChatClient", "EngineIO", "RedisClient",
-                "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes",
+                "Configuration", "TLS", "ChatClient", "EngineIO", "RedisClient", "Identity",
+                "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes",
             ]),
         module("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
 
@@ -156,8 +167,8 @@ let package = Package(
         tests(
             "EngineTransportTests",
             [
-                "SeededRandom", "EngineTransport", "EngineIO", "EventLoop", "HTTPWire",
-                "ChatModel", "Bytes",
+                "SeededRandom", "EngineTransport", "EngineIO", "EventLoop", "HTTPWire", "ChatModel",
+                "Bytes",
             ]),
         tests("SocketIOTests", ["SeededRandom", "SocketIO", "JSON", "Bytes"]),
         tests("TLSTests", ["TLS", "TestKit", "Bytes"]),
@@ -173,53 +184,38 @@ let package = Package(
             "ChatEngineTests",
             [
                 "SeededRandom", "ChatSimulation", "EmbeddedStore", "ChatEngine", "Cluster",
-                "ChatCore",
-                "ChatModel", "Bytes",
+                "ChatCore", "ChatModel", "Bytes",
             ]),
         tests(
             "ClusterWireTests",
             [
                 "SeededRandom", "AllocationCounter", "ClusterWire", "ChatEngine", "Cluster",
-                "ChatCore",
-                "ChatModel", "Identity", "JSON", "Bytes",
+                "ChatCore", "ChatModel", "Identity", "JSON", "Bytes",
             ]),
         tests(
             "ConfigurationTests",
             ["Dialects", "Configuration", "RedisClient", "TestKit", "Telemetry", "JSON", "Bytes"]),
 
         // Random numbers that a seed reproduces.
-        .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
+        testSupport("SeededRandom"),
 
         // The simulation of a cluster under its own clock, and the cost of a message.
-        .target(
-            name: "ChatSimulation",
-            dependencies: [
+        testSupport(
+            "ChatSimulation",
+            [
                 "SeededRandom", "EmbeddedStore", "ChatEngine", "Cluster", "ChatCore", "ChatModel",
                 "Bytes",
-            ],
-            path: "Tests/ChatSimulation",
-            swiftSettings: settings),
-        .executableTarget(
-            name: "ChatTrials",
-            dependencies: [
+            ]),
+        testProgram(
+            "ChatTrials",
+            [
                 "SeededRandom", "AllocationCounter", "ChatSimulation", "EmbeddedStore",
-                "ClusterWire", "ChatEngine", "Cluster", "ChatCore",
-                "ChatModel", "Bytes",
-            ],
-            path: "Tests/ChatTrials",
-            swiftSettings: settings),
+                "ClusterWire", "ChatEngine", "Cluster", "ChatCore", "ChatModel", "Bytes",
+            ]),
 
         // Stores: one contract for all of them. StoreTorture is a process that tests may kill.
-        .target(
-            name: "StoreTestSupport",
-            dependencies: ["SeededRandom", "TestKit", "ChatModel", "Bytes"],
-            path: "Tests/StoreTestSupport",
-            swiftSettings: settings),
-        .executableTarget(
-            name: "StoreTorture",
-            dependencies: ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"],
-            path: "Tests/StoreTorture",
-            swiftSettings: settings),
+        testSupport("StoreTestSupport", ["SeededRandom", "TestKit", "ChatModel", "Bytes"]),
+        testProgram("StoreTorture", ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"]),
         tests(
             "StoreContractTests",
             [
@@ -230,79 +226,44 @@ let package = Package(
             "EmbeddedStoreTests",
             [
                 "Telemetry", "SeededRandom", "EmbeddedStore", "StoreTestSupport", "StoreTorture",
-                "TestKit",
-                "ChatModel", "Bytes", "Telemetry",
+                "TestKit", "ChatModel", "Bytes",
             ]),
 
         // A node in the test's process. AllocationCounter counts the test binary's allocations.
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
-        .target(
-            name: "GatewayTestSupport",
-            dependencies: [
+        testSupport(
+            "GatewayTestSupport",
+            [
                 "SeededRandom", "ConversationsDialect", "DialectKit", "EmbeddedStore", "Gateway",
-                "ChatModel", "Configuration",
-                "EventLoop", "HTTPWire",
-                "Identity", "StoreTestSupport", "TLS", "Telemetry", "TestKit", "Bytes",
-            ], path: "Tests/GatewayTestSupport", swiftSettings: settings),
+                "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity",
+                "StoreTestSupport", "TLS", "Telemetry", "TestKit", "Bytes",
+            ]),
         tests(
             "GatewayTests",
             [
                 "SeededRandom", "Gateway", "GatewayTestSupport", "ClientTestSupport",
-                "AllocationCounter", "StoreTestSupport",
-                "TestKit", "EngineIO", "Dialects",
+                "AllocationCounter", "StoreTestSupport", "TestKit", "EngineIO", "Dialects",
                 "ConversationsDialect", "RoomsDialect", "DialectKit", "ChatEngine", "Cluster",
-                "ChatCore",
-                "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "TLS",
-                "Telemetry", "Bytes",
+                "ChatCore", "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity",
+                "JSON", "TLS", "Telemetry", "Bytes",
             ]),
 
         // Dialects: each alone, and one scenario for all of them.
         tests("DialectKitTests", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
-        .target(
-            name: "DialectTestSupport",
-            dependencies: ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"],
-            path: "Tests/DialectTestSupport", swiftSettings: settings),
-        tests(
-            "ConversationsDialectTests",
-            [
-                "Configuration", "Gateway", "ConversationsDialect", "DialectTestSupport",
-                "GatewayTestSupport", "TestKit",
-                "DialectKit", "ChatModel", "Identity",
-                "JSON",
-                "Bytes",
-            ]),
-        tests(
-            "PetsDialectTests",
-            [
-                "PetsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON",
-                "Bytes",
-            ]),
-        tests(
-            "AgentsDialectTests",
-            [
-                "AgentsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity",
-                "JSON", "Bytes",
-            ]),
-        tests(
-            "RoomsDialectTests",
-            [
-                "RoomsDialect", "DialectTestSupport", "EngineIO", "SocketIO", "DialectKit",
-                "ChatModel", "Identity", "JSON", "Bytes",
-            ]),
-        tests(
-            "ChatsDialectTests",
-            [
-                "ChatsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON",
-                "Bytes",
-            ]),
+        testSupport("DialectTestSupport", dialectPort),
+        dialectTests(
+            "ConversationsDialect", ["Configuration", "Gateway", "GatewayTestSupport", "TestKit"]),
+        dialectTests("PetsDialect"),
+        dialectTests("AgentsDialect"),
+        dialectTests("RoomsDialect", ["EngineIO", "SocketIO"]),
+        dialectTests("ChatsDialect"),
         // A sixth dialect: its server, its client and its frames for the load generator.
-        .target(
-            name: "ExampleDialect",
-            dependencies: [
+        testSupport(
+            "ExampleDialect",
+            [
                 "DialectKit", "ChatModel", "ChatClient", "LoadGenerator", "Identity", "JSON",
                 "Bytes",
-            ],
-            path: "Tests/ExampleDialect", swiftSettings: settings),
+            ]),
         tests(
             "ExampleDialectTests",
             [
@@ -313,11 +274,9 @@ let package = Package(
             "DialectContractTests",
             [
                 "ChatSimulation", "ExampleDialect", "Dialects", "ConversationsDialect",
-                "PetsDialect",
-                "ChatsDialect", "AgentsDialect", "RoomsDialect", "EmbeddedStore", "ChatClient",
-                "LoadGenerator", "Configuration", "DialectKit",
-                "ChatEngine", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON",
-                "Bytes",
+                "PetsDialect", "ChatsDialect", "AgentsDialect", "RoomsDialect", "EmbeddedStore",
+                "ChatClient", "LoadGenerator", "Configuration", "DialectKit", "ChatEngine",
+                "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes",
             ]),
         tests(
             "OperatorClientTests",
@@ -335,23 +294,19 @@ let package = Package(
             "AdminAPITests",
             [
                 "ChatModel", "AdminAPI", "Gateway", "GatewayTestSupport", "TestKit", "EventLoop",
-                "HTTPWire", "JSON", "NodeLink", "ClusterWire",
-                "Telemetry", "Bytes",
+                "HTTPWire", "JSON", "NodeLink", "ClusterWire", "Telemetry", "Bytes",
             ]),
 
         tests(
             "RoomsAPITests",
             [
                 "SeededRandom", "RoomsAPI", "RoomsDialect", "Gateway", "GatewayTestSupport",
-                "TestKit", "DialectKit", "PetsDialect",
-                "ConversationsDialect", "ChatModel", "Configuration", "EventLoop", "HTTPWire",
-                "Identity", "JSON", "Bytes",
+                "TestKit", "DialectKit", "PetsDialect", "ConversationsDialect", "ChatModel",
+                "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "Bytes",
             ]),
 
         // Real processes.
-        .target(
-            name: "TestKit", dependencies: ["CLinux", "Identity", "Bytes"], path: "Tests/TestKit",
-            swiftSettings: settings),
+        testSupport("TestKit", ["CLinux", "Identity", "Bytes"]),
         .testTarget(
             name: "SystemTests",
             dependencies: [
@@ -362,35 +317,24 @@ let package = Package(
         tests("DocumentationTests", ["TestKit", "Dialects", "Configuration"]),
 
         // A cluster of real processes, its faults, and the judge of its clients' histories.
-        .target(
-            name: "ClusterTorture", dependencies: ["SeededRandom", "TestKit"],
-            path: "Tests/ClusterTorture", swiftSettings: settings),
-        .executableTarget(
-            name: "Torture", dependencies: ["ClusterTorture", "TestKit"], path: "Tests/Torture",
-            swiftSettings: settings),
+        testSupport("ClusterTorture", ["SeededRandom", "TestKit"]),
+        testProgram("Torture", ["ClusterTorture", "TestKit"]),
         tests("ClusterTortureTests", ["ClusterTorture", "TestKit"]),
 
         // A WebSocket server whose behaviour a test writes.
-        .target(
-            name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "TLS", "Bytes"],
-            path: "Tests/ClientTestSupport",
-            swiftSettings: settings),
+        testSupport("ClientTestSupport", ["EventLoop", "HTTPWire", "TLS", "Bytes"]),
         tests(
             "ChatClientTests",
             [
                 "SeededRandom", "Dialects", "ChatClient", "ClientTestSupport", "TestKit",
-                "EventLoop",
-                "HTTPWire", "TLS", "JSON", "Bytes",
+                "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes",
             ]),
         tests(
             "LoadGeneratorTests",
             [
                 "LoadGenerator", "Dialects", "Configuration", "ClientTestSupport", "TestKit",
-                "ChatClient",
-                "RedisClient",
-                "Identity", "EventLoop", "HTTPWire", "TLS",
-                "Telemetry",
-                "JSON", "Bytes",
+                "ChatClient", "RedisClient", "Identity", "EventLoop", "HTTPWire", "TLS",
+                "Telemetry", "JSON", "Bytes",
             ]),
     ]
 )

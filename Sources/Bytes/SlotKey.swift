@@ -4,14 +4,15 @@
 /// successive values of a slot apart.
 public protocol SlotKey: Sendable, Hashable {
     var slot: UInt32 { get }
-    /// At least 1 for every key that a list hands out.
+    /// From 1 to 2,147,483,647 in every key that a list hands out; see `SlotID.generation(after:)`.
     var generation: UInt32 { get }
 
     init(slot: UInt32, generation: UInt32)
 }
 
 extension SlotKey {
-    /// The generation in the upper 32 bits, the slot in the lower ones. Never 0 for a valid key.
+    /// The generation in the upper 32 bits, the slot in the lower ones. In a valid key they are not
+    /// 0, and the highest bit is not set.
     @inlinable public var bits: UInt64 { UInt64(self.generation) << 32 | UInt64(self.slot) }
 
     @inlinable
@@ -31,5 +32,12 @@ public struct SlotID: SlotKey {
     public init(slot: UInt32, generation: UInt32) {
         self.slot = slot
         self.generation = generation
+    }
+
+    /// The next generation of a slot. Not 0, so that bits of 0 are no valid key. It has 31 bits, so
+    /// that an id which is either a key or another number can use the highest bit.
+    @inlinable
+    public static func generation(after generation: UInt32) -> UInt32 {
+        generation < UInt32.max >> 1 ? generation + 1 : 1
     }
 }

@@ -118,20 +118,26 @@ public struct SlotList<Key: SlotKey, Element> {
     @inlinable
     @discardableResult
     public mutating func remove(_ slot: UInt32) -> Element {
-        precondition(self.isOccupied(slot), "slot \(slot) is free")
         self.invalidateKey(of: slot)
+        return self.free(slot)
+    }
+
+    /// Invalidates the key of the value in an occupied slot. The value stays there until `free`.
+    @inlinable
+    public mutating func invalidateKey(of slot: UInt32) {
+        self.slots[Int(slot)].generation =
+            SlotID.generation(after: self.slots[Int(slot)].generation)
+    }
+
+    /// Removes the value from an occupied slot whose key was invalidated, and returns it.
+    @inlinable
+    @discardableResult
+    public mutating func free(_ slot: UInt32) -> Element {
+        precondition(self.isOccupied(slot), "slot \(slot) is free")
         self.slots[Int(slot)].nextFree = self.firstFree
         self.firstFree = slot
         self.freeCount += 1
         return exchange(&self.slots[Int(slot)].element, with: self.vacant[0])
-    }
-
-    /// Invalidates the key of the value in an occupied slot. The value stays there until `remove`,
-    /// with another key.
-    @inlinable
-    public mutating func invalidateKey(of slot: UInt32) {
-        // Not 0, so that a key whose bits are all 0 is never valid.
-        self.slots[Int(slot)].generation = max(self.slots[Int(slot)].generation &+ 1, 1)
     }
 }
 

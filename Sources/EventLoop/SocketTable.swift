@@ -73,7 +73,7 @@ struct SocketTable {
     /// Returns nil if no retired slot is left.
     mutating func popRetired() -> (descriptor: Int32, receiver: ((Int32) -> Void)?)? {
         guard let (slot, receiver) = self.retired.popLast() else { return nil }
-        return (self.sockets.remove(slot).descriptor, receiver)
+        return (self.sockets.free(slot).descriptor, receiver)
     }
 
     /// The slots that are watched or reserved.

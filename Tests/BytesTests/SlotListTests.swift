@@ -86,7 +86,7 @@ struct SlotListTests {
         #expect(SlotID(bits: key.bits) == key)
     }
 
-    @Test("keeps a value whose key was invalidated, and its slot, until the value is removed")
+    @Test("keeps a value whose key was invalidated, and its slot, until the slot is freed")
     func invalidatedKey() {
         var list = SlotList<SlotID, String>(vacant: "")
         let key = list.insert("retired")
@@ -94,10 +94,17 @@ struct SlotListTests {
         #expect(!list.contains(key))
         #expect(list.isOccupied(key.slot) && list[key.slot] == "retired")
         #expect(list.insert("other").slot == 1)
-        #expect(list.remove(key.slot) == "retired")
-        let next = list.insert("next")
-        #expect(next.slot == key.slot && next.generation > key.generation)
+        #expect(list.free(key.slot) == "retired")
+        #expect(list.insert("next") == SlotID(slot: key.slot, generation: key.generation + 1))
         #expect(!list.contains(key))
+    }
+
+    @Test(
+        "counts the generations of a slot in 31 bits, without 0",
+        arguments: [(1, 2), (77, 78), (0x7FFF_FFFE, 0x7FFF_FFFF), (0x7FFF_FFFF, 1)]
+            as [(UInt32, UInt32)])
+    func generations(last: UInt32, next: UInt32) {
+        #expect(SlotID.generation(after: last) == next)
     }
 
     @Test("is a value: a copy keeps its own slots")
