@@ -89,7 +89,7 @@ extension ListeningSocket {
     /// The address with a port that no socket has, if its port is 0.
     ///
     /// With SO_REUSEADDR the kernel may choose a port that another process has bound and does not
-    /// listen on yet. Of two nodes that start at the same time, one would then fail.
+    /// listen on yet. Then one of two nodes that start at the same time would fail.
     private static func withPort(_ address: SocketAddress) throws(SocketError) -> SocketAddress {
         guard address.port == 0 else { return address }
         let probe = try self.bind(address, sharesPort: false, reusesAddress: false)

@@ -96,8 +96,8 @@ extension ConnectionPool {
         self.continueClose(connection)
     }
 
-    /// Writes the turn's only frame of a connection without a backlog. Inlined, because nearly every
-    /// delivery is such a frame.
+    /// Writes the turn's only frame of a connection without a backlog. Inlined, because nearly
+    /// every delivery is such a frame.
     @inline(__always)
     private func writeFrame(_ slot: Int) {
         let frame = Int(self.table.hot[slot].firstFrame)
