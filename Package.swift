@@ -288,7 +288,7 @@ let package = Package(
             "NodeLinkTests",
             [
                 "NodeLink", "ClusterWire", "ChatEngine", "Cluster", "ChatModel", "RedisClient",
-                "EventLoop", "TestKit", "Bytes",
+                "RedisStore", "EventLoop", "Telemetry", "TestKit", "Bytes",
             ]),
         tests(
             "AdminAPITests",

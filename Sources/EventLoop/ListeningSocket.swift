@@ -76,17 +76,32 @@ extension ListeningSocket {
         var failure: SocketError?
         for address in try Resolver.resolveBlocking(host: host, port: port) {
             do throws(SocketError) {
-                let probe = try self.bind(address, sharesPort: false)
+                let probe = try self.bind(self.withPort(address), sharesPort: false)
                 defer { probe.close() }
-                guard let bound = probe.localAddress else {
-                    throw .system(call: "getsockname", errno: errno)
-                }
-                return try self.bindGroup(at: bound, count: count)
+                return try self.bindGroup(at: self.localAddress(of: probe), count: count)
             } catch {
                 failure = failure ?? error
             }
         }
         throw failure ?? .unresolvable(host: host, reason: "it has no address")
+    }
+
+    /// The address with a port that no socket has, if its port is 0.
+    ///
+    /// With SO_REUSEADDR the kernel may choose a port that another process has bound and does not
+    /// listen on yet. Then one of two nodes that start at the same time would fail.
+    private static func withPort(_ address: SocketAddress) throws(SocketError) -> SocketAddress {
+        guard address.port == 0 else { return address }
+        let probe = try self.bind(address, sharesPort: false, reusesAddress: false)
+        defer { probe.close() }
+        return try self.localAddress(of: probe)
+    }
+
+    private static func localAddress(of socket: Socket) throws(SocketError) -> SocketAddress {
+        guard let address = socket.localAddress else {
+            throw .system(call: "getsockname", errno: errno)
+        }
+        return address
     }
 
     /// Starts listening with a bound group. New connections wait until they are accepted.
@@ -126,12 +141,12 @@ extension ListeningSocket {
         return group
     }
 
-    private static func bind(_ address: SocketAddress, sharesPort: Bool) throws(SocketError)
-        -> Socket
-    {
+    private static func bind(
+        _ address: SocketAddress, sharesPort: Bool, reusesAddress: Bool = true
+    ) throws(SocketError) -> Socket {
         let socket = try Socket.open(address)
         // Connections of an earlier process in TIME_WAIT must not prevent a restart.
-        socket.set(SOL_SOCKET, SO_REUSEADDR, to: 1)
+        if reusesAddress { socket.set(SOL_SOCKET, SO_REUSEADDR, to: 1) }
         if sharesPort { socket.set(SOL_SOCKET, SO_REUSEPORT, to: 1) }
         // Accepted sockets inherit both options, which saves two system calls per connection.
         socket.setNoDelay()

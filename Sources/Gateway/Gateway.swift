@@ -128,7 +128,12 @@ public final class Gateway: Sendable {
     var loops: [EventLoop] { self.gatewayLoops.map(\.loop) }
 
     /// The number of open client connections.
-    public var connectionCount: Int { self.shared.connectionCount.load(ordering: .relaxed) }
+    public var connectionCount: Int { self.shared.connectionCount.value }
+
+    /// Waits until no client connection is open, but not longer than `limit`.
+    public func waitUntilDrained(within limit: Duration) async {
+        await self.shared.connectionCount.waitUntilEmpty(within: limit)
+    }
 
     /// Replaces keys, certificates, origins and limits. Certificates apply to new connections, the
     /// others to all.

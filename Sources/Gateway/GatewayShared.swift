@@ -25,7 +25,7 @@ final class GatewayShared: Sendable {
     let storeProbe: StoreProbe
     let storeErrors: StoreErrorLog
     /// The open client connections of the node.
-    let connectionCount = Atomic<Int>(0)
+    let connectionCount = ConnectionCount()
 
     init(
         settings: GatewaySettings, view: View, stores: [any ChatStore], logger: Logger,

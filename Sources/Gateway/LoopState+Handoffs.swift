@@ -29,7 +29,7 @@ extension LoopState {
         self.pool.detach(connection) { socket in
             if !shared.mailboxes[loop].post(.adopt(handoff)) {
                 socket.close()
-                shared.connectionCount.subtract(1, ordering: .relaxed)
+                shared.connectionCount.subtract()
             }
         }
     }
@@ -46,7 +46,7 @@ extension LoopState {
         self.pool.detach(connection) { socket in
             if !shared.mailboxes[loop].post(.adoptRequest(handoff)) {
                 socket.close()
-                shared.connectionCount.subtract(1, ordering: .relaxed)
+                shared.connectionCount.subtract()
             }
         }
     }
@@ -65,7 +65,7 @@ extension LoopState {
             self.context.shared.logger.warning(
                 "connection handoff failed", ["reason": .text(error.description)])
             handoff.socket.close()
-            self.context.shared.connectionCount.subtract(1, ordering: .relaxed)
+            self.context.shared.connectionCount.subtract()
         }
     }
 
@@ -98,7 +98,7 @@ extension LoopState {
             self.context.shared.logger.warning(
                 "connection handoff failed", ["reason": .text(error.description)])
             handoff.socket.close()
-            self.context.shared.connectionCount.subtract(1, ordering: .relaxed)
+            self.context.shared.connectionCount.subtract()
         }
     }
 }

@@ -236,13 +236,8 @@ struct RunningNode {
                     await shared.handOver(within: .seconds(10))
                 }
                 self.gateway.drain(over: self.options.drain)
-                // A close handshake may take five more seconds. The gateway's count is an atomic
-                // without a notification, so it is read every 20 ms.
-                let end = ContinuousClock.now + self.options.drain + .seconds(6)
-                while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled
-                {
-                    try? await Task.sleep(for: .milliseconds(20))
-                }
+                // A close handshake may take five more seconds.
+                await self.gateway.waitUntilDrained(within: self.options.drain + .seconds(6))
             })
         return await self.stop(isDrained: !isStopped)
     }

@@ -7,6 +7,7 @@ import GatewayTestSupport
 import Identity
 import PetsDialect
 import RoomsAPI
+import RoomsDialect
 import SeededRandom
 import TestKit
 import Testing
@@ -25,8 +26,10 @@ final class ServedNode {
         _ change: (inout TestNode.NodeOptions) throws -> Void = { _ in }
     ) throws {
         let api = RoomsAPI()
+        // The rules for pages of other origins also hold for Engine.IO.
+        let rooms = RoomsDialect(key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test"))
         self.node = try TestNode(
-            loops: loops, store: store, dialects: [ConversationsDialect(), PetsDialect()]
+            loops: loops, store: store, dialects: [ConversationsDialect(), PetsDialect(), rooms]
         ) { setup in
             setup.settings.allowsAnonymous = true
             setup.routes = api.routes

@@ -75,7 +75,7 @@ extension ConnectionPool {
             var isOverLimit = false
             if role == .clients {
                 isOverLimit =
-                    self.context.shared.connectionCount.add(1, ordering: .relaxed).newValue
+                    self.context.shared.connectionCount.add()
                     > self.context.live.limits.connections
             }
             let connection = Connection(

@@ -96,7 +96,9 @@ extension ConnectionPool {
         self.continueClose(connection)
     }
 
-    /// Writes the turn's only frame of a connection without a backlog.
+    /// Writes the turn's only frame of a connection without a backlog. Inlined, because nearly
+    /// every delivery is such a frame.
+    @inline(__always)
     private func writeFrame(_ slot: Int) {
         let frame = Int(self.table.hot[slot].firstFrame)
         self.table.hot[slot].frameCount = 0
@@ -191,9 +193,18 @@ extension ConnectionPool {
     }
 
     /// Handles the result of writing a connection's only frame of this turn.
+    @inline(__always)
     func frameSent(_ transfer: Socket.SocketResult, of frame: Int, to slot: Int) {
+        if case .bytes(let sent) = transfer, sent == self.table.frames[frame].count {
+            self.context.counters.bytesOut &+= UInt64(sent)
+        } else {
+            self.frameNotSent(transfer, of: frame, to: slot)
+        }
+    }
+
+    @inline(never)
+    private func frameNotSent(_ transfer: Socket.SocketResult, of frame: Int, to slot: Int) {
         guard let sent = self.handleTransfer(transfer, of: slot),
-            sent < self.table.frames[frame].count,
             let connection = self[UInt32(slot)]
         else { return }
         connection.backlog.append(self.table.frames[frame], from: sent)

@@ -135,7 +135,7 @@ final class ConnectionPool {
         connection.isConnected = false
         self.table.close(connection.slot)
         if connection.listenerRole == .clients, !connection.isListener {
-            self.context.shared.connectionCount.subtract(1, ordering: .relaxed)
+            self.context.shared.connectionCount.subtract()
         }
         self.context.loop.close(connection.token)
         self.events.append(.dropped(connection, user: user))

@@ -123,7 +123,7 @@ extension LoopState {
     ) throws(EngineRefusal) -> any DialectSession {
         let limit = self.context.live.limits.connections
         guard self.http.admitClient(),
-            self.context.shared.connectionCount.load(ordering: .relaxed) <= limit
+            self.context.shared.connectionCount.value <= limit
         else {
             self.context.counters.refusedConnections += 1
             throw .unavailable
@@ -144,7 +144,7 @@ extension LoopState {
             session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false,
             carrier: .engine)
         webSocket.expiresAt = self.http.tokenExpiry
-        _ = self.context.shared.connectionCount.add(1, ordering: .relaxed)
+        self.context.shared.connectionCount.add()
         let connection = Connection(
             token: self.context.loop.reserve(), peer: peer, listenerRole: .clients,
             phase: .webSocket(webSocket))

@@ -57,7 +57,7 @@ extension LoopState {
         owner.backlog = connection.backlog
         let handoff = SocketHandoff(
             session: session, tls: connection.tls, reader: probe.reader, unread: connection.unread)
-        self.context.shared.connectionCount.subtract(1, ordering: .relaxed)
+        self.context.shared.connectionCount.subtract()
         let mailbox = self.context.shared.controlMailboxes[self.context.index]
         self.pool.detach(connection) { _ = mailbox.post(.attachSocket($0, handoff)) }
     }

@@ -4,7 +4,7 @@ internal import TLS
 /// Combines a `RedisSession` with its socket: performs the session's I/O and reports the results
 /// back to it.
 ///
-/// A value in the state of the `RedisHandler`. It calls no code outside; events come out of
+/// A value in the state of a mode of `RedisNetwork`. It calls no code outside; events come out of
 /// `next(now:)`.
 struct RedisLink {
     /// A request to resolve an endpoint and pass the addresses to `connect`.

@@ -1,0 +1,159 @@
+import Bytes
+import ChatEngine
+import ChatModel
+import Cluster
+import ClusterWire
+import EventLoop
+import Foundation
+import RedisClient
+import RedisStore
+import Telemetry
+import TestKit
+import Testing
+
+@testable import NodeLink
+
+/// A node with one loop, without clients.
+private final class LinkedNode {
+    let loop: EventLoop
+    let receiver = RecordingReceiver()
+    let link: NodeLink
+
+    init(_ server: RedisServer, _ incarnation: UInt64) throws {
+        let url = try RedisURL(server.url)
+        let redis = try RedisSettings(url)
+        self.loop = try EventLoop.start(name: "node", tickPeriod: .milliseconds(20))
+        let connection = LoopConnection(
+            redis, store: RedisStoreSettings(clusterName: "chat", history: 10, url: url),
+            on: self.loop, seed: incarnation)
+        self.link = NodeLink(
+            NodeLinkSettings(
+                clusterName: "chat", redis: redis, key: AgentFixture.key,
+                record: .sample(incarnation, name: "n\(incarnation)")),
+            loops: [self.loop], connections: [connection], receiver: self.receiver,
+            logger: Logger(level: .error, format: .text, writer: LogWriter()),
+            callHandler: { "\(incarnation) answers \($0.topic)" })
+    }
+
+    deinit {
+        self.loop.stop()
+        self.loop.join()
+    }
+}
+
+extension AgentSuites {
+    @Suite("A node's link")
+    struct JoinedNodesTests {
+        private let server: RedisServer
+        private let first: LinkedNode
+        private let second: LinkedNode
+
+        /// Two nodes that have joined.
+        init() async throws {
+            self.server = try RedisServer()
+            self.first = try LinkedNode(self.server, 1)
+            self.second = try LinkedNode(self.server, 2)
+            for node in [self.first, self.second] {
+                #expect(await node.link.waitUntilJoined(within: .seconds(30)))
+            }
+            try Deadline.wait(for: "a view of both") {
+                [self.first, self.second].allSatisfy { node in
+                    node.receiver.calls.contains { $0.hasSuffix("[1, 2]") }
+                } ? () : nil
+            }
+        }
+
+        @Test("carries calls to other nodes and their replies")
+        func calls() async {
+            let reply = await self.first.link.call(2, .shards)
+            #expect(reply == .success("2 answers shards"))
+            let replies = await self.second.link.callAll([1, 2, 3], .nodeRow)
+            #expect(replies == [1: "1 answers node", 2: "2 answers node"])
+        }
+
+        @Test("carries messages and envelopes to the loops of other nodes in the view")
+        func messages() throws {
+            let (link, loop) = (self.first.link, self.first.loop)
+            loop.execute {
+                let sender = LoopID(incarnation: 1, loop: 0)
+                link.send(RemoteLoopMessage(to: 0, "hello"), to: 2, from: sender)
+                link.send(
+                    [
+                        Envelope(
+                            from: sender, to: LoopID(incarnation: 2, loop: 0), number: 5, view: 1,
+                            items: [.reattach(ConversationKey(tenant: "t", id: "c"))])
+                    ], from: 0)
+            }
+            for call in ["message hello to loop 0 from 1", "envelope 5"] {
+                try Deadline.wait(for: call) {
+                    self.second.receiver.calls.contains(call) ? () : nil
+                }
+            }
+        }
+
+        @Test("reports the cluster, and the events that the nodes have recorded")
+        func status() async throws {
+            let status = await self.second.link.clusterStatus()
+            #expect(status.localNode == 2)
+            #expect(status.view?.nodes.map(\.incarnation) == [1, 2])
+            #expect(status.redisMode == "standalone")
+            #expect(status.redisServers == ["127.0.0.1:\(self.server.port)"])
+            #expect(await self.second.link.inspectRedis()?.info.isEmpty == false)
+            #expect(await self.second.link.measureStreams() == 0)
+
+            self.first.link.record("drain", [.init("seconds", "5")])
+            let details = try await self.newestEvent("drain")
+            #expect(details["seconds"] == "5")
+            #expect(details["name"] == "n1" && details["node"] == "1")
+        }
+
+        private func newestEvent(_ name: String) async throws -> NodeLink.Event {
+            let deadline = Deadline()
+            while !deadline.isExpired {
+                let events = await self.second.link.events(after: nil, limit: 10) ?? []
+                if let event = events.last(where: { $0["event"] == name }) { return event }
+            }
+            throw TestFailure("no event \(name)")
+        }
+
+        @Test("hands all shards over, takes its share back, and leaves")
+        func leaving() async throws {
+            // A node that has just joined owns no shard yet.
+            try self.waitForShards()
+            await self.first.link.handOver(within: .seconds(30))
+            #expect(self.first.link.joinState.hasHandedOver)
+            #expect(self.first.link.joinState.isDraining)
+            let view = try #require(await self.first.link.clusterStatus().view)
+            #expect((0..<Shard.count).allSatisfy { view.owner(of: $0).incarnation == 2 })
+
+            self.first.link.resume()
+            try self.waitForShards()
+            await self.first.link.leave(within: .seconds(30))
+            #expect(!self.first.link.joinState.isJoined)
+            try Deadline.wait(for: "a view without the node") {
+                self.second.receiver.calls.last?.hasSuffix("[2]") == true ? () : nil
+            }
+        }
+
+        private func waitForShards() throws {
+            try Deadline.wait(for: "the node's share") {
+                self.first.link.joinState.hasHandedOver ? nil : ()
+            }
+        }
+
+        @Test("says why it cannot reach Redis, and recovers")
+        func outage() async throws {
+            try self.server.crash()
+            try Deadline.wait(for: "the outage") {
+                self.first.link.joinState.outage == nil ? nil : ()
+            }
+            try self.server.restart()
+            try Deadline.wait(for: "the recovery") {
+                self.first.link.joinState.outage == nil && self.first.link.joinState.isJoined
+                    ? () : nil
+            }
+            let reply = await self.first.link.call(2, .shards)
+            #expect(reply == .success("2 answers shards") || reply == .failure(.noAnswer))
+        }
+    }
+}
