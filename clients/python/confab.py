@@ -76,6 +76,7 @@ _FAILED_LIMIT: Final = 100  # refused messages that are retained
 _EARLY_LIMIT: Final = 1_000  # messages that wait for a gap to be filled
 _FRAME_LIMIT: Final = 64 << 20  # a page of 100 messages is longer than the default of 1 MiB
 _GAP_SECONDS: Final = 0.3
+_STALL_SECONDS: Final = 5.0  # a replay that stops for this long is fetched
 _ANSWER_SECONDS: Final = 15.0  # a working server answers a send within 5 s
 _REPLAY_SECONDS: Final = 60.0  # the same while other frames arrive
 _RENEW_SECONDS: Final = 30.0  # a token is renewed this long before it expires
@@ -84,10 +85,12 @@ _HTTP_SECONDS: Final = 10.0
 
 # MARK: Errors
 
+
 class ConfabError(Exception):
     """Every error of the kit. `retry` says whether the same request may succeed later."""
 
     retry: ClassVar[bool] = False
+
 
 class Refused(ConfabError):
     """The server refused for good; `reason` says why."""
@@ -96,8 +99,10 @@ class Refused(ConfabError):
         super().__init__(reason)
         self.reason = reason
 
+
 class Ended(Refused):
     """The conversation was ended. It can only be read."""
+
 
 class RateLimited(ConfabError):
     """The server refused because of the rate; it accepts the request after `retry_after` s."""
@@ -107,6 +112,7 @@ class RateLimited(ConfabError):
     def __init__(self, retry_after: float) -> None:
         super().__init__(f"rate limited; try again in {retry_after:g} s")
         self.retry_after = retry_after
+
 
 class Unavailable(ConfabError):
     """The server cannot be reached, or cannot answer at the moment."""
@@ -118,10 +124,13 @@ class Unavailable(ConfabError):
         self.reason = reason
         self.retry_after = retry_after
 
+
 class Closed(ConfabError):
     """The client was closed before the server answered. `store=` retains unsent messages."""
 
+
 # MARK: Values and events
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -140,6 +149,7 @@ class Message:
     edited: bool = False
     local_id: str | None = None
 
+
 @dataclass(slots=True)
 class OutboxItem:
     """A message that the server has not acknowledged. `error` is set if it was refused."""
@@ -152,6 +162,7 @@ class OutboxItem:
     _retry_after: float | None = field(default=None, repr=False)
     _waiters: list[asyncio.Future[Message]] = field(default_factory=list, repr=False)
 
+
 @dataclass(frozen=True, slots=True)
 class StateChange:
     """A change of the connection. `retry_at` is the UNIX time of the next attempt."""
@@ -163,12 +174,14 @@ class StateChange:
     code: int | None = None
     retry_at: float | None = None
 
+
 @dataclass(frozen=True, slots=True)
 class MessageEvent:
     """The next message. Every message is delivered once, in the order of the ids."""
 
     kind: ClassVar[str] = "message"
     message: Message
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeEvent:
@@ -177,12 +190,14 @@ class ChangeEvent:
     kind: ClassVar[str] = "change"
     message: Message
 
+
 @dataclass(frozen=True, slots=True)
 class RemoveEvent:
     """A message was deleted."""
 
     kind: ClassVar[str] = "remove"
     message: Message
+
 
 @dataclass(frozen=True, slots=True)
 class ResetEvent:
@@ -198,6 +213,7 @@ class ResetEvent:
     messages: tuple[Message, ...]
     after: int | None
 
+
 @dataclass(frozen=True, slots=True)
 class TypingEvent:
     """A user started or stopped typing."""
@@ -207,6 +223,7 @@ class TypingEvent:
     name: str
     typing: bool
 
+
 @dataclass(frozen=True, slots=True)
 class PresenceEvent:
     """Users that went online (True) or offline. `online` counts users above 200."""
@@ -214,6 +231,7 @@ class PresenceEvent:
     kind: ClassVar[str] = "presence"
     changes: tuple[tuple[str, bool], ...]
     online: int | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class ReceiptEvent:
@@ -224,11 +242,13 @@ class ReceiptEvent:
     status: Literal["delivered", "read"]
     user: str | None = None
 
+
 @dataclass(frozen=True, slots=True)
 class EndedEvent:
     """The conversation was ended."""
 
     kind: ClassVar[str] = "ended"
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorEvent:
@@ -239,6 +259,7 @@ class ErrorEvent:
     action: str | None = None
     error: Exception | None = None
 
+
 @dataclass(frozen=True, slots=True)
 class OutboxEvent:
     """An outgoing message changed its state. `id` is set if it was stored."""
@@ -248,6 +269,7 @@ class OutboxEvent:
     state: Literal["sending", "stored", "failed", "discarded"]
     id: int | None = None
     error: str | None = None
+
 
 Event = (
     MessageEvent
@@ -262,6 +284,7 @@ Event = (
     | OutboxEvent
 )
 
+
 @dataclass(frozen=True, slots=True)
 class Participant:
     """A participant in a list of conversations."""
@@ -269,6 +292,7 @@ class Participant:
     user: str
     name: str
     online: bool
+
 
 @dataclass(frozen=True, slots=True)
 class ConversationInfo:
@@ -286,12 +310,14 @@ class ConversationInfo:
     last_message: Message | None = None
     link: str | None = None
 
+
 @dataclass(frozen=True, slots=True)
 class ConversationPage:
     """A page of the list. `next_cursor` is None at the end."""
 
     conversations: tuple[ConversationInfo, ...]
     next_cursor: str | None
+
 
 class Clock:
     """The time. Tests of applications may pass their own."""
@@ -306,7 +332,9 @@ class Clock:
         """The UNIX time."""
         return time.time()
 
+
 # MARK: Rules. These classes read no clock and open no socket.
+
 
 class Backoff:
     """The delay before each attempt to connect.
@@ -346,6 +374,7 @@ class Backoff:
     def _ceiling(self, attempt: int) -> float:
         return min(self.LONGEST, self.SHORTEST * 2.0 ** min(attempt + 1, 10))
 
+
 class Watchdog:
     """Detects connections whose other end is gone, by the time since the last frame.
 
@@ -377,8 +406,10 @@ class Watchdog:
             return "probe"
         return "alive"
 
+
 Want = Literal["head", "window", "gap"]
 _STATES: Final[list[MessageState]] = ["sending", "failed", "sent", "delivered", "read", "deleted"]
+
 
 class Timeline:
     """The stored messages of a conversation: every id once, in order, each in its newest state.
@@ -401,6 +432,7 @@ class Timeline:
         self.head: int | None = None
         """The newest id of the server when this connection was opened; None until it is known."""
         self.gap_since: float | None = None
+        self._advanced_at = 0.0
         self._loading: ResetReason | None = "opened" if after is None else None
         self._is_replayed = False  # whether the server sends the window without a request
         self._history = history
@@ -424,10 +456,11 @@ class Timeline:
         index = self._index(id)
         return None if index is None else self._messages[index]
 
-    def connected(self) -> None:
+    def connected(self, now: float) -> None:
         """On a new connection, the server repeats everything after `last` and `rev`."""
         self.head = None
         self.gap_since = None
+        self._advanced_at = now
         self._early.clear()
         self._loading = "opened" if self.last is None else None
         self._is_replayed = False
@@ -442,11 +475,14 @@ class Timeline:
 
     def want(self, now: float) -> Want | None:
         """The page that must be fetched."""
-        if self._loading and not self._is_replayed:
+        has_stalled = now >= self._advanced_at + _STALL_SECONDS
+        if self._loading and (has_stalled or not self._is_replayed):
+            self._is_replayed = False
             return "window"
         if self.head is None:
             return "head"
-        if self.gap_since is not None and now >= self.gap_since + _GAP_SECONDS:
+        is_due = self.gap_since is not None and now >= self.gap_since + _GAP_SECONDS
+        if is_due or (has_stalled and not self.is_caught_up):
             return "gap"
         return None
 
@@ -455,6 +491,7 @@ class Timeline:
 
         The answer to a repeated send may arrive before earlier messages of other users.
         """
+        self._advanced_at = now
         if self._loading or self.last is None:
             self._merge(message)
             return self._finish_replay(now)
@@ -492,6 +529,7 @@ class Timeline:
 
     def page(self, want: Want, page: list[Message], rev: int | None, now: float) -> list[Event]:
         """Accepts the page that was wanted, oldest message first."""
+        self._advanced_at = now
         newest = page[-1].id if page else 0
         if want == "head":
             self.head = newest
@@ -521,6 +559,8 @@ class Timeline:
             self.reload("history truncated", is_replayed=False)
         elif self._early:
             self.gap_since = now - _GAP_SECONDS
+        elif not page:
+            self.head = self.last
         return events
 
     def before(self) -> int:
@@ -611,6 +651,7 @@ class Timeline:
     def _raise(self, rev: int) -> None:
         self.rev = max(self.rev or 0, rev)
 
+
 class Outbox:
     """Messages that are not known to be stored, in order. One is in flight at a time: a server
     that accepts some of several messages and refuses others would change their order."""
@@ -679,6 +720,7 @@ class Outbox:
         """The refused message that must be discarded, if there are too many."""
         failed = [item.local_id for item in self._items.values() if item.error is not None]
         return failed[0] if len(failed) > _FAILED_LIMIT else None
+
 
 class _Store:
     """The outbox on disk. Only one process may open the file: two would send in any order."""
@@ -759,10 +801,13 @@ class _Store:
             except sqlite3.Error as error:
                 raise ConfabError(f"store: {error}") from None
 
+
 # MARK: Reading what the server sends
+
 
 def _time(text: object) -> datetime:
     return datetime.fromisoformat(str(text))
+
 
 def _message(data: dict[str, Any]) -> Message:
     """Reads a message of an event, of a fetched page or of REST."""
@@ -777,6 +822,7 @@ def _message(data: dict[str, Any]) -> Message:
         edited=data.get("is_edited") is True,
         local_id=data.get("local_id"),
     )
+
 
 def _info(data: dict[str, Any], link: str | None = None) -> ConversationInfo:
     last = data.get("last_message")
@@ -797,6 +843,7 @@ def _info(data: dict[str, Any], link: str | None = None) -> ConversationInfo:
         link=link,
     )
 
+
 def _claims(token: str) -> dict[str, Any]:
     """The token's claims, without a check of its signature; empty if it is no JWT."""
     with contextlib.suppress(ValueError, IndexError):
@@ -806,9 +853,11 @@ def _claims(token: str) -> dict[str, Any]:
             return claims
     return {}
 
+
 def _expiry(token: str) -> float | None:
     expiry = _claims(token).get("exp")
     return float(expiry) if isinstance(expiry, int | float) else None
+
 
 def _user(token: str) -> str | None:
     claims = _claims(token)
@@ -817,8 +866,10 @@ def _user(token: str) -> str | None:
         return None
     return f"guest:{user}" if claims.get("guest") else user
 
+
 def _refusal(reason: str) -> Refused:
     return Ended(reason) if reason == "conversation ended" else Refused(reason)
+
 
 def _words(error: BaseException) -> str:
     """An error in words, without Python's names."""
@@ -832,6 +883,7 @@ def _words(error: BaseException) -> str:
         return os.strerror(int(number[1]))  # Several addresses, as those of localhost.
     return str(error) or type(error).__name__
 
+
 def _seconds(text: str | None) -> float | None:
     """The value of `Retry-After`: seconds or a date."""
     if text is None:
@@ -842,8 +894,10 @@ def _seconds(text: str | None) -> float | None:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     return None
 
+
 def _frame(action: str, **members: object) -> str:
     return json.dumps({"action": action, **members}, ensure_ascii=False, separators=(",", ":"))
+
 
 async def _in_thread(work: Callable[[], T]) -> T:
     """Unlike asyncio's own threads, this one does not delay the end of the program."""
@@ -866,6 +920,7 @@ async def _in_thread(work: Callable[[], T]) -> T:
 
     threading.Thread(target=body, daemon=True, name="confab-http").start()
     return await future
+
 
 class _Emitter:
     """Calls listeners. Their exceptions do not stop the delivery to others."""
@@ -905,7 +960,9 @@ class _Emitter:
         if event.kind != "error":
             self._call(ErrorEvent(f"a listener failed: {error!r}", error=error))
 
+
 # MARK: A conversation
+
 
 @dataclass(slots=True, eq=False)
 class _Request:
@@ -919,6 +976,7 @@ class _Request:
     not_before: float = 0.0
     retry_after: float | None = None
 
+
 @dataclass(frozen=True, slots=True)
 class _Loss:
     """Why there is no connection. A final one is not retried."""
@@ -927,6 +985,7 @@ class _Loss:
     code: int | None = None
     retry_after: float | None = None
     is_final: bool = False
+
 
 class Conversation(_Emitter):
     """A conversation and its connection, which is opened and kept open in the background."""
@@ -947,6 +1006,7 @@ class Conversation(_Emitter):
             for action in ("fetch_messages", "edit_message", "delete_message")
         }
         self._events: collections.deque[Event] = collections.deque()
+        self._has_overflowed = False
         self._readers = 0
         self._changed = asyncio.Event()  # for the application's loops
         self._drained = asyncio.Event()  # for the reader of the socket
@@ -1101,9 +1161,10 @@ class Conversation(_Emitter):
     def __aiter__(self) -> AsyncIterator[Event]:
         """All events since the conversation was created, or since the previous loop ended.
 
-        While a loop is slow, the client stops reading; the server then closes the connection, and
-        the client resumes. Without a loop, too many events are replaced by a `ResetEvent`. The loop
-        ends when the client is closed, and raises `Refused` when the server refuses it.
+        Several loops at the same time share the events. While a loop is slow, the client stops
+        reading; the server then closes the connection, and the client resumes. Without a loop, too
+        many events are replaced by a `ResetEvent`. The loop ends when the client is closed, and
+        raises `Refused` when the server refuses it.
         """
         return self._iterate()
 
@@ -1111,6 +1172,10 @@ class Conversation(_Emitter):
         self._readers += 1
         try:
             while True:
+                if self._has_overflowed:
+                    self._has_overflowed = False
+                    messages = tuple(self._timeline.messages)
+                    yield ResetEvent("overflow", messages, self._timeline.last)
                 while self._events:
                     event = self._events.popleft()
                     self._drained.set()
@@ -1422,11 +1487,12 @@ class Conversation(_Emitter):
             self._confab._measured(message.time.timestamp() - self._clock.wall() + delay / 2, delay)
 
     def _emit(self, event: Event) -> None:
-        if len(self._events) >= _EVENT_LIMIT and not self._readers:
+        # A loop pauses the connection, except while the application waits for an answer.
+        if len(self._events) >= _EVENT_LIMIT * (10 if self._readers else 1):
             self._events.clear()
-            reset = ResetEvent("overflow", tuple(self._timeline.messages), self._timeline.last)
-            self._events.append(reset)
-        self._events.append(event)
+            self._has_overflowed = True
+        if not self._has_overflowed:
+            self._events.append(event)
         self._changed.set()
         self._call(event)
 
@@ -1577,7 +1643,7 @@ class Conversation(_Emitter):
         now = self._clock.now()
         self._watchdog = Watchdog(now)
         self._is_paused = False
-        self._timeline.connected()
+        self._timeline.connected(now)
         self._wire.clear()
         self._is_open = True
         self._plan_renewal()
@@ -1702,9 +1768,10 @@ class Conversation(_Emitter):
         self._renewal_at = None
         if expiry is not None and self._confab._is_renewable:
             rest = expiry - self._confab.server_time()
-            # A token that lives for less than a minute is renewed after half of its life.
-            lead = min(_RENEW_SECONDS, rest / 2)
-            self._renewal_at = self._clock.now() + max(1.0, rest - lead)
+            # A token that lives for less than a minute is renewed after half of its life. One that
+            # the server accepts, but that has expired here, shows that this clock is wrong.
+            rest = max(1.0, rest - min(_RENEW_SECONDS, rest / 2)) if rest > 0 else _RENEW_SECONDS
+            self._renewal_at = self._clock.now() + rest
 
     async def _renew(self) -> None:
         """Without success, the server closes with 4003, and the next connection has a new token."""
@@ -1715,6 +1782,7 @@ class Conversation(_Emitter):
         else:
             self._token = token
             self._write_frame(_frame("authenticate", token=token))
+
 
 _HANDLERS: Final[dict[str, Callable[[Conversation, dict[str, Any], float], None]]] = {
     "chat_message": Conversation._on_message,
@@ -1732,13 +1800,16 @@ _HANDLERS: Final[dict[str, Callable[[Conversation, dict[str, Any], float], None]
     "error": Conversation._on_error,
 }
 
+
 def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError("text: contains a lone surrogate, which UTF-8 cannot encode") from None
 
+
 # MARK: The client
+
 
 class Confab(_Emitter):
     """A client of a server or a cluster.
@@ -2002,7 +2073,9 @@ class Confab(_Emitter):
             self._tokens[key] = token
             return token
 
+
 # MARK: For scripts
+
 
 class SyncConfab:
     """`Confab` for programs without asyncio: `with SyncConfab(url, token=…) as confab:`.
@@ -2075,6 +2148,7 @@ class SyncConfab:
     ) -> tuple[Message, ...]:
         return self._do(self._confab.history(id, before=before, after=after, limit=limit))
 
+
 class SyncConversation:
     """`Conversation` without asyncio."""
 
@@ -2115,6 +2189,7 @@ class SyncConversation:
         while (event := self._confab._do(following())) is not None:
             yield event
 
+
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Runs a program as `asyncio.run` does. Ctrl-C ends it with status 130, without a traceback."""
     try:
@@ -2122,7 +2197,9 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 
+
 # MARK: python -m confab
+
 
 def _printable(text: str) -> str:
     """Control characters of other users must not reach the terminal."""
@@ -2131,6 +2208,7 @@ def _printable(text: str) -> str:
         for one in text
     )
 
+
 def _target(url: str, conversation: str | None) -> tuple[str, str]:
     """Splits the URL of a conversation, or its shared link, into server and conversation."""
     match = re.fullmatch(r"(.*?)/conversations?/([^/?#]+)/?(?:[?#].*)?", url)
@@ -2138,6 +2216,7 @@ def _target(url: str, conversation: str | None) -> tuple[str, str]:
         raise ValueError("URL: name a conversation: http://HOST:PORT/conversations/ID")
     server = match[1] if match else url
     return server, conversation or urllib.parse.unquote(match[2] if match else "")
+
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -2156,8 +2235,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--follow", action="store_true", help="stay after the end of the input")
     return parser.parse_args(arguments)
 
+
 def _token_option(options: argparse.Namespace) -> Token | None:
     if path := options.token_file:
+
         def read() -> str:
             with open(path, encoding="utf-8") as file:
                 return file.read().strip()
@@ -2166,6 +2247,7 @@ def _token_option(options: argparse.Namespace) -> Token | None:
         return read  # The file is read again when the token has expired.
     token: str | None = options.token or os.environ.get("CONFAB_TOKEN")
     return token
+
 
 async def _print_events(room: Conversation) -> None:
     def show(message: Message) -> None:
@@ -2187,6 +2269,7 @@ async def _print_events(room: Conversation) -> None:
                     show(message)
             case ErrorEvent(reason):
                 print(f"# {_printable(reason)}", file=sys.stderr, flush=True)
+
 
 async def _chat(options: argparse.Namespace) -> int:
     server, conversation = _target(options.url, options.conversation)
@@ -2250,6 +2333,7 @@ async def _chat(options: argparse.Namespace) -> int:
             printing.cancel()
             await asyncio.gather(printing, return_exceptions=True)
 
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program `python -m confab`. Returns its exit status."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -2265,6 +2349,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfabError, OSError) as error:
         print(f"confab: {_printable(str(error))}", file=sys.stderr)
         return 1
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, os.environ.get("CONFAB_KIT", str(Path(__file__).resolve().parent.parent)))
 
 import confab
 from confab import Confab, Conversation, Event, Message

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(FOLDER))
+# mutations.py tests damaged copies of the kit.
+KIT = Path(os.environ.get("CONFAB_KIT", FOLDER))
+sys.path.insert(0, str(KIT))
 
 import confab  # noqa: E402
 from confab import Confab, Conversation, Message, MessageEvent, ResetEvent  # noqa: E402
@@ -76,6 +78,7 @@ class Server:
         secret.write_bytes(SECRET)
         self.command = [binary(), "serve", "--listen", f"127.0.0.1:{self.port}", "--admin", "off"]
         self.command += ["--store", store or f"sqlite:{folder}/{name}.db", "--node-id", name]
+        self.command += ["--drain-seconds", "1"]
         self.command += ["--jwt-secret-file", str(secret), "--loops", "1", *options]
         self.process: subprocess.Popen[bytes] | None = None
         self.log = folder / f"{name}.log"

@@ -25,7 +25,7 @@ class InterruptionTests(SystemTest):
         call = asyncio.create_task(room.send("while it is down"))
         await asyncio.sleep(0.5)
         self.assertEqual([one.state for one in room.messages], ["sent", "sending"])
-        self.server.start()
+        await asyncio.to_thread(self.server.start)
         self.assertEqual((await asyncio.wait_for(call, 30)).id, 2)
         self.assertEqual([one.text for one in await self.history()], ["before", "while it is down"])
         self.assertEqual((reader.violations, len(reader.resets)), ([], 1))
@@ -135,6 +135,18 @@ class InterruptionTests(SystemTest):
 class DeadConnectionTests(SystemTest):
     """The clock moves; no test waits for 35 s."""
 
+    async def asyncSetUp(self) -> None:
+        await super().asyncSetUp()
+        tick = confab._TICK_SECONDS
+        self.addCleanup(setattr, confab, "_TICK_SECONDS", tick)
+        confab._TICK_SECONDS = 0.05  # type: ignore[misc]
+
+    async def advance(self, clock: FakeClock, seconds: int) -> None:
+        """In steps below 10 s, which a suspension would look like."""
+        for _ in range(0, seconds, 5):
+            clock.added += 5
+            await asyncio.sleep(0.15)
+
     async def test_a_half_open_connection_is_replaced(self) -> None:
         proxy, clock = await self.proxy(), FakeClock()
         room = (await self.client(url=proxy.url, clock=clock)).conversation("lobby")
@@ -142,15 +154,11 @@ class DeadConnectionTests(SystemTest):
         changes: list[StateChange] = []
         room.on("state", changes.append)
         proxy.freeze()
-        clock.added += 9
-        await asyncio.sleep(1.2)
+        await self.advance(clock, 35)
         self.assertEqual(changes, [])
-        for _ in range(3):
-            clock.added += 9
-            await asyncio.sleep(1.2)
-        await asyncio.sleep(0.2)
-        clock.added += 5
+        await self.advance(clock, 5)
         await until(lambda: changes, "the connection is given up", 3)
+        self.assertLess(clock.added, 45)
         proxy.cut()
         proxy.thaw()
         self.assertEqual((await room.send("after", timeout=20)).id, 2)
@@ -160,14 +168,13 @@ class DeadConnectionTests(SystemTest):
         room = (await self.client(url=proxy.url, clock=clock)).conversation("lobby")
         await room.send("before", timeout=10)
         clock.added += 3600
-        await asyncio.sleep(2.5)
-        clock.added += 6
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(0.5)
+        await self.advance(clock, 10)
         self.assertEqual((room.state, proxy.accepted), ("online", 1))
         proxy.freeze()
         clock.added += 3600
-        await asyncio.sleep(1.2)
-        clock.added += 5
+        await asyncio.sleep(0.15)
+        await self.advance(clock, 5)
         await until(lambda: proxy.accepted == 2, "a new connection at once", 3)
         proxy.thaw()
         await until(lambda: room.state == "online", "online again", 20)
@@ -180,15 +187,31 @@ class DeadConnectionTests(SystemTest):
         proxy.freeze()
         call = asyncio.create_task(room.send("two"))
         await asyncio.sleep(0.2)
-        for _ in range(2):
-            clock.added += 9
-            await asyncio.sleep(1.2)
+        await self.advance(clock, 10)
+        self.assertEqual(proxy.accepted, 1)
+        await self.advance(clock, 5)
         await until(lambda: proxy.accepted == 2, "another connection", 5)
         proxy.cut()
         proxy.thaw()
         self.assertEqual((await asyncio.wait_for(call, 20)).id, 2)
         self.assertEqual([one.text for one in await self.history()], ["one", "two"])
         self.assertEqual(reader.violations, [])
+
+    async def test_heartbeats_of_the_server_keep_the_connection(self) -> None:
+        self.server.kill()
+        server = self.serve("--limit", "ping-seconds=0.2", name="n2")
+        proxy, clock = await self.proxy(server.port), FakeClock()
+        room = (await self.client(url=proxy.url, clock=clock)).conversation("lobby")
+        await room.send("one", timeout=10)
+        frames: list[str | None] = []
+        write = room._write_frame
+        room._write_frame = lambda frame: (frames.append(frame), write(frame))[1]  # type: ignore[method-assign,func-returns-value]
+        for _ in range(20):
+            clock.added += 4
+            await asyncio.sleep(0.25)
+        self.assertNotIn(None, frames, "no probe")
+        self.assertIn('{"action":"heartbeat_ack"}', frames)
+        self.assertEqual((room.state, proxy.accepted), ("online", 1))
 
     async def test_a_suspended_server_is_only_slow(self) -> None:
         room = (await self.client()).conversation("lobby")
@@ -370,6 +393,19 @@ class TokenTests(SystemTest):
         self.assertAlmostEqual(client.clock_offset, 7200, delta=5)
         self.assertAlmostEqual(client.server_time(), time.time(), delta=5)
 
+    async def test_a_fast_clock_does_not_request_tokens_in_a_loop(self) -> None:
+        clock, issued = FakeClock(), []
+        clock.error = 7200
+
+        def token() -> str:
+            issued.append(make_token("alice"))
+            return issued[-1]
+
+        room = (await self.client(token=token, clock=clock)).conversation("lobby")
+        await until(lambda: room.state == "online", "online")
+        await asyncio.sleep(3)
+        self.assertEqual(len(issued), 1)
+
     async def test_conversations_share_a_renewed_token(self) -> None:
         issued: list[str] = []
 
@@ -393,8 +429,9 @@ class OtherHistoryTests(SystemTest):
     async def test_messages_that_are_not_retained_cause_a_reset(self) -> None:
         proxy = await self.proxy()
         alice = (await self.client("alice")).conversation("lobby")
-        bob = (await self.client("bob", url=proxy.url)).conversation("lobby")
+        bob = (await self.client("bob", url=proxy.url, history=5)).conversation("lobby")
         reader = self.follow(bob)
+        await until(lambda: bob.state == "online", "bob is online")
         await all_of([alice.send(f"{n}") for n in range(1, 4)])
         await until(lambda: len(reader.delivered) == 3, "bob has three messages")
         proxy.refuses = True
@@ -407,6 +444,7 @@ class OtherHistoryTests(SystemTest):
         reset = reader.resets[1]
         self.assertEqual((reset.reason, reset.after), ("history truncated", 3))
         self.assertEqual(reset.messages[-1].id, 120)
+        self.assertGreaterEqual(len(reset.messages), 10, "all retained messages")
         self.assertEqual([one.id for one in bob.messages], [one.id for one in reset.messages])
         await alice.send("live", timeout=10)
         await until(lambda: reader.delivered[-1].text == "live", "live messages follow")
@@ -416,20 +454,20 @@ class OtherHistoryTests(SystemTest):
         alice = (await self.client("alice")).conversation("lobby")
         reader = self.follow(alice)
         await all_of([alice.send(f"{n}") for n in range(1, 4)])
-        self.server.drain()
+        await asyncio.to_thread(self.server.drain)
         backup = self.folder / "backup"
         backup.mkdir()
         for file in self.folder.glob("n1.db*"):
             shutil.copy(file, backup / file.name)
-        self.server.start()
+        await asyncio.to_thread(self.server.start)
         await all_of([alice.send(f"{n}") for n in range(4, 7)], 60)
-        self.server.drain()
+        await asyncio.to_thread(self.server.drain)
         for file in self.folder.glob("n1.db*"):
             file.unlink()
         for file in backup.iterdir():
             shutil.copy(file, self.folder / file.name)
         call = asyncio.create_task(alice.send("after the backup"))
-        self.server.start()
+        await asyncio.to_thread(self.server.start)
         alice.retry_now()
         stored = await asyncio.wait_for(call, 60)
         self.assertEqual(stored.id, 4)
@@ -437,6 +475,29 @@ class OtherHistoryTests(SystemTest):
         texts = ["1", "2", "3", "after the backup"]
         self.assertEqual([one.text for one in alice.messages], texts)
         self.assertEqual([one.text for one in await self.history()], texts)
+
+
+class ForgottenIDTests(SystemTest):
+    options = ("--limit", "messages-per-second=100000", "--limit", "message-burst=100000")
+
+    async def test_an_unanswered_message_is_found_among_many_missed_ones(self) -> None:
+        """The server recognises a repeated message among its newest 1,000, and for 10 s."""
+        proxy = await self.proxy()
+        room = (await self.client(url=proxy.url, keep=5000)).conversation("lobby")
+        other = (await self.client("bob")).conversation("lobby")
+        await room.send("one", timeout=10)
+        proxy.freeze("down")
+        call = asyncio.create_task(room.send("two"))
+        await until(lambda: len(other.messages) == 2, "the message is stored")
+        for _ in range(5):
+            await all_of([other.send("more") for _ in range(300)], 60)
+        await asyncio.sleep(11)
+        await all_of([other.send("more") for _ in range(300)], 60)
+        proxy.cut()
+        proxy.thaw()
+        self.assertEqual((await asyncio.wait_for(call, 60)).id, 2)
+        await until(lambda: len(room.messages) == 1802, "all missed messages")
+        self.assertEqual([one.text for one in await self.history()].count("two"), 1)
 
 
 class StoreTests(SystemTest):
@@ -450,7 +511,7 @@ class StoreTests(SystemTest):
         await asyncio.sleep(0.1)
         await first.close()
         await asyncio.gather(*calls, return_exceptions=True)
-        self.server.start()
+        await asyncio.to_thread(self.server.start)
         second = await self.client(url=url, store=path)
         room = second.conversation("lobby")
         self.assertEqual([item.local_id for item in room.outbox], ["id0", "id1", "id2"])

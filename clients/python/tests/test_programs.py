@@ -17,7 +17,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from support import FOLDER, SystemTest, make_token, until
+from support import FOLDER, KIT, SystemTest, make_token, until
 
 from confab import SyncConfab
 
@@ -54,7 +54,7 @@ class ProgramTest(SystemTest):
         self, *arguments: str, user: str = "bot", url: str = "", **options: Any
     ) -> Program:
         token = make_token(user) if user else ""
-        environment = {"PYTHONPATH": str(FOLDER), "CONFAB_TOKEN": token}
+        environment = {"PYTHONPATH": str(KIT), "CONFAB_TOKEN": token}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, *arguments),
             env=os.environ | environment,
@@ -193,7 +193,7 @@ class CommandTests(ProgramTest):
     async def test_a_closed_pipe_ends_it_quietly(self) -> None:
         room = (await self.client("alice")).conversation("lobby")
         command = f'"{sys.executable}" -m confab {self.url()} --follow --after 0 | head -n 1'
-        environment = {"PYTHONPATH": str(FOLDER), "CONFAB_TOKEN": make_token("bot")}
+        environment = {"PYTHONPATH": str(KIT), "CONFAB_TOKEN": make_token("bot")}
         process = await asyncio.create_subprocess_exec(
             *("bash", "-c", command),
             env=os.environ | environment,

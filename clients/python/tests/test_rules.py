@@ -246,7 +246,7 @@ class TimelineTests(unittest.TestCase):
 
     def test_a_truncated_history_is_delivered_at_once_when_it_is_complete(self) -> None:
         timeline = Timeline(after=5, rev=7)
-        timeline.connected()
+        timeline.connected(0)
         timeline.reload("history truncated", is_replayed=True)
         self.assertEqual(timeline.receive(message(8), 0), [])
         self.assertEqual(timeline.page("head", [message(9)], 20, 0), [])
@@ -260,9 +260,27 @@ class TimelineTests(unittest.TestCase):
         timeline = Timeline(after=5, rev=7)
         timeline.reload("history truncated", is_replayed=True)
         timeline.receive(message(8), 0)
-        timeline.connected()
+        timeline.connected(0)
         self.assertEqual((timeline.last, timeline.rev), (5, 7))
         self.assertEqual(summary(timeline.receive(message(6), 0)), [6])
+
+    def test_a_replay_that_stops_is_fetched(self) -> None:
+        timeline = Timeline(after=5)
+        timeline.connected(0)
+        timeline.page("head", [message(8)], 20, 1)
+        timeline.receive(message(6), 2)
+        self.assertEqual((timeline.want(6.9), timeline.want(7)), (None, "gap"))
+        page = [message(7), message(8)]
+        self.assertEqual(summary(timeline.page("gap", page, 20, 8)), [7, 8])
+        self.assertIsNone(timeline.want(99))
+        gone = Timeline(after=5)
+        gone.page("head", [message(8)], 20, 0)
+        gone.page("gap", [], 20, 6)
+        self.assertTrue(gone.is_caught_up)
+        truncated = Timeline(after=5)
+        truncated.reload("history truncated", is_replayed=True)
+        truncated.page("head", [message(8)], 20, 0)
+        self.assertEqual((truncated.want(4.9), truncated.want(5)), (None, "window"))
 
     def test_older_messages_come_before_without_a_gap(self) -> None:
         timeline = Timeline(after=5, keep=100)
