@@ -71,24 +71,25 @@ class Driver:
 
     async def execute(self, command: dict[str, Any]) -> bool:
         """Returns whether another command may follow."""
+        room = self.room
         match command:
             case {"do": "open"}:
                 self.open(command)
             case {"do": "close"}:
                 return False
-            case {"do": _} if self.room is None:
-                write("error", do=command["do"], error="open comes first")
+            case _ if room is None:
+                write("error", do=command.get("do"), error="open comes first")
             case {"do": "send", "text": text, "local_id": local_id}:
-                self.start("send", self.room.send(text, local_id=local_id))
+                self.start("send", room.send(text, local_id=local_id))
                 await asyncio.sleep(0)  # The message is in the outbox before the next command.
             case {"do": "edit", "id": id, "text": text}:
-                self.start("edit", self.room.edit(int(id), text, timeout=None))
+                self.start("edit", room.edit(int(id), text, timeout=None))
             case {"do": "delete", "id": id}:
-                self.start("delete", self.room.delete(int(id), timeout=None))
+                self.start("delete", room.delete(int(id), timeout=None))
             case {"do": "older"}:
-                await self.attempt("older", self.room.older(command.get("limit", 50)))
+                await self.attempt("older", room.older(command.get("limit", 50)))
             case {"do": "messages"}:
-                write("messages", messages=[shown(message) for message in self.room.messages])
+                write("messages", messages=[shown(message) for message in room.messages])
             case _:
                 write("error", do=command.get("do"), error="unknown command")
         return True

@@ -299,7 +299,7 @@ class TimelineTests(unittest.TestCase):
     def test_states_only_advance(self) -> None:
         timeline = Timeline(after=0)
         timeline.receive(message(1), 0)
-        steps = [timeline.status(1, status) for status in ("delivered", "read", "delivered")]  # type: ignore[arg-type]
+        steps = [timeline.status(1, status) for status in ("delivered", "read", "delivered")]
         self.assertEqual((steps, timeline.messages[0].state), ([True, True, False], "read"))
         timeline.change(deleted(1, 9))
         self.assertFalse(timeline.status(1, "read"))
@@ -311,7 +311,7 @@ class OutboxTests(unittest.TestCase):
 
     def begin(self, now: float = 0) -> str | None:
         item = self.outbox.begin(now)
-        return item and item.local_id
+        return item.local_id if item else None
 
     def test_one_message_is_in_flight_at_a_time(self) -> None:
         self.assertEqual([self.begin(), self.begin()], ["a", None])

@@ -181,7 +181,7 @@ class ClusterTests(TortureTests):
                 self.lines.append(line.decode())
 
         reading = asyncio.create_task(read())
-        self.addAsyncCleanup(asyncio.gather, reading)
+        self.addAsyncCleanup(asyncio.wait, [reading])
         await until(lambda: any("Ctrl-C" in line for line in self.lines), "the cluster starts", 90)
         address = re.search(r"^haproxy +(\S+)", "".join(self.lines), re.M)
         assert address
