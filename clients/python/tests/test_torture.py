@@ -46,7 +46,7 @@ class Sender:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.15)  # The nodes of script/cluster retain 10,000 messages.
         await asyncio.gather(*waiting)
 
     async def _one(self, text: str) -> None:
@@ -101,6 +101,7 @@ class TortureTests(SystemTest):
     async def check(self, senders: list[Sender], url: str) -> None:
         for sender in senders:
             await sender.stop()
+        self.assertLess(sum(sender.sent for sender in senders), 10_000)
         head = max(id for sender in senders for id in sender.acknowledged.values())
         await until(lambda: all(one.room.after == head for one in senders), "all is delivered")
         self.assertEqual(judge(senders, await self.history_at(url)), [])
@@ -172,16 +173,15 @@ class ClusterTests(TortureTests):
             env=os.environ | {"CONFAB_BINARY": binary()},
             stdout=subprocess.PIPE,
         )
-        self.addAsyncCleanup(process.wait)
-        self.addCleanup(process.terminate)
 
         async def read() -> None:
             assert process.stdout
             async for line in process.stdout:
                 self.lines.append(line.decode())
 
-        reading = asyncio.create_task(read())
-        self.addAsyncCleanup(asyncio.wait, [reading])
+        self.addAsyncCleanup(asyncio.wait, [asyncio.create_task(read())])
+        self.addAsyncCleanup(process.wait)
+        self.addCleanup(process.terminate)
         await until(lambda: any("Ctrl-C" in line for line in self.lines), "the cluster starts", 90)
         address = re.search(r"^haproxy +(\S+)", "".join(self.lines), re.M)
         assert address
