@@ -85,10 +85,12 @@ _HTTP_SECONDS: Final = 10.0
 
 # MARK: Errors
 
+
 class ConfabError(Exception):
     """Every error of the kit. `retry` says whether the same request may succeed later."""
 
     retry: ClassVar[bool] = False
+
 
 class Refused(ConfabError):
     """The server refused for good; `reason` says why."""
@@ -97,8 +99,10 @@ class Refused(ConfabError):
         super().__init__(reason)
         self.reason = reason
 
+
 class Ended(Refused):
     """The conversation was ended. It can only be read."""
+
 
 class RateLimited(ConfabError):
     """The server refused because of the rate; it accepts the request after `retry_after` s."""
@@ -108,6 +112,7 @@ class RateLimited(ConfabError):
     def __init__(self, retry_after: float) -> None:
         super().__init__(f"rate limited; try again in {retry_after:g} s")
         self.retry_after = retry_after
+
 
 class Unavailable(ConfabError):
     """The server cannot be reached, or cannot answer at the moment."""
@@ -119,10 +124,13 @@ class Unavailable(ConfabError):
         self.reason = reason
         self.retry_after = retry_after
 
+
 class Closed(ConfabError):
     """The client was closed before the server answered. `store=` retains unsent messages."""
 
+
 # MARK: Values and events
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -141,6 +149,7 @@ class Message:
     edited: bool = False
     local_id: str | None = None
 
+
 @dataclass(slots=True)
 class OutboxItem:
     """A message that the server has not acknowledged. `error` is set if it was refused."""
@@ -153,6 +162,7 @@ class OutboxItem:
     _retry_after: float | None = field(default=None, repr=False)
     _waiters: list[asyncio.Future[Message]] = field(default_factory=list, repr=False)
 
+
 @dataclass(frozen=True, slots=True)
 class StateChange:
     """A change of the connection. `retry_at` is the UNIX time of the next attempt."""
@@ -164,12 +174,14 @@ class StateChange:
     code: int | None = None
     retry_at: float | None = None
 
+
 @dataclass(frozen=True, slots=True)
 class MessageEvent:
     """The next message. Every message is delivered once, in the order of the ids."""
 
     kind: ClassVar[str] = "message"
     message: Message
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeEvent:
@@ -178,12 +190,14 @@ class ChangeEvent:
     kind: ClassVar[str] = "change"
     message: Message
 
+
 @dataclass(frozen=True, slots=True)
 class RemoveEvent:
     """A message was deleted."""
 
     kind: ClassVar[str] = "remove"
     message: Message
+
 
 @dataclass(frozen=True, slots=True)
 class ResetEvent:
@@ -199,6 +213,7 @@ class ResetEvent:
     messages: tuple[Message, ...]
     after: int | None
 
+
 @dataclass(frozen=True, slots=True)
 class TypingEvent:
     """A user started or stopped typing."""
@@ -208,6 +223,7 @@ class TypingEvent:
     name: str
     typing: bool
 
+
 @dataclass(frozen=True, slots=True)
 class PresenceEvent:
     """Users that went online (True) or offline. `online` counts users above 200."""
@@ -215,6 +231,7 @@ class PresenceEvent:
     kind: ClassVar[str] = "presence"
     changes: tuple[tuple[str, bool], ...]
     online: int | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class ReceiptEvent:
@@ -225,11 +242,13 @@ class ReceiptEvent:
     status: Literal["delivered", "read"]
     user: str | None = None
 
+
 @dataclass(frozen=True, slots=True)
 class EndedEvent:
     """The conversation was ended."""
 
     kind: ClassVar[str] = "ended"
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorEvent:
@@ -240,6 +259,7 @@ class ErrorEvent:
     action: str | None = None
     error: Exception | None = None
 
+
 @dataclass(frozen=True, slots=True)
 class OutboxEvent:
     """An outgoing message changed its state. `id` is set if it was stored."""
@@ -249,6 +269,7 @@ class OutboxEvent:
     state: Literal["sending", "stored", "failed", "discarded"]
     id: int | None = None
     error: str | None = None
+
 
 Event = (
     MessageEvent
@@ -263,6 +284,7 @@ Event = (
     | OutboxEvent
 )
 
+
 @dataclass(frozen=True, slots=True)
 class Participant:
     """A participant in a list of conversations."""
@@ -270,6 +292,7 @@ class Participant:
     user: str
     name: str
     online: bool
+
 
 @dataclass(frozen=True, slots=True)
 class ConversationInfo:
@@ -287,12 +310,14 @@ class ConversationInfo:
     last_message: Message | None = None
     link: str | None = None
 
+
 @dataclass(frozen=True, slots=True)
 class ConversationPage:
     """A page of the list. `next_cursor` is None at the end."""
 
     conversations: tuple[ConversationInfo, ...]
     next_cursor: str | None
+
 
 class Clock:
     """The time. Tests of applications may pass their own."""
@@ -307,7 +332,9 @@ class Clock:
         """The UNIX time."""
         return time.time()
 
+
 # MARK: Rules. These classes read no clock and open no socket.
+
 
 class Backoff:
     """The delay before each attempt to connect.
@@ -347,6 +374,7 @@ class Backoff:
     def _ceiling(self, attempt: int) -> float:
         return min(self.LONGEST, self.SHORTEST * 2.0 ** min(attempt + 1, 10))
 
+
 class Watchdog:
     """Detects connections whose other end is gone, by the time since the last frame.
 
@@ -378,8 +406,10 @@ class Watchdog:
             return "probe"
         return "alive"
 
+
 Want = Literal["head", "window", "gap"]
 _STATES: Final[list[MessageState]] = ["sending", "failed", "sent", "delivered", "read", "deleted"]
+
 
 class Timeline:
     """The stored messages of a conversation: every id once, in order, each in its newest state.
@@ -621,6 +651,7 @@ class Timeline:
     def _raise(self, rev: int) -> None:
         self.rev = max(self.rev or 0, rev)
 
+
 class Outbox:
     """Messages that are not known to be stored, in order. One is in flight at a time: a server
     that accepts some of several messages and refuses others would change their order."""
@@ -689,6 +720,7 @@ class Outbox:
         """The refused message that must be discarded, if there are too many."""
         failed = [item.local_id for item in self._items.values() if item.error is not None]
         return failed[0] if len(failed) > _FAILED_LIMIT else None
+
 
 class _Store:
     """The outbox on disk. Only one process may open the file: two would send in any order."""
@@ -769,10 +801,13 @@ class _Store:
             except sqlite3.Error as error:
                 raise ConfabError(f"store: {error}") from None
 
+
 # MARK: Reading what the server sends
+
 
 def _time(text: object) -> datetime:
     return datetime.fromisoformat(str(text))
+
 
 def _message(data: dict[str, Any]) -> Message:
     """Reads a message of an event, of a fetched page or of REST."""
@@ -787,6 +822,7 @@ def _message(data: dict[str, Any]) -> Message:
         edited=data.get("is_edited") is True,
         local_id=data.get("local_id"),
     )
+
 
 def _info(data: dict[str, Any], link: str | None = None) -> ConversationInfo:
     last = data.get("last_message")
@@ -807,6 +843,7 @@ def _info(data: dict[str, Any], link: str | None = None) -> ConversationInfo:
         link=link,
     )
 
+
 def _claims(token: str) -> dict[str, Any]:
     """The token's claims, without a check of its signature; empty if it is no JWT."""
     with contextlib.suppress(ValueError, IndexError):
@@ -816,9 +853,11 @@ def _claims(token: str) -> dict[str, Any]:
             return claims
     return {}
 
+
 def _expiry(token: str) -> float | None:
     expiry = _claims(token).get("exp")
     return float(expiry) if isinstance(expiry, int | float) else None
+
 
 def _user(token: str) -> str | None:
     claims = _claims(token)
@@ -827,8 +866,10 @@ def _user(token: str) -> str | None:
         return None
     return f"guest:{user}" if claims.get("guest") else user
 
+
 def _refusal(reason: str) -> Refused:
     return Ended(reason) if reason == "conversation ended" else Refused(reason)
+
 
 def _words(error: BaseException) -> str:
     """An error in words, without Python's names."""
@@ -842,6 +883,7 @@ def _words(error: BaseException) -> str:
         return os.strerror(int(number[1]))  # Several addresses, as those of localhost.
     return str(error) or type(error).__name__
 
+
 def _seconds(text: str | None) -> float | None:
     """The value of `Retry-After`: seconds or a date."""
     if text is None:
@@ -852,8 +894,10 @@ def _seconds(text: str | None) -> float | None:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     return None
 
+
 def _frame(action: str, **members: object) -> str:
     return json.dumps({"action": action, **members}, ensure_ascii=False, separators=(",", ":"))
+
 
 async def _in_thread(work: Callable[[], T]) -> T:
     """Unlike asyncio's own threads, this one does not delay the end of the program."""
@@ -876,6 +920,7 @@ async def _in_thread(work: Callable[[], T]) -> T:
 
     threading.Thread(target=body, daemon=True, name="confab-http").start()
     return await future
+
 
 class _Emitter:
     """Calls listeners. Their exceptions do not stop the delivery to others."""
@@ -915,7 +960,9 @@ class _Emitter:
         if event.kind != "error":
             self._call(ErrorEvent(f"a listener failed: {error!r}", error=error))
 
+
 # MARK: A conversation
+
 
 @dataclass(slots=True, eq=False)
 class _Request:
@@ -929,6 +976,7 @@ class _Request:
     not_before: float = 0.0
     retry_after: float | None = None
 
+
 @dataclass(frozen=True, slots=True)
 class _Loss:
     """Why there is no connection. A final one is not retried."""
@@ -937,6 +985,7 @@ class _Loss:
     code: int | None = None
     retry_after: float | None = None
     is_final: bool = False
+
 
 class Conversation(_Emitter):
     """A conversation and its connection, which is opened and kept open in the background."""
@@ -1739,6 +1788,7 @@ class Conversation(_Emitter):
             self._token = token
             self._write_frame(_frame("authenticate", token=token))
 
+
 _HANDLERS: Final[dict[str, Callable[[Conversation, dict[str, Any], float], None]]] = {
     "chat_message": Conversation._on_message,
     "message.edited": Conversation._on_change,
@@ -1755,13 +1805,16 @@ _HANDLERS: Final[dict[str, Callable[[Conversation, dict[str, Any], float], None]
     "error": Conversation._on_error,
 }
 
+
 def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError("text: contains a lone surrogate, which UTF-8 cannot encode") from None
 
+
 # MARK: The client
+
 
 class Confab(_Emitter):
     """A client of a server or a cluster.
@@ -2025,7 +2078,9 @@ class Confab(_Emitter):
             self._tokens[key] = token
             return token
 
+
 # MARK: For scripts
+
 
 class SyncConfab:
     """`Confab` for programs without asyncio: `with SyncConfab(url, token=…) as confab:`.
@@ -2098,6 +2153,7 @@ class SyncConfab:
     ) -> tuple[Message, ...]:
         return self._do(self._confab.history(id, before=before, after=after, limit=limit))
 
+
 class SyncConversation:
     """`Conversation` without asyncio."""
 
@@ -2138,6 +2194,7 @@ class SyncConversation:
         while (event := self._confab._do(following())) is not None:
             yield event
 
+
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Runs a program as `asyncio.run` does. Ctrl-C ends it with status 130, without a traceback."""
     try:
@@ -2145,14 +2202,16 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 
+
 # MARK: python -m confab
+
 
 def _printable(text: str) -> str:
     """Control characters of other users must not reach the terminal."""
     return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(one)[0] == "C" and one != "\n" else one
-        for one in text
+        "\ufffd" if unicodedata.category(one)[0] == "C" and one != "\n" else one for one in text
     )
+
 
 def _target(url: str, conversation: str | None) -> tuple[str, str]:
     """Splits the URL of a conversation, or its shared link, into server and conversation."""
@@ -2161,6 +2220,7 @@ def _target(url: str, conversation: str | None) -> tuple[str, str]:
         raise ValueError("URL: name a conversation: http://HOST:PORT/conversations/ID")
     server = match[1] if match else url
     return server, conversation or urllib.parse.unquote(match[2] if match else "")
+
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -2179,8 +2239,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--follow", action="store_true", help="stay after the end of the input")
     return parser.parse_args(arguments)
 
+
 def _token_option(options: argparse.Namespace) -> Token | None:
     if path := options.token_file:
+
         def read() -> str:
             with open(path, encoding="utf-8") as file:
                 return file.read().strip()
@@ -2189,6 +2251,7 @@ def _token_option(options: argparse.Namespace) -> Token | None:
         return read  # The file is read again when the token has expired.
     token: str | None = options.token or os.environ.get("CONFAB_TOKEN")
     return token
+
 
 async def _print_events(room: Conversation) -> None:
     def show(message: Message) -> None:
@@ -2210,6 +2273,7 @@ async def _print_events(room: Conversation) -> None:
                     show(message)
             case ErrorEvent(reason):
                 print(f"# {_printable(reason)}", file=sys.stderr, flush=True)
+
 
 async def _chat(options: argparse.Namespace) -> int:
     server, conversation = _target(options.url, options.conversation)
@@ -2273,6 +2337,7 @@ async def _chat(options: argparse.Namespace) -> int:
             printing.cancel()
             await asyncio.gather(printing, return_exceptions=True)
 
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program `python -m confab`. Returns its exit status."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -2288,6 +2353,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfabError, OSError) as error:
         print(f"confab: {_printable(str(error))}", file=sys.stderr)
         return 1
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -174,8 +174,10 @@ class SignalTests(SystemTest):
         self.assertEqual([(e.user, e.typing) for e in events], [("bob", True), ("bob", False)])
         await bob.read(1)
         await until(lambda: alice.messages[0].state == "read", "alice sees that it was read")
-        receipts = {(event.user, event.status) for event in writer.of("receipt")}
-        self.assertTrue({("bob", "read"), (None, "read")} <= receipts, receipts)
+        expected = {("bob", "read"), (None, "read")}
+        await until(
+            lambda: expected <= {(one.user, one.status) for one in writer.of("receipt")}, "receipts"
+        )
         changes = [change for event in writer.of("presence") for change in event.changes]
         self.assertIn(("bob", True), changes)
 
