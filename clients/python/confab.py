@@ -1,0 +1,2359 @@
+"""Confab's client for Python: conversations whose messages survive any interruption.
+
+    async with Confab("http://127.0.0.1:8080", token=TOKEN) as confab:
+        room = confab.conversation("lobby")
+        await room.send("hi")
+        async for event in room:
+            print(event)
+
+The kit reconnects and resumes without a gap. It stores outgoing messages until the server has
+acknowledged them, and sends each under one `local_id`, so that the server stores it once.
+`room.messages` is always the present state. `SyncConfab` is the same without asyncio, and
+`python -m confab URL` is a client for a terminal.
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    import signal
+
+    # Until `main`, so that Ctrl-C during the imports shows no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import argparse
+import asyncio
+import base64
+import bisect
+import collections
+import contextlib
+import http.client
+import inspect
+import json
+import logging
+import os
+import random as random_module
+import re
+import signal
+import sqlite3
+import sys
+import threading
+import time
+import unicodedata
+import urllib.parse
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from ssl import SSLContext
+from typing import Any, ClassVar, Final, Literal, TypeVar
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+__version__ = "0.1.0"
+__all__ = [
+    *("ChangeEvent", "Clock", "Closed", "Confab", "ConfabError", "Conversation"),
+    *("ConversationInfo", "ConversationPage", "Ended", "EndedEvent", "ErrorEvent", "Event"),
+    *("Message", "MessageEvent", "OutboxEvent", "OutboxItem", "Participant", "PresenceEvent"),
+    *("RateLimited", "ReceiptEvent", "Refused", "RemoveEvent", "ResetEvent", "StateChange"),
+    *("SyncConfab", "SyncConversation", "TypingEvent", "Unavailable", "run"),
+]
+
+# Silent until the application configures logging.
+_log = logging.getLogger("confab")
+_log.addHandler(logging.NullHandler())
+
+T = TypeVar("T")
+State = Literal["connecting", "online", "offline", "waiting", "refused", "closed"]
+MessageState = Literal["sending", "failed", "sent", "delivered", "read", "deleted"]
+ResetReason = Literal["opened", "history truncated", "history reset", "overflow"]
+Token = str | Callable[[], str | Awaitable[str]]
+
+_EVENT_LIMIT: Final = 10_000  # events that wait for the application's loop
+_OUTBOX_LIMIT: Final = 1_000  # messages that wait for the server
+_FAILED_LIMIT: Final = 100  # refused messages that are retained
+_EARLY_LIMIT: Final = 1_000  # messages that wait for a gap to be filled
+_FRAME_LIMIT: Final = 64 << 20  # a page of 100 messages is longer than the default of 1 MiB
+_GAP_SECONDS: Final = 0.3
+_STALL_SECONDS: Final = 5.0  # a replay that stops for this long is fetched
+_ANSWER_SECONDS: Final = 15.0  # a working server answers a send within 5 s
+_REPLAY_SECONDS: Final = 60.0  # the same while other frames arrive
+_RENEW_SECONDS: Final = 30.0  # a token is renewed this long before it expires
+_TICK_SECONDS: Final = 1.0  # within this time a jump of the clock is noticed
+_HTTP_SECONDS: Final = 10.0
+
+# MARK: Errors
+
+
+class ConfabError(Exception):
+    """Every error of the kit. `retry` says whether the same request may succeed later."""
+
+    retry: ClassVar[bool] = False
+
+
+class Refused(ConfabError):
+    """The server refused for good; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Ended(Refused):
+    """The conversation was ended. It can only be read."""
+
+
+class RateLimited(ConfabError):
+    """The server refused because of the rate; it accepts the request after `retry_after` s."""
+
+    retry = True
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(f"rate limited; try again in {retry_after:g} s")
+        self.retry_after = retry_after
+
+
+class Unavailable(ConfabError):
+    """The server cannot be reached, or cannot answer at the moment."""
+
+    retry = True
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class Closed(ConfabError):
+    """The client was closed before the server answered. `store=` retains unsent messages."""
+
+
+# MARK: Values and events
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message in its present state.
+
+    `id` counts from 1 without gaps, and is 0 until the server has stored the message. A deleted
+    message keeps its place with an empty text and the state "deleted".
+    """
+
+    id: int
+    author: str
+    text: str
+    time: datetime
+    state: MessageState = "sent"
+    rev: int = 0
+    edited: bool = False
+    local_id: str | None = None
+
+
+@dataclass(slots=True)
+class OutboxItem:
+    """A message that the server has not acknowledged. `error` is set if it was refused."""
+
+    local_id: str
+    text: str
+    since: datetime
+    tries: int = 0
+    error: str | None = None
+    _retry_after: float | None = field(default=None, repr=False)
+    _waiters: list[asyncio.Future[Message]] = field(default_factory=list, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A change of the connection. `retry_at` is the UNIX time of the next attempt."""
+
+    kind: ClassVar[str] = "state"
+    state: State
+    conversation: str
+    reason: str = ""
+    code: int | None = None
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEvent:
+    """The next message. Every message is delivered once, in the order of the ids."""
+
+    kind: ClassVar[str] = "message"
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEvent:
+    """A message was edited."""
+
+    kind: ClassVar[str] = "change"
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveEvent:
+    """A message was deleted."""
+
+    kind: ClassVar[str] = "remove"
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class ResetEvent:
+    """`messages` replaces everything before; `after` is the highest id delivered before.
+
+    "opened": the newest messages on the first connection. "history truncated": messages after the
+    resume point are not retained. "history reset": the server has another history, for example a
+    restored backup. "overflow": the application did not take the events.
+    """
+
+    kind: ClassVar[str] = "reset"
+    reason: ResetReason
+    messages: tuple[Message, ...]
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TypingEvent:
+    """A user started or stopped typing."""
+
+    kind: ClassVar[str] = "typing"
+    user: str
+    name: str
+    typing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceEvent:
+    """Users that went online (True) or offline. `online` counts users above 200."""
+
+    kind: ClassVar[str] = "presence"
+    changes: tuple[tuple[str, bool], ...]
+    online: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptEvent:
+    """`user` read messages; or, without `user`, the state of the client's own messages changed."""
+
+    kind: ClassVar[str] = "receipt"
+    ids: tuple[int, ...]
+    status: Literal["delivered", "read"]
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndedEvent:
+    """The conversation was ended."""
+
+    kind: ClassVar[str] = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorEvent:
+    """An error that no call reports: of the server, or of a listener (`error`)."""
+
+    kind: ClassVar[str] = "error"
+    reason: str
+    action: str | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEvent:
+    """An outgoing message changed its state. `id` is set if it was stored."""
+
+    kind: ClassVar[str] = "outbox"
+    local_id: str
+    state: Literal["sending", "stored", "failed", "discarded"]
+    id: int | None = None
+    error: str | None = None
+
+
+Event = (
+    MessageEvent
+    | ChangeEvent
+    | RemoveEvent
+    | ResetEvent
+    | TypingEvent
+    | PresenceEvent
+    | ReceiptEvent
+    | EndedEvent
+    | ErrorEvent
+    | OutboxEvent
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A participant in a list of conversations."""
+
+    user: str
+    name: str
+    online: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationInfo:
+    """A conversation as REST describes it. `link` is known to its creator."""
+
+    id: str
+    title: str
+    description: str
+    created_by: str | None
+    created_at: datetime
+    updated_at: datetime
+    is_active: bool
+    message_count: int
+    participants: tuple[Participant, ...]
+    last_message: Message | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPage:
+    """A page of the list. `next_cursor` is None at the end."""
+
+    conversations: tuple[ConversationInfo, ...]
+    next_cursor: str | None
+
+
+class Clock:
+    """The time. Tests of applications may pass their own."""
+
+    def now(self) -> float:
+        """Seconds that never go back. They also count while the machine is suspended."""
+        if hasattr(time, "CLOCK_BOOTTIME"):
+            return time.clock_gettime(time.CLOCK_BOOTTIME)
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """The UNIX time."""
+        return time.time()
+
+
+# MARK: Rules. These classes read no clock and open no socket.
+
+
+class Backoff:
+    """The delay before each attempt to connect.
+
+    The first attempt after a healthy connection comes at once, later ones after a random part of a
+    growing time, up to 15 s: the clients of a restarted server must not return all at once.
+    """
+
+    SHORTEST: Final = 0.25
+    LONGEST: Final = 15.0
+    HEALTHY: Final = 10.0
+
+    def __init__(self, random: random_module.Random) -> None:
+        self._random = random
+        self._attempt = 0
+
+    def delay(
+        self, *, healthy: float = 0, code: int | None = None, retry_after: float | None = None
+    ) -> float:
+        """The delay after a connection that was healthy for some seconds and ended with a code."""
+        if healthy >= self.HEALTHY:
+            self._attempt = 0
+        attempt = self._attempt
+        self._attempt += 1
+        if code == 1013 and retry_after is None:
+            retry_after = 1
+        if retry_after is not None:
+            return retry_after + self._random.uniform(0, max(retry_after, self._ceiling(attempt)))
+        if code == 1012 and attempt == 0:
+            return self._random.uniform(0, 2)
+        return 0.0 if attempt == 0 else self.jitter(attempt)
+
+    def jitter(self, attempt: int) -> float:
+        """A random delay for the n-th attempt."""
+        return self.SHORTEST + self._random.uniform(0, self._ceiling(attempt) - self.SHORTEST)
+
+    def _ceiling(self, attempt: int) -> float:
+        return min(self.LONGEST, self.SHORTEST * 2.0 ** min(attempt + 1, 10))
+
+
+class Watchdog:
+    """Detects connections whose other end is gone, by the time since the last frame.
+
+    After a suspended machine or a stalled process it always probes first: the silence was its own.
+    """
+
+    SILENCE: Final = 35.0
+    ANSWER: Final = 5.0
+    JUMP: Final = 10.0
+
+    def __init__(self, now: float) -> None:
+        self._heard_at = now
+        self._checked_at = now
+        self._probed_at: float | None = None
+
+    def heard(self, now: float) -> None:
+        """A frame or the answer to a probe has arrived."""
+        self._heard_at = now
+        self._probed_at = None
+
+    def check(self, now: float) -> Literal["alive", "probe", "dead"]:
+        """Must be called at least every 10 s of the clock."""
+        jumped = now - self._checked_at > self.JUMP
+        self._checked_at = now
+        if self._probed_at is not None and not jumped:
+            return "dead" if now - self._probed_at >= self.ANSWER else "alive"
+        if jumped or now - self._heard_at >= self.SILENCE:
+            self._probed_at = now
+            return "probe"
+        return "alive"
+
+
+Want = Literal["head", "window", "gap"]
+_STATES: Final[list[MessageState]] = ["sending", "failed", "sent", "delivered", "read", "deleted"]
+
+
+class Timeline:
+    """The stored messages of a conversation: every id once, in order, each in its newest state.
+
+    `last` and `rev` are the point from which a new connection resumes. `rev` rises only with
+    changes that the server sent in order, never with fetched pages: a page may be newer than
+    changes that are still under way, and a resumed connection would then not repeat these.
+    """
+
+    def __init__(
+        self,
+        after: int | None = None,
+        rev: int | None = None,
+        *,
+        history: int = 50,
+        keep: int = 1_000,
+    ) -> None:
+        self.last = after
+        self.rev = rev
+        self.head: int | None = None
+        """The newest id of the server when this connection was opened; None until it is known."""
+        self.gap_since: float | None = None
+        self._advanced_at = 0.0
+        self._loading: ResetReason | None = "opened" if after is None else None
+        self._is_replayed = False  # whether the server sends the window without a request
+        self._history = history
+        self._keep = keep
+        self._messages: list[Message] = []
+        self._early: dict[int, Message] = {}
+        self._changes: dict[int, Message] = {}  # newer states of messages that are not in the list
+
+    @property
+    def messages(self) -> list[Message]:
+        return list(self._messages)
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether all messages from before the connection have been delivered."""
+        if self.head is None or self._loading or self.last is None:
+            return False
+        return self.last >= self.head
+
+    def get(self, id: int) -> Message | None:
+        index = self._index(id)
+        return None if index is None else self._messages[index]
+
+    def connected(self, now: float) -> None:
+        """On a new connection, the server repeats everything after `last` and `rev`."""
+        self.head = None
+        self.gap_since = None
+        self._advanced_at = now
+        self._early.clear()
+        self._loading = "opened" if self.last is None else None
+        self._is_replayed = False
+
+    def reload(self, reason: ResetReason, *, is_replayed: bool) -> None:
+        """The server's history does not continue the messages."""
+        self._loading = reason
+        self._is_replayed = is_replayed
+        self._early.clear()
+        self._changes.clear()
+        self.gap_since = None
+
+    def want(self, now: float) -> Want | None:
+        """The page that must be fetched."""
+        has_stalled = now >= self._advanced_at + _STALL_SECONDS
+        if self._loading and (has_stalled or not self._is_replayed):
+            self._is_replayed = False
+            return "window"
+        if self.head is None:
+            return "head"
+        is_due = self.gap_since is not None and now >= self.gap_since + _GAP_SECONDS
+        if is_due or (has_stalled and not self.is_caught_up):
+            return "gap"
+        return None
+
+    def receive(self, message: Message, now: float) -> list[Event]:
+        """Accepts a message, and returns the events for those whose turn it is.
+
+        The answer to a repeated send may arrive before earlier messages of other users.
+        """
+        self._advanced_at = now
+        if self._loading or self.last is None:
+            self._merge(message)
+            return self._finish_replay(now)
+        if message.id <= self.last:
+            return self._apply(message)
+        is_next = message.id == self.last + 1
+        if is_next and message.state != "deleted" and not message.edited:
+            self._raise(message.rev)
+        if is_next or len(self._early) < _EARLY_LIMIT:
+            self._merge(message)
+        return self._deliver(now)
+
+    def change(self, message: Message) -> list[Event]:
+        """Accepts an edited or deleted message."""
+        if not self._loading:
+            self._raise(message.rev)
+            if self._index(message.id) is not None:
+                return self._apply(message)
+        known = self._changes.pop(message.id, None)
+        self._changes[message.id] = message if not known or known.rev < message.rev else known
+        if len(self._changes) > _EARLY_LIMIT:
+            del self._changes[next(iter(self._changes))]
+        return []
+
+    def status(self, id: int, state: Literal["delivered", "read"]) -> bool:
+        """Returns whether the state of an own message has advanced."""
+        index = self._index(id)
+        if index is None:
+            return False
+        message = self._messages[index]
+        if _STATES.index(message.state) >= _STATES.index(state):
+            return False
+        self._messages[index] = replace(message, state=state)
+        return True
+
+    def page(self, want: Want, page: list[Message], rev: int | None, now: float) -> list[Event]:
+        """Accepts the page that was wanted, oldest message first."""
+        self._advanced_at = now
+        newest = page[-1].id if page else 0
+        if want == "head":
+            self.head = newest
+            return self._finish_replay(now)
+        if want == "window":
+            if not self._loading or self._is_replayed:
+                return []
+            self.head = newest
+            # A message that arrived live is delivered as such, even if the page contains it too.
+            live = min(self._early, default=newest + 1)
+            for message in page:
+                if message.id >= live:
+                    self._merge(message)
+            window = [message for message in page if message.id < live]
+            last = window[-1].id if window else live - 1
+            if len(window) > self._history:  # At least one is fetched, to learn the newest id.
+                window = []
+            return self._reset(window, last, rev) + self._deliver(now)
+        if self._loading or self.last is None:
+            return []
+        before = self.last
+        for message in page:
+            if message.id > before:
+                self._merge(message)
+        events = self._deliver(now)
+        if self._early and self.last == before:  # The missing messages are not retained.
+            self.reload("history truncated", is_replayed=False)
+        elif self._early:
+            self.gap_since = now - _GAP_SECONDS
+        elif not page:
+            self.head = self.last
+        return events
+
+    def before(self) -> int:
+        """The id below which older messages are fetched; 1 if there are none."""
+        return self._messages[0].id if self._messages else (self.last or 0) + 1
+
+    def prepend(self, page: list[Message]) -> None:
+        """Accepts older messages, oldest first."""
+        if page and page[-1].id == self.before() - 1:
+            self._messages[:0] = [self._newest(message) for message in page]
+            self._keep += len(page)
+
+    def _finish_replay(self, now: float) -> list[Event]:
+        """Resets to the replayed messages when the newest one has arrived."""
+        if not self._loading or not self._is_replayed or self.head is None:
+            return []
+        newest = max(self._early, default=0)
+        if newest < self.head:
+            return []
+        window = [self._early.pop(id) for id in sorted(self._early)]
+        return self._reset(window, newest, None) + self._deliver(now)
+
+    def _reset(self, window: list[Message], last: int, rev: int | None) -> list[Event]:
+        assert self._loading is not None
+        reason, after = self._loading, self.last
+        self._messages = [self._newest(message) for message in window]
+        self.last = last
+        self.rev = rev
+        self._loading = None
+        return [ResetEvent(reason, tuple(self._messages), after)]
+
+    def _deliver(self, now: float) -> list[Event]:
+        assert self.last is not None
+        events: list[Event] = []
+        while (message := self._early.pop(self.last + 1, None)) is not None:
+            self.last = message.id
+            message = self._newest(message)
+            self._messages.append(message)
+            events.append(MessageEvent(message))
+        del self._messages[: max(0, len(self._messages) - self._keep)]
+        for id in [id for id in self._early if id <= self.last]:
+            del self._early[id]
+        if not self._early:
+            self.gap_since = None
+        elif self.gap_since is None:
+            self.gap_since = now
+        return events
+
+    def _apply(self, message: Message) -> list[Event]:
+        index = self._index(message.id)
+        if index is None:
+            return []
+        old = self._messages[index]
+        is_deleted = message.state == "deleted"
+        if message.rev < old.rev or (message.text, message.edited, is_deleted) == (
+            *(old.text, old.edited),
+            old.state == "deleted",
+        ):
+            return []
+        self._messages[index] = self._update(old, message)
+        message = self._messages[index]
+        return [RemoveEvent(message) if is_deleted else ChangeEvent(message)]
+
+    @staticmethod
+    def _update(old: Message, new: Message) -> Message:
+        state: MessageState = "deleted" if new.state == "deleted" else old.state
+        return replace(old, text=new.text, state=state, rev=new.rev, edited=new.edited)
+
+    def _merge(self, message: Message) -> None:
+        """Fetched messages have no `local_id`, pushed ones may be older."""
+        known = self._early.get(message.id)
+        if known is None:
+            self._early[message.id] = message
+        elif known.rev < message.rev:
+            self._early[message.id] = self._update(known, message)
+        elif known.local_id is None:
+            self._early[message.id] = replace(known, local_id=message.local_id)
+
+    def _newest(self, message: Message) -> Message:
+        change = self._changes.pop(message.id, None)
+        return message if not change or change.rev < message.rev else self._update(message, change)
+
+    def _index(self, id: int) -> int | None:
+        index = bisect.bisect_left(self._messages, id, key=lambda message: message.id)
+        is_found = index < len(self._messages) and self._messages[index].id == id
+        return index if is_found else None
+
+    def _raise(self, rev: int) -> None:
+        self.rev = max(self.rev or 0, rev)
+
+
+class Outbox:
+    """Messages that are not known to be stored, in order. One is in flight at a time: a server
+    that accepts some of several messages and refuses others would change their order."""
+
+    def __init__(self, items: list[OutboxItem]) -> None:
+        self._items = {item.local_id: item for item in items}
+        self.in_flight: OutboxItem | None = None
+        self.sent_at = 0.0
+        self.not_before = 0.0
+
+    @property
+    def items(self) -> list[OutboxItem]:
+        return list(self._items.values())
+
+    @property
+    def waiting(self) -> int:
+        return sum(item.error is None for item in self._items.values())
+
+    def get(self, local_id: str) -> OutboxItem | None:
+        return self._items.get(local_id)
+
+    def add(self, item: OutboxItem) -> None:
+        self._items.pop(item.local_id, None)
+        self._items[item.local_id] = item
+
+    def begin(self, now: float) -> OutboxItem | None:
+        """Returns the message to send, and marks it as in flight."""
+        if self.in_flight or now < self.not_before:
+            return None
+        head = next((item for item in self._items.values() if item.error is None), None)
+        if head:
+            self.in_flight = head
+            self.sent_at = now
+            head.tries += 1
+            head._retry_after = None
+        return head
+
+    def remove(self, local_id: str) -> OutboxItem | None:
+        item = self._items.pop(local_id, None)
+        if item and item is self.in_flight:
+            self.in_flight = None
+            self.not_before = 0.0
+        return item
+
+    def fail(self, local_id: str, error: str) -> OutboxItem | None:
+        """The message was refused for good; the next one may be sent."""
+        item = self._items.get(local_id)
+        if item:
+            item.error = error
+            if item is self.in_flight:
+                self.in_flight = None
+        return item
+
+    def postpone(self, until: float, retry_after: float | None) -> None:
+        """The message in flight was not accepted, and is sent again later."""
+        if self.in_flight:
+            self.in_flight._retry_after = retry_after
+            self.in_flight = None
+            self.not_before = until
+
+    def disconnected(self) -> None:
+        self.in_flight = None
+        self.not_before = 0.0
+
+    def oldest_failed(self) -> str | None:
+        """The refused message that must be discarded, if there are too many."""
+        failed = [item.local_id for item in self._items.values() if item.error is not None]
+        return failed[0] if len(failed) > _FAILED_LIMIT else None
+
+
+class _Store:
+    """The outbox on disk. Only one process may open the file: two would send in any order."""
+
+    def __init__(self, path: str | os.PathLike[str] | None) -> None:
+        self._database: sqlite3.Connection | None = None
+        if path is None:
+            return
+        try:
+            database = self._open(path)
+        except sqlite3.Error as error:
+            if "locked" in str(error):
+                raise ConfabError(f"store: {path} is in use by another client") from None
+            raise ConfabError(f"store: cannot open {path}: {error}") from None
+        self._database = database
+
+    @staticmethod
+    def _open(path: str | os.PathLike[str]) -> sqlite3.Connection:
+        database = sqlite3.connect(path, timeout=0, isolation_level=None)
+        try:
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS outbox (number INTEGER PRIMARY KEY AUTOINCREMENT,"
+                " conversation TEXT NOT NULL, local_id TEXT NOT NULL, text TEXT NOT NULL,"
+                " since REAL NOT NULL, error TEXT, UNIQUE (conversation, local_id))"
+            )
+            # Takes the lock even if the table existed.
+            database.execute("BEGIN EXCLUSIVE")
+            database.execute("COMMIT")
+        except sqlite3.Error:
+            database.close()
+            raise
+        return database
+
+    def load(self, conversation: str) -> list[OutboxItem]:
+        if not self._database:
+            return []
+        rows = self._database.execute(
+            "SELECT local_id, text, since, error FROM outbox WHERE conversation = ?"
+            " ORDER BY number",
+            (conversation,),
+        )
+        return [
+            OutboxItem(local_id, text, datetime.fromtimestamp(since, UTC), 0, error)
+            for local_id, text, since, error in rows
+        ]
+
+    def save(self, conversation: str, item: OutboxItem) -> None:
+        """Adds the message at the end; a message with the same id is replaced."""
+        self._run(
+            "REPLACE INTO outbox (conversation, local_id, text, since, error)"
+            " VALUES (?, ?, ?, ?, NULL)",
+            *(conversation, item.local_id, item.text, item.since.timestamp()),
+        )
+
+    def fail(self, conversation: str, local_id: str, error: str) -> None:
+        self._run(
+            "UPDATE outbox SET error = ? WHERE conversation = ? AND local_id = ?",
+            *(error, conversation, local_id),
+        )
+
+    def remove(self, conversation: str, local_id: str) -> None:
+        self._run(
+            "DELETE FROM outbox WHERE conversation = ? AND local_id = ?", conversation, local_id
+        )
+
+    def close(self) -> None:
+        if self._database:
+            self._database.close()
+        self._database = None
+
+    def _run(self, statement: str, *values: object) -> None:
+        if self._database:
+            try:
+                self._database.execute(statement, values)
+            except sqlite3.Error as error:
+                raise ConfabError(f"store: {error}") from None
+
+
+# MARK: Reading what the server sends
+
+
+def _time(text: object) -> datetime:
+    return datetime.fromisoformat(str(text))
+
+
+def _message(data: dict[str, Any]) -> Message:
+    """Reads a message of an event, of a fetched page or of REST."""
+    author = data["sender_id"] if "sender_id" in data else data["user_id"]
+    return Message(
+        id=int(data["id"]),
+        author=f"guest:{author}" if data.get("guest") is True else str(author),
+        text=str(data["content"]),
+        time=_time(data["timestamp"] if "timestamp" in data else data["sent_at"]),
+        state="deleted" if data.get("is_deleted") is True else "sent",
+        rev=int(data.get("rev") or 0),
+        edited=data.get("is_edited") is True,
+        local_id=data.get("local_id"),
+    )
+
+
+def _info(data: dict[str, Any], link: str | None = None) -> ConversationInfo:
+    last = data.get("last_message")
+    return ConversationInfo(
+        id=str(data["room_id"]),
+        title=str(data["title"]),
+        description=str(data["description"]),
+        created_by=data["created_by"],
+        created_at=_time(data["created_at"]),
+        updated_at=_time(data["updated_at"]),
+        is_active=bool(data["is_active"]),
+        message_count=int(data["message_count"]),
+        participants=tuple(
+            Participant(str(one["user_id"]), str(one["username"]), bool(one["online"]))
+            for one in data["participants"]
+        ),
+        last_message=_message(last) if last else None,
+        link=link,
+    )
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """The token's claims, without a check of its signature; empty if it is no JWT."""
+    with contextlib.suppress(ValueError, IndexError):
+        part = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        if isinstance(claims, dict):
+            return claims
+    return {}
+
+
+def _expiry(token: str) -> float | None:
+    expiry = _claims(token).get("exp")
+    return float(expiry) if isinstance(expiry, int | float) else None
+
+
+def _user(token: str) -> str | None:
+    claims = _claims(token)
+    user = claims.get("sub")
+    if not isinstance(user, str):
+        return None
+    return f"guest:{user}" if claims.get("guest") else user
+
+
+def _refusal(reason: str) -> Refused:
+    return Ended(reason) if reason == "conversation ended" else Refused(reason)
+
+
+def _words(error: BaseException) -> str:
+    """An error in words, without Python's names."""
+    if isinstance(error, TimeoutError):
+        return "the server does not answer"
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)  # asyncio's own text names an internal call.
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, OSError) and (number := re.search(r"\[Errno (\d+)\]", str(error))):
+        return os.strerror(int(number[1]))  # Several addresses, as those of localhost.
+    return str(error) or type(error).__name__
+
+
+def _seconds(text: str | None) -> float | None:
+    """The value of `Retry-After`: seconds or a date."""
+    if text is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(text))
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    return None
+
+
+def _frame(action: str, **members: object) -> str:
+    return json.dumps({"action": action, **members}, ensure_ascii=False, separators=(",", ":"))
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Unlike asyncio's own threads, this one does not delay the end of the program."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: Callable[[], None]) -> None:
+        if not future.done():
+            result()
+
+    def body() -> None:
+        try:
+            value = work()
+            report = lambda: future.set_result(value)  # noqa: E731
+        except Exception as error:
+            failure = error
+            report = lambda: future.set_exception(failure)  # noqa: E731
+        with contextlib.suppress(RuntimeError):  # The loop is closed.
+            loop.call_soon_threadsafe(settle, report)
+
+    threading.Thread(target=body, daemon=True, name="confab-http").start()
+    return await future
+
+
+class _Emitter:
+    """Calls listeners. Their exceptions do not stop the delivery to others."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, list[Callable[[Any], object]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def on(self, kind: str, listener: Callable[[Any], object]) -> Callable[[], None]:
+        """Calls `listener` (a function or a coroutine function) for each event of a kind.
+
+        Returns a function that ends this.
+        """
+        listeners = self._listeners.setdefault(kind, [])
+        listeners.append(listener)
+        return lambda: listeners.remove(listener) if listener in listeners else None
+
+    def _call(self, event: Event | StateChange) -> None:
+        for listener in list(self._listeners.get(event.kind, [])):
+            try:
+                result = listener(event)
+                if inspect.isawaitable(result):
+                    task = asyncio.ensure_future(self._finish(result, event))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+            except Exception as error:
+                self._failed(event, error)
+
+    async def _finish(self, result: Awaitable[object], event: Event | StateChange) -> None:
+        try:
+            await result
+        except Exception as error:
+            self._failed(event, error)
+
+    def _failed(self, event: Event | StateChange, error: Exception) -> None:
+        _log.error("listener failed kind=%s", event.kind, exc_info=error)
+        if event.kind != "error":
+            self._call(ErrorEvent(f"a listener failed: {error!r}", error=error))
+
+
+# MARK: A conversation
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """A request without an id of its own; the server answers those of one action in order."""
+
+    action: str
+    members: dict[str, object]
+    want: Want | None = None
+    future: asyncio.Future[Any] | None = None
+    sent_at: float | None = None
+    not_before: float = 0.0
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """Why there is no connection. A final one is not retried."""
+
+    reason: str
+    code: int | None = None
+    retry_after: float | None = None
+    is_final: bool = False
+
+
+class Conversation(_Emitter):
+    """A conversation and its connection, which is opened and kept open in the background."""
+
+    def __init__(self, confab: Confab, id: str, after: int | None, rev: int | None) -> None:
+        super().__init__()
+        self.id = id
+        self.state: State = "offline"
+        self.reason = ""
+        self.ended = False
+        self._confab = confab
+        self._clock = confab._clock
+        self._backoff = Backoff(confab._random)
+        self._timeline = Timeline(after, rev, history=confab._history, keep=confab._keep)
+        self._outbox = Outbox(confab._store.load(id))
+        self._requests: dict[str, collections.deque[_Request]] = {
+            action: collections.deque()
+            for action in ("fetch_messages", "edit_message", "delete_message")
+        }
+        self._events: collections.deque[Event] = collections.deque()
+        self._has_overflowed = False
+        self._readers = 0
+        self._changed = asyncio.Event()  # for the application's loops
+        self._drained = asyncio.Event()  # for the reader of the socket
+        self._wake = asyncio.Event()  # for the timers
+        self._timer_at = 0.0
+        self._retry = asyncio.Event()
+        self._wire: collections.deque[str | None] = collections.deque()  # None is a ping
+        self._wire_ready = asyncio.Event()
+        self._is_open = False
+        self._online_since: float | None = None
+        self._watchdog = Watchdog(0)
+        self._is_paused = False
+        self._token = ""
+        self._token_tried = False
+        self._renewal_at: float | None = None
+        self._renewal: asyncio.Task[None] | None = None
+        self._server_error = ""
+        self._read_id = 0
+        self._read_sent = 0
+        self._read_at = 0.0
+        self._typing_count = 0
+        self._typing_at = 0.0
+        self._typing_users: dict[str, str] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    # MARK: For the application
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages in order, without a gap, each in its present state; unsent ones last."""
+        author = self._confab.user or ""
+        return self._timeline.messages + [
+            Message(
+                *(0, author, item.text, item.since),
+                state="sending" if item.error is None else "failed",
+                local_id=item.local_id,
+            )
+            for item in self._outbox.items
+        ]
+
+    @property
+    def outbox(self) -> list[OutboxItem]:
+        """The messages that the server has not acknowledged, in order."""
+        return self._outbox.items
+
+    @property
+    def after(self) -> int | None:
+        """The highest id that was delivered; with `rev` the point to resume from."""
+        return self._timeline.last
+
+    @property
+    def rev(self) -> int | None:
+        """The highest revision that was applied."""
+        return self._timeline.rev
+
+    async def send(
+        self, text: str, *, local_id: str | None = None, timeout: float | None = None
+    ) -> Message:
+        """Sends a message, and returns it when it is stored.
+
+        Interruptions do not matter: the message stays in the outbox until the server has answered,
+        also after a timeout. Sending the same `local_id` again waits for the same message.
+        Raises `Refused` (or `Ended`) only if a retry does not help.
+        """
+        self._check_open()
+        if self.ended:
+            raise Ended("conversation ended")
+        item = self._enqueue(text, local_id or str(uuid.uuid4()))
+        waiter: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        item._waiters.append(waiter)
+        try:
+            async with asyncio.timeout(timeout):
+                return await waiter
+        except TimeoutError:
+            if item._retry_after is not None:
+                raise RateLimited(item._retry_after) from None
+            raise
+        finally:
+            item._waiters.remove(waiter)
+
+    def retry(self, local_id: str) -> None:
+        """Sends a refused message again, after those that wait."""
+        item = self._outbox.get(local_id)
+        if item and item.error is not None:
+            item.error = None
+            self._confab._store.save(self.id, item)
+            self._outbox.add(item)
+            self._emit(OutboxEvent(local_id, "sending"))
+            self._pump()
+
+    def discard(self, local_id: str) -> None:
+        """Removes a message from the outbox. If it is in flight, it may be stored nevertheless."""
+        item = self._outbox.remove(local_id)
+        if item:
+            self._confab._store.remove(self.id, local_id)
+            self._fail_waiters(item, Refused("the message was discarded"))
+            self._emit(OutboxEvent(local_id, "discarded"))
+            self._pump()
+
+    async def edit(self, id: int, text: str, *, timeout: float | None = 30) -> Message:
+        """Replaces the text of a message. Only its author and admins may do this."""
+        _check_text(text)
+        members: dict[str, object] = {"message_id": str(id), "content": text}
+        edited: Message = await self._ask("edit_message", members, timeout)
+        return edited
+
+    async def delete(self, id: int, *, timeout: float | None = 30) -> Message:
+        """Deletes a message. It keeps its id and loses its text."""
+        deleted: Message = await self._ask("delete_message", {"message_id": str(id)}, timeout)
+        return deleted
+
+    async def older(self, limit: int = 50, *, timeout: float | None = 30) -> bool:
+        """Loads older messages into `messages`. Returns whether there may be more."""
+        self._check_open()
+        async with asyncio.timeout(timeout):
+            while self._timeline.last is None:  # The newest messages have not arrived.
+                self._check_open()
+                self._changed.clear()
+                await self._changed.wait()
+        before = self._timeline.before()
+        if before <= 1:
+            return False
+        members: dict[str, object] = {"before_id": str(before), "limit": limit}
+        page: list[Message] = await self._ask("fetch_messages", members, timeout)
+        self._timeline.prepend(page)
+        return len(page) == limit and page[0].id > 1
+
+    async def read(self, id: int) -> None:
+        """Marks all messages up to `id` as read; sent at most every 0.5 s and after a reconnect."""
+        if id > self._read_id:
+            self._read_id = id
+            self._pump()
+
+    @contextlib.asynccontextmanager
+    async def typing(self) -> AsyncIterator[None]:
+        """Shows the user as typing inside of `async with room.typing():`."""
+        self._typing_count += 1
+        self._pump()
+        try:
+            yield
+        finally:
+            self._typing_count -= 1
+            if self._typing_count == 0 and self._typing_at:
+                self._typing_at = 0.0
+                self._write_frame(_frame("typing", is_typing=False))
+
+    def retry_now(self) -> None:
+        """Connects at once instead of waiting; also after a refusal."""
+        if self.state in ("waiting", "refused"):
+            self._retry.set()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """All events since the conversation was created, or since the previous loop ended.
+
+        Several loops at the same time share the events. While a loop is slow, the client stops
+        reading; the server then closes the connection, and the client resumes. Without a loop, too
+        many events are replaced by a `ResetEvent`. The loop ends when the client is closed, and
+        raises `Refused` when the server refuses it.
+        """
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[Event]:
+        self._readers += 1
+        try:
+            while True:
+                if self._has_overflowed:
+                    self._has_overflowed = False
+                    messages = tuple(self._timeline.messages)
+                    yield ResetEvent("overflow", messages, self._timeline.last)
+                while self._events:
+                    event = self._events.popleft()
+                    self._drained.set()
+                    yield event
+                if self.state == "closed":
+                    return
+                if self.state == "refused":
+                    raise Refused(self.reason)
+                self._changed.clear()
+                await self._changed.wait()
+        finally:
+            self._readers -= 1
+            self._drained.set()
+
+    # MARK: Requests
+
+    def _check_open(self) -> None:
+        if self.state == "closed":
+            raise Closed("the client is closed")
+        if self.state == "refused":
+            raise Refused(self.reason)
+
+    def _enqueue(self, text: str, local_id: str) -> OutboxItem:
+        item = self._outbox.get(local_id)
+        if item:
+            self.retry(local_id)
+            return item
+        _check_text(text)
+        if not 1 <= len(local_id.encode()) <= 128:
+            raise ValueError("local_id: must have 1 to 128 bytes")
+        if self._outbox.waiting >= _OUTBOX_LIMIT:
+            raise Refused(f"outbox: {_OUTBOX_LIMIT} messages wait already")
+        since = datetime.fromtimestamp(self._confab.server_time(), UTC)
+        item = OutboxItem(local_id, text, since)
+        self._confab._store.save(self.id, item)
+        self._outbox.add(item)
+        self._emit(OutboxEvent(local_id, "sending"))
+        self._pump()
+        return item
+
+    async def _ask(self, action: str, members: dict[str, object], timeout: float | None) -> Any:
+        """Requests are sent again on a new connection: an edit is a state, not a difference."""
+        self._check_open()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        request = _Request(action, members, future=future)
+        queue = self._requests[action]
+        queue.append(request)
+        self._pump()
+        try:
+            async with asyncio.timeout(timeout):
+                return await future
+        except TimeoutError:
+            if request.retry_after is not None:
+                raise RateLimited(request.retry_after) from None
+            raise
+        finally:
+            # A request in flight stays, so that its answer is not taken for that of the next one.
+            if request.sent_at is None and request in queue:
+                queue.remove(request)
+
+    def _pump(self) -> None:
+        """Sends everything that may be sent."""
+        self._drained.set()
+        if not self._is_open:
+            return
+        now = self._clock.now()
+        fetches = self._requests["fetch_messages"]
+        want = self._timeline.want(now)
+        if want and not any(request.want for request in fetches):
+            is_busy = bool(fetches) and fetches[0].sent_at is not None
+            fetches.insert(int(is_busy), _Request("fetch_messages", self._page_query(want), want))
+        is_caught_up = self._timeline.is_caught_up
+        for queue in self._requests.values():
+            if not queue:
+                continue
+            request = queue[0]
+            may_send = request.sent_at is None and now >= request.not_before
+            if may_send and (request.want or is_caught_up):
+                request.sent_at = now
+                self._write_frame(_frame(request.action, **request.members))
+        # An echo of the message in flight may be among the missed messages. The server recognises
+        # a repeated message only among its newest 1,000.
+        if is_caught_up and (item := self._outbox.begin(now)):
+            self._write_frame(_frame("send_message", content=item.text, local_id=item.local_id))
+        if is_caught_up and self._read_id > self._read_sent and now >= self._read_at:
+            self._read_sent = self._read_id
+            self._read_at = now + 0.5
+            self._write_frame(_frame("read", message_ids=[str(self._read_id)]))
+        if is_caught_up and self._typing_count and now >= self._typing_at:
+            self._typing_at = now + 3
+            self._write_frame(_frame("typing", is_typing=True))
+        if self._next_timer(now) < self._timer_at:
+            self._wake.set()
+
+    def _page_query(self, want: Want) -> dict[str, object]:
+        if want == "gap":
+            return {"after_id": str(self._timeline.last or 0), "limit": 100}
+        return {"limit": max(1, self._confab._history) if want == "window" else 1}
+
+    def _write_frame(self, frame: str | None) -> None:
+        if self._is_open:
+            self._wire.append(frame)
+            self._wire_ready.set()
+
+    def _is_awaited(self) -> bool:
+        """Whether the application waits for an answer; reading must not pause then."""
+        return any(self._requests.values()) or self._outbox.waiting > 0
+
+    # MARK: Frames of the server
+
+    def _receive(self, frame: str | bytes) -> None:
+        now = self._clock.now()
+        self._watchdog.heard(now)
+        try:
+            data = json.loads(frame)
+            handler = _HANDLERS.get(data["type"])
+            if handler:
+                handler(self, data, now)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            _log.warning("frame unreadable conversation=%s", self.id, exc_info=error)
+            self._emit(ErrorEvent("the server sent an unreadable frame", error=error))
+        self._pump()
+
+    def _on_message(self, data: dict[str, Any], now: float) -> None:
+        message = _message(data["message"])
+        self._measure_clock(message, now)
+        self._settle_change(message)
+        is_repeated = self._timeline.last is not None and message.id <= self._timeline.last
+        events = self._timeline.receive(message, now)
+        self._deliver(events, [message] if is_repeated else [])
+
+    def _on_change(self, data: dict[str, Any], now: float) -> None:
+        message = _message(data["message"])
+        self._settle_change(message)
+        self._deliver(self._timeline.change(message))
+
+    def _on_page(self, data: dict[str, Any], now: float) -> None:
+        queue = self._requests["fetch_messages"]
+        if not queue or queue[0].sent_at is None:
+            return
+        request = queue.popleft()
+        # Pages after a message are oldest first, others newest first.
+        page = sorted((_message(one) for one in data["messages"]), key=lambda one: one.id)
+        if request.future:
+            if not request.future.done():
+                request.future.set_result(page)
+            return
+        self._joined(now)
+        if request.want:
+            self._deliver(self._timeline.page(request.want, page, data.get("rev"), now))
+
+    def _on_failed(self, data: dict[str, Any], now: float) -> None:
+        local_id, reason = data.get("local_id"), str(data["error"])
+        item = self._outbox.in_flight
+        retry_after = data.get("retry_after")
+        if item is None or local_id not in (None, item.local_id):
+            return
+        if data.get("outcome") == "unknown" or retry_after is not None or "try again" in reason:
+            wait = max(0.01, retry_after) if retry_after else self._backoff.jitter(item.tries)
+            self._outbox.postpone(now + wait, retry_after)
+        else:
+            self._fail_send(item, _refusal(reason))
+
+    def _fail_send(self, item: OutboxItem, error: Refused) -> None:
+        self._outbox.fail(item.local_id, error.reason)
+        self._confab._store.fail(self.id, item.local_id, error.reason)
+        self._fail_waiters(item, error)
+        self._emit(OutboxEvent(item.local_id, "failed", error=error.reason))
+        if oldest := self._outbox.oldest_failed():
+            self.discard(oldest)
+        if isinstance(error, Ended) and not self.ended:
+            self.ended = True
+            self._emit(EndedEvent())
+
+    @staticmethod
+    def _fail_waiters(item: OutboxItem, error: Exception) -> None:
+        for waiter in item._waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
+
+    def _on_status(self, data: dict[str, Any], now: float) -> None:
+        id, status = int(data["message_id"]), data["status"]
+        if status in ("delivered", "read") and self._timeline.status(id, status):
+            self._emit(ReceiptEvent((id,), status))
+
+    def _on_read(self, data: dict[str, Any], now: float) -> None:
+        ids = tuple(int(id) for id in data["message_ids"])
+        self._emit(ReceiptEvent(ids, "read", str(data["user_id"])))
+
+    def _on_typing(self, data: dict[str, Any], now: float) -> None:
+        user, name = str(data["user_id"]), str(data.get("username", data["user_id"]))
+        is_typing = data["is_typing"] is True
+        if is_typing == (user in self._typing_users):  # A renewal.
+            return
+        if is_typing:
+            self._typing_users[user] = name
+        else:
+            del self._typing_users[user]
+        self._emit(TypingEvent(user, name, is_typing))
+
+    def _on_user_status(self, data: dict[str, Any], now: float) -> None:
+        self._emit(PresenceEvent(((str(data["user_id"]), data["status"] == "online"),)))
+
+    def _on_presence(self, data: dict[str, Any], now: float) -> None:
+        changes = tuple((str(one["user_id"]), one["status"] == "online") for one in data["changes"])
+        self._emit(PresenceEvent(changes, int(data["online"])))
+
+    def _on_heartbeat(self, data: dict[str, Any], now: float) -> None:
+        self._write_frame(_frame("heartbeat_ack"))
+
+    def _on_authenticated(self, data: dict[str, Any], now: float) -> None:
+        self._plan_renewal()
+
+    def _on_error(self, data: dict[str, Any], now: float) -> None:
+        action, reason = data.get("action"), str(data["error"])
+        retry_after = data.get("retry_after")
+        if action == "connect" and "oldest_id" in data:
+            self._timeline.reload("history truncated", is_replayed=True)
+            return
+        if action == "connect" and "head" in data:
+            self._timeline.reload("history reset", is_replayed=False)
+            return
+        if action is None or action == "connect":
+            self._server_error = reason  # A close frame may follow.
+        if action == "connect":
+            return
+        queue = self._requests.get(action) if isinstance(action, str) else None
+        if queue and queue[0].sent_at is not None:
+            self._request_failed(queue, reason, retry_after, now)
+        elif action == "read" and retry_after is not None:
+            self._read_sent = 0
+            self._read_at = now + retry_after
+        elif action != "typing" or retry_after is None:
+            self._emit(ErrorEvent(reason, action))
+
+    def _request_failed(
+        self,
+        queue: collections.deque[_Request],
+        reason: str,
+        retry_after: float | None,
+        now: float,
+    ) -> None:
+        request = queue[0]
+        is_abandoned = request.future is not None and request.future.done()
+        is_temporary = retry_after is not None or "try again" in reason
+        if not is_abandoned and (is_temporary or request.want):
+            request.sent_at = None
+            request.retry_after = retry_after
+            request.not_before = now + max(0.01, retry_after if retry_after is not None else 1.0)
+            if not is_temporary:
+                self._emit(ErrorEvent(reason, request.action))
+            return
+        queue.popleft()
+        if not request.future or request.future.done():
+            return
+        message = self._timeline.get(int(str(request.members.get("message_id", 0))))
+        if request.action == "delete_message" and message and reason.endswith("is deleted"):
+            request.future.set_result(message)  # An earlier attempt succeeded.
+        else:
+            request.future.set_exception(_refusal(reason))
+
+    def _settle_change(self, message: Message) -> None:
+        """Completes the edit or deletion that has led to this state."""
+        action = "delete_message" if message.state == "deleted" else "edit_message"
+        queue = self._requests[action]
+        if not queue or queue[0].members["message_id"] != str(message.id):
+            return
+        is_edit = action == "edit_message"
+        if is_edit and not (message.edited and queue[0].members["content"] == message.text):
+            return
+        future = queue.popleft().future
+        if future and not future.done():
+            future.set_result(message)
+
+    def _deliver(self, events: list[Event], repeated: Sequence[Message] = ()) -> None:
+        """Removes stored messages from the outbox first: `messages` must not show them twice."""
+        stored: list[tuple[OutboxItem, Message]] = []
+        for event in events:
+            match event:
+                case MessageEvent(message):
+                    stored += self._take(message)
+                case ResetEvent(_, messages):
+                    for message in messages:
+                        stored += self._take(message)
+        for message in repeated:
+            stored += self._take(message)
+        for event in events:
+            self._emit(event)
+        for item, message in stored:
+            for waiter in item._waiters:
+                if not waiter.done():
+                    waiter.set_result(message)
+            self._emit(OutboxEvent(item.local_id, "stored", message.id))
+
+    def _take(self, message: Message) -> list[tuple[OutboxItem, Message]]:
+        """Removes the item of this message. Other users may choose the same `local_id`."""
+        if message.local_id is None or self._confab.user not in (None, message.author):
+            return []
+        item = self._outbox.remove(message.local_id)
+        if item is None:
+            return []
+        self._confab._store.remove(self.id, item.local_id)
+        return [(item, message)]
+
+    def _measure_clock(self, message: Message, now: float) -> None:
+        item = self._outbox.in_flight
+        if item and item.tries == 1 and item.local_id == message.local_id:
+            delay = now - self._outbox.sent_at
+            self._confab._measured(message.time.timestamp() - self._clock.wall() + delay / 2, delay)
+
+    def _emit(self, event: Event) -> None:
+        # A loop pauses the connection, except while the application waits for an answer.
+        if len(self._events) >= _EVENT_LIMIT * (10 if self._readers else 1):
+            self._events.clear()
+            self._has_overflowed = True
+        if not self._has_overflowed:
+            self._events.append(event)
+        self._changed.set()
+        self._call(event)
+
+    # MARK: The connection
+
+    def _start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep_connected())
+
+    async def _close(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        for task in list(self._tasks):
+            task.cancel()
+        self._set_state("closed")
+        self._release(Closed("the client is closed"))
+
+    def _release(self, error: ConfabError) -> None:
+        """Ends all waiting calls. The outbox keeps its messages."""
+        for item in self._outbox.items:
+            self._fail_waiters(item, error)
+        for queue in self._requests.values():
+            for request in queue:
+                if request.future and not request.future.done():
+                    request.future.set_exception(error)
+            queue.clear()
+
+    def _set_state(
+        self,
+        state: State,
+        reason: str = "",
+        code: int | None = None,
+        retry_at: float | None = None,
+    ) -> None:
+        if (state, reason) == (self.state, self.reason) and retry_at is None:
+            return
+        self.state, self.reason = state, reason
+        self._changed.set()
+        _log.info("state changed conversation=%s state=%s reason=%s", self.id, state, reason)
+        change = StateChange(state, self.id, reason, code, retry_at)
+        self._call(change)
+        self._confab._call(change)
+
+    async def _keep_connected(self) -> None:
+        while True:
+            self._set_state("connecting")
+            self._online_since = None
+            self._server_error = ""
+            self._retry.clear()
+            try:
+                loss = await self._connection()
+            except Exception as error:  # A fault of the kit must not leave calls without an answer.
+                _log.exception("client failed conversation=%s", self.id)
+                loss = _Loss(f"the client failed: {error!r}", is_final=True)
+            self._disconnected()
+            if loss.code == 4003 and self._confab._is_renewable and not self._token_tried:
+                self._token_tried = True
+                self._confab._forget_token(self.id, self._token)
+                continue
+            if loss.is_final or loss.code in (4003, 4004):
+                self._set_state("refused", loss.reason, loss.code)
+                self._release(Refused(loss.reason))
+                await self._retry.wait()
+                self._token_tried = False
+                continue
+            now = self._clock.now()
+            healthy = 0.0 if self._online_since is None else now - self._online_since
+            delay = self._backoff.delay(
+                healthy=healthy, code=loss.code, retry_after=loss.retry_after
+            )
+            if delay > 0:
+                await self._wait(now + delay, delay, loss)
+
+    async def _wait(self, until: float, delay: float, loss: _Loss) -> None:
+        retry_at = self._clock.wall() + delay
+        self._set_state("waiting", loss.reason, loss.code, retry_at)
+        while (rest := until - self._clock.now()) > 0 and not self._retry.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(rest, _TICK_SECONDS)):
+                    await self._retry.wait()
+
+    def _disconnected(self) -> None:
+        self._is_open = False
+        self._wire.clear()
+        self._outbox.disconnected()
+        for queue in self._requests.values():
+            for request in list(queue):
+                request.sent_at = None
+                if request.want or (request.future and request.future.done()):
+                    queue.remove(request)
+        for user, name in self._typing_users.items():
+            self._emit(TypingEvent(user, name, False))
+        self._typing_users = {}
+        self._typing_at = 0.0
+        self._read_sent = 0
+        self._renewal_at = None
+
+    async def _connection(self) -> _Loss:
+        """Connects, and serves the connection until it is lost."""
+        confab = self._confab
+        try:
+            self._token = await confab._valid_token(self.id)
+        except Refused as error:
+            return _Loss(error.reason, is_final=True)
+        except Exception as error:
+            retry_after = getattr(error, "retry_after", None)
+            return _Loss(f"token: {_words(error)}", retry_after=retry_after)
+        confab.user = _user(self._token) or confab.user
+        query = {}
+        if self._timeline.last is not None:
+            query["after"] = self._timeline.last
+            if self._timeline.rev is not None:
+                query["rev"] = self._timeline.rev
+        options: dict[str, Any] = {"ssl": confab._ssl} if confab._ssl else {}
+        url = f"{confab._socket_url}/conversations/{self.id}/?{urllib.parse.urlencode(query)}"
+        try:
+            socket = await connect(
+                url,
+                additional_headers={"Authorization": f"Bearer {self._token}"},
+                user_agent_header=f"confab-python/{__version__}",
+                open_timeout=_HTTP_SECONDS,
+                close_timeout=1,
+                ping_interval=None,  # The watchdog probes.
+                max_size=_FRAME_LIMIT,
+                logger=_log.getChild("websockets"),
+                **options,
+            )
+        except InvalidStatus as error:
+            status = error.response.status_code
+            retry_after = _seconds(error.response.headers.get("Retry-After"))
+            reason = f"the server answers with status {status}"
+            return _Loss(reason, status, retry_after, is_final=status in (401, 403))
+        except (OSError, TimeoutError, EOFError, WebSocketException) as error:
+            return _Loss(f"cannot connect to {confab.url}: {_words(error)}")
+        try:
+            return await self._serve(socket)
+        finally:
+            self._is_open = False
+            # A lost connection is not awaited.
+            if self._task is None or not self._task.cancelling():
+                socket.transport.abort()
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(socket.close(), 1)
+            socket.transport.abort()
+
+    async def _serve(self, socket: ClientConnection) -> _Loss:
+        now = self._clock.now()
+        self._watchdog = Watchdog(now)
+        self._is_paused = False
+        self._timeline.connected(now)
+        self._wire.clear()
+        self._is_open = True
+        self._plan_renewal()
+        self._pump()
+        tasks: list[asyncio.Task[_Loss]] = [
+            asyncio.create_task(self._read_socket(socket)),
+            asyncio.create_task(self._write_socket(socket)),
+            asyncio.create_task(self._watch()),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            loss = next(task for task in tasks if task.done()).result()
+        finally:
+            if self._renewal:
+                self._renewal.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if loss.code == 1009:
+            self._fail_longest(Refused("the message is longer than the server accepts"))
+        return loss
+
+    def _fail_longest(self, error: Refused) -> None:
+        """The longest frame in flight would end every connection."""
+        length = 0
+        longest: OutboxItem | collections.deque[_Request] | None = self._outbox.in_flight
+        if isinstance(longest, OutboxItem):
+            length = len(longest.text)
+        for queue in self._requests.values():
+            content = str(queue[0].members.get("content", "")) if queue else ""
+            if queue and queue[0].sent_at is not None and len(content) > length:
+                length, longest = len(content), queue
+        if isinstance(longest, OutboxItem):
+            self._fail_send(longest, error)
+        elif longest and (future := longest.popleft().future) and not future.done():
+            future.set_exception(error)
+
+    def _loss(self, error: ConnectionClosed) -> _Loss:
+        if error.rcvd is None:
+            return _Loss(self._server_error or "the connection broke", 1006)
+        reason = self._server_error or error.rcvd.reason or "the server closed the connection"
+        return _Loss(reason, error.rcvd.code)
+
+    async def _read_socket(self, socket: ClientConnection) -> _Loss:
+        try:
+            while True:
+                while self._readers and len(self._events) >= _EVENT_LIMIT:
+                    if self._is_awaited():
+                        break
+                    self._is_paused = True
+                    self._drained.clear()
+                    await self._drained.wait()
+                self._is_paused = False
+                self._receive(await socket.recv())
+        except ConnectionClosed as error:
+            return self._loss(error)
+
+    async def _write_socket(self, socket: ClientConnection) -> _Loss:
+        try:
+            while True:
+                while self._wire:
+                    frame = self._wire.popleft()
+                    if frame is not None:
+                        await socket.send(frame)
+                    else:
+                        pong = asyncio.ensure_future(await socket.ping())
+                        pong.add_done_callback(self._probe_answered)
+                self._wire_ready.clear()
+                await self._wire_ready.wait()
+        except ConnectionClosed as error:
+            return self._loss(error)
+
+    def _probe_answered(self, pong: asyncio.Future[float]) -> None:
+        if not pong.cancelled() and pong.exception() is None:
+            self._watchdog.heard(self._clock.now())
+
+    async def _watch(self) -> _Loss:
+        """Runs everything that depends on the time."""
+        while True:
+            now = self._clock.now()
+            if self._is_paused:
+                self._watchdog.heard(now)
+            match self._watchdog.check(now):
+                case "dead":
+                    return _Loss("the connection is dead: no answer for 5 s", 1006)
+                case "probe":
+                    self._write_frame(None)
+            if (since := self._oldest_request()) is not None:
+                silence = now - max(since, self._watchdog._heard_at)
+                if silence >= _ANSWER_SECONDS or now - since >= _REPLAY_SECONDS:
+                    return _Loss("the server does not answer", 1006)
+            is_due = self._renewal_at is not None and now >= self._renewal_at
+            if is_due and (self._renewal is None or self._renewal.done()):
+                self._renewal_at = now + 5
+                self._renewal = asyncio.create_task(self._renew())
+            self._pump()
+            self._wake.clear()
+            self._timer_at = self._next_timer(now)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._timer_at - now):
+                    await self._wake.wait()
+
+    def _oldest_request(self) -> float | None:
+        """When the oldest unanswered request was sent."""
+        times = [queue[0].sent_at for queue in self._requests.values() if queue]
+        if self._outbox.in_flight:
+            times.append(self._outbox.sent_at)
+        return min((time for time in times if time is not None), default=None)
+
+    def _next_timer(self, now: float) -> float:
+        times = [queue[0].not_before for queue in self._requests.values() if queue]
+        times += [self._outbox.not_before, self._read_at]
+        if self._timeline.gap_since is not None:
+            times.append(self._timeline.gap_since + _GAP_SECONDS)
+        soonest = min((time for time in times if time > now), default=now + _TICK_SECONDS)
+        return min(soonest, now + _TICK_SECONDS)
+
+    def _joined(self, now: float) -> None:
+        """The server has answered on this connection: it accepts the client."""
+        if self._online_since is None:
+            self._online_since = now
+            self._token_tried = False
+            self._set_state("online")
+
+    def _plan_renewal(self) -> None:
+        expiry = _expiry(self._token)
+        self._renewal_at = None
+        if expiry is not None and self._confab._is_renewable:
+            rest = expiry - self._confab.server_time()
+            # A token that lives for less than a minute is renewed after half of its life. One that
+            # the server accepts, but that has expired here, shows that this clock is wrong.
+            rest = max(1.0, rest - min(_RENEW_SECONDS, rest / 2)) if rest > 0 else _RENEW_SECONDS
+            self._renewal_at = self._clock.now() + rest
+
+    async def _renew(self) -> None:
+        """Without success, the server closes with 4003, and the next connection has a new token."""
+        try:
+            token = await self._confab._valid_token(self.id, self._token)
+        except Exception as error:
+            self._emit(ErrorEvent(f"token: {_words(error)}", "authenticate"))
+        else:
+            self._token = token
+            self._write_frame(_frame("authenticate", token=token))
+
+
+_HANDLERS: Final[dict[str, Callable[[Conversation, dict[str, Any], float], None]]] = {
+    "chat_message": Conversation._on_message,
+    "message.edited": Conversation._on_change,
+    "message.deleted": Conversation._on_change,
+    "messages_fetched": Conversation._on_page,
+    "message.failed": Conversation._on_failed,
+    "message.status": Conversation._on_status,
+    "read": Conversation._on_read,
+    "typing": Conversation._on_typing,
+    "user_status": Conversation._on_user_status,
+    "presence": Conversation._on_presence,
+    "heartbeat": Conversation._on_heartbeat,
+    "authenticated": Conversation._on_authenticated,
+    "error": Conversation._on_error,
+}
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("text: contains a lone surrogate, which UTF-8 cannot encode") from None
+
+
+# MARK: The client
+
+
+class Confab(_Emitter):
+    """A client of a server or a cluster.
+
+    - `token`: a token, or a function (also async) that returns a fresh one. Without it, the client
+      is a guest with the name `user`, if the server accepts guests.
+    - `store`: a file for messages that are not acknowledged; one per client.
+    - `history`: how many messages to load at first, 0 to 100. `keep`: how many of the newest
+      messages `messages` contains, without those of `older()`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: Token | None = None,
+        user: str | None = None,
+        store: str | os.PathLike[str] | None = None,
+        history: int = 50,
+        keep: int = 1_000,
+        ssl: SSLContext | None = None,
+        clock: Clock | None = None,
+        random: random_module.Random | None = None,
+    ) -> None:
+        super().__init__()
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
+            raise ValueError(f'url: "{url}" is not like http://HOST:PORT')
+        if not 0 <= history <= 100:
+            raise ValueError("history: must be from 0 to 100")
+        if keep < 100:
+            raise ValueError("keep: must be at least 100")
+        if token is None and user is None:
+            raise ValueError("token: set token=, or user= to join as a guest")
+        self._is_secure = parts.scheme in ("https", "wss")
+        if parts.username is not None:
+            raise ValueError("url: must not contain a user; set token=")
+        self._host, self._port, self._path = parts.hostname, parts.port, parts.path.rstrip("/")
+        self.url = f"{'https' if self._is_secure else 'http'}://{parts.netloc}{self._path}"
+        self._socket_url = "ws" + self.url.removeprefix("http")
+        self._ssl = ssl
+        self.user: str | None = None
+        """The id under which others see this client; None until the first token is known."""
+        self.clock_offset = 0.0
+        """The server's time minus this machine's, in seconds."""
+        self._offset_error = float("inf")
+        self._token_source = token
+        self._guest = user
+        self._tokens: dict[str, str] = {}  # by conversation for guests, otherwise under ""
+        self._token_lock = asyncio.Lock()
+        self._history, self._keep = history, keep
+        self._clock = clock or Clock()
+        self._random = random or random_module.Random()
+        self._store = _Store(store)
+        self._conversations: dict[str, Conversation] = {}
+        self._is_connected = False
+        self._is_closed = False
+
+    async def __aenter__(self) -> Confab:
+        self.connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def state(self) -> State:
+        """The least connected state of all conversations."""
+        if self._is_closed:
+            return "closed"
+        states = {room.state for room in self._conversations.values()}
+        order: tuple[State, ...] = ("waiting", "connecting", "offline", "refused", "online")
+        return next((state for state in order if state in states), "offline")
+
+    def on_state(self, listener: Callable[[StateChange], object]) -> Callable[[], None]:
+        """Calls `listener` for each change of a connection."""
+        return self.on("state", listener)
+
+    def connect(self) -> None:
+        """Opens the connections of all conversations, also of later ones."""
+        if self._is_closed:
+            raise Closed("the client is closed")
+        self._is_connected = True
+        for room in self._conversations.values():
+            room._start()
+
+    def retry_now(self) -> None:
+        """Ends all waits for the next attempt to connect."""
+        for room in self._conversations.values():
+            room.retry_now()
+
+    async def close(self) -> None:
+        """Closes all connections. Unsent messages stay in the `store`."""
+        if not self._is_closed:
+            self._is_closed = True
+            await asyncio.gather(*(room._close() for room in self._conversations.values()))
+            self._store.close()
+
+    def conversation(
+        self, id: str, *, after: int | None = None, rev: int | None = None
+    ) -> Conversation:
+        """A conversation; the same object for the same id.
+
+        With `after` (and `rev`) of an earlier `Conversation`, every message since then is
+        delivered. Otherwise the first event is a `ResetEvent` with the newest messages.
+        """
+        if self._is_closed:
+            raise Closed("the client is closed")
+        if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,128}", id):
+            raise ValueError(f'conversation: "{id}" is not 1 to 128 of A-Z a-z 0-9 . _ : -')
+        room = self._conversations.get(id)
+        if room is None:
+            room = self._conversations[id] = Conversation(self, id, after, rev)
+            if self._is_connected:
+                room._start()
+        return room
+
+    # MARK: REST
+
+    async def list(self, *, limit: int = 50, cursor: str | None = None) -> ConversationPage:
+        """Active conversations that were created with a link, newest first."""
+        query = {"limit": str(limit)}
+        if cursor is not None:
+            query["cursor"] = cursor
+        data = await self._rest("GET", f"?{urllib.parse.urlencode(query)}")
+        conversations = tuple(_info(one) for one in data["conversations"])
+        return ConversationPage(conversations, data["next_cursor"])
+
+    async def create(self, title: str, description: str = "") -> ConversationInfo:
+        """Creates a conversation that every user with its `link` may join."""
+        body = {"title": title, "description": description}
+        if self._token_source is None:
+            body["user_id"] = str(self._guest)
+        data = await self._rest("POST", "/create", body)
+        if self._token_source is None and isinstance(data.get("token"), str):
+            self._tokens[data["room_id"]] = data["token"]
+        return _info(data["conversation"], data.get("link"))
+
+    async def join(self, id: str, name: str | None = None) -> ConversationInfo:
+        """Becomes a participant of an open conversation. `name` is for guests."""
+        data = await self._join(id, name)
+        return _info(data["conversation"])
+
+    async def history(
+        self, id: str, *, before: int | None = None, after: int | None = None, limit: int = 50
+    ) -> tuple[Message, ...]:
+        """A page of messages, oldest first, without a connection to the conversation."""
+        given = {"before": before, "after": after, "limit": limit}
+        query = {name: str(value) for name, value in given.items() if value is not None}
+        path = f"/{urllib.parse.quote(id)}/messages?{urllib.parse.urlencode(query)}"
+        data = await self._rest("GET", path, conversation=id)
+        return tuple(_message(one) for one in data["messages"])
+
+    async def _join(self, id: str, name: str | None = None) -> dict[str, Any]:
+        body: dict[str, str] = {}
+        if self._token_source is None:
+            body = {"user_id": str(self._guest), "username": name or str(self._guest)}
+        path = f"/{urllib.parse.quote(id)}/join"
+        data: dict[str, Any] = await self._rest("POST", path, body, conversation=id)
+        if self._token_source is None and isinstance(data.get("token"), str):
+            self._tokens[id] = data["token"]
+        return data
+
+    async def _rest(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, str] | None = None,
+        conversation: str | None = None,
+    ) -> Any:
+        headers = {"Accept": "application/json", "User-Agent": f"confab-python/{__version__}"}
+        if self._token_source is not None:
+            headers["Authorization"] = f"Bearer {await self._valid_token('')}"
+        elif conversation in self._tokens and not self._is_expired(self._tokens[conversation]):
+            headers["Authorization"] = f"Bearer {self._tokens[conversation]}"
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+
+        def work() -> tuple[int, str | None, bytes]:
+            connection: http.client.HTTPConnection
+            if self._is_secure:
+                connection = http.client.HTTPSConnection(
+                    self._host, self._port, timeout=_HTTP_SECONDS, context=self._ssl
+                )
+            else:
+                connection = http.client.HTTPConnection(
+                    self._host, self._port, timeout=_HTTP_SECONDS
+                )
+            with contextlib.closing(connection):
+                content = None if body is None else json.dumps(body).encode()
+                path_ = f"{self._path}/api/conversations{path}"
+                connection.request(method, path_, content, headers)
+                response = connection.getresponse()
+                return response.status, response.getheader("Retry-After"), response.read()
+
+        try:
+            status, retry_after, content = await _in_thread(work)
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(f"cannot reach {self.url}: {_words(error)}") from None
+        try:
+            data = json.loads(content)
+        except ValueError:
+            data = None
+        if status < 300 and isinstance(data, dict):
+            return data
+        reason = data.get("error") if isinstance(data, dict) else None
+        reason = str(reason or f"the server answers with status {status}")
+        if status == 410:
+            raise Ended(reason)
+        if status == 429:
+            raise RateLimited(_seconds(retry_after) or 1.0)
+        if 400 <= status < 500 and status != 408:
+            raise Refused(reason)
+        raise Unavailable(reason, _seconds(retry_after))
+
+    # MARK: Tokens and time
+
+    @property
+    def _is_renewable(self) -> bool:
+        return not isinstance(self._token_source, str)
+
+    def server_time(self) -> float:
+        """The server's UNIX time, as far as its answers have revealed it."""
+        return self._clock.wall() + self.clock_offset
+
+    def _measured(self, offset: float, delay: float) -> None:
+        """The offset with the shortest delay is the most exact one."""
+        if delay <= self._offset_error:
+            self.clock_offset, self._offset_error = offset, delay
+
+    def _is_expired(self, token: str) -> bool:
+        expiry = _expiry(token)
+        return expiry is not None and expiry <= self.server_time()
+
+    def _forget_token(self, conversation: str, token: str) -> None:
+        """The server has rejected this token."""
+        for key in ("", conversation):
+            if self._tokens.get(key) == token:
+                del self._tokens[key]
+
+    async def _valid_token(self, conversation: str, stale: str | None = None) -> str:
+        """The token. A new one if it has expired or is `stale`, unless another call renewed it."""
+        source = self._token_source
+        if isinstance(source, str):
+            return source
+        key = "" if source else conversation
+        async with self._token_lock:
+            token = self._tokens.get(key)
+            if token and token != stale and not self._is_expired(token):
+                return token
+            if source is None:
+                data = await self._join(conversation)
+                token = data.get("token")
+                if not isinstance(token, str):
+                    raise Refused("the server gives guests no token; set token=")
+                return token
+            result = source()
+            token = await result if inspect.isawaitable(result) else result
+            if not isinstance(token, str) or not token:
+                raise Refused("token: the function must return a token")
+            self._tokens[key] = token
+            return token
+
+
+# MARK: For scripts
+
+
+class SyncConfab:
+    """`Confab` for programs without asyncio: `with SyncConfab(url, token=…) as confab:`.
+
+    The connections live in a thread. Ctrl-C ends the block with status 130, without a traceback.
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="confab")
+        self._thread.start()
+        try:
+            self._confab = self._do(self._open(url, options))
+        except BaseException:
+            self._stop()
+            raise
+
+    async def _open(self, url: str, options: dict[str, Any]) -> Confab:
+        return await Confab(url, **options).__aenter__()
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def __enter__(self) -> SyncConfab:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close()
+        if kind is KeyboardInterrupt:
+            raise SystemExit(130) from None
+
+    def close(self) -> None:
+        if not self._loop.is_closed():
+            self._do(self._confab.close())
+            self._stop()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def state(self) -> State:
+        return self._confab.state
+
+    def conversation(
+        self, id: str, *, after: int | None = None, rev: int | None = None
+    ) -> SyncConversation:
+        async def open() -> Conversation:
+            return self._confab.conversation(id, after=after, rev=rev)
+
+        return SyncConversation(self, self._do(open()))
+
+    def list(self, *, limit: int = 50, cursor: str | None = None) -> ConversationPage:
+        return self._do(self._confab.list(limit=limit, cursor=cursor))
+
+    def create(self, title: str, description: str = "") -> ConversationInfo:
+        return self._do(self._confab.create(title, description))
+
+    def join(self, id: str, name: str | None = None) -> ConversationInfo:
+        return self._do(self._confab.join(id, name))
+
+    def history(
+        self, id: str, *, before: int | None = None, after: int | None = None, limit: int = 50
+    ) -> tuple[Message, ...]:
+        return self._do(self._confab.history(id, before=before, after=after, limit=limit))
+
+
+class SyncConversation:
+    """`Conversation` without asyncio."""
+
+    def __init__(self, confab: SyncConfab, room: Conversation) -> None:
+        self._confab = confab
+        self._room = room
+
+    @property
+    def messages(self) -> list[Message]:
+        async def messages() -> list[Message]:
+            return self._room.messages
+
+        return self._confab._do(messages())
+
+    def send(
+        self, text: str, *, local_id: str | None = None, timeout: float | None = None
+    ) -> Message:
+        return self._confab._do(self._room.send(text, local_id=local_id, timeout=timeout))
+
+    def edit(self, id: int, text: str, *, timeout: float | None = 30) -> Message:
+        return self._confab._do(self._room.edit(id, text, timeout=timeout))
+
+    def delete(self, id: int, *, timeout: float | None = 30) -> Message:
+        return self._confab._do(self._room.delete(id, timeout=timeout))
+
+    def read(self, id: int) -> None:
+        self._confab._do(self._room.read(id))
+
+    def older(self, limit: int = 50, *, timeout: float | None = 30) -> bool:
+        return self._confab._do(self._room.older(limit, timeout=timeout))
+
+    def __iter__(self) -> Iterator[Event]:
+        events = aiter(self._room)
+
+        async def following() -> Event | None:
+            return await anext(events, None)
+
+        while (event := self._confab._do(following())) is not None:
+            yield event
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Runs a program as `asyncio.run` does. Ctrl-C ends it with status 130, without a traceback."""
+    try:
+        return asyncio.run(main)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+# MARK: python -m confab
+
+
+def _printable(text: str) -> str:
+    """Control characters of other users must not reach the terminal."""
+    return "".join(
+        "\ufffd" if unicodedata.category(one)[0] == "C" and one != "\n" else one for one in text
+    )
+
+
+def _target(url: str, conversation: str | None) -> tuple[str, str]:
+    """Splits the URL of a conversation, or its shared link, into server and conversation."""
+    match = re.fullmatch(r"(.*?)/conversations?/([^/?#]+)/?(?:[?#].*)?", url)
+    if conversation is None and match is None:
+        raise ValueError("URL: name a conversation: http://HOST:PORT/conversations/ID")
+    server = match[1] if match else url
+    return server, conversation or urllib.parse.unquote(match[2] if match else "")
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m confab",
+        description="Chats in a conversation. Lines of the input are sent, messages are printed.",
+        epilog="Without a terminal, it exits when all lines are stored. Exit status: 0 all lines"
+        " are stored; 1 the server refused a line or the client; 2 wrong usage; 130 Ctrl-C.",
+    )
+    parser.add_argument("url", metavar="URL", help="http://HOST:PORT/conversations/ID")
+    parser.add_argument("--conversation", metavar="ID", help="id of the conversation")
+    parser.add_argument("--token", help="token (default: $CONFAB_TOKEN)")
+    parser.add_argument("--token-file", metavar="FILE", help="file with the token")
+    parser.add_argument("--user", metavar="NAME", help="join as a guest with this name")
+    parser.add_argument("--store", metavar="FILE", help="keep unsent lines in this file")
+    parser.add_argument("--after", metavar="ID", type=int, help="print all messages after this one")
+    parser.add_argument("--follow", action="store_true", help="stay after the end of the input")
+    return parser.parse_args(arguments)
+
+
+def _token_option(options: argparse.Namespace) -> Token | None:
+    if path := options.token_file:
+
+        def read() -> str:
+            with open(path, encoding="utf-8") as file:
+                return file.read().strip()
+
+        read()  # A wrong path is an error, not a reason to wait.
+        return read  # The file is read again when the token has expired.
+    token: str | None = options.token or os.environ.get("CONFAB_TOKEN")
+    return token
+
+
+async def _print_events(room: Conversation) -> None:
+    def show(message: Message) -> None:
+        author = _printable(message.author)
+        if message.state == "deleted":
+            print(f"# {author} deleted message {message.id}", flush=True)
+            return
+        text = _printable(message.text).replace("\n", "\n    ")
+        print(f"{author}: {text}{' (edited)' if message.edited else ''}", flush=True)
+
+    async for event in room:
+        match event:
+            case MessageEvent(message) | ChangeEvent(message) | RemoveEvent(message):
+                show(message)
+            case ResetEvent(reason, messages):
+                if reason != "opened":
+                    print(f"# {reason}", file=sys.stderr, flush=True)
+                for message in messages:
+                    show(message)
+            case ErrorEvent(reason):
+                print(f"# {_printable(reason)}", file=sys.stderr, flush=True)
+
+
+async def _chat(options: argparse.Namespace) -> int:
+    server, conversation = _target(options.url, options.conversation)
+    is_terminal = sys.stdin.isatty()
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+    sends: set[asyncio.Task[None]] = set()
+    status = 0
+
+    def read_input() -> None:
+        with contextlib.suppress(RuntimeError):  # The loop is closed.
+            for line in sys.stdin:
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+            loop.call_soon_threadsafe(lines.put_nowait, None)
+
+    def show_state(change: StateChange) -> None:
+        if change.state == "waiting":
+            print(f"# waiting: {_printable(change.reason)}", file=sys.stderr, flush=True)
+
+    async def send(text: str) -> None:
+        nonlocal status
+        try:
+            await room.send(text)
+        except (ConfabError, ValueError) as error:
+            status = 1
+            print(f"# not sent: {_printable(f'{text} ({error})')}", file=sys.stderr, flush=True)
+
+    async with Confab(
+        server,
+        token=_token_option(options),
+        user=options.user,
+        store=options.store,
+        history=20 if is_terminal else 0,
+    ) as confab:
+        confab.on_state(show_state)
+        room = confab.conversation(conversation, after=options.after)
+        printing = asyncio.create_task(_print_events(room))
+        threading.Thread(target=read_input, daemon=True, name="confab-input").start()
+        try:
+            while True:
+                following = asyncio.create_task(lines.get())
+                await asyncio.wait([following, printing], return_when=asyncio.FIRST_COMPLETED)
+                if printing.done():
+                    following.cancel()
+                    printing.result()  # The server has refused the client.
+                    return status
+                line = following.result()
+                if line is None:
+                    break
+                if text := line.rstrip("\r\n"):
+                    task = asyncio.create_task(send(text))
+                    sends.add(task)
+                    task.add_done_callback(sends.discard)
+                while len(sends) >= 100:
+                    await asyncio.wait(sends, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.gather(*sends)
+            if options.follow:
+                await printing
+            return status
+        finally:
+            printing.cancel()
+            await asyncio.gather(printing, return_exceptions=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program `python -m confab`. Returns its exit status."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    options = _arguments(arguments)
+    try:
+        return run(_chat(options))
+    except ValueError as error:
+        print(f"confab: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ConfabError, OSError) as error:
+        print(f"confab: {_printable(str(error))}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

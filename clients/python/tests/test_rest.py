@@ -1,0 +1,124 @@
+"""REST, guests, limits and the end of a client."""
+
+from __future__ import annotations
+
+import asyncio
+import unittest
+
+from support import SystemTest, all_of, make_token, until
+
+import confab
+from confab import Confab
+
+
+class RestTests(SystemTest):
+    async def test_conversations_are_created_listed_and_joined(self) -> None:
+        alice, bob = await self.client("alice"), await self.client("bob", token=no_grants("bob"))
+        made = await alice.create("Title", "Description")
+        self.assertEqual(
+            (made.title, made.description, made.created_by), ("Title", "Description", "alice")
+        )
+        self.assertTrue(made.link and made.link.endswith(made.id))
+        for _ in range(2):
+            await alice.create("Another")
+        page = await bob.list(limit=2)
+        rest = await bob.list(limit=2, cursor=page.next_cursor)
+        listed = [one.id for one in (*page.conversations, *rest.conversations)]
+        self.assertEqual((len(listed), listed[-1], rest.next_cursor), (3, made.id, None))
+        joined = await bob.join(made.id)
+        self.assertEqual({one.user for one in joined.participants}, {"alice", "bob"})
+        room = bob.conversation(made.id)
+        stored = await all_of([room.send(f"{n}") for n in range(1, 6)])
+        pages = [
+            await bob.history(made.id, limit=2),
+            await bob.history(made.id, before=4, limit=2),
+            await bob.history(made.id, after=0, limit=2),
+        ]
+        self.assertEqual([[m.id for m in p] for p in pages], [[4, 5], [2, 3], [1, 2]])
+        self.assertEqual((pages[0][1].author, pages[0][1].time), ("bob", stored[4].time))
+
+    async def test_refusals_say_why(self) -> None:
+        client = await self.client("alice", token=no_grants("alice"))
+        with self.assertRaisesRegex(confab.Refused, "no such conversation"):
+            await client.join("unknown1")
+        with self.assertRaisesRegex(confab.Refused, "limit"):
+            await client.list(limit=1000)
+        bad = await self.client(token="x.y.z")
+        with self.assertRaises(confab.Refused):
+            await bad.list()
+        away = await self.client(url="http://127.0.0.1:1")
+        with self.assertRaises(confab.Unavailable) as caught:
+            await away.list()
+        self.assertEqual(
+            str(caught.exception), "cannot reach http://127.0.0.1:1: Connection refused"
+        )
+        self.assertTrue(caught.exception.retry)
+
+    async def test_a_guest_needs_only_a_name(self) -> None:
+        ann = await self.client(token=None, user="ann")
+        made = await ann.create("Open")
+        bob = await self.client(token=None, user="bob")
+        one, two = ann.conversation(made.id), bob.conversation(made.id)
+        reader = self.follow(one)
+        await two.send("Hello", timeout=10)
+        await until(lambda: reader.delivered, "ann receives it")
+        self.assertEqual((reader.delivered[0].author, bob.user), ("guest:bob", "guest:bob"))
+        self.assertEqual(bob.conversation(made.id).outbox, [])
+        with self.assertRaisesRegex(confab.Refused, "no such conversation"):
+            await bob.conversation("unknown1").send("x", timeout=10)
+
+    async def test_a_server_without_guests_says_so(self) -> None:
+        server = self.serve("--anonymous", "off", name="n2")
+        client = await self.client(url=server.url, token=None, user="ann")
+        with self.assertRaises(confab.Refused):
+            await client.conversation("lobby").send("x", timeout=10)
+        self.assertEqual(client.state, "refused")
+
+
+def no_grants(user: str) -> str:
+    return make_token(user, conversations=[])
+
+
+class LimitTests(SystemTest):
+    options = ("--limit", "messages-per-second=1", "--limit", "message-burst=3")
+
+    async def test_the_rate_limit_delays_and_a_timeout_names_it(self) -> None:
+        room = (await self.client()).conversation("lobby")
+        with self.assertRaises(confab.RateLimited) as caught:
+            await all_of([room.send(f"{n}", timeout=0.5) for n in range(6)])
+        self.assertGreater(caught.exception.retry_after, 0)
+        await until(lambda: not room.outbox, "all are stored later")
+        self.assertEqual([one.text for one in await self.history()], [f"{n}" for n in range(6)])
+
+    async def test_the_rate_limit_of_edits(self) -> None:
+        room = (await self.client()).conversation("lobby")
+        await room.send("x", timeout=10)
+        with self.assertRaises(confab.RateLimited):
+            for n in range(5):
+                await room.edit(1, f"{n}", timeout=0.3)
+
+
+class ClosingTests(SystemTest):
+    async def test_close_ends_waiting_calls(self) -> None:
+        client = Confab("http://127.0.0.1:1", token=make_token("alice"))
+        client.connect()
+        room = client.conversation("lobby")
+        calls = [asyncio.create_task(call) for call in (room.send("x"), room.edit(1, "x"))]
+        await until(lambda: room.state == "waiting", "the client waits")
+        self.assertIn("Connection refused", room.reason)
+        await client.close()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        self.assertEqual([type(one) for one in results], [confab.Closed] * 2)
+        self.assertEqual((client.state, room.state), ("closed", "closed"))
+
+    async def test_a_cancelled_call_leaves_the_kit_working(self) -> None:
+        room = (await self.client()).conversation("lobby")
+        call = asyncio.create_task(room.send("one"))
+        await asyncio.sleep(0)
+        call.cancel()
+        self.assertEqual((await room.send("two", timeout=10)).id, 2)
+        self.assertEqual([one.text for one in room.messages], ["one", "two"])
+
+
+if __name__ == "__main__":
+    unittest.main()
