@@ -1,0 +1,101 @@
+// The page of all conversations: it lists, creates and opens them.
+
+import {Confab} from "./confab.js";
+import {$, ago, copyLink, count, h, hue, identity, initial, link, storage} from "./text.js";
+
+const {token, user} = identity();
+const server = new Confab(location.origin, {token, user});
+const form = $("#create"), list = $("#list"), state = $("#state"), more = $("#more");
+const opener = $("#new");
+
+/** @type {any[]} What the list shows, newest created first. */
+let shown = [];
+let cursor = "";
+
+const build = (/** @type {any} */ each) => {
+	const {room_id: id, title, description, last_message: last, participants} = each;
+	const unread = Math.max(0, each.message_count - Number(storage.get("seen." + id) ?? NaN)) || 0;
+	const text = last?.content ? `${last.username ?? last.user_id}: ${last.content}` : description;
+	const here = participants.filter((/** @type {any} */ p) => p.online).length;
+	const badge = h("span", {className: "avatar", ariaHidden: "true"}, initial(title));
+	badge.style.setProperty("--hue", `${hue(id)}`);
+	const copy = h("button", {className: "icon copy", ariaLabel: `Copy link of ${title}`, onclick: async () => {
+		const isCopied = await copyLink(id);
+		state.textContent = isCopied ? `Link of “${title}” copied` : `The link is ${link(id)}`;
+	}});
+	return h("li", {className: unread ? "new" : ""}, badge,
+		h("div", {},
+			h("h2", {}, h("a", {href: `/conversation/${id}`, dir: "auto"}, title)),
+			h("p", {dir: "auto"}, text || "No messages yet"),
+			h("p", {className: "dim"}, `${ago(last?.timestamp ?? each.updated_at, server.now())} · ${
+				count(participants.length, "person", "people")}${here ? `, ${here} here` : ""}`)),
+		unread ? h("span", {className: "count", title: "Unread messages"}, `${unread}`,
+			h("span", {className: "unseen"}, " unread")) : "",
+		copy);
+};
+
+const show = () => {
+	list.replaceChildren(...shown.map(build));
+	more.hidden = !cursor;
+};
+
+/** Reads the newest page; conversations of later pages stay below it. */
+const refresh = async () => {
+	if (document.hidden) return;
+	try {
+		const page = await server.list({limit: 50});
+		const ids = new Set(page.conversations.map((each) => each.room_id));
+		if (!shown.length) cursor = page.next_cursor ?? "";
+		const later = cursor || shown.length > 50 ? shown.filter((each) => !ids.has(each.room_id)) : [];
+		// A list under the pointer or with the focus keeps its order and its elements.
+		const isBusy = list.matches(":hover, :focus-within") && shown.length;
+		if (isBusy && JSON.stringify(page.conversations.map((each) => each.room_id))
+			!== JSON.stringify(shown.slice(0, page.conversations.length).map((each) => each.room_id))) return;
+		const next = [...page.conversations, ...later];
+		if (JSON.stringify(next) !== JSON.stringify(shown)) {
+			shown = next;
+			show();
+		}
+		state.textContent = shown.length ? "" : "No conversations yet. Create the first one.";
+	} catch (error) {
+		const {code, message} = /** @type {any} */ (error);
+		state.textContent = code === 401 ? "This server admits only people with a token. Open Confab from the"
+			+ " application that invited you." : code ? `The list does not load: ${message}.`
+			: "The server does not answer. This page tries again every 15 seconds.";
+	}
+};
+
+const toggle = (isOpen = form.hidden) => {
+	form.hidden = !isOpen;
+	opener.ariaExpanded = `${isOpen}`;
+	(isOpen ? $("#title") : opener).focus();
+};
+opener.hidden = false;
+opener.onclick = () => toggle();
+$(".buttons [type=button]").onclick = () => toggle(false);
+form.onkeydown = (/** @type {KeyboardEvent} */ event) => {
+	if (event.key === "Escape") toggle(false);
+};
+form.onsubmit = async (/** @type {Event} */ event) => {
+	event.preventDefault();
+	const refused = $("#refused");
+	refused.textContent = "";
+	try {
+		const {room_id: id} = await server.create({title: $("#title").value.trim(),
+			description: $("#description").value.trim()});
+		location.assign(`/conversation/${id}`);
+	} catch (error) {
+		const {code, message} = /** @type {any} */ (error);
+		refused.textContent = code ? `Not created: ${message}.`
+			: "Not created: the server does not answer. Try again.";
+	}
+};
+more.onclick = async () => {
+	const page = await server.list({limit: 50, cursor});
+	shown.push(...page.conversations);
+	cursor = page.next_cursor ?? "";
+	show();
+};
+setInterval(refresh, 15e3);
+for (const event of ["online", "visibilitychange", "pageshow"]) addEventListener(event, refresh);
+refresh();

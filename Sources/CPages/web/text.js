@@ -1,0 +1,264 @@
+// What both pages share: formatted text, times, sentences, elements and storage.
+
+/**
+ * Creates an element. Text only ever becomes a text node, never markup.
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag @param {Record<string, any>} properties @param {(Node | string)[]} children
+ */
+export const h = (tag, properties = {}, ...children) => {
+	const element = Object.assign(document.createElement(tag), properties);
+	element.append(...children);
+	return element;
+};
+
+/** @param {string} selector @returns {any} the element, which the page always has */
+export const $ = (selector, root = /** @type {ParentNode} */ (document)) =>
+	root.querySelector(selector);
+
+/** Values that survive a reload if the browser allows it, and otherwise last as long as the page. */
+export const storage = {
+	memory: new Map(),
+	/** @param {string} key @returns {string | undefined} */
+	get(key) {
+		try {
+			return localStorage.getItem("confab." + key) ?? undefined;
+		} catch {
+			return this.memory.get(key);
+		}
+	},
+	/** @param {string} key @param {string | number} value An empty value removes the key. */
+	set(key, value) {
+		this.memory.set(key, `${value}`);
+		try {
+			if (value === "") localStorage.removeItem("confab." + key);
+			else localStorage.setItem("confab." + key, `${value}`);
+		} catch {
+			// The value stays in memory.
+		}
+	},
+	/** Whether values survive a reload. */
+	get isLasting() {
+		this.set("check", 1);
+		try {
+			return localStorage.getItem("confab.check") === "1";
+		} catch {
+			return false;
+		}
+	},
+};
+
+/**
+ * The user of this tab. A token arrives in the fragment, which browsers do not send to servers, and
+ * leaves the address at once.
+ */
+export const identity = () => {
+	let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+	try {
+		if (token) sessionStorage.setItem("confab.token", token);
+		token ||= sessionStorage.getItem("confab.token") ?? "";
+	} catch {
+		// Without storage, the token lasts as long as the page.
+	}
+	if (location.hash.includes("token=")) history.replaceState(history.state, "", location.pathname);
+	let id = storage.get("user");
+	if (!id) {
+		id = [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(36)).join("");
+		storage.set("user", id);
+	}
+	return {token: token || undefined, user: {id, name: storage.get("name")}};
+};
+
+/**
+ * Puts the link of a conversation on the clipboard.
+ * @param {string} id @returns {Promise<boolean>} false where the browser forbids it, as without TLS
+ */
+export const copyLink = async (id) => {
+	try {
+		await navigator.clipboard.writeText(link(id));
+		return true;
+	} catch {
+		return false;
+	}
+};
+/** @param {string} id */
+export const link = (id) => `${location.origin}/conversation/${id}`;
+
+// Links end before bidirectional controls, which could disguise the address.
+const links = /\b(?:https?:\/\/|mailto:)[^\s<>"`\u202a-\u202e\u2066-\u2069]+/gi;
+
+/** Removes the punctuation of the sentence around a link, and parentheses that it does not open. */
+const trimmed = (/** @type {string} */ url) => {
+	let extra = url.split(")").length - url.split("(").length;
+	let end = url.length;
+	for (; end; end--) {
+		const last = url[end - 1];
+		if (last === ")" && extra > 0) extra--;
+		else if (!/[.,;:!?'"*_~…\]]/.test(last)) break;
+	}
+	return url.slice(0, end);
+};
+
+/**
+ * Splits text into what the page shows: code in backticks, links, and the rest.
+ * @param {string} text @returns {{kind: "text" | "link" | "code" | "block", text: string}[]}
+ */
+export const parts = (text) => {
+	/** @type {ReturnType<typeof parts>} */
+	const all = [];
+	const add = (/** @type {"text" | "link" | "code" | "block"} */ kind, /** @type {string} */ part) =>
+		part && all.push({kind, text: part});
+	text.split(/```(?:[\w+-]*\n)?([^]*?)\n?```\n?/).forEach((outer, i) => {
+		if (i % 2) return add("block", outer);
+		outer.split(/`([^`\n]+)`/).forEach((inner, j) => {
+			if (j % 2) return add("code", inner);
+			let end = 0;
+			for (const {0: found, index = 0} of inner.matchAll(links)) {
+				const url = trimmed(found);
+				if (!/** @type {any} */ (URL).canParse(url)) continue;
+				add("text", inner.slice(end, index));
+				add("link", url);
+				end = index + url.length;
+			}
+			add("text", inner.slice(end));
+		});
+	});
+	return all;
+};
+
+/** @param {string} text @returns {(HTMLElement | string)[]} */
+export const formatted = (text) => parts(text).map((part) => {
+	if (part.kind === "text") return part.text;
+	if (part.kind === "code") return h("code", {}, part.text);
+	if (part.kind === "block") return h("pre", {tabIndex: 0}, h("code", {}, part.text));
+	const rel = "noopener noreferrer nofollow ugc";
+	return h("a", {href: part.text, rel, target: "_blank"}, part.text);
+});
+
+/** Whether the text is one to six emoji, which the page shows large. */
+export const isEmoji = (/** @type {string} */ text) => {
+	if (text.length > 100) return false;
+	const signs = [...new Intl.Segmenter().segment(text.replace(/\s/g, ""))];
+	return signs.length > 0 && signs.length < 7
+		&& signs.every(({segment}) => /\p{Emoji_Presentation}|\ufe0f/u.test(segment));
+};
+
+/** A hue in degrees, the same for a user everywhere: one of twelve. */
+export const hue = (/** @type {string} */ user) => {
+	let sum = 7;
+	for (const sign of user) sum = (sum * 31 + (sign.codePointAt(0) ?? 0)) % 65521;
+	return (sum % 12) * 30;
+};
+/** The first character of a name, as a person counts characters. */
+export const initial = (/** @type {string} */ name) =>
+	[...new Intl.Segmenter().segment(name.trim())][0]?.segment.toUpperCase() ?? "?";
+
+const clock = new Intl.DateTimeFormat(undefined, {timeStyle: "short"});
+const exact = new Intl.DateTimeFormat(undefined, {dateStyle: "full", timeStyle: "medium"});
+/** @param {string} time RFC 3339 */
+export const timeElement = (time) => h("time", {dateTime: time, title: exact.format(new Date(time))},
+	clock.format(new Date(time)));
+
+/**
+ * A day as a heading.
+ * @param {string | number} time @param {number} now server time in ms
+ */
+export const dayLabel = (time, now) => {
+	const date = new Date(time), day = date.toDateString();
+	if (day === new Date(now).toDateString()) return "Today";
+	if (day === new Date(now - 864e5).toDateString()) return "Yesterday";
+	const year = date.getFullYear() === new Date(now).getFullYear() ? undefined : "numeric";
+	return date.toLocaleDateString(undefined, {weekday: "long", day: "numeric", month: "long", year});
+};
+
+/** @param {string} time @param {number} now server time in ms; a time in the future is "just now" */
+export const ago = (time, now) => {
+	const minutes = (now - Date.parse(time)) / 6e4;
+	if (minutes < 1) return "just now";
+	if (minutes < 60) return `${Math.floor(minutes)} min ago`;
+	const label = dayLabel(time, now);
+	return label === "Today" ? clock.format(new Date(time)) : label;
+};
+
+/** @param {number} n @param {string} one @param {string} many */
+export const count = (n, one, many = one + "s") => `${n} ${n === 1 ? one : many}`;
+
+/** Who is typing, in one sentence. */
+export const typingSentence = (/** @type {string[]} */ names) => {
+	if (names.length > 2) return `${names.length} people are typing`;
+	return names.length ? `${names.join(" and ")} ${names[1] ? "are" : "is"} typing` : "";
+};
+
+/**
+ * The connection in words, once an interruption lasts two seconds.
+ * @param {{state: string, retryAt?: number}} event @param {number} since when it began
+ * @param {number} now @param {boolean} isNew whether the page was never connected
+ */
+export const connectionSentence = ({state, retryAt = 0}, since, now, isNew) => {
+	if (/online|refused|closed/.test(state) || now - since < 2000) return "";
+	if (isNew && now - since > 1e4) return "No connection. Your network may block WebSocket.";
+	if (state === "offline") return "This device is offline.";
+	const seconds = Math.ceil((retryAt - now) / 1000);
+	if (state === "waiting" && seconds > 0) return `Reconnecting in ${seconds} s`;
+	return isNew ? "Connecting…" : "Reconnecting…";
+};
+
+/**
+ * Why the page cannot open a conversation, and what to do.
+ * @param {number} code of HTTP or of the WebSocket @param {boolean} hasToken @returns {[string, string]}
+ */
+export const refusal = (code, reason = "", hasToken = false) => {
+	if (code === 4003 || code === 401) {
+		return hasToken ? ["Your access has expired", "Open this conversation again from the place where"
+			+ " you found its link. Text that was not sent stays on this device."]
+			: ["You need an invitation", "This server admits only people with a token. Open the"
+				+ " conversation from the application that invited you."];
+	}
+	if (code === 404) return ["There is no conversation here", "The link may be incomplete, or the server no"
+		+ " longer has this conversation. Ask for the link again, or choose another conversation."];
+	if (code === 403 || code === 4004) return ["You may not enter this conversation", "Ask a member"
+		+ " to add you, then try again."];
+	if (code === 410) return ["This conversation has ended", "Choose another conversation or create one."];
+	return ["The conversation does not open", `${reason || "The server does not answer"}. Try again.`];
+};
+
+/**
+ * Arranges messages as rows: one heading per day, one line before the first unread message, and the
+ * author only on the first message of a group (same author and day, within five minutes).
+ * @param {readonly import("./confab.js").Message[]} messages
+ * @param {{now: number, me?: string, unreadAfter: number, edits: Map<number, string>}} context
+ * `edits` has the texts of changes that wait for the server; an empty text is a deletion
+ */
+export const rows = (messages, {now, me, unreadAfter, edits}) => {
+	/** @type {Row[]} */
+	const all = [];
+	/** @type {import("./confab.js").Message | undefined} */
+	let last;
+	let day = "";
+	for (const message of messages) {
+		const {id, author, time} = message, isMine = author === me || !(id > 0);
+		const date = new Date(time).toDateString();
+		if (date !== day) {
+			all.push({kind: "day", key: "day " + date, text: dayLabel(time, now)});
+			last = undefined;
+		}
+		day = date;
+		if (id > unreadAfter) {
+			all.push({kind: "unread", key: "unread", text: "New messages"});
+			unreadAfter = Infinity;
+			last = undefined;
+		}
+		const isFirst = last?.author !== author || Date.parse(time) - Date.parse(last.time) > 3e5;
+		const edit = edits.get(id), text = edit ?? message.text;
+		const signature = [isFirst, edit, message.rev, message.state, /** @type {any} */ (message).error, id].join(" ");
+		const key = isMine && message.localId ? message.localId : `${id}`;
+		all.push({kind: "message", key, text, signature, message, isFirst, isMine, isWaiting: edit != null});
+		last = message;
+	}
+	return all;
+};
+
+/**
+ * @typedef {{kind: "day" | "unread", key: string, text: string, signature?: undefined}
+ *   | {kind: "message", key: string, text: string, signature: string, isFirst: boolean,
+ *     isMine: boolean, isWaiting: boolean, message: import("./confab.js").Message}} Row
+ */
