@@ -75,9 +75,9 @@ test("a storage that fails does not stop messages", async (t) => {
   const errors = [];
   const room = open(t, server.url,
     { token: server.token("ann"), storage: { get: fail, set: fail, delete: fail, list: fail } });
-  room.on("error", (error) => errors.push(error.message));
+  room.confab.on("error", ({ message, storage }) => errors.push([message, storage]));
   assert.equal((await room.send("one")).id, 1);
-  assert.ok(errors.includes("full"));
+  assert.deepEqual(errors[0], ["storage: full", true]);
 });
 
 test("the answer is lost: the message arrives with the replay, and its promise resolves",
