@@ -126,7 +126,10 @@ export interface RoomEvents {
   /** A message in the list was deleted. It stays in the list without its text. */
   remove: Message;
   /** The list was replaced: render `messages` again. */
-  reset: { reason: "start" | "history truncated" | "history reset" | "latest"; messages: Message[] };
+  reset: {
+    reason: "start" | "history truncated" | "history reset" | "latest";
+    messages: Message[];
+  };
   /** The outbox changed; the value is its content. */
   outbox: Pending[];
   typing: User & { typing: boolean };

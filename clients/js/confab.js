@@ -257,6 +257,7 @@ class Link {
 	/** Whether this tab sends for all tabs. */
 	isLeader = false;
 	readId = 0;
+	readAt = 0;
 }
 
 /**
@@ -269,6 +270,8 @@ class Room extends Emitter {
 	/** @type {ConfabError | undefined} Why requests end without an answer. */
 	#stopped;
 	#link = new Link();
+	#timeline;
+	#backoff;
 	/** @type {Job[]} Requests, and the messages of the outbox in the order in which they are sent. */
 	#jobs = [];
 	/** The prefix of the outbox in the storage, once the user is known. */
@@ -317,13 +320,14 @@ class Room extends Emitter {
 		this.maxAge = maxAge;
 		this.confab = confab;
 		this.me = confab.expectedUser;
-		this.backoff = new Backoff(confab.random);
+		this.#backoff = new Backoff(confab.random);
 		this.#iterated = after;
-		this.timeline = new Timeline((event, data) => this.#onTimeline(event, data), limit, after, rev);
+		const announce = this.#onTimeline.bind(this);
+		this.#timeline = new Timeline(announce, limit, after, rev);
 	}
 
 	get messages() {
-		return [...this.timeline.messages, ...this.outbox];
+		return [...this.#timeline.messages, ...this.outbox];
 	}
 
 	get outbox() {
@@ -331,11 +335,11 @@ class Room extends Emitter {
 	}
 
 	get after() {
-		return this.timeline.last;
+		return this.#timeline.last;
 	}
 
 	get rev() {
-		return this.timeline.rev;
+		return this.#timeline.rev;
 	}
 
 	get present() {
@@ -396,7 +400,7 @@ class Room extends Emitter {
 
 	/** @param {number} [limit] @param {Abortable} [options] @returns {Promise<boolean>} */
 	async older(limit = PAGE_SIZE, options) {
-		const { timeline } = this;
+		const timeline = this.#timeline;
 		let before = 0, isPlaced = true;
 		// While the page is under way, no message may leave the list at its beginning.
 		timeline.limit = Math.max(timeline.limit, timeline.messages.length + limit);
@@ -413,8 +417,8 @@ class Room extends Emitter {
 	}
 
 	latest() {
-		const { messages } = this.timeline;
-		this.timeline.limit = this.limit;
+		const { messages } = this.#timeline;
+		this.#timeline.limit = this.limit;
 		messages.splice(0, messages.length - this.limit);
 		this.emit("reset", { reason: "latest", messages });
 	}
@@ -450,6 +454,7 @@ class Room extends Emitter {
 	}
 
 	close() {
+		if (this.state === "closed") return;
 		this.#page.abort();
 		this.#channel?.close();
 		this.#key = "";
@@ -461,11 +466,11 @@ class Room extends Emitter {
 	/** Nothing waits in a queue: a slow loop fetches what has left the list meanwhile. */
 	async *[Symbol.asyncIterator]() {
 		for (;;) {
-			const { last = 0, loading } = this.timeline;
+			const { last = 0, loading } = this.#timeline;
 			// A restored backup has fewer messages.
 			if (!loading) this.#iterated = Math.min(this.#iterated ?? last, last);
 			if (this.#iterated !== undefined && this.#iterated < last) {
-				const next = this.timeline.find(this.#iterated + 1);
+				const next = this.#timeline.find(this.#iterated + 1);
 				const members = { after_id: `${this.#iterated}`, limit: 100 };
 				for (const message of next ? [next] : await this.#request(
 					"fetch_messages", () => members, {}, (frame) => this.#parsePage(frame))) {
@@ -492,9 +497,9 @@ class Room extends Emitter {
 
 	/**
 	 * Ends waiting. Messages stay in the outbox.
-	 * @param {State} state @param {string} reason
+	 * @param {State} state @param {string} reason @param {number} [code]
 	 */
-	#stop(state, reason, code = 0) {
+	#stop(state, reason, code) {
 		this.confab.clock.clearTimeout(this.#timer);
 		this.#stopped = new ConfabError(reason, { code, retry: true });
 		this.#setState(state, { reason, code });
@@ -527,7 +532,7 @@ class Room extends Emitter {
 
 	/** @param {Link} link @param {string} token */
 	#open(link, token) {
-		const { last, rev } = this.timeline, query = new URLSearchParams({ token });
+		const { last, rev } = this.#timeline, query = new URLSearchParams({ token });
 		if (last !== undefined) query.set("after", `${last}`);
 		if (rev !== undefined) query.set("rev", `${rev}`);
 		const url = `${this.confab.url}/conversations/${encodeURIComponent(this.id)}/?${query}`;
@@ -545,7 +550,7 @@ class Room extends Emitter {
 		this.#link = new Link();
 		link.lock.abort();
 		link.socket?.close();
-		this.timeline.disconnect();
+		this.#timeline.disconnect();
 		this.#gapAt = this.#typedAt = 0;
 		if (link.onlineAt) this.#presentBefore = this.#present;
 		this.#present = new Map();
@@ -556,13 +561,14 @@ class Room extends Emitter {
 	#lost(reason, code, retryAfter, isFinal = code === 4003 || code === 4004) {
 		const link = this.#hangUp(), details = { code, reason };
 		// The server would close each connection on which it receives this frame.
-		if (code === 1009) this.#refuse(link.jobs.get("send_message") ?? link.jobs.get("edit_message"), reason);
+		const [sent, edited] = ["send_message", "edit_message"].map((action) => link.jobs.get(action));
+		if (code === 1009) this.#refuse(sent ?? edited, reason);
 		if (code === 4003 && !this.#isTokenRejected) {
 			this.#isTokenRejected = true;
 			return this.#dial();
 		}
 		if (isFinal) return this.#stop("refused", reason, code);
-		const delay = this.backoff.delay(link.onlineAt && this.#now - link.onlineAt, code, retryAfter);
+		const delay = this.#backoff.delay(link.onlineAt && this.#now - link.onlineAt, code, retryAfter);
 		if (delay) this.#wait(delay, details);
 		else this.#dial();
 	}
@@ -595,9 +601,10 @@ class Room extends Emitter {
 		this.#watch();
 		if (this.#link.onlineAt) this.#sendJobs();
 		const now = this.#now, times = this.#jobs.map((job) => job.notBefore);
-		const next = [this.#retryAt, this.#gapAt, ...times].filter((time) => time > now);
+		times.push(now + SECOND, this.#retryAt, this.#gapAt, this.#link.readAt);
+		const next = Math.min(...times.filter((time) => time > now));
 		clock.clearTimeout(this.#timer);
-		this.#timer = clock.setTimeout(() => this.#step(), Math.min(SECOND, ...next.map((t) => t - now)));
+		this.#timer = clock.setTimeout(() => this.#step(), next - now);
 	}
 
 	/** Compares times instead of counting ticks, because browsers slow timers down. */
@@ -633,7 +640,7 @@ class Room extends Emitter {
 
 	/** The answer contains the newest id. The list is complete when it has that message. */
 	#loadHead() {
-		const { timeline } = this;
+		const timeline = this.#timeline;
 		this.#fetch(timeline.last === undefined ? Math.min(this.limit, PAGE_SIZE) : 1, (frame) => {
 			const page = this.#parsePage(frame);
 			if (timeline.last === undefined) timeline.start(page, frame.rev);
@@ -665,7 +672,7 @@ class Room extends Emitter {
 		const link = this.#link, { locks } = globalThis.navigator ?? {};
 		link.onlineAt = this.#now;
 		this.#isTokenRejected = false;
-		this.timeline.finishLoading();
+		this.#timeline.finishLoading();
 		this.#emitPresence([...this.#presentBefore.keys(), ...this.#present.keys()]);
 		this.#setState("online");
 		const lead = () => new Promise((release) => {
@@ -686,8 +693,9 @@ class Room extends Emitter {
 			busy.add(job.action);
 			if (now >= job.notBefore && this.#isReady(job)) this.#transmit(job);
 		}
-		if (this.#readId > link.readId) {
+		if (this.#readId > link.readId && now >= link.readAt) {
 			link.readId = this.#readId;
+			link.readAt = now + SECOND / 2;
 			this.#write({ action: "read", message_ids: [`${link.readId}`] });
 		}
 	}
@@ -723,7 +731,9 @@ class Room extends Emitter {
 		const abort = () => this.#end(job, signal?.reason);
 		if (signal?.aborted) abort();
 		else if (this.#stopped) job.reject(this.#stopped);
-		else if (this.#jobs.length > QUEUE_LIMIT) this.#end(job, new ConfabError("too many requests wait"));
+		else if (this.#jobs.length > QUEUE_LIMIT) {
+			this.#end(job, new ConfabError(`${QUEUE_LIMIT} requests wait already`, { retry: true }));
+		}
 		signal?.addEventListener("abort", abort);
 		job.promise.catch(ignore).then(() => signal?.removeEventListener("abort", abort));
 		this.#step();
@@ -805,7 +815,10 @@ class Room extends Emitter {
 		for (const row of saved ?? []) this.#accept(row);
 		this.#isLoaded = true;
 		this.#jobs.sort((a, b) => (a.row?.since ?? 0) - (b.row?.since ?? 0));
-		for (const job of this.#jobs) if (!job.isSaved) this.#save(job);
+		for (const job of this.#jobs) {
+			if (job.row) job.row.author = this.me ?? "";
+			if (!job.isSaved) this.#save(job);
+		}
 		this.#step();
 	}
 
@@ -819,10 +832,10 @@ class Room extends Emitter {
 	/** @param {SavedRow} saved */
 	#accept(saved) {
 		const { localId, error } = saved;
-		if (this.timeline.messages.some(({ key }) => key === localId)) return;
+		if (this.#timeline.messages.some(({ key }) => key === localId)) return;
 		const job = this.#row(localId) ?? this.#addRow(saved);
 		job.isSaved = true;
-		Object.assign(job.row ?? {}, saved, { state: error ? "failed" : "sending" });
+		Object.assign(job.row ?? {}, saved, { error, state: error ? "failed" : "sending" });
 		if (error) job.reject(new ConfabError(error));
 	}
 
@@ -865,8 +878,8 @@ class Room extends Emitter {
 			this.emit("error", error);
 		}
 		if (link !== this.#link) return;
-		if (!link.onlineAt && this.timeline.isComplete) this.#online();
-		this.#gapAt = this.timeline.hasGap ? this.#gapAt || this.#now + 300 : 0;
+		if (!link.onlineAt && this.#timeline.isComplete) this.#online();
+		this.#gapAt = this.#timeline.hasGap ? this.#gapAt || this.#now + 300 : 0;
 		this.#step();
 	}
 
@@ -892,7 +905,7 @@ class Room extends Emitter {
 	#onTimeline(event, data) {
 		// The row of the outbox is gone when a listener looks at the list.
 		if (event === "message") this.#stored(data);
-		if (event === "reset") this.#iterated ??= this.timeline.last;
+		if (event === "reset") this.#iterated ??= this.#timeline.last;
 		this.emit(event, data);
 	}
 
@@ -900,13 +913,14 @@ class Room extends Emitter {
 	#stored(message) {
 		const job = message.localId && message.author === this.me && this.#row(message.localId);
 		if (!job) return;
-		job.resolve(this.timeline.find(message.id) ?? message);
+		job.resolve(this.#timeline.find(message.id) ?? message);
 		this.#end(job);
 	}
 
 	/** @param {any} frame */
 	#onMessage(frame) {
-		const message = this.#parse(frame.message), { timeline } = this, { last = Infinity } = timeline;
+		const message = this.#parse(frame.message), timeline = this.#timeline;
+		const { last = Infinity } = timeline;
 		if (this.#link.onlineAt && message.id > last) this.confab.measure(message.time);
 		timeline.receive(message, false);
 		// The answer to a repeated send, or a message of a list that is being loaded.
@@ -916,7 +930,7 @@ class Room extends Emitter {
 	/** @param {string} action @param {any} frame */
 	#onChange(action, frame) {
 		const message = this.#parse(frame.message), sent = this.#link.jobs.get(action);
-		this.timeline.receive(message, true);
+		this.#timeline.receive(message, true);
 		// Also of a job that was sent on the previous connection.
 		this.#finish(this.#jobs.find((job) => {
 			if (job.action !== action) return false;
@@ -930,14 +944,15 @@ class Room extends Emitter {
 		const job = this.#link.jobs.get(action);
 		if (!job) return this.emit("error", new ConfabError(error));
 		if (error === "conversation ended") this.emit("ended");
-		if (!seconds && outcome !== "unknown" && !/try again/.test(error)) return this.#refuse(job, error);
+		const isFinal = !seconds && outcome !== "unknown" && !/try again/.test(error);
+		if (isFinal) return this.#refuse(job, error);
 		job.notBefore = this.#now + (seconds ?? 1) * SECOND;
 		this.#link.jobs.delete(action);
 	}
 
 	/** @param {any} frame */
 	#onStatus({ message_id, status: state }) {
-		const id = +message_id, message = this.timeline.find(id);
+		const id = +message_id, message = this.#timeline.find(id);
 		if (message?.state === "read") return;
 		if (message) message.state = state;
 		this.emit("receipt", { id, state });
@@ -979,9 +994,9 @@ class Room extends Emitter {
 	#onError(frame) {
 		const { action, error, oldest_id: oldestId, head } = frame;
 		if (oldestId) {
-			this.timeline.reload(error, oldestId - 1);
+			this.#timeline.reload(error, oldestId - 1);
 		} else if (head) {
-			this.timeline.reload(error);
+			this.#timeline.reload(error);
 			this.#lost(error);
 		} else if (this.#link.jobs.has(action)) {
 			this.#onRefused(action, frame);
@@ -1061,7 +1076,7 @@ export class Confab extends Emitter {
 		random = Math.random, signal, log = ignore,
 	} = {}) {
 		super();
-		if (!WebSocket) throw new TypeError("WebSocket: there is none; pass the class of the package ws");
+		if (!WebSocket) throw new TypeError("WebSocket: pass the class of the package ws");
 		this.url = `${new URL(url, globalThis.location?.href)}`.replace(/\/+$/, "");
 		this.token = token;
 		this.user = { ...user, id: user?.id ?? (token ? undefined : uniqueId()) };
@@ -1176,7 +1191,10 @@ export class Confab extends Emitter {
 		}
 	}
 
-	/** @param {string} path @param {AbortSignal} [signal] @param {object} [body] @returns {Promise<any>} */
+	/**
+	 * @param {string} path @param {AbortSignal} [signal] @param {object} [body]
+	 * @returns {Promise<any>}
+	 */
 	async #rest(path, signal, body) {
 		/** @type {Record<string, string>} */
 		const headers = { "content-type": "application/json" };
