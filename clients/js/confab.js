@@ -103,6 +103,8 @@ class Timeline {
 	head;
 	/** @type {Map<number, Message>} The newest states of messages that are not in the list. */
 	#unplaced = new Map();
+	/** The first message that arrived live before the first page. */
+	#liveFrom = Infinity;
 
 	/**
 	 * @param {(event: string, data: any) => void} emit @param {number} limit
@@ -139,6 +141,7 @@ class Timeline {
 	disconnect() {
 		this.head = undefined;
 		this.#unplaced.clear();
+		this.#liveFrom = Infinity;
 	}
 
 	/**
@@ -151,13 +154,19 @@ class Timeline {
 		this.last = last;
 		this.rev = undefined;
 		this.#unplaced.clear();
+		this.#liveFrom = Infinity;
 	}
 
 	/** @param {Message[]} page the newest one @param {number} rev */
 	start(page, rev) {
-		this.prepend(page);
-		this.last = page.at(-1)?.id ?? 0;
+		const live = this.#liveFrom, old = page.filter((message) => message.id < live);
+		this.prepend(old);
+		this.last = this.head = old.at(-1)?.id ?? (page.length && live - 1);
 		this.rev = rev;
+		// A bot must see these as new messages: users write as soon as they see the bot.
+		for (const message of page) {
+			if (message.id >= live) this.#unplaced.set(message.id, this.#newest(message));
+		}
 	}
 
 	/** @param {Message[]} page */
@@ -177,6 +186,7 @@ class Timeline {
 	receive(message, isChange) {
 		const { id, text, edited, deleted, rev } = message, old = this.find(id);
 		if (isChange && this.rev !== undefined) this.rev = Math.max(this.rev, rev);
+		if (!isChange && this.last === undefined) this.#liveFrom = Math.min(this.#liveFrom, id);
 		if (old && old.rev < rev) {
 			Object.assign(old, { text, edited, deleted, rev });
 			this.emit(deleted ? "remove" : "change", old);
@@ -315,6 +325,9 @@ class Room extends Emitter {
 	/** @param {Confab} confab @param {string} id @param {import("./confab").RoomOptions} options */
 	constructor(confab, id, { after, rev, limit = 1_000, maxAge = Infinity }) {
 		super();
+		if (!/^[\w.:-]{1,128}$/.test(id)) {
+			throw new RangeError(`conversation: "${id}" is not 1 to 128 of A-Z a-z 0-9 . _ : -`);
+		}
 		this.id = id;
 		this.limit = limit;
 		this.maxAge = maxAge;
@@ -535,7 +548,7 @@ class Room extends Emitter {
 		const { last, rev } = this.#timeline, query = new URLSearchParams({ token });
 		if (last !== undefined) query.set("after", `${last}`);
 		if (rev !== undefined) query.set("rev", `${rev}`);
-		const url = `${this.confab.url}/conversations/${encodeURIComponent(this.id)}/?${query}`;
+		const url = `${this.confab.url}/conversations/${this.id}/?${query}`;
 		const socket = (link.socket = new this.confab.WebSocket(url.replace("http", "ws")));
 		socket.onopen = () => link === this.#link && this.#loadHead();
 		socket.onmessage = (/** @type {any} */ { data }) => link === this.#link && this.#receive(data);
@@ -644,7 +657,7 @@ class Room extends Emitter {
 		this.#fetch(timeline.last === undefined ? Math.min(this.limit, PAGE_SIZE) : 1, (frame) => {
 			const page = this.#parsePage(frame);
 			if (timeline.last === undefined) timeline.start(page, frame.rev);
-			timeline.head = page.at(-1)?.id ?? 0;
+			else timeline.head = page.at(-1)?.id ?? 0;
 		});
 	}
 
@@ -888,9 +901,10 @@ class Room extends Emitter {
 	 * @param {any} raw @returns {Message}
 	 */
 	#parse(raw) {
-		const { sender_id: author, username: name = author, local_id: localId } = raw;
+		const { sender_id: author, local_id: localId } = raw, isOwn = author === this.me;
+		const name = raw.username ?? (isOwn ? this.confab.user.name : undefined) ?? author;
 		return {
-			id: +raw.id, key: (author === this.me && localId) || +raw.id, author, name, text: raw.content,
+			id: +raw.id, key: (isOwn && localId) || +raw.id, author, name, text: raw.content,
 			time: raw.timestamp ?? raw.sent_at, state: "sent", edited: !!raw.is_edited,
 			deleted: !!raw.is_deleted, rev: raw.rev, localId,
 		};
