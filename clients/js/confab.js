@@ -927,7 +927,9 @@ class Room extends Emitter {
 	#stored(message) {
 		const job = message.localId && message.author === this.me && this.#row(message.localId);
 		if (!job) return;
-		job.resolve(this.#timeline.find(message.id) ?? message);
+		const listed = this.#timeline.find(message.id) ?? message;
+		listed.localId = message.localId; // Pages of the server have no local ids.
+		job.resolve(listed);
 		this.#end(job);
 	}
 
