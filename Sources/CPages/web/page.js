@@ -3,7 +3,7 @@
 import {Confab} from "./confab.js";
 import {messageList} from "./scroll.js";
 import {
-	$, connectionSentence, copyLink, count, formatted, h, hue, identity, initial, isEmoji, link,
+	$, clockSentence, connectionSentence, copyLink, count, formatted, h, hue, identity, initial, isEmoji, link,
 	refusal, storage, timeElement, typingSentence,
 } from "./text.js";
 
@@ -31,7 +31,7 @@ let seen = Number(storage.get("seen." + id) ?? NaN);
 /** The last state event of the room, and since when the room is not online. */
 let connection = /** @type {any} */ ({state: "connecting"}), since = Date.now(), wasOnline = false;
 /** How far the clock of this device is behind the server's, in ms. */
-let behind = 0;
+let behind = 0, isClockTold = false;
 
 const now = () => Date.now() + behind;
 /** A server without user names sends the user id as the name. */
@@ -100,6 +100,7 @@ const shareLink = async () => {
 	input.select();
 };
 
+let day = new Date().toDateString();
 let toldUntil = 0, told = "";
 /** Shows a short sentence in the line above the composer, and reads it out. */
 const tell = (/** @type {string} */ sentence) => {
@@ -126,10 +127,11 @@ const readOut = () => {
 };
 
 const showTitle = () => {
-	$("#title").textContent = details.title;
+	const title = details.title || id;
+	$("#title").textContent = title;
 	const {messages} = room ?? {messages: []};
 	const unread = messages.filter((/** @type {any} */ m) => m.id > seen && m.author !== room.me).length;
-	document.title = `${unread ? `(${unread}) ` : ""}${details.title} – Confab`;
+	document.title = `${unread ? `(${unread}) ` : ""}${title} – Confab`;
 	/** @type {any} */ (navigator).setAppBadge?.(unread).catch(() => {});
 };
 
@@ -363,6 +365,10 @@ const listen = () => {
 		readOut();
 		showHint();
 		if (connection.state !== "online") showConnection();
+		// "Today" ends at midnight.
+		const today = new Date(now()).toDateString();
+		if (room && day !== today) list.update();
+		day = today;
 	}, 1000);
 	write(storage.get("draft." + id) ?? "");
 };
@@ -382,6 +388,7 @@ const onState = (/** @type {any} */ event) => {
 			announce("Connected");
 			checkVersion();
 		}
+		if (wasOnline || token) load().then(showDetails, () => {});
 		wasOnline = true;
 		setTimeout(showPeople, 300);
 		list.update();
@@ -546,10 +553,10 @@ const load = async () => {
 	if (!answer.ok) throw Object.assign(Error(body.error), {code: answer.status});
 	details = {...body.conversation, messages: body.messages};
 	behind = Date.parse(answer.headers.get("date") ?? "") + 500 - Date.now() || 0;
-	const minutes = Math.round(Math.abs(behind) / 6e4);
-	if (minutes < 2) behind = 0;
-	else notice("clock", `The clock of this device is ${count(minutes, "minute")} ${behind > 0 ? "slow"
-		: "fast"}. Confab uses the server's clock. Check the date and time of this device.`);
+	const words = clockSentence(behind);
+	if (!words) behind = 0;
+	else if (!isClockTold) notice("clock", words);
+	isClockTold ||= !!words;
 };
 
 const start = async () => {
@@ -562,6 +569,8 @@ const start = async () => {
 		await loading;
 	} catch (error) {
 		const {code, message} = /** @type {any} */ (error);
+		// A token may create the conversation; then the room decides.
+		if (token) return;
 		room?.close();
 		return showRefusal(refusal(code, message, !!token), code !== 404);
 	}

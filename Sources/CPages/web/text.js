@@ -202,12 +202,21 @@ export const connectionSentence = ({state, retryAt = 0}, since, now, isNew) => {
 	return isNew ? "Connecting…" : "Reconnecting…";
 };
 
+/** What is wrong with this device's clock, if it is `behind` by two minutes or more (in ms). */
+export const clockSentence = (behind = 0) => {
+	const minutes = Math.round(Math.abs(behind) / 6e4);
+	if (minutes < 2) return "";
+	const words = minutes < 120 ? count(minutes, "minute") : count(Math.round(minutes / 60), "hour");
+	return `The clock of this device is ${words} ${behind > 0 ? "slow" : "fast"}. Confab uses the`
+		+ " server's clock. Check the date and time of this device.";
+};
+
 /**
  * Why the page cannot open a conversation, and what to do.
  * @param {number} code of HTTP or of the WebSocket @param {boolean} hasToken @returns {[string, string]}
  */
 export const refusal = (code, reason = "", hasToken = false) => {
-	if (code === 4003 || code === 401) {
+	if (code === 4003 || code === 401 || hasToken && /token/.test(reason)) {
 		return hasToken ? ["Your access has expired", "Open this conversation again from the place where"
 			+ " you found its link. Text that was not sent stays on this device."]
 			: ["You need an invitation", "This server admits only people with a token. Open the"
@@ -238,12 +247,13 @@ export const rows = (messages, {now, me, unreadAfter, edits}) => {
 		const {id, author, time} = message, isMine = author === me || !(id > 0);
 		const date = new Date(time).toDateString();
 		if (date !== day) {
-			all.push({kind: "day", key: "day " + date, text: dayLabel(time, now)});
+			const text = dayLabel(time, now);
+			all.push({kind: "day", key: "day " + date, text, signature: text});
 			last = undefined;
 		}
 		day = date;
 		if (id > unreadAfter) {
-			all.push({kind: "unread", key: "unread", text: "New messages"});
+			all.push({kind: "unread", key: "unread", text: "New messages", signature: ""});
 			unreadAfter = Infinity;
 			last = undefined;
 		}
@@ -258,7 +268,7 @@ export const rows = (messages, {now, me, unreadAfter, edits}) => {
 };
 
 /**
- * @typedef {{kind: "day" | "unread", key: string, text: string, signature?: undefined}
+ * @typedef {{kind: "day" | "unread", key: string, text: string, signature: string}
  *   | {kind: "message", key: string, text: string, signature: string, isFirst: boolean,
  *     isMine: boolean, isWaiting: boolean, message: import("./confab.js").Message}} Row
  */
