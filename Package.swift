@@ -138,6 +138,9 @@ let package = Package(
                 "Configuration", "TLS", "ChatClient", "EngineIO", "RedisClient", "Identity",
                 "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes",
             ]),
+        // The web pages. CPages embeds their files, and the client kit for JavaScript.
+        .target(name: "CPages", exclude: ["web"]),
+        module("Pages", ["CPages", "Gateway", "DialectKit", "HTTPWire", "Bytes"]),
         module("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
 
         // The list of dialects, for the server, the clients and the tests.
@@ -153,8 +156,9 @@ let package = Package(
             dependencies: [
                 "Dialects", "AdminAPI", "ChatClient", "ClusterWire", "Configuration",
                 "EmbeddedStore", "Gateway", "Identity", "LoadGenerator", "NodeLink",
-                "OperatorClient", "RedisClient", "RedisStore", "RoomsAPI", "Telemetry", "TLS",
-                "EventLoop", "ChatModel", "ChatEngine", "Cluster", "DialectKit", "JSON", "Bytes",
+                "OperatorClient", "Pages", "RedisClient", "RedisStore", "RoomsAPI", "Telemetry",
+                "TLS", "EventLoop", "ChatModel", "ChatEngine", "Cluster", "DialectKit", "JSON",
+                "Bytes",
             ],
             swiftSettings: settings),
 
@@ -304,6 +308,8 @@ let package = Package(
                 "TestKit", "DialectKit", "PetsDialect", "ConversationsDialect", "ChatModel",
                 "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "Bytes",
             ]),
+
+        tests("PagesTests", ["Pages", "Gateway", "EventLoop", "HTTPWire"]),
 
         // Real processes.
         testSupport("TestKit", ["CLinux", "Identity", "Bytes"]),

@@ -1,4 +1,4 @@
-/// Stores values under keys that are plain numbers, without a `vacant` value.
+/// A `SlotList` of optionals with plain numbers as keys, for values without a natural vacant value.
 public struct Slab<Element> {
     private var list = SlotList<SlotID, Element?>(vacant: nil)
 
@@ -14,12 +14,13 @@ public struct Slab<Element> {
         self.list.insert(consume element).bits
     }
 
-    /// Replaces the value of a key. The key must still be valid.
+    /// Replaces the value of a key. An invalid key ends the process.
     public mutating func replace(_ key: UInt64, with element: consuming Element) {
         self[key] = consume element
     }
 
-    /// The value of the key, or nil if the value was removed. Only a stored value can be modified.
+    /// The value of the key, or nil if the value was removed. To modify the
+    /// value of an invalid key ends the process.
     public subscript(key: UInt64) -> Element? {
         get { self.list.slot(of: SlotID(bits: key)).flatMap { self.list[$0] } }
         _modify {

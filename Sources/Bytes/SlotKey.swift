@@ -23,7 +23,7 @@ extension SlotKey {
     }
 }
 
-/// The key of a list whose users store slots or bits, or whose ids are of another type.
+/// The key of a list that needs no key type of its own.
 public struct SlotID: SlotKey {
     public let slot: UInt32
     public let generation: UInt32

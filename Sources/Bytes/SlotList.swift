@@ -1,8 +1,7 @@
 /// Stores values in numbered slots that are reused.
 ///
 /// Every removal starts the next generation of its slot, so the key of a removed value does not
-/// match the next value there. Tables with a hash index, a limit or phases of their own use this
-/// list for their slots.
+/// match the next value there.
 ///
 /// A free slot contains the list's `vacant` value, not nil. An optional would cost a check per
 /// access, and could be modified in place only by a force unwrap.
@@ -61,12 +60,16 @@ public struct SlotList<Key: SlotKey, Element> {
 
     // MARK: Access by slot
 
-    /// The value in a slot, which is `vacant` in a free slot.
+    /// The value in a slot, which is `vacant` in a free slot. Only that of an occupied slot may be
+    /// modified.
     @inlinable
     public subscript(slot: UInt32) -> Element {
         // The span lends its elements; the array would hand out copies of the fields that are read.
         @inline(__always) _read { yield self.slots.span[Int(slot)].element }
-        @inline(__always) _modify { yield &self.slots[Int(slot)].element }
+        @inline(__always) _modify {
+            assert(self.isOccupied(slot), "slot \(slot) is free")
+            yield &self.slots[Int(slot)].element
+        }
     }
 
     /// Whether there is a value in this slot.
@@ -78,7 +81,8 @@ public struct SlotList<Key: SlotKey, Element> {
     /// The key of the value in an occupied slot.
     @inlinable
     public func key(of slot: UInt32) -> Key {
-        Key(slot: slot, generation: self.slots[Int(slot)].generation)
+        precondition(self.isOccupied(slot), "slot \(slot) is free")
+        return Key(slot: slot, generation: self.slots[Int(slot)].generation)
     }
 
     /// The slots of all values, in ascending order. An array, so that the list can be changed

@@ -1,7 +1,7 @@
 /// Timers of the slots of a table, in milliseconds of the monotonic clock.
 ///
-/// A slot has one timer, which is neither moved nor cancelled. To set a later time than the timer's
-/// changes nothing, so requests that follow one another in a slot cost one comparison each. A timer
+/// A slot has one timer, which is neither moved nor cancelled. Setting a later time has no
+/// effect, so requests that follow one another in a slot cost one comparison each. A timer
 /// can therefore fire early, or for a slot that is free by then: the caller compares its own time
 /// and sets the next timer.
 public struct SlotTimers: Sendable {

@@ -1,4 +1,4 @@
-/// Timers in one value, for connections directly and for other slots through `SlotTimers`.
+/// Timers in one value. Connections use it directly, tables through `SlotTimers`.
 ///
 /// Four hierarchical wheels of 64 slots (Varghese and Lauck, "Hashed and Hierarchical Timing
 /// Wheels", 1987). Setting and firing cost the same for any number of timers.

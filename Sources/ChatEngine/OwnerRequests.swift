@@ -4,7 +4,7 @@ import ChatModel
 
 /// A loop's pending requests to owners.
 ///
-/// A request is retried under the same number and client message id until it is answered or times
+/// A request is retried under the same id and client message id until it is answered or times
 /// out, because the owner may have crashed with it.
 struct OwnerRequests: Sendable {
     struct OwnerRequest: Sendable {
@@ -27,7 +27,7 @@ struct OwnerRequests: Sendable {
         /// The newest message that the feed had delivered when the request was made.
         let deliveredThrough: SequenceNumber
         /// Its position among all requests of this loop.
-        fileprivate(set) var number: UInt64 = 0
+        fileprivate(set) var creationNumber: UInt64 = 0
         /// The owner's answer, while the feed has not yet delivered the messages before it.
         var deferredAnswer: ChatAnswer?
 
@@ -50,7 +50,7 @@ struct OwnerRequests: Sendable {
     /// and must not be sent now.
     mutating func insert(_ request: consuming OwnerRequest) -> RequestID {
         self.lastNumber += 1
-        request.number = self.lastNumber
+        request.creationNumber = self.lastNumber
         let id = self.requests.insert(request)
         if self.requests[id.slot].input.isSend, let feed = self.requests[id.slot].feed,
             let time = self.sendQueues.append(id.slot, to: feed.slot)
@@ -106,8 +106,8 @@ struct OwnerRequests: Sendable {
     private func inOrder(_ slots: [UInt32]) -> [RequestID] {
         let ordered = slots.map {
             (
-                order: self.sendQueues.order(of: $0).number, number: self.requests[$0].number,
-                slot: $0
+                order: self.sendQueues.order(of: $0).number,
+                number: self.requests[$0].creationNumber, slot: $0
             )
         }
         return ordered.sorted { ($0.order, $0.number) < ($1.order, $1.number) }

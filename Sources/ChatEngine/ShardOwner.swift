@@ -169,7 +169,7 @@ struct ShardOwner: Sendable {
 
     /// Prefetches the memory that the slot points to. The slot itself must be in the cache by then.
     mutating func prefetchConversation(_ slot: UInt32) {
-        if Int(slot) < self.slots.slotCount { self.slots[slot].conversation.prefetch() }
+        if self.slots.isOccupied(slot) { self.slots[slot].conversation.prefetch() }
     }
 
     // Inlined, as `continuation(for:)`: a call would copy the owner, which is a large value.

@@ -5,7 +5,8 @@ public struct ConversationRecord: Sendable, Equatable {
     /// Whether any user of the tenant may join, or only users that a token or a member admits.
     public enum JoinPolicy: UInt8, Sendable { case closed = 0, open = 1 }
 
-    /// The name of the dialect that created the conversation, or `inbox`.
+    /// The name of the dialect that created the conversation, or `inbox`, or `unknown` if the
+    /// creation was lost.
     public var origin: ByteString
     public var joinPolicy: JoinPolicy
     /// Whether the tenant's catalog lists the conversation until it ends.

@@ -22,7 +22,8 @@ public enum LegacyKind: UInt8, Sendable, CaseIterable {
     }
 
     /// The number for earlier versions. They treat a conversation of an origin that they do not
-    /// know like one of Conversations: no list contains it, and the stored join policy applies.
+    /// know like one of Conversations: the catalog does not list it, and the stored join policy
+    /// applies.
     public init(of origin: ByteString) {
         self = Self.allCases.first { $0.template.origin == origin } ?? .conversations
     }

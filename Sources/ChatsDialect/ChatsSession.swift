@@ -156,7 +156,7 @@ public struct ChatsSession: PageReading, StoreReading, InboxReading, TimedSessio
     public mutating func receivedInboxMessage(
         _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps
     ) {
-        self.subscriptions.enter(ByteString(message.body.content), into: &steps)
+        _ = self.subscriptions.enterFromInbox(ByteString(message.body.content), into: &steps)
     }
 
     public mutating func leftConversation(

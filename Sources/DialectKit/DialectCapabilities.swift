@@ -1,8 +1,8 @@
 public import ChatModel
 public import EngineIO
 
-// What only some protocols need. A dialect conforms to the protocols of its capabilities, and
-// `HostedDialect` finds that out.
+// Capabilities that only some protocols have. A dialect conforms to the Swift protocols of its
+// capabilities, and `HostedDialect` looks them up.
 
 /// A protocol with a frame that accompanies every ping of the connection.
 public protocol HeartbeatSending: Dialect {
@@ -74,7 +74,7 @@ public struct HostedDialect: Sendable {
         self.base.render(event, in: conversation, into: &rendering)
     }
 
-    // Seldom: when a session ends, or moves to this node.
+    // These are called when a session ends or moves, so a cast per call is cheap enough.
 
     /// See `BroadcastReceiving`.
     public func receiveBroadcast(_ text: String) {

@@ -105,8 +105,8 @@ public enum SessionStep: Sendable {
     indirect case fetch(StoreRequest, RequestTag)
     /// Verify a new token.
     case authenticate(String)
-    /// Send this text to the same dialect on all other nodes (`Dialect.receiveBroadcast`). Delivery
-    /// is not guaranteed.
+    /// Send this text to the same dialect on all other nodes. Delivery is not guaranteed. For
+    /// dialects that are `BroadcastReceiving`.
     case broadcast(String)
     /// Close the connection after the frames before this step.
     case close(UInt16, StaticString)

@@ -133,8 +133,8 @@ public struct HostedSession: Sendable {
     }
 }
 
-// How an event reaches a session whose type is known only as one with the capability. The session
-// is changed in place.
+// Passes an event to a session of which only the capability is known. The session is changed in
+// place.
 
 extension DialectSession {
     /// Calls `body` with this session as a value of its own type.

@@ -1,8 +1,8 @@
 public import ChatModel
 import Synchronization
 
-// What only some protocols need. A session conforms to the protocols of its capabilities, and
-// `HostedSession` finds that out.
+// Capabilities that only some protocols have. A session conforms to the Swift protocols of its
+// capabilities, and `HostedSession` looks them up once.
 
 /// A session that reads pages of messages (`SessionStep.readPage`).
 public protocol PageReading: DialectSession {

@@ -18,8 +18,8 @@ public struct UserSubscriptions: Sendable {
     private var awaitingEntry: Set<ByteString> = []
     private var listedCount = 0
 
-    /// The maximum number of conversations that a connection enters automatically. The client must
-    /// name any others.
+    /// The maximum number of conversations of the user, and of the token, that a connection enters
+    /// automatically. The client must name any others.
     public static let limit = 1000
     /// Tags of this kind and above belong to this type and not to the session.
     public static let firstTagKind: UInt8 = 0xF0
@@ -87,6 +87,21 @@ public struct UserSubscriptions: Sendable {
             .enter(
                 self.key(conversation), self.joinRequest(for: conversation), from: .now,
                 RequestTag(kind: Kind.enter.rawValue, conversation: conversation)))
+    }
+
+    /// Subscribes to a conversation that an inbox message names. Other users can send such messages
+    /// without limit, so it does nothing if the connection has all the subscriptions that it may
+    /// get automatically.
+    ///
+    /// - Returns: whether the connection is subscribed or requests it.
+    public mutating func enterFromInbox(
+        _ conversation: ByteString, into steps: inout SessionSteps
+    ) -> Bool {
+        guard self.subscribed.count + self.awaitingEntry.count < 2 * Self.limit else {
+            return self.contains(conversation)
+        }
+        self.enter(conversation, into: &steps)
+        return true
     }
 
     private func fetchMemberships(after cursor: ByteString?, into steps: inout SessionSteps) {

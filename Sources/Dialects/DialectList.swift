@@ -46,7 +46,7 @@ extension [DialectRow] {
     public var names: [String] { self.map(\.chat.name) }
     public var chatDialects: [ChatDialect] { self.map(\.chat) }
 
-    /// The adapters of all dialects, then those of no single one.
+    /// The adapters of all dialects, then `mixed` and `raw`.
     public var loadAdapters: [LoadAdapter] { self.flatMap(\.load) + self.generalAdapters }
 
     private var generalAdapters: [LoadAdapter] {
@@ -60,7 +60,7 @@ extension [DialectRow] {
                 .init($0.name, requiresToken: $0.requiresToken, acceptsNames: $0.acceptsNames)
             },
             adapters: self.loadAdapters.map { .init($0.name, remark: $0.remark) },
-            // The further adapters of a dialect follow those of all dialects.
+            // In errors and completion, the first adapters of all dialects precede the others.
             adapterNames: (self.compactMap(\.load.first) + self.flatMap { $0.load.dropFirst() }
                 + self.generalAdapters).map(\.name))
     }

@@ -136,8 +136,8 @@ struct ConversationRows {
         sum.fold(record.endedAt.map { Int($0.milliseconds) })
         sum.fold(conversation.revision)
         sum.fold(conversation.retainedFrom)
-        // Rows of layout 4 keep their checksums: where its number says the same as origin and
-        // listed, the checksum covers the number, and nothing if number and details are empty.
+        // If origin and listing follow from a kind, the checksum is that of layout 4, so migrated
+        // rows stay valid. Layout 4 omits a kind and details that are both empty.
         if let kind = LegacyKind(origin: record.origin, isListed: record.isListed) {
             guard kind != .conversations || record.dialectData.byteCount > 0 else {
                 return sum.value

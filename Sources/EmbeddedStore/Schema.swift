@@ -91,7 +91,7 @@ enum Schema {
             WHERE position >
                 coalesce((SELECT value FROM settings WHERE name = 'settled'), 0) AND state = 2;
         """,
-        // A number of the origin becomes its name and the listing. The column keeps its place and
+        // Layout 4 has `kind`, layout 5 has `origin` and `listed`. The column keeps its place and
         // gets another name, so that each row is written once. An unknown number gets no name, and
         // then the checksum reports the row.
         """

@@ -75,7 +75,7 @@ public enum Benchmark {
     }
 
     private static func dialect(_ plan: LoadPlan, _ options: BenchOptions)
-        throws(BenchmarkError) -> LoadDialect
+        throws(BenchmarkError) -> MemberFrames
     {
         var signer: TokenSigner?
         if plan.adapter.needsTokens {
@@ -92,7 +92,7 @@ public enum Benchmark {
         }
         // Longer than any run.
         let expiry = Timestamp(milliseconds: WallClock.now.milliseconds + 30 * 86_400_000)
-        return LoadDialect(plan, signer: signer, tokenExpiry: expiry)
+        return MemberFrames(plan, signer: signer, tokenExpiry: expiry)
     }
 
     private static func tlsContext(_ plan: LoadPlan, _ options: BenchOptions)

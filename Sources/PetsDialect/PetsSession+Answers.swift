@@ -67,7 +67,8 @@ extension PetsSession {
     ) {
         let conversation = ByteString(message.body.content)
         guard !self.subscriptions.contains(conversation),
-            self.createdConversations[conversation] == nil
+            self.createdConversations[conversation] == nil,
+            self.subscriptions.enterFromInbox(conversation, into: &steps)
         else { return }
         if let metadata = message.body.metadata {
             let fields = ByteString(
@@ -75,7 +76,6 @@ extension PetsSession {
             self.createdConversations[conversation] = CreatedConversation(
                 fields: fields, creator: message.body.author.id)
         }
-        self.subscriptions.enter(conversation, into: &steps)
     }
 
     /// Notifies the client of a conversation only after the connection has subscribed, so that the

@@ -11,6 +11,7 @@ import FoundationEssentials
 import Gateway
 import Glibc
 import Identity
+import Pages
 import RoomsAPI
 import Synchronization
 import Telemetry
@@ -141,7 +142,7 @@ struct RunningNode {
         let rooms = RoomsAPI(guestKey: try keys.guestKey())
         let gateway = try Gateway(
             settings, live: live, logger: logger, board: board, admin: endpoints,
-            routes: rooms.routes
+            routes: rooms.routes + Pages().routes
         ) { store.chatStore(on: $0, $1) }
         rooms.open(gateway)
         clusterAdmin.attach(gateway)

@@ -143,6 +143,26 @@ struct UserSubscriptionsTests {
         #expect(ann.enter("c1000") == ["enter c1000"], "the client may still name it")
     }
 
+    @Test("are limited, however many conversations other users create")
+    func inboxLimit() {
+        var ann = ScriptedSubscriber()
+        func enterFromInbox(_ id: ByteString) -> (steps: [String], isEntered: Bool) {
+            var isEntered = false
+            let steps = ann.run { isEntered = $0.enterFromInbox(id, into: &$1) }
+            return (steps, isEntered)
+        }
+        for number in 0..<2 * UserSubscriptions.limit {
+            let entry = enterFromInbox(ByteString("c\(number)"))
+            #expect(entry.isEntered && entry.steps.count == 1)
+        }
+        let refused = enterFromInbox("more")
+        #expect(refused.steps == [] && !refused.isEntered)
+        _ = ann.answer("c7", ScriptedSubscriber.joined)
+        #expect(enterFromInbox("c7").isEntered, "the connection has it already")
+        ann.subscriptions.remove("c7")
+        #expect(enterFromInbox("more").isEntered, "a place is free")
+    }
+
     @Test("leave the answers of the session's own requests to the session")
     func otherTags() {
         var ann = ScriptedSubscriber()

@@ -11,16 +11,16 @@ import Testing
 @testable import LoadGenerator
 
 @Suite("The Conversations protocol under load")
-struct LoadDialectTests {
+struct MemberFramesTests {
     private static let secret = Array("a secret of at least thirty-two bytes".utf8)
 
     private func dialect(_ adapter: LoadAdapter, url: String = "ws://127.0.0.1:1/chat")
-        throws -> LoadDialect
+        throws -> MemberFrames
     {
         var options = BenchOptions(.groups, urls: [url])
         options.adapter = adapter.name
         let expiry = Timestamp(milliseconds: 1_900_000_000_000)
-        return LoadDialect(
+        return MemberFrames(
             try LoadPlan(options, name: "run", adapters: DialectList.all.loadAdapters),
             signer: TokenSigner(secret: Self.secret),
             tokenExpiry: expiry)

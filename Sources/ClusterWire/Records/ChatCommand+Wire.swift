@@ -106,11 +106,11 @@ extension JoinRequest: WireValue {
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let principal = try input.record(Principal.self)
-        let isListed = try input.flag()
+        let isListedInToken = try input.flag()
         let kind = try input.byte(LegacyKind.self)
         let marksHistoryRead = input.isAtEnd ? false : try input.flag()
         return Self(
-            principal: principal, isListedInToken: isListed,
+            principal: principal, isListedInToken: isListedInToken,
             template: try .readFields(from: &input, orOf: kind),
             marksHistoryRead: marksHistoryRead)
     }

@@ -10,11 +10,14 @@ public struct HTTPRequest: Sendable {
     /// Still percent-encoded.
     public let path: String
     public let query: String?
+    /// The host that the client requested, with or without a port. On the client
+    /// listener, a trusted proxy may report it.
     public let host: String?
     public let origin: String?
     public let authorization: String?
     public let contentType: String?
     public let ifNoneMatch: String?
+    public let acceptEncoding: String?
     public let peer: SocketAddress
     /// The client's credentials; none on the admin listener.
     public let credentials: Credentials
@@ -30,7 +33,8 @@ public struct HTTPRequest: Sendable {
     public init(
         method: HTTPMethod, path: String, query: String? = nil, host: String? = nil,
         origin: String? = nil, authorization: String? = nil,
-        contentType: String? = nil, ifNoneMatch: String? = nil, peer: SocketAddress,
+        contentType: String? = nil, ifNoneMatch: String? = nil,
+        acceptEncoding: String? = nil, peer: SocketAddress,
         credentials: Credentials = .none,
         allowsAnonymous: Bool = false, isLoopback: Bool = false, linkBase: String = "",
         jsonDepth: Int = 32
@@ -43,6 +47,7 @@ public struct HTTPRequest: Sendable {
         self.authorization = authorization
         self.contentType = contentType
         self.ifNoneMatch = ifNoneMatch
+        self.acceptEncoding = acceptEncoding
         self.peer = peer
         self.credentials = credentials
         self.allowsAnonymous = allowsAnonymous

@@ -10,14 +10,20 @@ extension HTTPServer {
     private static let pacedResponseBytes = 16 << 10
 
     mutating func httpRequest(_ connection: Connection, _ span: RawSpan) -> HTTPRequest {
-        HTTPRequest(
+        // The admin listener checks the host, so it must be the client's own.
+        let host =
+            connection.isClient
+            ? self.requestedHost(connection, span)
+            : self.head.authority.map { String(span, $0) }
+        return HTTPRequest(
             method: self.head.method, path: String(span, self.head.path),
             query: self.head.query.map { String(span, $0) },
-            host: self.head.authority.map { String(span, $0) },
+            host: host,
             origin: self.head.fields.text("origin", in: span),
             authorization: self.head.fields.text("authorization", in: span),
             contentType: self.head.fields.text("content-type", in: span),
             ifNoneMatch: self.head.fields.joined("if-none-match", in: span),
+            acceptEncoding: self.head.fields.joined("accept-encoding", in: span),
             peer: connection.peer,
             credentials: connection.isClient ? self.credentials : .none,
             allowsAnonymous: self.context.settings.allowsAnonymous,

@@ -95,6 +95,14 @@ public struct Route: Sendable {
         return route
     }
 
+    /// A page or a file of one. A browser gets it in every state of the node.
+    public static func page(_ pattern: PathPattern, _ handler: any RequestHandler) -> Route {
+        var route = Route(pattern, .handler(handler))
+        route.methods = .getAndHead
+        route.whileUnavailable = .answer
+        return route
+    }
+
     static func engine(_ pattern: PathPattern, _ engine: EngineEndpoint) -> Route {
         var route = Route(pattern, .engine(engine))
         route.crossOrigin = .allowedOrigins

@@ -11,7 +11,7 @@ struct LoadRun {
     let loop: EventLoop
     /// Addresses of the plan's servers.
     let addresses: [SocketAddress]
-    let dialect: LoadDialect
+    let dialect: MemberFrames
     let tls: TLSContext?
     let sampler: ServerSampler
     let groupOfMember: [UInt32]
@@ -52,7 +52,7 @@ struct LoadRun {
     static let frameByteLimit = 4 << 20
 
     init(
-        _ plan: LoadPlan, on loop: EventLoop, addresses: [SocketAddress], dialect: LoadDialect,
+        _ plan: LoadPlan, on loop: EventLoop, addresses: [SocketAddress], dialect: MemberFrames,
         tls: TLSContext?, sampler: ServerSampler
     ) {
         let start = MonotonicTime.exact

@@ -19,6 +19,7 @@ struct ConversationsLoad: LoadProtocol {
 }
 
 extension LoadAdapter {
+    /// Scripts use its name, which is older than the other protocols.
     public static let conversations = LoadAdapter(
         "confab", remark: "Conversations", ConversationsLoad())
 }

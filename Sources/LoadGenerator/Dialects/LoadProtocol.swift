@@ -59,6 +59,7 @@ public struct LoadMessage {
         self.stamp.append(to: &buffer, filledTo: 0)
     }
 
+    /// Appends the id of the conversation, as `LoadPlan.conversation` returns it.
     public func appendConversation(to buffer: inout ByteBuffer) {
         buffer.append(text: self.run)
         buffer.append("-")

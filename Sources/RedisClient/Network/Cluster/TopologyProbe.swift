@@ -2,9 +2,9 @@ internal import EventLoop
 
 /// Decides which cluster node to query for the slot map, and when.
 ///
-/// It is a value with one link, whose events it receives. It moves the link to another node when
-/// one does not answer, and while the cluster is unhealthy, because a node may be cut off from the
-/// others without noticing it.
+/// A value that receives the events of the probe's link and returns directives. It moves the link
+/// to another node when one does not answer, and while the cluster is unhealthy, because a node may
+/// be cut off from the others without noticing it.
 struct TopologyProbe {
     enum State: Equatable {
         case idle

@@ -3,7 +3,7 @@ import ChatClient
 import Identity
 
 /// The URLs and frames of a run's members, each in the member's protocol.
-struct LoadDialect {
+struct MemberFrames {
     private let plan: LoadPlan
     private let signer: TokenSigner?
     private let tokenExpiry: Timestamp

@@ -1,0 +1,35 @@
+internal import Bytes
+
+/// All files of the web pages.
+///
+/// HTML files name their assets `/assets/HASH/…`. `HASH` stands for the version: a hash of all
+/// files. So the browser may keep an asset for ever, and a page never mixes files of two versions.
+struct WebFiles: Sendable {
+    let version: String
+    private let files: [String: WebFile]
+
+    /// - Parameter contents: the bytes of each file, by its name.
+    init(_ contents: [String: [UInt8]]) {
+        var hash = StableHash.of()
+        for (name, bytes) in contents.sorted(by: { $0.key < $1.key }) {
+            hash = Array(name.utf8).withUnsafeBufferPointer { StableHash.fnv1a($0, from: hash) }
+            hash = bytes.withUnsafeBufferPointer { StableHash.fnv1a($0, from: hash) }
+        }
+        let version = String(StableHash.mix(hash), radix: 16)
+        self.version = version
+        self.files = contents.reduce(into: [:]) { files, content in
+            let isPage = content.key.hasSuffix(".html")
+            let body = isPage ? Self.page(content.value, of: version) : content.value
+            files[content.key] = WebFile(name: content.key, body: body)
+        }
+    }
+
+    subscript(_ name: some StringProtocol) -> WebFile? { self.files[String(name)] }
+
+    /// Writes the version into a page.
+    private static func page(_ template: [UInt8], of version: String) -> [UInt8] {
+        let parts = String(decoding: template, as: UTF8.self).split(
+            separator: "HASH", omittingEmptySubsequences: false)
+        return Array(parts.joined(separator: version).utf8)
+    }
+}

@@ -1,0 +1,225 @@
+/** A message in a conversation's list. */
+export interface Message {
+  /** The number in the conversation: 1, 2, 3 … without gaps; NaN until the message is stored. */
+  id: number;
+  /** Stays the same while the object is in `messages`: render rows by it. */
+  key: number | string;
+  /** The author's user id: equal to `room.me` for own messages. */
+  author: string;
+  /** The author's display name if the server sends one, otherwise the user id. */
+  name: string;
+  /** Empty if the message is deleted. */
+  text: string;
+  /** RFC 3339 in UTC, from the server once the message is stored. */
+  time: string;
+  /** `delivered` and `read` are known for own messages only. */
+  state: "sending" | "failed" | "sent" | "delivered" | "read";
+  edited: boolean;
+  deleted: boolean;
+  /** The conversation's revision at the last change of this message; 0 until it is stored. */
+  rev: number;
+  /** The sender's id of the message, if it has one. */
+  localId?: string;
+}
+
+/** A message in the outbox. The object stays the same until the message is stored. */
+export interface Pending extends Message {
+  localId: string;
+  state: "sending" | "failed";
+  /** When the application sent it: milliseconds since 1970. */
+  since: number;
+  /** How often it was transmitted since it was loaded. */
+  tries: number;
+  /** Why the server refused it, if `state` is `failed`. */
+  error?: string;
+}
+
+/**
+ * - `connecting`: a connection is being opened, or missed messages arrive.
+ * - `online`: the list is complete and the outbox is sent.
+ * - `waiting`: until the next attempt at `retryAt`.
+ * - `offline`: like `waiting`, and the browser reports that there is no network.
+ * - `refused`: the server does not admit the user; only `retryNow()` tries again.
+ * - `closed`: by the application, or not opened yet.
+ */
+export type State = "connecting" | "online" | "waiting" | "offline" | "refused" | "closed";
+
+export interface StateEvent {
+  conversation: string;
+  state: State;
+  /** When the next attempt starts, in `clock.now()` milliseconds: for a countdown. */
+  retryAt?: number;
+  /** Why the connection ended, in words. */
+  reason?: string;
+  /** The WebSocket close code, or the HTTP status if a guest's join or a token failed. */
+  code?: number;
+}
+
+/** Why a request failed. */
+export class ConfabError extends Error {
+  constructor(message: string, details?: Partial<ConfabError>);
+  /** Whether the same request may succeed later. */
+  retry: boolean;
+  /** Seconds after which to try again, if the server named them. */
+  retryAfter?: number;
+  /** The HTTP status, or the WebSocket close code. */
+  code?: number;
+}
+
+/** Where the outbox survives a restart. Keys are strings; values survive structured cloning. */
+export interface Storage {
+  set(key: string, value: any): Promise<unknown>;
+  delete(key: string): Promise<unknown>;
+  /** The values of all keys with this prefix. */
+  list(prefix: string): Promise<any[]>;
+}
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  setTimeout(callback: () => void, milliseconds: number): any;
+  clearTimeout(timer: any): void;
+}
+
+export interface Options {
+  /**
+   * The user's token, or a function that returns a valid one. `renew` is true when the server
+   * rejected the last one or when it expires soon. Without a token, the user is a guest.
+   */
+  token?: string | ((conversation: string, renew: boolean) => string | Promise<string>);
+  /** A guest's id and name. With a token, `id` is only needed to show the outbox before login. */
+  user?: { id?: string; name?: string };
+  /** Default: IndexedDB in browsers, otherwise memory. */
+  storage?: Storage;
+  /** Default: the global `WebSocket`. Node 20 has none; pass the class of the package `ws`. */
+  WebSocket?: new (url: string) => any;
+  /** Default: the global `fetch`. */
+  fetch?: typeof fetch;
+  clock?: Clock;
+  /** A number from 0 to 1, like `Math.random`. */
+  random?: () => number;
+  /** Closes everything when it aborts. */
+  signal?: AbortSignal;
+  /** Receives every event of every conversation. Default: nothing is logged. */
+  log?: (conversation: string, event: string, data: unknown) => void;
+}
+
+export interface RoomOptions {
+  /** Deliver all messages after this one; 0 for all. Default: start with the newest page. */
+  after?: number;
+  /** The `room.rev` that belongs to `after`. */
+  rev?: number;
+  /** The list keeps this many of the newest messages. Default: 1,000. */
+  limit?: number;
+  /** Messages that wait longer (milliseconds) fail; `retry` sends them. Default: for ever. */
+  maxAge?: number;
+}
+
+export interface RoomEvents {
+  state: StateEvent;
+  /** A message entered the list at its end. It replaces the pending one with its `localId`. */
+  message: Message;
+  /** A message in the list was edited. */
+  change: Message;
+  /** A message in the list was deleted. It stays in the list without its text. */
+  remove: Message;
+  /** The list was replaced: render `messages` again. */
+  reset: { reason: "start" | "history truncated" | "history reset" | "latest"; messages: Message[] };
+  /** The outbox changed; the value is its content. */
+  outbox: Pending[];
+  typing: User & { typing: boolean };
+  /** `online` is the number of other present users. */
+  presence: { online: number; changes: (User & { online: boolean })[] };
+  /** The user `user` read up to `id`; or, without `user`, the own message `id` has this state. */
+  receipt: Partial<User> & { id: number; state: "delivered" | "read" };
+  /** A send was refused because the conversation was ended. */
+  ended: undefined;
+  /** An error that belongs to no request, or an exception of a listener. */
+  error: unknown;
+}
+
+export interface User {
+  user: string;
+  /** The display name if the server sends one, otherwise the user id. */
+  name: string;
+}
+
+/** One conversation. */
+export interface Room {
+  readonly id: string;
+  readonly state: State;
+  /** The own user id as authors show it, once a token is known. */
+  readonly me: string | undefined;
+  /**
+   * Sorted, without a gap, in present state; pending messages at the end. Each use returns a new
+   * array of the same objects.
+   */
+  readonly messages: readonly Message[];
+  readonly outbox: Pending[];
+  /** Where to resume: pass both as options to receive what comes later, in another process too. */
+  readonly after: number | undefined;
+  readonly rev: number | undefined;
+  /** The other present users. Above 200, only those whose changes the server announced. */
+  readonly present: User[];
+
+  /** @returns a function that removes the listener */
+  on<E extends keyof RoomEvents>(event: E, listener: (data: RoomEvents[E]) => void): () => void;
+  /** Resolves when the message is stored, rejects when it never will be. */
+  send(text: string, options?: { localId?: string; signal?: AbortSignal }): Promise<Message>;
+  /** Sends a failed message again. */
+  retry(localId: string): void;
+  /** Removes a message from the outbox. One in flight may be stored nevertheless. */
+  discard(localId: string): void;
+  edit(id: number, text: string, options?: { signal?: AbortSignal }): Promise<void>;
+  delete(id: number, options?: { signal?: AbortSignal }): Promise<void>;
+  /** Loads up to 100 older messages. @returns whether there are more */
+  older(limit?: number, options?: { signal?: AbortSignal }): Promise<boolean>;
+  /** Forgets what `older` loaded: the list is the newest `limit` messages again. */
+  latest(): void;
+  /** Marks all messages up to this one as read. */
+  read(id: number): void;
+  /** Call it on every key, and with false when the user stops. */
+  typing(isTyping?: boolean): void;
+  connect(): void;
+  retryNow(): void;
+  close(): void;
+  /** Messages from now on, or after `after`. Ends with `close()`, throws when refused. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Message>;
+}
+
+export interface Conversation {
+  room_id: string;
+  title: string;
+  description: string;
+  created_by: string;
+  created_at: string;
+  updated_at: string;
+  is_active: boolean;
+  participants: { user_id: string; username: string; online: boolean; guest?: boolean }[];
+  message_count: number;
+  last_message?: any;
+  guest?: boolean;
+}
+
+export class Confab {
+  constructor(url: string | URL, options?: Options);
+  /** The least connected state of all conversations; `closed` if there are none. */
+  readonly state: State;
+  on(event: "state", listener: (data: StateEvent) => void): () => void;
+  /** The same room for the same id. It connects by itself. */
+  conversation(id: string, options?: RoomOptions): Room;
+  /** Opens all conversations again after `close()`. */
+  connect(): void;
+  /** Tries at once instead of waiting, also when refused. */
+  retryNow(): void;
+  close(): void;
+  /** The server's time in milliseconds, as far as its messages showed it. */
+  time(): number;
+  list(options?: { limit?: number; cursor?: string; signal?: AbortSignal }):
+    Promise<{ conversations: Conversation[]; next_cursor: string | null }>;
+  create(conversation: { title: string; description?: string; signal?: AbortSignal }):
+    Promise<{ room_id: string; link: string; conversation: Conversation; token?: string }>;
+  /** Becomes a participant. Guests need not call it: `conversation` does. */
+  join(id: string, name?: string, options?: { signal?: AbortSignal }):
+    Promise<{ conversation: Conversation; participant: object; token?: string }>;
+}

@@ -1,0 +1,220 @@
+// Rules 8 to 10, async iteration, events of others, and what the kit promises about itself.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import fs from "node:fs";
+import test from "node:test";
+import { binary, open, Proxy, Server, sleep, TestClock, until } from "./support.mjs";
+
+const before = Object.getOwnPropertyNames(globalThis).sort();
+const folder = new URL("..", import.meta.url).pathname;
+
+test("rule 8: time() is the server's time, whatever the client's clock says", async (t) => {
+  const server = await Server.start(t);
+  for (const skew of [-3_600_000, 0, 3_600_000]) {
+    const clock = new TestClock(Date.now() + skew);
+    const room = open(t, server.url, { token: server.token("ann"), clock }, {}, `c${skew}`);
+    await room.online();
+    assert.equal(room.confab.time(), clock.now(), "unknown before the first message");
+    clock.time = Date.now() + skew;
+    const message = await room.send("x");
+    const error = room.confab.time() - Date.now();
+    assert.ok(Math.abs(error) < 1_000, `${error} ms`);
+    assert.ok(room.confab.time() >= Date.parse(message.time), "no message is in the future");
+  }
+});
+
+test("rule 9: AbortSignal ends waiting for every request", async (t) => {
+  const server = await Server.start(t), token = server.token("ann");
+  await server.kill();
+  const room = open(t, server.url, { token });
+  for (const request of [
+    (signal) => room.send("x", { signal }), (signal) => room.edit(1, "x", { signal }),
+    (signal) => room.delete(1, { signal }), (signal) => room.older(5, { signal }),
+  ]) {
+    const controller = new AbortController();
+    const result = request(controller.signal);
+    controller.abort(new Error("enough"));
+    await assert.rejects(result, { message: "enough" });
+    await assert.rejects(request(AbortSignal.abort(new Error("before"))), { message: "before" });
+  }
+  assert.deepEqual(room.outbox, [], "an aborted message is not sent");
+  await server.start();
+  for (const name of ["list", "create"]) {
+    await assert.rejects(room.confab[name]({ signal: AbortSignal.abort(new Error("rest")) }),
+      { message: "rest" });
+  }
+  const controller = new AbortController();
+  const other = open(t, server.url, { token, signal: controller.signal });
+  await other.online();
+  controller.abort();
+  assert.equal(other.state, "closed");
+});
+
+test("rule 9: a listener that throws does not break the delivery", async (t) => {
+  const server = await Server.start(t);
+  const room = open(t, server.url, { token: server.token("ann") }), seen = [], errors = [];
+  room.on("message", () => { throw new Error("listener"); });
+  const off = room.on("message", (m) => seen.push(m.id));
+  room.on("error", (error) => errors.push(error.message));
+  room.on("error", () => { throw new Error("in the error listener"); });
+  await room.send("one");
+  off();
+  await room.send("two");
+  assert.deepEqual(seen, [1]);
+  assert.deepEqual(errors, ["listener", "listener"]);
+});
+
+test("rule 10: nothing global", () => {
+  assert.deepEqual(Object.getOwnPropertyNames(globalThis).sort(), before);
+});
+
+test("rule 10: nothing is written, nothing keeps the process, no unhandled rejection", async (t) => {
+  const server = await Server.start(t);
+  const script = `
+    import { Confab } from "${folder}confab.js";
+    import { WebSocket } from "${folder}test/support.mjs";
+    const confab = new Confab("${server.url}", { token: "${server.token("ann")}", WebSocket });
+    const room = confab.conversation("lobby");
+    room.send("  ");
+    room.on("message", () => { throw new Error("listener"); });
+    await room.send("one");
+    confab.close();`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", script]);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
+  const started = Date.now();
+  const code = await new Promise((done) => child.once("exit", done));
+  assert.deepEqual([code, output], [0, ""]);
+  assert.ok(Date.now() - started < 5_000);
+});
+
+test("async iteration: messages from now on, over interruptions, until close", async (t) => {
+  const server = await Server.start(t), proxy = await Proxy.start(t, server.port);
+  const bob = await server.raw("bob");
+  await bob.say("old");
+  const room = open(t, proxy.url, { token: server.token("ann") });
+  const seen = [];
+  const done = (async () => {
+    for await (const m of room) seen.push(m.text);
+  })();
+  await room.online();
+  await bob.say("one");
+  await until("one", () => seen.length === 1);
+  proxy.cut();
+  await bob.say("two");
+  await room.send("three");
+  await until("three", () => seen.length === 3);
+  assert.deepEqual(seen, ["one", "two", "three"]);
+  room.close();
+  await done;
+});
+
+test("async iteration with `after`, and its end by break", async (t) => {
+  const server = await Server.start(t), bob = await server.raw("bob");
+  for (const text of ["one", "two", "three"]) await bob.say(text);
+  const room = open(t, server.url, { token: server.token("ann") }, { after: 1 });
+  const seen = [];
+  for await (const m of room) {
+    seen.push(m.text);
+    if (m.text === "three") break;
+  }
+  assert.deepEqual(seen, ["two", "three"]);
+});
+
+test("async iteration throws when the user is refused", async (t) => {
+  const server = await Server.start(t);
+  const room = open(t, server.url, { token: "forged" });
+  await assert.rejects(async () => {
+    for await (const m of room) assert.fail(m);
+  }, { name: "ConfabError", message: /token/ });
+  assert.equal(room.state, "refused");
+});
+
+test("typing, presence and receipts", async (t) => {
+  const server = await Server.start(t), clock = new TestClock();
+  const ann = open(t, server.url, { token: server.token("ann"), clock });
+  await ann.online();
+  const events = { typing: [], presence: [], receipt: [] };
+  for (const name of Object.keys(events)) ann.on(name, (data) => events[name].push(data));
+  const bob = await server.raw("bob");
+  await until("presence", () => events.presence.length === 1);
+  assert.deepEqual(events.presence, [
+    { online: 1, changes: [{ user: "bob", name: events.presence[0].changes[0].name, online: true }] },
+  ]);
+  for (let n = 0; n < 10; n++) ann.typing();
+  clock.advance(3_000);
+  ann.typing();
+  ann.typing(false);
+  ann.typing(false);
+  await until("typing", () => bob.frames.some((f) => f.type === "typing" && !f.is_typing));
+  await sleep(50);
+  assert.ok(bob.frames.filter((f) => f.type === "typing").length <= 3);
+  bob.send(JSON.stringify({ action: "typing", is_typing: true }));
+  await until("typing", () => events.typing.length === 1);
+  await ann.send("one");
+  await bob.request({ action: "read", message_ids: ["1"] }, (f) => f.type === "read");
+  await until("read", () => ann.messages[0].state === "read");
+  await bob.say("two");
+  await until("two", () => ann.messages.length === 2);
+  for (let id = 1; id <= 2; id++) ann.read(id);
+  clock.advance(1_000);
+  await until("a receipt", () => bob.frames.some(
+    (f) => f.type === "read" && f.user_id === "ann" && f.message_ids.includes("2")));
+});
+
+test("confab.state is the least connected one; rooms are shared; list, create, join", async (t) => {
+  const server = await Server.start(t);
+  const { confab } = open(t, server.url, { user: { id: "ann", name: "Ann" } }, {}, "unknown1");
+  const { room_id } = await confab.create({ title: "Tea" });
+  const tea = confab.conversation(room_id);
+  assert.equal(confab.conversation(room_id), tea);
+  await until("online", () => tea.state === "online");
+  await until("refused", () => confab.state === "refused");
+  const { conversations, next_cursor } = await confab.list({ limit: 1 });
+  assert.deepEqual([conversations[0].room_id, next_cursor], [room_id, null]);
+  const { participant } = await confab.join(room_id, "Anna");
+  assert.equal(participant.user_id, "ann");
+  await assert.rejects(confab.join("nowhere1"), { code: 404, retry: false });
+  confab.close();
+  assert.equal(confab.state, "closed");
+  confab.connect();
+  await until("online", () => tea.state === "online");
+});
+
+test("Ctrl-C and kill -9 of the server leave no trace on the terminal", async (t) => {
+  const server = await Server.start(t);
+  const child = spawn(process.execPath, [`${folder}test/driver.mjs`]);
+  let errors = "";
+  child.stderr.on("data", (data) => (errors += data));
+  child.stdin.write(JSON.stringify({
+    do: "open", url: server.url, token: server.token("ann"), conversation: "lobby", store: null,
+  }) + "\n");
+  await until("online", () => new Promise((done) => child.stdout.once("data",
+    (data) => done(`${data}`.includes("online")))));
+  await server.kill();
+  await sleep(500);
+  child.kill("SIGINT");
+  await new Promise((done) => child.once("exit", done));
+  assert.equal(errors, "");
+});
+
+test("the file has at most 12,000 bytes and no line above 100 columns", () => {
+  const bytes = fs.readFileSync(`${folder}confab.js`);
+  assert.ok(bytes.length <= 12_000, `${bytes.length} bytes`);
+  for (const [index, line] of bytes.toString().split("\n").entries()) {
+    assert.ok(line.replaceAll("\t", "  ").length <= 100, `line ${index + 1}`);
+  }
+});
+
+test("tsc accepts the kit, its declarations and a program that uses them", (t) => {
+  try {
+    execFileSync("tsc", ["--version"]);
+  } catch {
+    return t.skip("install node-typescript");
+  }
+  execFileSync("tsc", ["--project", folder], { stdio: "pipe" });
+});
+
+test("the tests run against a real program", () => {
+  assert.match(execFileSync(binary, ["--version"]).toString(), /confab/);
+});

@@ -1,0 +1,105 @@
+// Rule 7: tokens are renewed before they expire, on the live connection.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { open, Server, sleep, TestClock, until } from "./support.mjs";
+
+test("30 s before exp a new token is requested and used on the live connection", async (t) => {
+  const server = await Server.start(t), clock = new TestClock(), calls = [];
+  const room = open(t, server.url, {
+    clock,
+    token: (id, renew) => {
+      calls.push([id, renew]);
+      return server.token("ann", { ttl: calls.length === 1 ? "60s" : "1h" });
+    },
+  });
+  await room.online();
+  clock.advance(25_000);
+  assert.deepEqual(calls, [["lobby", false]]);
+  clock.advance(8_000);
+  assert.deepEqual(calls, [["lobby", false], ["lobby", true]]);
+  for (let seconds = 0; seconds < 60; seconds += 20) {
+    await sleep(100);
+    clock.advance(20_000);
+  }
+  assert.equal(calls.length, 2);
+  assert.deepEqual(room.events("state").map((e) => e.state), ["connecting", "online"]);
+});
+
+test("a connection outlives its first token", async (t) => {
+  const server = await Server.start(t);
+  let calls = 0;
+  const room = open(t, server.url, {
+    token: () => server.token("ann", { ttl: ++calls === 1 ? "3s" : "1h" }),
+  });
+  await room.online();
+  await sleep(4_000);
+  assert.deepEqual(room.events("state").map((e) => e.state), ["connecting", "online"]);
+  assert.equal((await room.send("still here")).id, 1);
+});
+
+test("a renewal that comes too late: 4003, one new token, and online at once", async (t) => {
+  const server = await Server.start(t), calls = [], short = server.token("ann", { ttl: "3s" });
+  let room;
+  room = open(t, server.url, {
+    token: (id, renew) => {
+      calls.push(renew);
+      return room?.state === "online" ? short : calls.length > 1 ? server.token("ann") : short;
+    },
+  });
+  await room.online();
+  await until("closed by the server", () => room.events("state").length > 2);
+  await room.online();
+  assert.deepEqual(room.events("state").map((e) => e.state),
+    ["connecting", "online", "connecting", "online"]);
+  assert.equal((await room.send("x")).id, 1);
+});
+
+test("a token function that fails: backoff; with retry false: refused", async (t) => {
+  const server = await Server.start(t);
+  let failure = new Error("login service is down");
+  const room = open(t, server.url, {
+    token: async () => {
+      if (failure) throw failure;
+      return server.token("ann");
+    },
+  });
+  await until("waiting", () => room.state === "waiting");
+  assert.equal(room.events("state").at(-1).reason, "login service is down");
+  failure = Object.assign(new Error("logged out"), { retry: false });
+  await until("refused", () => room.state === "refused");
+  assert.equal(room.events("state").at(-1).reason, "logged out");
+  failure = undefined;
+  room.retryNow();
+  await room.online();
+});
+
+test("guests join by themselves and renew their token", async (t) => {
+  const server = await Server.start(t), clock = new TestClock();
+  const host = open(t, server.url, { user: { id: "host", name: "Host" } }, {}, "none");
+  const { room_id } = await host.confab.create({ title: "Tea" });
+  let requests = 0;
+  const counted = (...request) => fetch(...request).finally(() => requests++);
+  const room = open(t, server.url,
+    { clock, fetch: counted, user: { id: "ann", name: "Ann" } }, {}, room_id);
+  await room.online();
+  assert.equal(room.me, "guest:ann");
+  assert.equal((await room.send("hello")).author, "guest:ann");
+  clock.suspend(3_580_000);
+  await until("the new token", () => requests === 2);
+  await sleep(100);
+  clock.advance(6_000);
+  assert.equal(room.state, "online");
+  await assert.doesNotReject(room.send("an hour later"));
+});
+
+test("guests without anonymous access, or without the conversation: refused with a reason",
+  async (t) => {
+    const server = await Server.start(t, "--anonymous", "off");
+    const room = open(t, server.url, { user: { name: "Ann" } });
+    await until("refused", () => room.state === "refused");
+    assert.match(room.events("state").at(-1).reason, /token/);
+    const other = await Server.start(t);
+    const lost = open(t, other.url, { user: { name: "Ann" } }, {}, "nowhere1");
+    await until("refused", () => lost.state === "refused");
+    assert.match(lost.events("state").at(-1).reason, /conversation/);
+  });
