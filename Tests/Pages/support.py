@@ -157,6 +157,8 @@ class PageTest(unittest.TestCase):
     def setUp(self):
         #: What no page may report: exceptions and violations of the content security policy.
         self.faults = []
+        if self.server.process.poll() is not None:
+            self.server.start()
         self.addCleanup(lambda: self.assertEqual(self.faults, []))
 
     def context(self, **options):

@@ -1,5 +1,8 @@
 // What both pages share: formatted text, times, sentences, elements and storage.
 
+/** As a default value, it declares a parameter of any type. */
+export const any = /** @type {any} */ (undefined);
+
 /**
  * Creates an element. Text only ever becomes a text node, never markup.
  * @template {keyof HTMLElementTagNameMap} T
@@ -49,7 +52,8 @@ export const storage = {
 
 /**
  * The user of this tab. A token arrives in the fragment, which browsers do not send to servers, and
- * leaves the address at once.
+ * leaves the address at once. A guest without a token has a random id, the same for all tabs.
+ * @returns {{token?: string, user: {id?: string, name?: string}}}
  */
 export const identity = () => {
 	let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
@@ -60,12 +64,11 @@ export const identity = () => {
 		// Without storage, the token lasts as long as the page.
 	}
 	if (location.hash.includes("token=")) history.replaceState(history.state, "", location.pathname);
-	let id = storage.get("user");
-	if (!id) {
-		id = [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(36)).join("");
-		storage.set("user", id);
-	}
-	return {token: token || undefined, user: {id, name: storage.get("name")}};
+	if (token) return {token, user: {}};
+	const id = storage.get("user")
+		?? [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(36)).join("");
+	storage.set("user", id);
+	return {user: {id, name: storage.get("name")}};
 };
 
 /**
@@ -233,16 +236,14 @@ export const refusal = (code, reason = "", hasToken = false) => {
 /**
  * Arranges messages as rows: one heading per day, one line before the first unread message, and the
  * author only on the first message of a group (same author and day, within five minutes).
- * @param {readonly import("./confab.js").Message[]} messages
+ * @param {readonly any[]} messages Messages of the kit
  * @param {{now: number, me?: string, unreadAfter: number, edits: Map<number, string>}} context
  * `edits` has the texts of changes that wait for the server; an empty text is a deletion
  */
 export const rows = (messages, {now, me, unreadAfter, edits}) => {
 	/** @type {Row[]} */
 	const all = [];
-	/** @type {import("./confab.js").Message | undefined} */
-	let last;
-	let day = "";
+	let last = any, day = "";
 	for (const message of messages) {
 		const {id, author, time} = message, isMine = author === me || !(id > 0);
 		const date = new Date(time).toDateString();
@@ -259,9 +260,8 @@ export const rows = (messages, {now, me, unreadAfter, edits}) => {
 		}
 		const isFirst = last?.author !== author || Date.parse(time) - Date.parse(last.time) > 3e5;
 		const edit = edits.get(id), text = edit ?? message.text;
-		const signature = [isFirst, edit, message.rev, message.state, /** @type {any} */ (message).error, id].join(" ");
-		const key = isMine && message.localId ? message.localId : `${id}`;
-		all.push({kind: "message", key, text, signature, message, isFirst, isMine, isWaiting: edit != null});
+		const signature = [isFirst, edit, message.rev, message.state, message.error, id].join(" ");
+		all.push({kind: "message", key: `${message.key}`, text, signature, message, isFirst, isMine, isWaiting: edit != null});
 		last = message;
 	}
 	return all;
@@ -270,5 +270,5 @@ export const rows = (messages, {now, me, unreadAfter, edits}) => {
 /**
  * @typedef {{kind: "day" | "unread", key: string, text: string, signature: string}
  *   | {kind: "message", key: string, text: string, signature: string, isFirst: boolean,
- *     isMine: boolean, isWaiting: boolean, message: import("./confab.js").Message}} Row
+ *     isMine: boolean, isWaiting: boolean, message: any}} Row
  */
