@@ -27,7 +27,7 @@ const build = (/** @type {any} */ each) => {
 		h("div", {},
 			h("h2", {}, h("a", {href: `/conversation/${id}`, dir: "auto"}, title)),
 			h("p", {dir: "auto"}, text || "No messages yet"),
-			h("p", {className: "dim"}, `${ago(last?.timestamp ?? each.updated_at, server.now())} · ${
+			h("p", {className: "dim"}, `${ago(last?.timestamp ?? each.updated_at, server.time())} · ${
 				count(participants.length, "person", "people")}${here ? `, ${here} here` : ""}`)),
 		unread ? h("span", {className: "count", title: "Unread messages"}, `${unread}`,
 			h("span", {className: "unseen"}, " unread")) : "",

@@ -3,45 +3,41 @@
 import {Confab} from "./confab.js";
 import {messageList} from "./scroll.js";
 import {
-	$, connectionSentence, copyLink, count, formatted, h, hue, identity, initial, isEmoji, link,
-	refusal, storage, timeElement, typingSentence,
+	$, any, clockSentence, connectionSentence, copyLink, count, formatted, h, hue, identity, initial,
+	isEmoji, link, refusal, storage, timeElement, typingSentence,
 } from "./text.js";
-
-/** @typedef {{name: string, isOnline: boolean, typingUntil: number}} Person */
 
 const {token, user} = identity();
 const id = location.pathname.split("/")[2] ?? "";
-const server = new Confab(location.origin, {token, user});
-const field = $("#field"), composer = $("#composer"), scroller = $("#scroller"), hint = $("#hint");
 const api = `/api/conversations/${id}`;
+const field = $("#field"), scroller = $("#scroller");
 
-/** @type {any} The conversation as REST describes it. */
-let details = {title: "Conversation", description: "", participants: [], is_active: true};
-/** @type {import("./confab.js").Room | any} */
-let room;
-/** @type {Map<string, Person>} by user id as authors show it */
-const people = new Map();
+/** The conversation as REST describes it. */
+let details = /** @type {any} */ ({title: "", participants: [], messages: [], is_active: true});
+/** The connection to the conversation; none if guests cannot join it. */
+let room = /** @type {import("./confab.js").Room | undefined} */ (undefined);
+/** The messages: those of the description until the room has its own. */
+let source = /** @type {{messages: readonly any[], older(limit: number): Promise<boolean>}} */ (any);
+/** The names of the participants, for servers that send only user ids in events. */
+let names = new Map();
+/** Who types, until when. */
+const typists = new Map();
 /** Texts of changed messages that the server has not confirmed; an empty text is a deletion. */
 const edits = new Map();
 /** The message that the composer edits, and the draft that waits meanwhile. */
 let editing = 0, draft = "";
-/** Messages above this one were unread when the page opened. */
-let unreadAfter = Infinity;
-let seen = Number(storage.get("seen." + id) ?? NaN);
-/** The last state event of the room, and since when the room is not online. */
+/** The last message that was visible. Those after `unreadAfter` were unread when the page opened. */
+let seen = Number(storage.get("seen." + id) ?? NaN), unreadAfter = Infinity;
+/** The room's last state, since when it is not online, and whether it ever was. */
 let connection = /** @type {any} */ ({state: "connecting"}), since = Date.now(), wasOnline = false;
 /** How far the clock of this device is behind the server's, in ms. */
-let behind = 0;
+let behind = 0, isClockTold = false;
 
 const now = () => Date.now() + behind;
-/** A server without user names sends the user id as the name. */
-const nameOf = (/** @type {any} */ {author, name}) =>
-	name === author ? people.get(author)?.name ?? author : name;
-const person = (/** @type {string} */ author) => {
-	let each = people.get(author);
-	if (!each) people.set(author, each = {name: author, isOnline: false, typingUntil: 0});
-	return each;
-};
+/** The name of a message's author, or of the user of an event. */
+const nameOf = ({author = any, user: reader = any, name = any}) =>
+	name === (reader ?? author) ? names.get(name) ?? name : name;
+const isShown = (/** @type {any} */ message) => message.id > 0;
 
 // What the page shows
 
@@ -52,8 +48,7 @@ const show = (view) => {
 	$("#people").hidden = view !== "room";
 };
 
-/** @param {[string, string]} sentences @param {boolean} canRetry */
-const showRefusal = ([title, text], canRetry) => {
+const showRefusal = ([title = "", text = ""], canRetry = true) => {
 	$("#gone h2").textContent = title;
 	$("#gone p").textContent = text;
 	$("#gone button").hidden = !canRetry;
@@ -62,29 +57,22 @@ const showRefusal = ([title, text], canRetry) => {
 	show("gone");
 };
 
-/**
- * Shows a sentence above the messages until the user closes it.
- * @param {string} kind A later notice replaces one of the same kind. @param {string} text
- * @param {string} [label] @param {() => void} [action]
- */
-const notice = (kind, text, label, action) => {
+/** Shows a sentence above the messages. A later notice replaces one of the same kind. */
+const notice = (kind = "", text = "", label = "", action = () => {}) => {
 	$(`#notices [data-kind="${kind}"]`)?.remove();
-	if (!text) return;
 	const element = h("p", {}, h("span", {}, text));
 	element.dataset.kind = kind;
 	const close = () => element.remove();
-	if (label) element.append(h("button", {className: "link", onclick: () => (close(), action?.())}, label));
+	if (label) element.append(h("button", {className: "link", onclick: () => (close(), action())}, label));
 	element.append(h("button", {className: "icon close", ariaLabel: "Close", onclick: close}));
 	$("#notices").append(element);
 };
 
-/** @param {string} question @param {string} yes @param {Node[]} content @returns {Promise<boolean>} */
-const ask = (question, yes, ...content) => new Promise((done) => {
-	const dialog = $("#ask");
+/** Asks in a dialog. @returns {Promise<boolean>} whether the answer is `yes` */
+const ask = (question = "", yes = "", content = /** @type {Node} */ (any)) => new Promise((done) => {
+	const dialog = $("#ask"), [cancel, confirm] = dialog.querySelectorAll("button");
 	$("#question").textContent = question;
-	$(".answer", dialog).replaceChildren(...content);
-	const [cancel, confirm] = dialog.querySelectorAll("button");
-	confirm.className = "danger";
+	$(".answer").replaceChildren(content);
 	cancel.textContent = yes ? "Cancel" : "Close";
 	confirm.textContent = yes;
 	confirm.hidden = !yes;
@@ -100,23 +88,22 @@ const shareLink = async () => {
 	input.select();
 };
 
-let toldUntil = 0, told = "";
-/** Shows a short sentence in the line above the composer, and reads it out. */
-const tell = (/** @type {string} */ sentence) => {
+/** What the line above the composer says, and until when. */
+let told = "", toldUntil = 0;
+/** Shows a sentence for a short time, and reads it out. */
+const tell = (sentence = "") => {
 	[told, toldUntil] = [sentence, Date.now() + 4000];
-	announce(sentence);
+	lines.push(sentence);
 	showHint();
 };
 const showHint = () => {
 	const time = Date.now();
-	const typists = [...people.values()].filter((each) => each.typingUntil > time);
-	hint.textContent = typingSentence(typists.map((each) => each.name)) || (time < toldUntil ? told : "");
-	hint.classList.toggle("busy", typists.length > 0);
+	const all = [...typists].filter(([, until]) => until > time).map(([name]) => name);
+	$("#hint").textContent = typingSentence(all) || (time < toldUntil ? told : "");
 };
 
-/** Lines for screen readers: at most one a second. */
+/** Lines for screen readers, at most one a second. Those of messages count as such. */
 let lines = Array(0);
-const announce = (/** @type {string} */ line) => void lines.push(line);
 const readOut = () => {
 	if (!lines.length) return;
 	const log = $("#log");
@@ -126,45 +113,44 @@ const readOut = () => {
 };
 
 const showTitle = () => {
-	$("#title").textContent = details.title;
-	const {messages} = room ?? {messages: []};
-	const unread = messages.filter((/** @type {any} */ m) => m.id > seen && m.author !== room.me).length;
-	document.title = `${unread ? `(${unread}) ` : ""}${details.title} – Confab`;
+	const title = details.title || id, me = room?.me;
+	const unread = source?.messages.filter((m) => m.id > seen && m.author !== me).length;
+	const text = `${unread ? `(${unread}) ` : ""}${title} – Confab`;
+	if (document.title === text) return;
+	$("#title").textContent = title;
+	document.title = text;
 	/** @type {any} */ (navigator).setAppBadge?.(unread).catch(() => {});
 };
 
-const showPeople = () => {
-	const me = room?.me;
-	if (me && user.name) person(me).name = user.name;
-	const all = [...people].map(([user, each]) => ({...each, user, isOnline: each.isOnline || user === me}));
-	all.sort((a, b) => Number(b.isOnline) - Number(a.isOnline) || a.name.localeCompare(b.name));
-	const online = Math.max(all.filter((each) => each.isOnline).length, crowd);
-	$("#count").textContent = `${count(online, "person", "people")} here`;
-	$("#about ul").replaceChildren(...all.slice(0, 200).map((each) => h("li",
-		{className: each.isOnline ? "online" : ""}, avatar(each.user, each.name),
-		h("bdi", {}, each.name), h("span", {className: "dim"},
-			each.user === me ? "you" : each.isOnline ? "here" : "away"))));
+/** @param {number} [online] The other present users; the room names at most 200 of them. */
+const showPeople = (online) => {
+	const present = new Map(room?.present.map((each) => [each.user, nameOf(each)]));
+	if (room?.me) present.set(room.me, user.name ?? names.get(room.me) ?? room.me);
+	$("#count").textContent = `${count(online == null ? present.size : online + 1, "person", "people")} here`;
+	const all = new Map([...present, ...names].slice(0, 200));
+	$("#about ul").replaceChildren(...[...all].map(([each]) => {
+		const isHere = present.has(each), name = present.get(each) ?? names.get(each);
+		return h("li", {className: isHere ? "online" : ""}, avatar(each, name), h("bdi", {}, name),
+			h("span", {className: "dim"}, each === room?.me ? "you" : isHere ? "here" : "away"));
+	}));
 	showConnection();
 };
-/** The number of present users in a large conversation. */
-let crowd = 0;
 
 const showConnection = () => {
 	const sentence = connectionSentence(connection, since, Date.now(), !wasOnline);
-	const state = $("#state");
-	const text = sentence || (connection.state === "online" || wasOnline ? $("#count").textContent : "");
+	const state = $("#state"), text = sentence || (wasOnline ? $("#count").textContent : "");
 	if (state.textContent !== text) state.textContent = text;
 	state.parentElement.className = sentence ? "broken" : "";
 	$("#retry").hidden = !sentence;
 };
 
-const avatar = (/** @type {string} */ author, /** @type {string} */ label) => {
+const avatar = (author = "", label = "") => {
 	const element = h("span", {className: "avatar", ariaHidden: "true"}, initial(label));
 	element.style.setProperty("--hue", `${hue(author)}`);
 	return element;
 };
 
-const statusWords = /** @type {Record<string, string>} */ ({
+const stateWords = /** @type {Record<string, string>} */ ({
 	sending: "Sending", failed: "Not sent", sent: "Sent", delivered: "Delivered", read: "Read",
 });
 
@@ -173,66 +159,60 @@ const build = (/** @type {import("./text.js").Row} */ row) => {
 	if (row.kind !== "message") {
 		return h("li", {className: row.kind}, h(row.kind === "day" ? "h2" : "span", {}, row.text));
 	}
-	const {message, isMine, text} = row, {author, state, localId} = message;
-	const label = isMine && user.name || nameOf(message), isDeleted = message.deleted || row.isWaiting && !text;
+	const {message, isMine, text, isFirst, isWaiting} = row, {state, localId, error} = message;
+	const author = message.author ?? "guest:" + user.id, isDeleted = message.deleted || isWaiting && !text;
+	const label = isMine && user.name || nameOf(message);
 	const byline = h("p", {className: "by"}, h("bdi", {className: "name"}, label), " ",
 		timeElement(message.time));
-	byline.style.setProperty("--hue", `${hue(author ?? user.id)}`);
-	const body = h("div", {className: "body", dir: "auto"}, ...isDeleted
-		? [h("i", {}, row.isWaiting ? "Deleting…" : "Message deleted")] : formatted(text));
-	if (!isDeleted && isEmoji(text)) body.classList.add("large");
-	const element = h("li", {className: `row ${row.isFirst ? "first" : ""} ${isMine ? "mine" : ""} ${state}`,
-		tabIndex: -1, id: message.id > 0 ? `m${message.id}` : `p${localId}`});
-	if (row.isFirst) element.append(avatar(author ?? user.id, label));
-	if (message.edited && !isDeleted || row.isWaiting && text) {
-		body.append(" ", h("span", {className: "note"}, row.isWaiting ? "(saving)" : "(edited)"));
+	byline.style.setProperty("--hue", `${hue(author)}`);
+	const body = h("div", {className: isEmoji(text) ? "body large" : "body", dir: "auto"}, ...isDeleted
+		? [h("i", {}, isWaiting ? "Deleting…" : "Message deleted")] : formatted(text));
+	if (!isDeleted && (isWaiting || message.edited)) {
+		body.append(" ", h("span", {className: "note"}, isWaiting ? "(saving)" : "(edited)"));
 	}
-	element.append(byline, body);
+	const element = h("li", {id: `m${message.id || localId}`, tabIndex: -1,
+		className: `row ${isFirst ? "first" : ""} ${isMine ? "mine" : ""} ${state}`}, byline, body);
+	if (isFirst) element.prepend(avatar(author, label));
 	if (!isMine || isDeleted) return element;
-	element.append(h("span", {className: "status", title: statusWords[state]},
-		h("span", {className: "unseen"}, statusWords[state])));
 	const actions = h("p", {className: "actions"});
-	const action = (/** @type {string} */ title, /** @type {() => void} */ onclick, className = "") =>
-		actions.append(h("button", {title, ariaLabel: title, onclick, className}, className ? "" : title));
+	const action = (title = "", onclick = () => {}, className = "") => actions.append(
+		h("button", {title, ariaLabel: title, onclick, className}, className ? "" : title));
 	if (state === "failed") {
-		element.append(h("p", {className: "error"}, `Not sent: ${/** @type {any} */ (message).error}.`));
-		action("Send again", () => room.retry(localId));
+		element.append(h("p", {className: "error"}, `Not sent: ${error}.`));
+		action("Send again", () => room?.retry(localId));
 		action("Edit", () => {
-			room.discard(localId);
+			room?.discard(localId);
 			write([text, field.value].filter(Boolean).join("\n"));
 		});
-		action("Discard", () => room.discard(localId));
-	} else if (message.id > 0 && !row.isWaiting) {
+		action("Discard", () => room?.discard(localId));
+	} else if (isShown(message) && !isWaiting) {
 		action("Edit", () => edit(message), "icon edit");
 		action("Delete", () => remove(message.id), "icon delete");
 	}
-	element.append(actions);
+	element.append(h("span", {className: "status", title: stateWords[state]},
+		h("span", {className: "unseen"}, stateWords[state])), actions);
 	return element;
 };
 
 const list = messageList({
-	scroller, list: $("#list"), build,
-	room: () => room,
-	context: () => ({now: now(), me: room.me, unreadAfter, edits}),
-	moved: () => {
-		const unseen = room.messages.filter((/** @type {any} */ m) => m.id > seen).length;
-		$("#empty").hidden = room.messages.length > 0 || !wasOnline;
-		const button = $("#newest"), isHidden = list.isAtEnd || !(list.isFar || unseen);
-		if (button.hidden !== isHidden) button.hidden = isHidden;
+	scroller, list: $("#list"), build, room: () => source,
+	context: () => ({now: now(), me: room?.me ?? "guest:" + user.id, unreadAfter, edits}),
+	moved() {
+		const unseen = source.messages.filter((m) => m.id > seen).length;
+		$("#empty").hidden = source.messages.length > 0 || !wasOnline;
+		$("#newest").hidden = list.isAtEnd || !(list.isFar || unseen);
 		const words = unseen ? count(unseen, "new message") : "Newest messages";
-		if (button.textContent !== words) button.textContent = words;
+		if ($("#newest").textContent !== words) $("#newest").textContent = words;
 		markRead();
 	},
 });
 
 const markRead = () => {
-	if (document.hidden || !wasOnline) return;
-	const last = list.lastVisible;
+	const last = document.hidden || !wasOnline ? 0 : list.lastVisible;
 	if (!(last > (seen || 0))) return;
 	seen = last;
 	storage.set("seen." + id, seen);
-	room.read?.(seen);
-	showTitle();
+	room?.read(seen);
 };
 
 // What the user does
@@ -246,8 +226,8 @@ const write = (text = "") => {
 	if (!editing) storage.set("draft." + id, text);
 };
 
-/** Starts to edit a message in the composer; 0 stops. */
-const edit = (/** @type {any} */ message) => {
+/** Starts to edit a message in the composer; without a message it stops. */
+const edit = (message = any) => {
 	if (!editing) draft = field.value;
 	editing = message?.id ?? 0;
 	$("#editing").hidden = !editing;
@@ -255,38 +235,39 @@ const edit = (/** @type {any} */ message) => {
 	write(editing ? edits.get(editing) || message.text : draft);
 };
 
-/** Shows a change at once and undoes it if the server refuses. */
+/** Shows a change at once, and takes it back if the server refuses it. */
 const change = async (target = 0, text = "") => {
 	edits.set(target, text);
 	list.update();
 	try {
-		await (text ? room.edit(target, text) : room.delete(target));
+		await (text ? room?.edit(target, text) : room?.delete(target));
 	} catch (error) {
-		const reason = `Not ${text ? "changed" : "deleted"}: ${/** @type {Error} */ (error).message}.`;
-		if (!text) notice("change", reason);
-		else notice("change", reason, "Edit again", () => edit({id: target, text}));
+		const reason = /** @type {Error} */ (error).message;
+		if (text) notice("change", `Not changed: ${reason}.`, "Edit again", () => edit({id: target, text}));
+		else notice("change", `Not deleted: ${reason}.`);
 	}
 	edits.delete(target);
 	list.update();
 };
-const remove = async (/** @type {number} */ target) => {
-	if (await ask("Delete this message?", "Delete",
-		h("p", {}, "It disappears for everyone in this conversation."))) change(target, "");
+const remove = async (target = 0) => {
+	const words = h("p", {}, "It disappears for everyone in this conversation.");
+	if (await ask("Delete this message?", "Delete", words)) change(target);
 	field.focus();
 };
 
 const submit = () => {
-	const text = field.value.trim();
+	const text = field.value.trim(), target = editing;
 	if (!text) return;
 	if (!details.is_active) return tell("This conversation has ended. Your text stays in the field.");
-	if (editing) {
-		const target = editing;
-		edit(undefined);
+	if (target) {
+		edit();
 		return change(target, text);
 	}
-	room.send(text);
+	room?.send(text).catch(() => {
+		// Its row shows the reason.
+	});
 	unreadAfter = Infinity;
-	write("");
+	write();
 	list.end();
 };
 
@@ -296,8 +277,61 @@ const showKeys = () => ask("Keyboard shortcuts", "", h("dl", {}, ...[
 	["End", "Go to the newest message"], ["?", "Show these shortcuts"],
 ].flatMap(([key, words]) => [h("dt", {}, key), h("dd", {}, words)])));
 
+const onFieldKey = (event = any) => {
+	const {key, shiftKey} = event;
+	// The Enter of an input method ends a composition.
+	if (event.isComposing || event.keyCode === 229) return;
+	if (key === "Enter" && !shiftKey && !matchMedia("(pointer: coarse)").matches) {
+		event.preventDefault();
+		submit();
+	} else if (key === "Escape" && editing) edit();
+	else if (key === "End" && !field.value) list.end();
+	else if (key === "ArrowUp" && !field.value) {
+		const own = [...source.messages].reverse().find((m) => isShown(m) && m.author === room?.me && !m.deleted);
+		if (!own) return;
+		event.preventDefault();
+		edit(own);
+	}
+};
+
+const onListKey = (event = any) => {
+	const {key, target} = event, all = [...scroller.querySelectorAll(".row")];
+	if (key === "Escape") return field.focus();
+	if (key === "End") {
+		event.preventDefault();
+		return list.end();
+	}
+	const at = all.indexOf(target.closest(".row"));
+	const next = key === "ArrowUp" ? all.at(at < 0 ? -1 : at - 1)
+		: key === "ArrowDown" && at >= 0 ? all[at + 1] : key === "Home" && all[0];
+	if (!next || key === "ArrowUp" && !at) return;
+	event.preventDefault();
+	next.focus({preventScroll: true});
+	next.scrollIntoView({block: "nearest"});
+};
+
+const keepPlace = () => {
+	try {
+		if (wasOnline) sessionStorage.setItem("confab.at." + id, JSON.stringify(list.position ?? {}));
+	} catch {
+		// Without storage, the next visit starts at the end.
+	}
+};
+
+let today = "";
+const everySecond = () => {
+	readOut();
+	showHint();
+	showTitle();
+	if (connection.state !== "online") showConnection();
+	const day = new Date(now()).toDateString();
+	// "Today" ends at midnight.
+	if (today && day !== today) list.update();
+	today = day;
+};
+
 const listen = () => {
-	composer.onsubmit = (/** @type {Event} */ event) => {
+	$("#composer").onsubmit = (event = any) => {
 		event.preventDefault();
 		submit();
 		field.focus();
@@ -306,91 +340,53 @@ const listen = () => {
 		field.parentElement.dataset.text = field.value;
 		if (editing) return;
 		storage.set("draft." + id, field.value);
-		room.typing?.(field.value !== "");
+		room?.typing(field.value !== "");
 	};
-	field.onblur = () => room.typing?.(false);
-	field.onkeydown = (/** @type {KeyboardEvent} */ event) => {
-		// The Enter of an input method ends a composition.
-		if (event.isComposing || event.keyCode === 229) return;
-		if (event.key === "Enter" && !event.shiftKey && !matchMedia("(pointer: coarse)").matches) {
-			event.preventDefault();
-			submit();
-		} else if (event.key === "ArrowUp" && !field.value) {
-			const own = room.messages.findLast((/** @type {any} */ m) =>
-				m.id > 0 && m.author === room.me && !m.deleted);
-			if (!own) return;
-			event.preventDefault();
-			edit(own);
-		} else if (event.key === "Escape" && editing) edit(undefined);
-		else if (event.key === "End" && !field.value) list.end();
-	};
-	scroller.onkeydown = (/** @type {KeyboardEvent} */ event) => {
-		const {key, target} = event;
-		if (key === "Escape") return field.focus();
-		if (key === "End") {
-			event.preventDefault();
-			list.end();
-		}
-		const all = [...scroller.querySelectorAll(".row")];
-		const at = all.indexOf(/** @type {Element} */ (target).closest(".row"));
-		const to = {ArrowUp: at < 0 ? all.length - 1 : at - 1, ArrowDown: at + 1, Home: 0, End: all.length - 1}[key];
-		if (to === undefined || !all[to] || at < 0 && key === "ArrowDown") return;
-		event.preventDefault();
-		all[to].focus({preventScroll: true});
-		all[to].scrollIntoView({block: "nearest"});
-	};
+	field.onblur = () => room?.typing(false);
+	field.onkeydown = onFieldKey;
+	scroller.onkeydown = onListKey;
 	addEventListener("keydown", (event) => {
-		if (event.key === "?" && !/** @type {Element} */ (event.target).closest("textarea, input")) showKeys();
+		if (event.key === "?" && !/** @type {any} */ (event.target).closest("textarea, input")) showKeys();
 	});
 	$("#copy").onclick = shareLink;
 	$("#newest").onclick = () => {
 		list.end();
 		field.focus();
 	};
-	$("#editing button").onclick = () => edit(undefined);
+	$("#editing button").onclick = () => edit();
 	$("#keys").onclick = showKeys;
-	$("#retry").onclick = () => room.retryNow();
+	$("#retry").onclick = () => room?.retryNow();
+	$("#gone button").onclick = () => location.reload();
 	document.addEventListener("visibilitychange", markRead);
-	addEventListener("pagehide", () => {
-		if (!room || !wasOnline) return;
-		try {
-			sessionStorage.setItem("confab.at." + id, JSON.stringify(list.position ?? {}));
-		} catch {
-			// The next visit starts at the end.
-		}
-	});
-	setInterval(() => {
-		readOut();
-		showHint();
-		if (connection.state !== "online") showConnection();
-	}, 1000);
-	write(storage.get("draft." + id) ?? "");
+	addEventListener("pagehide", keepPlace);
+	setInterval(everySecond, 1000);
 };
 
 // What the server reports
 
-const onState = (/** @type {any} */ event) => {
-	const before = connection.state;
-	if (before === "online" && event.state !== "online") {
+const onState = (event = any) => {
+	const {state, code, reason} = event;
+	if (connection.state === "online" && state !== "online") {
 		since = Date.now();
-		announce("Connection lost");
+		lines.push("Connection lost");
 	}
 	connection = event;
-	if (event.state === "connecting") for (const each of people.values()) each.isOnline = false;
-	if (event.state === "online") {
+	if (state === "online") {
 		if (wasOnline) {
-			announce("Connected");
+			lines.push("Connected");
 			checkVersion();
 		}
+		// A token may have created the conversation; participants may have joined meanwhile.
+		if (wasOnline || token) load().then(showDetails, () => {});
 		wasOnline = true;
-		setTimeout(showPeople, 300);
+		showPeople();
 		list.update();
 	}
 	// The description of an ended conversation decides what the page shows.
-	if (event.state === "refused" && event.code !== 410) {
-		const reasons = refusal(event.code, event.reason, !!token);
-		if (wasOnline) notice("refused", `${reasons[0]}. ${reasons[1]}`, "Try again", () => room.retryNow());
-		else showRefusal(reasons, true);
+	if (state === "refused" && code !== 410) {
+		const words = refusal(code, reason, !!token);
+		if (wasOnline) notice("refused", words.join(". "), "Try again", () => room?.retryNow());
+		else showRefusal(words);
 	}
 	showConnection();
 };
@@ -403,61 +399,50 @@ const checkVersion = async () => {
 	notice("version", "Confab was updated.", "Reload", () => location.reload());
 };
 
-const onReset = async (/** @type {any} */ {reason}) => {
-	if (reason !== "start") return list.start();
-	unreadAfter = seen >= 0 ? seen : Infinity;
-	const [entry] = /** @type {any[]} */ (performance.getEntriesByType("navigation"));
-	let at = /** @type {any} */ ({});
+const onReset = async ({reason = ""}) => {
+	if (room) source = room;
+	if (reason === "start") unreadAfter = seen >= 0 ? seen : Infinity;
+	list.start();
+	const [visit] = /** @type {any[]} */ (performance.getEntriesByType("navigation"));
+	if (reason !== "start" || !/reload|back/.test(visit?.type)) return;
+	let at = any ?? {};
 	try {
 		at = JSON.parse(sessionStorage.getItem("confab.at." + id) ?? "{}");
 	} catch {
 		// Without storage, the visit starts at the end.
 	}
-	list.start();
-	if (!at.id || !/reload|back/.test(entry?.type)) return;
+	if (!at.id) return;
 	await list.reach(at.id);
 	list.show(at.id, at.offset);
 };
 
-const onMessage = (/** @type {any} */ message) => {
+const onMessage = (message = any) => {
+	const name = nameOf(message);
+	typists.delete(name);
+	if (message.author !== room?.me) lines.push(`${name}: ${message.text.slice(0, 200)}`);
 	list.update();
-	const author = person(message.author);
-	author.name = nameOf(message);
-	author.typingUntil = 0;
-	if (message.author !== room.me) {
-		announce(`${nameOf(message)}: ${message.text.slice(0, 200)}`);
-	}
-	showTitle();
 };
 
-/** Several arrivals within a second become one line. */
+/** Those of a second become one line. */
 let arrivals = Array(0), arrivalTimer = 0;
-const onPresence = (/** @type {any} */ event) => {
-	crowd = event.online ?? 0;
-	for (const change of event.changes ?? [event]) {
-		const author = change.user ?? change.user_id, each = person(author);
-		each.name = change.name ?? change.username ?? each.name;
-		const isOnline = change.online ?? change.status === "online";
-		if (isOnline !== each.isOnline && Date.now() - since > 3000 && connection.state === "online") {
-			arrivals.push(`${each.name} ${isOnline ? "joined" : "left"}`);
-		}
-		each.isOnline = isOnline;
-		if (!isOnline) each.typingUntil = 0;
+const onPresence = ({online = 0, changes = Array(0)}) => {
+	for (const each of changes) {
+		const name = nameOf(each);
+		arrivals.push(`${name} ${each.online ? "joined" : "left"}`);
+		if (!each.online) typists.delete(name);
 	}
 	arrivalTimer ||= setTimeout(() => {
-		if (arrivals.length) tell(arrivals.length > 2 ? `${arrivals.length} people came or left`
+		if (arrivals.length) tell(arrivals.length > 2 ? `${arrivals.length} people joined or left`
 			: arrivals.join(", "));
 		arrivals = [];
 		arrivalTimer = 0;
-		showPeople();
 	}, 1000);
+	showPeople(online);
 };
 
-const onTyping = (/** @type {any} */ event) => {
-	const each = person(event.user ?? event.user_id);
-	each.name = event.name ?? event.username ?? each.name;
+const onTyping = (event = any) => {
 	// The server ends the state after 6 s; the page ends it if that event is lost.
-	each.typingUntil = (event.typing ?? event.is_typing) ? Date.now() + 7000 : 0;
+	typists.set(nameOf(event), event.typing ? Date.now() + 7000 : 0);
 	showHint();
 };
 
@@ -467,94 +452,92 @@ const onEnded = () => {
 		location.assign("/conversations"));
 };
 
+const tellStorage = () => notice("storage", "This browser stores nothing for this site. Messages that wait"
+	+ " for a connection are lost when you close the page.");
+
 const showDetails = () => {
-	for (const {user_id: each, username, guest} of details.participants) {
-		person(guest ? `guest:${each}` : each).name = username ?? each;
-	}
 	for (const element of document.querySelectorAll(".description")) {
 		element.textContent = details.description ?? "";
 	}
 	if (!details.is_active) onEnded();
-	if (!$("#room").hidden) {
-		list.update();
-		showPeople();
-	}
+	if (source) list.update();
+	showPeople();
 	showTitle();
 };
 
 /** Opens the room as the user. */
 const enter = () => {
 	show("room");
-	room = server.conversation(id, {maxAge: 36e5});
+	room = new Confab(location.origin, {token, user}).conversation(id, {maxAge: 36e5});
 	const events = {state: onState, reset: onReset, message: onMessage, presence: onPresence,
-		typing: onTyping, ended: onEnded};
-	for (const [event, listener] of Object.entries(events)) room.on(event, listener);
-	for (const event of ["change", "remove", "receipt", "outbox"]) room.on(event, list.update);
-	if (!token) $(".you").replaceChildren(`You are ${user.name}. `, h("button", {className: "link",
-		onclick: showEntry}, "Change name"));
-	if (!storage.isLasting) notice("storage", "This browser stores nothing for this site. Messages that wait"
-		+ " for a connection are lost when you close the page.");
+		typing: onTyping, ended: onEnded, error: (error = any) => error.storage && tellStorage()};
+	for (const [event, listener] of Object.entries(events)) room.on(/** @type {any} */ (event), listener);
+	for (const event of ["change", "remove", "receipt", "outbox"]) {
+		room.on(/** @type {any} */ (event), () => source && list.update());
+	}
+	if (!token) $(".you").replaceChildren(`You are ${user.name}. `,
+		h("button", {className: "link", onclick: askName}, "Change name"));
+	if (!storage.isLasting) tellStorage();
+	write(storage.get("draft." + id));
 };
 
-/** Shows an ended conversation, which guests cannot join, without a connection. */
-const openArchive = () => {
-	const parse = (/** @type {any} */ m) => ({id: +m.id, author: m.guest ? `guest:${m.user_id}` : m.user_id,
+/** Shows the messages of the description: at once, and for guests of an ended conversation. */
+const showArchive = () => {
+	const parse = (m = any) => ({id: +m.id, key: +m.id, author: m.guest ? `guest:${m.user_id}` : m.user_id,
 		name: m.username, text: m.content, time: m.timestamp, state: "sent", edited: m.is_edited,
 		deleted: m.is_deleted, rev: 0});
 	const messages = details.messages.map(parse);
-	room = {
-		messages, me: `guest:${user.id}`,
-		async older(limit = 100) {
+	source = {
+		messages,
+		async older(limit) {
 			const answer = await fetch(`${api}/messages?limit=${limit}&before=${messages[0].id}`);
 			const page = (await answer.json()).messages.map(parse);
 			messages.unshift(...page);
 			return page.length === limit;
 		},
 	};
-	wasOnline = true;
-	connection = {state: "closed"};
 	show("room");
 	list.start();
 };
 
 /** Asks a guest for a name. */
-const showEntry = () => {
+const askName = () => {
+	const input = $("#name"), here = details.participants.filter((each = any) => each.online).length;
 	$("#entry h2").textContent = details.title;
-	const here = details.participants.filter((/** @type {any} */ each) => each.online).length;
 	$("#entry .dim").textContent = here ? `${count(here, "person", "people")} here` : "";
-	const input = $("#name");
 	input.value = user.name ?? "";
 	show("entry");
 	input.focus();
-	$("#entry form").onsubmit = (/** @type {Event} */ event) => {
-		event.preventDefault();
-		const chosen = input.value.trim();
-		input.setCustomValidity(chosen ? "" : "Enter a name.");
-		if (!chosen) return input.reportValidity();
-		storage.set("name", user.name = chosen);
-		// A room keeps its name, so another name needs another page.
-		if (room) return location.reload();
-		enter();
-	};
 	input.oninput = () => input.setCustomValidity("");
+	$("#entry form").onsubmit = (event = any) => {
+		event.preventDefault();
+		const name = input.value.trim();
+		input.setCustomValidity(name ? "" : "Enter a name.");
+		if (!name) return input.reportValidity();
+		storage.set("name", user.name = name);
+		// A room keeps its name, so another name needs another page.
+		if (room) location.reload();
+		else enter();
+	};
 };
 
-/** Reads what the conversation is, while a known user is already connecting. */
+/** Reads the description of the conversation. */
 const load = async () => {
-	const headers = token ? {authorization: `Bearer ${token}`} : undefined;
-	const answer = await fetch(api, {headers}), body = await answer.json();
+	const answer = await fetch(api, token ? {headers: {authorization: `Bearer ${token}`}} : {});
+	const body = await answer.json();
 	if (!answer.ok) throw Object.assign(Error(body.error), {code: answer.status});
 	details = {...body.conversation, messages: body.messages};
+	names = new Map(details.participants.map((each = any) =>
+		[each.guest ? `guest:${each.user_id}` : each.user_id, each.username ?? each.user_id]));
 	behind = Date.parse(answer.headers.get("date") ?? "") + 500 - Date.now() || 0;
-	const minutes = Math.round(Math.abs(behind) / 6e4);
-	if (minutes < 2) behind = 0;
-	else notice("clock", `The clock of this device is ${count(minutes, "minute")} ${behind > 0 ? "slow"
-		: "fast"}. Confab uses the server's clock. Check the date and time of this device.`);
+	const words = clockSentence(behind);
+	if (!words) behind = 0;
+	else if (!isClockTold) notice("clock", words);
+	isClockTold ||= !!words;
 };
 
 const start = async () => {
 	listen();
-	$("#gone button").onclick = () => location.reload();
 	if (!/^[\w.:-]{1,128}$/.test(id)) return showRefusal(refusal(404), false);
 	const loading = load();
 	if (token || user.name) enter();
@@ -562,13 +545,19 @@ const start = async () => {
 		await loading;
 	} catch (error) {
 		const {code, message} = /** @type {any} */ (error);
+		// A token may create the conversation; then the room decides.
+		if (token) return;
 		room?.close();
-		return showRefusal(refusal(code, message, !!token), code !== 404);
+		return showRefusal(refusal(code, message), code !== 404);
 	}
-	if (!details.is_active && !token) {
+	const isOver = !details.is_active && !token;
+	if (isOver) {
 		room?.close();
-		openArchive();
-	} else if (!room) showEntry();
+		wasOnline = true;
+		connection = {state: "closed"};
+	}
+	if (isOver || room && !source) showArchive();
+	if (!isOver && !room) askName();
 	showDetails();
 };
 start();

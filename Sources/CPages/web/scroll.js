@@ -20,13 +20,15 @@ const step = 50;
  * }} parts `moved` is called after each change of the position or of the list
  */
 export const messageList = ({scroller, list, room, context, build, moved}) => {
-	/** @type {Map<string, {element: HTMLElement, signature?: string}>} */
+	/** @type {Map<string, {element: HTMLElement, signature: string}>} */
 	let shown = new Map();
 	/** The ids of the first and the last message of the window. */
 	let low = 0, high = 0;
 	/** The row that holds the position; none at the end of the list. */
 	let held = /** @type {{element: Element, offset: number} | undefined} */ (undefined);
-	let lastTop = 0, lastHeight = 0, frame = 0, isLoading = false, hasOlder = true;
+	/** Whether messages below the window were known when it was rendered. */
+	let isCut = false;
+	let lastTop = 0, lastHeight = 0, lastClient = 0, frame = 0, isLoading = false, hasOlder = true;
 
 	const top = (/** @type {Element} */ element) => element.getBoundingClientRect().top;
 	/** The ids of the stored messages that the room has. Their ids have no gap. */
@@ -50,12 +52,13 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 	/** Reads the position after the user scrolled. */
 	const measure = () => {
 		const {scrollTop, scrollHeight, clientHeight} = scroller;
+		// A change of the size also changes the distances; the position is from before it.
+		if (scrollHeight !== lastHeight || clientHeight !== lastClient) return restore();
 		const distance = scrollHeight - scrollTop - clientHeight;
 		// Within a line of the end counts as the end, unless the user is just leaving it.
-		const isLeaving = scrollTop < lastTop && scrollHeight === lastHeight;
+		const isLeaving = scrollTop < lastTop;
 		lastTop = scrollTop;
-		lastHeight = scrollHeight;
-		if (high >= known().last && distance <= (isLeaving ? 4 : 24)) return held = undefined;
+		if (!isCut && distance <= (isLeaving ? 4 : 24)) return held = undefined;
 		const edge = top(scroller);
 		let element = /** @type {Element | null} */ (null);
 		element = list.children[find((each) => top(each) >= edge)] ?? list.lastElementChild;
@@ -71,15 +74,15 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 		// Setting the position ends a smooth scroll of the user.
 		if (Math.abs(change) > 0.5) scroller.scrollTop += change;
 		lastTop = scroller.scrollTop;
-		lastHeight = scrollHeight;
+		[lastHeight, lastClient] = [scrollHeight, clientHeight];
 	};
 
 	/** Makes the elements equal to the window. */
 	const render = () => {
 		const {messages, end, first, last} = known();
 		const from = Math.max(low, first) - first, to = Math.min(high, last) - first + 1;
-		const wanted = rows([...messages.slice(from, to), ...high >= last ? messages.slice(end) : []],
-			context());
+		isCut = high < last;
+		const wanted = rows([...messages.slice(from, to), ...isCut ? [] : messages.slice(end)], context());
 		const keys = new Set(wanted.map(({key}) => key));
 		for (const [key, {element}] of shown) if (!keys.has(key)) element.remove();
 		let next = list.firstElementChild;
@@ -203,7 +206,7 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 		/** Whether the end is more than a screen away. */
 		get isFar() {
 			const {scrollTop, scrollHeight, clientHeight} = scroller;
-			return high < known().last || scrollHeight - scrollTop > 2 * clientHeight;
+			return isCut || scrollHeight - scrollTop > 2 * clientHeight;
 		},
 		/** Whether the conversation's first retained message is in the window. */
 		get isAtStart() { return !hasOlder && low <= known().first; },

@@ -1,5 +1,8 @@
 // What both pages share: formatted text, times, sentences, elements and storage.
 
+/** As a default value, it declares a parameter of any type. */
+export const any = /** @type {any} */ (undefined);
+
 /**
  * Creates an element. Text only ever becomes a text node, never markup.
  * @template {keyof HTMLElementTagNameMap} T
@@ -49,7 +52,8 @@ export const storage = {
 
 /**
  * The user of this tab. A token arrives in the fragment, which browsers do not send to servers, and
- * leaves the address at once.
+ * leaves the address at once. A guest without a token has a random id, the same for all tabs.
+ * @returns {{token?: string, user: {id?: string, name?: string}}}
  */
 export const identity = () => {
 	let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
@@ -60,12 +64,11 @@ export const identity = () => {
 		// Without storage, the token lasts as long as the page.
 	}
 	if (location.hash.includes("token=")) history.replaceState(history.state, "", location.pathname);
-	let id = storage.get("user");
-	if (!id) {
-		id = [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(36)).join("");
-		storage.set("user", id);
-	}
-	return {token: token || undefined, user: {id, name: storage.get("name")}};
+	if (token) return {token, user: {}};
+	const id = storage.get("user")
+		?? [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(36)).join("");
+	storage.set("user", id);
+	return {user: {id, name: storage.get("name")}};
 };
 
 /**
@@ -202,12 +205,21 @@ export const connectionSentence = ({state, retryAt = 0}, since, now, isNew) => {
 	return isNew ? "Connecting…" : "Reconnecting…";
 };
 
+/** What is wrong with this device's clock, if it is `behind` by two minutes or more (in ms). */
+export const clockSentence = (behind = 0) => {
+	const minutes = Math.round(Math.abs(behind) / 6e4);
+	if (minutes < 2) return "";
+	const words = minutes < 120 ? count(minutes, "minute") : count(Math.round(minutes / 60), "hour");
+	return `The clock of this device is ${words} ${behind > 0 ? "slow" : "fast"}. Confab uses the`
+		+ " server's clock. Check the date and time of this device.";
+};
+
 /**
  * Why the page cannot open a conversation, and what to do.
  * @param {number} code of HTTP or of the WebSocket @param {boolean} hasToken @returns {[string, string]}
  */
 export const refusal = (code, reason = "", hasToken = false) => {
-	if (code === 4003 || code === 401) {
+	if (code === 4003 || code === 401 || hasToken && /token/.test(reason)) {
 		return hasToken ? ["Your access has expired", "Open this conversation again from the place where"
 			+ " you found its link. Text that was not sent stays on this device."]
 			: ["You need an invitation", "This server admits only people with a token. Open the"
@@ -224,41 +236,39 @@ export const refusal = (code, reason = "", hasToken = false) => {
 /**
  * Arranges messages as rows: one heading per day, one line before the first unread message, and the
  * author only on the first message of a group (same author and day, within five minutes).
- * @param {readonly import("./confab.js").Message[]} messages
+ * @param {readonly any[]} messages Messages of the kit
  * @param {{now: number, me?: string, unreadAfter: number, edits: Map<number, string>}} context
  * `edits` has the texts of changes that wait for the server; an empty text is a deletion
  */
 export const rows = (messages, {now, me, unreadAfter, edits}) => {
 	/** @type {Row[]} */
 	const all = [];
-	/** @type {import("./confab.js").Message | undefined} */
-	let last;
-	let day = "";
+	let last = any, day = "";
 	for (const message of messages) {
 		const {id, author, time} = message, isMine = author === me || !(id > 0);
 		const date = new Date(time).toDateString();
 		if (date !== day) {
-			all.push({kind: "day", key: "day " + date, text: dayLabel(time, now)});
+			const text = dayLabel(time, now);
+			all.push({kind: "day", key: "day " + date, text, signature: text});
 			last = undefined;
 		}
 		day = date;
 		if (id > unreadAfter) {
-			all.push({kind: "unread", key: "unread", text: "New messages"});
+			all.push({kind: "unread", key: "unread", text: "New messages", signature: ""});
 			unreadAfter = Infinity;
 			last = undefined;
 		}
 		const isFirst = last?.author !== author || Date.parse(time) - Date.parse(last.time) > 3e5;
 		const edit = edits.get(id), text = edit ?? message.text;
-		const signature = [isFirst, edit, message.rev, message.state, /** @type {any} */ (message).error, id].join(" ");
-		const key = isMine && message.localId ? message.localId : `${id}`;
-		all.push({kind: "message", key, text, signature, message, isFirst, isMine, isWaiting: edit != null});
+		const signature = [isFirst, edit, message.rev, message.state, message.error, id].join(" ");
+		all.push({kind: "message", key: `${message.key}`, text, signature, message, isFirst, isMine, isWaiting: edit != null});
 		last = message;
 	}
 	return all;
 };
 
 /**
- * @typedef {{kind: "day" | "unread", key: string, text: string, signature?: undefined}
+ * @typedef {{kind: "day" | "unread", key: string, text: string, signature: string}
  *   | {kind: "message", key: string, text: string, signature: string, isFirst: boolean,
- *     isMine: boolean, isWaiting: boolean, message: import("./confab.js").Message}} Row
+ *     isMine: boolean, isWaiting: boolean, message: any}} Row
  */

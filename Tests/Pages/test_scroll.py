@@ -1,0 +1,141 @@
+"""The reading position: it stays where the reader left it, whatever arrives above or below."""
+
+import unittest
+
+from support import PageTest, online, say
+
+#: The first fully visible message and its distance from the top of the viewport.
+POSITION = """() => {
+    const edge = document.querySelector("#scroller").getBoundingClientRect().top;
+    const row = [...document.querySelectorAll(".row")]
+        .find((each) => each.getBoundingClientRect().top >= edge);
+    return [row.id, row.getBoundingClientRect().top - edge];
+}"""
+TOP_OF = """(id) => document.getElementById(id).getBoundingClientRect().top
+    - document.querySelector("#scroller").getBoundingClientRect().top"""
+DISTANCE = """(() => { const s = document.querySelector("#scroller");
+    return s.scrollHeight - s.scrollTop - s.clientHeight; })()"""
+
+
+def scroll(page, pixels):
+    page.hover("#scroller")
+    page.mouse.wheel(0, pixels)
+    page.wait_for_timeout(250)
+
+
+class ScrollTests(PageTest):
+    def filled(self, number, **options):
+        room = self.server.create()
+        self.server.fill(room, (f"{n} " + "word " * (n * 7 % 40) for n in range(1, number + 1)))
+        page = self.enter(room, **options)
+        page.wait_for_selector(f"#m{number}")
+        return room, page
+
+    def test_older_pages_do_not_move_the_held_row(self):
+        room, page = self.filled(900)
+        for way in ("wheel", "keys"):
+            for _ in range(60):
+                if way == "wheel":
+                    page.hover("#scroller")
+                    page.mouse.wheel(0, -700)
+                else:
+                    page.press("#scroller", "PageUp")
+                page.wait_for_timeout(60)
+                if page.query_selector("#m300" if way == "wheel" else "#m1"):
+                    break
+        self.wait(page, "!!document.querySelector('#m1')")
+        # Inserts above: jumps to the middle and compares before and after each load.
+        page.press("#scroller", "End")
+        page.wait_for_selector("#m900")
+        moved = page.evaluate("""async () => {
+            const scroller = document.querySelector("#scroller"), list = document.querySelector("#list");
+            const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+            let most = 0, loads = 0;
+            for (let i = 0; i < 120 && !document.querySelector("#m1"); i++) {
+                scroller.scrollTop = scroller.clientHeight * 0.7;
+                const edge = scroller.getBoundingClientRect().top;
+                const row = [...document.querySelectorAll(".row")]
+                    .find((each) => each.getBoundingClientRect().top >= edge);
+                const before = row.getBoundingClientRect().top, first = list.querySelector(".row").id;
+                for (let wait = 0; wait < 60 && list.querySelector(".row").id === first; wait++) await frame();
+                if (list.querySelector(".row").id !== first) loads++;
+                most = Math.max(most, Math.abs(row.getBoundingClientRect().top - before));
+            }
+            return {most, loads};
+        }""")
+        self.assertGreaterEqual(moved["loads"], 10)
+        self.assertLessEqual(moved["most"], 1)
+        self.assertLessEqual(page.locator("#list > li").count(), 450)
+
+    def test_messages_from_others_do_not_move_a_reader(self):
+        room, page = self.filled(60)
+        scroll(page, -900)
+        row, offset = page.evaluate(POSITION)
+        self.server.fill(room, [f"later {n} " + "text " * 30 for n in range(12)])
+        page.wait_for_selector("#newest:text('12 new messages')")
+        self.assertAlmostEqual(page.evaluate(TOP_OF, row), offset, delta=1)
+        self.shoot(page, "scrolled-back", ((390, 844), (1440, 900)))
+        page.click("#newest")
+        self.wait(page, f"{DISTANCE} < 2")
+        self.assertFalse(page.is_visible("#newest"))
+
+    def test_a_reader_at_the_end_stays_there_at_every_zoom(self):
+        for scale in (1, 1.25, 1.5, 3):
+            for width, height in ((1920, 1200), (640, 400), (390, 844)):
+                room, page = self.filled(30, device_scale_factor=scale,
+                                         viewport={"width": width, "height": height})
+                self.server.fill(room, [f"later {n} " + "text " * 20 for n in range(5)])
+                page.wait_for_selector("#m35")
+                self.wait(page, f"{DISTANCE} < 1.5", f"scale {scale}, width {width}")
+                page.fill("#field", "\n".join("four lines of a message".split()))
+                self.wait(page, f"{DISTANCE} < 1.5", "the composer grew")
+                page.set_viewport_size({"width": width - 60, "height": height - 80})
+                self.wait(page, f"{DISTANCE} < 1.5", "the window shrank")
+                page.context.close()
+
+    def test_the_newest_message_is_reachable_after_rows_were_removed(self):
+        room, page = self.filled(600)
+        for _ in range(80):
+            page.evaluate("document.querySelector('#scroller').scrollTop = 0")
+            page.wait_for_timeout(50)
+            if page.query_selector("#m1"):
+                break
+        self.assertIsNone(page.query_selector("#m600"))
+        page.press("#scroller", "End")
+        self.wait(page, f"!!document.querySelector('#m600') && {DISTANCE} < 2")
+        page.evaluate("document.querySelector('#scroller').scrollTop = 0")
+        page.wait_for_timeout(300)
+        say(page, "own message")
+        self.wait(page, f"!!document.querySelector('#m601') && {DISTANCE} < 2")
+
+    def test_a_reload_and_the_way_back_return_to_the_same_place(self):
+        room, page = self.filled(250)
+        for _ in range(6):
+            scroll(page, -1500)
+        row, offset = page.evaluate(POSITION)
+        page.reload()
+        online(page)
+        page.wait_for_selector(f"#{row}")
+        self.wait(page, f"Math.abs(({TOP_OF})('{row}') - {offset}) <= 1.5")
+        page.goto(self.server.url + "/conversations")
+        page.go_back()
+        page.wait_for_selector(f"#{row}")
+        self.wait(page, f"Math.abs(({TOP_OF})('{row}') - {offset}) <= 1.5")
+
+    def test_a_change_above_does_not_move_a_reader(self):
+        room = self.server.create()
+        bob = self.enter(room, "Bob")
+        say(bob, "short")
+        self.server.fill(room, [f"{n} " + "text " * 30 for n in range(40)])
+        ann = self.enter(room, "Ann", viewport={"width": 390, "height": 600})
+        scroll(ann, -2500)
+        ann.wait_for_selector("#m1")
+        row, offset = ann.evaluate(POSITION)
+        bob.press("#field", "ArrowUp")
+        say(bob, "line\n" * 30)
+        ann.wait_for_selector("#m1:has-text('edited')", state="attached")
+        self.assertAlmostEqual(ann.evaluate(TOP_OF, row), offset, delta=1)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,163 @@
+"""Every state that stops a reader has its own sentence and a next step."""
+
+import re
+import time
+import unittest
+
+from support import SIZES, PageTest, online, say, texts
+
+PHONE = SIZES[1:2]
+
+
+class StateTests(PageTest):
+    def gone(self, page, title, name):
+        page.wait_for_selector(f"#gone h2:text('{title}')")
+        self.assertGreater(len(page.inner_text("#gone p")), 30)
+        self.assertTrue(page.is_visible("#gone a[href='/conversations']"))
+        self.shoot(page, name, PHONE)
+
+    def test_an_unknown_and_an_invalid_link(self):
+        self.gone(self.page("/conversation/nothing1"), "There is no conversation here", "unknown")
+        self.gone(self.page("/conversation/a%20b"), "There is no conversation here", "invalid")
+
+    def test_a_closed_conversation_is_refused_to_strangers(self):
+        token = self.server.token("alice", "--conversations", "board")
+        ann = self.page(f"/conversation/board#token={token}")
+        say(ann, "for members")
+        ann.wait_for_selector(".row.sent, .row.delivered")
+        self.gone(self.page("/conversation/board"), "You may not enter this conversation",
+                  "forbidden")
+
+    def test_a_token_leaves_the_address_and_names_the_user(self):
+        token = self.server.token("alice", "--username", "Alice", "--conversations", "desk")
+        page = self.page(f"/conversation/desk#token={token}")
+        online(page)
+        self.assertEqual(page.url, f"{self.server.url}/conversation/desk")
+        say(page, "hello")
+        page.wait_for_selector(".row .name:text('Alice')")
+        page.reload()
+        online(page)
+        self.assertIn("hello", texts(page))
+
+    def test_an_expired_token(self):
+        token = self.server.token("alice", "--conversations", "short", "--ttl", "3s")
+        page = self.page(f"/conversation/short#token={token}")
+        online(page)
+        page.fill("#field", "not sent yet")
+        page.wait_for_selector("#notices :text('Your access has expired')", timeout=20000)
+        self.assertEqual(page.input_value("#field"), "not sent yet")
+        self.shoot(page, "expired", PHONE)
+        self.gone(self.page(f"/conversation/short#token={token}"), "Your access has expired",
+                  "expired-at-start")
+
+    def test_an_ended_conversation_stays_readable(self):
+        room = self.server.create("Project", user="owner")
+        self.server.fill(room, [f"message {n}" for n in range(1, 121)])
+        live = self.enter(room)
+        self.server.rest("POST", f"/conversations/{room}/end", {"user_id": "owner"})
+        say(live, "too late")
+        live.wait_for_selector("#notices :text('This conversation has ended')")
+        # The page learns it from the answer to the typing state or to the message.
+        self.assertIn("too late", live.input_value("#field") + "".join(texts(live)))
+        self.shoot(live, "ended-live", PHONE)
+
+        page = self.page(f"/conversation/{room}")
+        page.wait_for_selector("#m120")
+        page.wait_for_selector("#notices :text('This conversation has ended')")
+        for _ in range(20):
+            page.evaluate("document.querySelector('#scroller').scrollTop = 0")
+            page.wait_for_timeout(100)
+        page.wait_for_selector("#m1", state="attached")
+        say(page, "a text")
+        page.wait_for_selector("#hint:text('Your text stays in the field')")
+        self.assertEqual(page.input_value("#field"), "a text")
+        self.shoot(page, "ended", PHONE)
+
+    def test_without_javascript_the_pages_say_what_they_need(self):
+        room = self.server.create()
+        for path in ("/conversations", f"/conversation/{room}"):
+            page = self.page(path, java_script_enabled=False)
+            self.assertTrue(page.is_visible(".card h2:visible"), path)
+            self.assertIn("Allow JavaScript for this site", page.inner_text(".card:visible"), path)
+            self.shoot(page, "no-javascript", PHONE)
+
+    def test_without_storage_everything_works_until_the_page_closes(self):
+        room = self.server.create()
+        context = self.context()
+        context.add_init_script("""
+            const forbidden = () => { throw new DOMException("no storage", "SecurityError"); };
+            for (const name of ["localStorage", "sessionStorage"]) {
+                Object.defineProperty(window, name, {get: forbidden});
+            }
+            IDBFactory.prototype.open = forbidden;""")
+        page = self.page(f"/conversation/{room}", context=context)
+        page.fill("#name", "Ann")
+        page.press("#name", "Enter")
+        online(page)
+        say(page, "hello")
+        page.wait_for_selector(".row.sent:has-text('hello')")
+        page.wait_for_selector("#notices :text('stores nothing')")
+        self.shoot(page, "no-storage", PHONE)
+
+    def test_a_wrong_clock_is_named_and_no_message_is_in_the_future(self):
+        room = self.server.create()
+        self.server.fill(room, ["from the present"])
+        context = self.context()
+        # The device's clock is 30 hours slow.
+        context.add_init_script("""
+            const real = Date.now; Date.now = () => real() - 108e6;
+            Date = new Proxy(Date, {construct: (date, values) =>
+                values.length ? new date(...values) : new date(Date.now())});""")
+        page = self.page("/conversations", context=context)
+        page.wait_for_selector("#list .dim:text-matches('just now')")
+        page.goto(f"{self.server.url}/conversation/{room}")
+        page.fill("#name", "Ann")
+        page.press("#name", "Enter")
+        page.wait_for_selector("#notices :text-matches('clock of this device is .* slow')")
+        page.wait_for_selector(".day :text('Today')")
+        self.shoot(page, "wrong-clock", PHONE)
+
+    def test_a_server_that_does_not_answer(self):
+        page = self.page("/conversations")
+        self.wait(page, "document.querySelector('#state').textContent !== 'Loading…'")
+        self.server.kill()
+        page.evaluate("dispatchEvent(new Event('online'))")
+        page.wait_for_selector("#state:text-matches('does not answer')")
+        self.shoot(page, "list-unreachable", PHONE)
+        self.server.start()
+
+    def test_the_banner_waits_two_seconds_and_counts_down(self):
+        room = self.server.create()
+        page = self.enter(room)
+        self.server.kill()
+        page.wait_for_timeout(900)
+        self.assertRegex(page.inner_text("#state"), "here")
+        page.wait_for_selector("#state:text-matches('Reconnecting')", timeout=8000)
+        shown = set()
+        end = time.monotonic() + 40
+        while time.monotonic() < end and not any(second - 1 in shown for second in shown):
+            shown.update(map(int, re.findall("in ([0-9]+) s", page.inner_text("#state"))))
+            page.wait_for_timeout(100)
+        self.assertTrue(any(second - 1 in shown for second in shown), f"no countdown: {shown}")
+        self.server.start()
+        if page.is_visible("#retry"):
+            page.click("#retry")
+        online(page)
+
+
+class TokenOnlyTests(PageTest):
+    """A server without anonymous access."""
+
+    options = ("--anonymous", "off")
+
+    def test_people_without_a_token_need_an_invitation(self):
+        page = self.page("/conversations")
+        page.wait_for_selector("#state:text('admits only people with a token')")
+        self.shoot(page, "list-token", PHONE)
+        page = self.page("/conversation/some")
+        page.wait_for_selector("#gone h2:text('You need an invitation')")
+        self.shoot(page, "needs-token", PHONE)
+
+
+if __name__ == "__main__":
+    unittest.main()

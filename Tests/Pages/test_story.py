@@ -1,0 +1,159 @@
+"""What people do: create, invite, join, write, change, lose the connection and come back."""
+
+import unittest
+
+from support import PageTest, online, say, texts
+
+
+class StoryTests(PageTest):
+    def test_two_people_create_join_and_write(self):
+        ann = self.page("/", permissions=["clipboard-read", "clipboard-write"])
+        ann.click("#new")
+        ann.fill("#title", "Release 2.4")
+        ann.fill("#description", "What goes into the next release")
+        self.shoot(ann, "list-create", ((390, 844),))
+        ann.press("#description", "Enter")
+        ann.wait_for_url("**/conversation/*")
+        ann.wait_for_selector("h2:text('Release 2.4')")
+        self.shoot(ann, "entry")
+        ann.fill("#name", "Ann")
+        ann.press("#name", "Enter")
+        ann.wait_for_selector("text=No messages yet")
+        self.shoot(ann, "empty")
+        ann.click("#copy")
+        ann.wait_for_selector("#hint:text('Link copied')")
+        link = ann.evaluate("navigator.clipboard.readText()")
+        self.assertEqual(link, ann.url)
+
+        bob = self.page(link.removeprefix(self.server.url))
+        bob.fill("#name", "Bob")
+        bob.click("text=Join")
+        online(bob)
+        ann.wait_for_selector("#state:text('2 people here')")
+        say(ann, "Hello Bob")
+        bob.wait_for_selector(".row:has-text('Hello Bob') .name:text('Ann')")
+        ann.wait_for_selector(".row.read:has-text('Hello Bob')")
+        self.assertEqual(ann.inner_text(".row:has-text('Hello Bob') .status"), "Read")
+
+        bob.type("#field", "Hel")
+        ann.wait_for_selector("#hint:text('Bob is typing')")
+        bob.fill("#field", "")
+        self.wait(ann, "document.querySelector('#hint').textContent === ''")
+        say(bob, "Hello Ann")
+        ann.wait_for_selector(".row:has-text('Hello Ann')")
+        self.shoot(ann, "chat")
+
+        ann.press("#field", "ArrowUp")
+        self.assertEqual(ann.input_value("#field"), "Hello Bob")
+        self.shoot(ann, "edit", ((390, 844),))
+        say(ann, "Good morning Bob")
+        bob.wait_for_selector(".row:has-text('Good morning Bob (edited)')")
+        ann.hover(".row.mine")
+        ann.click(".row.mine .delete")
+        self.shoot(ann, "delete", ((390, 844),))
+        ann.click("dialog >> text=Delete >> nth=-1")
+        bob.wait_for_selector(".row:has-text('Message deleted')")
+        self.assertNotIn("Good morning Bob", bob.content())
+
+        bob.context.close()
+        ann.wait_for_selector("#state:text('1 person here')")
+
+    def test_a_message_written_without_a_server_is_sent_once_when_it_returns(self):
+        room = self.server.create()
+        ann, bob = self.enter(room, "Ann"), self.enter(room, "Bob")
+        say(ann, "before")
+        bob.wait_for_selector("text=before")
+        self.server.kill()
+        for text in ("first", "second", "third"):
+            say(ann, text)
+        ann.wait_for_selector("#state:text-matches('Reconnecting|offline')")
+        self.assertTrue(ann.is_visible("text=Try now"))
+        self.assertEqual(ann.locator(".row.sending").count(), 3)
+        self.assertTrue(ann.is_enabled("#field"))
+        self.shoot(ann, "broken")
+        self.server.start()
+        ann.click("text=Try now")
+        bob.evaluate("dispatchEvent(new Event('online'))")
+        bob.wait_for_selector("text=third", timeout=40000)
+        online(ann)
+        self.assertEqual(texts(bob), ["before", "first", "second", "third"])
+        self.assertEqual(texts(ann), ["before", "first", "second", "third"])
+        self.assertFalse(ann.is_visible("text=Try now"))
+
+    def test_waiting_messages_survive_closing_the_page(self):
+        room = self.server.create()
+        context = self.context()
+        ann = self.enter(room, context=context)
+        self.server.kill()
+        say(ann, "written before the page closed")
+        ann.wait_for_selector(".row.sending")
+        ann.wait_for_timeout(500)
+        ann.close()
+        self.server.start()
+        again = self.page(f"/conversation/{room}", context=context)
+        again.wait_for_selector(".row.sent:has-text('written before'), .row.delivered, .row.read")
+        self.assertEqual(texts(again), ["written before the page closed"])
+
+    def test_a_refusal_names_the_reason_and_keeps_the_text(self):
+        room = self.server.create()
+        ann = self.enter(room)
+        say(ann, "x" * 17000)
+        ann.wait_for_selector(".row.failed .error:text-matches('Not sent: .+')")
+        self.shoot(ann, "refused-message", ((390, 844),))
+        ann.click(".row.failed >> text=Edit")
+        self.assertEqual(len(ann.input_value("#field")), 17000)
+        self.assertEqual(ann.locator(".row").count(), 0)
+
+    def test_drafts_survive_a_reload(self):
+        ann = self.enter(self.server.create())
+        ann.fill("#field", "half a thought")
+        ann.reload()
+        online(ann)
+        self.assertEqual(ann.input_value("#field"), "half a thought")
+
+    def test_the_unread_line_stays_until_a_message_is_sent(self):
+        room = self.server.create()
+        context = self.context()
+        ann = self.enter(room, context=context)
+        self.server.fill(room, ["seen"])
+        ann.wait_for_selector("text=seen")
+        ann.goto(self.server.url + "/conversations")
+        self.server.fill(room, [f"unread {n}" for n in range(3)])
+        ann.reload()
+        ann.wait_for_selector(".count:text('3')")
+        self.shoot(ann, "list")
+        ann.click("h2 a")
+        online(ann)
+        after = "document.querySelector('.unread')?.nextElementSibling.textContent"
+        self.assertIn("unread 0", ann.evaluate(after))
+        self.server.fill(room, ["later"])
+        ann.wait_for_selector("text=later")
+        self.assertIn("unread 0", ann.evaluate(after))
+        say(ann, "answer")
+        self.wait(ann, "!document.querySelector('.unread')")
+
+    def test_typing_ends_within_seven_seconds_after_the_client_died(self):
+        room = self.server.create()
+        ann = self.enter(room)
+        with self.server.socket(room) as bot:
+            bot.act(action="typing", is_typing=True)
+            ann.wait_for_selector("#hint:text-matches('is typing')")
+        self.wait(ann, "!/typing/.test(document.querySelector('#hint').textContent)", timeout=8)
+
+    def test_an_input_method_ends_a_composition_with_enter(self):
+        ann = self.enter(self.server.create())
+        ann.focus("#field")
+        session = ann.context.new_cdp_session(ann)
+        session.send("Input.imeSetComposition", {
+            "text": "にほん", "selectionStart": 3, "selectionEnd": 3})
+        session.send("Input.dispatchKeyEvent", {
+            "type": "rawKeyDown", "key": "Enter", "windowsVirtualKeyCode": 229})
+        session.send("Input.insertText", {"text": "日本"})
+        self.assertEqual(ann.input_value("#field"), "日本")
+        self.assertEqual(ann.locator(".row").count(), 0)
+        ann.press("#field", "Enter")
+        ann.wait_for_selector(".row:has-text('日本')")
+
+
+if __name__ == "__main__":
+    unittest.main()
