@@ -18,17 +18,18 @@ struct WebFiles: Sendable {
         let version = String(StableHash.mix(hash), radix: 16)
         self.version = version
         self.files = contents.reduce(into: [:]) { files, content in
-            let isPage = content.key.hasSuffix(".html")
-            let body = isPage ? Self.page(content.value, of: version) : content.value
-            files[content.key] = WebFile(name: content.key, body: body)
+            files[content.key] = WebFile(
+                name: content.key, body: Self.body(of: content.key, content.value, version))
         }
     }
 
     subscript(_ name: some StringProtocol) -> WebFile? { self.files[String(name)] }
 
-    /// Writes the version into a page.
-    private static func page(_ template: [UInt8], of version: String) -> [UInt8] {
-        let parts = String(decoding: template, as: UTF8.self).split(
+    /// Writes the version into a page, and makes scripts and style sheets smaller.
+    private static func body(of name: String, _ bytes: [UInt8], _ version: String) -> [UInt8] {
+        if name.hasSuffix(".js") || name.hasSuffix(".css") { return CompactSource.compact(bytes) }
+        guard name.hasSuffix(".html") else { return bytes }
+        let parts = String(decoding: bytes, as: UTF8.self).split(
             separator: "HASH", omittingEmptySubsequences: false)
         return Array(parts.joined(separator: version).utf8)
     }

@@ -67,7 +67,11 @@ extension AgentSuites {
         func calls() async {
             let reply = await self.first.link.call(2, .shards)
             #expect(reply == .success("2 answers shards"))
-            let replies = await self.second.link.callAll([1, 2, 3], .nodeRow)
+            // A reply that comes too late is left out, so a slow machine needs more than one call.
+            var replies: [UInt64: String] = [:]
+            for _ in 0..<10 where replies.count < 2 {
+                replies = await self.second.link.callAll([1, 2, 3], .nodeRow)
+            }
             #expect(replies == [1: "1 answers node", 2: "2 answers node"])
         }
 
