@@ -56,6 +56,34 @@ struct CrossOriginPageTests {
                 == "refused")
     }
 
+    @Test("sends, edits and deletes a message over REST if the operator lists it")
+    func requests() throws {
+        let site = try StaticFileServer()
+        let token = try ConfabServer.token(for: "ann", conversations: ["tea"])
+        func statuses(_ server: ConfabServer) throws -> String {
+            try Browser().open("\(site.origin)/").runFunctionBody(
+                """
+                const root = "http://127.0.0.1:\(server.port)/api/conversations/tea/messages";
+                const headers = {Authorization: "Bearer \(token)",
+                    "Content-Type": "application/json"};
+                const body = JSON.stringify({content: "Hi"});
+                const statuses = [];
+                for (const [method, path] of
+                    [["POST", ""], ["PATCH", "/1"], ["DELETE", "/1"], ["GET", ""]]) {
+                    const request = {method, headers};
+                    if (method === "POST" || method === "PATCH") request.body = body;
+                    statuses.push(await fetch(root + path, request)
+                        .then((reply) => reply.status, () => "refused"));
+                }
+                return statuses.join(" ");
+                """)
+        }
+        #expect(
+            try statuses(ConfabServer(["--origins", site.origin])) == "201 200 200 200")
+        #expect(
+            try statuses(ConfabServer(["--origins", "own"])) == "refused refused refused refused")
+    }
+
     @Test(
         "connects from a listed origin",
         arguments: [
