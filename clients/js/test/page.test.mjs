@@ -1,7 +1,6 @@
 // Rule 2: what a page's events do. The events are those of browsers; Node has none of its own.
 import assert from "node:assert/strict";
-import test from "node:test";
-import { freePort, open, Proxy, Server, TestClock, until } from "./support.mjs";
+import { freePort, open, Proxy, Server, test, TestClock, until } from "./support.mjs";
 
 const page = new EventTarget();
 globalThis.addEventListener = page.addEventListener.bind(page);
