@@ -1,6 +1,7 @@
 // What the tests share: a real server that can be killed, a proxy that breaks connections, a clock
 // that only the test advances, and a storage in a file.
 import { execFileSync, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import net from "node:net";
@@ -121,7 +122,7 @@ export class Server {
       socket.send(JSON.stringify(frame));
       return until(`an answer to ${frame.action}`, () => socket.frames.slice(start).find(answer));
     };
-    socket.say = (content, localId = crypto.randomUUID()) => socket.request(
+    socket.say = (content, localId = randomUUID()) => socket.request(
       { action: "send_message", content, local_id: localId },
       (frame) => frame.message?.local_id === localId);
     return socket;
