@@ -643,8 +643,10 @@ class Room extends Emitter {
 
 	/** Requests a page, because heartbeats have no answer. */
 	#probe() {
-		Object.assign(this.#link, { isProbing: true, dueAt: this.#now + 5 * SECOND });
-		if (!this.#link.jobs.has("fetch_messages")) this.#fetch(1, ignore);
+		const link = this.#link;
+		if (link.isProbing && this.#now <= link.dueAt) return;
+		Object.assign(link, { isProbing: true, dueAt: this.#now + 5 * SECOND });
+		if (!link.jobs.has("fetch_messages")) this.#fetch(1, ignore);
 	}
 
 	/** The answer contains the newest id. The list is complete when it has that message. */
@@ -683,6 +685,7 @@ class Room extends Emitter {
 		this.#isTokenRejected = false;
 		this.#timeline.finishLoading();
 		this.#emitPresence([...this.#presentBefore.keys(), ...this.#present.keys()]);
+		if (link !== this.#link) return; // A listener has closed the room.
 		this.#setState("online");
 		const lead = () => new Promise((release) => {
 			link.isLeader = true;

@@ -66,6 +66,15 @@ test("rule 9: a listener that throws does not break the delivery", async (t) => 
   assert.deepEqual(errors, ["listener", "listener"]);
 });
 
+test("a listener may close the conversation while it goes online", async (t) => {
+  const server = await Server.start(t);
+  const room = open(t, server.url, { token: server.token("ann") });
+  room.on("reset", () => room.close());
+  await until("closed", () => room.state === "closed");
+  await sleep(50);
+  assert.deepEqual(room.events("state").map((e) => e.state), ["connecting", "closed"]);
+});
+
 test("rule 10: nothing global", () => {
   assert.deepEqual(Object.getOwnPropertyNames(globalThis).sort(), before);
 });
