@@ -412,21 +412,17 @@ class Room extends Emitter {
 	}
 
 	/** @param {number} [limit] @param {Abortable} [options] @returns {Promise<boolean>} */
-	async older(limit = PAGE_SIZE, options) {
+	older(limit = PAGE_SIZE, options) {
 		const timeline = this.#timeline;
-		let before = 0, isPlaced = true;
+		let before = 0;
 		// While the page is under way, no message may leave the list at its beginning.
 		timeline.limit = Math.max(timeline.limit, timeline.messages.length + limit);
-		const page = await this.#request("fetch_messages", () => {
-			before = timeline.first;
-			return { before_id: `${before}`, limit };
-		}, options, (frame) => {
+		const members = () => ({ before_id: `${(before = timeline.first)}`, limit });
+		return this.#request("fetch_messages", members, options, (frame) => {
 			const page = this.#parsePage(frame);
-			isPlaced = before === timeline.first;
-			if (isPlaced) timeline.prepend(page);
-			return page;
+			if (before === timeline.first) timeline.prepend(page);
+			return page.length === limit && timeline.first > 1;
 		});
-		return isPlaced ? page.length === limit && timeline.first > 1 : this.older(limit, options);
 	}
 
 	latest() {
@@ -625,7 +621,7 @@ class Room extends Emitter {
 		const now = this.#now, link = this.#link;
 		const wasSuspended = Math.abs(now - this.#steppedAt) > 10 * SECOND;
 		this.#steppedAt = now;
-		if (wasSuspended) this.confab.offset = undefined;
+		if (wasSuspended) this.confab.isOffsetOld = true;
 		if (this.state === "waiting" || this.state === "offline") {
 			if (now >= this.#retryAt || wasSuspended) this.#dial();
 		} else if (link.onlineAt && (wasSuspended || (now > link.dueAt && !link.isProbing))) {
@@ -647,8 +643,10 @@ class Room extends Emitter {
 
 	/** Requests a page, because heartbeats have no answer. */
 	#probe() {
-		Object.assign(this.#link, { isProbing: true, dueAt: this.#now + 5 * SECOND });
-		if (!this.#link.jobs.has("fetch_messages")) this.#fetch(1, ignore);
+		const link = this.#link;
+		if (link.isProbing && this.#now <= link.dueAt) return;
+		Object.assign(link, { isProbing: true, dueAt: this.#now + 5 * SECOND });
+		if (!link.jobs.has("fetch_messages")) this.#fetch(1, ignore);
 	}
 
 	/** The answer contains the newest id. The list is complete when it has that message. */
@@ -687,6 +685,7 @@ class Room extends Emitter {
 		this.#isTokenRejected = false;
 		this.#timeline.finishLoading();
 		this.#emitPresence([...this.#presentBefore.keys(), ...this.#present.keys()]);
+		if (link !== this.#link) return; // A listener has closed the room.
 		this.#setState("online");
 		const lead = () => new Promise((release) => {
 			link.isLeader = true;
@@ -902,10 +901,12 @@ class Room extends Emitter {
 	 */
 	#parse(raw) {
 		const { sender_id: author, local_id: localId } = raw, isOwn = author === this.me;
+		const time = raw.timestamp ?? raw.sent_at;
+		this.confab.measure(time, false);
 		const name = raw.username ?? (isOwn ? this.confab.user.name : undefined) ?? author;
 		return {
 			id: +raw.id, key: (isOwn && localId) || +raw.id, author, name, text: raw.content,
-			time: raw.timestamp ?? raw.sent_at, state: "sent", edited: !!raw.is_edited,
+			time, state: "sent", edited: !!raw.is_edited,
 			deleted: !!raw.is_deleted, rev: raw.rev, localId,
 		};
 	}
@@ -937,7 +938,7 @@ class Room extends Emitter {
 	#onMessage(frame) {
 		const message = this.#parse(frame.message), timeline = this.#timeline;
 		const { last = Infinity } = timeline;
-		if (this.#link.onlineAt && message.id > last) this.confab.measure(message.time);
+		if (this.#link.onlineAt && message.id > last) this.confab.measure(message.time, true);
 		timeline.receive(message, false);
 		// The answer to a repeated send, or a message of a list that is being loaded.
 		if (message.id <= (timeline.last ?? 0)) this.#stored(message);
@@ -1082,8 +1083,9 @@ export class Confab extends Emitter {
 	#rooms = new Map();
 	/** @type {Map<string, Login>} */
 	#logins = new Map();
-	/** @type {number | undefined} Server time minus client time, in milliseconds. */
-	offset;
+	/** Server time minus client time, in milliseconds. */
+	offset = 0;
+	isOffsetOld = true;
 
 	/** @param {string | URL} url @param {import("./confab").Options} options */
 	constructor(url, {
@@ -1140,16 +1142,15 @@ export class Confab extends Emitter {
 	}
 
 	time() {
-		return this.clock.now() + (this.offset ?? 0);
+		return this.clock.now() + this.offset;
 	}
 
-	/**
-	 * The message with the shortest way reveals the most.
-	 * @param {string} time of a live message
-	 */
-	measure(time) {
+	/** @param {string} time of a message @param {boolean} isLive whether it was stored just before */
+	measure(time, isLive) {
 		const offset = Date.parse(time) - this.clock.now();
-		this.offset = Math.max(this.offset ?? offset, offset);
+		// The message with the shortest way reveals the most.
+		this.offset = isLive && this.isOffsetOld ? offset : Math.max(this.offset, offset);
+		this.isOffsetOld &&= !isLive;
 	}
 
 	/** @param {{limit?: number, cursor?: string} & Abortable} options */
@@ -1223,6 +1224,7 @@ export class Confab extends Emitter {
 		});
 		const { ok, status: code } = response, answer = await response.json().catch(() => ({}));
 		if (ok) return answer;
+		if (code === 401) this.#logins.delete("");
 		throw new ConfabError(answer.error ?? `the server answers with status ${code}`, {
 			code, retry: code === 429 || code >= 500,
 			retryAfter: Number(response.headers.get("retry-after")) || undefined,

@@ -1,7 +1,6 @@
 // Rule 1: when the kit connects again after a connection was lost or refused.
 import assert from "node:assert/strict";
-import test from "node:test";
-import { freePort, open, Proxy, Server, sleep, TestClock, until } from "./support.mjs";
+import { freePort, open, Proxy, Server, sleep, test, TestClock, until } from "./support.mjs";
 
 /** The delay that the newest `waiting` event announced. */
 const delay = (room, clock) => room.events("state").at(-1).retryAt - clock.now();

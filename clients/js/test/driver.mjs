@@ -3,7 +3,8 @@
 //
 // Commands  {"do":"open","url":…,"token":…,"conversation":…,"store":PATH or null}
 //           {"do":"send","text":…,"local_id":…}   {"do":"edit","id":…,"text":…}
-//           {"do":"delete","id":…}   {"do":"messages"}   {"do":"older","limit":50}   {"do":"close"}
+//           {"do":"delete","id":…}   {"do":"messages"}   {"do":"older","limit":50}
+//           {"do":"close"}
 // Events    state, message, change, remove, reset, stored, failed, messages; and error, with the
 //           command in "do", for an edit, a deletion or a page that the server refused.
 //
@@ -14,7 +15,8 @@ import { FileStorage, WebSocket } from "./support.mjs";
 
 let confab, room;
 
-const write = (event, members) => process.stdout.write(JSON.stringify({ event, ...members }) + "\n");
+const write = (event, members) =>
+  process.stdout.write(JSON.stringify({ event, ...members }) + "\n");
 const shown = ({ id, author, text, localId, state, deleted, rev }) => ({
   id: id ? `${id}` : null, author, text, local_id: localId ?? null,
   state: deleted ? "deleted" : state, rev,

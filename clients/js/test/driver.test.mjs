@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import path from "node:path";
-import test from "node:test";
-import { Server, until } from "./support.mjs";
+import { Server, test, until } from "./support.mjs";
 
 /** A driver; `events` are its lines. */
 function start(t) {

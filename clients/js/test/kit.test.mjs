@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
-import test from "node:test";
-import { binary, open, Proxy, Server, sleep, TestClock, until } from "./support.mjs";
+import { binary, open, Proxy, Server, sleep, test, TestClock, until } from "./support.mjs";
 
 const before = Object.getOwnPropertyNames(globalThis).sort();
 const folder = new URL("..", import.meta.url).pathname;
@@ -20,6 +19,9 @@ test("rule 8: time() is the server's time, whatever the client's clock says", as
     const error = room.confab.time() - Date.now();
     assert.ok(Math.abs(error) < 1_000, `${error} ms`);
     assert.ok(room.confab.time() >= Date.parse(message.time), "no message is in the future");
+    const other = open(t, server.url, { token: server.token("bob"), clock }, {}, `c${skew}`);
+    await other.online();
+    assert.ok(other.confab.time() >= Date.parse(message.time), "also of an earlier message");
   }
 });
 
@@ -62,6 +64,15 @@ test("rule 9: a listener that throws does not break the delivery", async (t) => 
   await room.send("two");
   assert.deepEqual(seen, [1]);
   assert.deepEqual(errors, ["listener", "listener"]);
+});
+
+test("a listener may close the conversation while it goes online", async (t) => {
+  const server = await Server.start(t);
+  const room = open(t, server.url, { token: server.token("ann") });
+  room.on("reset", () => room.close());
+  await until("closed", () => room.state === "closed");
+  await sleep(50);
+  assert.deepEqual(room.events("state").map((e) => e.state), ["connecting", "closed"]);
 });
 
 test("rule 10: nothing global", () => {
@@ -141,6 +152,8 @@ test("typing, presence and receipts", async (t) => {
   const [{ online, changes: [{ user, name, ...change }] }] = events.presence;
   assert.deepEqual([online, user, change], [1, "bob", { online: true }]);
   assert.ok(["bob", "BOB"].includes(name), name);  // The server may send the user name.
+  // Typing is not stored: a client that has not joined completely does not receive it.
+  await until("bob has joined", () => bob.frames.some((frame) => frame.user_id === "ann"));
   for (let n = 0; n < 10; n++) ann.typing();
   clock.advance(3_000);
   ann.typing();

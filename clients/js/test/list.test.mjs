@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
-import test from "node:test";
-import { open, Proxy, Server, sleep, texts, until } from "./support.mjs";
+import { open, Proxy, Server, sleep, test, texts, until } from "./support.mjs";
 
 const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => `${from + n}`);
 

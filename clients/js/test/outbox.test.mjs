@@ -1,9 +1,9 @@
 // Rule 5: what was sent is stored once, in order, whatever happens to the connection.
 import assert from "node:assert/strict";
 import path from "node:path";
-import test from "node:test";
-import { FileStorage, freePort, open, Proxy, Server, sleep, TestClock, texts, until }
-  from "./support.mjs";
+import {
+  FileStorage, freePort, open, Proxy, Server, sleep, test, TestClock, texts, until, WebSocket,
+} from "./support.mjs";
 
 const stored = async (server) => {
   const socket = await server.raw("reader", "lobby", "&after=0");
@@ -146,10 +146,18 @@ for (const [what, text] of [
 test("rate limited: the kit waits and keeps the order", async (t) => {
   const server = await Server.start(t,
     "--limit", "messages-per-second=20", "--limit", "message-burst=5");
-  const room = open(t, server.url, { token: server.token("ann") });
+  let sends = 0;
+  class Socket extends WebSocket {
+    send(data) {
+      sends += data.includes("send_message");
+      super.send(data);
+    }
+  }
+  const room = open(t, server.url, { token: server.token("ann"), WebSocket: Socket });
   const expected = Array.from({ length: 30 }, (_, n) => `${n}`);
   await Promise.all(expected.map((text) => room.send(text)));
   assert.deepEqual(texts(room), expected);
+  assert.ok(sends <= 90, `${sends} attempts`);
 });
 
 test("an ended conversation: `ended`, and the send is refused", async (t) => {

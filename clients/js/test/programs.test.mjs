@@ -6,8 +6,7 @@ import fs from "node:fs";
 import http from "node:http";
 import os from "node:os";
 import path from "node:path";
-import test from "node:test";
-import { freePort, open, Server, texts, until, WebSocket } from "./support.mjs";
+import { freePort, open, Server, test, texts, until, WebSocket } from "./support.mjs";
 
 const folder = new URL("..", import.meta.url).pathname;
 const readme = fs.readFileSync(`${folder}README.md`, "utf8");
@@ -39,7 +38,7 @@ function start(t, source, environment) {
   return child;
 }
 
-test("the README's bot answers, survives kill -9 of the server, and ends with Ctrl-C", async (t) => {
+test("the README's bot answers, survives kill -9 of the server and ends with Ctrl-C", async (t) => {
   const server = await Server.start(t), source = samples[2].replace(address, server.url);
   const bot = start(t, source, { CONFAB_TOKEN: server.token("bot") });
   const ann = open(t, server.url, { token: server.token("ann") });
@@ -75,7 +74,8 @@ test("the README's two lines print messages", async (t) => {
 /** Chromium without a screen. `run` evaluates an expression in a tab. */
 class Browser {
   static async start(t) {
-    const browser = new Browser(), profile = fs.mkdtempSync(path.join(os.tmpdir(), "confab-js-web-"));
+    const browser = new Browser();
+    const profile = fs.mkdtempSync(path.join(os.tmpdir(), "confab-js-web-"));
     const program = ["chromium-headless-shell", "chromium", "google-chrome"].find((name) => {
       try {
         return execFileSync("which", [name]);
@@ -141,7 +141,7 @@ async function site(t, page) {
   return `http://127.0.0.1:${port}`;
 }
 
-test("the README's page in a browser: two tabs, one outbox, kill -9, and a closed tab", async (t) => {
+test("the README's page in a browser: two tabs, one outbox, kill -9, closed tabs", async (t) => {
   const origin = await site(t, () => samples[1].replace(`${address}/confab.js`, "/confab.js")
     .replace(address, server.url).replace("const show", "window.room = room; const show"));
   const server = await Server.start(t, "--origins", `own,${origin}`);

@@ -1,7 +1,6 @@
 // Rule 1 for a client that reads too slowly. The test fills the buffers of the system, 32 MiB.
 import assert from "node:assert/strict";
-import test from "node:test";
-import { open, Proxy, Server, TestClock, until } from "./support.mjs";
+import { open, Proxy, Server, test, TestClock, until } from "./support.mjs";
 
 test("1013 of a slow reader: at least a second", async (t) => {
   const server = await Server.start(t, "--limit", "outbound-bytes=65536",

@@ -1,11 +1,13 @@
 // What the tests share: a real server that can be killed, a proxy that breaks connections, a clock
 // that only the test advances, and a storage in a file.
 import { execFileSync, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
+import nodeTest from "node:test";
 import { Confab } from "../confab.js";
 
 const require = createRequire(import.meta.url);
@@ -23,6 +25,12 @@ function packageWs() {
 }
 
 export const WebSocket = packageWs();
+
+/** Ends a test that waits forever, so that its processes end too. */
+export function test(name, run) {
+  const seconds = Number(process.env.CONFAB_TEST_SECONDS ?? 240);
+  nodeTest(name, { timeout: seconds * 1_000 }, run);
+}
 
 export const binary = process.env.CONFAB_BINARY ?? "confab";
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -42,6 +50,12 @@ export async function freePort() {
   const { port } = server.address();
   await new Promise((done) => server.close(done));
   return port;
+}
+
+/** A token of `confab token`, signed with the key that two of its options name. */
+export function makeToken(user, key, { ttl = "1h", conversations = "*" } = {}) {
+  const claims = ["--username", user.toUpperCase(), "--conversations", conversations, "--ttl", ttl];
+  return execFileSync(binary, ["token", "--sub", user, ...claims, ...key]).toString().trim();
 }
 
 /** One node with an SQLite database. A restart keeps the port and the database. */
@@ -88,11 +102,8 @@ export class Server {
     await this.start();
   }
 
-  token(user, { ttl = "1h", conversations = "*", secret = this.database } = {}) {
-    return execFileSync(binary, [
-      "token", "--sub", user, "--username", user.toUpperCase(), "--conversations", conversations,
-      "--ttl", ttl, "--database", secret,
-    ]).toString().trim();
+  token(user, options) {
+    return makeToken(user, ["--database", this.database], options);
   }
 
   /** A plain connection without the kit, for what others do. */
@@ -111,7 +122,7 @@ export class Server {
       socket.send(JSON.stringify(frame));
       return until(`an answer to ${frame.action}`, () => socket.frames.slice(start).find(answer));
     };
-    socket.say = (content, localId = crypto.randomUUID()) => socket.request(
+    socket.say = (content, localId = randomUUID()) => socket.request(
       { action: "send_message", content, local_id: localId },
       (frame) => frame.message?.local_id === localId);
     return socket;

@@ -1,8 +1,9 @@
 // Rule 6: two tabs have one outbox. Node has a BroadcastChannel; the locks are simulated here.
 import assert from "node:assert/strict";
 import path from "node:path";
-import test from "node:test";
-import { FileStorage, open, Proxy, Server, sleep, texts, until, WebSocket } from "./support.mjs";
+import {
+  FileStorage, open, Proxy, Server, sleep, test, texts, until, WebSocket,
+} from "./support.mjs";
 
 /** The part of the Web Locks API that the kit uses: exclusive locks, with a signal. */
 class Locks {

@@ -1,7 +1,6 @@
 // Rule 7: tokens are renewed before they expire, on the live connection.
 import assert from "node:assert/strict";
-import test from "node:test";
-import { open, Server, sleep, TestClock, until } from "./support.mjs";
+import { open, Server, sleep, test, TestClock, until } from "./support.mjs";
 
 test("30 s before exp a new token is requested and used on the live connection", async (t) => {
   const server = await Server.start(t), clock = new TestClock(), calls = [];

@@ -1,7 +1,6 @@
 // Rule 3: half-open connections are found by clock time.
 import assert from "node:assert/strict";
-import test from "node:test";
-import { open, Proxy, Server, sleep, TestClock, until } from "./support.mjs";
+import { open, Proxy, Server, sleep, test, TestClock, until } from "./support.mjs";
 
 async function connected(t, ...options) {
   const server = await Server.start(t, ...options), proxy = await Proxy.start(t, server.port);
@@ -54,7 +53,7 @@ test("after a suspend the kit probes first", async (t) => {
   assert.equal(room.state, "online", "the probe was answered");
   assert.equal(proxy.connections, connections);
   proxy.mode = "freeze";
-  clock.suspend(3_600_000);
+  clock.suspend(20_000);
   assert.equal(room.state, "online");
   clock.advance(6_000);
   assert.equal(room.state, "connecting");
