@@ -115,7 +115,7 @@ extension ClusterAdmin {
         }
         let answer = try await self.command(
             .post(MessageBody(author: person, clientMessageID: nil, content: content)), in: key)
-        guard case .posted(let message) = answer else { throw .internalServerError }
+        guard case .posted(let message, _) = answer else { throw .internalServerError }
         self.logger.info(
             "message sent by operator",
             [

@@ -203,9 +203,9 @@ public struct AgentsSession: InboxReading, ResumableSession {
         case (.enter, .failed(let error)):
             self.fail(error.description, into: &steps)
             steps.append(.close(1008, "access denied"))
-        case (.send, .posted(let message)):
+        case (.send, .posted(let message, _)):
             steps.reply { $0.append(acknowledged: message, hasNumber: true) }
-        case (.direct, .posted(let message)):
+        case (.direct, .posted(let message, _)):
             steps.reply { $0.append(acknowledged: message, hasNumber: false) }
         case (.send, .failed(let error)), (.direct, .failed(let error)):
             self.fail(error.description, id: tag.text, outcome: error.outcome, into: &steps)

@@ -34,8 +34,9 @@ extension Conversation {
                 isJoin
                 ? .joined(self.members[number].member) : .renamed(self.members[number].member)
             effects.append(.event(event, revision: change.revision, origin: nil))
-            for requester in change.requesters {
-                effects.append(.answer(self.joinAnswer(for: number, isNew: isJoin), to: requester))
+            for (index, requester) in change.requesters.enumerated() {
+                let isNew = isJoin && index == 0
+                effects.append(.answer(self.joinAnswer(for: number, isNew: isNew), to: requester))
             }
             return
         case .amended(let message):

@@ -219,9 +219,17 @@ extension Conversation {
             return
         }
         guard !self.areWritesUnavailable else { throw .unavailable }
+        self.endMembership(number, from: origin, at: now, into: &effects)
+    }
+
+    mutating func endMembership(
+        _ number: UInt32, from origin: RequestOrigin, at now: ClockReading,
+        into effects: inout [ConversationEffect]
+    ) {
         let member = self.members[number].member
         self.members.remove(number)
-        self.write(.remove(user), then: .left(member, at: now.wall), from: origin, into: &effects)
+        self.write(
+            .remove(member.user), then: .left(member, at: now.wall), from: origin, into: &effects)
     }
 
     mutating func end(
@@ -279,7 +287,8 @@ extension Conversation {
                 self.members[$0].member.user
             })
         let description = ConversationDetails(
-            record: record, head: self.storedHead, members: self.members.members, online: online)
+            record: record, head: self.storedHead, members: self.members.members, online: online,
+            lastMessage: self.lastMessage)
         effects.append(.answer(.described(description), to: origin))
     }
 }

@@ -117,7 +117,7 @@ extension Conversation {
         if let message, message.body.author.id == body.author.id,
             message.body.clientMessageID == body.clientMessageID
         {
-            effects.append(.answer(.posted(message), to: origin))
+            effects.append(.answer(.posted(message, isRepeat: !origin.isRetry), to: origin))
             return
         }
         do throws(ChatError) {

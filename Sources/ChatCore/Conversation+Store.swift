@@ -22,6 +22,7 @@ extension Conversation {
         self.revision = loaded?.revision ?? 0
         self.storedRevision = self.revision
         self.loadedOldest = loaded?.oldest ?? 1
+        self.lastMessage = nil
         self.hasFailedWrites = false
         self.discardUnacknowledged()
         self.recents = RecentMessages(
@@ -79,7 +80,7 @@ extension Conversation {
         self.storedRevision = revision
         self.publishedRevision = max(self.publishedRevision, revision)
         self.retainStored(change, revision, at: now)
-        self.updateActivity(of: change)
+        self.recordActivity(of: change)
         if case .message(let message) = change {
             self.storedHead = message.sequence
             self.publishedHead = max(self.publishedHead, message.sequence)
@@ -98,11 +99,16 @@ extension Conversation {
         }
     }
 
-    /// Counts the same changes as activity that the stores count.
-    private mutating func updateActivity(of change: Write.Change) {
+    /// Counts the same changes as activity that the stores count, and keeps the newest message.
+    private mutating func recordActivity(of change: Write.Change) {
         switch change {
-        case .message(let message): self.updatedAt = message.sentAt
-        case .amend(_, let time), .end(let time): self.updatedAt = time
+        case .message(let message):
+            self.updatedAt = message.sentAt
+            self.lastMessage = message
+        case .amend(let message, let time):
+            self.updatedAt = time
+            if message.sequence == self.lastMessage?.sequence { self.lastMessage = message }
+        case .end(let time): self.updatedAt = time
         case .create(let record): self.updatedAt = record.updatedAt
         case .member, .remove, .cursors, .skip: break
         }

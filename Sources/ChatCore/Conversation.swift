@@ -80,6 +80,9 @@ public struct Conversation: Sendable {
     var unstoredReads = UnstoredReads()
     var dirtyCursors: [UInt32] = []
     var cursorFlushDue: Int64 = 0
+    /// The newest stored message in its present state; nil if it was stored before the conversation
+    /// was loaded.
+    var lastMessage: Message?
     /// When the next `tick` is due.
     public private(set) var wakeAt: Int64?
 
@@ -236,6 +239,10 @@ public struct Conversation: Sendable {
                 try self.setTyping(isTyping, by: person, at: now, into: &effects)
                 effects.append(.answer(.done, to: origin))
             case .leave(let user): try self.leave(user, from: origin, at: now, into: &effects)
+            case .addMember(let person, let principal):
+                try self.addMember(person, by: principal, from: origin, at: now, into: &effects)
+            case .removeMember(let user, let principal):
+                try self.removeMember(user, by: principal, from: origin, at: now, into: &effects)
             case .end(let principal):
                 try self.end(by: principal, from: origin, at: now, into: &effects)
             case .describe(let principal, let readAccess):

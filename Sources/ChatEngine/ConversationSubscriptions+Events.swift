@@ -137,7 +137,8 @@ extension ConversationSubscriptions {
         let deferred = self.feeds[slot].takeDeferredAnswers(for: message.sequence)
         var contexts: [RequestContextID] = []
         for request in [first] + deferred.filter({ $0 != first }) where request != 0 {
-            if request != first, case .posted(let other) = self.requests[request]?.deferredAnswer,
+            if request != first,
+                case .posted(let other, _) = self.requests[request]?.deferredAnswer,
                 !other.isOfSameSend(as: message)
             {
                 self.resend(request, at: now, outbox: &outbox)

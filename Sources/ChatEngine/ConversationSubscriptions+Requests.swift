@@ -176,7 +176,7 @@ extension ConversationSubscriptions {
             // conversation the first attempt is still found.
             self.finish(request, .failed(.outcomeUnknown), at: now, outbox: &outbox)
             return
-        case .posted(let message):
+        case .posted(let message, _):
             guard let feed, !self.feeds[feed.slot].state.isOpening,
                 message.sequence > self.feeds[feed.slot].watermarks.deliveredThrough
             else { break }
@@ -241,7 +241,7 @@ extension ConversationSubscriptions {
     /// must not reappear.
     private func isOutdated(_ answer: ChatAnswer, to request: RequestID) -> Bool {
         switch answer {
-        case .posted(let message), .amended(let message):
+        case .posted(let message, _), .amended(let message):
             guard let feed = self.requests[request]?.feed, self.feeds.isCurrent(feed),
                 message.revision < self.feeds[feed.slot].watermarks.amendedThrough
             else { return false }
@@ -254,7 +254,9 @@ extension ConversationSubscriptions {
     private mutating func deliver(_ answer: ChatAnswer, to pending: OwnerRequests.OwnerRequest) {
         guard let context = pending.context else { return }
         var isAlsoEvent = false
-        if case .posted(let message) = answer, let feed = pending.feed, self.feeds.isCurrent(feed) {
+        if case .posted(let message, _) = answer, let feed = pending.feed,
+            self.feeds.isCurrent(feed)
+        {
             isAlsoEvent = message.sequence > pending.deliveredThrough
         }
         self.deliveries.append(.answer(context: context, answer, isAlsoEvent: isAlsoEvent))
@@ -330,7 +332,8 @@ extension ConversationInput {
     fileprivate var changesConversation: Bool {
         switch self {
         case .command(.post), .command(.edit), .command(.delete), .command(.read),
-            .command(.readThrough), .command(.leave), .command(.end):
+            .command(.readThrough), .command(.leave), .command(.end), .command(.addMember),
+            .command(.removeMember):
             true
         default:
             false

@@ -4,8 +4,9 @@ public import Bytes
 public enum ChatAnswer: Sendable {
     // Indirect: these cases are rare and larger than a message.
     indirect case joined(JoinResult)
-    /// The message is stored. A repeated send gets the message of the first one.
-    case posted(Message)
+    /// The message is stored. A repeated send gets the message of the first one, and `isRepeat`.
+    /// A send that only the server itself retried is no repeat.
+    case posted(Message, isRepeat: Bool = false)
     case amended(Message)
     /// The reads are stored, except those of message ids that do not exist.
     case read(unknown: [SequenceNumber])
@@ -67,13 +68,18 @@ public struct ConversationDetails: Sendable {
     public let head: SequenceNumber
     public let members: [Member]
     public let online: Set<UserID>
+    /// The newest message in its present state. Nil if there is none, and if the owner does not
+    /// have it in memory: then it is in the store.
+    public let lastMessage: Message?
 
     public init(
-        record: ConversationRecord, head: SequenceNumber, members: [Member], online: Set<UserID>
+        record: ConversationRecord, head: SequenceNumber, members: [Member], online: Set<UserID>,
+        lastMessage: Message? = nil
     ) {
         self.record = record
         self.head = head
         self.members = members
         self.online = online
+        self.lastMessage = lastMessage
     }
 }

@@ -24,6 +24,11 @@ public enum ChatCommand: Sendable {
     case join(JoinRequest)
     /// Ends the user's membership.
     case leave(UserID)
+    /// Makes another user a member. Only the creator and admins may do this. The answer says
+    /// whether the user was a member before. Indirect: larger than the common cases.
+    indirect case addMember(Person, by: Principal)
+    /// Ends another user's membership. Only the creator and admins may do this.
+    case removeMember(UserID, by: Principal)
     /// Ends the conversation: it becomes read-only. Only its creator and admins may do this.
     case end(by: Principal)
     /// Returns the record, the members and their presence. Members may always read them, and

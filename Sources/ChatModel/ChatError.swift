@@ -5,6 +5,8 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The conversation to create exists already.
     case conversationExists
     case notAMember
+    /// The user to remove is not a member.
+    case noSuchMember
     /// An anonymous user claims an id that belongs to a member with a token.
     case idTaken
     /// The conversation is closed, and the user is neither a member nor listed in the token.
@@ -37,6 +39,7 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .noSuchConversation: "no such conversation"
         case .conversationExists: "the conversation exists already"
         case .notAMember: "not a member of this conversation"
+        case .noSuchMember: "user_id: not a member of this conversation"
         case .idTaken: "user_id: a member of this conversation has this id; choose another one"
         case .accessDenied: "access denied"
         case .conversationEnded: "conversation ended"

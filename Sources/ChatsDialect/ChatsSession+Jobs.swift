@@ -222,7 +222,7 @@ extension ChatsSession {
         _ answer: ChatAnswer, _ tag: RequestTag, isDelivered: Bool, into steps: inout SessionSteps
     ) {
         switch answer {
-        case .posted(let message) where !isDelivered:
+        case .posted(let message, _) where !isDelivered:
             // A repeated send: the first message was delivered before.
             guard let chat = tag.conversation else { return }
             steps.reply {

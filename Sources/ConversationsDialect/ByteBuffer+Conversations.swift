@@ -43,7 +43,7 @@ extension ByteBuffer {
         } else {
             self.append(#"","sender_id":"#)
         }
-        self.append(jsonString: message.body.author.id.displayID)
+        self.append(user: message.body.author)
         self.append(#","content":"#)
         self.append(jsonString: message.body.content)
         self.append(#","timestamp":""#)
@@ -52,12 +52,19 @@ extension ByteBuffer {
         self.append(flagsOf: message.state)
     }
 
+    /// Appends a user's id, as the value of the field before it, and the user's name.
+    private mutating func append(user person: Person) {
+        self.append(jsonString: person.id.displayID)
+        self.append(#","username":"#)
+        self.append(jsonString: person.name)
+    }
+
     /// Appends a message of a fetched page.
     mutating func append(fetchedMessage message: Message) {
         self.append(#"{"id":""#)
         self.append(decimal: message.sequence)
         self.append(#"","sender_id":"#)
-        self.append(jsonString: message.body.author.id.displayID)
+        self.append(user: message.body.author)
         self.append(#","content":"#)
         self.append(jsonString: message.body.content)
         self.append(#","sent_at":""#)
@@ -88,15 +95,13 @@ extension ByteBuffer {
 
     mutating func append(typing isTyping: Bool, by person: Person) {
         self.append(#"{"type":"typing","user_id":"#)
-        self.append(jsonString: person.id.displayID)
-        self.append(#","username":"#)
-        self.append(jsonString: person.name)
+        self.append(user: person)
         self.append(isTyping ? #","is_typing":true}"# : #","is_typing":false}"#)
     }
 
     mutating func append(read sequences: [SequenceNumber], by person: Person) {
         self.append(#"{"type":"read","user_id":"#)
-        self.append(jsonString: person.id.displayID)
+        self.append(user: person)
         self.append(#","message_ids":["#)
         for (index, sequence) in sequences.enumerated() {
             self.append(index > 0 ? #",""# : #"""#)
@@ -138,7 +143,7 @@ extension ByteBuffer {
 
     private mutating func append(presenceChange change: PresenceChange) {
         self.append(#""user_id":"#)
-        self.append(jsonString: change.person.id.displayID)
+        self.append(user: change.person)
         self.append(
             change.isOnline
                 ? #","status":"online","timestamp":""# : #","status":"offline","timestamp":""#)

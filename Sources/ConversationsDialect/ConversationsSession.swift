@@ -257,7 +257,7 @@ public struct ConversationsSession: PageReading, ResumableSession {
             steps.append(.close(1011, "what is stored of this conversation is damaged"))
         case (.enter, _):
             steps.append(.close(4004, "access denied"))
-        case (.send, .posted(let message)):
+        case (.send, .posted(let message, _)):
             // The answer to a send is the message itself, which this connection receives as a
             // subscriber.
             if !isDelivered { steps.reply { $0.append(chatMessage: message) } }

@@ -15,7 +15,7 @@ extension PetsSession {
             return
         }
         switch (PetsRequestKind(rawValue: tag.kind), answer) {
-        case (.message, .posted(let message)):
+        case (.message, .posted(let message, _)):
             guard let conversation = tag.conversation else { return }
             steps.reply { $0.append(sent: message, in: conversation, localID: tag.text) }
         case (.create, .described):

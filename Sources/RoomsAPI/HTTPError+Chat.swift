@@ -14,7 +14,7 @@ extension HTTPError {
             self.init(
                 .forbidden, "room_id: the conversation is closed, and you are no member of it")
         case .notAMember, .notAllowed: self.init(.forbidden, "user_id: \(error)")
-        case .noSuchMessage: self.init(.notFound, error.description)
+        case .noSuchMessage, .noSuchMember: self.init(.notFound, error.description)
         case .messageDeleted: self.init(.gone, error.description)
         case .contentEmpty, .clientMessageIDInvalid: self.init(.badRequest, error.description)
         case .contentTooLong, .metadataTooLong: self.init(.contentTooLarge, error.description)

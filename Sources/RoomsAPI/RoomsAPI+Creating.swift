@@ -43,7 +43,8 @@ extension RoomsAPI {
                     text.append(#","link":"#)
                     text.append(jsonString: "\(base)/conversation/\(id)")
                     text.append(#","conversation":"#)
-                    text.append(room: id, description)
+                    text.append(
+                        room: id, description, messageCount: description.head, lastMessage: nil)
                     text.append(guestToken: token)
                 }
             case .failed(.conversationExists): continue

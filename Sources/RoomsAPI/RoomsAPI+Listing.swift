@@ -10,6 +10,7 @@ extension RoomsAPI {
     private struct ListedConversation {
         let id: ByteString
         let description: ConversationDetails
+        let lastMessage: Message?
 
         var cursor: PageCursor { PageCursor(time: self.description.record.createdAt, id: self.id) }
     }
@@ -18,7 +19,9 @@ extension RoomsAPI {
     /// and there may be many.
     private static let catalogReadLimit = 4
 
-    func list(_ query: ListQuery, for caller: RoomsCaller) async throws(HTTPError) -> HTTPResponse {
+    func list(_ query: ListQuery, for caller: RoomsCaller, ifNoneMatch: String?)
+        async throws(HTTPError) -> HTTPResponse
+    {
         var found: [ListedConversation] = []
         var next = query.after
         // One entry more than the limit shows whether there is another page.
@@ -37,11 +40,13 @@ extension RoomsAPI {
             next = found.last?.cursor
         }
         let cursor = next.map(CatalogCursor.encode)
-        return Self.response { text in
+        return Self.revalidatedResponse(ifNoneMatch: ifNoneMatch) { text in
             text.append(#","conversations":["#)
             for (index, listed) in found.enumerated() {
                 if index > 0 { text.append(",") }
-                text.append(room: listed.id, listed.description)
+                text.append(
+                    room: listed.id, listed.description, messageCount: listed.description.head,
+                    lastMessage: listed.lastMessage)
             }
             text.append(#"],"next_cursor":"#)
             if let cursor { text.append(jsonString: cursor) } else { text.append("null") }
@@ -50,40 +55,44 @@ extension RoomsAPI {
 
     /// Queries the owners of all conversations concurrently and keeps the order of the catalog:
     /// only owners know the participants and who is online.
-    ///
-    /// Conversations that have ended or disappeared since the catalog was read are skipped.
     private func describe(_ ids: [ByteString], for caller: RoomsCaller) async throws(HTTPError)
         -> [ListedConversation]
     {
-        let answers = await withTaskGroup(of: (Int, Result<ChatAnswer, HTTPError>).self) { group in
+        typealias Found = Result<ListedConversation?, HTTPError>
+        let found = await withTaskGroup(of: (Int, Found).self) { group in
             for (index, id) in ids.enumerated() {
                 group.addTask {
                     do throws(HTTPError) {
-                        return (
-                            index,
-                            .success(
-                                try await self.submit(
-                                    .describe(by: caller.viewer, readAccess: .anyoneIfOpen), in: id,
-                                    of: caller))
-                        )
+                        return (index, .success(try await self.listed(id, for: caller)))
                     } catch {
                         return (index, .failure(error))
                     }
                 }
             }
-            var answers = [Result<ChatAnswer, HTTPError>?](repeating: nil, count: ids.count)
-            for await (index, answer) in group { answers[index] = answer }
-            return answers
+            var found = [Found](repeating: .success(nil), count: ids.count)
+            for await (index, conversation) in group { found[index] = conversation }
+            return found
         }
         var listed: [ListedConversation] = []
-        for (id, answer) in zip(ids, answers) {
-            switch try answer?.get() {
-            case .described(let description) where description.record.isInCatalog:
-                listed.append(ListedConversation(id: id, description: description))
-            case .failed(.unavailable), nil: throw .chatUnavailable
-            default: continue
-            }
+        for conversation in found {
+            if let conversation = try conversation.get() { listed.append(conversation) }
         }
         return listed
+    }
+
+    /// A conversation of the catalog; nil if it has ended or disappeared since the catalog was
+    /// read.
+    private func listed(_ id: ByteString, for caller: RoomsCaller) async throws(HTTPError)
+        -> ListedConversation?
+    {
+        let query = ChatCommand.describe(by: caller.viewer, readAccess: .anyoneIfOpen)
+        switch try await self.submit(query, in: id, of: caller) {
+        case .described(let description) where description.record.isInCatalog:
+            return ListedConversation(
+                id: id, description: description,
+                lastMessage: try await self.lastMessage(of: description, in: id, for: caller))
+        case .failed(.unavailable): throw .chatUnavailable
+        default: return nil
+        }
     }
 }

@@ -22,23 +22,27 @@ extension RoomsAPI {
             guard case .page(let page) = try await self.read(newest) else { throw .chatUnavailable }
             messages = page.messages
         }
-        var response = Self.response { text in
+        return Self.revalidatedResponse(ifNoneMatch: ifNoneMatch) { text in
             text.append(#","conversation":"#)
-            text.append(room: id, description)
+            text.append(
+                room: id, description, messageCount: description.head, lastMessage: messages.last)
             text.append(#","messages":"#)
             text.append(messages: messages, inRoom: id)
         }
-        // Only the client may cache the response, and must revalidate it. A polling page receives
-        // 304 without a body while nothing changes.
-        let tag = EntityTag(response.body)
-        response.fields = [
-            HTTPField("Cache-Control", "private, no-cache"), HTTPField("ETag", tag.text),
-        ]
-        if tag.matches(ifNoneMatch) {
-            response.status = .notModified
-            response.body = []
+    }
+
+    /// The newest message up to the described head, in its present state; nil if none is retained.
+    /// The store is read only if the owner does not have the message in memory.
+    func lastMessage(
+        of description: ConversationDetails, in id: ByteString, for caller: RoomsCaller
+    ) async throws(HTTPError) -> Message? {
+        guard description.head > 0, description.lastMessage == nil else {
+            return description.lastMessage
         }
-        return response
+        let key = ConversationKey(tenant: caller.tenant, id: id)
+        let newest = StoreRequest.page(key, .before(description.head + 1), limit: 1)
+        guard case .page(let page) = try await self.read(newest) else { throw .chatUnavailable }
+        return page.messages.last
     }
 
     /// Reads a page of messages, and the conversation's revision at the time of reading.
@@ -85,9 +89,11 @@ extension RoomsAPI {
         }
         let token = try self.guestToken(
             for: principal.person, in: id, as: caller.isCreator(of: id) ? .creator : .member)
+        let lastMessage = try await self.lastMessage(of: description, in: id, for: caller)
         return Self.response { text in
             text.append(#","conversation":"#)
-            text.append(room: id, description)
+            text.append(
+                room: id, description, messageCount: description.head, lastMessage: lastMessage)
             text.append(#","participant":"#)
             text.append(participant: member, isOnline: description.online.contains(member.user))
             text.append(guestToken: token)

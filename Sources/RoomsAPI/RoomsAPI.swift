@@ -38,7 +38,12 @@ public final class RoomsAPI: RequestHandler {
     }
 
     /// The paths that the API answers.
-    public var routes: [Route] { [.api("/api/conversations/**", self)] }
+    public var routes: [Route] {
+        [
+            .api("/api/conversations/{id}/messages", self, sendsMessages: true),
+            .api("/api/conversations/**", self),
+        ]
+    }
 
     /// Connects the API to its node. Requests are answered from here on.
     public func open(_ port: any RoomsPort) {
@@ -54,7 +59,10 @@ public final class RoomsAPI: RequestHandler {
         switch route {
         case .list:
             let query = try ListQuery(request.query)
-            return { () async throws(HTTPError) in try await self.list(query, for: caller) }
+            let ifNoneMatch = request.ifNoneMatch
+            return { () async throws(HTTPError) in
+                try await self.list(query, for: caller, ifNoneMatch: ifNoneMatch)
+            }
         case .create:
             let conversation = try self.newConversation(RoomsBody(request, body), by: caller)
             let base = request.linkBase
@@ -66,11 +74,6 @@ public final class RoomsAPI: RequestHandler {
             return { () async throws(HTTPError) in
                 try await self.readConversation(id, for: caller, ifNoneMatch: ifNoneMatch)
             }
-        case .messages(let id):
-            let query = try MessagesQuery(request.query)
-            return { () async throws(HTTPError) in
-                try await self.readMessages(query, of: id, for: caller)
-            }
         case .join(let id):
             let body = try RoomsBody(request, body)
             let username = try body.username()
@@ -81,8 +84,36 @@ public final class RoomsAPI: RequestHandler {
             return { () async throws(HTTPError) in try await self.join(id, principal, caller) }
         case .end(let id):
             let principal = try caller.principal(RoomsBody(request, body).userID())
-            try caller.checkMayEnd(id)
+            try caller.checkMayBeCreator(of: id)
             return { () async throws(HTTPError) in try await self.end(id, by: principal, caller) }
+        case .messages(let id) where request.method == .post:
+            let message = try self.newMessage(.ofMessage(request, body), by: caller)
+            return { () async throws(HTTPError) in
+                try await self.send(message, to: id, for: caller)
+            }
+        case .messages(let id):
+            let query = try MessagesQuery(request.query)
+            return { () async throws(HTTPError) in
+                try await self.readMessages(query, of: id, for: caller)
+            }
+        case .message(let id, let sequence):
+            let command = try self.amendment(of: sequence, request, body, by: caller)
+            return { () async throws(HTTPError) in
+                try await self.amend(command, in: id, for: caller)
+            }
+        case .members(let id):
+            let principal = try caller.provenPrincipal()
+            try caller.checkMayBeCreator(of: id)
+            let person = try RoomsBody(request, body).newMember()
+            return { () async throws(HTTPError) in
+                try await self.addMember(person, to: id, by: principal, caller)
+            }
+        case .member(let id, let user):
+            let principal = try caller.provenPrincipal()
+            try caller.checkMayBeCreator(of: id)
+            return { () async throws(HTTPError) in
+                try await self.removeMember(user, from: id, by: principal, caller)
+            }
         }
     }
 
@@ -93,19 +124,28 @@ public final class RoomsAPI: RequestHandler {
 
     // MARK: Requests to the node
 
+    var port: (any RoomsPort)? { self.portReference.withLock { $0.port } }
+
     func submit(_ command: ChatCommand, in id: ByteString, of caller: RoomsCaller)
         async throws(HTTPError) -> ChatAnswer
     {
-        guard let port = self.portReference.withLock({ $0.port }) else { throw .chatUnavailable }
-        let key = ConversationKey(tenant: caller.tenant, id: id)
-        guard let answer = await port.command(command, in: key, within: Self.answerTimeout) else {
+        guard let answer = try await self.answer(to: command, in: id, of: caller) else {
             throw .chatUnavailable
         }
         return answer
     }
 
+    /// Nil if there is no answer in time: the command may have been executed.
+    func answer(to command: ChatCommand, in id: ByteString, of caller: RoomsCaller)
+        async throws(HTTPError) -> ChatAnswer?
+    {
+        guard let port = self.port else { throw .chatUnavailable }
+        let key = ConversationKey(tenant: caller.tenant, id: id)
+        return await port.command(command, in: key, within: Self.answerTimeout)
+    }
+
     func read(_ request: StoreRequest) async throws(HTTPError) -> StoreAnswer {
-        guard let port = self.portReference.withLock({ $0.port }) else { throw .chatUnavailable }
+        guard let port = self.port else { throw .chatUnavailable }
         guard let answer = await port.read(request, within: Self.answerTimeout) else {
             throw .chatUnavailable
         }
@@ -140,5 +180,24 @@ public final class RoomsAPI: RequestHandler {
         write(&text)
         text.append("}")
         return HTTPResponse(status, fields: fields, body: text.bytes)
+    }
+
+    /// The response to a client that polls: 304 without a body while nothing changes. Only the
+    /// client itself may cache it, and must revalidate it.
+    ///
+    /// - Parameter write: writes the members after `success`.
+    static func revalidatedResponse(
+        ifNoneMatch: String?, _ write: (inout ByteBuffer) -> Void
+    ) -> HTTPResponse {
+        var response = Self.response(.ok, write)
+        let tag = EntityTag(response.body)
+        response.fields = [
+            HTTPField("Cache-Control", "private, no-cache"), HTTPField("ETag", tag.text),
+        ]
+        if tag.matches(ifNoneMatch) {
+            response.status = .notModified
+            response.body = []
+        }
+        return response
     }
 }

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import ChatModel
 internal import DialectKit
 internal import Gateway
 internal import HTTPWire
@@ -9,6 +10,7 @@ internal import JSON
 struct RoomsBody {
     private let document: JSONDocument
     private let bytes: [UInt8]
+    private let contentBytes: Int
 
     static let titleLimit = 200
     static let descriptionLimit = 2000
@@ -28,6 +30,16 @@ struct RoomsBody {
         }
         self.document = document
         self.bytes = bytes
+        self.contentBytes = request.contentBytes
+    }
+
+    /// Parses a body with a message's text, which has a limit of its own.
+    static func ofMessage(_ request: HTTPRequest, _ bytes: [UInt8]) throws(HTTPError) -> RoomsBody {
+        guard bytes.count <= request.messageBytes else {
+            throw HTTPError(
+                .contentTooLarge, "body: the message is longer than \(request.messageBytes) bytes")
+        }
+        return try RoomsBody(request, bytes)
     }
 
     /// Requires a type that pages of other origins cannot send without a preflight. JSON is UTF-8
@@ -73,23 +85,93 @@ struct RoomsBody {
     }
 
     /// Nil if the field is missing.
-    func userID() throws(HTTPError) -> String? { try self.name("user_id") }
-    func username() throws(HTTPError) -> String? { try self.name("username") }
+    func userID() throws(HTTPError) -> String? {
+        try self.name("user_id", of: self.document.root)
+    }
+    func username() throws(HTTPError) -> String? {
+        try self.name("username", of: self.document.root)
+    }
 
-    private func name(_ field: StaticString) throws(HTTPError) -> String? {
-        guard let name = try self.text(field) else { return nil }
+    /// The text of a message, within the limit.
+    func content() throws(HTTPError) -> String {
+        guard let content = try self.text("content") else {
+            throw .badRequest("content: is missing")
+        }
+        var limits = ChatLimits()
+        limits.contentBytes = self.contentBytes
+        do throws(ChatError) {
+            try limits.check(content: content)
+        } catch {
+            throw HTTPError(error)
+        }
+        return content
+    }
+
+    /// The client's own id of a message; nil if it gives none.
+    func localID() throws(HTTPError) -> ClientMessageID? {
+        guard let text = try self.text("local_id") else { return nil }
+        guard let id = ClientMessageID(given: ByteString(text)) else {
+            throw HTTPError(.clientMessageIDInvalid)
+        }
+        return id
+    }
+
+    /// The user of a token that an admin sends for; nil if the field is missing.
+    func otherSender() throws(HTTPError) -> Person? {
+        let bytes = self.bytes.span.bytes
+        guard let sender = self.document.nonNullMember("as", of: self.document.root, in: bytes)
+        else { return nil }
+        guard self.document.kind(of: sender) == .object else {
+            throw .badRequest("as: must be an object")
+        }
+        guard let user = try self.name("user_id", of: sender, prefix: "as.") else {
+            throw .badRequest("as.user_id: is missing")
+        }
+        guard !user.hasPrefix(IdentityRule.guestPrefix) else {
+            throw .badRequest("as.user_id: must be a user with a token, not a guest")
+        }
+        guard let name = try self.name("username", of: sender, prefix: "as.") else {
+            throw .badRequest("as.username: is missing")
+        }
+        return Person(id: UserID(tokenSubject: ByteString(user)), name: ByteString(name))
+    }
+
+    /// The user to add. The id is the one that other users see: `guest:` stands before the id of an
+    /// anonymous user.
+    func newMember() throws(HTTPError) -> Person {
+        guard let text = try self.text("user_id") else {
+            throw .badRequest("user_id: is missing")
+        }
+        let user = UserID(displayID: ByteString(text))
+        guard IdentityRule.name.allows(user.name.string) else {
+            throw .badRequest("user_id: must be \(IdentityRule.name.text)")
+        }
+        return Person(id: user, name: try self.username().map { ByteString($0) } ?? user.name)
+    }
+
+    /// - Parameter prefix: the object's own name in errors, with a full stop.
+    private func name(_ field: StaticString, of object: JSONValue, prefix: String = "")
+        throws(HTTPError) -> String?
+    {
+        guard let name = try self.text(field, of: object, prefix: prefix) else { return nil }
         guard IdentityRule.name.allows(name) else {
-            throw .badRequest("\(field): must be \(IdentityRule.name.text)")
+            throw .badRequest("\(prefix)\(field): must be \(IdentityRule.name.text)")
         }
         return name
     }
 
     private func text(_ field: StaticString) throws(HTTPError) -> String? {
+        try self.text(field, of: self.document.root)
+    }
+
+    private func text(_ field: StaticString, of object: JSONValue, prefix: String = "")
+        throws(HTTPError) -> String?
+    {
         do throws(FieldError) {
             return try self.document.optionalString(
-                field, of: self.document.root, in: self.bytes.span.bytes)
+                field, of: object, in: self.bytes.span.bytes)
         } catch {
-            throw .badRequest(error.description)
+            throw .badRequest("\(prefix)\(error.description)")
         }
     }
 }

@@ -41,15 +41,26 @@ struct RoomsCaller {
         if case .listed(let ids)? = self.identity?.grants { ids.contains(id) } else { false }
     }
 
+    /// Whether the token lets a user enter the conversation after this error of its send.
+    func mayEnter(_ id: ByteString, after error: ChatError) -> Bool {
+        switch error {
+        case .notAMember: self.grants(id)
+        case .noSuchConversation: self.explicitlyGrants(id)
+        default: false
+        }
+    }
+
     /// Whether a guest token proves that its bearer created the conversation.
     func isCreator(of id: ByteString) -> Bool {
         self.identity?.guest == .creator && self.explicitlyGrants(id)
     }
 
+    /// Throws if an anonymous user may not act as the creator.
+    ///
     /// The creator's name is public. So it authorizes an anonymous user only if the listener is
     /// reachable only from this machine. From elsewhere the creator must send the token that it
     /// received.
-    func checkMayEnd(_ id: ByteString) throws(HTTPError) {
+    func checkMayBeCreator(of id: ByteString) throws(HTTPError) {
         let isAnonymous = self.identity.map { $0.guest != nil } ?? true
         guard isAnonymous, !self.isLoopback, !self.isCreator(of: id) else { return }
         throw HTTPError(
@@ -57,6 +68,14 @@ struct RoomsCaller {
             "user_id: to name the creator is not enough here; "
                 + "send the token that came when the conversation was created"
         )
+    }
+
+    /// The principal of a request that needs a token; the token of a guest suffices.
+    func provenPrincipal() throws(HTTPError) -> Principal {
+        guard let bearer = self.bearer else {
+            throw Self.unauthorized("is needed for this; `create` and `join` return one")
+        }
+        return bearer
     }
 
     /// The principal of a read request. No member has this empty name.

@@ -1,8 +1,10 @@
 internal import Bytes
+internal import ChatModel
+internal import DialectKit
 internal import HTTPWire
 internal import Identity
 
-/// The operation that a path of the API names.
+/// The resource that a path of the API names.
 enum RoomsRoute: Equatable {
     case list
     case create
@@ -10,6 +12,9 @@ enum RoomsRoute: Equatable {
     case join(ByteString)
     case end(ByteString)
     case messages(ByteString)
+    case message(ByteString, SequenceNumber)
+    case members(ByteString)
+    case member(ByteString, UserID)
 
     static let root = "/api/conversations"
 
@@ -28,6 +33,11 @@ enum RoomsRoute: Equatable {
         case (let id?, "join", 2): self = .join(try Self.id(id))
         case (let id?, "end", 2): self = .end(try Self.id(id))
         case (let id?, "messages", 2): self = .messages(try Self.id(id))
+        case (let id?, "messages", 3):
+            self = .message(try Self.id(id), try Self.messageID(parts[parts.endIndex - 1]))
+        case (let id?, "members", 2): self = .members(try Self.id(id))
+        case (let id?, "members", 3):
+            self = .member(try Self.id(id), try Self.user(parts[parts.endIndex - 1]))
         default: throw .notFound
         }
     }
@@ -41,12 +51,33 @@ enum RoomsRoute: Equatable {
         return ByteString(id)
     }
 
-    func check(_ method: HTTPMethod) throws(HTTPError) {
-        switch self {
-        case .list, .conversation, .messages:
-            guard method == .get || method == .head else { throw .methodNotAllowed("GET", "HEAD") }
-        case .create, .join, .end:
-            guard method == .post else { throw .methodNotAllowed("POST") }
+    private static func messageID(_ part: Substring) throws(HTTPError) -> SequenceNumber {
+        guard let sequence = MessageID.sequence(String(part)) else {
+            throw HTTPError(.notFound, "message_id: is no message id")
         }
+        return sequence
+    }
+
+    /// The id as other users see it: `guest:` stands before the id of an anonymous user.
+    private static func user(_ part: Substring) throws(HTTPError) -> UserID {
+        let user = PercentEncoding.decode(part.utf8).map { UserID(displayID: ByteString($0)) }
+        guard let user, IdentityRule.name.allows(user.name.string) else {
+            throw HTTPError(.notFound, "user_id: must be \(IdentityRule.name.text)")
+        }
+        return user
+    }
+
+    private var methods: [HTTPMethod] {
+        switch self {
+        case .list, .conversation: [.get, .head]
+        case .create, .join, .end, .members: [.post]
+        case .messages: [.get, .head, .post]
+        case .message: [.patch, .delete]
+        case .member: [.delete]
+        }
+    }
+
+    func check(_ method: HTTPMethod) throws(HTTPError) {
+        guard self.methods.contains(method) else { throw .methodNotAllowed(self.methods) }
     }
 }

@@ -8,17 +8,20 @@ internal import JSON
 extension ByteBuffer {
     /// Appends the last field of an object about an anonymous user, with a leading comma. The id in
     /// that object is the one that the client sent, because clients look for it.
-    mutating func append(guestFlagOf user: UserID) {
+    public mutating func append(guestFlagOf user: UserID) {
         if user.isAnonymous { self.append(#","guest":true"#) }
     }
 
     /// Appends a conversation with all its participants.
     ///
-    /// - Parameter messageCount: the number of its newest message.
+    /// - Parameters:
+    ///   - messageCount: the number of its newest message.
+    ///   - lastMessage: that message; nil if none is retained.
     public mutating func append(
-        room id: ByteString, _ record: ConversationRecord, participants: [Member],
-        online: Set<UserID>, messageCount: SequenceNumber
+        room id: ByteString, _ details: ConversationDetails, messageCount: SequenceNumber,
+        lastMessage: Message?
     ) {
+        let record = details.record
         self.append(#"{"room_id":"#)
         self.append(jsonString: id)
         self.append(#","title":"#)
@@ -41,16 +44,16 @@ extension ByteBuffer {
         self.append(
             record.endedAt == nil
                 ? #"","is_active":true,"participants":"# : #"","is_active":false,"participants":"#)
-        self.append(participants: participants, online: online)
+        self.append(participants: details.members, online: details.online)
         self.append(#","message_count":"#)
         self.append(decimal: messageCount)
+        self.append(#","last_message":"#)
+        if let lastMessage {
+            self.append(message: lastMessage, inRoom: id)
+        } else {
+            self.append("null")
+        }
         self.append("}")
-    }
-
-    public mutating func append(room id: ByteString, _ description: ConversationDetails) {
-        self.append(
-            room: id, description.record, participants: description.members,
-            online: description.online, messageCount: description.head)
     }
 
     /// The maximum number of participants per conversation, so that a list of a hundred

@@ -105,8 +105,7 @@ extension ByteBuffer {
     ) {
         self.append(isAck ? #"{"ok":true,"conversation":"# : #"{"conversation":"#)
         self.append(
-            room: room, description.record, participants: description.members,
-            online: description.online, messageCount: head)
+            room: room, description, messageCount: head, lastMessage: messages.last)
         self.append(#","participants":"#)
         self.append(participants: description.members, online: description.online)
         self.append(#","messages":"#)

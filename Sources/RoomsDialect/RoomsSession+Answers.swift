@@ -31,7 +31,7 @@ extension RoomsSession {
         into steps: inout SessionSteps
     ) {
         switch answer {
-        case .posted(let message):
+        case .posted(let message, _):
             if let ackID {
                 steps.reply {
                     $0.append(roomsAck: ackID) { $0.append(sent: message, localID: tag.text) }

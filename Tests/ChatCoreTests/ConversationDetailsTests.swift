@@ -76,6 +76,31 @@ struct ConversationDetailsTests {
         #expect(agent() == "helper")
     }
 
+    @Test("contain the newest message in its present state, if it was stored since the load")
+    func lastMessage() {
+        var fixture = ConversationFixture(of: [ann])
+        func last() -> Message? {
+            _ = fixture.describe(by: ann)
+            return fixture.lastDetails?.lastMessage
+        }
+        #expect(last() == nil)
+        _ = fixture.post("one", by: ann)
+        _ = fixture.post("two", by: ann)
+        #expect(last()?.sequence == 2 && last()?.body.content == "two")
+        _ = fixture.edit(1, to: "eins", by: ann)
+        #expect(last()?.body.content == "two")
+        _ = fixture.edit(2, to: "zwei", by: ann)
+        #expect(last()?.body.content == "zwei" && last()?.state == .edited)
+        fixture.isStoreSlow = true
+        _ = fixture.post("three", by: ann)
+        #expect(last()?.sequence == 2)
+        _ = fixture.answerStore()
+        #expect(last()?.sequence == 3)
+        fixture.isStoreSlow = false
+        fixture.changeOwner()
+        #expect(last() == nil && fixture.lastDetails?.head == 3)
+    }
+
     @Test("do not contain changes that are not stored yet")
     func pendingChanges() {
         var fixture = ConversationFixture(of: [ann])

@@ -69,6 +69,24 @@ extension ConversationFixture {
         self.submit(.leave(person.id), request: request, retry: isRetry)
     }
 
+    mutating func add(
+        _ person: Person, by actor: Person, admin: Bool = false, request: RequestID? = nil,
+        retry isRetry: Bool = false
+    ) -> [String] {
+        self.submit(
+            .addMember(person, by: Principal(person: actor, isAdmin: admin)), request: request,
+            retry: isRetry)
+    }
+
+    mutating func remove(
+        _ person: Person, by actor: Person, admin: Bool = false, request: RequestID? = nil,
+        retry isRetry: Bool = false
+    ) -> [String] {
+        self.submit(
+            .removeMember(person.id, by: Principal(person: actor, isAdmin: admin)),
+            request: request, retry: isRetry)
+    }
+
     mutating func end(
         by person: Person, admin: Bool = false, request: RequestID? = nil,
         retry isRetry: Bool = false

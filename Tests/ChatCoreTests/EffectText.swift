@@ -66,7 +66,8 @@ enum EffectText {
     private static func text(_ answer: ChatAnswer) -> String {
         switch answer {
         case .joined: "joined"
-        case .posted(let message): "posted \(Self.text(message))"
+        case .posted(let message, let isRepeat):
+            "\(isRepeat ? "repeats" : "posted") \(Self.text(message))"
         case .amended(let message): "\(message.state) \(Self.text(message))"
         case .read(let unknown): unknown.isEmpty ? "read" : "read, unknown \(Self.list(unknown))"
         case .done: "done"

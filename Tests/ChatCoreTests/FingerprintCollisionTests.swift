@@ -21,7 +21,7 @@ struct FingerprintCollisionTests {
     func ownMessage() {
         var fixture = Self.fixture()
         #expect(fixture.post("another", by: ann, id: "b") == ["event: posted 2 another"])
-        #expect(fixture.post("another", by: ann, id: "b") == ["answer: posted 2 another"])
+        #expect(fixture.post("another", by: ann, id: "b") == ["answer: repeats 2 another"])
     }
 
     @Test("becomes one message, even if two repeats look up the other one at once")
@@ -33,7 +33,7 @@ struct FingerprintCollisionTests {
         #expect(fixture.answerStore() == [])
         #expect(
             fixture.answerStore() == [
-                "event: posted 2 another, answers 1", "answer 2: posted 2 another",
+                "event: posted 2 another, answers 1", "answer 2: repeats 2 another",
             ])
     }
 

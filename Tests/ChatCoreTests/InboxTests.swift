@@ -94,12 +94,12 @@ struct InboxTests {
         var fixture = ConversationFixture(isInbox: true)
         _ = fixture.post("hi", by: ann, id: "1")
         fixture.changeOwner()
-        #expect(fixture.post("hi", by: ann, id: "1", request: 1) == ["answer 1: posted 1 hi"])
+        #expect(fixture.post("hi", by: ann, id: "1", request: 1) == ["answer 1: repeats 1 hi"])
         #expect(
             fixture.post("ho", by: bob, id: "1", request: 2) == ["event: posted 2 ho, answers 2"])
         fixture.changeOwner()
-        #expect(fixture.post("ho", by: bob, id: "1", request: 3) == ["answer 3: posted 2 ho"])
-        #expect(fixture.post("hi", by: ann, id: "1", request: 4) == ["answer 4: posted 1 hi"])
+        #expect(fixture.post("ho", by: bob, id: "1", request: 3) == ["answer 3: repeats 2 ho"])
+        #expect(fixture.post("hi", by: ann, id: "1", request: 4) == ["answer 4: repeats 1 hi"])
     }
 
     @Test("that cannot be created while writes are unavailable may be retried")

@@ -10,7 +10,7 @@ struct RepeatedSendTests {
         var fixture = ConversationFixture(of: [ann])
         #expect(fixture.post("first", by: ann, id: "a") == ["event: posted 1 first"])
         _ = fixture.advance(by: .seconds(1))
-        #expect(fixture.post("second", by: ann, id: "a") == ["answer: posted 1 first"])
+        #expect(fixture.post("second", by: ann, id: "a") == ["answer: repeats 1 first"])
         #expect(fixture.store.messages.count == 1)
     }
 
@@ -21,7 +21,7 @@ struct RepeatedSendTests {
         _ = fixture.post("hi", by: ann, id: "a", request: 1)
         #expect(fixture.post("hi", by: ann, id: "a", request: 2) == [])
         #expect(
-            fixture.answerStore() == ["event: posted 1 hi, answers 1", "answer 2: posted 1 hi"])
+            fixture.answerStore() == ["event: posted 1 hi, answers 1", "answer 2: repeats 1 hi"])
     }
 
     @Test("waits for its own first one, and not for another one that is stored earlier")
@@ -33,9 +33,9 @@ struct RepeatedSendTests {
         _ = fixture.post("two", by: ann, id: "b", request: 3)
         _ = fixture.post("one", by: ann, id: "a", request: 4)
         #expect(
-            fixture.answerStore(1) == ["event: posted 1 one, answers 1", "answer 4: posted 1 one"])
+            fixture.answerStore(1) == ["event: posted 1 one, answers 1", "answer 4: repeats 1 one"])
         #expect(
-            fixture.answerStore(1) == ["event: posted 2 two, answers 2", "answer 3: posted 2 two"])
+            fixture.answerStore(1) == ["event: posted 2 two, answers 2", "answer 3: repeats 2 two"])
     }
 
     @Test(
@@ -51,7 +51,7 @@ struct RepeatedSendTests {
         for number in [2001, 2500, 3000] {
             #expect(
                 fixture.post("again", by: ann, id: "\(number)") == [
-                    "answer: posted \(number) \(number)"
+                    "answer: repeats \(number) \(number)"
                 ])
         }
     }
@@ -90,7 +90,18 @@ struct RepeatedSendTests {
         _ = fixture.post("hi", by: ann, id: "a")
         _ = fixture.post("more", by: ann, id: "b")
         fixture.changeOwner()
-        #expect(fixture.post("hi", by: ann, id: "a") == ["answer: posted 1 hi"])
+        #expect(fixture.post("hi", by: ann, id: "a") == ["answer: repeats 1 hi"])
+    }
+
+    @Test("by the server itself is not reported to the client as a repeat")
+    func retriedByServer() {
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.post("hi", by: ann, id: "a", request: 1)
+        fixture.changeOwner()
+        #expect(
+            fixture.post("hi", by: ann, id: "a", request: 1, retry: true) == [
+                "answer 1: posted 1 hi"
+            ])
     }
 
     @Test("is answered after the end, and a first one is not")
@@ -98,7 +109,7 @@ struct RepeatedSendTests {
         var fixture = ConversationFixture(of: [ann])
         _ = fixture.post("hi", by: ann, id: "a")
         _ = fixture.end(by: ann)
-        #expect(fixture.post("hi", by: ann, id: "a") == ["answer: posted 1 hi"])
+        #expect(fixture.post("hi", by: ann, id: "a") == ["answer: repeats 1 hi"])
         #expect(fixture.post("hi", by: ann, id: "b") == [refused(.conversationEnded)])
     }
 
@@ -107,7 +118,7 @@ struct RepeatedSendTests {
         var fixture = ConversationFixture(of: [ann])
         _ = fixture.post("hi", by: ann, id: "a")
         fixture.conversation.areWritesUnavailable = true
-        #expect(fixture.post("hi", by: ann, id: "a") == ["answer: posted 1 hi"])
+        #expect(fixture.post("hi", by: ann, id: "a") == ["answer: repeats 1 hi"])
     }
 
     @Test("may be retried when the store cannot look up the first one")
@@ -136,7 +147,7 @@ struct RepeatedSendTests {
         _ = fixture.delete(1, by: ann)
         _ = fixture.answerStoreNewest()
         #expect(fixture.answerStoreNewest() == ["event: deleted 1"])
-        #expect(fixture.answerStore() == ["answer: posted 1"])
+        #expect(fixture.answerStore() == ["answer: repeats 1"])
     }
 
     @Test("does not bring it back either if another message was found in between")
@@ -150,8 +161,8 @@ struct RepeatedSendTests {
         _ = fixture.delete(1, by: ann)
         _ = fixture.answerStoreNewest()
         #expect(fixture.answerStoreNewest() == ["event: deleted 1"])
-        #expect(fixture.answerStoreNewest() == ["answer: posted 2 more"])
-        #expect(fixture.answerStoreNewest() == ["answer: posted 1"])
+        #expect(fixture.answerStoreNewest() == ["answer: repeats 2 more"])
+        #expect(fixture.answerStoreNewest() == ["answer: repeats 1"])
     }
 
     @Test("is refused if its author has left meanwhile")

@@ -261,7 +261,7 @@ struct StoreRecoveryTests {
         #expect(
             fixture.advance(by: .seconds(2)).contains("request reattach"),
             "it loads by itself, and subscribers reattach")
-        #expect(fixture.post("one", by: ann, id: "a") == ["answer: posted 1 one"])
+        #expect(fixture.post("one", by: ann, id: "a") == ["answer: repeats 1 one"])
         fixture.store = before
         _ = fixture.run { $0.recheckStore(at: $1, into: &$2) }
         #expect(fixture.store.messages.map(\.body.content) == ["one"])

@@ -18,7 +18,7 @@ struct TrimmingTests {
         var fixture = Self.fixture(messages: 65)
         fixture.conversation.trim()
         #expect(fixture.conversation.recents.range.isEmpty)
-        #expect(fixture.post("again", by: ann, id: "1") == ["answer: posted 1 1"])
+        #expect(fixture.post("again", by: ann, id: "1") == ["answer: repeats 1 1"])
         #expect(fixture.storeRequests == ["load recents", "look up 1"])
     }
 

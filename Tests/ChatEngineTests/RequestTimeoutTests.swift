@@ -78,6 +78,14 @@ struct RequestTimeoutTests {
             ),
             (.end(by: Principal(person: .alice, isAdmin: false)), "7: done"),
             (.leave(Person.alice.id), "7: done"),
+            (
+                .removeMember(Person.bob.id, by: Principal(person: .alice, isAdmin: false)),
+                "7: done"
+            ),
+            (
+                .addMember(.carol, by: Principal(person: .alice, isAdmin: false)),
+                "7: joined at 1"
+            ),
         ] as [(ChatCommand, String)])
     func lostAnswerRepeated(command: ChatCommand, answer: String) {
         let (alice, _) = self.cluster.subscribeAliceAndBob()

@@ -55,7 +55,7 @@ extension ChatAnswer {
     var summary: String {
         switch self {
         case .joined(let joinResult): "joined at \(joinResult.head)"
-        case .posted(let message): "posted \(message.sequence)"
+        case .posted(let message, _): "posted \(message.sequence)"
         case .amended(let message): "amended \(message.sequence)"
         case .read: "read"
         case .done: "done"

@@ -20,6 +20,38 @@ struct ViewChangeTests {
         self.nextOwner = view.owner(of: self.cluster.key)
     }
 
+    @Test("repeat a change of members that an owner of an earlier version did not know")
+    func upgrade() {
+        let (alice, bob) = self.cluster.subscribeAliceAndBob()
+        self.cluster.set(.toEarlierVersion, from: .near, to: .far)
+        let admin = Principal(person: .alice, isAdmin: true)
+        self.cluster.submit(
+            .removeMember(bob.person.id, by: admin), by: alice, context: 7)
+        self.cluster.submit(.addMember(.carol, by: admin), by: alice, context: 8)
+        self.cluster.advance(by: 2000)
+        // Other requests work meanwhile.
+        self.cluster.say("one", by: alice)
+        #expect(self.cluster.takeDeliveries(on: .near) == ["1 one"])
+        self.cluster.follow(self.drainedView)
+        self.cluster.advance(by: 2000)
+        let answers = self.cluster.takeDeliveries(on: .near).filter { $0.contains(/[78]/) }
+        #expect(answers == ["bob left ← 7", "8: joined at 1"])
+        #expect(self.cluster.storedMembers.map(\.user) == [Person.alice.id, Person.carol.id])
+    }
+
+    @Test("report an unknown outcome if no owner knows a change of members")
+    func noUpgrade() {
+        let (alice, bob) = self.cluster.subscribeAliceAndBob()
+        self.cluster.set(.toEarlierVersion, from: .near, to: .far)
+        let admin = Principal(person: .alice, isAdmin: true)
+        self.cluster.submit(
+            .removeMember(bob.person.id, by: admin), by: alice, context: 7)
+        self.cluster.advance(by: 4800)
+        #expect(self.cluster.takeDeliveries(on: .near) == ["7: outcome unknown"])
+        self.cluster.say("one", by: bob)
+        #expect(self.cluster.takeDeliveries(on: .third) == ["1 one"])
+    }
+
     @Test("deliver every message once, and the former owner keeps nothing")
     func handOver() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()

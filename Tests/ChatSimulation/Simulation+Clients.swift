@@ -32,7 +32,8 @@ extension Simulation {
         case 780..<784: self.submit(.leave(client.person.id), by: client, .other("part"))
         case 784..<786: self.submit(.end(by: client.actor), by: client, .other("end"))
         case 786..<790: self.submit(.join(client.joinRequest), by: client, .other("join"))
-        case 790..<850: self.disconnect(client)
+        case 790..<796: self.manageMember(as: client)
+        case 796..<850: self.disconnect(client)
         default: break
         }
     }
@@ -178,6 +179,17 @@ extension Simulation {
         } else {
             self.submit(.delete(sequence, by: client.actor), by: client, .amendment(sequence))
         }
+    }
+
+    /// Removes or adds a user of the conversation, as an admin.
+    private func manageMember(as client: SimulatedClient) {
+        let others = self.clients.filter { $0.conversation == client.conversation }
+        let person = self.random.pick(others)!.person
+        let admin = Principal(person: client.person, isAdmin: true)
+        self.submit(
+            self.random.happens(perMille: 500)
+                ? .removeMember(person.id, by: admin) : .addMember(person, by: admin),
+            by: client, .other("member"))
     }
 
     private func readPage(_ client: SimulatedClient) {

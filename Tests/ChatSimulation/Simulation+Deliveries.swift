@@ -69,7 +69,7 @@ extension Simulation {
             if isConnected { self.joined(client, joinResult) }
         case (.join, .failed):
             if isConnected { client.state = .offline; client.feed = nil }
-        case (.send(let body), .posted(let message)):
+        case (.send(let body), .posted(let message, _)):
             self.checker.answered(message, to: body, of: client)
             if isConnected {
                 self.checker.checkOrder(message, requested: context.rawValue, as: body, of: client)

@@ -32,6 +32,8 @@ extension ChatCommand {
         case .typing(let isTyping, let person): "\(person.id) types: \(isTyping)"
         case .join(let joinRequest): "\(joinRequest.principal.person.id) joins"
         case .leave(let user): "\(user) leaves"
+        case .addMember(let person, let principal): "\(principal.person.id) adds \(person.id)"
+        case .removeMember(let user, let principal): "\(principal.person.id) removes \(user)"
         case .end(let principal): "\(principal.person.id) ends it"
         case .describe: "describe"
         }
@@ -44,7 +46,7 @@ extension ChatAnswer {
         case .joined(let joinResult):
             "joined at \(joinResult.head) r\(joinResult.revision), "
                 + "\(joinResult.present.map(\.person.id)) online"
-        case .posted(let message): "posted \(message.sequence)"
+        case .posted(let message, _): "posted \(message.sequence)"
         case .amended(let message): "amended \(message.sequence)"
         case .read: "read"
         case .done: "done"

@@ -98,6 +98,20 @@ struct PacketVersionTests {
         }
     }
 
+    @Test("of an earlier version does not say that a send was repeated, nor the last message")
+    func earlierAnswers() throws {
+        // Without the flag, and without the empty record of a missing message.
+        guard
+            case .posted(let message, isRepeat: false) = try self.read(
+                ChatAnswer.posted(.plain, isRepeat: true), withoutLast: 1)
+        else { return #expect(Bool(false), "another answer") }
+        #expect(message.sequence == Message.plain.sequence)
+        let details = ConversationDetails(
+            record: Samples.record, head: 12, members: [.alice], online: [.alice])
+        let read = try self.read(details, withoutLast: 1)
+        #expect(read.lastMessage == nil && read.head == 12 && read.online == [.alice])
+    }
+
     @Test("may have additional fields in envelopes, and in repeated values")
     func envelopes() throws {
         func item(_ output: inout ByteBuffer, extra: UInt8) {

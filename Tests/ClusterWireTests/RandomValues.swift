@@ -109,7 +109,9 @@ struct RandomValues {
     }
 
     mutating func command() -> ChatCommand {
-        switch self.generator.next(below: 11) {
+        switch self.generator.next(below: 13) {
+        case 11: .addMember(self.person(), by: self.actor())
+        case 12: .removeMember(self.user(), by: self.actor())
         case 0: .joinAndSubscribe(self.joinRequest())
         case 1: .post(self.body())
         case 2: .edit(self.number(), content: self.text(), by: self.actor())
@@ -161,7 +163,8 @@ struct RandomValues {
     }
 
     mutating func error() -> ChatError {
-        switch self.generator.next(below: 16) {
+        switch self.generator.next(below: 17) {
+        case 15: .noSuchMember
         case 14: .idTaken
         case 13: .conversationExists
         case 0: .noSuchConversation
@@ -207,13 +210,14 @@ struct RandomValues {
         var online = Set(self.list { $0.user() })
         for member in members where self.happens() { online.insert(member.user) }
         return ConversationDetails(
-            record: record, head: self.count(), members: members, online: online)
+            record: record, head: self.count(), members: members, online: online,
+            lastMessage: self.happens() ? self.message() : nil)
     }
 
     mutating func answer() -> ChatAnswer {
         switch self.generator.next(below: 8) {
         case 0: .joined(self.joinResult())
-        case 1: .posted(self.message())
+        case 1: .posted(self.message(), isRepeat: self.happens())
         case 2: .amended(self.message())
         case 3: .read(unknown: self.list { $0.number() })
         case 4: .done

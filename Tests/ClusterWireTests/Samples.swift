@@ -100,7 +100,7 @@ enum Samples {
         .notAllowed("admins"),
         .contentEmpty, .contentTooLong(limit: 16_384), .metadataTooLong(limit: 0),
         .clientMessageIDInvalid, .tooManyMembers(limit: 1_000_000),
-        .rateLimited(retryAfterSeconds: 0.25), .unavailable, .conversationExists,
+        .rateLimited(retryAfterSeconds: 0.25), .unavailable, .conversationExists, .noSuchMember,
     ]
 
     static let answers: [ChatAnswer] =
@@ -123,12 +123,13 @@ enum Samples {
                     (entered.member, entered.isNewMember) = (.bob, true)
                     return entered
                 }()),
-            .posted(.plain), .amended(.edited), .read(unknown: []),
+            .posted(.plain), .posted(.deleted, isRepeat: true), .amended(.edited),
+            .read(unknown: []),
             .read(unknown: [0, -1, .min, .max, 128]), .done,
             .described(
                 ConversationDetails(
                     record: Self.record, head: 12, members: [.alice, .bob, .carol],
-                    online: [.alice, .anonymous])),
+                    online: [.alice, .anonymous], lastMessage: .edited)),
             .described(
                 ConversationDetails(
                     record: ConversationRecord(
@@ -159,7 +160,11 @@ enum Samples {
             JoinRequest(
                 principal: Principal(person: .agent, isAdmin: false), isListedInToken: true,
                 template: .closed)),
-        .leave(.anonymous), .end(by: Principal(person: .alice, isAdmin: false)),
+        .leave(.anonymous),
+        .addMember(.agent, by: Principal(person: .alice, isAdmin: true)),
+        .addMember(.anonymous, by: Principal(person: .alice, isAdmin: false)),
+        .removeMember(.anonymous, by: Principal(person: .agent, isAdmin: false)),
+        .end(by: Principal(person: .alice, isAdmin: false)),
         .describe(by: Principal(person: .alice, isAdmin: true)),
         .describe(by: Principal(person: .anonymous, isAdmin: false), readAccess: .anyoneIfOpen),
         .create(

@@ -12,6 +12,7 @@ extension ConversationsOutputTests {
             (
                 #"""
                 {"type":"chat_message","message":{"id":"7","sender_id":"ann",\#
+                "username":"Ann \"the\" An",\#
                 "content":"Hi",\#(now),"status":"sent","rev":7},"rev":7}
                 """#,
                 .everybody
@@ -22,7 +23,7 @@ extension ConversationsOutputTests {
             (
                 #"""
                 {"type":"chat_message","message":{"id":"8","local_id":"n \"1\"",\#
-                "sender_id":"ann","content":"\u0000\u001f\"\\
+                "sender_id":"ann","username":"Ann \"the\" An","content":"\u0000\u001f\"\\
                 """#
                     + "\u{7F}\u{2028}😀é\u{301}"
                     + #"",\#(now),"status":"sent","rev":8},"rev":8}"#, .everybody
@@ -37,7 +38,7 @@ extension ConversationsOutputTests {
                         content: "x"))),
             (
                 #"""
-                {"type":"chat_message","message":{"id":"9","sender_id":"bob",\#
+                {"type":"chat_message","message":{"id":"9","sender_id":"bob","username":"Bob",\#
                 "content":"x",\#(now),"status":"sent","rev":9},"rev":9}
                 """#,
                 .everybody
@@ -47,6 +48,7 @@ extension ConversationsOutputTests {
             (
                 #"""
                 {"type":"chat_message","message":{"id":"10","sender_id":"guest:Guest\n1",\#
+                "username":"Guest 1",\#
                 "content":"x",\#(now),"status":"sent","rev":10},"rev":10}
                 """#,
                 .everybody
@@ -58,6 +60,7 @@ extension ConversationsOutputTests {
             (
                 #"""
                 {"type":"chat_message","message":{"id":"11","sender_id":"ann",\#
+                "username":"Ann \"the\" An",\#
                 "content":"x",\#(now),"status":"sent","is_edited":true,"is_deleted":false,\#
                 "rev":11},"rev":11}
                 """#,
@@ -68,6 +71,7 @@ extension ConversationsOutputTests {
             (
                 #"""
                 {"type":"message.edited","message":{"id":"7","local_id":"n","sender_id":"ann",\#
+                "username":"Ann \"the\" An",\#
                 "content":"Hello",\#(now),"status":"sent","is_edited":true,"is_deleted":false,\#
                 "rev":7},"rev":7}
                 """#,
@@ -78,6 +82,7 @@ extension ConversationsOutputTests {
             (
                 #"""
                 {"type":"message.deleted","message":{"id":"7","sender_id":"ann",\#
+                "username":"Ann \"the\" An",\#
                 "content":"",\#(now),"status":"sent","is_edited":false,"is_deleted":true,\#
                 "rev":9},"rev":9}
                 """#,
@@ -99,7 +104,10 @@ extension ConversationsOutputTests {
             )),
         Event(
             "reading", .read(bob, [3, 1], through: 3),
-            (#"{"type":"read","user_id":"bob","message_ids":["3","1"]}"#, .everybody)),
+            (
+                #"{"type":"read","user_id":"bob","username":"Bob","message_ids":["3","1"]}"#,
+                .everybody
+            )),
         Event(
             "marks", .status(author: ann.id, .delivered, [1, 2], at: time),
             (
@@ -123,12 +131,16 @@ extension ConversationsOutputTests {
                 .init(person: guest, isOnline: false, at: time),
             ]),
             (
-                #"{"type":"user_status","user_id":"ann","status":"online",\#(now)}"#,
+                #"""
+                {"type":"user_status","user_id":"ann",\#
+                "username":"Ann \"the\" An","status":"online",\#(now)}
+                """#,
                 .others(ann.id)
             ),
             (
                 #"""
-                {"type":"user_status","user_id":"guest:Guest\n1","status":"offline",\#(now)}
+                {"type":"user_status","user_id":"guest:Guest\n1",\#
+                "username":"Guest 1","status":"offline",\#(now)}
                 """#,
                 .others(guest.id)
             )),
@@ -143,7 +155,9 @@ extension ConversationsOutputTests {
             (
                 #"""
                 {"type":"presence","conversation_id":"room-1","online":231,\#
-                "changes":[{"user_id":"ann","status":"online",\#(now)},{"user_id":"bob",\#
+                "changes":[{"user_id":"ann",\#
+                "username":"Ann \"the\" An","status":"online",\#(now)},\#
+                {"user_id":"bob","username":"Bob",\#
                 "status":"offline",\#(now)}]}
                 """#,
                 .everybody

@@ -81,11 +81,12 @@ struct ConversationsOutputTests {
         #expect(
             probe.answer(entered([Self.bob, Self.guest], count: 3, isCrowd: false)) == [
                 #"""
-                {"type":"user_status","user_id":"bob","status":"online",\#
+                {"type":"user_status","user_id":"bob","username":"Bob","status":"online",\#
                 "timestamp":"2026-01-31T12:00:00.123Z"}
                 """#,
                 #"""
-                {"type":"user_status","user_id":"guest:Guest\n1","status":"online",\#
+                {"type":"user_status","user_id":"guest:Guest\n1",\#
+                "username":"Guest 1","status":"online",\#
                 "timestamp":"2026-01-31T12:00:00.123Z"}
                 """#,
             ])
@@ -214,6 +215,7 @@ struct ConversationsOutputTests {
         let frame =
             #"""
             {"type":"chat_message","message":{"id":"7","local_id":"n","sender_id":"ann",\#
+            "username":"Ann \"the\" An",\#
             "content":"Hi","timestamp":"2026-01-31T12:00:00.123Z","status":"sent","rev":7},\#
             "rev":7}
             """#
@@ -282,15 +284,18 @@ struct ConversationsOutputTests {
             revision: 4)
         let frames = [
             #"""
-            {"id":"1","sender_id":"ann","content":"Hi","sent_at":"2026-01-31T12:00:00.123Z",\#
+            {"id":"1","sender_id":"ann",\#
+            "username":"Ann \"the\" An","content":"Hi","sent_at":"2026-01-31T12:00:00.123Z",\#
             "is_edited":false,"is_deleted":false,"rev":1}
             """#,
             #"""
-            {"id":"2","sender_id":"bob","content":"Ho","sent_at":"2026-01-31T12:00:00.123Z",\#
+            {"id":"2","sender_id":"bob","username":"Bob","content":"Ho",\#
+            "sent_at":"2026-01-31T12:00:00.123Z",\#
             "is_edited":true,"is_deleted":false,"rev":2}
             """#,
             #"""
-            {"id":"3","sender_id":"ann","content":"","sent_at":"2026-01-31T12:00:00.123Z",\#
+            {"id":"3","sender_id":"ann",\#
+            "username":"Ann \"the\" An","content":"","sent_at":"2026-01-31T12:00:00.123Z",\#
             "is_edited":false,"is_deleted":true,"rev":4}
             """#,
         ]

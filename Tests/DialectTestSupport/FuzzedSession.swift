@@ -164,8 +164,8 @@ public struct FuzzedSession {
                     .amended(Self.message(sequence))
                 case .read, .readThrough: .read(unknown: [])
                 case .create, .describe: .described(Self.conversationDetails)
-                case .joinAndSubscribe, .join: .joined(.empty)
-                case .typing, .leave, .end: .done
+                case .joinAndSubscribe, .join, .addMember: .joined(.empty)
+                case .typing, .leave, .end, .removeMember: .done
                 }
             self.session.answered(
                 answer, to: tag, isDelivered: self.delivered[key] != nil, into: &self.steps)

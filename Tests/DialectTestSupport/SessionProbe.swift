@@ -141,6 +141,8 @@ public struct SessionProbe {
         case .typing(let isTyping, let person): "typing \(isTyping) by \(person.id)"
         case .join(let request): "join \(request.template.origin) by \(request.principal.person.id)"
         case .leave(let user): "leave \(user)"
+        case .addMember(let person, let principal): "add \(person.id) \(Self.text(principal))"
+        case .removeMember(let user, let principal): "remove \(user) \(Self.text(principal))"
         case .end(let principal): "end by \(principal.person.id)"
         case .describe(let principal, let access):
             "describe for \(principal.person.id) access \(access)"

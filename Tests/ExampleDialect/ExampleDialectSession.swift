@@ -70,7 +70,7 @@ struct ExampleDialectSession: ResumableSession {
         case (.enter, .joined(let result)): steps.reply("joined", result.head)
         case (.enter, .failed(.unavailable)): steps.append(.close(1013, "try again"))
         case (.enter, _): steps.append(.close(4404, "access denied"))
-        case (.post, .posted(let message)) where !isDelivered:
+        case (.post, .posted(let message, _)) where !isDelivered:
             steps.reply { $0.append(exampleMessage: message) }
         case (.post, .failed(let error)):
             steps.reply { $0.append(exampleError: error.description, id: tag.text) }

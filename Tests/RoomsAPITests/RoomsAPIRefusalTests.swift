@@ -109,6 +109,9 @@ struct RoomsAPIRefusalTests {
             (.get, "/create", "POST"), (.head, "/create", "POST"), (.options, "/create", "POST"),
             (.get, "/x/join", "POST"),
             (.patch, "/x/end", "POST"), (.other, "", "GET, HEAD"),
+            (.delete, "/x/messages", "GET, HEAD, POST"), (.get, "/x/messages/1", "PATCH, DELETE"),
+            (.put, "/x/messages/1", "PATCH, DELETE"), (.get, "/x/members", "POST"),
+            (.patch, "/x/members/bob", "DELETE"),
         ] as [(HTTPMethod, String, String)])
     func methods(method: HTTPMethod, path: String, allowed: String) async throws {
         // The method is checked before the credentials.
@@ -123,6 +126,8 @@ struct RoomsAPIRefusalTests {
         let api = ScriptedNode()
         for (method, path) in [
             (.get, ""), (.post, "/create"), (.get, "/x"), (.post, "/x/join"), (.post, "/x/end"),
+            (.get, "/x/messages"), (.post, "/x/messages"), (.patch, "/x/messages/1"),
+            (.delete, "/x/messages/1"), (.post, "/x/members"), (.delete, "/x/members/bob"),
         ]
             as [(HTTPMethod, String)]
         {

@@ -49,6 +49,11 @@ final class ScriptedNode: RoomsPort {
             case .describe: "describe"
             case .join: "join"
             case .end: "end"
+            case .post: "post"
+            case .edit: "edit"
+            case .delete: "delete"
+            case .addMember: "add"
+            case .removeMember: "remove"
             default: "?"
             }
         self.recorded.withLock { $0.append("\(name) \(key.id)") }
@@ -76,14 +81,16 @@ extension ScriptedNode {
         _ method: HTTPMethod = .get, _ path: String, _ body: String = "", query: String? = nil,
         contentType: String? = "application/json", ifNoneMatch: String? = nil,
         base: String = "http://here",
-        _ credentials: Credentials = .none, anonymous: Bool = true, isLoopback: Bool = true
+        _ credentials: Credentials = .none, anonymous: Bool = true, isLoopback: Bool = true,
+        messageBytes: Int = 65_536
     ) async throws -> APIResponse {
         let request = HTTPRequest(
             method: method, path: path, query: query,
-            contentType: method == .post ? contentType : nil,
+            contentType: method == .post || method == .patch ? contentType : nil,
             ifNoneMatch: ifNoneMatch, peer: SocketAddress(literal: "127.0.0.1", port: 1)!,
             credentials: credentials,
-            allowsAnonymous: anonymous, isLoopback: isLoopback, linkBase: base)
+            allowsAnonymous: anonymous, isLoopback: isLoopback, linkBase: base,
+            messageBytes: messageBytes, contentBytes: 100)
         var response: HTTPResponse
         do throws(HTTPError) {
             if let work = try self.api.asyncResponse(for: request, body: Array(body.utf8)) {
@@ -95,7 +102,8 @@ extension ScriptedNode {
             // The gateway gives errors this shape on the API's paths only.
             let root = RoomsRoute.root
             guard path == root || path.hasPrefix(root + "/") else { throw error }
-            response = HTTPResponse(apiError: error)
+            let isSend = method == .post && path.hasSuffix("/messages")
+            response = HTTPResponse(apiError: error, outcome: isSend ? .refused : nil)
         }
         let text = String(decoding: response.body, as: UTF8.self)
         return APIResponse(
@@ -109,7 +117,7 @@ extension ConversationDetails {
     static func room(
         _ title: String = "Tea", _ template: ConversationTemplate = .rooms, at moment: Int64 = 1000,
         isEnded: Bool = false,
-        head: SequenceNumber = 0
+        head: SequenceNumber = 0, lastMessage: Message? = nil
     ) -> ConversationDetails {
         let ann = UserID(tokenSubject: "ann")
         var record = ConversationRecord(
@@ -117,7 +125,8 @@ extension ConversationDetails {
             createdAt: Timestamp(milliseconds: moment))
         if isEnded { record.endedAt = Timestamp(milliseconds: moment + 1) }
         let member = Member(user: ann, name: "Ann", role: .creator, joinedAt: record.createdAt)
-        return ConversationDetails(record: record, head: head, members: [member], online: [])
+        return ConversationDetails(
+            record: record, head: head, members: [member], online: [], lastMessage: lastMessage)
     }
 }
 
@@ -127,5 +136,14 @@ extension Credentials {
         tenant: ByteString = "default"
     ) -> Credentials {
         .bearer(Identity(user: user, tenant: tenant, grants: grants, isAdmin: isAdmin))
+    }
+}
+
+extension JoinResult {
+    /// The join result of a conversation without members and messages.
+    static var empty: JoinResult {
+        JoinResult(
+            head: 0, oldest: 1, revision: 1, ended: nil, present: [], presentCount: 0,
+            isCrowd: false)
     }
 }

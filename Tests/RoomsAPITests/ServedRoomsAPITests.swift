@@ -163,7 +163,12 @@ struct ServedRoomsAPITests {
                 && same.fields["vary"] == "Origin")
         _ = try node.post("/\(id)/join", #"{"user_id":"bob","username":"Bob"}"#)
         #expect(try node.get("/\(id)", fields: ["If-None-Match": tag]).status == 200)
-        #expect(try node.get().fields["cache-control"] == "no-store")
+        let list = try node.get()
+        #expect(list.fields["cache-control"] == "private, no-cache")
+        let listTag = try #require(list.fields["etag"])
+        #expect(try node.get(fields: ["If-None-Match": listTag]).status == 304)
+        _ = try node.create("Coffee")
+        #expect(try node.get(fields: ["If-None-Match": listTag]).status == 200)
     }
 
     @Test(

@@ -20,8 +20,12 @@ struct RoomsJSONTests {
             user: UserID(anonymous: "bob"), name: "Bob", role: .member, joinedAt: record.createdAt)
         let description = ConversationDetails(
             record: record, head: 7, members: [ann, guest], online: [guest.user])
+        let last = Message(
+            sequence: 7, revision: 9, sentAt: record.updatedAt,
+            body: MessageBody(
+                author: Person(id: guest.user, name: "Bob"), clientMessageID: nil, content: "hi"))
         var text = ByteBuffer()
-        text.append(room: "abc12345", description)
+        text.append(room: "abc12345", description, messageCount: 7, lastMessage: last)
         let participants =
             #"""
             [{"user_id":"ann","username":"Ann","online":false},{"user_id":"bob","username":"Bob",\#
@@ -37,21 +41,27 @@ struct RoomsJSONTests {
                     "created_at":"1970-01-01T00:00:01.000Z",\#
                     "updated_at":"1970-01-01T00:00:02.000Z","is_active":true,
                     """#
-                + #""participants":\#(participants),"message_count":7}"#)
+                + #""participants":\#(participants),"message_count":7,"#
+                + #""last_message":{"id":"7","room_id":"abc12345","user_id":"bob","#
+                + #""username":"Bob","content":"hi","#
+                + #""timestamp":"1970-01-01T00:00:02.000Z","guest":true}}"#)
 
         record.creator = guest.user
         text.removeAll()
         text.append(
-            room: "g", ConversationDetails(record: record, head: 0, members: [], online: []))
+            room: "g", ConversationDetails(record: record, head: 0, members: [], online: []),
+            messageCount: 0, lastMessage: nil)
         #expect(text.text.contains(#""created_by":"bob","guest":true,"created_at""#))
 
         record.origin = "pets"
         record.endedAt = record.updatedAt
         text.removeAll()
         text.append(
-            room: "p", ConversationDetails(record: record, head: 0, members: [], online: []))
+            room: "p", ConversationDetails(record: record, head: 0, members: [], online: []),
+            messageCount: 0, lastMessage: nil)
         #expect(text.text.contains(#""description":"","#))
-        #expect(text.text.contains(#""is_active":false,"participants":[],"message_count":0"#))
+        #expect(text.text.contains(#""is_active":false,"participants":[],"message_count":0,"#))
+        #expect(text.text.hasSuffix(#""last_message":null}"#))
     }
 
     @Test("lists at most a thousand participants, those online first")

@@ -225,15 +225,18 @@ enum RoomsFrame {
         _ room: String, head: Int, _ messages: String = "", participants: String = "",
         isActive: Bool = true
     ) -> String {
-        #"""
-        "conversation":{"room_id":"\#(room)","title":"Tea","description":"at five",\#
-        "created_by":"ann","created_at":"\#(Self.instant)",
-        """#
-            + #"""
-            "updated_at":"\#(Self.instant)","is_active":\#(isActive),\#
-            "participants":[\#(participants)],"message_count":\#(head)},
+        let last =
+            messages.dropFirst().split(separator: "},{").last.map { "{\($0)" } ?? "null"
+        return #"""
+            "conversation":{"room_id":"\#(room)","title":"Tea","description":"at five",\#
+            "created_by":"ann","created_at":"\#(Self.instant)",
             """#
-            + #""participants":[\#(participants)],"messages":[\#(messages)]"#
+                + #"""
+                "updated_at":"\#(Self.instant)","is_active":\#(isActive),\#
+                "participants":[\#(participants)],"message_count":\#(head),\#
+                "last_message":\#(last)},
+                """#
+                + #""participants":[\#(participants)],"messages":[\#(messages)]"#
     }
     static func stateEvent(_ room: String, head: Int, _ messages: String = "") -> String {
         #"42["conversation_state",{\#(Self.state(room, head: head, messages))}]"#

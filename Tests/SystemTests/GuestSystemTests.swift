@@ -47,7 +47,7 @@ struct GuestSystemTests {
         try self.checkListsAndCommands(of: room, at: deployment, readers)
         bob.dropConnection()
         try readers[0].connection.awaitFrame(
-            "user_status", #""user_id":"guest:bob","status":"offline""#)
+            "user_status", #""user_id":"guest:bob","username":"Bob","status":"offline""#)
         try readers[3].connection.awaitFrame("user_left", #""user_id":"bob""#, #""guest":true"#)
     }
 
@@ -77,7 +77,7 @@ struct GuestSystemTests {
                 #expect(frame.contains(#""sender_id":"guest:bob""#), "\(frame)")
                 try connection.awaitFrame(#""type":"typing","user_id":"guest:bob""#)
                 try connection.awaitFrame(
-                    "user_status", #""user_id":"guest:bob","status":"online""#)
+                    "user_status", #""user_id":"guest:bob","username":"Bob","status":"online""#)
             case "Chats": #expect(frame.contains(#""username":"guest:Bob""#), "\(frame)")
             case "Agents": try connection.awaitFrame(#""type":"status","agent_id":"guest:bob""#)
             default: #expect(frame.contains("guest:bob"), "\(frame)")

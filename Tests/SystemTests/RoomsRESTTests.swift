@@ -12,23 +12,20 @@ struct RoomsRESTTests {
         [[operations]]
         include-path = "\(root)"
         [operations.checks.positive_data_acceptance]
-        expected-statuses = ["2xx", 400, 401, 403]
+        expected-statuses = ["2xx", 304, 400, 401, 403]
 
-        # Not both `before` and `after`.
+        # Also not both `before` and `after`.
         [[operations]]
-        include-path-regex = "/messages$"
-        [operations.checks.positive_data_acceptance]
-        expected-statuses = ["2xx", 400, 401, 403, 404]
-
-        [[operations]]
-        include-path-regex = "/(join|end)$"
+        include-path-regex = "/(join|end|messages|members)"
         [operations.checks.positive_data_acceptance]
         expected-statuses = ["2xx", 400, 401, 403, 404, 409, 410]
         """
 
     /// Sends some thousand valid and invalid requests, single and in sequences, and checks the
     /// responses against the document. The number is fixed, so that a slow machine tests as much.
-    private func runSchemathesis(_ server: ConfabServer, fields: [String] = []) throws -> (
+    private func runSchemathesis(
+        _ server: ConfabServer, fields: [String] = [], options: [String] = []
+    ) throws -> (
         exitStatus: ChildProcess.ExitStatus, output: String
     ) {
         let config = try server.folder.write(Self.schemathesisConfig, to: "schemathesis.toml")
@@ -38,7 +35,7 @@ struct RoomsRESTTests {
                 "--url", "http://127.0.0.1:\(server.port)", "--checks", "all", "--max-examples",
                 "150", "--seed", "1",
                 "--generation-database", "none", "--no-color",
-            ] + fields.flatMap { ["--header", $0] }
+            ] + fields.flatMap { ["--header", $0] } + options
         let result = try run(
             Checkout.program("schemathesis"), arguments, folder: server.folder.path,
             within: .seconds(300))
@@ -53,17 +50,20 @@ struct RoomsRESTTests {
     @Test("matches its OpenAPI document, with a token and without")
     func matchesOpenAPIDocument() throws {
         let open = try ConfabServer(["--anonymous", "on"] + Self.limits)
-        let anonymousRun = try self.runSchemathesis(open)
+        // Sequences send the token that `create` returned to a guest. It is valid, but Schemathesis
+        // expects that no token is valid except those that it was given.
+        let anonymousRun = try self.runSchemathesis(
+            open, options: ["--exclude-checks", "ignored_auth"])
         #expect(anonymousRun.exitStatus == .exited(0), "\(anonymousRun.output)")
         let closed = try ConfabServer(["--anonymous", "off"] + Self.limits)
         let authenticatedRun = try self.runSchemathesis(
             closed, fields: ["Authorization: Bearer \(ConfabServer.token(for: "ann"))"])
         #expect(authenticatedRun.exitStatus == .exited(0), "\(authenticatedRun.output)")
         for result in [anonymousRun, authenticatedRun] {
-            #expect(result.output.contains("Tested: 13"), "\(result.output)")
-            // Requests passed authentication.
-            #expect(!result.output.contains("Authentication failed"))
+            #expect(result.output.contains("Tested: 18"), "\(result.output)")
         }
+        // Requests passed authentication. Without a token, some operations are refused.
+        #expect(!authenticatedRun.output.contains("Authentication failed"))
     }
 
     @Test(

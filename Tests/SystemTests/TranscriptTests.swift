@@ -14,7 +14,7 @@ struct TranscriptTests {
     @Test("work with third-party clients", arguments: try pages.get(), StockClientKind.allCases)
     func stock(_ transcript: Transcript, with client: StockClientKind) throws {
         let server = try ConfabServer(transcript.options)
-        try transcript.play { try client.connect($0, port: server.port) }
+        try transcript.play(port: server.port) { try client.connect($0, port: server.port) }
     }
 
     @Test("work in Chromium, with the close codes that it reports")
@@ -22,7 +22,7 @@ struct TranscriptTests {
         let browser = try Browser()
         for transcript in try pages.get() {
             let server = try ConfabServer(transcript.options)
-            try transcript.play { path in
+            try transcript.play(port: server.port) { path in
                 // A page of the server's origin, in one tab per client.
                 let tab = try browser.open("http://127.0.0.1:\(server.port)/api/health")
                 return try BrowserClient(path, in: tab, port: server.port)

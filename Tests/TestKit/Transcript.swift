@@ -1,7 +1,7 @@
 import Foundation
 
-/// An example on a page under `docs/protocols`: the frames that clients send and the exact answers
-/// of the server.
+/// An example on a page under `docs/protocols`: the frames and HTTP requests that clients send, and
+/// the exact answers of the server.
 ///
 /// The page explains the format. For each client and type of frame, the server's lines are matched
 /// in order, so that frames of one type cannot overtake each other. Presence, receipts and
@@ -32,15 +32,22 @@ public struct Transcript: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Plays the example against a server. `connect` creates a client for a path. Throws if the
-    /// server answers differently.
-    public func play(connecting connect: (String) throws -> any StockClient) throws {
+    /// Plays the example against the server on this port. `connect` creates a client for a path.
+    /// Throws if the server answers differently.
+    public func play(port: UInt16, connecting connect: (String) throws -> any StockClient) throws {
         var clients: [String: TranscriptClient] = [:]
+        var replies: [String: String] = [:]
         var names = CapturedNames()
         let hasOneClient = Set(self.lines.map(\.client)).count == 1
         for line in self.lines {
             do {
-                try self.play(line, with: &clients, &names, hasOneClient: hasOneClient, connect)
+                if line.isFromServer, let reply = replies.removeValue(forKey: line.client) {
+                    try Self.check(reply, is: line.text, &names)
+                } else if let request = try line.request(replacing: names) {
+                    replies[line.client] = try request.reply(port: port)
+                } else {
+                    try self.play(line, with: &clients, &names, hasOneClient: hasOneClient, connect)
+                }
             } catch {
                 throw TestFailure(
                     "\(self.location): \(line.client) \(line.isFromServer ? "S" : "C"): "
@@ -49,6 +56,18 @@ public struct Transcript: Sendable, CustomStringConvertible {
             }
         }
         for client in clients.values { try client.finish() }
+    }
+
+    /// Checks the response to an HTTP request: its status and its body.
+    private static func check(
+        _ reply: String, is text: String, _ names: inout CapturedNames
+    ) throws {
+        let text = names.replaced(in: text)
+        let pattern = try TranscriptClient.pattern(text)
+        guard reply.wholeMatch(of: pattern) != nil else {
+            throw TestFailure("received instead: \(reply)")
+        }
+        names.capture(text, in: reply, matching: pattern)
     }
 
     private func play(
@@ -108,19 +127,19 @@ public struct Transcript: Sendable, CustomStringConvertible {
     }
 
     /// Replaces placeholders by real tokens: `<token of alice>`, `<token of bob, only 123>`,
-    /// `<token of bob, named Bob>`, `<token of bob, 3 s>`, `<expired token of bob>` and `<forged
-    /// token of bob>`.
+    /// `<token of bob, named Bob>`, `<token of bob, 3 s>`, `<token of bob, admin>`, `<expired token
+    /// of bob>` and `<forged token of bob>`.
     static func withTokens(_ text: String) throws -> String {
         var text = text
         let pattern =
             #/
             <(forged\s|expired\s)?token\sof\s([a-z0-9-]+)
-            (?:,\snamed\s([^,>]*))?(?:,\sonly\s([^,>]*))?(?:,\s([0-9]+)\ss)?>
+            (?:,\snamed\s([^,>]*))?(?:,\sonly\s([^,>]*))?(?:,\s([0-9]+)\ss)?(,\sadmin)?>
             /#
         while let match = text.firstMatch(of: pattern) {
             let token = try ConfabServer.token(
                 for: String(match.2), name: match.3.map(String.init),
-                conversations: match.4.map { [String($0)] },
+                conversations: match.4.map { [String($0)] }, isAdmin: match.6 != nil,
                 validFor: match.1 == "expired " ? -10 : match.5.flatMap { Double($0) } ?? 3600,
                 secret: match.1 == "forged "
                     ? "another secret, which the server does not have" : ConfabServer.secret)
@@ -136,6 +155,38 @@ extension Transcript.TranscriptLine {
             throw TestFailure("\(index): no line of a transcript: \(text)")
         }
         self.init(client: String(match.1), isFromServer: match.2 == "S", text: String(match.3))
+    }
+
+    /// The HTTP request of a client's line: `POST /path {"body":…}`; nil for other lines.
+    fileprivate func request(replacing names: Transcript.CapturedNames) throws
+        -> TranscriptRequest?
+    {
+        let text = names.replaced(in: try Transcript.withTokens(self.text))
+        guard !self.isFromServer,
+            let match = text.wholeMatch(of: /(GET|POST|PATCH|DELETE) (\S+)(?: (.*))?/)
+        else { return nil }
+        return TranscriptRequest(
+            method: String(match.1), path: String(match.2), body: match.3.map(String.init) ?? "")
+    }
+}
+
+/// An HTTP request of a transcript, on a connection of its own.
+private struct TranscriptRequest {
+    let method: String
+    let path: String
+    let body: String
+
+    /// The status and the body of the response.
+    func reply(port: UInt16) throws -> String {
+        let fields =
+            self.body.isEmpty
+            ? [:]
+            : [
+                "Content-Type": "application/json", "Content-Length": "\(self.body.utf8.count)",
+            ]
+        let reply = try HTTPReply.request(
+            self.method, self.path, port: port, fields: fields, body: self.body)
+        return "\(reply.status) \(reply.body)"
     }
 }
 
@@ -230,7 +281,7 @@ final class TranscriptClient {
     }
 
     /// The text as a pattern, with expressions for its placeholders.
-    private static func pattern(_ text: String) throws -> Regex<AnyRegexOutput> {
+    static func pattern(_ text: String) throws -> Regex<AnyRegexOutput> {
         var pattern = NSRegularExpression.escapedPattern(for: text)
         for (placeholder, expression) in [
             ("<time>", #"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"#), ("<number>", #"\d+(?:\.\d+)?"#),

@@ -64,6 +64,8 @@ export class ConfabError extends Error {
   retryAfter?: number;
   /** The HTTP status, or the WebSocket close code. */
   code?: number;
+  /** Whether the storage failed: messages are sent, but do not survive the page. */
+  storage: boolean;
 }
 
 /** Where the outbox survives a restart. Keys are strings; values survive structured cloning. */
@@ -124,7 +126,10 @@ export interface RoomEvents {
   /** A message in the list was deleted. It stays in the list without its text. */
   remove: Message;
   /** The list was replaced: render `messages` again. */
-  reset: { reason: "start" | "history truncated" | "history reset" | "latest"; messages: Message[] };
+  reset: {
+    reason: "start" | "history truncated" | "history reset" | "latest";
+    messages: Message[];
+  };
   /** The outbox changed; the value is its content. */
   outbox: Pending[];
   typing: User & { typing: boolean };
@@ -206,6 +211,8 @@ export class Confab {
   /** The least connected state of all conversations; `closed` if there are none. */
   readonly state: State;
   on(event: "state", listener: (data: StateEvent) => void): () => void;
+  /** The `error` events of all conversations. */
+  on(event: "error", listener: (data: any) => void): () => void;
   /** The same room for the same id. It connects by itself. */
   conversation(id: string, options?: RoomOptions): Room;
   /** Opens all conversations again after `close()`. */

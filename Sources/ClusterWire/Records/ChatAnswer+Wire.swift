@@ -7,9 +7,10 @@ extension ChatAnswer: WireValue {
         case .joined(let joinResult):
             output.append(1)
             output.append(record: joinResult)
-        case .posted(let message):
+        case .posted(let message, let isRepeat):
             output.append(2)
             output.append(record: message)
+            output.append(flag: isRepeat)
         case .amended(let message):
             output.append(3)
             output.append(record: message)
@@ -30,7 +31,9 @@ extension ChatAnswer: WireValue {
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         switch try input.byte() {
         case 1: return .joined(try input.record())
-        case 2: return .posted(try input.record())
+        case 2:
+            let message = try input.record(Message.self)
+            return .posted(message, isRepeat: input.isAtEnd ? false : try input.flag())
         case 3: return .amended(try input.record())
         case 4: return .read(unknown: try input.numbers())
         case 5: return .done
@@ -99,6 +102,7 @@ extension ConversationDetails: WireValue {
             ? [] : self.online.subtracting(knownUsers).sorted()
         output.append(count: others.count)
         for user in others { output.append(user: user) }
+        output.append(record: self.lastMessage)
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
@@ -112,6 +116,8 @@ extension ConversationDetails: WireValue {
             online.insert(members[index].user)
         }
         for _ in 0..<(try input.listCount()) { online.insert(try input.user()) }
-        return Self(record: record, head: head, members: members, online: online)
+        return Self(
+            record: record, head: head, members: members, online: online,
+            lastMessage: input.isAtEnd ? nil : try input.optionalRecord())
     }
 }

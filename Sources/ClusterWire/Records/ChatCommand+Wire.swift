@@ -47,6 +47,14 @@ extension ChatCommand: WireValue {
             output.append(12)
             output.append(signed: sequence)
             output.append(user: user)
+        case .addMember(let person, let principal):
+            output.append(13)
+            output.append(record: person)
+            output.append(record: principal)
+        case .removeMember(let user, let principal):
+            output.append(14)
+            output.append(user: user)
+            output.append(record: principal)
         }
     }
 
@@ -78,6 +86,12 @@ extension ChatCommand: WireValue {
         case 12:
             let sequence = try input.signed()
             return .readThrough(sequence, by: try input.user())
+        case 13:
+            let person = try input.person()
+            return .addMember(person, by: try input.record())
+        case 14:
+            let user = try input.user()
+            return .removeMember(user, by: try input.record())
         default: throw .unknownKind
         }
     }

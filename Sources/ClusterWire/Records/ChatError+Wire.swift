@@ -37,6 +37,7 @@ extension ChatError: WireValue {
         case .rejected: output.append(17)
         case .outcomeUnknown: output.append(18)
         case .idTaken: output.append(19)
+        case .noSuchMember: output.append(20)
         }
     }
 
@@ -66,6 +67,7 @@ extension ChatError: WireValue {
         case 17: return .rejected
         case 18: return .outcomeUnknown
         case 19: return .idTaken
+        case 20: return .noSuchMember
         default: throw .unknownKind
         }
     }

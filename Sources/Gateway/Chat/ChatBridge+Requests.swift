@@ -175,7 +175,7 @@ extension ChatBridge {
                 return
             }
             webSocket.unansweredCommandCount -= 1
-            if case .posted(let message) = answer {
+            if case .posted(let message, _) = answer {
                 self.context.counters.stored[webSocket.dialect + 1] &+= 1
                 if let state = webSocket.subscriptions.first(where: { $0.feed == feed })?.catchUp {
                     state.acknowledgedSends.insert(message.sequence)
@@ -214,7 +214,7 @@ extension ChatBridge {
     private func willBeDelivered(_ answer: ChatAnswer, _ feed: FeedID?, _ webSocket: WebSocketState)
         -> Bool
     {
-        guard case .posted(let message) = answer,
+        guard case .posted(let message, _) = answer,
             let state = webSocket.subscriptions.first(where: { $0.feed == feed })?.catchUp
         else {
             return false

@@ -23,6 +23,8 @@ final class HTTPExchange {
         let route: Route
         /// Nil for routes without CORS.
         let crossOrigin: CrossOrigin?
+        /// The request sends a message.
+        var isSend = false
     }
 
     struct IncompleteRequest {

@@ -1,4 +1,5 @@
 internal import Bytes
+public import ChatModel
 public import DialectKit
 public import EventLoop
 public import HTTPWire
@@ -29,6 +30,9 @@ public struct HTTPRequest: Sendable {
     public let linkBase: String
     /// The maximum nesting depth of JSON in the body.
     public let jsonDepth: Int
+    /// The maximum bytes of a body that contains a message, and of the message's decoded text.
+    public let messageBytes: Int
+    public let contentBytes: Int
 
     public init(
         method: HTTPMethod, path: String, query: String? = nil, host: String? = nil,
@@ -37,7 +41,7 @@ public struct HTTPRequest: Sendable {
         acceptEncoding: String? = nil, peer: SocketAddress,
         credentials: Credentials = .none,
         allowsAnonymous: Bool = false, isLoopback: Bool = false, linkBase: String = "",
-        jsonDepth: Int = 32
+        jsonDepth: Int = 32, messageBytes: Int = 65_536, contentBytes: Int = 16_384
     ) {
         self.method = method
         self.path = path
@@ -54,6 +58,8 @@ public struct HTTPRequest: Sendable {
         self.isLoopback = isLoopback
         self.linkBase = linkBase
         self.jsonDepth = jsonDepth
+        self.messageBytes = messageBytes
+        self.contentBytes = contentBytes
     }
 }
 
@@ -77,10 +83,13 @@ public struct HTTPResponse: Sendable {
 
 extension HTTPResponse {
     /// The shape of every error under `/api/`: `{"success":false,"error":"…"}`.
-    public init(apiError error: HTTPError) {
+    ///
+    /// - Parameter outcome: for a failed send, whether the message may have been stored.
+    public init(apiError error: HTTPError, outcome: SendOutcome? = nil) {
         var text = ByteBuffer()
         text.append(#"{"success":false,"error":"#)
         text.append(jsonString: error.message)
+        if let outcome { text.append(outcome: outcome) }
         text.append("}")
         self.init(
             error.status, fields: error.fields + [HTTPField("Cache-Control", "no-store")],

@@ -1,5 +1,6 @@
 import Bytes
 import ChatCore
+import ChatModel
 import Configuration
 import DialectKit
 import EventLoop
@@ -29,7 +30,9 @@ extension HTTPServer {
             allowsAnonymous: self.context.settings.allowsAnonymous,
             isLoopback: self.context.settings.isLoopback,
             linkBase: connection.isClient ? self.linkBase(connection, span) : "",
-            jsonDepth: self.context.live.limits.jsonDepth)
+            jsonDepth: self.context.live.limits.jsonDepth,
+            messageBytes: self.context.live.limits.messageBytes,
+            contentBytes: self.context.live.limits.contentBytes)
     }
 
     mutating func answer(
@@ -92,8 +95,9 @@ extension HTTPServer {
         _ connection: Connection, _ error: HTTPError, _ responseContext: HTTPResponseContext
     ) {
         let info = self.requestInfo(connection)
-        if info?.route.errorBody == .api {
-            return self.respond(connection, HTTPResponse(apiError: error), responseContext)
+        if let info, info.route.errorBody == .api {
+            let response = HTTPResponse(apiError: error, outcome: info.isSend ? .refused : nil)
+            return self.respond(connection, response, responseContext)
         }
         let fields = error.fields + (info?.crossOrigin?.fields ?? [])
         self.responseBuffer.removeAll()

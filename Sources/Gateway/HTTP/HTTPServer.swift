@@ -210,7 +210,9 @@ struct HTTPServer {
             self.head.fields.text("origin", in: span), host: self.requestedHost(connection, span),
             isSecure: self.isSecure(connection, span),
             self.context.live.origins)
-        return .init(route: route, crossOrigin: crossOrigin)
+        return .init(
+            route: route, crossOrigin: crossOrigin,
+            isSend: route.sendsMessages && self.head.method == .post)
     }
 
     /// Prepares the error for a request whose head cannot be parsed: its shape depends on the path.

@@ -68,6 +68,9 @@ public struct Route: Sendable {
     var crossOrigin = CrossOriginRule.none
     var whileUnavailable = UnavailableRule.refuse
     var errorBody = ErrorBody.plain
+    /// A POST sends a message. Its errors have the `outcome` `refused`, even if it never reaches
+    /// the handler. The handler itself reports an unknown outcome.
+    var sendsMessages = false
 
     init(_ pattern: PathPattern, _ target: Target) {
         self.pattern = pattern
@@ -75,8 +78,14 @@ public struct Route: Sendable {
     }
 
     /// A part of the REST API, for pages of the allowed origins.
-    public static func api(_ pattern: PathPattern, _ handler: any RequestHandler) -> Route {
-        self.api(pattern, .handler(handler))
+    ///
+    /// - Parameter sendsMessages: whether a POST sends a message.
+    public static func api(
+        _ pattern: PathPattern, _ handler: any RequestHandler, sendsMessages: Bool = false
+    ) -> Route {
+        var route = self.api(pattern, .handler(handler))
+        route.sendsMessages = sendsMessages
+        return route
     }
 
     static func api(_ pattern: PathPattern, _ target: Target) -> Route {

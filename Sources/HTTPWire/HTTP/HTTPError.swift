@@ -39,6 +39,15 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
 
     /// - Parameter allowed: the methods of this path, in capitals.
     public static func methodNotAllowed(_ allowed: String...) -> HTTPError {
+        self.methodNotAllowed(list: allowed)
+    }
+
+    /// - Parameter allowed: the methods of this path.
+    public static func methodNotAllowed(_ allowed: [HTTPMethod]) -> HTTPError {
+        self.methodNotAllowed(list: allowed.map(\.name))
+    }
+
+    private static func methodNotAllowed(list allowed: [String]) -> HTTPError {
         let list = allowed.joined(separator: ", ")
         return HTTPError(
             .methodNotAllowed, "This path takes \(list) only.", fields: [HTTPField("Allow", list)])

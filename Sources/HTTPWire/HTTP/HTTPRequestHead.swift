@@ -2,6 +2,20 @@
 /// use.
 public enum HTTPMethod: Sendable, Hashable {
     case get, head, post, put, delete, options, patch, other
+
+    /// The method as it stands in a request; empty for `other`.
+    public var name: String {
+        switch self {
+        case .get: "GET"
+        case .head: "HEAD"
+        case .post: "POST"
+        case .put: "PUT"
+        case .delete: "DELETE"
+        case .options: "OPTIONS"
+        case .patch: "PATCH"
+        case .other: ""
+        }
+    }
 }
 
 public enum HTTPVersion: Sendable, Hashable {

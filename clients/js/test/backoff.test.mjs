@@ -75,28 +75,6 @@ test("503 with Retry-After: that long, and jitter", async (t) => {
   assert.equal(delay(room, clock), 1500);
 });
 
-test("1013 of a slow reader: at least a second", async (t) => {
-  const server = await Server.start(t, "--limit", "outbound-bytes=65536",
-    "--limit", "messages-per-second=100000", "--limit", "message-burst=100000");
-  const proxy = await Proxy.start(t, server.port), clock = new TestClock();
-  const room = open(t, proxy.url, { token: server.token("ann"), clock, random: () => 0.5 });
-  await room.online();
-  clock.advance(10_000);
-  for (const { server: socket } of proxy.pairs) socket.pause();
-  const other = await server.raw("bob");
-  for (let n = 0; n < 1000; n++) {
-    await other.request({ action: "send_message", content: "x".repeat(16_000) }, (f) => f.message);
-  }
-  for (const { server: socket } of proxy.pairs) socket.resume();
-  await waiting(room);
-  assert.equal(room.events("state").at(-1).code, 1013);
-  assert.equal(delay(room, clock), 1500);
-  clock.advance(1500);
-  await room.online();
-  await until("all", () => room.messages.at(-1)?.id === 1000);
-  assert.deepEqual(room.messages.map((m) => m.id), room.messages.map((_, n) => n + 1));
-});
-
 test("4003: a new token once, then refused; retryNow tries again", async (t) => {
   const server = await Server.start(t), good = server.token("ann"), calls = [];
   let token = "forged";

@@ -1,63 +1,92 @@
-// One client of the kit for the common fault harness: JSON objects, one per line.
-// In: open, send, edit, delete, messages, older, close. The end of the input closes.
+// One client of the kit for the common fault harness: commands on stdin, events on stdout, one JSON
+// object per line.
+//
+// Commands  {"do":"open","url":…,"token":…,"conversation":…,"store":PATH or null}
+//           {"do":"send","text":…,"local_id":…}   {"do":"edit","id":…,"text":…}
+//           {"do":"delete","id":…}   {"do":"messages"}   {"do":"older","limit":50}   {"do":"close"}
+// Events    state, message, change, remove, reset, stored, failed, messages; and error, with the
+//           command in "do", for an edit, a deletion or a page that the server refused.
+//
+// The end of the input closes the client. `older` is complete before the next command is executed.
 import { createInterface } from "node:readline";
 import { Confab } from "../confab.js";
 import { FileStorage, WebSocket } from "./support.mjs";
 
 let confab, room;
 
-const print = (event) => process.stdout.write(JSON.stringify(event) + "\n");
-const id = (m) => (m.id ? `${m.id}` : null);
-const row = (m) => ({ id: id(m), author: m.author, text: m.text, state: m.state, rev: m.rev ?? 0 });
+const write = (event, members) => process.stdout.write(JSON.stringify({ event, ...members }) + "\n");
+const shown = ({ id, author, text, localId, state, deleted, rev }) => ({
+  id: id ? `${id}` : null, author, text, local_id: localId ?? null,
+  state: deleted ? "deleted" : state, rev,
+});
 
-const verbs = {
-  open({ url, token, conversation, store, after, rev }) {
-    confab = new Confab(url, {
-      token: token ?? undefined, WebSocket, storage: store ? new FileStorage(store) : undefined,
-    });
-    room = confab.conversation(conversation,
-      { after: after == null ? undefined : Number(after), rev: rev ?? undefined });
-    room.on("state", ({ state, reason = null }) => print({ event: "state", state, reason }));
-    room.on("message", (m) => print({
-      event: "message", id: id(m), author: m.author, text: m.text, local_id: m.localId ?? null,
-      rev: m.rev,
-    }));
-    room.on("change", (m) => print({ event: "change", id: id(m), text: m.text, rev: m.rev }));
-    room.on("remove", (m) => print({ event: "remove", id: id(m), rev: m.rev }));
-    room.on("reset", ({ reason, messages }) =>
-      print({ event: "reset", reason, messages: messages.map(row) }));
-  },
-  async send({ text, local_id }) {
-    try {
-      const message = await room.send(text, { localId: local_id });
-      print({ event: "stored", local_id, id: id(message) });
-    } catch (error) {
-      print({ event: "failed", local_id, error: error.message, retry: error.retry });
+/** Reports what became of messages: also of those that an earlier process wrote. */
+function reportOutbox() {
+  const states = new Map();
+  return (rows) => {
+    const present = new Map(rows.map((row) => [row.localId, row]));
+    for (const localId of [...states.keys()].filter((localId) => !present.has(localId))) {
+      const message = room.messages.find((message) => message.localId === localId);
+      if (message) write("stored", { local_id: localId, id: `${message.id}` });
+      states.delete(localId);
     }
-  },
-  edit: ({ id, text }) => room.edit(Number(id), text),
-  delete: ({ id }) => room.delete(Number(id)),
-  older: async ({ limit }) => print({ event: "older", more: await room.older(limit) }),
-  messages: () => print({ event: "messages", messages: room.messages.map(row) }),
-  close: () => close(),
+    for (const { localId, state, error } of rows) {
+      if (state === "failed" && states.get(localId) !== "failed") {
+        write("failed", { local_id: localId, error, retry: false });
+      }
+      states.set(localId, state);
+    }
+  };
+}
+
+function open({ url, token, conversation, store }) {
+  const storage = store ? new FileStorage(store) : undefined;
+  confab = new Confab(url, { token: token ?? undefined, WebSocket, storage });
+  room = confab.conversation(conversation);
+  write("state", { state: room.state, reason: null });
+  room.on("state", ({ state, reason = null }) => write("state", { state, reason }));
+  room.on("message", (message) => {
+    const { state, ...members } = shown(message);
+    write("message", members);
+  });
+  room.on("change", ({ id, text, rev }) => write("change", { id: `${id}`, text, rev }));
+  room.on("remove", ({ id, rev }) => write("remove", { id: `${id}`, rev }));
+  room.on("reset", ({ reason, messages }) =>
+    write("reset", { reason, messages: messages.map(shown) }));
+  room.on("outbox", reportOutbox());
+  room.on("error", ({ message }) => write("error", { do: null, error: message }));
+}
+
+const commands = {
+  open,
+  // Not awaited: a send lasts as long as the server is unavailable.
+  send: ({ text, local_id: localId }) => void room.send(text, { localId }),
+  edit: ({ id, text }) => void attempt("edit", room.edit(Number(id), text)),
+  delete: ({ id }) => void attempt("delete", room.delete(Number(id))),
+  older: ({ limit }) => attempt("older", room.older(limit)),
+  messages: () => write("messages", { messages: room.messages.map(shown) }),
 };
 
-function close() {
-  confab?.close();
-  // A half-open socket would keep the process for 30 s.
-  setTimeout(() => process.exit(), 500).unref();
-}
-
-async function main() {
-  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit());
-  process.stdout.on("error", () => process.exit());
-  for await (const line of createInterface({ input: process.stdin })) {
-    const command = JSON.parse(line);
-    // Not awaited: a send may last as long as the server is away.
-    Promise.resolve().then(() => verbs[command.do](command)).catch(
-      (error) => print({ event: "error", do: command.do, error: error.message }));
+async function attempt(command, result) {
+  try {
+    await result;
+  } catch (error) {
+    if (room.state !== "closed") write("error", { do: command, error: error.message });
   }
-  close();
 }
 
-await main();
+async function execute(line) {
+  const command = JSON.parse(line);
+  if (command.do === "close") return false;
+  if (!commands[command.do]) write("error", { do: command.do, error: "unknown command" });
+  else if (!room && command.do !== "open") write("error", { do: command.do, error: "no open" });
+  else await commands[command.do](command);
+  return true;
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  if (!(await execute(line))) break;
+}
+confab?.close();
+// A frozen server does not answer the close frame; Node's ws would wait 30 s for it.
+setTimeout(() => process.exit(), 500);

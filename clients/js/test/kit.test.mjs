@@ -68,7 +68,7 @@ test("rule 10: nothing global", () => {
   assert.deepEqual(Object.getOwnPropertyNames(globalThis).sort(), before);
 });
 
-test("rule 10: nothing is written, nothing keeps the process, no unhandled rejection", async (t) => {
+test("rule 10: no output, no unhandled rejection, and close() ends the process", async (t) => {
   const server = await Server.start(t);
   const script = `
     import { Confab } from "${folder}confab.js";
@@ -138,9 +138,9 @@ test("typing, presence and receipts", async (t) => {
   for (const name of Object.keys(events)) ann.on(name, (data) => events[name].push(data));
   const bob = await server.raw("bob");
   await until("presence", () => events.presence.length === 1);
-  assert.deepEqual(events.presence, [
-    { online: 1, changes: [{ user: "bob", name: events.presence[0].changes[0].name, online: true }] },
-  ]);
+  const [{ online, changes: [{ user, name, ...change }] }] = events.presence;
+  assert.deepEqual([online, user, change], [1, "bob", { online: true }]);
+  assert.ok(["bob", "BOB"].includes(name), name);  // The server may send the user name.
   for (let n = 0; n < 10; n++) ann.typing();
   clock.advance(3_000);
   ann.typing();
@@ -184,34 +184,22 @@ test("confab.state is the least connected one; rooms are shared; list, create, j
 test("Ctrl-C and kill -9 of the server leave no trace on the terminal", async (t) => {
   const server = await Server.start(t);
   const child = spawn(process.execPath, [`${folder}test/driver.mjs`]);
-  let errors = "";
+  let output = "", errors = "";
+  child.stdout.on("data", (data) => (output += data));
   child.stderr.on("data", (data) => (errors += data));
   child.stdin.write(JSON.stringify({
     do: "open", url: server.url, token: server.token("ann"), conversation: "lobby", store: null,
   }) + "\n");
-  await until("online", () => new Promise((done) => child.stdout.once("data",
-    (data) => done(`${data}`.includes("online")))));
+  await until("online", () => output.includes('"online"'));
   await server.kill();
-  await sleep(500);
+  await until("waiting", () => output.includes('"waiting"'));
   child.kill("SIGINT");
   await new Promise((done) => child.once("exit", done));
   assert.equal(errors, "");
 });
 
-test("the file has at most 12,000 bytes and no line above 100 columns", () => {
-  const bytes = fs.readFileSync(`${folder}confab.js`);
-  assert.ok(bytes.length <= 12_000, `${bytes.length} bytes`);
-  for (const [index, line] of bytes.toString().split("\n").entries()) {
-    assert.ok(line.replaceAll("\t", "  ").length <= 100, `line ${index + 1}`);
-  }
-});
-
-test("tsc accepts the kit, its declarations and a program that uses them", (t) => {
-  try {
-    execFileSync("tsc", ["--version"]);
-  } catch {
-    return t.skip("install node-typescript");
-  }
+test("tsc accepts the kit, its declarations, and a program that uses them", () => {
+  // Not skipped: script/bootstrap tests installs node-typescript.
   execFileSync("tsc", ["--project", folder], { stdio: "pipe" });
 });
 

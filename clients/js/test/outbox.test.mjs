@@ -7,7 +7,8 @@ import { FileStorage, freePort, open, Proxy, Server, sleep, TestClock, texts, un
 
 const stored = async (server) => {
   const socket = await server.raw("reader", "lobby", "&after=0");
-  await socket.request({ action: "fetch_messages", limit: 1 }, (f) => f.type === "messages_fetched");
+  await socket.request({ action: "fetch_messages", limit: 1 },
+    (f) => f.type === "messages_fetched");
   await sleep(100);
   return socket.frames.filter((f) => f.type === "chat_message").map((f) => f.message.content);
 };
@@ -32,7 +33,8 @@ test("messages written offline are shown at once and stored in order", async (t)
 test("the outbox survives the process, and a message that was stored is not sent twice",
   async (t) => {
     const server = await Server.start(t), proxy = await Proxy.start(t, server.port);
-    const storage = new FileStorage(path.join(server.folder, "outbox")), token = server.token("ann");
+    const storage = new FileStorage(path.join(server.folder, "outbox"));
+    const token = server.token("ann");
     const first = open(t, proxy.url, { token, storage });
     await first.online();
     // The server stores the first message; its answer is lost.
@@ -75,9 +77,9 @@ test("a storage that fails does not stop messages", async (t) => {
   const errors = [];
   const room = open(t, server.url,
     { token: server.token("ann"), storage: { get: fail, set: fail, delete: fail, list: fail } });
-  room.on("error", (error) => errors.push(error.message));
+  room.confab.on("error", ({ message, storage }) => errors.push([message, storage]));
   assert.equal((await room.send("one")).id, 1);
-  assert.ok(errors.includes("full"));
+  assert.deepEqual(errors[0], ["storage: full", true]);
 });
 
 test("the answer is lost: the message arrives with the replay, and its promise resolves",
@@ -111,7 +113,8 @@ test("refused: the promise rejects, the row keeps text and reason, the next one 
     const room = open(t, server.url, { token: server.token("ann") });
     const long = room.send("longer than ten bytes", { localId: "a1" });
     const next = room.send("short");
-    await assert.rejects(long, { name: "ConfabError", retry: false, message: /longer than 10 bytes/ });
+    await assert.rejects(long,
+      { name: "ConfabError", retry: false, message: /longer than 10 bytes/ });
     assert.equal((await next).id, 1);
     assert.deepEqual(room.messages.map((m) => [m.text, m.state]),
       [["short", "sent"], ["longer than ten bytes", "failed"]]);

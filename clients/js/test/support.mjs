@@ -97,8 +97,8 @@ export class Server {
 
   /** A plain connection without the kit, for what others do. */
   async raw(user, conversation = "lobby", query = "") {
-    const socket = new WebSocket(
-      `ws://127.0.0.1:${this.port}/conversations/${conversation}/?token=${this.token(user)}${query}`);
+    const url = `ws://127.0.0.1:${this.port}/conversations/${conversation}/`;
+    const socket = new WebSocket(`${url}?token=${this.token(user)}${query}`);
     socket.frames = [];
     socket.onmessage = ({ data }) => socket.frames.push(JSON.parse(data));
     socket.onerror = () => {};
@@ -243,7 +243,8 @@ export function open(t, url, options = {}, room = {}, conversation = "lobby") {
   it.confab = confab;
   it.log = [["state", { state: it.state }]];  // Set before a listener can exist.
   for (const name of ["state", "message", "change", "remove", "reset", "ended", "error"]) {
-    it.on(name, (data) => it.log.push([name, name === "reset" ? { ...data, messages: [...data.messages] } : data]));
+    it.on(name, (data) => it.log.push(
+      [name, name === "reset" ? { ...data, messages: [...data.messages] } : data]));
   }
   it.events = (name) => it.log.filter((entry) => entry[0] === name).map((entry) => entry[1]);
   it.online = () => until("online", () => it.state === "online");

@@ -10,7 +10,9 @@ test("20 kills under two clients that send all the time", async (t) => {
     open(t, server.url, { token: server.token(user) }, { limit: 100_000, after: 0 }));
   const acknowledged = new Map(), delivered = rooms.map(() => []);
   let isRunning = true;
-  for (const [index, room] of rooms.entries()) room.on("message", (m) => delivered[index].push(m.id));
+  for (const [index, room] of rooms.entries()) {
+    room.on("message", (m) => delivered[index].push(m.id));
+  }
   const writers = rooms.flatMap((room, index) => [0, 1].map(async (lane) => {
     for (let n = 0; isRunning; n++) {
       const text = `${index}-${lane}-${n}`;
@@ -37,7 +39,7 @@ test("20 kills under two clients that send all the time", async (t) => {
   assert.deepEqual(lists[0], lists[1]);
   const ids = lists[0].map((row) => row[0]);
   assert.deepEqual(ids, ids.map((_, index) => index + 1), "without a gap");
-  for (const list of delivered) assert.deepEqual(list, ids, "each message delivered once, in order");
+  for (const list of delivered) assert.deepEqual(list, ids, "delivered once, in order");
   const found = new Map(lists[0].map(([id, , text]) => [text, id]));
   assert.equal(found.size, ids.length, "no text twice");
   for (const [text, id] of acknowledged) assert.equal(found.get(text), id, text);

@@ -1,0 +1,96 @@
+internal import Bytes
+internal import ChatModel
+internal import DialectKit
+internal import Gateway
+internal import HTTPWire
+internal import JSON
+internal import RoomsDialect
+
+/// Sending, editing and deleting a message.
+extension RoomsAPI {
+    /// The message of a request, by the caller or by another user that an admin names.
+    func newMessage(_ body: RoomsBody, by caller: RoomsCaller) throws(HTTPError) -> MessageBody {
+        let content = try body.content()
+        let localID = try body.localID()
+        let username = try body.username()
+        let principal = try caller.principal(body.userID(), username: username)
+        guard username != nil || caller.identity != nil else {
+            throw .badRequest("username: is missing")
+        }
+        var author = principal.person
+        if let other = try body.otherSender() {
+            guard principal.isAdmin else {
+                throw HTTPError(.forbidden, "as: only an admin may send for another user")
+            }
+            author = other
+        }
+        return MessageBody(author: author, clientMessageID: localID, content: content)
+    }
+
+    /// Sends a message, and first makes its author a member if the token lists the conversation.
+    func send(_ message: MessageBody, to id: ByteString, for caller: RoomsCaller)
+        async throws(HTTPError) -> HTTPResponse
+    {
+        var answer = try await self.answer(to: .post(message), in: id, of: caller)
+        if case .failed(let error)? = answer, caller.mayEnter(id, after: error) {
+            let request = JoinRequest(
+                principal: Principal(person: message.author, isAdmin: false),
+                isListedInToken: true, template: .rooms)
+            if case .failed(let error) = try await self.submit(.join(request), in: id, of: caller) {
+                throw HTTPError(error)
+            }
+            answer = try await self.answer(to: .post(message), in: id, of: caller)
+        }
+        switch answer {
+        case .posted(let posted, let isRepeat)?:
+            return Self.response(isRepeat ? .ok : .created) { text in
+                text.append(#","message":"#)
+                text.append(message: posted, inRoom: id)
+                guard let localID = message.clientMessageID?.displayID else { return }
+                text.append(#","local_id":"#)
+                text.append(jsonString: localID)
+            }
+        case .failed(let error)? where error.outcome == .refused:
+            throw error.isTemporary
+                ? HTTPError(.serviceUnavailable, error.description, fields: Self.retryFields)
+                : HTTPError(error)
+        default:
+            // Also without an answer, because the owner may have received the message.
+            let error = HTTPError(
+                .serviceUnavailable, ChatError.outcomeUnknown.description, fields: Self.retryFields)
+            return HTTPResponse(apiError: error, outcome: .unknown)
+        }
+    }
+
+    private static let retryFields = [HTTPField("Retry-After", "1")]
+
+    /// The command of a request that edits (PATCH) or deletes (DELETE) a message.
+    func amendment(
+        of sequence: SequenceNumber, _ request: HTTPRequest, _ body: [UInt8], by caller: RoomsCaller
+    ) throws(HTTPError) -> ChatCommand {
+        let principal = try caller.provenPrincipal()
+        guard request.method == .patch else { return .delete(sequence, by: principal) }
+        let content = try RoomsBody.ofMessage(request, body).content()
+        return .edit(sequence, content: content, by: principal)
+    }
+
+    /// Edits or deletes a message.
+    func amend(_ command: ChatCommand, in id: ByteString, for caller: RoomsCaller)
+        async throws(HTTPError) -> HTTPResponse
+    {
+        switch try await self.submit(command, in: id, of: caller) {
+        case .amended(let message):
+            return Self.response { text in
+                text.append(#","message":"#)
+                text.append(message: message, inRoom: id)
+            }
+        case .failed(let error): throw HTTPError(error)
+        default: throw .internalServerError
+        }
+    }
+}
+
+extension ChatError {
+    /// Whether the same request may succeed in a moment. The text says that nothing is stored.
+    fileprivate var isTemporary: Bool { self == .unavailable || self == .rejected }
+}

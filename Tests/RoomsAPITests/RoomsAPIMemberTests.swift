@@ -1,0 +1,100 @@
+import Bytes
+import ChatModel
+import DialectKit
+import HTTPWire
+import Identity
+import Synchronization
+import TestKit
+import Testing
+
+@testable import RoomsAPI
+
+@Suite("A REST request about members")
+struct RoomsAPIMemberTests {
+    private static let members = "/api/conversations/x/members"
+
+    @Test("adds a member for the creator or an admin; a second time gets 200")
+    func adds() async throws {
+        let isNew = Mutex(true)
+        let node = ScriptedNode { _, command, _ in
+            guard case .addMember(let person, let principal) = command else { return nil }
+            #expect(principal.person.id == UserID(tokenSubject: "ann"))
+            var result = JoinResult.empty
+            result.member = Member(
+                user: person.id, name: person.name, role: .member,
+                joinedAt: Timestamp(milliseconds: 1))
+            result.isNewMember = isNew.withLock { $0 }
+            return .joined(result)
+        }
+        let added = try await node.response(
+            .post, Self.members, #"{"user_id":"bob","username":"Bob"}"#, .token("ann"))
+        #expect(added.status == 201)
+        #expect(added.body.text == #"{"success":true,"user_id":"bob","username":"Bob"}"#)
+        isNew.withLock { $0 = false }
+        let again = try await node.response(
+            .post, Self.members, #"{"user_id":"bob"}"#, .token("ann"))
+        #expect(again.status == 200 && again.body["username"] == "bob")
+        let guest = try await node.response(
+            .post, Self.members, #"{"user_id":"guest:gus"}"#, .token("ann"))
+        #expect(
+            guest.body.text
+                == #"{"success":true,"user_id":"gus","username":"gus","guest":true}"#)
+        // Only new members are notified.
+        #expect(node.requests == ["add x", "post @user:bob", "add x", "add x"])
+    }
+
+    @Test("removes a member")
+    func removes() async throws {
+        let node = ScriptedNode { _, command, _ in
+            guard case .removeMember(let user, let principal) = command else { return nil }
+            #expect(principal.isAdmin)
+            return user == UserID(anonymous: "gus") ? .done : .failed(.noSuchMember)
+        }
+        let root = Credentials.token("root", isAdmin: true)
+        let removed = try await node.response(.delete, "\(Self.members)/guest:gus", "", root)
+        #expect(removed.status == 200 && removed.body.text == #"{"success":true}"#)
+        let missing = try await node.response(.delete, "\(Self.members)/gus", "", root)
+        #expect(missing.status == 404)
+        #expect(missing.error == "user_id: not a member of this conversation")
+    }
+
+    @Test("is rejected without a token, and with a field that is invalid")
+    func refusals() async throws {
+        let node = ScriptedNode { _, _, _ in .failed(.notAllowed("the creator")) }
+        let member = Credentials.bearer(
+            Identity(user: "gus", grants: .listed(["x"]), guest: .member))
+        let creator = Credentials.bearer(
+            Identity(user: "gus", grants: .listed(["x"]), guest: .creator))
+        for (method, path, body, credentials, isLoopback, status, sentence) in [
+            (.post, "", #"{"user_id":"bob"}"#, .none, true, 401, "token: is needed for this"),
+            (.delete, "/bob", "", .none, true, 401, "token: is needed for this"),
+            (.post, "", "{}", .token("ann"), true, 400, "user_id: is missing"),
+            (.post, "", #"{"user_id":""}"#, .token("ann"), true, 400, "user_id: must be 1 to 128"),
+            (
+                .post, "", #"{"user_id":"guest:"}"#, .token("ann"), true, 400,
+                "user_id: must be 1 to 128"
+            ),
+            (.post, "", #"{"user_id":7}"#, .token("ann"), true, 400, "user_id: must be a string"),
+            (
+                .post, "", #"{"user_id":"b","username":""}"#, .token("ann"), true, 400,
+                "username: must be 1 to 128"
+            ),
+            (
+                .post, "", #"{"user_id":"b"}"#, .token("ann"), true, 403,
+                "user_id: only the creator may do this"
+            ),
+            // Elsewhere, only the token from the creation proves the creator.
+            (
+                .post, "", #"{"user_id":"b"}"#, member, false, 403,
+                "user_id: to name the creator is not enough"
+            ),
+            (.delete, "/b", "", member, false, 403, "user_id: to name the creator is not enough"),
+            (.delete, "/b", "", creator, false, 403, "user_id: only the creator may do this"),
+        ] as [(HTTPMethod, String, String, Credentials, Bool, Int, String)] {
+            let refused = try await node.response(
+                method, Self.members + path, body, credentials, isLoopback: isLoopback)
+            #expect(refused.status == status, "\(method) \(path) \(body)")
+            #expect(refused.error?.hasPrefix(sentence) == true, "\(refused.body)")
+        }
+    }
+}

@@ -1,0 +1,24 @@
+// Compiled by a test: what applications write must have the right types.
+import { Confab, ConfabError, type Message, type Pending } from "../confab";
+
+async function use(): Promise<void> {
+  const confab = new Confab("http://127.0.0.1:8080", { token: async (id, renew) => `${id}${renew}` });
+  const room = confab.conversation("lobby", { after: 0, rev: 1, limit: 10, maxAge: 1_000 });
+  const off: () => void = room.on("message", (message: Message) => message.text.length);
+  room.on("presence", ({ online, changes }) => changes.map(({ name }) => name).length + online);
+  room.on("receipt", ({ id, user }) => (user ? id : 0));
+  room.on("state", ({ retryAt = 0 }) => new Date(retryAt));
+  confab.on("error", (error) => error instanceof ConfabError && error.retryAfter);
+  const pending: Pending[] = room.outbox;
+  const { id }: Message = await room.send("text", { localId: pending[0].localId });
+  const hasMore: boolean = await room.older(50, { signal: new AbortController().signal });
+  for await (const message of room) if (hasMore) await room.edit(message.id ?? id, "text");
+  const { conversations } = await confab.list({ limit: 1 });
+  // @ts-expect-error: there is no such event
+  room.on("reaction", () => {});
+  // @ts-expect-error: an id is a number
+  await room.delete(conversations[0].room_id);
+  off();
+}
+
+void use;
