@@ -140,7 +140,8 @@ const showPeople = (online) => {
 
 const showConnection = () => {
 	const sentence = connectionSentence(connection, since, Date.now(), !wasOnline);
-	const state = $("#state"), text = sentence || (wasOnline ? $("#count").textContent : "");
+	const calm = connection.state === "closed" ? "Ended" : wasOnline ? $("#count").textContent : "";
+	const state = $("#state"), text = sentence || calm;
 	if (state.textContent !== text) state.textContent = text;
 	state.parentElement.className = sentence ? "broken" : "";
 	$("#retry").hidden = !sentence;
