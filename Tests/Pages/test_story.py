@@ -132,6 +132,38 @@ class StoryTests(PageTest):
         say(ann, "answer")
         self.wait(ann, "!document.querySelector('.unread')")
 
+    def test_a_guest_can_change_the_name(self):
+        room = self.server.create()
+        ann = self.enter(room, "Anne")
+        ann.click("text=Change name")
+        ann.fill("#name", "Ann")
+        ann.press("#name", "Enter")
+        # The page loads again, because a connection has one name.
+        ann.wait_for_selector(".you:has-text('You are Ann.')", state="attached")
+        online(ann)
+        say(ann, "hello")
+        bob = self.enter(room, "Bob")
+        bob.wait_for_selector(".row .name:text-is('Ann')")
+
+    def test_a_list_that_is_open_shows_what_others_create(self):
+        page = self.page("/conversations")
+        page.wait_for_selector("#new:visible")
+        room = self.server.create("Created elsewhere")
+        page.evaluate("dispatchEvent(new Event('online'))")
+        page.wait_for_selector(f"#list a[href='/conversation/{room}']:text('Created elsewhere')")
+
+    def test_after_an_update_of_the_server_the_page_offers_to_reload(self):
+        room = self.server.create()
+        page = self.enter(room)
+        page.evaluate("document.querySelector('[name=confab-version]').content = 'another'")
+        self.server.kill()
+        page.wait_for_timeout(300)
+        self.server.start()
+        page.evaluate("dispatchEvent(new Event('online'))")
+        page.click("#notices :text('Reload')", timeout=30000)
+        online(page)
+        self.assertNotEqual(page.get_attribute("[name=confab-version]", "content"), "another")
+
     def test_typing_ends_within_seven_seconds_after_the_client_died(self):
         room = self.server.create()
         ann = self.enter(room)

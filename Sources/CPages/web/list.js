@@ -19,10 +19,11 @@ const build = (/** @type {any} */ each) => {
 	const here = participants.filter((/** @type {any} */ p) => p.online).length;
 	const badge = h("span", {className: "avatar", ariaHidden: "true"}, initial(title));
 	badge.style.setProperty("--hue", `${hue(id)}`);
-	const copy = h("button", {className: "icon copy", ariaLabel: `Copy link of ${title}`, onclick: async () => {
+	const onclick = async () => {
 		const isCopied = await copyLink(id);
 		state.textContent = isCopied ? `Link of “${title}” copied` : `The link is ${link(id)}`;
-	}});
+	};
+	const copy = h("button", {className: "icon copy", ariaLabel: `Copy link of ${title}`, onclick});
 	return h("li", {className: unread ? "new" : ""}, badge,
 		h("div", {},
 			h("h2", {}, h("a", {href: `/conversation/${id}`, dir: "auto"}, title)),
@@ -44,23 +45,19 @@ const refresh = async () => {
 	if (document.hidden) return;
 	try {
 		const page = await server.list({limit: 50});
-		const ids = new Set(page.conversations.map((each) => each.room_id));
 		if (!shown.length) cursor = page.next_cursor ?? "";
-		const later = cursor || shown.length > 50 ? shown.filter((each) => !ids.has(each.room_id)) : [];
-		// A list under the pointer or with the focus keeps its order and its elements.
-		const isBusy = list.matches(":hover, :focus-within") && shown.length;
-		if (isBusy && JSON.stringify(page.conversations.map((each) => each.room_id))
-			!== JSON.stringify(shown.slice(0, page.conversations.length).map((each) => each.room_id))) return;
-		const next = [...page.conversations, ...later];
-		if (JSON.stringify(next) !== JSON.stringify(shown)) {
+		const next = [...page.conversations, ...shown.slice(50)];
+		// A list under the pointer or with the focus keeps its elements.
+		const isBusy = shown.length && list.matches(":hover, :focus-within");
+		if (!isBusy && JSON.stringify(next) !== JSON.stringify(shown)) {
 			shown = next;
 			show();
 		}
 		state.textContent = shown.length ? "" : "No conversations yet. Create the first one.";
 	} catch (error) {
 		const {code, message} = /** @type {any} */ (error);
-		state.textContent = code === 401 ? "This server admits only people with a token. Open Confab from the"
-			+ " application that invited you." : code ? `The list does not load: ${message}.`
+		state.textContent = code === 401 ? "This server admits only people with a token. Open Confab"
+			+ " from the application that invited you." : code ? `The list does not load: ${message}.`
 			: "The server does not answer. This page tries again every 15 seconds.";
 	}
 };

@@ -17,7 +17,7 @@ let details = /** @type {any} */ ({title: "", participants: [], messages: [], is
 /** The connection to the conversation; none if guests cannot join it. */
 let room = /** @type {import("./confab.js").Room | undefined} */ (undefined);
 /** The messages: those of the description until the room has its own. */
-let source = /** @type {{messages: readonly any[], older(limit: number): Promise<boolean>}} */ (any);
+let source = /** @type {import("./scroll.js").Source} */ (any);
 /** The names of the participants, for servers that send only user ids in events. */
 let names = new Map();
 /** Who types, until when. */
@@ -26,7 +26,7 @@ const typists = new Map();
 const edits = new Map();
 /** The message that the composer edits, and the draft that waits meanwhile. */
 let editing = 0, draft = "";
-/** The last message that was visible. Those after `unreadAfter` were unread when the page opened. */
+/** The last message that was visible. Those after `unreadAfter` were unread at the start. */
 let seen = Number(storage.get("seen." + id) ?? NaN), unreadAfter = Infinity;
 /** The room's last state, since when it is not online, and whether it ever was. */
 let connection = /** @type {any} */ ({state: "connecting"}), since = Date.now(), wasOnline = false;
@@ -63,13 +63,14 @@ const notice = (kind = "", text = "", label = "", action = () => {}) => {
 	const element = h("p", {}, h("span", {}, text));
 	element.dataset.kind = kind;
 	const close = () => element.remove();
-	if (label) element.append(h("button", {className: "link", onclick: () => (close(), action())}, label));
+	const act = () => (close(), action());
+	if (label) element.append(h("button", {className: "link", onclick: act}, label));
 	element.append(h("button", {className: "icon close", ariaLabel: "Close", onclick: close}));
 	$("#notices").append(element);
 };
 
 /** Asks in a dialog. @returns {Promise<boolean>} whether the answer is `yes` */
-const ask = (question = "", yes = "", content = /** @type {Node} */ (any)) => new Promise((done) => {
+const ask = (question = "", yes = "", content = any) => new Promise((done) => {
 	const dialog = $("#ask"), [cancel, confirm] = dialog.querySelectorAll("button");
 	$("#question").textContent = question;
 	$(".answer").replaceChildren(content);
@@ -126,7 +127,8 @@ const showTitle = () => {
 const showPeople = (online) => {
 	const present = new Map(room?.present.map((each) => [each.user, nameOf(each)]));
 	if (room?.me) present.set(room.me, user.name ?? names.get(room.me) ?? room.me);
-	$("#count").textContent = `${count(online == null ? present.size : online + 1, "person", "people")} here`;
+	const here = online == null ? present.size : online + 1;
+	$("#count").textContent = `${count(here, "person", "people")} here`;
 	const all = new Map([...present, ...names].slice(0, 200));
 	$("#about ul").replaceChildren(...[...all].map(([each]) => {
 		const isHere = present.has(each), name = present.get(each) ?? names.get(each);
@@ -138,7 +140,8 @@ const showPeople = (online) => {
 
 const showConnection = () => {
 	const sentence = connectionSentence(connection, since, Date.now(), !wasOnline);
-	const state = $("#state"), text = sentence || (wasOnline ? $("#count").textContent : "");
+	const calm = connection.state === "closed" ? "Ended" : wasOnline ? $("#count").textContent : "";
+	const state = $("#state"), text = sentence || calm;
 	if (state.textContent !== text) state.textContent = text;
 	state.parentElement.className = sentence ? "broken" : "";
 	$("#retry").hidden = !sentence;
@@ -160,7 +163,8 @@ const build = (/** @type {import("./text.js").Row} */ row) => {
 		return h("li", {className: row.kind}, h(row.kind === "day" ? "h2" : "span", {}, row.text));
 	}
 	const {message, isMine, text, isFirst, isWaiting} = row, {state, localId, error} = message;
-	const author = message.author ?? "guest:" + user.id, isDeleted = message.deleted || isWaiting && !text;
+	const isDeleted = message.deleted || isWaiting && !text;
+	const author = message.author ?? "guest:" + user.id;
 	const label = isMine && user.name || nameOf(message);
 	const byline = h("p", {className: "by"}, h("bdi", {className: "name"}, label), " ",
 		timeElement(message.time));
@@ -243,7 +247,8 @@ const change = async (target = 0, text = "") => {
 		await (text ? room?.edit(target, text) : room?.delete(target));
 	} catch (error) {
 		const reason = /** @type {Error} */ (error).message;
-		if (text) notice("change", `Not changed: ${reason}.`, "Edit again", () => edit({id: target, text}));
+		const again = () => edit({id: target, text});
+		if (text) notice("change", `Not changed: ${reason}.`, "Edit again", again);
 		else notice("change", `Not deleted: ${reason}.`);
 	}
 	edits.delete(target);
@@ -272,8 +277,10 @@ const submit = () => {
 };
 
 const showKeys = () => ask("Keyboard shortcuts", "", h("dl", {}, ...[
-	["Enter", "Send"], ["Shift + Enter", "New line"], ["↑ in an empty field", "Edit your last message"],
-	["Esc", "Stop editing, or return to the field"], ["↑ ↓ Home in the messages", "Move between messages"],
+	["Enter", "Send"], ["Shift + Enter", "New line"],
+	["↑ in an empty field", "Edit your last message"],
+	["Esc", "Stop editing, or return to the field"],
+	["↑ ↓ Home in the messages", "Move between messages"],
 	["End", "Go to the newest message"], ["?", "Show these shortcuts"],
 ].flatMap(([key, words]) => [h("dt", {}, key), h("dd", {}, words)])));
 
@@ -287,7 +294,8 @@ const onFieldKey = (event = any) => {
 	} else if (key === "Escape" && editing) edit();
 	else if (key === "End" && !field.value) list.end();
 	else if (key === "ArrowUp" && !field.value) {
-		const own = [...source.messages].reverse().find((m) => isShown(m) && m.author === room?.me && !m.deleted);
+		const own = [...source.messages].reverse().find((m) =>
+			isShown(m) && m.author === room?.me && !m.deleted);
 		if (!own) return;
 		event.preventDefault();
 		edit(own);
@@ -346,7 +354,8 @@ const listen = () => {
 	field.onkeydown = onFieldKey;
 	scroller.onkeydown = onListKey;
 	addEventListener("keydown", (event) => {
-		if (event.key === "?" && !/** @type {any} */ (event.target).closest("textarea, input")) showKeys();
+		const target = /** @type {Element} */ (event.target);
+		if (event.key === "?" && !target.closest("textarea, input")) showKeys();
 	});
 	$("#copy").onclick = shareLink;
 	$("#newest").onclick = () => {
@@ -452,8 +461,8 @@ const onEnded = () => {
 		location.assign("/conversations"));
 };
 
-const tellStorage = () => notice("storage", "This browser stores nothing for this site. Messages that wait"
-	+ " for a connection are lost when you close the page.");
+const tellStorage = () => notice("storage", "This browser stores nothing for this site. Messages"
+	+ " that wait for a connection are lost when you close the page.");
 
 const showDetails = () => {
 	for (const element of document.querySelectorAll(".description")) {
@@ -471,9 +480,10 @@ const enter = () => {
 	room = new Confab(location.origin, {token, user}).conversation(id, {maxAge: 36e5});
 	const events = {state: onState, reset: onReset, message: onMessage, presence: onPresence,
 		typing: onTyping, ended: onEnded, error: (error = any) => error.storage && tellStorage()};
-	for (const [event, listener] of Object.entries(events)) room.on(/** @type {any} */ (event), listener);
-	for (const event of ["change", "remove", "receipt", "outbox"]) {
-		room.on(/** @type {any} */ (event), () => source && list.update());
+	const update = () => source && list.update();
+	Object.assign(events, {change: update, remove: update, receipt: update, outbox: update});
+	for (const [event, listener] of Object.entries(events)) {
+		room.on(/** @type {any} */ (event), listener);
 	}
 	if (!token) $(".you").replaceChildren(`You are ${user.name}. `,
 		h("button", {className: "link", onclick: askName}, "Change name"));
@@ -483,9 +493,9 @@ const enter = () => {
 
 /** Shows the messages of the description: at once, and for guests of an ended conversation. */
 const showArchive = () => {
-	const parse = (m = any) => ({id: +m.id, key: +m.id, author: m.guest ? `guest:${m.user_id}` : m.user_id,
-		name: m.username, text: m.content, time: m.timestamp, state: "sent", edited: m.is_edited,
-		deleted: m.is_deleted, rev: 0});
+	const parse = (m = any) => ({id: +m.id, key: +m.id,
+		author: m.guest ? `guest:${m.user_id}` : m.user_id, name: m.username,
+		text: m.content, time: m.timestamp, state: "sent", edited: m.is_edited, deleted: m.is_deleted, rev: 0});
 	const messages = details.messages.map(parse);
 	source = {
 		messages,

@@ -10,10 +10,12 @@ const mostRows = 400;
 const fewerRows = 300;
 const step = 50;
 
+/** @typedef {{messages: readonly any[], older(limit: number): Promise<boolean>}} Source */
+
 /**
  * @param {{
  *   scroller: HTMLElement, list: HTMLElement,
- *   room: () => {messages: readonly any[], older: (limit: number) => Promise<boolean>},
+ *   room: () => Source,
  *   context: () => Parameters<typeof rows>[1],
  *   build: (row: import("./text.js").Row) => HTMLElement,
  *   moved: () => void,
@@ -82,7 +84,8 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 		const {messages, end, first, last} = known();
 		const from = Math.max(low, first) - first, to = Math.min(high, last) - first + 1;
 		isCut = high < last;
-		const wanted = rows([...messages.slice(from, to), ...isCut ? [] : messages.slice(end)], context());
+		const pending = isCut ? [] : messages.slice(end);
+		const wanted = rows([...messages.slice(from, to), ...pending], context());
 		const keys = new Set(wanted.map(({key}) => key));
 		for (const [key, {element}] of shown) if (!keys.has(key)) element.remove();
 		let next = list.firstElementChild;
@@ -145,7 +148,7 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 				scroller.classList.remove("loading");
 				if (known().first < low) extend();
 			}
-		} else if (high < last && scroller.scrollHeight - scroller.scrollTop < near + scroller.clientHeight) {
+		} else if (isCut && scroller.scrollHeight - scroller.scrollTop < near * 2) {
 			high = Math.min(last, high + step);
 			if (high - low >= mostRows) low = high - mostRows + 1;
 			schedule();

@@ -18,7 +18,7 @@ export const h = (tag, properties = {}, ...children) => {
 export const $ = (selector, root = /** @type {ParentNode} */ (document)) =>
 	root.querySelector(selector);
 
-/** Values that survive a reload if the browser allows it, and otherwise last as long as the page. */
+/** Values that survive a reload if the browser allows it. If not, the page keeps them. */
 export const storage = {
 	memory: new Map(),
 	/** @param {string} key @returns {string | undefined} */
@@ -158,8 +158,10 @@ export const initial = (/** @type {string} */ name) =>
 const clock = new Intl.DateTimeFormat(undefined, {timeStyle: "short"});
 const exact = new Intl.DateTimeFormat(undefined, {dateStyle: "full", timeStyle: "medium"});
 /** @param {string} time RFC 3339 */
-export const timeElement = (time) => h("time", {dateTime: time, title: exact.format(new Date(time))},
-	clock.format(new Date(time)));
+export const timeElement = (time) => {
+	const date = new Date(time);
+	return h("time", {dateTime: time, title: exact.format(date)}, clock.format(date));
+};
 
 /**
  * A day as a heading.
@@ -173,8 +175,8 @@ export const dayLabel = (time, now) => {
 	return date.toLocaleDateString(undefined, {weekday: "long", day: "numeric", month: "long", year});
 };
 
-/** @param {string} time @param {number} now server time in ms; a time in the future is "just now" */
-export const ago = (time, now) => {
+/** When it was. A time in the future is "just now". */
+export const ago = (time = "", now = 0) => {
 	const minutes = (now - Date.parse(time)) / 6e4;
 	if (minutes < 1) return "just now";
 	if (minutes < 60) return `${Math.floor(minutes)} min ago`;
@@ -216,7 +218,7 @@ export const clockSentence = (behind = 0) => {
 
 /**
  * Why the page cannot open a conversation, and what to do.
- * @param {number} code of HTTP or of the WebSocket @param {boolean} hasToken @returns {[string, string]}
+ * @param {number} code of HTTP or of the WebSocket @returns {[string, string]}
  */
 export const refusal = (code, reason = "", hasToken = false) => {
 	if (code === 4003 || code === 401 || hasToken && /token/.test(reason)) {
@@ -225,11 +227,11 @@ export const refusal = (code, reason = "", hasToken = false) => {
 			: ["You need an invitation", "This server admits only people with a token. Open the"
 				+ " conversation from the application that invited you."];
 	}
-	if (code === 404) return ["There is no conversation here", "The link may be incomplete, or the server no"
-		+ " longer has this conversation. Ask for the link again, or choose another conversation."];
+	if (code === 404) return ["There is no conversation here", "The link may be incomplete, or the"
+		+ " server no longer has this conversation. Ask for the link again."];
 	if (code === 403 || code === 4004) return ["You may not enter this conversation", "Ask a member"
 		+ " to add you, then try again."];
-	if (code === 410) return ["This conversation has ended", "Choose another conversation or create one."];
+	if (code === 410) return ["This conversation has ended", "Choose another one or create one."];
 	return ["The conversation does not open", `${reason || "The server does not answer"}. Try again.`];
 };
 
@@ -261,7 +263,8 @@ export const rows = (messages, {now, me, unreadAfter, edits}) => {
 		const isFirst = last?.author !== author || Date.parse(time) - Date.parse(last.time) > 3e5;
 		const edit = edits.get(id), text = edit ?? message.text;
 		const signature = [isFirst, edit, message.rev, message.state, message.error, id].join(" ");
-		all.push({kind: "message", key: `${message.key}`, text, signature, message, isFirst, isMine, isWaiting: edit != null});
+		const key = `${message.key}`, isWaiting = edit != null;
+		all.push({kind: "message", key, text, signature, message, isFirst, isMine, isWaiting});
 		last = message;
 	}
 	return all;
