@@ -121,6 +121,16 @@ extension ByteBuffer {
         self.append(#""}"#)
     }
 
+    mutating func append(endOf conversation: ConversationKey, by user: UserID, at time: Timestamp) {
+        self.append(#"{"type":"conversation_ended","conversation_id":"#)
+        self.append(jsonString: conversation.id)
+        self.append(#","ended_by":"#)
+        self.append(jsonString: user.displayID)
+        self.append(#","timestamp":""#)
+        self.append(timestamp: time)
+        self.append(#""}"#)
+    }
+
     mutating func append(userStatus change: PresenceChange) {
         self.append(#"{"type":"user_status","#)
         self.append(presenceChange: change)

@@ -68,7 +68,10 @@ public struct ConversationsDialect: HeartbeatSending {
         case .crowd(let online, let changes):
             rendering.text.append(presenceSummary: online, changes, in: conversation)
             rendering.finishFrame()
-        case .created, .joined, .renamed, .left, .ended:
+        case .ended(let user, let time):
+            rendering.text.append(endOf: conversation, by: user, at: time)
+            rendering.finishFrame()
+        case .created, .joined, .renamed, .left:
             break  // The protocol has no frames for these.
         }
     }

@@ -171,7 +171,15 @@ extension ConversationsOutputTests {
         Event("a creation", .created),
         Event("a new member", .joined(member)), Event("another name", .renamed(member)),
         Event("a farewell", .left(member, at: time)),
-        Event("an end", .ended(by: ann.id, at: time)),
+        Event(
+            "an end", .ended(by: ann.id, at: time),
+            (
+                #"""
+                {"type":"conversation_ended","conversation_id":"room-1","ended_by":"ann",\#
+                \#(now)}
+                """#,
+                .everybody
+            )),
     ]
 
     private static let member = Member(user: ann.id, name: "Ann", role: .member, joinedAt: time)

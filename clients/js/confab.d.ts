@@ -137,7 +137,7 @@ export interface RoomEvents {
   presence: { online: number; changes: (User & { online: boolean })[] };
   /** The user `user` read up to `id`; or, without `user`, the own message `id` has this state. */
   receipt: Partial<User> & { id: number; state: "delivered" | "read" };
-  /** A send was refused because the conversation was ended. */
+  /** The conversation was ended: it can only be read. Comes once. */
   ended: undefined;
   /** An error that belongs to no request, or an exception of a listener. */
   error: unknown;
@@ -164,6 +164,8 @@ export interface Room {
   /** Where to resume: pass both as options to receive what comes later, in another process too. */
   readonly after: number | undefined;
   readonly rev: number | undefined;
+  /** Whether `ended` has come. */
+  readonly ended: boolean;
   /** The other present users. Above 200, only those whose changes the server announced. */
   readonly present: User[];
 

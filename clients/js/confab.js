@@ -277,6 +277,7 @@ class Link {
 class Room extends Emitter {
 	/** @type {State} */
 	state = "closed";
+	ended = false;
 	/** @type {ConfabError | undefined} Why requests end without an answer. */
 	#stopped;
 	#link = new Link();
@@ -319,6 +320,7 @@ class Room extends Emitter {
 		"typing": (frame) => this.#onTyping(frame),
 		"user_status": (frame) => this.#onPresence([frame]),
 		"presence": (frame) => this.#onPresence(frame.changes, frame.online - 1),
+		"conversation_ended": () => this.#onEnded(),
 		"error": (frame) => this.#onError(frame),
 	};
 
@@ -960,11 +962,16 @@ class Room extends Emitter {
 	#onRefused(action, { error, outcome, retry_after: seconds }) {
 		const job = this.#link.jobs.get(action);
 		if (!job) return this.emit("error", new ConfabError(error));
-		if (error === "conversation ended") this.emit("ended");
+		if (error === "conversation ended") this.#onEnded();
 		const isFinal = !seconds && outcome !== "unknown" && !/try again/.test(error);
 		if (isFinal) return this.#refuse(job, error);
 		job.notBefore = this.#now + (seconds ?? 1) * SECOND;
 		this.#link.jobs.delete(action);
+	}
+
+	#onEnded() {
+		if (!this.ended) this.emit("ended");
+		this.ended = true;
 	}
 
 	/** @param {any} frame */

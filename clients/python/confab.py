@@ -1346,7 +1346,14 @@ class Conversation(_Emitter):
         self._emit(OutboxEvent(item.local_id, "failed", error=error.reason))
         if oldest := self._outbox.oldest_failed():
             self.discard(oldest)
-        if isinstance(error, Ended) and not self.ended:
+        if isinstance(error, Ended):
+            self._end()
+
+    def _on_ended(self, data: dict[str, Any], now: float) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if not self.ended:
             self.ended = True
             self._emit(EndedEvent())
 
@@ -1802,6 +1809,7 @@ _HANDLERS: Final[dict[str, Callable[[Conversation, dict[str, Any], float], None]
     "presence": Conversation._on_presence,
     "heartbeat": Conversation._on_heartbeat,
     "authenticated": Conversation._on_authenticated,
+    "conversation_ended": Conversation._on_ended,
     "error": Conversation._on_error,
 }
 

@@ -160,7 +160,7 @@ test("rate limited: the kit waits and keeps the order", async (t) => {
   assert.ok(sends <= 90, `${sends} attempts`);
 });
 
-test("an ended conversation: `ended`, and the send is refused", async (t) => {
+test("an ended conversation: `ended` comes at once, and a send is refused", async (t) => {
   const server = await Server.start(t);
   const room = open(t, server.url, { user: { id: "ann", name: "Ann" } }, {}, "none");
   const { room_id } = await room.confab.create({ title: "Tea" });
@@ -170,6 +170,8 @@ test("an ended conversation: `ended`, and the send is refused", async (t) => {
     method: "POST", body: JSON.stringify({ user_id: "ann" }),
     headers: { "content-type": "application/json" },
   });
+  await until("the event", () => tea.events("ended").length === 1);
+  assert.equal(tea.ended, true);
   await assert.rejects(tea.send("after"), { message: "conversation ended", retry: false });
   assert.equal(tea.events("ended").length, 1);
 });
