@@ -23,8 +23,7 @@ extension LoopState {
                 webSocket.drainAt = webSocket.drainAt == 0 ? end : min(webSocket.drainAt, end)
                 self.pool.scheduleTimer(connection)
             case .http(let exchange)
-            where exchange.incompleteRequest == nil && !exchange.isResponsePending
-                && exchange.engineRequest == nil && connection.unread.isEmpty:
+            where exchange.isReadingNextHead && connection.unread.isEmpty:
                 // Not closed at once, because the last response or the next request may be in
                 // transit.
                 if connection.closeState == .open {

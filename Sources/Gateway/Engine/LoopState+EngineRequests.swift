@@ -44,18 +44,18 @@ extension LoopState {
                 if let upgrade {
                     self.openOnWebSocket(connection, engine, session, upgrade, peer: peer)
                 } else {
-                    exchange.engineRequest = PendingEngineRequest(closingContext)
+                    exchange.state = .engine(PendingEngineRequest(closingContext))
                     self.openPolling(connection, engine, session, peer: peer)
                 }
             case .poll(let id):
                 let known = try self.sessionRequest(id, connection, span)
-                exchange.engineRequest = PendingEngineRequest(closingContext)
+                exchange.state = .engine(PendingEngineRequest(closingContext))
                 self.requestSession(connection, request, &offset, end: end) {
                     $0.poll(known, at: $1, isMember: $2, into: &$3)
                 }
             case .post(let id):
                 let known = try self.sessionRequest(id, connection, span)
-                exchange.engineRequest = PendingEngineRequest(responseContext)
+                exchange.state = .engine(PendingEngineRequest(responseContext))
                 var announcedBytes: Int?
                 if case .bytes(let count) = body { announcedBytes = count }
                 let isWhole = announcedBytes.map {
@@ -68,7 +68,7 @@ extension LoopState {
                 }
             case .upgrade(let id):
                 let known = try self.sessionRequest(id, connection, span)
-                exchange.engineRequest = PendingEngineRequest(closingContext, upgrade: upgrade)
+                exchange.state = .engine(PendingEngineRequest(closingContext, upgrade: upgrade))
                 self.requestSession(connection, request, &offset, end: end) {
                     $0.upgrade(known, at: $1, isMember: $2, into: &$3)
                 }
@@ -180,17 +180,19 @@ extension LoopState {
     /// Sends the response of a pending request. Then the connection may send the next request.
     mutating func respond(_ token: SocketToken, _ response: EngineResponse, closes: Bool) {
         guard let connection = self.pool[token], case .http(let exchange) = connection.phase,
-            let pending = exchange.engineRequest
+            case .engine(let pending) = exchange.state
         else { return }
         // After an unread body the next request cannot be found. A drain may have begun since the
         // request.
-        if closes || self.context.isDraining || exchange.incompleteRequest != nil {
+        if closes || self.context.isDraining || pending.body != nil {
             pending.responseContext.keepsAlive = false
         }
-        exchange.engineRequest = nil
-        exchange.incompleteRequest = nil
+        exchange.state = .readingHead
         self.http.respond(connection, HTTPResponse(response), pending.responseContext)
-        if connection.isConnected, connection.closeState == .open, !connection.unread.isEmpty {
+        // If the response is unsent, the drained backlog resumes reading.
+        if connection.isConnected, connection.closeState == .open, connection.backlog.isEmpty,
+            !connection.unread.isEmpty
+        {
             self.pool.readBufferedInput(connection)
         }
     }
@@ -200,12 +202,11 @@ extension LoopState {
     /// Begins to receive the body of the POST whose head is being read.
     mutating func receiveEngineBody(_ token: SocketToken) {
         guard let engine = self.engine?.endpoint, let connection = self.pool[token],
-            case .http(let exchange) = connection.phase, let pending = exchange.engineRequest
+            case .http(let exchange) = connection.phase, case .engine(let pending) = exchange.state
         else { return }
         do throws(HTTPError) {
             let isComplete = try self.http.beginEngineBody(
-                connection, exchange, byteLimit: engine.settings.maxPayload,
-                pending.responseContext)
+                connection, pending, byteLimit: engine.settings.maxPayload)
             if isComplete { self.engineBodyReceived([], connection) }
         } catch {
             self.engineBodyTooLong(connection)
@@ -218,8 +219,8 @@ extension LoopState {
     }
 
     mutating func engineBodyTooLong(_ connection: Connection) {
-        if case .http(let exchange) = connection.phase {
-            exchange.engineRequest?.responseContext = self.context.closingContext
+        if case .http(let exchange) = connection.phase, case .engine(let pending) = exchange.state {
+            pending.responseContext = self.context.closingContext
         }
         let (token, now) = (connection.token, self.context.now.monotonic)
         self.updateEngine { $0.bodyTooLong(of: token, at: now, into: &$1) }

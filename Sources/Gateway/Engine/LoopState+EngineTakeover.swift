@@ -15,7 +15,7 @@ extension LoopState {
     /// Answers the pending request with the upgrade. The WebSocket is to take over a session.
     mutating func acceptProbe(_ token: SocketToken, timeout: Int64?) {
         guard let connection = self.pool[token], case .http(let exchange) = connection.phase,
-            let upgrade = exchange.engineRequest?.upgrade
+            case .engine(let pending) = exchange.state, let upgrade = pending.upgrade
         else { return }
         self.pool.send(connection, self.pool.frames.encodeResponse(of: upgrade.uncompressed))
         connection.phase = .webSocket(

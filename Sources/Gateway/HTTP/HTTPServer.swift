@@ -48,12 +48,17 @@ struct HTTPServer {
         _ connection: Connection, _ exchange: HTTPExchange,
         _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int
     ) -> RequestAction? {
-        guard exchange.incompleteRequest == nil else {
-            return self.readBody(connection, exchange, buffer, &offset)
-        }
-        guard exchange.engineRequest == nil else {
-            self.pauseIfUnreadIsLarge(connection)
+        switch exchange.state {
+        case .readingHead: break
+        case .receivingBody:
+            self.readBody(connection, exchange, buffer, &offset)
             return nil
+        case .engine(let pending) where pending.body != nil:
+            return self.readEngineBody(connection, pending, buffer, &offset)
+        case .engine:
+            self.pauseIfUnreadIsLarge(connection, unreadBytes: buffer.count - offset)
+            return nil
+        case .awaitingResponse, .awaitingUpgradeDecision: return nil
         }
         exchange.requestInfo = nil
         do throws(HTTPError) {
@@ -79,8 +84,8 @@ struct HTTPServer {
         guard try exchange.parser.parse(span, into: &self.head, limits: limits) else {
             // The timeout of a later request begins with its first byte. The first request's
             // timeout is already running.
-            if exchange.requestCount > 0, !exchange.isReadingHead {
-                exchange.isReadingHead = true
+            if exchange.requestCount > 0, !exchange.hasHeadDeadline {
+                exchange.hasHeadDeadline = true
                 self.pool.setDeadline(connection, after: self.context.live.limits.header)
             }
             return nil
@@ -88,7 +93,7 @@ struct HTTPServer {
         let start = offset
         offset += self.head.byteCount
         exchange.requestCount += 1
-        exchange.isReadingHead = false
+        exchange.hasHeadDeadline = false
         self.context.counters.httpRequests += 1
         let info = self.makeRequestInfo(connection, span)
         exchange.requestInfo = info
@@ -97,8 +102,17 @@ struct HTTPServer {
 
     /// The client of a pending poll has nothing to send. A little input is buffered, so that the
     /// loop notices when the connection closes.
-    private func pauseIfUnreadIsLarge(_ connection: Connection) {
-        if connection.unread.count > 16 << 10 { self.pool.pauseReading(connection) }
+    private func pauseIfUnreadIsLarge(_ connection: Connection, unreadBytes: Int) {
+        if unreadBytes > 16 << 10 { self.pool.pauseReading(connection) }
+    }
+
+    /// Reads the next request, unless the present one is unanswered or a response is unsent.
+    ///
+    /// Otherwise a client that sends requests and receives nothing could fill the memory. The
+    /// answer or the drained backlog calls this again.
+    func resumeReadingIfAnswered(_ connection: Connection, _ exchange: HTTPExchange) {
+        guard !exchange.isReadingForbidden, connection.backlog.isEmpty else { return }
+        self.pool.resumeReading(connection)
     }
 
     // MARK: Routing
