@@ -54,8 +54,7 @@ extension LoopState {
                 connection, webSocket, .serviceRestart, "the node is going down; connect again")
         }
         // The client must still get the answers to its commands. Every command is answered in time,
-        // and no more are read.
+        // and no more are read. The next tick checks again.
         self.pool.pauseReading(connection)
-        webSocket.drainAt = self.context.now.monotonic + 100
     }
 }

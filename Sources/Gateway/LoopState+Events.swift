@@ -73,10 +73,19 @@ extension LoopState {
         guard let webSocket = connection.webSocket, !webSocket.hasSentClose else { return }
         if webSocket.expiresAt != 0, webSocket.expiresAt <= now {
             self.bridge.tokenExpired(connection, webSocket)
-        } else if webSocket.drainAt != 0, webSocket.drainAt <= now {
+        } else if webSocket.isDrainDue(at: now) {
             self.closeForDrain(connection, webSocket)
-        } else if webSocket.carrier != .webSocket {
+        } else {
             self.bridge.wakeIfDue(connection, webSocket)
+            self.checkActivity(connection, webSocket, at: now)
+        }
+    }
+
+    private mutating func checkActivity(
+        _ connection: Connection, _ webSocket: WebSocketState, at now: Int64
+    ) {
+        guard connection.isConnected, !webSocket.hasSentClose else { return }
+        if webSocket.carrier != .webSocket {
             let token = connection.token
             self.updateEngine { $0.tick(token, at: now, into: &$1) }
         } else if self.pool.isIdle(connection) {

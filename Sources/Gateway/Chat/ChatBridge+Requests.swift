@@ -140,7 +140,7 @@ extension ChatBridge {
 
     mutating func resumeReadingIfUnblocked(_ connection: Connection, _ webSocket: WebSocketState) {
         guard webSocket.blockingReplyCount == 0, connection.isConnected,
-            connection.backlog.isEmpty
+            connection.backlog.isEmpty, !webSocket.isDrainDue(at: self.context.now.monotonic)
         else { return }
         self.pool.resumeReading(connection)
     }

@@ -52,6 +52,10 @@ final class WebSocketState {
         case probe
     }
 
+    /// Whether a drain must close the connection now. Until its commands are answered, it reads no
+    /// more of them.
+    func isDrainDue(at now: Int64) -> Bool { self.drainAt != 0 && self.drainAt <= now }
+
     /// The index in the gateway's dialects; -1 for the echo.
     var dialect: Int { Int(self.dialectIndex) }
     var acceptsCompression: Bool { self.reader.acceptsCompression }

@@ -24,9 +24,9 @@ extension ConnectionPool {
             for time in [webSocket.pingAt, webSocket.expiresAt, webSocket.drainAt] where time != 0 {
                 next = min(next, time)
             }
+            next = min(next, webSocket.session?.wakeAt ?? .max)
             if webSocket.carrier != .webSocket {
-                next = min(
-                    next, webSocket.transportDeadline ?? .max, webSocket.session?.wakeAt ?? .max)
+                next = min(next, webSocket.transportDeadline ?? .max)
             } else {
                 let idleTicks = Int64(
                     self.context.tickNumber &- self.table.hot[connection.slot].lastReceivedTick)

@@ -127,6 +127,14 @@ final class ConnectionPool {
     /// The time for a close handshake, or for a slow reader to receive the close frame.
     static let closeTimeout = Duration.seconds(5)
 
+    /// As above. A client that polls has the time of its transport to fetch the last packets.
+    func closeTimeout(of connection: Connection) -> Duration {
+        guard self.table.hot[connection.slot].flags.contains(.isPolling) else {
+            return Self.closeTimeout
+        }
+        return self.polling?.closeTimeout ?? Self.closeTimeout
+    }
+
     /// Closes a connection at once.
     func drop(_ connection: Connection) {
         guard connection.isConnected else { return }
@@ -150,7 +158,7 @@ final class ConnectionPool {
         connection.isReadingPaused = false
         self.continueClose(connection)
         guard connection.isConnected else { return }
-        self.setDeadline(connection, after: Self.closeTimeout)
+        self.setDeadline(connection, after: self.closeTimeout(of: connection))
         // A connection with frames of this turn only is mostly gone after they are written. If some
         // remain unsent, `backlogChanged` updates the interest.
         let hasOnlyFrames =

@@ -8,6 +8,8 @@ import HTTPWire
 /// Writes frames for connections without a socket. The connection pool knows nothing else of their
 /// transport.
 protocol PollingTransport: AnyObject {
+    /// How long a client may fetch the remaining packets after its session was closed.
+    var closeTimeout: Duration { get }
     /// Appends frames for the next poll.
     ///
     /// - Parameter bytes: server frames, as they would be written to a socket.
@@ -38,6 +40,8 @@ final class EnginePort: PollingTransport {
             endpoint.settings, loop: context.index, loopCount: context.settings.loopCount,
             node: context.settings.incarnation)
     }
+
+    var closeTimeout: Duration { .milliseconds(self.endpoint.settings.closeTimeout) }
 
     func write(_ bytes: UnsafeRawBufferPointer, to connection: Connection) -> Int {
         let now = self.context.now.monotonic

@@ -1,5 +1,6 @@
 import Bytes
 import ChatCore
+import ChatEngine
 import DialectKit
 import EngineIO
 import EngineTransport
@@ -115,10 +116,13 @@ extension LoopState {
         if connection.isConnected { self.bridge.resumeReadingIfUnblocked(connection, webSocket) }
     }
 
-    /// Transfers a session to the node with its WebSocket, unless it has pending requests.
+    /// Transfers a session to the node with its WebSocket, unless it has pending requests or this
+    /// loop has deliveries. The other node repeats its request.
     mutating func transferSession(_ token: SocketToken, _ request: EngineTransferRequest) {
         guard let connection = self.pool[token], let webSocket = connection.webSocket,
-            webSocket.unansweredCommandCount == 0, webSocket.blockingReplyCount == 0
+            webSocket.unansweredCommandCount == 0, webSocket.blockingReplyCount == 0,
+            // The feeds count these as delivered, although the connection has not got them yet.
+            !self.bridge.chat.hasDeliveries
         else { return }
         // Moves everything that the feeds have delivered into the outbox or the backlog.
         self.pool.writeTurn(connection.slot)
