@@ -37,7 +37,7 @@ extension LoopState {
         case .webSocket(let webSocket):
             self.bridge.endSession(webSocket, connection)
             self.bridge.users.removeConnection(user)
-            if webSocket.carrier != .webSocket { self.engineConnectionDropped(connection) }
+            if webSocket.content != .frames { self.engineConnectionDropped(connection) }
         case .http(let exchange):
             if case .engine = exchange.state { self.engineConnectionDropped(connection) }
         case .handshake, .listening: break
@@ -85,7 +85,7 @@ extension LoopState {
         _ connection: Connection, _ webSocket: WebSocketState, at now: Int64
     ) {
         guard connection.isConnected, !webSocket.hasSentClose else { return }
-        if webSocket.carrier != .webSocket {
+        if webSocket.content != .frames {
             let token = connection.token
             self.updateEngine { $0.tick(token, at: now, into: &$1) }
         } else if self.pool.isIdle(connection) {

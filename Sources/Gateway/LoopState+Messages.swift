@@ -53,7 +53,7 @@ extension LoopState {
                 self.context.store.submit(
                     request, ticket: 0,
                     for: StoreReplyHandler(self.context.shared.storeErrors, reply))
-            case .forwardedMessage(let text, let node):
+            case .nodeMessage(let text, let node):
                 self.receiveNodeMessage(text, from: node)
             case .attachSocket(let socket, let handoff): self.attachSocket(socket, handoff)
             case .respond(let token, let result, let responseContext):

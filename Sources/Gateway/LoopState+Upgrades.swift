@@ -37,7 +37,7 @@ extension LoopState {
         }
     }
 
-    /// Opens a WebSocket, or asks the chat core whether it may be opened.
+    /// Opens a WebSocket, or asks the chat engine whether it may be opened.
     private mutating func upgrade(
         _ connection: Connection, _ exchange: HTTPExchange, _ request: UpgradeRequest,
         unread: UnsafeRawBufferPointer, _ offset: inout Int
@@ -87,7 +87,7 @@ extension LoopState {
         return false
     }
 
-    /// Opens or refuses the WebSockets about which the chat core has decided.
+    /// Opens or refuses the WebSockets about which the chat engine has decided.
     mutating func decideUpgrades() {
         guard !self.bridge.queues.upgrades.isEmpty else { return }
         let decisions = self.bridge.queues.upgrades

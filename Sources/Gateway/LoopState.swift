@@ -9,12 +9,6 @@ import HTTPWire
 
 /// The state of one loop: its parts, and the order in which they work in a turn.
 ///
-/// - `pool`: the connections, with their sockets, timers and output.
-/// - `http`: reads requests and answers them by their routes.
-/// - `bridge`: connects sessions to the chat engine.
-/// - `engine`: the sessions of Engine.IO, as the module `EngineTransport` describes them.
-/// - `operators`: measurements and requests of operators.
-///
 /// The parts do not know this struct. What concerns several of them is here: input that reaches a
 /// connection, upgrades, handoffs between loops, and the end of a connection.
 struct LoopState {

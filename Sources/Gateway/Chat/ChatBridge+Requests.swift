@@ -5,7 +5,7 @@ import ChatModel
 import DialectKit
 import EventLoop
 
-/// Passes requests of sessions to the chat core, and its answers to sessions.
+/// Passes requests of sessions to the chat engine, and its answers to sessions.
 extension ChatBridge {
     // MARK: Requests of sessions
 
@@ -49,7 +49,7 @@ extension ChatBridge {
             at: self.context.now)
     }
 
-    /// Asks the chat core whether a WebSocket may be opened.
+    /// Asks the chat engine whether a WebSocket may be opened.
     mutating func submitUpgrade(
         _ request: UpgradeRequest, _ command: ChatCommand, in key: ConversationKey,
         for connection: Connection

@@ -2,7 +2,6 @@ import Bytes
 import ChatCore
 import Configuration
 import DialectKit
-import EngineIO
 import EventLoop
 import HTTPWire
 
@@ -25,7 +24,7 @@ extension ConnectionPool {
                 next = min(next, time)
             }
             next = min(next, webSocket.session?.wakeAt ?? .max)
-            if webSocket.carrier != .webSocket {
+            if webSocket.content != .frames {
                 next = min(next, webSocket.transportDeadline ?? .max)
             } else {
                 let idleTicks = Int64(

@@ -1,7 +1,6 @@
 import Bytes
 import EventLoop
 import HTTPWire
-import Synchronization
 import TLS
 
 /// The connections of one loop: their sockets, timers, unread input and unsent output.
@@ -10,9 +9,9 @@ import TLS
 /// them: it queues what they must know as `PoolEvent`s, which the loop handles in the same
 /// turn. So no call into the pool changes the state of its caller.
 ///
-/// Exclusivity is not checked at run time, here and in `LoopContext`, `Connection`, `HTTPExchange`
-/// and `WebSocketState`: only the loop's thread uses them, and no access calls back into the same
-/// object. The checks would cost 850 instructions per message.
+/// Exclusivity is not checked at run time, here and in `LoopContext`, `EnginePort`, `Connection`,
+/// `HTTPExchange` and `WebSocketState`: only the loop's thread uses them, and no access calls back
+/// into the same object. The checks would cost 850 instructions per message.
 final class ConnectionPool {
     let context: LoopContext
     @exclusivity(unchecked) var table = ConnectionTable()

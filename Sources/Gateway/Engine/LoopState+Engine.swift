@@ -8,7 +8,6 @@ import EngineIO
 import EngineTransport
 import EventLoop
 import HTTPWire
-import Synchronization
 
 /// Passes events to the Engine.IO server, and executes its directives.
 extension LoopState {
@@ -70,9 +69,6 @@ extension LoopState {
         case .sendToNode(let node, let loop, let text):
             self.context.relay?.send(
                 RemoteLoopMessage(to: loop, text), to: node, from: self.bridge.chat.id)
-        case .broadcast(let name, let text):
-            self.context.settings.dialects.first { $0.name.description == name }?
-                .receiveBroadcast(text)
         }
     }
 
@@ -130,7 +126,7 @@ extension LoopState {
         _ bytes: UnsafeRawBufferPointer
     ) {
         let (token, now) = (connection.token, self.context.now.monotonic)
-        if webSocket.carrier == .engine {
+        if webSocket.content == .packets {
             if kind == .binary {
                 return self.bridge.receivedMessage(connection, webSocket, .binary, bytes)
             }
@@ -180,14 +176,15 @@ extension LoopState {
     mutating func receiveNodeMessage(_ text: String, from node: UInt64) {
         guard let message = EngineNodeMessage(text) else { return }
         var owner: EngineSessionOwner?
-        if case .request(let request) = message { owner = self.sessionOwner(request.session) }
-        let now = self.context.now.monotonic
-        guard self.engine != nil else {
-            if case .broadcast(let name, let text) = message {
-                self.execute(.broadcast(dialect: name, text), [])
-            }
+        switch message {
+        case .broadcast(let name, let text):
+            self.context.settings.dialects.first { $0.name.description == name }?
+                .receiveBroadcast(text)
             return
+        case .request(let request): owner = self.sessionOwner(request.session)
+        case .reply: break
         }
+        let now = self.context.now.monotonic
         self.updateEngine { $0.received(message, from: node, owner: owner, at: now, into: &$1) }
     }
 }

@@ -7,7 +7,6 @@ import EngineIO
 import EngineTransport
 import EventLoop
 import HTTPWire
-import Synchronization
 
 /// Handles Engine.IO requests: handshakes, polls, POSTs, and WebSockets that take over a session.
 extension LoopState {
@@ -86,7 +85,7 @@ extension LoopState {
 
     /// The request as the server needs it. The unguessable `sid` is sufficient, unless a token
     /// contradicts it.
-    private mutating func sessionRequest(
+    private func sessionRequest(
         _ id: EngineSessionID, _ connection: Connection, _ span: RawSpan
     ) throws(EngineRefusal) -> EngineSessionRequest {
         EngineSessionRequest(
@@ -128,10 +127,11 @@ extension LoopState {
             self.context.counters.refusedConnections += 1
             throw .unavailable
         }
-        guard let request = (try? self.http.dialectRequest(connection, span)) ?? nil,
+        guard let request = (try? self.http.dialectRequest(span)) ?? nil,
             case .session(let session)? = self.context.settings.dialects[engine.dialect].open(
                 request)
         else { throw .badRequest }
+        self.http.credentials = request.credentials
         return session
     }
 
@@ -142,7 +142,7 @@ extension LoopState {
         request.deadline = 0
         let webSocket = self.bridge.makeWebSocketState(
             session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false,
-            carrier: .engine)
+            content: .packets)
         webSocket.expiresAt = self.http.tokenExpiry
         self.context.shared.connectionCount.add()
         let connection = Connection(
@@ -166,7 +166,7 @@ extension LoopState {
         self.pool.send(connection, self.pool.frames.encodeResponse(of: upgrade.uncompressed))
         let webSocket = self.bridge.makeWebSocketState(
             session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false,
-            carrier: .engine)
+            content: .packets)
         webSocket.expiresAt = self.http.tokenExpiry
         connection.phase = .webSocket(webSocket)
         connection.peer = peer

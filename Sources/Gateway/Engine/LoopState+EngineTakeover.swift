@@ -6,7 +6,6 @@ import EngineIO
 import EngineTransport
 import EventLoop
 import HTTPWire
-import Synchronization
 import TLS
 
 /// WebSockets that take over a session: of this loop, or of another node.
@@ -21,7 +20,7 @@ extension LoopState {
         self.pool.send(connection, self.pool.frames.encodeResponse(of: upgrade.uncompressed))
         connection.phase = .webSocket(
             self.bridge.makeWebSocketState(
-                nil, dialect: -1, acceptsCompression: false, isCompressed: false, carrier: .probe))
+                nil, dialect: -1, acceptsCompression: false, isCompressed: false, content: .probe))
         connection.deadline = 0
         if let timeout {
             self.pool.setDeadline(connection, after: .milliseconds(timeout))
@@ -103,7 +102,7 @@ extension LoopState {
         else { return self.updateEngine { $0.adoptionFailed(token, into: &$1) } }
         let webSocket = self.bridge.makeWebSocketState(
             session, dialect: port.endpoint.dialect, acceptsCompression: false,
-            isCompressed: false, carrier: .engine)
+            isCompressed: false, content: .packets)
         webSocket.reader = probe.reader
         if transfer.expiresAfter != 0 { webSocket.expiresAt = now + transfer.expiresAfter }
         connection.phase = .webSocket(webSocket)

@@ -143,8 +143,12 @@ struct HTTPServer {
             return nil
         }
         do throws(HTTPError) {
+            // Handlers need the credentials too. Those of the previous request may be another
+            // user's.
+            let dialectRequest = connection.isClient ? try self.dialectRequest(span) : nil
+            self.credentials = dialectRequest?.credentials ?? .none
             if connection.isClient,
-                let upgrade = try self.upgradeRequest(connection, route, span)
+                let upgrade = try self.upgradeRequest(connection, route, dialectRequest, span)
             {
                 return .upgrade(upgrade)
             }
@@ -175,7 +179,7 @@ struct HTTPServer {
     }
 
     /// Whether an Engine.IO request names a session.
-    private mutating func namesEngineSession(_ span: RawSpan) -> Bool {
+    private func namesEngineSession(_ span: RawSpan) -> Bool {
         do throws(HTTPError) {
             return try self.head.queryValue("sid", in: span) != nil
         } catch {
@@ -185,7 +189,7 @@ struct HTTPServer {
     }
 
     /// The reason to refuse a request at present; nil if there is none.
-    private mutating func availabilityError(
+    private func availabilityError(
         _ connection: Connection, _ route: Route, _ span: RawSpan
     ) -> HTTPError? {
         let status = self.context.shared.health.status
@@ -210,7 +214,7 @@ struct HTTPServer {
     }
 
     /// Finds the route of the request, and its CORS fields if the route has any.
-    private mutating func makeRequestInfo(_ connection: Connection, _ span: RawSpan)
+    private func makeRequestInfo(_ connection: Connection, _ span: RawSpan)
         -> HTTPExchange.RequestInfo
     {
         let shared = self.context.shared
