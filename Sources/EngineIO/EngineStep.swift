@@ -57,12 +57,6 @@ public struct EngineSteps: Sendable {
 
     public init() {}
 
-    /// Removes everything, and keeps the memory except after a burst.
-    public mutating func removeAll() {
-        self.text.removeAll()
-        self.list.clear()
-    }
-
     mutating func append(_ step: EngineStep) {
         self.list.append(step)
     }

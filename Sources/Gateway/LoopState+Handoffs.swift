@@ -19,7 +19,7 @@ extension LoopState {
         _ session: any DialectSession, response: SharedFrame, unread: [UInt8]
     ) {
         let handoff = ConnectionHandoff(
-            socket: Socket(descriptor: self.pool.table.hot[connection.slot].descriptor),
+            socket: self.pool.socket(of: connection),
             peer: connection.peer,
             tls: connection.tls, session: session,
             dialect: webSocket.dialect, acceptsCompression: webSocket.acceptsCompression,
@@ -38,7 +38,7 @@ extension LoopState {
     mutating func moveRequest(_ connection: Connection, to loop: Int, _ unread: [UInt8]) {
         guard connection.isConnected else { return }
         let handoff = RequestHandoff(
-            socket: Socket(descriptor: self.pool.table.hot[connection.slot].descriptor),
+            socket: self.pool.socket(of: connection),
             peer: connection.peer,
             isOverLimit: connection.isOverLimit,
             tls: connection.tls, unread: unread)

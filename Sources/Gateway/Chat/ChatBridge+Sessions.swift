@@ -38,10 +38,7 @@ extension ChatBridge {
         connection.deadline = 0
         self.pool.recordActivity(connection)
         self.pool.scheduleTimer(connection)
-        if let session = webSocket.session, let principal = session.principal {
-            self.pool.table.hot[connection.slot].user = self.users.addConnection(
-                principal.person.id, of: session.tenant)
-        }
+        self.recordUser(connection, webSocket)
         self.context.logOpened(connection, webSocket)
         webSocket.session?.opened(into: &self.steps)
         self.runSteps(connection, webSocket)
@@ -139,14 +136,16 @@ extension ChatBridge {
         {
             self.queues.regroup.append(connection.token)
         }
-        if self.pool.table.hot[connection.slot].user == UserTable.noUser,
-            let session = webSocket.session,
-            let principal = session.principal
-        {
-            self.pool.table.hot[connection.slot].user = self.users.addConnection(
-                principal.person.id, of: session.tenant)
+        if self.pool.user(of: connection) == UserTable.noUser {
+            self.recordUser(connection, webSocket)
         }
         if webSocket.session?.wakeAt != nil { self.pool.scheduleTimer(connection) }
+    }
+
+    private mutating func recordUser(_ connection: Connection, _ webSocket: WebSocketState) {
+        guard let session = webSocket.session, let principal = session.principal else { return }
+        let number = self.users.addConnection(principal.person.id, of: session.tenant)
+        self.pool.setUser(number, of: connection)
     }
 
     private mutating func reply(

@@ -103,10 +103,10 @@ extension LoopState {
             inout EngineDirectives
         ) -> Void
     ) {
-        guard let port = self.engine else { return }
+        guard let engineIO = self.engineIO else { return }
         connection.deadline = 0
         var directives = EngineDirectives()
-        event(&port.server, self.context.now.monotonic, self.membership, &directives)
+        event(&engineIO.server, self.context.now.monotonic, self.membership, &directives)
         if case .moveRequest(_, let loop)? = directives.list.first {
             offset = end
             return self.moveRequest(connection, to: loop, Array(request))
@@ -148,12 +148,11 @@ extension LoopState {
         let connection = Connection(
             token: self.context.loop.reserve(), peer: peer, listenerRole: .clients,
             phase: .webSocket(webSocket))
-        self.pool.add(connection, descriptor: -1)
-        self.pool.table.hot[connection.slot].flags.insert(.isPolling)
+        self.pool.addPolling(connection)
         let (token, now) = (connection.token, self.context.now.monotonic)
         let hasInvalidToken = self.http.hasInvalidToken
         var directives = EngineDirectives()
-        self.engine?.server.openSession(
+        self.engineIO?.server.openSession(
             token, by: request.token, hasInvalidToken: hasInvalidToken, at: now, into: &directives)
         self.bridge.beginSession(webSocket, connection)
         self.execute(directives)
@@ -201,7 +200,7 @@ extension LoopState {
 
     /// Begins to receive the body of the POST whose head is being read.
     mutating func receiveEngineBody(_ token: SocketToken) {
-        guard let engine = self.engine?.endpoint, let connection = self.pool[token],
+        guard let engine = self.engineIO?.endpoint, let connection = self.pool[token],
             case .http(let exchange) = connection.phase, case .engine(let pending) = exchange.state
         else { return }
         do throws(HTTPError) {

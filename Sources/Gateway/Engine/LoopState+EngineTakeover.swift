@@ -33,13 +33,13 @@ extension LoopState {
     /// The socket moves at the end of the turn, when its input has been stored.
     mutating func scheduleTakeover(_ socket: SocketToken, of session: SocketToken) {
         if let connection = self.pool[socket] { self.pool.pauseReading(connection) }
-        self.engine?.takeovers.append((socket, session))
+        self.engineIO?.takeovers.append((socket, session))
     }
 
     mutating func moveSocketsOfTakeovers() {
-        guard let port = self.engine, !port.takeovers.isEmpty else { return }
-        let takeovers = port.takeovers
-        port.takeovers = []
+        guard let engineIO = self.engineIO, !engineIO.takeovers.isEmpty else { return }
+        let takeovers = engineIO.takeovers
+        engineIO.takeovers = []
         for (socket, session) in takeovers { self.moveSocket(socket, to: session) }
     }
 
@@ -72,14 +72,9 @@ extension LoopState {
             return self.pool.drop(connection)
         }
         webSocket.reader = handoff.reader
-        self.pool.table.hot[connection.slot].descriptor = socket.descriptor
-        self.pool.table.hot[connection.slot].flags.remove(.isPolling)
-        self.engine?.server.socketAttached(handoff.session)
+        self.pool.attach(socket, handoff.tls, to: connection)
+        self.engineIO?.server.socketAttached(handoff.session)
         self.engineSessionUpdated(handoff.session)
-        if let tls = handoff.tls {
-            connection.tls = tls
-            self.pool.table.hot[connection.slot].flags.insert(.isTLS)
-        }
         connection.unread = handoff.unread
         self.pool.recordActivity(connection)
         self.pool.updateInterest(connection)
@@ -92,22 +87,22 @@ extension LoopState {
 
     /// Continues a session of another node on the WebSocket of this one.
     mutating func adoptSession(_ token: SocketToken, _ transfer: TransferredSession) {
-        guard let port = self.engine, let connection = self.pool[token],
+        guard let engineIO = self.engineIO, let connection = self.pool[token],
             let probe = connection.webSocket
         else { return }
         let now = self.context.now.monotonic
         guard
-            let session = self.context.settings.dialects[port.endpoint.dialect].resume(
+            let session = self.context.settings.dialects[engineIO.endpoint.dialect].resume(
                 transfer.state, allowsAnonymous: self.context.settings.allowsAnonymous, at: now)
         else { return self.updateEngine { $0.adoptionFailed(token, into: &$1) } }
         let webSocket = self.bridge.makeWebSocketState(
-            session, dialect: port.endpoint.dialect, acceptsCompression: false,
+            session, dialect: engineIO.endpoint.dialect, acceptsCompression: false,
             isCompressed: false, content: .packets)
         webSocket.reader = probe.reader
         if transfer.expiresAfter != 0 { webSocket.expiresAt = now + transfer.expiresAfter }
         connection.phase = .webSocket(webSocket)
-        port.server.adopted(token, at: now)
-        webSocket.transportDeadline = port.server.deadline(token)
+        engineIO.server.adopted(token, at: now)
+        webSocket.transportDeadline = engineIO.server.deadline(token)
         for packet in transfer.packets {
             Array(packet.utf8).withUnsafeBytes { self.pool.sendFrame(connection, .text, $0) }
         }

@@ -53,7 +53,7 @@ extension HTTPServer {
             host: self.requestedHost(connection, span), isForwarded: isForwarded,
             isSecure: self.isSecure(connection, span),
             isTLS: connection.tls != nil,
-            local: Socket(descriptor: self.pool.table.hot[connection.slot].descriptor).localAddress)
+            local: self.pool.socket(of: connection).localAddress)
     }
 
     /// The first value of a field that proxies append to; nil if there is none.

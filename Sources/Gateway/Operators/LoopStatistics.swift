@@ -7,7 +7,7 @@ import EventLoop
 import Telemetry
 
 /// What operators learn about a loop: its metrics and its report.
-struct OperatorPort {
+struct LoopStatistics {
     /// A connection with more unsent bytes is slow.
     static let slowConnectionBytes = 64 << 10
 

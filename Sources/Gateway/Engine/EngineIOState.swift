@@ -25,7 +25,7 @@ protocol PollingTransport: AnyObject {
 ///
 /// A class, because the connection pool writes to polling sessions while the loop's state is in
 /// use. No call into the server calls back.
-final class EnginePort: PollingTransport {
+final class EngineIOState: PollingTransport {
     let endpoint: EngineEndpoint
     private let context: LoopContext
     @exclusivity(unchecked) var server: EngineServer
