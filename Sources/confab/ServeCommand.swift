@@ -303,7 +303,7 @@ struct RunningNode {
 }
 
 extension ServeOptions {
-    /// The limits that the chat core enforces.
+    /// The limits that the chat engine enforces.
     var chatLimits: ChatLimits {
         var limits = ChatLimits()
         limits.contentBytes = self.limits.contentBytes

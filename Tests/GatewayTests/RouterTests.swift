@@ -124,18 +124,6 @@ struct RouterTests {
         }
     }
 
-    @Test("lets pages read that a node has no Engine.IO, at its usual paths")
-    func withoutEngine() {
-        let router = Router(
-            Self.settings, nil, health: MarkedHandler(kind: .health),
-            liveness: MarkedHandler(kind: .live), handlers: [])
-        for path in ["/socket.io", "/socket.io/", "/socket.io/x"] {
-            let route = Self.route(router, path)
-            #expect(Self.kind(of: route) == .notFound)
-            #expect(route.crossOrigin == .allowedOrigins && route.isRateLimited)
-        }
-    }
-
     @Test("admits only GET and HEAD for health")
     func methods() {
         let router = Self.router()

@@ -6,8 +6,8 @@ import Testing
 /// three nodes and a driver of each kit per conversation.
 @Suite("The client kits keep their promises", .serialized)
 struct KitFaultTests {
-    /// All kits whose drivers are in this checkout; a missing runtime is an error.
-    private static let kits = ["python", "swift"]
+    /// All kits; a missing runtime is an error.
+    private static let kits = ["python", "swift", "js"]
 
     private func torture(_ kits: [KitCommand], conversations: Int = 2) throws -> Torture {
         var settings = TortureSettings(seed: 4)

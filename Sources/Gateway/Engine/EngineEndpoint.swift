@@ -10,10 +10,6 @@ struct EngineEndpoint: Sendable {
     let path: StaticString
     private let base: any EngineDialect
 
-    /// The path that stock clients use. A node without Engine.IO answers them with 404, which their
-    /// pages may read.
-    static let standardPath: StaticString = "/socket.io"
-
     init?(_ settings: GatewaySettings) {
         for (index, dialect) in settings.dialects.enumerated() {
             guard let engine = dialect.engine else { continue }

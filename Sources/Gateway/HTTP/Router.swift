@@ -36,10 +36,11 @@ struct Router: Sendable {
         routes += handlers
         // Pages may read why there is nothing at a path of an API.
         routes.append(.api("/api/**", .notFound))
-        let enginePath = engine?.path ?? EngineEndpoint.standardPath
-        var below = Route(PathPattern(stringLiteral: "\(enginePath)/**"), .notFound)
-        below.crossOrigin = .allowedOrigins
-        routes.append(below)
+        if let engine {
+            var below = Route(PathPattern(stringLiteral: "\(engine.path)/**"), .notFound)
+            below.crossOrigin = .allowedOrigins
+            routes.append(below)
+        }
         self.init(routes)
     }
 
