@@ -22,6 +22,9 @@ static const unsigned char list_js[] = {
 static const unsigned char page_js[] = {
 #embed "web/page.js"
 };
+static const unsigned char composer_js[] = {
+#embed "web/composer.js"
+};
 static const unsigned char scroll_js[] = {
 #embed "web/scroll.js"
 };
@@ -50,6 +53,7 @@ static const struct web_file files[] = {
     FILE("page.css", page_css),
     FILE("list.js", list_js),
     FILE("page.js", page_js),
+    FILE("composer.js", composer_js),
     FILE("scroll.js", scroll_js),
     FILE("text.js", text_js),
     FILE("manifest.webmanifest", manifest),

@@ -1,9 +1,28 @@
 """Two open pages, and a node that is killed again and again. Takes minutes."""
 
+import json
 import random
+import re
+import signal
+import time
 import unittest
+import urllib.request
 
 from support import PageTest, online, say, texts
+
+
+#: Notes when the sockets of a page were opened and closed.
+SOCKETS = """
+    window.sockets = [];
+    window.WebSocket = class extends WebSocket {
+        constructor(...all) {
+            super(...all);
+            const note = {openedAt: performance.now()};
+            sockets.push(note);
+            this.addEventListener("close", ({code}) =>
+                Object.assign(note, {code, closedAt: performance.now()}));
+        }
+    };"""
 
 
 class FaultTests(PageTest):
@@ -84,6 +103,50 @@ class FaultTests(PageTest):
         bob.context.set_offline(False)
         bob.evaluate("dispatchEvent(new Event('pageshow'))")
         bob.wait_for_selector("#m3:has-text('three, changed')", timeout=30000)
+
+    def test_a_page_is_connected_within_a_second_after_its_computer_woke(self):
+        room = self.server.create()
+        page = self.enter(room)
+        page.wait_for_timeout(10500)  # After 10 healthy seconds the first attempt is immediate.
+        session = page.context.new_cdp_session(page)
+        for is_restarted in (False, True):
+            session.send("Page.setWebLifecycleState", {"state": "frozen"})
+            if is_restarted:
+                self.server.kill()
+                self.server.start()
+            self.server.fill(room, [f"asleep {is_restarted}"])
+            time.sleep(12)
+            woken = time.monotonic()
+            session.send("Page.setWebLifecycleState", {"state": "active"})
+            page.wait_for_selector(f".row:has-text('asleep {is_restarted}')")
+            took = time.monotonic() - woken
+            print(f"awake after {took:.2f} s, server restarted: {is_restarted}")
+            self.assertLessEqual(took, 1)
+            say(page, f"awake {is_restarted}")
+            page.wait_for_selector(f".row.mine:not(.sending):has-text('awake {is_restarted}')")
+
+    def test_a_page_obeys_a_drain(self):
+        """The node closes with 1012; the page returns after a random part of two seconds."""
+        delays = []
+        for _ in range(4):
+            room = self.server.create()
+            context = self.context()
+            context.add_init_script(SOCKETS)
+            page = self.enter(room, context=context)
+            page.wait_for_timeout(10500)
+            self.server.process.send_signal(signal.SIGTERM)
+            self.server.process.wait()
+            self.server.start()
+            self.wait(page, "sockets.length > 1")
+            online(page)
+            closed, code, again = page.evaluate(
+                "[sockets[0].closedAt, sockets[0].code, sockets[1].openedAt]")
+            self.assertEqual(code, 1012)
+            delays.append(round(again - closed))
+            context.close()
+        print(f"ms between a drain and the next attempt: {delays}")
+        self.assertLessEqual(max(delays), 2500)
+        self.assertGreater(len({delay // 20 for delay in delays}), 1, "no jitter")
 
 
 if __name__ == "__main__":
