@@ -16,6 +16,9 @@ static const unsigned char conversation_html[] = {
 static const unsigned char page_css[] = {
 #embed "web/page.css"
 };
+static const unsigned char list_css[] = {
+#embed "web/list.css"
+};
 static const unsigned char list_js[] = {
 #embed "web/list.js"
 };
@@ -51,6 +54,7 @@ static const struct web_file files[] = {
     FILE("list.html", list_html),
     FILE("conversation.html", conversation_html),
     FILE("page.css", page_css),
+    FILE("list.css", list_css),
     FILE("list.js", list_js),
     FILE("page.js", page_js),
     FILE("composer.js", composer_js),

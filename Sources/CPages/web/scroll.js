@@ -6,8 +6,8 @@
 import {rows} from "./text.js";
 
 const mostRows = 400;
-/** A reader at the end needs fewer rows. They are removed by the dozen, not in each frame. */
-const rowsAtEnd = 150;
+/** A reader at the end needs fewer rows. They are removed in steps, not in each frame. */
+const rowsAtEnd = 200;
 const step = 50;
 
 /** @typedef {{messages: readonly any[], older(limit: number): Promise<boolean>}} Source */
@@ -211,8 +211,6 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 			const {scrollTop, scrollHeight, clientHeight} = scroller;
 			return isCut || scrollHeight - scrollTop > 2 * clientHeight;
 		},
-		/** Whether the conversation's first retained message is in the window. */
-		get isAtStart() { return !hasOlder && low <= known().first; },
 		/** The position for a later visit; undefined at the end. */
 		get position() {
 			const id = Number(held?.element.id.slice(1));

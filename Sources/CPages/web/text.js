@@ -189,8 +189,8 @@ export const count = (n, one, many = one + "s") => `${n} ${n === 1 ? one : many}
 
 /** Who is typing, in one sentence. */
 export const typingSentence = (/** @type {string[]} */ names) => {
-	if (names.length > 2) return `${names.length} people are typing`;
-	return names.length ? `${names.join(" and ")} ${names[1] ? "are" : "is"} typing` : "";
+	if (names.length > 2) return `${names.length} people are typing…`;
+	return names.length ? `${names.join(" and ")} ${names[1] ? "are" : "is"} typing…` : "";
 };
 
 /**
