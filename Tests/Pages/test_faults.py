@@ -1,12 +1,9 @@
 """Two open pages, and a node that is killed again and again. Takes minutes."""
 
-import json
 import random
-import re
 import signal
 import time
 import unittest
-import urllib.request
 
 from support import PageTest, online, say, texts
 
@@ -147,6 +144,35 @@ class FaultTests(PageTest):
         print(f"ms between a drain and the next attempt: {delays}")
         self.assertLessEqual(max(delays), 2500)
         self.assertGreater(len({delay // 20 for delay in delays}), 1, "no jitter")
+
+
+class SlowReaderTests(PageTest):
+    """A server that keeps little for a client that does not read."""
+
+    options = PageTest.options + ("--limit", "outbound-bytes=65536")
+
+    def test_a_page_that_read_too_slowly_resumes_without_a_gap(self):
+        room = self.server.create()
+        context = self.context()
+        context.add_init_script(SOCKETS)
+        page = self.enter(room, context=context)
+        session = context.new_cdp_session(page)
+        session.send("Page.setWebLifecycleState", {"state": "frozen"})
+        # More than the buffers of the kernel and of the browser hold, and not compressible.
+        chance = random.Random(1013)
+        self.server.fill(room, [f"{n} " + chance.randbytes(8000).hex() for n in range(1200)])
+        session.send("Page.setWebLifecycleState", {"state": "active"})
+        page.wait_for_selector("#m1200", timeout=60000)
+        sockets = page.evaluate("sockets")
+        slow = [index for index, each in enumerate(sockets) if each.get("code") == 1013]
+        self.assertNotEqual(slow, [], sockets)
+        for index in slow:
+            # One second, and a random part of at least another.
+            waited = sockets[index + 1]["openedAt"] - sockets[index]["closedAt"]
+            self.assertGreaterEqual(waited, 1000, sockets)
+        numbers = [int(text.split(" ")[0]) for text in texts(page)]
+        self.assertEqual(numbers, list(range(numbers[0], 1200)))
+        self.assertGreaterEqual(len(numbers), 50)
 
 
 if __name__ == "__main__":

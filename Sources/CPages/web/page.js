@@ -5,7 +5,7 @@ import {composer} from "./composer.js";
 import {messageList} from "./scroll.js";
 import {
 	$, any, clockSentence, connectionSentence, copyLink, count, formatted, h, hue, identity, initial,
-	isEmoji, link, refusal, storage, timeElement, typingSentence,
+	isEmoji, isTransient, link, refusal, storage, timeElement, typingSentence,
 } from "./text.js";
 
 const {token, user} = identity();
@@ -422,7 +422,9 @@ const askName = () => {
 const load = async () => {
 	const answer = await fetch(api, token ? {headers: {authorization: `Bearer ${token}`}} : {});
 	const body = await answer.json();
-	if (!answer.ok) throw Object.assign(Error(body.error), {code: answer.status});
+	if (!answer.ok) throw Object.assign(Error(body.error), {
+		code: answer.status, retryAfter: Number(answer.headers.get("retry-after")) || undefined,
+	});
 	details = {...body.conversation, messages: body.messages};
 	names = new Map(details.participants.map((each = any) =>
 		[each.guest ? `guest:${each.user_id}` : each.user_id, each.username ?? each.user_id]));
@@ -433,10 +435,25 @@ const load = async () => {
 	isClockTold ||= !!words;
 };
 
+/** Reads the description, again and again while the server is overloaded or does not answer. */
+const loadPatiently = async () => {
+	for (;;) {
+		try {
+			return await load();
+		} catch (error) {
+			const {code, message, retryAfter = 2} = /** @type {any} */ (error);
+			if (token || !isTransient(code)) throw error;
+			if (!room) showRefusal(refusal(code, code ? message : ""), false);
+			const delay = retryAfter * (1 + Math.random()) * 1000;
+			await new Promise((done) => setTimeout(done, delay));
+		}
+	}
+};
+
 const start = async () => {
 	listen();
 	if (!/^[\w.:-]{1,128}$/.test(id)) return showRefusal(refusal(404), false);
-	const loading = load();
+	const loading = loadPatiently();
 	if (token || user.name) enter();
 	try {
 		await loading;
