@@ -16,11 +16,17 @@ static const unsigned char conversation_html[] = {
 static const unsigned char page_css[] = {
 #embed "web/page.css"
 };
+static const unsigned char list_css[] = {
+#embed "web/list.css"
+};
 static const unsigned char list_js[] = {
 #embed "web/list.js"
 };
 static const unsigned char page_js[] = {
 #embed "web/page.js"
+};
+static const unsigned char composer_js[] = {
+#embed "web/composer.js"
 };
 static const unsigned char scroll_js[] = {
 #embed "web/scroll.js"
@@ -48,8 +54,10 @@ static const struct web_file files[] = {
     FILE("list.html", list_html),
     FILE("conversation.html", conversation_html),
     FILE("page.css", page_css),
+    FILE("list.css", list_css),
     FILE("list.js", list_js),
     FILE("page.js", page_js),
+    FILE("composer.js", composer_js),
     FILE("scroll.js", scroll_js),
     FILE("text.js", text_js),
     FILE("manifest.webmanifest", manifest),

@@ -1,9 +1,25 @@
 """Two open pages, and a node that is killed again and again. Takes minutes."""
 
 import random
+import signal
+import time
 import unittest
 
 from support import PageTest, online, say, texts
+
+
+#: Notes when the sockets of a page were opened and closed.
+SOCKETS = """
+    window.sockets = [];
+    window.WebSocket = class extends WebSocket {
+        constructor(...all) {
+            super(...all);
+            const note = {openedAt: performance.now()};
+            sockets.push(note);
+            this.addEventListener("close", ({code}) =>
+                Object.assign(note, {code, closedAt: performance.now()}));
+        }
+    };"""
 
 
 class FaultTests(PageTest):
@@ -84,6 +100,79 @@ class FaultTests(PageTest):
         bob.context.set_offline(False)
         bob.evaluate("dispatchEvent(new Event('pageshow'))")
         bob.wait_for_selector("#m3:has-text('three, changed')", timeout=30000)
+
+    def test_a_page_is_connected_within_a_second_after_its_computer_woke(self):
+        room = self.server.create()
+        page = self.enter(room)
+        page.wait_for_timeout(10500)  # After 10 healthy seconds the first attempt is immediate.
+        session = page.context.new_cdp_session(page)
+        for is_restarted in (False, True):
+            session.send("Page.setWebLifecycleState", {"state": "frozen"})
+            if is_restarted:
+                self.server.kill()
+                self.server.start()
+            self.server.fill(room, [f"asleep {is_restarted}"])
+            time.sleep(12)
+            woken = time.monotonic()
+            session.send("Page.setWebLifecycleState", {"state": "active"})
+            page.wait_for_selector(f".row:has-text('asleep {is_restarted}')")
+            took = time.monotonic() - woken
+            print(f"awake after {took:.2f} s, server restarted: {is_restarted}")
+            self.assertLessEqual(took, 1)
+            say(page, f"awake {is_restarted}")
+            page.wait_for_selector(f".row.mine:not(.sending):has-text('awake {is_restarted}')")
+
+    def test_a_page_obeys_a_drain(self):
+        """The node closes with 1012; the page returns after a random part of two seconds."""
+        delays = []
+        for _ in range(4):
+            room = self.server.create()
+            context = self.context()
+            context.add_init_script(SOCKETS)
+            page = self.enter(room, context=context)
+            page.wait_for_timeout(10500)
+            self.server.process.send_signal(signal.SIGTERM)
+            self.server.process.wait()
+            self.server.start()
+            self.wait(page, "sockets.length > 1")
+            online(page)
+            closed, code, again = page.evaluate(
+                "[sockets[0].closedAt, sockets[0].code, sockets[1].openedAt]")
+            self.assertEqual(code, 1012)
+            delays.append(round(again - closed))
+            context.close()
+        print(f"ms between a drain and the next attempt: {delays}")
+        self.assertLessEqual(max(delays), 2500)
+        self.assertGreater(len({delay // 20 for delay in delays}), 1, "no jitter")
+
+
+class SlowReaderTests(PageTest):
+    """A server that keeps little for a client that does not read."""
+
+    options = PageTest.options + ("--limit", "outbound-bytes=65536")
+
+    def test_a_page_that_read_too_slowly_resumes_without_a_gap(self):
+        room = self.server.create()
+        context = self.context()
+        context.add_init_script(SOCKETS)
+        page = self.enter(room, context=context)
+        session = context.new_cdp_session(page)
+        session.send("Page.setWebLifecycleState", {"state": "frozen"})
+        # More than the buffers of the kernel and of the browser hold, and not compressible.
+        chance = random.Random(1013)
+        self.server.fill(room, [f"{n} " + chance.randbytes(8000).hex() for n in range(1200)])
+        session.send("Page.setWebLifecycleState", {"state": "active"})
+        page.wait_for_selector("#m1200", timeout=60000)
+        sockets = page.evaluate("sockets")
+        slow = [index for index, each in enumerate(sockets) if each.get("code") == 1013]
+        self.assertNotEqual(slow, [], sockets)
+        for index in slow:
+            # One second, and a random part of at least another.
+            waited = sockets[index + 1]["openedAt"] - sockets[index]["closedAt"]
+            self.assertGreaterEqual(waited, 1000, sockets)
+        numbers = [int(text.split(" ")[0]) for text in texts(page)]
+        self.assertEqual(numbers, list(range(numbers[0], 1200)))
+        self.assertGreaterEqual(len(numbers), 50)
 
 
 if __name__ == "__main__":

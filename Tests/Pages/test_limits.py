@@ -42,14 +42,14 @@ class SizeTests(unittest.TestCase):
         """The page without the kit, which has limits of its own; the whole is printed."""
         sizes = {}
         for path in (WEB / "conversation.html", WEB / "page.css", WEB / "page.js",
-                     WEB / "scroll.js", WEB / "text.js", KIT):
+                     WEB / "composer.js", WEB / "scroll.js", WEB / "text.js", KIT):
             short = without_comments(path.name, path.read_text()).encode()
             sizes[path.name] = (len(short), len(gzip.compress(short, 9)))
         kit = sizes.pop("confab.js")
         total, packed = map(sum, zip(*sizes.values()))
         print(f"page: {total} bytes without comments, {packed} gzip; kit: {kit[0]}, {kit[1]}")
-        self.assertLessEqual(total, 51000)
-        self.assertLessEqual(packed, 18000)
+        self.assertLessEqual(total, 50000)
+        self.assertLessEqual(packed, 17800)
 
     def test_the_types_are_right(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +71,7 @@ class SizeTests(unittest.TestCase):
 
 
 class SpeedTests(PageTest):
-    def test_one_page_makes_six_requests_and_none_elsewhere(self):
+    def test_one_page_makes_seven_requests_and_none_elsewhere(self):
         room = self.server.create()
         page = self.context().new_page()
         requests = []
@@ -82,7 +82,7 @@ class SpeedTests(PageTest):
             self.assertTrue(url.startswith(self.server.url), url)
             self.assertNotIn("token", url)
         files = [url for url in requests if "/api/" not in url]
-        self.assertLessEqual(len(files), 6, files)
+        self.assertLessEqual(len(files), 7, files)
 
     def test_the_layout_is_steady_from_load_to_a_hundred_messages(self):
         room = self.server.create()
@@ -118,9 +118,9 @@ class SpeedTests(PageTest):
             page.reload()
             took[name] = min(wait(page, "window.shownAt"), 1e6)
         print({name: f"{value:.0f} ms" for name, value in took.items()})
-        # Other processes use the processors too, so the limits are twice the aims.
+        # Other processes use the processors too, so the first limit is twice the aim.
         self.assertLess(took["loopback"], 400)
-        self.assertLess(took["400 kbit/s, 400 ms"], 2000)
+        self.assertLess(took["400 kbit/s, 400 ms"], 1000)
 
     def test_a_burst_of_a_thousand_messages(self):
         room = self.server.create()
@@ -139,7 +139,7 @@ class SpeedTests(PageTest):
               f"longest {frames[-1]:.0f} ms, over 50 ms: {len(slow)}; rows: {rows}")
         self.assertLessEqual(rows, 450)
         # A machine that runs other tests delays single frames.
-        self.assertLessEqual(len(slow), len(frames) * 0.05)
+        self.assertLessEqual(len(slow), len(frames) * 0.02)
         self.assertEqual(page.text_content("#m1000 .body"), "burst 999")
 
     def test_memory_stays_bounded_over_many_messages(self):

@@ -67,6 +67,95 @@ class ScrollTests(PageTest):
         self.assertLessEqual(moved["most"], 1)
         self.assertLessEqual(page.locator("#list > li").count(), 450)
 
+    def test_older_pages_and_new_messages_at_the_same_time_do_not_move_the_held_row(self):
+        room, page = self.filled(700)
+        with self.server.socket(room) as bot:
+            # Of every frame: where the row was that was held in the frame before.
+            page.evaluate("""() => {
+                const scroller = document.querySelector("#scroller");
+                const list = document.querySelector("#list");
+                const top = (row) => row.getBoundingClientRect().top;
+                window.moves = {most: 0, loads: 0, frames: 0};
+                let row, before, first, held = 0, last = scroller.scrollTop;
+                const frame = () => {
+                    if (!window.moves) return;
+                    if (row?.isConnected && row.isHeld) {
+                        moves.most = Math.max(moves.most, Math.abs(top(row) - before));
+                        moves.frames++;
+                    }
+                    const loaded = first && list.querySelector(".row").id !== first;
+                    if (loaded) moves.loads++;
+                    // After each load: a step up, which loads the next page, then holds again.
+                    if (loaded || !row?.isConnected || ++held > 40) {
+                        held = 0;
+                        scroller.scrollTop = Math.min(scroller.scrollTop, scroller.clientHeight);
+                        scroller.scrollTop = scroller.clientHeight * 0.7;
+                    }
+                    const edge = top(scroller);
+                    if (row) row.isHeld = false;
+                    row = [...document.querySelectorAll(".row")].find((each) => top(each) >= edge);
+                    row.isHeld = true;
+                    before = top(row);
+                    first = list.querySelector(".row").id;
+                    // After the page's own work of the next frame.
+                    requestAnimationFrame(() => setTimeout(frame));
+                };
+                frame();
+            }""")
+            for number in range(1000):
+                bot.act(action="send_message", content=f"arriving {number} " + "text " * 20)
+                page.wait_for_timeout(20)
+                if number > 60 and page.query_selector("#m1"):
+                    break
+            moved = page.evaluate("[window.moves, window.moves = undefined][0]")
+            page.wait_for_selector("#newest:text-matches('[0-9]{2,} new messages')")
+        self.assertGreaterEqual(moved["loads"], 8, moved)
+        self.assertGreaterEqual(moved["frames"], 20, moved)
+        self.assertLessEqual(moved["most"], 1, moved)
+
+    def test_zoom_keeps_the_end_and_the_held_row(self):
+        room, page = self.filled(80)
+        session = page.context.new_cdp_session(page)
+
+        def zoom(value):
+            # As the zoom of a browser: fewer and larger CSS pixels.
+            session.send("Emulation.setDeviceMetricsOverride", {
+                "width": round(1280 / value), "height": round(720 / value),
+                "deviceScaleFactor": value, "mobile": False})
+
+        for value in (0.67, 0.8, 1.1, 1.5, 2, 1):
+            zoom(value)
+            self.wait(page, f"{DISTANCE} < 2", f"the end, zoom {value}")
+            self.server.fill(room, [f"at zoom {value} " + "text " * 20])
+            page.wait_for_selector(f".row:has-text('at zoom {value} ')")
+            self.wait(page, f"{DISTANCE} < 2", f"the end with a new message, zoom {value}")
+        scroll(page, -1800)
+        row, offset = page.evaluate(POSITION)
+        for value in (0.67, 1.5, 2, 1):
+            zoom(value)
+            page.wait_for_timeout(200)
+            self.assertAlmostEqual(page.evaluate(TOP_OF, row), offset, delta=1, msg=f"zoom {value}")
+
+    def test_the_composer_stays_above_the_keyboard_of_a_phone(self):
+        context = self.browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True,
+                                           is_mobile=True, locale="en-GB")
+        self.addCleanup(context.close)
+        room, page = self.filled(60, context=context)
+        page.tap("#field")
+        # `interactive-widget=resizes-content`: the keyboard makes the page smaller.
+        for height in (500, 420, 844):
+            page.set_viewport_size({"width": 390, "height": height})
+            self.wait(page, f"{DISTANCE} < 2", f"the end, height {height}")
+            box = page.evaluate("""(() => {
+                const {top, bottom} = document.querySelector("#composer").getBoundingClientRect();
+                return {top, bottom, scrolled: scrollY, scale: visualViewport.scale,
+                    height: visualViewport.height, wide: document.documentElement.scrollWidth};
+            })()""")
+            self.assertLessEqual(box["bottom"], box["height"], box)
+            self.assertGreater(box["top"], 100, box)
+            self.assertEqual((box["scrolled"], box["scale"], box["wide"]), (0, 1, 390), box)
+            self.assertEqual(page.evaluate("document.activeElement.id"), "field")
+
     def test_messages_from_others_do_not_move_a_reader(self):
         room, page = self.filled(60)
         scroll(page, -900)

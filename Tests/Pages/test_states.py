@@ -1,5 +1,6 @@
 """Every state that stops a reader has its own sentence and a next step."""
 
+import contextlib
 import re
 import time
 import unittest
@@ -157,6 +158,38 @@ class TokenOnlyTests(PageTest):
         page = self.page("/conversation/some")
         page.wait_for_selector("#gone h2:text('You need an invitation')")
         self.shoot(page, "needs-token", PHONE)
+
+
+class OverloadTests(PageTest):
+    """A server with as many connections as it may have."""
+
+    options = ("--limit", "connections=12")
+
+    def test_pages_wait_for_a_free_connection(self):
+        room = self.server.create()
+        with contextlib.ExitStack() as stack:
+            for number in range(12):
+                stack.enter_context(self.server.socket(room, f"bot{number}"))
+            stranger = self.page(f"/conversation/{room}")
+            stranger.wait_for_selector("#gone h2:text('does not open yet')")
+            stranger.wait_for_selector("#gone :text('tries again by itself')")
+            self.shoot(stranger, "overloaded", PHONE)
+            context = self.context()
+            context.add_init_script("localStorage.setItem('confab.name', 'Ann')")
+            attempts = []
+            context.on("request", lambda request: request.url.endswith("/join")
+                       and attempts.append(time.monotonic()))
+            ann = self.page(f"/conversation/{room}", context=context)
+            ann.wait_for_selector("#state:text-matches('Reconnecting|Connecting')")
+            say(ann, "waits for a connection")
+            ann.wait_for_timeout(6000)
+            # `Retry-After: 1`, and a random part of at least a second.
+            gaps = [later - earlier for earlier, later in zip(attempts, attempts[1:])]
+            self.assertGreaterEqual(len(gaps), 1)
+            self.assertGreaterEqual(min(gaps), 1, gaps)
+        stranger.wait_for_selector("#name:visible")
+        ann.wait_for_selector(".row.sent:has-text('waits for a connection')", timeout=30000)
+        online(ann)
 
 
 if __name__ == "__main__":

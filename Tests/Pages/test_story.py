@@ -80,6 +80,22 @@ class StoryTests(PageTest):
         self.assertEqual(texts(ann), ["before", "first", "second", "third"])
         self.assertFalse(ann.is_visible("text=Try now"))
 
+    def test_a_message_written_while_the_page_loads_shows_at_once_and_is_sent_once(self):
+        room = self.server.create()
+        self.server.fill(room, ["before"])
+        ann = self.enter(room, "Ann")
+        session = ann.context.new_cdp_session(ann)
+        session.send("Network.enable")
+        session.send("Network.emulateNetworkConditions", {
+            "offline": False, "latency": 800, "downloadThroughput": -1, "uploadThroughput": -1})
+        ann.reload(wait_until="commit")
+        ann.wait_for_selector("#field:visible")
+        say(ann, "early")
+        self.assertEqual(ann.input_value("#field"), "")
+        ann.wait_for_selector(".row.sending:has-text('early')")
+        ann.wait_for_selector("#m2:not(.sending)")
+        self.assertEqual(texts(ann), ["before", "early"])
+
     def test_waiting_messages_survive_closing_the_page(self):
         room = self.server.create()
         context = self.context()

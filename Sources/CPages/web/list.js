@@ -5,12 +5,20 @@ import {$, ago, copyLink, count, h, hue, identity, initial, link, storage} from 
 
 const {token, user} = identity();
 const server = new Confab(location.origin, {token, user});
-const form = $("#create"), list = $("#list"), state = $("#state"), more = $("#more");
+const create = $("#create"), list = $("#list"), state = $("#state"), more = $("#more");
 const opener = $("#new");
 
 /** @type {any[]} What the list shows, newest created first. */
 let shown = [];
-let cursor = "";
+let cursor = "", isCurrent = false;
+
+let reportTimer = 0;
+/** Shows a sentence, for a short time if it is about an action. */
+const report = (sentence = "") => {
+	state.textContent = sentence;
+	clearTimeout(reportTimer);
+	if (isCurrent && shown.length) reportTimer = setTimeout(() => state.textContent = "", 6000);
+};
 
 const build = (/** @type {any} */ each) => {
 	const {room_id: id, title, description, last_message: last, participants} = each;
@@ -21,17 +29,19 @@ const build = (/** @type {any} */ each) => {
 	badge.style.setProperty("--hue", `${hue(id)}`);
 	const onclick = async () => {
 		const isCopied = await copyLink(id);
-		state.textContent = isCopied ? `Link of “${title}” copied` : `The link is ${link(id)}`;
+		report(isCopied ? `Link of “${title}” copied` : `The link is ${link(id)}`);
 	};
 	const copy = h("button", {className: "icon copy", ariaLabel: `Copy link of ${title}`, onclick});
+	const time = last?.timestamp ?? each.created_at;
 	return h("li", {className: unread ? "new" : ""}, badge,
-		h("div", {},
+		h("div", {className: "about"},
 			h("h2", {}, h("a", {href: `/conversation/${id}`, dir: "auto"}, title)),
-			h("p", {dir: "auto"}, text || "No messages yet"),
-			h("p", {className: "dim"}, `${ago(last?.timestamp ?? each.updated_at, server.time())} · ${
-				count(participants.length, "person", "people")}${here ? `, ${here} here` : ""}`)),
-		unread ? h("span", {className: "count", title: "Unread messages"}, `${unread}`,
-			h("span", {className: "unseen"}, " unread")) : "",
+			h("time", {className: "dim", dateTime: time}, ago(time, server.time())),
+			h("p", {className: "last", dir: "auto"}, text || "No messages yet"),
+			unread ? h("span", {className: "count"}, `${unread}`,
+				h("span", {className: "unseen"}, " unread")) : "",
+			h("p", {className: "dim"}, count(participants.length, "person", "people"),
+				here ? h("span", {className: "here"}, ` · ${here} here`) : "")),
 		copy);
 };
 
@@ -48,32 +58,27 @@ const refresh = async () => {
 		if (!shown.length) cursor = page.next_cursor ?? "";
 		const next = [...page.conversations, ...shown.slice(50)];
 		// A list under the pointer or with the focus keeps its elements.
-		const isBusy = shown.length && list.matches(":hover, :focus-within");
-		if (!isBusy && JSON.stringify(next) !== JSON.stringify(shown)) {
+		if (!shown.length || !list.matches(":hover, :focus-within")) {
 			shown = next;
 			show();
 		}
-		state.textContent = shown.length ? "" : "No conversations yet. Create the first one.";
+		if (!shown.length) report("No conversations yet. Create the first one and send its link.");
+		else if (!isCurrent) report();
+		isCurrent = true;
+		opener.hidden = false;
 	} catch (error) {
 		const {code, message} = /** @type {any} */ (error);
-		state.textContent = code === 401 ? "This server admits only people with a token. Open Confab"
+		isCurrent = false;
+		opener.hidden = code === 401;
+		report(code === 401 ? "This server admits only people with a token. Open Confab"
 			+ " from the application that invited you." : code ? `The list does not load: ${message}.`
-			: "The server does not answer. This page tries again every 15 seconds.";
+			: "The server does not answer. This page tries again every 15 seconds.");
 	}
 };
 
-const toggle = (isOpen = form.hidden) => {
-	form.hidden = !isOpen;
-	opener.ariaExpanded = `${isOpen}`;
-	(isOpen ? $("#title") : opener).focus();
-};
-opener.hidden = false;
-opener.onclick = () => toggle();
-$(".buttons [type=button]").onclick = () => toggle(false);
-form.onkeydown = (/** @type {KeyboardEvent} */ event) => {
-	if (event.key === "Escape") toggle(false);
-};
-form.onsubmit = async (/** @type {Event} */ event) => {
+opener.onclick = () => create.showModal();
+$(".buttons [type=button]").onclick = () => create.close();
+$("form").onsubmit = async (/** @type {Event} */ event) => {
 	event.preventDefault();
 	const refused = $("#refused");
 	refused.textContent = "";

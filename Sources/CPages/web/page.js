@@ -1,31 +1,29 @@
 // The page of one conversation: it opens the room and shows its state.
 
 import {Confab} from "./confab.js";
+import {composer} from "./composer.js";
 import {messageList} from "./scroll.js";
 import {
 	$, any, clockSentence, connectionSentence, copyLink, count, formatted, h, hue, identity, initial,
-	isEmoji, link, refusal, storage, timeElement, typingSentence,
+	isEmoji, isTransient, link, refusal, storage, timeElement, typingSentence,
 } from "./text.js";
 
 const {token, user} = identity();
 const id = location.pathname.split("/")[2] ?? "";
 const api = `/api/conversations/${id}`;
-const field = $("#field"), scroller = $("#scroller");
 
 /** The conversation as REST describes it. */
 let details = /** @type {any} */ ({title: "", participants: [], messages: [], is_active: true});
 /** The connection to the conversation; none if guests cannot join it. */
 let room = /** @type {import("./confab.js").Room | undefined} */ (undefined);
 /** The messages: those of the description until the room has its own. */
-let source = /** @type {import("./scroll.js").Source} */ (any);
+const nothing = /** @type {import("./scroll.js").Source} */ (
+	{messages: [], older: () => Promise.resolve(false)});
+let source = nothing;
 /** The names of the participants, for servers that send only user ids in events. */
 let names = new Map();
 /** Who types, until when. */
 const typists = new Map();
-/** Texts of changed messages that the server has not confirmed; an empty text is a deletion. */
-const edits = new Map();
-/** The message that the composer edits, and the draft that waits meanwhile. */
-let editing = 0, draft = "";
 /** The last message that was visible. Those after `unreadAfter` were unread at the start. */
 let seen = Number(storage.get("seen." + id) ?? NaN), unreadAfter = Infinity;
 /** The room's last state, since when it is not online, and whether it ever was. */
@@ -115,7 +113,7 @@ const readOut = () => {
 
 const showTitle = () => {
 	const title = details.title || id, me = room?.me;
-	const unread = source?.messages.filter((m) => m.id > seen && m.author !== me).length;
+	const unread = source.messages.filter((m) => m.id > seen && m.author !== me).length;
 	const text = `${unread ? `(${unread}) ` : ""}${title} – Confab`;
 	if (document.title === text) return;
 	$("#title").textContent = title;
@@ -186,12 +184,12 @@ const build = (/** @type {import("./text.js").Row} */ row) => {
 		action("Send again", () => room?.retry(localId));
 		action("Edit", () => {
 			room?.discard(localId);
-			write([text, field.value].filter(Boolean).join("\n"));
+			composing.restore(text);
 		});
 		action("Discard", () => room?.discard(localId));
 	} else if (isShown(message) && !isWaiting) {
-		action("Edit", () => edit(message), "icon edit");
-		action("Delete", () => remove(message.id), "icon delete");
+		action("Edit", () => composing.edit(message), "icon edit");
+		action("Delete", () => composing.remove(message.id), "icon delete");
 	}
 	element.append(h("span", {className: "status", title: stateWords[state]},
 		h("span", {className: "unseen"}, stateWords[state])), actions);
@@ -199,8 +197,9 @@ const build = (/** @type {import("./text.js").Row} */ row) => {
 };
 
 const list = messageList({
-	scroller, list: $("#list"), build, room: () => source,
-	context: () => ({now: now(), me: room?.me ?? "guest:" + user.id, unreadAfter, edits}),
+	scroller: $("#scroller"), list: $("#list"), build, room: () => source,
+	context: () => ({now: now(), me: room?.me ?? "guest:" + user.id, unreadAfter,
+		edits: composing.edits}),
 	moved() {
 		const unseen = source.messages.filter((m) => m.id > seen).length;
 		$("#empty").hidden = source.messages.length > 0 || !wasOnline;
@@ -219,104 +218,10 @@ const markRead = () => {
 	room?.read(seen);
 };
 
-// What the user does
-
-/** Puts text into the composer. */
-const write = (text = "") => {
-	field.value = text;
-	field.parentElement.dataset.text = text;
-	field.focus();
-	field.setSelectionRange(text.length, text.length);
-	if (!editing) storage.set("draft." + id, text);
-};
-
-/** Starts to edit a message in the composer; without a message it stops. */
-const edit = (message = any) => {
-	if (!editing) draft = field.value;
-	editing = message?.id ?? 0;
-	$("#editing").hidden = !editing;
-	$(".send").ariaLabel = editing ? "Save" : "Send";
-	write(editing ? edits.get(editing) || message.text : draft);
-};
-
-/** Shows a change at once, and takes it back if the server refuses it. */
-const change = async (target = 0, text = "") => {
-	edits.set(target, text);
-	list.update();
-	try {
-		await (text ? room?.edit(target, text) : room?.delete(target));
-	} catch (error) {
-		const reason = /** @type {Error} */ (error).message;
-		const again = () => edit({id: target, text});
-		if (text) notice("change", `Not changed: ${reason}.`, "Edit again", again);
-		else notice("change", `Not deleted: ${reason}.`);
-	}
-	edits.delete(target);
-	list.update();
-};
-const remove = async (target = 0) => {
-	const words = h("p", {}, "It disappears for everyone in this conversation.");
-	if (await ask("Delete this message?", "Delete", words)) change(target);
-	field.focus();
-};
-
-const submit = () => {
-	const text = field.value.trim(), target = editing;
-	if (!text) return;
-	if (!details.is_active) return tell("This conversation has ended. Your text stays in the field.");
-	if (target) {
-		edit();
-		return change(target, text);
-	}
-	room?.send(text).catch(() => {
-		// Its row shows the reason.
-	});
-	unreadAfter = Infinity;
-	write();
-	list.end();
-};
-
-const showKeys = () => ask("Keyboard shortcuts", "", h("dl", {}, ...[
-	["Enter", "Send"], ["Shift + Enter", "New line"],
-	["↑ in an empty field", "Edit your last message"],
-	["Esc", "Stop editing, or return to the field"],
-	["↑ ↓ Home in the messages", "Move between messages"],
-	["End", "Go to the newest message"], ["?", "Show these shortcuts"],
-].flatMap(([key, words]) => [h("dt", {}, key), h("dd", {}, words)])));
-
-const onFieldKey = (event = any) => {
-	const {key, shiftKey} = event;
-	// The Enter of an input method ends a composition.
-	if (event.isComposing || event.keyCode === 229) return;
-	if (key === "Enter" && !shiftKey && !matchMedia("(pointer: coarse)").matches) {
-		event.preventDefault();
-		submit();
-	} else if (key === "Escape" && editing) edit();
-	else if (key === "End" && !field.value) list.end();
-	else if (key === "ArrowUp" && !field.value) {
-		const own = [...source.messages].reverse().find((m) =>
-			isShown(m) && m.author === room?.me && !m.deleted);
-		if (!own) return;
-		event.preventDefault();
-		edit(own);
-	}
-};
-
-const onListKey = (event = any) => {
-	const {key, target} = event, all = [...scroller.querySelectorAll(".row")];
-	if (key === "Escape") return field.focus();
-	if (key === "End") {
-		event.preventDefault();
-		return list.end();
-	}
-	const at = all.indexOf(target.closest(".row"));
-	const next = key === "ArrowUp" ? all.at(at < 0 ? -1 : at - 1)
-		: key === "ArrowDown" && at >= 0 ? all[at + 1] : key === "Home" && all[0];
-	if (!next || key === "ArrowUp" && !at) return;
-	event.preventDefault();
-	next.focus({preventScroll: true});
-	next.scrollIntoView({block: "nearest"});
-};
+const composing = composer({
+	id, room: () => room, isOver: () => !details.is_active, messages: () => source.messages, list,
+	ask, tell, notice, sent: () => unreadAfter = Infinity,
+});
 
 const keepPlace = () => {
 	try {
@@ -339,31 +244,11 @@ const everySecond = () => {
 };
 
 const listen = () => {
-	$("#composer").onsubmit = (event = any) => {
-		event.preventDefault();
-		submit();
-		field.focus();
-	};
-	field.oninput = () => {
-		field.parentElement.dataset.text = field.value;
-		if (editing) return;
-		storage.set("draft." + id, field.value);
-		room?.typing(field.value !== "");
-	};
-	field.onblur = () => room?.typing(false);
-	field.onkeydown = onFieldKey;
-	scroller.onkeydown = onListKey;
-	addEventListener("keydown", (event) => {
-		const target = /** @type {Element} */ (event.target);
-		if (event.key === "?" && !target.closest("textarea, input")) showKeys();
-	});
 	$("#copy").onclick = shareLink;
 	$("#newest").onclick = () => {
 		list.end();
-		field.focus();
+		$("#field").focus();
 	};
-	$("#editing button").onclick = () => edit();
-	$("#keys").onclick = showKeys;
 	$("#retry").onclick = () => room?.retryNow();
 	$("#gone button").onclick = () => location.reload();
 	document.addEventListener("visibilitychange", markRead);
@@ -469,7 +354,7 @@ const showDetails = () => {
 		element.textContent = details.description ?? "";
 	}
 	if (!details.is_active) onEnded();
-	if (source) list.update();
+	list.update();
 	showPeople();
 	showTitle();
 };
@@ -478,17 +363,18 @@ const showDetails = () => {
 const enter = () => {
 	show("room");
 	room = new Confab(location.origin, {token, user}).conversation(id, {maxAge: 36e5});
-	const events = {state: onState, reset: onReset, message: onMessage, presence: onPresence,
-		typing: onTyping, ended: onEnded, error: (error = any) => error.storage && tellStorage()};
-	const update = () => source && list.update();
-	Object.assign(events, {change: update, remove: update, receipt: update, outbox: update});
+	const events = /** @type {Record<string, (event: any) => void>} */ ({
+		state: onState, reset: onReset, message: onMessage, presence: onPresence, typing: onTyping,
+		ended: onEnded, error: (error) => error.storage && tellStorage(),
+	});
+	for (const event of ["change", "remove", "receipt", "outbox"]) events[event] = list.update;
 	for (const [event, listener] of Object.entries(events)) {
 		room.on(/** @type {any} */ (event), listener);
 	}
 	if (!token) $(".you").replaceChildren(`You are ${user.name}. `,
 		h("button", {className: "link", onclick: askName}, "Change name"));
 	if (!storage.isLasting) tellStorage();
-	write(storage.get("draft." + id));
+	composing.start();
 };
 
 /** Shows the messages of the description: at once, and for guests of an ended conversation. */
@@ -498,7 +384,8 @@ const showArchive = () => {
 		text: m.content, time: m.timestamp, state: "sent", edited: m.is_edited, deleted: m.is_deleted, rev: 0});
 	const messages = details.messages.map(parse);
 	source = {
-		messages,
+		// A message that the user sends before the room has its list shows at once.
+		get messages() { return [...messages, ...room?.outbox ?? []]; },
 		async older(limit) {
 			const answer = await fetch(`${api}/messages?limit=${limit}&before=${messages[0].id}`);
 			const page = (await answer.json()).messages.map(parse);
@@ -535,7 +422,9 @@ const askName = () => {
 const load = async () => {
 	const answer = await fetch(api, token ? {headers: {authorization: `Bearer ${token}`}} : {});
 	const body = await answer.json();
-	if (!answer.ok) throw Object.assign(Error(body.error), {code: answer.status});
+	if (!answer.ok) throw Object.assign(Error(body.error), {
+		code: answer.status, retryAfter: Number(answer.headers.get("retry-after")) || undefined,
+	});
 	details = {...body.conversation, messages: body.messages};
 	names = new Map(details.participants.map((each = any) =>
 		[each.guest ? `guest:${each.user_id}` : each.user_id, each.username ?? each.user_id]));
@@ -546,10 +435,25 @@ const load = async () => {
 	isClockTold ||= !!words;
 };
 
+/** Reads the description, again and again while the server is overloaded or does not answer. */
+const loadPatiently = async () => {
+	for (;;) {
+		try {
+			return await load();
+		} catch (error) {
+			const {code, message, retryAfter = 2} = /** @type {any} */ (error);
+			if (token || !isTransient(code)) throw error;
+			if (!room) showRefusal(refusal(code, code ? message : ""), false);
+			const delay = retryAfter * (1 + Math.random()) * 1000;
+			await new Promise((done) => setTimeout(done, delay));
+		}
+	}
+};
+
 const start = async () => {
 	listen();
 	if (!/^[\w.:-]{1,128}$/.test(id)) return showRefusal(refusal(404), false);
-	const loading = load();
+	const loading = loadPatiently();
 	if (token || user.name) enter();
 	try {
 		await loading;
@@ -566,7 +470,7 @@ const start = async () => {
 		wasOnline = true;
 		connection = {state: "closed"};
 	}
-	if (isOver || room && !source) showArchive();
+	if (isOver || room && source === nothing) showArchive();
 	if (!isOver && !room) askName();
 	showDetails();
 };

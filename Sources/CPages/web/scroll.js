@@ -6,8 +6,8 @@
 import {rows} from "./text.js";
 
 const mostRows = 400;
-/** What remains of too many rows, so that a burst does not remove rows in each frame. */
-const fewerRows = 300;
+/** A reader at the end needs fewer rows. They are removed in steps, not in each frame. */
+const rowsAtEnd = 200;
 const step = 50;
 
 /** @typedef {{messages: readonly any[], older(limit: number): Promise<boolean>}} Source */
@@ -111,7 +111,7 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 		low = Math.max(low, first);
 		// Rows below a held position do not move it.
 		if (!held || last - low < mostRows) high = last;
-		if (!held && high - low >= mostRows) low = high - fewerRows + 1;
+		if (!held && high - low >= rowsAtEnd + step) low = high - rowsAtEnd + 1;
 		render();
 		restore();
 		moved();
@@ -185,7 +185,7 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 		end() {
 			held = undefined;
 			high = known().last;
-			low = Math.max(low, high - fewerRows + 1);
+			low = Math.max(low, high - rowsAtEnd + 1);
 			update();
 		},
 		/** Starts with the newest page, or with a line above the first unread message. */
@@ -211,8 +211,6 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 			const {scrollTop, scrollHeight, clientHeight} = scroller;
 			return isCut || scrollHeight - scrollTop > 2 * clientHeight;
 		},
-		/** Whether the conversation's first retained message is in the window. */
-		get isAtStart() { return !hasOlder && low <= known().first; },
 		/** The position for a later visit; undefined at the end. */
 		get position() {
 			const id = Number(held?.element.id.slice(1));

@@ -189,8 +189,8 @@ export const count = (n, one, many = one + "s") => `${n} ${n === 1 ? one : many}
 
 /** Who is typing, in one sentence. */
 export const typingSentence = (/** @type {string[]} */ names) => {
-	if (names.length > 2) return `${names.length} people are typing`;
-	return names.length ? `${names.join(" and ")} ${names[1] ? "are" : "is"} typing` : "";
+	if (names.length > 2) return `${names.length} people are typing…`;
+	return names.length ? `${names.join(" and ")} ${names[1] ? "are" : "is"} typing…` : "";
 };
 
 /**
@@ -216,6 +216,9 @@ export const clockSentence = (behind = 0) => {
 		+ " server's clock. Check the date and time of this device.";
 };
 
+/** Whether the same request may succeed later: no answer, an overload, or a failure of the server. */
+export const isTransient = (code = 0) => !code || code === 429 || code >= 500 && code < 600;
+
 /**
  * Why the page cannot open a conversation, and what to do.
  * @param {number} code of HTTP or of the WebSocket @returns {[string, string]}
@@ -232,7 +235,9 @@ export const refusal = (code, reason = "", hasToken = false) => {
 	if (code === 403 || code === 4004) return ["You may not enter this conversation", "Ask a member"
 		+ " to add you, then try again."];
 	if (code === 410) return ["This conversation has ended", "Choose another one or create one."];
-	return ["The conversation does not open", `${reason || "The server does not answer"}. Try again.`];
+	const words = reason.replace(/\.$/, "") || "The server does not answer";
+	return isTransient(code) ? ["The conversation does not open yet", `${words}. This page tries`
+		+ " again by itself."] : ["The conversation does not open", `${words}. Try again.`];
 };
 
 /**
