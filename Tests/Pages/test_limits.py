@@ -115,11 +115,14 @@ class SpeedTests(PageTest):
             session.send("Network.emulateNetworkConditions", {
                 "offline": False, "latency": latency, "downloadThroughput": rate,
                 "uploadThroughput": rate})
-            page.reload()
-            took[name] = min(wait(page, "window.shownAt"), 1e6)
+            # Other processes use the processors too, so the best of three loads counts.
+            tries = []
+            for _ in range(3):
+                page.reload()
+                tries.append(wait(page, "window.shownAt") or 1e6)
+            took[name] = min(tries)
         print({name: f"{value:.0f} ms" for name, value in took.items()})
-        # Other processes use the processors too, so the first limit is twice the aim.
-        self.assertLess(took["loopback"], 400)
+        self.assertLess(took["loopback"], 200)
         self.assertLess(took["400 kbit/s, 400 ms"], 1000)
 
     def test_a_burst_of_a_thousand_messages(self):
