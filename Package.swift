@@ -47,7 +47,10 @@ func dialectTests(_ name: String, _ others: [Target.Dependency] = []) -> Target 
 
 let package = Package(
     name: "confab",
-    products: [.executable(name: "confab", targets: ["confab"])],
+    products: [
+        .executable(name: "confab", targets: ["confab"]),
+        .library(name: "ConfabClient", targets: ["ConfabClient"]),
+    ],
     targets: [
         // C libraries of Debian 12: module maps only.
         .systemLibrary(name: "CLinux"),
@@ -124,8 +127,9 @@ let package = Package(
                 "HTTPWire", "JSON", "Bytes",
             ]),
         module(
-            "ChatClient",
-            ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "Telemetry", "JSON", "Bytes"]),
+            "ConfabClient",
+            ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
+        module("ChatTerminal", ["ConfabClient", "EventLoop", "Telemetry", "Bytes"]),
         module(
             "OperatorClient",
             [
@@ -135,7 +139,7 @@ let package = Package(
         module(
             "LoadGenerator",
             [
-                "Configuration", "TLS", "ChatClient", "EngineIO", "RedisClient", "Identity",
+                "Configuration", "TLS", "ConfabClient", "EngineIO", "RedisClient", "Identity",
                 "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes",
             ]),
         // The web pages. CPages embeds their files, and the client kit for JavaScript.
@@ -148,13 +152,14 @@ let package = Package(
             "Dialects",
             [
                 "ConversationsDialect", "PetsDialect", "ChatsDialect", "RoomsDialect",
-                "AgentsDialect", "ChatClient", "LoadGenerator", "Configuration", "DialectKit",
+                "AgentsDialect", "ConfabClient", "LoadGenerator", "Configuration", "DialectKit",
                 "EngineIO",
             ]),
         .executableTarget(
             name: "confab",
             dependencies: [
-                "Dialects", "AdminAPI", "ChatClient", "ClusterWire", "Configuration",
+                "Dialects", "AdminAPI", "ChatTerminal", "ConfabClient", "ClusterWire",
+                "Configuration",
                 "EmbeddedStore", "Gateway", "Identity", "LoadGenerator", "NodeLink",
                 "OperatorClient", "Pages", "RedisClient", "RedisStore", "RoomsAPI", "Telemetry",
                 "TLS", "EventLoop", "ChatModel", "ChatEngine", "Cluster", "DialectKit", "JSON",
@@ -265,13 +270,14 @@ let package = Package(
         testSupport(
             "ExampleDialect",
             [
-                "DialectKit", "ChatModel", "ChatClient", "LoadGenerator", "Identity", "JSON",
+                "DialectKit", "ChatModel", "ConfabClient", "LoadGenerator", "Identity", "JSON",
                 "Bytes",
             ]),
         tests(
             "ExampleDialectTests",
             [
-                "ExampleDialect", "Dialects", "ChatClient", "LoadGenerator", "Configuration",
+                "ExampleDialect", "Dialects", "ChatTerminal", "ConfabClient", "LoadGenerator",
+                "Configuration",
                 "Gateway", "GatewayTestSupport", "TestKit", "DialectKit", "Identity",
             ]),
         tests(
@@ -279,7 +285,7 @@ let package = Package(
             [
                 "ChatSimulation", "ExampleDialect", "Dialects", "ConversationsDialect",
                 "PetsDialect", "ChatsDialect", "AgentsDialect", "RoomsDialect", "EmbeddedStore",
-                "ChatClient", "LoadGenerator", "Configuration", "DialectKit", "ChatEngine",
+                "ConfabClient", "LoadGenerator", "Configuration", "DialectKit", "ChatEngine",
                 "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes",
             ]),
         tests(
@@ -316,7 +322,8 @@ let package = Package(
         .testTarget(
             name: "SystemTests",
             dependencies: [
-                "SeededRandom", "ClusterTorture", "TestKit", "Dialects", "Configuration",
+                "SeededRandom", "ClusterTorture", "ClientDriver", "ClientSample", "ConfabClient",
+                "TestKit", "Dialects", "Configuration",
             ],
             exclude: ["Clients"],
             swiftSettings: settings),
@@ -324,22 +331,31 @@ let package = Package(
 
         // A cluster of real processes, its faults, and the judge of its clients' histories.
         testSupport("ClusterTorture", ["SeededRandom", "TestKit"]),
-        testProgram("Torture", ["ClusterTorture", "TestKit"]),
+        testProgram("Torture", ["ClusterTorture", "ClientDriver", "TestKit"]),
+        // A client of ConfabClient with commands on stdin, and the bot of docs/clients/swift.md.
+        testProgram("ClientDriver", ["ConfabClient", "JSON"]),
+        testProgram("ClientSample", ["ConfabClient"]),
         tests("ClusterTortureTests", ["ClusterTorture", "TestKit"]),
 
         // A WebSocket server whose behaviour a test writes.
         testSupport("ClientTestSupport", ["EventLoop", "HTTPWire", "TLS", "Bytes"]),
         tests(
-            "ChatClientTests",
+            "ConfabClientTests",
             [
-                "SeededRandom", "Dialects", "ChatClient", "ClientTestSupport", "TestKit",
-                "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes",
+                "SeededRandom", "ConfabClient", "ClientTestSupport", "TestKit", "EventLoop",
+                "HTTPWire", "TLS", "JSON", "Bytes",
+            ]),
+        tests(
+            "ChatTerminalTests",
+            [
+                "SeededRandom", "Dialects", "ChatTerminal", "ConfabClient", "ClientTestSupport",
+                "TestKit", "EventLoop", "HTTPWire", "JSON", "Bytes",
             ]),
         tests(
             "LoadGeneratorTests",
             [
                 "LoadGenerator", "Dialects", "Configuration", "ClientTestSupport", "TestKit",
-                "ChatClient", "RedisClient", "Identity", "EventLoop", "HTTPWire", "TLS",
+                "ConfabClient", "RedisClient", "Identity", "EventLoop", "HTTPWire", "TLS",
                 "Telemetry", "JSON", "Bytes",
             ]),
     ]

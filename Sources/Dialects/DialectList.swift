@@ -1,6 +1,6 @@
 import AgentsDialect
-public import ChatClient
 import ChatsDialect
+public import ConfabClient
 public import Configuration
 import ConversationsDialect
 public import DialectKit

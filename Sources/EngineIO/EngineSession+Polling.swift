@@ -135,14 +135,6 @@ extension EngineSession {
         }
     }
 
-    /// Accepts a POST whose whole body is already available.
-    public mutating func post(
-        _ request: EngineRequestID, _ body: RawSpan, at now: Int64, into steps: inout EngineSteps
-    ) {
-        self.postBegan(request, announcedBytes: body.byteCount, into: &steps)
-        self.postEnded(request, body, at: now, into: &steps)
-    }
-
     /// The body of a POST turned out to be longer than `maxPayload`. The session continues, because
     /// the client knows that no packet was accepted.
     public mutating func postTooLarge(_ request: EngineRequestID, into steps: inout EngineSteps) {

@@ -1,4 +1,4 @@
-public import Bytes
+internal import Bytes
 
 /// One session of Engine.IO v4: a client's packets in both directions, over polling, over a
 /// WebSocket and during the upgrade.
@@ -136,16 +136,6 @@ public struct EngineSession: Sendable {
             return self.send(packet, into: &steps)
         }
         self.outbox.append(companion: packet)
-    }
-
-    /// Sends the packet that is the whole frame.
-    public mutating func send(_ packet: SharedFrame, into steps: inout EngineSteps) {
-        self.send(SharedPacket(packet), into: &steps)
-    }
-
-    /// Sends the companion that is the whole frame.
-    public mutating func send(companion packet: SharedFrame, into steps: inout EngineSteps) {
-        self.send(companion: SharedPacket(packet), into: &steps)
     }
 
     private func hasRoom(for packet: SharedPacket) -> Bool {

@@ -48,7 +48,7 @@ public enum EngineStep: Sendable {
     case closed(EngineClosure)
 }
 
-/// The steps of a session and the bodies of its responses. Reused for every input.
+/// The steps of a session and the bodies of its responses. Each input has its own.
 public struct EngineSteps: Sendable {
     /// The bodies of poll responses, one after the other.
     public private(set) var text = ByteBuffer()
@@ -56,12 +56,6 @@ public struct EngineSteps: Sendable {
     public private(set) var list: [EngineStep] = []
 
     public init() {}
-
-    /// Removes everything, and keeps the memory except after a burst.
-    public mutating func removeAll() {
-        self.text.removeAll()
-        self.list.clear()
-    }
 
     mutating func append(_ step: EngineStep) {
         self.list.append(step)

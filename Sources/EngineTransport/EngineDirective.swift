@@ -65,8 +65,6 @@ public enum EngineDirective: Sendable {
 
     /// Send a message to a loop of another node. It may be lost.
     case sendToNode(UInt64, loop: UInt16, String)
-    /// A session of this dialect on another node has broadcast this text.
-    case broadcast(dialect: String, String)
 }
 
 /// The directives of one event, in order, and the input to which they refer.

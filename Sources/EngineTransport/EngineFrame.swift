@@ -2,9 +2,8 @@ public import EngineIO
 
 /// A frame for a polling client, in the parts that polling needs.
 ///
-/// Frames for WebSockets contain a packet each. The caller knows the packet's position in the frame
-/// when it writes the frame, so no frame is parsed again. Pings and pongs are for WebSockets only:
-/// the caller discards them.
+/// Frames for WebSockets contain a packet each. Pings and pongs are for WebSockets only: the caller
+/// discards them.
 public enum EngineFrame: Sendable {
     /// - Parameter staysWithPrevious: whether the packet must be in the same response as the one
     ///   before it.

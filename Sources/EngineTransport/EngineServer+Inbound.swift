@@ -4,7 +4,7 @@ public import EventLoop
 
 /// Requests of clients of other nodes, for sessions on this loop.
 extension EngineServer {
-    /// A message from another node.
+    /// A message from another node. A broadcast has no effect: the caller passes it to the dialect.
     ///
     /// - Parameters:
     ///   - owner: for a request, the owner of `session(_:)` of `NodeSessionRequest.session`; nil if
@@ -19,8 +19,7 @@ extension EngineServer {
             self.receiveRequest(request, from: node, owner, at: now, into: &directives)
         case .reply(let number, let reply):
             self.receiveReply(reply, to: number, at: now, into: &directives)
-        case .broadcast(let dialect, let text):
-            directives.append(.broadcast(dialect: dialect, text))
+        case .broadcast: break
         }
     }
 
@@ -197,7 +196,7 @@ extension EngineServer {
         let text = response.nodeReply(to: number, closes: closes)
         self.sessions[session]?.inbound[number]?.reply = text
         if inbound.kind == .poll {
-            self.sessions[session]?.forgetReplies(toPollsBefore: number)
+            self.sessions[session]?.forgetReplies(toPollsExcept: number)
         }
         directives.append(.sendToNode(inbound.node, loop: inbound.loop, text))
         directives.append(.resumeWriting(session))

@@ -121,9 +121,9 @@ struct TransportSession: Sendable {
         self.inbound[number] = request
     }
 
-    /// Forgets the replies to polls before this one. The last one is sufficient: the client polls
-    /// again only after it has received it.
-    mutating func forgetReplies(toPollsBefore number: UInt64) {
+    /// Forgets the replies to all polls except this one, which is the last one. Its reply is
+    /// sufficient: the client polls again only after it has received it.
+    mutating func forgetReplies(toPollsExcept number: UInt64) {
         self.inbound = self.inbound.filter {
             $0.key == number || $0.value.kind != .poll || $0.value.reply == nil
         }

@@ -21,6 +21,10 @@ public struct MonotonicTime: Sendable, Hashable, Comparable {
     /// is rounded down.
     public static var exact: MonotonicTime { MonotonicTime(clock: CLOCK_MONOTONIC) }
 
+    /// The time since the machine started, including the time while it was suspended
+    /// (CLOCK_BOOTTIME). For clients, whose machines sleep. It must not be mixed with `now`.
+    public static var sinceBoot: MonotonicTime { MonotonicTime(clock: CLOCK_BOOTTIME) }
+
     private init(clock: clockid_t) {
         var time = timespec()
         clock_gettime(clock, &time)

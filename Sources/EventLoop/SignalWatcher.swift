@@ -2,7 +2,7 @@ internal import CLinux
 import Glibc
 import Synchronization
 
-/// Signals that ask a service to do something.
+/// Signals that ask a program to do something.
 public enum ProcessSignal: Sendable, Hashable, CaseIterable {
     /// SIGTERM: shut down gracefully.
     case terminate
@@ -10,12 +10,15 @@ public enum ProcessSignal: Sendable, Hashable, CaseIterable {
     case interrupt
     /// SIGHUP: reload the configuration.
     case hangUp
+    /// SIGWINCH: the size of the terminal has changed.
+    case windowChange
 
     public var number: Int32 {
         switch self {
         case .terminate: SIGTERM
         case .interrupt: SIGINT
         case .hangUp: SIGHUP
+        case .windowChange: SIGWINCH
         }
     }
 }

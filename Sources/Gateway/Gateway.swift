@@ -3,7 +3,6 @@ public import ChatModel
 import Cluster
 public import EventLoop
 import HTTPWire
-import Synchronization
 public import Telemetry
 
 /// A node: its loops, its listeners, its connections.

@@ -5,8 +5,8 @@ import EventLoop
 /// One event loop's part of the node: its connections, and the conversations that it owns or
 /// subscribes to.
 ///
-/// All of its state is one struct that is bound to the loop, so that delivering a message needs no
-/// exclusivity checks.
+/// All of its state is reached through one struct that is bound to the loop. So only the loop's
+/// thread uses it, and delivering a message needs no exclusivity checks (see `ConnectionPool`).
 final class GatewayLoop: EventLoopHandler {
     let loop: EventLoop
     private let state: LoopBound<LoopState>

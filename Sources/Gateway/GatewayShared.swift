@@ -2,7 +2,6 @@ import ChatEngine
 import ChatModel
 import Cluster
 import EventLoop
-import Synchronization
 import Telemetry
 
 /// The state that the loops of a node share: constant settings, their mailboxes and their reports.
@@ -61,7 +60,7 @@ extension GatewayShared: RelayReceiver {
     func receive(_ message: RemoteLoopMessage, from node: UInt64) {
         guard Int(message.loop) < self.controlMailboxes.count else { return }
         _ = self.controlMailboxes[Int(message.loop)].post(
-            .forwardedMessage(message.text, from: node))
+            .nodeMessage(message.text, from: node))
     }
 
     func follow(_ view: View) {

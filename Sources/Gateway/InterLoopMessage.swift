@@ -7,11 +7,13 @@ import EventLoop
 import HTTPWire
 import TLS
 
-/// A message from another loop. A full mailbox drops it, and either the sender or the receiver
-/// repairs the loss.
+/// A message from another loop. A full mailbox rejects it.
 enum InterLoopMessage: Sendable {
+    /// The receiver notices the gap, and repairs it.
     case envelope(Envelope)
+    /// The sender closes the socket, and the client connects again.
     case adopt(ConnectionHandoff)
+    /// As `adopt`.
     case adoptRequest(RequestHandoff)
 }
 
@@ -30,7 +32,7 @@ enum LoopControlMessage: Sendable {
     case command(ChatCommand, ConversationKey, @Sendable (ChatAnswer) -> Void)
     case read(StoreRequest, @Sendable (StoreAnswer) -> Void)
     /// A message from a loop of another node.
-    case forwardedMessage(String, from: UInt64)
+    case nodeMessage(String, from: UInt64)
     /// The WebSocket that takes over a polling session.
     case attachSocket(Socket, SocketHandoff)
     /// The asynchronous response to an HTTP request.
@@ -41,7 +43,7 @@ enum LoopControlMessage: Sendable {
 struct StoreReply: Sendable {
     let answer: StoreAnswer
     let ticket: StoreTicket
-    /// The reply answers a session's request, not one of the chat core.
+    /// The reply answers a session's request, not one of the chat engine.
     let isForSession: Bool
 }
 
@@ -57,7 +59,7 @@ struct RequestHandoff: @unchecked Sendable {
     let unread: [UInt8]
 }
 
-/// A WebSocket that moves to the loop that owns its conversation.
+/// A WebSocket that moves to the loop on which the subscribers of its conversation gather.
 ///
 /// Unchecked because a TLS connection belongs to one thread: the sending loop has given it up.
 struct ConnectionHandoff: @unchecked Sendable {

@@ -23,8 +23,7 @@ extension LoopState {
                 webSocket.drainAt = webSocket.drainAt == 0 ? end : min(webSocket.drainAt, end)
                 self.pool.scheduleTimer(connection)
             case .http(let exchange)
-            where exchange.incompleteRequest == nil && !exchange.isResponsePending
-                && exchange.engineRequest == nil && connection.unread.isEmpty:
+            where exchange.isReadingNextHead && connection.unread.isEmpty:
                 // Not closed at once, because the last response or the next request may be in
                 // transit.
                 if connection.closeState == .open {
@@ -55,8 +54,7 @@ extension LoopState {
                 connection, webSocket, .serviceRestart, "the node is going down; connect again")
         }
         // The client must still get the answers to its commands. Every command is answered in time,
-        // and no more are read.
+        // and no more are read. The next tick checks again.
         self.pool.pauseReading(connection)
-        webSocket.drainAt = self.context.now.monotonic + 100
     }
 }

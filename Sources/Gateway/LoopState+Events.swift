@@ -37,9 +37,9 @@ extension LoopState {
         case .webSocket(let webSocket):
             self.bridge.endSession(webSocket, connection)
             self.bridge.users.removeConnection(user)
-            if webSocket.carrier != .webSocket { self.engineConnectionDropped(connection) }
+            if webSocket.content != .frames { self.engineConnectionDropped(connection) }
         case .http(let exchange):
-            if exchange.engineRequest != nil { self.engineConnectionDropped(connection) }
+            if case .engine = exchange.state { self.engineConnectionDropped(connection) }
         case .handshake, .listening: break
         }
     }
@@ -54,7 +54,7 @@ extension LoopState {
         switch connection.phase {
         case .webSocket(let webSocket) where !webSocket.hasSentClose:
             self.bridge.socketDrained(connection, webSocket)
-        case .http: self.pool.resumeReading(connection)
+        case .http(let exchange): self.http.resumeReadingIfAnswered(connection, exchange)
         case .webSocket, .handshake, .listening: break
         }
     }
@@ -73,10 +73,19 @@ extension LoopState {
         guard let webSocket = connection.webSocket, !webSocket.hasSentClose else { return }
         if webSocket.expiresAt != 0, webSocket.expiresAt <= now {
             self.bridge.tokenExpired(connection, webSocket)
-        } else if webSocket.drainAt != 0, webSocket.drainAt <= now {
+        } else if webSocket.isDrainDue(at: now) {
             self.closeForDrain(connection, webSocket)
-        } else if webSocket.carrier != .webSocket {
+        } else {
             self.bridge.wakeIfDue(connection, webSocket)
+            self.checkActivity(connection, webSocket, at: now)
+        }
+    }
+
+    private mutating func checkActivity(
+        _ connection: Connection, _ webSocket: WebSocketState, at now: Int64
+    ) {
+        guard connection.isConnected, !webSocket.hasSentClose else { return }
+        if webSocket.content != .frames {
             let token = connection.token
             self.updateEngine { $0.tick(token, at: now, into: &$1) }
         } else if self.pool.isIdle(connection) {
@@ -102,16 +111,19 @@ extension LoopState {
     private mutating func deadlinePassed(_ connection: Connection) {
         connection.deadline = 0
         guard case .http(let exchange) = connection.phase, connection.closeState == .open,
-            !connection.isReadingPaused,
-            // A client that has sent nothing gets no response, because there is no request to
-            // answer.
-            exchange.incompleteRequest != nil || !connection.unread.isEmpty
+            !connection.isReadingPaused
         else { return self.pool.drop(connection) }
-        let isHead = exchange.incompleteRequest?.responseContext.answersHead ?? false
-        if exchange.incompleteRequest == nil {
+        var isHead = false
+        switch exchange.state {
+        case .receivingBody(_, _, let responseContext): isHead = responseContext.answersHead
+        case .engine(let pending) where pending.body != nil: break
+        case .readingHead where !connection.unread.isEmpty:
             connection.unread.withUnsafeBytes {
                 self.http.setUnreadableRequestInfo(connection, exchange, $0)
             }
+        // A client that has sent nothing gets no response, because there is no request to answer.
+        case .readingHead, .awaitingResponse, .awaitingUpgradeDecision, .engine:
+            return self.pool.drop(connection)
         }
         self.http.refuse(
             connection, .requestTimeout,

@@ -4,13 +4,13 @@ import Configuration
 import DialectKit
 import EventLoop
 import HTTPWire
-import Synchronization
 import TLS
 import Telemetry
 
 /// Moves connections to other loops, and adopts connections of other loops.
 extension LoopState {
-    /// Moves a connection that has just become a WebSocket to the loop that owns its conversation.
+    /// Moves a connection that has just become a WebSocket to the loop of this node on which the
+    /// subscribers of its conversation gather (`View.preferredLoop`).
     ///
     /// - Parameter response: the unsent response to the upgrade. The other loop sends it together
     ///   with the session's first frames.
@@ -19,7 +19,7 @@ extension LoopState {
         _ session: any DialectSession, response: SharedFrame, unread: [UInt8]
     ) {
         let handoff = ConnectionHandoff(
-            socket: Socket(descriptor: self.pool.table.hot[connection.slot].descriptor),
+            socket: self.pool.socket(of: connection),
             peer: connection.peer,
             tls: connection.tls, session: session,
             dialect: webSocket.dialect, acceptsCompression: webSocket.acceptsCompression,
@@ -38,7 +38,7 @@ extension LoopState {
     mutating func moveRequest(_ connection: Connection, to loop: Int, _ unread: [UInt8]) {
         guard connection.isConnected else { return }
         let handoff = RequestHandoff(
-            socket: Socket(descriptor: self.pool.table.hot[connection.slot].descriptor),
+            socket: self.pool.socket(of: connection),
             peer: connection.peer,
             isOverLimit: connection.isOverLimit,
             tls: connection.tls, unread: unread)
@@ -88,11 +88,6 @@ extension LoopState {
             self.bridge.beginSession(webSocket, connection)
             if connection.isConnected {
                 self.bridge.resumeReadingIfUnblocked(connection, webSocket)
-            }
-            // The connection was moving when the drain set the other clients' deadlines.
-            if self.context.isDraining, connection.isConnected {
-                webSocket.drainAt = self.context.now.monotonic + 1
-                self.pool.scheduleTimer(connection)
             }
         } catch {
             self.context.shared.logger.warning(

@@ -36,13 +36,13 @@ extension LoopState {
             case .messagesLost: self.bridge.chat.messagesMayBeLost(at: self.context.now)
             case .compareWithStore: self.bridge.chat.storeMayHaveLostData(at: self.context.now)
             case .rejoin(let incarnation, let view):
-                self.engine?.server.rejoin(as: incarnation)
+                self.engineIO?.server.rejoin(as: incarnation)
                 self.bridge.chat.rejoin(
                     as: LoopID(incarnation: incarnation, loop: UInt16(self.context.index)),
                     view: view,
                     at: self.context.now)
             case .report(let reply):
-                reply(self.operators.report(self.context, self.pool, self.bridge))
+                reply(self.statistics.report(self.context, self.pool, self.bridge))
             case .shards(let reply):
                 reply(self.bridge.chat.ownedShards.map(self.bridge.store.shardRates.report))
             case .storedPosition(let key, let reply):
@@ -53,7 +53,7 @@ extension LoopState {
                 self.context.store.submit(
                     request, ticket: 0,
                     for: StoreReplyHandler(self.context.shared.storeErrors, reply))
-            case .forwardedMessage(let text, let node):
+            case .nodeMessage(let text, let node):
                 self.receiveNodeMessage(text, from: node)
             case .attachSocket(let socket, let handoff): self.attachSocket(socket, handoff)
             case .respond(let token, let result, let responseContext):

@@ -88,7 +88,7 @@ extension LoopState {
     /// Consumes the input that was buffered while the connection was not read.
     mutating func readUnread(_ connection: Connection) {
         // Messages of POSTs are older than those of the WebSocket that took over from them.
-        if let webSocket = connection.webSocket, webSocket.carrier == .engine {
+        if let webSocket = connection.webSocket, webSocket.content == .packets {
             self.readPostedMessages(connection, webSocket)
         }
         guard connection.isConnected, !connection.isReadingPaused else { return }
@@ -174,7 +174,7 @@ extension LoopState {
         _ bytes: UnsafeRawBufferPointer
     ) {
         guard !webSocket.hasSentClose else { return }
-        if webSocket.carrier != .webSocket {
+        if webSocket.content != .frames {
             return self.receivedPacket(connection, webSocket, kind, bytes)
         }
         self.bridge.receivedMessage(connection, webSocket, kind, bytes)

@@ -18,7 +18,8 @@ extension LoopState {
         switch action {
         case .upgrade(let request):
             self.upgrade(
-                connection, request, unread: UnsafeRawBufferPointer(rebasing: buffer[offset...]),
+                connection, exchange, request,
+                unread: UnsafeRawBufferPointer(rebasing: buffer[offset...]),
                 &offset)
         case .engine(let endpoint, let start, let responseContext):
             let request = UnsafeRawBufferPointer(rebasing: buffer[start...])
@@ -36,16 +37,17 @@ extension LoopState {
         }
     }
 
-    /// Opens a WebSocket, or asks the chat core whether it may be opened.
+    /// Opens a WebSocket, or asks the chat engine whether it may be opened.
     private mutating func upgrade(
-        _ connection: Connection, _ request: UpgradeRequest, unread: UnsafeRawBufferPointer,
-        _ offset: inout Int
+        _ connection: Connection, _ exchange: HTTPExchange, _ request: UpgradeRequest,
+        unread: UnsafeRawBufferPointer, _ offset: inout Int
     ) {
         let session: (any DialectSession)?
         switch request.opening {
         case .echo: session = nil
         case .session(let opened): session = opened
         case .awaitingAnswer(let command, let key, _):
+            exchange.state = .awaitingUpgradeDecision
             self.pool.pauseReading(connection)
             self.pool.setDeadline(connection, after: self.context.live.limits.header)
             return self.bridge.submitUpgrade(request, command, in: key, for: connection)
@@ -85,30 +87,34 @@ extension LoopState {
         return false
     }
 
-    /// Opens or refuses the WebSockets about which the chat core has decided.
+    /// Opens or refuses the WebSockets about which the chat engine has decided.
     mutating func decideUpgrades() {
         guard !self.bridge.queues.upgrades.isEmpty else { return }
         let decisions = self.bridge.queues.upgrades
         self.bridge.queues.upgrades = []
         for (token, request, answer) in decisions {
-            guard let connection = self.pool[token], connection.closeState == .open else {
-                continue
-            }
-            self.decideUpgrade(of: connection, request, answer)
+            guard let connection = self.pool[token], connection.closeState == .open,
+                case .http(let exchange) = connection.phase,
+                case .awaitingUpgradeDecision = exchange.state
+            else { continue }
+            self.decideUpgrade(of: connection, exchange, request, answer)
         }
     }
 
     private mutating func decideUpgrade(
-        of connection: Connection, _ request: UpgradeRequest, _ answer: ChatAnswer
+        of connection: Connection, _ exchange: HTTPExchange, _ request: UpgradeRequest,
+        _ answer: ChatAnswer
     ) {
         guard case .awaitingAnswer(_, _, let then) = request.opening else { return }
+        exchange.state = .readingHead
         switch then(answer) {
         case .refused(let status, let sentence):
+            var responseContext = request.responseContext
+            // A drain may have begun in the meantime.
+            if self.context.isDraining { responseContext.keepsAlive = false }
             self.http.refuse(
-                connection, HTTPError(HTTPStatus(rawValue: status), sentence),
-                request.responseContext)
-            if connection.closeState != .open { connection.unread = [] }
-            self.pool.resumeReading(connection)
+                connection, HTTPError(HTTPStatus(rawValue: status), sentence), responseContext)
+            self.http.resumeReadingIfAnswered(connection, exchange)
         case .session(let session):
             let unread = connection.unread
             let hasMoved = unread.withUnsafeBytes {

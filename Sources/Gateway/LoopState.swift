@@ -9,12 +9,6 @@ import HTTPWire
 
 /// The state of one loop: its parts, and the order in which they work in a turn.
 ///
-/// - `pool`: the connections, with their sockets, timers and output.
-/// - `http`: reads requests and answers them by their routes.
-/// - `bridge`: connects sessions to the chat engine.
-/// - `engine`: the sessions of Engine.IO, as the module `EngineTransport` describes them.
-/// - `operators`: measurements and requests of operators.
-///
 /// The parts do not know this struct. What concerns several of them is here: input that reaches a
 /// connection, upgrades, handoffs between loops, and the end of a connection.
 struct LoopState {
@@ -23,8 +17,8 @@ struct LoopState {
     var http: HTTPServer
     var bridge: ChatBridge
     /// Nil if no dialect uses Engine.IO.
-    let engine: EnginePort?
-    var operators = OperatorPort()
+    let engineIO: EngineIOState?
+    var statistics = LoopStatistics()
 
     // Buffers that are lent for the duration of a call and reused.
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
@@ -39,8 +33,8 @@ struct LoopState {
         self.http = HTTPServer(self.context, self.pool)
         self.bridge = ChatBridge(self.context, self.pool)
         let context = self.context
-        self.engine = shared.engine.map { EnginePort($0, context) }
-        self.pool.polling = self.engine
+        self.engineIO = shared.engine.map { EngineIOState($0, context) }
+        self.pool.polling = self.engineIO
         self.bridge.turnBegan(after: 0)
     }
 
@@ -62,7 +56,7 @@ struct LoopState {
         self.fireTimers()
         self.retryEngineRequests()
         self.pool.resumeAcceptingIfDue()
-        self.operators.publishIfDue(self.context, &self.bridge)
+        self.statistics.publishIfDue(self.context, &self.bridge)
         if shared.health.beginProbeIfDue(self.context.index) {
             self.context.store.submit(
                 .probe, ticket: StoreTicket(rawValue: UInt64(self.context.index)),
@@ -95,7 +89,7 @@ struct LoopState {
     /// Whether the turn has produced work that must be done in the same turn.
     @inline(__always)
     private var hasWork: Bool {
-        self.bridge.hasWork || self.pool.hasEvents || !(self.engine?.takeovers.isEmpty ?? true)
+        self.bridge.hasWork || self.pool.hasEvents || !(self.engineIO?.takeovers.isEmpty ?? true)
     }
 
     private mutating func runTurnPhases() {
@@ -116,7 +110,7 @@ struct LoopState {
             self.pool.writeTurns()
             // Before deliveries are reported: a connection that failed has received nothing.
             self.handleConnectionEvents()
-        } while self.pool.hasUnwrittenFrames || self.engine?.server.needsFlush == true
+        } while self.pool.hasUnwrittenFrames || self.engineIO?.server.needsFlush == true
         self.pool.endTurn()
         self.bridge.reportDeliveries()
     }

@@ -1,5 +1,5 @@
 import Bytes
-import ChatClient
+import ConfabClient
 public import Configuration
 import EventLoop
 import Identity

@@ -186,8 +186,8 @@ struct RunningNode {
     func serve() async throws -> Int32 {
         let (signals, received) = AsyncStream.makeStream(
             of: ProcessSignal.self, bufferingPolicy: .bufferingNewest(8))
-        try await SignalWatcher.watch(Set(ProcessSignal.allCases), on: self.gateway.firstLoop) {
-            signal in
+        let watched: Set<ProcessSignal> = [.terminate, .interrupt, .hangUp]
+        try await SignalWatcher.watch(watched, on: self.gateway.firstLoop) { signal in
             if signal != .hangUp { self.stops.add() }
             received.yield(signal)
         }
@@ -303,7 +303,7 @@ struct RunningNode {
 }
 
 extension ServeOptions {
-    /// The limits that the chat core enforces.
+    /// The limits that the chat engine enforces.
     var chatLimits: ChatLimits {
         var limits = ChatLimits()
         limits.contentBytes = self.limits.contentBytes

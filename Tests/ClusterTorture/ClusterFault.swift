@@ -15,6 +15,8 @@ public enum FaultKind: String, Sendable, CaseIterable {
     case clusterFailover = "cluster-failover"
     case reshard
     case twoClusters = "two-clusters"
+    case clientCut = "client-cut"
+    case clientFreeze = "client-freeze"
 }
 
 /// A fault of a cluster, with its random parameters.
@@ -33,6 +35,11 @@ public enum ClusterFault: Sendable, CustomStringConvertible {
     case cut(String, FaultProxy.Condition, for: Duration)
     /// A node of another cluster starts on the same Redis and is killed with `kill -9`.
     case twoClusters
+    /// The connections of all kits are reset for this time.
+    case clientCut(for: Duration)
+    /// The connections of all kits lose all bytes. After this time they are reset too if
+    /// `isReset`; otherwise the kits have to notice it themselves.
+    case clientFreeze(FaultProxy.TrafficDirection, for: Duration, isReset: Bool)
 
     public var kind: FaultKind {
         switch self {
@@ -45,6 +52,8 @@ public enum ClusterFault: Sendable, CustomStringConvertible {
         case .store(let fault): fault.kind
         case .cut: .cut
         case .twoClusters: .twoClusters
+        case .clientCut: .clientCut
+        case .clientFreeze: .clientFreeze
         }
     }
 
@@ -60,6 +69,10 @@ public enum ClusterFault: Sendable, CustomStringConvertible {
         case .cut(let node, let condition, let time):
             "cut \(node) from Redis for \(seconds(time)): \(Self.text(condition))"
         case .twoClusters: "two-clusters: a node of the other cluster starts and is killed"
+        case .clientCut(let time): "client-cut: no connections of clients for \(seconds(time))"
+        case .clientFreeze(let direction, let time, let isReset):
+            "client-freeze: connections of clients lose bytes \(direction.rawValue) for "
+                + seconds(time) + (isReset ? " and are reset" : "")
         }
     }
 
@@ -113,6 +126,11 @@ public enum ClusterFault: Sendable, CustomStringConvertible {
         case .cut:
             return .cut(node, self.condition(choice, time), for: .milliseconds(1000 + time * 9))
         case .twoClusters: return .twoClusters
+        case .clientCut: return .clientCut(for: .milliseconds(time))
+        case .clientFreeze:
+            let direction = FaultProxy.TrafficDirection.allCases[
+                time % FaultProxy.TrafficDirection.allCases.count]
+            return .clientFreeze(direction, for: .milliseconds(500 + time), isReset: choice < 6)
         }
     }
 

@@ -31,7 +31,7 @@ public struct HistoryChecker: Sendable {
     }
 
     /// A message that a member sends, identified by its client id.
-    private struct MemberSend: Hashable {
+    struct MemberSend: Hashable {
         let conversation: String
         let sender: String
         let localID: String
@@ -55,7 +55,9 @@ public struct HistoryChecker: Sendable {
     private static let violationLimit = 100
 
     private var contents: [MemberSend: String] = [:]
-    private var numbers: [MemberSend: Int] = [:]
+    var numbers: [MemberSend: Int] = [:]
+    /// The numbers that kits reported for their own sends.
+    var acknowledgedNumbers: [MemberSend: Int] = [:]
     private var answered: Set<MemberSend> = []
     /// The number of attempts of each send that were not refused.
     private var openAttempts: [MemberSend: Int] = [:]
@@ -78,6 +80,8 @@ public struct HistoryChecker: Sendable {
 
     /// The highest number that any client received.
     public func head(of conversation: String) -> Int { self.heads[conversation, default: 0] }
+
+    func conversation(of reader: String) -> String? { self.readers[reader]?.conversation }
 
     public var conversations: [String] { self.heads.keys.sorted() }
 
@@ -214,21 +218,26 @@ public struct HistoryChecker: Sendable {
             break
         }
         for message in history {
-            let location = "\(conversation): the history through \(node)"
-            self.check(message, in: conversation, location)
-            let last = self.messages[conversation]?[message.number]?.contents.keys.max() ?? .sent
-            if message.state < last, message.sender != Self.placeholderSender {
-                self.recordViolation(
-                    "\(location) has message \(message.number) as \(message.state), "
-                        + "and it was \(last)"
-                )
-            }
+            self.checkFinalState(
+                of: message, in: conversation, "\(conversation): the history through \(node)")
         }
         self.historyCounts[conversation, default: [:]][node] = history.count
     }
 
+    /// Checks a message that is read at the end.
+    mutating func checkFinalState(
+        of message: ReceivedMessage, in conversation: String, _ location: String
+    ) {
+        self.check(message, in: conversation, location)
+        let last = self.messages[conversation]?[message.number]?.contents.keys.max() ?? .sent
+        guard message.state < last, message.sender != Self.placeholderSender else { return }
+        self.recordViolation(
+            "\(location) has message \(message.number) as \(message.state), and it was \(last)")
+    }
+
     /// At the end, when no messages are in flight: every reader and node has all messages.
     public mutating func checkCompleteness() {
+        self.checkAcknowledgements()
         for conversation in self.conversations {
             let head = self.head(of: conversation)
             if self.historyCounts[conversation, default: [:]].isEmpty {
@@ -279,6 +288,8 @@ public struct HistoryChecker: Sendable {
         var received = message
         // Pages of history have no client ids, and the first version may come from a page.
         if received.localID == nil { received.localID = expected.localID }
+        // The drivers of kits report no times.
+        if received.time.isEmpty || expected.time.isEmpty { received.time = expected.time }
         guard received == expected || expected.localID == nil else {
             if received.sender == Self.placeholderSender {
                 return self.recordLoss(canonical.message, in: conversation)

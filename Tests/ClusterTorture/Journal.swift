@@ -101,6 +101,16 @@ public final class Journal: Sendable {
         }
     }
 
+    /// A kit reported that its message is stored. The judge has checked it.
+    func recordAnswer(in conversation: String, sentAt: ContinuousClock.Instant) {
+        let now = ContinuousClock.now
+        self.state.withLock { state in
+            state.counts.answered += 1
+            guard sentAt >= state.measurement?.since ?? now else { return }
+            state.measurement?.recordMessage(in: conversation, at: now)
+        }
+    }
+
     /// The time of the first violation.
     var firstViolationAt: ContinuousClock.Instant? { self.state.withLock { $0.firstViolationAt } }
 

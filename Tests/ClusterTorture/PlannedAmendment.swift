@@ -2,6 +2,9 @@ import TestKit
 
 /// An edit or a deletion that a member makes after its message was answered.
 struct PlannedAmendment {
+    /// The end of every edited content.
+    static let editMark = ", or not"
+
     let number: Int
     /// The new content; nil for a deletion.
     let content: String?

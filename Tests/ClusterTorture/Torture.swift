@@ -18,6 +18,9 @@ public struct TortureSettings: Sendable {
     public var otherBinary: String?
     /// Whether a second cluster uses the same Redis.
     public var hasBackgroundCluster = false
+    /// The clients are the drivers of these kits: each conversation has a member of each. Empty for
+    /// the harness's own clients.
+    public var kits: [KitCommand] = []
     /// For measurements: members stay at their home node, and reconnect to it quickly.
     public var isMeasuring = false
     /// The setting `appendfsync` of redis-server: always or everysec.
@@ -57,6 +60,8 @@ public final class Torture {
 
     /// A conversation without a message for this long counts as hung.
     private static let resumeTimeout = Duration.seconds(30)
+    /// A kit notices a frozen connection after 40 s.
+    private static let kitResumeTimeout = Duration.seconds(90)
     /// For a gap longer than this, the log names the nodes that the last members tried.
     private static let reportedGap = Duration.seconds(5)
     private static let firstMessageTimeout = Duration.seconds(20)
@@ -70,11 +75,15 @@ public final class Torture {
     private let backgroundCluster: BackgroundCluster?
     private let conversations: [String]
     private var memberPlans: [MemberPlan] = []
+    private var kitMembers: [KitMember] = []
     private var gaps: [FaultKind: Gap] = [:]
     private var logLines: [String] = []
     private var random: SeededGenerator
 
     private var journal: Journal { self.context.journal }
+
+    /// The messages of all conversations so far.
+    public var messageCount: Int { self.journal.messageCount }
 
     /// - Parameter printLine: called with each line of the log.
     public init(_ settings: TortureSettings, printLine: @escaping (String) -> Void = { _ in })
@@ -117,7 +126,7 @@ public final class Torture {
             "\(names.joined(separator: ", ")) are ready; "
                 + "\(self.store.title), appendfsync \(self.settings.appendfsync)"
         )
-        for conversation in self.conversations {
+        for conversation in self.conversations where self.settings.kits.isEmpty {
             for number in 0..<self.settings.members {
                 var plan = MemberPlan(
                     name: "\(conversation)-m\(number)", conversation: conversation,
@@ -136,8 +145,28 @@ public final class Torture {
         }
         self.journal.startGapMeasurement(self.conversations)
         for plan in self.memberPlans { TortureMember.start(plan, context: self.context) }
+        try self.startKits(names)
         try self.backgroundCluster?.start()
         try self.awaitMessages("the start", within: Self.firstMessageTimeout)
+    }
+
+    private func startKits(_ nodes: [String]) throws {
+        for conversation in self.conversations {
+            for (number, kit) in self.settings.kits.enumerated() {
+                let plan = MemberPlan(
+                    name: "\(conversation)-\(kit.name)\(number)", conversation: conversation,
+                    seed: self.random.next(), messageInterval: self.settings.messageInterval,
+                    homeNode: nodes[number % nodes.count])
+                self.memberPlans.append(plan)
+                let member = try KitMember(plan, kit: kit, context: self.context)
+                self.kitMembers.append(member)
+                member.start()
+            }
+        }
+    }
+
+    private var resumeTimeout: Duration {
+        self.kitMembers.isEmpty ? Self.resumeTimeout : Self.kitResumeTimeout
     }
 
     /// Injects random faults of these kinds for this time.
@@ -167,7 +196,7 @@ public final class Torture {
         if fault.affectsRedis { self.backgroundCluster?.recordDisturbance() }
         self.journal.startGapMeasurement(self.conversations)
         try self.perform(fault)
-        let gap = try self.awaitMessages("\(fault)", within: Self.resumeTimeout)
+        let gap = try self.awaitMessages("\(fault)", within: self.resumeTimeout)
         if let gap {
             var total = self.gaps[fault.kind, default: Gap()]
             total.count += 1
@@ -213,6 +242,15 @@ public final class Torture {
             try self.processes.set(.normal, for: node)
         case .twoClusters:
             try self.backgroundCluster?.startAndKillNode()
+        case .clientCut(let time):
+            for member in self.kitMembers { member.set(.reset) }
+            self.sleep(for: time)
+            for member in self.kitMembers { member.set(.normal) }
+        case .clientFreeze(let direction, let time, let isReset):
+            for member in self.kitMembers { member.set(.halfOpen(direction)) }
+            self.sleep(for: time)
+            for member in self.kitMembers where isReset { member.set(.reset) }
+            for member in self.kitMembers { member.set(.normal) }
         }
         self.log("  over")
     }
@@ -276,6 +314,10 @@ public final class Torture {
                 }.map(\.name)
             }
         }
+        for member in self.kitMembers { member.requestView() }
+        self.wait(for: "have not reported their messages") {
+            self.kitMembers.filter { !$0.isViewed }.map(\.plan.name)
+        }
         for conversation in self.conversations {
             for node in self.processes.names {
                 do {
@@ -318,11 +360,15 @@ public final class Torture {
         let log = self.logLines + self.journal.violations.map { "VIOLATION \($0)" }
         try log.joined(separator: "\n").write(
             toFile: "\(folder)/story.log", atomically: true, encoding: .utf8)
+        for member in self.kitMembers {
+            try member.log.write(
+                toFile: "\(folder)/\(member.plan.name).log", atomically: true, encoding: .utf8)
+        }
         try self.store.writeLogs(to: folder)
     }
 
     private func wait(for description: String, _ names: () -> [String]) {
-        let deadline = Deadline(within: Self.resumeTimeout)
+        let deadline = Deadline(within: self.resumeTimeout)
         while true {
             let remaining = names()
             if remaining.isEmpty { return }

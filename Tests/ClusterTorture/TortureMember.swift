@@ -253,7 +253,7 @@ final class TortureMember {
         if isEdited {
             self.amendments.append(
                 PlannedAmendment(
-                    number: message.number, content: "\(message.content), or not",
+                    number: message.number, content: message.content + PlannedAmendment.editMark,
                     nextAttemptAt: sendAt
                 ))
         }

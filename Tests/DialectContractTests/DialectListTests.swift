@@ -1,4 +1,4 @@
-import ChatClient
+import ConfabClient
 import Configuration
 import DialectKit
 import Dialects

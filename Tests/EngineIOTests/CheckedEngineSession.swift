@@ -30,7 +30,7 @@ struct CheckedEngineSession {
         self.session = EngineSession(
             EngineSessionID(random: (1, 2)), Self.settings, openedBy: EngineRequestID(rawValue: 0),
             at: 0, into: &self.steps)
-        self.steps.removeAll()
+        self.steps = EngineSteps()
     }
 
     private mutating func nextByte() -> UInt8? {
@@ -95,7 +95,7 @@ struct CheckedEngineSession {
             self.session.socketClosed(socket, into: &self.steps)
         case 10, 11:
             self.sentCount += 1
-            let packet = SharedFrame(Array("4\(self.sentCount)".utf8))
+            let packet = SharedPacket("4\(self.sentCount)")
             if code & 16 == 0 {
                 self.session.send(packet, into: &self.steps)
             } else {
@@ -143,7 +143,7 @@ struct CheckedEngineSession {
                 self.isOver = true
             }
         }
-        self.steps.removeAll()
+        self.steps = EngineSteps()
         precondition(
             (self.session.deadline == nil) == self.isOver,
             "A session that is \(self.isOver ? "over" : "alive") has a wrong deadline.")
@@ -179,4 +179,18 @@ struct CheckedEngineSession {
             packet.elementsEqual("4\(self.receivedCount)".utf8),
             "\(String(decoding: packet, as: UTF8.self)) arrived instead of \(self.receivedCount).")
     }
+}
+
+extension EngineSession {
+    /// Accepts a POST whose whole body is already available.
+    mutating func post(
+        _ request: EngineRequestID, _ body: RawSpan, at now: Int64, into steps: inout EngineSteps
+    ) {
+        self.postBegan(request, announcedBytes: body.byteCount, into: &steps)
+        self.postEnded(request, body, at: now, into: &steps)
+    }
+}
+
+extension SharedPacket {
+    init(_ text: String) { self.init(SharedFrame(Array(text.utf8))) }
 }

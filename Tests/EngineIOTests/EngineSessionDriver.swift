@@ -111,16 +111,14 @@ struct EngineSessionDriver {
     /// Sends without a flush.
     mutating func send(_ packet: String, with companion: String? = nil) -> [RecordedEngineStep] {
         self.run { session, _, steps in
-            session.send(SharedFrame(Array(packet.utf8)), into: &steps)
-            if let companion {
-                session.send(companion: SharedFrame(Array(companion.utf8)), into: &steps)
-            }
+            session.send(SharedPacket(packet), into: &steps)
+            if let companion { session.send(companion: SharedPacket(companion), into: &steps) }
         }
     }
 
     /// Sends a companion of the previous packet.
     mutating func send(companion packet: String) -> [RecordedEngineStep] {
-        self.run { $0.send(companion: SharedFrame(Array(packet.utf8)), into: &$2) }
+        self.run { $0.send(companion: SharedPacket(packet), into: &$2) }
     }
 
     mutating func flush() -> [RecordedEngineStep] {

@@ -156,15 +156,14 @@ struct EngineServerDriver {
 
     // MARK: Output
 
-    /// Writes a packet in a frame with a header of two bytes.
     mutating func write(
         _ packet: String, staysWithPrevious: Bool = false,
         to session: Int = EngineServerDriver.session
     ) -> Bool {
-        let frame = SharedFrame([0x81, UInt8(truncatingIfNeeded: packet.utf8.count)] + packet.utf8)
+        let packet = SharedPacket(SharedFrame(Array(packet.utf8)))
         return self.server.write(
-            .packet(SharedPacket(frame, from: 2), staysWithPrevious: staysWithPrevious),
-            to: SocketToken(session), at: self.now)
+            .packet(packet, staysWithPrevious: staysWithPrevious), to: SocketToken(session),
+            at: self.now)
     }
 
     mutating func writeClose(code: UInt16, to session: Int = EngineServerDriver.session) -> Bool {
@@ -263,7 +262,6 @@ struct EngineServerDriver {
         case .dropSession(let session): "drop \(session.slot)"
         case .sendToNode(let node, let loop, let text):
             "to \(node).\(loop): \(self.abbreviated(text))"
-        case .broadcast(let dialect, let text): "broadcast \(dialect): \(text)"
         case .updated: nil
         }
     }

@@ -281,12 +281,6 @@ struct EngineServerForwardingTests {
         #expect(client.driver.drop(2) == [Self.asked("closed 0", "#2")] && client.isIdle)
         #expect(client.driver.receive("answer #3 departed\n0\u{1E}{}") == [])
     }
-
-    @Test("passes broadcasts of dialects on")
-    func broadcasts() throws {
-        var client = try Client()
-        #expect(client.driver.receive("word rooms\na b") == ["broadcast rooms: a b"])
-    }
 }
 
 extension EngineRequestIdentity {

@@ -147,9 +147,8 @@ struct SimulatedEngineLoop {
     /// Writes packets to a session. The second one of a pair stays with the first.
     mutating func write(_ packets: [String], to session: SocketToken) {
         for (index, packet) in packets.enumerated() {
-            let frame = SharedFrame([0, 0] + Array(packet.utf8))
-            self.write(
-                .packet(SharedPacket(frame, from: 2), staysWithPrevious: index > 0), to: session)
+            let packet = SharedPacket(SharedFrame(Array(packet.utf8)))
+            self.write(.packet(packet, staysWithPrevious: index > 0), to: session)
         }
     }
 
@@ -265,7 +264,7 @@ struct SimulatedEngineLoop {
             self.run { $0.connectionDropped(session, at: $1, into: &$2) }
         case .sendToNode(let node, let loop, let text):
             self.output.append(.toNode(node, loop: loop, text))
-        case .binaryMessage, .broadcast, .updated: break
+        case .binaryMessage, .updated: break
         }
     }
 

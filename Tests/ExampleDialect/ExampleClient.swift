@@ -1,5 +1,5 @@
 import Bytes
-public import ChatClient
+public import ConfabClient
 import JSON
 
 extension ChatDialect {
@@ -22,6 +22,7 @@ struct ExampleClient: ClientDialect {
     private let baseURL: WebSocketURL
     /// The newest message at the first join. A client that has received no message resumes here.
     private var firstHead: Int?
+    private var isResuming = false
 
     init(_ baseURL: WebSocketURL) { self.baseURL = baseURL }
 
@@ -29,7 +30,7 @@ struct ExampleClient: ClientDialect {
     var capabilities: Set<ClientCapability> { [] }
     var replaysMissedMessages: Bool { true }
 
-    func url(after: Int?) -> WebSocketURL {
+    func url(after: Int?, rev: Int?) -> WebSocketURL {
         (after ?? self.firstHead).map { self.baseURL.setting("after", to: String($0)) }
             ?? self.baseURL
     }
@@ -37,7 +38,10 @@ struct ExampleClient: ClientDialect {
     mutating func connectionOpened() {}
 
     /// The server reports the join by itself.
-    mutating func join(_ options: JoinOptions) -> [DialectStep] { [] }
+    mutating func join(_ options: JoinOptions) -> [DialectStep] {
+        self.isResuming = options.after != nil
+        return []
+    }
 
     mutating func frames(for command: ClientCommand) -> [String] {
         guard case .send(let line) = command else { return [] }
@@ -50,14 +54,13 @@ struct ExampleClient: ClientDialect {
             return .malformed
         }
         if let head = frame["joined"]?.integerValue {
-            let isFirst = self.firstHead == nil
             self.firstHead = self.firstHead ?? head
-            return [.event(.joined(isFirst ? nil : []))]
+            return [.event(.joined(self.isResuming ? .replaying(head: nil) : .withoutHistory))]
         }
         if let id = frame["message"]?.integerValue {
             let message = ChatMessage(
-                id: id, sender: frame["author"]?.stringValue ?? "",
-                content: frame["content"]?.stringValue ?? "",
+                id: id, author: frame["author"]?.stringValue ?? "",
+                text: frame["content"]?.stringValue ?? "",
                 localID: frame["id"]?.stringValue)
             return [.event(.message(message))]
         }

@@ -1,5 +1,5 @@
 import Bytes
-import ChatClient
+import ConfabClient
 public import LoadGenerator
 
 extension LoadAdapter {

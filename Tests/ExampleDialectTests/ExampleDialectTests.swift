@@ -1,4 +1,5 @@
-import ChatClient
+import ChatTerminal
+import ConfabClient
 import Configuration
 import DialectKit
 import Dialects

@@ -140,6 +140,27 @@ struct ChatsWireTests {
         #expect(seen == expected)
     }
 
+    @Test("a send that waits for earlier requests fails after five seconds")
+    func overdue() throws {
+        let node = try self.node()
+        let ann = try self.connect("7", at: node)
+        let chat = try self.createChat(by: ann)
+        node.store.close(.other)
+        // The list waits for the answer to the first message, and the second message waits for the
+        // list. In one write, because nothing is read while the list is being read.
+        let message = #"{"type":"newMessage","data":{"chat":\#(chat),"text":"hello"}}"#
+        try ann.socket.stream.send(
+            [message, #"{"type":"getChats"}"#, message].flatMap {
+                RawWebSocketClient.frame(opcode: 1, Array($0.utf8))
+            })
+        try ann.next("messageCreated")
+        let error = try ann.next()
+        #expect(error["type"] == "error", "\(error)")
+        #expect(error.object("data")?["request"] == "newMessage", "\(error)")
+        node.store.open()
+        try ann.next("chatsList")
+    }
+
     @Test("a member by a token's grant has no unread messages from before")
     func listed() throws {
         let node = try self.node()

@@ -2,6 +2,7 @@ import Bytes
 import ChatModel
 import Configuration
 import ConversationsDialect
+import EngineIO
 import GatewayTestSupport
 import Identity
 import RoomsDialect
@@ -209,6 +210,48 @@ struct EnginePollingTests {
         let refused = try HTTPReply.get("/socket.io/?EIO=4&transport=polling", port: node.port)
         #expect(refused.status == 503 && refused.fields["retry-after"] == "1")
         #expect(refused.body == #"{"code":4,"message":"Unavailable; come again"}"#)
+    }
+
+    @Test("is dropped if it does not fetch the end within the time of its transport")
+    func abandoned() throws {
+        let rooms = RoomsDialect(
+            key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test"),
+            engine: EngineSettings(closeTimeout: 300))
+        let node = try TestNode(dialects: [rooms])
+        let session = try PollingClient(port: node.port)
+        let start = ContinuousClock.now
+        node.gateway.drain(over: .zero)
+        try node.waitForConnections(0)
+        // A WebSocket would have five seconds.
+        #expect(ContinuousClock.now - start < .seconds(4))
+        #expect(try session.poll().status == 400)
+    }
+
+    @Test("that a drain closes once its command is answered is not read until then")
+    func drainWithCommand() throws {
+        let node = try Self.node()
+        let bob = try Self.member("bob", of: ["room"], at: node)
+        let ann = try node.conversationClient("ann", in: "other")
+        node.store.close(.write)
+        func send(_ content: String) throws {
+            try bob.post(
+                #"42["send_message",{"room_id":"room","content":"\#(content)"}]"#)
+        }
+        try send("one")
+        // The answer to this request waits for a poll.
+        try bob.post(#"421["nothing",{}]"#)
+        try Deadline.wait(for: "the write", untilTrue: { node.store.blockedCount == 1 })
+        node.gateway.drain(over: .zero)
+        #expect(
+            try ann.closeEvent()
+                == .close(code: 1012, reason: "the node is going down; connect again"))
+        #expect(try bob.packets(1)[0].hasPrefix("431"))
+        try send("two")
+        node.store.open()
+        while try bob.poll().status == 200 {}
+        node.gateway.resumeClients()
+        let carl = try node.conversationClient("carl", in: "room")
+        #expect(try carl.history(#""limit":10"#).compactMap { $0["content"] } == ["one"])
     }
 
     @Test("gets 503 if too many connect in a second, with either transport")

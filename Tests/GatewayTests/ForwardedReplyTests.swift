@@ -1,6 +1,7 @@
 import ChatEngine
 import ChatModel
 import Configuration
+import DialectKit
 import GatewayTestSupport
 import Identity
 import RoomsDialect
@@ -64,5 +65,36 @@ struct ForwardedReplyTests {
         #expect(
             other.replies[3] == "answer \(second) "
                 + (body == "6" ? "taken\n" : "refused\n400 1 close"))
+    }
+
+    /// Records the broadcasts that it gets.
+    private final class RecordingDialect: BroadcastReceiving {
+        let name: StaticString = "recording"
+        let upgradePaths: [PathPattern] = []
+        private let texts = Mutex<[String]>([])
+        var broadcasts: [String] { self.texts.withLock { $0 } }
+
+        func open(_ request: DialectRequest) -> OpenResult? { nil }
+        func render(
+            _ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering
+        ) {}
+        func receiveBroadcast(_ text: String) { self.texts.withLock { $0.append(text) } }
+    }
+
+    @Test("does not concern a broadcast, which reaches the dialect that it names, on every node")
+    func broadcast() throws {
+        for others in [[], TestNode.allDialects] {
+            let dialect = RecordingDialect()
+            let node = try TestNode(dialects: others + [dialect])
+            let other = OtherNode()
+            node.gateway.connectRelay { receiver, _ in
+                for text in ["word another\nlost", "word recording\na b"] {
+                    receiver.receive(RemoteLoopMessage(to: 0, text), from: 7)
+                }
+                return other
+            }
+            try Deadline.wait(for: "the broadcast", untilTrue: { !dialect.broadcasts.isEmpty })
+            #expect(dialect.broadcasts == ["a b"] && other.replies.isEmpty)
+        }
     }
 }

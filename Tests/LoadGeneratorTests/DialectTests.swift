@@ -1,6 +1,6 @@
 import Bytes
-import ChatClient
 import ClientTestSupport
+import ConfabClient
 import Configuration
 import Dialects
 import Foundation

@@ -51,11 +51,11 @@ public final class FaultProxy: Sendable {
             _ = fcntl(end, F_SETFL, O_NONBLOCK)
         }
         self.port = UInt16(bigEndian: address.sin_port)
-        let control = Control(wakeDescriptor: pipeEnds[1])
+        let control = Control(wakeDescriptor: pipeEnds[1], server: server)
         self.control = control
-        let (wakeDescriptor, port) = (pipeEnds[0], server)
+        let wakeDescriptor = pipeEnds[0]
         Thread.detachNewThread {
-            var loop = ProxyLoop(listener: listener, wakeDescriptor: wakeDescriptor, server: port)
+            var loop = ProxyLoop(listener: listener, wakeDescriptor: wakeDescriptor, server: server)
             loop.run(control)
         }
     }
@@ -69,6 +69,12 @@ public final class FaultProxy: Sendable {
         while self.control.state.withLock({ $0.applied != condition && !$0.isClosed }) {
             usleep(500)
         }
+    }
+
+    /// Changes the server of new connections.
+    public func set(server: UInt16) {
+        self.control.state.withLock { $0.server = server }
+        self.control.wake()
     }
 
     public var condition: Condition { self.control.state.withLock { $0.condition } }
@@ -85,12 +91,14 @@ public final class FaultProxy: Sendable {
             /// The condition that the thread currently applies.
             var applied = Condition.normal
             var isClosed = false
+            var server: UInt16
         }
 
-        let state = Mutex(State())
+        let state: Mutex<State>
         private let wakeDescriptor: Int32
 
-        init(wakeDescriptor: Int32) {
+        init(wakeDescriptor: Int32, server: UInt16) {
+            self.state = Mutex(State(server: server))
             self.wakeDescriptor = wakeDescriptor
         }
 
@@ -128,14 +136,17 @@ private struct ProxiedConnection {
 private struct ProxyLoop {
     let listener: Int32
     let wakeDescriptor: Int32
-    let server: UInt16
+    var server: UInt16
     var connections: [ProxiedConnection] = []
     var condition = FaultProxy.Condition.normal
 
     mutating func run(_ control: FaultProxy.Control) {
         while true {
-            let (condition, isClosed) = control.state.withLock { ($0.condition, $0.isClosed) }
+            let (condition, isClosed, server) = control.state.withLock {
+                ($0.condition, $0.isClosed, $0.server)
+            }
             if isClosed { break }
+            self.server = server
             self.apply(to: condition)
             control.state.withLock { $0.applied = condition }
             self.pollOnce()

@@ -72,6 +72,16 @@ public final class LineLog: Sendable {
         }
     }
 
+    /// The line with this index, as soon as it is there; nil if it does not arrive in time.
+    public func nextLine(at index: Int, within time: Duration) -> String? {
+        let deadline = Deadline(within: time)
+        while true {
+            let line = self.state.withLock { $0.lines.count > index ? $0.lines[index] : nil }
+            if line != nil || deadline.isExpired { return line }
+            usleep(2000)
+        }
+    }
+
     /// Waits for a line that contains this text, and returns the first one.
     @discardableResult
     public func line(with text: String, within time: Duration = Deadline.defaultTimeout) throws

@@ -14,6 +14,8 @@ struct Arguments {
     var binary: String?
     var otherBinary: String?
     var measuredFault: FaultKind?
+    /// The kits whose drivers are the clients; empty for the harness's own.
+    var kits: [KitCommand] = []
     /// The folder for the logs of a run without violations.
     var logs: String?
 
@@ -33,6 +35,9 @@ struct Arguments {
             case "--binary": self.binary = value
             case "--other-binary": self.otherBinary = value
             case "--logs": self.logs = value
+            case "--kits":
+                self.kits = try value.split(separator: ",").map { try .named(String($0)) }
+                if self.kits.isEmpty { throw TestFailure("--kits: no kit is named") }
             case "--faults":
                 self.requestedFaults = try value.split(separator: ",").map {
                     try Self.read(FaultKind(rawValue: String($0)), option, String($0))
@@ -48,6 +53,9 @@ struct Arguments {
         if self.faults.isEmpty { throw TestFailure("--faults: no fault is named") }
         for fault in self.faults {
             if let refusal = fault.refusal(for: self.store) { throw TestFailure(refusal) }
+            if fault.needsKits, self.kits.isEmpty {
+                throw TestFailure("--faults \(fault.rawValue) needs --kits")
+            }
         }
         if let logs = self.logs,
             (try? FileManager.default.contentsOfDirectory(atPath: logs))?.isEmpty == false
@@ -56,7 +64,9 @@ struct Arguments {
         }
     }
 
-    var faults: [FaultKind] { self.requestedFaults ?? self.store.faults }
+    var faults: [FaultKind] {
+        self.requestedFaults ?? (self.kits.isEmpty ? self.store.faults : FaultKind.kitFaults)
+    }
 
     private static func read<Value>(_ value: Value?, _ option: String, _ text: String) throws
         -> Value
@@ -71,6 +81,8 @@ struct Arguments {
         settings.store = self.store
         if let binary = self.binary { settings.binary = binary }
         settings.otherBinary = self.otherBinary
+        settings.kits = self.kits
+        if !self.kits.isEmpty { settings.conversations = 3 }
         settings.hasBackgroundCluster =
             self.measuredFault == nil && self.faults.contains(.twoClusters)
         return settings
@@ -80,6 +92,7 @@ struct Arguments {
         let binary =
             (self.binary.map { " --binary \($0)" } ?? "")
             + (self.otherBinary.map { " --other-binary \($0)" } ?? "")
+            + (self.kits.isEmpty ? "" : " --kits \(self.kits.map(\.name).joined(separator: ","))")
         let faults = self.faults.map(\.rawValue).joined(separator: ",")
         return "script/torture --store \(self.store.rawValue) --seed \(self.seed)"
             + " --minutes \(self.minutes) --faults \(faults) --nodes \(self.nodes)\(binary)"

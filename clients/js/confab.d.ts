@@ -127,7 +127,7 @@ export interface RoomEvents {
   remove: Message;
   /** The list was replaced: render `messages` again. */
   reset: {
-    reason: "start" | "history truncated" | "history reset" | "latest";
+    reason: "opened" | "history truncated" | "history reset" | "latest";
     messages: Message[];
   };
   /** The outbox changed; the value is its content. */

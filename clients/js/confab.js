@@ -116,7 +116,7 @@ class Timeline {
 		this.last = last;
 		this.rev = rev;
 		/** The reason of the `reset` that announces the list when it is complete. */
-		this.loading = last === undefined ? "start" : "";
+		this.loading = last === undefined ? "opened" : "";
 	}
 
 	get isComplete() {

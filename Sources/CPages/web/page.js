@@ -296,10 +296,10 @@ const checkVersion = async () => {
 
 const onReset = async ({reason = ""}) => {
 	if (room) source = room;
-	if (reason === "start") unreadAfter = seen >= 0 ? seen : Infinity;
+	if (reason === "opened") unreadAfter = seen >= 0 ? seen : Infinity;
 	list.start();
 	const [visit] = /** @type {any[]} */ (performance.getEntriesByType("navigation"));
-	if (reason !== "start" || !/reload|back/.test(visit?.type)) return;
+	if (reason !== "opened" || !/reload|back/.test(visit?.type)) return;
 	let at = any ?? {};
 	try {
 		at = JSON.parse(sessionStorage.getItem("confab.at." + id) ?? "{}");

@@ -149,7 +149,7 @@ extension ChatBridge {
         return number
     }
 
-    /// Appends one of the rendered texts to `frameBuffer`, as a frame.
+    /// Appends one of the rendered texts to the pool's encoder, as a frame.
     mutating func appendRenderedFrame(_ index: Int, compress: Bool) {
         self.rendering.text.bytes.withUnsafeBytes {
             self.pool.frames.append(

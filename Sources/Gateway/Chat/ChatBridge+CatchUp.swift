@@ -324,7 +324,7 @@ extension ChatBridge {
     }
 
     /// Whether the connection still waits for changes that it has missed.
-    mutating func awaitsChanges(_ slot: UInt32, of feed: FeedID) -> Bool {
+    func awaitsChanges(_ slot: UInt32, of feed: FeedID) -> Bool {
         guard
             let state = self.pool[slot]?.webSocket?.subscriptions.first(where: {
                 $0.feed == feed

@@ -55,9 +55,9 @@ extension ChatBridge {
             for index in self.rendering.frames.indices {
                 self.appendRenderedFrame(index, compress: webSocket.isCompressed)
             }
-            if self.pool.frames.count >= Self.pieceBytes { self.flushFrameBuffer(connection) }
+            if self.pool.frames.count >= Self.pieceBytes { self.sendEncodedFrames(connection) }
         }
-        self.flushFrameBuffer(connection)
+        self.sendEncodedFrames(connection)
     }
 
     private mutating func sendMessages(
@@ -87,9 +87,9 @@ extension ChatBridge {
                 }
                 self.appendRenderedFrame(index, compress: webSocket.isCompressed)
             }
-            if self.pool.frames.count >= Self.pieceBytes { self.flushFrameBuffer(connection) }
+            if self.pool.frames.count >= Self.pieceBytes { self.sendEncodedFrames(connection) }
         }
-        self.flushFrameBuffer(connection)
+        self.sendEncodedFrames(connection)
         self.context.counters.delivered[webSocket.dialect + 1] &+= UInt64(messages.count)
     }
 
@@ -113,13 +113,13 @@ extension ChatBridge {
             }
             self.appendRenderedFrame(index, compress: webSocket.isCompressed)
         }
-        self.flushFrameBuffer(connection)
+        self.sendEncodedFrames(connection)
         self.context.counters.delivered[webSocket.dialect + 1] &+= 1
         webSocket.session?.delivered(message, in: key, into: &self.steps)
         self.runSteps(connection, webSocket, isPaced: true)
     }
 
-    private mutating func flushFrameBuffer(_ connection: Connection) {
+    private mutating func sendEncodedFrames(_ connection: Connection) {
         guard !self.pool.frames.isEmpty else { return }
         self.pool.sendPaced(connection, self.pool.frames.frame)
         self.pool.frames.removeAll()

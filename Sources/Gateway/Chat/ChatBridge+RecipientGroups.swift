@@ -16,20 +16,18 @@ extension ChatBridge {
                 let tracksDeliveries = webSocket.session?.tracksDeliveries,
                 tracksDeliveries != webSocket.tracksDeliveries
             else { continue }
-            let positions = self.moveSubscriptions(
-                connection, webSocket, tracksDeliveries: tracksDeliveries)
+            self.moveSubscriptions(connection, webSocket, tracksDeliveries: tracksDeliveries)
             webSocket.tracksDeliveries = tracksDeliveries
             guard tracksDeliveries else { continue }
-            webSocket.session?.startedTrackingDeliveries(at: positions, into: &self.steps)
+            webSocket.session?.startedTrackingDeliveries(
+                at: self.positions(of: webSocket), into: &self.steps)
             self.runSteps(connection, webSocket)
         }
     }
 
-    /// - Returns: the last message that was sent to the connection, for each of its conversations.
     private mutating func moveSubscriptions(
         _ connection: Connection, _ webSocket: WebSocketState, tracksDeliveries: Bool
-    ) -> [(conversation: ConversationKey, through: SequenceNumber)] {
-        var positions: [(conversation: ConversationKey, through: SequenceNumber)] = []
+    ) {
         for index in webSocket.subscriptions.indices {
             let subscription = webSocket.subscriptions[index]
             // Inserted before it is removed, because the index forgets a feed without subscribers.
@@ -40,13 +38,6 @@ extension ChatBridge {
                 reportedThrough: 0)
             self.removeSubscriber(subscription, webSocket)
             webSocket.subscriptions[index].position = position
-            positions.append(
-                (
-                    subscription.conversation,
-                    subscription.catchUp?.sentThrough
-                        ?? self.chat.deliveredThrough(subscription.feed)
-                ))
         }
-        return positions
     }
 }

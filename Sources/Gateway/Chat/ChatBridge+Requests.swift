@@ -5,7 +5,7 @@ import ChatModel
 import DialectKit
 import EventLoop
 
-/// Passes requests of sessions to the chat core, and its answers to sessions.
+/// Passes requests of sessions to the chat engine, and its answers to sessions.
 extension ChatBridge {
     // MARK: Requests of sessions
 
@@ -49,7 +49,7 @@ extension ChatBridge {
             at: self.context.now)
     }
 
-    /// Asks the chat core whether a WebSocket may be opened.
+    /// Asks the chat engine whether a WebSocket may be opened.
     mutating func submitUpgrade(
         _ request: UpgradeRequest, _ command: ChatCommand, in key: ConversationKey,
         for connection: Connection
@@ -140,7 +140,7 @@ extension ChatBridge {
 
     mutating func resumeReadingIfUnblocked(_ connection: Connection, _ webSocket: WebSocketState) {
         guard webSocket.blockingReplyCount == 0, connection.isConnected,
-            connection.backlog.isEmpty
+            connection.backlog.isEmpty, !webSocket.isDrainDue(at: self.context.now.monotonic)
         else { return }
         self.pool.resumeReading(connection)
     }

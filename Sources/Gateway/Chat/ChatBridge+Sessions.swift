@@ -15,12 +15,12 @@ import JSON
 extension ChatBridge {
     func makeWebSocketState(
         _ session: (any DialectSession)?, dialect: Int, acceptsCompression takesCompression: Bool,
-        isCompressed: Bool, carrier: WebSocketState.Carrier = .webSocket
+        isCompressed: Bool, content: WebSocketState.MessageContent = .frames
     ) -> WebSocketState {
         WebSocketState(
             reader: WebSocketReader(role: .server, acceptsCompression: takesCompression),
             session: session, dialect: dialect, isCompressed: isCompressed,
-            carrier: carrier,
+            content: content,
             rateLimiter: TokenBucket(
                 limits: self.context.live.limits, at: self.context.now.monotonic))
     }
@@ -31,17 +31,14 @@ extension ChatBridge {
         webSocket.openedAt = self.context.now.monotonic
         // Engine.IO has its own pings.
         webSocket.pingAt =
-            webSocket.carrier == .webSocket
+            webSocket.content == .frames
             ? self.context.now.after(self.context.live.limits.ping) : 0
         // The connection came from another loop after this loop's drain had set the deadlines.
         if self.context.isDraining { webSocket.drainAt = self.context.now.monotonic + 1 }
         connection.deadline = 0
         self.pool.recordActivity(connection)
         self.pool.scheduleTimer(connection)
-        if let session = webSocket.session, let principal = session.principal {
-            self.pool.table.hot[connection.slot].user = self.users.addConnection(
-                principal.person.id, of: session.tenant)
-        }
+        self.recordUser(connection, webSocket)
         self.context.logOpened(connection, webSocket)
         webSocket.session?.opened(into: &self.steps)
         self.runSteps(connection, webSocket)
@@ -139,14 +136,16 @@ extension ChatBridge {
         {
             self.queues.regroup.append(connection.token)
         }
-        if self.pool.table.hot[connection.slot].user == UserTable.noUser,
-            let session = webSocket.session,
-            let principal = session.principal
-        {
-            self.pool.table.hot[connection.slot].user = self.users.addConnection(
-                principal.person.id, of: session.tenant)
+        if self.pool.user(of: connection) == UserTable.noUser {
+            self.recordUser(connection, webSocket)
         }
         if webSocket.session?.wakeAt != nil { self.pool.scheduleTimer(connection) }
+    }
+
+    private mutating func recordUser(_ connection: Connection, _ webSocket: WebSocketState) {
+        guard let session = webSocket.session, let principal = session.principal else { return }
+        let number = self.users.addConnection(principal.person.id, of: session.tenant)
+        self.pool.setUser(number, of: connection)
     }
 
     private mutating func reply(
@@ -199,6 +198,19 @@ extension ChatBridge {
         }
     }
 
+    /// The last message that was sent to the connection, for each of its conversations. Valid only
+    /// if the chat engine has no deliveries.
+    func positions(of webSocket: WebSocketState) -> [(
+        conversation: ConversationKey, through: SequenceNumber
+    )] {
+        webSocket.subscriptions.map {
+            (
+                $0.conversation,
+                through: $0.catchUp?.sentThrough ?? self.chat.deliveredThrough($0.feed)
+            )
+        }
+    }
+
     // MARK: Events of connections
 
     /// The connection's socket has accepted everything: replays continue, and deliveries are
@@ -244,7 +256,7 @@ extension ChatBridge {
 
     /// Ends the session of a connection that is closing, and unsubscribes it.
     mutating func endSession(_ webSocket: WebSocketState, _ connection: Connection) {
-        guard webSocket.carrier != .probe else { return }
+        guard webSocket.content != .probe else { return }
         self.inboxCursors[UInt32(connection.slot)] = nil
         self.unsubscribeAll(webSocket, connection)
         self.context.counters.connections[webSocket.dialect + 1] -= 1

@@ -7,18 +7,6 @@ import EventLoop
 
 /// Unsubscribes connections from conversations.
 extension ChatBridge {
-    /// The last message that was sent to the connection, for each of its conversations.
-    func positions(of webSocket: WebSocketState) -> [(
-        conversation: ConversationKey, through: SequenceNumber
-    )] {
-        webSocket.subscriptions.map {
-            (
-                $0.conversation,
-                through: $0.catchUp?.sentThrough ?? self.chat.deliveredThrough($0.feed)
-            )
-        }
-    }
-
     /// Unsubscribes a connection from a conversation.
     mutating func unsubscribe(
         _ key: ConversationKey, _ connection: Connection, _ webSocket: WebSocketState

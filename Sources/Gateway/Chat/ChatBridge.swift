@@ -79,7 +79,7 @@ struct ChatBridge {
         self.steps.monotonicMilliseconds = self.context.now.monotonic
     }
 
-    /// Settings of the chat core (typing, history) change only with a restart.
+    /// Settings of the chat engine (typing, history) change only with a restart.
     mutating func reload(_ live: LiveSettings) {
         self.document = JSONDocument(depthLimit: live.limits.jsonDepth)
         self.steps.limits.contentBytes = live.limits.contentBytes

@@ -5,7 +5,7 @@ import DialectKit
 import EventLoop
 
 extension ChatBridge {
-    /// The request that an answer of the chat core or the store belongs to.
+    /// The request that an answer of the chat engine or the store belongs to.
     struct RequestContext {
         let token: SocketToken
         let kind: Kind

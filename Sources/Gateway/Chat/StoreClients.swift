@@ -22,7 +22,7 @@ final class LoopStoreClient: StoreClient {
         self.synchronousReplies = LoopBound((false, []), on: loop)
     }
 
-    /// On the loop: submits a request, and appends immediate replies to `letters`. Those save the
+    /// On the loop: submits a request, and appends immediate replies to `replies`. Those save the
     /// way through the mailbox.
     func submit(
         _ request: StoreRequest, ticket: StoreTicket, to store: any ChatStore,

@@ -1,6 +1,6 @@
 import ChatModel
 
-/// Passes the store's reply to a request that did not come from the chat core or a session.
+/// Passes the store's reply to a request that did not come from the chat engine or a session.
 final class StoreReplyHandler: StoreClient {
     private let storeErrors: StoreErrorLog
     private let reply: @Sendable (StoreAnswer) -> Void

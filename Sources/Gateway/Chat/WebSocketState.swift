@@ -18,7 +18,7 @@ final class WebSocketState {
     private let dialectIndex: Int16
     /// Frames to the client are compressed. Frames from the client may be.
     let isCompressed: Bool
-    let carrier: Carrier
+    let content: MessageContent
     /// The value by which this connection is grouped at present. The session may have changed it.
     @exclusivity(unchecked) var tracksDeliveries = false
     @exclusivity(unchecked) var hasSentClose = false
@@ -42,15 +42,19 @@ final class WebSocketState {
     @exclusivity(unchecked) var transportDeadline: Int64?
 
     /// What the WebSocket's messages are.
-    enum Carrier {
+    enum MessageContent {
         /// Frames of the dialect.
-        case webSocket
+        case frames
         /// Packets of Engine.IO. A polling session has no socket.
-        case engine
+        case packets
         /// Packets of a WebSocket that is about to take over a polling session, and has no session
         /// of its own yet.
         case probe
     }
+
+    /// Whether a drain must close the connection now. Until its commands are answered, it reads no
+    /// more of them.
+    func isDrainDue(at now: Int64) -> Bool { self.drainAt != 0 && self.drainAt <= now }
 
     /// The index in the gateway's dialects; -1 for the echo.
     var dialect: Int { Int(self.dialectIndex) }
@@ -137,13 +141,13 @@ final class WebSocketState {
 
     init(
         reader: WebSocketReader, session: (any DialectSession)?, dialect: Int, isCompressed: Bool,
-        carrier: Carrier, rateLimiter: TokenBucket
+        content: MessageContent, rateLimiter: TokenBucket
     ) {
         self.reader = reader
         self.session = session.map { HostedSession($0) }
         self.dialectIndex = Int16(dialect)
         self.isCompressed = isCompressed
-        self.carrier = carrier
+        self.content = content
         self.rateLimiter = rateLimiter
     }
 }

@@ -1,11 +1,6 @@
 import Bytes
-import ChatCore
-import ChatEngine
-import ChatModel
-import DialectKit
 import EventLoop
 import HTTPWire
-import JSON
 import TLS
 
 /// The listener that accepted a connection.

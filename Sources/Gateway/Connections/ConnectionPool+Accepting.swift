@@ -1,7 +1,6 @@
 import ChatCore
 import Configuration
 import EventLoop
-import Synchronization
 import TLS
 import Telemetry
 

@@ -4,7 +4,8 @@ import Telemetry
 
 /// Closes WebSockets.
 extension ConnectionPool {
-    /// Begins the close handshake (RFC 6455 section 7.1.2). The peer has `closeTimeout` to answer.
+    /// Begins the close handshake (RFC 6455 section 7.1.2). The peer has `closeTimeout(of:)` to
+    /// answer.
     func closeWebSocket(
         _ connection: Connection, _ webSocket: WebSocketState, _ code: WebSocketCloseCode,
         _ reason: String
@@ -14,7 +15,7 @@ extension ConnectionPool {
         // Reading continues, because the answer is a frame.
         webSocket.blockingReplyCount = 0
         self.resumeReading(connection)
-        self.setDeadline(connection, after: Self.closeTimeout)
+        self.setDeadline(connection, after: self.closeTimeout(of: connection))
     }
 
     private func sendClose(

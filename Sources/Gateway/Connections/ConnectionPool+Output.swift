@@ -1,7 +1,6 @@
 import Bytes
 import ChatCore
 import Configuration
-import EngineIO
 import EventLoop
 import HTTPWire
 import TLS
@@ -259,17 +258,17 @@ extension ConnectionPool {
             remaining -= 1
             guard connection.isConnected, let (frame, offset) = connection.backlog.first
             else { return }
-            // Polls too get whole frames only.
-            let isTLS = !self.table.hot[connection.slot].flags.isDisjoint(with: [
+            // OpenSSL and polls need whole frames.
+            let writesWholeFrames = !self.table.hot[connection.slot].flags.isDisjoint(with: [
                 .isTLS, .isPolling,
             ])
             let offered: Int
             let sent: Int?
-            if isTLS || connection.backlog.frameCount == 1
+            if writesWholeFrames || connection.backlog.frameCount == 1
                 || frame.count - offset >= Self.gatherLimit
             {
-                // With TLS one frame at a time: OpenSSL requires the bytes of a rejected record
-                // again, and the frames after this one may be dropped in the meantime.
+                // OpenSSL requires the bytes of a rejected record again, and the frames after this
+                // one may be dropped in the meantime.
                 offered = frame.count - offset
                 sent = frame.withBytes {
                     self.write(UnsafeRawBufferPointer(rebasing: $0[offset...]), to: connection)

@@ -16,7 +16,8 @@ extension ConnectionPool {
         }
     }
 
-    /// Writes the turn's frames for these connections. Each slot must occur once.
+    /// Writes the turn's frames for these connections. A slot may occur again: then it has no
+    /// frames left.
     func writeTurns(of slots: [UInt32], through ring: SendRing) {
         var index = 0
         while index < slots.count, !ring.isBroken {

@@ -2,7 +2,6 @@ import Bytes
 import ChatCore
 import Configuration
 import DialectKit
-import EngineIO
 import EventLoop
 import HTTPWire
 
@@ -24,9 +23,9 @@ extension ConnectionPool {
             for time in [webSocket.pingAt, webSocket.expiresAt, webSocket.drainAt] where time != 0 {
                 next = min(next, time)
             }
-            if webSocket.carrier != .webSocket {
-                next = min(
-                    next, webSocket.transportDeadline ?? .max, webSocket.session?.wakeAt ?? .max)
+            next = min(next, webSocket.session?.wakeAt ?? .max)
+            if webSocket.content != .frames {
+                next = min(next, webSocket.transportDeadline ?? .max)
             } else {
                 let idleTicks = Int64(
                     self.context.tickNumber &- self.table.hot[connection.slot].lastReceivedTick)

@@ -1,7 +1,6 @@
 import Bytes
 import EventLoop
 import HTTPWire
-import Synchronization
 import TLS
 
 /// The connections of one loop: their sockets, timers, unread input and unsent output.
@@ -10,9 +9,9 @@ import TLS
 /// them: it queues what they must know as `PoolEvent`s, which the loop handles in the same
 /// turn. So no call into the pool changes the state of its caller.
 ///
-/// Exclusivity is not checked at run time, here and in `LoopContext`, `Connection`, `HTTPExchange`
-/// and `WebSocketState`: only the loop's thread uses them, and no access calls back into the same
-/// object. The checks would cost 850 instructions per message.
+/// Exclusivity is not checked at run time, here and in `LoopContext`, `EngineIOState`,
+/// `Connection`, `HTTPExchange` and `WebSocketState`: only the loop's thread uses them, and no
+/// access calls back into the same object. The checks would cost 850 instructions per message.
 final class ConnectionPool {
     let context: LoopContext
     @exclusivity(unchecked) var table = ConnectionTable()
@@ -91,6 +90,41 @@ final class ConnectionPool {
         self.connections.insert(connection)
     }
 
+    /// Adds a connection whose frames wait for polls.
+    func addPolling(_ connection: Connection) {
+        self.add(connection, descriptor: -1)
+        self.table.hot[connection.slot].flags.insert(.isPolling)
+    }
+
+    /// Gives a connection whose frames waited for polls a socket.
+    func attach(_ socket: Socket, _ tls: TLSConnection?, to connection: Connection) {
+        self.table.hot[connection.slot].descriptor = socket.descriptor
+        self.table.hot[connection.slot].flags.remove(.isPolling)
+        guard let tls else { return }
+        connection.tls = tls
+        self.table.hot[connection.slot].flags.insert(.isTLS)
+    }
+
+    /// The client may have fetched the last packet that waited for a poll.
+    func pollsAnswered(_ connection: Connection) {
+        guard self.table.hot[connection.slot].flags.contains(.hasUnpolledPackets),
+            self.polling?.hasWaitingPackets(connection) == false
+        else { return }
+        self.table.hot[connection.slot].flags.remove(.hasUnpolledPackets)
+        if connection.backlog.isEmpty { self.events.append(.drained(connection)) }
+    }
+
+    /// The number of the connection's user; `UserTable.noUser` if it has none.
+    func user(of connection: Connection) -> UInt32 { self.table.hot[connection.slot].user }
+
+    func setUser(_ number: UInt32, of connection: Connection) {
+        self.table.hot[connection.slot].user = number
+    }
+
+    func socket(of connection: Connection) -> Socket {
+        Socket(descriptor: self.table.hot[connection.slot].descriptor)
+    }
+
     /// Forgets a dropped connection, whose slot can then be reused.
     func forget(_ connection: Connection) { self.connections.remove(connection) }
 
@@ -127,6 +161,14 @@ final class ConnectionPool {
     /// The time for a close handshake, or for a slow reader to receive the close frame.
     static let closeTimeout = Duration.seconds(5)
 
+    /// As above. A client that polls has the time of its transport to fetch the last packets.
+    func closeTimeout(of connection: Connection) -> Duration {
+        guard self.table.hot[connection.slot].flags.contains(.isPolling) else {
+            return Self.closeTimeout
+        }
+        return self.polling?.closeTimeout ?? Self.closeTimeout
+    }
+
     /// Closes a connection at once.
     func drop(_ connection: Connection) {
         guard connection.isConnected else { return }
@@ -150,7 +192,7 @@ final class ConnectionPool {
         connection.isReadingPaused = false
         self.continueClose(connection)
         guard connection.isConnected else { return }
-        self.setDeadline(connection, after: Self.closeTimeout)
+        self.setDeadline(connection, after: self.closeTimeout(of: connection))
         // A connection with frames of this turn only is mostly gone after they are written. If some
         // remain unsent, `backlogChanged` updates the interest.
         let hasOnlyFrames =

@@ -8,15 +8,14 @@ import EngineIO
 import EngineTransport
 import EventLoop
 import HTTPWire
-import Synchronization
 
 /// Passes events to the Engine.IO server, and executes its directives.
 extension LoopState {
     /// Passes an event to the server and executes its directives. Does nothing without Engine.IO.
     mutating func updateEngine(_ event: (inout EngineServer, inout EngineDirectives) -> Void) {
-        guard let port = self.engine else { return }
+        guard let engineIO = self.engineIO else { return }
         var directives = EngineDirectives()
-        event(&port.server, &directives)
+        event(&engineIO.server, &directives)
         self.execute(directives)
     }
 
@@ -70,9 +69,6 @@ extension LoopState {
         case .sendToNode(let node, let loop, let text):
             self.context.relay?.send(
                 RemoteLoopMessage(to: loop, text), to: node, from: self.bridge.chat.id)
-        case .broadcast(let name, let text):
-            self.context.settings.dialects.first { $0.name.description == name }?
-                .receiveBroadcast(text)
         }
     }
 
@@ -87,7 +83,7 @@ extension LoopState {
 
     /// The user of a session of this loop.
     func sessionOwner(_ id: EngineSessionID) -> EngineSessionOwner? {
-        guard let token = self.engine?.server.session(id),
+        guard let token = self.engineIO?.server.session(id),
             let session = self.pool[token]?.webSocket?.session
         else { return nil }
         return EngineSessionOwner(tenant: session.tenant, user: session.principal?.person.id)
@@ -96,27 +92,23 @@ extension LoopState {
     /// After a poll has fetched the last packet, everything counts as delivered, and replays
     /// continue.
     func engineSessionUpdated(_ token: SocketToken) {
-        guard let port = self.engine, let connection = self.pool[token],
+        guard let engineIO = self.engineIO, let connection = self.pool[token],
             let webSocket = connection.webSocket
         else { return }
-        webSocket.transportDeadline = port.server.deadline(token)
+        webSocket.transportDeadline = engineIO.server.deadline(token)
         self.pool.scheduleTimer(connection)
-        guard self.pool.table.hot[connection.slot].flags.contains(.hasUnpolledPackets),
-            !port.hasWaitingPackets(connection)
-        else { return }
-        self.pool.table.hot[connection.slot].flags.remove(.hasUnpolledPackets)
-        if connection.backlog.isEmpty { self.pool.events.append(.drained(connection)) }
+        self.pool.pollsAnswered(connection)
     }
 
     /// Answers waiting polls with the packets that were written for them.
     mutating func answerPolls() {
-        guard let port = self.engine, port.server.needsFlush else { return }
+        guard let engineIO = self.engineIO, engineIO.server.needsFlush else { return }
         self.updateEngine { $0.flush(into: &$1) }
     }
 
     /// Repeats unanswered requests to other nodes.
     mutating func retryEngineRequests() {
-        guard let port = self.engine, port.server.needsRetry else { return }
+        guard let engineIO = self.engineIO, engineIO.server.needsRetry else { return }
         let now = self.context.now.monotonic
         let isMember = self.membership
         self.updateEngine { $0.retry(at: now, isMember: isMember, into: &$1) }
@@ -130,7 +122,7 @@ extension LoopState {
         _ bytes: UnsafeRawBufferPointer
     ) {
         let (token, now) = (connection.token, self.context.now.monotonic)
-        if webSocket.carrier == .engine {
+        if webSocket.content == .packets {
             if kind == .binary {
                 return self.bridge.receivedMessage(connection, webSocket, .binary, bytes)
             }
@@ -150,9 +142,9 @@ extension LoopState {
 
     /// Handles a message from a POST.
     private mutating func receivePosted(_ token: SocketToken, _ message: ArraySlice<UInt8>) {
-        guard let port = self.engine, let connection = self.pool[token],
+        guard let engineIO = self.engineIO, let connection = self.pool[token],
             let webSocket = connection.webSocket,
-            !port.server.retainUnread(
+            !engineIO.server.retainUnread(
                 message, of: token, isReadingPaused: connection.isReadingPaused)
         else { return }
         message.withUnsafeBytes {
@@ -162,12 +154,14 @@ extension LoopState {
 
     /// Handles the messages that arrived while reading was paused.
     mutating func readPostedMessages(_ connection: Connection, _ webSocket: WebSocketState) {
-        guard let port = self.engine, port.server.hasUnread(connection.token) else { return }
-        let unread = port.server.removeUnread(of: connection.token)
+        guard let engineIO = self.engineIO, engineIO.server.hasUnread(connection.token) else {
+            return
+        }
+        let unread = engineIO.server.removeUnread(of: connection.token)
         for index in unread.indices {
             guard connection.isConnected, !webSocket.hasSentClose else { return }
             guard !connection.isReadingPaused else {
-                return port.server.returnUnread(unread[index...], to: connection.token)
+                return engineIO.server.returnUnread(unread[index...], to: connection.token)
             }
             unread[index].withUnsafeBytes {
                 self.bridge.receivedMessage(connection, webSocket, .text, $0)
@@ -180,14 +174,15 @@ extension LoopState {
     mutating func receiveNodeMessage(_ text: String, from node: UInt64) {
         guard let message = EngineNodeMessage(text) else { return }
         var owner: EngineSessionOwner?
-        if case .request(let request) = message { owner = self.sessionOwner(request.session) }
-        let now = self.context.now.monotonic
-        guard self.engine != nil else {
-            if case .broadcast(let name, let text) = message {
-                self.execute(.broadcast(dialect: name, text), [])
-            }
+        switch message {
+        case .broadcast(let name, let text):
+            self.context.settings.dialects.first { $0.name.description == name }?
+                .receiveBroadcast(text)
             return
+        case .request(let request): owner = self.sessionOwner(request.session)
+        case .reply: break
         }
+        let now = self.context.now.monotonic
         self.updateEngine { $0.received(message, from: node, owner: owner, at: now, into: &$1) }
     }
 }

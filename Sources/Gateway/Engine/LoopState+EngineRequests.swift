@@ -7,7 +7,6 @@ import EngineIO
 import EngineTransport
 import EventLoop
 import HTTPWire
-import Synchronization
 
 /// Handles Engine.IO requests: handshakes, polls, POSTs, and WebSockets that take over a session.
 extension LoopState {
@@ -44,18 +43,18 @@ extension LoopState {
                 if let upgrade {
                     self.openOnWebSocket(connection, engine, session, upgrade, peer: peer)
                 } else {
-                    exchange.engineRequest = PendingEngineRequest(closingContext)
+                    exchange.state = .engine(PendingEngineRequest(closingContext))
                     self.openPolling(connection, engine, session, peer: peer)
                 }
             case .poll(let id):
                 let known = try self.sessionRequest(id, connection, span)
-                exchange.engineRequest = PendingEngineRequest(closingContext)
+                exchange.state = .engine(PendingEngineRequest(closingContext))
                 self.requestSession(connection, request, &offset, end: end) {
                     $0.poll(known, at: $1, isMember: $2, into: &$3)
                 }
             case .post(let id):
                 let known = try self.sessionRequest(id, connection, span)
-                exchange.engineRequest = PendingEngineRequest(responseContext)
+                exchange.state = .engine(PendingEngineRequest(responseContext))
                 var announcedBytes: Int?
                 if case .bytes(let count) = body { announcedBytes = count }
                 let isWhole = announcedBytes.map {
@@ -68,7 +67,7 @@ extension LoopState {
                 }
             case .upgrade(let id):
                 let known = try self.sessionRequest(id, connection, span)
-                exchange.engineRequest = PendingEngineRequest(closingContext, upgrade: upgrade)
+                exchange.state = .engine(PendingEngineRequest(closingContext, upgrade: upgrade))
                 self.requestSession(connection, request, &offset, end: end) {
                     $0.upgrade(known, at: $1, isMember: $2, into: &$3)
                 }
@@ -86,7 +85,7 @@ extension LoopState {
 
     /// The request as the server needs it. The unguessable `sid` is sufficient, unless a token
     /// contradicts it.
-    private mutating func sessionRequest(
+    private func sessionRequest(
         _ id: EngineSessionID, _ connection: Connection, _ span: RawSpan
     ) throws(EngineRefusal) -> EngineSessionRequest {
         EngineSessionRequest(
@@ -104,10 +103,10 @@ extension LoopState {
             inout EngineDirectives
         ) -> Void
     ) {
-        guard let port = self.engine else { return }
+        guard let engineIO = self.engineIO else { return }
         connection.deadline = 0
         var directives = EngineDirectives()
-        event(&port.server, self.context.now.monotonic, self.membership, &directives)
+        event(&engineIO.server, self.context.now.monotonic, self.membership, &directives)
         if case .moveRequest(_, let loop)? = directives.list.first {
             offset = end
             return self.moveRequest(connection, to: loop, Array(request))
@@ -128,10 +127,11 @@ extension LoopState {
             self.context.counters.refusedConnections += 1
             throw .unavailable
         }
-        guard let request = (try? self.http.dialectRequest(connection, span)) ?? nil,
+        guard let request = (try? self.http.dialectRequest(span)) ?? nil,
             case .session(let session)? = self.context.settings.dialects[engine.dialect].open(
                 request)
         else { throw .badRequest }
+        self.http.credentials = request.credentials
         return session
     }
 
@@ -142,18 +142,17 @@ extension LoopState {
         request.deadline = 0
         let webSocket = self.bridge.makeWebSocketState(
             session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false,
-            carrier: .engine)
+            content: .packets)
         webSocket.expiresAt = self.http.tokenExpiry
         self.context.shared.connectionCount.add()
         let connection = Connection(
             token: self.context.loop.reserve(), peer: peer, listenerRole: .clients,
             phase: .webSocket(webSocket))
-        self.pool.add(connection, descriptor: -1)
-        self.pool.table.hot[connection.slot].flags.insert(.isPolling)
+        self.pool.addPolling(connection)
         let (token, now) = (connection.token, self.context.now.monotonic)
         let hasInvalidToken = self.http.hasInvalidToken
         var directives = EngineDirectives()
-        self.engine?.server.openSession(
+        self.engineIO?.server.openSession(
             token, by: request.token, hasInvalidToken: hasInvalidToken, at: now, into: &directives)
         self.bridge.beginSession(webSocket, connection)
         self.execute(directives)
@@ -166,7 +165,7 @@ extension LoopState {
         self.pool.send(connection, self.pool.frames.encodeResponse(of: upgrade.uncompressed))
         let webSocket = self.bridge.makeWebSocketState(
             session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false,
-            carrier: .engine)
+            content: .packets)
         webSocket.expiresAt = self.http.tokenExpiry
         connection.phase = .webSocket(webSocket)
         connection.peer = peer
@@ -180,17 +179,19 @@ extension LoopState {
     /// Sends the response of a pending request. Then the connection may send the next request.
     mutating func respond(_ token: SocketToken, _ response: EngineResponse, closes: Bool) {
         guard let connection = self.pool[token], case .http(let exchange) = connection.phase,
-            let pending = exchange.engineRequest
+            case .engine(let pending) = exchange.state
         else { return }
         // After an unread body the next request cannot be found. A drain may have begun since the
         // request.
-        if closes || self.context.isDraining || exchange.incompleteRequest != nil {
+        if closes || self.context.isDraining || pending.body != nil {
             pending.responseContext.keepsAlive = false
         }
-        exchange.engineRequest = nil
-        exchange.incompleteRequest = nil
+        exchange.state = .readingHead
         self.http.respond(connection, HTTPResponse(response), pending.responseContext)
-        if connection.isConnected, connection.closeState == .open, !connection.unread.isEmpty {
+        // If the response is unsent, the drained backlog resumes reading.
+        if connection.isConnected, connection.closeState == .open, connection.backlog.isEmpty,
+            !connection.unread.isEmpty
+        {
             self.pool.readBufferedInput(connection)
         }
     }
@@ -199,13 +200,12 @@ extension LoopState {
 
     /// Begins to receive the body of the POST whose head is being read.
     mutating func receiveEngineBody(_ token: SocketToken) {
-        guard let engine = self.engine?.endpoint, let connection = self.pool[token],
-            case .http(let exchange) = connection.phase, let pending = exchange.engineRequest
+        guard let engine = self.engineIO?.endpoint, let connection = self.pool[token],
+            case .http(let exchange) = connection.phase, case .engine(let pending) = exchange.state
         else { return }
         do throws(HTTPError) {
             let isComplete = try self.http.beginEngineBody(
-                connection, exchange, byteLimit: engine.settings.maxPayload,
-                pending.responseContext)
+                connection, pending, byteLimit: engine.settings.maxPayload)
             if isComplete { self.engineBodyReceived([], connection) }
         } catch {
             self.engineBodyTooLong(connection)
@@ -218,8 +218,8 @@ extension LoopState {
     }
 
     mutating func engineBodyTooLong(_ connection: Connection) {
-        if case .http(let exchange) = connection.phase {
-            exchange.engineRequest?.responseContext = self.context.closingContext
+        if case .http(let exchange) = connection.phase, case .engine(let pending) = exchange.state {
+            pending.responseContext = self.context.closingContext
         }
         let (token, now) = (connection.token, self.context.now.monotonic)
         self.updateEngine { $0.bodyTooLong(of: token, at: now, into: &$1) }

@@ -1,11 +1,11 @@
 import Bytes
 import ChatCore
+import ChatEngine
 import DialectKit
 import EngineIO
 import EngineTransport
 import EventLoop
 import HTTPWire
-import Synchronization
 import TLS
 
 /// WebSockets that take over a session: of this loop, or of another node.
@@ -15,12 +15,12 @@ extension LoopState {
     /// Answers the pending request with the upgrade. The WebSocket is to take over a session.
     mutating func acceptProbe(_ token: SocketToken, timeout: Int64?) {
         guard let connection = self.pool[token], case .http(let exchange) = connection.phase,
-            let upgrade = exchange.engineRequest?.upgrade
+            case .engine(let pending) = exchange.state, let upgrade = pending.upgrade
         else { return }
         self.pool.send(connection, self.pool.frames.encodeResponse(of: upgrade.uncompressed))
         connection.phase = .webSocket(
             self.bridge.makeWebSocketState(
-                nil, dialect: -1, acceptsCompression: false, isCompressed: false, carrier: .probe))
+                nil, dialect: -1, acceptsCompression: false, isCompressed: false, content: .probe))
         connection.deadline = 0
         if let timeout {
             self.pool.setDeadline(connection, after: .milliseconds(timeout))
@@ -33,13 +33,13 @@ extension LoopState {
     /// The socket moves at the end of the turn, when its input has been stored.
     mutating func scheduleTakeover(_ socket: SocketToken, of session: SocketToken) {
         if let connection = self.pool[socket] { self.pool.pauseReading(connection) }
-        self.engine?.takeovers.append((socket, session))
+        self.engineIO?.takeovers.append((socket, session))
     }
 
     mutating func moveSocketsOfTakeovers() {
-        guard let port = self.engine, !port.takeovers.isEmpty else { return }
-        let takeovers = port.takeovers
-        port.takeovers = []
+        guard let engineIO = self.engineIO, !engineIO.takeovers.isEmpty else { return }
+        let takeovers = engineIO.takeovers
+        engineIO.takeovers = []
         for (socket, session) in takeovers { self.moveSocket(socket, to: session) }
     }
 
@@ -72,14 +72,9 @@ extension LoopState {
             return self.pool.drop(connection)
         }
         webSocket.reader = handoff.reader
-        self.pool.table.hot[connection.slot].descriptor = socket.descriptor
-        self.pool.table.hot[connection.slot].flags.remove(.isPolling)
-        self.engine?.server.socketAttached(handoff.session)
+        self.pool.attach(socket, handoff.tls, to: connection)
+        self.engineIO?.server.socketAttached(handoff.session)
         self.engineSessionUpdated(handoff.session)
-        if let tls = handoff.tls {
-            connection.tls = tls
-            self.pool.table.hot[connection.slot].flags.insert(.isTLS)
-        }
         connection.unread = handoff.unread
         self.pool.recordActivity(connection)
         self.pool.updateInterest(connection)
@@ -92,22 +87,22 @@ extension LoopState {
 
     /// Continues a session of another node on the WebSocket of this one.
     mutating func adoptSession(_ token: SocketToken, _ transfer: TransferredSession) {
-        guard let port = self.engine, let connection = self.pool[token],
+        guard let engineIO = self.engineIO, let connection = self.pool[token],
             let probe = connection.webSocket
         else { return }
         let now = self.context.now.monotonic
         guard
-            let session = self.context.settings.dialects[port.endpoint.dialect].resume(
+            let session = self.context.settings.dialects[engineIO.endpoint.dialect].resume(
                 transfer.state, allowsAnonymous: self.context.settings.allowsAnonymous, at: now)
         else { return self.updateEngine { $0.adoptionFailed(token, into: &$1) } }
         let webSocket = self.bridge.makeWebSocketState(
-            session, dialect: port.endpoint.dialect, acceptsCompression: false,
-            isCompressed: false, carrier: .engine)
+            session, dialect: engineIO.endpoint.dialect, acceptsCompression: false,
+            isCompressed: false, content: .packets)
         webSocket.reader = probe.reader
         if transfer.expiresAfter != 0 { webSocket.expiresAt = now + transfer.expiresAfter }
         connection.phase = .webSocket(webSocket)
-        port.server.adopted(token, at: now)
-        webSocket.transportDeadline = port.server.deadline(token)
+        engineIO.server.adopted(token, at: now)
+        webSocket.transportDeadline = engineIO.server.deadline(token)
         for packet in transfer.packets {
             Array(packet.utf8).withUnsafeBytes { self.pool.sendFrame(connection, .text, $0) }
         }
@@ -115,10 +110,13 @@ extension LoopState {
         if connection.isConnected { self.bridge.resumeReadingIfUnblocked(connection, webSocket) }
     }
 
-    /// Transfers a session to the node with its WebSocket, unless it has pending requests.
+    /// Transfers a session to the node with its WebSocket, unless it has pending requests or this
+    /// loop has deliveries. The other node repeats its request.
     mutating func transferSession(_ token: SocketToken, _ request: EngineTransferRequest) {
         guard let connection = self.pool[token], let webSocket = connection.webSocket,
-            webSocket.unansweredCommandCount == 0, webSocket.blockingReplyCount == 0
+            webSocket.unansweredCommandCount == 0, webSocket.blockingReplyCount == 0,
+            // The feeds count these as delivered, although the connection has not got them yet.
+            !self.bridge.chat.hasDeliveries
         else { return }
         // Moves everything that the feeds have delivered into the outbox or the backlog.
         self.pool.writeTurn(connection.slot)

@@ -7,6 +7,8 @@ final class PendingEngineRequest {
     var responseContext: HTTPResponseContext
     /// The requested upgrade, if the request is for a WebSocket that takes over a session.
     let upgrade: WebSocketUpgrade?
+    /// The body of a POST while it is being received.
+    var body: HTTPExchange.IncompleteBody?
 
     init(_ responseContext: HTTPResponseContext, upgrade: WebSocketUpgrade? = nil) {
         self.responseContext = responseContext

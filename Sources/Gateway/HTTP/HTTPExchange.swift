@@ -9,15 +9,37 @@ final class HTTPExchange {
     @exclusivity(unchecked) var requestInfo: RequestInfo?
     /// How many more API requests this connection may send; nil before the first one.
     @exclusivity(unchecked) var rateLimiter: TokenBucket?
-    /// An asynchronous response is being prepared.
-    @exclusivity(unchecked) var isResponsePending = false
-    /// The request whose body is still being received.
-    @exclusivity(unchecked) var incompleteRequest: IncompleteRequest?
-    /// An Engine.IO request without a response: a poll, or a POST whose body is being received.
-    @exclusivity(unchecked) var engineRequest: PendingEngineRequest?
+    @exclusivity(unchecked) var state = State.readingHead
     @exclusivity(unchecked) var requestCount = 0
     /// The head of a later request has begun, and its timeout is running.
-    @exclusivity(unchecked) var isReadingHead = false
+    @exclusivity(unchecked) var hasHeadDeadline = false
+
+    enum State {
+        /// The head of the next request is being read. Every earlier request is answered, though
+        /// its response may be unsent.
+        case readingHead
+        case receivingBody(IncompleteBody, of: HTTPRequest, HTTPResponseContext)
+        /// A handler computes the response outside the loop.
+        case awaitingResponse
+        /// The chat engine decides whether the WebSocket may be opened.
+        case awaitingUpgradeDecision
+        /// An Engine.IO request has no response yet.
+        case engine(PendingEngineRequest)
+    }
+
+    /// No request is unanswered.
+    var isReadingNextHead: Bool {
+        if case .readingHead = self.state { true } else { false }
+    }
+
+    /// Nothing is read, because the next request must not be answered before the present one.
+    var isReadingForbidden: Bool {
+        switch self.state {
+        case .awaitingResponse, .awaitingUpgradeDecision: true
+        // The loop reads on, so that it notices when the client closes the connection of a poll.
+        case .readingHead, .receivingBody, .engine: false
+        }
+    }
 
     struct RequestInfo {
         let route: Route
@@ -27,11 +49,23 @@ final class HTTPExchange {
         var isSend = false
     }
 
-    struct IncompleteRequest {
-        var decoder: HTTPBodyDecoder
-        var body = ByteBuffer()
-        /// Nil for an Engine.IO POST.
-        let request: HTTPRequest?
-        let responseContext: HTTPResponseContext
+    /// The part of a request's body that has arrived.
+    struct IncompleteBody {
+        private var decoder: HTTPBodyDecoder
+        private(set) var bytes = ByteBuffer()
+
+        init(_ decoder: HTTPBodyDecoder) { self.decoder = decoder }
+
+        /// Receives the next part of the body.
+        ///
+        /// - Parameter offset: the first unread byte of the input.
+        /// - Returns: whether the body is complete.
+        mutating func receive(
+            _ input: UnsafeMutableRawBufferPointer, from offset: inout Int
+        ) throws(HTTPError) -> Bool {
+            let unread = UnsafeRawBufferPointer(rebasing: input[offset...])
+            offset += try self.decoder.decode(unread.bytes, into: &self.bytes)
+            return self.decoder.isComplete
+        }
     }
 }

@@ -21,7 +21,7 @@ extension HTTPServer {
         }
         guard self.asyncResponseCount < Self.asyncResponseLimit else { throw .serviceUnavailable }
         self.asyncResponseCount += 1
-        exchange.isResponsePending = true
+        exchange.state = .awaitingResponse
         self.pool.pauseReading(connection)
         self.pool.setDeadline(connection, after: Self.asyncResponseTimeout)
         let token = connection.token
@@ -44,8 +44,10 @@ extension HTTPServer {
         _ responseContext: HTTPResponseContext
     ) {
         self.asyncResponseCount -= 1
-        guard let connection = self.pool[token], connection.closeState == .open else { return }
-        if case .http(let exchange) = connection.phase { exchange.isResponsePending = false }
+        guard let connection = self.pool[token], connection.closeState == .open,
+            case .http(let exchange) = connection.phase
+        else { return }
+        exchange.state = .readingHead
         var responseContext = responseContext
         // A drain may have begun in the meantime.
         if self.context.isDraining { responseContext.keepsAlive = false }
@@ -54,6 +56,6 @@ extension HTTPServer {
         } catch {
             self.refuse(connection, error, responseContext)
         }
-        if connection.closeState == .open { self.pool.resumeReading(connection) }
+        self.resumeReadingIfAnswered(connection, exchange)
     }
 }

@@ -9,67 +9,82 @@ extension HTTPServer {
         _ connection: Connection, _ exchange: HTTPExchange, _ request: HTTPRequest,
         _ responseContext: HTTPResponseContext
     ) throws(HTTPError) {
-        let decoder = try HTTPBodyDecoder(
-            self.head.body, byteLimit: self.context.live.limits.bodyBytes)
-        guard !decoder.isComplete else {
+        let byteLimit = self.context.live.limits.bodyBytes
+        guard let body = try self.beginBody(connection, byteLimit: byteLimit) else {
             return self.answer(connection, request, body: [], responseContext)
         }
-        self.receiveBody(connection, exchange, decoder, of: request, responseContext)
+        exchange.state = .receivingBody(body, of: request, responseContext)
     }
 
     /// Begins to receive the body of an Engine.IO POST.
     ///
     /// - Returns: whether the body is empty, so that it is complete.
     mutating func beginEngineBody(
-        _ connection: Connection, _ exchange: HTTPExchange, byteLimit: Int,
-        _ responseContext: HTTPResponseContext
+        _ connection: Connection, _ pending: PendingEngineRequest, byteLimit: Int
     ) throws(HTTPError) -> Bool {
-        let decoder = try HTTPBodyDecoder(self.head.body, byteLimit: byteLimit)
-        guard !decoder.isComplete else { return true }
-        self.receiveBody(connection, exchange, decoder, of: nil, responseContext)
-        return false
+        pending.body = try self.beginBody(connection, byteLimit: byteLimit)
+        return pending.body == nil
     }
 
-    private mutating func receiveBody(
-        _ connection: Connection, _ exchange: HTTPExchange, _ decoder: HTTPBodyDecoder,
-        of request: HTTPRequest?, _ responseContext: HTTPResponseContext
-    ) {
+    /// - Returns: nil if the body is empty.
+    private mutating func beginBody(
+        _ connection: Connection, byteLimit: Int
+    ) throws(HTTPError) -> HTTPExchange.IncompleteBody? {
+        let decoder = try HTTPBodyDecoder(self.head.body, byteLimit: byteLimit)
+        guard !decoder.isComplete else { return nil }
         if self.head.expectsContinue {
             self.responseBuffer.removeAll()
             self.responseBuffer.appendHTTPContinue()
             self.pool.send(connection, SharedFrame(self.responseBuffer.bytes))
         }
-        exchange.incompleteRequest = HTTPExchange.IncompleteRequest(
-            decoder: decoder, request: request, responseContext: responseContext)
         self.pool.setDeadline(connection, after: self.context.live.limits.body)
+        return HTTPExchange.IncompleteBody(decoder)
     }
 
     mutating func readBody(
         _ connection: Connection, _ exchange: HTTPExchange,
         _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int
-    ) -> RequestAction? {
-        guard var pending = exchange.incompleteRequest else { return nil }
-        exchange.incompleteRequest = nil  // Otherwise the body would be copied each time.
+    ) {
+        guard case .receivingBody(var body, let request, let responseContext) = exchange.state
+        else { return }
+        exchange.state = .readingHead  // Otherwise the body would be copied each time.
         do throws(HTTPError) {
-            let bytes = UnsafeRawBufferPointer(rebasing: buffer[offset...])
-            offset += try pending.decoder.decode(bytes.bytes, into: &pending.body)
-        } catch {
-            if exchange.engineRequest != nil, error.status == .contentTooLarge {
-                return .engineBodyTooLong
+            guard try body.receive(buffer, from: &offset) else {
+                exchange.state = .receivingBody(body, of: request, responseContext)
+                return
             }
-            self.refuse(
-                connection, error,
-                HTTPResponseContext(
-                    answersHead: pending.responseContext.answersHead, keepsAlive: false,
-                    date: self.context.date))
+        } catch {
+            return self.refuseBody(connection, error, responseContext)
+        }
+        self.answer(connection, request, body: body.bytes.bytes, responseContext)
+    }
+
+    mutating func readEngineBody(
+        _ connection: Connection, _ pending: PendingEngineRequest,
+        _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int
+    ) -> RequestAction? {
+        guard var body = pending.body else { return nil }
+        pending.body = nil  // As above.
+        do throws(HTTPError) {
+            guard try body.receive(buffer, from: &offset) else {
+                pending.body = body
+                return nil
+            }
+        } catch {
+            if error.status == .contentTooLarge { return .engineBodyTooLong }
+            self.refuseBody(connection, error, pending.responseContext)
             return nil
         }
-        guard pending.decoder.isComplete else {
-            exchange.incompleteRequest = pending
-            return nil
-        }
-        guard let request = pending.request else { return .engineBody(pending.body.bytes) }
-        self.answer(connection, request, body: pending.body.bytes, pending.responseContext)
-        return nil
+        return .engineBody(body.bytes.bytes)
+    }
+
+    private mutating func refuseBody(
+        _ connection: Connection, _ error: HTTPError, _ responseContext: HTTPResponseContext
+    ) {
+        self.refuse(
+            connection, error,
+            HTTPResponseContext(
+                answersHead: responseContext.answersHead, keepsAlive: false,
+                date: self.context.date))
     }
 }

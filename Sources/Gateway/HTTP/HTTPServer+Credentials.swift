@@ -10,12 +10,9 @@ import Identity
 
 /// Reads the credentials of requests.
 extension HTTPServer {
-    /// Reads the credentials of the request, which handlers need too.
-    ///
-    /// - Returns: the request for the dialects; nil if its path cannot belong to a dialect.
-    mutating func dialectRequest(_ connection: Connection, _ span: RawSpan) throws(HTTPError)
-        -> DialectRequest?
-    {
+    /// The request with its credentials, as dialects need it; nil if its path cannot belong to a
+    /// dialect.
+    func dialectRequest(_ span: RawSpan) throws(HTTPError) -> DialectRequest? {
         let path = span.extracting(self.head.path).withUnsafeBytes { Self.pathSegments($0) }
         guard let path, !path.isEmpty else { return nil }
         var query: [(name: String, value: String)] = []
@@ -25,9 +22,8 @@ extension HTTPServer {
             }
             query = parsed
         }
-        self.credentials = self.readCredentials(query, span)
         return DialectRequest(
-            path: path, query: query, credentials: self.credentials,
+            path: path, query: query, credentials: self.readCredentials(query, span),
             allowsAnonymous: self.context.settings.allowsAnonymous,
             isLoopback: self.context.settings.isLoopback,
             now: self.context.now.wall)
@@ -69,7 +65,7 @@ extension HTTPServer {
         return String(field.dropFirst(scheme.count).drop { $0 == " " || $0 == "\t" })
     }
 
-    private mutating func readCredentials(_ query: [(name: String, value: String)], _ span: RawSpan)
+    private func readCredentials(_ query: [(name: String, value: String)], _ span: RawSpan)
         -> Credentials
     {
         let (verifier, now) = (self.context.live.verifier, self.context.now.wall)
@@ -84,7 +80,7 @@ extension HTTPServer {
     }
 
     /// The identity in a request of an existing Engine.IO session.
-    mutating func requestIdentity(_ span: RawSpan) throws(EngineRefusal) -> EngineRequestIdentity {
+    func requestIdentity(_ span: RawSpan) throws(EngineRefusal) -> EngineRequestIdentity {
         var query: [(name: String, value: String)] = []
         if let range = self.head.query {
             guard let parsed = Self.queryPairs(span.extracting(range)) else { throw .badRequest }
@@ -104,7 +100,7 @@ extension HTTPServer {
 
     /// Reads the credentials. Any invalid token causes a refusal, and several valid ones must be of
     /// the same user.
-    private mutating func readCredentials(
+    private func readCredentials(
         _ query: [(name: String, value: String)], _ span: RawSpan,
         verify: (String) throws(TokenError) -> Identity
     ) -> Credentials {

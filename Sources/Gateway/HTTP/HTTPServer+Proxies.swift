@@ -6,7 +6,7 @@ import HTTPWire
 /// Finds out how the client reached the service: trusted proxies report what they changed.
 extension HTTPServer {
     /// Whether pages of the request's origin may connect.
-    mutating func isAllowedOrigin(_ connection: Connection, _ span: RawSpan) -> Bool {
+    func isAllowedOrigin(_ connection: Connection, _ span: RawSpan) -> Bool {
         self.context.live.origins.allows(
             self.head.fields.text("origin", in: span), host: self.requestedHost(connection, span),
             isSecure: self.isSecure(connection, span))
@@ -14,7 +14,7 @@ extension HTTPServer {
 
     /// Whether the client used TLS. A trusted proxy reports that; of several proxies the first one
     /// counts.
-    mutating func isSecure(_ connection: Connection, _ span: RawSpan) -> Bool {
+    func isSecure(_ connection: Connection, _ span: RawSpan) -> Bool {
         let isTLS = connection.tls != nil
         guard self.isTrusted(connection.peer.ip),
             let scheme = self.firstForwarded("x-forwarded-proto", span)
@@ -30,7 +30,7 @@ extension HTTPServer {
 
     /// The host that the client requested. A trusted proxy reports it, because it may use another
     /// name for the node.
-    mutating func requestedHost(_ connection: Connection, _ span: RawSpan) -> String? {
+    func requestedHost(_ connection: Connection, _ span: RawSpan) -> String? {
         if self.isTrusted(connection.peer.ip),
             let host = self.firstForwarded("x-forwarded-host", span),
             host.utf8.allSatisfy({ $0.isHostLetter })
@@ -41,7 +41,7 @@ extension HTTPServer {
     }
 
     /// The base of links in the response.
-    mutating func linkBase(_ connection: Connection, _ span: RawSpan) -> String {
+    func linkBase(_ connection: Connection, _ span: RawSpan) -> String {
         let fields = self.head.fields
         let isForwarded =
             self.isTrusted(connection.peer.ip)
@@ -53,7 +53,7 @@ extension HTTPServer {
             host: self.requestedHost(connection, span), isForwarded: isForwarded,
             isSecure: self.isSecure(connection, span),
             isTLS: connection.tls != nil,
-            local: Socket(descriptor: self.pool.table.hot[connection.slot].descriptor).localAddress)
+            local: self.pool.socket(of: connection).localAddress)
     }
 
     /// The first value of a field that proxies append to; nil if there is none.
@@ -64,13 +64,13 @@ extension HTTPServer {
         return String(first[...last])
     }
 
-    private mutating func isTrusted(_ address: IPAddress) -> Bool {
+    private func isTrusted(_ address: IPAddress) -> Bool {
         self.context.settings.trustedProxies.contains { $0.contains(address) }
     }
 
     /// The client's address. Each trusted proxy, from the last one on, reports the address that
     /// connected to it.
-    mutating func clientAddress(_ connection: Connection, _ span: RawSpan) -> SocketAddress {
+    func clientAddress(_ connection: Connection, _ span: RawSpan) -> SocketAddress {
         var address = connection.peer
         guard self.isTrusted(address.ip),
             let list = self.head.fields.joined("x-forwarded-for", in: span)

@@ -10,7 +10,7 @@ import HTTPWire
 extension HTTPServer {
     private static let pacedResponseBytes = 16 << 10
 
-    mutating func httpRequest(_ connection: Connection, _ span: RawSpan) -> HTTPRequest {
+    func httpRequest(_ connection: Connection, _ span: RawSpan) -> HTTPRequest {
         // The admin listener checks the host, so it must be the client's own.
         let host =
             connection.isClient

@@ -6,30 +6,23 @@ import EventLoop
 import HTTPWire
 import Identity
 
-/// Checks requests for a WebSocket: credentials, rate, origin and dialect.
+/// Checks requests for a WebSocket: rate, origin and dialect.
 extension HTTPServer {
-    /// Reads the credentials of the request, and checks whether a WebSocket may be opened if the
-    /// route is for one.
+    /// Checks whether a WebSocket may be opened, if the route is for one.
     ///
+    /// - Parameter request: nil if the path cannot belong to a dialect.
     /// - Returns: nil for a plain request.
     mutating func upgradeRequest(
-        _ connection: Connection, _ route: Route, _ span: RawSpan
+        _ connection: Connection, _ route: Route, _ request: DialectRequest?, _ span: RawSpan
     ) throws(HTTPError) -> UpgradeRequest? {
-        self.credentials = .none  // The previous request may be another user's.
-        var dialect = -1
-        var request: DialectRequest?
+        var target: (dialect: Int, request: DialectRequest)?
         switch route.target {
         case .echo: break
-        case .upgrade(let index):
-            request = try self.dialectRequest(connection, span)
-            guard request != nil else { return nil }
-            dialect = index
-        case .handler, .notFound:
-            _ = try self.dialectRequest(connection, span)
-            return nil
-        case .engine:
-            _ = try self.dialectRequest(connection, span)
-            throw .methodNotAllowed("GET")  // OPTIONS, but no preflight.
+        case .upgrade(let dialect):
+            guard let request else { return nil }
+            target = (dialect, request)
+        case .handler, .notFound: return nil
+        case .engine: throw .methodNotAllowed("GET")  // OPTIONS, but no preflight.
         }
         let upgrade = try WebSocketUpgrade(self.head, in: span)
         guard self.admitClient() else {
@@ -43,8 +36,8 @@ extension HTTPServer {
             throw HTTPError(.forbidden, "Pages of this origin may not connect; see --origins.")
         }
         var opening = UpgradeRequest.Opening.echo
-        if let request {
-            switch self.context.settings.dialects[dialect].open(request) {
+        if let target {
+            switch self.context.settings.dialects[target.dialect].open(target.request) {
             case .refused(let status, let sentence):
                 throw HTTPError(HTTPStatus(rawValue: status), sentence)
             case .session(let session): opening = .session(session)
@@ -54,7 +47,7 @@ extension HTTPServer {
             }
         }
         return UpgradeRequest(
-            upgrade: upgrade, dialect: dialect, expiry: self.tokenExpiry,
+            upgrade: upgrade, dialect: target?.dialect ?? -1, expiry: self.tokenExpiry,
             peer: self.clientAddress(connection, span),
             responseContext: self.responseContext(
                 willClose: self.context.isDraining || self.head.body != .bytes(0)),
@@ -87,7 +80,7 @@ struct UpgradeRequest {
         /// A WebSocket without a session, which returns each frame.
         case echo
         case session(any DialectSession)
-        /// The answer of the chat core decides.
+        /// The answer of the chat engine decides.
         case awaitingAnswer(
             ChatCommand, in: ConversationKey, then: @Sendable (ChatAnswer) -> OpenResult)
     }

@@ -48,12 +48,17 @@ struct HTTPServer {
         _ connection: Connection, _ exchange: HTTPExchange,
         _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int
     ) -> RequestAction? {
-        guard exchange.incompleteRequest == nil else {
-            return self.readBody(connection, exchange, buffer, &offset)
-        }
-        guard exchange.engineRequest == nil else {
-            self.pauseIfUnreadIsLarge(connection)
+        switch exchange.state {
+        case .readingHead: break
+        case .receivingBody:
+            self.readBody(connection, exchange, buffer, &offset)
             return nil
+        case .engine(let pending) where pending.body != nil:
+            return self.readEngineBody(connection, pending, buffer, &offset)
+        case .engine:
+            self.pauseIfUnreadIsLarge(connection, unreadBytes: buffer.count - offset)
+            return nil
+        case .awaitingResponse, .awaitingUpgradeDecision: return nil
         }
         exchange.requestInfo = nil
         do throws(HTTPError) {
@@ -79,8 +84,8 @@ struct HTTPServer {
         guard try exchange.parser.parse(span, into: &self.head, limits: limits) else {
             // The timeout of a later request begins with its first byte. The first request's
             // timeout is already running.
-            if exchange.requestCount > 0, !exchange.isReadingHead {
-                exchange.isReadingHead = true
+            if exchange.requestCount > 0, !exchange.hasHeadDeadline {
+                exchange.hasHeadDeadline = true
                 self.pool.setDeadline(connection, after: self.context.live.limits.header)
             }
             return nil
@@ -88,7 +93,7 @@ struct HTTPServer {
         let start = offset
         offset += self.head.byteCount
         exchange.requestCount += 1
-        exchange.isReadingHead = false
+        exchange.hasHeadDeadline = false
         self.context.counters.httpRequests += 1
         let info = self.makeRequestInfo(connection, span)
         exchange.requestInfo = info
@@ -97,8 +102,17 @@ struct HTTPServer {
 
     /// The client of a pending poll has nothing to send. A little input is buffered, so that the
     /// loop notices when the connection closes.
-    private func pauseIfUnreadIsLarge(_ connection: Connection) {
-        if connection.unread.count > 16 << 10 { self.pool.pauseReading(connection) }
+    private func pauseIfUnreadIsLarge(_ connection: Connection, unreadBytes: Int) {
+        if unreadBytes > 16 << 10 { self.pool.pauseReading(connection) }
+    }
+
+    /// Reads the next request, unless the present one is unanswered or a response is unsent.
+    ///
+    /// Otherwise a client that sends requests and receives nothing could fill the memory. The
+    /// answer or the drained backlog calls this again.
+    func resumeReadingIfAnswered(_ connection: Connection, _ exchange: HTTPExchange) {
+        guard !exchange.isReadingForbidden, connection.backlog.isEmpty else { return }
+        self.pool.resumeReading(connection)
     }
 
     // MARK: Routing
@@ -129,8 +143,12 @@ struct HTTPServer {
             return nil
         }
         do throws(HTTPError) {
+            // Handlers need the credentials too. Those of the previous request may be another
+            // user's.
+            let dialectRequest = connection.isClient ? try self.dialectRequest(span) : nil
+            self.credentials = dialectRequest?.credentials ?? .none
             if connection.isClient,
-                let upgrade = try self.upgradeRequest(connection, route, span)
+                let upgrade = try self.upgradeRequest(connection, route, dialectRequest, span)
             {
                 return .upgrade(upgrade)
             }
@@ -161,7 +179,7 @@ struct HTTPServer {
     }
 
     /// Whether an Engine.IO request names a session.
-    private mutating func namesEngineSession(_ span: RawSpan) -> Bool {
+    private func namesEngineSession(_ span: RawSpan) -> Bool {
         do throws(HTTPError) {
             return try self.head.queryValue("sid", in: span) != nil
         } catch {
@@ -171,7 +189,7 @@ struct HTTPServer {
     }
 
     /// The reason to refuse a request at present; nil if there is none.
-    private mutating func availabilityError(
+    private func availabilityError(
         _ connection: Connection, _ route: Route, _ span: RawSpan
     ) -> HTTPError? {
         let status = self.context.shared.health.status
@@ -196,7 +214,7 @@ struct HTTPServer {
     }
 
     /// Finds the route of the request, and its CORS fields if the route has any.
-    private mutating func makeRequestInfo(_ connection: Connection, _ span: RawSpan)
+    private func makeRequestInfo(_ connection: Connection, _ span: RawSpan)
         -> HTTPExchange.RequestInfo
     {
         let shared = self.context.shared

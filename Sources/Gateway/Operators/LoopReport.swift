@@ -11,7 +11,7 @@ public struct LoopReport: Sendable {
     /// Messages per second from and to clients, over the last second.
     public var messagesIn = 0.0
     public var messagesOut = 0.0
-    /// Connections with more than `LoopState.slowConnectionBytes` unsent bytes, and the unsent
+    /// Connections with more than `LoopStatistics.slowConnectionBytes` unsent bytes, and the unsent
     /// bytes of all connections.
     public var slowConnections = 0
     public var pendingBytes = 0

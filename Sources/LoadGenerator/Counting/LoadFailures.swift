@@ -1,4 +1,4 @@
-import ChatClient
+import ConfabClient
 
 /// Counts the failures of a run by kind, with an example of each.
 struct LoadFailures: Sendable, Equatable {

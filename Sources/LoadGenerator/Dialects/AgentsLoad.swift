@@ -1,5 +1,5 @@
 import Bytes
-import ChatClient
+import ConfabClient
 
 /// The Agents protocol, in a channel.
 struct AgentsLoad: LoadProtocol {

@@ -1,5 +1,5 @@
 import Bytes
-import ChatClient
+import ConfabClient
 
 /// The Conversations protocol.
 struct ConversationsLoad: LoadProtocol {

@@ -1,5 +1,5 @@
 public import Bytes
-public import ChatClient
+public import ConfabClient
 
 /// A protocol and its transport, as a member of a run uses them.
 ///

@@ -1,5 +1,5 @@
 import Bytes
-import ChatClient
+import ConfabClient
 import Identity
 
 /// The URLs and frames of a run's members, each in the member's protocol.

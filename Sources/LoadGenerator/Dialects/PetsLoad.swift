@@ -1,5 +1,5 @@
 import Bytes
-import ChatClient
+import ConfabClient
 
 /// The Pets protocol: a page of the history subscribes to the conversation.
 struct PetsLoad: LoadProtocol {

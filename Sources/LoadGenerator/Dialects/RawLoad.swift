@@ -1,5 +1,5 @@
 import Bytes
-import ChatClient
+import ConfabClient
 
 /// Raw frames, without a protocol.
 struct RawLoad: LoadProtocol {

@@ -1,5 +1,5 @@
 import Bytes
-import ChatClient
+import ConfabClient
 
 /// The Rooms protocol, over a WebSocket or long polling. The server sends the first frame.
 struct RoomsLoad: LoadProtocol {

@@ -1,4 +1,4 @@
-public import ChatClient
+public import ConfabClient
 public import EventLoop
 public import Identity
 

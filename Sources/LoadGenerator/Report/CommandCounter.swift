@@ -1,5 +1,5 @@
 import Bytes
-import ChatClient
+import ConfabClient
 import EventLoop
 import RedisClient
 import TLS

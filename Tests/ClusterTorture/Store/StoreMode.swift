@@ -7,15 +7,25 @@ public enum StoreMode: String, Sendable, CaseIterable {
     /// Three masters of a Redis Cluster, with a replica each.
     case cluster
 
-    /// The faults that this store supports.
-    public var faults: [FaultKind] { FaultKind.allCases.filter { $0.stores.contains(self) } }
+    /// The faults that this store supports, without those of kits.
+    public var faults: [FaultKind] {
+        FaultKind.allCases.filter { $0.stores.contains(self) && !$0.needsKits }
+    }
 }
 
 extension FaultKind {
+    /// Whether the fault affects only the connections of kits.
+    public var needsKits: Bool { self == .clientCut || self == .clientFreeze }
+
+    /// The faults of a run with kits, unless others are named.
+    public static let kitFaults: [FaultKind] = [.kill, .drain, .clientCut, .clientFreeze]
+
     /// The stores that support this fault.
     public var stores: [StoreMode] {
         switch self {
-        case .kill, .freeze, .drain, .join, .leave, .restartAll, .twoClusters: StoreMode.allCases
+        case .kill, .freeze, .drain, .join, .leave, .restartAll, .twoClusters, .clientCut,
+            .clientFreeze:
+            StoreMode.allCases
         case .redisKill, .redisFreeze, .redisRefuse, .pubsubKill: StoreMode.allCases
         // With replicas, a server that is unavailable for more than a second is replaced: that is
         // redis-kill.

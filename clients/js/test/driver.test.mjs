@@ -25,7 +25,7 @@ test("the driver follows the protocol of the harness", async (t) => {
   const open = { do: "open", url: server.url, token, conversation: "lobby", store };
   const first = start(t);
   first.write(open);
-  assert.deepEqual(await first.event("reset"), { event: "reset", reason: "start", messages: [] });
+  assert.deepEqual(await first.event("reset"), { event: "reset", reason: "opened", messages: [] });
   first.write({ do: "send", text: "one", local_id: "a1" });
   assert.deepEqual(await first.event("stored"), { event: "stored", local_id: "a1", id: "1" });
   const { rev, ...message } = await first.event("message");

@@ -25,7 +25,7 @@ test("a new conversation starts with the newest page; older() loads the rest", a
   const room = open(t, server.url, { token: server.token("ann") });
   await room.online();
   assert.deepEqual(texts(room), numbers(181, 230));
-  assert.deepEqual(room.events("reset").map((e) => e.reason), ["start"]);
+  assert.deepEqual(room.events("reset").map((e) => e.reason), ["opened"]);
   assert.deepEqual(room.events("message"), []);
   assert.equal(await room.older(100), true);
   assert.deepEqual(texts(room), numbers(81, 230));

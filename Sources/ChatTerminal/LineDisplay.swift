@@ -1,0 +1,46 @@
+import ConfabClient
+
+/// Text for standard output and standard error.
+struct TerminalOutput: Equatable {
+    var out = ""
+    var errors = ""
+
+    var isEmpty: Bool { self.out.isEmpty && self.errors.isEmpty }
+}
+
+/// Plain lines for pipes, files and screen readers. Messages go to standard output, one per line;
+/// everything else goes to standard error.
+struct LineDisplay {
+    func show(_ line: ChatLine, into output: inout TerminalOutput) {
+        switch line {
+        case .message(let message):
+            output.out += "\(SafeText.line(message.displayName)): \(SafeText.line(message.text))\n"
+        case .direct(let message, let to):
+            output.out +=
+                """
+                \(SafeText.line(message.displayName)) (to \(SafeText.line(to))): \
+                \(SafeText.line(message.text))\n
+                """
+        case .edited(let message):
+            output.errors +=
+                """
+                #\(message.id) by \(SafeText.line(message.displayName)) was edited: \
+                \(SafeText.line(message.text))\n
+                """
+        case .deleted(let message):
+            output.errors +=
+                "#\(message.id) by \(SafeText.line(message.displayName)) was deleted.\n"
+        case .status(let id, let state):
+            output.errors += "#\(id) is \(state.label).\n"
+        case .notice(let message):
+            output.errors += "\(message)\n"
+        case .list(let entries):
+            for entry in entries {
+                let padding = String(repeating: " ", count: max(2, 18 - entry.term.count))
+                output.errors += "\(entry.term)\(padding)\(entry.text)\n"
+            }
+        case .error(let message):
+            output.errors += "confab: \(message)\n"
+        }
+    }
+}

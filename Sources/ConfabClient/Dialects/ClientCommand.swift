@@ -1,0 +1,20 @@
+/// A command to the server, independent of the protocol.
+public enum ClientCommand: Sendable, Equatable {
+    case send(OutboxItem)
+    /// Requests a page of the history.
+    case page(PageQuery)
+    case edit(Int, String)
+    case delete(Int)
+    /// Requests the members of the conversation.
+    case members
+    case typing(Bool)
+    /// Reports everything up to this message as read.
+    case read(Int)
+}
+
+/// Which messages a page contains, and how many at most.
+public enum PageQuery: Sendable, Equatable {
+    case newest(Int)
+    case before(Int, Int)
+    case after(Int, Int)
+}

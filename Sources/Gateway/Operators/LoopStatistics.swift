@@ -1,0 +1,94 @@
+import Bytes
+import ChatCore
+import ChatEngine
+import ChatModel
+import DialectKit
+import EventLoop
+import Telemetry
+
+/// What operators learn about a loop: its metrics and its report.
+struct LoopStatistics {
+    /// A connection with more unsent bytes is slow.
+    static let slowConnectionBytes = 64 << 10
+
+    private var rates = LoopRates()
+    private var publishAt: Int64 = 0
+
+    /// The present statistics of the loop.
+    func report(_ context: LoopContext, _ pool: ConnectionPool, _ bridge: ChatBridge) -> LoopReport
+    {
+        var report = LoopReport()
+        report.connections = context.counters.connections.reduce(0, +)
+        report.users = bridge.users.count
+        report.conversations = bridge.chat.counts.owned
+        report.messagesIn = self.rates.messagesIn
+        report.messagesOut = self.rates.messagesOut
+        report.cpu = context.index == 0 ? self.rates.cpu : 0
+        report.turns = self.rates.turns
+        report.restored = bridge.chat.recoveryCounts
+        for connection in pool.table.hot where connection.flags.contains(.isOpen) {
+            report.pendingBytes += Int(connection.pendingBytes)
+            if connection.pendingBytes > Self.slowConnectionBytes { report.slowConnections += 1 }
+        }
+        return report
+    }
+
+    /// Publishes the loop's counters for `/metrics`, once a second.
+    mutating func publishIfDue(_ context: LoopContext, _ bridge: inout ChatBridge) {
+        guard context.now.monotonic >= self.publishAt else { return }
+        self.publishAt = context.now.monotonic + 1000
+        self.publishMetrics(context, &bridge)
+    }
+
+    private mutating func publishMetrics(_ context: LoopContext, _ bridge: inout ChatBridge) {
+        var snapshot = MetricsSnapshot()
+        let names = ["echo"] + context.settings.dialects.map { $0.name.description }
+        for (index, name) in names.enumerated()
+        where index > 0 || context.settings.echoPath != nil {
+            snapshot.add(
+                context.counters.connections[index], to: .connections, labels: ["dialect": name])
+            snapshot.add(
+                context.counters.messagesIn[index], to: .messagesIn, labels: ["dialect": name])
+            snapshot.add(
+                context.counters.stored[index], to: .messagesStored, labels: ["dialect": name])
+            snapshot.add(
+                context.counters.delivered[index], to: .messagesDelivered, labels: ["dialect": name]
+            )
+        }
+        snapshot.add(context.counters.accepted, to: .connectionsAccepted)
+        snapshot.add(context.counters.refusedConnections, to: .connectionsRefused)
+        snapshot.add(context.counters.httpRequests, to: .httpRequests)
+        snapshot.add(context.counters.bytesIn, to: .bytesIn)
+        snapshot.add(context.counters.bytesOut, to: .bytesOut)
+        snapshot.add(
+            context.counters.droppedEphemeral, to: .dropped, labels: ["reason": "slow_reader"])
+        snapshot.add(context.counters.rateLimited, to: .dropped, labels: ["reason": "rate_limited"])
+        snapshot.add(
+            context.counters.lostEnvelopes, to: .dropped, labels: ["reason": "mailbox_full"])
+        for (code, count) in context.counters.closes {
+            snapshot.add(count, to: .closes, labels: ["code": String(code)])
+        }
+        let restored = bridge.chat.recoveryCounts
+        snapshot.add(UInt64(restored.inPlace), to: .restored, labels: ["how": "in_place"])
+        snapshot.add(UInt64(restored.moved), to: .restored, labels: ["how": "moved"])
+        snapshot.add(UInt64(restored.lost), to: .restored, labels: ["how": "lost"])
+        context.logRestored(restored)
+        let counts = bridge.chat.counts
+        snapshot.add(counts.owned, to: .conversationsOwned)
+        snapshot.add(counts.subscribed, to: .conversationsSubscribed)
+        snapshot.add(counts.pending, to: .requestsWaiting)
+        snapshot.add(bridge.requestContexts.count, to: .answersPending)
+        snapshot.add(bridge.users.count, to: .users)
+        let turn = context.loop.resetTurnStatistics().longestNanoseconds
+        context.counters.turnTimes.record(.nanoseconds(turn))
+        self.rates.record(
+            messagesIn: context.counters.messagesIn.reduce(0, &+),
+            messagesOut: context.counters.delivered.reduce(0, &+),
+            cpu: context.index == 0 ? ProcessClock.nanoseconds : 0, turn: UInt64(clamping: turn),
+            at: context.now.monotonic)
+        bridge.store.shardRates.rollOver(at: context.now.monotonic)
+        snapshot.add(context.counters.turnTimes, to: .turnSeconds)
+        snapshot.add(context.counters.storeTimes, to: .storeSeconds)
+        context.shared.board.publish(snapshot, from: context.index)
+    }
+}

@@ -1,0 +1,217 @@
+import Foundation
+import SeededRandom
+import Synchronization
+import TestKit
+
+/// A member of a conversation that is a kit's driver, with its own thread, its own process and its
+/// own proxy to a node.
+///
+/// It only sends, edits and deletes: reconnecting, resuming and resending is the kit's task.
+final class KitMember: Sendable {
+    /// The member's state, which only its thread uses.
+    private struct State {
+        var observer: KitObserver
+        var random: SeededGenerator
+        var sent = 0
+        var isOpen = false
+        /// The sends without an answer, by local id.
+        var pending: [String: ContinuousClock.Instant] = [:]
+        var amendments: [PlannedAmendment] = []
+        var nextLine = 0
+        var nextSend = ContinuousClock.now
+        /// The port to which the proxy connects.
+        var target: UInt16 = 0
+    }
+
+    private enum ViewState: Equatable { case none, wanted, requested, done }
+
+    let plan: MemberPlan
+    private let context: TortureContext
+    private let process: ChildProcess
+    private let proxy: FaultProxy
+    private let view = Mutex(ViewState.none)
+
+    private static let pendingLimit = 20
+    /// More than a node accepts.
+    private static let longText = String(repeating: "long ", count: 4000)
+
+    init(_ plan: MemberPlan, kit: KitCommand, context: TortureContext) throws {
+        self.plan = plan
+        self.context = context
+        guard let port = context.clientPorts.withLock({ $0[plan.homeNode] }) else {
+            throw TestFailure("\(plan.homeNode) accepts no clients")
+        }
+        self.proxy = try FaultProxy(to: port)
+        self.process = try ChildProcess(kit.command[0], Array(kit.command.dropFirst()))
+    }
+
+    deinit { self.process.kill() }
+
+    /// The lines that the driver wrote, and its errors.
+    var log: String {
+        (self.process.output.lines + self.process.errors.lines).joined(separator: "\n")
+    }
+
+    var isViewed: Bool { self.view.withLock { $0 == .done } }
+
+    func start() {
+        Thread.detachNewThread {
+            do {
+                try self.run()
+            } catch {
+                self.record("\(self.plan.name): \(error)")
+            }
+            self.process.kill()
+        }
+    }
+
+    /// Changes the network between the driver and its node.
+    func set(_ condition: FaultProxy.Condition) { self.proxy.set(condition) }
+
+    /// Makes the driver report all its messages.
+    func requestView() { self.view.withLock { $0 = .wanted } }
+
+    private func run() throws {
+        var state = State(
+            observer: KitObserver(self.plan.name, in: self.plan.conversation),
+            random: SeededGenerator(seed: self.plan.seed))
+        let token = try ConfabServer.token(for: self.plan.name)
+        self.context.journal.check {
+            $0.recordResume(
+                self.plan.name, in: self.plan.conversation, after: 0, through: "its kit")
+        }
+        try self.write(
+            [
+                "do": "open", "url": "http://127.0.0.1:\(self.proxy.port)", "token": token,
+                "conversation": self.plan.conversation,
+            ])
+        while self.context.phase != .ended {
+            self.follow(&state)
+            try self.readEvents(&state)
+            guard state.isOpen else { continue }
+            try self.sendAmendmentWhenDue(&state)
+            if self.context.phase == .running {
+                try self.sendWhenDue(&state)
+            } else if state.pending.isEmpty, state.amendments.isEmpty {
+                self.context.journal.recordFinished(self.plan.name)
+            }
+            let wantsView = self.view.withLock { view in
+                defer { if view == .wanted { view = .requested } }
+                return view == .wanted
+            }
+            if wantsView { try self.write(["do": "messages"]) }
+        }
+        try? self.write(["do": "close"])
+    }
+
+    private func write(_ command: [String: String]) throws {
+        try self.process.writeLine(
+            String(decoding: try JSONEncoder().encode(command), as: UTF8.self))
+    }
+
+    private func record(_ violation: String) {
+        self.context.journal.check { $0.recordViolation(violation) }
+    }
+
+    /// Connects the proxy to the home node, or to another one while that is not running.
+    private func follow(_ state: inout State) {
+        let ports = self.context.clientPorts.withLock { $0 }
+        guard
+            let port = ports[self.plan.homeNode]
+                ?? ports.sorted(by: { $0.key < $1.key }).first?.value,
+            port != state.target
+        else { return }
+        state.target = port
+        self.proxy.set(server: port)
+    }
+
+    private func readEvents(_ state: inout State) throws {
+        var wait = Duration.milliseconds(20)
+        while let line = self.process.output.nextLine(at: state.nextLine, within: wait) {
+            state.nextLine += 1
+            wait = .zero
+            self.handle(try KitEvent(line), &state)
+        }
+        guard self.process.isRunning || self.context.phase == .ended else {
+            throw TestFailure("its driver ended: \(self.process.errors.text.suffix(2000))")
+        }
+    }
+
+    private func handle(_ event: KitEvent, _ state: inout State) {
+        let journal = self.context.journal
+        switch journal.check({ state.observer.receive(event, &$0) }) {
+        case nil: break
+        case .opened: state.isOpen = true
+        case .delivered(let message):
+            if message.state == .sent { self.planAmendments(of: message, &state) }
+        case .acknowledged(let localID):
+            if let sentAt = state.pending.removeValue(forKey: localID) {
+                journal.recordAnswer(in: self.plan.conversation, sentAt: sentAt)
+            }
+        case .refused(let localID):
+            state.pending[localID] = nil
+            journal.count { $0.refused += 1 }
+        case .amended(let number, let amended):
+            let count = state.amendments.count
+            state.amendments.removeAll {
+                $0.number == number && amended >= ($0.content == nil ? .deleted : .edited)
+            }
+            let done = count - state.amendments.count
+            journal.count { $0.amended += done }
+        case .amendmentFailed(let action, let error):
+            // A deletion can come before the edit.
+            if let first = state.amendments.first, first.nextAttemptAt == nil {
+                state.amendments.removeFirst()
+            }
+            if !error.hasSuffix("is deleted") {
+                self.record("\(self.plan.name): \(action): \(error)")
+            }
+        case .viewed: self.view.withLock { $0 = .done }
+        case .stateChanged(let name):
+            if name == "online" { journal.count { $0.reconnects += 1 } }
+        }
+    }
+
+    private func sendWhenDue(_ state: inout State) throws {
+        let now = ContinuousClock.now
+        guard let interval = self.plan.messageInterval, now >= state.nextSend else { return }
+        state.nextSend = now + interval * Double(state.random.number(500...1500)) / 1000
+        guard state.pending.count < Self.pendingLimit else { return }
+        state.sent += 1
+        let localID = "\(self.plan.name)-\(state.sent)"
+        var text = "\(self.plan.name) says \(state.sent)"
+        if state.random.happens(perMille: 30) { text += " " + Self.longText }
+        state.pending[localID] = now
+        let content = text
+        self.context.journal.check { $0.recordSend(content, as: localID, by: self.plan.name) }
+        try self.write(["do": "send", "text": text, "local_id": localID])
+    }
+
+    private func planAmendments(of message: HistoryChecker.ReceivedMessage, _ state: inout State) {
+        guard self.context.phase == .running, state.amendments.count < 4,
+            state.random.happens(perMille: 150)
+        else { return }
+        let isEdited = state.random.happens(perMille: 600)
+        let sendAt = ContinuousClock.now + .milliseconds(state.random.number(0...300))
+        state.amendments.append(
+            PlannedAmendment(
+                number: message.number,
+                content: isEdited ? message.content + PlannedAmendment.editMark : nil,
+                nextAttemptAt: sendAt))
+    }
+
+    /// Kits repeat their requests, so each is made once.
+    private func sendAmendmentWhenDue(_ state: inout State) throws {
+        guard let first = state.amendments.first, let sendAt = first.nextAttemptAt, sendAt <= .now
+        else { return }
+        state.amendments[0].nextAttemptAt = nil
+        self.context.journal.check {
+            $0.recordAmendmentRequest(first.number, in: self.plan.conversation, to: first.content)
+        }
+        if let content = first.content {
+            try self.write(["do": "edit", "id": "\(first.number)", "text": content])
+        } else {
+            try self.write(["do": "delete", "id": "\(first.number)"])
+        }
+    }
+}
