@@ -33,10 +33,10 @@ private let ambiguousRequests = [
 ]
 
 private let refusedRequests = [
-    RequestCase("an unknown path", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+    RequestCase("an unknown path", "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", 404),
     RequestCase(
         "a path of WebSockets without an upgrade",
-        "GET /conversations/1/ HTTP/1.1\r\nHost: a\r\n\r\n", 426),
+        "GET /ws/chats/ HTTP/1.1\r\nHost: a\r\n\r\n", 426),
     RequestCase(
         "another method", "POST /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405),
     RequestCase(
