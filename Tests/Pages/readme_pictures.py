@@ -69,6 +69,8 @@ def main():
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         stack.callback(browser.close)
         page = browser.new_page(locale="en-GB", viewport={"width": 1200, "height": 750})
+        # A guest's id decides the colour of the name.
+        page.add_init_script("localStorage.setItem('confab.user', 'maya')")
         page.goto(f"{server.url}/conversations")
         page.click("#new")
         page.fill("#title", "Release 2.4")

@@ -64,8 +64,9 @@ class Server:
                 [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--admin", "off",
                  "--store", "sqlite:confab.db", *self.options],
                 cwd=self.folder, stderr=output)
+        end = time.monotonic() + 60
         while "confab ready on " not in log.read_text():
-            if self.process.poll() is not None:
+            if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError("the server does not start: " + log.read_text())
             time.sleep(0.02)
 

@@ -49,7 +49,7 @@ class SizeTests(unittest.TestCase):
         total, packed = map(sum, zip(*sizes.values()))
         print(f"page: {total} bytes without comments, {packed} gzip; kit: {kit[0]}, {kit[1]}")
         self.assertLessEqual(total, 50000)
-        self.assertLessEqual(packed, 17800)
+        self.assertLessEqual(packed, 18000)
 
     def test_the_types_are_right(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -115,11 +115,14 @@ class SpeedTests(PageTest):
             session.send("Network.emulateNetworkConditions", {
                 "offline": False, "latency": latency, "downloadThroughput": rate,
                 "uploadThroughput": rate})
-            page.reload()
-            took[name] = min(wait(page, "window.shownAt"), 1e6)
+            # Other processes use the processors too, so the best of three loads counts.
+            tries = []
+            for _ in range(3):
+                page.reload()
+                tries.append(wait(page, "window.shownAt") or 1e6)
+            took[name] = min(tries)
         print({name: f"{value:.0f} ms" for name, value in took.items()})
-        # Other processes use the processors too, so the first limit is twice the aim.
-        self.assertLess(took["loopback"], 400)
+        self.assertLess(took["loopback"], 200)
         self.assertLess(took["400 kbit/s, 400 ms"], 1000)
 
     def test_a_burst_of_a_thousand_messages(self):

@@ -168,6 +168,28 @@ class StoryTests(PageTest):
         page.evaluate("dispatchEvent(new Event('online'))")
         page.wait_for_selector(f"#list a[href='/conversation/{room}']:text('Created elsewhere')")
 
+    def test_the_list_shows_the_last_message_and_the_people_and_no_ended_conversation(self):
+        room = self.server.create("Listed", "its description", user="owner")
+        ended = self.server.create("Ended", user="owner")
+        page = self.page("/conversations")
+        row = page.locator("#list li", has_text="Listed")
+        row.locator(".last:text-is('its description')").wait_for()
+        with self.server.socket(room, "bob", "Bob") as bob:
+            bob.act(action="send_message", content="hello")
+            self.wait(page, "(dispatchEvent(new Event('online')),"
+                            " document.querySelector('#list').innerText.includes('Bob: hello'))")
+            self.assertEqual(row.locator("time").inner_text(), "just now")
+            self.wait(page, "(dispatchEvent(new Event('online')),"
+                            " document.querySelector('#list').innerText.includes('2 people · 1 here'))")
+        row.hover()
+        row.locator(".copy").click()
+        page.wait_for_selector(f"#state:text-matches('Link of .Listed. copied|{room}')")
+        page.mouse.move(0, 0)
+        self.assertEqual(page.locator("#list li", has_text="Ended").count(), 1)
+        self.server.rest("POST", f"/conversations/{ended}/end", {"user_id": "owner"})
+        self.wait(page, "(dispatchEvent(new Event('online')),"
+                        " !document.querySelector('#list').innerText.includes('Ended'))")
+
     def test_after_an_update_of_the_server_the_page_offers_to_reload(self):
         room = self.server.create()
         page = self.enter(room)

@@ -1,7 +1,9 @@
 // The page of all conversations: it lists, creates and opens them.
 
 import {Confab} from "./confab.js";
-import {$, ago, copyLink, count, h, hue, identity, initial, link, storage} from "./text.js";
+import {
+	$, clock, copyLink, count, dayLabel, h, hue, identity, initial, link, storage,
+} from "./text.js";
 
 const {token, user} = identity();
 const server = new Confab(location.origin, {token, user});
@@ -11,6 +13,15 @@ const opener = $("#new");
 /** @type {any[]} What the list shows, newest created first. */
 let shown = [];
 let cursor = "", isCurrent = false;
+
+/** When it was. A time in the future is "just now". */
+const ago = (time = "", now = 0) => {
+	const minutes = (now - Date.parse(time)) / 6e4;
+	if (minutes < 1) return "just now";
+	if (minutes < 60) return `${Math.floor(minutes)} min ago`;
+	const label = dayLabel(time, now);
+	return label === "Today" ? clock.format(new Date(time)) : label;
+};
 
 let reportTimer = 0;
 /** Shows a sentence, for a short time if it is about an action. */
@@ -57,8 +68,8 @@ const refresh = async () => {
 		const page = await server.list({limit: 50});
 		if (!shown.length) cursor = page.next_cursor ?? "";
 		const next = [...page.conversations, ...shown.slice(50)];
-		// A list under the pointer or with the focus keeps its elements.
-		if (!shown.length || !list.matches(":hover, :focus-within")) {
+		// A list under the pointer or with the focus of the keyboard keeps its elements.
+		if (!shown.length || !list.matches(":hover, :has(:focus-visible)")) {
 			shown = next;
 			show();
 		}

@@ -137,7 +137,8 @@ const showPeople = (online) => {
 };
 
 const showConnection = () => {
-	const sentence = connectionSentence(connection, since, Date.now(), !wasOnline);
+	const sentence = connectionSentence(connection, since, Date.now(), !wasOnline,
+		!!details.title);
 	const calm = connection.state === "closed" ? "Ended" : wasOnline ? $("#count").textContent : "";
 	const state = $("#state"), text = sentence || calm;
 	if (state.textContent !== text) state.textContent = text;

@@ -155,7 +155,7 @@ export const hue = (/** @type {string} */ user) => {
 export const initial = (/** @type {string} */ name) =>
 	[...new Intl.Segmenter().segment(name.trim())][0]?.segment.toUpperCase() ?? "?";
 
-const clock = new Intl.DateTimeFormat(undefined, {timeStyle: "short"});
+export const clock = new Intl.DateTimeFormat(undefined, {timeStyle: "short"});
 const exact = new Intl.DateTimeFormat(undefined, {dateStyle: "full", timeStyle: "medium"});
 /** @param {string} time RFC 3339 */
 export const timeElement = (time) => {
@@ -175,15 +175,6 @@ export const dayLabel = (time, now) => {
 	return date.toLocaleDateString(undefined, {weekday: "long", day: "numeric", month: "long", year});
 };
 
-/** When it was. A time in the future is "just now". */
-export const ago = (time = "", now = 0) => {
-	const minutes = (now - Date.parse(time)) / 6e4;
-	if (minutes < 1) return "just now";
-	if (minutes < 60) return `${Math.floor(minutes)} min ago`;
-	const label = dayLabel(time, now);
-	return label === "Today" ? clock.format(new Date(time)) : label;
-};
-
 /** @param {number} n @param {string} one @param {string} many */
 export const count = (n, one, many = one + "s") => `${n} ${n === 1 ? one : many}`;
 
@@ -197,10 +188,11 @@ export const typingSentence = (/** @type {string[]} */ names) => {
  * The connection in words, once an interruption lasts two seconds.
  * @param {{state: string, retryAt?: number}} event @param {number} since when it began
  * @param {number} now @param {boolean} isNew whether the page was never connected
+ * @param {boolean} isReachable whether the server has answered a request without WebSocket
  */
-export const connectionSentence = ({state, retryAt = 0}, since, now, isNew) => {
+export const connectionSentence = ({state, retryAt = 0}, since, now, isNew, isReachable) => {
 	if (/online|refused|closed/.test(state) || now - since < 2000) return "";
-	if (isNew && now - since > 1e4) return "No connection. Your network may block WebSocket.";
+	if (isNew && isReachable && now - since > 1e4) return "No connection. Your network may block WebSocket.";
 	if (state === "offline") return "This device is offline.";
 	const seconds = Math.ceil((retryAt - now) / 1000);
 	if (state === "waiting" && seconds > 0) return `Reconnecting in ${seconds} s`;
