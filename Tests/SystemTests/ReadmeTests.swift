@@ -61,7 +61,7 @@ struct ReadmeTests {
         defer { alice.kill() }
         try alice.writeLine("Is anybody there?")
         // Alice needs some time to join, and Bob could otherwise join first.
-        try alice.output.line(with: "alice: Is anybody there?")
+        try alice.output.line(with: "Alice: Is anybody there?")
 
         try folder.write(here(self.block("python", with: "websockets")), to: "bob.py")
         let bob = try open(self.block("sh", with: "bob.py"))
