@@ -190,6 +190,18 @@ class StoryTests(PageTest):
         self.wait(page, "(dispatchEvent(new Event('online')),"
                         " !document.querySelector('#list').innerText.includes('Ended'))")
 
+    def test_only_those_who_join_later_are_announced(self):
+        room = self.server.create()
+        self.enter(room, "Ann")
+        bob = self.enter(room, "Bob")
+        hints = set()
+        for _ in range(40):  # The page collects arrivals for a second.
+            hints.add(bob.inner_text("#hint").strip())
+            bob.wait_for_timeout(50)
+        self.assertEqual(hints, {""})
+        self.enter(room, "Cid")
+        bob.wait_for_selector("#hint:text('Cid joined')")
+
     def test_after_an_update_of_the_server_the_page_offers_to_reload(self):
         room = self.server.create()
         page = self.enter(room)

@@ -323,7 +323,8 @@ let arrivals = Array(0), arrivalTimer = 0;
 const onPresence = ({online = 0, changes = Array(0)}) => {
 	for (const each of changes) {
 		const name = nameOf(each);
-		arrivals.push(`${name} ${each.online ? "joined" : "left"}`);
+		// Those who were here when the page connected have not joined just then.
+		if (room?.state === "online") arrivals.push(`${name} ${each.online ? "joined" : "left"}`);
 		if (!each.online) typists.delete(name);
 	}
 	arrivalTimer ||= setTimeout(() => {
