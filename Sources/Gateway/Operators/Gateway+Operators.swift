@@ -58,8 +58,9 @@ extension Gateway {
         _ loop: Int, within time: Duration,
         _ make: (@escaping @Sendable (Value) -> Void) -> LoopControlMessage
     ) async -> Value? {
+        let answer = FirstAnswer<Value>()
         await withCheckedContinuation { continuation in
-            let answer = OneShot(continuation)
+            answer.open(continuation)
             let timeout = Task {
                 try? await Task.sleep(for: time)
                 answer.complete(nil)
@@ -70,22 +71,38 @@ extension Gateway {
                     timeout.cancel()
                 }, to: loop)
         }
+        return answer.value
     }
 }
 
-/// Resumes a continuation with the first result and ignores later ones. The timeout's result is
-/// nil.
-private final class OneShot<Value: Sendable>: Sendable {
-    private let continuation: Mutex<CheckedContinuation<Value?, Never>?>
+/// The first result of a request; later ones are ignored. The timeout's result is nil.
+///
+/// The value passes through the mutex and not through the continuation: the thread sanitizer does
+/// not see that a continuation synchronizes if it is resumed before its task has suspended.
+private final class FirstAnswer<Value: Sendable>: Sendable {
+    private enum State {
+        case unasked
+        case waiting(CheckedContinuation<Void, Never>)
+        case answered(Value?)
+    }
 
-    init(_ continuation: CheckedContinuation<Value?, Never>) {
-        self.continuation = Mutex(continuation)
+    private let state = Mutex(State.unasked)
+
+    func open(_ continuation: CheckedContinuation<Void, Never>) {
+        self.state.withLock { $0 = .waiting(continuation) }
     }
 
     func complete(_ value: Value?) {
-        self.continuation.withLock { waiting in
-            defer { waiting = nil }
-            return waiting
-        }?.resume(returning: value)
+        let waiting: CheckedContinuation<Void, Never>? = self.state.withLock { state in
+            guard case .waiting(let continuation) = state else { return nil }
+            state = .answered(value)
+            return continuation
+        }
+        waiting?.resume()
+    }
+
+    /// Nil before the answer.
+    var value: Value? {
+        self.state.withLock { if case .answered(let value) = $0 { value } else { nil } }
     }
 }
