@@ -18,6 +18,7 @@ import time
 import urllib.error
 import urllib.request
 
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import sync_playwright
 
 from support import free_port
@@ -194,7 +195,13 @@ class Chromium:
         self.go, self.reload, self.click = self.page.goto, self.page.reload, self.page.click
 
     def script(self, expression):
-        return self.page.evaluate(expression)
+        """The value of an expression; None while the browser changes to another page."""
+        try:
+            return self.page.evaluate(expression)
+        except PlaywrightError as error:
+            if "Execution context was destroyed" not in str(error):
+                raise
+            return None
 
     def type(self, selector, text):
         self.page.focus(selector)
