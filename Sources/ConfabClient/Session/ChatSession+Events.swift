@@ -64,6 +64,12 @@ extension ChatSession {
         case .truncated(let oldestID):
             self.deliver(
                 self.timeline.truncated(from: oldestID, at: now), at: now, into: &steps)
+        case .reset(let head) where self.timeline.lastID == nil:
+            let text = """
+                The server's history was replaced, for instance by a restored backup. Its newest \
+                message is #\(head). Later messages are shown.
+                """
+            steps.append(.emit(.error(reason: text, action: "connect")))
         case .reset(let head):
             if self.timeline.replaced(head: head) {
                 self.readID = min(self.readID, head)
