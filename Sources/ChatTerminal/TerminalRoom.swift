@@ -1,7 +1,7 @@
 import ConfabClient
 import EventLoop
 
-/// What the terminal knows of one conversation.
+/// The state of one conversation in the terminal.
 struct TerminalRoom {
     let id: String
     /// The features of its protocol.
@@ -44,7 +44,7 @@ struct TerminalRoom {
         if self.lines.count > Self.lineLimit { self.lines.removeFirst() }
     }
 
-    /// What the status line says about the connection; nil while connected.
+    /// The text about the connection in the status line; nil while connected.
     var connectionText: String? {
         switch self.state {
         case .online, .closed, .refused: nil

@@ -1,7 +1,7 @@
 internal import Bytes
 internal import EngineIO
 
-/// What `EngineServer` stores of one session.
+/// The state of one session in `EngineServer`.
 struct TransportSession: Sendable {
     /// The session's own WebSocket.
     enum SocketState: Equatable {

@@ -8,7 +8,7 @@ public import HTTPWire
 /// because their paths contain the version. A node of another version, which a rolling upgrade
 /// runs beside this one, answers such a path with its own file, which must not be stored.
 public struct Pages: RequestHandler {
-    /// What a path of the pages leads to.
+    /// The response that a path of the pages gets.
     private enum Resource {
         case redirect(String)
         case page(WebFile)

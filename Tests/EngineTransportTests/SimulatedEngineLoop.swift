@@ -10,7 +10,7 @@ import SeededRandom
 /// A client's connection has one token for its lifetime. When a session has got the socket of a
 /// WebSocket, the loop maps the client's token to the session's.
 struct SimulatedEngineLoop {
-    /// What leaves the loop.
+    /// The output of the loop.
     enum Output {
         case response(SocketToken, EngineResponse)
         case moved(SocketToken, toLoop: Int)

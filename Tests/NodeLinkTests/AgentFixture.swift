@@ -16,8 +16,8 @@ import Testing
 @Suite("With a real Redis,", .serialized)
 enum AgentSuites {}
 
-/// What a node's first loop gives to the jobs of its agent: a loop, a connection to a real Redis, a
-/// receiver and a log, each observed by the test. The jobs get no ticks.
+/// The surroundings of a node agent's jobs on the first loop, each observed by the test: a loop, a
+/// connection to a real Redis, a receiver and a log. The jobs get no ticks.
 final class AgentFixture {
     let server: RedisServer
     let loop: EventLoop

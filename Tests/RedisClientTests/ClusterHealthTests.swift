@@ -4,7 +4,7 @@ import Testing
 
 @Suite("The health of a cluster")
 struct ClusterHealthTests {
-    /// What the client knows at one time, and the event that it reports.
+    /// The client's knowledge at one time, and the event that it reports.
     struct HealthStep: Sendable, CustomTestStringConvertible {
         enum Map: Sendable { case empty, complete, gap }
         var map = Map.complete

@@ -24,7 +24,7 @@ struct SwiftClientPageTests {
         try Deadline.wait(
             for: "the answer of the bot; its errors: \(bot.errors.text)",
             untilTrue: {
-                // What was posted before the bot has joined is not answered.
+                // The bot does not answer a message that was posted before it joined.
                 try alice.post("Hello")
                 usleep(300_000)
                 return try alice.wholeHistory().contains {

@@ -37,7 +37,7 @@ const nameOf = ({author = any, user: reader = any, name = any}) =>
 	name === (reader ?? author) ? names.get(name) ?? name : name;
 const isShown = (/** @type {any} */ message) => message.id > 0;
 
-// What the page shows
+// The visible state of the page
 
 /** @param {"gone" | "entry" | "room"} view */
 const show = (view) => {
@@ -257,7 +257,7 @@ const listen = () => {
 	setInterval(everySecond, 1000);
 };
 
-// What the server reports
+// Events of the server
 
 const onState = (event = any) => {
 	const {state, code, reason} = event;
@@ -383,7 +383,8 @@ const enter = () => {
 const showArchive = () => {
 	const parse = (m = any) => ({id: +m.id, key: +m.id,
 		author: m.guest ? `guest:${m.user_id}` : m.user_id, name: m.username,
-		text: m.content, time: m.timestamp, state: "sent", edited: m.is_edited, deleted: m.is_deleted, rev: 0});
+		text: m.content, time: m.timestamp, state: "sent", edited: m.is_edited,
+		deleted: m.is_deleted, rev: 0});
 	const messages = details.messages.map(parse);
 	source = {
 		// A message that the user sends before the room has its list shows at once.

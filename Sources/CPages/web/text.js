@@ -1,4 +1,4 @@
-// What both pages share: formatted text, times, sentences, elements and storage.
+// Shared by both pages: formatted text, times, sentences, elements and storage.
 
 /** As a default value, it declares a parameter of any type. */
 export const any = /** @type {any} */ (undefined);
@@ -192,7 +192,9 @@ export const typingSentence = (/** @type {string[]} */ names) => {
  */
 export const connectionSentence = ({state, retryAt = 0}, since, now, isNew, isReachable) => {
 	if (/online|refused|closed/.test(state) || now - since < 2000) return "";
-	if (isNew && isReachable && now - since > 1e4) return "No connection. Your network may block WebSocket.";
+	if (isNew && isReachable && now - since > 1e4) {
+		return "No connection. Your network may block WebSocket.";
+	}
 	if (state === "offline") return "This device is offline.";
 	const seconds = Math.ceil((retryAt - now) / 1000);
 	if (state === "waiting" && seconds > 0) return `Reconnecting in ${seconds} s`;

@@ -137,7 +137,7 @@ final class OutboxStore: Sendable {
         }
         var items: [StoredItem] = []
         let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        // What follows the last line end is a record that was being written when the program ended.
+        // A record after the last line end is incomplete: the program ended while it wrote it.
         for (number, line) in lines.dropLast().enumerated() {
             guard let record = try? JSONTree(parsing: Array(line).span.bytes),
                 let conversation = record["conversation"]?.stringValue,

@@ -41,7 +41,7 @@ final class WebSocketState {
     /// When the transport must handle its own timeouts, in monotonic milliseconds.
     @exclusivity(unchecked) var transportDeadline: Int64?
 
-    /// What the WebSocket's messages are.
+    /// The content of the WebSocket's messages.
     enum MessageContent {
         /// Frames of the dialect.
         case frames

@@ -4,7 +4,7 @@ import TestKit
 ///
 /// A kit's driver is one reader: what its client resends, resumes and repairs must not show.
 struct KitObserver {
-    /// What the member does next because of an event.
+    /// The member's next step after an event.
     enum Consequence: Equatable {
         case opened
         /// Its own message arrived.

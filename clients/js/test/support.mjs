@@ -1,4 +1,4 @@
-// What the tests share: a real server that can be killed, a proxy that breaks connections, a clock
+// Shared by the tests: a real server that can be killed, a proxy that breaks connections, a clock
 // that only the test advances, and a storage in a file.
 import { execFileSync, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
