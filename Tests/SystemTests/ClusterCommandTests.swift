@@ -108,7 +108,7 @@ struct ClusterCommandTests {
 
     private func checkMessages(_ alice: ConversationClient, _ ports: [UInt16]) throws {
         let sent = try confab(
-            "send", "lobby", "two", "--as", "ops", "--output", "json", at: ports[2])
+            "send", "lobby", "two", "--as", "ops", "--yes", "--output", "json", at: ports[2])
         #expect(try sent.rows("messages").map { $0["id"] } == ["2"])
         #expect(try alice.next("chat_message").object("message")?["content"] == "two")
         #expect(
