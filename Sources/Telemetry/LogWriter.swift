@@ -105,27 +105,7 @@ private final class LineQueue: Sendable {
         self.wakeUp.post()
     }
 
-    func startThread() {
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(self).toOpaque()
-        // The loops handle signals, so this thread starts with all of them blocked, SIGPIPE
-        // included.
-        var all = sigset_t()
-        var before = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        let failure = pthread_create(&thread, nil, Self.threadMain, context)
-        pthread_sigmask(SIG_SETMASK, &before, nil)
-        precondition(failure == 0, "cannot create the log thread: error \(failure)")
-        pthread_detach(thread)
-    }
-
-    private static let threadMain:
-        @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { context in
-            guard let context else { return nil }
-            Unmanaged<LineQueue>.fromOpaque(context).takeRetainedValue().run()
-            return nil
-        }
+    func startThread() { DetachedThread.start { self.run() } }
 
     private func run() {
         var lines: [[UInt8]] = []

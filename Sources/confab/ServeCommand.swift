@@ -19,8 +19,15 @@ import Telemetry
 /// `confab serve`: runs a node.
 enum ServeCommand {
     static func run(_ options: ServeOptions) async -> Int32 {
-        let logger = Logger(level: options.logLevel, format: options.logFormat, writer: LogWriter())
-        defer { _ = logger.flush() }
+        let capture = options.logFormat == .json ? StandardErrorCapture() : nil
+        let logger = Logger(
+            level: options.logLevel, format: options.logFormat,
+            writer: LogWriter(descriptor: capture?.destination ?? STDERR_FILENO))
+        capture?.start(logger)
+        defer {
+            capture?.stop()
+            _ = logger.flush()
+        }
         for warning in options.warnings {
             logger.warning("configuration warning", ["reason": .text(warning)])
         }
@@ -30,7 +37,11 @@ enum ServeCommand {
             return try await node.serve()
         } catch {
             _ = logger.flush()
-            Program.fail("\(error)", as: options.logFormat)
+            if capture == nil {
+                Program.fail("\(error)", as: options.logFormat)
+            } else {
+                logger.error("fatal", ["reason": .text("\(error)")])
+            }
             // An unusable key file counts as an invalid value.
             return error is NodeKeys.KeyProblem ? UsageError.exitStatus : 1
         }
@@ -277,7 +288,7 @@ struct RunningNode {
                     environment: ProcessInfo.processInfo.environment, Program.commands)
             else { return }
             self.gateway.reload(try NodeKeys(options).load())
-            self.logger.level = options.logLevel
+            self.admin.logLevels.configure(options.logLevel)
             self.logger.info("settings reloaded")
         } catch {
             self.logger.error(

@@ -82,7 +82,7 @@ class Prometheus:
         for pattern, replacement in [
             (r"scrape_interval: \S+", "scrape_interval: 1s\n  scrape_timeout: 1s"),
             (r"evaluation_interval: \S+", "evaluation_interval: 1s"),
-            (r"targets: \[.*\]", f"targets: {targets}"),
+            (r"- targets: \[.*\]", f"- targets: {targets}"),
         ]:
             text, count = re.subn(pattern, replacement, text, count=1)
             assert count == 1, pattern

@@ -120,8 +120,13 @@ struct MonitoringTests {
         try awaitSample("confab_redis_up", 1)
         try awaitSample("confab_healthy", 1)
 
-        _ = try HTTPReply.post(
-            "/api/cluster/drain", #"{"node":"n1","force":true}"#, port: server.adminPort)
+        let other = try ConfabServer(["--store", redis.url, "--node-id", "n2"])
+        try other.awaitShardBalance(of: 2)
+        try awaitSample("confab_view_nodes", 2)
+        let drain = try confab("drain", "n1", "--yes", at: server.adminPort)
+        #expect(drain.status == 0, "\(drain.errors)")
         try awaitSample("confab_draining", 1)
+        try awaitSample("confab_shards_owned", 0)
+        #expect(try other.metric("confab_draining") == 0)
     }
 }
