@@ -58,4 +58,21 @@ struct LibraryOutputTests {
         #expect(events.last?["msg"] == "fatal", "\(result.errors)")
         #expect(events.last?["reason"]?.isEmpty == false)
     }
+
+    @Test("contains no password of Redis, while Redis is there and while it is not")
+    func password() throws {
+        let redis = try RedisServer(["--requirepass", "open-sesame"])
+        let server = try ConfabServer([
+            "--log-format", "json", "--log-level", "debug", "--store",
+            "redis://:open-sesame@127.0.0.1:\(redis.port)",
+        ])
+        let client = try server.connect("ann")
+        try client.synchronize()
+        try redis.crash()
+        try server.process.errors.line(with: "redis unavailable")
+        try client.send(#"{"action":"send_message","content":"unsent","local_id":"1"}"#)
+        try server.process.errors.line(with: "store request failed")
+        #expect(!server.process.errors.text.contains("sesame"))
+        #expect(!server.process.errors.text.contains("unsent"))
+    }
 }

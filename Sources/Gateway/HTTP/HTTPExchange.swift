@@ -47,7 +47,7 @@ final class HTTPExchange {
         let crossOrigin: CrossOrigin?
         let trace: TraceParent?
         var method = HTTPMethod.other
-        /// For the log: the page that sent the request, and at `debug` the user of its token.
+        /// For the log: the origin of a refused page, and at `debug` the user of the token.
         var origin: String?
         var user: String?
         /// The request sends a message.

@@ -164,6 +164,7 @@ struct HTTPServer {
                 return .upgrade(upgrade)
             }
         } catch {
+            exchange.requestInfo?.origin = self.head.fields.text("origin", in: span)
             self.refuse(connection, error, bodilessContext)
             return nil
         }
@@ -232,8 +233,7 @@ struct HTTPServer {
         // A connect to a WebSocket costs nothing for CORS.
         guard route.crossOrigin != .none else {
             return .init(
-                route: route, crossOrigin: nil, trace: trace, method: self.head.method,
-                origin: self.head.fields.text("origin", in: span))
+                route: route, crossOrigin: nil, trace: trace, method: self.head.method)
         }
         let origin = self.head.fields.text("origin", in: span)
         let crossOrigin = CrossOrigin(
