@@ -6,6 +6,7 @@ called `send`. CONFAB_BINARY names the server (default: .build/debug/confab).
 """
 
 import asyncio
+import contextlib
 import os
 import pathlib
 import re
@@ -102,6 +103,12 @@ class Member:
             await asyncio.sleep(PAUSE)
 
 
+async def until(condition, seconds=60):
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
 async def chat(cluster):
     """Chats during a rolling restart; returns the script's result, the rooms and the times."""
     rooms = [[Member(cluster, f"r{number}-m{index}") for index in range(MEMBERS)]
@@ -113,20 +120,17 @@ async def chat(cluster):
             room = member.client.conversation(f"restart-{number}")
             listeners.append(asyncio.create_task(member.listen(room)))
             talkers.append((member, room))
-            while member.client.state != "online":
-                await asyncio.sleep(0.05)
+            member.client.connect()
+            await until(lambda: room.state == "online")
     tasks = [asyncio.create_task(member.talk(room, times, lambda: over))
              for member, room in talkers]
     result = await cluster.restart()
     over = True
     await asyncio.wait_for(asyncio.gather(*tasks), 60)
-    end = time.monotonic() + 60
     for members in rooms:
         wanted = sum(member.sent for member in members)
-        while any(len(member.received) < wanted for member in members):
-            if time.monotonic() > end:
-                break
-            await asyncio.sleep(0.1)
+        with contextlib.suppress(TimeoutError):  # The caller says which messages are missing.
+            await until(lambda: all(len(member.received) >= wanted for member in members))
     for task in listeners:
         task.cancel()
     for members in rooms:
