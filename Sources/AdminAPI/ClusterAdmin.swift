@@ -37,6 +37,8 @@ public final class ClusterAdmin: Sendable {
     let limits: ChatLimits
     private let defaultDrain: Duration
     let logger: Logger
+    /// The log level of this node.
+    public let logLevels: LogLevelControl
     private let state: Mutex<State>
 
     /// - Parameter drain: the default duration of a drain.
@@ -51,6 +53,7 @@ public final class ClusterAdmin: Sendable {
         self.limits = limits
         self.defaultDrain = drain
         self.logger = logger
+        self.logLevels = LogLevelControl(logger)
     }
 
     /// Requests are answered from now on.
@@ -160,6 +163,7 @@ public final class ClusterAdmin: Sendable {
         "redis": { admin, _, _ in await admin.localRedisRow() },
         "drain": { admin, gateway, order in await admin.drain(gateway, order) },
         "resume": { admin, gateway, order in .bool(admin.resume(gateway, order)) },
+        "log-level": { admin, _, order in admin.setLocalLogLevel(order) },
     ]
 
     // MARK: Events

@@ -76,4 +76,6 @@ struct ConnectionHandoff: @unchecked Sendable {
     let response: SharedFrame
     /// The input after the upgrade request.
     let unread: [UInt8]
+    /// The trace of the upgrade request, for the log.
+    let trace: TraceParent?
 }

@@ -4,6 +4,7 @@ import ChatEngine
 import DialectKit
 import EventLoop
 import HTTPWire
+import Telemetry
 
 /// What the parts of one loop share: its number, its clock, its settings and its counters.
 ///
@@ -23,6 +24,10 @@ final class LoopContext {
     @exclusivity(unchecked) private(set) var now: ClockReading
     @exclusivity(unchecked) private(set) var date: HTTPDate
     private let startedAt: Int64
+    /// By the slots of connections.
+    @exclusivity(unchecked) var logDetails: [UInt32: ConnectionLogDetails] = [:]
+    @exclusivity(unchecked) var refusalLimiter = LogLimiter<RefusalReason>(
+        lineLimit: LoopContext.refusalLineLimit, periodMilliseconds: LoopContext.refusalPeriod)
 
     init(index: Int, loop: EventLoop, shared: GatewayShared, live: LiveSettings) {
         self.index = index

@@ -54,10 +54,11 @@ enum NodeStore {
         }
     }
 
-    var statistics: StoreStatistics {
+    /// The counters of a local store. Redis has its own, for its own exporter.
+    var statistics: StoreStatistics? {
         switch self {
         case .local(let store): store.statistics
-        case .shared: StoreStatistics()
+        case .shared: nil
         }
     }
 

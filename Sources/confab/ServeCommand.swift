@@ -19,8 +19,15 @@ import Telemetry
 /// `confab serve`: runs a node.
 enum ServeCommand {
     static func run(_ options: ServeOptions) async -> Int32 {
-        let logger = Logger(level: options.logLevel, format: options.logFormat, writer: LogWriter())
-        defer { _ = logger.flush() }
+        let capture = options.logFormat == .json ? StandardErrorCapture() : nil
+        let logger = Logger(
+            level: options.logLevel, format: options.logFormat,
+            writer: LogWriter(descriptor: capture?.destination ?? STDERR_FILENO))
+        capture?.start(logger)
+        defer {
+            capture?.stop()
+            _ = logger.flush()
+        }
         for warning in options.warnings {
             logger.warning("configuration warning", ["reason": .text(warning)])
         }
@@ -30,7 +37,11 @@ enum ServeCommand {
             return try await node.serve()
         } catch {
             _ = logger.flush()
-            Program.fail("\(error)", as: options.logFormat)
+            if capture == nil {
+                Program.fail("\(error)", as: options.logFormat)
+            } else {
+                logger.error("fatal", ["reason": .text("\(error)")])
+            }
             // An unusable key file counts as an invalid value.
             return error is NodeKeys.KeyProblem ? UsageError.exitStatus : 1
         }
@@ -74,11 +85,7 @@ struct RunningNode {
         if options.clusterKeyFile != nil { _ = try keys.dialectSecret() }
         let configured = keys.hasConfiguredKeys ? try keys.load() : nil
         if configured == nil { try keys.checkCertificate() }
-        if options.anonymous {
-            logger.warning(
-                "anonymous connections allowed; --anonymous off forbids them",
-                Self.anonymousAbilities(at: options.listen))
-        }
+        if options.anonymous { Self.logAnonymous(options.listen, logger) }
         self.name = options.nodeID ?? Self.generatedName()
         let incarnation = UInt64.random(in: 1...UInt64.max)
         let store = try NodeStore(
@@ -124,7 +131,8 @@ struct RunningNode {
             isLoopback: options.admin?.isLoopback ?? true, tokens: adminTokens, admin: clusterAdmin
         ) {
             var snapshot = board.total()
-            store.statistics.add(to: &snapshot)
+            store.statistics?.add(to: &snapshot)
+            clusterAdmin.add(to: &snapshot)
             ProcessStatistics()?.add(to: &snapshot)
             return snapshot
         }
@@ -149,21 +157,23 @@ struct RunningNode {
         return (gateway, clusterAdmin)
     }
 
-    /// The abilities of anonymous users, for the log of a listener that other machines can reach.
-    private static func anonymousAbilities(at listen: ListenAddress) -> KeyValuePairs<
-        StaticString, LogValue
-    > {
-        guard !listen.isLoopback else { return [:] }
-        return [
-            "listen": .text(listen.description),
-            "strangers_may": .text(
-                """
-                list Rooms conversations, read and join open conversations (Rooms, Chats), create \
-                conversations, send messages, end conversations that they have created
-                """),
-            "strangers_may_not": .text(
-                "broadcast, enter closed conversations, end conversations of others"),
-        ]
+    /// Warns about anonymous users, with their abilities if other machines reach the listener.
+    private static func logAnonymous(_ listen: ListenAddress, _ logger: Logger) {
+        func unlessLoopback(_ text: String) -> LogValue {
+            .optional(listen.isLoopback ? nil : text)
+        }
+        logger.warning(
+            "anonymous connections allowed; --anonymous off forbids them",
+            [
+                "listen": unlessLoopback(listen.description),
+                "strangers_may": unlessLoopback(
+                    """
+                    list Rooms conversations, read and join open conversations (Rooms, Chats), \
+                    create conversations, send messages, end conversations that they have created
+                    """),
+                "strangers_may_not": unlessLoopback(
+                    "broadcast, enter closed conversations, end conversations of others"),
+            ])
     }
 
     private static func dialects(_ options: ServeOptions, _ keys: NodeKeys) throws(NodeKeys
@@ -278,7 +288,7 @@ struct RunningNode {
                     environment: ProcessInfo.processInfo.environment, Program.commands)
             else { return }
             self.gateway.reload(try NodeKeys(options).load())
-            self.logger.level = options.logLevel
+            self.admin.logLevels.configure(options.logLevel)
             self.logger.info("settings reloaded")
         } catch {
             self.logger.error(

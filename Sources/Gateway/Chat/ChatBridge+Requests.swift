@@ -175,6 +175,10 @@ extension ChatBridge {
                 return
             }
             webSocket.unansweredCommandCount -= 1
+            if case .failed(let error) = answer {
+                let conversation = webSocket.subscriptions.first { $0.feed == feed }?.conversation
+                self.context.logRejected(error, connection, webSocket, in: conversation)
+            }
             if case .posted(let message, _) = answer {
                 self.context.counters.stored[webSocket.dialect + 1] &+= 1
                 if let state = webSocket.subscriptions.first(where: { $0.feed == feed })?.catchUp {
@@ -193,9 +197,14 @@ extension ChatBridge {
             webSocket.pendingJoins.removeAll { $0.context == context }
             // Frees the array's storage, because most connections are idle.
             if webSocket.pendingJoins.isEmpty { webSocket.pendingJoins = [] }
-            if case .joined(let result) = answer {
+            switch answer {
+            case .joined(let result):
                 self.subscribe(
                     connection, webSocket, feed, key, result, from: start, requestedAt: requestedAt)
+                self.context.logJoined(connection, webSocket, key)
+            case .failed(let error):
+                self.context.logRejected(error, connection, webSocket, in: key)
+            default: break
             }
             webSocket.session?.answered(answer, to: tag, isDelivered: false, into: &self.steps)
             self.runSteps(connection, webSocket)

@@ -138,6 +138,7 @@ extension ChatBridge {
         }
         if self.pool.user(of: connection) == UserTable.noUser {
             self.recordUser(connection, webSocket)
+            self.context.logIdentified(connection, webSocket)
         }
         if webSocket.session?.wakeAt != nil { self.pool.scheduleTimer(connection) }
     }
@@ -193,6 +194,7 @@ extension ChatBridge {
             self.pool.scheduleTimer(connection)
             webSocket.session?.authenticated(.success(identity), into: &self.steps)
         } catch {
+            self.context.recordRefusal(.token, error.description, connection, nil)
             webSocket.session?.authenticated(
                 .failure(CredentialError(error.description)), into: &self.steps)
         }
