@@ -107,9 +107,8 @@ struct BanEnforcementTests {
         let poll = try client.beginPoll()
         try await Self.ban("ann", in: node)
         #expect(await Self.refresh(node) == 1)
-        var response = ""
-        while let line = try poll.line() { response += line }
-        #expect(response.contains(Self.notice), "\(response)")
+        let response = try HTTPReply(from: poll)
+        #expect(response.body.contains(Self.notice), "\(response)")
         try Deadline.wait(
             for: "the end of the session", untilTrue: { try client.poll().status == 400 })
         for query in ["", "&token=\(try TestNode.token("ann"))"] {
