@@ -185,7 +185,9 @@ extension ClusterAdmin {
 
         /// Such as `3 connections closed: n1 2, n2 1`.
         var summary: String {
-            let parts = self.rows.filter { $0.closed ?? 0 > 0 }.map { "\($0.node) \($0.closed ?? 0)" }
+            let parts = self.rows.compactMap { row in
+                row.closed.flatMap { $0 > 0 ? "\(row.node) \($0)" : nil }
+            }
             let places = parts.isEmpty ? "" : ": \(parts.joined(separator: ", "))"
             return "\(self.closed) connection\(self.closed == 1 ? "" : "s") closed\(places)"
         }

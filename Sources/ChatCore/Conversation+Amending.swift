@@ -80,8 +80,8 @@ extension Conversation {
             }
         case .delete(let principal, let origin):
             self.amend(
-                deleted ?? message, sequence, by: principal, from: origin, at: now, isDeletion: true,
-                into: &effects
+                deleted ?? message, sequence, by: principal, from: origin, at: now,
+                isDeletion: true, into: &effects
             ) { message, revision in
                 message.deleted(revision: revision)
             }

@@ -33,8 +33,8 @@ enum BanScripts {
         """
 }
 
-/// The text of a ban in Redis: `until since operator-byte-count operator reason`, where `until` is 0
-/// for a ban without an end.
+/// The text of a ban in Redis: `until since byte-count operator reason`, without a blank between
+/// the last two. `until` is 0 for a ban without an end.
 enum StoredBan {
     static func field(_ subject: Ban.Subject) -> ByteString {
         var text = ByteBuffer(capacity: 64)

@@ -2,8 +2,8 @@ import ChatModel
 import EventLoop
 import RedisClient
 
-/// A claim, a batch of writes, an assignment of numbers, a change of a ban, or a probe. It is answered when all its
-/// commands are answered and the replicas have confirmed it.
+/// A claim, a batch of writes, an assignment of numbers, a change of a ban, or a probe. It is
+/// answered when all its commands are answered and the replicas have confirmed it.
 struct StoreOperation {
     let requester: PendingCommand.StoreRequester
     let request: StoreRequest

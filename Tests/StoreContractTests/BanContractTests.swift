@@ -32,7 +32,8 @@ struct BanContractTests {
             Self.ban("ann"),
             Self.ban("ann", from: "rex"),
             Self.ban("ann", tenant: "other"),
-            Self.ban("guest:zoë :%", from: "a:b/%7B", until: 1_795_224_713_576, reason: "a b\nc 1 "),
+            Self.ban(
+                "guest:zoë :%", from: "a:b/%7B", until: 1_795_224_713_576, reason: "a b\nc 1 "),
             Self.ban("0", from: "1", tenant: "2", until: .max >> 12, reason: "12 3"),
         ]
         for ban in bans { #expect(await store.request(.ban(ban)).text == "done") }
@@ -40,7 +41,8 @@ struct BanContractTests {
         #expect(await Self.texts(other) == bans.map(\.text).sorted())
     }
 
-    @Test("replaces a ban for the same subject, and removes it", arguments: StoreUnderTest.available)
+    @Test(
+        "replaces a ban for the same subject, and removes it", arguments: StoreUnderTest.available)
     func replacing(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         let other = try Self.otherNode(than: store)
@@ -69,14 +71,16 @@ struct BanContractTests {
         #expect(await Self.texts(other) == bans.map(\.text).sorted())
     }
 
-    @Test("has a limit, at which it first removes those that have ended",
+    @Test(
+        "has a limit, at which it first removes those that have ended",
         arguments: StoreUnderTest.available)
     func limit(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         let limit = Ban.countLimit
         await withTaskGroup(of: Void.self) { group in
             for number in 0..<limit {
-                let ban = Self.ban(ByteString("user \(number)"), until: number < 3 ? 1000 : nil, since: 500)
+                let ban = Self.ban(
+                    ByteString("user \(number)"), until: number < 3 ? 1000 : nil, since: 500)
                 group.addTask { _ = await store.request(.ban(ban)) }
                 if number % 500 == 499 { await group.waitForAll() }
             }

@@ -105,10 +105,10 @@ extension OperatorVerb {
             ],
             notes: [
                 """
-                A deleted message keeps its number and loses its text, as if its author had deleted \
-                it. Without MESSAGE, the conversation ends, all retained messages are deleted, and \
-                all members are removed. Its id cannot be used again. If the command is \
-                interrupted, repeat it.
+                A deleted message keeps its number and loses its text, as if its author had \
+                deleted it. Without MESSAGE, the conversation ends, all retained messages are \
+                deleted, and all members are removed. Its id cannot be used again. If the \
+                command is interrupted, repeat it.
                 """
             ]),
     ]

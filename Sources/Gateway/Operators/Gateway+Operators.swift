@@ -51,7 +51,7 @@ extension Gateway {
         return await self.operatorCommand(command, in: key, within: time)
     }
 
-    /// Executes a command of an operator, for whom no ban applies. Nil if there is no answer in
+    /// Executes a command of an operator. No ban applies to operators. Nil if there is no answer in
     /// time.
     public func operatorCommand(
         _ command: ChatCommand, in key: ConversationKey, within time: Duration
