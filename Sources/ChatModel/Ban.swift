@@ -78,8 +78,7 @@ public struct BanList: Sendable {
     }
 
     /// Every message is checked, and most services have no bans.
-    @inlinable public var isEmpty: Bool { self.isEmptyList }
-    @usableFromInline var isEmptyList: Bool { self.bans.isEmpty }
+    public var isEmpty: Bool { self.bans.isEmpty }
 
     /// The active ban of the user for the whole tenant.
     public func ban(of user: UserID, in tenant: ByteString, at now: Timestamp) -> Ban? {

@@ -221,7 +221,7 @@ struct RunningNode {
     }
 
     /// Reads the bans, even if the store is unavailable for long. Clients are admitted only
-    /// afterwards, so that no banned user slips in.
+    /// afterwards, because until then every banned user could connect.
     private func readBans() async {
         while await self.gateway.refreshBans(within: .seconds(2)) == nil {
             guard !Task.isCancelled else { return }

@@ -51,7 +51,7 @@ struct BanTests {
         #expect(list.ban(of: Self.ann, from: Self.rex, at: Self.time(200)) == nil)
     }
 
-    @Test("finds anonymous users by the id that others see, whoever chose the name")
+    @Test("finds anonymous users by the id that others see, with a chosen or an assigned name")
     func anonymousUsers() {
         let list = BanList([Self.ban("guest:ann")])
         #expect(list.ban(of: UserID(anonymous: "ann"), in: "acme", at: Self.time(1)) != nil)

@@ -101,7 +101,6 @@ enum Samples {
         .contentEmpty, .contentTooLong(limit: 16_384), .metadataTooLong(limit: 0),
         .clientMessageIDInvalid, .tooManyMembers(limit: 1_000_000),
         .rateLimited(retryAfterSeconds: 0.25), .unavailable, .conversationExists, .noSuchMember,
-        .banned("You are banned. Zoë."),
     ]
 
     static let answers: [ChatAnswer] =

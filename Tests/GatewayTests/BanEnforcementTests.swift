@@ -140,7 +140,7 @@ struct BanEnforcementTests {
         let node = try TestNode()
         let client = try node.conversationClient("ann", in: "one")
         try await Self.ban("ann", in: node)
-        node.store.fail(.other)
+        node.store.fail(.bans)
         #expect(await Self.refresh(node) == nil)
         try client.synchronize()
         node.store.fail()

@@ -85,7 +85,7 @@ struct ModerationTests {
         }
         let agentPath = "/v1/ws/tenant/default/agent/ann/channel/lobby"
         let agent = try RawWebSocketClient.refusal(
-            of: "\(agentPath)?token=\(ConfabServer.token(for: "ann"))",
+            of: "\(agentPath)?token=\(ConfabServer.token(for: "ann", conversations: []))",
             port: self.servers[1].port)
         #expect(agent.status == 403 && agent.body.contains("You are banned. Spam."))
         try bob.send(adapter.messageFrame("lobby", "still here"))
@@ -135,6 +135,10 @@ struct ModerationTests {
         }
         let listed = try confab("bans", "--output", "json", at: self.servers[node].adminPort)
         #expect(try listed.rows("bans").map { $0["conversation"] } == ["lobby"])
+        let events = try confab("events", "--output", "json", at: self.servers[node].adminPort)
+        let action = try events.rows("events").last { $0["event"] == "ban" }
+        #expect(action?["operator"] == "127.0.0.1")
+        #expect(action?["detail"] == "ann from lobby of tenant default")
         try self.moderate("unban", "--user", "ann", "--conversation", "lobby", at: node)
         try self.servers[0].connect("ann").post("back")
     }
@@ -155,6 +159,13 @@ struct ModerationTests {
     @Test("bans survive a restart of a node with SQLite")
     func sqlite() throws {
         let first = try ConfabServer(store: .sqlite)
+        let plan = try confab("ban", "--user", "ann", "--dry-run", at: first.adminPort)
+        #expect(plan.output == "would ban ann from tenant default")
+        let long = try confab(
+            "ban", "--user", "ann", "--reason", String(repeating: "é", count: 201), "--yes",
+            at: first.adminPort)
+        #expect(long.status == 1)
+        #expect(long.errors.contains(#""reason": must have at most 200 characters."#))
         let result = try confab(
             "ban", "--user", "ann", "--for", "1h", "--yes", at: first.adminPort)
         #expect(result.status == 0, "\(result)")

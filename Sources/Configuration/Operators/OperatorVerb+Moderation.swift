@@ -1,6 +1,6 @@
 internal import JSON
 
-/// The verbs that act on users and conversations against the will of their users.
+/// The verbs that disconnect and ban users, and that end and delete conversations.
 extension OperatorVerb {
     private static let bannedUser = OperatorParameter.option(
         "user", "USER", .user, isRequired: true,
@@ -86,7 +86,7 @@ extension OperatorVerb {
         OperatorVerb(
             "end", "make a conversation read-only", [conversation, tenant], permission: .operate,
             display: .summary,
-            examples: [.init("confab end lobby --yes", "nobody can send to it any more")],
+            examples: [.init("confab end lobby --yes", "sends to it are refused from then on")],
             notes: ["The members are notified. An ended conversation stays readable."]),
         OperatorVerb(
             "delete", "delete a message, or a whole conversation",

@@ -5,8 +5,8 @@ import Synchronization
 /// The bans that a node enforces, and whether they must be read again.
 ///
 /// Every node reads all bans from the store: before it admits clients, when another node announces
-/// a change, and when it may have missed an announcement. A node dies between storing a ban and
-/// announcing it at worst, so a change of the cluster's nodes counts as well.
+/// a change, and when it may have missed an announcement. A node may die between storing a ban and
+/// announcing it, so the others also read the bans when the cluster's nodes change.
 final class BanBoard: Sendable {
     private struct State {
         var list = BanList()
