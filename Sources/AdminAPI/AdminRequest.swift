@@ -105,6 +105,14 @@ enum AdminRouter {
             try await admin.verify(request.conversation)
         },
         "send": { (admin, request) async throws(HTTPError) in try await admin.send(request) },
+        "disconnect": { (admin, request) async throws(HTTPError) in
+            try await admin.disconnect(request)
+        },
+        "ban": { (admin, request) async throws(HTTPError) in try await admin.ban(request) },
+        "unban": { (admin, request) async throws(HTTPError) in try await admin.unban(request) },
+        "bans": { (admin, request) async throws(HTTPError) in try await admin.bans(request) },
+        "end": { (admin, request) async throws(HTTPError) in try await admin.end(request) },
+        "delete": { (admin, request) async throws(HTTPError) in try await admin.delete(request) },
         "drain": { (admin, request) async throws(HTTPError) in
             try await admin.changeService(request)
         },

@@ -161,6 +161,8 @@ public final class ClusterAdmin: Sendable {
             return stored.map { OwnerPosition(head: $0.head, revision: $0.revision).tree } ?? .null
         },
         "redis": { admin, _, _ in await admin.localRedisRow() },
+        "refresh_bans": { _, gateway, _ in await refreshBans(gateway) },
+        "disconnect": { _, gateway, order in await disconnect(gateway, order) },
         "drain": { admin, gateway, order in await admin.drain(gateway, order) },
         "resume": { admin, gateway, order in .bool(admin.resume(gateway, order)) },
         "log-level": { admin, _, order in admin.setLocalLogLevel(order) },

@@ -31,6 +31,10 @@ enum LoopControlMessage: Sendable {
     /// A command that comes from no connection.
     case command(ChatCommand, ConversationKey, @Sendable (ChatAnswer) -> Void)
     case read(StoreRequest, @Sendable (StoreAnswer) -> Void)
+    /// Enforces the node's present bans, and replies with the number of connections that it closes.
+    case enforceBans(@Sendable (Int) -> Void)
+    /// Closes connections by order of an operator, and replies with their number.
+    case disconnect(DisconnectTarget, @Sendable (Int) -> Void)
     /// A message from a loop of another node.
     case nodeMessage(String, from: UInt64)
     /// The WebSocket that takes over a polling session.

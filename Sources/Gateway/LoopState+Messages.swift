@@ -53,6 +53,8 @@ extension LoopState {
                 self.context.store.submit(
                     request, ticket: 0,
                     for: StoreReplyHandler(self.context.shared.storeErrors, reply))
+            case .enforceBans(let reply): reply(self.bridge.enforceBans())
+            case .disconnect(let target, let reply): reply(self.bridge.disconnect(target))
             case .nodeMessage(let text, let node):
                 self.receiveNodeMessage(text, from: node)
             case .attachSocket(let socket, let handoff): self.attachSocket(socket, handoff)

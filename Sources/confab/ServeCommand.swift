@@ -144,7 +144,7 @@ struct RunningNode {
             chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         settings.publicURL = options.publicURL
-        settings.isClustered = store.isShared
+        settings.awaitsStart = true
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
         let rooms = RoomsAPI(guestKey: try keys.guestKey())
@@ -201,15 +201,16 @@ struct RunningNode {
             if signal != .hangUp { self.stops.add() }
             received.yield(signal)
         }
-        if case .shared(let shared) = self.store {
-            let isStopped = await self.wasStopped(
-                by: 1,
-                before: {
+        let isStopped = await self.wasStopped(
+            by: 1,
+            before: {
+                if case .shared(let shared) = self.store {
                     await shared.join(self.gateway, version: Program.version, admin: self.admin)
-                })
-            if isStopped { return await self.stop(isDrained: true) }
-            self.gateway.markStarted()
-        }
+                }
+                await self.readBans()
+            })
+        if isStopped { return await self.stop(isDrained: true) }
+        self.gateway.markStarted()
         let scheme = self.options.tlsCertificateFile == nil ? "http" : "https"
         self.logger.ready(
             url: "\(scheme)://\(self.gateway.clientAddress.text)", node: self.name,
@@ -227,6 +228,17 @@ struct RunningNode {
             return await self.drainAndStop()
         }
         return 0
+    }
+
+    /// Reads the bans, even if the store is unavailable for long. Clients are admitted only
+    /// afterwards, because until then every banned user could connect.
+    private func readBans() async {
+        while await self.gateway.refreshBans(within: .seconds(2)) == nil {
+            guard !Task.isCancelled else { return }
+            self.logger.warning(
+                "waiting for the bans", ["reason": "the store does not answer, or failed"])
+            try? await Task.sleep(for: .seconds(1))
+        }
     }
 
     /// Hands over the shards, and closes the clients one after the other.
