@@ -5,10 +5,9 @@ import Telemetry
 
 /// Logs connections, but never messages or credentials.
 extension LoopContext {
-    /// The name of a connection in the log: its loop, slot and generation. It is unique in this run
-    /// of the node until a generation repeats.
+    /// The name of a connection in the log, which operators use too.
     func name(of connection: Connection) -> String {
-        "\(self.index).\(connection.token.slot).\(connection.token.generation)"
+        ConnectionID(loop: self.index, token: connection.token).description
     }
 
     func logOpened(_ connection: Connection, _ webSocket: WebSocketState) {
@@ -52,7 +51,7 @@ extension LoopContext {
             ])
     }
 
-    private func dialectName(_ webSocket: WebSocketState) -> String {
+    func dialectName(_ webSocket: WebSocketState) -> String {
         webSocket.dialect < 0
             ? "echo" : self.shared.settings.dialects[webSocket.dialect].name.description
     }
