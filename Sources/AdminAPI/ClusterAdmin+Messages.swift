@@ -25,7 +25,7 @@ extension ClusterAdmin {
         await self.gateway?.read(request, within: Self.localTimeout)
     }
 
-    private func load(_ key: ConversationKey) async throws(HTTPError) -> LoadedConversation {
+    func load(_ key: ConversationKey) async throws(HTTPError) -> LoadedConversation {
         switch await self.read(.load(key)) {
         case .loaded(let loaded?)?: return loaded
         case .loaded(nil)?: throw Self.unknown(key)
@@ -43,7 +43,7 @@ extension ClusterAdmin {
     }
 
     /// The error for an answer without the requested data; nil is a store that does not answer.
-    private static func failure(of answer: StoreAnswer?) -> HTTPError {
+    static func failure(of answer: StoreAnswer?) -> HTTPError {
         switch answer {
         // The stored data is damaged, so another node could not read it either.
         case .failed(let failure)? where failure.isRequestSpecific:
