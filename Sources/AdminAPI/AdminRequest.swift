@@ -104,6 +104,20 @@ enum AdminRouter {
         "verify": { (admin, request) async throws(HTTPError) in
             try await admin.verify(request.conversation)
         },
+        "conversations": { (admin, request) async throws(HTTPError) in
+            try await admin.conversations(request)
+        },
+        "conversation": { (admin, request) async throws(HTTPError) in
+            try await admin.conversation(request)
+        },
+        "connections": { (admin, request) async throws(HTTPError) in
+            try await admin.connections(request)
+        },
+        "connection": { (admin, request) async throws(HTTPError) in
+            try await admin.connection(request)
+        },
+        "user": { (admin, request) async throws(HTTPError) in try await admin.user(request) },
+        "node": { (admin, request) async throws(HTTPError) in try await admin.node(request) },
         "send": { (admin, request) async throws(HTTPError) in try await admin.send(request) },
         "disconnect": { (admin, request) async throws(HTTPError) in
             try await admin.disconnect(request)
@@ -179,7 +193,10 @@ enum AdminRouter {
             return .object((row.members ?? []) + missing.map { .init($0.key, .null) })
         }
         switch verb.display {
-        case .record: return complete(document)
+        case .record(_, _, let sections):
+            let missing = sections.filter { document[$0.key] == nil }
+            return complete(
+                .object((document.members ?? []) + missing.map { .init($0.key, .null) }))
         case .table(let key, _, _, _):
             return .object(
                 (document.members ?? []).map {

@@ -76,6 +76,7 @@ extension Conversation {
             sequence: self.head, revision: self.revision,
             sentAt: Timestamp(milliseconds: self.lastSentAt), body: body)
         self.recents.append(author: author, fingerprint: fingerprint, at: now.monotonic)
+        self.messageRate.record(at: now.monotonic)
         effects.append(.write(.message(message), revision: self.revision, origin: origin))
     }
 

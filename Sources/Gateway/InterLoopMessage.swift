@@ -25,6 +25,8 @@ enum LoopControlMessage: Sendable {
     case messagesLost
     case report(@Sendable (LoopReport) -> Void)
     case shards(@Sendable ([ShardReport]) -> Void)
+    /// Reads from the loop's state for operators.
+    case inspect(@Sendable (borrowing LoopState) -> Void)
     /// Requests the position up to which the conversation is stored, if this loop owns it.
     case storedPosition(
         ConversationKey, @Sendable ((head: SequenceNumber, revision: Revision)?) -> Void)

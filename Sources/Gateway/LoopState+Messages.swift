@@ -45,6 +45,7 @@ extension LoopState {
                 reply(self.statistics.report(self.context, self.pool, self.bridge))
             case .shards(let reply):
                 reply(self.bridge.chat.ownedShards.map(self.bridge.store.shardRates.report))
+            case .inspect(let read): read(self)
             case .storedPosition(let key, let reply):
                 reply(self.bridge.chat.storedPosition(of: key))
             case .command(let command, let key, let reply):

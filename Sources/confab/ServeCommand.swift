@@ -154,6 +154,7 @@ struct RunningNode {
         ) { store.chatStore(on: $0, $1) }
         rooms.open(gateway)
         clusterAdmin.attach(gateway)
+        clusterAdmin.attach(NodeSetting.all(of: options))
         return (gateway, clusterAdmin)
     }
 
@@ -301,6 +302,7 @@ struct RunningNode {
             else { return }
             self.gateway.reload(try NodeKeys(options).load())
             self.admin.logLevels.configure(options.logLevel)
+            self.admin.attach(NodeSetting.all(of: self.options, reloaded: options))
             self.logger.info("settings reloaded")
         } catch {
             self.logger.error(
