@@ -34,6 +34,8 @@ public struct ChatLimits: Sendable {
     public var retention: Duration = .zero
     /// How long a conversation without subscribers stays in memory.
     public var idleTimeout: Duration = .seconds(60)
+    /// The number of steps of messages that each loop keeps for traces, at 48 bytes each.
+    public var traceRecords = 1024
 
     public init() {}
 }

@@ -24,6 +24,8 @@ struct LoopCounters {
     var turnTimes = Histogram()
     /// The time from submitting a batch to the store's reply.
     var storeTimes = Histogram()
+    /// The time from accepting a message on any node to writing it to sockets of this loop.
+    var deliveryTimes = Histogram()
 
     init(dialectCount: Int) {
         self.connections = Array(repeating: 0, count: dialectCount + 1)

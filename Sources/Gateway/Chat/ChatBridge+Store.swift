@@ -81,8 +81,10 @@ extension ChatBridge {
     }
 
     private mutating func recordWriteTime(since start: Int64) {
-        self.context.counters.storeTimes.record(
-            UInt64(max(0, MonotonicTime.exact.nanoseconds - start)))
+        let now = MonotonicTime.exact.nanoseconds
+        // The batch was stored at this time, and not when the turn began.
+        self.chat.traceTime = now
+        self.context.counters.storeTimes.record(UInt64(max(0, now - start)))
     }
 
     /// - Parameter replies: gets the replies that the store gives at once.

@@ -50,4 +50,7 @@ extension MetricFamily {
     static let storeSeconds = MetricFamily(
         "confab_store_write_seconds", .histogram(.durations),
         help: "The time from submitting a batch to the store's reply.")
+    static let deliverySeconds = MetricFamily(
+        "confab_delivery_seconds", .histogram(.durations),
+        help: "The time from accepting a message on any node to writing it to sockets of a loop.")
 }

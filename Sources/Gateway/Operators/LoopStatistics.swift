@@ -37,6 +37,7 @@ struct LoopStatistics {
     mutating func publishIfDue(_ context: LoopContext, _ bridge: inout ChatBridge) {
         guard context.now.monotonic >= self.publishAt else { return }
         self.publishAt = context.now.monotonic + 1000
+        bridge.updateWallOffset()
         self.publishMetrics(context, &bridge)
     }
 
@@ -89,6 +90,7 @@ struct LoopStatistics {
         bridge.store.shardRates.rollOver(at: context.now.monotonic)
         snapshot.add(context.counters.turnTimes, to: .turnSeconds)
         snapshot.add(context.counters.storeTimes, to: .storeSeconds)
+        snapshot.add(context.counters.deliveryTimes, to: .deliverySeconds)
         context.shared.board.publish(snapshot, from: context.index)
     }
 }
