@@ -117,8 +117,9 @@ let package = Package(
         module(
             "AdminAPI",
             [
-                "COpenSSL", "Gateway", "NodeLink", "ClusterWire", "ChatEngine", "Cluster",
-                "ChatCore", "ChatModel", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes",
+                "COpenSSL", "Configuration", "Gateway", "NodeLink", "ClusterWire", "ChatEngine",
+                "Cluster", "ChatCore", "ChatModel", "EventLoop", "HTTPWire", "Telemetry", "JSON",
+                "Bytes",
             ]),
         module(
             "RoomsAPI",
@@ -298,13 +299,14 @@ let package = Package(
             "NodeLinkTests",
             [
                 "NodeLink", "ClusterWire", "ChatEngine", "Cluster", "ChatModel", "RedisClient",
-                "RedisStore", "EventLoop", "Telemetry", "TestKit", "Bytes",
+                "RedisStore", "EventLoop", "Telemetry", "TestKit", "JSON", "Bytes",
             ]),
         tests(
             "AdminAPITests",
             [
-                "ChatModel", "AdminAPI", "Gateway", "GatewayTestSupport", "TestKit", "EventLoop",
-                "HTTPWire", "JSON", "NodeLink", "ClusterWire", "Telemetry", "Bytes",
+                "ChatModel", "AdminAPI", "Configuration", "Gateway", "GatewayTestSupport",
+                "TestKit", "EventLoop", "HTTPWire", "JSON", "NodeLink", "ClusterWire", "Telemetry",
+                "Bytes",
             ]),
 
         tests(

@@ -1,5 +1,6 @@
 internal import Bytes
-internal import COpenSSL
+internal import Configuration
+internal import EventLoop
 public import Gateway
 public import HTTPWire
 public import Telemetry
@@ -8,39 +9,39 @@ public import Telemetry
 /// operators' subcommands.
 ///
 /// They are never served on the client port, and users' tokens do not open them. On loopback,
-/// requests of local browsers are rejected by their `Origin`, and by a `Host` that is not loopback
-/// (DNS rebinding). Elsewhere a bearer token is required.
+/// requests of local browsers are rejected by a `Host` that is not loopback (DNS rebinding).
+/// Everywhere, a page of another origin is rejected. Elsewhere a bearer token is required.
 public struct AdminEndpoints: RequestHandler {
     private let isLoopback: Bool
-    private let token: [UInt8]?
+    private let tokens: AdminTokens?
     private let admin: ClusterAdmin?
     private let snapshot: @Sendable () -> MetricsSnapshot
 
     /// - Parameters:
     ///   - isLoopback: whether only this machine reaches the listener.
-    ///   - token: the bearer token that every request must carry; nil for none.
+    ///   - tokens: every request must carry one of these bearer tokens; nil for none.
     ///   - admin: answers the requests under `/api/cluster/`.
     ///   - snapshot: takes a snapshot of all metrics.
     public init(
-        isLoopback: Bool, token: [UInt8]?, admin desk: ClusterAdmin? = nil,
+        isLoopback: Bool, tokens: AdminTokens?, admin: ClusterAdmin? = nil,
         snapshot: @escaping @Sendable () -> MetricsSnapshot
     ) {
         self.isLoopback = isLoopback
-        self.token = token
-        self.admin = desk
+        self.tokens = tokens
+        self.admin = admin
         self.snapshot = snapshot
     }
 
     public func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError)
         -> AsyncResponse?
     {
-        guard let desk = self.admin, request.path.hasPrefix(ClusterAdmin.prefix) else { return nil }
-        try self.check(request)
-        return try desk.work(for: request, body: body)
+        guard let admin, request.path.hasPrefix(AdminRouter.prefix) else { return nil }
+        return try AdminRouter.work(
+            for: request, body: body, by: try self.caller(of: request), admin)
     }
 
     public func answer(_ request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> HTTPResponse {
-        try self.check(request)
+        _ = try self.caller(of: request)
         guard request.path == "/metrics" else { throw .notFound }
         guard request.method == .get || request.method == .head else {
             throw .methodNotAllowed("GET", "HEAD")
@@ -52,29 +53,35 @@ public struct AdminEndpoints: RequestHandler {
             fields: [HTTPField("Cache-Control", "no-store")], body: page.bytes)
     }
 
-    private func check(_ request: HTTPRequest) throws(HTTPError) {
-        if let origin = request.origin {
-            // The listener serves no pages, so any origin is foreign.
+    /// - Throws: 403 or 401 for a request that is not allowed.
+    private func caller(of request: HTTPRequest) throws(HTTPError) -> AdminCaller {
+        if let origin = request.origin, !Self.isOwn(origin, host: request.host) {
             throw HTTPError(
-                .forbidden, "The admin API is not for pages; the origin \(origin) may not ask.")
+                .forbidden,
+                "The admin API is not for other pages; the origin \(origin) may not ask.")
         }
         if self.isLoopback, let host = request.host, !Self.isLoopback(host) {
             throw HTTPError(
                 .forbidden, "The Host field must name this machine: localhost, 127.0.0.1 or [::1].")
         }
-        guard let token = self.token else { return }
-        let refusal = HTTPError(
-            .unauthorized, "The admin API needs its bearer token.",
-            fields: [HTTPField("WWW-Authenticate", "Bearer")])
-        let scheme = "bearer "
-        guard let field = request.authorization, field.lowercased().hasPrefix(scheme) else {
-            throw refusal
+        guard let tokens else {
+            return AdminCaller(name: request.peer.host, permissions: [.read, .operate])
         }
-        let given = Array(field.utf8.dropFirst(scheme.utf8.count))
-        // In constant time, so that the response time reveals nothing about the token.
-        guard given.count == token.count, CRYPTO_memcmp(given, token, token.count) == 0 else {
-            throw refusal
+        guard let caller = tokens.caller(request.authorization) else {
+            throw HTTPError(
+                .unauthorized, "The admin API needs its bearer token.",
+                fields: [HTTPField("WWW-Authenticate", "Bearer")])
         }
+        return caller
+    }
+
+    /// Whether a page of this listener sent the request. `Host` is the address that the browser
+    /// asked, so the origin of its own page has the same one. The listener has no TLS; behind a
+    /// proxy, the page may have.
+    private static func isOwn(_ origin: String, host: String?) -> Bool {
+        guard let host, !host.isEmpty else { return false }
+        let name = host.lowercased()
+        return ["http://\(name)", "https://\(name)"].contains(origin.lowercased())
     }
 
     static func isLoopback(_ host: String) -> Bool {

@@ -5,14 +5,13 @@ internal import NodeLink
 
 /// The cluster's event log.
 extension ClusterAdmin {
-    static let eventLimit = 1000
-
-    /// - Parameter id: the event to continue after; nil for the newest events.
-    func events(after id: String?, limit: Int) async throws(HTTPError) -> JSONTree {
+    func events(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
         guard let link = self.link else { throw self.noRedis }
+        let id = request.text("after")
         if let id, !Self.isEventID(id) {
             throw .badRequest("\"after\" must be the id of an event.")
         }
+        let limit = request.number("last") ?? 1
         guard let events = await link.events(after: id, limit: limit) else {
             throw HTTPError(.serviceUnavailable, "Redis does not answer.")
         }
@@ -31,25 +30,9 @@ extension ClusterAdmin {
             "id": .string(event.id), "timestamp": .string(event.time.text),
             "event": .string(event["event"] ?? "?"),
             "node": name.map { .string($0) } ?? .null,
+            "operator": event["operator"].map { .string($0) } ?? .null,
             "view": event["view"].flatMap { Int($0) }.map { .integer($0) } ?? .null,
-            "detail": Self.detail(of: event).map { .string($0) } ?? .null,
+            "detail": event["detail"].map { .string($0) } ?? .null,
         ]
-    }
-
-    /// The details of an operator's action.
-    private static func detail(of event: NodeLink.Event) -> String? {
-        if let conversation = event["conversation"], let tenant = event["tenant"],
-            let user = event["user"], let message = event["message"]
-        {
-            return "message \(message) of \(conversation) in tenant \(tenant), as \(user)"
-        }
-        if let connections = event["connections"], let seconds = event["seconds"] {
-            return
-                """
-                \(connections) connection\(connections == "1" ? "" : "s") to be closed within \
-                \(seconds) s
-                """
-        }
-        return nil
     }
 }

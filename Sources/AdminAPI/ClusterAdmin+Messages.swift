@@ -11,7 +11,6 @@ internal import Telemetry
 
 /// Reads and sends messages for operators.
 extension ClusterAdmin {
-    static let messageLimit = 1000
     private static let pageSize = 500
     private static let skipLimit = 1000
 
@@ -57,12 +56,13 @@ extension ClusterAdmin {
 
     // MARK: History
 
-    /// - Parameter after: nil for the newest messages.
-    func history(_ key: ConversationKey, after: Int?, limit: Int) async throws(HTTPError)
-        -> JSONTree
-    {
+    func history(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
+        let key = request.conversation
         _ = try await self.load(key)
-        let page = try await self.page(key, after.map { .after($0) } ?? .newest, limit: limit)
+        let after = request.number("after")
+        let page = try await self.page(
+            key, after.map { .after($0) } ?? .newest,
+            limit: request.number("last") ?? (after == nil ? 20 : 1000))
         return Self.document([
             .init("conversation", .string(key.id.string)),
             .init("tenant", .string(key.tenant.string)), .init("head", .integer(page.head)),
@@ -85,19 +85,10 @@ extension ClusterAdmin {
 
     // MARK: Send
 
-    func send(_ body: JSONTree) async throws(HTTPError) -> JSONTree {
-        guard let user = body["user"]?.stringValue,
-            let content = body["content"]?.stringValue
-        else {
-            throw .badRequest("The body must have \"conversation\", \"user\" and \"content\".")
-        }
-        guard (1...128).contains(user.unicodeScalars.count),
-            !user.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
-        else {
-            throw .badRequest("\"user\" must be 1 to 128 characters without control characters.")
-        }
-        let key = try Self.key(
-            body["conversation"]?.stringValue, body["tenant"]?.stringValue)
+    func send(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
+        let user = request.text("user") ?? ""
+        let content = request.text("content") ?? ""
+        let key = request.conversation
         do throws(ChatError) {
             try self.limits.check(content: content)
         } catch {
@@ -106,12 +97,18 @@ extension ClusterAdmin {
         // The operator writes ids as they are displayed, with the prefix of guests.
         let id = UserID(displayID: ByteString(user))
         let member = try await self.load(key).members.first { $0.user == id }
+        let place = "\(key.id) of tenant \(key.tenant)"
+        if request.isDryRun {
+            return Self.document([
+                .init("summary", .string("would send it to \(place), as \(user)"))
+            ])
+        }
         let person = Person(id: id, name: member?.name ?? id.name)
         if member == nil {
-            let request = JoinRequest(
+            let join = JoinRequest(
                 principal: Principal(person: person, isAdmin: true), isListedInToken: true,
                 template: ConversationTemplate(origin: "admin"))
-            _ = try await self.command(.join(request), in: key)
+            _ = try await self.command(.join(join), in: key)
         }
         let answer = try await self.command(
             .post(MessageBody(author: person, clientMessageID: nil, content: content)), in: key)
@@ -122,14 +119,10 @@ extension ClusterAdmin {
                 "conversation": .text(key.description), "user": .text(user),
                 "sequence": LogValue(message.sequence),
             ])
-        self.link?.record(
-            "send",
-            [
-                .init("conversation", key.id.string), .init("tenant", key.tenant.string),
-                .init("user", user),
-                .init("message", String(message.sequence)),
-            ])
+        self.record(
+            "send", request, detail: "message \(message.sequence) of \(place), as \(user)")
         return Self.document([
+            .init("summary", .string("message \(message.sequence) of \(key.id)")),
             .init("conversation", .string(key.id.string)), .init("messages", [Self.row(message)]),
         ])
     }
@@ -148,20 +141,6 @@ extension ClusterAdmin {
         case .failed(let error): throw HTTPError(.conflict, error.description)
         default: return answer
         }
-    }
-
-    static func key(_ conversation: String?, _ tenant: String?) throws(HTTPError) -> ConversationKey
-    {
-        func id(_ text: String?, _ name: String) throws(HTTPError) -> ByteString {
-            guard let text, (1...255).contains(text.utf8.count),
-                text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
-            else {
-                throw .badRequest("\"\(name)\" must be 1 to 255 bytes without control characters.")
-            }
-            return ByteString(text)
-        }
-        return ConversationKey(
-            tenant: try id(tenant ?? "default", "tenant"), id: try id(conversation, "conversation"))
     }
 
     // MARK: Verify

@@ -3,6 +3,7 @@ internal import ChatEngine
 internal import ChatModel
 internal import Cluster
 internal import ClusterWire
+internal import Configuration
 internal import EventLoop
 internal import Gateway
 internal import HTTPWire
@@ -241,21 +242,13 @@ extension ClusterAdmin {
 
     // MARK: Drain
 
-    func changeService(_ verb: String, _ body: JSONTree) async throws(HTTPError) -> JSONTree {
-        guard let name = body["node"]?.stringValue else {
-            throw .badRequest("The body must name a \"node\".")
-        }
-        if let rate = body["rate"], rate.integerValue.map({ $0 < 1 }) ?? true {
-            throw .badRequest("\"rate\" must be a number above 0.")
-        }
-        if let time = body["deadline"],
-            time.doubleValue.map({ !(0...86_400).contains($0) }) ?? true
-        {
-            throw .badRequest("\"deadline\" must be 0 to 86400 seconds.")
-        }
+    /// Drains or resumes a node.
+    func changeService(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
+        let verb = request.verb.name
+        let name = request.text("node") ?? ""
         let snapshot = try await self.clusterSnapshot()
         let peer = try self.peer(named: name, in: snapshot)
-        guard body["dry_run"]?.boolValue != true else {
+        guard !request.isDryRun else {
             let replies = await self.query(.nodeRow, of: [peer], in: snapshot)
             return Self.document(
                 [
@@ -266,12 +259,9 @@ extension ClusterAdmin {
                     )
                 ] + replies.counts)
         }
-        let request: NodeRequest =
-            verb == "drain"
-            ? .drain(
-                deadlineSeconds: body["deadline"]?.doubleValue, rate: body["rate"]?.integerValue)
-            : .resume
-        let replies = await self.query(request, of: [peer], in: snapshot)
+        let order = NodeRequest(
+            verb, request.values + [.init("operator", .string(request.operatorName))])
+        let replies = await self.query(order, of: [peer], in: snapshot)
         guard let answer = replies.byNode[peer.incarnation] else {
             throw HTTPError(.serviceUnavailable, "\(name) does not answer.")
         }

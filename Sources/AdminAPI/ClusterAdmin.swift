@@ -76,11 +76,14 @@ public final class ClusterAdmin: Sendable {
     // MARK: Drain
 
     /// Starts a drain, which continues in the background.
-    func drain(_ gateway: Gateway, over time: Duration?, rate: Int?) async -> JSONTree {
+    ///
+    /// - Parameter order: the `deadline` in seconds, the `rate` per second, the `operator`.
+    func drain(_ gateway: Gateway, _ order: JSONTree) async -> JSONTree {
         let link = self.link
         let connections = Self.connections(in: await gateway.reports(within: Self.localTimeout))
+        let time = order["deadline"]?.doubleValue.map { Duration.seconds($0) }
         var over = time ?? self.defaultDrain
-        if let rate {
+        if let rate = order["rate"]?.integerValue, rate > 0 {
             let paced = Duration.seconds(Double(connections) / Double(rate))
             over = time.map { min($0, paced) } ?? paced
         }
@@ -89,8 +92,13 @@ public final class ClusterAdmin: Sendable {
             "drain started by operator",
             ["connections": LogValue(connections), "over": LogValue(limit)])
         let seconds = Self.decimal(limit / .seconds(1))
-        link?.record(
-            "drain", [.init("connections", String(connections)), .init("seconds", seconds)])
+        self.record(
+            "drain", by: order["operator"]?.stringValue,
+            detail:
+                """
+                \(connections) connection\(connections == 1 ? "" : "s") to be closed within \
+                \(seconds) s
+                """)
         self.state.withLock { state in
             state.drain?.cancel()
             state.drain = Task {
@@ -103,8 +111,7 @@ public final class ClusterAdmin: Sendable {
     }
 
     /// - Returns: whether the node accepts clients again.
-    func resume() -> Bool {
-        guard let gateway = self.gateway else { return false }
+    func resume(_ gateway: Gateway, _ order: JSONTree) -> Bool {
         let isEnding = self.state.withLock { state in
             state.drain?.cancel()
             state.drain = nil
@@ -112,7 +119,7 @@ public final class ClusterAdmin: Sendable {
         }
         guard !isEnding else { return false }
         self.logger.info("node resumed by operator")
-        self.link?.record("resume")
+        self.record("resume", by: order["operator"]?.stringValue)
         self.link?.resume()
         gateway.resumeClients()
         return true
@@ -125,26 +132,48 @@ public final class ClusterAdmin: Sendable {
         await self.reply(to: request)?.text
     }
 
-    /// Answers a request of this node or of another one.
+    /// Answers a request of this node or of another one; nil if this version does not know it.
     func reply(to request: NodeRequest) async -> JSONTree? {
-        guard let gateway = self.gateway else { return nil }
-        switch request {
-        case .nodeRow:
-            return await self.localNodeRow(gateway)
-        case .shards:
-            return .array(
-                await gateway.shards(within: Self.localTimeout).map(ShardRow.init).map(\.tree))
-        case .storedPosition(let key):
-            guard let stored = await gateway.storedPosition(of: key, within: Self.localTimeout)
-            else { return .null }
-            return OwnerPosition(head: stored.head, revision: stored.revision).tree
-        case .redisRow:
-            return await self.localRedisRow()
-        case .drain(let seconds, let rate):
-            return await self.drain(gateway, over: seconds.map { .seconds($0) }, rate: rate)
-        case .resume:
-            return .bool(self.resume())
+        guard let gateway = self.gateway, let answer = Self.localAnswers[request.topic] else {
+            return nil
         }
+        return await answer(self, gateway, request.arguments)
+    }
+
+    /// Answers one request about this node alone.
+    typealias LocalAnswer = @Sendable (ClusterAdmin, Gateway, JSONTree) async -> JSONTree?
+
+    /// The requests of nodes, by their topics.
+    static let localAnswers: [String: LocalAnswer] = [
+        "node": { admin, gateway, _ in await admin.localNodeRow(gateway) },
+        "shards": { _, gateway, _ in
+            .array(await gateway.shards(within: localTimeout).map(ShardRow.init).map(\.tree))
+        },
+        "stored": { _, gateway, key in
+            guard let id = key["conversation"]?.stringValue, let tenant = key["tenant"]?.stringValue
+            else { return nil }
+            let stored = await gateway.storedPosition(
+                of: ConversationKey(tenant: ByteString(tenant), id: ByteString(id)),
+                within: localTimeout)
+            return stored.map { OwnerPosition(head: $0.head, revision: $0.revision).tree } ?? .null
+        },
+        "redis": { admin, _, _ in await admin.localRedisRow() },
+        "drain": { admin, gateway, order in await admin.drain(gateway, order) },
+        "resume": { admin, gateway, order in .bool(admin.resume(gateway, order)) },
+    ]
+
+    // MARK: Events
+
+    /// Records an operator's action in the cluster's event log.
+    func record(_ event: String, _ request: AdminRequest, detail: String? = nil) {
+        self.record(event, by: request.operatorName, detail: detail)
+    }
+
+    func record(_ event: String, by operatorName: String?, detail: String? = nil) {
+        var details: [NodeLink.Event.Detail] = []
+        if let operatorName { details.append(.init("operator", operatorName)) }
+        if let detail { details.append(.init("detail", detail)) }
+        self.link?.record(event, details)
     }
 
     /// Clients only: connections of health checks do not count.

@@ -76,7 +76,7 @@ public enum Invocation: Sendable, Equatable {
         case "help":
             self = .help(try Self.help(on: scanned.arguments, in: table))
         default:
-            if let verb = OperatorOptions.Verb(rawValue: command.name) {
+            if let verb = OperatorVerb.named(command.name) {
                 self = .operate(try OperatorOptions(verb, scanned, environment))
                 return
             }

@@ -25,7 +25,8 @@ enum AdminProblem: Error, Equatable {
 
 /// Sends requests to a node's admin listener, one at a time, and blocks until the answer.
 struct AdminConnection {
-    private static let connectMilliseconds: Int32 = 3000
+    private static let connectMilliseconds: Int32 = 2000
+    private static let probeSeconds = 2
     /// A node waits 2 seconds for other nodes, and up to 7 for the store.
     private static let answerSeconds = 20
     private static let byteLimit = 64 << 20
@@ -46,13 +47,16 @@ struct AdminConnection {
         self.port = port.isEmpty ? "80" : String(port)
     }
 
-    func get(_ path: String) throws(AdminProblem) -> JSONTree { try self.send("GET", path, nil) }
-
-    func post(_ path: String, _ body: JSONTree) throws(AdminProblem) -> JSONTree {
-        try self.send("POST", path, body)
+    /// Checks that a server answers. Any answer counts.
+    func probe() throws(AdminProblem) {
+        let name = HostPort.bracketed(self.host)
+        _ = try self.exchange(
+            Array(
+                "HEAD / HTTP/1.1\r\nHost: \(name):\(self.port)\r\nConnection: close\r\n\r\n".utf8),
+            within: Self.probeSeconds)
     }
 
-    private func send(_ method: String, _ path: String, _ body: JSONTree?) throws(AdminProblem)
+    func send(_ method: String, _ path: String, _ body: JSONTree?) throws(AdminProblem)
         -> JSONTree
     {
         let name = HostPort.bracketed(self.host)
@@ -66,7 +70,8 @@ struct AdminConnection {
         if body != nil {
             request += "Content-Type: application/json\r\nContent-Length: \(text.utf8.count)\r\n"
         }
-        let response = try self.exchange(Array((request + "\r\n" + text).utf8))
+        let response = try self.exchange(
+            Array((request + "\r\n" + text).utf8), within: Self.answerSeconds)
         return try self.document(response)
     }
 
@@ -94,13 +99,13 @@ struct AdminConnection {
     // MARK: Sockets
 
     private func failure(_ reason: String) -> AdminProblem {
-        .noAnswer("\(self.url): \(reason); --admin must name the admin listener of a running node")
+        .noAnswer("\(self.url): \(reason)")
     }
 
-    private func exchange(_ request: [UInt8]) throws(AdminProblem) -> [UInt8] {
+    private func exchange(_ request: [UInt8], within seconds: Int) throws(AdminProblem) -> [UInt8] {
         let socket = try self.connect()
         defer { close(socket) }
-        var timeout = timeval(tv_sec: Self.answerSeconds, tv_usec: 0)
+        var timeout = timeval(tv_sec: seconds, tv_usec: 0)
         setsockopt(
             socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(
@@ -122,7 +127,7 @@ struct AdminConnection {
             if count < 0 {
                 if errno == EINTR { continue }
                 throw errno == EAGAIN
-                    ? self.failure("no answer within \(Self.answerSeconds) seconds")
+                    ? self.failure("no answer within \(seconds) seconds")
                     : self.failure(String(cString: strerror(errno)))
             }
             response += chunk[..<count]

@@ -8,15 +8,12 @@ extension OperatorCommand {
     private static let graceSeconds = 25.0
     private static let resumeSeconds = 15.0
 
-    private var name: String { self.options.node ?? "" }
+    private var name: String { self.options.text("node") }
 
     func drain() throws(AdminProblem) -> Int32 {
-        var body: [JSONTree.ObjectMember] = [.init("node", .string(self.name))]
-        if let rate = self.options.rate { body.append(.init("rate", .integer(rate))) }
-        if let deadline = self.options.deadline {
-            body.append(.init("deadline", .number(Formatting.decimal(deadline / .seconds(1)))))
-        }
-        let before = try self.connection.post("drain", .object(body + [.init("dry_run", true)]))
+        guard self.isChangeAllowed else { return UsageError.exitStatus }
+        let body = self.options.parameters
+        let before = try self.client.post("drain", body + [.init("dry_run", true)])
         guard let row = before["nodes"]?.elements?.first,
             before["nodes_answered"]?.integerValue == 1
         else {
@@ -25,7 +22,7 @@ extension OperatorCommand {
         }
         let load = Self.load(of: row)
         // Without another node that accepts shards, the node keeps its own.
-        let isAlone = self.others(in: try self.connection.get("nodes")) == 0
+        let isAlone = self.others(in: try self.client.get("nodes")) == 0
         let (plan, would) =
             isAlone
             ? ("keep \(load.shards)", "keep \(load.shards) (there is no other node)")
@@ -34,11 +31,11 @@ extension OperatorCommand {
             return self.printSummary(
                 "\(self.name) would \(would) and close \(load.connections)", dryRun: true)
         }
-        let isAgreed = self.screen.confirms(
-            "Drain \(self.name): \(plan) and close \(load.connections)?",
-            isConfirmed: self.options.isConfirmed)
+        let isAgreed =
+            self.options.isConfirmed
+            || self.screen.confirms("Drain \(self.name): \(plan) and close \(load.connections)?")
         guard isAgreed else { return 1 }
-        let answer = try self.connection.post("drain", .object(body))
+        let answer = try self.client.post("drain", body)
         let limit = (answer["drain"]?["seconds"]?.doubleValue ?? 10) + Self.graceSeconds
         var last = row
         let isDone = try self.watch(for: limit) { row, others in
@@ -74,20 +71,18 @@ extension OperatorCommand {
     }
 
     func resume() throws(AdminProblem) -> Int32 {
-        let body: JSONTree = [
-            "node": .string(self.name), "dry_run": .bool(self.options.isDryRun),
-        ]
+        guard self.isChangeAllowed else { return UsageError.exitStatus }
+        let body = self.options.parameters
         if self.options.isDryRun {
-            _ = try self.connection.post("resume", body)
+            _ = try self.client.post("resume", body + [.init("dry_run", true)])
             return self.printSummary(
                 "\(self.name) would accept clients and its share of the shards", dryRun: true)
         }
-        guard
-            self.screen.confirms(
-                "Resume \(self.name), so that it accepts clients and shards?",
-                isConfirmed: self.options.isConfirmed)
-        else { return 1 }
-        _ = try self.connection.post("resume", body)
+        let isAgreed =
+            self.options.isConfirmed
+            || self.screen.confirms("Resume \(self.name), so that it accepts clients and shards?")
+        guard isAgreed else { return 1 }
+        _ = try self.client.post("resume", body)
         var last = JSONTree.null
         let isDone = try self.watch(for: Self.resumeSeconds) { row, _ in
             last = row
@@ -110,7 +105,7 @@ extension OperatorCommand {
     {
         let end = ContinuousClock.now + .seconds(seconds)
         while true {
-            let document = try self.connection.get("nodes")
+            let document = try self.client.get("nodes")
             let others = self.others(in: document)
             guard
                 let row = document["nodes"]?.elements?.first(where: {

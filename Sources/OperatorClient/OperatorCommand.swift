@@ -11,7 +11,7 @@ internal import RedisClient
 public struct OperatorCommand {
     let options: OperatorOptions
     let screen: Screen
-    let connection: AdminConnection
+    let client: AdminClient
     /// A node, or Redis.
     private let source: any AdminSource
 
@@ -21,12 +21,12 @@ public struct OperatorCommand {
             environment: environment, isTable: options.output == .table,
             isRedrawn: options.watch != nil)
         do throws(StartProblem) {
-            let connection = AdminConnection(options.url, token: try Self.token(options.tokenFile))
-            let desk = try options.via.map { url throws(StartProblem) in
+            let client = AdminClient(options.urls, token: try Self.token(options.tokenFile))
+            let source = try options.via.map { url throws(StartProblem) in
                 try Self.redisSource(url, options)
             }
             return Self(
-                options: options, screen: screen, connection: connection, source: desk ?? connection
+                options: options, screen: screen, client: client, source: source ?? client
             ).run()
         } catch {
             screen.printError("confab: \(error.message)")
@@ -71,7 +71,7 @@ public struct OperatorCommand {
             self.screen.drawFrame(
                 under:
                     """
-                    confab \(self.options.verb.rawValue)   \(rhythm)   \(Self.now.text)   Ctrl-C \
+                    confab \(self.options.verb.name)   \(rhythm)   \(Self.now.text)   Ctrl-C \
                     to stop
                     """
             )
@@ -91,37 +91,12 @@ public struct OperatorCommand {
 
     private func runOnce() -> Int32 {
         do throws(AdminProblem) {
-            switch self.options.verb {
-            case .status: return try self.showStatus()
-            case .nodes:
-                return try self.showRows(
-                    "nodes", RowTable.Column.nodes, hasTotals: true, self.source.nodes)
-            case .shards:
-                return try self.showRows("shards", RowTable.Column.shards, hasTotals: true) {
-                    () throws(AdminProblem) in
-                    try self.source.shards(of: self.options.node)
-                }
-            case .redis: return try self.showRows("redis", RowTable.Column.redis, self.source.redis)
-            case .history:
-                return try self.showRows("messages", RowTable.Column.messages) {
-                    () throws(AdminProblem) in
-                    try self.connection.get(self.historyPath)
-                }
-            case .owner:
-                return self.showRecord(
-                    RowTable.Column.owner, try self.source.owner(of: self.conversation))
-            case .verify: return try self.verify()
-            case .tail: return try self.tail()
-            case .events:
-                return self.options.follows
-                    ? try self.followEvents()
-                    : try self.showRows("events", RowTable.Column.events) {
-                        () throws(AdminProblem) in
-                        try self.connection.get("events?last=\(self.options.last ?? 20)")
-                    }
-            case .send: return try self.send()
-            case .drain: return try self.drain()
-            case .resume: return try self.resume()
+            switch self.options.verb.name {
+            case "tail": return try self.tail()
+            case "drain": return try self.drain()
+            case "resume": return try self.resume()
+            case _ where self.options.follows: return try self.follow()
+            default: return try self.showDocument()
             }
         } catch {
             self.screen.printError("confab: \(error.message)")
@@ -129,56 +104,89 @@ public struct OperatorCommand {
         }
     }
 
-    // MARK: Paths
-
-    private var conversation: ConversationKey {
-        ConversationKey(
-            tenant: ByteString(self.options.tenant), id: ByteString(self.options.conversation))
-    }
-
-    var conversationQuery: String { AdminPath.query(self.conversation) }
-
-    private var historyPath: String {
-        let limit = self.options.after == nil ? self.options.last ?? 20 : self.options.limit ?? 1000
-        return "history\(self.conversationQuery)&last=\(min(limit, 1000))"
-            + (self.options.after.map { "&after=\($0)" } ?? "")
-    }
-
     // MARK: Display
 
+    /// Requests the verb's document and shows it as the verb's row says.
+    private func showDocument() throws(AdminProblem) -> Int32 {
+        let verb = self.options.verb
+        guard let path = verb.path else { preconditionFailure("\(verb.name) has no path") }
+        switch verb.display {
+        case .table(let key, let columns, let hasTotals, let isLarge):
+            return try self.showTable(path, key, columns, hasTotals: hasTotals, isLarge: isLarge)
+        case .record(let columns, let sentences):
+            return self.showRecord(
+                try self.source.get(path, self.options.parameters), columns, sentences)
+        case .summary: return try self.change(path)
+        case .custom: preconditionFailure("\(verb.name) has no code")
+        }
+    }
+
+    /// Finds a column for `option`, or prints the error.
+    private func column(
+        _ name: String, of option: String, among columns: [OperatorColumn]
+    ) -> OperatorColumn? {
+        if let column = RowTable.column(name, among: columns) { return column }
+        let names = columns.map(\.title).joined(separator: ", ")
+        self.screen.printError(
+            """
+            confab: --\(option): "\(Formatting.escaped(name))" is not a column of \
+            \(self.options.verb.name): \(names)
+            """
+        )
+        return nil
+    }
+
     /// Displays a document whose rows are under `key`.
-    private func showRows(
-        _ key: String, _ columns: [RowTable.Column], hasTotals: Bool = false,
-        _ ask: () throws(AdminProblem) -> JSONTree
+    private func showTable(
+        _ path: String, _ key: String, _ columns: [OperatorColumn], hasTotals: Bool, isLarge: Bool
     ) throws(AdminProblem) -> Int32 {
         var order: (key: String, isDescending: Bool)?
         if let name = self.options.sort {
-            guard let found = RowTable.sortOrder(name, among: columns) else {
-                let names = columns.map(\.title).joined(separator: ", ")
-                self.screen.printError(
-                    """
-                    confab: --sort: \"\(Formatting.escaped(name))\" is not a column of \
-                    \(self.options.verb.rawValue): \(names)
-                    """
-                )
+            let isDescending = name.hasPrefix("-")
+            let title = isDescending ? String(name.dropFirst()) : name
+            guard let found = self.column(title, of: "sort", among: columns) else {
                 return UsageError.exitStatus
             }
-            order = found
+            order = (found.key, isDescending)
         }
-        let document = try ask()
+        var chosen: [OperatorColumn]?
+        if let names = self.options.columns {
+            var found: [OperatorColumn] = []
+            for name in names {
+                guard let column = self.column(name, of: "columns", among: columns) else {
+                    return UsageError.exitStatus
+                }
+                found.append(column)
+            }
+            chosen = found
+        }
+        var values = self.options.parameters
+        if isLarge {
+            if let order {
+                values.append(
+                    .init("sort", .string((order.isDescending ? "-" : "") + order.key)))
+            }
+            if let limit = self.options.limit { values.append(.init("limit", .integer(limit))) }
+        }
+        let document = try self.source.get(path, values)
         let all = document[key]?.elements ?? []
         // Columns without any value are left out.
         let visible = columns.filter { column in
             column.importance == .max || all.contains { !($0[column.key] ?? .null).isNull }
         }
-        var sheet = RowTable(self.options.output == .csv ? columns : visible, all)
-        if let order { sheet.sort(by: order.key, isDescending: order.isDescending) }
-        if let limit = self.options.limit { sheet.limit(to: limit) }
+        let isAll = self.options.output == .csv || self.options.isWide
+        var rows = RowTable(chosen ?? (isAll ? columns : visible), all)
+        if let order { rows.sort(by: order.key, isDescending: order.isDescending) }
+        if let limit = self.options.limit { rows.limit(to: limit) }
         switch self.options.output {
-        case .table: self.screen.show(sheet.table(totalsOf: hasTotals ? all : nil))
-        case .csv: self.screen.write(sheet.csv())
+        case .table:
+            let hasHeader = self.options.hasHeader
+            self.screen.show(
+                rows.table(totalsOf: hasTotals && hasHeader ? all : nil), hasHeader: hasHeader,
+                isWhole: self.options.isWide || chosen != nil)
+        case .csv: self.screen.write(rows.csv(hasHeader: self.options.hasHeader))
         case .json:
-            self.screen.write(self.replacing(key, in: document, with: sheet.rows).text + "\n")
+            self.screen.write(self.replacing(key, in: document, with: rows.rows).text + "\n")
         }
         return self.screen.showMissingNodes(of: document)
     }
@@ -191,132 +199,114 @@ public struct OperatorCommand {
             })
     }
 
-    private func showRecord(_ columns: [RowTable.Column], _ document: JSONTree) -> Int32 {
-        let sheet = RowTable(columns, [document])
+    private func showRecord(
+        _ document: JSONTree, _ columns: [OperatorColumn], _ sentences: OperatorVerb.Sentences?
+    ) -> Int32 {
         switch self.options.output {
-        case .table: self.screen.write(sheet.record())
-        case .csv: self.screen.write(sheet.csv())
+        case .table:
+            self.screen.write(
+                RowTable(columns.filter { $0.key != sentences?.key }, [document]).record())
+            if let sentences {
+                let list = (document[sentences.key]?.elements ?? []).compactMap(\.stringValue)
+                self.screen.write(
+                    "\n"
+                        + (list.isEmpty
+                            ? sentences.whenEmpty + "\n"
+                            : list.map { "! \(Formatting.escaped($0))\n" }.joined()))
+            }
+        case .csv: self.screen.write(RowTable(columns, [document]).csv())
+        case .json: self.screen.write(document.text + "\n")
+        }
+        let status = self.screen.showMissingNodes(of: document)
+        guard let key = self.options.verb.successKey else { return status }
+        return document[key]?.boolValue == true ? status : 1
+    }
+
+    // MARK: Changes
+
+    /// Asks the node what the change would do, asks for confirmation, and orders it.
+    private func change(_ path: String) throws(AdminProblem) -> Int32 {
+        guard self.isChangeAllowed else { return UsageError.exitStatus }
+        let values = self.options.parameters
+        if self.options.isDryRun || self.screen.canAsk && !self.options.isConfirmed {
+            let plan = try self.client.post(path, values + [.init("dry_run", true)])
+            if self.options.isDryRun { return self.showSummary(of: plan) }
+            let question = "It \(plan["summary"]?.stringValue ?? "would be done")."
+            guard self.screen.confirms(question + " Do it?") else { return 1 }
+        }
+        return self.showSummary(of: try self.client.post(path, values))
+    }
+
+    /// Whether the user can confirm or has confirmed the change, or none is intended; otherwise
+    /// prints the error.
+    var isChangeAllowed: Bool {
+        if self.options.isDryRun || self.options.isConfirmed || self.screen.canAsk { return true }
+        self.screen.printError(
+            "confab: \(self.options.verb.name): without a terminal, --yes must confirm the change")
+        return false
+    }
+
+    private func showSummary(of document: JSONTree) -> Int32 {
+        switch self.options.output {
+        case .table, .csv:
+            self.screen.write(Formatting.escaped(document["summary"]?.stringValue ?? "done") + "\n")
         case .json: self.screen.write(document.text + "\n")
         }
         return self.screen.showMissingNodes(of: document)
-    }
-
-    private func showStatus() throws(AdminProblem) -> Int32 {
-        let document = try self.connection.get("status")
-        guard self.options.output == .table else {
-            return self.showRecord(RowTable.Column.status, document)
-        }
-        self.screen.write(
-            RowTable(RowTable.Column.status.filter { $0.key != "problems" }, [document]).record())
-        let problems = (document["problems"]?.elements ?? []).compactMap(\.stringValue)
-        self.screen.write(
-            "\n"
-                + (problems.isEmpty
-                    ? "No problems.\n" : problems.map { "! \(Formatting.escaped($0))\n" }.joined()))
-        return self.screen.showMissingNodes(of: document)
-    }
-
-    private func verify() throws(AdminProblem) -> Int32 {
-        let document = try self.connection.get("verify" + self.conversationQuery)
-        guard self.options.output == .table else {
-            let status = self.showRecord(RowTable.Column.verification, document)
-            return document["whole"]?.boolValue == true ? status : 1
-        }
-        self.screen.write(
-            RowTable(RowTable.Column.verification.filter { $0.key != "faults" }, [document])
-                .record())
-        let faults = (document["faults"]?.elements ?? []).compactMap(\.stringValue)
-        self.screen.write(
-            "\n"
-                + (faults.isEmpty
-                    ? "The stream is complete.\n"
-                    : faults.map { "! \(Formatting.escaped($0))\n" }.joined()))
-        let status = self.screen.showMissingNodes(of: document)
-        return document["whole"]?.boolValue == true ? status : 1
     }
 
     // MARK: Messages
 
     /// Prints new messages until it is interrupted.
     private func tail() throws(AdminProblem) -> Int32 {
-        let path = "history" + self.conversationQuery
-        var after = self.options.after
+        let place = self.options.parameters.filter { $0.name != "after" }
+        var after = self.options["after"]?.integerValue
         while true {
-            let document = try self.connection.get(
-                path + (after.map { "&last=100&after=\($0)" } ?? "&last=1"))
+            let page = after.map { ("after", $0) } ?? ("last", 1)
+            let document = try self.client.get("history", place + [.init(page.0, .integer(page.1))])
             let messages = after == nil ? [] : document["messages"]?.elements ?? []
             for message in messages {
-                self.screen.write(self.line(of: message, RowTable.Column.messages))
+                self.screen.write(self.line(of: message, OperatorVerb.messageColumns))
             }
             if self.screen.hasFailed { return 1 }
             after =
                 messages.last?["id"]?.stringValue.flatMap { Int($0) } ?? after ?? document["head"]?
                 .integerValue ?? 0
-            if messages.count < 100 { Self.waitBeforeNextRequest() }
+            if messages.isEmpty { Self.waitBeforeNextRequest() }
         }
     }
 
-    /// Prints events until it is interrupted.
-    private func followEvents() throws(AdminProblem) -> Int32 {
+    /// Prints new rows of a table until it is interrupted.
+    private func follow() throws(AdminProblem) -> Int32 {
+        guard case .table(let key, let columns, _, _) = self.options.verb.display,
+            let path = self.options.verb.path
+        else { preconditionFailure("only tables can be followed") }
+        let selection = self.options.parameters.filter { $0.name != "last" }
         var after: String?
         while true {
-            let query =
-                after.map { "last=1000&after=\(AdminPath.encode($0))" }
-                ?? "last=\(self.options.last ?? 20)"
-            let events = try self.connection.get("events?\(query)")["events"]?.elements ?? []
-            for event in events { self.screen.write(self.line(of: event, RowTable.Column.events)) }
+            let page: [JSONTree.ObjectMember] =
+                after.map { [.init("last", 1000), .init("after", .string($0))] }
+                ?? self.options.parameters.filter { $0.name == "last" }
+            let rows = try self.client.get(path, selection + page)[key]?.elements ?? []
+            for row in rows { self.screen.write(self.line(of: row, columns)) }
             if self.screen.hasFailed { return 1 }
-            after = events.last?["id"]?.stringValue ?? after ?? "0"
-            if events.count < 1000 { Self.waitBeforeNextRequest() }
+            after = rows.last?["id"]?.stringValue ?? after ?? "0"
+            if rows.count < 1000 { Self.waitBeforeNextRequest() }
         }
     }
 
-    private func line(of row: JSONTree, _ columns: [RowTable.Column]) -> String {
+    private func line(of row: JSONTree, _ columns: [OperatorColumn]) -> String {
         func word(_ key: String) -> String { Formatting.escaped(row[key]?.stringValue ?? "-") }
         switch self.options.output {
         case .json: return row.text + "\n"
         case .csv:
-            return RowTable(columns, [row]).csv().split(separator: "\n", maxSplits: 1).dropFirst()
-                .joined()
-        case .table where self.options.verb == .tail:
+            return RowTable(columns, [row]).csv(hasHeader: false)
+        case .table where self.options.verb.name == "tail":
             return "\(word("id"))  \(word("timestamp"))  \(word("sender_id")): \(word("content"))\n"
         case .table:
             let detail = row["detail"]?.stringValue.map { ": \(Formatting.escaped($0))" } ?? ""
             return "\(word("timestamp"))  \(word("node"))  \(word("event"))\(detail)\n"
         }
-    }
-
-    private func send() throws(AdminProblem) -> Int32 {
-        let place = "\(self.options.conversation) of tenant \(self.options.tenant)"
-        if self.options.isDryRun {
-            _ = try self.connection.get("owner" + self.conversationQuery)
-            return self.printSummary(
-                "would send it to \(place), as \(self.options.user)", dryRun: true)
-        }
-        guard
-            self.screen.confirms(
-                "Send it to \(place), as \(self.options.user)?",
-                isConfirmed: self.options.isConfirmed)
-        else { return 1 }
-        let document = try self.connection.post(
-            "send",
-            [
-                "conversation": .string(self.options.conversation),
-                "tenant": .string(self.options.tenant),
-                "user": .string(self.options.user), "content": .string(self.options.text),
-            ])
-        guard self.options.output == .table else {
-            let sheet = RowTable(RowTable.Column.messages, document["messages"]?.elements ?? [])
-            self.screen.write(self.options.output == .csv ? sheet.csv() : document.text + "\n")
-            return 0
-        }
-        self.screen.write(
-            """
-            message \(document["messages"]?.elements?.first?["id"]?.stringValue ?? "?") of \
-            \(self.options.conversation)\n
-            """
-        )
-        return 0
     }
 
     /// Prints a sentence in the requested format.

@@ -16,7 +16,24 @@ struct RedisAdminSource: AdminSource {
         self.reader = reader
     }
 
-    func nodes() throws(AdminProblem) -> JSONTree {
+    func get(_ path: String, _ values: [JSONTree.ObjectMember]) throws(AdminProblem) -> JSONTree {
+        func text(_ name: String) -> String? {
+            values.first { $0.name == name }?.value.stringValue
+        }
+        switch path {
+        case "nodes": return try self.nodes()
+        case "shards": return try self.shards(of: text("node"))
+        case "owner":
+            return try self.owner(
+                of: ConversationKey(
+                    tenant: ByteString(text("tenant") ?? "default"),
+                    id: ByteString(text("conversation") ?? "")))
+        case "redis": return try self.redis()
+        default: preconditionFailure("the row of \(path) says that Redis has its data")
+        }
+    }
+
+    private func nodes() throws(AdminProblem) -> JSONTree {
         let members = try self.members()
         let shards = members.view.shardCounts
         let rows = members.peers.map { peer in
@@ -39,7 +56,7 @@ struct RedisAdminSource: AdminSource {
         ])
     }
 
-    func shards(of node: String?) throws(AdminProblem) -> JSONTree {
+    private func shards(of node: String?) throws(AdminProblem) -> JSONTree {
         let members = try self.members()
         if let node, !members.peers.contains(where: { $0.name == node }) {
             throw .rejected(status: 404, members.peers.absence(of: node))
@@ -67,7 +84,7 @@ struct RedisAdminSource: AdminSource {
         ])
     }
 
-    func owner(of key: ConversationKey) throws(AdminProblem) -> JSONTree {
+    private func owner(of key: ConversationKey) throws(AdminProblem) -> JSONTree {
         let shard = Shard.of(key)
         let members = try self.members()
         let head = try self.read { reader throws(ClusterReader.ClusterReadError) in
@@ -99,7 +116,7 @@ struct RedisAdminSource: AdminSource {
         lease.map { $0.owner == owner.description ? .integer($0.epoch) : .null } ?? .null
     }
 
-    func redis() throws(AdminProblem) -> JSONTree {
+    private func redis() throws(AdminProblem) -> JSONTree {
         let servers = try self.read { reader throws(ClusterReader.ClusterReadError) in
             try reader.servers()
         }

@@ -1,33 +1,9 @@
+internal import Configuration
 import JSON
 
 /// The rows of a document with their columns, for output as a table or CSV.
 struct RowTable {
-    /// A column: the key in the document, the title and the format.
-    struct Column: Sendable {
-        let title: String
-        let key: String
-        let importance: Int
-        let format: CellFormat
-        /// Whether the totals row contains its sum.
-        let isSummed: Bool
-
-        init(
-            _ title: String, _ key: String, _ form: CellFormat = .text, importance: Int = .max,
-            isSummed: Bool = false
-        ) {
-            self.title = title
-            self.key = key
-            self.importance = importance
-            self.format = form
-            self.isSummed = isSummed
-        }
-    }
-
-    /// The format of a value for people.
-    enum CellFormat: Sendable {
-        case text, number, bytes, seconds, milliseconds, percent, deviation, state, flag
-        var isNumber: Bool { ![.text, .state, .flag].contains(self) }
-    }
+    typealias Column = OperatorColumn
 
     let columns: [Column]
     private(set) var rows: [JSONTree]
@@ -39,16 +15,10 @@ struct RowTable {
 
     // MARK: Order
 
-    /// Finds a column by title or key, with a leading minus for descending order. Returns nil if
-    /// there is none.
-    static func sortOrder(_ name: String, among columns: [Column]) -> (
-        key: String, isDescending: Bool
-    )? {
-        let isDescending = name.hasPrefix("-")
-        let searched = (isDescending ? String(name.dropFirst()) : name).lowercased()
-        return columns.first { $0.title.lowercased() == searched || $0.key == searched }.map {
-            ($0.key, isDescending)
-        }
+    /// Finds a column by title or key, in any case. Nil if there is none.
+    static func column(_ name: String, among columns: [Column]) -> Column? {
+        let searched = name.lowercased()
+        return columns.first { $0.title.lowercased() == searched || $0.key == searched }
     }
 
     /// Rows without a value come last in either order. The sort is stable.
@@ -112,8 +82,8 @@ struct RowTable {
     }
 
     /// RFC 4180, except for line ends; numbers as in the document.
-    func csv() -> String {
-        var text = self.columns.map(\.key).joined(separator: ",") + "\n"
+    func csv(hasHeader: Bool = true) -> String {
+        var text = hasHeader ? self.columns.map(\.key).joined(separator: ",") + "\n" : ""
         for row in self.rows {
             text +=
                 self.columns.map { Self.quoted(Self.plain(row[$0.key] ?? .null)) }.joined(
@@ -140,7 +110,9 @@ struct RowTable {
         return "\"" + text.map { $0 == "\"" ? "\"\"" : String($0) }.joined() + "\""
     }
 
-    static func cell(_ value: JSONTree, _ form: CellFormat, _ row: JSONTree) -> TextTable.Cell {
+    static func cell(_ value: JSONTree, _ form: OperatorColumn.Format, _ row: JSONTree)
+        -> TextTable.Cell
+    {
         guard !value.isNull else { return TextTable.Cell(text: "-") }
         let number = value.doubleValue ?? 0
         switch form {

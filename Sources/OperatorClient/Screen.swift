@@ -55,8 +55,12 @@ struct Screen {
         }
     }
 
-    func show(_ table: TextTable) {
-        self.write(table.text(width: self.size?.width, isColoured: self.isColoured))
+    /// - Parameter isWhole: whether all columns are shown, even if they do not fit.
+    func show(_ table: TextTable, hasHeader: Bool, isWhole: Bool) {
+        self.write(
+            table.text(
+                width: isWhole ? nil : self.size?.width, isColoured: self.isColoured,
+                hasHeader: hasHeader))
     }
 
     /// Prints how many nodes have answered, if some have not.
@@ -71,11 +75,11 @@ struct Screen {
         return 3
     }
 
-    /// Asks for confirmation. Without a terminal it returns true, because a script cannot answer.
-    func confirms(_ body: String, isConfirmed: Bool) -> Bool {
-        guard !isConfirmed, isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else {
-            return true
-        }
+    /// Whether a user can answer a question.
+    let canAsk = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1
+
+    /// Asks for confirmation.
+    func confirms(_ body: String) -> Bool {
         Self.writeError("\(Formatting.escaped(body)) [y/N] ")
         let answer = readLine()?.lowercased() ?? ""
         if ["y", "yes"].contains(answer) { return true }

@@ -27,8 +27,8 @@ struct TextTable: Equatable {
     var rows: [[Cell]]
     var totals: [Cell]?
 
-    /// - Parameter width: the width of the terminal; nil without one.
-    func text(width: Int?, isColoured: Bool) -> String {
+    /// - Parameter width: the width of the terminal; nil if nothing is to be left out.
+    func text(width: Int?, isColoured: Bool, hasHeader: Bool = true) -> String {
         var visible = Array(self.columns.indices)
         var widths = self.columns.indices.map(self.width)
         if let width {
@@ -47,10 +47,12 @@ struct TextTable: Equatable {
                     Self.minimumWidth, widths[widest] - (self.total(visible, widths) - width))
             }
         }
-        var text = self.line(
-            self.columns.map { Cell(text: $0.title) }, visible, widths,
-            style: isColoured ? "1" : nil,
-            isColoured: false)
+        var text = ""
+        if hasHeader {
+            text = self.line(
+                self.columns.map { Cell(text: $0.title) }, visible, widths,
+                style: isColoured ? "1" : nil, isColoured: false)
+        }
         for row in self.rows {
             text += self.line(row, visible, widths, style: nil, isColoured: isColoured)
         }
@@ -61,9 +63,8 @@ struct TextTable: Equatable {
         let missing = self.columns.indices.filter { !visible.contains($0) }.map {
             self.columns[$0].title
         }
-        if !missing.isEmpty {
-            text +=
-                "Columns left out: \(missing.joined(separator: ", ")); --output json has all.\n"
+        if !missing.isEmpty, hasHeader {
+            text += "Columns left out: \(missing.joined(separator: ", ")); --wide shows all.\n"
         }
         return text
     }

@@ -24,7 +24,7 @@ enum ConfigCommand {
         guard problems.isEmpty else { return UsageError.exitStatus }
         let keys = NodeKeys(options)
         do throws(NodeKeys.KeyProblem) {
-            _ = try keys.adminToken()
+            _ = try keys.adminTokens()
             if options.clusterKeyFile != nil { _ = try keys.dialectSecret() }
             if keys.hasConfiguredKeys { _ = try keys.load() } else { try keys.checkCertificate() }
         } catch {

@@ -1,3 +1,4 @@
+import AdminAPI
 import ClusterWire
 import Configuration
 import Gateway
@@ -141,13 +142,11 @@ struct NodeKeys {
             derivedFrom: try self.dialectSecret(), cluster: self.options.clusterName)
     }
 
-    /// The bearer token of the admin API, without a final newline. Nil if no file is configured.
-    func adminToken() throws(KeyProblem) -> [UInt8]? {
+    /// The bearer tokens of the admin API. Nil if no file is configured.
+    func adminTokens() throws(KeyProblem) -> AdminTokens? {
         guard let path = self.options.adminTokenFile else { return nil }
-        do throws(FileProblem) {
-            let token = try FileProblem.readSecret(path)
-            guard !token.isEmpty else { throw FileProblem("is empty: it must contain a token") }
-            return token
+        do {
+            return try AdminTokens(parsing: try FileProblem.readSecret(path))
         } catch {
             throw KeyProblem(description: "--admin-token-file: \(path): \(error)")
         }

@@ -68,7 +68,7 @@ struct RunningNode {
         self.options = options
         self.logger = logger
         let keys = NodeKeys(options)
-        let adminToken = try keys.adminToken()
+        let adminTokens = try keys.adminTokens()
         // Before the database and the secret, so that a start that fails on a key file creates
         // neither.
         if options.clusterKeyFile != nil { _ = try keys.dialectSecret() }
@@ -92,7 +92,7 @@ struct RunningNode {
             if let secretPath { logger.info("secret created", ["file": .text(secretPath)]) }
             let live = try configured ?? keys.load()
             (self.gateway, self.admin) = try Self.gateway(
-                options, keys, live, store, self.name, incarnation, adminToken, logger)
+                options, keys, live, store, self.name, incarnation, adminTokens, logger)
         } catch {
             // A failed start leaves no files behind, so that the next one does not find a database
             // and a secret of unknown origin.
@@ -105,7 +105,7 @@ struct RunningNode {
     private static func gateway(
         _ options: ServeOptions, _ keys: NodeKeys, _ live: LiveSettings, _ store: NodeStore,
         _ name: String, _ incarnation: UInt64,
-        _ adminToken: [UInt8]?, _ logger: Logger
+        _ adminTokens: AdminTokens?, _ logger: Logger
     ) throws -> (Gateway, ClusterAdmin) {
         // One core is left for the kernel's network work and for the store's threads. On two cores,
         // two loops cost a sixth more CPU per message than one.
@@ -121,7 +121,7 @@ struct RunningNode {
             limits: options.chatLimits, drain: options.drain,
             logger: logger)
         let endpoints = AdminEndpoints(
-            isLoopback: options.admin?.isLoopback ?? true, token: adminToken, admin: clusterAdmin
+            isLoopback: options.admin?.isLoopback ?? true, tokens: adminTokens, admin: clusterAdmin
         ) {
             var snapshot = board.total()
             store.statistics.add(to: &snapshot)

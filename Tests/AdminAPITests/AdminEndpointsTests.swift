@@ -1,4 +1,5 @@
 import Bytes
+import Configuration
 import EventLoop
 import Foundation
 import GatewayTestSupport
@@ -12,11 +13,13 @@ import Testing
 
 @Suite("The admin API")
 struct AdminEndpointsTests {
-    private static let token = Array("an admin's secret".utf8)
+    private static let token = Array("an-admins-secret".utf8)
 
     private static func endpoints(isLoopback: Bool = true, token: [UInt8]? = nil) -> AdminEndpoints
     {
-        AdminEndpoints(isLoopback: isLoopback, token: token) {
+        AdminEndpoints(
+            isLoopback: isLoopback, tokens: token.map { try! AdminTokens(parsing: $0) }
+        ) {
             var snapshot = MetricsSnapshot()
             snapshot.add(1, to: MetricFamily("confab_test", .gauge, help: "A test."))
             return snapshot
@@ -57,30 +60,72 @@ struct AdminEndpointsTests {
         #expect(
             Self.status(
                 Self.endpoints(isLoopback: false, token: Self.token), host: host,
-                authorization: "Bearer an admin's secret") == 200)
+                authorization: "Bearer an-admins-secret") == 200)
     }
 
     @Test(
-        "rejects every request with an Origin",
-        arguments: ["http://localhost:8090", "http://evil.example", "null", ""])
+        "rejects the pages of other origins",
+        arguments: [
+            "http://localhost:8080", "http://localhost", "http://127.0.0.1:8090",
+            "http://evil.example", "http://localhost:8090.evil.example", "null", "",
+        ])
     func origins(origin: String) {
         #expect(Self.status(Self.endpoints(), origin: origin) == 403)
         #expect(
             Self.status(
                 Self.endpoints(isLoopback: false, token: Self.token), origin: origin,
-                authorization: "Bearer an admin's secret") == 403)
+                authorization: "Bearer an-admins-secret") == 403)
+    }
+
+    @Test("accepts its own page", arguments: ["http://localhost:8090", "https://LOCALHOST:8090"])
+    func ownOrigin(origin: String) {
+        #expect(Self.status(Self.endpoints(), origin: origin) == 200)
+        #expect(Self.status(Self.endpoints(), host: "evil.example", origin: origin) == 403)
+        #expect(
+            Self.status(Self.endpoints(), host: "evil.example", origin: "http://evil.example")
+                == 403)
+    }
+
+    @Test("knows the names and rights of its tokens")
+    func namedTokens() throws {
+        let file = "# Tokens of the team\nops operate 0123\n\ndashboard read abcd\r\n"
+        let tokens = try AdminTokens(parsing: Array(file.utf8))
+        #expect(
+            tokens.caller("Bearer 0123")
+                == AdminCaller(name: "ops", permissions: [.read, .operate]))
+        #expect(
+            tokens.caller("Bearer abcd") == AdminCaller(name: "dashboard", permissions: [.read]))
+        #expect(tokens.caller("Bearer ops") == nil && tokens.caller("Bearer 012") == nil)
+        let single = try AdminTokens(parsing: Array("secret\n".utf8))
+        #expect(single.caller("Bearer secret")?.name == "admin")
+    }
+
+    @Test(
+        "rejects a file of tokens that it does not understand, and names the line",
+        arguments: [
+            ("", "is empty: it must contain a token"), ("\n", "is empty: it must contain a token"),
+            ("two words", "line 1 is not NAME read|operate TOKEN"),
+            ("a read x\nb", "line 2 is not NAME read|operate TOKEN"),
+            ("a write x", "line 1: the second word is not read or operate"),
+            ("a read x\na operate y", "line 2: the name a is given twice"),
+            ("a read \u{7F}", "line 1: the token is not plain ASCII"),
+        ])
+    func malformedTokens(file: String, reason: String) {
+        #expect(throws: AdminTokens.FileError(description: reason)) {
+            try AdminTokens(parsing: Array(file.utf8))
+        }
     }
 
     @Test(
         "requires its token, if it has one",
         arguments: [
-            ("Bearer an admin's secret", 200), ("bearer an admin's secret", 200),
-            ("BEARER an admin's secret", 200), (nil, 401), ("", 401),
-            ("Bearer", 401), ("Bearer ", 401), ("Bearer an admin's secre", 401),
-            ("Bearer an admin's secrets", 401),
-            ("Bearer An admin's secret", 401),
-            ("Basic an admin's secret", 401), ("an admin's secret", 401),
-            ("Bearer  an admin's secret", 401),
+            ("Bearer an-admins-secret", 200), ("bearer an-admins-secret", 200),
+            ("BEARER an-admins-secret", 200), (nil, 401), ("", 401),
+            ("Bearer", 401), ("Bearer ", 401), ("Bearer an-admins-secre", 401),
+            ("Bearer an-admins-secrets", 401),
+            ("Bearer An-admins-secret", 401),
+            ("Basic an-admins-secret", 401), ("an-admins-secret", 401),
+            ("Bearer  an-admins-secret", 401),
         ] as [(String?, Int)])
     func tokens(authorization: String?, status: Int) {
         for isLoopback in [true, false] {
@@ -107,10 +152,11 @@ struct AdminEndpointsTests {
 
     private static func node(token: [UInt8]? = nil) throws -> TestNode {
         let board = MetricsBoardBox()
+        let tokens = try token.map { bytes in try AdminTokens(parsing: bytes) }
         let node = try TestNode(loops: 2) { setup in
             setup.settings.adminHost = "127.0.0.1"
             setup.live.limits.allowEverything()
-            setup.admin = AdminEndpoints(isLoopback: true, token: token) {
+            setup.admin = AdminEndpoints(isLoopback: true, tokens: tokens) {
                 var snapshot = board.value?.total() ?? MetricsSnapshot()
                 ProcessStatistics()?.add(to: &snapshot)
                 return snapshot

@@ -1,3 +1,4 @@
+import JSON
 import RedisClient
 import Testing
 
@@ -29,14 +30,17 @@ struct OperatorOptionsTests {
     func positions() throws {
         let send = try self.options("send --as ops lobby --tenant t1 hello --yes")
         #expect(
-            send.verb == .send && send.conversation == "lobby" && send.text == "hello"
-                && send.user == "ops")
-        #expect(send.tenant == "t1" && send.isConfirmed && !send.isDryRun)
+            send.verb.name == "send" && send.text("conversation") == "lobby"
+                && send.text("content") == "hello" && send.text("user") == "ops")
+        #expect(send.text("tenant") == "t1" && send.isConfirmed && !send.isDryRun)
         let drain = try self.options("drain n1 --rate 100/s --deadline 2.5 --dry-run --output json")
-        #expect(drain.node == "n1" && drain.rate == 100 && drain.deadline == .milliseconds(2500))
+        #expect(
+            drain.text("node") == "n1" && drain["rate"] == 100
+                && drain["deadline"] == .number("2.5"))
+        #expect(try self.options("drain n1 --deadline 2m")["deadline"] == 120)
         #expect(drain.isDryRun && drain.output == .json)
         let events = try self.options("events --follow --last 5")
-        #expect(events.verb == .events && events.follows && events.last == 5)
+        #expect(events.verb.name == "events" && events.follows && events["last"] == 5)
         #expect(try self.options("nodes --sort -connections --limit 3").sort == "-connections")
     }
 
@@ -47,7 +51,7 @@ struct OperatorOptionsTests {
         #expect(try self.options("nodes --watch 0.5 --limit 1").watch == .milliseconds(500))
         #expect(try self.options("nodes --watch=10").watch == .seconds(10))
         let owner = try self.options("owner --watch lobby")
-        #expect(owner.watch == .seconds(2) && owner.conversation == "lobby")
+        #expect(owner.watch == .seconds(2) && owner.text("conversation") == "lobby")
         #expect(try self.options("owner --watch 3 lobby").watch == .seconds(3))
     }
 
@@ -72,12 +76,19 @@ struct OperatorOptionsTests {
     @Test("read the node's address from the environment, unless the command line has one")
     func environment() throws {
         let environment = ["CONFAB_ADMIN_URL": "http://10.0.0.1:1", "CONFAB_ADMIN_TOKEN_FILE": "t"]
-        #expect(try self.options("nodes").url == "http://127.0.0.1:8090")
-        #expect(try self.options("nodes", environment: environment).url == "http://10.0.0.1:1")
+        #expect(try self.options("nodes").urls == ["http://127.0.0.1:8090"])
+        #expect(try self.options("nodes", environment: environment).urls == ["http://10.0.0.1:1"])
         #expect(try self.options("nodes", environment: environment).tokenFile == "t")
         #expect(
-            try self.options("nodes --admin http://[::1]:2", environment: environment).url
-                == "http://[::1]:2")
+            try self.options("nodes --admin http://[::1]:2,http://b:3", environment: environment)
+                .urls == ["http://[::1]:2", "http://b:3"])
+    }
+
+    @Test("choose columns of a table")
+    func columns() throws {
+        #expect(try self.options("nodes --columns NODE,rss").columns == ["NODE", "rss"])
+        #expect(try self.options("nodes --wide --no-header").isWide)
+        #expect(try !self.options("nodes --no-header").hasHeader)
     }
 
     @Test(
@@ -98,6 +109,18 @@ struct OperatorOptionsTests {
                 "confab: --admin: \"ftp://x\" is not a URL such as http://127.0.0.1:8090"
             ),
             ("nodes --watch 0", "confab: --watch: 0 seconds is not between 0.1 and 86400"),
+            (
+                "nodes --wide --columns NODE",
+                "confab: nodes: give either --columns or --wide, not both"
+            ),
+            (
+                "drain n1 --deadline 2d",
+                "confab: --deadline: 2d is not between 0 and 86400 seconds"
+            ),
+            (
+                "owner lobby --tenant a/b",
+                "confab: --tenant: \"a/b\" is not 1 to 64 of the characters A-Z a-z 0-9 . _ -"
+            ),
             ("verify lobby --watch", "confab: --watch: no such option; see confab verify --help"),
             (
                 "nodes --via http://x",

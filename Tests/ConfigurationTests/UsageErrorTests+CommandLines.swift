@@ -9,8 +9,8 @@ extension UsageErrorTests {
         (
             "",
             """
-            a subcommand is missing: serve, token, chat, bench, status, nodes, shards, owner, \
-            history, tail, send, verify, redis, events, drain, resume, config, completion, help; \
+            a subcommand is missing: serve, token, chat, bench, status, nodes, shards, redis, \
+            events, owner, history, tail, verify, send, drain, resume, config, completion, help; \
             see confab --help
             """
         ),

@@ -65,12 +65,12 @@ extension AgentSuites {
 
         @Test("carries calls to other nodes and their replies")
         func calls() async {
-            let reply = await self.first.link.call(2, .shards)
+            let reply = await self.first.link.call(2, NodeRequest("shards"))
             #expect(reply == .success("2 answers shards"))
             // A reply that comes too late is left out, so a slow machine needs more than one call.
             var replies: [UInt64: String] = [:]
             for _ in 0..<10 where replies.count < 2 {
-                replies = await self.second.link.callAll([1, 2, 3], .nodeRow)
+                replies = await self.second.link.callAll([1, 2, 3], NodeRequest("node"))
             }
             #expect(replies == [1: "1 answers node", 2: "2 answers node"])
         }
@@ -156,7 +156,7 @@ extension AgentSuites {
                 self.first.link.joinState.outage == nil && self.first.link.joinState.isJoined
                     ? () : nil
             }
-            let reply = await self.first.link.call(2, .shards)
+            let reply = await self.first.link.call(2, NodeRequest("shards"))
             #expect(reply == .success("2 answers shards") || reply == .failure(.noAnswer))
         }
     }

@@ -1,5 +1,4 @@
 import Bytes
-import ChatModel
 import Foundation
 import JSON
 import TestKit
@@ -40,7 +39,7 @@ struct AdminConnectionTests {
     func responses(response: String, outcome: ExpectedOutcome, exitStatus: Int32) throws {
         let listener = try ScriptedAdminListener(response: response)
         let url = "http://127.0.0.1:\(listener.port)"
-        let connection = AdminConnection(url, token: nil)
+        let connection = AdminClient([url], token: nil)
         do throws(AdminProblem) {
             let document = try connection.get("nodes")
             #expect(outcome == .document(view: document["view"]?.integerValue ?? 0))
@@ -64,7 +63,7 @@ struct AdminConnectionTests {
     @Test("sends the path, the host and the token")
     func get() throws {
         let listener = try ScriptedAdminListener(response: Self.response)
-        _ = try AdminConnection("http://127.0.0.1:\(listener.port)/", token: "secret").get("nodes")
+        _ = try AdminClient(["http://127.0.0.1:\(listener.port)/"], token: "secret").get("nodes")
         #expect(
             listener.request
                 == """
@@ -80,8 +79,8 @@ struct AdminConnectionTests {
     @Test("sends a document with its length")
     func post() throws {
         let listener = try ScriptedAdminListener(response: Self.response)
-        _ = try AdminConnection("http://localhost:\(listener.port)", token: nil)
-            .post("send", ["content": "ü"])
+        _ = try AdminClient(["http://localhost:\(listener.port)"], token: nil)
+            .post("send", [.init("content", "ü")])
         #expect(
             listener.request
                 == """
@@ -100,9 +99,25 @@ struct AdminConnectionTests {
         let url = try "http://127.0.0.1:\(freePort())"
         #expect(
             throws: AdminProblem.noAnswer(
-                "\(url): Connection refused; --admin must name the admin listener of a running node"
-            )
-        ) { try AdminConnection(url, token: nil).get("nodes") }
+                """
+                \(url): Connection refused
+                --admin must name the admin listener of a running node
+                """)
+        ) { try AdminClient([url], token: nil).get("nodes") }
+    }
+
+    @Test("uses the next address if one refuses connections or does not answer within 2 seconds")
+    func nextAddress() throws {
+        let refusing = try "http://127.0.0.1:\(freePort())"
+        let silent = try SilentListener()
+        let listener = try ScriptedAdminListener(response: Self.response)
+        let client = AdminClient(
+            [
+                refusing, "http://127.0.0.1:\(silent.port)",
+                "http://127.0.0.1:\(listener.port)",
+            ], token: nil)
+        _ = try client.get("nodes")
+        #expect(listener.request.hasPrefix("GET /api/cluster/nodes "))
     }
 
     @Test(
@@ -111,9 +126,23 @@ struct AdminConnectionTests {
             ("lobby", "default", "?conversation=lobby&tenant=default"),
             ("a b&c", "ü/t", "?conversation=a%20b%26c&tenant=%C3%BC%2Ft"),
         ])
-    func query(conversation: String, tenant: String, query: String) {
-        #expect(
-            AdminPath.query(ConversationKey(tenant: .init(tenant), id: .init(conversation)))
-                == query)
+    func query(conversation: String, tenant: String, query: String) throws {
+        let listener = try ScriptedAdminListener(response: Self.response)
+        _ = try AdminClient(["http://127.0.0.1:\(listener.port)"], token: nil).get(
+            "owner",
+            [.init("conversation", .string(conversation)), .init("tenant", .string(tenant))])
+        #expect(listener.request.hasPrefix("GET /api/cluster/owner\(query) HTTP/1.1"))
     }
+}
+
+/// Accepts connections, as the kernel does for a stopped process, and never answers.
+private final class SilentListener {
+    let port: UInt16
+    private let listener: Int32
+
+    init() throws {
+        (self.listener, self.port) = try ScriptedAdminListener.listen()
+    }
+
+    deinit { close(self.listener) }
 }

@@ -31,7 +31,7 @@ struct OperatorCommandTests {
             ("verify lobby", 200, #""whole":false,"faults":["a gap"]"#, 1),
             ("verify lobby", 200, #""whole":true,"nodes_asked":2,"nodes_answered":1"#, 3),
             ("verify lobby", 200, #""whole":false,"nodes_asked":2,"nodes_answered":1"#, 1),
-            ("send lobby hello --as ops --yes", 200, #""messages":[{"id":"4"}]"#, 0),
+            ("send lobby hello --as ops --yes", 200, #""summary":"message 4 of lobby""#, 0),
             ("send lobby hello --as ops --yes", 404, #""error":"no lobby""#, 1),
         ] as [(String, Int, String, Int32)])
     func statuses(line: String, status: Int, members: String, exitStatus: Int32) throws {
@@ -48,14 +48,11 @@ struct OperatorCommandTests {
         "asks for what its options say",
         arguments: [
             ("nodes", "nodes"), ("shards --node n1", "shards?node=n1"),
-            ("owner lobby --tenant t", "owner?conversation=lobby&tenant=t"),
-            ("history lobby", "history?conversation=lobby&tenant=default&last=20"),
-            ("history lobby --last 5", "history?conversation=lobby&tenant=default&last=5"),
-            (
-                "history lobby --after 7",
-                "history?conversation=lobby&tenant=default&last=1000&after=7"
-            ),
-            ("events --last 3", "events?last=3"), ("events", "events?last=20"),
+            ("owner lobby --tenant t", "owner?tenant=t&conversation=lobby"),
+            ("history lobby", "history?conversation=lobby"),
+            ("history lobby --last 5", "history?last=5&conversation=lobby"),
+            ("history lobby --after 7", "history?after=7&conversation=lobby"),
+            ("events --last 3", "events?last=3"), ("events", "events"),
         ])
     func paths(line: String, path: String) throws {
         let listener = try ScriptedAdminListener(
@@ -68,6 +65,10 @@ struct OperatorCommandTests {
     func usageErrors() throws {
         let url = try "http://127.0.0.1:\(freePort())"
         #expect(try Self.run("nodes --sort none --admin \(url)") == UsageError.exitStatus)
+        #expect(try Self.run("nodes --columns none --admin \(url)") == UsageError.exitStatus)
+        // Without a terminal, no user can confirm it.
+        #expect(try Self.run("resume n1 --admin \(url)") == UsageError.exitStatus)
+        #expect(try Self.run("send a b --as c --admin \(url)") == UsageError.exitStatus)
         #expect(
             try Self.run("nodes --admin-token-file /nowhere/token --admin \(url)")
                 == UsageError.exitStatus)

@@ -41,7 +41,7 @@ struct RedisAdminSourceTests {
     @Test("has a row for each node, without the data that only nodes have")
     func nodes() throws {
         let view = try self.storeNodes()
-        let document = try self.source.nodes()
+        let document = try self.source.get("nodes", [])
         #expect(document["schema_version"]?.integerValue == 1)
         #expect(document["view"]?.integerValue == 7)
         let rows = document["nodes"]?.elements ?? []
@@ -62,11 +62,11 @@ struct RedisAdminSourceTests {
         for (shard, claim) in zip(shards, ["12 1.0", "13 2.0"]) {
             try self.redis.execute("HSET", "confab:{s\(shard)}:lease", "owner", claim)
         }
-        let rows = try self.source.shards(of: "n1")["shards"]?.elements ?? []
+        let rows = try self.source.get("shards", [.init("node", "n1")])["shards"]?.elements ?? []
         #expect(rows.map { $0["shard"]?.integerValue } == shards)
         #expect(rows.allSatisfy { $0["owner"]?.stringValue == "n1" })
         #expect(rows.prefix(3).map { $0["epoch"]?.integerValue } == [12, nil, nil])
-        #expect(try self.source.shards(of: nil)["shards"]?.elements?.count == Shard.count)
+        #expect(try self.source.get("shards", [])["shards"]?.elements?.count == Shard.count)
     }
 
     @Test("has the owner and the stored state of a conversation")
@@ -74,7 +74,8 @@ struct RedisAdminSourceTests {
         let view = try self.storeNodes()
         let shard = Shard.of(Self.lobby)
         try self.redis.execute("HSET", "confab:{s\(shard)}:conv:t:lobby", "at", "1 9 4 60")
-        let document = try self.source.owner(of: Self.lobby)
+        let document = try self.source.get(
+            "owner", [.init("conversation", "lobby"), .init("tenant", "t")])
         #expect(document["owner"]?.stringValue == "n\(view.owner(of: shard).incarnation)")
         #expect(document["shard"]?.integerValue == shard)
         #expect(document["head"]?.integerValue == 4)
@@ -87,14 +88,14 @@ struct RedisAdminSourceTests {
             throws: AdminProblem.rejected(
                 status: 400,
                 "--via: the cluster confab has no nodes: none has started, or all have left")
-        ) { try self.source.nodes() }
+        ) { try self.source.get("nodes", []) }
         _ = try self.storeNodes()
         #expect(
             throws: AdminProblem.rejected(
                 status: 404, "There is no conversation lobby in tenant t.")
-        ) { try self.source.owner(of: Self.lobby) }
+        ) { try self.source.get("owner", [.init("conversation", "lobby"), .init("tenant", "t")]) }
         do {
-            _ = try self.source.shards(of: "n9")
+            _ = try self.source.get("shards", [.init("node", "n9")])
             Issue.record("there is no n9")
         } catch {
             #expect(error.exitStatus == 1 && error.message.contains("n9"))
@@ -103,7 +104,7 @@ struct RedisAdminSourceTests {
 
     @Test("has the servers of Redis")
     func servers() throws {
-        let rows = try self.source.redis()["redis"]?.elements ?? []
+        let rows = try self.source.get("redis", [])["redis"]?.elements ?? []
         #expect(rows.map { $0["servers"]?.stringValue } == ["127.0.0.1:\(self.redis.port)"])
         #expect(rows.map { $0["mode"]?.stringValue } == ["standalone"])
     }

@@ -19,11 +19,6 @@ struct ScreenTests {
         #expect(screen.showMissingNodes(of: document) == status)
     }
 
-    @Test("needs no confirmation if the command line confirms")
-    func confirmed() {
-        #expect(Screen(environment: [:], isTable: true).confirms("Drain n2?", isConfirmed: true))
-    }
-
     @Test(
         "has no colours if the environment says so, or without a terminal",
         arguments: [["NO_COLOR": "1"], ["TERM": "dumb"], ["NO_COLOR": "1", "TERM": "xterm"]])

@@ -1,6 +1,7 @@
 import JSON
 import Testing
 
+@testable import Configuration
 @testable import OperatorClient
 
 @Suite("A table")
@@ -46,7 +47,7 @@ struct TextTableTests {
                 n1              active
                 n2 with a name  gone 14s
                 total
-                Columns left out: USERS; --output json has all.
+                Columns left out: USERS; --wide shows all.
 
                 """)
     }
@@ -86,22 +87,21 @@ struct RowTableTests {
 
     @Test("is sorted by a column's title or key, numbers numerically, missing values last")
     func order() throws {
-        var table = RowTable(RowTable.Column.nodes, Self.rows)
-        let rising = try #require(RowTable.sortOrder("connections", among: table.columns))
-        table.sort(by: rising.key, isDescending: rising.isDescending)
+        var table = RowTable(OperatorVerb.named("nodes")?.columns ?? [], Self.rows)
+        table.sort(by: "connections", isDescending: false)
         #expect(Self.nodes(table) == ["n1", "n10", "n2"])
-        let falling = try #require(RowTable.sortOrder("-CONNECTIONS", among: table.columns))
-        table.sort(by: falling.key, isDescending: falling.isDescending)
+        table.sort(by: "connections", isDescending: true)
         #expect(Self.nodes(table) == ["n10", "n1", "n2"])
-        #expect(RowTable.sortOrder("in/s", among: table.columns)?.key == "in_s")
-        #expect(RowTable.sortOrder("beauty", among: table.columns) == nil)
+        #expect(RowTable.column("in/s", among: table.columns)?.key == "in_s")
+        #expect(RowTable.column("CONNECTIONS", among: table.columns)?.key == "connections")
+        #expect(RowTable.column("beauty", among: table.columns) == nil)
         table.limit(to: 1)
         #expect(Self.nodes(table) == ["n10"])
     }
 
     @Test("has totals of numeric columns, over all rows and not only the visible ones")
     func totals() {
-        var table = RowTable(RowTable.Column.nodes, Self.rows)
+        var table = RowTable(OperatorVerb.named("nodes")?.columns ?? [], Self.rows)
         table.limit(to: 1)
         let totals = table.table(totalsOf: Self.rows).totals ?? []
         let shown = Dictionary(
@@ -114,7 +114,7 @@ struct RowTableTests {
 
     @Test("shows how long a node has been gone")
     func gone() {
-        let cells = RowTable(RowTable.Column.nodes, Self.rows).table().rows
+        let cells = RowTable(OperatorVerb.named("nodes")?.columns ?? [], Self.rows).table().rows
         #expect(cells[1].map(\.text).prefix(3) == ["n2", "gone 14s", "-"])
         #expect(cells[2].last?.text == "+83 %")
     }

@@ -108,7 +108,7 @@ struct ClusterCommandTests {
 
     private func checkMessages(_ alice: ConversationClient, _ ports: [UInt16]) throws {
         let sent = try confab(
-            "send", "lobby", "two", "--as", "ops", "--output", "json", at: ports[2])
+            "send", "lobby", "two", "--as", "ops", "--yes", "--output", "json", at: ports[2])
         #expect(try sent.rows("messages").map { $0["id"] } == ["2"])
         #expect(try alice.next("chat_message").object("message")?["content"] == "two")
         #expect(
@@ -153,7 +153,7 @@ struct ClusterCommandTests {
         let events = try confab("events", "--last", "1000", "--output", "json", at: ports[2]).rows(
             "events")
         #expect(events.last?["event"] == "send" && events.last?["node"] == "n3", "\(events)")
-        #expect(events.last?["detail"] == "message 2 of lobby in tenant default, as ops")
+        #expect(events.last?["detail"] == "message 2 of lobby of tenant default, as ops")
         #expect(
             events.filter { $0["event"] == "joins" }.compactMap { $0["node"] }.sorted() == [
                 "n1", "n2", "n3",

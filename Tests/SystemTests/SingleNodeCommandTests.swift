@@ -25,7 +25,7 @@ struct SingleNodeCommandTests {
             try confab("owner", "lobby", "--output", "json", at: port).document["why"]
                 == "solo is the only node")
         #expect(
-            try confab("send", "lobby", "two", "--as", "alice", at: port).output
+            try confab("send", "lobby", "two", "--as", "alice", "--yes", at: port).output
                 == "message 2 of lobby")
         #expect(try alice.next("chat_message").object("message")?["content"] == "two")
         #expect(
@@ -62,7 +62,7 @@ struct SingleNodeCommandTests {
         let server = try ConfabServer(["--node-id", "solo"])
         for arguments in [
             ["owner", "nowhere"], ["history", "nowhere"], ["verify", "nowhere"],
-            ["send", "nowhere", "x", "--as", "ops"],
+            ["send", "nowhere", "x", "--as", "ops", "--yes"],
         ] {
             let result = try run(
                 Checkout.confab, arguments + ["--admin", "http://127.0.0.1:\(server.adminPort)"])
@@ -70,7 +70,7 @@ struct SingleNodeCommandTests {
             #expect(result.errors == "confab: There is no conversation nowhere in tenant default.")
         }
         #expect(
-            try confab("drain", "other", at: server.adminPort).errors
+            try confab("drain", "other", "--yes", at: server.adminPort).errors
                 == "confab: There is no node other; there are solo.")
         #expect(try confab("shards", "--node", "other", at: server.adminPort).status == 1)
         #expect(try confab("nodes", "--sort", "beauty", at: server.adminPort).status == 2)

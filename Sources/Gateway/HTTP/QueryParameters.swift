@@ -20,4 +20,7 @@ public struct QueryParameters: Sendable {
     }
 
     public subscript(name: String) -> String? { self.values[name] }
+
+    /// All parameters, by name.
+    public var all: [String: String] { self.values }
 }

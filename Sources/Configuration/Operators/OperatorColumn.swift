@@ -1,0 +1,29 @@
+/// A column of an operator's table: the key in the JSON document, the title and the format.
+public struct OperatorColumn: Sendable, Equatable {
+    /// The format of a value for people.
+    public enum Format: Sendable {
+        case text, number, bytes, seconds, milliseconds, percent, deviation, state, flag
+
+        public var isNumber: Bool { ![.text, .state, .flag].contains(self) }
+    }
+
+    public let title: String
+    public let key: String
+    /// On a narrow terminal the columns with the lowest importance are left out first. `.max` is
+    /// never left out.
+    public let importance: Int
+    public let format: Format
+    /// Whether the totals row contains its sum.
+    public let isSummed: Bool
+
+    init(
+        _ title: String, _ key: String, _ format: Format = .text, importance: Int = .max,
+        isSummed: Bool = false
+    ) {
+        self.title = title
+        self.key = key
+        self.importance = importance
+        self.format = format
+        self.isSummed = isSummed
+    }
+}

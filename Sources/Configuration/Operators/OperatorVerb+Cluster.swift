@@ -1,0 +1,154 @@
+internal import JSON
+
+/// The verbs about the cluster and its nodes.
+extension OperatorVerb {
+    private static let missingNodesNote = """
+        A node that does not answer within two seconds has a row without numbers, and the exit \
+        status is 3. The columns are the keys of the rows in the JSON document, in upper case.
+        """
+
+    private static let redisSourceNote = """
+        With --via no node is queried: the data is read from Redis, and nothing is written. Data \
+        that only nodes have is missing. A node counts as gone after three seconds without a \
+        heartbeat.
+        """
+
+    static let clusterVerbs: [OperatorVerb] = [
+        OperatorVerb(
+            "status", "summarise the cluster and its problems",
+            display: .record(
+                statusColumns, sentences: Sentences("problems", whenEmpty: "No problems.")),
+            examples: [.init("confab status", "the cluster's state and problems")],
+            notes: [missingNodesNote]),
+        OperatorVerb(
+            "nodes", "list the nodes with their load and state",
+            display: .table(key: "nodes", nodeColumns, hasTotals: true), readsRedis: true,
+            examples: [
+                .init("confab nodes --sort -connections", "the busiest node first"),
+                .init(
+                    "confab nodes --output json --admin http://10.0.0.7:8090",
+                    "for a program, through another node"),
+                .init(
+                    "confab nodes --via redis://10.0.0.9:6379 --watch",
+                    "from Redis, while no node answers"),
+            ], notes: [missingNodesNote, redisSourceNote]),
+        OperatorVerb(
+            "shards", "list the 4,096 shards with their owners",
+            [.option("node", "NODE", .text(limit: 255), "only shards of this node")],
+            display: .table(key: "shards", shardColumns, hasTotals: true), readsRedis: true,
+            examples: [
+                .init(
+                    "confab shards --node n1 --sort -conversations --limit 10",
+                    "the fullest shards of a node")
+            ],
+            notes: [
+                """
+                A shard has an epoch after it was claimed, at the first use of one of its \
+                conversations; SINCE is the time of the claim. If its owner was suspended, the \
+                shard has no epoch until its next use. CONVERSATIONS counts those in memory, \
+                and MSG/S the messages of the last second.
+                """
+            ]),
+        OperatorVerb(
+            "redis", "show the state of Redis for each node",
+            display: .table(key: "redis", redisColumns), readsRedis: true,
+            examples: [.init("confab redis", "round trips, memory, last deliveries")],
+            notes: [
+                """
+                ROUND TRIP is the time of one INFO. STREAM BYTES is the size of all messages, \
+                estimated if there are many keys. LAST DELIVERY is the time since the node \
+                last received its own probe through Redis. REBUILDS counts resubscriptions \
+                after missing probes.
+                """
+            ]),
+        OperatorVerb(
+            "events", "print the cluster's event log",
+            [
+                .option("last", "N", .number(1...1000), default: 20, "number of newest events"),
+                .member("after", .text(limit: 64), "events after the one with this id"),
+            ],
+            display: .table(key: "events", eventColumns), follows: true,
+            examples: [
+                .init("confab events --last 100", "oldest first"),
+                .init("confab events --follow", "continue with new events"),
+            ],
+            notes: [
+                """
+                Nodes record joins, deaths, moves, drains, departures and restored shards by \
+                themselves. Every verb that changes something is recorded with its operator: the \
+                name of the admin token, or the address. With --follow and --output json every \
+                event is an object on a line of its own.
+                """
+            ]),
+    ]
+
+    private static let statusColumns: [OperatorColumn] = [
+        .init("CLUSTER", "cluster"), .init("STORE", "store"), .init("DURABILITY", "answered_is"),
+        .init("VIEW", "view", .number),
+        .init("NODES", "nodes", .number),
+        .init("SHARDS", "shards", .number), .init("SHARDS MOVING", "shards_moving", .number),
+        .init("CONNECTIONS", "connections", .number),
+        .init("USERS", "users", .number), .init("CONVERSATIONS", "conversations", .number),
+        .init("IN/S", "in_s", .number),
+        .init("OUT/S", "out_s", .number), .init("SLOW", "slow", .number),
+        .init("RESTORED", "restored", .number),
+        .init("RENUMBERED", "renumbered", .number),
+        .init("LOST", "lost", .number), .init("PROBLEMS", "problems"),
+    ]
+
+    private static let nodeColumns: [OperatorColumn] = [
+        .init("NODE", "node"), .init("STATE", "state", .state),
+        .init("ADDRESS", "address", importance: 7),
+        .init("VERSION", "version", importance: 2),
+        .init("UPTIME", "uptime", .seconds, importance: 6),
+        .init("CONNECTIONS", "connections", .number, importance: 10, isSummed: true),
+        .init("USERS", "users", .number, importance: 5, isSummed: true),
+        .init("CONVERSATIONS", "conversations", .number, importance: 5, isSummed: true),
+        .init("SHARDS", "shards", .number, importance: 9, isSummed: true),
+        .init("IN/S", "in_s", .number, importance: 8, isSummed: true),
+        .init("OUT/S", "out_s", .number, importance: 8, isSummed: true),
+        .init("SLOW", "slow", .number, importance: 4, isSummed: true),
+        .init("PENDING", "pending", .bytes, importance: 4, isSummed: true),
+        .init("MAIL AGE", "mail_age", .milliseconds, importance: 3),
+        .init("LOOP LAG P99", "loop_lag_p99", .milliseconds, importance: 3),
+        .init("RSS", "rss", .bytes, importance: 6, isSummed: true),
+        .init("B/CONN", "b_conn", .bytes, importance: 1),
+        .init("CPU", "cpu", .percent, importance: 6, isSummed: true),
+        .init("±%", "imbalance", .deviation, importance: 6),
+    ]
+
+    private static let shardColumns: [OperatorColumn] = [
+        .init("SHARD", "shard", .number), .init("OWNER", "owner"),
+        .init("LOOP", "loop", .number, importance: 1),
+        .init("EPOCH", "epoch", .number), .init("SINCE", "since", importance: 3),
+        .init("CONVERSATIONS", "conversations", .number, importance: 2, isSummed: true),
+        .init("MSG/S", "msg_s", .number, importance: 4, isSummed: true),
+        .init("STATE", "state", .state),
+    ]
+
+    private static let redisColumns: [OperatorColumn] = [
+        .init("NODE", "node"), .init("MODE", "mode", importance: 8),
+        .init("SERVERS", "servers", importance: 9),
+        .init("ROLE", "role", importance: 9),
+        .init("VERSION", "version", importance: 5),
+        .init("REPLICAS", "replicas", .number, importance: 7),
+        .init("ROUND TRIP", "round_trip", .milliseconds, importance: 10),
+        .init("LAST DELIVERY", "last_delivery", .milliseconds, importance: 10),
+        .init("REBUILDS", "rebuilds", .number, importance: 9),
+        .init("CLIENTS", "clients", .number, importance: 3),
+        .init("MEMORY", "memory", .bytes, importance: 6),
+        .init("STREAM BYTES", "stream_bytes", .bytes, importance: 6),
+        .init("MEMORY LIMIT", "memory_limit", .bytes, importance: 4),
+        .init("EVICTION", "eviction", importance: 6),
+        .init("APPEND ONLY", "append_only", .flag, importance: 4),
+        .init("UPTIME", "uptime", .seconds, importance: 2),
+        .init("FAILURE", "failure", importance: 11),
+    ]
+
+    private static let eventColumns: [OperatorColumn] = [
+        .init("ID", "id", importance: 1), .init("TIMESTAMP", "timestamp"),
+        .init("EVENT", "event"), .init("NODE", "node"),
+        .init("OPERATOR", "operator", importance: 3),
+        .init("VIEW", "view", .number, importance: 2), .init("DETAIL", "detail", importance: 4),
+    ]
+}

@@ -1,0 +1,113 @@
+/// A subcommand for operators, as one row of a table. The parser, the help, the completion, the
+/// reference, the display, the admin API's paths and its permissions come from this row.
+public struct OperatorVerb: Sendable, Equatable {
+    /// The right that a token of the admin API needs.
+    public enum Permission: String, Sendable { case read, operate }
+
+    /// How the command shows the document of the API.
+    public enum Display: Sendable, Equatable {
+        /// A table of the rows under `key`. If the server sorts and limits them, because there can
+        /// be many, `isLarge` is true.
+        case table(key: String, [OperatorColumn], hasTotals: Bool = false, isLarge: Bool = false)
+        /// One row, as lines of title and value; below them the sentences of a list.
+        case record([OperatorColumn], sentences: Sentences? = nil)
+        /// The sentence under `summary`: what a change has done or, with `--dry-run`, would do.
+        case summary
+        /// The verb has code of its own.
+        case custom
+    }
+
+    /// A list of sentences in a document.
+    public struct Sentences: Sendable, Equatable {
+        public let key: String
+        /// What the command prints if there are none.
+        public let whenEmpty: String
+
+        init(_ key: String, whenEmpty: String) {
+            self.key = key
+            self.whenEmpty = whenEmpty
+        }
+    }
+
+    public let name: String
+    /// One line.
+    let summary: String
+    public let parameters: [OperatorParameter]
+    public let permission: Permission
+    public let display: Display
+    /// The path below `/api/cluster/`; nil for a verb without a request of its own. A verb that
+    /// needs the permission to operate is a POST request, every other verb a GET request.
+    public let path: String?
+    /// Whether Redis has the data, so that `--via` can read it.
+    public let readsRedis: Bool
+    /// Whether `--follow` continues with new rows.
+    let follows: Bool
+    /// Whether `--watch` makes sense.
+    let isRepeatable: Bool
+    /// The boolean member of the document that is false if the command failed.
+    public let successKey: String?
+    let examples: [CommandSpec.Example]
+    let notes: [String]
+
+    init(
+        _ name: String, _ summary: String, _ parameters: [OperatorParameter] = [],
+        permission: Permission = .read, path: String? = "", display: Display,
+        readsRedis: Bool = false, follows: Bool = false, isRepeatable: Bool = true,
+        successKey: String? = nil, examples: [CommandSpec.Example], notes: [String] = []
+    ) {
+        self.name = name
+        self.summary = summary
+        self.parameters = parameters
+        self.permission = permission
+        self.path = path?.isEmpty == true ? name : path
+        self.display = display
+        self.readsRedis = readsRedis
+        self.follows = follows
+        self.isRepeatable = isRepeatable && permission == .read
+        self.successKey = successKey
+        self.examples = examples
+        self.notes = notes
+    }
+
+    public static func == (one: Self, other: Self) -> Bool { one.name == other.name }
+
+    /// All verbs.
+    public static let all = clusterVerbs + conversationVerbs + serviceVerbs
+
+    public static func named(_ name: String) -> OperatorVerb? {
+        self.all.first { $0.name == name }
+    }
+
+    public func parameter(named name: String) -> OperatorParameter? {
+        self.parameters.first { $0.name == name }
+    }
+
+    /// The columns of its table or record.
+    public var columns: [OperatorColumn] {
+        switch self.display {
+        case .table(_, let columns, _, _), .record(let columns, _): columns
+        case .summary, .custom: []
+        }
+    }
+
+    // MARK: The command line
+
+    var bindings: [OptionBinding<OperatorOptions>] {
+        var list = self.parameters.filter(\.isOption).map(\.binding)
+        if self.follows { list.append(OperatorOptions.followBinding) }
+        if case .table = self.display { list += OperatorOptions.tableBindings }
+        if self.isRepeatable { list.append(OperatorOptions.watchBinding) }
+        if self.permission == .operate { list += OperatorOptions.confirmationBindings }
+        list += OperatorOptions.commonBindings
+        if self.readsRedis { list += OperatorOptions.redisBindings }
+        return list
+    }
+
+    var command: CommandSpec {
+        CommandSpec(
+            self.name, self.summary,
+            arguments: self.parameters.filter(\.isArgument).map(\.argument),
+            options: self.bindings.map(\.spec) + [CommandTable.helpOption],
+            examples: self.examples, notes: self.notes)
+    }
+}

@@ -1,0 +1,62 @@
+internal import Bytes
+internal import JSON
+
+/// Sends requests to the first of several nodes that answers.
+final class AdminClient {
+    private let connections: [AdminConnection]
+    private var chosen: AdminConnection?
+
+    /// - Parameter urls: each must have passed the command line's check.
+    init(_ urls: [String], token: String?) {
+        self.connections = urls.map { AdminConnection($0, token: token) }
+    }
+
+    /// - Parameter values: the parameters of the query.
+    func get(_ path: String, _ values: [JSONTree.ObjectMember] = []) throws(AdminProblem)
+        -> JSONTree
+    {
+        let query = values.map { member in
+            let text = member.value.stringValue ?? member.value.text
+            return "\(member.name)=\(PercentEncoding.encode(text))"
+        }
+        return try self.send(
+            "GET", query.isEmpty ? path : "\(path)?\(query.joined(separator: "&"))", nil)
+    }
+
+    func post(_ path: String, _ body: [JSONTree.ObjectMember]) throws(AdminProblem) -> JSONTree {
+        try self.send("POST", path, .object(body))
+    }
+
+    /// A failed request is not sent to another node, because the first may have executed it. The
+    /// next request chooses again.
+    private func send(_ method: String, _ path: String, _ body: JSONTree?) throws(AdminProblem)
+        -> JSONTree
+    {
+        let connection = try self.choose()
+        do throws(AdminProblem) {
+            return try connection.send(method, path, body)
+        } catch {
+            if case .noAnswer = error { self.chosen = nil }
+            throw error
+        }
+    }
+
+    /// A node may accept connections although it is stopped, because the kernel does so. So each
+    /// must answer a small request within two seconds.
+    private func choose() throws(AdminProblem) -> AdminConnection {
+        if let chosen { return chosen }
+        var problems: [String] = []
+        for connection in self.connections {
+            do throws(AdminProblem) {
+                try connection.probe()
+                self.chosen = connection
+                return connection
+            } catch {
+                problems.append(error.message)
+            }
+        }
+        throw .noAnswer(
+            problems.joined(separator: "\n")
+                + "\n--admin must name the admin listener of a running node")
+    }
+}
