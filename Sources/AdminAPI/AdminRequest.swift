@@ -104,6 +104,7 @@ enum AdminRouter {
         "verify": { (admin, request) async throws(HTTPError) in
             try await admin.verify(request.conversation)
         },
+        "trace": { (admin, request) async throws(HTTPError) in try await admin.trace(request) },
         "send": { (admin, request) async throws(HTTPError) in try await admin.send(request) },
         "drain": { (admin, request) async throws(HTTPError) in
             try await admin.changeService(request)

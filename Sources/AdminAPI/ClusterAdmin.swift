@@ -158,6 +158,8 @@ public final class ClusterAdmin: Sendable {
             return stored.map { OwnerPosition(head: $0.head, revision: $0.revision).tree } ?? .null
         },
         "redis": { admin, _, _ in await admin.localRedisRow() },
+        "trace": { admin, gateway, query in await admin.localTrace(gateway, query) },
+        "trace_user": { admin, gateway, query in await admin.localSightings(gateway, query) },
         "drain": { admin, gateway, order in await admin.drain(gateway, order) },
         "resume": { admin, gateway, order in .bool(admin.resume(gateway, order)) },
     ]

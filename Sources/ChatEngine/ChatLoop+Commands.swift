@@ -62,7 +62,7 @@ extension ChatLoop {
                 timeout: ConversationSubscriptions.timeout(since: requestedAt, at: now),
                 at: now, outbox: &self.outbox)
             if let author {
-                self.outbox.trace.record(.accepted, in: key, request: request, peer: author)
+                self.outbox.trace.record(.accepted, in: key.hash, request: request, peer: author)
             }
         }
     }

@@ -26,7 +26,7 @@ extension ChatLoop {
     public mutating func recordWritten(
         _ sequence: SequenceNumber, in key: ConversationKey, toSockets count: Int
     ) {
-        self.outbox.trace.record(.written, in: key, sequence: sequence, count: count)
+        self.outbox.trace.record(.written, in: key.hash, sequence: sequence, count: count)
     }
 
     /// Records that a socket of a user other than the author has accepted these messages.
@@ -34,7 +34,7 @@ extension ChatLoop {
         _ range: ClosedRange<SequenceNumber>, in key: ConversationKey
     ) {
         self.outbox.trace.record(
-            .delivered, in: key, sequence: range.upperBound, count: range.count)
+            .delivered, in: key.hash, sequence: range.upperBound, count: range.count)
     }
 
     /// The steps of these messages on this loop, oldest first, and those of requests without an

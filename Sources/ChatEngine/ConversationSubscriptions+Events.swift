@@ -106,7 +106,7 @@ extension ConversationSubscriptions {
         // write.
         if case .posted(let message) = event {
             outbox.trace.record(
-                .received, in: self.feeds[slot].key, sequence: message.sequence)
+                .received, in: self.feeds[slot].key.hash, sequence: message.sequence)
             self.flushReports(of: slot, outbox: &outbox)
         }
         if case .posted(let message) = event, !self.feeds[slot].deferredAnswers.isEmpty {
@@ -284,7 +284,7 @@ extension ConversationSubscriptions {
         for message in page.messages where message.sequence > watermarks.deliveredThrough {
             self.feeds[slot].watermarks.deliveredThrough = message.sequence
             outbox.trace.record(
-                .received, in: self.feeds[slot].key, sequence: message.sequence)
+                .received, in: self.feeds[slot].key.hash, sequence: message.sequence)
             self.deliveryLog.record(
                 .posted(message), message.revision, in: self.feeds.id(at: slot), at: now)
             self.deliverWithDeferredAnswers(message, first: 0, slot, at: now, outbox: &outbox)

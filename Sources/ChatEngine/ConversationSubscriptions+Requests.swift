@@ -60,7 +60,7 @@ extension ConversationSubscriptions {
     mutating func resend(_ request: RequestID, at now: ClockReading, outbox: inout Outbox) {
         guard let pending = self.requests[request] else { return }
         if pending.input.isSend {
-            outbox.trace.record(.resent, in: pending.conversation, request: request)
+            outbox.trace.record(.resent, in: pending.conversation.hash, request: request)
         }
         self.requests.postpone(request, until: now.monotonic + Self.retryInterval, isAttempt: true)
         let feed = pending.feed.flatMap { self.feeds.isCurrent($0) ? $0 : nil }
@@ -248,9 +248,9 @@ extension ConversationSubscriptions {
         guard request != 0, let pending = self.requests.remove(request) else { return nil }
         if case .posted(let message, _) = answer {
             outbox.trace.record(
-                .answered, in: pending.conversation, sequence: message.sequence, request: request)
+                .answered, in: pending.conversation.hash, sequence: message.sequence, request: request)
         } else if pending.input.isSend {
-            outbox.trace.record(.failed, in: pending.conversation, request: request)
+            outbox.trace.record(.failed, in: pending.conversation.hash, request: request)
         }
         return pending
     }

@@ -9,6 +9,7 @@ public import ChatModel
 /// per step would cost more than the step.
 public struct MessageTrace: Sendable {
     private var records: [TraceRecord]
+    private let mask: Int
     /// The number of steps recorded so far.
     private var recorded = 0
     /// The time of the following steps, in nanoseconds of the node's monotonic clock.
@@ -23,23 +24,43 @@ public struct MessageTrace: Sendable {
     /// The number of pending requests that `steps(of:)` returns per conversation.
     static let pendingLimit = 64
 
-    /// - Parameter capacity: the number of steps that the ring keeps; at least 1.
+    /// - Parameter capacity: the number of steps that the ring keeps, rounded up to a power of two,
+    ///   so that finding a step's place needs no division.
     init(capacity: Int) {
+        var count = 1
+        while count < capacity { count *= 2 }
+        self.mask = count - 1
         self.records = Array(
-            repeating: TraceRecord(.accepted, at: 0, conversation: 0), count: max(1, capacity))
+            repeating: TraceRecord(.accepted, at: 0, conversation: 0), count: count)
     }
 
-    /// The hash by which `accepted` steps identify an author.
+    /// The hash by which `accepted` steps identify an author. It takes eight bytes at a time,
+    /// because it is computed for every message.
     public static func hash(of user: UserID) -> UInt64 {
-        user.storageKey.withBytes { StableHash.fnv1a($0) }
+        user.storageKey.withBytes { text in
+            let bytes = UnsafeRawBufferPointer(text)
+            var hash = UInt64(truncatingIfNeeded: bytes.count)
+            var offset = 0
+            while offset &+ 8 <= bytes.count {
+                let word = bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+                hash = (hash ^ word) &* 0x9E37_79B9_7F4A_7C15
+                hash ^= hash >> 32
+                offset &+= 8
+            }
+            while offset < bytes.count {
+                hash = (hash ^ UInt64(bytes[offset])) &* 0x9E37_79B9_7F4A_7C15
+                offset &+= 1
+            }
+            return hash
+        }
     }
 
     mutating func record(
-        _ step: TraceRecord.Step, in conversation: ConversationKey, sequence: SequenceNumber = 0,
+        _ step: TraceRecord.Step, in conversation: Int, sequence: SequenceNumber = 0,
         request: RequestID = 0, peer: UInt64 = 0, loop: UInt16 = 0, count: Int = 0
     ) {
-        self.records[self.recorded % self.records.count] = TraceRecord(
-            step, at: self.time, conversation: conversation.hash, sequence: sequence,
+        self.records[self.recorded & self.mask] = TraceRecord(
+            step, at: self.time, conversation: conversation, sequence: sequence,
             request: request, peer: peer, loop: loop, count: UInt32(truncatingIfNeeded: count))
         self.recorded &+= 1
     }
@@ -49,7 +70,7 @@ public struct MessageTrace: Sendable {
     /// Visits the steps in the ring, oldest first.
     private func forEach(_ body: (TraceRecord) -> Void) {
         let first = max(0, self.recorded - self.records.count)
-        for number in first..<self.recorded { body(self.records[number % self.records.count]) }
+        for number in first..<self.recorded { body(self.records[number & self.mask]) }
     }
 
     private struct Request: Hashable {

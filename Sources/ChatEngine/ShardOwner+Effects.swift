@@ -34,7 +34,7 @@ extension ShardOwner {
             case .write(let change, let revision, let origin):
                 if case .message(let message) = change {
                     outbox.trace.record(
-                        .sequenced, in: self.slots[number].key, sequence: message.sequence,
+                        .sequenced, in: self.slots[number].key.hash, sequence: message.sequence,
                         request: origin?.request ?? 0, peer: origin?.loop.incarnation ?? 0,
                         loop: origin?.loop.loop ?? 0)
                 }

@@ -34,7 +34,7 @@ extension ShardOwner {
         }
         if loopCount > 0, case .posted(let message) = event {
             outbox.trace.record(
-                .published, in: self.slots[number].key, sequence: message.sequence,
+                .published, in: self.slots[number].key.hash, sequence: message.sequence,
                 count: loopCount)
         }
         if !isAnswered, let origin, notified.isEmpty || !notified.contains(origin.loop) {
@@ -78,7 +78,7 @@ extension ShardOwner {
         }
         if loopCount > 0, case .posted(let message) = event {
             outbox.trace.record(
-                .publishedWithWrite, in: write.conversation, sequence: message.sequence,
+                .publishedWithWrite, in: write.conversation.hash, sequence: message.sequence,
                 count: loopCount)
         }
         if let requester, requester.loop.incarnation != self.id.incarnation,

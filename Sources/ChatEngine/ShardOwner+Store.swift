@@ -214,7 +214,7 @@ extension ShardOwner {
         _ write: Write, _ context: WriteContext, at now: ClockReading, outbox: inout Outbox
     ) {
         if case .message(let message) = write.change {
-            outbox.trace.record(.stored, in: write.conversation, sequence: message.sequence)
+            outbox.trace.record(.stored, in: write.conversation.hash, sequence: message.sequence)
         }
         guard self.isCurrent(context.continuation) else {
             // The conversation was reloaded, but the write was stored. Subscribers receive it when
@@ -255,7 +255,7 @@ extension ShardOwner {
         outbox: inout Outbox
     ) {
         if case .message(let message) = write.change {
-            outbox.trace.record(.notStored, in: write.conversation, sequence: message.sequence)
+            outbox.trace.record(.notStored, in: write.conversation.hash, sequence: message.sequence)
         }
         if let origin = context.origin {
             self.refuse(

@@ -32,6 +32,15 @@ public struct TraceRecord: Sendable, Equatable {
         case answered
         /// The client's loop has ended the request with an error.
         case failed
+
+        /// The name in documents for operators.
+        public var name: String {
+            switch self {
+            case .publishedWithWrite: "published_with_write"
+            case .notStored: "not_stored"
+            default: "\(self)"
+            }
+        }
     }
 
     /// Nanoseconds of the node's monotonic clock (`MonotonicTime`).
@@ -67,7 +76,7 @@ public struct TraceRecord: Sendable, Equatable {
     }
 
     /// Whether the step belongs to the message with this number.
-    func concerns(_ number: SequenceNumber) -> Bool {
+    public func concerns(_ number: SequenceNumber) -> Bool {
         self.step == .delivered
             ? number <= self.sequence && number > self.sequence - Int(self.count)
             : number == self.sequence

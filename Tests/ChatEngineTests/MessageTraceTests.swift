@@ -1,5 +1,6 @@
 import ChatCore
 import ChatModel
+import Cluster
 import Testing
 
 @testable import ChatEngine
@@ -72,6 +73,27 @@ struct MessageTraceTests {
         #expect(self.steps(of: 1, on: .near).last == .failed)
     }
 
+    @Test("shows the retry and the answer if the owner dies after the write, before it publishes")
+    func ownerDies() {
+        self.cluster.storeBehaviors[.far] = .late
+        self.cluster.say("one", by: self.alice, context: 7)
+        #expect(self.cluster.storedText == ["1 one"])
+        #expect(self.steps(of: 1, on: .near) == [.accepted])
+        self.cluster.set(.losing, between: .far, and: .near)
+        self.cluster.set(.losing, between: .far, and: .third)
+        let survivors = ThreeNodeCluster.view.nodes.filter {
+            $0.incarnation != LoopID.far.incarnation
+        }
+        for loop in [LoopID.near, .third] {
+            self.cluster.follow(View(number: 2, nodes: survivors), on: loop)
+        }
+        self.cluster.advance(by: 3000)
+        let steps = self.steps(of: 1, on: .near)
+        #expect(steps.first == .accepted && steps.contains(.resent))
+        #expect(steps.contains(.received) && steps.contains(.answered))
+        #expect(self.steps(of: 1, on: .third).contains(.received))
+    }
+
     @Test("excludes other messages of the conversation, and requests that became other messages")
     func others() {
         self.cluster.say("one", by: self.alice, context: 7)
@@ -112,13 +134,13 @@ struct MessageTraceTests {
     @Test("keeps the newest steps in a ring of fixed size")
     func ring() {
         var limits = ChatLimits()
-        limits.traceRecords = 6
+        limits.traceRecords = 8
         let cluster = ThreeNodeCluster(limits: limits)
         let (alice, _) = cluster.subscribeAliceAndBob()
         for number in 1...5 { cluster.say("message \(number)", by: alice) }
         let key = cluster.key.hash
         let kept = (1...5).map { cluster.chats[.far]?.traceSteps(of: [key: [$0]]).count }
-        #expect(kept == [0, 0, 0, 3, 3])
+        #expect(kept == [0, 0, 2, 3, 3])
     }
 
     @Test("gives the time since a node accepted the message, by the clock that all nodes share")

@@ -72,7 +72,7 @@ public struct OperatorVerb: Sendable, Equatable {
     public static func == (one: Self, other: Self) -> Bool { one.name == other.name }
 
     /// All verbs.
-    public static let all = clusterVerbs + conversationVerbs + serviceVerbs
+    public static let all = clusterVerbs + conversationVerbs + traceVerbs + serviceVerbs
 
     public static func named(_ name: String) -> OperatorVerb? {
         self.all.first { $0.name == name }

@@ -15,7 +15,7 @@ extension Gateway {
         await self.requestAll(within: time) { reply in .shards { reply($0) } }.flatMap(\.self)
     }
 
-    private func requestAll<Value: Sendable>(
+    func requestAll<Value: Sendable>(
         within time: Duration,
         _ make: @escaping @Sendable (@escaping @Sendable (Value) -> Void) -> LoopControlMessage
     ) async -> [Value] {
