@@ -31,15 +31,15 @@ struct TraceCommandTests {
             at: self.nodes[node].adminPort)
     }
 
-    private func number(_ answer: JSONObject) throws -> Int {
-        try #require(answer.object("message")?["id"].flatMap { Int($0) })
+    private func number(_ message: JSONObject?) throws -> Int {
+        try #require(message?["id"].flatMap { Int($0) })
     }
 
     @Test("shows the steps of both nodes, from any node, and the metric counts the delivery")
     func bothNodes() throws {
         let alice = try self.nodes[0].connect("alice")
         let bob = try self.nodes[1].connect("bob")
-        _ = try bob.next("join")
+        try bob.synchronize()
         let message = try self.number(alice.post("hello"))
         _ = try bob.next("chat_message")
         for node in 0...1 {
@@ -99,7 +99,9 @@ struct TraceCommandTests {
 
     @Test("says that a message has left the ring")
     func leftTheRing() throws {
-        let server = try ConfabServer(["--limit", "trace-steps=1024", "--loops", "1"])
+        let server = try ConfabServer([
+            "--limit", "trace-steps=1024", "--limit", "message-burst=1000", "--loops", "1",
+        ])
         let alice = try server.connect("alice")
         let first = try self.number(alice.post("first"))
         for number in 0..<300 { try alice.sendMessage("message \(number)") }
@@ -121,7 +123,7 @@ struct TraceCommandTests {
     func user() throws {
         let alice = try self.nodes[0].connect("alice")
         let bob = try self.nodes[1].connect("bob")
-        _ = try bob.next("join")
+        try bob.synchronize()
         let command = try ChildProcess(
             Checkout.confab,
             [
@@ -143,7 +145,7 @@ struct TraceCommandTests {
     func otherNodeIsGone() throws {
         let alice = try self.nodes[0].connect("alice")
         let bob = try self.nodes[1].connect("bob")
-        _ = try bob.next("join")
+        try bob.synchronize()
         let message = try self.number(alice.post("hello"))
         _ = try bob.next("chat_message")
         kill(self.nodes[1].process.id, SIGSTOP)
@@ -173,7 +175,8 @@ struct TraceCommandTests {
         kill(self.redis.process.id, SIGCONT)
         let message = try Deadline.wait(for: "the message to be stored") { () -> Int? in
             let event = try alice.next("chat_message")
-            return event.object("message")?["content"] == "during" ? try self.number(event) : nil
+            let message = event.object("message")
+            return message?["content"] == "during" ? try self.number(message) : nil
         }
         let steps = try Deadline.wait(for: "the trace") { () -> [JSONObject]? in
             let result = try self.trace(message)
