@@ -331,7 +331,7 @@ let package = Package(
             ],
             exclude: ["Clients"],
             swiftSettings: settings),
-        tests("DocumentationTests", ["TestKit", "Dialects", "Configuration"]),
+        tests("DocumentationTests", ["TestKit", "Dialects", "Configuration", "JSON"]),
 
         // A cluster of real processes, its faults, and the judge of its clients' histories.
         testSupport("ClusterTorture", ["SeededRandom", "TestKit"]),

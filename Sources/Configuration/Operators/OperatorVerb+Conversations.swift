@@ -85,7 +85,7 @@ extension OperatorVerb {
 
     /// Also the form of a line of `confab tail`.
     public static let messageColumns: [OperatorColumn] = [
-        .init("ID", "id", .number), .init("TIMESTAMP", "timestamp", importance: 3),
+        .init("ID", "id", .numberText), .init("TIMESTAMP", "timestamp", importance: 3),
         .init("SENDER ID", "sender_id"),
         .init("CONTENT", "content"), .init("IS EDITED", "is_edited", .flag, importance: 1),
         .init("IS DELETED", "is_deleted", .flag, importance: 2),
@@ -98,6 +98,6 @@ extension OperatorVerb {
         .init("HEAD", "head", .number),
         .init("REVISION", "revision", .number), .init("OWNER", "owner"),
         .init("OWNER HEAD", "owner_head", .number),
-        .init("FAULTS", "faults"),
+        .init("FAULTS", "faults", .list),
     ]
 }
