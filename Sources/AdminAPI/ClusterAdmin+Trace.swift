@@ -97,7 +97,7 @@ extension ClusterAdmin {
 
     // MARK: The messages of a user
 
-    private struct Sighting {
+    private struct UserMessage {
         let conversation: String
         let message: Int?
         var isAuthor: Bool
@@ -137,13 +137,13 @@ extension ClusterAdmin {
         return Self.document(
             [
                 .init("user", .string(user)), .init("tenant", .string(tenant)),
-                .init("messages", .array(rows)),
+                .init("messages", .array(rows)), .init("steps", []),
             ] + replies.counts)
     }
 
     /// One sighting for each message, oldest first. A message is from the user if one node says so.
-    private static func merged(_ rows: [JSONTree]) -> [Sighting] {
-        var sightings: [Sighting] = []
+    private static func merged(_ rows: [JSONTree]) -> [UserMessage] {
+        var sightings: [UserMessage] = []
         var index: [String: Int] = [:]
         for row in rows {
             guard let conversation = row["conversation"]?.stringValue,
@@ -158,7 +158,7 @@ extension ClusterAdmin {
             }
             if let id { index[id] = sightings.count }
             sightings.append(
-                Sighting(
+                UserMessage(
                     conversation: conversation, message: message, isAuthor: isAuthor,
                     at: Int64(at)))
         }

@@ -16,12 +16,12 @@ struct MessagePath: Sendable {
     }
 
     /// A step with the node that took it.
-    struct Place: Sendable {
+    struct PathStep: Sendable {
         let node: NodeTrace
         let step: TraceStep
     }
 
-    let places: [Place]
+    let places: [PathStep]
 
     /// - Parameters:
     ///   - nodes: the answers about the message's conversation.
@@ -29,7 +29,7 @@ struct MessagePath: Sendable {
     init(of message: Int, in conversation: String, among nodes: [NodeTrace]) {
         let places = nodes.flatMap { node in
             node.steps.filter { $0.conversation == conversation }.map {
-                Place(node: node, step: $0)
+                PathStep(node: node, step: $0)
             }
         }
         let numbered = places.filter { $0.step.message == message }
@@ -51,11 +51,13 @@ struct MessagePath: Sendable {
         }
     }
 
-    private func places(_ step: String) -> [Place] { self.places.filter { $0.step.step == step } }
+    private func places(_ step: String) -> [PathStep] {
+        self.places.filter { $0.step.step == step }
+    }
 
-    var accepted: Place? { self.places("accepted").first }
+    var accepted: PathStep? { self.places("accepted").first }
     /// Where the message got its number; the last one, if its first write failed.
-    var sequenced: Place? { self.places("sequenced").last }
+    var sequenced: PathStep? { self.places("sequenced").last }
 
     /// The state that the message has reached, in the order of its path.
     var state: String {
@@ -68,7 +70,7 @@ struct MessagePath: Sendable {
     }
 
     /// The milliseconds from accepting the message; nil if the clocks cannot be compared.
-    func milliseconds(to place: Place) -> Double? {
+    func milliseconds(to place: PathStep) -> Double? {
         guard let accepted = self.accepted else { return nil }
         if accepted.node.incarnation == place.node.incarnation {
             return Double(place.step.at - accepted.step.at) / 1000
@@ -150,7 +152,7 @@ struct MessagePath: Sendable {
     }
 }
 
-extension MessagePath.Place {
+extension MessagePath.PathStep {
     /// Microseconds by Redis' clock, or by the node's own if its offset is unknown.
     fileprivate var sharedTime: Int64 { self.step.at - (self.node.clockOffset ?? 0) }
 }

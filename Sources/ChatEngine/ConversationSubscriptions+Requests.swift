@@ -248,7 +248,8 @@ extension ConversationSubscriptions {
         guard request != 0, let pending = self.requests.remove(request) else { return nil }
         if case .posted(let message, _) = answer {
             outbox.trace.record(
-                .answered, in: pending.conversation.hash, sequence: message.sequence, request: request)
+                .answered, in: pending.conversation.hash, sequence: message.sequence,
+                request: request)
         } else if pending.input.isSend {
             outbox.trace.record(.failed, in: pending.conversation.hash, request: request)
         }

@@ -5,13 +5,13 @@
 /// certain of the last heartbeats counts. Two nodes compare their clocks through Redis, because
 /// they exchange no times with each other.
 struct ClockOffset {
-    private struct Sample {
+    private struct HeartbeatSample {
         let microseconds: Int64
         let uncertainty: Int64
     }
 
     static let sampleLimit = 16
-    private var samples: [Sample] = []
+    private var samples: [HeartbeatSample] = []
     private var next = 0
 
     /// Records the reply to a heartbeat. All times are microseconds since 1970.
@@ -24,7 +24,7 @@ struct ClockOffset {
         // The clock was set back in between.
         guard sentAt <= receivedAt else { return }
         let roundTrip = receivedAt - sentAt
-        let sample = Sample(
+        let sample = HeartbeatSample(
             microseconds: sentAt + roundTrip / 2 - redisTime, uncertainty: roundTrip / 2 + 1)
         if self.samples.count < Self.sampleLimit {
             self.samples.append(sample)

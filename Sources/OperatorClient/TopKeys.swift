@@ -1,9 +1,9 @@
 /// Parses the keys of `confab top` from the bytes of a terminal in raw mode.
 struct TopKeys {
     /// How much of a sequence, such as an arrow key, has arrived.
-    private enum Progress { case none, escape, parameters }
+    private enum SequenceProgress { case none, escape, parameters }
 
-    private var progress = Progress.none
+    private var progress = SequenceProgress.none
 
     /// - Returns: the keys; unknown ones are ignored.
     mutating func parse(_ bytes: some Sequence<UInt8>) -> [TopScreen.Key] {

@@ -10,7 +10,8 @@ extension OperatorVerb {
                     "message", "MESSAGE", kind: .number(1...(1 << 53)), "the message's number",
                     isOptional: true),
                 .option(
-                    "conversation", "CONVERSATION", .text(limit: 255), "the message's conversation"),
+                    "conversation", "CONVERSATION", .text(limit: 255),
+                    "the message's conversation"),
                 tenant,
                 .option("user", "USER", .user, "follow the messages from and to this user"),
                 .option(
@@ -36,7 +37,8 @@ extension OperatorVerb {
                 """
                 With --user each message is printed once: when a reader's socket has accepted it, \
                 when it has failed, or after two seconds. With --output json it is an object on a \
-                line of its own. In the admin API, `for` looks back that many seconds.
+                line of its own. In the admin API, `for` looks back that many seconds, and the \
+                messages are under `messages`.
                 """,
             ]),
         OperatorVerb(
