@@ -118,6 +118,7 @@ enum AdminRouter {
         },
         "user": { (admin, request) async throws(HTTPError) in try await admin.user(request) },
         "node": { (admin, request) async throws(HTTPError) in try await admin.node(request) },
+        "trace": { (admin, request) async throws(HTTPError) in try await admin.trace(request) },
         "send": { (admin, request) async throws(HTTPError) in try await admin.send(request) },
         "disconnect": { (admin, request) async throws(HTTPError) in
             try await admin.disconnect(request)

@@ -173,6 +173,8 @@ public final class ClusterAdmin: Sendable {
         "conversations": { await $0.localConversations($1, $2) },
         "conversation": { await $0.localConversation($1, $2) },
         "details": { admin, gateway, _ in await admin.localNodeDetails(gateway) },
+        "trace": { admin, gateway, query in await admin.localTrace(gateway, query) },
+        "trace_user": { admin, gateway, query in await admin.localSightings(gateway, query) },
         "drain": { admin, gateway, order in await admin.drain(gateway, order) },
         "resume": { admin, gateway, order in .bool(admin.resume(gateway, order)) },
         "log-level": { admin, _, order in admin.setLocalLogLevel(order) },

@@ -32,6 +32,11 @@ enum LoopControlMessage: Sendable {
         ConversationKey, @Sendable ((head: SequenceNumber, revision: Revision)?) -> Void)
     /// A command that comes from no connection.
     case command(ChatCommand, ConversationKey, @Sendable (ChatAnswer) -> Void)
+    /// The steps of these messages on this loop.
+    case traceSteps(
+        [ConversationKey: Set<SequenceNumber>], @Sendable ([TracedStep]) -> Void)
+    /// The messages of a user on this loop.
+    case traceSightings(SightingQuery, @Sendable ([TracedSighting]) -> Void)
     case read(StoreRequest, @Sendable (StoreAnswer) -> Void)
     /// Enforces the node's present bans, and replies with the number of connections that it closes.
     case enforceBans(@Sendable (Int) -> Void)

@@ -50,6 +50,10 @@ extension LoopState {
                 reply(self.bridge.chat.storedPosition(of: key))
             case .command(let command, let key, let reply):
                 self.bridge.submitOperatorCommand(command, in: key, reply: reply)
+            case .traceSteps(let messages, let reply):
+                reply(self.bridge.tracedSteps(of: messages))
+            case .traceSightings(let query, let reply):
+                reply(self.bridge.tracedSightings(query))
             case .read(let request, let reply):
                 self.context.store.submit(
                     request, ticket: 0,

@@ -45,6 +45,7 @@ struct LoopState {
         guard !self.isTimeRead else { return }
         self.isTimeRead = true
         self.bridge.turnBegan(after: self.context.updateClocks())
+        self.bridge.chat.traceTime = self.context.loop.turnStart.nanoseconds
     }
 
     mutating func tick() {
@@ -113,6 +114,7 @@ struct LoopState {
             self.handleConnectionEvents()
         } while self.pool.hasUnwrittenFrames || self.engineIO?.server.needsFlush == true
         self.pool.endTurn()
+        self.bridge.recordWritings()
         self.bridge.reportDeliveries()
     }
 

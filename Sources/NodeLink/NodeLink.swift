@@ -59,6 +59,10 @@ public final class NodeLink: Relay {
         self.agent.change { $0.viewMentioned(number: number, at: NodeAgent.now) }
     }
 
+    public var clockOffset: Int64? {
+        self.agent.membership.publishedClockOffset.withLock { $0 }
+    }
+
     public func storePublishesWithWrite(of loop: Int) -> Bool {
         self.connections[loop].store.publishesWithWrites
     }

@@ -12,6 +12,7 @@ public struct OperatorCommand {
     let options: OperatorOptions
     let screen: Screen
     let client: AdminClient
+    let token: String?
     /// A node, or Redis.
     private let source: any AdminSource
 
@@ -21,12 +22,14 @@ public struct OperatorCommand {
             environment: environment, isTable: options.output == .table,
             isRedrawn: options.watch != nil)
         do throws(StartProblem) {
-            let client = AdminClient(options.urls, token: try Self.token(options.tokenFile))
+            let token = try Self.token(options.tokenFile)
+            let client = AdminClient(options.urls, token: token)
             let source = try options.via.map { url throws(StartProblem) in
                 try Self.redisSource(url, options)
             }
             return Self(
-                options: options, screen: screen, client: client, source: source ?? client
+                options: options, screen: screen, client: client, token: token,
+                source: source ?? client
             ).run()
         } catch {
             screen.printError("confab: \(error.message)")
@@ -64,6 +67,7 @@ public struct OperatorCommand {
     }
 
     private func run() -> Int32 {
+        if self.options.verb.name == "top" { return self.top() }
         guard let pause = self.options.watch else { return self.runOnce() }
         while true {
             let status = self.runOnce()
@@ -93,6 +97,7 @@ public struct OperatorCommand {
         do throws(AdminProblem) {
             switch self.options.verb.name {
             case "tail": return try self.tail()
+            case "trace": return try self.trace()
             case "drain": return try self.drain()
             case "resume": return try self.resume()
             case _ where self.options.follows: return try self.follow()
@@ -107,7 +112,7 @@ public struct OperatorCommand {
     // MARK: Display
 
     /// Requests the verb's document and shows it as the verb's row says.
-    private func showDocument() throws(AdminProblem) -> Int32 {
+    func showDocument() throws(AdminProblem) -> Int32 {
         let verb = self.options.verb
         guard let path = verb.path else { preconditionFailure("\(verb.name) has no path") }
         switch verb.display {

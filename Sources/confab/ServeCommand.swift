@@ -334,6 +334,7 @@ extension ServeOptions {
         limits.metadataBytes = self.limits.metadataBytes
         limits.typingTimeout = self.limits.typing
         limits.historyLimit = self.history
+        limits.traceRecords = self.limits.traceSteps
         // A failover of Redis may lose writes that it has acknowledged, so they are retained for a
         // while.
         if case .redis = self.store { limits.retention = .seconds(60) }

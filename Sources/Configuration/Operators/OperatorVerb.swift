@@ -86,7 +86,7 @@ public struct OperatorVerb: Sendable, Equatable {
 
     /// All verbs.
     public static let all =
-        clusterVerbs + lookupVerbs + conversationVerbs + serviceVerbs + moderationVerbs
+        clusterVerbs + lookupVerbs + conversationVerbs + traceVerbs + serviceVerbs + moderationVerbs
 
     public static func named(_ name: String) -> OperatorVerb? {
         self.all.first { $0.name == name }
