@@ -238,7 +238,8 @@ public struct OperatorCommand {
         self.screen.write("\n\(section.title): \(rows.isEmpty ? "none" : "\(rows.count)")\n")
         guard !rows.isEmpty else { return }
         self.screen.show(
-            RowTable(section.columns, rows).table(), hasHeader: true, isWhole: false)
+            RowTable(section.columns, rows).table(), hasHeader: true,
+            isWhole: self.options.isWide)
     }
 
     // MARK: Changes

@@ -58,7 +58,8 @@ struct OperatorCommandTests {
             ),
             ("conversations --sort MSG/S", "conversations?sort=msg_s"),
             ("connection n1/0.2.3", "connection?connection=n1%2F0.2.3"),
-            ("user alice --tenant t", "user?tenant=t&user=alice"), ("node n1", "node?node=n1"),
+            ("user alice --wide --tenant t", "user?tenant=t&user=alice"),
+            ("node n1", "node?node=n1"),
             ("events --last 3", "events?last=3"), ("events", "events"),
         ])
     func paths(line: String, path: String) throws {

@@ -141,14 +141,16 @@ extension OperatorOptions {
                 "columns", .text, "A,B", in: "Output", "only these columns of a table or CSV"),
             sets: \.columns,
             ValueParsing.optional(ValueParsing.list(ValueParsing.text))),
-        Binding(
-            .client(
-                "wide", .flag, "", in: "Output", "all columns, even if they do not fit"),
-            changes: \.isWide, Self.setting(true)),
+        Self.wideBinding,
         Binding(
             .client("no-header", .flag, "", in: "Output", "no line of titles, no totals"),
             changes: \.hasHeader, Self.setting(false)),
     ]
+
+    /// Also for a record with tables below it.
+    static let wideBinding = Binding(
+        .client("wide", .flag, "", in: "Output", "all columns, even if they do not fit"),
+        changes: \.isWide, Self.setting(true))
 
     static let watchBinding = Binding(
         .client(

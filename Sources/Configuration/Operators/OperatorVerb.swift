@@ -109,7 +109,12 @@ public struct OperatorVerb: Sendable, Equatable {
     var bindings: [OptionBinding<OperatorOptions>] {
         var list = self.parameters.filter(\.isOption).map(\.binding)
         if self.follows { list.append(OperatorOptions.followBinding) }
-        if case .table = self.display { list += OperatorOptions.tableBindings }
+        switch self.display {
+        case .table: list += OperatorOptions.tableBindings
+        case .record(_, _, let sections) where !sections.isEmpty:
+            list.append(OperatorOptions.wideBinding)
+        case .record, .summary, .custom: break
+        }
         if self.isRepeatable { list.append(OperatorOptions.watchBinding) }
         if self.permission == .operate { list += OperatorOptions.confirmationBindings }
         list += OperatorOptions.commonBindings
