@@ -130,12 +130,14 @@ let package = Package(
         module(
             "ConfabClient",
             ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
-        module("ChatTerminal", ["ConfabClient", "EventLoop", "Telemetry", "Bytes"]),
+        // A terminal's modes and the widths of characters.
+        module("TerminalKit"),
+        module("ChatTerminal", ["TerminalKit", "ConfabClient", "EventLoop", "Telemetry", "Bytes"]),
         module(
             "OperatorClient",
             [
-                "NodeLink", "Configuration", "RedisClient", "ClusterWire", "ChatEngine", "Cluster",
-                "ChatModel", "Telemetry", "JSON", "Bytes",
+                "TerminalKit", "NodeLink", "Configuration", "RedisClient", "ClusterWire",
+                "ChatEngine", "Cluster", "ChatModel", "Telemetry", "JSON", "Bytes",
             ]),
         module(
             "LoadGenerator",
@@ -292,8 +294,8 @@ let package = Package(
         tests(
             "OperatorClientTests",
             [
-                "OperatorClient", "Configuration", "NodeLink", "RedisClient", "ClusterWire",
-                "Cluster", "ChatModel", "TestKit", "JSON", "Bytes",
+                "OperatorClient", "TerminalKit", "Configuration", "NodeLink", "RedisClient",
+                "ClusterWire", "Cluster", "ChatModel", "TestKit", "JSON", "Bytes",
             ]),
         tests(
             "NodeLinkTests",
@@ -350,8 +352,8 @@ let package = Package(
         tests(
             "ChatTerminalTests",
             [
-                "SeededRandom", "Dialects", "ChatTerminal", "ConfabClient", "ClientTestSupport",
-                "TestKit", "EventLoop", "HTTPWire", "JSON", "Bytes",
+                "SeededRandom", "Dialects", "ChatTerminal", "TerminalKit", "ConfabClient",
+                "ClientTestSupport", "TestKit", "EventLoop", "HTTPWire", "JSON", "Bytes",
             ]),
         tests(
             "LoadGeneratorTests",

@@ -41,7 +41,7 @@ public struct ChatLoop: Sendable {
     public init(id: LoopID, view: View, limits: ChatLimits) {
         self.id = id
         self.limits = limits
-        self.outbox = Outbox(id: id)
+        self.outbox = Outbox(id: id, traceRecords: limits.traceRecords)
         self.owner = ShardOwner(id: id, view: view, limits: limits)
         self.newestViewNumber = view.number
         self.subscriptions = ConversationSubscriptions(id: id, retention: limits.retention)

@@ -22,7 +22,7 @@ public struct RefusedSession: DialectSession {
 
     public mutating func opened(into steps: inout SessionSteps) {
         if let error = self.error { steps.reply { $0.append(contentsOf: error.bytes) } }
-        steps.append(.close(self.code, self.reason))
+        steps.append(.close(self.code, self.reason.description))
     }
 
     public mutating func received(

@@ -23,10 +23,9 @@ struct ConnectionLogDetails {
 
 /// Logs connections, but never messages or credentials.
 extension LoopContext {
-    /// The name of a connection in the log: its loop, slot and generation. It is unique in this run
-    /// of the node until a generation repeats.
+    /// The name of a connection in the log, which operators use too.
     func name(of connection: Connection) -> String {
-        "\(self.index).\(connection.token.slot).\(connection.token.generation)"
+        ConnectionID(loop: self.index, token: connection.token).description
     }
 
     func logOpened(_ connection: Connection, _ webSocket: WebSocketState) {
@@ -143,7 +142,7 @@ extension LoopContext {
         self.logDetails[connection.token.slot]?.trace?.description
     }
 
-    private func dialectName(_ webSocket: WebSocketState) -> String {
+    func dialectName(_ webSocket: WebSocketState) -> String {
         webSocket.dialect < 0
             ? "echo" : self.shared.settings.dialects[webSocket.dialect].name.description
     }

@@ -1,6 +1,7 @@
 import Bytes
 import ChatCore
 import ChatEngine
+import ChatModel
 import DialectKit
 import EventLoop
 import HTTPWire
@@ -16,6 +17,8 @@ final class LoopContext {
     /// Settings that a reload replaces.
     @exclusivity(unchecked) var live: LiveSettings
     @exclusivity(unchecked) var counters: LoopCounters
+    /// The bans that this loop enforces.
+    @exclusivity(unchecked) var bans = BanList()
     /// The connection to other nodes; nil without a cluster.
     @exclusivity(unchecked) var relay: (any Relay)?
     /// New clients are refused, and the open connections are closing.

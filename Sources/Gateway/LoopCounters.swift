@@ -31,6 +31,8 @@ struct LoopCounters {
     var storedWrites: UInt64 = 0
     /// Bytes of contents and metadata in the changes submitted to the store.
     var submittedBytes: UInt64 = 0
+    /// The time from accepting a message on any node to writing it to sockets of this loop.
+    var deliveryTimes = Histogram()
 
     init(dialectCount: Int) {
         self.connections = Array(repeating: 0, count: dialectCount + 1)

@@ -42,10 +42,6 @@ enum NodeStore {
         }
     }
 
-    var isShared: Bool {
-        if case .shared = self { true } else { false }
-    }
-
     /// The store as one event loop uses it.
     func chatStore(on loop: EventLoop, _ number: Int) -> any ChatStore {
         switch self {

@@ -144,7 +144,7 @@ struct RunningNode {
             chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         settings.publicURL = options.publicURL
-        settings.isClustered = store.isShared
+        settings.awaitsStart = true
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
         let rooms = RoomsAPI(guestKey: try keys.guestKey())
@@ -154,6 +154,7 @@ struct RunningNode {
         ) { store.chatStore(on: $0, $1) }
         rooms.open(gateway)
         clusterAdmin.attach(gateway)
+        clusterAdmin.attach(NodeSetting.all(of: options))
         return (gateway, clusterAdmin)
     }
 
@@ -201,15 +202,16 @@ struct RunningNode {
             if signal != .hangUp { self.stops.add() }
             received.yield(signal)
         }
-        if case .shared(let shared) = self.store {
-            let isStopped = await self.wasStopped(
-                by: 1,
-                before: {
+        let isStopped = await self.wasStopped(
+            by: 1,
+            before: {
+                if case .shared(let shared) = self.store {
                     await shared.join(self.gateway, version: Program.version, admin: self.admin)
-                })
-            if isStopped { return await self.stop(isDrained: true) }
-            self.gateway.markStarted()
-        }
+                }
+                await self.readBans()
+            })
+        if isStopped { return await self.stop(isDrained: true) }
+        self.gateway.markStarted()
         let scheme = self.options.tlsCertificateFile == nil ? "http" : "https"
         self.logger.ready(
             url: "\(scheme)://\(self.gateway.clientAddress.text)", node: self.name,
@@ -227,6 +229,17 @@ struct RunningNode {
             return await self.drainAndStop()
         }
         return 0
+    }
+
+    /// Reads the bans, even if the store is unavailable for long. Clients are admitted only
+    /// afterwards, because until then every banned user could connect.
+    private func readBans() async {
+        while await self.gateway.refreshBans(within: .seconds(2)) == nil {
+            guard !Task.isCancelled else { return }
+            self.logger.warning(
+                "waiting for the bans", ["reason": "the store does not answer, or failed"])
+            try? await Task.sleep(for: .seconds(1))
+        }
     }
 
     /// Hands over the shards, and closes the clients one after the other.
@@ -289,6 +302,7 @@ struct RunningNode {
             else { return }
             self.gateway.reload(try NodeKeys(options).load())
             self.admin.logLevels.configure(options.logLevel)
+            self.admin.attach(NodeSetting.all(of: self.options, reloaded: options))
             self.logger.info("settings reloaded")
         } catch {
             self.logger.error(
@@ -320,6 +334,7 @@ extension ServeOptions {
         limits.metadataBytes = self.limits.metadataBytes
         limits.typingTimeout = self.limits.typing
         limits.historyLimit = self.history
+        limits.traceRecords = self.limits.traceSteps
         // A failover of Redis may lose writes that it has acknowledged, so they are retained for a
         // while.
         if case .redis = self.store { limits.retention = .seconds(60) }

@@ -55,6 +55,8 @@ struct ClusterAdminTests {
             ("verify", 400), ("history?conversation=lobby&last=10&after=0", nil),
             ("history?conversation=lobby&after=-1", 400),
             ("history?conversation=lobby&last=0", 400),
+            ("trace?message=1&conversation=lobby", nil), ("trace?user=alice&for=5", nil),
+            ("trace?message=0&conversation=lobby", 400), ("trace?user=alice&for=0", 400),
         ] as [(String, Int?)])
     func reading(target: String, status: Int?) {
         #expect(self.rejection(.get, target) == status)

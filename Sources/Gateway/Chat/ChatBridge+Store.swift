@@ -89,8 +89,10 @@ extension ChatBridge {
     private mutating func recordAnswer(
         _ answer: StoreAnswer, to batch: StoreTraffic.PendingBatch
     ) {
-        self.context.counters.storeTimes.record(
-            UInt64(max(0, MonotonicTime.exact.nanoseconds - batch.submittedAt)))
+        let now = MonotonicTime.exact.nanoseconds
+        // The batch was stored at this time, and not when the turn began.
+        self.chat.traceTime = now
+        self.context.counters.storeTimes.record(UInt64(max(0, now - batch.submittedAt)))
         switch answer {
         case .written(.stored): self.context.counters.storedWrites += UInt64(batch.writeCount)
         case .written(.refused(let refusals)):

@@ -101,7 +101,11 @@ extension LoopState {
     private func sessionRequest(
         _ id: EngineSessionID, _ connection: Connection, _ span: RawSpan
     ) throws(EngineRefusal) -> EngineSessionRequest {
-        EngineSessionRequest(
+        // A client that polls is active.
+        if let token = self.engineIO?.server.session(id), let session = self.pool[token] {
+            self.pool.recordActivity(session)
+        }
+        return EngineSessionRequest(
             for: id, on: connection.token, by: try self.http.requestIdentity(span),
             owner: self.sessionOwner(id), canMove: self.pool.canMove(connection))
     }

@@ -64,4 +64,7 @@ extension MetricFamily {
     static let storeErrors = MetricFamily(
         "confab_store_errors_total", .counter,
         help: "Requests to the store that failed, including the probes of the node's health.")
+    static let deliverySeconds = MetricFamily(
+        "confab_delivery_seconds", .histogram(.durations),
+        help: "The time from accepting a message on any node to writing it to sockets of a loop.")
 }

@@ -37,6 +37,7 @@ struct LoopStatistics {
     mutating func publishIfDue(_ context: LoopContext, _ bridge: inout ChatBridge) {
         guard context.now.monotonic >= self.publishAt else { return }
         self.publishAt = context.now.monotonic + 1000
+        bridge.updateWallOffset()
         self.publishMetrics(context, &bridge)
     }
 
@@ -103,6 +104,7 @@ struct LoopStatistics {
         // All loops share this count.
         snapshot.add(
             context.index == 0 ? context.shared.storeErrors.count : 0, to: .storeErrors)
+        snapshot.add(context.counters.deliveryTimes, to: .deliverySeconds)
         context.shared.board.publish(snapshot, from: context.index)
     }
 }
