@@ -1,6 +1,7 @@
 import Configuration
 import ConversationsDialect
 import GatewayTestSupport
+import RoomsDialect
 import Telemetry
 import TestKit
 import Testing
@@ -73,6 +74,27 @@ struct RequestLogTests {
         #expect(lines[4]["traceparent"] == nil)
         let text = try node.folder.read("log")
         #expect(!text.contains("eyJ"))
+    }
+
+    @Test("of Engine.IO have the reason that the node has, and not only that of the protocol")
+    func engine() throws {
+        let rooms = RoomsDialect(key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test"))
+        let node = try TestNode(dialects: [rooms])
+        func poll(_ query: String = "", origin: String? = nil) throws -> Int {
+            try HTTPReply.get(
+                "/socket.io/?EIO=4&transport=polling\(query)", port: node.port,
+                fields: origin.map { ["Origin": $0] } ?? [:]
+            ).status
+        }
+        #expect(try poll(origin: "https://evil.example") == 403)
+        #expect(try poll("&sid=unknown") == 400)
+        #expect(try poll("&token=eyJ.forged.one") == 200)
+        node.gateway.refuseClients()
+        #expect(try poll() == 503)
+        let lines = try node.log("request refused", atLeast: 4)
+        #expect(lines.map { $0["reason"] } == ["origin", "invalid", "token", "draining"])
+        #expect(lines[0]["origin"] == "https://evil.example")
+        #expect(lines[3]["message"] == "The node is draining; connect again.")
     }
 
     @Test("are logged up to ten times per reason in ten seconds, and then counted")

@@ -32,13 +32,19 @@ extension LoopState {
             guard self.http.isAllowedOrigin(connection, span) else { throw .forbidden }
             engineRequest = try self.http.engineRequest(span, isWebSocket: isWebSocket)
         } catch {
-            return self.refuseEngineRequest(connection, error, closingContext)
+            return self.refuseEngineRequest(
+                connection, error, closingContext,
+                because: error == .forbidden ? .originRefused : nil)
         }
         let trace = exchange.requestInfo?.trace
         let upgrade = isWebSocket ? try WebSocketUpgrade(self.http.head, in: span) : nil
         do throws(EngineRefusal) {
             switch engineRequest {
             case .handshake:
+                if let refusal = self.admissionError {
+                    return self.refuseEngineRequest(
+                        connection, .unavailable, closingContext, because: refusal)
+                }
                 let session = try self.openDialectSession(connection, engine, span)
                 let peer = self.http.clientAddress(connection, span)
                 if let upgrade {
@@ -127,14 +133,19 @@ extension LoopState {
 
     // MARK: Handshakes
 
+    /// The reason to refuse a new client; nil if there is none.
+    private var admissionError: HTTPError? {
+        mutating get {
+            guard self.http.admitClient() else { return .tooManyConnects }
+            let limit = self.context.live.limits.connections
+            return self.context.shared.connectionCount.value <= limit ? nil : .nodeFull
+        }
+    }
+
     /// Opens the dialect's session for a new client.
     private mutating func openDialectSession(
         _ connection: Connection, _ engine: EngineEndpoint, _ span: RawSpan
     ) throws(EngineRefusal) -> any DialectSession {
-        let limit = self.context.live.limits.connections
-        guard self.http.admitClient(),
-            self.context.shared.connectionCount.value <= limit
-        else { throw .unavailable }
         guard let request = (try? self.http.dialectRequest(span)) ?? nil,
             case .session(let session)? = self.context.settings.dialects[engine.dialect].open(
                 request)
@@ -202,6 +213,10 @@ extension LoopState {
             pending.responseContext.keepsAlive = false
         }
         exchange.state = .readingHead
+        if case .refused(let refusal) = response {
+            self.context.recordRefusal(
+                RefusalReason(refusal), refusal.message, connection, exchange.requestInfo)
+        }
         self.http.respond(connection, HTTPResponse(response), pending.responseContext)
         // If the response is unsent, the drained backlog resumes reading.
         if connection.isConnected, connection.closeState == .open, connection.backlog.isEmpty,

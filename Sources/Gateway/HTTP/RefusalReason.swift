@@ -56,7 +56,7 @@ enum RefusalReason: String, CaseIterable, Sendable {
     /// Why an Engine.IO request was refused, apart from the state of the node.
     init(_ refusal: EngineRefusal) {
         switch refusal.status {
-        case 403: self = refusal == .forbidden ? .origin : .permission
+        case 403: self = .permission
         case 503: self = .unavailable
         default: self = .invalid
         }
