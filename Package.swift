@@ -134,8 +134,9 @@ let package = Package(
         module(
             "OperatorClient",
             [
-                "NodeLink", "Configuration", "RedisClient", "ClusterWire", "ChatEngine", "Cluster",
-                "ChatModel", "Telemetry", "JSON", "Bytes",
+                "NodeLink", "Configuration", "RedisClient", "RedisStore", "ClusterWire", "ChatEngine",
+                "Cluster", "ChatModel", "EventLoop", "TLS", "HTTPWire", "Telemetry", "JSON",
+                "Bytes",
             ]),
         module(
             "LoadGenerator",

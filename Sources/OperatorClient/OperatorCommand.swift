@@ -95,6 +95,8 @@ public struct OperatorCommand {
             case "tail": return try self.tail()
             case "drain": return try self.drain()
             case "resume": return try self.resume()
+            case "health": return self.health()
+            case "await": return try self.awaitCondition()
             case _ where self.options.follows: return try self.follow()
             default: return try self.showDocument()
             }

@@ -78,12 +78,13 @@ public struct OperatorOptions: Sendable, Equatable {
 extension OperatorOptions {
     typealias Binding = OptionBinding<OperatorOptions>
 
-    static let commonBindings: [Binding] = [
-        Binding(
-            .client(
-                "output", .choice(Output.allCases.map(\.rawValue)), "table|json|csv",
-                default: "table", in: "Output", "a table, a JSON document, or CSV"),
-            sets: \.output, ValueParsing.choice(Output.self)),
+    static let outputBinding = Binding(
+        .client(
+            "output", .choice(Output.allCases.map(\.rawValue)), "table|json|csv",
+            default: "table", in: "Output", "a table, a JSON document, or CSV"),
+        sets: \.output, ValueParsing.choice(Output.self))
+
+    static let adminBindings: [Binding] = [
         Binding(
             .client(
                 "admin", .list, "URL[,URL...]", default: "http://127.0.0.1:8090", in: "Connection",

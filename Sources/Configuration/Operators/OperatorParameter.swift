@@ -19,6 +19,8 @@ public struct OperatorParameter: Sendable {
         case choice([String])
         /// An option without a value; true in the API.
         case flag
+        /// The path of a file of the client.
+        case file
     }
 
     /// The name in the API.
@@ -69,7 +71,7 @@ public struct OperatorParameter: Sendable {
     /// Checks a value of the command line or of a query.
     func value(ofText text: String) throws(ValueProblem) -> JSONTree {
         switch self.kind {
-        case .text, .user, .tenant, .choice:
+        case .text, .user, .tenant, .choice, .file:
             return try self.checked(text)
         case .flag:
             guard ["", "true", "false"].contains(text) else {
@@ -95,7 +97,7 @@ public struct OperatorParameter: Sendable {
     /// Checks a value of a JSON body.
     private func value(ofJSON value: JSONTree) throws(ValueProblem) -> JSONTree {
         switch self.kind {
-        case .text, .user, .tenant, .choice:
+        case .text, .user, .tenant, .choice, .file:
             guard let text = value.stringValue else { throw ValueProblem("must be a string") }
             return try self.checked(text)
         case .flag:
@@ -122,6 +124,7 @@ public struct OperatorParameter: Sendable {
             return .string(text)
         case .tenant: return .string(try ValueParsing.name("._-", upTo: 64)(text))
         case .choice(let words): return .string(try ValueParsing.choice(of: words)(text))
+        case .file: return .string(try ValueParsing.text(text))
         default: return .string(try ValueParsing.person(text))
         }
     }
@@ -165,6 +168,7 @@ public struct OperatorParameter: Sendable {
             case .flag: .flag
             case .number, .rate: .number
             case .choice(let words): .choice(words)
+            case .file: .file
             default: .text
             }
         return OptionBinding(

@@ -35,6 +35,8 @@ public struct OperatorVerb: Sendable, Equatable {
     public let parameters: [OperatorParameter]
     public let permission: Permission
     public let display: Display
+    /// Whether it uses admin listeners. Otherwise it has no options for them.
+    let usesAdminAPI: Bool
     /// The path below `/api/cluster/`; nil for a verb without a request of its own. A verb that
     /// needs the permission to operate is a POST request, every other verb a GET request.
     public let path: String?
@@ -53,7 +55,8 @@ public struct OperatorVerb: Sendable, Equatable {
         _ name: String, _ summary: String, _ parameters: [OperatorParameter] = [],
         permission: Permission = .read, path: String? = "", display: Display,
         readsRedis: Bool = false, follows: Bool = false, isRepeatable: Bool = true,
-        successKey: String? = nil, examples: [CommandSpec.Example], notes: [String] = []
+        successKey: String? = nil, usesAdminAPI: Bool = true, examples: [CommandSpec.Example],
+        notes: [String] = []
     ) {
         self.name = name
         self.summary = summary
@@ -65,6 +68,7 @@ public struct OperatorVerb: Sendable, Equatable {
         self.follows = follows
         self.isRepeatable = isRepeatable && permission == .read
         self.successKey = successKey
+        self.usesAdminAPI = usesAdminAPI
         self.examples = examples
         self.notes = notes
     }
@@ -72,7 +76,7 @@ public struct OperatorVerb: Sendable, Equatable {
     public static func == (one: Self, other: Self) -> Bool { one.name == other.name }
 
     /// All verbs.
-    public static let all = clusterVerbs + conversationVerbs + serviceVerbs
+    public static let all = clusterVerbs + conversationVerbs + serviceVerbs + checkVerbs
 
     public static func named(_ name: String) -> OperatorVerb? {
         self.all.first { $0.name == name }
@@ -98,7 +102,8 @@ public struct OperatorVerb: Sendable, Equatable {
         if case .table = self.display { list += OperatorOptions.tableBindings }
         if self.isRepeatable { list.append(OperatorOptions.watchBinding) }
         if self.permission == .operate { list += OperatorOptions.confirmationBindings }
-        list += OperatorOptions.commonBindings
+        list.append(OperatorOptions.outputBinding)
+        if self.usesAdminAPI { list += OperatorOptions.adminBindings }
         if self.readsRedis { list += OperatorOptions.redisBindings }
         return list
     }
