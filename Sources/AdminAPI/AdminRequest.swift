@@ -31,8 +31,9 @@ struct AdminRequest: Sendable {
                 isDryRun = flag
                 continue
             }
-            guard let parameter = verb.parameter(named: member.name) else {
-                let names = verb.parameters.map(\.name)
+            let parameters = verb.parameters.filter(\.isInAPI)
+            guard let parameter = parameters.first(where: { $0.name == member.name }) else {
+                let names = parameters.map(\.name)
                 throw .badRequest(
                     """
                     "\(member.name)" is not a parameter of \(verb.name): \
@@ -49,7 +50,7 @@ struct AdminRequest: Sendable {
             }
         }
         for parameter in verb.parameters
-        where !values.contains(where: { $0.name == parameter.name }) {
+        where parameter.isInAPI && !values.contains(where: { $0.name == parameter.name }) {
             if let value = parameter.defaultValue {
                 values.append(.init(parameter.name, value))
             } else if parameter.isRequired {
@@ -104,6 +105,8 @@ enum AdminRouter {
         "verify": { (admin, request) async throws(HTTPError) in
             try await admin.verify(request.conversation)
         },
+        "doctor": { (admin, _) async throws(HTTPError) in try await admin.doctor() },
+        "support": { (admin, _) async throws(HTTPError) in try await admin.supportFiles() },
         "send": { (admin, request) async throws(HTTPError) in try await admin.send(request) },
         "drain": { (admin, request) async throws(HTTPError) in
             try await admin.changeService(request)

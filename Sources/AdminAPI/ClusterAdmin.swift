@@ -20,6 +20,7 @@ public final class ClusterAdmin: Sendable {
         var record: NodeRecord
         var gateway: Gateway?
         var link: NodeLink?
+        var inspection: NodeInspection?
         var drain: Task<Void, Never>?
         var isShuttingDown = false
     }
@@ -65,6 +66,11 @@ public final class ClusterAdmin: Sendable {
     /// The node is part of a cluster.
     public func attach(_ link: NodeLink) { self.state.withLock { $0.link = link } }
 
+    /// The node's settings and files can be inspected.
+    public func attach(_ inspection: NodeInspection) {
+        self.state.withLock { $0.inspection = inspection }
+    }
+
     /// The node is shutting down and cannot be resumed any more.
     public func beginShutdown() { self.state.withLock { $0.isShuttingDown = true } }
 
@@ -72,6 +78,7 @@ public final class ClusterAdmin: Sendable {
     var record: NodeRecord { self.state.withLock { $0.record } }
     var gateway: Gateway? { self.state.withLock { $0.gateway } }
     var link: NodeLink? { self.state.withLock { $0.link } }
+    var inspection: NodeInspection? { self.state.withLock { $0.inspection } }
 
     // MARK: Drain
 
@@ -158,6 +165,8 @@ public final class ClusterAdmin: Sendable {
             return stored.map { OwnerPosition(head: $0.head, revision: $0.revision).tree } ?? .null
         },
         "redis": { admin, _, _ in await admin.localRedisRow() },
+        "facts": { admin, gateway, _ in await admin.localFacts(gateway) },
+        "support": { admin, _, _ in await admin.localSupportFiles() },
         "drain": { admin, gateway, order in await admin.drain(gateway, order) },
         "resume": { admin, gateway, order in .bool(admin.resume(gateway, order)) },
     ]

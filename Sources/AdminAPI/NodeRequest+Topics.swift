@@ -12,6 +12,11 @@ extension NodeRequest {
     /// The node's row in `confab redis`.
     static let redisRow = NodeRequest("redis")
 
+    /// The facts that `confab doctor` checks.
+    static let facts = NodeRequest("facts")
+    /// The node's files in a support archive.
+    static let supportFiles = NodeRequest("support")
+
     /// How far the owner has stored a conversation.
     static func storedPosition(_ key: ConversationKey) -> NodeRequest {
         NodeRequest(

@@ -11,7 +11,7 @@ import Synchronization
 /// Two threads read: one loads conversations for their owners, and one reads pages of history,
 /// which can be slow.
 public final class SQLiteStore: ChatStore {
-    private let path: String
+    let path: String
     private let writes: RequestQueue
     private let loads: RequestQueue
     private let pages: RequestQueue

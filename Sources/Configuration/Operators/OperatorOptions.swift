@@ -171,6 +171,10 @@ extension OperatorOptions {
             changes: \.isConfirmed, Self.setting(true)),
     ]
 
+    static let overwriteBinding = Binding(
+        .client("yes", .flag, "", in: "Confirmation", "replace the file if it exists"),
+        changes: \.isConfirmed, Self.setting(true))
+
     private static func setting(
         _ value: Bool
     ) -> @Sendable (inout Bool, String) throws(ValueProblem) -> Void {

@@ -64,6 +64,9 @@ public struct OperatorParameter: Sendable {
             defaultValue: nil, placeholder: "", help: help)
     }
 
+    /// A file belongs to the client, so the API does not have the parameter.
+    public var isInAPI: Bool { self.kind != .file }
+
     var isOption: Bool { !self.isArgument && !self.word.isEmpty }
 
     // MARK: Values

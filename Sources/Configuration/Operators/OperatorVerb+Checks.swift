@@ -2,7 +2,41 @@ internal import JSON
 
 /// The verbs that check a node or a cluster, for scripts and for support.
 extension OperatorVerb {
+    private static let findingColumns: [OperatorColumn] = [
+        .init("CHECK", "check"), .init("NODE", "node"), .init("RESULT", "result", .state),
+        .init("FINDING", "finding"), .init("REMEDY", "remedy", importance: 1),
+    ]
+
     static let checkVerbs: [OperatorVerb] = [
+        OperatorVerb(
+            "doctor", "check every node, and say how to fix each failure",
+            display: .table(key: "checks", findingColumns), isRepeatable: false,
+            successKey: "passed",
+            examples: [
+                .init("confab doctor", "exit status 0: no check failed"),
+                .init("confab doctor --output json", "for a program"),
+            ],
+            notes: [
+                """
+                Checks the settings, permissions, memory and clock of Redis, and of every node its \
+                health, name, version, file descriptors, memory, certificates, keys, listeners, \
+                disk and database. RESULT is ok, warning or failed. The remedies follow below the \
+                table; docs/operating/runbook.md explains each check.
+                """
+            ]),
+        OperatorVerb(
+            "support", "write an archive for support",
+            [.argument("file", "FILE", kind: .file, "the archive, such as support.tar.gz")],
+            display: .custom, isRepeatable: false, writesFile: true,
+            examples: [.init("confab support support.tar.gz", "everything about the cluster")],
+            notes: [
+                """
+                The archive has the documents of status, nodes, shards, events, redis and doctor, \
+                and of every node its configuration, metrics and recent log lines. It contains no \
+                keys, passwords or tokens, and no messages; log lines name users and \
+                conversations. Its mode is 0600.
+                """
+            ]),
         OperatorVerb(
             "health", "ask a node whether it is healthy",
             [

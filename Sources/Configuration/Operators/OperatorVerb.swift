@@ -35,6 +35,8 @@ public struct OperatorVerb: Sendable, Equatable {
     public let parameters: [OperatorParameter]
     public let permission: Permission
     public let display: Display
+    /// Whether it writes a file, which `--yes` allows to replace.
+    let writesFile: Bool
     /// Whether it uses admin listeners. Otherwise it has no options for them.
     let usesAdminAPI: Bool
     /// The path below `/api/cluster/`; nil for a verb without a request of its own. A verb that
@@ -55,8 +57,8 @@ public struct OperatorVerb: Sendable, Equatable {
         _ name: String, _ summary: String, _ parameters: [OperatorParameter] = [],
         permission: Permission = .read, path: String? = "", display: Display,
         readsRedis: Bool = false, follows: Bool = false, isRepeatable: Bool = true,
-        successKey: String? = nil, usesAdminAPI: Bool = true, examples: [CommandSpec.Example],
-        notes: [String] = []
+        successKey: String? = nil, usesAdminAPI: Bool = true, writesFile: Bool = false,
+        examples: [CommandSpec.Example], notes: [String] = []
     ) {
         self.name = name
         self.summary = summary
@@ -69,6 +71,7 @@ public struct OperatorVerb: Sendable, Equatable {
         self.isRepeatable = isRepeatable && permission == .read
         self.successKey = successKey
         self.usesAdminAPI = usesAdminAPI
+        self.writesFile = writesFile
         self.examples = examples
         self.notes = notes
     }
@@ -102,6 +105,7 @@ public struct OperatorVerb: Sendable, Equatable {
         if case .table = self.display { list += OperatorOptions.tableBindings }
         if self.isRepeatable { list.append(OperatorOptions.watchBinding) }
         if self.permission == .operate { list += OperatorOptions.confirmationBindings }
+        if self.writesFile { list.append(OperatorOptions.overwriteBinding) }
         list.append(OperatorOptions.outputBinding)
         if self.usesAdminAPI { list += OperatorOptions.adminBindings }
         if self.readsRedis { list += OperatorOptions.redisBindings }
