@@ -103,8 +103,9 @@ enum AdminRouter {
             try await admin.history(request)
         },
         "verify": { (admin, request) async throws(HTTPError) in
-            try await admin.verify(request.conversation)
+            try await admin.verify(request)
         },
+        "repair": { (admin, request) async throws(HTTPError) in try await admin.repair(request) },
         "doctor": { (admin, _) async throws(HTTPError) in try await admin.doctor() },
         "support": { (admin, _) async throws(HTTPError) in try await admin.supportFiles() },
         "send": { (admin, request) async throws(HTTPError) in try await admin.send(request) },

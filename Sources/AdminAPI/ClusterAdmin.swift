@@ -166,6 +166,7 @@ public final class ClusterAdmin: Sendable {
         },
         "redis": { admin, _, _ in await admin.localRedisRow() },
         "facts": { admin, gateway, _ in await admin.localFacts(gateway) },
+        "repair": { admin, gateway, key in await admin.repairLocally(gateway, key) },
         "support": { admin, _, _ in await admin.localSupportFiles() },
         "drain": { admin, gateway, order in await admin.drain(gateway, order) },
         "resume": { admin, gateway, order in .bool(admin.resume(gateway, order)) },

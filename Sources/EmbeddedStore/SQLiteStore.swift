@@ -83,9 +83,11 @@ public final class SQLiteStore: ChatStore {
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
         let queue =
             switch request {
-            case .claim, .write, .numbers, .nextNumber, .probe: self.writes
+            case .claim, .write, .numbers, .nextNumber, .repair, .probe: self.writes
             case .load, .recent: self.loads
-            case .page, .changes, .amended, .unread, .memberships, .catalog, .users: self.pages
+            case .page, .changes, .amended, .unread, .memberships, .catalog, .users,
+                .conversations, .examine:
+                self.pages
             }
         switch queue.enqueue(Submission(request: request, ticket: ticket, client: client)) {
         case .accepted: break

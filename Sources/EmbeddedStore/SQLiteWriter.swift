@@ -23,7 +23,7 @@ final class SQLiteWriter {
     /// The size of the write-ahead log, in pages, that triggers a checkpoint.
     private static let checkpointPages = 2000
 
-    private var fences: [Int: ShardFence]
+    private(set) var fences: [Int: ShardFence]
     private var replacedFences: [(shard: Int, fence: ShardFence?)] = []
     var conversationCache: ConversationCache
     let unindexed: UnindexedMessages
@@ -171,7 +171,10 @@ final class SQLiteWriter {
             try self.settings.put(try self.settings.value(.probes) + 1, in: .probes)
             return .done
         case .numbers, .nextNumber: return try self.answerNumberRequest(request)
-        case .load, .recent, .page, .changes, .amended, .unread, .memberships, .catalog, .users:
+        case .repair(let key, let owner, let epoch):
+            return try self.repair(key, by: owner, under: epoch)
+        case .load, .recent, .page, .changes, .amended, .unread, .memberships, .catalog, .users,
+            .conversations, .examine:
             preconditionFailure("the writer received a read request")
         }
     }

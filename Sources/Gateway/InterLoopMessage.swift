@@ -30,6 +30,11 @@ enum LoopControlMessage: Sendable {
         ConversationKey, @Sendable ((head: SequenceNumber, revision: Revision)?) -> Void)
     /// A command that comes from no connection.
     case command(ChatCommand, ConversationKey, @Sendable (ChatAnswer) -> Void)
+    /// Requests this loop's claim of a conversation's shard; nil while it is being claimed, or if
+    /// another loop owns it.
+    case claim(ConversationKey, @Sendable ((owner: LoopID, epoch: Epoch)?) -> Void)
+    /// The stored state of a conversation was repaired.
+    case reload(ConversationKey)
     case read(StoreRequest, @Sendable (StoreAnswer) -> Void)
     /// A message from a loop of another node.
     case nodeMessage(String, from: UInt64)

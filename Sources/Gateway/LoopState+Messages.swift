@@ -49,6 +49,8 @@ extension LoopState {
                 reply(self.bridge.chat.storedPosition(of: key))
             case .command(let command, let key, let reply):
                 self.bridge.submitOperatorCommand(command, in: key, reply: reply)
+            case .claim(let key, let reply): reply(self.bridge.chat.claim(of: key))
+            case .reload(let key): self.bridge.chat.reload(key, at: self.context.now)
             case .read(let request, let reply):
                 self.context.store.submit(
                     request, ticket: 0,

@@ -96,6 +96,8 @@ public struct OperatorCommand {
             case "drain": return try self.drain()
             case "resume": return try self.resume()
             case "health": return self.health()
+            case "verify":
+                return self.options["all"] == nil ? try self.showDocument() : try self.verifyAll()
             case "support": return try self.support()
             case "await": return try self.awaitCondition()
             case _ where self.options.follows: return try self.follow()

@@ -91,7 +91,7 @@ extension StoreRequest {
     /// The conversation, user, tenant or shard that the request concerns.
     var subject: String? {
         switch self {
-        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _),
+        case .examine(let key), .repair(let key, _, _), .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _),
             .amended(let key, _, _, _),
             .unread(let key, _, _):
             key.description
@@ -100,7 +100,7 @@ extension StoreRequest {
         case .numbers(_, let tenant), .users(_, let tenant), .nextNumber(let tenant):
             "the numbers of \(tenant)"
         case .claim(let shard, _, _): "shard \(shard)"
-        case .write, .probe: nil
+        case .write, .conversations, .probe: nil
         }
     }
 }

@@ -119,6 +119,9 @@ extension StoreRequest {
         case .numbers: "numbers"
         case .users: "users"
         case .nextNumber: "next number"
+        case .conversations: "conversations"
+        case .examine: "examine"
+        case .repair: "repair"
         case .probe: "probe"
         }
     }

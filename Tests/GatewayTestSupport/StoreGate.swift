@@ -87,7 +87,7 @@ extension StoreRequest {
         case .write: .write
         case .probe: .probe
         case .claim, .load, .recent, .changes, .amended, .unread, .memberships, .catalog, .numbers,
-            .users, .nextNumber:
+            .users, .nextNumber, .conversations, .examine, .repair:
             .other
         }
     }

@@ -30,6 +30,10 @@ extension StoreAnswer {
         case .numbers(let numbers): "numbers \(numbers)"
         case .users(let users): "users \(users.map { $0?.description ?? "-" })"
         case .number(let number): "number \(number)"
+        case .conversations(let page):
+            "conversations \(page.keys.map(\.description)) \(page.next?.description ?? "-")"
+        case .examined(let faults):
+            "repairable \(faults.repairable), unrepairable \(faults.unrepairable)"
         case .done: "done"
         case .failed: "failed"
         }

@@ -57,6 +57,12 @@ public struct OperatorOptions: Sendable, Equatable {
         if self["last"] != nil, self["after"] != nil {
             throw .conflict("\(verb.name): give either --last or --after, not both")
         }
+        if verb.name == "verify", (self["conversation"] == nil) == (self["all"] == nil) {
+            throw .conflict("verify: give either CONVERSATION or --all")
+        }
+        if verb.name == "verify", self["all"] == nil, self["repair"] ?? self["rate"] != nil {
+            throw .conflict("verify: --repair and --rate need --all")
+        }
         if self.columns != nil, self.isWide {
             throw .conflict("\(verb.name): give either --columns or --wide, not both")
         }

@@ -36,6 +36,8 @@ public struct OperatorParameter: Sendable {
     /// The name of an option's value in the help.
     let placeholder: String
     public let help: String
+    /// Whether only the command line has the parameter.
+    var isOfClient = false
 
     /// A positional argument.
     static func argument(
@@ -57,6 +59,16 @@ public struct OperatorParameter: Sendable {
             defaultValue: defaultValue, placeholder: placeholder, help: help)
     }
 
+    /// An option that only the command line has.
+    static func clientOption(
+        _ name: String, _ placeholder: String, _ kind: Kind, default defaultValue: JSONTree? = nil,
+        _ help: String
+    ) -> Self {
+        var parameter = self.option(name, placeholder, kind, default: defaultValue, help)
+        parameter.isOfClient = true
+        return parameter
+    }
+
     /// A parameter of the API that the command line does not have.
     static func member(_ name: String, _ kind: Kind, _ help: String) -> Self {
         Self(
@@ -65,7 +77,7 @@ public struct OperatorParameter: Sendable {
     }
 
     /// A file belongs to the client, so the API does not have the parameter.
-    public var isInAPI: Bool { self.kind != .file }
+    public var isInAPI: Bool { !self.isOfClient && self.kind != .file }
 
     var isOption: Bool { !self.isArgument && !self.word.isEmpty }
 

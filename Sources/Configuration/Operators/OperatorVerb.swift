@@ -35,6 +35,8 @@ public struct OperatorVerb: Sendable, Equatable {
     public let parameters: [OperatorParameter]
     public let permission: Permission
     public let display: Display
+    /// Whether it may change something although its path only reads.
+    let mayChange: Bool
     /// Whether it writes a file, which `--yes` allows to replace.
     let writesFile: Bool
     /// Whether it uses admin listeners. Otherwise it has no options for them.
@@ -58,7 +60,7 @@ public struct OperatorVerb: Sendable, Equatable {
         permission: Permission = .read, path: String? = "", display: Display,
         readsRedis: Bool = false, follows: Bool = false, isRepeatable: Bool = true,
         successKey: String? = nil, usesAdminAPI: Bool = true, writesFile: Bool = false,
-        examples: [CommandSpec.Example], notes: [String] = []
+        mayChange: Bool = false, examples: [CommandSpec.Example], notes: [String] = []
     ) {
         self.name = name
         self.summary = summary
@@ -72,6 +74,7 @@ public struct OperatorVerb: Sendable, Equatable {
         self.successKey = successKey
         self.usesAdminAPI = usesAdminAPI
         self.writesFile = writesFile
+        self.mayChange = mayChange
         self.examples = examples
         self.notes = notes
     }
@@ -104,7 +107,7 @@ public struct OperatorVerb: Sendable, Equatable {
         if self.follows { list.append(OperatorOptions.followBinding) }
         if case .table = self.display { list += OperatorOptions.tableBindings }
         if self.isRepeatable { list.append(OperatorOptions.watchBinding) }
-        if self.permission == .operate { list += OperatorOptions.confirmationBindings }
+        if self.permission == .operate || self.mayChange { list += OperatorOptions.confirmationBindings }
         if self.writesFile { list.append(OperatorOptions.overwriteBinding) }
         list.append(OperatorOptions.outputBinding)
         if self.usesAdminAPI { list += OperatorOptions.adminBindings }

@@ -54,7 +54,7 @@ extension Gateway {
         await self.request(0, within: time) { reply in .read(request) { reply($0) } }
     }
 
-    private func request<Value: Sendable>(
+    func request<Value: Sendable>(
         _ loop: Int, within time: Duration,
         _ make: (@escaping @Sendable (Value) -> Void) -> LoopControlMessage
     ) async -> Value? {
