@@ -31,8 +31,9 @@ struct AdminRequest: Sendable {
                 isDryRun = flag
                 continue
             }
-            guard let parameter = verb.parameter(named: member.name) else {
-                let names = verb.parameters.map(\.name)
+            let parameters = verb.parameters.filter(\.isInAPI)
+            guard let parameter = parameters.first(where: { $0.name == member.name }) else {
+                let names = parameters.map(\.name)
                 throw .badRequest(
                     """
                     "\(member.name)" is not a parameter of \(verb.name): \
@@ -49,7 +50,7 @@ struct AdminRequest: Sendable {
             }
         }
         for parameter in verb.parameters
-        where !values.contains(where: { $0.name == parameter.name }) {
+        where parameter.isInAPI && !values.contains(where: { $0.name == parameter.name }) {
             if let value = parameter.defaultValue {
                 values.append(.init(parameter.name, value))
             } else if parameter.isRequired {
@@ -102,7 +103,7 @@ enum AdminRouter {
             try await admin.history(request)
         },
         "verify": { (admin, request) async throws(HTTPError) in
-            try await admin.verify(request.conversation)
+            try await admin.verify(request)
         },
         "conversations": { (admin, request) async throws(HTTPError) in
             try await admin.conversations(request)
@@ -119,6 +120,9 @@ enum AdminRouter {
         "user": { (admin, request) async throws(HTTPError) in try await admin.user(request) },
         "node": { (admin, request) async throws(HTTPError) in try await admin.node(request) },
         "trace": { (admin, request) async throws(HTTPError) in try await admin.trace(request) },
+        "repair": { (admin, request) async throws(HTTPError) in try await admin.repair(request) },
+        "doctor": { (admin, _) async throws(HTTPError) in try await admin.doctor() },
+        "support": { (admin, _) async throws(HTTPError) in try await admin.supportFiles() },
         "send": { (admin, request) async throws(HTTPError) in try await admin.send(request) },
         "disconnect": { (admin, request) async throws(HTTPError) in
             try await admin.disconnect(request)

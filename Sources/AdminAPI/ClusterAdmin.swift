@@ -20,6 +20,7 @@ public final class ClusterAdmin: Sendable {
         var record: NodeRecord
         var gateway: Gateway?
         var link: NodeLink?
+        var inspection: NodeInspection?
         var drain: Task<Void, Never>?
         var isShuttingDown = false
         var settings: [NodeSetting] = []
@@ -69,6 +70,11 @@ public final class ClusterAdmin: Sendable {
     /// The node is part of a cluster.
     public func attach(_ link: NodeLink) { self.state.withLock { $0.link = link } }
 
+    /// The node's settings and files can be inspected.
+    public func attach(_ inspection: NodeInspection) {
+        self.state.withLock { $0.inspection = inspection }
+    }
+
     /// The node is shutting down and cannot be resumed any more.
     public func beginShutdown() { self.state.withLock { $0.isShuttingDown = true } }
 
@@ -80,6 +86,7 @@ public final class ClusterAdmin: Sendable {
     var gateway: Gateway? { self.state.withLock { $0.gateway } }
     var link: NodeLink? { self.state.withLock { $0.link } }
     var settings: [NodeSetting] { self.state.withLock { $0.settings } }
+    var inspection: NodeInspection? { self.state.withLock { $0.inspection } }
 
     // MARK: Drain
 
@@ -175,6 +182,9 @@ public final class ClusterAdmin: Sendable {
         "details": { admin, gateway, _ in await admin.localNodeDetails(gateway) },
         "trace": { admin, gateway, query in await admin.localTrace(gateway, query) },
         "trace_user": { admin, gateway, query in await admin.localSightings(gateway, query) },
+        "facts": { admin, gateway, _ in await admin.localFacts(gateway) },
+        "repair": { admin, gateway, key in await admin.repairLocally(gateway, key) },
+        "support": { admin, _, _ in await admin.localSupportFiles() },
         "drain": { admin, gateway, order in await admin.drain(gateway, order) },
         "resume": { admin, gateway, order in .bool(admin.resume(gateway, order)) },
         "log-level": { admin, _, order in admin.setLocalLogLevel(order) },

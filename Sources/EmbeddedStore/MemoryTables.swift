@@ -56,8 +56,25 @@ public struct MemoryTables: Sendable {
         case .bans: .bans(Array(self.bans.values))
         case .ban(let ban): self.store(ban)
         case .unban(let subject): .unbanned(self.bans.removeValue(forKey: subject) != nil)
+        case .conversations(let after, let limit):
+            self.keys(after: after, limit: limit)
+        // Its state is checked by its types.
+        case .examine, .repair: .examined(StoredFaults())
         case .probe: .done
         }
+    }
+
+    /// - Parameter after: the position of the last conversation of the previous page.
+    private func keys(after: ByteString?, limit: Int) -> StoreAnswer {
+        guard let last = Int(after?.string ?? "-1"), last >= -1 else {
+            return .failed(.invalidCursor)
+        }
+        let first = min(last + 1, self.conversations.count)
+        let end = min(first + StoreRequest.clampedListLimit(limit), self.conversations.count)
+        return .conversations(
+            ConversationKeyPage(
+                keys: self.conversations[first..<end].map(\.key),
+                next: end < self.conversations.count ? ByteString(String(end - 1)) : nil))
     }
 
     /// Applies one write, or returns the reason for its refusal.

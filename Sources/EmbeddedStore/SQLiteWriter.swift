@@ -24,7 +24,7 @@ final class SQLiteWriter {
     /// The size of the write-ahead log, in pages, that triggers a checkpoint.
     private static let checkpointPages = 2000
 
-    private var fences: [Int: ShardFence]
+    private(set) var fences: [Int: ShardFence]
     private var replacedFences: [(shard: Int, fence: ShardFence?)] = []
     var conversationCache: ConversationCache
     let unindexed: UnindexedMessages
@@ -175,8 +175,10 @@ final class SQLiteWriter {
         case .numbers, .nextNumber: return try self.answerNumberRequest(request)
         case .ban(let ban): return try self.bans.put(ban)
         case .unban(let subject): return .unbanned(try self.bans.remove(subject))
+        case .repair(let key, let owner, let epoch):
+            return try self.repair(key, by: owner, under: epoch)
         case .load, .recent, .page, .changes, .amended, .unread, .memberships, .catalog, .users,
-            .bans:
+            .bans, .conversations, .examine:
             preconditionFailure("the writer received a read request")
         }
     }

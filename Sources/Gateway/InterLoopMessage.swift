@@ -37,6 +37,11 @@ enum LoopControlMessage: Sendable {
         [ConversationKey: Set<SequenceNumber>], @Sendable ([TracedStep]) -> Void)
     /// The messages of a user on this loop.
     case traceSightings(SightingQuery, @Sendable ([TracedSighting]) -> Void)
+    /// Requests this loop's claim of a conversation's shard; nil while it is being claimed, or if
+    /// another loop owns it.
+    case claim(ConversationKey, @Sendable ((owner: LoopID, epoch: Epoch)?) -> Void)
+    /// The stored state of a conversation was repaired.
+    case reload(ConversationKey)
     case read(StoreRequest, @Sendable (StoreAnswer) -> Void)
     /// Enforces the node's present bans, and replies with the number of connections that it closes.
     case enforceBans(@Sendable (Int) -> Void)

@@ -54,6 +54,8 @@ extension LoopState {
                 reply(self.bridge.tracedSteps(of: messages))
             case .traceSightings(let query, let reply):
                 reply(self.bridge.tracedSightings(query))
+            case .claim(let key, let reply): reply(self.bridge.chat.claim(of: key))
+            case .reload(let key): self.bridge.chat.reload(key, at: self.context.now)
             case .read(let request, let reply):
                 self.context.store.submit(
                     request, ticket: 0,

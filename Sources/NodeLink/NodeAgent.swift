@@ -102,6 +102,17 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         }
     }
 
+    /// The slot of the cluster's own keys.
+    var clusterSlot: RedisSlot { RedisSlot(key: self.redisKeys.view) }
+
+    /// The commands to try for `confab doctor`.
+    var trials: [RedisTrial] {
+        RedisTrial.all(
+            cluster: self.redisKeys.cluster,
+            node: ClusterRedisKeys.text(self.settings.record.incarnation),
+            isRedisCluster: self.settings.redis.url.kind == .cluster)
+    }
+
     static var now: Int64 { MonotonicTime.now.nanoseconds / 1_000_000 }
 
     // MARK: Loop

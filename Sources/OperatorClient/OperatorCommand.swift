@@ -100,6 +100,11 @@ public struct OperatorCommand {
             case "trace": return try self.trace()
             case "drain": return try self.drain()
             case "resume": return try self.resume()
+            case "health": return self.health()
+            case "verify":
+                return self.options["all"] == nil ? try self.showDocument() : try self.verifyAll()
+            case "support": return try self.support()
+            case "await": return try self.awaitCondition()
             case _ where self.options.follows: return try self.follow()
             default: return try self.showDocument()
             }
@@ -194,7 +199,30 @@ public struct OperatorCommand {
         case .json:
             self.screen.write(self.replacing(key, in: document, with: rows.rows).text + "\n")
         }
-        return self.screen.showMissingNodes(of: document)
+        if self.options.output == .table { self.showRemedies(of: document) }
+        return self.status(of: document)
+    }
+
+    /// The exit status for a document that was shown.
+    private func status(of document: JSONTree) -> Int32 {
+        let status = self.screen.showMissingNodes(of: document)
+        guard let key = self.options.verb.successKey else { return status }
+        return document[key]?.boolValue == true ? status : 1
+    }
+
+    /// Below the table of `confab doctor`, because sentences do not fit into columns.
+    private func showRemedies(of document: JSONTree) {
+        for row in document["checks"]?.elements ?? [] {
+            guard let remedy = row["remedy"]?.stringValue else { continue }
+            let (node, check) = (row["node"]?.stringValue ?? "?", row["check"]?.stringValue ?? "?")
+            let finding = row["finding"]?.stringValue ?? "?"
+            self.screen.write(
+                """
+
+                ! \(Formatting.escaped("\(node), \(check): \(finding)"))
+                  \(Formatting.escaped(remedy))\n
+                """)
+        }
     }
 
     private func replacing(_ key: String, in document: JSONTree, with rows: [JSONTree]) -> JSONTree
@@ -225,9 +253,7 @@ public struct OperatorCommand {
         case .csv: self.screen.write(RowTable(columns, [document]).csv())
         case .json: self.screen.write(document.text + "\n")
         }
-        let status = self.screen.showMissingNodes(of: document)
-        guard let key = self.options.verb.successKey else { return status }
-        return document[key]?.boolValue == true ? status : 1
+        return self.status(of: document)
     }
 
     /// A table of a record, with as many columns as fit.

@@ -27,6 +27,8 @@ enum PendingCommand {
     case summary(ListPagerID, position: Int)
     /// Removes stale index entries; the reply does not matter.
     case removeStale
+    /// A step of an inspection, which an operator has requested.
+    case inspect(@Sendable (Result<RedisValue, RedisError>) -> Void)
     /// Asks how many replicas have an operation's writes.
     case confirm(StoreOperationID, RedisSlot)
     /// Asks for a server's role and its replicas; with the client's id of the master.
@@ -38,7 +40,9 @@ enum PendingCommand {
         case .claim(let id, _), .write(let id, _, _), .number(let id, _), .probe(let id, _),
             .confirm(let id, _):
             id
-        case .read, .entry, .confirmEntry, .entries, .summary, .removeStale, .role: nil
+        case .read, .entry, .confirmEntry, .entries, .summary, .removeStale, .inspect,
+            .role:
+            nil
         }
     }
 

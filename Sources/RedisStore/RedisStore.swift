@@ -12,7 +12,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     /// The scripts that the store's client must load.
     public static let scripts = [
         claim, write, load, page, amended, recent, unread, listEntries, listSummary,
-        removeStaleEntries, numbers, nextNumber, users, putBan,
+        removeStaleEntries, numbers, nextNumber, users, putBan, examine, repair,
     ]
     private static let claim = RedisScript(StoreScripts.claim)
     private static let write = RedisScript(StoreScripts.write)
@@ -24,6 +24,8 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     static let listEntries = RedisScript(ListScripts.entries)
     static let listSummary = RedisScript(ListScripts.summary)
     static let removeStaleEntries = RedisScript(ListScripts.removeStale)
+    static let examine = RedisScript(InspectionScripts.examine)
+    static let repair = RedisScript(InspectionScripts.repair)
     private static let numbers = RedisScript(NumberScripts.numbers)
     private static let nextNumber = RedisScript(NumberScripts.next)
     private static let users = RedisScript(NumberScripts.users)
@@ -173,6 +175,7 @@ extension RedisStore {
             }
         case .memberships, .catalog:
             try self.startPaging(request, requester, &state)
+        case .conversations, .examine, .repair: self.startInspection(request, requester)
         case .users(let numbers, let tenant):
             let key = state.arguments.key(of: .numbers(tenant))
             try self.sendCommand(.read(requester, request), self.settings.slot(of: key), &state) {

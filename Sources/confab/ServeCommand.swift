@@ -56,6 +56,7 @@ struct RunningNode {
     private let gateway: Gateway
     private let name: String
     private let admin: ClusterAdmin
+    private let report: NodeReport
     private let stops = StopRequests()
 
     /// Counts the signals that end the node. A stream would not do: it finishes when its consumer
@@ -98,8 +99,11 @@ struct RunningNode {
             secretPath = try keys.makeSecret()
             if let secretPath { logger.info("secret created", ["file": .text(secretPath)]) }
             let live = try configured ?? keys.load()
-            (self.gateway, self.admin) = try Self.gateway(
+            let metrics: @Sendable () -> MetricsSnapshot
+            (self.gateway, self.admin, metrics) = try Self.gateway(
                 options, keys, live, store, self.name, incarnation, adminTokens, logger)
+            self.report = NodeReport(options, store, live: live, metrics: metrics)
+            self.admin.attach(self.report.inspection)
         } catch {
             // A failed start leaves no files behind, so that the next one does not find a database
             // and a secret of unknown origin.
@@ -113,7 +117,7 @@ struct RunningNode {
         _ options: ServeOptions, _ keys: NodeKeys, _ live: LiveSettings, _ store: NodeStore,
         _ name: String, _ incarnation: UInt64,
         _ adminTokens: AdminTokens?, _ logger: Logger
-    ) throws -> (Gateway, ClusterAdmin) {
+    ) throws -> (Gateway, ClusterAdmin, @Sendable () -> MetricsSnapshot) {
         // One core is left for the kernel's network work and for the store's threads. On two cores,
         // two loops cost a sixth more CPU per message than one.
         let loopCount = options.loops ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) - 1)
@@ -127,15 +131,16 @@ struct RunningNode {
             waitReplicas: options.store.waitReplicas,
             limits: options.chatLimits, drain: options.drain,
             logger: logger)
-        let endpoints = AdminEndpoints(
-            isLoopback: options.admin?.isLoopback ?? true, tokens: adminTokens, admin: clusterAdmin
-        ) {
+        let metrics: @Sendable () -> MetricsSnapshot = {
             var snapshot = board.total()
             store.statistics?.add(to: &snapshot)
             clusterAdmin.add(to: &snapshot)
             ProcessStatistics()?.add(to: &snapshot)
             return snapshot
         }
+        let endpoints = AdminEndpoints(
+            isLoopback: options.admin?.isLoopback ?? true, tokens: adminTokens, admin: clusterAdmin,
+            snapshot: metrics)
         var settings = GatewaySettings(
             nodeName: name, incarnation: incarnation, version: Program.version,
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port,
@@ -155,7 +160,7 @@ struct RunningNode {
         rooms.open(gateway)
         clusterAdmin.attach(gateway)
         clusterAdmin.attach(NodeSetting.all(of: options))
-        return (gateway, clusterAdmin)
+        return (gateway, clusterAdmin, metrics)
     }
 
     /// Warns about anonymous users, with their abilities if other machines reach the listener.
@@ -300,7 +305,9 @@ struct RunningNode {
                     Array(CommandLine.arguments.dropFirst()),
                     environment: ProcessInfo.processInfo.environment, Program.commands)
             else { return }
-            self.gateway.reload(try NodeKeys(options).load())
+            let live = try NodeKeys(options).load()
+            self.gateway.reload(live)
+            self.report.settingsReloaded(live)
             self.admin.logLevels.configure(options.logLevel)
             self.admin.attach(NodeSetting.all(of: self.options, reloaded: options))
             self.logger.info("settings reloaded")

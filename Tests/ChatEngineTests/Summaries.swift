@@ -122,6 +122,9 @@ extension StoreRequest {
         case .bans: "bans"
         case .ban: "ban"
         case .unban: "unban"
+        case .conversations: "conversations"
+        case .examine: "examine"
+        case .repair: "repair"
         case .probe: "probe"
         }
     }

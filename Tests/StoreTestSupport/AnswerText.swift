@@ -33,6 +33,10 @@ extension StoreAnswer {
         case .bans(let bans, let damaged):
             bans.map(\.text).sorted().joined(separator: "\n") + "\n\(damaged.count) damaged"
         case .unbanned(let existed): "unbanned \(existed)"
+        case .conversations(let page):
+            "conversations \(page.keys.map(\.description)) \(page.next?.description ?? "-")"
+        case .examined(let faults):
+            "repairable \(faults.repairable), unrepairable \(faults.unrepairable)"
         case .done: "done"
         case .failed: "failed"
         }

@@ -65,6 +65,12 @@ public struct OperatorOptions: Sendable, Equatable {
         if self["last"] != nil, self["after"] != nil {
             throw .conflict("\(verb.name): give either --last or --after, not both")
         }
+        if verb.name == "verify", (self["conversation"] == nil) == (self["all"] == nil) {
+            throw .conflict("verify: give either CONVERSATION or --all")
+        }
+        if verb.name == "verify", self["all"] == nil, self["repair"] ?? self["rate"] != nil {
+            throw .conflict("verify: --repair and --rate need --all")
+        }
         if self.columns != nil, self.isWide {
             throw .conflict("\(verb.name): give either --columns or --wide, not both")
         }
@@ -86,12 +92,13 @@ public struct OperatorOptions: Sendable, Equatable {
 extension OperatorOptions {
     typealias Binding = OptionBinding<OperatorOptions>
 
-    static let commonBindings: [Binding] = [
-        Binding(
-            .client(
-                "output", .choice(Output.allCases.map(\.rawValue)), "table|json|csv",
-                default: "table", in: "Output", "a table, a JSON document, or CSV"),
-            sets: \.output, ValueParsing.choice(Output.self)),
+    static let outputBinding = Binding(
+        .client(
+            "output", .choice(Output.allCases.map(\.rawValue)), "table|json|csv",
+            default: "table", in: "Output", "a table, a JSON document, or CSV"),
+        sets: \.output, ValueParsing.choice(Output.self))
+
+    static let adminBindings: [Binding] = [
         Binding(
             .client(
                 "admin", .list, "URL[,URL...]", default: "http://127.0.0.1:8090", in: "Connection",
@@ -179,6 +186,10 @@ extension OperatorOptions {
                 "do not ask for confirmation; required without a terminal"),
             changes: \.isConfirmed, Self.setting(true)),
     ]
+
+    static let overwriteBinding = Binding(
+        .client("yes", .flag, "", in: "Confirmation", "replace the file if it exists"),
+        changes: \.isConfirmed, Self.setting(true))
 
     private static func setting(
         _ value: Bool

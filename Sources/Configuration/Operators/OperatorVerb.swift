@@ -48,6 +48,12 @@ public struct OperatorVerb: Sendable, Equatable {
     public let parameters: [OperatorParameter]
     public let permission: Permission
     public let display: Display
+    /// Whether it may change something although its path only reads.
+    let mayChange: Bool
+    /// Whether it writes a file, which `--yes` allows to replace.
+    let writesFile: Bool
+    /// Whether it uses admin listeners. Otherwise it has no options for them.
+    let usesAdminAPI: Bool
     /// The path below `/api/cluster/`; nil for a verb without a request of its own. A verb that
     /// needs the permission to operate is a POST request, every other verb a GET request.
     public let path: String?
@@ -66,7 +72,8 @@ public struct OperatorVerb: Sendable, Equatable {
         _ name: String, _ summary: String, _ parameters: [OperatorParameter] = [],
         permission: Permission = .read, path: String? = "", display: Display,
         readsRedis: Bool = false, follows: Bool = false, isRepeatable: Bool = true,
-        successKey: String? = nil, examples: [CommandSpec.Example], notes: [String] = []
+        successKey: String? = nil, usesAdminAPI: Bool = true, writesFile: Bool = false,
+        mayChange: Bool = false, examples: [CommandSpec.Example], notes: [String] = []
     ) {
         self.name = name
         self.summary = summary
@@ -78,6 +85,9 @@ public struct OperatorVerb: Sendable, Equatable {
         self.follows = follows
         self.isRepeatable = isRepeatable && permission == .read
         self.successKey = successKey
+        self.usesAdminAPI = usesAdminAPI
+        self.writesFile = writesFile
+        self.mayChange = mayChange
         self.examples = examples
         self.notes = notes
     }
@@ -87,6 +97,7 @@ public struct OperatorVerb: Sendable, Equatable {
     /// All verbs.
     public static let all =
         clusterVerbs + lookupVerbs + conversationVerbs + traceVerbs + serviceVerbs + moderationVerbs
+        + checkVerbs
 
     public static func named(_ name: String) -> OperatorVerb? {
         self.all.first { $0.name == name }
@@ -116,8 +127,10 @@ public struct OperatorVerb: Sendable, Equatable {
         case .record, .summary, .custom: break
         }
         if self.isRepeatable { list.append(OperatorOptions.watchBinding) }
-        if self.permission == .operate { list += OperatorOptions.confirmationBindings }
-        list += OperatorOptions.commonBindings
+        if self.permission == .operate || self.mayChange { list += OperatorOptions.confirmationBindings }
+        if self.writesFile { list.append(OperatorOptions.overwriteBinding) }
+        list.append(OperatorOptions.outputBinding)
+        if self.usesAdminAPI { list += OperatorOptions.adminBindings }
         if self.readsRedis { list += OperatorOptions.redisBindings }
         return list
     }
