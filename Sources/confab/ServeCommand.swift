@@ -121,7 +121,8 @@ struct RunningNode {
             limits: options.chatLimits, drain: options.drain,
             logger: logger)
         let endpoints = AdminEndpoints(
-            isLoopback: options.admin?.isLoopback ?? true, tokens: adminTokens, admin: clusterAdmin
+            isLoopback: options.admin?.isLoopback ?? true, tokens: adminTokens, admin: clusterAdmin,
+            page: OperatorPage().response(to:)
         ) {
             var snapshot = board.total()
             store.statistics.add(to: &snapshot)
