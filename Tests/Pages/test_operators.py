@@ -234,6 +234,21 @@ class SingleNodeTests(OperatorPageTest):
         page.keyboard.press("Escape")
         page.wait_for_selector("dialog", state="hidden")
 
+    def test_times_and_rates_have_units_as_on_the_command_line(self):
+        page = self.operators()
+        sent = []
+        page.on("request", lambda request: request.method == "POST"
+                and sent.append(request.post_data_json))
+        page.select_option("#operate-verb", "drain")
+        page.fill("#operate-node", page.text_content("#nodes tbody th"))
+        page.fill("#operate-rate", "200/s")
+        page.fill("#operate-deadline", "1.5m")
+        self.assertIn("--rate 200 --deadline 90 --yes", self.command(page, "operate"))
+        page.click("#operate .primary")
+        page.wait_for_selector("#answer h3")
+        self.assertEqual((sent[0]["rate"], sent[0]["deadline"], sent[0]["dry_run"]),
+                         (200, 90, True))
+
     def test_a_wrong_value_is_named(self):
         page = self.operators()
         self.look_up(page, "history", conversation="lobby", last="many")

@@ -47,7 +47,7 @@ section("status", "Status", h("ul", {id: "problems"}), h("div", {id: "figures"})
 section("nodes", "Nodes", framed("Nodes"));
 section("shards", "Shards", h("div", {className: "map"}, h("div", {},
 	h("canvas", {tabIndex: 0, role: "img", width: 512, height: 512}),
-	h("p", {id: "shard", className: "dim", role: "status"})), framed("Shards of each node")));
+	h("p", {id: "shard", className: "dim", role: "status"})), framed("Shards")));
 section("redis", "Redis", framed("Redis"));
 section("events", "Events", framed("Events"));
 section("read", "Look up", formOf("read", "Look up"),
@@ -327,8 +327,10 @@ const verbForm = (permission) => {
 		const text = value.trim();
 		if (!text) return [];
 		const kind = verb().parameters.find((each = any) => each.name === name)?.type;
-		const isNumeric = /integer|seconds/.test(kind) && Number.isFinite(Number(text));
-		return [[name, isNumeric ? Number(text) : text]];
+		// As on the command line: 1h, 200/s.
+		const [, digits = text, unit = "s"] = text.match(/^([\d.]+)\/?([smhd])$/) ?? [];
+		const number = Number(digits) * [1, 60, 3600, 86400]["smhd".indexOf(unit)];
+		return [[name, /integer|seconds/.test(kind) && Number.isFinite(number) ? number : text]];
 	}));
 	const update = () => showCommand($(`#${permission}-command`),
 		command(verb(), values(), location.origin));
@@ -440,6 +442,7 @@ const change = async (verb = any, values = any) => {
 		place.replaceChildren(note("Working…"));
 		const {elements, isDone} = await outcome(
 			verb, call(verb.path, values, true, lookUpMilliseconds).then(summarised(verb)));
+		$("#question").textContent = name;
 		place.replaceChildren(h("h3", {}, isDone ? "Done" : "Not done"), ...elements);
 		poll();
 	};

@@ -164,7 +164,8 @@ export const note = (text = "", className = "dim") => h("p", {className}, escape
 
 /** A table that scrolls in its own frame, also with the keyboard. */
 export const framed = (ariaLabel = "", table = h("table")) =>
-	h("div", {className: "scroller", role: "region", tabIndex: 0, ariaLabel}, table);
+	h("div", {className: "scroller", role: "region", tabIndex: 0, ariaLabel: `${ariaLabel} table`},
+		table);
 
 /** Text with code in backticks. */
 export const sentence = (text = "") => escaped(text).split(/`([^`]+)`/)
