@@ -14,13 +14,17 @@ struct AdminRequest: Sendable {
     let isDryRun: Bool
     /// Who asks: the name of the admin token or, without one, the client's address.
     let operatorName: String
+    /// What the caller may do.
+    let permissions: Set<OperatorVerb.Permission>
 
     /// - Throws: 400 for a parameter that is unknown, missing or invalid; the error names it.
     init(
-        _ verb: OperatorVerb, _ given: [JSONTree.ObjectMember], isQuery: Bool, operatorName: String
+        _ verb: OperatorVerb, _ given: [JSONTree.ObjectMember], isQuery: Bool,
+        operatorName: String, permissions: Set<OperatorVerb.Permission> = [.read]
     ) throws(HTTPError) {
         self.verb = verb
         self.operatorName = operatorName
+        self.permissions = permissions
         var isDryRun = false
         var values: [JSONTree.ObjectMember] = []
         for member in given where !member.value.isNull {
@@ -86,7 +90,9 @@ enum AdminRouter {
     static let prefix = "/api/cluster/"
 
     static let verbsByPath = Dictionary(
-        uniqueKeysWithValues: OperatorVerb.all.compactMap { verb in verb.path.map { ($0, verb) } })
+        uniqueKeysWithValues: (OperatorVerb.all + OperatorVerb.pageVerbs).compactMap { verb in
+            verb.path.map { ($0, verb) }
+        })
 
     static let handlers: [String: AdminHandler] = [
         "status": { (admin, _) async throws(HTTPError) in try await admin.status() },
@@ -151,9 +157,9 @@ enum AdminRouter {
         for request: HTTPRequest, body: [UInt8], by caller: AdminCaller, _ admin: ClusterAdmin
     ) throws(HTTPError) -> AsyncResponse {
         let path = String(request.path.dropFirst(Self.prefix.count))
-        guard let verb = self.verbsByPath[path], let handler = self.handlers[path] else {
-            throw .notFound
-        }
+        guard let verb = self.verbsByPath[path],
+            let handler = self.handlers[path] ?? ClusterAdmin.pageHandlers[path]
+        else { throw .notFound }
         let isChange = verb.permission == .operate
         if isChange {
             guard request.method == .post else { throw .methodNotAllowed("POST") }
@@ -172,7 +178,8 @@ enum AdminRouter {
             ? try self.members(of: body, request)
             : try QueryParameters(request.query).all.map { .init($0.key, .string($0.value)) }
         let checked = try AdminRequest(
-            verb, given, isQuery: !isChange, operatorName: caller.name)
+            verb, given, isQuery: !isChange, operatorName: caller.name,
+            permissions: caller.permissions)
         return { () async throws(HTTPError) in
             self.response(self.completed(try await handler(admin, checked), verb))
         }

@@ -222,11 +222,13 @@ extension ClusterAdmin {
         )
     }
 
-    func redis() async throws(HTTPError) -> JSONTree {
+    /// - Parameter measuresStreams: whether Redis adds up the bytes of its streams, which takes it
+    ///   up to a second.
+    func redis(measuresStreams: Bool = true) async throws(HTTPError) -> JSONTree {
         guard let link = self.link else { throw self.noRedis }
         let snapshot = try await self.clusterSnapshot()
         // Measured once, and not by every node, because all use the same Redis.
-        async let measured = link.measureStreams()
+        async let measured = measuresStreams ? link.measureStreams() : nil
         let replies = await self.query(.redisRow, of: snapshot.peers, in: snapshot)
         let streams = await measured
         let rows = snapshot.peers.map { peer in

@@ -140,7 +140,7 @@ struct RunningNode {
         }
         let endpoints = AdminEndpoints(
             isLoopback: options.admin?.isLoopback ?? true, tokens: adminTokens, admin: clusterAdmin,
-            snapshot: metrics)
+            page: OperatorPage().response(to:), snapshot: metrics)
         var settings = GatewaySettings(
             nodeName: name, incarnation: incarnation, version: Program.version,
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port,
