@@ -35,6 +35,10 @@ public struct AdminEndpoints: RequestHandler {
     public func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError)
         -> AsyncResponse?
     {
+        if let admin, request.path == ClusterAdmin.directPath {
+            try self.checkSource(of: request)
+            return try admin.directAnswer(to: request, body)
+        }
         guard let admin, request.path.hasPrefix(AdminRouter.prefix) else { return nil }
         return try AdminRouter.work(
             for: request, body: body, by: try self.caller(of: request), admin)
@@ -53,8 +57,8 @@ public struct AdminEndpoints: RequestHandler {
             fields: [HTTPField("Cache-Control", "no-store")], body: page.bytes)
     }
 
-    /// - Throws: 403 or 401 for a request that is not allowed.
-    private func caller(of request: HTTPRequest) throws(HTTPError) -> AdminCaller {
+    /// - Throws: 403 for a request of another page, or through a name of another host.
+    private func checkSource(of request: HTTPRequest) throws(HTTPError) {
         if let origin = request.origin, !Self.isOwn(origin, host: request.host) {
             throw HTTPError(
                 .forbidden,
@@ -64,6 +68,11 @@ public struct AdminEndpoints: RequestHandler {
             throw HTTPError(
                 .forbidden, "The Host field must name this machine: localhost, 127.0.0.1 or [::1].")
         }
+    }
+
+    /// - Throws: 403 or 401 for a request that is not allowed.
+    private func caller(of request: HTTPRequest) throws(HTTPError) -> AdminCaller {
+        try self.checkSource(of: request)
         guard let tokens else {
             return AdminCaller(name: request.peer.host, permissions: [.read, .operate])
         }

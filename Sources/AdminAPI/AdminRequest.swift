@@ -111,6 +111,9 @@ enum AdminRouter {
         "resume": { (admin, request) async throws(HTTPError) in
             try await admin.changeService(request)
         },
+        "rebalance": { (admin, request) async throws(HTTPError) in
+            try await admin.rebalance(request)
+        },
     ]
 
     /// Checks a request, and returns the work that answers it.

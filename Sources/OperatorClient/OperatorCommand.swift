@@ -95,6 +95,7 @@ public struct OperatorCommand {
             case "tail": return try self.tail()
             case "drain": return try self.drain()
             case "resume": return try self.resume()
+            case "rebalance": return try self.rebalance()
             case _ where self.options.follows: return try self.follow()
             default: return try self.showDocument()
             }

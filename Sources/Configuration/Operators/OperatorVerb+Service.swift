@@ -1,3 +1,5 @@
+internal import JSON
+
 /// The verbs that take nodes out of service and return them.
 extension OperatorVerb {
     static let nodeArgument = OperatorParameter.argument("node", "NODE", "the node's name")
@@ -11,6 +13,7 @@ extension OperatorVerb {
                 .option(
                     "deadline", "SECONDS", .duration(0...86_400),
                     "time limit for closing the clients; without it, the node's --drain-seconds"),
+                .option("force", "", .flag, "also the last node that accepts clients"),
             ],
             permission: .operate, display: .custom,
             examples: [
@@ -22,13 +25,33 @@ extension OperatorVerb {
                 The node hands over its shards, and then closes its clients with 1012, one \
                 after the other, so that they reconnect elsewhere. It keeps running, accepts \
                 no clients, and answers /api/health with 503 `draining` until `confab resume` \
-                or its end. The drain continues even if this command is interrupted. A node \
-                without other nodes keeps its shards.
+                or its end. The drain continues even if this command is interrupted. The last \
+                node that accepts clients is drained only with --force, and keeps its shards. \
+                The cluster's view decides this, so of two drains at once one is refused.
                 """
             ]),
         OperatorVerb(
             "resume", "return a drained node to service", [nodeArgument],
             permission: .operate, display: .custom,
             examples: [.init("confab resume n1 --yes", "accept clients and shards again")]),
+        OperatorVerb(
+            "rebalance", "spread the clients evenly over the nodes",
+            [
+                .option(
+                    "rate", "N", .rate, default: 50, "clients to close per second, 50 or 50/s")
+            ],
+            permission: .operate, display: .custom,
+            examples: [
+                .init("confab rebalance --dry-run", "only report which nodes have too many"),
+                .init("confab rebalance --rate 200 --yes", "close the surplus, 200 per second"),
+            ],
+            notes: [
+                """
+                A node with 10 % more clients than the mean closes the surplus with 1012, one \
+                after the other, so that the load balancer sends them to other nodes. It needs \
+                a load balancer that prefers the node with the fewest connections. Shards are \
+                never moved by hand: they follow the view, and nodes move them on their own.
+                """
+            ]),
     ]
 }
