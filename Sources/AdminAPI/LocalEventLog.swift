@@ -8,7 +8,6 @@ internal import Synchronization
 public final class LocalEventLog: Sendable {
     private struct State {
         var events: [NodeLink.Event]
-        var lastID: (milliseconds: Int64, number: Int) = (0, 0)
     }
 
     static let limit = 1000
@@ -42,12 +41,10 @@ public final class LocalEventLog: Sendable {
     func append(_ details: [NodeLink.Event.Detail], at now: Timestamp) {
         let id = self.state.withLock { state in
             // The clock may have been set back; ids still increase.
-            let newest = state.events.last.map { $0.time.milliseconds } ?? 0
-            let milliseconds = max(now.milliseconds, newest, state.lastID.milliseconds)
-            let number =
-                milliseconds == state.lastID.milliseconds || milliseconds == newest
-                ? max(state.lastID.number, 0) + 1 : 0
-            state.lastID = (milliseconds, number)
+            let last = state.events.last?.id ?? "0-0"
+            let newest = NodeLink.Event.order(of: last)
+            let milliseconds = max(UInt64(clamping: now.milliseconds), newest.0)
+            let number = milliseconds == newest.0 ? newest.1 + 1 : 0
             let event = NodeLink.Event(id: "\(milliseconds)-\(number)", details: details)
             state.events.append(event)
             if state.events.count > Self.limit { state.events.removeFirst() }
@@ -61,7 +58,6 @@ public final class LocalEventLog: Sendable {
 extension NodeLink.Event {
     /// Whether this event has a higher id.
     func isAfter(_ id: String) -> Bool {
-        let (own, other) = (Self.order(of: self.id), Self.order(of: id))
-        return own > other
+        Self.order(of: self.id) > Self.order(of: id)
     }
 }

@@ -10,7 +10,8 @@ extension UsageErrorTests {
             "",
             """
             a subcommand is missing: serve, token, chat, bench, status, nodes, shards, redis, \
-            events, owner, history, tail, verify, send, drain, resume, config, completion, help; \
+            events, owner, history, tail, verify, send, drain, resume, rebalance, config, \
+            completion, help; \
             see confab --help
             """
         ),
