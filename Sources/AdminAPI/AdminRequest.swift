@@ -147,6 +147,9 @@ enum AdminRouter {
         "log-level": { (admin, request) async throws(HTTPError) in
             try await admin.setLogLevel(request)
         },
+        "rebalance": { (admin, request) async throws(HTTPError) in
+            try await admin.rebalance(request)
+        },
     ]
 
     /// Checks a request, and returns the work that answers it.

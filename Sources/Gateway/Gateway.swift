@@ -167,6 +167,16 @@ public final class Gateway: Sendable {
         }
     }
 
+    /// Closes some of the open connections with 1012, evenly over this time and on all loops in
+    /// proportion to their clients. New clients are still accepted.
+    public func shed(_ count: Int, over time: Duration) {
+        let share = Double(count) / Double(max(1, self.connectionCount))
+        let remaining = ShedBudget(count)
+        for gatewayLoop in self.gatewayLoops {
+            gatewayLoop.loop.execute { gatewayLoop.shed(share, within: remaining, over: time) }
+        }
+    }
+
     /// Stops the loops at once, even if requests are pending.
     public func stop() {
         for gatewayLoop in self.gatewayLoops { gatewayLoop.loop.stop() }

@@ -35,6 +35,11 @@ extension MembershipShell {
                         ? state.record.name
                         : state.peerDirectory.name(of: proposal.incarnation) ?? "")
                 command.append(text: state.heartbeats.process)
+                command.append(
+                    text: proposal.detail { node in
+                        node == state.membership.localNode.incarnation
+                            ? state.record.name : state.peerDirectory.name(of: node)
+                    })
             } completion: {
                 self.proposalCompleted($0, hash: hash)
             }
@@ -167,5 +172,33 @@ extension MembershipShell.State {
     fileprivate func name(of node: UInt64) -> String {
         if node == self.membership.localNode.incarnation { return self.record.name }
         return self.peerDirectory.name(of: node) ?? ClusterRedisKeys.text(node)
+    }
+}
+
+extension Membership.Proposal {
+    /// The detail of the event that this proposal becomes; empty if it becomes none.
+    ///
+    /// - Parameter name: returns a node's name for operators; nil if it is unknown.
+    func detail(naming name: (UInt64) -> String?) -> String {
+        func named(_ node: UInt64) -> String { name(node) ?? "a node without a record" }
+        func list(_ text: (View.Move) -> String) -> String {
+            self.moves.map(text).joined(separator: ", ")
+        }
+        let count = self.moves.map(\.shards).reduce(0, +)
+        let receivers = list { "\($0.shards) to \(named($0.to))" }
+        switch self.reason {
+        case .joins: return "the node joined and gets its share of the shards"
+        case .dies:
+            let silence = "no heartbeat for \((self.age ?? 0) / 1000) s"
+            return count == 0 ? silence : "\(silence); its shards moved: \(receivers)"
+        case .moves:
+            let pairs = list { "\($0.shards) from \(named($0.from)) to \(named($0.to))" }
+            return self.isStep ? "" : "\(count) shards moved: \(pairs)"
+        // The operator's drain and resume are events, and so is the end of a stopped node.
+        case .drains, .stays: return ""
+        case .leaves:
+            return count == 0 ? "the node stopped" : "the node stopped; shards moved: \(receivers)"
+        case .restores: return "Redis had lost the list of nodes; this node stored it again"
+        }
     }
 }

@@ -77,6 +77,10 @@ public final class NodeLink: Relay {
         public var isJoined = false
         /// It gives its shards to other nodes.
         public var isDraining = false
+        /// The cluster's view has it as draining.
+        public var isDrainStored = false
+        /// The last drain was refused, because no other node accepts clients.
+        public var isDrainRefused = false
         /// It owns no shard, or no other node can take one.
         public var hasHandedOver = true
         /// Why Redis is unavailable, or what is wrong with the cluster's state there; nil if there
@@ -101,6 +105,21 @@ public final class NodeLink: Relay {
     /// - Returns: whether it is a member.
     public func waitUntilJoined(within limit: Duration) async -> Bool {
         await self.wait(within: limit) { $0.isJoined }
+    }
+
+    /// The decision about a drain.
+    public enum DrainDecision: Sendable { case accepted, refused, undecided }
+
+    /// Asks the cluster's view whether this node may drain: only if another node accepts clients.
+    ///
+    /// - Returns: `undecided` if Redis did not answer within the time limit. Then nothing changes.
+    public func requestDrain(within limit: Duration) async -> DrainDecision {
+        self.agent.change { $0.setDraining(true, isForced: false) }
+        await self.wait(within: limit) { $0.isDrainStored || $0.isDrainRefused }
+        let state = self.joinState
+        if state.isDrainStored { return .accepted }
+        self.agent.change { $0.setDraining(false) }
+        return state.isDrainRefused ? .refused : .undecided
     }
 
     /// Hands the node's shards over to other nodes step by step. Waits until that is done, but not

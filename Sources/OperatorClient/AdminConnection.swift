@@ -25,10 +25,9 @@ enum AdminProblem: Error, Equatable {
 
 /// Sends requests to a node's admin listener, one at a time, and blocks until the answer.
 struct AdminConnection {
-    private static let connectMilliseconds: Int32 = 2000
-    private static let probeSeconds = 2
+    private static let connectLimit = Duration.seconds(2)
     /// A node waits 2 seconds for other nodes, and up to 7 for the store.
-    private static let answerSeconds = 20
+    private static let answerLimit = Duration.seconds(20)
     private static let byteLimit = 64 << 20
 
     private let url: String
@@ -48,12 +47,12 @@ struct AdminConnection {
     }
 
     /// Checks that a server answers. Any answer counts.
-    func probe() throws(AdminProblem) {
+    func probe(within limit: Duration) throws(AdminProblem) {
         let name = HostPort.bracketed(self.host)
         _ = try self.exchange(
             Array(
                 "HEAD / HTTP/1.1\r\nHost: \(name):\(self.port)\r\nConnection: close\r\n\r\n".utf8),
-            within: Self.probeSeconds)
+            within: limit)
     }
 
     func send(_ method: String, _ path: String, _ body: JSONTree?) throws(AdminProblem)
@@ -71,7 +70,7 @@ struct AdminConnection {
             request += "Content-Type: application/json\r\nContent-Length: \(text.utf8.count)\r\n"
         }
         let response = try self.exchange(
-            Array((request + "\r\n" + text).utf8), within: Self.answerSeconds)
+            Array((request + "\r\n" + text).utf8), within: Self.answerLimit)
         return try self.document(response)
     }
 
@@ -109,10 +108,13 @@ struct AdminConnection {
         .noAnswer("\(self.url): \(reason)")
     }
 
-    private func exchange(_ request: [UInt8], within seconds: Int) throws(AdminProblem) -> [UInt8] {
-        let socket = try self.connect()
+    private func exchange(_ request: [UInt8], within limit: Duration) throws(AdminProblem)
+        -> [UInt8]
+    {
+        let socket = try self.connect(within: min(limit, Self.connectLimit))
         defer { close(socket) }
-        var timeout = timeval(tv_sec: seconds, tv_usec: 0)
+        let milliseconds = Int(limit / .milliseconds(1))
+        var timeout = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
         setsockopt(
             socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(
@@ -134,7 +136,8 @@ struct AdminConnection {
             if count < 0 {
                 if errno == EINTR { continue }
                 throw errno == EAGAIN
-                    ? self.failure("no answer within \(seconds) seconds")
+                    ? self.failure(
+                        "no answer within \(Formatting.decimal(limit / .seconds(1))) seconds")
                     : self.failure(String(cString: strerror(errno)))
             }
             response += chunk[..<count]
@@ -144,10 +147,10 @@ struct AdminConnection {
         }
     }
 
-    private func connect() throws(AdminProblem) -> Int32 {
+    private func connect(within limit: Duration) throws(AdminProblem) -> Int32 {
         do throws(ConnectFailure) {
             let socket = try Self.open(
-                self.host, self.port, milliseconds: Self.connectMilliseconds)
+                self.host, self.port, milliseconds: Int32(limit / .milliseconds(1)))
             _ = fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) & ~O_NONBLOCK)
             return socket
         } catch {

@@ -105,6 +105,7 @@ public struct OperatorCommand {
                 return self.options["all"] == nil ? try self.showDocument() : try self.verifyAll()
             case "support": return try self.support()
             case "await": return try self.awaitCondition()
+            case "rebalance": return try self.rebalance()
             case _ where self.options.follows: return try self.follow()
             default: return try self.showDocument()
             }

@@ -224,8 +224,12 @@ struct RunningNode {
         if let admin = self.gateway.adminAddress {
             self.logger.info("admin listening", ["address": .text(admin.text)])
         }
-        let keySetWatch = Task { await self.watchKeySet() }
-        defer { keySetWatch.cancel() }
+        if !self.store.isShared {
+            self.admin.attach(self.store.eventLog(self.options.store, logger: self.logger))
+        }
+        self.admin.recordLifecycle("starts")
+        let watches = [Task { await self.watchKeySet() }, Task { await self.watchStore() }]
+        defer { for watch in watches { watch.cancel() } }
         for await signal in signals {
             guard signal != .hangUp else {
                 self.reload()
@@ -289,6 +293,7 @@ struct RunningNode {
 
     private func stop(isDrained: Bool) async -> Int32 {
         if case .shared(let shared) = self.store { await shared.leave(within: .seconds(2)) }
+        self.admin.recordLifecycle("stops")
         self.gateway.stop()
         self.store.close()
         self.logger.info("node stopped", ["drained": LogValue(isDrained)])
@@ -315,6 +320,10 @@ struct RunningNode {
             self.logger.error(
                 "reload failed; settings unchanged", ["reason": .text("\(error)")])
         }
+    }
+
+    private func watchStore() async {
+        if !self.store.isShared { await self.admin.watchStore() }
     }
 
     /// Reloads the key set when its file changes. It reads the file's state every two seconds,

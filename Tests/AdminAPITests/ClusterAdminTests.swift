@@ -104,7 +104,7 @@ struct ClusterAdminTests {
                 == "\"deadline\": must be a number.")
         #expect(
             error([.init("nod", "n1")])
-                == "\"nod\" is not a parameter of drain: node, rate, deadline.")
+                == "\"nod\" is not a parameter of drain: node, rate, deadline, force.")
     }
 
     @Test("is refused if its token may only read")
