@@ -89,7 +89,8 @@ struct ModerationTests {
             port: self.servers[1].port)
         #expect(agent.status == 403 && agent.body.contains("You are banned. Spam."))
         try bob.send(adapter.messageFrame("lobby", "still here"))
-        try bob.awaitFrame("still here")
+        // Agents acknowledges a message and does not return it.
+        try bob.awaitFrame(adapter.name == "Agents" ? "ACK" : "still here")
 
         try self.moderate("unban", "--user", "ann", at: 1)
         let back = try ProtocolConnection(adapter, "ann", in: "lobby", at: self.servers[0])
@@ -280,6 +281,22 @@ struct ModerationTests {
             #expect(failed.status == status, "\(arguments): \(failed)")
             #expect(failed.errors.contains(error), "\(failed.errors)")
         }
+    }
+
+    @Test("disconnects the connection that the log names, and no other")
+    func disconnectOne() throws {
+        let server = try ConfabServer(["--node-id", "n1", "--log-level", "debug"])
+        let ann = try server.connect("ann")
+        try ann.synchronize()
+        let line = try server.process.errors.line(with: "connection opened")
+        let id = try #require(line.firstMatch(of: /connection=([0-9.]+)/)).1
+        let bob = try server.connect("bob")
+        try bob.synchronize()
+        let result = try confab(
+            "disconnect", "--connection", "n1/\(id)", "--yes", at: server.adminPort)
+        #expect(result.output == "disconnected n1/\(id); 1 connection closed: n1 1")
+        #expect(try Self.end(ann.socket).1 == 1012)
+        try bob.post("still here")
     }
 
     @Test("ends a conversation, deletes its messages, and records who did it")

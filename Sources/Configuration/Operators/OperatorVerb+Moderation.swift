@@ -21,7 +21,7 @@ extension OperatorVerb {
                 .option("user", "USER", .user, "all connections of this user, on all nodes"),
                 .option(
                     "connection", "ID", .text(limit: 255),
-                    "this connection: NODE/ID, with the ID of the node's log"),
+                    "this connection, by its ID in `confab connections`"),
                 .option("tenant", "TENANT", .tenant, default: "default", "the user's tenant"),
             ],
             permission: .operate, display: .summary,
