@@ -134,8 +134,8 @@ let package = Package(
         module(
             "OperatorClient",
             [
-                "NodeLink", "Configuration", "RedisClient", "RedisStore", "ClusterWire", "ChatEngine",
-                "Cluster", "ChatModel", "EventLoop", "TLS", "HTTPWire", "Telemetry", "JSON",
+                "NodeLink", "Configuration", "RedisClient", "ClusterWire", "ChatEngine", "Cluster",
+                "ChatModel", "EventLoop", "TLS", "HTTPWire", "Telemetry", "JSON",
                 "Bytes",
             ]),
         module(
@@ -330,7 +330,7 @@ let package = Package(
             ],
             exclude: ["Clients"],
             swiftSettings: settings),
-        tests("DocumentationTests", ["TestKit", "Dialects", "Configuration"]),
+        tests("DocumentationTests", ["TestKit", "Dialects", "Configuration", "JSON"]),
 
         // A cluster of real processes, its faults, and the judge of its clients' histories.
         testSupport("ClusterTorture", ["SeededRandom", "TestKit"]),

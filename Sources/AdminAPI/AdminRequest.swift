@@ -53,7 +53,7 @@ struct AdminRequest: Sendable {
         where parameter.isInAPI && !values.contains(where: { $0.name == parameter.name }) {
             if let value = parameter.defaultValue {
                 values.append(.init(parameter.name, value))
-            } else if parameter.isRequired {
+            } else if parameter.isRequiredInAPI {
                 throw .badRequest("\"\(parameter.name)\" is missing.")
             }
         }
@@ -103,7 +103,10 @@ enum AdminRouter {
             try await admin.history(request)
         },
         "verify": { (admin, request) async throws(HTTPError) in
-            try await admin.verify(request)
+            try await admin.verify(request.conversation)
+        },
+        "verify/all": { (admin, request) async throws(HTTPError) in
+            try await admin.verifyPage(request)
         },
         "repair": { (admin, request) async throws(HTTPError) in try await admin.repair(request) },
         "doctor": { (admin, _) async throws(HTTPError) in try await admin.doctor() },

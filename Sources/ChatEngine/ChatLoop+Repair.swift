@@ -1,4 +1,6 @@
+public import ChatCore
 public import ChatModel
+import Cluster
 
 /// Repairs of the stored state, which only its owner may execute.
 extension ChatLoop {

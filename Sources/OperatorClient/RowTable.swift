@@ -116,7 +116,8 @@ struct RowTable {
         guard !value.isNull else { return TextTable.Cell(text: "-") }
         let number = value.doubleValue ?? 0
         switch form {
-        case .text, .number: return TextTable.Cell(text: Formatting.escaped(self.plain(value)))
+        case .text, .number, .numberText, .list:
+            return TextTable.Cell(text: Formatting.escaped(self.plain(value)))
         case .bytes: return TextTable.Cell(text: Formatting.bytes(number))
         case .seconds: return TextTable.Cell(text: Formatting.time(Int(number)))
         case .milliseconds: return TextTable.Cell(text: "\(Formatting.decimal(number)) ms")

@@ -67,7 +67,7 @@ extension OperatorVerb {
                 .option("last", "N", .number(1...1000), default: 20, "number of newest events"),
                 .member("after", .text(limit: 64), "events after the one with this id"),
             ],
-            display: .table(key: "events", eventColumns), follows: true,
+            display: .table(key: "events", eventColumns), readsRedis: true, follows: true,
             examples: [
                 .init("confab events --last 100", "oldest first"),
                 .init("confab events --follow", "continue with new events"),
@@ -93,7 +93,7 @@ extension OperatorVerb {
         .init("OUT/S", "out_s", .number), .init("SLOW", "slow", .number),
         .init("RESTORED", "restored", .number),
         .init("RENUMBERED", "renumbered", .number),
-        .init("LOST", "lost", .number), .init("PROBLEMS", "problems"),
+        .init("LOST", "lost", .number), .init("PROBLEMS", "problems", .list),
     ]
 
     private static let nodeColumns: [OperatorColumn] = [
