@@ -136,9 +136,9 @@ let package = Package(
         module(
             "OperatorClient",
             [
-                "TerminalKit", "NodeLink", "Configuration", "RedisClient", "RedisStore",
-                "ClusterWire", "ChatEngine", "Cluster", "ChatModel", "EventLoop", "TLS",
-                "HTTPWire", "Telemetry", "JSON", "Bytes",
+                "TerminalKit", "NodeLink", "Configuration", "RedisClient", "ClusterWire",
+                "ChatEngine", "Cluster", "ChatModel", "EventLoop", "TLS", "HTTPWire", "Telemetry",
+                "JSON", "Bytes",
             ]),
         module(
             "LoadGenerator",

@@ -57,7 +57,7 @@ struct AdminRequest: Sendable {
         where parameter.isInAPI && !values.contains(where: { $0.name == parameter.name }) {
             if let value = parameter.defaultValue {
                 values.append(.init(parameter.name, value))
-            } else if parameter.isRequired {
+            } else if parameter.isRequiredInAPI {
                 throw .badRequest("\"\(parameter.name)\" is missing.")
             }
         }
@@ -109,7 +109,10 @@ enum AdminRouter {
             try await admin.history(request)
         },
         "verify": { (admin, request) async throws(HTTPError) in
-            try await admin.verify(request)
+            try await admin.verify(request.conversation)
+        },
+        "verify/all": { (admin, request) async throws(HTTPError) in
+            try await admin.verifyPage(request)
         },
         "conversations": { (admin, request) async throws(HTTPError) in
             try await admin.conversations(request)

@@ -179,21 +179,12 @@ extension ClusterAdmin {
         }
     }
 
-    func verify(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
-        if request.flag("all") {
-            guard request.text("conversation") == nil else {
-                throw .badRequest("Give either \"conversation\" or \"all\", not both.")
-            }
-            return try await self.verifyPage(request)
-        }
-        guard request.text("conversation") != nil else {
-            throw .badRequest("\"conversation\" is missing.")
-        }
-        return try await self.verify(request.conversation)
-    }
-
-    /// Reads everything retained, and then queries the owner.
-    func verify(_ key: ConversationKey) async throws(HTTPError) -> JSONTree {
+    ///
+    /// - Parameter comparesWithOwner: false if a repair is planned, after which the owner loads the
+    ///   conversation again.
+    func verify(_ key: ConversationKey, comparesWithOwner: Bool = true) async throws(HTTPError)
+        -> JSONTree
+    {
         let snapshot = try await self.clusterSnapshot()
         let loaded = try await self.load(key)
         var check = StreamCheck()
@@ -203,7 +194,7 @@ extension ClusterAdmin {
         let peers = snapshot.peers.filter { $0.incarnation == owner.incarnation }
         let replies = await self.query(.storedPosition(key), of: peers, in: snapshot)
         let position = OwnerPosition(replies.byNode[owner.incarnation])
-        if let position {
+        if let position, comparesWithOwner {
             // With concurrent writes the owner is ahead of what was read before the query. Its
             // messages must be in the store now.
             while check.last < position.head {

@@ -1,5 +1,6 @@
 internal import Bytes
 internal import ChatModel
+internal import Cluster
 internal import ClusterWire
 internal import Gateway
 internal import HTTPWire
@@ -106,9 +107,15 @@ extension ClusterAdmin {
                 "conversation": .text(key.description), "faults": LogValue(reply.repaired.count),
                 "remaining": LogValue(remaining.count),
             ])
-        self.record(
-            "repair", request,
-            detail: "\(reply.repaired.count) faults of \(key), \(remaining.count) remain")
+        if !reply.repaired.isEmpty {
+            self.record(
+                "repair", request,
+                detail:
+                    """
+                    \(Self.count(of: reply.repaired)) of \(key), \(remaining.count) \
+                    remain\(remaining.count == 1 ? "s" : "")
+                    """)
+        }
         return Self.repairDocument(key, verb: "repaired", reply.repaired, remaining: remaining)
     }
 
@@ -146,7 +153,7 @@ extension ClusterAdmin {
         async throws(HTTPError) -> [String]
     {
         do throws(HTTPError) {
-            let result = try await self.verify(key)
+            let result = try await self.verify(key, comparesWithOwner: repairable.isEmpty)
             let faults = (result["faults"]?.elements ?? []).compactMap(\.stringValue)
             return faults.filter { !repairable.contains($0) }
         } catch {
@@ -155,13 +162,18 @@ extension ClusterAdmin {
         }
     }
 
+    private static func count(of faults: [String]) -> String {
+        "\(faults.count) fault\(faults.count == 1 ? "" : "s")"
+    }
+
     private static func repairDocument(
         _ key: ConversationKey, verb: String, _ repaired: [String], remaining: [String]
     ) -> JSONTree {
-        func count(_ number: Int) -> String { "\(number) fault\(number == 1 ? "" : "s")" }
-        var summary = "\(verb) \(count(repaired.count)) of \(key.id)"
-        if repaired.isEmpty, remaining.isEmpty { summary = "\(key.id) has no faults" }
-        if !remaining.isEmpty { summary += "; \(count(remaining.count)) cannot be repaired" }
+        var summary = "\(verb) \(Self.count(of: repaired)) of \(key.id)"
+        if repaired.isEmpty {
+            summary = "\(key.id) has no faults\(remaining.isEmpty ? "" : " to repair")"
+        }
+        if !remaining.isEmpty { summary += "; \(Self.count(of: remaining)) cannot be repaired" }
         return self.document([
             .init("summary", .string(summary)),
             .init("conversation", .string(key.id.string)),

@@ -1,6 +1,6 @@
 public import ChatCore
 public import ChatModel
-public import Cluster
+internal import Cluster
 
 /// Repairs of the stored state, which only its owner may execute.
 extension ChatLoop {

@@ -58,8 +58,11 @@ public struct MemoryTables: Sendable {
         case .unban(let subject): .unbanned(self.bans.removeValue(forKey: subject) != nil)
         case .conversations(let after, let limit):
             self.keys(after: after, limit: limit)
-        // Its state is checked by its types.
-        case .examine, .repair: .examined(StoredFaults())
+        // Its types allow no faults.
+        case .examine: .examined(StoredFaults())
+        case .repair(let key, let owner, let epoch):
+            self.fence(of: Shard.of(key)).refusal(of: owner, under: epoch) == nil
+                ? .examined(StoredFaults()) : .failed(.repairFenced)
         case .probe: .done
         }
     }

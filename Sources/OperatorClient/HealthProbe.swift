@@ -62,6 +62,8 @@ struct HealthProbe {
             throw ProbeFailure(reason: error.reason)
         }
         defer { close(descriptor) }
+        // OpenSSL writes to the socket itself.
+        ProcessSetup.ignoreBrokenPipes()
         let socket = Socket(descriptor: descriptor)
         var transport: OutgoingTransport
         do throws(TLSError) {

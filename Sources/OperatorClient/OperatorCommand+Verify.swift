@@ -6,10 +6,6 @@ extension OperatorCommand {
     private static let pageSize = 50
     /// How long it repeats a part that the cluster cannot answer.
     private static let patienceSeconds = 15.0
-    private static let columns: [OperatorColumn] = [
-        .init("CONVERSATION", "conversation"), .init("TENANT", "tenant", importance: 1),
-        .init("OUTCOME", "outcome", .state), .init("FAULT", "fault"),
-    ]
 
     /// The progress of a run.
     private struct Verification {
@@ -55,14 +51,12 @@ extension OperatorCommand {
 
     /// Repeats the request while the cluster or its store does not answer.
     private func page(after cursor: String?, _ run: Verification) throws(AdminProblem) -> JSONTree {
-        var values: [JSONTree.ObjectMember] = [
-            .init("all", .bool(true)), .init("limit", .integer(Self.pageSize)),
-        ]
+        var values: [JSONTree.ObjectMember] = [.init("limit", .integer(Self.pageSize))]
         if let cursor { values.append(.init("after", .string(cursor))) }
         let deadline = ContinuousClock.now + .seconds(Self.patienceSeconds)
         while true {
             do throws(AdminProblem) {
-                return try self.client.get("verify", values)
+                return try self.client.get("verify/all", values)
             } catch {
                 guard error.exitStatus == 3 else { throw error }
                 guard ContinuousClock.now < deadline else {
@@ -115,7 +109,7 @@ extension OperatorCommand {
     }
 
     private func show(_ run: Verification) {
-        let table = RowTable(Self.columns, run.faults)
+        let table = RowTable(OperatorVerb.foundFaultColumns, run.faults)
         switch self.options.output {
         case .table:
             if !run.faults.isEmpty {

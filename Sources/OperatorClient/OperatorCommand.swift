@@ -299,7 +299,7 @@ public struct OperatorCommand {
             self.screen.write(Formatting.escaped(document["summary"]?.stringValue ?? "done") + "\n")
         case .json: self.screen.write(document.text + "\n")
         }
-        return self.screen.showMissingNodes(of: document)
+        return self.status(of: document)
     }
 
     // MARK: Messages
@@ -334,7 +334,7 @@ public struct OperatorCommand {
             let page: [JSONTree.ObjectMember] =
                 after.map { [.init("last", 1000), .init("after", .string($0))] }
                 ?? self.options.parameters.filter { $0.name == "last" }
-            let rows = try self.client.get(path, selection + page)[key]?.elements ?? []
+            let rows = try self.source.get(path, selection + page)[key]?.elements ?? []
             for row in rows { self.screen.write(self.line(of: row, columns)) }
             if self.screen.hasFailed { return 1 }
             after = rows.last?["id"]?.stringValue ?? after ?? "0"

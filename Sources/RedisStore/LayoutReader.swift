@@ -60,6 +60,29 @@ public struct LayoutReader: Sendable {
         return (head, revision)
     }
 
+    /// The keys of a conversation's stream and of its hash of amendments.
+    public func messageKeys(of key: ConversationKey) -> (log: ByteString, amendments: ByteString) {
+        let shard = Shard.of(key)
+        return (
+            Self.key { self.keys.append(.log, of: key, in: shard, to: &$0) },
+            Self.key { self.keys.append(.amendments, of: key, in: shard, to: &$0) }
+        )
+    }
+
+    /// A message from its value in the stream and its amendment, if there is one. Nil if one of
+    /// them is not what was stored.
+    public static func message(_ sequence: SequenceNumber, _ value: String, amendment: String?)
+        -> Message?
+    {
+        var (value, amendment) = (value, amendment)
+        let stored = value.withUTF8 {
+            StoredMessage.read(UnsafeRawBufferPointer($0), as: sequence)
+        }
+        guard let stored else { return nil }
+        guard var text = amendment.take() else { return stored }
+        return text.withUTF8 { StoredAmendment(UnsafeRawBufferPointer($0)) }?.applied(to: stored)
+    }
+
     private static func key(_ write: (inout ByteBuffer) -> Void) -> ByteString {
         var name = ByteBuffer()
         write(&name)

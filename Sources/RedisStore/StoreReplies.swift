@@ -91,7 +91,8 @@ extension StoreRequest {
     /// The conversation, user, tenant or shard that the request concerns.
     var subject: String? {
         switch self {
-        case .examine(let key), .repair(let key, _, _), .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _),
+        case .examine(let key), .repair(let key, _, _), .load(let key), .recent(let key, _),
+            .page(let key, _, _), .changes(let key, _, _, _),
             .amended(let key, _, _, _),
             .unread(let key, _, _):
             key.description

@@ -177,9 +177,14 @@ struct DoctorCheckTests {
             ("redis-version", redis(info: [.init("redis_version", "6.2.1")]), .failed),
             ("redis-settings", redis(settings: nil), .warning), ("redis-settings", redis(), nil),
             ("redis-eviction", redis(settings: [.init("maxmemory-policy", "noeviction")]), .ok),
-            ("redis-eviction", redis(settings: [.init("maxmemory-policy", "allkeys-lru")]), .failed),
             (
-                "redis-eviction", redis(info: [.init("maxmemory_policy", "volatile-ttl")],
+                "redis-eviction", redis(settings: [.init("maxmemory-policy", "allkeys-lru")]),
+                .failed
+            ),
+            (
+                "redis-eviction",
+                redis(
+                    info: [.init("maxmemory_policy", "volatile-ttl")],
                     settings: nil), .failed
             ),
             (

@@ -9,7 +9,9 @@ struct TarArchiveTests {
     @Test("is unpacked by tar, with content, time and mode")
     func unpack() throws {
         var archive = TarArchive(modifiedAt: 1_700_000_000)
-        let contents = ["a.txt": "", "b/c.json": "{}\n", "b/d.txt": String(repeating: "x", count: 512)]
+        let contents = [
+            "a.txt": "", "b/c.json": "{}\n", "b/d.txt": String(repeating: "x", count: 512),
+        ]
         for (name, text) in contents.sorted(by: { $0.key < $1.key }) {
             archive.add(name, Array(text.utf8))
         }

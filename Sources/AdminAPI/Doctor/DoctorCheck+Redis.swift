@@ -110,7 +110,7 @@ extension DoctorCheck {
                     "Redis at \(server.endpoint) has no replica: its failure stops the sends.",
                     "Start a replica.")
             }
-            return .ok("Redis at \(server.endpoint) has \(replicas) replicas.")
+            return .ok("The number of replicas of \(server.endpoint) is \(replicas).")
         },
         ofServers("redis-memory") { server, _ in
             guard let used = server.number("used_memory") else { return nil }

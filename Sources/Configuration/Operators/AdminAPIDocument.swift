@@ -80,8 +80,9 @@ public enum AdminAPIDocument {
         }
         if isChange {
             operation.append(.init("requestBody", Self.body(of: verb)))
-        } else if !verb.parameters.isEmpty {
-            operation.append(.init("parameters", .array(verb.parameters.map(Self.query))))
+        } else if verb.parameters.contains(where: \.isInAPI) {
+            operation.append(
+                .init("parameters", .array(verb.parameters.filter(\.isInAPI).map(Self.query))))
         }
         let answer: JSONTree = [
             "description": "The document.",
@@ -103,7 +104,7 @@ public enum AdminAPIDocument {
     private static func query(_ parameter: OperatorParameter) -> JSONTree {
         [
             "name": .string(parameter.name), "in": "query",
-            "required": .bool(parameter.isRequired), "description": .string(parameter.help),
+            "required": .bool(parameter.isRequiredInAPI), "description": .string(parameter.help),
             "schema": parameter.schema,
         ]
     }
@@ -112,7 +113,7 @@ public enum AdminAPIDocument {
         let dryRun = JSONTree.ObjectMember(
             "dry_run",
             ["type": "boolean", "description": "Only say what the request would do."])
-        let properties = verb.parameters.map { parameter in
+        let properties = verb.parameters.filter(\.isInAPI).map { parameter in
             JSONTree.ObjectMember(
                 parameter.name,
                 .object(
@@ -126,7 +127,7 @@ public enum AdminAPIDocument {
                     "schema": [
                         "type": "object",
                         "required": .array(
-                            verb.parameters.filter(\.isRequired).map { .string($0.name) }),
+                            verb.parameters.filter(\.isRequiredInAPI).map { .string($0.name) }),
                         "properties": .object(properties + [dryRun]),
                         "additionalProperties": false,
                     ]
@@ -166,6 +167,7 @@ extension OperatorParameter {
                 .init("type", "number"), .init("minimum", .number("\(range.lowerBound)")),
                 .init("maximum", .number("\(range.upperBound)")),
             ]
+        case .file: members = [.init("type", "string")]
         case .choice(let words):
             members = [.init("enum", .array(words.map { .string($0) }))]
         case .flag: members = [.init("type", "boolean")]

@@ -68,6 +68,9 @@ public struct OperatorOptions: Sendable, Equatable {
         if verb.name == "verify", (self["conversation"] == nil) == (self["all"] == nil) {
             throw .conflict("verify: give either CONVERSATION or --all")
         }
+        if verb.name == "verify", self["all"] != nil, self.via != nil {
+            throw .conflict("verify: --all needs a node; --via reads one conversation")
+        }
         if verb.name == "verify", self["all"] == nil, self["repair"] ?? self["rate"] != nil {
             throw .conflict("verify: --repair and --rate need --all")
         }

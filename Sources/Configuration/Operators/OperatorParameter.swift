@@ -38,15 +38,33 @@ public struct OperatorParameter: Sendable {
     public let help: String
     /// Whether only the command line has the parameter.
     var isOfClient = false
+    /// Whether the API requires it although the command line does not.
+    private var isRequiredByAPI = false
+
+    private init(
+        name: String, word: String, kind: Kind, isArgument: Bool, isRequired: Bool,
+        defaultValue: JSONTree?, placeholder: String, help: String
+    ) {
+        self.name = name
+        self.word = word
+        self.kind = kind
+        self.isArgument = isArgument
+        self.isRequired = isRequired
+        self.defaultValue = defaultValue
+        self.placeholder = placeholder
+        self.help = help
+    }
 
     /// A positional argument.
     static func argument(
         _ name: String, _ word: String, kind: Kind = .text(limit: 255), _ help: String,
-        isOptional: Bool = false
+        isOptional: Bool = false, isRequiredInAPI: Bool = false
     ) -> Self {
-        Self(
+        var parameter = Self(
             name: name, word: word, kind: kind, isArgument: true, isRequired: !isOptional,
             defaultValue: nil, placeholder: "", help: help)
+        parameter.isRequiredByAPI = isRequiredInAPI
+        return parameter
     }
 
     /// - Parameter word: the option's name, if it differs from the name in the API.
@@ -80,6 +98,8 @@ public struct OperatorParameter: Sendable {
 
     /// A file belongs to the client, so the API does not have the parameter.
     public var isInAPI: Bool { !self.isOfClient && self.kind != .file }
+
+    public var isRequiredInAPI: Bool { self.isRequired || self.isRequiredByAPI }
 
     var isOption: Bool { !self.isArgument && !self.word.isEmpty }
 

@@ -72,7 +72,7 @@ extension OperatorVerb {
                     "only events of this time until now, such as 1h"),
                 .member("after", .text(limit: 64), "events after the one with this id"),
             ],
-            display: .table(key: "events", eventColumns), follows: true,
+            display: .table(key: "events", eventColumns), readsRedis: true, follows: true,
             examples: [
                 .init("confab events --last 100", "oldest first"),
                 .init("confab events --since 1h --type dies", "the evictions of the last hour"),

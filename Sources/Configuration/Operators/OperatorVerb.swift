@@ -48,6 +48,8 @@ public struct OperatorVerb: Sendable, Equatable {
     public let parameters: [OperatorParameter]
     public let permission: Permission
     public let display: Display
+    /// Whether it is a subcommand. Otherwise only the API has it.
+    let isCommand: Bool
     /// Whether it may change something although its path only reads.
     let mayChange: Bool
     /// Whether it writes a file, which `--yes` allows to replace.
@@ -73,7 +75,8 @@ public struct OperatorVerb: Sendable, Equatable {
         permission: Permission = .read, path: String? = "", display: Display,
         readsRedis: Bool = false, follows: Bool = false, isRepeatable: Bool = true,
         successKey: String? = nil, usesAdminAPI: Bool = true, writesFile: Bool = false,
-        mayChange: Bool = false, examples: [CommandSpec.Example], notes: [String] = []
+        mayChange: Bool = false,
+        isCommand: Bool = true, examples: [CommandSpec.Example], notes: [String] = []
     ) {
         self.name = name
         self.summary = summary
@@ -88,6 +91,7 @@ public struct OperatorVerb: Sendable, Equatable {
         self.usesAdminAPI = usesAdminAPI
         self.writesFile = writesFile
         self.mayChange = mayChange
+        self.isCommand = isCommand
         self.examples = examples
         self.notes = notes
     }
@@ -100,7 +104,7 @@ public struct OperatorVerb: Sendable, Equatable {
         + checkVerbs
 
     public static func named(_ name: String) -> OperatorVerb? {
-        self.all.first { $0.name == name }
+        self.all.first { $0.isCommand && $0.name == name }
     }
 
     public func parameter(named name: String) -> OperatorParameter? {
@@ -127,7 +131,9 @@ public struct OperatorVerb: Sendable, Equatable {
         case .record, .summary, .custom: break
         }
         if self.isRepeatable { list.append(OperatorOptions.watchBinding) }
-        if self.permission == .operate || self.mayChange { list += OperatorOptions.confirmationBindings }
+        if self.permission == .operate || self.mayChange {
+            list += OperatorOptions.confirmationBindings
+        }
         if self.writesFile { list.append(OperatorOptions.overwriteBinding) }
         list.append(OperatorOptions.outputBinding)
         if self.usesAdminAPI { list += OperatorOptions.adminBindings }
