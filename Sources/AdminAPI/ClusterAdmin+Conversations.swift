@@ -131,6 +131,8 @@ extension ClusterAdmin {
             ]
         }
         members.append(.init("presence", .array(presence)))
+        let bans = await self.activeBans { $0.tenant == key.tenant && $0.conversation == key.id }
+        members.append(.init("bans", bans.map { .array($0) } ?? .null))
         return Self.document(members + replies.counts)
     }
 

@@ -91,6 +91,16 @@ extension ClusterAdmin {
         return Self.document([.init("bans", .array(sorted.map { .object(Self.row($0)) }))])
     }
 
+    /// The rows of the active bans of some users or conversations. Nil if the store does not
+    /// answer.
+    func activeBans(where concerns: (Ban.Subject) -> Bool) async -> [JSONTree]? {
+        guard let bans = try? await self.storedBans() else { return nil }
+        let now = WallClock.now
+        return bans.filter { $0.isActive(at: now) && concerns($0.subject) }.sorted {
+            $0.since > $1.since
+        }.map { .object(Self.row($0)) }
+    }
+
     private func storedBans() async throws(HTTPError) -> [Ban] {
         switch await self.read(.bans) {
         case .bans(let bans, _)?: return bans

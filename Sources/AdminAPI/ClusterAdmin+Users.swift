@@ -26,8 +26,12 @@ extension ClusterAdmin {
                 filter: [.init("user", .string(user)), .init("tenant", .string(tenant))]),
             of: snapshot.peers, in: snapshot)
         let stored = await memberships
+        let subject = (tenant: ByteString(tenant), user: ByteString(user))
+        let bans = await self.activeBans {
+            $0.tenant == subject.tenant && $0.user == subject.user
+        }
         if list.count == 0, list.replies.isComplete, case .success(let found) = stored,
-            found.isEmpty
+            found.isEmpty, bans?.isEmpty == true
         {
             throw Self.unknownUser(user, tenant)
         }
@@ -50,6 +54,7 @@ extension ClusterAdmin {
                 .init("online", isOnline), .init("presence", .array(presence)),
                 .init("connections", .array(list.rows)),
                 .init("conversations", conversations), .init("store_error", storeError),
+                .init("bans", bans.map { .array($0) } ?? .null),
             ] + list.counts)
     }
 

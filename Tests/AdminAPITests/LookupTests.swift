@@ -143,6 +143,23 @@ struct AdminLookupTests {
         #expect(try await self.get("connections", ["user": "ann"])["connections"] == [])
     }
 
+    @Test("shows the bans of a user and of a conversation")
+    func bans() async throws {
+        let ann = try self.node.conversationClient("ann", in: "one")
+        _ = try await self.get(
+            "ban", ["user": "bob", "conversation": "one", "reason": "Spam.", "for": "1h"])
+        _ = try await self.get("ban", ["user": "eve"])
+        let one = try await self.get("conversation", ["conversation": "one"])
+        #expect(one["bans"]?.elements?.map { $0["user"] } == ["bob"])
+        #expect(one["bans"]?.elements?.first?["reason"] == "Spam.")
+        // A banned user may have no connection and no conversation.
+        let eve = try await self.get("user", ["user": "eve"])
+        #expect(eve["bans"]?.elements?.map { $0["conversation"] } == [.null])
+        #expect(eve["online"] == false && eve["conversations"] == [])
+        #expect(try await self.get("user", ["user": "ann"])["bans"] == [])
+        withExtendedLifetime(ann) {}
+    }
+
     @Test("shows a node with its settings, and every loop")
     func nodeDetails() async throws {
         self.admin.attach([

@@ -157,6 +157,14 @@ extension OperatorVerb {
         "PRESENCE", "presence",
         [.init("NODE", "node"), .init("CONNECTIONS", "connections", .number)])
 
+    private static let banSection = Section(
+        "BANS", "bans",
+        [
+            .init("USER", "user"), .init("CONVERSATION", "conversation"), .init("UNTIL", "until"),
+            .init("REASON", "reason", importance: 2), .init("OPERATOR", "operator", importance: 1),
+            .init("SINCE", "since", importance: 1),
+        ])
+
     private static let conversationDetailColumns: [OperatorColumn] = [
         .init("CONVERSATION", "conversation"), .init("TENANT", "tenant"), .init("KIND", "kind"),
         .init("JOIN POLICY", "join_policy"), .init("LISTED", "listed", .flag),
@@ -180,7 +188,7 @@ extension OperatorVerb {
                 .init("READ", "read_cursor", .number, importance: 8),
                 .init("DELIVERED", "delivered_cursor", .number, importance: 7),
                 .init("NODES", "nodes", .list, importance: 9),
-            ]),
+            ]), banSection,
     ]
 
     private static let connectionDetailColumns =
@@ -217,7 +225,7 @@ extension OperatorVerb {
                 .init("DELIVERED", "delivered_cursor", .number, importance: 4),
                 .init("UNREAD", "unread", .number, importance: 7),
                 .init("UPDATED", "updated", importance: 1),
-            ]),
+            ]), banSection,
     ]
 
     private static let nodeDetailColumns: [OperatorColumn] = [
