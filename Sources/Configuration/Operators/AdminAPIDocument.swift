@@ -146,7 +146,6 @@ extension OperatorParameter {
             members = [
                 .init("type", "string"), .init("minLength", 1), .init("maxLength", .integer(limit)),
             ]
-        case .file: members = [.init("type", "string")]
         case .user:
             members = [
                 .init("type", "string"), .init("minLength", 1), .init("maxLength", 128),
