@@ -5,30 +5,35 @@ public import Gateway
 public import HTTPWire
 public import Telemetry
 
-/// The endpoints of the admin listener: `/metrics` for Prometheus, and `/api/cluster/` for
-/// operators' subcommands.
+/// The endpoints of the admin listener: `/metrics` for Prometheus, `/api/cluster/` for operators'
+/// subcommands, and the operators' page.
 ///
 /// They are never served on the client port, and users' tokens do not open them. On loopback,
 /// requests of local browsers are rejected by a `Host` that is not loopback (DNS rebinding).
-/// Everywhere, a page of another origin is rejected. Elsewhere a bearer token is required.
+/// Everywhere, a page of another origin is rejected. Elsewhere a bearer token is required. The
+/// page's files are public and need no token; its requests to the API do.
 public struct AdminEndpoints: RequestHandler {
     private let isLoopback: Bool
     private let tokens: AdminTokens?
     private let admin: ClusterAdmin?
+    private let page: @Sendable (HTTPRequest) -> HTTPResponse?
     private let snapshot: @Sendable () -> MetricsSnapshot
 
     /// - Parameters:
     ///   - isLoopback: whether only this machine reaches the listener.
     ///   - tokens: every request must carry one of these bearer tokens; nil for none.
     ///   - admin: answers the requests under `/api/cluster/`.
+    ///   - page: returns a file of the operators' page; nil for a path that has none.
     ///   - snapshot: takes a snapshot of all metrics.
     public init(
         isLoopback: Bool, tokens: AdminTokens?, admin: ClusterAdmin? = nil,
+        page: @escaping @Sendable (HTTPRequest) -> HTTPResponse? = { _ in nil },
         snapshot: @escaping @Sendable () -> MetricsSnapshot
     ) {
         self.isLoopback = isLoopback
         self.tokens = tokens
         self.admin = admin
+        self.page = page
         self.snapshot = snapshot
     }
 
@@ -45,6 +50,10 @@ public struct AdminEndpoints: RequestHandler {
     }
 
     public func answer(_ request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> HTTPResponse {
+        try self.checkSource(of: request)
+        if request.method == .get || request.method == .head, let file = self.page(request) {
+            return file
+        }
         _ = try self.caller(of: request)
         guard request.path == "/metrics" else { throw .notFound }
         guard request.method == .get || request.method == .head else {

@@ -14,13 +14,17 @@ struct AdminRequest: Sendable {
     let isDryRun: Bool
     /// Who asks: the name of the admin token or, without one, the client's address.
     let operatorName: String
+    /// What the caller may do.
+    let permissions: Set<OperatorVerb.Permission>
 
     /// - Throws: 400 for a parameter that is unknown, missing or invalid; the error names it.
     init(
-        _ verb: OperatorVerb, _ given: [JSONTree.ObjectMember], isQuery: Bool, operatorName: String
+        _ verb: OperatorVerb, _ given: [JSONTree.ObjectMember], isQuery: Bool,
+        operatorName: String, permissions: Set<OperatorVerb.Permission> = [.read]
     ) throws(HTTPError) {
         self.verb = verb
         self.operatorName = operatorName
+        self.permissions = permissions
         var isDryRun = false
         var values: [JSONTree.ObjectMember] = []
         for member in given where !member.value.isNull {
@@ -31,8 +35,9 @@ struct AdminRequest: Sendable {
                 isDryRun = flag
                 continue
             }
-            guard let parameter = verb.parameter(named: member.name) else {
-                let names = verb.parameters.map(\.name)
+            let parameters = verb.parameters.filter(\.isInAPI)
+            guard let parameter = parameters.first(where: { $0.name == member.name }) else {
+                let names = parameters.map(\.name)
                 throw .badRequest(
                     """
                     "\(member.name)" is not a parameter of \(verb.name): \
@@ -49,7 +54,7 @@ struct AdminRequest: Sendable {
             }
         }
         for parameter in verb.parameters
-        where !values.contains(where: { $0.name == parameter.name }) {
+        where parameter.isInAPI && !values.contains(where: { $0.name == parameter.name }) {
             if let value = parameter.defaultValue {
                 values.append(.init(parameter.name, value))
             } else if parameter.isRequired {
@@ -85,7 +90,9 @@ enum AdminRouter {
     static let prefix = "/api/cluster/"
 
     static let verbsByPath = Dictionary(
-        uniqueKeysWithValues: OperatorVerb.all.compactMap { verb in verb.path.map { ($0, verb) } })
+        uniqueKeysWithValues: (OperatorVerb.all + OperatorVerb.pageVerbs).compactMap { verb in
+            verb.path.map { ($0, verb) }
+        })
 
     static let handlers: [String: AdminHandler] = [
         "status": { (admin, _) async throws(HTTPError) in try await admin.status() },
@@ -102,14 +109,43 @@ enum AdminRouter {
             try await admin.history(request)
         },
         "verify": { (admin, request) async throws(HTTPError) in
-            try await admin.verify(request.conversation)
+            try await admin.verify(request)
         },
+        "conversations": { (admin, request) async throws(HTTPError) in
+            try await admin.conversations(request)
+        },
+        "conversation": { (admin, request) async throws(HTTPError) in
+            try await admin.conversation(request)
+        },
+        "connections": { (admin, request) async throws(HTTPError) in
+            try await admin.connections(request)
+        },
+        "connection": { (admin, request) async throws(HTTPError) in
+            try await admin.connection(request)
+        },
+        "user": { (admin, request) async throws(HTTPError) in try await admin.user(request) },
+        "node": { (admin, request) async throws(HTTPError) in try await admin.node(request) },
+        "trace": { (admin, request) async throws(HTTPError) in try await admin.trace(request) },
+        "repair": { (admin, request) async throws(HTTPError) in try await admin.repair(request) },
+        "doctor": { (admin, _) async throws(HTTPError) in try await admin.doctor() },
+        "support": { (admin, _) async throws(HTTPError) in try await admin.supportFiles() },
         "send": { (admin, request) async throws(HTTPError) in try await admin.send(request) },
+        "disconnect": { (admin, request) async throws(HTTPError) in
+            try await admin.disconnect(request)
+        },
+        "ban": { (admin, request) async throws(HTTPError) in try await admin.ban(request) },
+        "unban": { (admin, request) async throws(HTTPError) in try await admin.unban(request) },
+        "bans": { (admin, request) async throws(HTTPError) in try await admin.bans(request) },
+        "end": { (admin, request) async throws(HTTPError) in try await admin.end(request) },
+        "delete": { (admin, request) async throws(HTTPError) in try await admin.delete(request) },
         "drain": { (admin, request) async throws(HTTPError) in
             try await admin.changeService(request)
         },
         "resume": { (admin, request) async throws(HTTPError) in
             try await admin.changeService(request)
+        },
+        "log-level": { (admin, request) async throws(HTTPError) in
+            try await admin.setLogLevel(request)
         },
         "rebalance": { (admin, request) async throws(HTTPError) in
             try await admin.rebalance(request)
@@ -124,9 +160,9 @@ enum AdminRouter {
         for request: HTTPRequest, body: [UInt8], by caller: AdminCaller, _ admin: ClusterAdmin
     ) throws(HTTPError) -> AsyncResponse {
         let path = String(request.path.dropFirst(Self.prefix.count))
-        guard let verb = self.verbsByPath[path], let handler = self.handlers[path] else {
-            throw .notFound
-        }
+        guard let verb = self.verbsByPath[path],
+            let handler = self.handlers[path] ?? ClusterAdmin.pageHandlers[path]
+        else { throw .notFound }
         let isChange = verb.permission == .operate
         if isChange {
             guard request.method == .post else { throw .methodNotAllowed("POST") }
@@ -145,7 +181,8 @@ enum AdminRouter {
             ? try self.members(of: body, request)
             : try QueryParameters(request.query).all.map { .init($0.key, .string($0.value)) }
         let checked = try AdminRequest(
-            verb, given, isQuery: !isChange, operatorName: caller.name)
+            verb, given, isQuery: !isChange, operatorName: caller.name,
+            permissions: caller.permissions)
         return { () async throws(HTTPError) in
             self.response(self.completed(try await handler(admin, checked), verb))
         }
@@ -171,7 +208,10 @@ enum AdminRouter {
             return .object((row.members ?? []) + missing.map { .init($0.key, .null) })
         }
         switch verb.display {
-        case .record: return complete(document)
+        case .record(_, _, let sections):
+            let missing = sections.filter { document[$0.key] == nil }
+            return complete(
+                .object((document.members ?? []) + missing.map { .init($0.key, .null) }))
         case .table(let key, _, _, _):
             return .object(
                 (document.members ?? []).map {

@@ -30,6 +30,8 @@ extension ClusterAdmin {
         /// Why nodes could not be asked at their admin addresses.
         var failures: [UInt64: DirectCallError] = [:]
         var queriedCount = 0
+        /// Every node has answered.
+        var isComplete: Bool { self.byNode.count == self.queriedCount }
         /// What the asked node knows about Redis after the query; nil on a single node.
         var redis: ClusterDiagnosis.Redis?
 
@@ -264,11 +266,13 @@ extension ClusterAdmin {
         )
     }
 
-    func redis() async throws(HTTPError) -> JSONTree {
+    /// - Parameter measuresStreams: whether Redis adds up the bytes of its streams, which takes it
+    ///   up to a second.
+    func redis(measuresStreams: Bool = true) async throws(HTTPError) -> JSONTree {
         guard let link = self.link else { throw self.noRedis }
         let snapshot = try await self.clusterSnapshot()
         // Measured once, and not by every node, because all use the same Redis.
-        async let measured = link.measureStreams()
+        async let measured = measuresStreams ? link.measureStreams() : nil
         let replies = await self.query(.redisRow, of: snapshot.peers, in: snapshot)
         let streams = await measured
         let rows = snapshot.peers.map { peer in

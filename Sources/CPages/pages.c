@@ -1,5 +1,6 @@
 // Embeds the web pages. The compiler reads the files, and compiles this file again when one of them
 // changes. To add a file, add it to both lists.
+// Two files become one where a page would need one more request.
 #include "CPages.h"
 
 #pragma clang diagnostic ignored "-Wc23-extensions"
@@ -14,6 +15,8 @@ static const unsigned char conversation_html[] = {
 #embed "web/conversation.html"
 };
 static const unsigned char page_css[] = {
+#embed "web/base.css"
+    ,
 #embed "web/page.css"
 };
 static const unsigned char list_css[] = {
@@ -32,7 +35,26 @@ static const unsigned char scroll_js[] = {
 #embed "web/scroll.js"
 };
 static const unsigned char text_js[] = {
+#embed "web/dom.js"
+    ,
 #embed "web/text.js"
+};
+static const unsigned char dom_js[] = {
+#embed "web/dom.js"
+};
+static const unsigned char admin_html[] = {
+#embed "web/admin.html"
+};
+static const unsigned char admin_css[] = {
+#embed "web/base.css"
+    ,
+#embed "web/admin.css"
+};
+static const unsigned char admin_js[] = {
+#embed "web/admin.js"
+};
+static const unsigned char admin_view_js[] = {
+#embed "web/admin.view.js"
 };
 static const unsigned char manifest[] = {
 #embed "web/manifest.webmanifest"
@@ -60,6 +82,11 @@ static const struct web_file files[] = {
     FILE("composer.js", composer_js),
     FILE("scroll.js", scroll_js),
     FILE("text.js", text_js),
+    FILE("dom.js", dom_js),
+    FILE("admin.html", admin_html),
+    FILE("admin.css", admin_css),
+    FILE("admin.js", admin_js),
+    FILE("admin.view.js", admin_view_js),
     FILE("manifest.webmanifest", manifest),
     FILE("icon.svg", icon_svg),
     FILE("icon-192.png", icon_192_png),

@@ -12,8 +12,8 @@ enum LinkScripts {
     /// lifetime of a name's lease in milliseconds.
     ///
     /// Returns Redis' time in milliseconds, the current view number, the texts of the views that
-    /// the node does not know, oldest first, the time of each other node's last heartbeat, and the
-    /// process that holds the name.
+    /// the node does not know, oldest first, the time of each other node's last heartbeat, the
+    /// process that holds the name, and Redis' time in microseconds.
     static let heartbeat = RedisScript(
         """
         #!lua
@@ -36,7 +36,8 @@ enum LinkScripts {
           holder = ARGV[5]
           redis.call('SET', KEYS[4], holder, 'PX', ARGV[6])
         end
-        return {now, number, texts, beats, holder}
+        local micros = string.format('%.0f', time[1] * 1000000 + time[2])
+        return {now, number, texts, beats, holder, micros}
         """)
 
     /// Replaces the current view if it has the expected number.

@@ -37,6 +37,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
     let loop: EventLoop
     let joinState = Mutex(NodeLink.JoinState())
     let joinStateChange = TaskCondition()
+    let measurements = Mutex(NodeLink.Measurements())
     let settings: NodeLinkSettings
     private let redisKeys: ClusterRedisKeys
     private let receiver: any RelayReceiver
@@ -106,6 +107,17 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         }
     }
 
+    /// The slot of the cluster's own keys.
+    var clusterSlot: RedisSlot { RedisSlot(key: self.redisKeys.view) }
+
+    /// The commands to try for `confab doctor`.
+    var trials: [RedisTrial] {
+        RedisTrial.all(
+            cluster: self.redisKeys.cluster,
+            node: ClusterRedisKeys.text(self.settings.record.incarnation),
+            isRedisCluster: self.settings.redis.url.kind == .cluster)
+    }
+
     static var now: Int64 { MonotonicTime.now.nanoseconds / 1_000_000 }
 
     // MARK: Loop
@@ -141,6 +153,20 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             return current != joinState
         }
         if isChanged { self.joinStateChange.notify() }
+        self.updateMeasurements()
+    }
+
+    private func updateMeasurements() {
+        var measurements = NodeLink.Measurements()
+        (measurements.localNode, measurements.view) = self.membership.state.with {
+            ($0.membership.localNode.incarnation, $0.membership.view)
+        }
+        measurements.isRedisAvailable = self.redis.isReady
+        self.mailbox.with {
+            measurements.mailboxResubscriptions = $0.resubscriptions
+            measurements.probeReturnedAt = $0.probeReturnedAt
+        }
+        self.measurements.withLock { [measurements] in $0 = measurements }
     }
 
     // MARK: Redis

@@ -59,6 +59,10 @@ public final class NodeLink: Relay {
         self.agent.change { $0.viewMentioned(number: number, at: NodeAgent.now) }
     }
 
+    public var clockOffset: Int64? {
+        self.agent.membership.publishedClockOffset.withLock { $0 }
+    }
+
     public func storePublishesWithWrite(of loop: Int) -> Bool {
         self.connections[loop].store.publishesWithWrites
     }
@@ -91,6 +95,10 @@ public final class NodeLink: Relay {
     }
 
     public var joinState: JoinState { self.agent.joinState.withLock { $0 } }
+
+    /// The state of each loop's connection to Redis, in order: `connecting`, `ready`, `closed`, or
+    /// why Redis is unavailable.
+    public var loopLinkStates: [String] { self.connections.map(\.stateText) }
 
     /// Waits until the node is a member, but not longer than `limit`.
     ///

@@ -63,6 +63,17 @@ struct Screen {
                 hasHeader: hasHeader))
     }
 
+    /// Prints how many rows there are, if the nodes have more than they sent, and how many loops
+    /// have not listed theirs in time.
+    func showRowCount(of document: JSONTree, shown: Int) {
+        if let count = document["count"]?.integerValue, count > shown {
+            self.write("\(shown) of \(count) rows\n")
+        }
+        if let silent = document["silent_loops"]?.integerValue, silent > 0 {
+            self.write("\(silent) loop\(silent == 1 ? "" : "s") did not answer in time\n")
+        }
+    }
+
     /// Prints which parts of the cluster have not answered: nodes, or Redis.
     ///
     /// - Returns: the resulting exit status.

@@ -22,7 +22,13 @@ public struct Pages: RequestHandler {
 
     private let files: WebFiles
 
-    public init() { self.init(WebFiles(WebFile.embedded())) }
+    public init() { self.init(WebFile.embedded()) }
+
+    /// - Parameter contents: the bytes of all embedded files, by their names. Those of the
+    ///   operators' page are never on the client port.
+    init(_ contents: [String: [UInt8]]) {
+        self.init(WebFiles(contents.filter { !OperatorPage.isOwn($0.key) }))
+    }
 
     init(_ files: WebFiles) { self.files = files }
 
@@ -44,13 +50,7 @@ public struct Pages: RequestHandler {
             return HTTPResponse(.found, fields: [HTTPField("Location", path)], body: [])
         case .page(let file):
             let policy = Self.contentSecurityPolicy(host: request.host)
-            let fields = [
-                HTTPField("Cache-Control", "no-cache"),
-                HTTPField("Content-Security-Policy", policy),
-                HTTPField("Cross-Origin-Opener-Policy", "same-origin"),
-                HTTPField("Referrer-Policy", "no-referrer"),
-            ]
-            return Self.response(file, request, fields)
+            return Self.response(file, request, Self.pageFields(policy: policy))
         case .asset(let file, let isCurrent):
             let caching = isCurrent ? "public, max-age=31536000, immutable" : "no-store"
             return Self.response(file, request, [HTTPField("Cache-Control", caching)])
@@ -85,7 +85,7 @@ public struct Pages: RequestHandler {
         }
     }
 
-    private static func response(_ file: WebFile, _ request: HTTPRequest, _ fields: [HTTPField])
+    static func response(_ file: WebFile, _ request: HTTPRequest, _ fields: [HTTPField])
         -> HTTPResponse
     {
         var response = HTTPResponse(
@@ -102,6 +102,15 @@ public struct Pages: RequestHandler {
             response.body = gzipBody
         }
         return response
+    }
+
+    static func pageFields(policy: String) -> [HTTPField] {
+        [
+            HTTPField("Cache-Control", "no-cache"),
+            HTTPField("Content-Security-Policy", policy),
+            HTTPField("Cross-Origin-Opener-Policy", "same-origin"),
+            HTTPField("Referrer-Policy", "no-referrer"),
+        ]
     }
 
     /// Everything comes from this server, and nothing is inline.

@@ -40,6 +40,17 @@ public struct LayoutReader: Sendable {
         Self.key { self.keys.append(.conversation, of: key, in: Shard.of(key), to: &$0) }
     }
 
+    /// The conversation of a key of `conversationKey`; nil for another key.
+    public static func conversation(ofKey name: String) -> ConversationKey? {
+        let mark = StoreKeys.ConversationPart.conversation.rawValue
+        let parts = name.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 5, ":\(parts[2]):" == mark,
+            let tenant = PercentEncoding.decode(parts[3].utf8),
+            let id = PercentEncoding.decode(parts[4].utf8), !id.isEmpty
+        else { return nil }
+        return ConversationKey(tenant: ByteString(tenant), id: ByteString(id))
+    }
+
     /// Nil for a damaged value or another format.
     public static func parseHead(_ text: String) -> (head: Int, revision: Int)? {
         let fields = text.split(separator: " ")

@@ -148,6 +148,19 @@ struct AdminEndpointsTests {
             "who may not ask learns nothing")
     }
 
+    @Test("serves its page without a token, but not to other pages and hosts")
+    func page() {
+        let site = AdminEndpoints(
+            isLoopback: true, tokens: try! AdminTokens(parsing: Self.token),
+            page: { $0.path == "/" ? HTTPResponse(body: []) : nil },
+            snapshot: { MetricsSnapshot() })
+        #expect(Self.status(site, path: "/") == 200)
+        #expect(Self.status(site, path: "/", host: "evil.example") == 403)
+        #expect(Self.status(site, path: "/", origin: "http://evil.example") == 403)
+        #expect(Self.status(site, method: .post, path: "/") == 401)
+        #expect(Self.status(site, path: "/metrics") == 401)
+    }
+
     // MARK: Over sockets
 
     private static func node(token: [UInt8]? = nil) throws -> TestNode {

@@ -55,6 +55,8 @@ struct ClusterAdminTests {
             ("verify", 400), ("history?conversation=lobby&last=10&after=0", nil),
             ("history?conversation=lobby&after=-1", 400),
             ("history?conversation=lobby&last=0", 400),
+            ("trace?message=1&conversation=lobby", nil), ("trace?user=alice&for=5", nil),
+            ("trace?message=0&conversation=lobby", 400), ("trace?user=alice&for=0", 400),
         ] as [(String, Int?)])
     func reading(target: String, status: Int?) {
         #expect(self.rejection(.get, target) == status)
@@ -118,6 +120,49 @@ struct ClusterAdminTests {
     @Test("has a handler for every verb's path, and no other")
     func table() {
         #expect(Set(AdminRouter.handlers.keys) == Set(OperatorVerb.all.compactMap(\.path)))
+    }
+
+    /// The document of a path that needs no node.
+    private func document(_ path: String, by caller: AdminCaller) async throws -> JSONTree {
+        let request = HTTPRequest(
+            method: .get, path: AdminRouter.prefix + path,
+            peer: try #require(SocketAddress(literal: "127.0.0.1", port: 1)))
+        let work = try AdminRouter.work(for: request, body: [], by: caller, self.admin)
+        return try await JSONTree(parsing: work().body.span.bytes)
+    }
+
+    @Test("describes every verb that has a path, and what the caller may do")
+    func verbs() async throws {
+        let reader = AdminCaller(name: "watch", permissions: [.read])
+        let document = try await self.document("verbs", by: reader)
+        #expect(document["operator"] == "watch" && document["permissions"] == ["read"])
+        let verbs = try #require(document["verbs"]?.elements)
+        #expect(Set(verbs.compactMap { $0["path"]?.stringValue }) == Set(AdminRouter.handlers.keys))
+        let nodes = try #require(verbs.first { $0["name"] == "nodes" })
+        #expect(nodes["rows"] == "nodes" && nodes["permission"] == "read")
+        #expect(
+            nodes["columns"]?.elements?.last
+                == [
+                    "title": "±%", "key": "imbalance", "format": "deviation", "is_summed": false,
+                ])
+        let send = try #require(verbs.first { $0["name"] == "send" })
+        #expect(
+            send["parameters"]?.elements?.first { $0["name"] == "user" }?["option"] == "as")
+        let operating = AdminCaller(name: "ops", permissions: [.read, .operate])
+        let own = try await self.document("verbs", by: operating)
+        #expect(own["permissions"] == ["operate", "read"])
+    }
+
+    @Test("answers the page's request with a sentence for each part that fails")
+    func overview() async throws {
+        let document = try await self.document(
+            "overview", by: AdminCaller(name: "watch", permissions: [.read]))
+        #expect(document["asked"] == "n1")
+        for part in ["status", "nodes", "shards", "redis", "events"] {
+            #expect(document[part]?["error"]?.stringValue?.isEmpty == false, "\(part)")
+        }
+        #expect(self.rejection(.post, "overview", contentType: "application/json") == 405)
+        #expect(self.rejection(.get, "overview?x=1") == 400)
     }
 
     @Test("has null for every column without a value")

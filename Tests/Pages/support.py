@@ -49,10 +49,11 @@ def free_port():
 class Server:
     """A node with a database in its own folder, which can be killed and started again."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, admin="off"):
         self.folder = tempfile.mkdtemp(prefix="confab-pages-")
         self.port = free_port()
         self.options = options
+        self.admin = admin
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = None
         self.start()
@@ -61,7 +62,7 @@ class Server:
         log = pathlib.Path(self.folder, "log")
         with log.open("w") as output:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--admin", "off",
+                [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--admin", self.admin,
                  "--store", "sqlite:confab.db", *self.options],
                 cwd=self.folder, stderr=output)
         end = time.monotonic() + 60

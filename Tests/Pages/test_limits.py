@@ -1,6 +1,7 @@
 """Sizes, speed and steadiness of the pages."""
 
 import gzip
+import pathlib
 import re
 import shutil
 import subprocess
@@ -29,6 +30,16 @@ FRAMES = """() => {
 }"""
 
 
+#: The files that the program joins.
+JOINED = {"page.css": ("base.css", "page.css"), "admin.css": ("base.css", "admin.css"),
+          "text.js": ("dom.js", "text.js")}
+
+
+def source(name):
+    """The text of a file as the program serves it, with its comments."""
+    return "".join((WEB / part).read_text() for part in JOINED.get(name, [name]))
+
+
 def without_comments(name, text):
     """What the browser needs: the text without comments and indentation."""
     if name.endswith(".html"):
@@ -43,7 +54,8 @@ class SizeTests(unittest.TestCase):
         sizes = {}
         for path in (WEB / "conversation.html", WEB / "page.css", WEB / "page.js",
                      WEB / "composer.js", WEB / "scroll.js", WEB / "text.js", KIT):
-            short = without_comments(path.name, path.read_text()).encode()
+            text = path.read_text() if path == KIT else source(path.name)
+            short = without_comments(path.name, text).encode()
             sizes[path.name] = (len(short), len(gzip.compress(short, 9)))
         kit = sizes.pop("confab.js")
         total, packed = map(sum, zip(*sizes.values()))
@@ -55,10 +67,11 @@ class SizeTests(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             for path in (*WEB.glob("*.js"), *KIT.parent.glob("*.d.ts")):
                 shutil.copy(path, folder)
+            pathlib.Path(folder, "text.js").write_text(source("text.js"))
             # TypeScript 4.8 prefers the declarations to the kit's own source.
             checked = subprocess.run(
                 ["tsc", "--checkJs", "--allowJs", "--noEmit", "--strict", "--target", "esnext",
-                 "--module", "esnext", "page.js", "list.js"],
+                 "--module", "esnext", "page.js", "list.js", "admin.js"],
                 cwd=folder, capture_output=True, text=True)
             self.assertEqual(checked.stdout, "")
 
@@ -129,6 +142,10 @@ class SpeedTests(PageTest):
         room = self.server.create()
         page = self.enter(room)
         page.evaluate(FRAMES)
+        # The frames of the idle page show what other processes on this machine delay.
+        page.wait_for_timeout(5000)
+        idle = page.evaluate("window.frames_.splice(0)")
+        delayed = sum(each > 50 for each in idle) / len(idle)
         with self.server.socket(room) as bot:
             for batch in range(100):
                 for number in range(10):
@@ -139,10 +156,10 @@ class SpeedTests(PageTest):
         frames.sort()
         slow = [round(each) for each in frames if each > 50]
         print(f"frames: {len(frames)}, median {frames[len(frames) // 2]:.0f} ms, "
-              f"longest {frames[-1]:.0f} ms, over 50 ms: {len(slow)}; rows: {rows}")
+              f"longest {frames[-1]:.0f} ms, over 50 ms: {len(slow)}, "
+              f"idle {delayed:.1%}; rows: {rows}")
         self.assertLessEqual(rows, 450)
-        # A machine that runs other tests delays single frames.
-        self.assertLessEqual(len(slow), len(frames) * 0.02)
+        self.assertLessEqual(len(slow), len(frames) * (0.02 + 2 * delayed))
         self.assertEqual(page.text_content("#m1000 .body"), "burst 999")
 
     def test_memory_stays_bounded_over_many_messages(self):

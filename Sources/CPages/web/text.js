@@ -1,22 +1,5 @@
-// Shared by both pages: formatted text, times, sentences, elements and storage.
-
-/** As a default value, it declares a parameter of any type. */
-export const any = /** @type {any} */ (undefined);
-
-/**
- * Creates an element. Text only ever becomes a text node, never markup.
- * @template {keyof HTMLElementTagNameMap} T
- * @param {T} tag @param {Record<string, any>} properties @param {(Node | string)[]} children
- */
-export const h = (tag, properties = {}, ...children) => {
-	const element = Object.assign(document.createElement(tag), properties);
-	element.append(...children);
-	return element;
-};
-
-/** @param {string} selector @returns {any} the element, which the page always has */
-export const $ = (selector, root = /** @type {ParentNode} */ (document)) =>
-	root.querySelector(selector);
+// Shared by both chat pages: formatted text, times, sentences and storage. The program joins it
+// with dom.js, whose helpers it uses.
 
 /** Values that survive a reload if the browser allows it. If not, the page keeps them. */
 export const storage = {
@@ -174,9 +157,6 @@ export const dayLabel = (time, now) => {
 	const year = date.getFullYear() === new Date(now).getFullYear() ? undefined : "numeric";
 	return date.toLocaleDateString(undefined, {weekday: "long", day: "numeric", month: "long", year});
 };
-
-/** @param {number} n @param {string} one @param {string} many */
-export const count = (n, one, many = one + "s") => `${n} ${n === 1 ? one : many}`;
 
 /** Who is typing, in one sentence. */
 export const typingSentence = (/** @type {string[]} */ names) => {

@@ -19,6 +19,8 @@ public struct OperatorParameter: Sendable {
         case choice([String])
         /// An option without a value; true in the API.
         case flag
+        /// The path of a file of the client.
+        case file
     }
 
     /// The name in the API.
@@ -34,6 +36,8 @@ public struct OperatorParameter: Sendable {
     /// The name of an option's value in the help.
     let placeholder: String
     public let help: String
+    /// Whether only the command line has the parameter.
+    var isOfClient = false
 
     /// A positional argument.
     static func argument(
@@ -55,12 +59,27 @@ public struct OperatorParameter: Sendable {
             defaultValue: defaultValue, placeholder: placeholder, help: help)
     }
 
+    /// An option that only the command line has.
+    static func clientOption(
+        _ name: String, _ placeholder: String, _ kind: Kind, default defaultValue: JSONTree? = nil,
+        _ help: String
+    ) -> Self {
+        var parameter = self.option(name, placeholder, kind, default: defaultValue, help)
+        parameter.isOfClient = true
+        return parameter
+    }
+
     /// A parameter of the API that the command line does not have.
-    static func member(_ name: String, _ kind: Kind, _ help: String) -> Self {
+    static func member(
+        _ name: String, _ kind: Kind, default defaultValue: JSONTree? = nil, _ help: String
+    ) -> Self {
         Self(
             name: name, word: "", kind: kind, isArgument: false, isRequired: false,
-            defaultValue: nil, placeholder: "", help: help)
+            defaultValue: defaultValue, placeholder: "", help: help)
     }
+
+    /// A file belongs to the client, so the API does not have the parameter.
+    public var isInAPI: Bool { !self.isOfClient && self.kind != .file }
 
     var isOption: Bool { !self.isArgument && !self.word.isEmpty }
 
@@ -69,7 +88,7 @@ public struct OperatorParameter: Sendable {
     /// Checks a value of the command line or of a query.
     func value(ofText text: String) throws(ValueProblem) -> JSONTree {
         switch self.kind {
-        case .text, .user, .tenant, .choice:
+        case .text, .user, .tenant, .choice, .file:
             return try self.checked(text)
         case .flag:
             guard ["", "true", "false"].contains(text) else {
@@ -95,7 +114,7 @@ public struct OperatorParameter: Sendable {
     /// Checks a value of a JSON body.
     private func value(ofJSON value: JSONTree) throws(ValueProblem) -> JSONTree {
         switch self.kind {
-        case .text, .user, .tenant, .choice:
+        case .text, .user, .tenant, .choice, .file:
             guard let text = value.stringValue else { throw ValueProblem("must be a string") }
             return try self.checked(text)
         case .flag:
@@ -122,6 +141,7 @@ public struct OperatorParameter: Sendable {
             return .string(text)
         case .tenant: return .string(try ValueParsing.name("._-", upTo: 64)(text))
         case .choice(let words): return .string(try ValueParsing.choice(of: words)(text))
+        case .file: return .string(try ValueParsing.text(text))
         default: return .string(try ValueParsing.person(text))
         }
     }
@@ -165,6 +185,7 @@ public struct OperatorParameter: Sendable {
             case .flag: .flag
             case .number, .rate: .number
             case .choice(let words): .choice(words)
+            case .file: .file
             default: .text
             }
         return OptionBinding(

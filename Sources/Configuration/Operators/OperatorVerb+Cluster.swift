@@ -105,7 +105,7 @@ extension OperatorVerb {
         .init("OUT/S", "out_s", .number), .init("SLOW", "slow", .number),
         .init("RESTORED", "restored", .number),
         .init("RENUMBERED", "renumbered", .number),
-        .init("LOST", "lost", .number), .init("PROBLEMS", "problems"),
+        .init("LOST", "lost", .number), .init("PROBLEMS", "problems", .list),
     ]
 
     private static let nodeColumns: [OperatorColumn] = [

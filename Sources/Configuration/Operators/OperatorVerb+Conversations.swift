@@ -43,17 +43,48 @@ extension OperatorVerb {
                 """
             ]),
         OperatorVerb(
-            "verify", "check a conversation's stream for gaps", [conversation, tenant],
+            "verify", "check a conversation's stream for gaps, or all of them",
+            [
+                .argument(
+                    "conversation", "CONVERSATION", "the id of the conversation", isOptional: true),
+                tenant,
+                .option("all", "", .flag, "check all conversations of all tenants"),
+                .clientOption(
+                    "rate", "N", .rate, default: 20_000,
+                    "with --all: messages to read per second, 5000 or 5000/s"),
+                .clientOption("repair", "", .flag, "with --all: repair what is safe to repair"),
+                .member("after", .text(limit: 256), "with all: the \"next\" of the page before"),
+                .member("limit", .number(1...200), "with all: conversations in a page"),
+            ],
             display: .record(
                 verificationColumns,
                 sentences: Sentences("faults", whenEmpty: "The stream is complete.")),
-            isRepeatable: false, successKey: "whole",
-            examples: [.init("confab verify lobby", "exit status 0: no faults")],
+            isRepeatable: false, successKey: "whole", mayChange: true,
+            examples: [
+                .init("confab verify lobby", "exit status 0: no faults"),
+                .init("confab verify --all --rate 5000/s", "all conversations, slowly"),
+                .init("confab verify --all --repair --dry-run", "what a repair would do"),
+            ],
             notes: [
                 """
                 Reads everything retained, and checks that no number is missing or duplicated, \
-                that numbers and revisions increase, and that the end matches the owner. Exit \
-                status 1 means a fault.
+                that numbers and revisions increase, that the end matches the owner, and that \
+                every list has the conversation. Exit status 1 means a fault. With --all the \
+                conversations are read one after the other, at most as fast as --rate says.
+                """
+            ]),
+        OperatorVerb(
+            "repair", "repair the faults of a conversation", [conversation, tenant],
+            permission: .operate, display: .summary,
+            examples: [
+                .init("confab repair lobby --dry-run", "only report what it would do"),
+                .init("confab repair lobby --yes", "without confirmation"),
+            ],
+            notes: [
+                """
+                The owner repairs only faults whose correct state is certain: a record behind its \
+                stream, a list without the conversation, an index without a stored message. Lost \
+                messages stay lost; restore a backup. docs/operating/repair.md lists all faults.
                 """
             ]),
         OperatorVerb(
@@ -85,7 +116,7 @@ extension OperatorVerb {
 
     /// Also the form of a line of `confab tail`.
     public static let messageColumns: [OperatorColumn] = [
-        .init("ID", "id", .number), .init("TIMESTAMP", "timestamp", importance: 3),
+        .init("ID", "id", .numberText), .init("TIMESTAMP", "timestamp", importance: 3),
         .init("SENDER ID", "sender_id"),
         .init("CONTENT", "content"), .init("IS EDITED", "is_edited", .flag, importance: 1),
         .init("IS DELETED", "is_deleted", .flag, importance: 2),
@@ -98,6 +129,7 @@ extension OperatorVerb {
         .init("HEAD", "head", .number),
         .init("REVISION", "revision", .number), .init("OWNER", "owner"),
         .init("OWNER HEAD", "owner_head", .number),
-        .init("FAULTS", "faults"),
+        .init("REPAIRABLE", "repairable", .number),
+        .init("FAULTS", "faults", .list),
     ]
 }

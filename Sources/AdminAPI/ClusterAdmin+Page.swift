@@ -1,0 +1,94 @@
+internal import ChatEngine
+internal import ChatModel
+internal import Cluster
+internal import ClusterWire
+internal import Configuration
+internal import HTTPWire
+internal import JSON
+
+/// The documents of the operators' page, which repeats one request for all its views.
+extension ClusterAdmin {
+    private static let eventCount = 50
+
+    /// The handlers of `OperatorVerb.pageVerbs`.
+    static let pageHandlers: [String: AdminHandler] = [
+        "overview": { (admin, _) async throws(HTTPError) in await admin.overview() },
+        "verbs": { (_, request) async throws(HTTPError) in ClusterAdmin.verbs(for: request) },
+    ]
+
+    /// A part that fails does not hide the others: it is `{"error":"…"}`.
+    private func overview() async -> JSONTree {
+        async let status = Self.part("status") { () async throws(HTTPError) in
+            try await self.status()
+        }
+        async let nodes = Self.part("nodes") { () async throws(HTTPError) in
+            try await self.nodes()
+        }
+        async let redis = Self.part("redis") { () async throws(HTTPError) in
+            try await self.redis(measuresStreams: false)
+        }
+        async let events = Self.part("events") { () async throws(HTTPError) in
+            try await self.newestEvents()
+        }
+        async let shards = Self.part("shards") { () async throws(HTTPError) in
+            try await self.shardOwners()
+        }
+        return Self.document([
+            .init("asked", .string(self.record.name)),
+            .init("status", await status), .init("nodes", await nodes),
+            .init("shards", await shards), .init("redis", await redis),
+            .init("events", await events),
+        ])
+    }
+
+    private static func part(
+        _ verb: String, _ work: () async throws(HTTPError) -> JSONTree
+    ) async -> JSONTree {
+        do throws(HTTPError) {
+            let document = try await work()
+            return OperatorVerb.named(verb).map { AdminRouter.completed(document, $0) } ?? document
+        } catch {
+            return ["error": .string(error.message)]
+        }
+    }
+
+    private func newestEvents() async throws(HTTPError) -> JSONTree {
+        guard let verb = OperatorVerb.named("events") else { throw .notFound }
+        let request = try AdminRequest(
+            verb, [.init("last", .integer(Self.eventCount))], isQuery: false, operatorName: "")
+        return try await self.events(request)
+    }
+
+    /// The owners of all shards, from the view of this node: no other node is asked. `owners` has
+    /// one index of `nodes` for each shard. Owners are spread by a hash, so runs would be longer.
+    private func shardOwners() async throws(HTTPError) -> JSONTree {
+        let snapshot = try await self.clusterSnapshot()
+        let nodes = snapshot.view.nodes.map(\.incarnation)
+        let indexes = Dictionary(
+            uniqueKeysWithValues: nodes.enumerated().map { ($0.element, $0.offset) })
+        let shards = 0..<Shard.count
+        return [
+            "view": .integer(snapshot.view.number),
+            "nodes": .array(nodes.map { .string(snapshot.name(of: $0)) }),
+            "owners": .array(
+                shards.map { shard in
+                    indexes[snapshot.view.owner(of: shard).incarnation].map { .integer($0) }
+                        ?? .null
+                }),
+            "moving": .array(
+                shards.filter { snapshot.view.state(of: $0) == "moving" }.map { .integer($0) }),
+        ]
+    }
+
+    /// The verbs with a path, and what the caller may do.
+    private static func verbs(for request: AdminRequest) -> JSONTree {
+        let permissions = request.permissions.map(\.rawValue).sorted()
+        return self.document([
+            .init("operator", .string(request.operatorName)),
+            .init("permissions", .array(permissions.map { .string($0) })),
+            .init(
+                "verbs",
+                .array(OperatorVerb.all.filter { $0.path != nil }.map(\.document))),
+        ])
+    }
+}
