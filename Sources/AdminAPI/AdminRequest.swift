@@ -104,13 +104,38 @@ enum AdminRouter {
         "verify": { (admin, request) async throws(HTTPError) in
             try await admin.verify(request.conversation)
         },
+        "conversations": { (admin, request) async throws(HTTPError) in
+            try await admin.conversations(request)
+        },
+        "conversation": { (admin, request) async throws(HTTPError) in
+            try await admin.conversation(request)
+        },
+        "connections": { (admin, request) async throws(HTTPError) in
+            try await admin.connections(request)
+        },
+        "connection": { (admin, request) async throws(HTTPError) in
+            try await admin.connection(request)
+        },
+        "user": { (admin, request) async throws(HTTPError) in try await admin.user(request) },
+        "node": { (admin, request) async throws(HTTPError) in try await admin.node(request) },
         "trace": { (admin, request) async throws(HTTPError) in try await admin.trace(request) },
         "send": { (admin, request) async throws(HTTPError) in try await admin.send(request) },
+        "disconnect": { (admin, request) async throws(HTTPError) in
+            try await admin.disconnect(request)
+        },
+        "ban": { (admin, request) async throws(HTTPError) in try await admin.ban(request) },
+        "unban": { (admin, request) async throws(HTTPError) in try await admin.unban(request) },
+        "bans": { (admin, request) async throws(HTTPError) in try await admin.bans(request) },
+        "end": { (admin, request) async throws(HTTPError) in try await admin.end(request) },
+        "delete": { (admin, request) async throws(HTTPError) in try await admin.delete(request) },
         "drain": { (admin, request) async throws(HTTPError) in
             try await admin.changeService(request)
         },
         "resume": { (admin, request) async throws(HTTPError) in
             try await admin.changeService(request)
+        },
+        "log-level": { (admin, request) async throws(HTTPError) in
+            try await admin.setLogLevel(request)
         },
     ]
 
@@ -169,7 +194,10 @@ enum AdminRouter {
             return .object((row.members ?? []) + missing.map { .init($0.key, .null) })
         }
         switch verb.display {
-        case .record: return complete(document)
+        case .record(_, _, let sections):
+            let missing = sections.filter { document[$0.key] == nil }
+            return complete(
+                .object((document.members ?? []) + missing.map { .init($0.key, .null) }))
         case .table(let key, _, _, _):
             return .object(
                 (document.members ?? []).map {

@@ -25,7 +25,7 @@ extension ClusterAdmin {
         await self.gateway?.read(request, within: Self.localTimeout)
     }
 
-    private func load(_ key: ConversationKey) async throws(HTTPError) -> LoadedConversation {
+    func load(_ key: ConversationKey) async throws(HTTPError) -> LoadedConversation {
         switch await self.read(.load(key)) {
         case .loaded(let loaded?)?: return loaded
         case .loaded(nil)?: throw Self.unknown(key)
@@ -33,7 +33,7 @@ extension ClusterAdmin {
         }
     }
 
-    private func page(_ key: ConversationKey, _ range: PageRange, limit: Int)
+    func page(_ key: ConversationKey, _ range: PageRange, limit: Int)
         async throws(HTTPError) -> MessagePage
     {
         switch await self.read(.page(key, range, limit: limit)) {
@@ -43,7 +43,7 @@ extension ClusterAdmin {
     }
 
     /// The error for an answer without the requested data; nil is a store that does not answer.
-    private static func failure(of answer: StoreAnswer?) -> HTTPError {
+    static func failure(of answer: StoreAnswer?) -> HTTPError {
         switch answer {
         // The stored data is damaged, so another node could not read it either.
         case .failed(let failure)? where failure.isRequestSpecific:
@@ -127,13 +127,14 @@ extension ClusterAdmin {
         ])
     }
 
-    private func command(_ command: ChatCommand, in key: ConversationKey) async throws(HTTPError)
+    func command(_ command: ChatCommand, in key: ConversationKey) async throws(HTTPError)
         -> ChatAnswer
     {
         // A send that is not stored fails after five seconds.
-        guard let answer = await self.gateway?.command(command, in: key, within: .seconds(7)) else {
-            throw Self.storeUnavailable
-        }
+        guard
+            let answer = await self.gateway?.operatorCommand(
+                command, in: key, within: .seconds(7))
+        else { throw Self.storeUnavailable }
         switch answer {
         case .failed(.noSuchConversation): throw Self.unknown(key)
         case .failed(let error) where [.unavailable, .rejected, .outcomeUnknown].contains(error):

@@ -26,6 +26,8 @@ extension ClusterAdmin {
     struct NodeReplies: Sendable {
         var byNode: [UInt64: JSONTree] = [:]
         var queriedCount = 0
+        /// Every node has answered.
+        var isComplete: Bool { self.byNode.count == self.queriedCount }
 
         var counts: [JSONTree.ObjectMember] {
             [

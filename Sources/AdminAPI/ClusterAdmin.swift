@@ -22,6 +22,7 @@ public final class ClusterAdmin: Sendable {
         var link: NodeLink?
         var drain: Task<Void, Never>?
         var isShuttingDown = false
+        var settings: [NodeSetting] = []
     }
 
     /// The timeout for this node's own loops and store; shorter than that of a query from another
@@ -37,6 +38,8 @@ public final class ClusterAdmin: Sendable {
     let limits: ChatLimits
     private let defaultDrain: Duration
     let logger: Logger
+    /// The log level of this node.
+    public let logLevels: LogLevelControl
     private let state: Mutex<State>
 
     /// - Parameter drain: the default duration of a drain.
@@ -51,6 +54,7 @@ public final class ClusterAdmin: Sendable {
         self.limits = limits
         self.defaultDrain = drain
         self.logger = logger
+        self.logLevels = LogLevelControl(logger)
     }
 
     /// Requests are answered from now on.
@@ -68,10 +72,14 @@ public final class ClusterAdmin: Sendable {
     /// The node is shutting down and cannot be resumed any more.
     public func beginShutdown() { self.state.withLock { $0.isShuttingDown = true } }
 
+    /// The effective settings, at the start and after each reload.
+    public func attach(_ settings: [NodeSetting]) { self.state.withLock { $0.settings = settings } }
+
     /// The node's record; in a cluster its incarnation may change.
     var record: NodeRecord { self.state.withLock { $0.record } }
     var gateway: Gateway? { self.state.withLock { $0.gateway } }
     var link: NodeLink? { self.state.withLock { $0.link } }
+    var settings: [NodeSetting] { self.state.withLock { $0.settings } }
 
     // MARK: Drain
 
@@ -158,10 +166,18 @@ public final class ClusterAdmin: Sendable {
             return stored.map { OwnerPosition(head: $0.head, revision: $0.revision).tree } ?? .null
         },
         "redis": { admin, _, _ in await admin.localRedisRow() },
+        "refresh_bans": { _, gateway, _ in await refreshBans(gateway) },
+        "disconnect": { _, gateway, order in await disconnect(gateway, order) },
+        "connections": { await $0.localConnections($1, $2) },
+        "connection": { await $0.localConnection($1, $2) },
+        "conversations": { await $0.localConversations($1, $2) },
+        "conversation": { await $0.localConversation($1, $2) },
+        "details": { admin, gateway, _ in await admin.localNodeDetails(gateway) },
         "trace": { admin, gateway, query in await admin.localTrace(gateway, query) },
         "trace_user": { admin, gateway, query in await admin.localSightings(gateway, query) },
         "drain": { admin, gateway, order in await admin.drain(gateway, order) },
         "resume": { admin, gateway, order in .bool(admin.resume(gateway, order)) },
+        "log-level": { admin, _, order in admin.setLocalLogLevel(order) },
     ]
 
     // MARK: Events

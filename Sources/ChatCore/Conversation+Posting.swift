@@ -77,6 +77,7 @@ extension Conversation {
             sentAt: Timestamp(milliseconds: self.lastSentAt), acceptedAt: origin.acceptedAt,
             body: body)
         self.recents.append(author: author, fingerprint: fingerprint, at: now.monotonic)
+        self.messageRate.record(at: now.monotonic)
         effects.append(.write(.message(message), revision: self.revision, origin: origin))
     }
 

@@ -44,6 +44,7 @@ public final class MemoryStore: ChatStore {
             self.stripe(tenant.hashValue).tables.withLock { $0.execute(request) }
         case .memberships(_, _, _, let limit, _): self.memberships(request, limit: limit)
         case .catalog(_, _, let limit): self.catalog(request, limit: limit)
+        case .bans, .ban, .unban: self.stripes[0].tables.withLock { $0.execute(request) }
         case .probe: .done
         }
     }

@@ -11,6 +11,7 @@ public struct MemoryTables: Sendable {
     private var fences: [ShardFence] = []
     private(set) var lists = ListIndex()
     var tenants: [ByteString: TenantNumbers] = [:]
+    private var bans: [Ban.Subject: Ban] = [:]
     private let history: Int
 
     /// Shard numbers are below this.
@@ -52,6 +53,9 @@ public struct MemoryTables: Sendable {
             .users(numbers.map { self.tenants[tenant]?.user(numbered: $0) })
         case .nextNumber(let tenant):
             .number(self.tenants[tenant, default: TenantNumbers()].incrementCounter())
+        case .bans: .bans(Array(self.bans.values))
+        case .ban(let ban): self.store(ban)
+        case .unban(let subject): .unbanned(self.bans.removeValue(forKey: subject) != nil)
         case .probe: .done
         }
     }
@@ -74,6 +78,17 @@ public struct MemoryTables: Sendable {
         self.lists.recordChange(
             write.change, of: self.conversations[slot].record, at: write.conversation)
         return nil
+    }
+
+    private mutating func store(_ ban: Ban) -> StoreAnswer {
+        if self.bans[ban.subject] == nil, self.bans.count >= Ban.countLimit {
+            self.bans = self.bans.filter { $0.value.isActive(at: ban.since) }
+            guard self.bans.count < Ban.countLimit else {
+                return .failed(StoreRequest.tooManyBans)
+            }
+        }
+        self.bans[ban.subject] = ban
+        return .done
     }
 
     private mutating func claim(_ shard: Int, for owner: LoopID, under view: Int) -> StoreAnswer {

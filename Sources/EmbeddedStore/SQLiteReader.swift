@@ -11,15 +11,19 @@ final class SQLiteReader {
     private let deletions: DeletionRows
     let lists: ListRows
     private let numbers: NumberRows
+    private let bans: BanRows
     private let lastPosition: SQLiteStatement
     private let begin: SQLiteStatement
     private let end: SQLiteStatement
     private let unindexed: UnindexedMessages
     private let options: SQLiteOptions
+    private let path: String
 
-    init(connection: SQLiteConnection, unindexed: UnindexedMessages, options: SQLiteOptions)
-        throws(SQLiteFailure)
-    {
+    init(
+        connection: SQLiteConnection, unindexed: UnindexedMessages, options: SQLiteOptions,
+        path: String
+    ) throws(SQLiteFailure) {
+        self.path = path
         self.unindexed = unindexed
         self.options = options
         self.conversations = try ConversationRows(connection, access: .readOnly)
@@ -30,6 +34,7 @@ final class SQLiteReader {
         self.deletions = try DeletionRows(connection, access: .readOnly)
         self.lists = try ListRows(connection)
         self.numbers = try NumberRows(connection, access: .readOnly)
+        self.bans = try BanRows(connection, access: .readOnly)
         self.lastPosition = try connection.prepare("SELECT max(position) FROM messages")
         self.begin = try connection.prepare("BEGIN")
         self.end = try connection.prepare("ROLLBACK")
@@ -109,7 +114,8 @@ final class SQLiteReader {
                     of: tenant, after: after, limit: StoreRequest.clampedListLimit(limit)))
         case .users(let numbers, let tenant):
             return try self.numbers.users(numbered: numbers, in: tenant)
-        case .claim, .write, .numbers, .nextNumber, .probe:
+        case .bans: return try self.bans.all(in: self.path)
+        case .claim, .write, .numbers, .nextNumber, .ban, .unban, .probe:
             preconditionFailure("a reader received a write request")
         }
     }

@@ -83,8 +83,8 @@ public final class SQLiteStore: ChatStore {
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
         let queue =
             switch request {
-            case .claim, .write, .numbers, .nextNumber, .probe: self.writes
-            case .load, .recent: self.loads
+            case .claim, .write, .numbers, .nextNumber, .ban, .unban, .probe: self.writes
+            case .load, .recent, .bans: self.loads
             case .page, .changes, .amended, .unread, .memberships, .catalog, .users: self.pages
             }
         switch queue.enqueue(Submission(request: request, ticket: ticket, client: client)) {

@@ -58,6 +58,7 @@ struct LoopState {
         self.retryEngineRequests()
         self.pool.resumeAcceptingIfDue()
         self.statistics.publishIfDue(self.context, &self.bridge)
+        if self.context.index == 0 { self.readBansIfStale() }
         if shared.health.beginProbeIfDue(self.context.index) {
             self.context.store.submit(
                 .probe, ticket: StoreTicket(rawValue: UInt64(self.context.index)),

@@ -13,7 +13,7 @@ struct MailboxMonitor {
     private(set) var incarnation: UInt64 = 0
     /// The incarnation at the last confirmed subscription.
     private var subscribedIncarnation: UInt64 = 0
-    private var probeReturnedAt: Int64
+    private(set) var probeReturnedAt: Int64
     /// When Redis accepted the first probe that has not returned; nil if none is missing.
     private var probeMissingSince: Int64?
     /// A new subscription gets time until then.

@@ -36,6 +36,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
     private let loop: EventLoop
     let joinState = Mutex(NodeLink.JoinState())
     let joinStateChange = TaskCondition()
+    let measurements = Mutex(NodeLink.Measurements())
     private let settings: NodeLinkSettings
     private let redisKeys: ClusterRedisKeys
     private let receiver: any RelayReceiver
@@ -133,6 +134,20 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             return current != joinState
         }
         if isChanged { self.joinStateChange.notify() }
+        self.updateMeasurements()
+    }
+
+    private func updateMeasurements() {
+        var measurements = NodeLink.Measurements()
+        (measurements.localNode, measurements.view) = self.membership.state.with {
+            ($0.membership.localNode.incarnation, $0.membership.view)
+        }
+        measurements.isRedisAvailable = self.redis.isReady
+        self.mailbox.with {
+            measurements.mailboxResubscriptions = $0.resubscriptions
+            measurements.probeReturnedAt = $0.probeReturnedAt
+        }
+        self.measurements.withLock { [measurements] in $0 = measurements }
     }
 
     // MARK: Redis

@@ -92,6 +92,10 @@ public final class NodeLink: Relay {
 
     public var joinState: JoinState { self.agent.joinState.withLock { $0 } }
 
+    /// The state of each loop's connection to Redis, in order: `connecting`, `ready`, `closed`, or
+    /// why Redis is unavailable.
+    public var loopLinkStates: [String] { self.connections.map(\.stateText) }
+
     /// Waits until the node is a member, but not longer than `limit`.
     ///
     /// - Returns: whether it is a member.

@@ -118,9 +118,9 @@ public struct OperatorCommand {
         switch verb.display {
         case .table(let key, let columns, let hasTotals, let isLarge):
             return try self.showTable(path, key, columns, hasTotals: hasTotals, isLarge: isLarge)
-        case .record(let columns, let sentences):
+        case .record(let columns, let sentences, let sections):
             return self.showRecord(
-                try self.source.get(path, self.options.parameters), columns, sentences)
+                try self.source.get(path, self.options.parameters), columns, sentences, sections)
         case .summary: return try self.change(path)
         case .custom: preconditionFailure("\(verb.name) has no code")
         }
@@ -189,6 +189,7 @@ public struct OperatorCommand {
             self.screen.show(
                 rows.table(totalsOf: hasTotals && hasHeader ? all : nil), hasHeader: hasHeader,
                 isWhole: self.options.isWide || chosen != nil)
+            if hasHeader { self.screen.showRowCount(of: document, shown: rows.rows.count) }
         case .csv: self.screen.write(rows.csv(hasHeader: self.options.hasHeader))
         case .json:
             self.screen.write(self.replacing(key, in: document, with: rows.rows).text + "\n")
@@ -205,7 +206,8 @@ public struct OperatorCommand {
     }
 
     private func showRecord(
-        _ document: JSONTree, _ columns: [OperatorColumn], _ sentences: OperatorVerb.Sentences?
+        _ document: JSONTree, _ columns: [OperatorColumn], _ sentences: OperatorVerb.Sentences?,
+        _ sections: [OperatorVerb.Section]
     ) -> Int32 {
         switch self.options.output {
         case .table:
@@ -219,12 +221,24 @@ public struct OperatorCommand {
                             ? sentences.whenEmpty + "\n"
                             : list.map { "! \(Formatting.escaped($0))\n" }.joined()))
             }
+            for section in sections { self.show(section, of: document) }
         case .csv: self.screen.write(RowTable(columns, [document]).csv())
         case .json: self.screen.write(document.text + "\n")
         }
         let status = self.screen.showMissingNodes(of: document)
         guard let key = self.options.verb.successKey else { return status }
         return document[key]?.boolValue == true ? status : 1
+    }
+
+    /// A table of a record, with as many columns as fit.
+    private func show(_ section: OperatorVerb.Section, of document: JSONTree) {
+        guard let rows = document[section.key]?.elements else {
+            return self.screen.write("\n\(section.title): unknown\n")
+        }
+        self.screen.write("\n\(section.title): \(rows.isEmpty ? "none" : "\(rows.count)")\n")
+        guard !rows.isEmpty else { return }
+        self.screen.show(
+            RowTable(section.columns, rows).table(), hasHeader: true, isWhole: false)
     }
 
     // MARK: Changes

@@ -63,6 +63,17 @@ struct Screen {
                 hasHeader: hasHeader))
     }
 
+    /// Prints how many rows there are, if the nodes have more than they sent, and how many loops
+    /// have not listed theirs in time.
+    func showRowCount(of document: JSONTree, shown: Int) {
+        if let count = document["count"]?.integerValue, count > shown {
+            self.write("\(shown) of \(count) rows\n")
+        }
+        if let silent = document["silent_loops"]?.integerValue, silent > 0 {
+            self.write("\(silent) loop\(silent == 1 ? "" : "s") did not answer in time\n")
+        }
+    }
+
     /// Prints how many nodes have answered, if some have not.
     ///
     /// - Returns: the resulting exit status.

@@ -11,7 +11,8 @@ enum PendingCommand {
     /// Writes all of an operation's batch; in Redis Cluster the writes at these positions, which
     /// lie in one slot.
     case write(StoreOperationID, RedisSlot, positions: [Int]?)
-    /// Assigns or counts a tenant's numbers, for an operation.
+    /// Assigns or counts a tenant's numbers, or changes a ban, for an operation. The reply has
+    /// numbers.
     case number(StoreOperationID, RedisSlot)
     /// Writes to a key that only probes use, for an operation.
     case probe(StoreOperationID, RedisSlot)

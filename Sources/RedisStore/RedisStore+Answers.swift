@@ -182,7 +182,8 @@ extension RedisStore {
                 return .page(page)
             case .unread: return .unread(Int(reply.integer ?? 0))
             case .users: return .users(ReplyDecoder.users(reply))
-            case .claim, .write, .numbers, .nextNumber, .probe:
+            case .bans: return StoredBan.answer(reply)
+            case .claim, .write, .numbers, .nextNumber, .ban, .unban, .probe:
                 preconditionFailure("a write operation is not a read")
             case .memberships, .catalog: preconditionFailure("a list is read in several steps")
             }

@@ -99,6 +99,9 @@ extension StoreRequest {
         case .catalog(let tenant, _, _): "the catalog of \(tenant)"
         case .numbers(_, let tenant), .users(_, let tenant), .nextNumber(let tenant):
             "the numbers of \(tenant)"
+        case .bans: "the bans"
+        case .ban(let ban): "the ban of \(ban.subject.tenant)/\(ban.subject.user)"
+        case .unban(let subject): "the ban of \(subject.tenant)/\(subject.user)"
         case .claim(let shard, _, _): "shard \(shard)"
         case .write, .probe: nil
         }

@@ -42,10 +42,6 @@ enum NodeStore {
         }
     }
 
-    var isShared: Bool {
-        if case .shared = self { true } else { false }
-    }
-
     /// The store as one event loop uses it.
     func chatStore(on loop: EventLoop, _ number: Int) -> any ChatStore {
         switch self {
@@ -54,10 +50,11 @@ enum NodeStore {
         }
     }
 
-    var statistics: StoreStatistics {
+    /// The counters of a local store. Redis has its own, for its own exporter.
+    var statistics: StoreStatistics? {
         switch self {
         case .local(let store): store.statistics
-        case .shared: StoreStatistics()
+        case .shared: nil
         }
     }
 

@@ -19,8 +19,15 @@ import Telemetry
 /// `confab serve`: runs a node.
 enum ServeCommand {
     static func run(_ options: ServeOptions) async -> Int32 {
-        let logger = Logger(level: options.logLevel, format: options.logFormat, writer: LogWriter())
-        defer { _ = logger.flush() }
+        let capture = options.logFormat == .json ? StandardErrorCapture() : nil
+        let logger = Logger(
+            level: options.logLevel, format: options.logFormat,
+            writer: LogWriter(descriptor: capture?.destination ?? STDERR_FILENO))
+        capture?.start(logger)
+        defer {
+            capture?.stop()
+            _ = logger.flush()
+        }
         for warning in options.warnings {
             logger.warning("configuration warning", ["reason": .text(warning)])
         }
@@ -30,7 +37,11 @@ enum ServeCommand {
             return try await node.serve()
         } catch {
             _ = logger.flush()
-            Program.fail("\(error)", as: options.logFormat)
+            if capture == nil {
+                Program.fail("\(error)", as: options.logFormat)
+            } else {
+                logger.error("fatal", ["reason": .text("\(error)")])
+            }
             // An unusable key file counts as an invalid value.
             return error is NodeKeys.KeyProblem ? UsageError.exitStatus : 1
         }
@@ -74,11 +85,7 @@ struct RunningNode {
         if options.clusterKeyFile != nil { _ = try keys.dialectSecret() }
         let configured = keys.hasConfiguredKeys ? try keys.load() : nil
         if configured == nil { try keys.checkCertificate() }
-        if options.anonymous {
-            logger.warning(
-                "anonymous connections allowed; --anonymous off forbids them",
-                Self.anonymousAbilities(at: options.listen))
-        }
+        if options.anonymous { Self.logAnonymous(options.listen, logger) }
         self.name = options.nodeID ?? Self.generatedName()
         let incarnation = UInt64.random(in: 1...UInt64.max)
         let store = try NodeStore(
@@ -124,7 +131,8 @@ struct RunningNode {
             isLoopback: options.admin?.isLoopback ?? true, tokens: adminTokens, admin: clusterAdmin
         ) {
             var snapshot = board.total()
-            store.statistics.add(to: &snapshot)
+            store.statistics?.add(to: &snapshot)
+            clusterAdmin.add(to: &snapshot)
             ProcessStatistics()?.add(to: &snapshot)
             return snapshot
         }
@@ -136,7 +144,7 @@ struct RunningNode {
             chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         settings.publicURL = options.publicURL
-        settings.isClustered = store.isShared
+        settings.awaitsStart = true
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
         let rooms = RoomsAPI(guestKey: try keys.guestKey())
@@ -146,24 +154,27 @@ struct RunningNode {
         ) { store.chatStore(on: $0, $1) }
         rooms.open(gateway)
         clusterAdmin.attach(gateway)
+        clusterAdmin.attach(NodeSetting.all(of: options))
         return (gateway, clusterAdmin)
     }
 
-    /// The abilities of anonymous users, for the log of a listener that other machines can reach.
-    private static func anonymousAbilities(at listen: ListenAddress) -> KeyValuePairs<
-        StaticString, LogValue
-    > {
-        guard !listen.isLoopback else { return [:] }
-        return [
-            "listen": .text(listen.description),
-            "strangers_may": .text(
-                """
-                list Rooms conversations, read and join open conversations (Rooms, Chats), create \
-                conversations, send messages, end conversations that they have created
-                """),
-            "strangers_may_not": .text(
-                "broadcast, enter closed conversations, end conversations of others"),
-        ]
+    /// Warns about anonymous users, with their abilities if other machines reach the listener.
+    private static func logAnonymous(_ listen: ListenAddress, _ logger: Logger) {
+        func unlessLoopback(_ text: String) -> LogValue {
+            .optional(listen.isLoopback ? nil : text)
+        }
+        logger.warning(
+            "anonymous connections allowed; --anonymous off forbids them",
+            [
+                "listen": unlessLoopback(listen.description),
+                "strangers_may": unlessLoopback(
+                    """
+                    list Rooms conversations, read and join open conversations (Rooms, Chats), \
+                    create conversations, send messages, end conversations that they have created
+                    """),
+                "strangers_may_not": unlessLoopback(
+                    "broadcast, enter closed conversations, end conversations of others"),
+            ])
     }
 
     private static func dialects(_ options: ServeOptions, _ keys: NodeKeys) throws(NodeKeys
@@ -191,15 +202,16 @@ struct RunningNode {
             if signal != .hangUp { self.stops.add() }
             received.yield(signal)
         }
-        if case .shared(let shared) = self.store {
-            let isStopped = await self.wasStopped(
-                by: 1,
-                before: {
+        let isStopped = await self.wasStopped(
+            by: 1,
+            before: {
+                if case .shared(let shared) = self.store {
                     await shared.join(self.gateway, version: Program.version, admin: self.admin)
-                })
-            if isStopped { return await self.stop(isDrained: true) }
-            self.gateway.markStarted()
-        }
+                }
+                await self.readBans()
+            })
+        if isStopped { return await self.stop(isDrained: true) }
+        self.gateway.markStarted()
         let scheme = self.options.tlsCertificateFile == nil ? "http" : "https"
         self.logger.ready(
             url: "\(scheme)://\(self.gateway.clientAddress.text)", node: self.name,
@@ -217,6 +229,17 @@ struct RunningNode {
             return await self.drainAndStop()
         }
         return 0
+    }
+
+    /// Reads the bans, even if the store is unavailable for long. Clients are admitted only
+    /// afterwards, because until then every banned user could connect.
+    private func readBans() async {
+        while await self.gateway.refreshBans(within: .seconds(2)) == nil {
+            guard !Task.isCancelled else { return }
+            self.logger.warning(
+                "waiting for the bans", ["reason": "the store does not answer, or failed"])
+            try? await Task.sleep(for: .seconds(1))
+        }
     }
 
     /// Hands over the shards, and closes the clients one after the other.
@@ -278,7 +301,8 @@ struct RunningNode {
                     environment: ProcessInfo.processInfo.environment, Program.commands)
             else { return }
             self.gateway.reload(try NodeKeys(options).load())
-            self.logger.level = options.logLevel
+            self.admin.logLevels.configure(options.logLevel)
+            self.admin.attach(NodeSetting.all(of: self.options, reloaded: options))
             self.logger.info("settings reloaded")
         } catch {
             self.logger.error(

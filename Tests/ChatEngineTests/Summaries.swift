@@ -119,6 +119,9 @@ extension StoreRequest {
         case .numbers: "numbers"
         case .users: "users"
         case .nextNumber: "next number"
+        case .bans: "bans"
+        case .ban: "ban"
+        case .unban: "unban"
         case .probe: "probe"
         }
     }

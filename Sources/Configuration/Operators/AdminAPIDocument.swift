@@ -192,24 +192,36 @@ extension OperatorVerb {
     /// The JSON Schema of the document that the API returns.
     public var documentSchema: JSONTree {
         let columns = self.columns.map { JSONTree.ObjectMember($0.key, $0.schema) }
-        let keys = JSONTree.array(self.columns.map { .string($0.key) })
         var members: [JSONTree.ObjectMember] = [.init("schema_version", ["const": 1])]
         var required: [JSONTree] = ["schema_version"]
         switch self.display {
-        case .table(let key, _, _, _):
+        case .table(let key, _, _, let isLarge):
+            members.append(.init(key, ["type": "array", "items": Self.schema(of: self.columns)]))
+            required.append(.string(key))
+            guard isLarge else { break }
             members.append(
                 .init(
-                    key,
+                    "count",
                     [
-                        "type": "array",
-                        "items": [
-                            "type": "object", "required": keys, "properties": .object(columns),
-                        ],
+                        "type": "integer", "minimum": 0,
+                        "description": "The rows that the nodes have.",
                     ]))
-            required.append(.string(key))
-        case .record:
+            members.append(
+                .init(
+                    "silent_loops",
+                    [
+                        "type": "integer", "minimum": 0,
+                        "description": "Event loops that have not listed all rows in time.",
+                    ]))
+            required += ["count", "silent_loops"]
+        case .record(let all, _, let sections):
             members += columns
-            required += keys.elements ?? []
+            members += sections.map {
+                .init(
+                    $0.key,
+                    ["type": ["array", "null"], "items": Self.schema(of: $0.columns)])
+            }
+            required += (all.map(\.key) + sections.map(\.key)).map { .string($0) }
         case .summary:
             members.append(.init("summary", ["type": "string"]))
             required.append("summary")
@@ -220,6 +232,13 @@ extension OperatorVerb {
         }
         return [
             "type": "object", "required": .array(required), "properties": .object(members),
+        ]
+    }
+
+    private static func schema(of columns: [OperatorColumn]) -> JSONTree {
+        [
+            "type": "object", "required": .array(columns.map { .string($0.key) }),
+            "properties": .object(columns.map { .init($0.key, $0.schema) }),
         ]
     }
 }

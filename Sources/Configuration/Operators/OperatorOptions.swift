@@ -41,11 +41,19 @@ public struct OperatorOptions: Sendable, Equatable {
         try OptionBinding.apply(
             verb.bindings, from: scanned, environment: environment, to: &self)
         let command = verb.command
-        for (index, parameter) in verb.parameters.filter(\.isArgument).enumerated()
-        where parameter.isRequired || index < scanned.arguments.count {
-            let value = try Invocation.argument(index, in: scanned, of: command) {
-                (text: String) throws(ValueProblem) in try parameter.value(ofText: text)
+        var index = 0
+        var requiredCount = verb.parameters.count { $0.isArgument && $0.isRequired }
+        for parameter in verb.parameters where parameter.isArgument {
+            if parameter.isRequired {
+                requiredCount -= 1
+            } else if scanned.arguments.count - index <= requiredCount {
+                // The remaining values are those of the arguments that are required.
+                continue
             }
+            let value = try Invocation.argument(
+                index, as: parameter.argument, in: scanned, of: command
+            ) { (text: String) throws(ValueProblem) in try parameter.value(ofText: text) }
+            index += 1
             self.parameters.append(.init(parameter.name, value))
         }
         for parameter in verb.parameters where parameter.isRequired {

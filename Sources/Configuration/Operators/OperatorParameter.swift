@@ -56,10 +56,12 @@ public struct OperatorParameter: Sendable {
     }
 
     /// A parameter of the API that the command line does not have.
-    static func member(_ name: String, _ kind: Kind, _ help: String) -> Self {
+    static func member(
+        _ name: String, _ kind: Kind, default defaultValue: JSONTree? = nil, _ help: String
+    ) -> Self {
         Self(
             name: name, word: "", kind: kind, isArgument: false, isRequired: false,
-            defaultValue: nil, placeholder: "", help: help)
+            defaultValue: defaultValue, placeholder: "", help: help)
     }
 
     var isOption: Bool { !self.isArgument && !self.word.isEmpty }

@@ -1,4 +1,6 @@
-/// The verbs that take nodes out of service and return them.
+internal import Telemetry
+
+/// The verbs that change nodes: drains, log levels.
 extension OperatorVerb {
     static let nodeArgument = OperatorParameter.argument("node", "NODE", "the node's name")
 
@@ -30,5 +32,28 @@ extension OperatorVerb {
             "resume", "return a drained node to service", [nodeArgument],
             permission: .operate, display: .custom,
             examples: [.init("confab resume n1 --yes", "accept clients and shards again")]),
+        OperatorVerb(
+            "log-level", "change the log level of running nodes",
+            [
+                .argument("node", "NODE", "one node; without it, all nodes", isOptional: true),
+                .argument(
+                    "level", "LEVEL", kind: .choice(LogLevel.allCases.map(\.rawValue)),
+                    "the lowest level that is logged"),
+                .option(
+                    "for", "TIME", .duration(1...86_400),
+                    "return to the configured level after this time"),
+            ],
+            permission: .operate, display: .summary,
+            examples: [
+                .init("confab log-level debug --for 10m --yes", "all nodes, for ten minutes"),
+                .init("confab log-level n1 info --yes", "one node"),
+            ],
+            notes: [
+                """
+                Without --for the level applies until the node reloads its settings (SIGHUP) or \
+                ends. With --for a reload does not end it: when the time is over, the node \
+                returns to the level that it reloaded last. A later order replaces an earlier one.
+                """
+            ]),
     ]
 }

@@ -9,8 +9,8 @@ public struct OperatorVerb: Sendable, Equatable {
         /// A table of the rows under `key`. If the server sorts and limits them, because there can
         /// be many, `isLarge` is true.
         case table(key: String, [OperatorColumn], hasTotals: Bool = false, isLarge: Bool = false)
-        /// One row, as lines of title and value; below them the sentences of a list.
-        case record([OperatorColumn], sentences: Sentences? = nil)
+        /// One row, as lines of title and value; below them the sentences of a list, and tables.
+        case record([OperatorColumn], sentences: Sentences? = nil, sections: [Section] = [])
         /// The sentence under `summary`: what a change has done or, with `--dry-run`, would do.
         case summary
         /// The verb has code of its own.
@@ -26,6 +26,19 @@ public struct OperatorVerb: Sendable, Equatable {
         init(_ key: String, whenEmpty: String) {
             self.key = key
             self.whenEmpty = whenEmpty
+        }
+    }
+
+    /// A table below a record: rows under a key of the document.
+    public struct Section: Sendable, Equatable {
+        public let title: String
+        public let key: String
+        public let columns: [OperatorColumn]
+
+        init(_ title: String, _ key: String, _ columns: [OperatorColumn]) {
+            self.title = title
+            self.key = key
+            self.columns = columns
         }
     }
 
@@ -72,7 +85,8 @@ public struct OperatorVerb: Sendable, Equatable {
     public static func == (one: Self, other: Self) -> Bool { one.name == other.name }
 
     /// All verbs.
-    public static let all = clusterVerbs + conversationVerbs + traceVerbs + serviceVerbs
+    public static let all =
+        clusterVerbs + lookupVerbs + conversationVerbs + traceVerbs + serviceVerbs + moderationVerbs
 
     public static func named(_ name: String) -> OperatorVerb? {
         self.all.first { $0.name == name }
@@ -85,7 +99,7 @@ public struct OperatorVerb: Sendable, Equatable {
     /// The columns of its table or record.
     public var columns: [OperatorColumn] {
         switch self.display {
-        case .table(_, let columns, _, _), .record(let columns, _): columns
+        case .table(_, let columns, _, _), .record(let columns, _, _): columns
         case .summary, .custom: []
         }
     }

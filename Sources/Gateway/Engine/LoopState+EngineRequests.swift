@@ -34,6 +34,7 @@ extension LoopState {
         } catch {
             return self.refuseEngineRequest(connection, error, closingContext)
         }
+        let trace = exchange.requestInfo?.trace
         let upgrade = isWebSocket ? try WebSocketUpgrade(self.http.head, in: span) : nil
         do throws(EngineRefusal) {
             switch engineRequest {
@@ -41,10 +42,12 @@ extension LoopState {
                 let session = try self.openDialectSession(connection, engine, span)
                 let peer = self.http.clientAddress(connection, span)
                 if let upgrade {
-                    self.openOnWebSocket(connection, engine, session, upgrade, peer: peer)
+                    self.openOnWebSocket(
+                        connection, engine, session, upgrade, peer: peer, trace: trace)
                 } else {
                     exchange.state = .engine(PendingEngineRequest(closingContext))
-                    self.openPolling(connection, engine, session, peer: peer)
+                    self.openPolling(
+                        connection, engine, session, peer: peer, trace: trace)
                 }
             case .poll(let id):
                 let known = try self.sessionRequest(id, connection, span)
@@ -78,8 +81,12 @@ extension LoopState {
     }
 
     mutating func refuseEngineRequest(
-        _ connection: Connection, _ refusal: EngineRefusal, _ responseContext: HTTPResponseContext
+        _ connection: Connection, _ refusal: EngineRefusal, _ responseContext: HTTPResponseContext,
+        because error: HTTPError? = nil
     ) {
+        self.context.recordRefusal(
+            error.flatMap { RefusalReason($0) } ?? RefusalReason(refusal),
+            error?.message ?? refusal.message, connection, self.http.requestInfo(connection))
         self.http.respond(connection, HTTPResponse(.refused(refusal)), responseContext)
     }
 
@@ -88,7 +95,11 @@ extension LoopState {
     private func sessionRequest(
         _ id: EngineSessionID, _ connection: Connection, _ span: RawSpan
     ) throws(EngineRefusal) -> EngineSessionRequest {
-        EngineSessionRequest(
+        // A client that polls is active.
+        if let token = self.engineIO?.server.session(id), let session = self.pool[token] {
+            self.pool.recordActivity(session)
+        }
+        return EngineSessionRequest(
             for: id, on: connection.token, by: try self.http.requestIdentity(span),
             owner: self.sessionOwner(id), canMove: self.pool.canMove(connection))
     }
@@ -123,21 +134,22 @@ extension LoopState {
         let limit = self.context.live.limits.connections
         guard self.http.admitClient(),
             self.context.shared.connectionCount.value <= limit
-        else {
-            self.context.counters.refusedConnections += 1
-            throw .unavailable
-        }
+        else { throw .unavailable }
         guard let request = (try? self.http.dialectRequest(span)) ?? nil,
             case .session(let session)? = self.context.settings.dialects[engine.dialect].open(
                 request)
         else { throw .badRequest }
         self.http.credentials = request.credentials
+        if case .invalid(let sentence) = request.credentials {
+            self.context.recordRefusal(
+                .token, sentence, connection, self.http.requestInfo(connection))
+        }
         return session
     }
 
     private mutating func openPolling(
         _ request: Connection, _ engine: EngineEndpoint, _ session: any DialectSession,
-        peer: SocketAddress
+        peer: SocketAddress, trace: TraceParent?
     ) {
         request.deadline = 0
         let webSocket = self.bridge.makeWebSocketState(
@@ -149,6 +161,7 @@ extension LoopState {
             token: self.context.loop.reserve(), peer: peer, listenerRole: .clients,
             phase: .webSocket(webSocket))
         self.pool.addPolling(connection)
+        self.context.logDetails[connection.token.slot] = ConnectionLogDetails(trace: trace)
         let (token, now) = (connection.token, self.context.now.monotonic)
         let hasInvalidToken = self.http.hasInvalidToken
         var directives = EngineDirectives()
@@ -160,8 +173,9 @@ extension LoopState {
 
     private mutating func openOnWebSocket(
         _ connection: Connection, _ engine: EngineEndpoint, _ session: any DialectSession,
-        _ upgrade: WebSocketUpgrade, peer: SocketAddress
+        _ upgrade: WebSocketUpgrade, peer: SocketAddress, trace: TraceParent?
     ) {
+        self.context.countResponse(.switchingProtocols)
         self.pool.send(connection, self.pool.frames.encodeResponse(of: upgrade.uncompressed))
         let webSocket = self.bridge.makeWebSocketState(
             session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false,
@@ -169,6 +183,7 @@ extension LoopState {
         webSocket.expiresAt = self.http.tokenExpiry
         connection.phase = .webSocket(webSocket)
         connection.peer = peer
+        self.context.logDetails[connection.token.slot] = ConnectionLogDetails(trace: trace)
         let (token, now) = (connection.token, self.context.now.monotonic)
         self.updateEngine { $0.openSession(onWebSocket: token, at: now, into: &$1) }
         self.bridge.beginSession(webSocket, connection)
