@@ -129,7 +129,9 @@ extension NodeAgent {
         return examination
     }
 
-    private func examine(_ endpoint: String, _ slot: RedisSlot) async -> RedisExamination.ExaminedServer {
+    private func examine(_ endpoint: String, _ slot: RedisSlot) async
+        -> RedisExamination.ExaminedServer
+    {
         async let info = self.attempt(["INFO"], in: slot)
         async let settings = self.attempt(["CONFIG", "GET"] + Self.settings, in: slot)
         let text = try? await info?.result.get().text

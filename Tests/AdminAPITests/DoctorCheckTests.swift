@@ -68,7 +68,7 @@ struct DoctorCheckTests {
             ("file-descriptors", process(descriptorLimit: 1064), .ok),
             ("file-descriptors", process(descriptors: 1800), .failed),
             ("process-memory", process(), .ok),
-            ("process-memory", process(available: 149), .warning),
+            ("process-memory", process(available: 144), .warning),
             ("process-memory", process(resident: 960), .failed),
             ("tls-certificate", [:], nil),
             ("tls-certificate", certificate(days: 15), .ok),
@@ -246,7 +246,9 @@ struct DoctorCheckTests {
                 ]), .warning
             ),
         ] as [(String, JSONTree, DoctorFinding.DoctorSeverity?)])
-    func redisServers(check: String, facts: JSONTree, severity: DoctorFinding.DoctorSeverity?) throws {
+    func redisServers(check: String, facts: JSONTree, severity: DoctorFinding.DoctorSeverity?)
+        throws
+    {
         let finding = try Self.finding(check, facts)
         #expect(finding?.severity == severity, "\(String(describing: finding))")
         #expect((finding?.remedy == nil) == (severity == .ok || severity == nil))

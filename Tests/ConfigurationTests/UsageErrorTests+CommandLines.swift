@@ -10,8 +10,8 @@ extension UsageErrorTests {
             "",
             """
             a subcommand is missing: serve, token, chat, bench, status, nodes, shards, redis, \
-            events, owner, history, tail, verify, send, drain, resume, config, completion, help; \
-            see confab --help
+            events, owner, history, tail, verify, repair, send, drain, resume, doctor, support, \
+            health, await, config, completion, help; see confab --help
             """
         ),
         ("srve", "\"srve\" is not a subcommand; did you mean confab serve?"),

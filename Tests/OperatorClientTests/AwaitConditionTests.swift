@@ -87,7 +87,8 @@ struct HealthTargetTests {
         let target = try #require(HealthProbe.HealthURL(url))
         #expect(
             target
-                == HealthProbe.HealthURL(isSecure: isSecure, host: host, port: port, prefix: prefix))
+                == HealthProbe.HealthURL(isSecure: isSecure, host: host, port: port, prefix: prefix)
+        )
     }
 
     @Test(
