@@ -28,7 +28,7 @@ struct TopScreen {
         }
     }
 
-    private struct Order {
+    private struct ColumnOrder {
         var column: OperatorColumn
         var isDescending: Bool
     }
@@ -38,7 +38,7 @@ struct TopScreen {
     private let interval: String
     private var current: Int
     /// The order of each view; nil for the server's.
-    private var orders: [Order?]
+    private var orders: [ColumnOrder?]
     private var documents: [JSONTree?]
     private var updatedAt = ""
     private var problem: String?
@@ -94,7 +94,8 @@ struct TopScreen {
         }
         let column = columns[((index ?? 0) + 1) % columns.count]
         // The largest numbers matter most.
-        self.orders[self.current] = Order(column: column, isDescending: column.format.isNumber)
+        self.orders[self.current] = ColumnOrder(
+            column: column, isDescending: column.format.isNumber)
     }
 
     /// The parameters of the next request.
