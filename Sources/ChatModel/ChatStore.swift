@@ -84,8 +84,8 @@ public enum StoreRequest: Sendable {
     /// Reads the ids of all conversations, in no particular order. `after` is nil for the first
     /// page, and `next` of the previous page for each later one.
     ///
-    /// A conversation that exists throughout is on at least one of the pages. With Redis it may be
-    /// on two, and it is missed if Redis fails over or moves its slot meanwhile.
+    /// A conversation that exists throughout is on at least one of the pages, and with Redis
+    /// perhaps on two. It is missed if Redis Cluster moves its slot meanwhile.
     case conversations(after: ByteString?, limit: Int)
     /// Looks for faults of a conversation's stored state that reading its messages does not show.
     case examine(ConversationKey)

@@ -40,15 +40,18 @@ extension RedisStore {
 
     // MARK: The list
 
-    /// The cursor is the number of the server and Redis' cursor on it.
+    /// The cursor is the number of the server, Redis' cursor on it, and the run of the server that
+    /// returned it. Redis orders its keys by a seed that changes with every start, so after a
+    /// restart or a failover the server is read from its beginning.
     private func page(after: ByteString?, limit: Int) async throws(StoreFailure)
         -> ConversationKeyPage
     {
         let parts = (after?.string ?? "0:0").split(separator: ":")
-        guard parts.count == 2, var server = Int(parts[0]), server >= 0,
+        guard (2...3).contains(parts.count), var server = Int(parts[0]), server >= 0,
             UInt64(parts[1]) != nil
         else { throw .invalidCursor }
         var cursor = String(parts[1])
+        var run = parts.count == 3 ? String(parts[2]) : ""
         var page = ConversationKeyPage()
         for _ in 0..<Self.scansPerPage {
             let servers = await self.servers()
@@ -57,30 +60,54 @@ extension RedisStore {
                 page.next = nil
                 return page
             }
-            let pattern = "\(self.settings.clusterName):{s*}:conv:*"
-            // Most keys belong to no conversation's record, so a page needs several steps.
-            let count = max(10, StoreRequest.clampedListLimit(limit))
-            let reply = try await self.call(servers[server], about: nil) { [cursor] command, _ in
-                command.append("SCAN")
-                command.append(text: cursor)
-                command.append("MATCH")
-                command.append(text: pattern)
-                command.append("COUNT")
-                command.append(count)
-            }
+            let current = try await self.run(of: servers[server])
+            if current != run { (run, cursor) = (current, "0") }
+            let reply = try await self.scan(servers[server], cursor, limit: limit)
             var position = 0
             while let name = reply[1][position].text {
                 if let key = LayoutReader.conversation(ofKey: name) { page.keys.append(key) }
                 position += 1
             }
             cursor = reply[0].text ?? "0"
-            if cursor == "0" { server += 1 }
-            page.next = ByteString("\(server):\(cursor)")
+            // Otherwise the server restarted during the step; the next one begins again.
+            if cursor == "0", try await self.run(of: servers[server]) == run {
+                server += 1
+                run = ""
+            }
+            page.next = ByteString("\(server):\(cursor):\(run)")
             // A step returns keys of one hash bucket together, so a page may exceed the limit.
             if page.keys.count >= limit { break }
         }
         if server >= (await self.servers().count) { page.next = nil }
         return page
+    }
+
+    private func scan(_ server: RedisSlot, _ cursor: String, limit: Int)
+        async throws(StoreFailure) -> RedisValue
+    {
+        let pattern = "\(self.settings.clusterName):{s*}:conv:*"
+        // Most keys belong to no conversation's record, so a page needs several steps.
+        let count = max(10, StoreRequest.clampedListLimit(limit))
+        return try await self.call(server, about: nil) { command, _ in
+            command.append("SCAN")
+            command.append(text: cursor)
+            command.append("MATCH")
+            command.append(text: pattern)
+            command.append("COUNT")
+            command.append(count)
+        }
+    }
+
+    /// Identifies a start of a server.
+    private func run(of server: RedisSlot) async throws(StoreFailure) -> String {
+        let info = try await self.call(server, about: nil) { command, _ in
+            command.append("INFO")
+            command.append("server")
+        }
+        let line = (info.text ?? "").split(whereSeparator: \.isNewline).first {
+            $0.hasPrefix("run_id:")
+        }
+        return line.map { String($0.dropFirst("run_id:".count)) } ?? ""
     }
 
     private func servers() async -> [RedisSlot] {
