@@ -131,7 +131,8 @@ struct RowTable {
     private static func state(_ word: String, _ row: JSONTree) -> TextTable.Cell {
         switch word {
         case "active", "stable", "ok": return TextTable.Cell(text: word, severity: .good)
-        case "draining", "moving", "warning": return TextTable.Cell(text: word, severity: .warning)
+        case "draining", "drained", "moving", "warning":
+            return TextTable.Cell(text: word, severity: .warning)
         case "gone":
             return TextTable.Cell(
                 text: "gone \(Formatting.time(row["silent"]?.integerValue ?? 0))", severity: .bad)
