@@ -130,12 +130,15 @@ let package = Package(
         module(
             "ConfabClient",
             ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
-        module("ChatTerminal", ["ConfabClient", "EventLoop", "Telemetry", "Bytes"]),
+        // A terminal's modes and the widths of characters.
+        module("TerminalKit"),
+        module("ChatTerminal", ["TerminalKit", "ConfabClient", "EventLoop", "Telemetry", "Bytes"]),
         module(
             "OperatorClient",
             [
-                "NodeLink", "Configuration", "RedisClient", "ClusterWire", "ChatEngine", "Cluster",
-                "ChatModel", "Telemetry", "JSON", "Bytes",
+                "TerminalKit", "NodeLink", "Configuration", "RedisClient", "ClusterWire",
+                "ChatEngine", "Cluster", "ChatModel", "EventLoop", "TLS", "HTTPWire", "Telemetry",
+                "JSON", "Bytes",
             ]),
         module(
             "LoadGenerator",
@@ -292,8 +295,8 @@ let package = Package(
         tests(
             "OperatorClientTests",
             [
-                "OperatorClient", "Configuration", "NodeLink", "RedisClient", "ClusterWire",
-                "Cluster", "ChatModel", "TestKit", "JSON", "Bytes",
+                "OperatorClient", "TerminalKit", "Configuration", "NodeLink", "RedisClient",
+                "ClusterWire", "Cluster", "ChatModel", "TestKit", "JSON", "Bytes",
             ]),
         tests(
             "NodeLinkTests",
@@ -329,7 +332,7 @@ let package = Package(
             ],
             exclude: ["Clients"],
             swiftSettings: settings),
-        tests("DocumentationTests", ["TestKit", "Dialects", "Configuration"]),
+        tests("DocumentationTests", ["TestKit", "Dialects", "Configuration", "JSON"]),
 
         // A cluster of real processes, its faults, and the judge of its clients' histories.
         testSupport("ClusterTorture", ["SeededRandom", "TestKit"]),
@@ -350,8 +353,8 @@ let package = Package(
         tests(
             "ChatTerminalTests",
             [
-                "SeededRandom", "Dialects", "ChatTerminal", "ConfabClient", "ClientTestSupport",
-                "TestKit", "EventLoop", "HTTPWire", "JSON", "Bytes",
+                "SeededRandom", "Dialects", "ChatTerminal", "TerminalKit", "ConfabClient",
+                "ClientTestSupport", "TestKit", "EventLoop", "HTTPWire", "JSON", "Bytes",
             ]),
         tests(
             "LoadGeneratorTests",

@@ -40,6 +40,10 @@ public struct AdminEndpoints: RequestHandler {
     public func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError)
         -> AsyncResponse?
     {
+        if let admin, request.path == ClusterAdmin.directPath {
+            try self.checkSource(of: request)
+            return try admin.directAnswer(to: request, body)
+        }
         guard let admin, request.path.hasPrefix(AdminRouter.prefix) else { return nil }
         return try AdminRouter.work(
             for: request, body: body, by: try self.caller(of: request), admin)

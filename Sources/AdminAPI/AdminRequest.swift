@@ -35,8 +35,9 @@ struct AdminRequest: Sendable {
                 isDryRun = flag
                 continue
             }
-            guard let parameter = verb.parameter(named: member.name) else {
-                let names = verb.parameters.map(\.name)
+            let parameters = verb.parameters.filter(\.isInAPI)
+            guard let parameter = parameters.first(where: { $0.name == member.name }) else {
+                let names = parameters.map(\.name)
                 throw .badRequest(
                     """
                     "\(member.name)" is not a parameter of \(verb.name): \
@@ -53,10 +54,10 @@ struct AdminRequest: Sendable {
             }
         }
         for parameter in verb.parameters
-        where !values.contains(where: { $0.name == parameter.name }) {
+        where parameter.isInAPI && !values.contains(where: { $0.name == parameter.name }) {
             if let value = parameter.defaultValue {
                 values.append(.init(parameter.name, value))
-            } else if parameter.isRequired {
+            } else if parameter.isRequiredInAPI {
                 throw .badRequest("\"\(parameter.name)\" is missing.")
             }
         }
@@ -110,12 +111,47 @@ enum AdminRouter {
         "verify": { (admin, request) async throws(HTTPError) in
             try await admin.verify(request.conversation)
         },
+        "verify/all": { (admin, request) async throws(HTTPError) in
+            try await admin.verifyPage(request)
+        },
+        "conversations": { (admin, request) async throws(HTTPError) in
+            try await admin.conversations(request)
+        },
+        "conversation": { (admin, request) async throws(HTTPError) in
+            try await admin.conversation(request)
+        },
+        "connections": { (admin, request) async throws(HTTPError) in
+            try await admin.connections(request)
+        },
+        "connection": { (admin, request) async throws(HTTPError) in
+            try await admin.connection(request)
+        },
+        "user": { (admin, request) async throws(HTTPError) in try await admin.user(request) },
+        "node": { (admin, request) async throws(HTTPError) in try await admin.node(request) },
+        "trace": { (admin, request) async throws(HTTPError) in try await admin.trace(request) },
+        "repair": { (admin, request) async throws(HTTPError) in try await admin.repair(request) },
+        "doctor": { (admin, _) async throws(HTTPError) in try await admin.doctor() },
+        "support": { (admin, _) async throws(HTTPError) in try await admin.supportFiles() },
         "send": { (admin, request) async throws(HTTPError) in try await admin.send(request) },
+        "disconnect": { (admin, request) async throws(HTTPError) in
+            try await admin.disconnect(request)
+        },
+        "ban": { (admin, request) async throws(HTTPError) in try await admin.ban(request) },
+        "unban": { (admin, request) async throws(HTTPError) in try await admin.unban(request) },
+        "bans": { (admin, request) async throws(HTTPError) in try await admin.bans(request) },
+        "end": { (admin, request) async throws(HTTPError) in try await admin.end(request) },
+        "delete": { (admin, request) async throws(HTTPError) in try await admin.delete(request) },
         "drain": { (admin, request) async throws(HTTPError) in
             try await admin.changeService(request)
         },
         "resume": { (admin, request) async throws(HTTPError) in
             try await admin.changeService(request)
+        },
+        "log-level": { (admin, request) async throws(HTTPError) in
+            try await admin.setLogLevel(request)
+        },
+        "rebalance": { (admin, request) async throws(HTTPError) in
+            try await admin.rebalance(request)
         },
     ]
 
@@ -175,7 +211,10 @@ enum AdminRouter {
             return .object((row.members ?? []) + missing.map { .init($0.key, .null) })
         }
         switch verb.display {
-        case .record: return complete(document)
+        case .record(_, _, let sections):
+            let missing = sections.filter { document[$0.key] == nil }
+            return complete(
+                .object((document.members ?? []) + missing.map { .init($0.key, .null) }))
         case .table(let key, _, _, _):
             return .object(
                 (document.members ?? []).map {

@@ -25,7 +25,7 @@ extension ClusterAdmin {
         await self.gateway?.read(request, within: Self.localTimeout)
     }
 
-    private func load(_ key: ConversationKey) async throws(HTTPError) -> LoadedConversation {
+    func load(_ key: ConversationKey) async throws(HTTPError) -> LoadedConversation {
         switch await self.read(.load(key)) {
         case .loaded(let loaded?)?: return loaded
         case .loaded(nil)?: throw Self.unknown(key)
@@ -33,7 +33,7 @@ extension ClusterAdmin {
         }
     }
 
-    private func page(_ key: ConversationKey, _ range: PageRange, limit: Int)
+    func page(_ key: ConversationKey, _ range: PageRange, limit: Int)
         async throws(HTTPError) -> MessagePage
     {
         switch await self.read(.page(key, range, limit: limit)) {
@@ -43,7 +43,7 @@ extension ClusterAdmin {
     }
 
     /// The error for an answer without the requested data; nil is a store that does not answer.
-    private static func failure(of answer: StoreAnswer?) -> HTTPError {
+    static func failure(of answer: StoreAnswer?) -> HTTPError {
         switch answer {
         // The stored data is damaged, so another node could not read it either.
         case .failed(let failure)? where failure.isRequestSpecific:
@@ -127,13 +127,14 @@ extension ClusterAdmin {
         ])
     }
 
-    private func command(_ command: ChatCommand, in key: ConversationKey) async throws(HTTPError)
+    func command(_ command: ChatCommand, in key: ConversationKey) async throws(HTTPError)
         -> ChatAnswer
     {
         // A send that is not stored fails after five seconds.
-        guard let answer = await self.gateway?.command(command, in: key, within: .seconds(7)) else {
-            throw Self.storeUnavailable
-        }
+        guard
+            let answer = await self.gateway?.operatorCommand(
+                command, in: key, within: .seconds(7))
+        else { throw Self.storeUnavailable }
         switch answer {
         case .failed(.noSuchConversation): throw Self.unknown(key)
         case .failed(let error) where [.unavailable, .rejected, .outcomeUnknown].contains(error):
@@ -178,8 +179,12 @@ extension ClusterAdmin {
         }
     }
 
-    /// Reads everything retained, and then queries the owner.
-    func verify(_ key: ConversationKey) async throws(HTTPError) -> JSONTree {
+    ///
+    /// - Parameter comparesWithOwner: false if a repair is planned, after which the owner loads the
+    ///   conversation again.
+    func verify(_ key: ConversationKey, comparesWithOwner: Bool = true) async throws(HTTPError)
+        -> JSONTree
+    {
         let snapshot = try await self.clusterSnapshot()
         let loaded = try await self.load(key)
         var check = StreamCheck()
@@ -188,18 +193,20 @@ extension ClusterAdmin {
         let owner = snapshot.view.owner(of: key)
         let peers = snapshot.peers.filter { $0.incarnation == owner.incarnation }
         let replies = await self.query(.storedPosition(key), of: peers, in: snapshot)
-        let stored = OwnerPosition(replies.byNode[owner.incarnation])
-        if let stored {
+        let position = OwnerPosition(replies.byNode[owner.incarnation])
+        if let position, comparesWithOwner {
             // With concurrent writes the owner is ahead of what was read before the query. Its
             // messages must be in the store now.
-            while check.last < stored.head {
+            while check.last < position.head {
                 let page = try await self.page(key, .after(check.last), limit: Self.pageSize)
                 guard !page.messages.isEmpty else { break }
                 check.check(page)
             }
-            check.compare(ownerHead: stored.head, ownerRevision: stored.revision)
+            check.compare(ownerHead: position.head, ownerRevision: position.revision)
         }
         check.compare(recordedHead: loaded.head)
+        let stored = try await self.storedFaults(of: key)
+        for fault in stored.repairable + stored.unrepairable { check.add(fault) }
         return Self.document(
             [
                 .init("conversation", .string(key.id.string)),
@@ -209,7 +216,8 @@ extension ClusterAdmin {
                 .init("oldest", .integer(check.oldest)), .init("head", .integer(check.last)),
                 .init("revision", .integer(check.revision)),
                 .init("owner", .string(snapshot.name(of: owner.incarnation))),
-                .init("owner_head", stored.map { .integer($0.head) } ?? .null),
+                .init("owner_head", position.map { .integer($0.head) } ?? .null),
+                .init("repairable", .integer(stored.repairable.count)),
                 .init("faults", .array(check.faults.map { .string($0) })),
             ] + replies.counts)
     }

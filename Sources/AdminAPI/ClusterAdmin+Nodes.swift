@@ -17,6 +17,8 @@ extension ClusterAdmin {
         let ownIncarnation: UInt64
         let view: View
         let peers: [NodeLink.PeerNode]
+        /// Nil on a single node.
+        var redis: ClusterDiagnosis.Redis?
 
         func peer(named name: String) -> NodeLink.PeerNode? { self.peers.first { $0.name == name } }
         func name(of node: UInt64) -> String { self.peers.name(of: node) }
@@ -25,12 +27,19 @@ extension ClusterAdmin {
     /// The replies of the nodes. Nodes that are gone are not queried.
     struct NodeReplies: Sendable {
         var byNode: [UInt64: JSONTree] = [:]
+        /// Why nodes could not be asked at their admin addresses.
+        var failures: [UInt64: DirectCallError] = [:]
         var queriedCount = 0
+        /// Every node has answered.
+        var isComplete: Bool { self.byNode.count == self.queriedCount }
+        /// What the asked node knows about Redis after the query; nil on a single node.
+        var redis: ClusterDiagnosis.Redis?
 
         var counts: [JSONTree.ObjectMember] {
             [
                 .init("nodes_asked", .integer(self.queriedCount)),
                 .init("nodes_answered", .integer(self.byNode.count)),
+                .init("redis_answers", self.redis.map { .bool($0.silence == nil) } ?? .null),
             ]
         }
     }
@@ -61,7 +70,8 @@ extension ClusterAdmin {
             } ?? Self.starting
         }
         return ClusterSnapshot(
-            ownIncarnation: status.localNode, view: view, peers: status.peers)
+            ownIncarnation: status.localNode, view: view, peers: status.peers,
+            redis: Self.redis(status))
     }
 
     static let starting = HTTPError(
@@ -73,22 +83,48 @@ extension ClusterAdmin {
         let others = peers.filter {
             $0.evictedFor == nil && $0.incarnation != snapshot.ownIncarnation
         }
-        .map(\.incarnation)
         // Gone nodes count as unanswered.
         var all = NodeReplies(queriedCount: peers.count)
-        async let texts = self.link?.callAll(others, request) ?? [:]
+        async let answers = self.link?.askAll(
+            others, request, isReading: Self.directTopics.contains(request.topic),
+            isRedisSilent: snapshot.redis?.isSilent == true)
         if peers.contains(where: { $0.incarnation == snapshot.ownIncarnation }) {
             all.byNode[snapshot.ownIncarnation] = await self.reply(to: request)
         }
-        for (node, text) in await texts { all.byNode[node] = try? JSONTree(parsing: text) }
+        for (node, answer) in await answers ?? [:] {
+            all.byNode[node] = answer.text.flatMap { try? JSONTree(parsing: $0) }
+            all.failures[node] = answer.failure
+        }
+        if let link = self.link { all.redis = Self.redis(await link.clusterStatus()) }
         return all
+    }
+
+    private static func redis(_ status: NodeLink.ClusterStatus) -> ClusterDiagnosis.Redis {
+        let servers = status.redisServers.joined(separator: ", ")
+        return ClusterDiagnosis.Redis(
+            address: servers.isEmpty ? status.redisURL : servers, silence: status.redisSilence,
+            reason: status.redisOutage,
+            isPubSubSilent: status.redisSilence == nil && status.isRedisSilent)
+    }
+
+    /// The same nodes with what has become known about them and about Redis since: a query takes
+    /// up to two seconds, and its failure may have just been discovered.
+    func refreshed(_ snapshot: ClusterSnapshot) async -> ClusterSnapshot {
+        guard let newer = try? await self.clusterSnapshot() else { return snapshot }
+        let peers = snapshot.peers.map { peer in
+            newer.peers.first { $0.incarnation == peer.incarnation } ?? peer
+        }
+        return ClusterSnapshot(
+            ownIncarnation: snapshot.ownIncarnation, view: snapshot.view, peers: peers,
+            redis: newer.redis)
     }
 
     // MARK: Nodes
 
     func nodes() async throws(HTTPError) -> JSONTree {
-        let snapshot = try await self.clusterSnapshot()
+        var snapshot = try await self.clusterSnapshot()
         let replies = await self.query(.nodeRow, of: snapshot.peers, in: snapshot)
+        snapshot = await self.refreshed(snapshot)
         return Self.document(
             [.init("nodes", .array(Self.rows(snapshot, replies)))] + replies.counts)
     }
@@ -103,7 +139,7 @@ extension ClusterAdmin {
             let answer = replies.byNode[peer.incarnation]
             var row: [JSONTree.ObjectMember] = [
                 .init("node", .string(peer.name)),
-                .init("state", .string(Self.state(peer, answer))),
+                .init("state", Self.state(of: peer, in: snapshot, replies)),
                 .init("address", peer.record.map { .string($0.address) } ?? .null),
                 .init("admin_address", peer.record?.adminAddress.map { .string($0) } ?? .null),
                 .init("version", peer.record.map { .string($0.version) } ?? .null),
@@ -127,13 +163,23 @@ extension ClusterAdmin {
         }
     }
 
-    private static func state(_ peer: NodeLink.PeerNode, _ answer: JSONTree?) -> String {
-        switch peer.state {
-        case "gone": "gone"
-        case _ where answer == nil: "suspect"
-        case "active" where answer?["health"]?.stringValue == "draining": "draining"
-        case let state: state
+    /// A node's state for operators; null if the node could not be asked.
+    private static func state(
+        of peer: NodeLink.PeerNode, in snapshot: ClusterSnapshot, _ replies: NodeReplies
+    ) -> JSONTree {
+        if peer.evictedFor != nil { return "gone" }
+        guard let answer = replies.byNode[peer.incarnation] else {
+            return replies.failures[peer.incarnation]?.isUnasked == true ? .null : "suspect"
         }
+        // While Redis is silent, the ages of heartbeats mean nothing.
+        if snapshot.redis?.isSilent != true, peer.state == "suspect" { return "suspect" }
+        guard peer.isDraining || answer["health"]?.stringValue == "draining" else {
+            return "active"
+        }
+        let hasHandedOver =
+            !snapshot.view.ownsShards(peer.incarnation)
+            || snapshot.view.nodes.allSatisfy(\.isDraining)
+        return hasHandedOver && answer["connections"]?.integerValue == 0 ? "drained" : "draining"
     }
 
     // MARK: Shards
@@ -240,37 +286,6 @@ extension ClusterAdmin {
             return JSONTree.object(row)
         }
         return Self.document([.init("redis", .array(rows))] + replies.counts)
-    }
-
-    // MARK: Drain
-
-    /// Drains or resumes a node.
-    func changeService(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
-        let verb = request.verb.name
-        let name = request.text("node") ?? ""
-        let snapshot = try await self.clusterSnapshot()
-        let peer = try self.peer(named: name, in: snapshot)
-        guard !request.isDryRun else {
-            let replies = await self.query(.nodeRow, of: [peer], in: snapshot)
-            return Self.document(
-                [
-                    .init(
-                        "nodes",
-                        .array(
-                            Self.rows(snapshot, replies).filter { $0["node"]?.stringValue == name })
-                    )
-                ] + replies.counts)
-        }
-        let order = NodeRequest(
-            verb, request.values + [.init("operator", .string(request.operatorName))])
-        let replies = await self.query(order, of: [peer], in: snapshot)
-        guard let answer = replies.byNode[peer.incarnation] else {
-            throw HTTPError(.serviceUnavailable, "\(name) does not answer.")
-        }
-        if answer == .bool(false) {
-            throw HTTPError(.conflict, "\(name) is going down: it cannot be resumed.")
-        }
-        return Self.document([.init("node", .string(name)), .init(verb, answer)] + replies.counts)
     }
 
     static func document(_ members: [JSONTree.ObjectMember]) -> JSONTree {

@@ -9,24 +9,32 @@ internal import NodeLink
 /// The cluster's status and its problems.
 extension ClusterAdmin {
     func status() async throws(HTTPError) -> JSONTree {
-        let snapshot = try await self.clusterSnapshot()
-        let replies = await self.query(.nodeRow, of: snapshot.peers, in: snapshot)
+        let before = try await self.clusterSnapshot()
+        let isRedisSilent = before.redis?.silence != nil
+        async let answeredIs = self.durabilityOfAnswers(isRedisSilent: isRedisSilent)
+        let replies = await self.query(.nodeRow, of: before.peers, in: before)
+        let snapshot = await self.refreshed(before)
+        let redis = snapshot.redis
         let rows = Self.rows(snapshot, replies)
-        let durability = await self.durabilityOfAnswers()
         func sum(_ name: String) -> JSONTree {
             .number(Self.decimal(rows.compactMap { $0[name]?.doubleValue }.reduce(0, +)))
         }
-        // Includes moves that are about to start: a new node has no shards yet.
-        let next = snapshot.view.step(shards: 0) ?? snapshot.view
-        let moving = (0..<Shard.count).filter(next.isMoving).count
-        let problems = Self.problems(of: snapshot, rows: rows, movingShards: moving)
+        let diagnosis = Self.diagnosis(snapshot, rows, replies, asked: self.record.name)
+        let redisState = redis.map { redis in
+            let state =
+                redis.silence.map { "has not answered for \(ClusterDiagnosis.seconds($0))" }
+                ?? "answers"
+            return JSONTree.string("\(redis.address) \(state)")
+        }
         return Self.document(
             [
                 .init("cluster", .string(self.clusterName)), .init("store", .string(self.store)),
-                .init("answered_is", .string(durability)),
+                .init("redis", redisState ?? .null),
+                .init("answered_is", .string(await answeredIs)),
                 .init("view", .integer(snapshot.view.number)),
                 .init("nodes", .integer(snapshot.peers.count)),
-                .init("shards", .integer(Shard.count)), .init("shards_moving", .integer(moving)),
+                .init("shards", .integer(Shard.count)),
+                .init("shards_moving", .integer(diagnosis.movingShards)),
                 .init("connections", sum("connections")),
                 .init("users", sum("users")), .init("conversations", sum("conversations")),
                 .init("in_s", sum("in_s")),
@@ -34,69 +42,57 @@ extension ClusterAdmin {
                 .init("restored", sum("restored")),
                 .init("renumbered", sum("renumbered")), .init("lost", sum("lost")),
                 .init("asked", .string(self.record.name)),
-                .init("problems", .array(problems.map { .string($0) })),
+                .init("problems", .array(diagnosis.problems.map { .string($0) })),
             ] + replies.counts)
     }
 
-    private static func problems(
-        of snapshot: ClusterSnapshot, rows: [JSONTree], movingShards: Int
-    ) -> [String] {
-        var problems: [String] = []
-        for (peer, row) in zip(snapshot.peers, rows) {
-            switch row["state"]?.stringValue {
-            case "gone":
-                problems.append("\(peer.name) has been gone for \((peer.evictedFor ?? 0) / 1000) s")
-            case "suspect": problems.append("\(peer.name) does not answer")
-            case "draining":
-                problems.append(
-                    """
-                    \(peer.name) is drained and accepts no clients until `confab resume \
-                    \(peer.name)`
-                    """
-                )
-            default: break
+    private static func diagnosis(
+        _ snapshot: ClusterSnapshot, _ rows: [JSONTree], _ replies: NodeReplies, asked: String
+    ) -> ClusterDiagnosis {
+        // Includes moves that are about to start: a new node has no shards yet.
+        let next = snapshot.view.step(shards: 0) ?? snapshot.view
+        let nodes = zip(snapshot.peers, rows).map { peer, row in
+            let state = row["state"]?.stringValue
+            var node = ClusterDiagnosis.NodeCondition(name: peer.name)
+            if let age = peer.evictedFor {
+                node.contact = .evicted(milliseconds: age)
+            } else if replies.byNode[peer.incarnation] == nil {
+                node.contact = .unanswered(replies.failures[peer.incarnation])
             }
-            if row["health"]?.stringValue == "degraded" {
-                problems.append("\(peer.name): \(row["reason"]?.stringValue ?? "degraded")")
-            }
-            for (key, outcome) in [("renumbered", "stored under new numbers"), ("lost", "lost")] {
-                guard let count = row[key]?.integerValue, count > 0 else { continue }
-                problems.append(
-                    """
-                    \(peer.name): Redis lost acknowledged changes; \(count) of them are \(outcome)
-                    """
-                )
-            }
-            if let silent = row["silent_loops"]?.integerValue {
-                problems.append("\(peer.name): \(silent) of its loops do not answer")
-            }
+            node.heartbeatAge = peer.state == "suspect" ? peer.silentFor : nil
+            node.isDraining = state == "draining"
+            node.isDrained = state == "drained"
+            node.shards = row["shards"]?.integerValue ?? 0
+            node.connections = row["connections"]?.integerValue
+            node.redisSilence = row["redis_silence"]?.integerValue.map { Int64($0) }
+            node.degradation =
+                row["health"]?.stringValue == "degraded"
+                ? row["reason"]?.stringValue ?? "degraded" : nil
+            node.renumbered = row["renumbered"]?.integerValue ?? 0
+            node.lost = row["lost"]?.integerValue ?? 0
+            node.silentLoops = row["silent_loops"]?.integerValue ?? 0
+            node.version = peer.record?.version
+            return node
         }
-        if movingShards > 0 {
-            problems.append("\(movingShards) shards are moving to other nodes")
-        } else if !snapshot.view.isRebalanced {
-            problems.append("shards are about to move: the set of nodes has changed")
-        }
-        for name in Set(snapshot.peers.map(\.name)).sorted() {
-            if let ambiguity = snapshot.peers.ambiguity(of: name) { problems.append(ambiguity) }
-        }
-        let versions = Set(
-            snapshot.peers.compactMap { $0.evictedFor == nil ? $0.record?.version : nil })
-        if versions.count > 1 {
-            problems.append(
-                "nodes run different versions: \(versions.sorted().joined(separator: ", "))")
-        }
-        return problems
+        return ClusterDiagnosis(
+            asked: asked, redis: snapshot.redis, nodes: nodes,
+            movingShards: (0..<Shard.count).filter(next.isMoving).count,
+            isUnbalanced: !snapshot.view.isRebalanced,
+            ambiguities: Set(snapshot.peers.map(\.name)).sorted().compactMap {
+                snapshot.peers.ambiguity(of: $0)
+            })
     }
 
     /// Where a message is stored when its send is acknowledged.
-    private func durabilityOfAnswers() async -> String {
+    private func durabilityOfAnswers(isRedisSilent: Bool) async -> String {
         guard let link = self.link else {
             return self.store == "memory"
                 ? "in memory only" : "synced to local disk"
         }
-        async let inspected = link.inspectRedis()
         let safety =
             await link.clusterStatus().durability ?? "in Redis, with unknown durability"
+        if isRedisSilent { return safety }
+        async let inspected = link.inspectRedis()
         guard let info = await inspected?.info,
             let replicas = RedisInfo(info)["connected_slaves"].flatMap({ Int($0) })
         else {

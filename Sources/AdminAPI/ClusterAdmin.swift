@@ -20,14 +20,16 @@ public final class ClusterAdmin: Sendable {
         var record: NodeRecord
         var gateway: Gateway?
         var link: NodeLink?
+        var inspection: NodeInspection?
         var drain: Task<Void, Never>?
         var isShuttingDown = false
+        var settings: [NodeSetting] = []
+        var events = LocalEventLog()
     }
 
     /// The timeout for this node's own loops and store; shorter than that of a query from another
     /// node.
     static let localTimeout = Duration.milliseconds(1500)
-    static let handOverTimeout = Duration.seconds(10)
 
     let clusterName: String
     /// `memory`, `sqlite` or `redis`.
@@ -35,8 +37,10 @@ public final class ClusterAdmin: Sendable {
     /// How many replicas must have a write before it is acknowledged; nil: one, if there are any.
     let waitReplicas: Int?
     let limits: ChatLimits
-    private let defaultDrain: Duration
+    let defaultDrain: Duration
     let logger: Logger
+    /// The log level of this node.
+    public let logLevels: LogLevelControl
     private let state: Mutex<State>
 
     /// - Parameter drain: the default duration of a drain.
@@ -51,6 +55,7 @@ public final class ClusterAdmin: Sendable {
         self.limits = limits
         self.defaultDrain = drain
         self.logger = logger
+        self.logLevels = LogLevelControl(logger)
     }
 
     /// Requests are answered from now on.
@@ -65,64 +70,36 @@ public final class ClusterAdmin: Sendable {
     /// The node is part of a cluster.
     public func attach(_ link: NodeLink) { self.state.withLock { $0.link = link } }
 
+    /// The node's settings and files can be inspected.
+    public func attach(_ inspection: NodeInspection) {
+        self.state.withLock { $0.inspection = inspection }
+    }
+
+    /// The node is no part of a cluster, and keeps its events itself.
+    public func attach(_ events: LocalEventLog) { self.state.withLock { $0.events = events } }
+
     /// The node is shutting down and cannot be resumed any more.
     public func beginShutdown() { self.state.withLock { $0.isShuttingDown = true } }
+
+    /// The effective settings, at the start and after each reload.
+    public func attach(_ settings: [NodeSetting]) { self.state.withLock { $0.settings = settings } }
 
     /// The node's record; in a cluster its incarnation may change.
     var record: NodeRecord { self.state.withLock { $0.record } }
     var gateway: Gateway? { self.state.withLock { $0.gateway } }
     var link: NodeLink? { self.state.withLock { $0.link } }
+    var settings: [NodeSetting] { self.state.withLock { $0.settings } }
+    var inspection: NodeInspection? { self.state.withLock { $0.inspection } }
 
-    // MARK: Drain
-
-    /// Starts a drain, which continues in the background.
+    /// The drain that the node performs; a new one replaces it.
     ///
-    /// - Parameter order: the `deadline` in seconds, the `rate` per second, the `operator`.
-    func drain(_ gateway: Gateway, _ order: JSONTree) async -> JSONTree {
-        let link = self.link
-        let connections = Self.connections(in: await gateway.reports(within: Self.localTimeout))
-        let time = order["deadline"]?.doubleValue.map { Duration.seconds($0) }
-        var over = time ?? self.defaultDrain
-        if let rate = order["rate"]?.integerValue, rate > 0 {
-            let paced = Duration.seconds(Double(connections) / Double(rate))
-            over = time.map { min($0, paced) } ?? paced
-        }
-        let limit = over
-        self.logger.info(
-            "drain started by operator",
-            ["connections": LogValue(connections), "over": LogValue(limit)])
-        let seconds = Self.decimal(limit / .seconds(1))
-        self.record(
-            "drain", by: order["operator"]?.stringValue,
-            detail:
-                """
-                \(connections) connection\(connections == 1 ? "" : "s") to be closed within \
-                \(seconds) s
-                """)
+    /// - Returns: false if the node is shutting down.
+    func replaceDrain(with task: Task<Void, Never>?) -> Bool {
         self.state.withLock { state in
             state.drain?.cancel()
-            state.drain = Task {
-                gateway.refuseClients()
-                await link?.handOver(within: Self.handOverTimeout)
-                if !Task.isCancelled { gateway.drain(over: limit) }
-            }
+            state.drain = task
+            return !state.isShuttingDown
         }
-        return ["connections": .integer(connections), "seconds": .number(seconds)]
-    }
-
-    /// - Returns: whether the node accepts clients again.
-    func resume(_ gateway: Gateway, _ order: JSONTree) -> Bool {
-        let isEnding = self.state.withLock { state in
-            state.drain?.cancel()
-            state.drain = nil
-            return state.isShuttingDown
-        }
-        guard !isEnding else { return false }
-        self.logger.info("node resumed by operator")
-        self.record("resume", by: order["operator"]?.stringValue)
-        self.link?.resume()
-        gateway.resumeClients()
-        return true
     }
 
     // MARK: Queries of other nodes
@@ -143,6 +120,10 @@ public final class ClusterAdmin: Sendable {
     /// Answers one request about this node alone.
     typealias LocalAnswer = @Sendable (ClusterAdmin, Gateway, JSONTree) async -> JSONTree?
 
+    /// The topics that only read. A node answers them also at its admin address, when Redis carries
+    /// no messages; a recorded question could be replayed there.
+    static let directTopics: Set<String> = ["node", "shards", "stored", "redis"]
+
     /// The requests of nodes, by their topics.
     static let localAnswers: [String: LocalAnswer] = [
         "node": { admin, gateway, _ in await admin.localNodeRow(gateway) },
@@ -158,8 +139,22 @@ public final class ClusterAdmin: Sendable {
             return stored.map { OwnerPosition(head: $0.head, revision: $0.revision).tree } ?? .null
         },
         "redis": { admin, _, _ in await admin.localRedisRow() },
+        "refresh_bans": { _, gateway, _ in await refreshBans(gateway) },
+        "disconnect": { _, gateway, order in await disconnect(gateway, order) },
+        "connections": { await $0.localConnections($1, $2) },
+        "connection": { await $0.localConnection($1, $2) },
+        "conversations": { await $0.localConversations($1, $2) },
+        "conversation": { await $0.localConversation($1, $2) },
+        "details": { admin, gateway, _ in await admin.localNodeDetails(gateway) },
+        "trace": { admin, gateway, query in await admin.localTrace(gateway, query) },
+        "trace_user": { admin, gateway, query in await admin.localSightings(gateway, query) },
+        "facts": { admin, gateway, _ in await admin.localFacts(gateway) },
+        "repair": { admin, gateway, key in await admin.repairLocally(gateway, key) },
+        "support": { admin, _, _ in await admin.localSupportFiles() },
         "drain": { admin, gateway, order in await admin.drain(gateway, order) },
         "resume": { admin, gateway, order in .bool(admin.resume(gateway, order)) },
+        "log-level": { admin, _, order in admin.setLocalLogLevel(order) },
+        "shed": { admin, gateway, order in await admin.shed(gateway, order) },
     ]
 
     // MARK: Events
@@ -173,11 +168,44 @@ public final class ClusterAdmin: Sendable {
         var details: [NodeLink.Event.Detail] = []
         if let operatorName { details.append(.init("operator", operatorName)) }
         if let detail { details.append(.init("detail", detail)) }
-        self.link?.record(event, details)
+        if let link = self.link { return link.record(event, details) }
+        let common: [NodeLink.Event.Detail] = [
+            .init("event", event), .init("name", self.record.name),
+        ]
+        self.localEvents.append(common + details, at: WallClock.now)
+    }
+
+    var localEvents: LocalEventLog { self.state.withLock { $0.events } }
+
+    /// Records starts and stops of a node without a cluster; in a cluster the view's changes are
+    /// events.
+    public func recordLifecycle(_ event: String) {
+        if self.link == nil { self.record(event, by: nil) }
+    }
+
+    /// Records failures of a local store and their ends, until the task is cancelled. It reads the
+    /// node's health once a second, because health is the only place that knows all failures.
+    public func watchStore() async {
+        var failure: (reason: String, since: Int64)?
+        while (try? await Task.sleep(for: .seconds(1))) != nil {
+            guard let gateway = self.gateway else { continue }
+            let now = MonotonicTime.now.nanoseconds / 1_000_000
+            if case .degraded(let reason) = gateway.health.status {
+                if failure == nil {
+                    failure = (reason, now)
+                    self.record("store_failed", by: nil, detail: reason)
+                }
+            } else if let ended = failure {
+                failure = nil
+                let duration = ClusterDiagnosis.seconds(now - ended.since)
+                self.record(
+                    "store_recovered", by: nil, detail: "after \(duration): \(ended.reason)")
+            }
+        }
     }
 
     /// Clients only: connections of health checks do not count.
-    private static func connections(in reports: [LoopReport]) -> Int {
+    static func connections(in reports: [LoopReport]) -> Int {
         reports.map(\.connections).reduce(0, +)
     }
 
@@ -199,7 +227,10 @@ public final class ClusterAdmin: Sendable {
             .init("pending", .integer(reports.map(\.pendingBytes).reduce(0, +))),
         ]
         if let link = self.link {
-            row.append(.init("mail_age", .integer(await link.clusterStatus().lastDeliveryAge)))
+            let status = await link.clusterStatus()
+            row.append(.init("mail_age", .integer(status.lastDeliveryAge)))
+            row.append(
+                .init("redis_silence", status.redisSilence.map { .integer($0) } ?? .null))
         }
         let lag = reports.compactMap { Self.percentile99($0.turns) }.max()
         row.append(
@@ -254,8 +285,13 @@ public final class ClusterAdmin: Sendable {
             .init("last_delivery", .integer(status.lastDeliveryAge)),
             .init("rebuilds", .integer(status.mailboxResubscriptions)),
         ]
-        guard let (info, microseconds) = await link.inspectRedis() else {
-            row.append(.init("failure", .string(link.joinState.outage ?? "Redis does not answer")))
+        let isSilent = status.redisSilence != nil
+        guard let (info, microseconds) = isSilent ? nil : await link.inspectRedis() else {
+            let silence = ClusterDiagnosis.seconds(status.redisSilence ?? 0)
+            row.append(
+                .init(
+                    "failure",
+                    .string(status.redisOutage ?? "Redis has not answered for \(silence)")))
             return .object(row)
         }
         row.append(.init("round_trip", .number(Self.decimal(Double(microseconds) / 1000))))

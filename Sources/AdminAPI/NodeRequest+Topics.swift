@@ -12,13 +12,25 @@ extension NodeRequest {
     /// The node's row in `confab redis`.
     static let redisRow = NodeRequest("redis")
 
+    /// The facts that `confab doctor` checks.
+    static let facts = NodeRequest("facts")
+    /// The node's files in a support archive.
+    static let supportFiles = NodeRequest("support")
+
     /// How far the owner has stored a conversation.
     static func storedPosition(_ key: ConversationKey) -> NodeRequest {
-        NodeRequest(
-            "stored",
-            [
-                .init("conversation", .string(key.id.string)),
-                .init("tenant", .string(key.tenant.string)),
-            ])
+        NodeRequest("stored", self.names(of: key))
+    }
+
+    /// Lets the owner repair a conversation.
+    static func repair(_ key: ConversationKey) -> NodeRequest {
+        NodeRequest("repair", self.names(of: key))
+    }
+
+    private static func names(of key: ConversationKey) -> [JSONTree.ObjectMember] {
+        [
+            .init("conversation", .string(key.id.string)),
+            .init("tenant", .string(key.tenant.string)),
+        ]
     }
 }

@@ -56,6 +56,7 @@ public struct AgentsDialect: Dialect {
             case .described: .session(session)
             case .failed(.unavailable):
                 .refused(status: 503, "The channel cannot be looked up at the moment; try again.")
+            case .failed(.banned(let notice)): .refused(status: 403, notice)
             case .failed(.damaged): .refused(status: 500, "channel_id: \(ChatError.damaged)")
             default: .refused(status: 403, "channel_id: the token does not grant this channel")
             }

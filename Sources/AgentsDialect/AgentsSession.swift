@@ -200,6 +200,8 @@ public struct AgentsSession: InboxReading, ResumableSession {
         case (.enter, .failed(.damaged)):
             self.fail("channel_id: \(ChatError.damaged)", into: &steps)
             steps.append(.close(1011, "what is stored of this conversation is damaged"))
+        case (.enter, .failed(.banned(let notice))):
+            self.banned(notice, into: &steps)
         case (.enter, .failed(let error)):
             self.fail(error.description, into: &steps)
             steps.append(.close(1008, "access denied"))
@@ -285,5 +287,10 @@ public struct AgentsSession: InboxReading, ResumableSession {
     public mutating func tokenExpired(into steps: inout SessionSteps) {
         self.fail("token expired", into: &steps)
         steps.append(.close(4401, "token expired"))
+    }
+
+    public mutating func banned(_ notice: String, into steps: inout SessionSteps) {
+        self.fail(notice, into: &steps)
+        steps.append(.close(SessionStep.bannedCode, notice))
     }
 }

@@ -6,9 +6,12 @@ internal import Glibc
 /// argument instead.
 public enum WallClock {
     /// The current time of the system clock (CLOCK_REALTIME), in whole milliseconds.
-    public static var now: Timestamp {
+    public static var now: Timestamp { Timestamp(milliseconds: self.nanoseconds / 1_000_000) }
+
+    /// The same time in nanoseconds since 1970-01-01T00:00:00Z.
+    public static var nanoseconds: Int64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 }

@@ -1,4 +1,6 @@
 #include <sqlite3.h>
+// statfs, which Swift's Glibc module lacks.
+#include <sys/vfs.h>
 
 // Swift imports no variadic functions. Without memory statistics, SQLite's allocations do not take
 // a lock that all connections share.

@@ -9,7 +9,8 @@ extension Conversation {
         _ sequence: SequenceNumber, for principal: Principal, _ lookup: MessageLookup,
         into effects: inout [ConversationEffect]
     ) throws(ChatError) {
-        try self.checkExists(sequence, for: principal, orElsewhere: true)
+        try self.checkExists(
+            sequence, for: principal, isDeletion: lookup.isDeletion, orElsewhere: true)
         self.lookUp(sequence, lookup, into: &effects)
     }
 
@@ -19,10 +20,14 @@ extension Conversation {
     }
 
     private func checkExists(
-        _ sequence: SequenceNumber, for principal: Principal, orElsewhere: Bool = false
+        _ sequence: SequenceNumber, for principal: Principal, isDeletion: Bool,
+        orElsewhere: Bool = false
     ) throws(ChatError) {
         let record = try self.checkedRecord(for: principal.person.id, orIf: principal.isAdmin)
-        guard record.endedAt == nil else { throw .conversationEnded }
+        // An ended conversation is read-only for its users, but moderation must still be possible.
+        guard record.endedAt == nil || isDeletion && principal.isAdmin else {
+            throw .conversationEnded
+        }
         if orElsewhere, self.mayExistElsewhere(sequence) { return }
         // The message is being stored. A client may have read it already, if other nodes read the
         // same store.
@@ -75,7 +80,8 @@ extension Conversation {
             }
         case .delete(let principal, let origin):
             self.amend(
-                deleted ?? message, sequence, by: principal, from: origin, at: now, into: &effects
+                deleted ?? message, sequence, by: principal, from: origin, at: now,
+                isDeletion: true, into: &effects
             ) { message, revision in
                 message.deleted(revision: revision)
             }
@@ -97,18 +103,17 @@ extension Conversation {
 
     private mutating func amend(
         _ message: Message?, _ sequence: SequenceNumber, by principal: Principal,
-        from origin: RequestOrigin, at now: ClockReading,
+        from origin: RequestOrigin, at now: ClockReading, isDeletion: Bool = false,
         into effects: inout [ConversationEffect], change: (Message, Revision) -> Message
     ) {
         do throws(ChatError) {
             // During the lookup the conversation may have ended, and the author may have left.
-            try self.checkExists(sequence, for: principal)
+            try self.checkExists(sequence, for: principal, isDeletion: isDeletion)
             guard let message else { throw .noSuchMessage(sequence) }
             guard principal.isAdmin || message.body.author.id == principal.person.id else {
                 throw .notAllowed("the author of a message or an admin")
             }
             let amended = change(message, self.revision + 1)
-            let isDeletion = amended.state == .deleted
             if let index = self.pendingChanges.lastIndex(where: { $0.amended?.sequence == sequence }
             ), let other = self.pendingChanges[index].amended {
                 // The same change is pending: a deletion, or a retry of this edit.

@@ -74,8 +74,10 @@ extension Conversation {
         self.lastSentAt = max(now.wall.milliseconds, self.lastSentAt)
         let message = Message(
             sequence: self.head, revision: self.revision,
-            sentAt: Timestamp(milliseconds: self.lastSentAt), body: body)
+            sentAt: Timestamp(milliseconds: self.lastSentAt), acceptedAt: origin.acceptedAt,
+            body: body)
         self.recents.append(author: author, fingerprint: fingerprint, at: now.monotonic)
+        self.messageRate.record(at: now.monotonic)
         effects.append(.write(.message(message), revision: self.revision, origin: origin))
     }
 

@@ -25,7 +25,7 @@ public struct Conversation: Sendable {
     var loadState = LoadState.unloaded
     private(set) var lifecycle = LifecycleState.missing
     /// See `ConversationKey.isInbox`.
-    let isInbox: Bool
+    public let isInbox: Bool
     /// The owner sets this while the store accepts no writes.
     public var areWritesUnavailable = false
     /// The last assigned number and revision, and the last stored ones.
@@ -37,6 +37,7 @@ public struct Conversation: Sendable {
     /// The current value of the record's `updatedAt`. It changes with every stored message; the
     /// record itself does not.
     var updatedAt = Timestamp(milliseconds: 0)
+    var messageRate = MessageRate()
     var members = MemberTable()
     var recents: RecentMessages
     /// Loops that receive every event.

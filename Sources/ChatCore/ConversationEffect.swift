@@ -44,5 +44,6 @@ public enum MessageLookup: Sendable {
         }
     }
 
+    var isDeletion: Bool { if case .delete = self { true } else { false } }
     var isOfSend: Bool { if case .repeatedSend = self { true } else { false } }
 }

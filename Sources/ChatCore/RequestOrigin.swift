@@ -10,15 +10,18 @@ public struct RequestOrigin: Sendable {
     public let isRetry: Bool
     /// The slot of the conversation's feed in the loop's table.
     public let feedSlot: UInt32
+    /// See `Message.acceptedAt`.
+    public let acceptedAt: Int64
 
     public init(
         loop: LoopID, request: RequestID, isRetry: Bool = false,
-        feedSlot: UInt32 = .max
+        feedSlot: UInt32 = .max, acceptedAt: Int64 = 0
     ) {
         self.loop = loop
         self.request = request
         self.isRetry = isRetry
         self.feedSlot = feedSlot
+        self.acceptedAt = acceptedAt
     }
 
     /// Whether it is the same request, perhaps as a retry.

@@ -39,8 +39,12 @@ extension ChatLoop {
         at now: ClockReading
     ) {
         // A retried send needs an id, so that the owner can recognise it.
-        if case .post(let body) = command, body.clientMessageID == nil {
-            command = .post(body.withClientMessageID(self.subscriptions.generateClientID()))
+        var author: UInt64?
+        if case .post(let body) = command {
+            author = MessageTrace.hash(of: body.author.id)
+            if body.clientMessageID == nil {
+                command = .post(body.withClientMessageID(self.subscriptions.generateClientID()))
+            }
         }
         var feed = feed.flatMap { self.subscriptions.feeds.isCurrent($0) ? $0 : nil }
         if feed == nil, let slot = self.subscriptions.feeds.slot(of: key) {
@@ -53,10 +57,13 @@ extension ChatLoop {
                 input, in: key, through: feed, owner: owner, 0, isRetry: false, outbox: &self.outbox
             )
         } else {
-            self.subscriptions.submit(
+            let request = self.subscriptions.submit(
                 input, in: key, through: feed, owner: owner, context: context,
                 timeout: ConversationSubscriptions.timeout(since: requestedAt, at: now),
                 at: now, outbox: &self.outbox)
+            if let author {
+                self.outbox.trace.record(.accepted, in: key.hash, request: request, peer: author)
+            }
         }
     }
 

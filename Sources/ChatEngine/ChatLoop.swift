@@ -13,7 +13,7 @@ public struct ChatLoop: Sendable {
     public private(set) var id: LoopID
     private let limits: ChatLimits
     var outbox: Outbox
-    private(set) var owner: ShardOwner
+    var owner: ShardOwner
     var subscriptions: ConversationSubscriptions
     /// The highest view number that this loop has seen, in envelopes, store answers or its own
     /// views. If it is higher than the number of the followed view, the node must look for that
@@ -41,7 +41,7 @@ public struct ChatLoop: Sendable {
     public init(id: LoopID, view: View, limits: ChatLimits) {
         self.id = id
         self.limits = limits
-        self.outbox = Outbox(id: id)
+        self.outbox = Outbox(id: id, traceRecords: limits.traceRecords)
         self.owner = ShardOwner(id: id, view: view, limits: limits)
         self.newestViewNumber = view.number
         self.subscriptions = ConversationSubscriptions(id: id, retention: limits.retention)

@@ -104,12 +104,17 @@ extension ConversationSubscriptions {
         self.deliveryLog.record(event, revision, in: self.feeds.id(at: slot), at: now)
         // Pending reports travel with the next message, so that their status update shares its
         // write.
-        if case .posted = event { self.flushReports(of: slot, outbox: &outbox) }
+        if case .posted(let message) = event {
+            outbox.trace.record(
+                .received, in: self.feeds[slot].key.hash, sequence: message.sequence)
+            self.flushReports(of: slot, outbox: &outbox)
+        }
         if case .posted(let message) = event, !self.feeds[slot].deferredAnswers.isEmpty {
             self.deliverWithDeferredAnswers(message, first: request, slot, at: now, outbox: &outbox)
         } else {
             self.deliver(
-                event, slot, answering: request == 0 ? nil : self.requests.remove(request)?.context)
+                event, slot,
+                answering: self.removeAnswered(request, event.answer, outbox: &outbox)?.context)
         }
     }
 
@@ -144,7 +149,11 @@ extension ConversationSubscriptions {
                 self.resend(request, at: now, outbox: &outbox)
                 continue
             }
-            if let context = self.requests.remove(request)?.context { contexts.append(context) }
+            if let context = self.removeAnswered(request, .posted(message), outbox: &outbox)?
+                .context
+            {
+                contexts.append(context)
+            }
         }
         self.deliver(.posted(message), slot, answering: contexts.first)
         for context in contexts.dropFirst() {
@@ -274,6 +283,8 @@ extension ConversationSubscriptions {
         }
         for message in page.messages where message.sequence > watermarks.deliveredThrough {
             self.feeds[slot].watermarks.deliveredThrough = message.sequence
+            outbox.trace.record(
+                .received, in: self.feeds[slot].key.hash, sequence: message.sequence)
             self.deliveryLog.record(
                 .posted(message), message.revision, in: self.feeds.id(at: slot), at: now)
             self.deliverWithDeferredAnswers(message, first: 0, slot, at: now, outbox: &outbox)

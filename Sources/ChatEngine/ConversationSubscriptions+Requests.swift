@@ -15,7 +15,8 @@ extension ConversationSubscriptions {
                 conversation: key, input: input, owner: owner, feed: feed, context: context,
                 deadline: now.monotonic + timeout,
                 retryAt: now.monotonic + Self.retryInterval,
-                deliveredThrough: feed.map { self.deliveredThrough($0) } ?? 0))
+                deliveredThrough: feed.map { self.deliveredThrough($0) } ?? 0,
+                acceptedAt: input.isSend ? outbox.trace.wallMicroseconds : 0))
         if !self.requests.isBackedOff(request) {
             self.send(
                 input, in: key, through: feed, owner: owner, request, isRetry: false,
@@ -35,7 +36,8 @@ extension ConversationSubscriptions {
                 .init(
                     conversation: key, input: input, request: request, isRetry: isRetry,
                     ownerSlot: ownerSlot, feedSlot: feed?.slot ?? .max,
-                    sendOrder: self.requests.sendOrder(of: request))),
+                    sendOrder: self.requests.sendOrder(of: request),
+                    acceptedAt: self.requests.acceptedAt(of: request))),
             to: owner)
     }
 
@@ -57,6 +59,9 @@ extension ConversationSubscriptions {
 
     mutating func resend(_ request: RequestID, at now: ClockReading, outbox: inout Outbox) {
         guard let pending = self.requests[request] else { return }
+        if pending.input.isSend {
+            outbox.trace.record(.resent, in: pending.conversation.hash, request: request)
+        }
         self.requests.postpone(request, until: now.monotonic + Self.retryInterval, isAttempt: true)
         let feed = pending.feed.flatMap { self.feeds.isCurrent($0) ? $0 : nil }
         self.send(
@@ -224,7 +229,7 @@ extension ConversationSubscriptions {
             }
             return
         }
-        guard let pending = self.requests.remove(request) else { return }
+        guard let pending = self.removeAnswered(request, answer, outbox: &outbox) else { return }
         switch pending.input {
         case .command(.joinAndSubscribe(let joinRequest)):
             self.receiveJoinAnswer(
@@ -234,6 +239,21 @@ extension ConversationSubscriptions {
         default:
             self.deliver(answer, to: pending)
         }
+    }
+
+    /// Removes a request that has its answer; nil if there is no such request.
+    mutating func removeAnswered(
+        _ request: RequestID, _ answer: ChatAnswer, outbox: inout Outbox
+    ) -> OwnerRequests.OwnerRequest? {
+        guard request != 0, let pending = self.requests.remove(request) else { return nil }
+        if case .posted(let message, _) = answer {
+            outbox.trace.record(
+                .answered, in: pending.conversation.hash, sequence: message.sequence,
+                request: request)
+        } else if pending.input.isSend {
+            outbox.trace.record(.failed, in: pending.conversation.hash, request: request)
+        }
+        return pending
     }
 
     /// Whether the feed has delivered an edit or a deletion that the answer's message lacks. A

@@ -81,12 +81,14 @@ public struct Envelope: Sendable {
         public let ownerSlot: UInt32
         public let feedSlot: UInt32
         public let sendOrder: SendOrder
+        /// See `Message.acceptedAt`.
+        public let acceptedAt: Int64
 
         public init(
             conversation: ConversationKey, input: ConversationInput, request: RequestID = 0,
             isRetry isRepeat: Bool = false,
             ownerSlot ownerPlace: UInt32 = .max, feedSlot feedPlace: UInt32 = .max,
-            sendOrder turn: SendOrder = .none
+            sendOrder turn: SendOrder = .none, acceptedAt: Int64 = 0
         ) {
             self.conversation = conversation
             self.input = input
@@ -95,6 +97,7 @@ public struct Envelope: Sendable {
             self.ownerSlot = ownerPlace
             self.feedSlot = feedPlace
             self.sendOrder = turn
+            self.acceptedAt = acceptedAt
         }
     }
 

@@ -34,6 +34,11 @@ struct FeedTable: Sendable {
         return self.index.slot(hash: key.hash) { self.feeds[$0].key == key }
     }
 
+    /// The key of an open feed by its hash, for traces.
+    func key(withHash hash: Int) -> ConversationKey? {
+        self.index.slot(hash: hash) { self.feeds[$0].key.hash == hash }.map { self.feeds[$0].key }
+    }
+
     mutating func open(_ feed: Feed) -> UInt32 {
         let slot = self.feeds.insert(feed).slot
         self.index.insert(slot, hash: feed.key.hash)

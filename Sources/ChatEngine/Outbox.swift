@@ -16,9 +16,12 @@ struct Outbox: Sendable {
     private var isSealed = true
     /// Envelopes that leave with this turn's writes, if they are stored.
     private var envelopesWithWrite: [Envelope] = []
+    /// The steps of messages. They are here because every part of the engine gets the outbox.
+    var trace: MessageTrace
 
-    init(id: LoopID) {
+    init(id: LoopID, traceRecords: Int = 1) {
         self.id = id
+        self.trace = MessageTrace(capacity: traceRecords)
     }
 
     /// Starts all exchanges again, because no peer knows the new incarnation. Store requests stay

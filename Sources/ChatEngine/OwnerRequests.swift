@@ -26,6 +26,8 @@ struct OwnerRequests: Sendable {
         var isCancelled = false
         /// The newest message that the feed had delivered when the request was made.
         let deliveredThrough: SequenceNumber
+        /// See `Message.acceptedAt`.
+        var acceptedAt: Int64 = 0
         /// Its position among all requests of this loop.
         fileprivate(set) var creationNumber: UInt64 = 0
         /// The owner's answer, while the feed has not yet delivered the messages before it.
@@ -72,6 +74,11 @@ struct OwnerRequests: Sendable {
     /// The position of a send and of its predecessor; `.none` for a request without an order.
     func sendOrder(of id: RequestID) -> SendOrder {
         self.requests.contains(id) ? self.sendQueues.order(of: id.slot) : .none
+    }
+
+    /// See `Message.acceptedAt`; 0 for a request that is not a send.
+    func acceptedAt(of id: RequestID) -> Int64 {
+        self.requests.contains(id) ? self.requests[id.slot].acceptedAt : 0
     }
 
     /// Whether it has not been sent because earlier sends are backed off.

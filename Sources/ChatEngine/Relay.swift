@@ -16,11 +16,19 @@ public protocol Relay: AnyObject, Sendable {
     /// one.
     func viewMentioned(number: Int)
 
+    /// From any thread: how many microseconds this node's wall clock is ahead of the clock that all
+    /// nodes share. Nil if it is unknown.
+    var clockOffset: Int64? { get }
+
     /// On the loop with this number: whether its store can publish in the step that stores a write.
     func storePublishesWithWrite(of loop: Int) -> Bool
 
     /// On the loop with this number: the envelopes as publications of the store, one per packet.
     func publications(of envelopes: [Envelope], from loop: Int) -> [Publication]
+}
+
+extension Relay {
+    public var clockOffset: Int64? { nil }
 }
 
 /// The node's side of a relay. Every method may be called from any thread.

@@ -32,6 +32,12 @@ extension ShardOwner {
             next += 1
             switch consume effect {
             case .write(let change, let revision, let origin):
+                if case .message(let message) = change {
+                    outbox.trace.record(
+                        .sequenced, in: self.slots[number].key.hash, sequence: message.sequence,
+                        request: origin?.request ?? 0, peer: origin?.loop.incarnation ?? 0,
+                        loop: origin?.loop.loop ?? 0)
+                }
                 self.batch.append(
                     Write(
                         conversation: self.slots[number].key, shard: Int(self.slots[number].shard),

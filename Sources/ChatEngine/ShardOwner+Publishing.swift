@@ -9,6 +9,7 @@ extension ShardOwner {
         outbox: inout Outbox
     ) {
         var isAnswered = origin == nil || origin?.request == 0
+        var loopCount = 0
         let notified =
             revision == self.alreadyNotified.revision ? self.alreadyNotified.loops : LoopSet()
         for index in 0..<self.slots[number].conversation.subscribers.count {
@@ -22,6 +23,7 @@ extension ShardOwner {
             {
                 continue
             }
+            loopCount += 1
             outbox.send(
                 .event(
                     .init(
@@ -29,6 +31,11 @@ extension ShardOwner {
                         answering: answering,
                         feedSlot: subscriber.feedSlot)),
                 to: subscriber.loop)
+        }
+        if loopCount > 0, case .posted(let message) = event {
+            outbox.trace.record(
+                .published, in: self.slots[number].key.hash, sequence: message.sequence,
+                count: loopCount)
         }
         if !isAnswered, let origin, notified.isEmpty || !notified.contains(origin.loop) {
             outbox.send(.answer(origin.request, event.answer, slot: number), to: origin.loop)
@@ -57,6 +64,7 @@ extension ShardOwner {
         }
         self.slots[number].publishedThrough = write.revision
         let requester = self.writeContexts[index].origin.flatMap { $0.request == 0 ? nil : $0 }
+        var loopCount = 0
         for position in 0..<self.slots[number].conversation.subscribers.count {
             let subscriber = self.slots[number].conversation.subscribers[position]
             guard subscriber.loop.incarnation != self.id.incarnation else { continue }
@@ -64,8 +72,14 @@ extension ShardOwner {
                 conversation: write.conversation, event: event, revision: write.revision,
                 answering: requester?.loop == subscriber.loop ? requester?.request ?? 0 : 0,
                 feedSlot: subscriber.feedSlot)
+            loopCount += 1
             outbox.sendWithWrites(.event(notification), to: subscriber.loop)
             self.writeContexts[index].alreadyNotified.insert(subscriber.loop)
+        }
+        if loopCount > 0, case .posted(let message) = event {
+            outbox.trace.record(
+                .publishedWithWrite, in: write.conversation.hash, sequence: message.sequence,
+                count: loopCount)
         }
         if let requester, requester.loop.incarnation != self.id.incarnation,
             !self.writeContexts[index].alreadyNotified.contains(requester.loop)

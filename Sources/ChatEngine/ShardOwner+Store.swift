@@ -213,6 +213,9 @@ extension ShardOwner {
     private mutating func applyStored(
         _ write: Write, _ context: WriteContext, at now: ClockReading, outbox: inout Outbox
     ) {
+        if case .message(let message) = write.change {
+            outbox.trace.record(.stored, in: write.conversation.hash, sequence: message.sequence)
+        }
         guard self.isCurrent(context.continuation) else {
             // The conversation was reloaded, but the write was stored. Subscribers receive it when
             // they attach again. A store that can lose data may have lost it, so the requester
@@ -251,6 +254,9 @@ extension ShardOwner {
         _ write: Write, _ context: WriteContext, because cause: ChatError, at now: ClockReading,
         outbox: inout Outbox
     ) {
+        if case .message(let message) = write.change {
+            outbox.trace.record(.notStored, in: write.conversation.hash, sequence: message.sequence)
+        }
         if let origin = context.origin {
             self.refuse(
                 origin, because: cause, slot: context.continuation.conversation.slot,

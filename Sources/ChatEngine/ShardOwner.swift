@@ -156,7 +156,8 @@ struct ShardOwner: Sendable {
             now.monotonic < self.writesUnavailableUntil
             || self.writesInFlight >= Self.writesInFlightLimit
         let origin = RequestOrigin(
-            loop: loop, request: input.request, isRetry: input.isRetry, feedSlot: input.feedSlot)
+            loop: loop, request: input.request, isRetry: input.isRetry, feedSlot: input.feedSlot,
+            acceptedAt: input.acceptedAt)
         var effects = self.takeEffectBuffer()
         self.slots[number].conversation.handle(input.input, from: origin, at: now, into: &effects)
         self.run(&effects, of: number, at: now, outbox: &outbox)
@@ -191,6 +192,11 @@ struct ShardOwner: Sendable {
     /// The slot of a conversation; nil if it is not in memory.
     func slot(of key: ConversationKey) -> UInt32? {
         self.index.slot(hash: key.hash) { self.slots[$0].key == key }
+    }
+
+    /// The key of a conversation in memory by its hash, for traces.
+    func key(withHash hash: Int) -> ConversationKey? {
+        self.index.slot(hash: hash) { self.slots[$0].key.hash == hash }.map { self.slots[$0].key }
     }
 
     /// Opens a slot for the input's conversation; nil if there is nothing to do here.

@@ -36,6 +36,22 @@ public enum ChatCommand: Sendable {
     case describe(by: Principal, readAccess: ReadAccess = .membersOnly)
 }
 
+extension ChatCommand {
+    /// The user that acts.
+    public var user: UserID {
+        switch self {
+        case .joinAndSubscribe(let request), .join(let request): request.principal.person.id
+        case .create(let conversation): conversation.creator.person.id
+        case .post(let body): body.author.id
+        case .read(_, let user), .readThrough(_, let user), .leave(let user): user
+        case .typing(_, let person): person.id
+        case .edit(_, _, let principal), .delete(_, let principal), .addMember(_, let principal),
+            .removeMember(_, let principal), .end(let principal), .describe(let principal, _):
+            principal.person.id
+        }
+    }
+}
+
 /// The users besides members that may describe a conversation.
 public enum ReadAccess: UInt8, Sendable {
     case membersOnly = 0

@@ -11,6 +11,8 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     case idTaken
     /// The conversation is closed, and the user is neither a member nor listed in the token.
     case accessDenied
+    /// An operator has banned the user (`Ban.notice`).
+    case banned(String)
     case conversationEnded
     case noSuchMessage(SequenceNumber)
     case messageDeleted(SequenceNumber)
@@ -42,6 +44,7 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .noSuchMember: "user_id: not a member of this conversation"
         case .idTaken: "user_id: a member of this conversation has this id; choose another one"
         case .accessDenied: "access denied"
+        case .banned(let notice): notice
         case .conversationEnded: "conversation ended"
         case .noSuchMessage(let id): "message_id: there is no message \(id)"
         case .messageDeleted(let id): "message_id: message \(id) is deleted"

@@ -34,6 +34,9 @@ public struct ChatLimits: Sendable {
     public var retention: Duration = .zero
     /// How long a conversation without subscribers stays in memory.
     public var idleTimeout: Duration = .seconds(60)
+    /// The number of steps of messages that each loop keeps for traces, at 48 bytes each.
+    /// It is rounded up to a power of two.
+    public var traceRecords = 1024
 
     public init() {}
 }

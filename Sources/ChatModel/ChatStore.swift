@@ -72,6 +72,26 @@ public enum StoreRequest: Sendable {
     case users(numbered: [Int], tenant: ByteString)
     /// Returns a number that this tenant has not used before: 1, 2, 3 …, perhaps with gaps.
     case nextNumber(tenant: ByteString)
+    /// Reads all bans, including those that have ended.
+    case bans
+    /// Stores a ban in place of an earlier one for the same subject. The answer is `done`.
+    ///
+    /// A store with `Ban.countLimit` bans removes those that had ended when this one began, and
+    /// fails if that frees no place.
+    indirect case ban(Ban)
+    /// Removes the ban for a subject. The answer says whether there was one.
+    case unban(Ban.Subject)
+    /// Reads the ids of all conversations, in no particular order. `after` is nil for the first
+    /// page, and `next` of the previous page for each later one.
+    ///
+    /// A conversation that exists throughout is on at least one of the pages. With Redis it may be
+    /// on two, and it is missed if Redis fails over or moves its slot meanwhile.
+    case conversations(after: ByteString?, limit: Int)
+    /// Looks for faults of a conversation's stored state that reading its messages does not show.
+    case examine(ConversationKey)
+    /// Repairs those of the faults for which the correct state is certain. The store refuses a
+    /// repair under another epoch than the current one of the conversation's shard.
+    case repair(ConversationKey, owner: LoopID, epoch: Epoch)
     /// Checks that the store works, by a real read and, where there is one, a real write. The
     /// answer is `done`.
     case probe
@@ -93,6 +113,12 @@ public enum StoreAnswer: Sendable {
     case numbers([Int])
     case users([UserID?])
     case number(Int)
+    /// The bans that can be read. The failures name those that cannot.
+    case bans([Ban], damaged: [StoreFailure] = [])
+    case unbanned(Bool)
+    case conversations(ConversationKeyPage)
+    /// The answer to `examine` and to `repair`.
+    case examined(StoredFaults)
     case done
     /// The request failed and may be retried; the text is for the log. `effect` says what became of
     /// its writes.

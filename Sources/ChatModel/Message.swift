@@ -89,17 +89,21 @@ public struct Message: Sendable {
     public var revision: Revision
     /// Set once, when the message got its number.
     public var sentAt: Timestamp
+    /// When a node accepted the send: microseconds of the wall clock that all nodes share
+    /// (`MessageTrace.wallMicroseconds`). 0 in a message from the store, which does not keep it.
+    public var acceptedAt: Int64
     public var state: State
     /// Its content is empty once the message is deleted.
     public var body: MessageBody
 
     public init(
-        sequence: SequenceNumber, revision: Revision, sentAt: Timestamp, state: State = .asSent,
-        body: MessageBody
+        sequence: SequenceNumber, revision: Revision, sentAt: Timestamp, acceptedAt: Int64 = 0,
+        state: State = .asSent, body: MessageBody
     ) {
         self.sequence = sequence
         self.revision = revision
         self.sentAt = sentAt
+        self.acceptedAt = acceptedAt
         self.state = state
         self.body = body
     }
@@ -121,7 +125,7 @@ public struct Message: Sendable {
             author: self.body.author, clientMessageID: self.body.clientMessageID, content: content,
             metadata: metadata)
         return Message(
-            sequence: self.sequence, revision: revision, sentAt: self.sentAt, state: state,
-            body: body)
+            sequence: self.sequence, revision: revision, sentAt: self.sentAt,
+            acceptedAt: self.acceptedAt, state: state, body: body)
     }
 }

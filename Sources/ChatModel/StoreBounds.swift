@@ -12,6 +12,11 @@ extension StoreRequest {
         max(1, min(limit, self.listLimit))
     }
 
+    /// The failure of a ban that has no place.
+    public static let tooManyBans = StoreFailure(
+        "there are \(Ban.countLimit) bans; remove some with `confab unban`",
+        isRequestSpecific: true, effect: .none)
+
     /// The failure of a request with more users or numbers than any store accepts.
     public var limitViolation: StoreFailure? {
         let (count, what) =

@@ -18,6 +18,15 @@ public struct StoreFailure: Error, Sendable, Equatable, CustomStringConvertible 
         case unknown
     }
 
+    /// A list request with a cursor that the store did not return.
+    public static let invalidCursor = StoreFailure(
+        "after: it is not a valid cursor", isRequestSpecific: true, effect: .none)
+
+    /// A repair by an owner that does not hold the shard any more.
+    public static let repairFenced = StoreFailure(
+        "another owner has claimed the shard; nothing was repaired", isRequestSpecific: true,
+        effect: .none)
+
     public init(
         _ description: String, isRequestSpecific: Bool = false,
         effect: Effect = .unknown

@@ -2,6 +2,7 @@ import ConfabClient
 import EventLoop
 internal import Glibc
 import Telemetry
+import TerminalKit
 
 /// `confab chat`: a chat from a terminal or through a pipe.
 public enum ChatTerminal {

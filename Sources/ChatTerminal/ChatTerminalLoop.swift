@@ -2,6 +2,7 @@ import ConfabClient
 import EventLoop
 import Synchronization
 import Telemetry
+import TerminalKit
 
 /// Connects the chat of a terminal, its conversations, its input and its output, on the client's
 /// event loop.

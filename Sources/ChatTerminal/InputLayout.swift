@@ -1,3 +1,5 @@
+import TerminalKit
+
 /// The rows of the text that is being typed, and the cursor's position in them.
 struct InputLayout: Equatable {
     /// The visible rows, without the prompt.

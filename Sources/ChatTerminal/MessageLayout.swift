@@ -1,5 +1,6 @@
 import Bytes
 import ConfabClient
+import TerminalKit
 
 /// Lines of a chat as rows of a screen: wrapped, with a hanging indent, and with a line for each
 /// new day.

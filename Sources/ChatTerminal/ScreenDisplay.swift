@@ -1,10 +1,5 @@
 import ConfabClient
-
-/// The size of a terminal in characters.
-struct TerminalSize: Equatable {
-    var columns: Int
-    var rows: Int
-}
+import TerminalKit
 
 /// A scrolling screen with a status line and the input below it.
 ///

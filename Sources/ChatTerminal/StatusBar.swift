@@ -1,4 +1,5 @@
 import ConfabClient
+import TerminalKit
 
 /// The texts of the status line and of the prompt.
 enum StatusBar {

@@ -1,3 +1,5 @@
+import TerminalKit
+
 /// Breaks text into lines by its width in terminal columns.
 enum TextWrap {
     /// - Parameters:

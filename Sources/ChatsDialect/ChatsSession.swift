@@ -187,4 +187,9 @@ public struct ChatsSession: PageReading, StoreReading, InboxReading, TimedSessio
         steps.reply { $0.append(error: "token expired", request: nil) }
         steps.append(.close(4401, "token expired"))
     }
+
+    public mutating func banned(_ notice: String, into steps: inout SessionSteps) {
+        steps.reply { $0.append(error: notice, request: nil) }
+        steps.append(.close(SessionStep.bannedCode, notice))
+    }
 }

@@ -41,6 +41,11 @@ extension Membership {
         public let reason: Reason
         /// The node that joins, leaves or changes.
         public let incarnation: UInt64
+        /// The shards that get other owners with this view or, at the end of a rebalance, got them
+        /// in its steps. Empty in the steps themselves.
+        public var moves: [View.Move] = []
+        /// A step of a rebalance, which is no event of its own.
+        public var isStep = false
         /// If set, Redis accepts the proposal only if this node's last heartbeat is at least this
         /// old, in milliseconds.
         public let age: Int64?

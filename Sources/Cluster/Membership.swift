@@ -54,6 +54,9 @@ public struct Membership: Sendable {
     private var holdsName = false
     private var nameWasTaken = false
     public private(set) var isDrainRequested = false
+    private var isDrainForced = false
+    /// The last request to drain was refused, because no other node accepts clients.
+    public private(set) var isDrainRefused = false
     private var isLeaving = false
 
     /// - Parameter node: has a random incarnation that no other node has or had.
@@ -191,8 +194,27 @@ public struct Membership: Sendable {
     }
 
     /// Starts or stops draining this node.
-    public mutating func setDraining(_ isDraining: Bool) {
+    ///
+    /// Without force, the drain is refused if no other node accepts clients. The view decides, so
+    /// that of two nodes that are drained at once the second one stays: its proposal replaces the
+    /// first one's view.
+    public mutating func setDraining(_ isDraining: Bool, isForced: Bool = true) {
         self.isDrainRequested = isDraining
+        self.isDrainForced = isForced
+        self.isDrainRefused = false
+    }
+
+    /// The stored view has this node as draining.
+    public var isDrainStored: Bool {
+        self.storedView?.node(self.localNode.incarnation)?.isDraining == true
+    }
+
+    /// Whether another live node of the view accepts clients.
+    private func othersAcceptClients(in view: View) -> Bool {
+        view.nodes.contains {
+            $0.incarnation != self.localNode.incarnation && !$0.isDraining
+                && self.heartbeatAges[$0.incarnation, default: 0] < Self.unreachableTimeout
+        }
     }
 
     /// Removes this node from the view, so that the other nodes need not detect its departure.
@@ -266,17 +288,24 @@ public struct Membership: Sendable {
                 ? nil : self.makeProposal(stored.adding(self.localNode), .joins)
         }
         if self.isLeaving {
+            let view = stored.removing(self.localNode.incarnation)
             return Proposal(
-                view: stored.removing(self.localNode.incarnation), replacing: stored.number,
-                reason: .leaves, incarnation: self.localNode.incarnation, age: nil
-            )
+                view: view, replacing: stored.number, reason: .leaves,
+                incarnation: self.localNode.incarnation,
+                moves: view?.moves(since: stored) ?? [], age: nil)
         }
         if let evicted = self.nodeToEvict(at: now), let view = stored.removing(evicted.incarnation)
         {
             return Proposal(
                 view: view, replacing: stored.number, reason: .dies,
-                incarnation: evicted.incarnation,
+                incarnation: evicted.incarnation, moves: view.moves(since: stored),
                 age: evicted.age)
+        }
+        if self.isDrainRequested, !self.isDrainForced, !self.isDrainStored,
+            !self.othersAcceptClients(in: stored)
+        {
+            self.isDrainRequested = false
+            self.isDrainRefused = true
         }
         if let view = stored.setting(draining: self.isDrainRequested, self.localNode.incarnation) {
             return self.makeProposal(view, self.isDrainRequested ? .drains : .stays)
@@ -285,7 +314,10 @@ public struct Membership: Sendable {
             let view = stored.step(shards: Self.stepShards)
         else { return nil }
         self.nextStep = now + Self.stepPeriod
-        return self.makeProposal(view, .moves)
+        var proposal = self.makeProposal(view, .moves)
+        proposal.moves = stored.completedMoves
+        proposal.isStep = proposal.moves.isEmpty
+        return proposal
     }
 
     /// Redis has views but no current number. A proposal that replaces the newest view would be

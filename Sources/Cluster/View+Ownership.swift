@@ -18,6 +18,40 @@ extension View {
         }
     }
 
+    /// A number of shards that change from one node to another.
+    public struct Move: Sendable, Equatable {
+        public let from: UInt64
+        public let to: UInt64
+        public let shards: Int
+    }
+
+    /// The shards that have other owners than in an earlier view, per pair of nodes.
+    public func moves(since earlier: View) -> [Move] {
+        Self.moves {
+            (earlier.owner(of: $0).incarnation, self.owner(of: $0).incarnation)
+        }
+    }
+
+    /// The shards that a rebalance moved, if its last step is done and the next view ends it;
+    /// otherwise none.
+    var completedMoves: [Move] {
+        guard self.oldList != self.newList, self.shardsToMove.isEmpty else { return [] }
+        let old = RendezvousRanking(self.nodes, self.oldList)
+        return Self.moves {
+            (old.owner(of: $0).incarnation, self.owner(of: $0).incarnation)
+        }
+    }
+
+    private static func moves(_ owners: (Int) -> (from: UInt64, to: UInt64)) -> [Move] {
+        var counts: [[UInt64]: Int] = [:]
+        for shard in 0..<Shard.count {
+            let (from, to) = owners(shard)
+            if from != to { counts[[from, to], default: 0] += 1 }
+        }
+        return counts.map { Move(from: $0.key[0], to: $0.key[1], shards: $0.value) }
+            .sorted { ($0.from, $0.to) < ($1.from, $1.to) }
+    }
+
     /// Why a shard has its owner, in a sentence.
     ///
     /// - Parameter name: returns a node's name for operators.

@@ -74,7 +74,7 @@ public struct View: Sendable, Equatable {
 
     /// Whether a node owns any shard. It is called several times a second, and mostly decided by
     /// the first few shards.
-    func ownsShards(_ incarnation: UInt64) -> Bool {
+    public func ownsShards(_ incarnation: UInt64) -> Bool {
         self.shardOwners.contains { $0.incarnation == incarnation }
     }
 

@@ -13,7 +13,7 @@ public struct CommandTable: Sendable {
     }
 
     private static func allButHelp(_ chat: CommandSpec, _ bench: CommandSpec) -> [CommandSpec] {
-        [self.serve, self.token, chat, bench] + OperatorVerb.all.map(\.command)
+        [self.serve, self.token, chat, bench] + OperatorVerb.all.filter(\.isCommand).map(\.command)
             + [self.configCheck, self.configShow, self.completion]
     }
 

@@ -143,11 +143,14 @@ public enum Invocation: Sendable, Equatable {
 
     /// Parses the argument at `index`. Further values belong to the last argument of the
     /// subcommand.
+    ///
+    /// - Parameter known: the argument, if it is not that at `index` because one before it is left
+    ///   out.
     static func argument<Value>(
-        _ index: Int, in scanned: ScannedArguments, of command: CommandSpec,
-        _ parse: (String) throws(ValueProblem) -> Value
+        _ index: Int, as known: CommandSpec.Argument? = nil, in scanned: ScannedArguments,
+        of command: CommandSpec, _ parse: (String) throws(ValueProblem) -> Value
     ) throws(UsageError) -> Value {
-        let argument = command.arguments[min(index, command.arguments.count - 1)]
+        let argument = known ?? command.arguments[min(index, command.arguments.count - 1)]
         guard scanned.arguments.count > index else {
             let words =
                 argument.choices.isEmpty ? "" : " (\(argument.choices.joined(separator: ", ")))"

@@ -84,6 +84,9 @@ public enum LimitTable {
         count("header-bytes", \.headerBytes, 1024...1_048_576, "head of an HTTP request"),
         count("body-bytes", \.bodyBytes, 1024...67_108_864, "body of an HTTP request"),
         count(
+            "trace-steps", \.traceSteps, 1024...16_777_216,
+            "steps of messages kept per loop"),
+        count(
             "engineio-ping-interval-ms", \.enginePingInterval, 100...3_600_000,
             "ping interval of Engine.IO"),
         count(

@@ -43,6 +43,8 @@ public struct Limits: Sendable, Equatable {
     public var headerBytes = 16_384
     /// The body of an HTTP request.
     public var bodyBytes = 1_048_576
+    /// The steps of messages that each loop keeps for `confab trace`, at 48 bytes each.
+    public var traceSteps = 65_536
 
     public init() {}
 }

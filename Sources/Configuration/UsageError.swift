@@ -26,10 +26,7 @@ public enum UsageError: Error, Sendable, Equatable, CustomStringConvertible {
     public var reason: String {
         switch self {
         case .noCommand:
-            """
-            a subcommand is missing: \(CommandTable.topLevelNames.joined(separator: ", ")); see \
-            confab --help
-            """
+            "a subcommand is missing; see confab --help"
         case .unknownCommand(let name, let suggestion):
             "\(name.quoted) is not a subcommand\(Self.hint(suggestion))"
         case .unknownOption(let option, let command, let suggestion):

@@ -255,6 +255,8 @@ public struct ConversationsSession: PageReading, ResumableSession {
                 .close(1013, "the conversation cannot be entered at the moment; try again"))
         case (.enter, .failed(.damaged)):
             steps.append(.close(1011, "what is stored of this conversation is damaged"))
+        case (.enter, .failed(.banned(let notice))):
+            self.banned(notice, into: &steps)
         case (.enter, _):
             steps.append(.close(4004, "access denied"))
         case (.send, .posted(let message, _)):
@@ -323,6 +325,12 @@ public struct ConversationsSession: PageReading, ResumableSession {
     public mutating func tokenExpired(into steps: inout SessionSteps) {
         steps.reply { $0.append(error: "token expired", action: nil) }
         steps.append(.close(4003, "token expired"))
+    }
+
+    public mutating func banned(_ notice: String, into steps: inout SessionSteps) {
+        steps.reply { $0.append(error: notice, action: nil) }
+        // The protocol's code for a conversation that the user may not enter.
+        steps.append(.close(4004, notice))
     }
 }
 

@@ -48,10 +48,24 @@ public protocol DialectSession: Sendable {
 
     /// The token has expired.
     mutating func tokenExpired(into steps: inout SessionSteps)
+
+    /// An operator has banned the user from the service or from a conversation of the connection.
+    /// The session sends the notice in its protocol's form of an error, and closes the connection.
+    /// This may be its first event.
+    mutating func banned(_ notice: String, into steps: inout SessionSteps)
 }
 
 extension DialectSession {
     public var homeConversation: ConversationKey? { nil }
+
+    public mutating func banned(_ notice: String, into steps: inout SessionSteps) {
+        steps.append(.close(SessionStep.bannedCode, notice))
+    }
+}
+
+extension SessionStep {
+    /// The close code for banned users in protocols that define none.
+    public static let bannedCode: UInt16 = 4403
 }
 
 /// Why a new token was rejected.
@@ -109,7 +123,7 @@ public enum SessionStep: Sendable {
     /// dialects that are `BroadcastReceiving`.
     case broadcast(String)
     /// Close the connection after the frames before this step.
-    case close(UInt16, StaticString)
+    case close(UInt16, String)
 }
 
 /// From which message on a new subscription receives messages.

@@ -58,6 +58,10 @@ public struct HostedSession: Sendable {
         self.base.tokenExpired(into: &steps)
     }
 
+    public mutating func banned(_ notice: String, into steps: inout SessionSteps) {
+        self.base.banned(notice, into: &steps)
+    }
+
     // MARK: Events of some sessions
 
     public mutating func receivedPage(

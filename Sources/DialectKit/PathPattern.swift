@@ -4,7 +4,7 @@ internal import Bytes
 ///
 /// A segment in braces stands for any segment. `/**` at the end stands for the path before it and
 /// every path below. A trailing slash of the request's path is ignored.
-public struct PathPattern: Sendable, ExpressibleByStringLiteral {
+public struct PathPattern: Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
     private enum Segment {
         case literal([UInt8])
         case any
@@ -13,8 +13,11 @@ public struct PathPattern: Sendable, ExpressibleByStringLiteral {
     }
 
     private let segments: [Segment]
+    /// The pattern as it was written.
+    public let description: String
 
     public init(stringLiteral text: String) {
+        self.description = text
         self.segments = Self.split(text).map {
             if $0 == "**" { return .rest }
             return $0.hasPrefix("{") && $0.hasSuffix("}") ? .any : .literal(Array($0.utf8))
@@ -23,6 +26,7 @@ public struct PathPattern: Sendable, ExpressibleByStringLiteral {
 
     /// A pattern for exactly this path: braces and asterisks have no meaning.
     public init(literal path: String) {
+        self.description = path
         self.segments = Self.split(path).map { .literal(Array($0.utf8)) }
     }
 

@@ -6,8 +6,8 @@ public import JSON
 /// A connection that is accepted only to be closed with a code: browsers do not show the HTTP
 /// status of a refused upgrade.
 public struct RefusedSession: DialectSession {
-    private let code: UInt16
-    private let reason: StaticString
+    public let code: UInt16
+    public let reason: StaticString
     private let error: ByteBuffer?
 
     /// - Parameter error: a frame that is sent before the close.
@@ -22,7 +22,7 @@ public struct RefusedSession: DialectSession {
 
     public mutating func opened(into steps: inout SessionSteps) {
         if let error = self.error { steps.reply { $0.append(contentsOf: error.bytes) } }
-        steps.append(.close(self.code, self.reason))
+        steps.append(.close(self.code, self.reason.description))
     }
 
     public mutating func received(

@@ -36,7 +36,8 @@ public final class MemoryStore: ChatStore {
         switch request {
         case .write(let batch): .written(self.write(batch))
         case .claim: self.claim(request)
-        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _),
+        case .examine(let key), .repair(let key, _, _), .load(let key), .recent(let key, _),
+            .page(let key, _, _), .changes(let key, _, _, _),
             .amended(let key, _, _, _),
             .unread(let key, _, _):
             self.stripe(key.hash).tables.withLock { $0.execute(request) }
@@ -44,6 +45,8 @@ public final class MemoryStore: ChatStore {
             self.stripe(tenant.hashValue).tables.withLock { $0.execute(request) }
         case .memberships(_, _, _, let limit, _): self.memberships(request, limit: limit)
         case .catalog(_, _, let limit): self.catalog(request, limit: limit)
+        case .bans, .ban, .unban: self.stripes[0].tables.withLock { $0.execute(request) }
+        case .conversations(let after, let limit): self.conversations(after: after, limit: limit)
         case .probe: .done
         }
     }
@@ -65,6 +68,25 @@ public final class MemoryStore: ChatStore {
             return page
         }
         return .catalog(CatalogPage(joining: pages, limit: limit))
+    }
+
+    /// The cursor is the number of the stripe and the position in it.
+    private func conversations(after: ByteString?, limit: Int) -> StoreAnswer {
+        let parts = (after?.string ?? "0:").split(
+            separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, let stripe = Int(parts[0]), self.stripes.indices.contains(stripe)
+        else { return .failed(.invalidCursor) }
+        let position = parts[1].isEmpty ? nil : ByteString(String(parts[1]))
+        let answer = self.stripes[stripe].tables.withLock {
+            $0.execute(.conversations(after: position, limit: limit))
+        }
+        guard case .conversations(var page) = answer else { return answer }
+        if let next = page.next {
+            page.next = ByteString("\(stripe):\(next)")
+        } else if stripe + 1 < self.stripes.count {
+            page.next = ByteString("\(stripe + 1):")
+        }
+        return .conversations(page)
     }
 
     private func write(_ batch: WriteBatch) -> WriteOutcome {

@@ -11,6 +11,7 @@ public struct MemoryTables: Sendable {
     private var fences: [ShardFence] = []
     private(set) var lists = ListIndex()
     var tenants: [ByteString: TenantNumbers] = [:]
+    private var bans: [Ban.Subject: Ban] = [:]
     private let history: Int
 
     /// Shard numbers are below this.
@@ -52,8 +53,31 @@ public struct MemoryTables: Sendable {
             .users(numbers.map { self.tenants[tenant]?.user(numbered: $0) })
         case .nextNumber(let tenant):
             .number(self.tenants[tenant, default: TenantNumbers()].incrementCounter())
+        case .bans: .bans(Array(self.bans.values))
+        case .ban(let ban): self.store(ban)
+        case .unban(let subject): .unbanned(self.bans.removeValue(forKey: subject) != nil)
+        case .conversations(let after, let limit):
+            self.keys(after: after, limit: limit)
+        // Its types allow no faults.
+        case .examine: .examined(StoredFaults())
+        case .repair(let key, let owner, let epoch):
+            self.fence(of: Shard.of(key)).refusal(of: owner, under: epoch) == nil
+                ? .examined(StoredFaults()) : .failed(.repairFenced)
         case .probe: .done
         }
+    }
+
+    /// - Parameter after: the position of the last conversation of the previous page.
+    private func keys(after: ByteString?, limit: Int) -> StoreAnswer {
+        guard let last = Int(after?.string ?? "-1"), last >= -1 else {
+            return .failed(.invalidCursor)
+        }
+        let first = min(last + 1, self.conversations.count)
+        let end = min(first + StoreRequest.clampedListLimit(limit), self.conversations.count)
+        return .conversations(
+            ConversationKeyPage(
+                keys: self.conversations[first..<end].map(\.key),
+                next: end < self.conversations.count ? ByteString(String(end - 1)) : nil))
     }
 
     /// Applies one write, or returns the reason for its refusal.
@@ -74,6 +98,17 @@ public struct MemoryTables: Sendable {
         self.lists.recordChange(
             write.change, of: self.conversations[slot].record, at: write.conversation)
         return nil
+    }
+
+    private mutating func store(_ ban: Ban) -> StoreAnswer {
+        if self.bans[ban.subject] == nil, self.bans.count >= Ban.countLimit {
+            self.bans = self.bans.filter { $0.value.isActive(at: ban.since) }
+            guard self.bans.count < Ban.countLimit else {
+                return .failed(StoreRequest.tooManyBans)
+            }
+        }
+        self.bans[ban.subject] = ban
+        return .done
     }
 
     private mutating func claim(_ shard: Int, for owner: LoopID, under view: Int) -> StoreAnswer {

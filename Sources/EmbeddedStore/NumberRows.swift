@@ -102,7 +102,12 @@ struct NumberRows {
         self.text.begin(byteCount: tenant.byteCount + user.storageKey.byteCount)
         self.byUser.bind(1, text: self.text.copy(tenant.string))
         self.byUser.bind(2, text: self.text.copy(user.storageKey.string))
-        return try self.row(self.byUser, in: tenant)?.number
+        guard let row = try self.row(self.byUser, in: tenant) else { return nil }
+        // In a damaged file, the search may end at another user's row.
+        guard row.user == user else {
+            throw .damaged("the number of user \(user) of tenant \(tenant) is not what was stored")
+        }
+        return row.number
     }
 
     private func row(_ statement: SQLiteStatement, in tenant: ByteString) throws(StorageFault) -> (

@@ -11,15 +11,21 @@ final class SQLiteReader {
     private let deletions: DeletionRows
     let lists: ListRows
     private let numbers: NumberRows
+    private let bans: BanRows
+    private let keys: ConversationKeyRows
+    private let log: ConversationLogRows
     private let lastPosition: SQLiteStatement
     private let begin: SQLiteStatement
     private let end: SQLiteStatement
     private let unindexed: UnindexedMessages
     private let options: SQLiteOptions
+    private let path: String
 
-    init(connection: SQLiteConnection, unindexed: UnindexedMessages, options: SQLiteOptions)
-        throws(SQLiteFailure)
-    {
+    init(
+        connection: SQLiteConnection, unindexed: UnindexedMessages, options: SQLiteOptions,
+        path: String
+    ) throws(SQLiteFailure) {
+        self.path = path
         self.unindexed = unindexed
         self.options = options
         self.conversations = try ConversationRows(connection, access: .readOnly)
@@ -30,6 +36,9 @@ final class SQLiteReader {
         self.deletions = try DeletionRows(connection, access: .readOnly)
         self.lists = try ListRows(connection)
         self.numbers = try NumberRows(connection, access: .readOnly)
+        self.bans = try BanRows(connection, access: .readOnly)
+        self.keys = try ConversationKeyRows(connection)
+        self.log = try ConversationLogRows(connection, self.messages)
         self.lastPosition = try connection.prepare("SELECT max(position) FROM messages")
         self.begin = try connection.prepare("BEGIN")
         self.end = try connection.prepare("ROLLBACK")
@@ -109,9 +118,30 @@ final class SQLiteReader {
                     of: tenant, after: after, limit: StoreRequest.clampedListLimit(limit)))
         case .users(let numbers, let tenant):
             return try self.numbers.users(numbered: numbers, in: tenant)
-        case .claim, .write, .numbers, .nextNumber, .probe:
+        case .bans: return try self.bans.all(in: self.path)
+        case .conversations(let after, let limit):
+            return try self.keys.page(after: after, limit: limit)
+        case .examine(let key): return .examined(try self.examine(key))
+        case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe:
             preconditionFailure("a reader received a write request")
         }
+    }
+
+    /// Messages of the log without an index entry. The search reads the whole log, so it begins
+    /// only if the index is incomplete.
+    private func examine(_ key: ConversationKey) throws(StorageFault) -> StoredFaults {
+        guard let snapshot = try self.snapshot(of: key) else { return StoredFaults() }
+        let window = snapshot.oldest..<(snapshot.head + 1)
+        guard !window.isEmpty else { return StoredFaults() }
+        var known = Set(
+            try self.messageIndex.entries(of: snapshot.id, in: window).map(\.sequence))
+        known.formUnion(
+            self.unindexed.entries(of: snapshot.id, in: window, upTo: snapshot.lastPosition)
+                .map(\.sequence))
+        guard known.count < window.count else { return StoredFaults() }
+        let lost = try self.log.entries(of: snapshot.id, window, lackedBy: known)
+        return StoredFaults(
+            repairable: lost.map { "the index lacks message \($0.sequence), which is stored" })
     }
 
     /// A conversation in one consistent state of the file.

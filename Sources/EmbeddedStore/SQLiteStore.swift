@@ -11,7 +11,7 @@ import Synchronization
 /// Two threads read: one loads conversations for their owners, and one reads pages of history,
 /// which can be slow.
 public final class SQLiteStore: ChatStore {
-    private let path: String
+    let path: String
     private let writes: RequestQueue
     private let loads: RequestQueue
     private let pages: RequestQueue
@@ -83,9 +83,11 @@ public final class SQLiteStore: ChatStore {
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
         let queue =
             switch request {
-            case .claim, .write, .numbers, .nextNumber, .probe: self.writes
-            case .load, .recent: self.loads
-            case .page, .changes, .amended, .unread, .memberships, .catalog, .users: self.pages
+            case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe: self.writes
+            case .load, .recent, .bans: self.loads
+            case .page, .changes, .amended, .unread, .memberships, .catalog, .users,
+                .conversations, .examine:
+                self.pages
             }
         switch queue.enqueue(Submission(request: request, ticket: ticket, client: client)) {
         case .accepted: break

@@ -16,6 +16,7 @@ final class SQLiteWriter {
     private let shards: ShardRows
     private let settings: SettingRows
     private let numbers: NumberRows
+    private let bans: BanRows
     private let begin: SQLiteStatement
     private let commit: SQLiteStatement
     private let rollback: SQLiteStatement
@@ -23,7 +24,7 @@ final class SQLiteWriter {
     /// The size of the write-ahead log, in pages, that triggers a checkpoint.
     private static let checkpointPages = 2000
 
-    private var fences: [Int: ShardFence]
+    private(set) var fences: [Int: ShardFence]
     private var replacedFences: [(shard: Int, fence: ShardFence?)] = []
     var conversationCache: ConversationCache
     let unindexed: UnindexedMessages
@@ -69,6 +70,7 @@ final class SQLiteWriter {
             self.shards = try ShardRows(connection)
             self.settings = try SettingRows(connection)
             self.numbers = try NumberRows(connection, access: .readWrite)
+            self.bans = try BanRows(connection, access: .readWrite)
             self.begin = try connection.prepare("BEGIN IMMEDIATE")
             self.commit = try connection.prepare("COMMIT")
             self.rollback = try connection.prepare("ROLLBACK")
@@ -171,7 +173,12 @@ final class SQLiteWriter {
             try self.settings.put(try self.settings.value(.probes) + 1, in: .probes)
             return .done
         case .numbers, .nextNumber: return try self.answerNumberRequest(request)
-        case .load, .recent, .page, .changes, .amended, .unread, .memberships, .catalog, .users:
+        case .ban(let ban): return try self.bans.put(ban)
+        case .unban(let subject): return .unbanned(try self.bans.remove(subject))
+        case .repair(let key, let owner, let epoch):
+            return try self.repair(key, by: owner, under: epoch)
+        case .load, .recent, .page, .changes, .amended, .unread, .memberships, .catalog, .users,
+            .bans, .conversations, .examine:
             preconditionFailure("the writer received a read request")
         }
     }

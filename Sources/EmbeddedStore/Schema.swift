@@ -104,6 +104,14 @@ enum Schema {
         CREATE INDEX catalog ON conversations (tenant, created_at, name)
             WHERE listed AND ended_at IS NULL;
         """,
+        // `conversation` is empty for a ban from the whole tenant; no conversation has that id.
+        """
+        CREATE TABLE bans (
+            tenant TEXT, user TEXT, conversation TEXT, until INTEGER, reason TEXT NOT NULL,
+            operator TEXT NOT NULL, since INTEGER NOT NULL, checksum INTEGER NOT NULL,
+            PRIMARY KEY (tenant, user, conversation)
+        ) WITHOUT ROWID;
+        """,
     ]
 
     private static var originCases: String {

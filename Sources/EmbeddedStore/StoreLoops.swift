@@ -89,8 +89,8 @@ final class ReaderLoop {
     ) throws(StorageFault) {
         do {
             self.reader = try SQLiteReader(
-                connection: try file.openForReading(options), unindexed: unindexed, options: options
-            )
+                connection: try file.openForReading(options), unindexed: unindexed,
+                options: options, path: file.path)
         } catch {
             throw StorageFault(error)
         }

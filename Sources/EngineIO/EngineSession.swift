@@ -44,6 +44,8 @@ public struct EngineSession: Sendable {
     let settings: EngineSettings
     var state: State
     var heartbeat: Heartbeat
+    /// The milliseconds from the last answered ping to its pong; nil before the first pong.
+    public private(set) var roundTrip: Int64?
     var outbox = EngineOutbox()
 
     /// Creates a session that a poll opens. The response is the handshake.
@@ -154,7 +156,8 @@ public struct EngineSession: Sendable {
             return nil
         case .pong:
             // An unsolicited pong is ignored: it must not delay the next ping.
-            if case .pongDue = self.heartbeat {
+            if case .pongDue(let due) = self.heartbeat {
+                self.roundTrip = max(0, now - (due - self.settings.pingTimeout))
                 self.heartbeat = .pingDue(now + self.settings.pingInterval)
             }
             return nil

@@ -85,6 +85,12 @@ public struct EngineServer: Sendable {
         self.sessions[session]?.engine.deadline
     }
 
+    /// The milliseconds from the session's last answered ping to its pong; nil before the first
+    /// pong.
+    public func roundTrip(_ session: SocketToken) -> Int? {
+        self.sessions[session]?.engine.roundTrip.map { Int(clamping: $0) }
+    }
+
     // MARK: Time
 
     /// Handles what is due in a session: pings, timeouts, and requests of nodes that do not repeat

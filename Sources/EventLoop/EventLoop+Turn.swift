@@ -16,6 +16,12 @@ extension EventLoop {
         return self.state.pointee.turnStatistics
     }
 
+    /// On the loop: when this turn began (`MonotonicTime.exact`). Reading it costs no clock call.
+    public var turnStart: MonotonicTime {
+        self.expectCurrent()
+        return MonotonicTime(nanoseconds: self.state.pointee.turnStart)
+    }
+
     /// On the loop: returns the statistics and resets them.
     public func resetTurnStatistics() -> TurnStatistics {
         self.expectCurrent()

@@ -12,14 +12,14 @@ public final class Gateway: Sendable {
     public let clientAddress: SocketAddress
     /// Nil if there is no admin listener.
     public let adminAddress: SocketAddress?
-    private let shared: GatewayShared
+    let shared: GatewayShared
     private let gatewayLoops: [GatewayLoop]
     private let clientSockets: [ListeningSocket]
 
     /// Opens the listeners and starts the loops. The node accepts connections when this returns.
     ///
-    /// A cluster node answers only health probes until `markStarted()`. An orchestrator must see
-    /// that a node which waits for Redis is alive.
+    /// With `GatewaySettings.awaitsStart` it answers only health probes until `markStarted()`. An
+    /// orchestrator must see that a node which waits for Redis is alive.
     ///
     /// - Parameters:
     ///   - board: where the loops publish their metrics.
@@ -75,7 +75,7 @@ public final class Gateway: Sendable {
                 }
             }
         }
-        if !settings.isClustered { self.markStarted() }
+        if !settings.awaitsStart { self.markStarted() }
         do throws(SocketError) {
             try self.listen()
         } catch {
@@ -164,6 +164,16 @@ public final class Gateway: Sendable {
         self.health.setDraining()
         for gatewayLoop in self.gatewayLoops {
             gatewayLoop.loop.execute { gatewayLoop.drain(over: time) }
+        }
+    }
+
+    /// Closes some of the open connections with 1012, evenly over this time and on all loops in
+    /// proportion to their clients. New clients are still accepted.
+    public func shed(_ count: Int, over time: Duration) {
+        let share = Double(count) / Double(max(1, self.connectionCount))
+        let remaining = ShedBudget(count)
+        for gatewayLoop in self.gatewayLoops {
+            gatewayLoop.loop.execute { gatewayLoop.shed(share, within: remaining, over: time) }
         }
     }
 

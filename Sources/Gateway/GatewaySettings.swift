@@ -50,8 +50,9 @@ public struct GatewaySettings: Sendable {
     public var echoPath: String?
     /// Whether frames for many sockets are written with one system call, if the kernel permits it.
     public var usesSendRing = true
-    /// Whether the node is part of a cluster. Then it admits no client before it has joined.
-    public var isClustered = false
+    /// Whether the node admits no client before `Gateway.markStarted()`: it must read the bans, and
+    /// a node of a cluster must join.
+    public var awaitsStart = false
     /// How many messages from other loops a loop's mailbox holds.
     var mailboxLimit = 65_536
 

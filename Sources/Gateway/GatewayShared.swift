@@ -23,6 +23,7 @@ final class GatewayShared: Sendable {
     let controlMailboxes: [Mailbox<LoopControlMessage>]
     let storeProbe: StoreProbe
     let storeErrors: StoreErrorLog
+    let bans = BanBoard()
     /// The open client connections of the node.
     let connectionCount = ConnectionCount()
 
@@ -64,18 +65,22 @@ extension GatewayShared: RelayReceiver {
     }
 
     func follow(_ view: View) {
+        self.bans.follow(view)
         for mailbox in self.controlMailboxes { _ = mailbox.post(.follow(view)) }
     }
 
     func rejoin(as incarnation: UInt64, in view: View) {
+        self.bans.markStale()
         for mailbox in self.controlMailboxes { _ = mailbox.post(.rejoin(incarnation, view)) }
     }
 
     func messagesMayBeLost() {
+        self.bans.markStale()
         for mailbox in self.controlMailboxes { _ = mailbox.post(.messagesLost) }
     }
 
     func storeMayHaveLostData(on loop: Int) {
+        self.bans.markStale()
         _ = self.controlMailboxes[loop].post(.compareWithStore)
     }
 

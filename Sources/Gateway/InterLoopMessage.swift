@@ -25,12 +25,28 @@ enum LoopControlMessage: Sendable {
     case messagesLost
     case report(@Sendable (LoopReport) -> Void)
     case shards(@Sendable ([ShardReport]) -> Void)
+    /// Reads from the loop's state for operators.
+    case inspect(@Sendable (borrowing LoopState) -> Void)
     /// Requests the position up to which the conversation is stored, if this loop owns it.
     case storedPosition(
         ConversationKey, @Sendable ((head: SequenceNumber, revision: Revision)?) -> Void)
     /// A command that comes from no connection.
     case command(ChatCommand, ConversationKey, @Sendable (ChatAnswer) -> Void)
+    /// The steps of these messages on this loop.
+    case traceSteps(
+        [ConversationKey: Set<SequenceNumber>], @Sendable ([TracedStep]) -> Void)
+    /// The messages of a user on this loop.
+    case traceSightings(SightingQuery, @Sendable ([TracedSighting]) -> Void)
+    /// Requests this loop's claim of a conversation's shard; nil while it is being claimed, or if
+    /// another loop owns it.
+    case claim(ConversationKey, @Sendable ((owner: LoopID, epoch: Epoch)?) -> Void)
+    /// The stored state of a conversation was repaired.
+    case reload(ConversationKey)
     case read(StoreRequest, @Sendable (StoreAnswer) -> Void)
+    /// Enforces the node's present bans, and replies with the number of connections that it closes.
+    case enforceBans(@Sendable (Int) -> Void)
+    /// Closes connections by order of an operator, and replies with their number.
+    case disconnect(DisconnectTarget, @Sendable (Int) -> Void)
     /// A message from a loop of another node.
     case nodeMessage(String, from: UInt64)
     /// The WebSocket that takes over a polling session.
@@ -76,4 +92,6 @@ struct ConnectionHandoff: @unchecked Sendable {
     let response: SharedFrame
     /// The input after the upgrade request.
     let unread: [UInt8]
+    /// The trace of the upgrade request, for the log.
+    let trace: TraceParent?
 }

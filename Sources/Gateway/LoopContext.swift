@@ -1,9 +1,11 @@
 import Bytes
 import ChatCore
 import ChatEngine
+import ChatModel
 import DialectKit
 import EventLoop
 import HTTPWire
+import Telemetry
 
 /// What the parts of one loop share: its number, its clock, its settings and its counters.
 ///
@@ -15,6 +17,8 @@ final class LoopContext {
     /// Settings that a reload replaces.
     @exclusivity(unchecked) var live: LiveSettings
     @exclusivity(unchecked) var counters: LoopCounters
+    /// The bans that this loop enforces.
+    @exclusivity(unchecked) var bans = BanList()
     /// The connection to other nodes; nil without a cluster.
     @exclusivity(unchecked) var relay: (any Relay)?
     /// New clients are refused, and the open connections are closing.
@@ -23,6 +27,10 @@ final class LoopContext {
     @exclusivity(unchecked) private(set) var now: ClockReading
     @exclusivity(unchecked) private(set) var date: HTTPDate
     private let startedAt: Int64
+    /// By the slots of connections.
+    @exclusivity(unchecked) var logDetails: [UInt32: ConnectionLogDetails] = [:]
+    @exclusivity(unchecked) var refusalLimiter = LogLimiter<RefusalReason>(
+        lineLimit: LoopContext.refusalLineLimit, periodMilliseconds: LoopContext.refusalPeriod)
 
     init(index: Int, loop: EventLoop, shared: GatewayShared, live: LiveSettings) {
         self.index = index

@@ -10,7 +10,10 @@ struct LoopCounters {
     var delivered: [UInt64]
     var accepted: UInt64 = 0
     var httpRequests: UInt64 = 0
-    var refusedConnections: UInt64 = 0
+    /// By the index of `RefusalReason`.
+    var refusals = [UInt64](repeating: 0, count: RefusalReason.allCases.count)
+    /// HTTP responses by status code, 100 to 599.
+    var responses = [UInt64](repeating: 0, count: 600)
     var lostEnvelopes: UInt64 = 0
     var droppedEphemeral: UInt64 = 0
     var rateLimited: UInt64 = 0
@@ -24,6 +27,12 @@ struct LoopCounters {
     var turnTimes = Histogram()
     /// The time from submitting a batch to the store's reply.
     var storeTimes = Histogram()
+    /// Changes that the store has acknowledged.
+    var storedWrites: UInt64 = 0
+    /// Bytes of contents and metadata in the changes submitted to the store.
+    var submittedBytes: UInt64 = 0
+    /// The time from accepting a message on any node to writing it to sockets of this loop.
+    var deliveryTimes = Histogram()
 
     init(dialectCount: Int) {
         self.connections = Array(repeating: 0, count: dialectCount + 1)

@@ -35,6 +35,27 @@ extension LoopState {
         }
     }
 
+    private var webSocketClients: [(Connection, WebSocketState)] {
+        self.pool.all.compactMap { connection in
+            guard connection.isClient, let webSocket = connection.webSocket,
+                webSocket.drainAt == 0, !webSocket.hasSentClose
+            else { return nil }
+            return (connection, webSocket)
+        }
+    }
+
+    var webSocketClientCount: Int { self.webSocketClients.count }
+
+    /// Closes some clients one after the other, so that they connect to other nodes.
+    mutating func shed(_ count: Int, over time: Duration) {
+        self.beginTurn()
+        let now = self.context.now.monotonic
+        for (index, (connection, webSocket)) in self.webSocketClients.prefix(count).enumerated() {
+            webSocket.drainAt = now + time.wholeMilliseconds * Int64(index) / Int64(count) + 1
+            self.pool.scheduleTimer(connection)
+        }
+    }
+
     /// Keeps the connections that are still open.
     mutating func endDrain() {
         self.beginTurn()
@@ -51,7 +72,10 @@ extension LoopState {
     func closeForDrain(_ connection: Connection, _ webSocket: WebSocketState) {
         guard webSocket.unansweredCommandCount > 0 else {
             return self.pool.closeWebSocket(
-                connection, webSocket, .serviceRestart, "the node is going down; connect again")
+                connection, webSocket, .serviceRestart,
+                self.context.isDraining
+                    ? "the node is going down; connect again"
+                    : "the cluster spreads its clients; connect again")
         }
         // The client must still get the answers to its commands. Every command is answered in time,
         // and no more are read. The next tick checks again.

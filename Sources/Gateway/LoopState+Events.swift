@@ -96,6 +96,7 @@ extension LoopState {
                 "nothing was heard for \(self.context.live.limits.idle)")
         } else if webSocket.pingAt <= now {
             webSocket.pingAt = now + self.context.live.limits.ping.wholeMilliseconds
+            webSocket.pingSent(at: now)
             self.ping(connection, webSocket)
         }
     }

@@ -16,7 +16,7 @@ extension LoopState {
     ///   with the session's first frames.
     mutating func moveWebSocket(
         _ connection: Connection, to loop: Int, _ webSocket: WebSocketState,
-        _ session: any DialectSession, response: SharedFrame, unread: [UInt8]
+        _ session: any DialectSession, response: SharedFrame, unread: [UInt8], trace: TraceParent?
     ) {
         let handoff = ConnectionHandoff(
             socket: self.pool.socket(of: connection),
@@ -24,7 +24,7 @@ extension LoopState {
             tls: connection.tls, session: session,
             dialect: webSocket.dialect, acceptsCompression: webSocket.acceptsCompression,
             isCompressed: webSocket.isCompressed, expiresAt: webSocket.expiresAt,
-            response: response, unread: unread)
+            response: response, unread: unread, trace: trace)
         let shared = self.context.shared
         self.pool.detach(connection) { socket in
             if !shared.mailboxes[loop].post(.adopt(handoff)) {
@@ -84,6 +84,7 @@ extension LoopState {
             connection.unread = handoff.unread
             // The session must begin before its first frames are read.
             self.pool.pauseReading(connection)
+            self.context.logDetails[token.slot] = ConnectionLogDetails(trace: handoff.trace)
             self.pool.send(connection, handoff.response)
             self.bridge.beginSession(webSocket, connection)
             if connection.isConnected {

@@ -45,14 +45,23 @@ extension LoopState {
                 reply(self.statistics.report(self.context, self.pool, self.bridge))
             case .shards(let reply):
                 reply(self.bridge.chat.ownedShards.map(self.bridge.store.shardRates.report))
+            case .inspect(let read): read(self)
             case .storedPosition(let key, let reply):
                 reply(self.bridge.chat.storedPosition(of: key))
             case .command(let command, let key, let reply):
                 self.bridge.submitOperatorCommand(command, in: key, reply: reply)
+            case .traceSteps(let messages, let reply):
+                reply(self.bridge.tracedSteps(of: messages))
+            case .traceSightings(let query, let reply):
+                reply(self.bridge.tracedSightings(query))
+            case .claim(let key, let reply): reply(self.bridge.chat.claim(of: key))
+            case .reload(let key): self.bridge.chat.reload(key, at: self.context.now)
             case .read(let request, let reply):
                 self.context.store.submit(
                     request, ticket: 0,
                     for: StoreReplyHandler(self.context.shared.storeErrors, reply))
+            case .enforceBans(let reply): reply(self.bridge.enforceBans())
+            case .disconnect(let target, let reply): reply(self.bridge.disconnect(target))
             case .nodeMessage(let text, let node):
                 self.receiveNodeMessage(text, from: node)
             case .attachSocket(let socket, let handoff): self.attachSocket(socket, handoff)

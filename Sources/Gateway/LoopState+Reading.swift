@@ -1,3 +1,4 @@
+import ChatCore
 import Configuration
 import EventLoop
 import HTTPWire
@@ -157,6 +158,8 @@ extension LoopState {
                         self.pool.sendFrame(
                             connection, .pong, UnsafeRawBufferPointer(rebasing: buffer[range]))
                     }
+                case .pong(let range) where range.isEmpty:
+                    webSocket.pongReceived(at: self.context.now.monotonic)
                 case .pong(let range):
                     self.bridge.acknowledgeInbox(
                         connection, webSocket, UnsafeRawBufferPointer(rebasing: buffer[range]))

@@ -30,8 +30,8 @@ extension LoopState {
             } catch {
                 self.http.refuse(connection, error, self.http.responseContext(willClose: true))
             }
-        case .engineUnavailable(let responseContext):
-            self.refuseEngineRequest(connection, .unavailable, responseContext)
+        case .engineUnavailable(let error, let responseContext):
+            self.refuseEngineRequest(connection, .unavailable, responseContext, because: error)
         case .engineBody(let body): self.engineBodyReceived(body, connection)
         case .engineBodyTooLong: self.engineBodyTooLong(connection)
         }
@@ -65,6 +65,8 @@ extension LoopState {
         unread: UnsafeRawBufferPointer
     ) -> Bool {
         let response = self.pool.frames.encodeResponse(of: request.upgrade)
+        self.context.countResponse(.switchingProtocols)
+        let details = ConnectionLogDetails(trace: self.http.requestInfo(connection)?.trace)
         let webSocket = self.bridge.makeWebSocketState(
             session, dialect: request.dialect,
             acceptsCompression: request.upgrade.clientMayCompress,
@@ -78,10 +80,11 @@ extension LoopState {
             if loop != self.context.index, self.pool.canMove(connection) {
                 self.moveWebSocket(
                     connection, to: loop, webSocket, session, response: response,
-                    unread: Array(unread))
+                    unread: Array(unread), trace: details?.trace)
                 return true
             }
         }
+        self.context.logDetails[connection.token.slot] = details
         self.pool.send(connection, response)
         self.bridge.beginSession(webSocket, connection)
         return false

@@ -45,6 +45,7 @@ struct LoopState {
         guard !self.isTimeRead else { return }
         self.isTimeRead = true
         self.bridge.turnBegan(after: self.context.updateClocks())
+        self.bridge.chat.traceTime = self.context.loop.turnStart.nanoseconds
     }
 
     mutating func tick() {
@@ -57,6 +58,7 @@ struct LoopState {
         self.retryEngineRequests()
         self.pool.resumeAcceptingIfDue()
         self.statistics.publishIfDue(self.context, &self.bridge)
+        if self.context.index == 0 { self.readBansIfStale() }
         if shared.health.beginProbeIfDue(self.context.index) {
             self.context.store.submit(
                 .probe, ticket: StoreTicket(rawValue: UInt64(self.context.index)),
@@ -112,6 +114,7 @@ struct LoopState {
             self.handleConnectionEvents()
         } while self.pool.hasUnwrittenFrames || self.engineIO?.server.needsFlush == true
         self.pool.endTurn()
+        self.bridge.recordWritings()
         self.bridge.reportDeliveries()
     }
 

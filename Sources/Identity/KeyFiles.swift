@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 
 /// The files that contain the keys. They are read at startup, on SIGHUP and when the key set
 /// changes.
@@ -41,6 +41,14 @@ public struct KeyFiles: Sendable, Equatable {
     /// it. Nil if there is no key set or no such file.
     public var keySetFingerprint: FileFingerprint? {
         self.keySet.flatMap { FileFingerprint(path: $0) }
+    }
+
+    /// The earliest expiry of a certificate among the public keys; nil if there is none. Keys are
+    /// accepted even after it, but an issuer that renews its certificate may change its key.
+    public var certificateExpiry: Timestamp? {
+        self.publicKeys.compactMap { path in
+            (try? KeyError.read(path)).flatMap { PublicKey.certificateExpiry(pem: $0) }
+        }.min()
     }
 
     private static func readPEM(_ path: String) throws(KeyError) -> [VerificationKey] {

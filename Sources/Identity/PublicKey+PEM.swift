@@ -1,4 +1,6 @@
+internal import Bytes
 internal import COpenSSL
+internal import Glibc
 
 /// Reads keys from PEM (RFC 7468): `PUBLIC KEY`, the older `RSA PUBLIC KEY`, and the key of a
 /// `CERTIFICATE`.
@@ -19,6 +21,22 @@ extension PublicKey {
         guard Self.isEndOfPEM else { throw PublicKeyError(reason: "contains a damaged PEM block") }
         guard !keys.isEmpty else { throw PublicKeyError(reason: "contains no PEM public key") }
         return keys
+    }
+
+    /// The earliest expiry among the certificates of the text; nil if it contains none. Tokens are
+    /// verified even after it.
+    static func certificateExpiry(pem text: [UInt8]) -> Timestamp? {
+        ERR_clear_error()
+        defer { ERR_clear_error() }
+        guard let source = BIO_new_mem_buf(text, Int32(text.count)) else { return nil }
+        defer { BIO_free(source) }
+        var earliest: Timestamp?
+        var block = PEMBlock()
+        while block.read(from: source) {
+            guard let expiry = block.certificateExpiry else { continue }
+            earliest = min(earliest ?? expiry, expiry)
+        }
+        return earliest
     }
 
     /// `PEM_read_bio` also fails at the end of the text. Only its error tells that no further block
@@ -68,6 +86,19 @@ private struct PEMBlock: ~Copyable {
             throw PublicKey.PublicKeyError(reason: "contains a damaged PEM block")
         }
         return key
+    }
+
+    /// Nil if the block is no certificate.
+    var certificateExpiry: Timestamp? {
+        guard let label = self.label, String(cString: label) == "CERTIFICATE" else { return nil }
+        var next = UnsafePointer(self.bytes)
+        let certificate = d2i_X509(nil, &next, self.byteCount)
+        defer { X509_free(certificate) }
+        var calendar = tm()
+        guard let end = certificate.flatMap({ X509_get0_notAfter($0) }),
+            ASN1_TIME_to_tm(end, &calendar) == 1
+        else { return nil }
+        return Timestamp(milliseconds: Int64(timegm(&calendar)) * 1000)
     }
 
     private static func free(

@@ -88,6 +88,27 @@ extension JSONTree {
         buffer.append(json: self)
         return buffer.text
     }
+
+    /// The value as JSON for people: one member or element on each line, with two spaces for each
+    /// level.
+    public var indentedText: String { self.indented(by: "") }
+
+    private func indented(by space: String) -> String {
+        let inner = space + "  "
+        func lines(_ parts: [String], _ open: String, _ close: String) -> String {
+            "\(open)\n" + parts.map { inner + $0 }.joined(separator: ",\n") + "\n\(space)\(close)"
+        }
+        switch self {
+        case .array(let elements) where !elements.isEmpty:
+            return lines(elements.map { $0.indented(by: inner) }, "[", "]")
+        case .object(let members) where !members.isEmpty:
+            return lines(
+                members.map {
+                    "\(JSONTree.string($0.name).text): \($0.value.indented(by: inner))"
+                }, "{", "}")
+        default: return self.text
+        }
+    }
 }
 
 extension JSONDocument {

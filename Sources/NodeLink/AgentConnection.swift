@@ -104,5 +104,9 @@ final class AgentConnection: Sendable {
     /// One slot of each server that executes commands.
     var masterSlots: [RedisSlot] { self.state.with { $0.client?.masterSlots ?? [] } }
 
+    func endpoint(of slot: RedisSlot) -> RedisEndpoint? {
+        self.state.with { $0.client?.endpoint(of: slot) }
+    }
+
     var endpoints: [RedisEndpoint] { self.state.with { $0.client?.endpoints ?? [] } }
 }

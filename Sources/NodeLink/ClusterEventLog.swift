@@ -33,23 +33,48 @@ final class ClusterEventLog: Sendable {
         }
     }
 
+    /// On the loop: records an incident that all nodes notice, such as an outage of Redis. The
+    /// first node's event is stored.
+    func appendOnce(_ details: [NodeLink.Event.Detail], milliseconds: Int64) {
+        self.redis.send(slot: RedisSlot(key: self.redisKeys.view)) { command in
+            command.append(LinkScripts.appendOnce, keyCount: 2)
+            command.append(text: self.redisKeys.incident)
+            command.append(text: self.redisKeys.events)
+            command.append(max(milliseconds, LinkScripts.incidentMilliseconds))
+            for detail in details {
+                command.append(text: detail.name)
+                command.append(text: detail.value)
+            }
+        } completion: { _ in
+        }
+    }
+
     /// From any thread; the reply arrives on the loop.
     ///
     /// - Parameters:
-    ///   - id: returns the events after this one; nil for the newest ones.
+    ///   - range: which events; within it the oldest ones after an id, or the newest ones.
     ///   - reply: receives nil if Redis does not reply.
     func events(
-        after id: String?, limit: Int, reply: @escaping @Sendable ([NodeLink.Event]?) -> Void
+        in range: NodeLink.EventRange, limit: Int,
+        reply: @escaping @Sendable ([NodeLink.Event]?) -> Void
     ) {
         self.loop.execute {
             guard
                 let query = self.queries.with({ $0.start(at: NodeAgent.now, reply: reply) })
             else { return reply(nil) }
             self.redis.send(slot: RedisSlot(key: self.redisKeys.view)) { command in
-                command.append(id == nil ? "XREVRANGE" : "XRANGE")
-                command.append(text: self.redisKeys.events)
-                command.append(text: id.map { "(\($0)" } ?? "+")
-                command.append(id == nil ? "-" : "+")
+                switch range {
+                case .after(let id):
+                    command.append("XRANGE")
+                    command.append(text: self.redisKeys.events)
+                    command.append(text: "(\(id)")
+                    command.append("+")
+                case .before(let id):
+                    command.append("XREVRANGE")
+                    command.append(text: self.redisKeys.events)
+                    command.append(text: id.map { "(\($0)" } ?? "+")
+                    command.append("-")
+                }
                 command.append("COUNT")
                 command.append(limit)
             } completion: { result in

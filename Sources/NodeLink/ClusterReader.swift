@@ -53,8 +53,8 @@ public final class ClusterReader: Sendable {
     }
 
     private let settings: RedisSettings
-    private let redisKeys: ClusterRedisKeys
-    private let layout: LayoutReader
+    let redisKeys: ClusterRedisKeys
+    let layout: LayoutReader
     private let redis: BlockingRedisClient
 
     /// Starts to connect; the first command waits for the connection.
@@ -74,7 +74,7 @@ public final class ClusterReader: Sendable {
 
     private static let timeout = Duration.seconds(2)
 
-    private func send(_ queries: [RedisQuery]) throws(ClusterReadError) -> [RedisValue] {
+    func send(_ queries: [RedisQuery]) throws(ClusterReadError) -> [RedisValue] {
         do throws(BlockingRedisClient.CallFailure) {
             return try self.redis.send(queries)
         } catch {

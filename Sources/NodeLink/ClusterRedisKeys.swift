@@ -12,6 +12,8 @@ struct ClusterRedisKeys: Sendable {
     var views: ByteString { ByteString("\(self.cluster):{c}:views") }
     /// A stream of the cluster's events.
     var events: ByteString { ByteString("\(self.cluster):{c}:events") }
+    /// A text: when an incident that all nodes notice was last recorded, by Redis' clock.
+    var incident: ByteString { ByteString("\(self.cluster):{c}:incident") }
 
     /// A hash with a node's record and the time of its last heartbeat.
     func node(_ incarnation: UInt64) -> ByteString {

@@ -14,6 +14,8 @@ struct HeartbeatExchange {
         let reply: Membership.HeartbeatReply
         /// The other process that holds this node's name; nil if none does.
         let otherNameHolder: String?
+        /// Redis' time, in microseconds since 1970.
+        let redisTime: Int64?
     }
 
     private let redisKeys: ClusterRedisKeys
@@ -81,6 +83,7 @@ struct HeartbeatExchange {
             reply: Membership.HeartbeatReply(
                 time: time, number: Int(number), views: views, heartbeats: ages,
                 holdsName: holder == self.process),
-            otherNameHolder: holder == self.process || holder.isEmpty ? nil : holder)
+            otherNameHolder: holder == self.process || holder.isEmpty ? nil : holder,
+            redisTime: reply[5]?.integer)
     }
 }

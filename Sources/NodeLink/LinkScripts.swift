@@ -12,8 +12,8 @@ enum LinkScripts {
     /// lifetime of a name's lease in milliseconds.
     ///
     /// Returns Redis' time in milliseconds, the current view number, the texts of the views that
-    /// the node does not know, oldest first, the time of each other node's last heartbeat, and the
-    /// process that holds the name.
+    /// the node does not know, oldest first, the time of each other node's last heartbeat, the
+    /// process that holds the name, and Redis' time in microseconds.
     static let heartbeat = RedisScript(
         """
         #!lua
@@ -36,7 +36,8 @@ enum LinkScripts {
           holder = ARGV[5]
           redis.call('SET', KEYS[4], holder, 'PX', ARGV[6])
         end
-        return {now, number, texts, beats, holder}
+        local micros = string.format('%.0f', time[1] * 1000000 + time[2])
+        return {now, number, texts, beats, holder, micros}
         """)
 
     /// Replaces the current view if it has the expected number.
@@ -45,8 +46,9 @@ enum LinkScripts {
     /// holder of the proposer's name. ARGV: the expected number; the new view's number, text
     /// (empty: no node is left) and hash; the number of views to keep; the event's name and node;
     /// the minimum age in milliseconds of the evicted node's last heartbeat; the node's name; the
-    /// proposing process. A node may join only while its process holds its name, and releases the
-    /// name when it leaves.
+    /// proposing process; the event's detail (empty: the change is a step of a longer one, and no
+    /// event). A node may join only while its process holds its name, and releases the name when it
+    /// leaves.
     ///
     /// Returns 1 if it was replaced, and 0 if another view is current, the node is alive, or
     /// another process holds the name.
@@ -72,12 +74,33 @@ enum LinkScripts {
           redis.call('RPUSH', KEYS[2], ARGV[3])
           redis.call('LTRIM', KEYS[2], -tonumber(ARGV[5]), -1)
         end
-        redis.call('XADD', KEYS[3], 'MAXLEN', '~', \(eventLimit), '*',
-          'event', ARGV[6], 'node', ARGV[7], 'name', ARGV[9], 'view', ARGV[2])
+        if ARGV[11] ~= '' then
+          redis.call('XADD', KEYS[3], 'MAXLEN', '~', \(eventLimit), '*', 'event', ARGV[6],
+            'node', ARGV[7], 'name', ARGV[9], 'view', ARGV[2], 'detail', ARGV[11])
+        end
         return 1
         """)
 
-    static let all = [heartbeat, propose, StreamSizeEstimator.script]
+    /// Records an event, unless another node has just recorded the same incident.
+    ///
+    /// KEYS: the time of the last recorded incident, the events. ARGV: the duration of this
+    /// incident in milliseconds, and the event's names and values. An incident that overlaps with
+    /// the recorded one is the same. Returns 1 if it was recorded.
+    static let appendOnce = RedisScript(
+        """
+        #!lua
+        local time = redis.call('TIME')
+        local now = time[1] * 1000 + math.floor(time[2] / 1000)
+        local last = redis.call('GET', KEYS[1])
+        if last and now - tonumber(last) < tonumber(ARGV[1]) then return 0 end
+        redis.call('SET', KEYS[1], string.format('%.0f', now))
+        redis.call('XADD', KEYS[2], 'MAXLEN', '~', \(eventLimit), '*', unpack(ARGV, 2))
+        return 1
+        """)
+
+    static let all = [heartbeat, propose, appendOnce, StreamSizeEstimator.script]
+    /// Nodes notice the end of a short incident at different times, up to this one.
+    static let incidentMilliseconds: Int64 = 3000
     /// The number of events that are retained; Redis trims them approximately.
     static let eventLimit = 10_000
     /// The number of views that are retained for nodes that have missed some.

@@ -1,6 +1,7 @@
 public import EventLoop
 public import RedisClient
 public import RedisStore
+import Synchronization
 
 /// One loop's connection to Redis, which its store and its packets to other nodes share.
 public final class LoopConnection: Sendable {
@@ -27,9 +28,21 @@ public final class LoopConnection: Sendable {
         }
     }
 
+    /// `connecting`, `ready`, `closed`, or why Redis is unavailable. On any thread.
+    var stateText: String {
+        switch self.replyRouter.state.withLock({ $0 }) {
+        case .connecting: "connecting"
+        case .ready: "ready"
+        case .unavailable(let outage): outage.description
+        case .closed: "closed"
+        }
+    }
+
     /// Routes replies to the store or the publisher.
     private final class ReplyRouter: RedisClientUser {
         let store: RedisStore
+        /// The state that the client has reported last.
+        let state = Mutex(RedisClient.State.connecting)
 
         init(store: RedisStore) {
             self.store = store
@@ -44,6 +57,7 @@ public final class LoopConnection: Sendable {
         }
 
         func redisChanged(_ state: RedisClient.State) {
+            self.state.withLock { $0 = state }
             self.store.redisChanged(state)
         }
     }

@@ -13,7 +13,7 @@ struct MailboxMonitor {
     private(set) var incarnation: UInt64 = 0
     /// The incarnation at the last confirmed subscription.
     private var subscribedIncarnation: UInt64 = 0
-    private var probeReturnedAt: Int64
+    private(set) var probeReturnedAt: Int64
     /// When Redis accepted the first probe that has not returned; nil if none is missing.
     private var probeMissingSince: Int64?
     /// A new subscription gets time until then.
@@ -22,6 +22,8 @@ struct MailboxMonitor {
     private(set) var isHealthy = true
     /// How often the mailbox was subscribed again because no probe returned.
     private(set) var resubscriptions = 0
+    /// The age of the last probe when the mailbox was last subscribed again.
+    private var rebuildAge: Int64?
 
     init(at now: Int64) {
         self.probeReturnedAt = now
@@ -73,10 +75,14 @@ struct MailboxMonitor {
             return false
         }
         self.resubscriptions += 1
+        self.rebuildAge = self.age(at: now)
         self.probeMissingSince = nil
         self.resubscribeNotBefore = now + Self.silenceLimit
         return true
     }
+
+    /// The milliseconds of silence before the last rebuild, if it is not taken yet.
+    mutating func takeRebuild() -> Int64? { self.rebuildAge.take() }
 
     /// Whether the mailbox is healthy, if that has changed.
     mutating func healthChange(at now: Int64) -> Bool? {

@@ -4,6 +4,7 @@ import Cluster
 import ClusterWire
 import EventLoop
 import RedisClient
+import Synchronization
 import Telemetry
 
 /// Executes the decisions of `Membership`: heartbeats, proposals of views, probes. It runs on the
@@ -17,6 +18,9 @@ final class MembershipShell: Sendable {
         var nameHolder: String?
         var loggedNodes: [View.Node] = []
         var peerDirectory = PeerDirectory()
+        /// When the last heartbeat was sent, in microseconds of the wall clock.
+        var heartbeatSentAt: Int64 = 0
+        var clockOffset = ClockOffset()
     }
 
     let redis: AgentConnection
@@ -26,6 +30,8 @@ final class MembershipShell: Sendable {
     private let receiver: any RelayReceiver
     let logger: Logger
     let state: LoopBound<State>
+    /// The clock offset in microseconds, for other threads.
+    let publishedClockOffset = Mutex<Int64?>(nil)
 
     init(
         _ record: NodeRecord, on loop: EventLoop, redis: AgentConnection,
@@ -155,6 +161,7 @@ final class MembershipShell: Sendable {
             state.record.incarnation = state.membership.localNode.incarnation
             let view = state.membership.storedView
             state.heartbeats.start(for: state.record.incarnation, in: view)
+            state.heartbeatSentAt = WallClock.nanoseconds / 1000
             return self.redis.send(slot: RedisSlot(key: self.redisKeys.view)) {
                 state.heartbeats.write(
                     state.record, view: view,
@@ -192,6 +199,7 @@ final class MembershipShell: Sendable {
                 try state.heartbeats.read(reply)
             }
             guard let outcome else { return nil }
+            self.recordRedisTime(outcome.redisTime)
             self.recordNameHolder(outcome.otherNameHolder)
             self.problems.stateStored()
             return outcome.reply
@@ -199,6 +207,16 @@ final class MembershipShell: Sendable {
             self.problems.viewUnreadable(error.description)
             return nil
         }
+    }
+
+    private func recordRedisTime(_ time: Int64?) {
+        guard let time else { return }
+        let offset = self.state.with { state in
+            state.clockOffset.record(
+                time, sentAt: state.heartbeatSentAt, receivedAt: WallClock.nanoseconds / 1000)
+            return state.clockOffset.microseconds
+        }
+        self.publishedClockOffset.withLock { $0 = offset }
     }
 
     /// Logs changes of the holder.

@@ -8,12 +8,12 @@ import Synchronization
 import Telemetry
 
 /// The part of a node's link that runs on the node's first loop: two connections to Redis, the
-/// mailbox, and five jobs that each have a type of their own.
+/// mailbox, and six jobs that each have a type of their own.
 ///
 /// | job | type |
 /// |---|---|
 /// | membership: heartbeats, proposals of views | `MembershipShell` |
-/// | requests between nodes | `NodeCalls` |
+/// | requests between nodes | `NodeCalls`, `DirectCalls` without Redis |
 /// | the cluster's events | `ClusterEventLog` |
 /// | Redis' settings and memory | `RedisInspector` |
 /// | problems, for the log and the node's health | `ProblemReporter` |
@@ -31,17 +31,20 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
     let calls: NodeCalls
     let events: ClusterEventLog
     let inspector: RedisInspector
+    let directCalls: DirectCalls
     private let problems: ProblemReporter
 
-    private let loop: EventLoop
+    let loop: EventLoop
     let joinState = Mutex(NodeLink.JoinState())
     let joinStateChange = TaskCondition()
-    private let settings: NodeLinkSettings
+    let measurements = Mutex(NodeLink.Measurements())
+    let settings: NodeLinkSettings
     private let redisKeys: ClusterRedisKeys
     private let receiver: any RelayReceiver
     private let logger: Logger
     private let redis: AgentConnection
     private let mailbox: LoopBound<MailboxMonitor>
+    private let activity: LoopBound<RedisActivity>
     private let state: LoopBound<State>
 
     init(
@@ -56,6 +59,8 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         self.logger = logger
         self.redis = AgentConnection(on: loop)
         self.mailbox = LoopBound(MailboxMonitor(at: Self.now), on: loop)
+        self.activity = LoopBound(RedisActivity(at: Self.now), on: loop)
+        self.directCalls = DirectCalls(on: loop)
         self.problems = ProblemReporter(
             on: loop, redisKeys: names, isRedisCluster: settings.redis.url.kind == .cluster,
             receiver: receiver, logger: logger)
@@ -87,6 +92,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
                 publisher: PacketPublisher(
                     redisKeys: self.redisKeys, key: self.settings.key, client: client))
             self.loop.registerHandler(self)
+            self.loop.registerHandler(self.directCalls)
             client.start()
             subscriber.start()
             self.tick(now: .now)
@@ -101,6 +107,17 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         }
     }
 
+    /// The slot of the cluster's own keys.
+    var clusterSlot: RedisSlot { RedisSlot(key: self.redisKeys.view) }
+
+    /// The commands to try for `confab doctor`.
+    var trials: [RedisTrial] {
+        RedisTrial.all(
+            cluster: self.redisKeys.cluster,
+            node: ClusterRedisKeys.text(self.settings.record.incarnation),
+            isRedisCluster: self.settings.redis.url.kind == .cluster)
+    }
+
     static var now: Int64 { MonotonicTime.now.nanoseconds / 1_000_000 }
 
     // MARK: Loop
@@ -109,6 +126,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
 
     func tick(now: MonotonicTime) {
         let now = now.nanoseconds / 1_000_000
+        self.activity.with { $0.ticked(at: now) }
         self.membership.tick(at: now)
         self.checkMailbox(at: now)
         self.calls.expireCalls(at: now)
@@ -123,6 +141,8 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             var joinState = NodeLink.JoinState()
             joinState.isJoined = state.membership.isJoined
             joinState.isDraining = state.membership.isDrainRequested
+            joinState.isDrainStored = state.membership.isDrainStored
+            joinState.isDrainRefused = state.membership.isDrainRefused
             joinState.hasHandedOver = state.membership.hasHandedOver
             joinState.isNameTaken = state.nameHolder != nil
             return joinState
@@ -133,24 +153,51 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             return current != joinState
         }
         if isChanged { self.joinStateChange.notify() }
+        self.updateMeasurements()
+    }
+
+    private func updateMeasurements() {
+        var measurements = NodeLink.Measurements()
+        (measurements.localNode, measurements.view) = self.membership.state.with {
+            ($0.membership.localNode.incarnation, $0.membership.view)
+        }
+        measurements.isRedisAvailable = self.redis.isReady
+        self.mailbox.with {
+            measurements.mailboxResubscriptions = $0.resubscriptions
+            measurements.probeReturnedAt = $0.probeReturnedAt
+        }
+        self.measurements.withLock { [measurements] in $0 = measurements }
     }
 
     // MARK: Redis
 
     func redisReplied(_ reply: RedisReply, to tag: CommandTag) {
+        self.noteReply()
         self.redis.complete(tag, with: .success(reply))
         self.subscribeToMailbox()
         self.updateJoinState()
     }
 
     func redisFailed(_ error: RedisError, tag: CommandTag) {
+        if error.isFromServer { self.noteReply() }
         self.redis.complete(tag, with: .failure(error))
         self.updateJoinState()
+    }
+
+    /// Redis has replied. All nodes notice the end of an interruption; the first one records it.
+    private func noteReply() {
+        let servers = self.redis.endpoints.map(\.description).sorted()
+        let now = Self.now
+        guard let end = self.activity.with({ $0.replied(from: servers, at: now) }) else { return }
+        let (name, detail) = end.event
+        self.events.appendOnce(
+            self.details(of: name) + [.init("detail", detail)], milliseconds: end.milliseconds)
     }
 
     func redisChanged(_ connection: RedisClient.State) {
         if case .unavailable(let outage) = connection {
             self.logger.warning("redis unavailable", ["reason": .text(outage.description)])
+            if let cause = outage.cause { self.activity.with { $0.failed(cause) } }
         }
         let isReady = if case .ready = connection { true } else { false }
         if isReady { self.logger.info("redis connected") }
@@ -172,6 +219,8 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
                 status.peers = state.peerDirectory.peers(
                     in: state.membership.view, suspects: state.membership.suspects, at: now)
             }
+            status.redisSilence = self.activity.with { $0.silence(at: now) }
+            status.redisOutage = self.redis.outage?.cause
             self.mailbox.with {
                 status.lastDeliveryAge = $0.age(at: now)
                 status.mailboxResubscriptions = $0.resubscriptions
@@ -179,23 +228,25 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             status.durability = self.inspector.durability
             status.redisMode = self.settings.redis.url.kind.name
             status.redisServers = self.redis.endpoints.map(\.description).sorted()
+            status.redisURL = self.settings.redis.url.description
             reply(status)
         }
     }
 
     /// Records an event of this node. From any thread.
     func record(_ event: String, _ details: [NodeLink.Event.Detail]) {
-        self.loop.execute {
-            let common = self.membership.state.with { state -> [NodeLink.Event.Detail] in
-                [
-                    .init("event", event),
-                    .init(
-                        "node", ClusterRedisKeys.text(state.membership.localNode.incarnation)),
-                    .init("name", state.record.name),
-                    .init("view", String(state.membership.view?.number ?? 0)),
-                ]
-            }
-            self.events.append(common + details)
+        self.loop.execute { self.events.append(self.details(of: event) + details) }
+    }
+
+    /// The details that every event of this node has.
+    private func details(of event: String) -> [NodeLink.Event.Detail] {
+        self.membership.state.with { state in
+            [
+                .init("event", event),
+                .init("node", ClusterRedisKeys.text(state.membership.localNode.incarnation)),
+                .init("name", state.record.name),
+                .init("view", String(state.membership.view?.number ?? 0)),
+            ]
         }
     }
 }
@@ -275,5 +326,11 @@ extension NodeAgent: RedisSubscriberUser {
         }
         let (change, isHealthy) = self.mailbox.with { ($0.healthChange(at: now), $0.isHealthy) }
         self.problems.mailboxChecked(isHealthy: isHealthy, change: change)
+        if change == true, let rebuild = self.mailbox.with({ $0.takeRebuild() }) {
+            self.events.append(
+                self.details(of: "rebuild") + [
+                    .init("detail", "Redis Pub/Sub delivered nothing for \(rebuild) ms")
+                ])
+        }
     }
 }

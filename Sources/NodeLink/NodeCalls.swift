@@ -1,6 +1,7 @@
 import ClusterWire
 import EventLoop
 import RedisClient
+import Synchronization
 
 /// Calls to other nodes, and the requests of other nodes.
 final class NodeCalls: Sendable {
@@ -23,22 +24,46 @@ final class NodeCalls: Sendable {
 
     // MARK: Calls
 
+    /// A call that may be cancelled.
+    final class Handle: Sendable {
+        fileprivate enum State { case unstarted, started(UInt64), cancelled }
+        fileprivate let state = Mutex(State.unstarted)
+    }
+
     /// From any thread; the reply arrives on the loop.
-    func call(_ node: UInt64, _ request: NodeRequest, reply: @escaping PendingCalls.Reply) {
+    func call(
+        _ node: UInt64, _ request: NodeRequest, handle: Handle = Handle(),
+        reply: @escaping PendingCalls.Reply
+    ) {
         self.loop.execute {
-            if let failure = self.start(node, request, reply: reply) {
+            if let failure = self.start(node, request, handle, reply: reply) {
                 reply(.failure(failure))
             }
         }
     }
 
+    /// From any thread. A call that is not answered yet fails.
+    func cancel(_ handle: Handle) {
+        self.loop.execute {
+            let state = handle.state.withLock { state in
+                defer { state = .cancelled }
+                return state
+            }
+            guard case .started(let id) = state else { return }
+            self.pending.with { $0.remove(id) }?(.failure(.noAnswer))
+        }
+    }
+
     /// - Returns: why the call was not sent; nil if it was.
     private func start(
-        _ node: UInt64, _ request: NodeRequest, reply: @escaping PendingCalls.Reply
+        _ node: UInt64, _ request: NodeRequest, _ handle: Handle,
+        reply: @escaping PendingCalls.Reply
     ) -> NodeCallError? {
+        if case .cancelled = handle.state.withLock({ $0 }) { return .noAnswer }
         guard let id = self.pending.with({ $0.start(node, at: NodeAgent.now, reply: reply) }) else {
             return .tooMany
         }
+        handle.state.withLock { $0 = .started(id) }
         let message = ControlMessage(
             .request, from: self.membership.incarnation, to: node, id: id,
             topic: request.topic, body: request.body)

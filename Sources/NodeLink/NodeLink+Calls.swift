@@ -51,6 +51,16 @@ extension NodeLink {
         public var redisMode = ""
         /// The Redis servers that this node writes to, each as `host:port`.
         public var redisServers: [String] = []
+        /// The milliseconds since Redis last answered this node; nil while it answers.
+        public var redisSilence: Int64?
+        /// The URL of Redis, without its password.
+        public var redisURL = ""
+        /// Why this node has no connection to Redis, if that says more than its silence.
+        public var redisOutage: String?
+        /// Whether messages through Redis do not reach this node at present.
+        public var isRedisSilent: Bool {
+            self.redisSilence != nil || self.lastDeliveryAge > MailboxMonitor.silenceLimit
+        }
         /// Where Redis keeps acknowledged writes, apart from replicas, such as "on the disk of
         /// Redis". Nil if Redis does not say.
         public var durability: String?
@@ -65,12 +75,19 @@ extension NodeLink {
         }
     }
 
-    /// Sends a request to another node. It fails after two seconds without a reply.
+    /// Sends a request to another node. It fails after two seconds without a reply, or when its
+    /// task is cancelled.
     public func call(_ node: UInt64, _ request: NodeRequest) async -> Result<
         String, NodeCallError
     > {
-        await withCheckedContinuation { continuation in
-            self.agent.calls.call(node, request) { continuation.resume(returning: $0) }
+        let calls = self.agent.calls
+        let handle = NodeCalls.Handle()
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                calls.call(node, request, handle: handle) { continuation.resume(returning: $0) }
+            }
+        } onCancel: {
+            calls.cancel(handle)
         }
     }
 

@@ -29,8 +29,11 @@ extension NodeLink {
         /// When it was stored, by Redis' clock.
         public var time: Timestamp { Timestamp(milliseconds: Int64(clamping: self.order.0)) }
 
-        var order: (UInt64, UInt64) {
-            let parts = self.id.split(separator: "-")
+        var order: (UInt64, UInt64) { Self.order(of: self.id) }
+
+        /// The time and the number in an id.
+        public static func order(of id: String) -> (UInt64, UInt64) {
+            let parts = id.split(separator: "-")
             return (
                 parts.first.flatMap { UInt64($0) } ?? 0, parts.count > 1 ? UInt64(parts[1]) ?? 0 : 0
             )
@@ -54,12 +57,18 @@ extension NodeLink {
         self.agent.record(event, details)
     }
 
+    /// A part of the event log.
+    public enum EventRange: Sendable, Equatable {
+        /// The oldest events after the one with this id.
+        case after(String)
+        /// The newest events before the one with this id; nil for the newest ones of all.
+        case before(String?)
+    }
+
     /// The events, oldest first. Nil if Redis does not reply.
-    ///
-    /// - Parameter id: returns the events after this one; nil for the newest ones.
-    public func events(after id: String?, limit: Int) async -> [Event]? {
+    public func events(in range: EventRange, limit: Int) async -> [Event]? {
         await withCheckedContinuation { continuation in
-            self.agent.events.events(after: id, limit: limit) { continuation.resume(returning: $0) }
+            self.agent.events.events(in: range, limit: limit) { continuation.resume(returning: $0) }
         }
     }
 

@@ -59,6 +59,10 @@ public final class NodeLink: Relay {
         self.agent.change { $0.viewMentioned(number: number, at: NodeAgent.now) }
     }
 
+    public var clockOffset: Int64? {
+        self.agent.membership.publishedClockOffset.withLock { $0 }
+    }
+
     public func storePublishesWithWrite(of loop: Int) -> Bool {
         self.connections[loop].store.publishesWithWrites
     }
@@ -73,6 +77,10 @@ public final class NodeLink: Relay {
         public var isJoined = false
         /// It gives its shards to other nodes.
         public var isDraining = false
+        /// The cluster's view has it as draining.
+        public var isDrainStored = false
+        /// The last drain was refused, because no other node accepts clients.
+        public var isDrainRefused = false
         /// It owns no shard, or no other node can take one.
         public var hasHandedOver = true
         /// Why Redis is unavailable, or what is wrong with the cluster's state there; nil if there
@@ -88,11 +96,30 @@ public final class NodeLink: Relay {
 
     public var joinState: JoinState { self.agent.joinState.withLock { $0 } }
 
+    /// The state of each loop's connection to Redis, in order: `connecting`, `ready`, `closed`, or
+    /// why Redis is unavailable.
+    public var loopLinkStates: [String] { self.connections.map(\.stateText) }
+
     /// Waits until the node is a member, but not longer than `limit`.
     ///
     /// - Returns: whether it is a member.
     public func waitUntilJoined(within limit: Duration) async -> Bool {
         await self.wait(within: limit) { $0.isJoined }
+    }
+
+    /// The decision about a drain.
+    public enum DrainDecision: Sendable { case accepted, refused, undecided }
+
+    /// Asks the cluster's view whether this node may drain: only if another node accepts clients.
+    ///
+    /// - Returns: `undecided` if Redis did not answer within the time limit. Then nothing changes.
+    public func requestDrain(within limit: Duration) async -> DrainDecision {
+        self.agent.change { $0.setDraining(true, isForced: false) }
+        await self.wait(within: limit) { $0.isDrainStored || $0.isDrainRefused }
+        let state = self.joinState
+        if state.isDrainStored { return .accepted }
+        self.agent.change { $0.setDraining(false) }
+        return state.isDrainRefused ? .refused : .undecided
     }
 
     /// Hands the node's shards over to other nodes step by step. Waits until that is done, but not

@@ -26,14 +26,15 @@ final class ProblemReporter: Sendable {
     /// problem of the state.
     func stateNotStored(_ error: RedisError) {
         guard error.isFromServer else { return }
-        self.stateFailed("cluster state not stored", self.problems.with { $0.stateReason(error) })
+        let reason = self.problems.with { $0.stateReason(error) }
+        if self.problems.with({ $0.stateFailed(reason) }) {
+            self.logger.error("cluster state not stored", ["reason": .text(reason)])
+        }
     }
 
-    func viewUnreadable(_ reason: String) { self.stateFailed("view unreadable", reason) }
-
-    private func stateFailed(_ event: StaticString, _ reason: String) {
+    func viewUnreadable(_ reason: String) {
         if self.problems.with({ $0.stateFailed(reason) }) {
-            self.logger.error(event, ["reason": .text(reason)])
+            self.logger.error("view unreadable", ["reason": .text(reason)])
         }
     }
 

@@ -15,6 +15,7 @@ final class RedisInspector: Sendable {
         var loggedWarnings: Set<String> = []
         var infoQueries = PendingQueries<Info?>()
         var streamQueries = PendingQueries<Int?>()
+        var trials = PendingQueries<RedisTrialReply?>()
     }
 
     /// An estimate in progress.
@@ -44,11 +45,51 @@ final class RedisInspector: Sendable {
     }
 
     func expireQueries(at now: Int64) {
-        let (infos, streams) = self.state.with {
-            ($0.infoQueries.takeExpired(at: now), $0.streamQueries.takeExpired(at: now))
+        let (infos, streams, trials) = self.state.with {
+            (
+                $0.infoQueries.takeExpired(at: now), $0.streamQueries.takeExpired(at: now),
+                $0.trials.takeExpired(at: now)
+            )
         }
         for reply in infos { reply(nil) }
         for reply in streams { reply(nil) }
+        for reply in trials { reply(nil) }
+    }
+
+    // MARK: Trials
+
+    /// From any thread; the reply arrives on the loop. It receives each server that executes
+    /// commands, with one of its slots.
+    func servers(_ reply: @escaping @Sendable ([(endpoint: String, slot: RedisSlot)]) -> Void) {
+        self.loop.execute {
+            reply(
+                self.redis.masterSlots.map { slot in
+                    (self.redis.endpoint(of: slot)?.description ?? "?", slot)
+                })
+        }
+    }
+
+    /// Sends one command, from any thread; the reply arrives on the loop. It receives nil if Redis
+    /// does not reply.
+    func attempt(
+        _ arguments: [ByteString], in slot: RedisSlot,
+        _ reply: @escaping @Sendable (RedisTrialReply?) -> Void
+    ) {
+        self.loop.execute {
+            guard
+                let query = self.state.with({ $0.trials.start(at: NodeAgent.now, reply: reply) })
+            else { return reply(nil) }
+            let sentAt = WallClock.now.milliseconds
+            let isSent = self.redis.send(slot: slot) { command in
+                for argument in arguments { command.append(text: argument) }
+            } completion: { result in
+                self.state.with { $0.trials.finish(query) }?(
+                    RedisTrialReply(
+                        result: result.map(RedisValue.init), sentAt: sentAt,
+                        receivedAt: WallClock.now.milliseconds))
+            }
+            if !isSent { self.state.with { $0.trials.finish(query) }?(nil) }
+        }
     }
 
     // MARK: Settings

@@ -25,10 +25,9 @@ enum AdminProblem: Error, Equatable {
 
 /// Sends requests to a node's admin listener, one at a time, and blocks until the answer.
 struct AdminConnection {
-    private static let connectMilliseconds: Int32 = 2000
-    private static let probeSeconds = 2
+    private static let connectLimit = Duration.seconds(2)
     /// A node waits 2 seconds for other nodes, and up to 7 for the store.
-    private static let answerSeconds = 20
+    private static let answerLimit = Duration.seconds(20)
     private static let byteLimit = 64 << 20
 
     private let url: String
@@ -48,12 +47,12 @@ struct AdminConnection {
     }
 
     /// Checks that a server answers. Any answer counts.
-    func probe() throws(AdminProblem) {
+    func probe(within limit: Duration) throws(AdminProblem) {
         let name = HostPort.bracketed(self.host)
         _ = try self.exchange(
             Array(
                 "HEAD / HTTP/1.1\r\nHost: \(name):\(self.port)\r\nConnection: close\r\n\r\n".utf8),
-            within: Self.probeSeconds)
+            within: limit)
     }
 
     func send(_ method: String, _ path: String, _ body: JSONTree?) throws(AdminProblem)
@@ -71,19 +70,26 @@ struct AdminConnection {
             request += "Content-Type: application/json\r\nContent-Length: \(text.utf8.count)\r\n"
         }
         let response = try self.exchange(
-            Array((request + "\r\n" + text).utf8), within: Self.answerSeconds)
+            Array((request + "\r\n" + text).utf8), within: Self.answerLimit)
         return try self.document(response)
     }
 
-    private func document(_ response: [UInt8]) throws(AdminProblem) -> JSONTree {
+    /// The status code and the body of a response; nil if the response has another form.
+    static func split(_ response: [UInt8]) -> (status: Int, body: [UInt8])? {
         let separator: [UInt8] = [13, 10, 13, 10]
         let end = response.indices.first {
             $0 + 4 <= response.count && response[$0..<$0 + 4].elementsEqual(separator)
         }
         guard let end, response.starts(with: "HTTP/1.".utf8),
             let status = Int(String(decoding: response.dropFirst(9).prefix(3), as: UTF8.self))
-        else { throw .noAnswer("\(self.url): the response is not from a node") }
-        let body = Array(response[(end + 4)...])
+        else { return nil }
+        return (status, Array(response[(end + 4)...]))
+    }
+
+    private func document(_ response: [UInt8]) throws(AdminProblem) -> JSONTree {
+        guard let (status, body) = Self.split(response) else {
+            throw .noAnswer("\(self.url): the response is not from a node")
+        }
         let tree = try? JSONTree(parsing: body.span.bytes, valueLimit: 4 << 20)
         guard status == 200 else {
             throw .rejected(
@@ -102,10 +108,13 @@ struct AdminConnection {
         .noAnswer("\(self.url): \(reason)")
     }
 
-    private func exchange(_ request: [UInt8], within seconds: Int) throws(AdminProblem) -> [UInt8] {
-        let socket = try self.connect()
+    private func exchange(_ request: [UInt8], within limit: Duration) throws(AdminProblem)
+        -> [UInt8]
+    {
+        let socket = try self.connect(within: min(limit, Self.connectLimit))
         defer { close(socket) }
-        var timeout = timeval(tv_sec: seconds, tv_usec: 0)
+        let milliseconds = Int(limit / .milliseconds(1))
+        var timeout = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
         setsockopt(
             socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(
@@ -127,7 +136,8 @@ struct AdminConnection {
             if count < 0 {
                 if errno == EINTR { continue }
                 throw errno == EAGAIN
-                    ? self.failure("no answer within \(seconds) seconds")
+                    ? self.failure(
+                        "no answer within \(Formatting.decimal(limit / .seconds(1))) seconds")
                     : self.failure(String(cString: strerror(errno)))
             }
             response += chunk[..<count]
@@ -137,12 +147,36 @@ struct AdminConnection {
         }
     }
 
-    private func connect() throws(AdminProblem) -> Int32 {
+    private func connect(within limit: Duration) throws(AdminProblem) -> Int32 {
+        do throws(ConnectFailure) {
+            let socket = try Self.open(
+                self.host, self.port, milliseconds: Int32(limit / .milliseconds(1)))
+            _ = fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) & ~O_NONBLOCK)
+            return socket
+        } catch {
+            throw self.failure(error.reason)
+        }
+    }
+
+    /// Why no address of a host could be connected to.
+    struct ConnectFailure: Error {
+        let reason: String
+    }
+
+    /// Connects to the first address of a host that accepts.
+    ///
+    /// - Parameter milliseconds: the time limit for each address.
+    /// - Returns: a non-blocking socket.
+    static func open(_ host: String, _ port: String, milliseconds: Int32) throws(ConnectFailure)
+        -> Int32
+    {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var list: UnsafeMutablePointer<addrinfo>?
-        let status = getaddrinfo(self.host, self.port, &hints, &list)
-        guard status == 0 else { throw self.failure(String(cString: gai_strerror(status))) }
+        let status = getaddrinfo(host, port, &hints, &list)
+        guard status == 0 else {
+            throw ConnectFailure(reason: String(cString: gai_strerror(status)))
+        }
         defer { freeaddrinfo(list) }
         var reason: Int32 = 0
         var next = list
@@ -155,22 +189,21 @@ struct AdminConnection {
                 reason = errno
                 continue
             }
-            reason = Self.connect(socket, address)
-            if reason == 0 {
-                _ = fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) & ~O_NONBLOCK)
-                return socket
-            }
+            reason = Self.connect(socket, address, milliseconds)
+            if reason == 0 { return socket }
             close(socket)
         }
-        throw self.failure(String(cString: strerror(reason)))
+        throw ConnectFailure(reason: String(cString: strerror(reason)))
     }
 
     /// - Returns: the error number; 0 on success.
-    private static func connect(_ socket: Int32, _ address: addrinfo) -> Int32 {
+    private static func connect(_ socket: Int32, _ address: addrinfo, _ milliseconds: Int32)
+        -> Int32
+    {
         if Glibc.connect(socket, address.ai_addr, address.ai_addrlen) == 0 { return 0 }
         guard errno == EINPROGRESS else { return errno }
         var watched = pollfd(fd: socket, events: Int16(POLLOUT), revents: 0)
-        guard poll(&watched, 1, Self.connectMilliseconds) > 0 else { return ETIMEDOUT }
+        guard poll(&watched, 1, milliseconds) > 0 else { return ETIMEDOUT }
         var reason: Int32 = 0
         var size = socklen_t(MemoryLayout<Int32>.size)
         getsockopt(socket, SOL_SOCKET, SO_ERROR, &reason, &size)

@@ -38,14 +38,12 @@ extension OperatorCommand {
         let answer = try self.client.post("drain", body)
         let limit = (answer["drain"]?["seconds"]?.doubleValue ?? 10) + Self.graceSeconds
         var last = row
-        let isDone = try self.watch(for: limit) { row, others in
+        let isDone = try self.watch(for: limit) { row, _ in
             last = row
             self.screen.progress(
                 "\(self.name): \(Self.load(of: row).shards), \(Self.load(of: row).connections) left"
             )
-            return row["connections"]?.integerValue == 0
-                && (row["shards"]?.integerValue == 0 || others == 0)
-                && row["state"]?.stringValue == "draining"
+            return row["state"]?.stringValue == "drained"
         }
         self.screen.endProgress()
         guard isDone else {
@@ -129,7 +127,7 @@ extension OperatorCommand {
         }.count
     }
 
-    private static func load(of row: JSONTree) -> (shards: String, connections: String) {
+    static func load(of row: JSONTree) -> (shards: String, connections: String) {
         (
             Formatting.count(row["shards"]?.integerValue ?? 0, "shard"),
             row["connections"]?.integerValue.map { Formatting.count($0, "client") }

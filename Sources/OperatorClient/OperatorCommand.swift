@@ -12,6 +12,7 @@ public struct OperatorCommand {
     let options: OperatorOptions
     let screen: Screen
     let client: AdminClient
+    let token: String?
     /// A node, or Redis.
     private let source: any AdminSource
 
@@ -21,12 +22,14 @@ public struct OperatorCommand {
             environment: environment, isTable: options.output == .table,
             isRedrawn: options.watch != nil)
         do throws(StartProblem) {
-            let client = AdminClient(options.urls, token: try Self.token(options.tokenFile))
+            let token = try Self.token(options.tokenFile)
+            let client = AdminClient(options.urls, token: token)
             let source = try options.via.map { url throws(StartProblem) in
                 try Self.redisSource(url, options)
             }
             return Self(
-                options: options, screen: screen, client: client, source: source ?? client
+                options: options, screen: screen, client: client, token: token,
+                source: source ?? client
             ).run()
         } catch {
             screen.printError("confab: \(error.message)")
@@ -64,6 +67,7 @@ public struct OperatorCommand {
     }
 
     private func run() -> Int32 {
+        if self.options.verb.name == "top" { return self.top() }
         guard let pause = self.options.watch else { return self.runOnce() }
         while true {
             let status = self.runOnce()
@@ -93,8 +97,15 @@ public struct OperatorCommand {
         do throws(AdminProblem) {
             switch self.options.verb.name {
             case "tail": return try self.tail()
+            case "trace": return try self.trace()
             case "drain": return try self.drain()
             case "resume": return try self.resume()
+            case "health": return self.health()
+            case "verify":
+                return self.options["all"] == nil ? try self.showDocument() : try self.verifyAll()
+            case "support": return try self.support()
+            case "await": return try self.awaitCondition()
+            case "rebalance": return try self.rebalance()
             case _ where self.options.follows: return try self.follow()
             default: return try self.showDocument()
             }
@@ -107,15 +118,15 @@ public struct OperatorCommand {
     // MARK: Display
 
     /// Requests the verb's document and shows it as the verb's row says.
-    private func showDocument() throws(AdminProblem) -> Int32 {
+    func showDocument() throws(AdminProblem) -> Int32 {
         let verb = self.options.verb
         guard let path = verb.path else { preconditionFailure("\(verb.name) has no path") }
         switch verb.display {
         case .table(let key, let columns, let hasTotals, let isLarge):
             return try self.showTable(path, key, columns, hasTotals: hasTotals, isLarge: isLarge)
-        case .record(let columns, let sentences):
+        case .record(let columns, let sentences, let sections):
             return self.showRecord(
-                try self.source.get(path, self.options.parameters), columns, sentences)
+                try self.source.get(path, self.options.parameters), columns, sentences, sections)
         case .summary: return try self.change(path)
         case .custom: preconditionFailure("\(verb.name) has no code")
         }
@@ -184,11 +195,35 @@ public struct OperatorCommand {
             self.screen.show(
                 rows.table(totalsOf: hasTotals && hasHeader ? all : nil), hasHeader: hasHeader,
                 isWhole: self.options.isWide || chosen != nil)
+            if hasHeader { self.screen.showRowCount(of: document, shown: rows.rows.count) }
         case .csv: self.screen.write(rows.csv(hasHeader: self.options.hasHeader))
         case .json:
             self.screen.write(self.replacing(key, in: document, with: rows.rows).text + "\n")
         }
-        return self.screen.showMissingNodes(of: document)
+        if self.options.output == .table { self.showRemedies(of: document) }
+        return self.status(of: document)
+    }
+
+    /// The exit status for a document that was shown.
+    private func status(of document: JSONTree) -> Int32 {
+        let status = self.screen.showMissingNodes(of: document)
+        guard let key = self.options.verb.successKey else { return status }
+        return document[key]?.boolValue == true ? status : 1
+    }
+
+    /// Below the table of `confab doctor`, because sentences do not fit into columns.
+    private func showRemedies(of document: JSONTree) {
+        for row in document["checks"]?.elements ?? [] {
+            guard let remedy = row["remedy"]?.stringValue else { continue }
+            let (node, check) = (row["node"]?.stringValue ?? "?", row["check"]?.stringValue ?? "?")
+            let finding = row["finding"]?.stringValue ?? "?"
+            self.screen.write(
+                """
+
+                ! \(Formatting.escaped("\(node), \(check): \(finding)"))
+                  \(Formatting.escaped(remedy))\n
+                """)
+        }
     }
 
     private func replacing(_ key: String, in document: JSONTree, with rows: [JSONTree]) -> JSONTree
@@ -200,7 +235,8 @@ public struct OperatorCommand {
     }
 
     private func showRecord(
-        _ document: JSONTree, _ columns: [OperatorColumn], _ sentences: OperatorVerb.Sentences?
+        _ document: JSONTree, _ columns: [OperatorColumn], _ sentences: OperatorVerb.Sentences?,
+        _ sections: [OperatorVerb.Section]
     ) -> Int32 {
         switch self.options.output {
         case .table:
@@ -214,12 +250,23 @@ public struct OperatorCommand {
                             ? sentences.whenEmpty + "\n"
                             : list.map { "! \(Formatting.escaped($0))\n" }.joined()))
             }
+            for section in sections { self.show(section, of: document) }
         case .csv: self.screen.write(RowTable(columns, [document]).csv())
         case .json: self.screen.write(document.text + "\n")
         }
-        let status = self.screen.showMissingNodes(of: document)
-        guard let key = self.options.verb.successKey else { return status }
-        return document[key]?.boolValue == true ? status : 1
+        return self.status(of: document)
+    }
+
+    /// A table of a record, with as many columns as fit.
+    private func show(_ section: OperatorVerb.Section, of document: JSONTree) {
+        guard let rows = document[section.key]?.elements else {
+            return self.screen.write("\n\(section.title): unknown\n")
+        }
+        self.screen.write("\n\(section.title): \(rows.isEmpty ? "none" : "\(rows.count)")\n")
+        guard !rows.isEmpty else { return }
+        self.screen.show(
+            RowTable(section.columns, rows).table(), hasHeader: true,
+            isWhole: self.options.isWide)
     }
 
     // MARK: Changes
@@ -252,7 +299,7 @@ public struct OperatorCommand {
             self.screen.write(Formatting.escaped(document["summary"]?.stringValue ?? "done") + "\n")
         case .json: self.screen.write(document.text + "\n")
         }
-        return self.screen.showMissingNodes(of: document)
+        return self.status(of: document)
     }
 
     // MARK: Messages
@@ -287,7 +334,7 @@ public struct OperatorCommand {
             let page: [JSONTree.ObjectMember] =
                 after.map { [.init("last", 1000), .init("after", .string($0))] }
                 ?? self.options.parameters.filter { $0.name == "last" }
-            let rows = try self.client.get(path, selection + page)[key]?.elements ?? []
+            let rows = try self.source.get(path, selection + page)[key]?.elements ?? []
             for row in rows { self.screen.write(self.line(of: row, columns)) }
             if self.screen.hasFailed { return 1 }
             after = rows.last?["id"]?.stringValue ?? after ?? "0"

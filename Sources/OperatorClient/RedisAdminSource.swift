@@ -17,20 +17,27 @@ struct RedisAdminSource: AdminSource {
     }
 
     func get(_ path: String, _ values: [JSONTree.ObjectMember]) throws(AdminProblem) -> JSONTree {
-        func text(_ name: String) -> String? {
-            values.first { $0.name == name }?.value.stringValue
-        }
         switch path {
         case "nodes": return try self.nodes()
-        case "shards": return try self.shards(of: text("node"))
+        case "shards": return try self.shards(of: Self.text("node", values))
         case "owner":
-            return try self.owner(
-                of: ConversationKey(
-                    tenant: ByteString(text("tenant") ?? "default"),
-                    id: ByteString(text("conversation") ?? "")))
+            return try self.owner(of: Self.conversation(values))
         case "redis": return try self.redis()
+        case "history": return try self.history(values)
+        case "verify": return try self.verify(values)
+        case "events": return try self.events(values)
         default: preconditionFailure("the row of \(path) says that Redis has its data")
         }
+    }
+
+    static func text(_ name: String, _ values: [JSONTree.ObjectMember]) -> String? {
+        values.first { $0.name == name }?.value.stringValue
+    }
+
+    static func conversation(_ values: [JSONTree.ObjectMember]) -> ConversationKey {
+        ConversationKey(
+            tenant: ByteString(self.text("tenant", values) ?? "default"),
+            id: ByteString(self.text("conversation", values) ?? ""))
     }
 
     private func nodes() throws(AdminProblem) -> JSONTree {
@@ -137,11 +144,11 @@ struct RedisAdminSource: AdminSource {
         try self.read { reader throws(ClusterReader.ClusterReadError) in try reader.members() }
     }
 
-    private static func document(_ members: [JSONTree.ObjectMember]) -> JSONTree {
+    static func document(_ members: [JSONTree.ObjectMember]) -> JSONTree {
         .object([.init("schema_version", 1)] + members)
     }
 
-    private func read<Value>(_ ask: (ClusterReader) throws(ClusterReader.ClusterReadError) -> Value)
+    func read<Value>(_ ask: (ClusterReader) throws(ClusterReader.ClusterReadError) -> Value)
         throws(AdminProblem) -> Value
     {
         do throws(ClusterReader.ClusterReadError) {

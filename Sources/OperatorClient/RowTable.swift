@@ -116,7 +116,8 @@ struct RowTable {
         guard !value.isNull else { return TextTable.Cell(text: "-") }
         let number = value.doubleValue ?? 0
         switch form {
-        case .text, .number: return TextTable.Cell(text: Formatting.escaped(self.plain(value)))
+        case .text, .number, .numberText, .list:
+            return TextTable.Cell(text: Formatting.escaped(self.plain(value)))
         case .bytes: return TextTable.Cell(text: Formatting.bytes(number))
         case .seconds: return TextTable.Cell(text: Formatting.time(Int(number)))
         case .milliseconds: return TextTable.Cell(text: "\(Formatting.decimal(number)) ms")
@@ -129,8 +130,8 @@ struct RowTable {
 
     private static func state(_ word: String, _ row: JSONTree) -> TextTable.Cell {
         switch word {
-        case "active", "stable": return TextTable.Cell(text: word, severity: .good)
-        case "draining", "moving": return TextTable.Cell(text: word, severity: .warning)
+        case "active", "stable", "ok": return TextTable.Cell(text: word, severity: .good)
+        case "draining", "moving", "warning": return TextTable.Cell(text: word, severity: .warning)
         case "gone":
             return TextTable.Cell(
                 text: "gone \(Formatting.time(row["silent"]?.integerValue ?? 0))", severity: .bad)

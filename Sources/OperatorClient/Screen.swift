@@ -63,14 +63,30 @@ struct Screen {
                 hasHeader: hasHeader))
     }
 
-    /// Prints how many nodes have answered, if some have not.
+    /// Prints how many rows there are, if the nodes have more than they sent, and how many loops
+    /// have not listed theirs in time.
+    func showRowCount(of document: JSONTree, shown: Int) {
+        if let count = document["count"]?.integerValue, count > shown {
+            self.write("\(shown) of \(count) rows\n")
+        }
+        if let silent = document["silent_loops"]?.integerValue, silent > 0 {
+            self.write("\(silent) loop\(silent == 1 ? "" : "s") did not answer in time\n")
+        }
+    }
+
+    /// Prints which parts of the cluster have not answered: nodes, or Redis.
     ///
     /// - Returns: the resulting exit status.
     func showMissingNodes(of document: JSONTree) -> Int32 {
-        guard let asked = document["nodes_asked"]?.integerValue,
+        var missing: [String] = []
+        if let asked = document["nodes_asked"]?.integerValue,
             let answered = document["nodes_answered"]?.integerValue, answered < asked
-        else { return 0 }
-        let line = "\(answered) of \(asked) nodes answered\n"
+        {
+            missing.append("\(answered) of \(asked) nodes answered")
+        }
+        if document["redis_answers"]?.boolValue == false { missing.append("Redis did not answer") }
+        guard !missing.isEmpty else { return 0 }
+        let line = missing.joined(separator: "; ") + "\n"
         if self.isTable { self.write(line) } else { Self.writeError(line) }
         return 3
     }

@@ -27,8 +27,12 @@ struct TextTable: Equatable {
     var rows: [[Cell]]
     var totals: [Cell]?
 
-    /// - Parameter width: the width of the terminal; nil if nothing is to be left out.
-    func text(width: Int?, isColoured: Bool, hasHeader: Bool = true) -> String {
+    /// - Parameters:
+    ///   - width: the width of the terminal; nil if nothing is to be left out.
+    ///   - namesHidden: whether a last line names the columns that do not fit.
+    func text(
+        width: Int?, isColoured: Bool, hasHeader: Bool = true, namesHidden: Bool = true
+    ) -> String {
         var visible = Array(self.columns.indices)
         var widths = self.columns.indices.map(self.width)
         if let width {
@@ -63,7 +67,7 @@ struct TextTable: Equatable {
         let missing = self.columns.indices.filter { !visible.contains($0) }.map {
             self.columns[$0].title
         }
-        if !missing.isEmpty, hasHeader {
+        if !missing.isEmpty, hasHeader, namesHidden {
             text += "Columns left out: \(missing.joined(separator: ", ")); --wide shows all.\n"
         }
         return text

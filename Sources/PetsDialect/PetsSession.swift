@@ -278,4 +278,9 @@ public struct PetsSession: PageReading, StoreReading, InboxReading {
         steps.reply { $0.append(error: "token expired", event: nil) }
         steps.append(.close(4401, "token expired"))
     }
+
+    public mutating func banned(_ notice: String, into steps: inout SessionSteps) {
+        steps.reply { $0.append(error: notice, event: nil) }
+        steps.append(.close(SessionStep.bannedCode, notice))
+    }
 }

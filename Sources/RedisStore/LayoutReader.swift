@@ -40,6 +40,17 @@ public struct LayoutReader: Sendable {
         Self.key { self.keys.append(.conversation, of: key, in: Shard.of(key), to: &$0) }
     }
 
+    /// The conversation of a key of `conversationKey`; nil for another key.
+    public static func conversation(ofKey name: String) -> ConversationKey? {
+        let mark = StoreKeys.ConversationPart.conversation.rawValue
+        let parts = name.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 5, ":\(parts[2]):" == mark,
+            let tenant = PercentEncoding.decode(parts[3].utf8),
+            let id = PercentEncoding.decode(parts[4].utf8), !id.isEmpty
+        else { return nil }
+        return ConversationKey(tenant: ByteString(tenant), id: ByteString(id))
+    }
+
     /// Nil for a damaged value or another format.
     public static func parseHead(_ text: String) -> (head: Int, revision: Int)? {
         let fields = text.split(separator: " ")
@@ -47,6 +58,29 @@ public struct LayoutReader: Sendable {
             let head = Int(fields[2])
         else { return nil }
         return (head, revision)
+    }
+
+    /// The keys of a conversation's stream and of its hash of amendments.
+    public func messageKeys(of key: ConversationKey) -> (log: ByteString, amendments: ByteString) {
+        let shard = Shard.of(key)
+        return (
+            Self.key { self.keys.append(.log, of: key, in: shard, to: &$0) },
+            Self.key { self.keys.append(.amendments, of: key, in: shard, to: &$0) }
+        )
+    }
+
+    /// A message from its value in the stream and its amendment, if there is one. Nil if one of
+    /// them is not what was stored.
+    public static func message(_ sequence: SequenceNumber, _ value: String, amendment: String?)
+        -> Message?
+    {
+        var (value, amendment) = (value, amendment)
+        let stored = value.withUTF8 {
+            StoredMessage.read(UnsafeRawBufferPointer($0), as: sequence)
+        }
+        guard let stored else { return nil }
+        guard var text = amendment.take() else { return stored }
+        return text.withUTF8 { StoredAmendment(UnsafeRawBufferPointer($0)) }?.applied(to: stored)
     }
 
     private static func key(_ write: (inout ByteBuffer) -> Void) -> ByteString {

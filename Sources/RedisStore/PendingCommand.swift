@@ -11,7 +11,8 @@ enum PendingCommand {
     /// Writes all of an operation's batch; in Redis Cluster the writes at these positions, which
     /// lie in one slot.
     case write(StoreOperationID, RedisSlot, positions: [Int]?)
-    /// Assigns or counts a tenant's numbers, for an operation.
+    /// Assigns or counts a tenant's numbers, or changes a ban, for an operation. The reply has
+    /// numbers.
     case number(StoreOperationID, RedisSlot)
     /// Writes to a key that only probes use, for an operation.
     case probe(StoreOperationID, RedisSlot)
@@ -26,6 +27,8 @@ enum PendingCommand {
     case summary(ListPagerID, position: Int)
     /// Removes stale index entries; the reply does not matter.
     case removeStale
+    /// A step of an inspection, which an operator has requested.
+    case inspect(@Sendable (Result<RedisValue, RedisError>) -> Void)
     /// Asks how many replicas have an operation's writes.
     case confirm(StoreOperationID, RedisSlot)
     /// Asks for a server's role and its replicas; with the client's id of the master.
@@ -37,7 +40,9 @@ enum PendingCommand {
         case .claim(let id, _), .write(let id, _, _), .number(let id, _), .probe(let id, _),
             .confirm(let id, _):
             id
-        case .read, .entry, .confirmEntry, .entries, .summary, .removeStale, .role: nil
+        case .read, .entry, .confirmEntry, .entries, .summary, .removeStale, .inspect,
+            .role:
+            nil
         }
     }
 

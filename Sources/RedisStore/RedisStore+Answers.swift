@@ -36,6 +36,7 @@ extension RedisStore {
         case .entries(let pagerID): self.entriesReceived(pagerID, reply)
         case .summary(let pagerID, let position): self.summaryReceived(pagerID, position, reply)
         case .removeStale: break
+        case .inspect(let completion): completion(.success(RedisValue(reply)))
         case .confirm(let operationID, let slot):
             self.confirmed(by: Int(reply.integer ?? 0), operationID, slot)
         case .role(let master):
@@ -75,6 +76,7 @@ extension RedisStore {
         case .entries(let pagerID): self.entriesFailed(pagerID, error)
         case .summary(let pagerID, let position): self.summaryFailed(pagerID, position, error)
         case .removeStale: break
+        case .inspect(let completion): completion(.failure(error))
         case .confirm(let operationID, _):
             // Whatever the reason, the write to be confirmed may be stored.
             self.completeCommand(operationID) { operation in
@@ -110,7 +112,7 @@ extension RedisStore {
                     try self.requestEntries(pagerID, &state)
                 case .summary(let pagerID, let position):
                     try self.requestSummary(at: position, of: pagerID, &state)
-                case .entry, .confirmEntry, .removeStale, .confirm, .role:
+                case .entry, .confirmEntry, .removeStale, .inspect, .confirm, .role:
                     return false
                 }
                 return true
@@ -182,9 +184,11 @@ extension RedisStore {
                 return .page(page)
             case .unread: return .unread(Int(reply.integer ?? 0))
             case .users: return .users(ReplyDecoder.users(reply))
-            case .claim, .write, .numbers, .nextNumber, .probe:
+            case .bans: return StoredBan.answer(reply)
+            case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe:
                 preconditionFailure("a write operation is not a read")
-            case .memberships, .catalog: preconditionFailure("a list is read in several steps")
+            case .memberships, .catalog, .conversations, .examine:
+                preconditionFailure("a list is read in several steps")
             }
         } catch {
             return .failed(StoreFailure(error, about: request.subject))

@@ -12,7 +12,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     /// The scripts that the store's client must load.
     public static let scripts = [
         claim, write, load, page, amended, recent, unread, listEntries, listSummary,
-        removeStaleEntries, numbers, nextNumber, users,
+        removeStaleEntries, numbers, nextNumber, users, putBan, examine, repair,
     ]
     private static let claim = RedisScript(StoreScripts.claim)
     private static let write = RedisScript(StoreScripts.write)
@@ -24,9 +24,12 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     static let listEntries = RedisScript(ListScripts.entries)
     static let listSummary = RedisScript(ListScripts.summary)
     static let removeStaleEntries = RedisScript(ListScripts.removeStale)
+    static let examine = RedisScript(InspectionScripts.examine)
+    static let repair = RedisScript(InspectionScripts.repair)
     private static let numbers = RedisScript(NumberScripts.numbers)
     private static let nextNumber = RedisScript(NumberScripts.next)
     private static let users = RedisScript(NumberScripts.users)
+    private static let putBan = RedisScript(BanScripts.put)
 
     public let loop: EventLoop
     let settings: RedisStoreSettings
@@ -114,7 +117,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         case .probe: true
         // If these waited, a message could be stored long after its sender was told that it failed.
         // In a cluster, the request's master may be available.
-        case .write, .load, .claim: !self.settings.isCluster
+        case .write, .load, .claim, .ban, .unban: !self.settings.isCluster
         default: false
         }
     }
@@ -128,7 +131,7 @@ extension RedisStore {
         _ request: StoreRequest, _ requester: PendingCommand.StoreRequester, _ state: inout State
     ) throws(RedisError) {
         switch request {
-        case .claim, .write, .numbers, .nextNumber, .probe:
+        case .claim, .write, .numbers, .nextNumber, .ban, .unban, .probe:
             let deadline = MonotonicTime.now.advanced(by: self.settings.confirmationTimeout)
             let operationID = state.operations.add(
                 StoreOperation(requester: requester, request: request, deadline: deadline))
@@ -172,6 +175,7 @@ extension RedisStore {
             }
         case .memberships, .catalog:
             try self.startPaging(request, requester, &state)
+        case .conversations, .examine, .repair: self.startInspection(request, requester)
         case .users(let numbers, let tenant):
             let key = state.arguments.key(of: .numbers(tenant))
             try self.sendCommand(.read(requester, request), self.settings.slot(of: key), &state) {
@@ -179,6 +183,13 @@ extension RedisStore {
                 command.append(Self.users, keyCount: 1)
                 command.append(text: key)
                 for number in numbers { command.append(number) }
+            }
+        case .bans:
+            let key = state.arguments.bansKey
+            try self.sendCommand(.read(requester, request), self.settings.slot(of: key), &state) {
+                command, _ in
+                command.append("HGETALL")
+                command.append(text: key)
             }
         }
     }
@@ -223,6 +234,21 @@ extension RedisStore {
             }
         case .nextNumber(let tenant):
             try self.sendNumberScript(operationID, tenant, Self.nextNumber, &state) { _ in }
+        case .ban(let ban):
+            try self.sendBanCommand(operationID, &state) { command, key in
+                command.append(Self.putBan, keyCount: 1)
+                command.append(text: key)
+                command.append(text: StoredBan.field(ban.subject))
+                command.append(text: StoredBan.value(ban))
+                command.append(Ban.countLimit)
+                command.append(ban.since.milliseconds)
+            }
+        case .unban(let subject):
+            try self.sendBanCommand(operationID, &state) { command, key in
+                command.append("HDEL")
+                command.append(text: key)
+                command.append(text: StoredBan.field(subject))
+            }
         case .probe:
             let key = state.arguments.probeKey
             let slot = self.settings.slot(of: key)
@@ -248,6 +274,18 @@ extension RedisStore {
             command.append(script, keyCount: 1)
             command.append(text: key)
             writeArguments(&command)
+        }
+        try self.requestConfirmation(operationID, slot, &state)
+    }
+
+    private func sendBanCommand(
+        _ operationID: StoreOperationID, _ state: inout State,
+        _ write: (inout RedisCommandWriter, ByteString) -> Void
+    ) throws(RedisError) {
+        let key = state.arguments.bansKey
+        let slot = self.settings.slot(of: key)
+        try self.sendCommand(.number(operationID, slot), slot, &state) { command, _ in
+            write(&command, key)
         }
         try self.requestConfirmation(operationID, slot, &state)
     }

@@ -199,14 +199,6 @@ enum ReplyDecoder {
         return page
     }
 
-    /// A message after an edit or a deletion.
-    private struct StoredAmendment {
-        let revision: Revision
-        let state: Message.State
-        let content: String
-        let metadata: [UInt8]?
-    }
-
     /// Stored amendments, by sequence number.
     private static func amendments(_ overlays: RedisReply) throws(DamagedValue) -> [SequenceNumber:
         StoredAmendment]
@@ -222,15 +214,11 @@ enum ReplyDecoder {
         return amendments
     }
 
-    /// `revision state byte-count content`, then a mark and the metadata if there are any.
     private static func amendment(_ value: RedisReply) throws(DamagedValue) -> StoredAmendment {
-        var rest = FieldReader(value.bytes)
-        guard let revision = rest.nextNumber(),
-            let state = rest.nextNumber().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }),
-            let size = rest.nextNumber(), let content = rest.nextField(byteCount: size)?.text
-        else { throw DamagedValue("an amendment is not what was stored") }
-        return StoredAmendment(
-            revision: Int(revision), state: state, content: content, metadata: rest.optionalBytes)
+        guard let amendment = StoredAmendment(value.bytes) else {
+            throw DamagedValue("an amendment is not what was stored")
+        }
+        return amendment
     }
 
     /// An entry of the stream, whose id is `<sequence>-0`.
@@ -246,12 +234,6 @@ enum ReplyDecoder {
         guard fields[0]?.isText(StoredMessage.field) == true, let value = fields[1],
             let message = StoredMessage.read(value.bytes, as: sequence)
         else { throw DamagedValue("message \(sequence) is not what was stored") }
-        guard let amendment = amendments[sequence] else { return message }
-        let body = MessageBody(
-            author: message.body.author, clientMessageID: message.body.clientMessageID,
-            content: amendment.content, metadata: amendment.metadata)
-        return Message(
-            sequence: sequence, revision: amendment.revision, sentAt: message.sentAt,
-            state: amendment.state, body: body)
+        return amendments[sequence]?.applied(to: message) ?? message
     }
 }

@@ -52,6 +52,9 @@ final class ScriptArguments {
     /// The key that probes write to.
     var probeKey: ByteString { ByteString("\(self.keys.cluster):{c}:probe") }
 
+    /// The key of all bans, a hash.
+    var bansKey: ByteString { ByteString("\(self.keys.cluster):{c}:bans") }
+
     /// The key of a user's or tenant's index.
     func key(of indexKey: StoreKeys.IndexKey) -> ByteString {
         self.keyBuffer.removeAll()

@@ -4,6 +4,8 @@ import ChatModel
 /// The names of a cluster's keys in Redis: `p:{s<shard>}:<kind>:<tenant>:<conversation>`, where `p`
 /// is the cluster's name.
 ///
+/// All bans: `p:{c}:bans`.
+///
 /// Keys of users and tenants: `p:{u:<tenant>:<user>}:convs`, `p:{t:<tenant>}:rooms` and
 /// `p:{t:<tenant>}:numbers`.
 ///

@@ -2,8 +2,8 @@ import ChatModel
 import EventLoop
 import RedisClient
 
-/// A claim, a batch of writes, an assignment of numbers or a probe. It is answered when all its
-/// commands are answered and the replicas have confirmed it.
+/// A claim, a batch of writes, an assignment of numbers, a change of a ban, or a probe. It is
+/// answered when all its commands are answered and the replicas have confirmed it.
 struct StoreOperation {
     let requester: PendingCommand.StoreRequester
     let request: StoreRequest
@@ -58,6 +58,14 @@ struct StoreOperation {
             if self.isUnconfirmed { return .failed(.unconfirmed) }
             if case .nextNumber = self.request { return .number(self.numbers[0]) }
             return .numbers(self.numbers)
+        case .ban:
+            if let failure { return .failed(failure) }
+            if self.isUnconfirmed { return .failed(.unconfirmed) }
+            return self.numbers.first == 0 ? .failed(StoreRequest.tooManyBans) : .done
+        case .unban:
+            if let failure { return .failed(failure) }
+            return self.isUnconfirmed
+                ? .failed(.unconfirmed) : .unbanned(self.numbers.first != 0)
         case .probe:
             if let failure { return .failed(failure) }
             return self.isUnconfirmed ? .failed(.unconfirmed) : .done

@@ -91,7 +91,8 @@ extension StoreRequest {
     /// The conversation, user, tenant or shard that the request concerns.
     var subject: String? {
         switch self {
-        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _),
+        case .examine(let key), .repair(let key, _, _), .load(let key), .recent(let key, _),
+            .page(let key, _, _), .changes(let key, _, _, _),
             .amended(let key, _, _, _),
             .unread(let key, _, _):
             key.description
@@ -99,8 +100,11 @@ extension StoreRequest {
         case .catalog(let tenant, _, _): "the catalog of \(tenant)"
         case .numbers(_, let tenant), .users(_, let tenant), .nextNumber(let tenant):
             "the numbers of \(tenant)"
+        case .bans: "the bans"
+        case .ban(let ban): "the ban of \(ban.subject.tenant)/\(ban.subject.user)"
+        case .unban(let subject): "the ban of \(subject.tenant)/\(subject.user)"
         case .claim(let shard, _, _): "shard \(shard)"
-        case .write, .probe: nil
+        case .write, .conversations, .probe: nil
         }
     }
 }

@@ -13,6 +13,7 @@ extension HTTPError {
         case .accessDenied:
             self.init(
                 .forbidden, "room_id: the conversation is closed, and you are no member of it")
+        case .banned: self.init(.forbidden, error.description)
         case .notAMember, .notAllowed: self.init(.forbidden, "user_id: \(error)")
         case .noSuchMessage, .noSuchMember: self.init(.notFound, error.description)
         case .messageDeleted: self.init(.gone, error.description)

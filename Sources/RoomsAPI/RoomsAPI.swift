@@ -56,6 +56,12 @@ public final class RoomsAPI: RequestHandler {
         let route = try RoomsRoute(request.path)
         try route.check(request.method)
         let caller = try RoomsCaller(request)
+        // Commands are checked again, because an anonymous user is known only with the command.
+        if let identity = caller.identity,
+            let ban = self.port?.ban(of: UserID(of: identity), in: identity.tenant)
+        {
+            throw HTTPError(.forbidden, ban.notice)
+        }
         switch route {
         case .list:
             let query = try ListQuery(request.query)

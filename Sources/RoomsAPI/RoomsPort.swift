@@ -1,3 +1,4 @@
+public import Bytes
 public import ChatModel
 public import Gateway
 
@@ -6,6 +7,8 @@ public protocol RoomsPort: AnyObject, Sendable {
     /// Nil if there is no answer in time.
     func command(_ command: ChatCommand, in key: ConversationKey, within time: Duration) async
         -> ChatAnswer?
+    /// The active ban of a user for a whole tenant.
+    func ban(of user: UserID, in tenant: ByteString) -> Ban?
     func read(_ request: StoreRequest, within time: Duration) async -> StoreAnswer?
 }
 

@@ -25,7 +25,7 @@ extension RoomsSession {
             text.append(#","sid":"#)
             text.append(jsonString: sid)
         }
-        if let refusal = self.tokenError {
+        if let refusal = self.refusal {
             text.append(#","refusal":"#)
             text.append(jsonString: refusal)
         }
@@ -108,7 +108,7 @@ extension RoomsSession {
             self.hasRequestToken = try document.optionalBool("bearer", of: root, in: span) ?? false
             self.isTokenExpired = try document.optionalBool("expired", of: root, in: span) ?? false
             self.sid = try document.optionalString("sid", of: root, in: span)
-            self.tokenError = try document.optionalString("refusal", of: root, in: span)
+            self.refusal = try document.optionalString("refusal", of: root, in: span)
             let remaining = Int64(
                 try document.optionalInteger("left", within: limits, of: root, in: span) ?? 0)
             let phase: SocketSnapshot.Phase =

@@ -24,8 +24,8 @@ public struct RoomsSession: PageReading, ResumableSession, TimedSession, Deliver
     var me: Principal?
     public internal(set) var tenant: ByteString
     var grants: Grants
-    /// Why every CONNECT is rejected: the token of the request is invalid.
-    var tokenError: String?
+    /// Why every CONNECT is rejected: the token of the request is invalid, or the user is banned.
+    var refusal: String?
     /// Whether the token of the HTTP request names the user. A token in a CONNECT must be sent
     /// again with the next CONNECT.
     var hasRequestToken: Bool
@@ -58,13 +58,13 @@ public struct RoomsSession: PageReading, ResumableSession, TimedSession, Deliver
         self.grants = .none
         switch credentials {
         case .none:
-            self.tokenError = nil
+            self.refusal = nil
             self.hasRequestToken = false
         case .invalid(let sentence):
-            self.tokenError = sentence
+            self.refusal = "token: \(sentence)"
             self.hasRequestToken = false
         case .bearer(let identity):
-            self.tokenError = nil
+            self.refusal = nil
             self.hasRequestToken = true
             self.adoptIdentity(identity)
         }
@@ -132,7 +132,7 @@ public struct RoomsSession: PageReading, ResumableSession, TimedSession, Deliver
     }
 
     /// Applies a change to the Socket.IO session that is not a received text packet.
-    private mutating func updateSocket(
+    mutating func updateSocket(
         into steps: inout SessionSteps, _ body: (inout SocketSession, inout SocketSteps) -> Void
     ) {
         guard var socket = self.socket else { return }
@@ -166,7 +166,7 @@ public struct RoomsSession: PageReading, ResumableSession, TimedSession, Deliver
         }
     }
 
-    private mutating func unsubscribeAll(into steps: inout SessionSteps) {
+    mutating func unsubscribeAll(into steps: inout SessionSteps) {
         for room in self.rooms.keys.sorted() { steps.append(.unsubscribe(self.key(room))) }
         self.rooms = [:]
     }
@@ -218,7 +218,7 @@ public struct RoomsSession: PageReading, ResumableSession, TimedSession, Deliver
                 return self.refuse(error.description, into: &steps)
             }
         }
-        if let refusal = self.tokenError { return self.refuse("token: \(refusal)", into: &steps) }
+        if let refusal = self.refusal { return self.refuse(refusal, into: &steps) }
         if let token {
             steps.append(.authenticate(token))
         } else if self.hasToken {
@@ -236,7 +236,7 @@ public struct RoomsSession: PageReading, ResumableSession, TimedSession, Deliver
         }
     }
 
-    private mutating func refuse(_ sentence: String, into steps: inout SessionSteps) {
+    mutating func refuse(_ sentence: String, into steps: inout SessionSteps) {
         self.pendingRecovery = nil
         self.updateSocket(into: &steps) { $0.refuse(sentence, into: &$1) }
     }
@@ -384,15 +384,5 @@ public struct RoomsSession: PageReading, ResumableSession, TimedSession, Deliver
         case .failure(let error):
             self.fail("token: \(error)", of: "authenticate", ackID: renewal.ackID, into: &steps)
         }
-    }
-
-    /// A client that is not connected learns of it with its next CONNECT.
-    public mutating func tokenExpired(into steps: inout SessionSteps) {
-        self.isTokenExpired = true
-        guard self.isConnected else { return }
-        self.fail("token expired", of: nil, ackID: nil, into: &steps)
-        let now = steps.monotonicMilliseconds
-        self.unsubscribeAll(into: &steps)
-        self.updateSocket(into: &steps) { $0.disconnect(at: now, into: &$1) }
     }
 }

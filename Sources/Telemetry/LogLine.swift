@@ -17,7 +17,7 @@ enum LogLine {
         line.append(text: level.rawValue)
         line.append(UInt8(ascii: " "))
         line.append(name)
-        for (key, value) in fields {
+        for (key, value) in fields where value != .absent {
             line.append(UInt8(ascii: " "))
             line.append(key)
             line.append(UInt8(ascii: "="))
@@ -38,7 +38,7 @@ enum LogLine {
         line.append("\",\"msg\":\"")
         line.append(name)
         line.append(UInt8(ascii: "\""))
-        for (key, value) in fields {
+        for (key, value) in fields where value != .absent {
             line.append(",\"")
             line.append(key)
             line.append("\":")
@@ -79,6 +79,7 @@ enum LogLine {
         case .duration(let duration):
             line.append(seconds: duration)
             line.append(UInt8(ascii: "s"))
+        case .absent: break
         }
     }
 
@@ -89,6 +90,7 @@ enum LogLine {
         case .number(let number): line.append(text: number.isFinite ? number.description : "null")
         case .bool(let value): line.append(text: value ? "true" : "false")
         case .duration(let duration): line.append(seconds: duration)
+        case .absent: break
         }
     }
 }

@@ -9,6 +9,11 @@ public enum LogValue: Sendable, Equatable {
     case bool(Bool)
     /// Written in seconds with three decimals.
     case duration(Duration)
+    /// The field is left out.
+    case absent
+
+    /// The text; nil leaves the field out.
+    public static func optional(_ text: String?) -> LogValue { text.map { .text($0) } ?? .absent }
 
     public init(_ text: String) { self = .text(text) }
     public init(_ text: ByteString) { self = .text(text.string) }

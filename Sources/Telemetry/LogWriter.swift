@@ -25,9 +25,13 @@ public final class LogWriter: Sendable {
     /// The number of lines dropped so far.
     public var droppedCount: UInt64 { self.queue.state.withLock { $0.dropped } }
 
+    /// The newest lines, oldest first, also those that were dropped.
+    public var recentLines: [String] { self.queue.state.withLock { $0.recent }.texts }
+
     /// Queues one line, which must end with a line feed.
     func append(_ line: [UInt8]) {
         let isFirst = self.queue.state.withLock { state in
+            state.recent.append(line)
             guard state.unwrittenBytes + line.count <= self.queue.byteLimit else {
                 state.dropped += 1
                 return false
@@ -82,6 +86,7 @@ private final class LineQueue: Sendable {
         var reportedDrops: UInt64 = 0
         var flushWaiters = 0
         var isStopped = false
+        var recent = RecentLines()
     }
 
     let descriptor: Int32
@@ -100,27 +105,7 @@ private final class LineQueue: Sendable {
         self.wakeUp.post()
     }
 
-    func startThread() {
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(self).toOpaque()
-        // The loops handle signals, so this thread starts with all of them blocked, SIGPIPE
-        // included.
-        var all = sigset_t()
-        var before = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        let failure = pthread_create(&thread, nil, Self.threadMain, context)
-        pthread_sigmask(SIG_SETMASK, &before, nil)
-        precondition(failure == 0, "cannot create the log thread: error \(failure)")
-        pthread_detach(thread)
-    }
-
-    private static let threadMain:
-        @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { context in
-            guard let context else { return nil }
-            Unmanaged<LineQueue>.fromOpaque(context).takeRetainedValue().run()
-            return nil
-        }
+    func startThread() { DetachedThread.start { self.run() } }
 
     private func run() {
         var lines: [[UInt8]] = []

@@ -76,6 +76,10 @@ public final class Logger: Sendable {
     /// The number of events dropped because the log was not read fast enough.
     public var droppedCount: UInt64 { self.writer.droppedCount }
 
+    /// The newest lines of this process, oldest first: at most 500 lines and 512 KiB. Like the log,
+    /// they contain ids and no secrets.
+    public var recentLines: [String] { self.writer.recentLines }
+
     private func write(_ level: LogLevel, _ name: StaticString, _ fields: LogFields) {
         let dropped = self.writer.consumeUnreportedDropCount()
         if dropped > 0 {

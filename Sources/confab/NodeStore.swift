@@ -6,6 +6,7 @@ import ClusterWire
 import Configuration
 import EmbeddedStore
 import EventLoop
+import FoundationEssentials
 import Gateway
 import NodeLink
 import RedisClient
@@ -17,6 +18,8 @@ import Telemetry
 enum NodeStore {
     case local(LocalStore)
     case shared(SharedStore)
+
+    var isShared: Bool { if case .shared = self { true } else { false } }
 
     init(
         _ options: ServeOptions, _ keys: NodeKeys, name: String, incarnation: UInt64, logger: Logger
@@ -42,10 +45,6 @@ enum NodeStore {
         }
     }
 
-    var isShared: Bool {
-        if case .shared = self { true } else { false }
-    }
-
     /// The store as one event loop uses it.
     func chatStore(on loop: EventLoop, _ number: Int) -> any ChatStore {
         switch self {
@@ -54,10 +53,31 @@ enum NodeStore {
         }
     }
 
-    var statistics: StoreStatistics {
+    /// The counters of a local store. Redis has its own, for its own exporter.
+    var statistics: StoreStatistics? {
         switch self {
         case .local(let store): store.statistics
-        case .shared: StoreStatistics()
+        case .shared: nil
+        }
+    }
+
+    /// The event log of a node without a cluster. With SQLite it is a file next to the database.
+    func eventLog(_ location: StoreLocation, logger: Logger) -> LocalEventLog {
+        guard case .sqlite(let path) = location else { return LocalEventLog() }
+        do throws(StoreFailure) {
+            let file = try EventFile(path: "\(path).events")
+            return LocalEventLog(try file.entries().map { ($0.id, $0.text) }) { id, text in
+                do throws(StoreFailure) {
+                    try file.append(.init(id: id, text: text))
+                } catch {
+                    logger.warning("event not stored", ["reason": .text(error.description)])
+                }
+            }
+        } catch {
+            // The node serves clients without a stored event log.
+            logger.warning(
+                "event log kept in memory only", ["reason": .text(error.description)])
+            return LocalEventLog()
         }
     }
 
@@ -113,7 +133,8 @@ final class SharedStore: Sendable {
         gateway.connectRelay { receiver, loops in
             let record = NodeRecord(
                 incarnation: self.incarnation, name: self.name, address: gateway.clientAddress.text,
-                adminAddress: gateway.adminAddress?.text, version: version, loops: loops.count,
+                adminAddress: gateway.adminAddress?.text,
+                host: ProcessInfo.processInfo.hostName, version: version, loops: loops.count,
                 startedAt: WallClock.now)
             let settings = NodeLinkSettings(
                 clusterName: self.store.clusterName, redis: self.redis, key: self.key,

@@ -19,8 +19,15 @@ import Telemetry
 /// `confab serve`: runs a node.
 enum ServeCommand {
     static func run(_ options: ServeOptions) async -> Int32 {
-        let logger = Logger(level: options.logLevel, format: options.logFormat, writer: LogWriter())
-        defer { _ = logger.flush() }
+        let capture = options.logFormat == .json ? StandardErrorCapture() : nil
+        let logger = Logger(
+            level: options.logLevel, format: options.logFormat,
+            writer: LogWriter(descriptor: capture?.destination ?? STDERR_FILENO))
+        capture?.start(logger)
+        defer {
+            capture?.stop()
+            _ = logger.flush()
+        }
         for warning in options.warnings {
             logger.warning("configuration warning", ["reason": .text(warning)])
         }
@@ -30,7 +37,11 @@ enum ServeCommand {
             return try await node.serve()
         } catch {
             _ = logger.flush()
-            Program.fail("\(error)", as: options.logFormat)
+            if capture == nil {
+                Program.fail("\(error)", as: options.logFormat)
+            } else {
+                logger.error("fatal", ["reason": .text("\(error)")])
+            }
             // An unusable key file counts as an invalid value.
             return error is NodeKeys.KeyProblem ? UsageError.exitStatus : 1
         }
@@ -45,6 +56,7 @@ struct RunningNode {
     private let gateway: Gateway
     private let name: String
     private let admin: ClusterAdmin
+    private let report: NodeReport
     private let stops = StopRequests()
 
     /// Counts the signals that end the node. A stream would not do: it finishes when its consumer
@@ -74,11 +86,7 @@ struct RunningNode {
         if options.clusterKeyFile != nil { _ = try keys.dialectSecret() }
         let configured = keys.hasConfiguredKeys ? try keys.load() : nil
         if configured == nil { try keys.checkCertificate() }
-        if options.anonymous {
-            logger.warning(
-                "anonymous connections allowed; --anonymous off forbids them",
-                Self.anonymousAbilities(at: options.listen))
-        }
+        if options.anonymous { Self.logAnonymous(options.listen, logger) }
         self.name = options.nodeID ?? Self.generatedName()
         let incarnation = UInt64.random(in: 1...UInt64.max)
         let store = try NodeStore(
@@ -91,8 +99,11 @@ struct RunningNode {
             secretPath = try keys.makeSecret()
             if let secretPath { logger.info("secret created", ["file": .text(secretPath)]) }
             let live = try configured ?? keys.load()
-            (self.gateway, self.admin) = try Self.gateway(
+            let metrics: @Sendable () -> MetricsSnapshot
+            (self.gateway, self.admin, metrics) = try Self.gateway(
                 options, keys, live, store, self.name, incarnation, adminTokens, logger)
+            self.report = NodeReport(options, store, live: live, metrics: metrics)
+            self.admin.attach(self.report.inspection)
         } catch {
             // A failed start leaves no files behind, so that the next one does not find a database
             // and a secret of unknown origin.
@@ -106,7 +117,7 @@ struct RunningNode {
         _ options: ServeOptions, _ keys: NodeKeys, _ live: LiveSettings, _ store: NodeStore,
         _ name: String, _ incarnation: UInt64,
         _ adminTokens: AdminTokens?, _ logger: Logger
-    ) throws -> (Gateway, ClusterAdmin) {
+    ) throws -> (Gateway, ClusterAdmin, @Sendable () -> MetricsSnapshot) {
         // One core is left for the kernel's network work and for the store's threads. On two cores,
         // two loops cost a sixth more CPU per message than one.
         let loopCount = options.loops ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) - 1)
@@ -120,15 +131,16 @@ struct RunningNode {
             waitReplicas: options.store.waitReplicas,
             limits: options.chatLimits, drain: options.drain,
             logger: logger)
-        let endpoints = AdminEndpoints(
-            isLoopback: options.admin?.isLoopback ?? true, tokens: adminTokens, admin: clusterAdmin,
-            page: OperatorPage().response(to:)
-        ) {
+        let metrics: @Sendable () -> MetricsSnapshot = {
             var snapshot = board.total()
-            store.statistics.add(to: &snapshot)
+            store.statistics?.add(to: &snapshot)
+            clusterAdmin.add(to: &snapshot)
             ProcessStatistics()?.add(to: &snapshot)
             return snapshot
         }
+        let endpoints = AdminEndpoints(
+            isLoopback: options.admin?.isLoopback ?? true, tokens: adminTokens, admin: clusterAdmin,
+            page: OperatorPage().response(to:), snapshot: metrics)
         var settings = GatewaySettings(
             nodeName: name, incarnation: incarnation, version: Program.version,
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port,
@@ -137,7 +149,7 @@ struct RunningNode {
             chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         settings.publicURL = options.publicURL
-        settings.isClustered = store.isShared
+        settings.awaitsStart = true
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
         let rooms = RoomsAPI(guestKey: try keys.guestKey())
@@ -147,24 +159,27 @@ struct RunningNode {
         ) { store.chatStore(on: $0, $1) }
         rooms.open(gateway)
         clusterAdmin.attach(gateway)
-        return (gateway, clusterAdmin)
+        clusterAdmin.attach(NodeSetting.all(of: options))
+        return (gateway, clusterAdmin, metrics)
     }
 
-    /// The abilities of anonymous users, for the log of a listener that other machines can reach.
-    private static func anonymousAbilities(at listen: ListenAddress) -> KeyValuePairs<
-        StaticString, LogValue
-    > {
-        guard !listen.isLoopback else { return [:] }
-        return [
-            "listen": .text(listen.description),
-            "strangers_may": .text(
-                """
-                list Rooms conversations, read and join open conversations (Rooms, Chats), create \
-                conversations, send messages, end conversations that they have created
-                """),
-            "strangers_may_not": .text(
-                "broadcast, enter closed conversations, end conversations of others"),
-        ]
+    /// Warns about anonymous users, with their abilities if other machines reach the listener.
+    private static func logAnonymous(_ listen: ListenAddress, _ logger: Logger) {
+        func unlessLoopback(_ text: String) -> LogValue {
+            .optional(listen.isLoopback ? nil : text)
+        }
+        logger.warning(
+            "anonymous connections allowed; --anonymous off forbids them",
+            [
+                "listen": unlessLoopback(listen.description),
+                "strangers_may": unlessLoopback(
+                    """
+                    list Rooms conversations, read and join open conversations (Rooms, Chats), \
+                    create conversations, send messages, end conversations that they have created
+                    """),
+                "strangers_may_not": unlessLoopback(
+                    "broadcast, enter closed conversations, end conversations of others"),
+            ])
     }
 
     private static func dialects(_ options: ServeOptions, _ keys: NodeKeys) throws(NodeKeys
@@ -192,15 +207,16 @@ struct RunningNode {
             if signal != .hangUp { self.stops.add() }
             received.yield(signal)
         }
-        if case .shared(let shared) = self.store {
-            let isStopped = await self.wasStopped(
-                by: 1,
-                before: {
+        let isStopped = await self.wasStopped(
+            by: 1,
+            before: {
+                if case .shared(let shared) = self.store {
                     await shared.join(self.gateway, version: Program.version, admin: self.admin)
-                })
-            if isStopped { return await self.stop(isDrained: true) }
-            self.gateway.markStarted()
-        }
+                }
+                await self.readBans()
+            })
+        if isStopped { return await self.stop(isDrained: true) }
+        self.gateway.markStarted()
         let scheme = self.options.tlsCertificateFile == nil ? "http" : "https"
         self.logger.ready(
             url: "\(scheme)://\(self.gateway.clientAddress.text)", node: self.name,
@@ -208,8 +224,12 @@ struct RunningNode {
         if let admin = self.gateway.adminAddress {
             self.logger.info("admin listening", ["address": .text(admin.text)])
         }
-        let keySetWatch = Task { await self.watchKeySet() }
-        defer { keySetWatch.cancel() }
+        if !self.store.isShared {
+            self.admin.attach(self.store.eventLog(self.options.store, logger: self.logger))
+        }
+        self.admin.recordLifecycle("starts")
+        let watches = [Task { await self.watchKeySet() }, Task { await self.watchStore() }]
+        defer { for watch in watches { watch.cancel() } }
         for await signal in signals {
             guard signal != .hangUp else {
                 self.reload()
@@ -218,6 +238,17 @@ struct RunningNode {
             return await self.drainAndStop()
         }
         return 0
+    }
+
+    /// Reads the bans, even if the store is unavailable for long. Clients are admitted only
+    /// afterwards, because until then every banned user could connect.
+    private func readBans() async {
+        while await self.gateway.refreshBans(within: .seconds(2)) == nil {
+            guard !Task.isCancelled else { return }
+            self.logger.warning(
+                "waiting for the bans", ["reason": "the store does not answer, or failed"])
+            try? await Task.sleep(for: .seconds(1))
+        }
     }
 
     /// Hands over the shards, and closes the clients one after the other.
@@ -262,6 +293,7 @@ struct RunningNode {
 
     private func stop(isDrained: Bool) async -> Int32 {
         if case .shared(let shared) = self.store { await shared.leave(within: .seconds(2)) }
+        self.admin.recordLifecycle("stops")
         self.gateway.stop()
         self.store.close()
         self.logger.info("node stopped", ["drained": LogValue(isDrained)])
@@ -278,13 +310,20 @@ struct RunningNode {
                     Array(CommandLine.arguments.dropFirst()),
                     environment: ProcessInfo.processInfo.environment, Program.commands)
             else { return }
-            self.gateway.reload(try NodeKeys(options).load())
-            self.logger.level = options.logLevel
+            let live = try NodeKeys(options).load()
+            self.gateway.reload(live)
+            self.report.settingsReloaded(live)
+            self.admin.logLevels.configure(options.logLevel)
+            self.admin.attach(NodeSetting.all(of: self.options, reloaded: options))
             self.logger.info("settings reloaded")
         } catch {
             self.logger.error(
                 "reload failed; settings unchanged", ["reason": .text("\(error)")])
         }
+    }
+
+    private func watchStore() async {
+        if !self.store.isShared { await self.admin.watchStore() }
     }
 
     /// Reloads the key set when its file changes. It reads the file's state every two seconds,
@@ -311,6 +350,7 @@ extension ServeOptions {
         limits.metadataBytes = self.limits.metadataBytes
         limits.typingTimeout = self.limits.typing
         limits.historyLimit = self.history
+        limits.traceRecords = self.limits.traceSteps
         // A failover of Redis may lose writes that it has acknowledged, so they are retained for a
         // while.
         if case .redis = self.store { limits.retention = .seconds(60) }

@@ -10,7 +10,6 @@ extension StoreStatistics {
         snapshot.add(self.rejectedRequests, to: .storeTurnedAway)
         snapshot.add(self.commits, to: .storeCommits)
         snapshot.add(self.failedCommits, to: .storeFailedCommits)
-        snapshot.add(self.writes, to: .storeWrites)
         snapshot.add(self.commitTimes, to: .storeCommitSeconds)
         snapshot.add(self.writesPerCommit, to: .storeWritesPerCommit)
     }
@@ -29,9 +28,6 @@ extension MetricFamily {
     static let storeFailedCommits = MetricFamily(
         "confab_store_failed_commits_total", .counter,
         help: "Failed transactions.")
-    static let storeWrites = MetricFamily(
-        "confab_store_writes_total", .counter,
-        help: "Changes stored: messages, edits, deletions, members, cursors.")
     static let storeCommitSeconds = MetricFamily(
         "confab_store_commit_seconds", .histogram(.durations),
         help: "Time from the start of a transaction until it is durable.")

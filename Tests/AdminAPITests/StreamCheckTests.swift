@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import ClusterWire
 import Gateway
 import JSON
 import NodeLink
@@ -176,8 +177,15 @@ struct ClusterAdminFormatTests {
         #expect(
             ClusterAdmin.row(joins) == [
                 "id": "1700000000123-0", "timestamp": "2023-11-14T22:13:20.123Z", "event": "joins",
-                "node": "z", "operator": .null, "view": 3, "detail": .null,
+                "node": .null, "operator": .null, "view": 3, "detail": .null,
             ])
+        let named = NodeLink.PeerNode(
+            incarnation: 35,
+            record: NodeRecord(
+                incarnation: 35, name: "n9", address: "here:1", version: "1", loops: 1,
+                startedAt: Timestamp(milliseconds: 0)),
+            isDraining: false, silentFor: nil, evictedFor: nil)
+        #expect(ClusterAdmin.row(joins, naming: [named])["node"] == "n9")
         let drain = NodeLink.Event(
             id: "5-1",
             details: [

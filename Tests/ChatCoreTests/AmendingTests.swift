@@ -101,6 +101,15 @@ struct EditTests {
         #expect(fixture.answerStore() == [refused(.messageDeleted(1))])
     }
 
+    @Test("of an ended conversation: only an admin may delete")
+    func endedConversation() {
+        var fixture = Self.fixture
+        _ = fixture.end(by: ann)
+        #expect(fixture.delete(1, by: ann) == [refused(.conversationEnded)])
+        #expect(fixture.edit(1, to: "ho", by: cid, admin: true) == [refused(.conversationEnded)])
+        #expect(fixture.delete(1, by: cid, admin: true) == ["event: deleted 1"])
+    }
+
     @Test(
         "is refused if the conversation ended, or the author left, during the lookup"
     )

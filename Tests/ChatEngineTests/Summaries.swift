@@ -119,6 +119,12 @@ extension StoreRequest {
         case .numbers: "numbers"
         case .users: "users"
         case .nextNumber: "next number"
+        case .bans: "bans"
+        case .ban: "ban"
+        case .unban: "unban"
+        case .conversations: "conversations"
+        case .examine: "examine"
+        case .repair: "repair"
         case .probe: "probe"
         }
     }

@@ -64,6 +64,8 @@ final class ThreeNodeCluster {
     private var lateRequests: [SubmittedRequest] = []
     /// Called while a loop's deliveries are being processed.
     var onDelivery: ((String) -> Void)?
+    /// Called with each delivered message.
+    var onPosted: ((Message) -> Void)?
     /// Users that requested to join, and users that have joined.
     private var joiningUsers: [RequestContextID: UserID] = [:]
     private var subscribedUsers: [LoopID: Set<UserID>] = [:]
@@ -224,6 +226,7 @@ final class ThreeNodeCluster {
         {
             self.subscribedUsers[loop, default: []].insert(person)
         }
+        if case .event(_, .posted(let message), _) = delivery { self.onPosted?(message) }
         self.deliveries[loop, default: []].append(delivery.summary)
         self.onDelivery?(delivery.summary)
     }

@@ -1,4 +1,5 @@
 import EventLoop
+import TerminalKit
 import Testing
 
 @testable import ChatTerminal

@@ -1,4 +1,5 @@
 import Bytes
+import TerminalKit
 import Testing
 
 @testable import ChatTerminal

@@ -89,6 +89,38 @@ struct MembershipTests {
         #expect(!fixture.events.contains("dies"))
     }
 
+    @Test("refuses to drain the last node that accepts clients, unless it is forced")
+    func lastAcceptingNode() {
+        var fixture = Self.rebalanced([7, 8])
+        for index in [0, 1] {
+            fixture.nodes[index].membership.setDraining(true, isForced: false)
+        }
+        fixture.advance(by: 10_000)
+        let draining = fixture.view!.nodes.filter(\.isDraining).map(\.incarnation)
+        #expect(draining.count == 1, "of two drains at once, the view accepts one")
+        let refused = fixture.nodes.filter { $0.membership.isDrainRefused }
+        #expect(refused.count == 1)
+        #expect(refused[0].membership.isDrainStored == false)
+        #expect(!draining.contains(refused[0].membership.localNode.incarnation))
+
+        let last = fixture.nodes.firstIndex { $0.membership.isDrainRefused }!
+        fixture.nodes[last].membership.setDraining(true)
+        fixture.advance(by: 2000)
+        #expect(!fixture.view!.nodes.contains { !$0.isDraining })
+        #expect(!fixture.nodes[last].membership.isDrainRefused)
+    }
+
+    @Test("does not count a node without heartbeats as one that accepts clients")
+    func suspectIsNoSuccessor() {
+        var fixture = Self.rebalanced([7, 8])
+        fixture.nodes[1].isAlive = false
+        fixture.nodes[1].isMailboxSubscribed = true
+        fixture.advance(by: 1600)
+        fixture.nodes[0].membership.setDraining(true, isForced: false)
+        fixture.advance(by: 200)
+        #expect(fixture.nodes[0].membership.isDrainRefused)
+    }
+
     @Test("stores a view above any number that was mentioned, if Redis has lost that view")
     func newerViewMentioned() {
         var fixture = Self.rebalanced([7, 8])

@@ -112,6 +112,16 @@ struct PacketVersionTests {
         #expect(read.lastMessage == nil && read.head == 12 && read.online == [.alice])
     }
 
+    @Test("of an earlier version does not say when a message was accepted")
+    func earlierMessage() throws {
+        #expect(try self.read(Message.plain, withoutLast: 1).acceptedAt == 0)
+        let input = Envelope.Input(
+            conversation: .lobby, input: .command(.post(.plain)), request: 5,
+            sendOrder: SendOrder(number: 2, after: 1), acceptedAt: 9)
+        let read = try self.read(input, withoutLast: 1)
+        #expect(read.acceptedAt == 0 && read.sendOrder.number == 2)
+    }
+
     @Test("may have additional fields in envelopes, and in repeated values")
     func envelopes() throws {
         func item(_ output: inout ByteBuffer, extra: UInt8) {

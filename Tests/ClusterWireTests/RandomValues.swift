@@ -163,7 +163,8 @@ struct RandomValues {
     }
 
     mutating func error() -> ChatError {
-        switch self.generator.next(below: 17) {
+        switch self.generator.next(below: 18) {
+        case 16: .banned(self.text())
         case 15: .noSuchMember
         case 14: .idTaken
         case 13: .conversationExists

@@ -55,7 +55,8 @@ extension MessageBody {
 extension Message {
     static let plain = Message(sequence: 1, revision: 2, sentAt: .sample, body: .plain)
     static let edited = Message(
-        sequence: 1 << 40, revision: 1 << 41, sentAt: .sample, state: .edited, body: .rich)
+        sequence: 1 << 40, revision: 1 << 41, sentAt: .sample, acceptedAt: 1_767_225_600_000_001,
+        state: .edited, body: .rich)
     static let deleted = Message(
         sequence: 3, revision: 9, sentAt: .long, state: .deleted, body: .bare)
 }

@@ -112,7 +112,7 @@ struct HelpTests {
     @Test(
         "complete in bash",
         arguments: [
-            ("confab se", "serve send"), ("confab c", "chat config completion"),
+            ("confab se", "serve send"), ("confab conf", "config"),
             ("confab --v", "--version"),
             ("confab config ", "check show"),
             ("confab chat --dialect ", "conversations pets chats rooms agents"),

@@ -44,6 +44,18 @@ struct OperatorOptionsTests {
         #expect(try self.options("nodes --sort -connections --limit 3").sort == "-connections")
     }
 
+    @Test("may leave out an argument that is optional, also before one that is required")
+    func optionalArgument() throws {
+        let all = try self.options("log-level debug --for 10m --yes")
+        #expect(all["node"] == nil && all.text("level") == "debug" && all["for"] == 600)
+        let one = try self.options("log-level n1 --yes warning")
+        #expect(one.text("node") == "n1" && one.text("level") == "warning" && one["for"] == nil)
+        #expect(self.errorText("log-level")?.contains("LEVEL") == true)
+        #expect(self.errorText("log-level n1")?.contains("LEVEL: ") == true)
+        #expect(self.errorText("log-level debug n1")?.contains("LEVEL: ") == true)
+        #expect(self.errorText("log-level n1 debug info")?.contains("info") == true)
+    }
+
     @Test("accept an interval after --watch")
     func watch() throws {
         #expect(try self.options("nodes").watch == nil)

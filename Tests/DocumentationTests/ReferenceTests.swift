@@ -1,25 +1,32 @@
 import Configuration
 import Dialects
 import Foundation
+import JSON
 import TestKit
 import Testing
 
 @Suite("The command-line reference")
 struct ReferenceTests {
-    /// With `CONFAB_WRITE_REFERENCE` in the environment, this test writes the page instead of
-    /// comparing it.
-    @Test("matches the parser's tables")
+    /// With `CONFAB_WRITE_REFERENCE` in the environment, this test writes the files instead of
+    /// comparing them.
+    @Test("and the admin API's document match the tables of the source")
     func referenceIsCurrent() throws {
-        let text = MarkdownReference.markdown(CommandTable(DialectList.all.choices))
-        if ProcessInfo.processInfo.environment["CONFAB_WRITE_REFERENCE"] != nil {
-            try text.write(
-                toFile: Checkout.file("docs/reference.md"), atomically: true, encoding: .utf8)
+        let table = CommandTable(DialectList.all.choices)
+        for (path, text) in [
+            ("docs/reference.md", MarkdownReference.markdown(table)),
+            (
+                "docs/protocols/admin.openapi.json",
+                AdminAPIDocument.document(version: "1").indentedText + "\n"
+            ),
+        ] {
+            if ProcessInfo.processInfo.environment["CONFAB_WRITE_REFERENCE"] != nil {
+                try text.write(toFile: Checkout.file(path), atomically: true, encoding: .utf8)
+            }
+            let isSame = try Checkout.read(path) == text
+            #expect(
+                isSame,
+                "\(path) is out of date; CONFAB_WRITE_REFERENCE=1 script/test docs updates it")
         }
-        let isSame = try Checkout.read("docs/reference.md") == text
-        #expect(
-            isSame,
-            "docs/reference.md is out of date; CONFAB_WRITE_REFERENCE=1 script/test docs updates it"
-        )
     }
 
     @Test("contains every limit and option that other pages name")

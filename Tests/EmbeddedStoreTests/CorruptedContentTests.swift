@@ -177,7 +177,7 @@ struct CorruptedContentTests {
             guard let found = await damaged.numbers(of: [name])?.first else { continue }
             #expect(
                 found == number || found >= StoreRequest.firstUserNumber + 50,
-                "\(name) has another's number")
+                "\(name) has \(found - numbers[0]), another's number")
             guard let users = await damaged.users(numbered: [number]) else { continue }
             #expect(users == [TestOwner.person(name).id] || users == [nil])
         }

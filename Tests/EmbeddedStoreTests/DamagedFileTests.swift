@@ -241,7 +241,7 @@ struct DamagedFileTests {
         #expect(answers.map(\.text) == ["stored"])
         let reader = try SQLiteReader(
             connection: try file.openForReading(options), unindexed: writer.unindexed,
-            options: options)
+            options: options, path: "confab.db")
         guard case .page(let page) = try reader.answer(.page(keys[0], .newest, limit: 9)) else {
             return _ = Issue.record("no page")
         }

@@ -171,7 +171,7 @@ struct MigrationTests {
                 == isKilled)
         try connection.execute(
             """
-            DROP TABLE deletions; DROP INDEX catalog;
+            DROP TABLE bans; DROP TABLE deletions; DROP INDEX catalog;
             ALTER TABLE conversations DROP COLUMN origin;
             ALTER TABLE conversations RENAME COLUMN listed TO kind;
             CREATE INDEX catalog ON conversations (tenant, created_at, name)

@@ -134,6 +134,7 @@ extension EngineSessionTests {
         driver.now = 200
         #expect(driver.post(1, "3") == [.accepted(1)])
         #expect(driver.session.deadline == 300)
+        #expect(driver.session.roundTrip == nil)
     }
 
     @Test("accepts a late pong before the tick, and starts a ping timeout when the ping is sent")
@@ -143,6 +144,7 @@ extension EngineSessionTests {
         #expect(driver.session.deadline == 10_200)
         driver.now = 90_000
         #expect(driver.receive("3", on: 1) == [])
+        #expect(driver.session.roundTrip == 80_000)
         #expect(driver.tick() == [])
         #expect(driver.session.deadline == 90_300)
     }

@@ -3,7 +3,7 @@ import Synchronization
 
 /// A store whose requests pass, block or fail, as the test decides.
 public final class StoreGate: ChatStore {
-    public enum Kind: Sendable { case page, write, probe, other }
+    public enum Kind: Sendable { case page, write, probe, bans, other }
 
     private struct BlockedRequest {
         let request: StoreRequest
@@ -86,8 +86,9 @@ extension StoreRequest {
         case .page: .page
         case .write: .write
         case .probe: .probe
+        case .bans: .bans
         case .claim, .load, .recent, .changes, .amended, .unread, .memberships, .catalog, .numbers,
-            .users, .nextNumber:
+            .users, .nextNumber, .ban, .unban, .conversations, .examine, .repair:
             .other
         }
     }

@@ -18,7 +18,9 @@ extension AgentSuites {
 
         private func read(after id: String?, limit: Int) throws -> [NodeLink.Event] {
             let replies = ReplyList<[NodeLink.Event]?>()
-            self.events.events(after: id, limit: limit) { replies.add($0) }
+            self.events.events(in: id.map { .after($0) } ?? .before(nil), limit: limit) {
+                replies.add($0)
+            }
             return try #require(try replies.first())
         }
 
@@ -43,13 +45,13 @@ extension AgentSuites {
         func failures() throws {
             try self.fixture.server.execute("SET", "chat:{c}:events", "x")
             let rejected = ReplyList<[NodeLink.Event]?>()
-            self.events.events(after: nil, limit: 1) { rejected.add($0) }
+            self.events.events(in: .before(nil), limit: 1) { rejected.add($0) }
             #expect(try rejected.first() == .some(nil))
 
             self.fixture.server.freeze()
             defer { self.fixture.server.unfreeze() }
             let expired = ReplyList<[NodeLink.Event]?>()
-            self.events.events(after: nil, limit: 1) { expired.add($0) }
+            self.events.events(in: .before(nil), limit: 1) { expired.add($0) }
             let timeout = PendingQueries<Int>.timeout
             let now = self.fixture.run { NodeAgent.now }
             self.fixture.run { [events] in events.expireQueries(at: now + timeout - 1000) }

@@ -22,6 +22,7 @@ struct HeartbeatExchangeTests {
         .list([
             .text("5000"), .text("3"), .list(views.map { .text($0) }),
             .list(heartbeats.map { .text($0) }), holder,
+            .text("5000250"),
         ])
     }
 
@@ -32,6 +33,7 @@ struct HeartbeatExchangeTests {
             views: [Self.view.text], heartbeats: ["4900", ""], holder: .text("me"))
         let outcome = try #require(try reply.read { try exchange.read($0) })
         #expect(outcome.reply.time == 5000)
+        #expect(outcome.redisTime == 5_000_250)
         #expect(outcome.reply.number == 3)
         #expect(outcome.reply.views == [Self.view])
         #expect(outcome.reply.heartbeats == [8: 4900])

@@ -75,6 +75,78 @@ extension AgentSuites {
             #expect(replies == [1: "1 answers node", 2: "2 answers node"])
         }
 
+        /// Asks the first node directly, as a node with this incarnation and key.
+        private func ask(
+            _ topic: String, from sender: UInt64 = 2, to receiver: UInt64 = 1,
+            key: ClusterKey = AgentFixture.key
+        ) async -> String {
+            let question = ControlMessage(
+                .request, from: sender, to: receiver, id: 9, topic: topic, body: "{}")
+            var sealed = ByteBuffer()
+            question.write(to: &sealed, key: key)
+            do throws(NodeLink.DirectRefusal) {
+                let reply = try await self.first.link.answerDirectly(
+                    sealed.bytes, topics: ["node"]
+                ) { "answers \($0.topic)" }
+                let message = try? ControlMessage(
+                    reply.span.bytes, for: sender, key: AgentFixture.key)
+                guard message?.id == 9, message?.kind == .reply else { return "another reply" }
+                return message?.body ?? ""
+            } catch {
+                return error.description
+            }
+        }
+
+        @Test("answers direct questions of nodes in the view that only read")
+        func directQuestions() async throws {
+            #expect(await self.ask("node") == "answers node")
+            // A recorded question may be asked again, because it only reads.
+            #expect(await self.ask("node") == "answers node")
+            #expect(await self.ask("drain") == "The node does not answer \"drain\" here.")
+            #expect(
+                await self.ask("node", from: 3) == "The sender is not in this node's view.")
+            #expect(await self.ask("node", to: 7) == "The packet is for node 7.")
+            let other = try #require(ClusterKey(secret: Array(repeating: 8, count: 32)))
+            #expect(
+                await self.ask("node", key: other)
+                    == "The packet was sent with another key, or changed in transit.")
+        }
+
+        @Test("names the reason why a node cannot be asked directly")
+        func directFailures() async throws {
+            let link = self.second.link
+            func failure(_ address: String?, host: String? = nil) async -> String {
+                var record = NodeRecord.sample(1, name: "n1")
+                record.adminAddress = address
+                record.host = host
+                let peer = NodeLink.PeerNode(
+                    incarnation: 1, record: record, isDraining: false, silentFor: nil,
+                    evictedFor: nil)
+                switch await link.callDirectly(peer, NodeRequest("node")) {
+                case .success(let text): return text
+                case .failure(let error): return error.description
+                }
+            }
+            #expect(await failure(nil) == "its admin listener is off")
+            #expect(
+                await failure("0.0.0.0:8090")
+                    == "its admin listener is at 0.0.0.0:8090, which names no host")
+            #expect(
+                await failure("127.0.0.1:8090", host: "elsewhere")
+                    == "its admin listener is at 127.0.0.1:8090, which only its own host reaches")
+            let port = try freePort()
+            #expect(
+                await failure("127.0.0.1:\(port)")
+                    == "127.0.0.1:\(port): The connection was refused: no process listens at the "
+                    + "address.")
+            // Redis speaks no HTTP.
+            let redis = "127.0.0.1:\(self.server.port)"
+            #expect(await failure(redis).hasPrefix("\(redis): "))
+            self.server.freeze()
+            #expect(await failure(redis) == "\(redis): no answer within 1.3 s")
+            self.server.unfreeze()
+        }
+
         @Test("carries messages and envelopes to the loops of other nodes in the view")
         func messages() throws {
             let (link, loop) = (self.first.link, self.first.loop)
@@ -114,7 +186,7 @@ extension AgentSuites {
         private func newestEvent(_ name: String) async throws -> NodeLink.Event {
             let deadline = Deadline()
             while !deadline.isExpired {
-                let events = await self.second.link.events(after: nil, limit: 10) ?? []
+                let events = await self.second.link.events(in: .before(nil), limit: 10) ?? []
                 if let event = events.last(where: { $0["event"] == name }) { return event }
             }
             throw TestFailure("no event \(name)")

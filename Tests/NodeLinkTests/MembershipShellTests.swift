@@ -80,7 +80,8 @@ extension AgentSuites {
             #expect(
                 try self.server.execute("XRANGE", "chat:{c}:events", "-", "+").contains("joins"))
             #expect(node.agent.count(ofLines: "view followed") == 1)
-            #expect(node.agent.count(ofLines: "view changed") == 1)
+            #expect(node.agent.count(ofLines: "view followed number=1 nodes=1 joined=n1") == 1)
+            #expect(node.agent.count(ofLines: "node joined node=n1 incarnation=7 view=1") == 1)
             #expect(node.members == [7])
             let areMembers = node.agent.run { [shell = node.shell] in
                 [7, 8].map { shell.isMember($0) }
@@ -105,6 +106,16 @@ extension AgentSuites {
                 shell.state.with { $0.peerDirectory.name(of: 8) } == "n2"
             }
             #expect(first.members == [7, 8])
+            #expect(second.agent.count(ofLines: "node joined node=n2 incarnation=8 view=2") == 1)
+            #expect(first.agent.count(ofLines: "peer discovered node=n2 incarnation=8") == 1)
+
+            // The second node stops without leaving.
+            try first.tick(until: "the eviction") { first.members == [7] }
+            try first.tick(until: "the next view") {
+                first.agent.count(ofLines: "nodes=1 left=n2") == 1
+            }
+            let evicted = #/node evicted node=n2 incarnation=8 .* reason=lease_expired silent=/#
+            #expect(first.agent.log.matches(of: evicted).count == 1)
         }
 
         @Test("keeps a node out while another process holds its name, and logs that once")

@@ -186,10 +186,13 @@ extension AgentSuites {
                 let request = fixture.request("?", from: 2, id: id)
                 fixture.agent.run { [calls = fixture.calls] in calls.requested(request) }
             }
-            let request = fixture.request("node", from: 2, id: 1000)
-            fixture.agent.run { [calls = fixture.calls] in calls.requested(request) }
+            // Requests beyond the limit are dropped until the earlier ones are answered.
+            var id: UInt64 = 1000
             try Deadline.wait(for: "the last request") {
-                fixture.handled.all.contains("node") ? () : nil
+                id += 1
+                let request = fixture.request("node", from: 2, id: id)
+                fixture.agent.run { [calls = fixture.calls] in calls.requested(request) }
+                return fixture.handled.all.contains("node") ? () : nil
             }
         }
     }

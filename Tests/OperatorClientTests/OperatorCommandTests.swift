@@ -52,6 +52,14 @@ struct OperatorCommandTests {
             ("history lobby", "history?conversation=lobby"),
             ("history lobby --last 5", "history?last=5&conversation=lobby"),
             ("history lobby --after 7", "history?after=7&conversation=lobby"),
+            (
+                "connections --user alice --slow --sort -in --limit 5",
+                "connections?user=alice&slow=true&sort=-in&limit=5"
+            ),
+            ("conversations --sort MSG/S", "conversations?sort=msg_s"),
+            ("connection n1/0.2.3", "connection?connection=n1%2F0.2.3"),
+            ("user alice --wide --tenant t", "user?tenant=t&user=alice"),
+            ("node n1", "node?node=n1"),
             ("events --last 3", "events?last=3"), ("events", "events"),
         ])
     func paths(line: String, path: String) throws {

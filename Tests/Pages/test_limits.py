@@ -142,6 +142,10 @@ class SpeedTests(PageTest):
         room = self.server.create()
         page = self.enter(room)
         page.evaluate(FRAMES)
+        # The frames of the idle page show what other processes on this machine delay.
+        page.wait_for_timeout(5000)
+        idle = page.evaluate("window.frames_.splice(0)")
+        delayed = sum(each > 50 for each in idle) / len(idle)
         with self.server.socket(room) as bot:
             for batch in range(100):
                 for number in range(10):
@@ -152,10 +156,10 @@ class SpeedTests(PageTest):
         frames.sort()
         slow = [round(each) for each in frames if each > 50]
         print(f"frames: {len(frames)}, median {frames[len(frames) // 2]:.0f} ms, "
-              f"longest {frames[-1]:.0f} ms, over 50 ms: {len(slow)}; rows: {rows}")
+              f"longest {frames[-1]:.0f} ms, over 50 ms: {len(slow)}, "
+              f"idle {delayed:.1%}; rows: {rows}")
         self.assertLessEqual(rows, 450)
-        # A machine that runs other tests delays single frames.
-        self.assertLessEqual(len(slow), len(frames) * 0.02)
+        self.assertLessEqual(len(slow), len(frames) * (0.02 + 2 * delayed))
         self.assertEqual(page.text_content("#m1000 .body"), "burst 999")
 
     def test_memory_stays_bounded_over_many_messages(self):

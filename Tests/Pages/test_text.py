@@ -86,7 +86,7 @@ class TextTests(PageTest):
         times = page.evaluate("""async (path) => {
             const {parts} = await import(path);
             const signs = [")", "`", "```", "(", "http://", ".", "https://a.example/)("];
-            const best = (size) => Math.min(...Array.from({length: 5}, () => {
+            const best = (size) => Math.min(...Array.from({length: 25}, () => {
                 const begin = performance.now();
                 for (const sign of signs) {
                     parts("https://a.example/" + sign.repeat(size / sign.length));

@@ -12,6 +12,24 @@ import Testing
 struct RoomsAPIRefusalTests {
     private static let root = "/api/conversations"
 
+    @Test("refuses every request of a banned user with the reason")
+    func bans() async throws {
+        let ban = Ban(
+            Ban.Subject(tenant: "default", user: "ann"), until: nil, reason: "Spam.", by: "ops",
+            since: Timestamp(milliseconds: 1))
+        let node = ScriptedNode(ban: ban) { _, _, _ in .failed(.banned(ban.notice)) }
+        let ann = try await node.response(
+            .get, Self.root, "", .bearer(Identity(user: "ann", grants: .all)))
+        #expect(ann.status == 403)
+        #expect(ann.error == "You are banned. Spam.")
+        #expect(node.requests == [])
+        // An anonymous user is known only with the command.
+        let send = try await node.response(
+            .post, Self.root + "/x/messages", #"{"user_id":"eve","username":"Eve","content":"a"}"#)
+        #expect(send.status == 403)
+        #expect(send.error == "You are banned. Spam.")
+    }
+
     @Test(
         "rejects invalid bodies and names the field",
         arguments: [

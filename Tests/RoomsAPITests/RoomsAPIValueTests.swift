@@ -103,7 +103,7 @@ struct RoomsAPIValueTests {
             (.contentEmpty, 400),
             (.contentTooLong(limit: 1), 413), (.metadataTooLong(limit: 1), 413),
             (.clientMessageIDInvalid, 400), (.tooManyMembers(limit: 1), 409),
-            (.idTaken, 409), (.noSuchMember, 404),
+            (.idTaken, 409), (.noSuchMember, 404), (.banned("You are banned."), 403),
             (.rateLimited(retryAfterSeconds: 1.2), 429), (.unavailable, 503),
         ] as [(ChatError, Int)])
     func statuses(error: ChatError, status: Int) {

@@ -17,13 +17,14 @@ final class ScriptedNode: RoomsPort {
     private let recorded = Mutex<[String]>([])
     private let command: @Sendable (String, ChatCommand, ByteString) -> ChatAnswer?
     private let read: @Sendable (StoreRequest) -> StoreAnswer?
+    private let ban: Ban?
 
     /// - Parameters:
     ///   - isOpen: whether the API is connected to the node.
     ///   - ids: the ids of new conversations; after them, `abc12345`.
     ///   - command: receives the command's name, the command and the conversation's id.
     init(
-        isOpen: Bool = true, ids: [ByteString] = [],
+        isOpen: Bool = true, ids: [ByteString] = [], ban: Ban? = nil,
         command: @escaping @Sendable (String, ChatCommand, ByteString) -> ChatAnswer? = { _, _, _ in
             nil
         },
@@ -33,12 +34,19 @@ final class ScriptedNode: RoomsPort {
         self.api = RoomsAPI(makeID: { left.withLock { $0.isEmpty ? "abc12345" : $0.removeFirst() } }
         )
         self.command = command
+        self.ban = ban
         self.read = read
         if isOpen { self.api.open(self) }
     }
 
     /// The requests in order, for example `create abc`.
     var requests: [String] { self.recorded.withLock { $0 } }
+
+    func ban(of user: UserID, in tenant: ByteString) -> Ban? {
+        self.ban.flatMap {
+            $0.subject.user == user.displayID && $0.subject.tenant == tenant ? $0 : nil
+        }
+    }
 
     func command(_ command: ChatCommand, in key: ConversationKey, within time: Duration) async
         -> ChatAnswer?

@@ -30,9 +30,26 @@ extension StoreAnswer {
         case .numbers(let numbers): "numbers \(numbers)"
         case .users(let users): "users \(users.map { $0?.description ?? "-" })"
         case .number(let number): "number \(number)"
+        case .bans(let bans, let damaged):
+            bans.map(\.text).sorted().joined(separator: "\n") + "\n\(damaged.count) damaged"
+        case .unbanned(let existed): "unbanned \(existed)"
+        case .conversations(let page):
+            "conversations \(page.keys.map(\.description)) \(page.next?.description ?? "-")"
+        case .examined(let faults):
+            "repairable \(faults.repairable), unrepairable \(faults.unrepairable)"
         case .done: "done"
         case .failed: "failed"
         }
+    }
+}
+
+extension Ban {
+    public var text: String {
+        """
+        \(self.subject.tenant)/\(self.subject.user)/\(self.subject.conversation?.string ?? "*") \
+        \(self.since.milliseconds)-\(self.until?.milliseconds ?? 0) '\(self.reason)' by \
+        \(self.operatorName)
+        """
     }
 }
 

@@ -168,6 +168,10 @@ extension ChatStore {
         }
     }
 
+    public func bans() async -> [Ban]? {
+        if case .bans(let bans, damaged: []) = await self.request(.bans) { bans } else { nil }
+    }
+
     /// Nil if the store failed.
     public func write(_ writes: [Write], by owner: LoopID) async -> WriteOutcome? {
         if case .written(let outcome) = await self.request(

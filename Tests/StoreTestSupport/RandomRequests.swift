@@ -62,7 +62,25 @@ public struct RandomRequests {
             return .users(
                 numbered: [StoreRequest.firstUserNumber + self.number(-1..<6)], tenant: key.tenant)
         case ..<50: return .nextNumber(tenant: key.tenant)
+        case ..<52: return self.banRequest(in: key)
         default: return .write(self.batch(oracle))
+        }
+    }
+
+    private mutating func banRequest(in key: ConversationKey) -> StoreRequest {
+        let subject = Ban.Subject(
+            tenant: key.tenant, user: self.user().displayID,
+            conversation: self.number(0..<2) == 0 ? nil : key.id)
+        switch self.number(0..<3) {
+        case 0:
+            let time = Int64(self.number(1..<9))
+            return .ban(
+                Ban(
+                    subject, until: time == 1 ? nil : Timestamp(milliseconds: 100 + time),
+                    reason: time == 2 ? "" : "spam \(time), été", by: "op \(time)",
+                    since: Timestamp(milliseconds: time)))
+        case 1: return .unban(subject)
+        default: return .bans
         }
     }
 

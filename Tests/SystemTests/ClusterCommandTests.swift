@@ -250,7 +250,7 @@ struct ClusterCommandTests {
             try self.row("n2", at: port).flatMap { $0["state"] == "suspect" ? nil : $0 }
         }
         #expect(
-            row["state"] == "draining" && row.number("shards") == 0
+            row["state"] == "drained" && row.number("shards") == 0
                 && row.number("connections") == 0, "\(row)")
         let health = try HTTPReply.get("/api/health", port: node.port)
         #expect(health.status == 503 && health.body.contains("draining"))

@@ -87,7 +87,7 @@ struct ClusterScriptTests {
         #expect(chmod(broken, 0o755) == 0)
 
         let script = try run(
-            Checkout.file("script/cluster"), ["2", "--folder", folder.path],
+            Checkout.file("script/cluster"), ["2", "--admin-port", "0", "--folder", folder.path],
             environment: ["CONFAB_BINARY": broken], within: .seconds(90))
 
         #expect(script.exitStatus == .exited(1))
@@ -102,7 +102,7 @@ struct ClusterScriptTests {
     func earlyEnd(_ milliseconds: Int32) throws {
         let folder = try TemporaryFolder()
         let script = try ChildProcess(
-            Checkout.file("script/cluster"), ["2", "--folder", folder.path],
+            Checkout.file("script/cluster"), ["2", "--admin-port", "0", "--folder", folder.path],
             environment: ["CONFAB_BINARY": Checkout.confab])
         try Deadline.wait(for: "the lock", untilTrue: { folder.hasFile("redis") })
         poll(nil, 0, milliseconds)
@@ -119,6 +119,7 @@ struct ClusterScriptTests {
             (["0"], "\"0\" is no number of nodes: 1 to 99"),
             (["3", "4"], "one number is enough; see --help"),
             (["--port", "http"], "--port: \"http\" is no port"),
+            (["--admin-port", "65535"], "--admin-port: \"65535\" is no port for 3 nodes"),
             (["--folder"], "--folder needs a value; see --help"),
             (["--caddy"], "unknown option --caddy; see --help"),
         ])
@@ -145,12 +146,16 @@ struct ClusterScriptTests {
         #expect(
             try attempt(["--port", "\(redis.port)"])
                 == "script/cluster: --port: \(redis.port) is in use")
+        #expect(
+            try attempt(["2", "--admin-port", "\(redis.port - 1)"])
+                == "script/cluster: --admin-port: \(redis.port) is in use; --admin-port 0 takes "
+                + "free ports")
         let holder = try ChildProcess(
             "/usr/bin/flock", [folder.file("lock"), "/bin/sh", "-c", "echo held; read -r line"])
         defer { holder.kill() }
         try holder.output.line(with: "held")
         #expect(
-            try attempt(["--folder", folder.path])
+            try attempt(["--admin-port", "0", "--folder", folder.path])
                 == "script/cluster: --folder: another cluster runs in \(folder.path)")
         holder.closeInput()
     }

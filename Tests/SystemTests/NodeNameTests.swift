@@ -28,16 +28,19 @@ struct NodeNameTests {
     }
 
     private let folder: TemporaryFolder
+    private let secret: String
 
-    init() throws { self.folder = try TemporaryFolder() }
+    init() throws {
+        self.folder = try TemporaryFolder()
+        self.secret = try self.folder.write(ConfabServer.secret, to: "jwt.secret")
+    }
 
     private func node(_ url: String, _ name: String = "web") throws -> ChildProcess {
-        let secret = try self.folder.write(ConfabServer.secret, to: "jwt.secret")
-        return try ChildProcess(
+        try ChildProcess(
             Checkout.confab,
             [
                 "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--jwt-secret-file",
-                secret, "--store", url, "--node-id",
+                self.secret, "--store", url, "--node-id",
                 name,
                 "--drain-seconds", "1",
             ], folder: self.folder.path)

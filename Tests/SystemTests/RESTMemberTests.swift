@@ -46,7 +46,9 @@ struct RESTMemberTests {
 
     @Test("enter a closed conversation of any protocol, by the creator or an admin only")
     func addition() throws {
-        let deployment = try AnonymousDeployment(.redis)
+        // The owner posts with every poll.
+        let deployment = try AnonymousDeployment(
+            .redis, ["--anonymous", "on", "--limit", "messages-per-second=1000"])
         let owner = try deployment.guestServer.connect("owner", to: "plan")
         try owner.post("one")
         let creator = try RESTClient("owner", at: deployment.readerServer)

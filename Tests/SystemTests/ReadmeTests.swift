@@ -104,6 +104,7 @@ struct ReadmeTests {
                 "--port 8080", with: "--port \(port)"
             )
             .replacing("/tmp/several", with: data.path)
+            .replacing("script/cluster 3", with: "script/cluster --admin-port 0 3")
         }
         let cluster = try LocalCluster(
             command: here(self.block("sh", with: "script/cluster 3")), in: data)

@@ -39,13 +39,20 @@ struct SingleNodeCommandTests {
                 == "confab: There is no Redis: this node stands alone and keeps its messages in "
                 + "SQLite."
         )
-        #expect(try confab("events", at: port).errors == redis.errors)
 
-        let plan = try confab("drain", "solo", "--dry-run", at: port)
+        let refused = try confab("drain", "solo", "--yes", at: port)
+        #expect(
+            refused.status == 1
+                && refused.errors
+                    == "confab: solo is the last node that accepts clients; --force drains it "
+                    + "anyway."
+        )
+        let plan = try confab("drain", "solo", "--dry-run", "--force", at: port)
         #expect(
             plan.output
                 == "solo would keep 4096 shards (there is no other node) and close 1 client")
-        let drained = try confab("drain", "solo", "--yes", "--deadline", "0", at: port)
+        let drained = try confab(
+            "drain", "solo", "--yes", "--force", "--deadline", "0", at: port)
         #expect(drained.status == 0, "\(drained)")
         guard case .close(let code, _) = try alice.closeEvent() else {
             throw TestFailure("no close frame")
@@ -55,6 +62,30 @@ struct SingleNodeCommandTests {
         #expect(try confab("resume", "solo", "--yes", at: port).status == 0)
         let again = try server.connect("alice")
         try again.post("three")
+    }
+
+    @Test("list the node's events, also those before a restart")
+    func events() throws {
+        let server = try ConfabServer(["--node-id", "solo"], store: .sqlite)
+        let alice = try server.connect("alice")
+        try alice.post("one")
+        #expect(
+            try confab("send", "lobby", "two", "--as", "ops", "--yes", at: server.adminPort).status
+                == 0)
+        try server.stop()
+        let again = try ConfabServer(["--node-id", "solo"], store: .sqlite, in: server.folder)
+        let events = try confab("events", "--output", "json", at: again.adminPort).rows("events")
+        #expect(events.compactMap { $0["event"] } == ["starts", "send", "stops", "starts"])
+        #expect(events.allSatisfy { $0["node"] == "solo" })
+        #expect(events[1]["operator"] == "127.0.0.1")
+        let sends = try confab(
+            "events", "--type", "send", "--since", "1h", "--node", "solo", "--output", "csv",
+            at: again.adminPort)
+        #expect(sends.output.split(separator: "\n").count == 2, "\(sends.output)")
+        #expect(
+            try confab("events", "--node", "other", "--output", "json", at: again.adminPort).rows(
+                "events"
+            ).isEmpty)
     }
 
     @Test("report unknown names in one sentence and exit with 1")

@@ -27,8 +27,8 @@ public final class LocalCluster {
     {
         let folder = try folder ?? TemporaryFolder()
         self.folder = folder
-        let defaultCommand = (["script/cluster"] + options + ["--folder", folder.path]).joined(
-            separator: " ")
+        let arguments = options + ["--admin-port", "0", "--folder", folder.path]
+        let defaultCommand = (["script/cluster"] + arguments).joined(separator: " ")
         let script = try ChildProcess(
             "/bin/sh", ["-c", "exec \(command ?? defaultCommand)"],
             environment: ["CONFAB_BINARY": Checkout.confab], folder: Checkout.path)

@@ -90,6 +90,18 @@ public final class PseudoTerminal: Sendable {
     public var rows: [String] { self.state.withLock { $0.screen.rows } }
     /// The row and the column of the cursor.
     public var cursor: (row: Int, column: Int) { self.state.withLock { $0.screen.cursor } }
+    /// Whether the terminal is as a shell needs it: its first screen, a visible cursor, wrapped
+    /// lines, echo and line input.
+    public var isRestored: Bool {
+        var settings = termios()
+        guard tcgetattr(self.master, &settings) == 0 else { return false }
+        return settings.c_lflag & tcflag_t(ICANON | ECHO) == tcflag_t(ICANON | ECHO)
+            && self.state.withLock {
+                !$0.screen.isAlternate && $0.screen.isCursorVisible && $0.screen.wraps
+            }
+    }
+    /// Sends a signal to the program.
+    public func signal(_ number: Int32) { kill(self.id, number) }
     /// Control sequences that the screen does not know.
     public var unknownSequences: [String] { self.state.withLock { $0.screen.unknownSequences } }
 

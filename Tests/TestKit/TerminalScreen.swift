@@ -1,4 +1,4 @@
-/// The screen of a terminal, as far as `confab chat` uses it (ECMA-48).
+/// The screen of a terminal, as far as `confab chat` and `confab top` use it (ECMA-48).
 public struct TerminalScreen: Sendable {
     private var cells: [[Character]]
     private var columns: Int
@@ -8,6 +8,13 @@ public struct TerminalScreen: Sendable {
     private var isWrapPending = false
     private var pending: [UInt8] = []
     public private(set) var unknownSequences: [String] = []
+    /// Whether the second screen is shown, whose contents are discarded when it is left.
+    public private(set) var isAlternate = false
+    public private(set) var isCursorVisible = true
+    /// Whether a character behind the last column begins a row; otherwise it is dropped.
+    public private(set) var wraps = true
+    private var otherCells: [[Character]] = []
+    private var savedCursor = (0, 0)
 
     /// Stands for the right half of a wide character.
     private static let filler: Character = "\u{0}"
@@ -98,6 +105,21 @@ public struct TerminalScreen: Sendable {
                 self.cells[row] = self.blankRow
             }
         case ("J", "2"): self.cells = self.cells.map { _ in self.blankRow }
+        case ("K", ""):
+            for column in self.column..<self.columns { self.cells[self.row][column] = " " }
+        case ("h", "?1049"), ("l", "?1049"):
+            // The second screen of xterm, which `top` uses; the first one is back afterwards.
+            guard (final == "h") != self.isAlternate else { break }
+            self.isAlternate.toggle()
+            swap(&self.cells, &self.otherCells)
+            if self.isAlternate {
+                self.cells = self.otherCells.map { _ in self.blankRow }
+                self.savedCursor = (self.row, self.column)
+            } else {
+                (self.row, self.column) = self.savedCursor
+            }
+        case ("h", "?25"), ("l", "?25"): self.isCursorVisible = final == "h"
+        case ("h", "?7"), ("l", "?7"): self.wraps = final == "h"
         case ("m", _), ("h", "?2004"), ("l", "?2004"): break
         default: self.unknownSequences.append("\(parameters)\(final)")
         }
@@ -116,6 +138,7 @@ public struct TerminalScreen: Sendable {
     private mutating func put(_ character: Character) {
         let scalar = character.unicodeScalars.first?.value ?? 0
         let width = (0x2E80...0xFFEF).contains(scalar) || scalar >= 0x1F300 ? 2 : 1
+        if !self.wraps, self.isWrapPending || self.column + width > self.columns { return }
         if self.isWrapPending || self.column + width > self.columns {
             self.column = 0
             self.lineFeed()

@@ -38,6 +38,9 @@ extension ChatError: WireValue {
         case .outcomeUnknown: output.append(18)
         case .idTaken: output.append(19)
         case .noSuchMember: output.append(20)
+        case .banned(let notice):
+            output.append(21)
+            output.append(string: notice)
         }
     }
 
@@ -68,6 +71,7 @@ extension ChatError: WireValue {
         case 18: return .outcomeUnknown
         case 19: return .idTaken
         case 20: return .noSuchMember
+        case 21: return .banned(try input.string())
         default: throw .unknownKind
         }
     }

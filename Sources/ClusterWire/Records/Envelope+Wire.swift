@@ -91,6 +91,7 @@ extension Envelope.Input: WireValue {
         output.append(slot: self.feedSlot)
         output.append(number: self.sendOrder.number)
         output.append(number: self.sendOrder.after)
+        output.append(signed: Int(self.acceptedAt))
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
@@ -105,10 +106,11 @@ extension Envelope.Input: WireValue {
         if !input.isAtEnd {
             sendOrder = SendOrder(number: try input.number(), after: try input.number())
         }
+        let acceptedAt = input.isAtEnd ? 0 : Int64(try input.signed())
         return Self(
             conversation: conversation, input: content, request: request, isRetry: isRepeat,
             ownerSlot: ownerPlace, feedSlot: feedPlace,
-            sendOrder: sendOrder)
+            sendOrder: sendOrder, acceptedAt: acceptedAt)
     }
 }
 

@@ -8,6 +8,7 @@ extension Message: WireValue {
         output.append(milliseconds: self.sentAt)
         output.append(byte: self.state)
         output.append(record: self.body)
+        output.append(signed: Int(self.acceptedAt))
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
@@ -15,9 +16,12 @@ extension Message: WireValue {
         let revision = try input.count()
         let sentAt = try input.timestamp()
         let state = try input.byte(Message.State.self)
+        let body = try input.record(MessageBody.self)
+        // An earlier version does not send the time.
+        let acceptedAt = input.isAtEnd ? 0 : Int64(try input.signed())
         return Self(
-            sequence: sequence, revision: revision, sentAt: sentAt, state: state,
-            body: try input.record())
+            sequence: sequence, revision: revision, sentAt: sentAt, acceptedAt: acceptedAt,
+            state: state, body: body)
     }
 }
 

@@ -3,8 +3,12 @@ public struct OperatorColumn: Sendable, Equatable {
     /// The format of a value for people.
     public enum Format: String, Sendable {
         case text, number, bytes, seconds, milliseconds, percent, deviation, state, flag
+        /// A number that is a string in the document, such as the id of a message.
+        case numberText
+        /// An array of strings.
+        case list
 
-        public var isNumber: Bool { ![.text, .state, .flag].contains(self) }
+        public var isNumber: Bool { ![.text, .state, .flag, .list].contains(self) }
     }
 
     public let title: String

@@ -41,11 +41,19 @@ public struct OperatorOptions: Sendable, Equatable {
         try OptionBinding.apply(
             verb.bindings, from: scanned, environment: environment, to: &self)
         let command = verb.command
-        for (index, parameter) in verb.parameters.filter(\.isArgument).enumerated()
-        where parameter.isRequired || index < scanned.arguments.count {
-            let value = try Invocation.argument(index, in: scanned, of: command) {
-                (text: String) throws(ValueProblem) in try parameter.value(ofText: text)
+        var index = 0
+        var requiredCount = verb.parameters.count { $0.isArgument && $0.isRequired }
+        for parameter in verb.parameters where parameter.isArgument {
+            if parameter.isRequired {
+                requiredCount -= 1
+            } else if scanned.arguments.count - index <= requiredCount {
+                // The remaining values are those of the arguments that are required.
+                continue
             }
+            let value = try Invocation.argument(
+                index, as: parameter.argument, in: scanned, of: command
+            ) { (text: String) throws(ValueProblem) in try parameter.value(ofText: text) }
+            index += 1
             self.parameters.append(.init(parameter.name, value))
         }
         for parameter in verb.parameters where parameter.isRequired {
@@ -56,6 +64,15 @@ public struct OperatorOptions: Sendable, Equatable {
         // The server limits these rows itself.
         if self["last"] != nil, self["after"] != nil {
             throw .conflict("\(verb.name): give either --last or --after, not both")
+        }
+        if verb.name == "verify", (self["conversation"] == nil) == (self["all"] == nil) {
+            throw .conflict("verify: give either CONVERSATION or --all")
+        }
+        if verb.name == "verify", self["all"] != nil, self.via != nil {
+            throw .conflict("verify: --all needs a node; --via reads one conversation")
+        }
+        if verb.name == "verify", self["all"] == nil, self["repair"] ?? self["rate"] != nil {
+            throw .conflict("verify: --repair and --rate need --all")
         }
         if self.columns != nil, self.isWide {
             throw .conflict("\(verb.name): give either --columns or --wide, not both")
@@ -78,12 +95,13 @@ public struct OperatorOptions: Sendable, Equatable {
 extension OperatorOptions {
     typealias Binding = OptionBinding<OperatorOptions>
 
-    static let commonBindings: [Binding] = [
-        Binding(
-            .client(
-                "output", .choice(Output.allCases.map(\.rawValue)), "table|json|csv",
-                default: "table", in: "Output", "a table, a JSON document, or CSV"),
-            sets: \.output, ValueParsing.choice(Output.self)),
+    static let outputBinding = Binding(
+        .client(
+            "output", .choice(Output.allCases.map(\.rawValue)), "table|json|csv",
+            default: "table", in: "Output", "a table, a JSON document, or CSV"),
+        sets: \.output, ValueParsing.choice(Output.self))
+
+    static let adminBindings: [Binding] = [
         Binding(
             .client(
                 "admin", .list, "URL[,URL...]", default: "http://127.0.0.1:8090", in: "Connection",
@@ -133,14 +151,16 @@ extension OperatorOptions {
                 "columns", .text, "A,B", in: "Output", "only these columns of a table or CSV"),
             sets: \.columns,
             ValueParsing.optional(ValueParsing.list(ValueParsing.text))),
-        Binding(
-            .client(
-                "wide", .flag, "", in: "Output", "all columns, even if they do not fit"),
-            changes: \.isWide, Self.setting(true)),
+        Self.wideBinding,
         Binding(
             .client("no-header", .flag, "", in: "Output", "no line of titles, no totals"),
             changes: \.hasHeader, Self.setting(false)),
     ]
+
+    /// Also for a record with tables below it.
+    static let wideBinding = Binding(
+        .client("wide", .flag, "", in: "Output", "all columns, even if they do not fit"),
+        changes: \.isWide, Self.setting(true))
 
     static let watchBinding = Binding(
         .client(
@@ -169,6 +189,10 @@ extension OperatorOptions {
                 "do not ask for confirmation; required without a terminal"),
             changes: \.isConfirmed, Self.setting(true)),
     ]
+
+    static let overwriteBinding = Binding(
+        .client("yes", .flag, "", in: "Confirmation", "replace the file if it exists"),
+        changes: \.isConfirmed, Self.setting(true))
 
     private static func setting(
         _ value: Bool

@@ -19,6 +19,8 @@ public struct OperatorParameter: Sendable {
         case choice([String])
         /// An option without a value; true in the API.
         case flag
+        /// The path of a file of the client.
+        case file
     }
 
     /// The name in the API.
@@ -34,15 +36,35 @@ public struct OperatorParameter: Sendable {
     /// The name of an option's value in the help.
     let placeholder: String
     public let help: String
+    /// Whether only the command line has the parameter.
+    var isOfClient = false
+    /// Whether the API requires it although the command line does not.
+    private var isRequiredByAPI = false
+
+    private init(
+        name: String, word: String, kind: Kind, isArgument: Bool, isRequired: Bool,
+        defaultValue: JSONTree?, placeholder: String, help: String
+    ) {
+        self.name = name
+        self.word = word
+        self.kind = kind
+        self.isArgument = isArgument
+        self.isRequired = isRequired
+        self.defaultValue = defaultValue
+        self.placeholder = placeholder
+        self.help = help
+    }
 
     /// A positional argument.
     static func argument(
         _ name: String, _ word: String, kind: Kind = .text(limit: 255), _ help: String,
-        isOptional: Bool = false
+        isOptional: Bool = false, isRequiredInAPI: Bool = false
     ) -> Self {
-        Self(
+        var parameter = Self(
             name: name, word: word, kind: kind, isArgument: true, isRequired: !isOptional,
             defaultValue: nil, placeholder: "", help: help)
+        parameter.isRequiredByAPI = isRequiredInAPI
+        return parameter
     }
 
     /// - Parameter word: the option's name, if it differs from the name in the API.
@@ -55,12 +77,29 @@ public struct OperatorParameter: Sendable {
             defaultValue: defaultValue, placeholder: placeholder, help: help)
     }
 
+    /// An option that only the command line has.
+    static func clientOption(
+        _ name: String, _ placeholder: String, _ kind: Kind, default defaultValue: JSONTree? = nil,
+        _ help: String
+    ) -> Self {
+        var parameter = self.option(name, placeholder, kind, default: defaultValue, help)
+        parameter.isOfClient = true
+        return parameter
+    }
+
     /// A parameter of the API that the command line does not have.
-    static func member(_ name: String, _ kind: Kind, _ help: String) -> Self {
+    static func member(
+        _ name: String, _ kind: Kind, default defaultValue: JSONTree? = nil, _ help: String
+    ) -> Self {
         Self(
             name: name, word: "", kind: kind, isArgument: false, isRequired: false,
-            defaultValue: nil, placeholder: "", help: help)
+            defaultValue: defaultValue, placeholder: "", help: help)
     }
+
+    /// A file belongs to the client, so the API does not have the parameter.
+    public var isInAPI: Bool { !self.isOfClient && self.kind != .file }
+
+    public var isRequiredInAPI: Bool { self.isRequired || self.isRequiredByAPI }
 
     var isOption: Bool { !self.isArgument && !self.word.isEmpty }
 
@@ -69,7 +108,7 @@ public struct OperatorParameter: Sendable {
     /// Checks a value of the command line or of a query.
     func value(ofText text: String) throws(ValueProblem) -> JSONTree {
         switch self.kind {
-        case .text, .user, .tenant, .choice:
+        case .text, .user, .tenant, .choice, .file:
             return try self.checked(text)
         case .flag:
             guard ["", "true", "false"].contains(text) else {
@@ -95,7 +134,7 @@ public struct OperatorParameter: Sendable {
     /// Checks a value of a JSON body.
     private func value(ofJSON value: JSONTree) throws(ValueProblem) -> JSONTree {
         switch self.kind {
-        case .text, .user, .tenant, .choice:
+        case .text, .user, .tenant, .choice, .file:
             guard let text = value.stringValue else { throw ValueProblem("must be a string") }
             return try self.checked(text)
         case .flag:
@@ -122,6 +161,7 @@ public struct OperatorParameter: Sendable {
             return .string(text)
         case .tenant: return .string(try ValueParsing.name("._-", upTo: 64)(text))
         case .choice(let words): return .string(try ValueParsing.choice(of: words)(text))
+        case .file: return .string(try ValueParsing.text(text))
         default: return .string(try ValueParsing.person(text))
         }
     }
@@ -165,6 +205,7 @@ public struct OperatorParameter: Sendable {
             case .flag: .flag
             case .number, .rate: .number
             case .choice(let words): .choice(words)
+            case .file: .file
             default: .text
             }
         return OptionBinding(

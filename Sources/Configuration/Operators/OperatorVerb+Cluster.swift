@@ -65,25 +65,37 @@ extension OperatorVerb {
             "events", "print the cluster's event log",
             [
                 .option("last", "N", .number(1...1000), default: 20, "number of newest events"),
+                .option("node", "NODE", .text(limit: 255), "only events of this node"),
+                .option("type", "T", .text(limit: 64), "only events of this type, such as dies"),
+                .option(
+                    "since", "TIME", .duration(1...31_536_000),
+                    "only events of this time until now, such as 1h"),
                 .member("after", .text(limit: 64), "events after the one with this id"),
             ],
-            display: .table(key: "events", eventColumns), follows: true,
+            display: .table(key: "events", eventColumns), readsRedis: true, follows: true,
             examples: [
                 .init("confab events --last 100", "oldest first"),
+                .init("confab events --since 1h --type dies", "the evictions of the last hour"),
                 .init("confab events --follow", "continue with new events"),
             ],
             notes: [
                 """
-                Nodes record joins, deaths, moves, drains, departures and restored shards by \
-                themselves. Every verb that changes something is recorded with its operator: the \
-                name of the admin token, or the address. With --follow and --output json every \
-                event is an object on a line of its own.
+                One row per incident. joins, leaves, dies: a node joined, stopped, or was \
+                evicted. moves: a rebalance of shards is complete. drain, drained, resume: an \
+                operator's drain began, is complete, or was ended. outage, failover, rebuild: \
+                Redis did not answer, has another master, or its Pub/Sub delivered nothing. \
+                restores: Redis had lost the list of nodes. A node without Redis records \
+                starts, stops, store_failed and store_recovered. Every verb that changes \
+                something is recorded with its operator: the name of the admin token, or the \
+                address. With --follow and --output json every event is an object on a line of \
+                its own.
                 """
             ]),
     ]
 
     private static let statusColumns: [OperatorColumn] = [
-        .init("CLUSTER", "cluster"), .init("STORE", "store"), .init("DURABILITY", "answered_is"),
+        .init("CLUSTER", "cluster"), .init("STORE", "store"), .init("REDIS", "redis"),
+        .init("DURABILITY", "answered_is"),
         .init("VIEW", "view", .number),
         .init("NODES", "nodes", .number),
         .init("SHARDS", "shards", .number), .init("SHARDS MOVING", "shards_moving", .number),
@@ -93,7 +105,7 @@ extension OperatorVerb {
         .init("OUT/S", "out_s", .number), .init("SLOW", "slow", .number),
         .init("RESTORED", "restored", .number),
         .init("RENUMBERED", "renumbered", .number),
-        .init("LOST", "lost", .number), .init("PROBLEMS", "problems"),
+        .init("LOST", "lost", .number), .init("PROBLEMS", "problems", .list),
     ]
 
     private static let nodeColumns: [OperatorColumn] = [

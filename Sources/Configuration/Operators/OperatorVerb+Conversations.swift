@@ -22,7 +22,7 @@ extension OperatorVerb {
                     "after", "M", .number(0...Int(Int32.max)),
                     "up to 1,000 messages after this number"),
             ],
-            display: .table(key: "messages", messageColumns),
+            display: .table(key: "messages", messageColumns), readsRedis: true,
             examples: [
                 .init("confab history lobby --last 50", "the newest 50 messages"),
                 .init("confab history lobby --after 120 --output json", "a page for a program"),
@@ -43,17 +43,62 @@ extension OperatorVerb {
                 """
             ]),
         OperatorVerb(
-            "verify", "check a conversation's stream for gaps", [conversation, tenant],
+            "verify", "check a conversation's stream for gaps, or all of them",
+            [
+                .argument(
+                    "conversation", "CONVERSATION", "the id of the conversation", isOptional: true,
+                    isRequiredInAPI: true),
+                tenant,
+                .clientOption("all", "", .flag, "check all conversations of all tenants"),
+                .clientOption(
+                    "rate", "N", .rate, default: 20_000,
+                    "with --all: messages to read per second, 5000 or 5000/s"),
+                .clientOption("repair", "", .flag, "with --all: repair what is safe to repair"),
+            ],
             display: .record(
                 verificationColumns,
                 sentences: Sentences("faults", whenEmpty: "The stream is complete.")),
-            isRepeatable: false, successKey: "whole",
-            examples: [.init("confab verify lobby", "exit status 0: no faults")],
+            readsRedis: true, isRepeatable: false, successKey: "whole", mayChange: true,
+            examples: [
+                .init("confab verify lobby", "exit status 0: no faults"),
+                .init("confab verify --all --rate 5000/s", "all conversations, slowly"),
+                .init("confab verify --all --repair --dry-run", "what a repair would do"),
+            ],
             notes: [
                 """
                 Reads everything retained, and checks that no number is missing or duplicated, \
-                that numbers and revisions increase, and that the end matches the owner. Exit \
-                status 1 means a fault.
+                that numbers and revisions increase, that the end matches the owner, and that \
+                every list has the conversation. Exit status 1 means a fault. With --all the \
+                conversations are read one after the other, at most as fast as --rate says.
+                """
+            ]),
+        OperatorVerb(
+            "verify-all", "check a part of all conversations",
+            [
+                .member("after", .text(limit: 256), "the `next` of the part before"),
+                .member("limit", .number(1...200), "the approximate number of conversations"),
+            ],
+            path: "verify/all", display: .table(key: "conversations", faultyColumns),
+            isCommand: false, examples: [],
+            notes: [
+                """
+                Checks some of the conversations of all tenants, and returns those that have a \
+                fault. `checked` and `messages` count what was read. `next` is the `after` of the \
+                next request; it is null at the end.
+                """
+            ]),
+        OperatorVerb(
+            "repair", "repair the faults of a conversation", [conversation, tenant],
+            permission: .operate, display: .summary, successKey: "whole",
+            examples: [
+                .init("confab repair lobby --dry-run", "only report what it would do"),
+                .init("confab repair lobby --yes", "without confirmation"),
+            ],
+            notes: [
+                """
+                The owner repairs only faults whose correct state is certain: a record behind its \
+                stream, a list without the conversation, an index without a stored message. Lost \
+                messages stay lost; restore a backup. Exit status 1 means that a fault remains. docs/operating/repair.md lists all faults.
                 """
             ]),
         OperatorVerb(
@@ -85,10 +130,21 @@ extension OperatorVerb {
 
     /// Also the form of a line of `confab tail`.
     public static let messageColumns: [OperatorColumn] = [
-        .init("ID", "id", .number), .init("TIMESTAMP", "timestamp", importance: 3),
+        .init("ID", "id", .numberText), .init("TIMESTAMP", "timestamp", importance: 3),
         .init("SENDER ID", "sender_id"),
         .init("CONTENT", "content"), .init("IS EDITED", "is_edited", .flag, importance: 1),
         .init("IS DELETED", "is_deleted", .flag, importance: 2),
+    ]
+
+    /// The table of `confab verify --all`.
+    public static let foundFaultColumns: [OperatorColumn] = [
+        .init("CONVERSATION", "conversation"), .init("TENANT", "tenant", importance: 1),
+        .init("OUTCOME", "outcome", .state), .init("FAULT", "fault"),
+    ]
+
+    private static let faultyColumns: [OperatorColumn] = [
+        .init("CONVERSATION", "conversation"), .init("TENANT", "tenant"),
+        .init("REPAIRABLE", "repairable", .number), .init("FAULTS", "faults", .list),
     ]
 
     private static let verificationColumns: [OperatorColumn] = [
@@ -98,6 +154,7 @@ extension OperatorVerb {
         .init("HEAD", "head", .number),
         .init("REVISION", "revision", .number), .init("OWNER", "owner"),
         .init("OWNER HEAD", "owner_head", .number),
-        .init("FAULTS", "faults"),
+        .init("REPAIRABLE", "repairable", .number),
+        .init("FAULTS", "faults", .list),
     ]
 }

@@ -9,8 +9,8 @@ public struct OperatorVerb: Sendable, Equatable {
         /// A table of the rows under `key`. If the server sorts and limits them, because there can
         /// be many, `isLarge` is true.
         case table(key: String, [OperatorColumn], hasTotals: Bool = false, isLarge: Bool = false)
-        /// One row, as lines of title and value; below them the sentences of a list.
-        case record([OperatorColumn], sentences: Sentences? = nil)
+        /// One row, as lines of title and value; below them the sentences of a list, and tables.
+        case record([OperatorColumn], sentences: Sentences? = nil, sections: [Section] = [])
         /// The sentence under `summary`: what a change has done or, with `--dry-run`, would do.
         case summary
         /// The verb has code of its own.
@@ -29,12 +29,33 @@ public struct OperatorVerb: Sendable, Equatable {
         }
     }
 
+    /// A table below a record: rows under a key of the document.
+    public struct Section: Sendable, Equatable {
+        public let title: String
+        public let key: String
+        public let columns: [OperatorColumn]
+
+        init(_ title: String, _ key: String, _ columns: [OperatorColumn]) {
+            self.title = title
+            self.key = key
+            self.columns = columns
+        }
+    }
+
     public let name: String
     /// One line.
     let summary: String
     public let parameters: [OperatorParameter]
     public let permission: Permission
     public let display: Display
+    /// Whether it is a subcommand. Otherwise only the API has it.
+    let isCommand: Bool
+    /// Whether it may change something although its path only reads.
+    let mayChange: Bool
+    /// Whether it writes a file, which `--yes` allows to replace.
+    let writesFile: Bool
+    /// Whether it uses admin listeners. Otherwise it has no options for them.
+    let usesAdminAPI: Bool
     /// The path below `/api/cluster/`; nil for a verb without a request of its own. A verb that
     /// needs the permission to operate is a POST request, every other verb a GET request.
     public let path: String?
@@ -53,7 +74,9 @@ public struct OperatorVerb: Sendable, Equatable {
         _ name: String, _ summary: String, _ parameters: [OperatorParameter] = [],
         permission: Permission = .read, path: String? = "", display: Display,
         readsRedis: Bool = false, follows: Bool = false, isRepeatable: Bool = true,
-        successKey: String? = nil, examples: [CommandSpec.Example], notes: [String] = []
+        successKey: String? = nil, usesAdminAPI: Bool = true, writesFile: Bool = false,
+        mayChange: Bool = false,
+        isCommand: Bool = true, examples: [CommandSpec.Example], notes: [String] = []
     ) {
         self.name = name
         self.summary = summary
@@ -65,6 +88,10 @@ public struct OperatorVerb: Sendable, Equatable {
         self.follows = follows
         self.isRepeatable = isRepeatable && permission == .read
         self.successKey = successKey
+        self.usesAdminAPI = usesAdminAPI
+        self.writesFile = writesFile
+        self.mayChange = mayChange
+        self.isCommand = isCommand
         self.examples = examples
         self.notes = notes
     }
@@ -72,10 +99,12 @@ public struct OperatorVerb: Sendable, Equatable {
     public static func == (one: Self, other: Self) -> Bool { one.name == other.name }
 
     /// All verbs.
-    public static let all = clusterVerbs + conversationVerbs + serviceVerbs
+    public static let all =
+        clusterVerbs + lookupVerbs + conversationVerbs + traceVerbs + serviceVerbs + moderationVerbs
+        + checkVerbs
 
     public static func named(_ name: String) -> OperatorVerb? {
-        self.all.first { $0.name == name }
+        self.all.first { $0.isCommand && $0.name == name }
     }
 
     public func parameter(named name: String) -> OperatorParameter? {
@@ -85,7 +114,7 @@ public struct OperatorVerb: Sendable, Equatable {
     /// The columns of its table or record.
     public var columns: [OperatorColumn] {
         switch self.display {
-        case .table(_, let columns, _, _), .record(let columns, _): columns
+        case .table(_, let columns, _, _), .record(let columns, _, _): columns
         case .summary, .custom: []
         }
     }
@@ -95,10 +124,19 @@ public struct OperatorVerb: Sendable, Equatable {
     var bindings: [OptionBinding<OperatorOptions>] {
         var list = self.parameters.filter(\.isOption).map(\.binding)
         if self.follows { list.append(OperatorOptions.followBinding) }
-        if case .table = self.display { list += OperatorOptions.tableBindings }
+        switch self.display {
+        case .table: list += OperatorOptions.tableBindings
+        case .record(_, _, let sections) where !sections.isEmpty:
+            list.append(OperatorOptions.wideBinding)
+        case .record, .summary, .custom: break
+        }
         if self.isRepeatable { list.append(OperatorOptions.watchBinding) }
-        if self.permission == .operate { list += OperatorOptions.confirmationBindings }
-        list += OperatorOptions.commonBindings
+        if self.permission == .operate || self.mayChange {
+            list += OperatorOptions.confirmationBindings
+        }
+        if self.writesFile { list.append(OperatorOptions.overwriteBinding) }
+        list.append(OperatorOptions.outputBinding)
+        if self.usesAdminAPI { list += OperatorOptions.adminBindings }
         if self.readsRedis { list += OperatorOptions.redisBindings }
         return list
     }

@@ -29,6 +29,7 @@ extension ChatBridge {
         var rendered = -1
         var isDeferred = false
         var tracked: [(message: Message, slots: [UInt32])] = []
+        var recipientCount = 0
         for index in self.subscribers[feed].groups.indices {
             let group = self.subscribers[feed].groups[index]
             if let dialect, group.dialect != dialect { continue }
@@ -37,6 +38,7 @@ extension ChatBridge {
                 isDeferred = self.render(event, for: group.dialect, feed, key)
             }
             guard !isDeferred else { continue }
+            recipientCount += group.live.count
             var next = 0
             while next < self.rendering.frames.count {
                 let run = self.rendering.combinableFrames(from: next)
@@ -46,6 +48,10 @@ extension ChatBridge {
             if group.tracksDeliveries, case .posted(let message) = event {
                 tracked.append((message, group.live))
             }
+        }
+        if recipientCount > 0, case .posted(let message) = event {
+            self.queues.writings.append(
+                MessageWriting(message, in: key, toSockets: recipientCount))
         }
         // After the loop, because a session may render something else.
         for (message, slots) in tracked {
@@ -218,6 +224,9 @@ extension ChatBridge {
         self.subscribers[feed].reportedThrough = deliveredThrough
         self.subscribers[feed].isReportDue = false
         guard first != UserTable.noUser else { return }
+        if let key = self.subscribers[feed].key {
+            self.chat.recordDelivered(from...deliveredThrough, in: key)
+        }
         self.chat.recordDelivery(in: feed, to: self.users.user(first), of: from...deliveredThrough)
         if second != UserTable.noUser {
             self.chat.recordDelivery(

@@ -28,7 +28,10 @@ extension ChatBridge {
             return
         }
         // There are few: the connections of one user.
-        for slot in self.subscribers[feed].groups.flatMap(\.live) {
+        let slots = self.subscribers[feed].groups.flatMap(\.live)
+        self.queues.writings.append(
+            MessageWriting(message, in: key, toSockets: slots.count))
+        for slot in slots {
             guard let (connection, webSocket) = self.pool.openWebSocket(at: slot) else { continue }
             self.context.counters.delivered[webSocket.dialect + 1] &+= 1
             self.deliverInboxMessage(message, in: key, to: connection, webSocket)

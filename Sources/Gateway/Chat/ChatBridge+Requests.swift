@@ -14,6 +14,11 @@ extension ChatBridge {
         _ joinRequest: JoinRequest,
         from start: StartPosition, _ tag: RequestTag
     ) {
+        if let ban = self.ban(of: webSocket, from: key) {
+            webSocket.session?.answered(
+                .failed(.banned(ban.notice)), to: tag, isDelivered: false, into: &self.steps)
+            return
+        }
         // The final context contains the feed, which is known only after the call.
         let context = self.requestContexts.add(
             RequestContext(token: connection.token, kind: .command(tag, nil)))
@@ -38,6 +43,12 @@ extension ChatBridge {
         in key: ConversationKey,
         _ tag: RequestTag?
     ) {
+        if let ban = self.ban(of: webSocket, from: key) {
+            guard let tag else { return }
+            webSocket.session?.answered(
+                .failed(.banned(ban.notice)), to: tag, isDelivered: false, into: &self.steps)
+            return
+        }
         let token = connection.token
         let feed = webSocket.subscriptions.first { $0.conversation == key }?.feed
         let context = tag.map {
@@ -54,6 +65,10 @@ extension ChatBridge {
         _ request: UpgradeRequest, _ command: ChatCommand, in key: ConversationKey,
         for connection: Connection
     ) {
+        if let ban = self.context.bans.ban(of: command.user, from: key, at: self.context.now.wall) {
+            return self.queues.upgrades.append(
+                (connection.token, request, .failed(.banned(ban.notice))))
+        }
         let context = self.requestContexts.add(
             RequestContext(token: connection.token, kind: .upgrade(request)))
         self.chat.submit(command, in: key, context: context, at: self.context.now)
@@ -107,8 +122,7 @@ extension ChatBridge {
         guard let (connection, webSocket) = self.pool.openWebSocket(requestContext.token),
             case .fetch(let tag) = requestContext.kind
         else { return }
-        var answered: StoreAnswer? = answer
-        if case .failed = answer { answered = nil }
+        let answered = self.withoutBanned(answer, for: webSocket)
         webSocket.session?.receivedStoreAnswer(answered, for: tag, into: &self.steps)
         self.runSteps(connection, webSocket, isPaced: true)
         guard connection.isConnected, !webSocket.hasSentClose else { return }
@@ -175,6 +189,10 @@ extension ChatBridge {
                 return
             }
             webSocket.unansweredCommandCount -= 1
+            if case .failed(let error) = answer {
+                let conversation = webSocket.subscriptions.first { $0.feed == feed }?.conversation
+                self.context.logRejected(error, connection, webSocket, in: conversation)
+            }
             if case .posted(let message, _) = answer {
                 self.context.counters.stored[webSocket.dialect + 1] &+= 1
                 if let state = webSocket.subscriptions.first(where: { $0.feed == feed })?.catchUp {
@@ -193,9 +211,14 @@ extension ChatBridge {
             webSocket.pendingJoins.removeAll { $0.context == context }
             // Frees the array's storage, because most connections are idle.
             if webSocket.pendingJoins.isEmpty { webSocket.pendingJoins = [] }
-            if case .joined(let result) = answer {
+            switch answer {
+            case .joined(let result):
                 self.subscribe(
                     connection, webSocket, feed, key, result, from: start, requestedAt: requestedAt)
+                self.context.logJoined(connection, webSocket, key)
+            case .failed(let error):
+                self.context.logRejected(error, connection, webSocket, in: key)
+            default: break
             }
             webSocket.session?.answered(answer, to: tag, isDelivered: false, into: &self.steps)
             self.runSteps(connection, webSocket)

@@ -40,6 +40,9 @@ extension ChatBridge {
         self.pool.scheduleTimer(connection)
         self.recordUser(connection, webSocket)
         self.context.logOpened(connection, webSocket)
+        if let ban = self.ban(of: webSocket) {
+            return self.closeBanned(connection, webSocket, ban.notice)
+        }
         webSocket.session?.opened(into: &self.steps)
         self.runSteps(connection, webSocket)
     }
@@ -138,6 +141,12 @@ extension ChatBridge {
         }
         if self.pool.user(of: connection) == UserTable.noUser {
             self.recordUser(connection, webSocket)
+            self.context.logIdentified(connection, webSocket)
+            // The first frames of a session may name its user.
+            if self.pool.user(of: connection) != UserTable.noUser, let ban = self.ban(of: webSocket)
+            {
+                return self.closeBanned(connection, webSocket, ban.notice)
+            }
         }
         if webSocket.session?.wakeAt != nil { self.pool.scheduleTimer(connection) }
     }
@@ -185,6 +194,13 @@ extension ChatBridge {
                     .failure(CredentialError("belongs to another user")), into: &self.steps)
                 return
             }
+            if session.principal == nil,
+                let ban = self.context.bans.ban(
+                    of: UserID(of: identity), in: identity.tenant, at: self.context.now.wall)
+            {
+                webSocket.session?.banned(ban.notice, into: &self.steps)
+                return
+            }
             webSocket.expiresAt =
                 identity.expiry.map {
                     self.context.now.monotonic
@@ -193,6 +209,7 @@ extension ChatBridge {
             self.pool.scheduleTimer(connection)
             webSocket.session?.authenticated(.success(identity), into: &self.steps)
         } catch {
+            self.context.recordRefusal(.token, error.description, connection, nil)
             webSocket.session?.authenticated(
                 .failure(CredentialError(error.description)), into: &self.steps)
         }

@@ -10,12 +10,18 @@ struct StoreTraffic {
     let client: LoopStoreClient
     /// For the requests of sessions.
     let sessionsClient: LoopStoreClient
-    /// When each pending batch was submitted to the store, in nanoseconds.
-    var pendingWrites: [StoreTicket: Int64] = [:]
+    var pendingWrites: [StoreTicket: PendingBatch] = [:]
     var shardRates = ShardRates()
     /// Lists that are reused.
     var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
     var replies: [StoreReply] = []
+
+    /// A batch that the store has not answered.
+    struct PendingBatch {
+        /// When it was submitted, in nanoseconds.
+        let submittedAt: Int64
+        let writeCount: Int
+    }
 
     init(_ context: LoopContext) {
         let mailbox = context.shared.storeReplyMailboxes[context.index]
@@ -70,9 +76,9 @@ extension ChatBridge {
                     continue
                 }
                 if !self.store.pendingWrites.isEmpty,
-                    let start = self.store.pendingWrites.removeValue(forKey: ticket)
+                    let batch = self.store.pendingWrites.removeValue(forKey: ticket)
                 {
-                    self.recordWriteTime(since: start)
+                    self.recordAnswer(replies[index].answer, to: batch)
                 }
                 self.chat.storeAnswered(replies[index].answer, ticket: ticket, at: self.context.now)
             }
@@ -80,9 +86,19 @@ extension ChatBridge {
         replies.clear(keepingCapacityUpTo: 1024)
     }
 
-    private mutating func recordWriteTime(since start: Int64) {
-        self.context.counters.storeTimes.record(
-            UInt64(max(0, MonotonicTime.exact.nanoseconds - start)))
+    private mutating func recordAnswer(
+        _ answer: StoreAnswer, to batch: StoreTraffic.PendingBatch
+    ) {
+        let now = MonotonicTime.exact.nanoseconds
+        // The batch was stored at this time, and not when the turn began.
+        self.chat.traceTime = now
+        self.context.counters.storeTimes.record(UInt64(max(0, now - batch.submittedAt)))
+        switch answer {
+        case .written(.stored): self.context.counters.storedWrites += UInt64(batch.writeCount)
+        case .written(.refused(let refusals)):
+            self.context.counters.storedWrites += UInt64(max(0, batch.writeCount - refusals.count))
+        default: break
+        }
     }
 
     /// - Parameter replies: gets the replies that the store gives at once.
@@ -91,21 +107,48 @@ extension ChatBridge {
         into replies: inout [StoreReply]
     ) {
         self.store.shardRates.recordRequest(request, at: self.context.now.wall)
-        let isWrite = if case .write = request { true } else { false }
+        var writeCount: Int?
+        if case .write(let batch) = request {
+            writeCount = batch.writes.count
+            self.context.counters.submittedBytes += UInt64(batch.contentBytes)
+        }
         if !notifications.isEmpty, let relay = self.context.relay, case .write(var batch) = request
         {
             batch.publications = relay.publications(of: notifications, from: self.context.index)
             request = .write(batch)
         }
-        let start = isWrite ? MonotonicTime.exact.nanoseconds : 0
+        let start = writeCount == nil ? 0 : MonotonicTime.exact.nanoseconds
         let count = replies.count
         self.store.client.submit(
             request, ticket: ticket, to: self.context.store, into: &replies)
-        guard isWrite else { return }
-        if replies[count...].contains(where: { $0.ticket == ticket }) {
-            self.recordWriteTime(since: start)
+        guard let writeCount else { return }
+        let batch = StoreTraffic.PendingBatch(submittedAt: start, writeCount: writeCount)
+        if let reply = replies[count...].first(where: { $0.ticket == ticket }) {
+            self.recordAnswer(reply.answer, to: batch)
         } else {
-            self.store.pendingWrites[ticket] = start
+            self.store.pendingWrites[ticket] = batch
+        }
+    }
+}
+
+extension WriteBatch {
+    /// The bytes of the contents and the metadata of the messages in it.
+    fileprivate var contentBytes: Int {
+        // Through the buffer pointer, because the array would return copies.
+        self.writes.withUnsafeBufferPointer { writes in
+            var bytes = 0
+            for index in writes.indices { bytes += writes[index].change.contentBytes }
+            return bytes
+        }
+    }
+}
+
+extension Write.Change {
+    fileprivate var contentBytes: Int {
+        switch self {
+        case .message(let message), .amend(let message, _):
+            message.body.content.utf8.count + (message.body.metadata?.count ?? 0)
+        case .create, .member, .remove, .cursors, .end, .skip: 0
         }
     }
 }

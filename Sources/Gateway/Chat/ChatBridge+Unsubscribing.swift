@@ -19,6 +19,7 @@ extension ChatBridge {
         let subscription = webSocket.subscriptions.remove(at: index)
         self.removeSubscriber(subscription, webSocket)
         self.chat.unsubscribe(from: subscription.feed, user: user)
+        self.context.logLeft(connection, webSocket, key)
         if let state = subscription.catchUp { self.finishChanges(connection, webSocket, state) }
     }
 

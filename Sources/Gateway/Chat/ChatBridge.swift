@@ -58,6 +58,8 @@ struct ChatBridge {
         var regroup: [SocketToken] = []
         /// Subscriptions that catch up and whose next page is due.
         var catchUp: [(token: SocketToken, feed: FeedID)] = []
+        /// Messages that this turn writes to sockets.
+        var writings: [MessageWriting] = []
         /// Answers that decide about an upgrade.
         var upgrades: [(token: SocketToken, request: UpgradeRequest, answer: ChatAnswer)] = []
     }

@@ -84,6 +84,7 @@ final class StoreErrorLog: Sendable {
     private struct State {
         var nextAt: Int64 = 0
         var suppressed = 0
+        var count: UInt64 = 0
     }
 
     private let logger: Logger
@@ -96,14 +97,21 @@ final class StoreErrorLog: Sendable {
         self.now = now
     }
 
+    /// All failures so far, logged or not.
+    var count: UInt64 { self.state.withLock { $0.count } }
+
     func record(_ failure: StoreFailure) {
         let now = self.now()
         let suppressed: Int? = self.state.withLock { state in
+            state.count += 1
             guard now >= state.nextAt else {
                 state.suppressed += 1
                 return nil
             }
-            defer { state = State(nextAt: now + 1000) }
+            defer {
+                state.nextAt = now + 1000
+                state.suppressed = 0
+            }
             return state.suppressed
         }
         guard let suppressed else { return }

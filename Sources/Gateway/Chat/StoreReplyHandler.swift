@@ -14,6 +14,7 @@ final class StoreReplyHandler: StoreClient {
         switch answer {
         case .failed(let failure): self.storeErrors.record(failure)
         case .catalog(let page): for failure in page.damaged { self.storeErrors.record(failure) }
+        case .bans(_, let damaged): for failure in damaged { self.storeErrors.record(failure) }
         default: break
         }
         self.reply(answer)

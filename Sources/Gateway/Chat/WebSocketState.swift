@@ -30,6 +30,11 @@ final class WebSocketState {
     /// ticks.
     @exclusivity(unchecked) var blockedSince: UInt32 = 0
     @exclusivity(unchecked) var unblockedAt: UInt32 = 0
+    /// When the oldest unanswered ping was sent, in monotonic milliseconds that wrap around; 0 if
+    /// there is none.
+    @exclusivity(unchecked) private var pingSentAt: UInt32 = 0
+    /// The milliseconds from a ping to its pong; -1 before the first pong.
+    @exclusivity(unchecked) private var lastRoundTrip: Int32 = -1
     /// The commands that the client sent and that are not answered. A drain waits for them.
     @exclusivity(unchecked) var unansweredCommandCount: Int32 = 0
     /// Times in monotonic milliseconds; 0 for never. They are the upgrade, the next ping, the
@@ -55,6 +60,22 @@ final class WebSocketState {
     /// Whether a drain must close the connection now. Until its commands are answered, it reads no
     /// more of them.
     func isDrainDue(at now: Int64) -> Bool { self.drainAt != 0 && self.drainAt <= now }
+
+    /// The milliseconds from the last answered ping to its pong; nil before the first pong.
+    var roundTrip: Int? { self.lastRoundTrip < 0 ? nil : Int(self.lastRoundTrip) }
+
+    /// A ping without a payload is sent, at a monotonic millisecond.
+    func pingSent(at now: Int64) {
+        if self.pingSentAt == 0 { self.pingSentAt = UInt32(truncatingIfNeeded: now) }
+    }
+
+    /// A pong without a payload has arrived. Unsolicited ones are ignored.
+    func pongReceived(at now: Int64) {
+        guard self.pingSentAt != 0 else { return }
+        self.lastRoundTrip = Int32(
+            clamping: UInt32(truncatingIfNeeded: now) &- self.pingSentAt)
+        self.pingSentAt = 0
+    }
 
     /// The index in the gateway's dialects; -1 for the echo.
     var dialect: Int { Int(self.dialectIndex) }

@@ -23,13 +23,15 @@ extension ConnectionPool {
         _ reason: String
     ) {
         self.send(connection, self.frames.encodeClose(code, reason: reason))
-        self.closeSent(connection, webSocket, code)
+        self.closeSent(connection, webSocket, code, reason)
     }
 
     /// Records a close frame. Nothing is sent after it, and events are no longer delivered.
     func closeSent(
-        _ connection: Connection, _ webSocket: WebSocketState, _ code: WebSocketCloseCode
+        _ connection: Connection, _ webSocket: WebSocketState, _ code: WebSocketCloseCode,
+        _ reason: String
     ) {
+        self.context.recordClose(connection, reason)
         self.stopDelivery(connection, webSocket, code.rawValue)
         self.context.counters.closes[code.rawValue, default: 0] += 1
     }

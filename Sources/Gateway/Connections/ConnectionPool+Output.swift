@@ -334,13 +334,13 @@ extension ConnectionPool {
     /// Completes the partly sent frame and sends the reason in a close frame. The client resumes
     /// where it was.
     private func closeSlowReader(_ connection: Connection, _ webSocket: WebSocketState) {
-        let close = self.frames.encodeClose(
-            .tryAgainLater, reason: "you read too slowly; resume where you were")
+        let reason = "you read too slowly; resume where you were"
+        let close = self.frames.encodeClose(.tryAgainLater, reason: reason)
         _ = self.table.dequeueFrames(of: UInt32(connection.slot))
         connection.backlog.truncate(
             firstWasOffered: self.table.hot[connection.slot].flags.contains(.isTLS))
         connection.backlog.append(close)
-        self.closeSent(connection, webSocket, .tryAgainLater)
+        self.closeSent(connection, webSocket, .tryAgainLater, reason)
         self.beginClose(connection, .lingerWhenSent)
     }
 }

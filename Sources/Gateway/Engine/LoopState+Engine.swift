@@ -60,7 +60,9 @@ extension LoopState {
                 return
             }
             if !webSocket.hasSentClose {
-                self.pool.closeSent(connection, webSocket, WebSocketCloseCode(rawValue: code))
+                self.pool.closeSent(
+                    connection, webSocket, WebSocketCloseCode(rawValue: code),
+                    "the transport's session has ended")
             }
             self.pool.drop(connection)
         case .dropSession(let token):

@@ -32,19 +32,28 @@ extension LoopState {
             guard self.http.isAllowedOrigin(connection, span) else { throw .forbidden }
             engineRequest = try self.http.engineRequest(span, isWebSocket: isWebSocket)
         } catch {
-            return self.refuseEngineRequest(connection, error, closingContext)
+            return self.refuseEngineRequest(
+                connection, error, closingContext,
+                because: error == .forbidden ? .originRefused : nil)
         }
+        let trace = exchange.requestInfo?.trace
         let upgrade = isWebSocket ? try WebSocketUpgrade(self.http.head, in: span) : nil
         do throws(EngineRefusal) {
             switch engineRequest {
             case .handshake:
+                if let refusal = self.admissionError {
+                    return self.refuseEngineRequest(
+                        connection, .unavailable, closingContext, because: refusal)
+                }
                 let session = try self.openDialectSession(connection, engine, span)
                 let peer = self.http.clientAddress(connection, span)
                 if let upgrade {
-                    self.openOnWebSocket(connection, engine, session, upgrade, peer: peer)
+                    self.openOnWebSocket(
+                        connection, engine, session, upgrade, peer: peer, trace: trace)
                 } else {
                     exchange.state = .engine(PendingEngineRequest(closingContext))
-                    self.openPolling(connection, engine, session, peer: peer)
+                    self.openPolling(
+                        connection, engine, session, peer: peer, trace: trace)
                 }
             case .poll(let id):
                 let known = try self.sessionRequest(id, connection, span)
@@ -78,8 +87,12 @@ extension LoopState {
     }
 
     mutating func refuseEngineRequest(
-        _ connection: Connection, _ refusal: EngineRefusal, _ responseContext: HTTPResponseContext
+        _ connection: Connection, _ refusal: EngineRefusal, _ responseContext: HTTPResponseContext,
+        because error: HTTPError? = nil
     ) {
+        self.context.recordRefusal(
+            error.flatMap { RefusalReason($0) } ?? RefusalReason(refusal),
+            error?.message ?? refusal.message, connection, self.http.requestInfo(connection))
         self.http.respond(connection, HTTPResponse(.refused(refusal)), responseContext)
     }
 
@@ -88,7 +101,11 @@ extension LoopState {
     private func sessionRequest(
         _ id: EngineSessionID, _ connection: Connection, _ span: RawSpan
     ) throws(EngineRefusal) -> EngineSessionRequest {
-        EngineSessionRequest(
+        // A client that polls is active.
+        if let token = self.engineIO?.server.session(id), let session = self.pool[token] {
+            self.pool.recordActivity(session)
+        }
+        return EngineSessionRequest(
             for: id, on: connection.token, by: try self.http.requestIdentity(span),
             owner: self.sessionOwner(id), canMove: self.pool.canMove(connection))
     }
@@ -116,28 +133,34 @@ extension LoopState {
 
     // MARK: Handshakes
 
+    /// The reason to refuse a new client; nil if there is none.
+    private var admissionError: HTTPError? {
+        mutating get {
+            guard self.http.admitClient() else { return .tooManyConnects }
+            let limit = self.context.live.limits.connections
+            return self.context.shared.connectionCount.value <= limit ? nil : .nodeFull
+        }
+    }
+
     /// Opens the dialect's session for a new client.
     private mutating func openDialectSession(
         _ connection: Connection, _ engine: EngineEndpoint, _ span: RawSpan
     ) throws(EngineRefusal) -> any DialectSession {
-        let limit = self.context.live.limits.connections
-        guard self.http.admitClient(),
-            self.context.shared.connectionCount.value <= limit
-        else {
-            self.context.counters.refusedConnections += 1
-            throw .unavailable
-        }
         guard let request = (try? self.http.dialectRequest(span)) ?? nil,
             case .session(let session)? = self.context.settings.dialects[engine.dialect].open(
                 request)
         else { throw .badRequest }
         self.http.credentials = request.credentials
+        if case .invalid(let sentence) = request.credentials {
+            self.context.recordRefusal(
+                .token, sentence, connection, self.http.requestInfo(connection))
+        }
         return session
     }
 
     private mutating func openPolling(
         _ request: Connection, _ engine: EngineEndpoint, _ session: any DialectSession,
-        peer: SocketAddress
+        peer: SocketAddress, trace: TraceParent?
     ) {
         request.deadline = 0
         let webSocket = self.bridge.makeWebSocketState(
@@ -149,6 +172,7 @@ extension LoopState {
             token: self.context.loop.reserve(), peer: peer, listenerRole: .clients,
             phase: .webSocket(webSocket))
         self.pool.addPolling(connection)
+        self.context.logDetails[connection.token.slot] = ConnectionLogDetails(trace: trace)
         let (token, now) = (connection.token, self.context.now.monotonic)
         let hasInvalidToken = self.http.hasInvalidToken
         var directives = EngineDirectives()
@@ -160,8 +184,9 @@ extension LoopState {
 
     private mutating func openOnWebSocket(
         _ connection: Connection, _ engine: EngineEndpoint, _ session: any DialectSession,
-        _ upgrade: WebSocketUpgrade, peer: SocketAddress
+        _ upgrade: WebSocketUpgrade, peer: SocketAddress, trace: TraceParent?
     ) {
+        self.context.countResponse(.switchingProtocols)
         self.pool.send(connection, self.pool.frames.encodeResponse(of: upgrade.uncompressed))
         let webSocket = self.bridge.makeWebSocketState(
             session, dialect: engine.dialect, acceptsCompression: false, isCompressed: false,
@@ -169,6 +194,7 @@ extension LoopState {
         webSocket.expiresAt = self.http.tokenExpiry
         connection.phase = .webSocket(webSocket)
         connection.peer = peer
+        self.context.logDetails[connection.token.slot] = ConnectionLogDetails(trace: trace)
         let (token, now) = (connection.token, self.context.now.monotonic)
         self.updateEngine { $0.openSession(onWebSocket: token, at: now, into: &$1) }
         self.bridge.beginSession(webSocket, connection)
@@ -187,6 +213,10 @@ extension LoopState {
             pending.responseContext.keepsAlive = false
         }
         exchange.state = .readingHead
+        if case .refused(let refusal) = response {
+            self.context.recordRefusal(
+                RefusalReason(refusal), refusal.message, connection, exchange.requestInfo)
+        }
         self.http.respond(connection, HTTPResponse(response), pending.responseContext)
         // If the response is unsent, the drained backlog resumes reading.
         if connection.isConnected, connection.closeState == .open, connection.backlog.isEmpty,

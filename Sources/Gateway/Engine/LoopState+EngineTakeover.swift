@@ -17,6 +17,7 @@ extension LoopState {
         guard let connection = self.pool[token], case .http(let exchange) = connection.phase,
             case .engine(let pending) = exchange.state, let upgrade = pending.upgrade
         else { return }
+        self.context.countResponse(.switchingProtocols)
         self.pool.send(connection, self.pool.frames.encodeResponse(of: upgrade.uncompressed))
         connection.phase = .webSocket(
             self.bridge.makeWebSocketState(

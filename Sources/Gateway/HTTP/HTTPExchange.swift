@@ -45,6 +45,11 @@ final class HTTPExchange {
         let route: Route
         /// Nil for routes without CORS.
         let crossOrigin: CrossOrigin?
+        let trace: TraceParent?
+        var method = HTTPMethod.other
+        /// For the log: the origin of a refused page, and at `debug` the user of the token.
+        var origin: String?
+        var user: String?
         /// The request sends a message.
         var isSend = false
     }

@@ -75,7 +75,7 @@ extension HTTPServer {
     }
 
     /// The information about the request that is being answered on this connection.
-    private func requestInfo(_ connection: Connection) -> HTTPExchange.RequestInfo? {
+    func requestInfo(_ connection: Connection) -> HTTPExchange.RequestInfo? {
         guard case .http(let exchange) = connection.phase else { return nil }
         return exchange.requestInfo
     }
@@ -88,13 +88,17 @@ extension HTTPServer {
         self.responseBuffer.append(
             httpResponse: response.status, responseContext, contentType: response.contentType,
             fields: response.fields + crossOrigin, body: response.body)
-        self.sendResponse(connection, responseContext)
+        self.sendResponse(connection, response.status, responseContext)
     }
 
+    /// Sends an error, counts it and logs the reason.
     mutating func refuse(
         _ connection: Connection, _ error: HTTPError, _ responseContext: HTTPResponseContext
     ) {
         let info = self.requestInfo(connection)
+        if let reason = RefusalReason(error) {
+            self.context.recordRefusal(reason, error.message, connection, info)
+        }
         if let info, info.route.errorBody == .api {
             let response = HTTPResponse(apiError: error, outcome: info.isSend ? .refused : nil)
             return self.respond(connection, response, responseContext)
@@ -103,12 +107,14 @@ extension HTTPServer {
         self.responseBuffer.removeAll()
         self.responseBuffer.append(
             httpError: HTTPError(error.status, error.message, fields: fields), responseContext)
-        self.sendResponse(connection, responseContext)
+        self.sendResponse(connection, error.status, responseContext)
     }
 
     private func sendResponse(
-        _ connection: Connection, _ responseContext: HTTPResponseContext
+        _ connection: Connection, _ status: HTTPStatus, _ responseContext: HTTPResponseContext
     ) {
+        self.context.countResponse(status)
+        self.context.logAnswered(connection, status, self.requestInfo(connection))
         let frame = SharedFrame(self.responseBuffer.bytes)
         // Small responses are written together. A large one may exceed the limit of pending bytes.
         if frame.count < Self.pacedResponseBytes {

@@ -25,22 +25,16 @@ extension HTTPServer {
         case .engine: throw .methodNotAllowed("GET")  // OPTIONS, but no preflight.
         }
         let upgrade = try WebSocketUpgrade(self.head, in: span)
-        guard self.admitClient() else {
-            self.context.counters.refusedConnections += 1
-            throw HTTPError(
-                .serviceUnavailable, "Too many clients connect at once; come again.",
-                fields: [HTTPField("Retry-After", "1")])
-        }
-        guard self.isAllowedOrigin(connection, span) else {
-            self.context.counters.refusedConnections += 1
-            throw HTTPError(.forbidden, "Pages of this origin may not connect; see --origins.")
-        }
+        guard self.admitClient() else { throw .tooManyConnects }
+        guard self.isAllowedOrigin(connection, span) else { throw .originRefused }
         var opening = UpgradeRequest.Opening.echo
         if let target {
             switch self.context.settings.dialects[target.dialect].open(target.request) {
             case .refused(let status, let sentence):
                 throw HTTPError(HTTPStatus(rawValue: status), sentence)
-            case .session(let session): opening = .session(session)
+            case .session(let session):
+                opening = .session(session)
+                self.recordIfRefused(session, connection, target.request)
             case .awaitingAnswer(let command, let key, let then):
                 opening = .awaitingAnswer(command, in: key, then: then)
             case nil: return nil
@@ -52,6 +46,23 @@ extension HTTPServer {
             responseContext: self.responseContext(
                 willClose: self.context.isDraining || self.head.body != .bytes(0)),
             opening: opening)
+    }
+
+    /// Records the refusal of a client that learns it over its WebSocket.
+    private func recordIfRefused(
+        _ session: any DialectSession, _ connection: Connection, _ request: DialectRequest
+    ) {
+        // A comparison of types, because a cast would cost each connect more.
+        guard type(of: session) == RefusedSession.self, let refused = session as? RefusedSession
+        else { return }
+        var sentence = refused.reason.description
+        var reason = RefusalReason.permission
+        switch request.credentials {
+        case .none: reason = .token
+        case .invalid(let invalidity): (reason, sentence) = (.token, invalidity)
+        case .bearer: break
+        }
+        self.context.recordRefusal(reason, sentence, connection, self.requestInfo(connection))
     }
 
     /// When the token of the present request expires, in monotonic milliseconds; 0 for never.

@@ -1,10 +1,13 @@
 import Bytes
 import ChatCore
+import ChatModel
 import Configuration
 import DialectKit
 import EngineIO
 import EventLoop
 import HTTPWire
+import Identity
+import Telemetry
 
 /// Reads HTTP/1.1 requests, one after the other, and answers them by the rules of their routes,
 /// until one of them upgrades the connection.
@@ -33,7 +36,7 @@ struct HTTPServer {
         case engine(EngineEndpoint, start: Int, HTTPResponseContext)
         /// The node admits no clients at present. Engine.IO clients expect the errors of their
         /// protocol.
-        case engineUnavailable(HTTPResponseContext)
+        case engineUnavailable(HTTPError, HTTPResponseContext)
         /// The body of an Engine.IO POST.
         case engineBody([UInt8])
         case engineBodyTooLong
@@ -115,6 +118,14 @@ struct HTTPServer {
         self.pool.resumeReading(connection)
     }
 
+    /// Records the user of a request for the log.
+    private func recordRequest(_ exchange: HTTPExchange) {
+        guard self.context.shared.logger.isEnabled(.debug),
+            case .bearer(let identity) = self.credentials
+        else { return }
+        exchange.requestInfo?.user = "\(identity.tenant)/\(UserID(of: identity))"
+    }
+
     // MARK: Routing
 
     /// Answers the request whose head was parsed, or begins to receive its body.
@@ -131,8 +142,7 @@ struct HTTPServer {
         let bodilessContext = self.head.body == .bytes(0) ? responseContext : closingContext
         let engine = self.engineEndpoint(route)
         if let refusal = self.availabilityError(connection, route, span) {
-            self.context.counters.refusedConnections += 1
-            guard engine == nil else { return .engineUnavailable(closingContext) }
+            guard engine == nil else { return .engineUnavailable(refusal, closingContext) }
             self.refuse(connection, refusal, closingContext)
             return nil
         }
@@ -147,12 +157,14 @@ struct HTTPServer {
             // user's.
             let dialectRequest = connection.isClient ? try self.dialectRequest(span) : nil
             self.credentials = dialectRequest?.credentials ?? .none
+            self.recordRequest(exchange)
             if connection.isClient,
                 let upgrade = try self.upgradeRequest(connection, route, dialectRequest, span)
             {
                 return .upgrade(upgrade)
             }
         } catch {
+            exchange.requestInfo?.origin = self.head.fields.text("origin", in: span)
             self.refuse(connection, error, bodilessContext)
             return nil
         }
@@ -204,13 +216,8 @@ struct HTTPServer {
             }
         case .refuse: break
         }
-        let sentence =
-            isDraining
-            ? "The node is draining; connect again."
-            : status == .starting
-                ? "The node is starting; connect again."
-                : "The node has all the connections it may have."
-        return HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])
+        if isDraining { return .nodeDraining }
+        return status == .starting ? .nodeStarting : .nodeFull
     }
 
     /// Finds the route of the request, and its CORS fields if the route has any.
@@ -222,14 +229,20 @@ struct HTTPServer {
         let route = router.route(
             for: span.extracting(self.head.path),
             wantsWebSocket: WebSocketUpgrade.isRequested(by: self.head, in: span))
+        let trace = TraceParent(self.head.fields, in: span)
         // A connect to a WebSocket costs nothing for CORS.
-        guard route.crossOrigin != .none else { return .init(route: route, crossOrigin: nil) }
+        guard route.crossOrigin != .none else {
+            return .init(
+                route: route, crossOrigin: nil, trace: trace, method: self.head.method)
+        }
+        let origin = self.head.fields.text("origin", in: span)
         let crossOrigin = CrossOrigin(
-            self.head.fields.text("origin", in: span), host: self.requestedHost(connection, span),
+            origin, host: self.requestedHost(connection, span),
             isSecure: self.isSecure(connection, span),
             self.context.live.origins)
         return .init(
-            route: route, crossOrigin: crossOrigin,
+            route: route, crossOrigin: crossOrigin, trace: trace, method: self.head.method,
+            origin: origin,
             isSend: route.sendsMessages && self.head.method == .post)
     }
 
@@ -243,7 +256,7 @@ struct HTTPServer {
         exchange.requestInfo = HTTPExchange.RequestInfo(
             route: route,
             crossOrigin: CrossOrigin(
-                nil, host: nil, isSecure: false, self.context.live.origins))
+                nil, host: nil, isSecure: false, self.context.live.origins), trace: nil)
     }
 
     /// Answers a preflight, and refuses a request of a page that is not allowed.
@@ -257,7 +270,6 @@ struct HTTPServer {
             self.head.method == .options && self.head.field("origin", in: span) != nil
             && self.head.field("access-control-request-method", in: span) != nil
         guard crossOrigin.isAllowed || !isPreflight && route.crossOrigin == .anyOrigin else {
-            self.context.counters.refusedConnections += 1
             self.refuse(connection, CrossOrigin.refusal, responseContext)
             return true
         }

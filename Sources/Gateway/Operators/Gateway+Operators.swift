@@ -1,3 +1,4 @@
+import Bytes
 public import ChatModel
 import Cluster
 import EventLoop
@@ -15,7 +16,7 @@ extension Gateway {
         await self.requestAll(within: time) { reply in .shards { reply($0) } }.flatMap(\.self)
     }
 
-    private func requestAll<Value: Sendable>(
+    func requestAll<Value: Sendable>(
         within time: Duration,
         _ make: @escaping @Sendable (@escaping @Sendable (Value) -> Void) -> LoopControlMessage
     ) async -> [Value] {
@@ -39,10 +40,22 @@ extension Gateway {
         } ?? nil
     }
 
-    /// Executes a command that comes from no connection. Nil if there is no answer in time.
+    /// Executes a command of a user that comes from no connection. Nil if there is no answer in
+    /// time. A banned user gets `ChatError.banned`.
     public func command(_ command: ChatCommand, in key: ConversationKey, within time: Duration)
         async -> ChatAnswer?
     {
+        if let ban = self.shared.bans.list.ban(of: command.user, from: key, at: WallClock.now) {
+            return .failed(.banned(ban.notice))
+        }
+        return await self.operatorCommand(command, in: key, within: time)
+    }
+
+    /// Executes a command of an operator. No ban applies to operators. Nil if there is no answer in
+    /// time.
+    public func operatorCommand(
+        _ command: ChatCommand, in key: ConversationKey, within time: Duration
+    ) async -> ChatAnswer? {
         let loop = View.preferredLoop(of: key, loops: self.loopCount)
         return await self.request(loop, within: time) { reply in
             .command(command, key) { reply($0) }
@@ -54,7 +67,7 @@ extension Gateway {
         await self.request(0, within: time) { reply in .read(request) { reply($0) } }
     }
 
-    private func request<Value: Sendable>(
+    func request<Value: Sendable>(
         _ loop: Int, within time: Duration,
         _ make: (@escaping @Sendable (Value) -> Void) -> LoopControlMessage
     ) async -> Value? {

@@ -9,9 +9,12 @@ extension MetricFamily {
         "confab_connections_accepted_total", .counter, help: "Connections accepted.")
     static let connectionsRefused = MetricFamily(
         "confab_connections_refused_total", .counter,
-        help: "Requests refused for their origin, or because the node is full or draining.")
+        help: "Requests and connections refused, by reason.")
     static let httpRequests = MetricFamily(
         "confab_http_requests_total", .counter, help: "HTTP requests, upgrades included.")
+    static let httpResponses = MetricFamily(
+        "confab_http_responses_total", .counter,
+        help: "HTTP responses sent, upgrades included, by status code.")
     static let messagesIn = MetricFamily(
         "confab_messages_in_total", .counter, help: "WebSocket messages received from clients.")
     static let messagesStored = MetricFamily(
@@ -50,4 +53,18 @@ extension MetricFamily {
     static let storeSeconds = MetricFamily(
         "confab_store_write_seconds", .histogram(.durations),
         help: "The time from submitting a batch to the store's reply.")
+    static let storeWrites = MetricFamily(
+        "confab_store_writes_total", .counter,
+        help: "Changes stored: messages, edits, deletions, members, cursors.")
+    static let storeWriteBytes = MetricFamily(
+        "confab_store_write_bytes_total", .counter,
+        help: "Bytes of message contents and metadata submitted to the store.")
+    static let storePendingBatches = MetricFamily(
+        "confab_store_pending_batches", .gauge, help: "Batches of changes that await the store.")
+    static let storeErrors = MetricFamily(
+        "confab_store_errors_total", .counter,
+        help: "Requests to the store that failed, including the probes of the node's health.")
+    static let deliverySeconds = MetricFamily(
+        "confab_delivery_seconds", .histogram(.durations),
+        help: "The time from accepting a message on any node to writing it to sockets of a loop.")
 }

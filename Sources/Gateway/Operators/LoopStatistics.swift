@@ -37,6 +37,7 @@ struct LoopStatistics {
     mutating func publishIfDue(_ context: LoopContext, _ bridge: inout ChatBridge) {
         guard context.now.monotonic >= self.publishAt else { return }
         self.publishAt = context.now.monotonic + 1000
+        bridge.updateWallOffset()
         self.publishMetrics(context, &bridge)
     }
 
@@ -56,7 +57,15 @@ struct LoopStatistics {
             )
         }
         snapshot.add(context.counters.accepted, to: .connectionsAccepted)
-        snapshot.add(context.counters.refusedConnections, to: .connectionsRefused)
+        for reason in RefusalReason.allCases {
+            snapshot.add(
+                context.counters.refusals[reason.index], to: .connectionsRefused,
+                labels: ["reason": reason.rawValue])
+        }
+        context.logSuppressedRefusals()
+        for (code, count) in context.counters.responses.enumerated() where count > 0 {
+            snapshot.add(count, to: .httpResponses, labels: ["code": String(code)])
+        }
         snapshot.add(context.counters.httpRequests, to: .httpRequests)
         snapshot.add(context.counters.bytesIn, to: .bytesIn)
         snapshot.add(context.counters.bytesOut, to: .bytesOut)
@@ -89,6 +98,13 @@ struct LoopStatistics {
         bridge.store.shardRates.rollOver(at: context.now.monotonic)
         snapshot.add(context.counters.turnTimes, to: .turnSeconds)
         snapshot.add(context.counters.storeTimes, to: .storeSeconds)
+        snapshot.add(context.counters.storedWrites, to: .storeWrites)
+        snapshot.add(context.counters.submittedBytes, to: .storeWriteBytes)
+        snapshot.add(bridge.store.pendingWrites.count, to: .storePendingBatches)
+        // All loops share this count.
+        snapshot.add(
+            context.index == 0 ? context.shared.storeErrors.count : 0, to: .storeErrors)
+        snapshot.add(context.counters.deliveryTimes, to: .deliverySeconds)
         context.shared.board.publish(snapshot, from: context.index)
     }
 }

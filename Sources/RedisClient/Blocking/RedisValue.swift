@@ -5,7 +5,7 @@ public enum RedisValue: Sendable, Equatable {
     case text(String)
     case list([RedisValue])
 
-    init(_ reply: RedisReply) {
+    public init(_ reply: RedisReply) {
         switch reply.kind {
         case .null, .error: self = .nothing
         case .integer: self = .number(Int(reply.integer ?? 0))

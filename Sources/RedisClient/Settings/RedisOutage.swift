@@ -32,6 +32,14 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
     /// No cluster node can be queried for the slots; with the reason for one node.
     case noClusterNode(reason: String)
 
+    /// The description; nil if it says only that the server does not answer.
+    public var cause: String? {
+        switch self {
+        case .silent, .socket(.timedOut, _): nil
+        default: self.description
+        }
+    }
+
     init(_ failure: OutgoingTransport.TransportFailure) {
         switch failure {
         case .broken(let reason): self = .broken(reason: reason)

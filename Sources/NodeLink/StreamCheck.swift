@@ -1,16 +1,16 @@
-internal import ChatModel
+public import ChatModel
 
 /// Checks whether a conversation's stream is complete, from its pages, oldest first.
-struct StreamCheck {
+public struct StreamCheck: Sendable {
     /// A limit for streams that are broken everywhere.
-    static let faultLimit = 20
+    public static let faultLimit = 20
 
-    private(set) var oldest = 1
-    private(set) var last = 0
-    private(set) var count = 0
+    public private(set) var oldest = 1
+    public private(set) var last = 0
+    public private(set) var count = 0
     /// The stream's revision in the last page.
-    private(set) var revision = 0
-    private(set) var faults: [String] = []
+    public private(set) var revision = 0
+    public private(set) var faults: [String] = []
     private var head = 0
     private var oldestRetained = 1
     /// The highest revision of unedited messages.
@@ -18,18 +18,23 @@ struct StreamCheck {
     private var revisions: Set<Int> = []
     private var hasBegun = false
 
-    mutating func begin(oldest: Int) {
+    /// A check that has seen nothing yet.
+    public init() {}
+
+    /// The oldest message that should be retained.
+    public mutating func begin(oldest: Int) {
         self.oldest = oldest
     }
 
     /// Records that a message is missing or unreadable.
-    mutating func skip(_ number: Int, _ reason: String) {
+    public mutating func skip(_ number: Int, _ reason: String) {
         self.add(reason)
         self.hasBegun = true
         self.last = max(self.last, number)
     }
 
-    mutating func check(_ page: MessagePage) {
+    /// The next page.
+    public mutating func check(_ page: MessagePage) {
         for message in page.messages {
             let number = message.sequence
             if !self.hasBegun {
@@ -78,7 +83,7 @@ struct StreamCheck {
     }
 
     /// The end of the stream was reached.
-    mutating func finish() {
+    public mutating func finish() {
         if self.count == 0, self.oldestRetained > self.head {
             // Nothing is retained any more.
             self.last = self.head
@@ -87,7 +92,8 @@ struct StreamCheck {
         }
     }
 
-    mutating func compare(ownerHead: Int, ownerRevision: Int) {
+    /// Compares with the last message and revision that the owner knows to be stored.
+    public mutating func compare(ownerHead: Int, ownerRevision: Int) {
         if ownerHead > self.last {
             self.add("the owner is at message \(ownerHead); the stream ends at \(self.last)")
         }
@@ -97,13 +103,14 @@ struct StreamCheck {
     }
 
     /// Compares with the head in the conversation's record, read before the stream.
-    mutating func compare(recordedHead: Int) {
+    public mutating func compare(recordedHead: Int) {
         if recordedHead > self.last {
             self.add("the record names message \(recordedHead); the stream ends at \(self.last)")
         }
     }
 
-    mutating func add(_ fault: String) {
+    /// Adds a fault, as a sentence, up to the limit.
+    public mutating func add(_ fault: String) {
         if self.faults.count < Self.faultLimit { self.faults.append(fault) }
     }
 }

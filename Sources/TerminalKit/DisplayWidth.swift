@@ -1,11 +1,12 @@
 /// The number of terminal columns that a text takes (a subset of Unicode Standard Annex 11).
-enum DisplayWidth {
-    static func of(_ text: some StringProtocol) -> Int {
+public enum DisplayWidth {
+    /// The columns of a whole text.
+    public static func of(_ text: some StringProtocol) -> Int {
         text.reduce(0) { $0 + self.of($1) }
     }
 
     /// 0, 1 or 2. The first visible scalar decides.
-    static func of(_ character: Character) -> Int {
+    public static func of(_ character: Character) -> Int {
         if character.isASCII { return character >= " " && character != "\u{7F}" ? 1 : 0 }
         for scalar in character.unicodeScalars {
             switch scalar.properties.generalCategory {

@@ -2,12 +2,12 @@ internal import Glibc
 
 /// Raw mode of a terminal, until `restore()`: the terminal passes on every key at once and echoes
 /// none.
-struct RawMode {
+public struct RawMode {
     private let descriptor: Int32
     private let savedSettings: termios
 
-    /// Nil when the descriptor is not a terminal.
-    init?(_ descriptor: Int32) {
+    /// Begins raw mode. Nil when the descriptor is not a terminal.
+    public init?(_ descriptor: Int32) {
         var settings = termios()
         guard tcgetattr(descriptor, &settings) == 0 else { return nil }
         self.descriptor = descriptor
@@ -25,16 +25,18 @@ struct RawMode {
     }
 
     /// Makes the terminal mark pasted text (xterm's bracketed paste mode).
-    static let beginPasteMarks = "\u{1B}[?2004h"
-    static let endPasteMarks = "\u{1B}[?2004l"
+    public static let beginPasteMarks = "\u{1B}[?2004h"
+    /// Ends what `beginPasteMarks` began.
+    public static let endPasteMarks = "\u{1B}[?2004l"
 
-    func restore() {
+    /// Sets the modes that the terminal had before.
+    public func restore() {
         var settings = self.savedSettings
         tcsetattr(self.descriptor, TCSADRAIN, &settings)
     }
 
     /// The size of the terminal; 80×24 where it is unknown.
-    static func size(of descriptor: Int32) -> TerminalSize {
+    public static func size(of descriptor: Int32) -> TerminalSize {
         // `struct winsize`: rows, columns, and both in pixels.
         var size: (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)
         guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.1 > 0 else {

@@ -1,0 +1,186 @@
+internal import ClusterWire
+internal import Configuration
+internal import Gateway
+internal import JSON
+internal import NodeLink
+
+/// Lists to which every node contributes rows: connections and conversations.
+///
+/// Each node selects its first rows in the order asked for, so that the answer stays small however
+/// many there are. The node that was asked merges them.
+extension ClusterAdmin {
+    /// The size of the rows in one reply of a node. A reply may have 1 MiB, and its document
+    /// 65,536 values.
+    static let replyRowBytes = 512 << 10
+    static let replyRowLimits = 1...2000
+    /// A loop that has not listed everything after this time is reported as silent.
+    static let listTimeout = Duration.milliseconds(1400)
+
+    /// What a list contains.
+    struct ListRequest: Sendable {
+        var order: RowOrder
+        var limit: Int
+        /// The filter, as each node gets it.
+        var filter: [JSONTree.ObjectMember] = []
+        var start: RowPosition?
+        /// The maximum number of rows in one reply.
+        var pageLimit = ClusterAdmin.replyRowLimits.upperBound
+
+        init(order: RowOrder, limit: Int, filter: [JSONTree.ObjectMember] = []) {
+            self.order = order
+            self.limit = limit
+            self.filter = filter
+        }
+
+        /// Reads `sort` and `limit` of an operator's request.
+        init(_ request: AdminRequest, filter: [JSONTree.ObjectMember] = []) {
+            let columns = request.verb.columns.map(\.key)
+            guard let order = RowOrder(request.text("sort") ?? "", among: columns) else {
+                preconditionFailure("\(request.verb.name) has rows without an order")
+            }
+            self.init(
+                order: order, limit: request.number("limit") ?? OperatorVerb.defaultRowLimit,
+                filter: filter)
+        }
+
+        /// Nil if another node's request is malformed.
+        init?(_ arguments: JSONTree, columns: [String]) {
+            guard let sort = arguments["sort"]?.stringValue,
+                let order = RowOrder(sort, among: columns),
+                let limit = arguments["limit"]?.integerValue, OperatorVerb.rowLimits ~= limit,
+                let page = arguments["page"]?.integerValue, ClusterAdmin.replyRowLimits ~= page
+            else { return nil }
+            self.pageLimit = page
+            self.order = order
+            self.limit = limit
+            self.filter = arguments.members ?? []
+            self.start = arguments["after"].flatMap { RowPosition($0) }
+        }
+
+        var arguments: [JSONTree.ObjectMember] {
+            var members: [JSONTree.ObjectMember] = [
+                .init("sort", .string(self.order.text)), .init("limit", .integer(self.limit)),
+                .init("page", .integer(self.pageLimit)),
+            ]
+            if let start = self.start { members.append(.init("after", start.tree)) }
+            return members + self.filter
+        }
+
+        subscript(name: String) -> JSONTree? { self.filter.last { $0.name == name }?.value }
+
+        func ranked() -> RankedRows {
+            RankedRows(by: self.order, limit: self.limit, after: self.start)
+        }
+    }
+
+    // MARK: On each node
+
+    /// The rows of this node's loops, which are read at the same time.
+    ///
+    /// - Parameter read: offers the rows of one loop, until the deadline. Returns whether it has
+    ///   read all of them, and how many it has counted apart from the rows.
+    func localList(
+        _ request: ListRequest, of gateway: Gateway,
+        _ read:
+            @escaping @Sendable (
+                _ loop: Int, _ rows: inout RankedRows, _ deadline: ContinuousClock.Instant
+            ) async -> (isComplete: Bool, uncounted: Int)
+    ) async -> JSONTree {
+        let deadline = ContinuousClock.now + Self.listTimeout
+        var ranked = request.ranked()
+        var (silentLoops, others) = (0, 0)
+        await withTaskGroup(of: (RankedRows, Bool, Int).self) { group in
+            for loop in 0..<gateway.loopCount {
+                group.addTask {
+                    var rows = request.ranked()
+                    let result = await read(loop, &rows, deadline)
+                    return (rows, result.isComplete, result.uncounted)
+                }
+            }
+            for await (rows, isComplete, uncounted) in group {
+                ranked.merge(rows)
+                if !isComplete { silentLoops += 1 }
+                others += uncounted
+            }
+        }
+        let page = ranked.page(byteLimit: Self.replyRowBytes)
+        let rows = page.rows.prefix(request.pageLimit)
+        return [
+            "rows": .array(Array(rows)), "count": .integer(ranked.offeredCount),
+            "has_more": .bool(page.hasMore || rows.count < page.rows.count),
+            "silent_loops": .integer(silentLoops), "others": .integer(others),
+        ]
+    }
+
+    // MARK: On the node that was asked
+
+    /// The merged rows of all nodes.
+    struct MergedList: Sendable {
+        var rows: [JSONTree] = []
+        /// The rows that the nodes have.
+        var count = 0
+        var silentLoops = 0
+        /// What the nodes have counted apart from the rows.
+        var others = 0
+        var replies = NodeReplies()
+
+        /// The members after the rows.
+        var counts: [JSONTree.ObjectMember] {
+            [
+                .init("count", .integer(self.count)),
+                .init("silent_loops", .integer(self.silentLoops)),
+            ] + self.replies.counts
+        }
+    }
+
+    /// Asks the nodes for their first rows, and merges them.
+    ///
+    /// - Parameter position: the place of a row in the order.
+    func mergedList(
+        _ topic: String, _ request: ListRequest, of peers: [NodeLink.PeerNode],
+        in snapshot: ClusterSnapshot,
+        position: @escaping @Sendable (JSONTree) -> RowPosition
+    ) async -> MergedList {
+        var merged = MergedList(replies: NodeReplies(queriedCount: peers.count))
+        var ranked = request.ranked()
+        await withTaskGroup(of: (UInt64, [JSONTree], JSONTree?).self) { group in
+            for peer in peers {
+                group.addTask {
+                    let (rows, reply) = await self.rows(
+                        topic, request, of: peer, in: snapshot, position: position)
+                    return (peer.incarnation, rows, reply)
+                }
+            }
+            for await (node, rows, reply) in group {
+                for row in rows { ranked.offer(position(row), row) }
+                merged.replies.byNode[node] = reply
+                merged.count += reply?["count"]?.integerValue ?? 0
+                merged.silentLoops += reply?["silent_loops"]?.integerValue ?? 0
+                merged.others += reply?["others"]?.integerValue ?? 0
+            }
+        }
+        merged.rows = ranked.page().rows
+        return merged
+    }
+
+    /// One node's rows, page by page, and its last reply. The reply is nil if a page is missing:
+    /// the node has died meanwhile, and its rows are not complete.
+    private func rows(
+        _ topic: String, _ request: ListRequest, of peer: NodeLink.PeerNode,
+        in snapshot: ClusterSnapshot, position: (JSONTree) -> RowPosition
+    ) async -> (rows: [JSONTree], lastReply: JSONTree?) {
+        var rows: [JSONTree] = []
+        var request = request
+        while true {
+            let replies = await self.query(
+                NodeRequest(topic, request.arguments), of: [peer], in: snapshot)
+            guard let reply = replies.byNode[peer.incarnation], let page = reply["rows"]?.elements
+            else { return (rows, nil) }
+            rows += page
+            guard reply["has_more"]?.boolValue == true, rows.count < request.limit,
+                let last = page.last
+            else { return (rows, reply) }
+            request.start = position(last)
+        }
+    }
+}

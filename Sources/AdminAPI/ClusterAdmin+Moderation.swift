@@ -1,0 +1,270 @@
+internal import Bytes
+internal import ChatModel
+internal import ClusterWire
+internal import Gateway
+internal import HTTPWire
+internal import JSON
+internal import NodeLink
+internal import Telemetry
+
+/// Bans, and the connections that operators close.
+extension ClusterAdmin {
+    /// Longer than the store waits for its replicas.
+    private static let writeTimeout = Duration.seconds(7)
+
+    private static func subject(_ request: AdminRequest) -> Ban.Subject {
+        Ban.Subject(
+            tenant: ByteString(request.text("tenant") ?? "default"),
+            user: ByteString(request.text("user") ?? ""),
+            conversation: request.text("conversation").map { ByteString($0) })
+    }
+
+    /// Such as `ann from lobby of tenant default`.
+    private static func text(_ subject: Ban.Subject) -> String {
+        let place = subject.conversation.map { "\($0) of " } ?? ""
+        return "\(subject.user) from \(place)tenant \(subject.tenant)"
+    }
+
+    // MARK: Bans
+
+    func ban(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
+        let subject = Self.subject(request)
+        let reason = request.text("reason") ?? ""
+        guard reason.count <= Ban.reasonLimit else {
+            throw .badRequest("\"reason\": must have at most \(Ban.reasonLimit) characters.")
+        }
+        if let conversation = subject.conversation {
+            let key = ConversationKey(tenant: subject.tenant, id: conversation)
+            _ = try await self.loadModerated(key)
+        }
+        let now = WallClock.now
+        let ban = Ban(
+            subject,
+            until: request.seconds("for").map {
+                Timestamp(milliseconds: now.milliseconds + Int64(($0 * 1000).rounded()))
+            },
+            reason: reason, by: request.operatorName, since: now)
+        let what = Self.text(subject) + (ban.until.map { " until \($0.text)" } ?? "")
+        if request.isDryRun {
+            return Self.document([.init("summary", .string("would ban \(what)"))])
+        }
+        _ = try await self.clusterSnapshot()
+        try Self.checkStored(await self.write(.ban(ban)), "ban")
+        let reasonText = reason.isEmpty ? "" : ": \(reason)"
+        self.recordModeration("ban", request, detail: what + reasonText)
+        let replies = try await self.announce(.refreshBans)
+        return Self.document(
+            [.init("summary", .string("banned \(what); \(replies.summary)"))] + Self.row(ban)
+                + replies.members)
+    }
+
+    func unban(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
+        let subject = Self.subject(request)
+        let what = Self.text(subject)
+        let absence = HTTPError(.notFound, "There is no ban of \(what).")
+        if request.isDryRun {
+            guard try await self.storedBans().contains(where: { $0.subject == subject }) else {
+                throw absence
+            }
+            return Self.document([.init("summary", .string("would end the ban of \(what)"))])
+        }
+        _ = try await self.clusterSnapshot()
+        let answer = await self.write(.unban(subject))
+        try Self.checkStored(answer, "end of the ban")
+        if case .unbanned(false)? = answer { throw absence }
+        self.recordModeration("unban", request, detail: what)
+        let replies = try await self.announce(.refreshBans)
+        return Self.document(
+            [.init("summary", .string("ended the ban of \(what)"))] + replies.members)
+    }
+
+    /// The active bans.
+    func bans(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
+        let now = WallClock.now
+        let (tenant, user) = (request.text("tenant"), request.text("user"))
+        let bans = try await self.storedBans().filter { ban in
+            ban.isActive(at: now)
+                && (tenant.map { ban.subject.tenant == ByteString($0) } ?? true)
+                && (user.map { ban.subject.user == ByteString($0) } ?? true)
+        }
+        let sorted = bans.sorted { $0.since > $1.since }
+        return Self.document([.init("bans", .array(sorted.map { .object(Self.row($0)) }))])
+    }
+
+    /// The rows of the active bans of some users or conversations. Nil if the store does not
+    /// answer.
+    func activeBans(where concerns: (Ban.Subject) -> Bool) async -> [JSONTree]? {
+        guard let bans = try? await self.storedBans() else { return nil }
+        let now = WallClock.now
+        return bans.filter { $0.isActive(at: now) && concerns($0.subject) }.sorted {
+            $0.since > $1.since
+        }.map { .object(Self.row($0)) }
+    }
+
+    private func storedBans() async throws(HTTPError) -> [Ban] {
+        switch await self.read(.bans) {
+        case .bans(let bans, _)?: return bans
+        case let answer: throw Self.failure(of: answer)
+        }
+    }
+
+    private static func row(_ ban: Ban) -> [JSONTree.ObjectMember] {
+        [
+            .init("tenant", .string(ban.subject.tenant.string)),
+            .init("user", .string(ban.subject.user.string)),
+            .init("conversation", ban.subject.conversation.map { .string($0.string) } ?? .null),
+            .init("until", ban.until.map { .string($0.text) } ?? .null),
+            .init("reason", .string(ban.reason)), .init("operator", .string(ban.operatorName)),
+            .init("since", .string(ban.since.text)),
+        ]
+    }
+
+    private func write(_ request: StoreRequest) async -> StoreAnswer? {
+        await self.gateway?.read(request, within: Self.writeTimeout)
+    }
+
+    /// - Parameter what: what is to be stored, for the error.
+    private static func checkStored(_ answer: StoreAnswer?, _ what: String) throws(HTTPError) {
+        switch answer {
+        case .done?, .unbanned?: return
+        case .failed(let failure)? where failure.isRequestSpecific:
+            throw HTTPError(.conflict, "The \(what) is not stored: \(failure).")
+        case .failed(let failure)? where failure.effect != .unknown:
+            throw HTTPError(.serviceUnavailable, "The \(what) is not stored: \(failure).")
+        case .failed(let failure)?:
+            throw HTTPError(
+                .serviceUnavailable,
+                "The \(what) may be stored: \(failure). Repeat the command.")
+        default:
+            throw HTTPError(
+                .serviceUnavailable,
+                "The \(what) may be stored: the store does not answer. Repeat the command.")
+        }
+    }
+
+    // MARK: Connections
+
+    func disconnect(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
+        let tenant = request.text("tenant") ?? "default"
+        let snapshot = try await self.clusterSnapshot()
+        var peers: [NodeLink.PeerNode]?
+        let order: NodeRequest
+        let what: String
+        switch (request.text("user"), request.text("connection")) {
+        case (let user?, nil):
+            what = "\(user) of tenant \(tenant)"
+            order = NodeRequest(
+                "disconnect", [.init("user", .string(user)), .init("tenant", .string(tenant))])
+        case (nil, let connection?):
+            let parts = connection.split(separator: "/", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else {
+                throw .badRequest("\"connection\": must have the form NODE/ID, such as n1/0.17.3.")
+            }
+            peers = [try self.peer(named: parts[0], in: snapshot)]
+            what = connection
+            order = NodeRequest("disconnect", [.init("connection", .string(parts[1]))])
+        default: throw .badRequest("Give either \"user\" or \"connection\".")
+        }
+        if request.isDryRun {
+            let count = request.text("user") == nil ? "" : "all connections of "
+            return Self.document([.init("summary", .string("would close \(count)\(what)"))])
+        }
+        let replies = try await self.announce(order, to: peers)
+        guard replies.closed > 0 || replies.members.contains(where: Self.isIncomplete) else {
+            throw HTTPError(
+                .notFound,
+                peers == nil ? "\(what) has no connection." : "There is no connection \(what).")
+        }
+        self.recordModeration("disconnect", request, detail: "\(what): \(replies.summary)")
+        return Self.document(
+            [.init("summary", .string("disconnected \(what); \(replies.summary)"))]
+                + replies.members)
+    }
+
+    private static func isIncomplete(_ member: JSONTree.ObjectMember) -> Bool {
+        member.name == "nodes" && member.value.elements?.contains { $0["closed"] == .null } == true
+    }
+
+    // MARK: All nodes
+
+    /// How many connections the nodes have closed.
+    struct ClosedConnections {
+        let rows: [(node: String, closed: Int?)]
+
+        var closed: Int { self.rows.compactMap(\.closed).reduce(0, +) }
+
+        /// Such as `3 connections closed: n1 2, n2 1`.
+        var summary: String {
+            let parts = self.rows.compactMap { row in
+                row.closed.flatMap { $0 > 0 ? "\(row.node) \($0)" : nil }
+            }
+            let places = parts.isEmpty ? "" : ": \(parts.joined(separator: ", "))"
+            return "\(self.closed) connection\(self.closed == 1 ? "" : "s") closed\(places)"
+        }
+
+        var members: [JSONTree.ObjectMember] {
+            [
+                .init("closed", .integer(self.closed)),
+                .init(
+                    "nodes",
+                    .array(
+                        self.rows.map {
+                            [
+                                "node": .string($0.node),
+                                "closed": $0.closed.map { .integer($0) } ?? .null,
+                            ]
+                        })),
+                .init("nodes_asked", .integer(self.rows.count)),
+                .init("nodes_answered", .integer(self.rows.count { $0.closed != nil })),
+            ]
+        }
+    }
+
+    /// Asks nodes, by default all living ones, to close connections.
+    ///
+    /// The nodes are those after the change was stored: a node that joins later reads it itself.
+    private func announce(
+        _ request: NodeRequest, to peers: [NodeLink.PeerNode]? = nil
+    ) async throws(HTTPError) -> ClosedConnections {
+        let snapshot = try await self.clusterSnapshot()
+        let living = (peers ?? snapshot.peers).filter { $0.evictedFor == nil }
+        let replies = await self.query(request, of: living, in: snapshot)
+        return ClosedConnections(
+            rows: living.map { ($0.name, replies.byNode[$0.incarnation]?.integerValue) })
+    }
+
+    /// Answers the topic `refresh_bans`. Null if the store does not answer this node.
+    static func refreshBans(_ gateway: Gateway) async -> JSONTree {
+        await gateway.refreshBans(within: Self.localTimeout).map { .integer($0) } ?? .null
+    }
+
+    /// Answers the topic `disconnect`.
+    static func disconnect(_ gateway: Gateway, _ order: JSONTree) async -> JSONTree? {
+        let closed: Int?
+        if let user = order["user"]?.stringValue, let tenant = order["tenant"]?.stringValue {
+            closed = await gateway.disconnect(
+                user: ByteString(user), in: ByteString(tenant), within: Self.localTimeout)
+        } else if let name = order["connection"]?.stringValue {
+            closed = await gateway.disconnect(connection: name, within: Self.localTimeout)
+        } else {
+            return nil
+        }
+        return closed.map { .integer($0) } ?? .null
+    }
+
+    /// Records the action in the cluster's event log and in the log of this node.
+    func recordModeration(_ event: String, _ request: AdminRequest, detail: String) {
+        self.logger.info(
+            "moderation by operator",
+            [
+                "action": .text(event), "operator": .text(request.operatorName),
+                "detail": .text(detail),
+            ])
+        self.record(event, request, detail: detail)
+    }
+}
+
+extension NodeRequest {
+    /// The stored bans have changed.
+    fileprivate static let refreshBans = NodeRequest("refresh_bans")
+}

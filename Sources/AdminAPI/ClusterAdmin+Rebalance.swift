@@ -1,0 +1,80 @@
+internal import Cluster
+internal import ClusterWire
+internal import Gateway
+internal import HTTPWire
+internal import JSON
+internal import NodeLink
+internal import Telemetry
+
+/// Spreads clients evenly over the nodes.
+extension ClusterAdmin {
+    func rebalance(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
+        let snapshot = try await self.clusterSnapshot()
+        let replies = await self.query(.nodeRow, of: snapshot.peers, in: snapshot)
+        let rows = Self.rows(snapshot, replies).filter { $0["state"]?.stringValue == "active" }
+        let plan = RebalancePlan(
+            rows.compactMap { row in
+                guard let name = row["node"]?.stringValue,
+                    let connections = row["connections"]?.integerValue
+                else { return nil }
+                return (name, connections)
+            })
+        let rate = request.number("rate") ?? 50
+        let moving = snapshot.view.shardsToMove.count
+        func document(_ verb: String) -> JSONTree {
+            let loads = plan.loads.map { load -> JSONTree in
+                [
+                    "node": .string(load.node), "connections": .integer(load.connections),
+                    "surplus": .integer(load.surplus),
+                ]
+            }
+            let shards =
+                moving == 0
+                ? "every shard is where the view wants it"
+                : "\(moving) shards are moving by themselves"
+            return Self.document(
+                [
+                    .init("summary", .string("\(plan.summary(verb: verb)); \(shards)")),
+                    .init("dry_run", .bool(request.isDryRun)),
+                    .init("surplus", .integer(plan.surplus)),
+                    .init("seconds", .integer((plan.surplus + rate - 1) / rate)),
+                    .init("shards_moving", .integer(moving)), .init("nodes", .array(loads)),
+                ] + replies.counts)
+        }
+        if request.isDryRun { return document("would close") }
+        for load in plan.loads where load.surplus > 0 {
+            let peer = try self.peer(named: load.node, in: snapshot)
+            let order = NodeRequest(
+                "shed",
+                [
+                    .init("count", .integer(load.surplus)),
+                    .init("rate", .integer(max(1, rate * load.surplus / plan.surplus))),
+                    .init("operator", .string(request.operatorName)),
+                ])
+            let answers = await self.query(order, of: [peer], in: snapshot)
+            guard answers.byNode[peer.incarnation] != nil else {
+                throw HTTPError(
+                    .serviceUnavailable,
+                    "\(load.node) does not answer; nodes before it close their surplus.")
+            }
+        }
+        return document("closing")
+    }
+
+    /// Closes some of this node's clients, one after the other.
+    ///
+    /// - Parameter order: the `count` of clients, the `rate` per second, the `operator`.
+    func shed(_ gateway: Gateway, _ order: JSONTree) async -> JSONTree? {
+        guard let count = order["count"]?.integerValue, count > 0,
+            let rate = order["rate"]?.integerValue, rate > 0
+        else { return nil }
+        let over = Duration.seconds(Double(count) / Double(rate))
+        self.logger.info(
+            "clients moved by operator", ["connections": .init(count), "over": .init(over)])
+        self.record(
+            "rebalance", by: order["operator"]?.stringValue,
+            detail: "\(count) clients to be closed within \(Self.decimal(over / .seconds(1))) s")
+        gateway.shed(count, over: over)
+        return true
+    }
+}

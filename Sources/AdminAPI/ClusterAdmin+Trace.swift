@@ -1,0 +1,236 @@
+internal import Bytes
+internal import ChatModel
+internal import ClusterWire
+internal import Gateway
+internal import HTTPWire
+internal import JSON
+internal import NodeLink
+
+/// The paths of messages, from the traces of all nodes.
+extension ClusterAdmin {
+    /// The maximum number of messages in the answer about a user.
+    static let tracedMessageLimit = 100
+
+    func trace(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
+        switch (request.number("message"), request.text("conversation"), request.text("user")) {
+        case (let message?, _?, nil):
+            try await self.trace(message, in: request.conversation)
+        case (nil, nil, let user?):
+            try await self.trace(
+                user: user, tenant: request.text("tenant") ?? "default",
+                seconds: request.seconds("for") ?? 60)
+        default:
+            throw .badRequest("Give either \"message\" and \"conversation\", or \"user\".")
+        }
+    }
+
+    // MARK: One message
+
+    private func trace(_ message: Int, in key: ConversationKey) async throws(HTTPError) -> JSONTree
+    {
+        let snapshot = try await self.clusterSnapshot()
+        let replies = await self.query(
+            .trace([key: [message]]), of: snapshot.peers, in: snapshot)
+        let nodes = Self.traces(replies, in: snapshot)
+        let path = MessagePath(of: message, in: key.id.string, among: nodes)
+        if path.places.isEmpty { throw await self.absence(of: message, in: key, replies) }
+        let clocks = nodes.map { node -> JSONTree in
+            [
+                "node": .string(node.name),
+                "ahead_of_redis": node.clockOffset.map { .milliseconds(Double($0) / 1000) }
+                    ?? .null,
+            ]
+        }
+        return Self.document(
+            [
+                .init("conversation", .string(key.id.string)),
+                .init("tenant", .string(key.tenant.string)), .init("message", .integer(message)),
+                .init("state", .string(path.state)),
+                .init("accepted_on", (path.accepted?.node.name).map { .string($0) } ?? .null),
+                .init("owner", (path.sequenced?.node.name).map { .string($0) } ?? .null),
+                .init("steps", .array(path.rows { snapshot.name(of: $0) })),
+                .init("clocks", .array(clocks)),
+            ] + replies.counts)
+    }
+
+    /// Why no node has a step of the message.
+    private func absence(of message: Int, in key: ConversationKey, _ replies: NodeReplies) async
+        -> HTTPError
+    {
+        if replies.byNode.count < replies.queriedCount {
+            return HTTPError(
+                .notFound,
+                """
+                The \(replies.byNode.count) of \(replies.queriedCount) nodes that answered have no \
+                step of message \(message) of \(key.id).
+                """
+            )
+        }
+        if case .loaded(let loaded)? = await self.read(.load(key)) {
+            guard let loaded else { return Self.unknown(key) }
+            guard message <= loaded.head else {
+                return HTTPError(
+                    .notFound,
+                    "\(key.id) has no message \(message); its newest is \(loaded.head).")
+            }
+        }
+        return HTTPError(
+            .notFound,
+            """
+            No node has a step of message \(message) of \(key.id) any more: each loop keeps the \
+            last \(self.limits.traceRecords) steps (--limit trace-steps).
+            """
+        )
+    }
+
+    private static func traces(_ replies: NodeReplies, in snapshot: ClusterSnapshot)
+        -> [MessagePath.NodeTrace]
+    {
+        snapshot.peers.compactMap { peer in
+            guard let answer = replies.byNode[peer.incarnation] else { return nil }
+            return MessagePath.NodeTrace(
+                incarnation: peer.incarnation, name: peer.name,
+                clockOffset: answer["clock_offset"]?.integerValue.map(Int64.init),
+                steps: TraceStep.list(answer))
+        }
+    }
+
+    // MARK: The messages of a user
+
+    private struct UserMessage {
+        let conversation: String
+        let message: Int?
+        var isAuthor: Bool
+        var at: Int64
+    }
+
+    /// - Parameter seconds: how far back to look.
+    private func trace(user: String, tenant: String, seconds: Double) async throws(HTTPError)
+        -> JSONTree
+    {
+        let snapshot = try await self.clusterSnapshot()
+        let seen = await self.query(
+            .traceUser(user, tenant: tenant, seconds: seconds), of: snapshot.peers, in: snapshot)
+        let sightings = Self.merged(
+            seen.byNode.values.flatMap { $0["messages"]?.elements ?? [] })
+        var messages: [ConversationKey: Set<SequenceNumber>] = [:]
+        for sighting in sightings {
+            guard let number = sighting.message else { continue }
+            let key = ConversationKey(
+                tenant: ByteString(tenant), id: ByteString(sighting.conversation))
+            messages[key, default: []].insert(number)
+        }
+        let replies =
+            messages.isEmpty
+            ? seen : await self.query(.trace(messages), of: snapshot.peers, in: snapshot)
+        let nodes = messages.isEmpty ? [] : Self.traces(replies, in: snapshot)
+        let rows = sightings.map { sighting in
+            MessagePath(
+                of: sighting.message ?? -1, in: sighting.conversation, among: nodes
+            ).summary(
+                [
+                    .init("conversation", .string(sighting.conversation)),
+                    .init("message", sighting.message.map { .integer($0) } ?? .null),
+                    .init("direction", sighting.isAuthor ? "from" : "to"),
+                ], seenAt: sighting.at)
+        }
+        return Self.document(
+            [
+                .init("user", .string(user)), .init("tenant", .string(tenant)),
+                .init("messages", .array(rows)), .init("steps", []),
+            ] + replies.counts)
+    }
+
+    /// One sighting for each message, oldest first. A message is from the user if one node says so.
+    private static func merged(_ rows: [JSONTree]) -> [UserMessage] {
+        var sightings: [UserMessage] = []
+        var index: [String: Int] = [:]
+        for row in rows {
+            guard let conversation = row["conversation"]?.stringValue,
+                let at = row["at"]?.integerValue, let isAuthor = row["is_author"]?.boolValue
+            else { continue }
+            let message = row["message"]?.integerValue
+            let id = message.map { "\($0) \(conversation)" }
+            if let id, let known = index[id] {
+                sightings[known].isAuthor = sightings[known].isAuthor || isAuthor
+                sightings[known].at = min(sightings[known].at, Int64(at))
+                continue
+            }
+            if let id { index[id] = sightings.count }
+            sightings.append(
+                UserMessage(
+                    conversation: conversation, message: message, isAuthor: isAuthor,
+                    at: Int64(at)))
+        }
+        return sightings.sorted { $0.at < $1.at }.suffix(self.tracedMessageLimit)
+    }
+
+    // MARK: This node
+
+    /// Answers `trace`: the steps on this node.
+    func localTrace(_ gateway: Gateway, _ query: JSONTree) async -> JSONTree? {
+        var messages: [ConversationKey: Set<SequenceNumber>] = [:]
+        for row in query["conversations"]?.elements ?? [] {
+            guard let id = row["conversation"]?.stringValue, let tenant = row["tenant"]?.stringValue
+            else { return nil }
+            messages[ConversationKey(tenant: ByteString(tenant), id: ByteString(id))] = Set(
+                (row["messages"]?.elements ?? []).compactMap(\.integerValue))
+        }
+        let steps = await gateway.traceSteps(of: messages, within: Self.localTimeout)
+        return [
+            "clock_offset": self.link?.clockOffset.map { .integer(Int($0)) } ?? .null,
+            "steps": .array(steps.map { TraceStep($0).tree }),
+        ]
+    }
+
+    /// Answers `trace_user`: the messages of a user on this node.
+    func localSightings(_ gateway: Gateway, _ query: JSONTree) async -> JSONTree? {
+        guard let user = query["user"]?.stringValue, let tenant = query["tenant"]?.stringValue,
+            let seconds = query["seconds"]?.doubleValue
+        else { return nil }
+        let sightings = await gateway.traceSightings(
+            of: UserID(displayID: ByteString(user)), in: tenant, past: .seconds(seconds),
+            limit: Self.tracedMessageLimit, within: Self.localTimeout)
+        return [
+            "messages": .array(
+                sightings.map { sighting in
+                    [
+                        "conversation": (sighting.conversation?.id.string).map { .string($0) }
+                            ?? .null,
+                        "message": sighting.message.map { .integer($0) } ?? .null,
+                        "is_author": .bool(sighting.isAuthor), "at": .integer(Int(sighting.at)),
+                    ]
+                })
+        ]
+    }
+}
+
+extension NodeRequest {
+    /// The steps of these messages on the node.
+    fileprivate static func trace(_ messages: [ConversationKey: Set<SequenceNumber>]) -> Self {
+        NodeRequest(
+            "trace",
+            [
+                .init(
+                    "conversations",
+                    .array(
+                        messages.map { key, numbers in
+                            [
+                                "conversation": .string(key.id.string),
+                                "tenant": .string(key.tenant.string),
+                                "messages": .array(numbers.sorted().map { .integer($0) }),
+                            ]
+                        }))
+            ])
+    }
+
+    /// The messages of a user on the node in the last seconds.
+    fileprivate static func traceUser(_ user: String, tenant: String, seconds: Double) -> Self {
+        NodeRequest(
+            "trace_user",
+            [
+                .init("user", .string(user)), .init("tenant", .string(tenant)),
+                .init("seconds", .number("\(seconds)")),
+            ])
+    }
+}

@@ -1,0 +1,66 @@
+internal import ChatCore
+public import ChatModel
+
+/// The steps of messages on this loop, for operators.
+extension ChatLoop {
+    /// The time of the following steps, in nanoseconds of the node's monotonic clock. Set it
+    /// whenever the loop has read that clock.
+    public var traceTime: Int64 {
+        get { self.outbox.trace.time }
+        set { self.outbox.trace.time = newValue }
+    }
+
+    /// Sets what to add to `traceTime` to get the wall clock that all nodes share, in nanoseconds.
+    /// Set it about once a second.
+    public mutating func setWallOffset(_ nanoseconds: Int64) {
+        self.outbox.trace.wallOffset = nanoseconds
+    }
+
+    /// The microseconds from the accepting of a message to `traceTime`, as exact as the nodes'
+    /// clocks agree; at least 0.
+    public func microseconds(since acceptedAt: Int64) -> UInt64 {
+        UInt64(max(0, self.outbox.trace.wallMicroseconds &- acceptedAt))
+    }
+
+    /// Records that a message was written to this many sockets of the feed's subscribers.
+    public mutating func recordWritten(
+        _ sequence: SequenceNumber, in key: ConversationKey, toSockets count: Int
+    ) {
+        self.outbox.trace.record(.written, in: key.hash, sequence: sequence, count: count)
+    }
+
+    /// Records that a socket of a user other than the author has accepted these messages.
+    public mutating func recordDelivered(
+        _ range: ClosedRange<SequenceNumber>, in key: ConversationKey
+    ) {
+        self.outbox.trace.record(
+            .delivered, in: key.hash, sequence: range.upperBound, count: range.count)
+    }
+
+    /// The steps of these messages on this loop, oldest first, and those of requests without an
+    /// answer. Visits the whole ring.
+    ///
+    /// - Parameter messages: the numbers of messages by `ConversationKey.hash`.
+    public func traceSteps(of messages: [Int: Set<SequenceNumber>]) -> [TraceRecord] {
+        self.outbox.trace.steps(of: messages)
+    }
+
+    /// The messages that a user sent through this loop, or received on it. Visits the whole ring.
+    ///
+    /// - Parameters:
+    ///   - subscriptions: the conversations to which the user is subscribed on this loop.
+    ///   - since: the monotonic nanosecond after which the message was accepted or received.
+    ///   - limit: the maximum number; the newest are returned.
+    public func traceSightings(
+        of user: UserID, subscribedTo subscriptions: Set<Int>, since: Int64, limit: Int
+    ) -> [MessageTrace.Sighting] {
+        self.outbox.trace.sightings(
+            of: MessageTrace.hash(of: user), subscribedTo: subscriptions, since: since,
+            limit: limit)
+    }
+
+    /// The conversation with this `ConversationKey.hash`, if it is in this loop's memory.
+    public func conversation(withHash hash: Int) -> ConversationKey? {
+        self.subscriptions.feeds.key(withHash: hash) ?? self.owner.key(withHash: hash)
+    }
+}

@@ -1,0 +1,127 @@
+import Bytes
+import ChatModel
+
+/// The table `bans`.
+struct BanRows {
+    private let selection: SQLiteStatement
+    private let count: SQLiteStatement
+    private let replacement: SQLiteStatement?
+    private let deletion: SQLiteStatement?
+    private let expiry: SQLiteStatement?
+    private let changes: SQLiteStatement
+    private let text = RowTextBuffer()
+
+    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
+    {
+        self.selection = try connection.prepare(
+            "SELECT tenant, user, conversation, until, reason, operator, since, checksum FROM bans")
+        // Counts a replaced ban as a free place.
+        self.count = try connection.prepare(
+            "SELECT count(*) FROM bans WHERE (tenant, user, conversation) <> (?, ?, ?)")
+        self.changes = try connection.prepare("SELECT changes()")
+        let isWriting = access == .readWrite
+        self.replacement =
+            isWriting
+            ? try connection.prepare("REPLACE INTO bans VALUES (?, ?, ?, ?, ?, ?, ?, ?)") : nil
+        self.deletion =
+            isWriting
+            ? try connection.prepare(
+                "DELETE FROM bans WHERE tenant = ? AND user = ? AND conversation = ?") : nil
+        self.expiry =
+            isWriting ? try connection.prepare("DELETE FROM bans WHERE until <= ?") : nil
+    }
+
+    /// All rows. A damaged one does not keep the others from being enforced.
+    ///
+    /// - Parameter path: of the file, for failures.
+    func all(in path: String) throws(StorageFault) -> StoreAnswer {
+        defer { self.selection.reset() }
+        var bans: [Ban] = []
+        var damaged: [StoreFailure] = []
+        while try self.selection.next() {
+            let row = self.selection
+            let conversation = row.text(2) ?? ""
+            let ban = Ban(
+                Ban.Subject(
+                    tenant: ByteString(row.text(0) ?? ""), user: ByteString(row.text(1) ?? ""),
+                    conversation: conversation.isEmpty ? nil : ByteString(conversation)),
+                until: row.optionalInt(3).map { Timestamp(milliseconds: Int64($0)) },
+                reason: row.text(4) ?? "", by: row.text(5) ?? "",
+                since: Timestamp(milliseconds: Int64(row.int(6))))
+            guard Self.checksum(of: ban) == row.int(7) else {
+                damaged.append(
+                    StoreFailure(
+                        """
+                        \(path): it is damaged: the ban of user \(ban.subject.user) of tenant \
+                        \(ban.subject.tenant) is not what was stored
+                        """, isRequestSpecific: true))
+                continue
+            }
+            bans.append(ban)
+        }
+        return .bans(bans, damaged: damaged)
+    }
+
+    func put(_ ban: Ban) throws(StorageFault) -> StoreAnswer {
+        guard let replacement, let expiry else {
+            preconditionFailure("a reader's connection wrote a ban")
+        }
+        if try self.countOthers(than: ban.subject) >= Ban.countLimit {
+            expiry.bind(1, Int(ban.since.milliseconds))
+            try expiry.run()
+            guard try self.countOthers(than: ban.subject) < Ban.countLimit else {
+                return .failed(StoreRequest.tooManyBans)
+            }
+        }
+        self.bind(ban.subject, to: replacement, otherBytes: Self.textBytes(ban))
+        replacement.bind(4, ban.until.map { Int($0.milliseconds) })
+        replacement.bind(5, text: self.text.copy(ban.reason))
+        replacement.bind(6, text: self.text.copy(ban.operatorName))
+        replacement.bind(7, Int(ban.since.milliseconds))
+        replacement.bind(8, Self.checksum(of: ban))
+        try replacement.run()
+        return .done
+    }
+
+    /// - Returns: whether there was a ban.
+    func remove(_ subject: Ban.Subject) throws(StorageFault) -> Bool {
+        guard let deletion else { preconditionFailure("a reader's connection removed a ban") }
+        self.bind(subject, to: deletion)
+        try deletion.run()
+        defer { self.changes.reset() }
+        return try self.changes.next() && self.changes.int(0) > 0
+    }
+
+    private func countOthers(than subject: Ban.Subject) throws(StorageFault) -> Int {
+        self.bind(subject, to: self.count)
+        defer { self.count.reset() }
+        return try self.count.next() ? self.count.int(0) : 0
+    }
+
+    /// Binds the three columns of the key as the first parameters.
+    private func bind(_ subject: Ban.Subject, to statement: SQLiteStatement, otherBytes: Int = 0) {
+        let conversation = subject.conversation ?? ""
+        self.text.begin(
+            byteCount: subject.tenant.byteCount + subject.user.byteCount + conversation.byteCount
+                + otherBytes)
+        statement.bind(1, text: self.text.copy(subject.tenant.string))
+        statement.bind(2, text: self.text.copy(subject.user.string))
+        statement.bind(3, text: self.text.copy(conversation.string))
+    }
+
+    private static func textBytes(_ ban: Ban) -> Int {
+        ban.reason.utf8.count + ban.operatorName.utf8.count
+    }
+
+    private static func checksum(of ban: Ban) -> Int {
+        var sum = RowChecksum()
+        let texts = [
+            ban.subject.tenant, ban.subject.user, ban.subject.conversation ?? "",
+            ByteString(ban.reason), ByteString(ban.operatorName),
+        ]
+        for text in texts { text.withBytes { sum.fold(UnsafeRawBufferPointer($0)) } }
+        sum.fold(ban.until.map { Int($0.milliseconds) })
+        sum.fold(Int(ban.since.milliseconds))
+        return sum.value
+    }
+}

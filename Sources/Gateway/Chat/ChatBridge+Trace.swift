@@ -1,0 +1,112 @@
+import Bytes
+import ChatCore
+import ChatEngine
+import ChatModel
+import EventLoop
+import Telemetry
+
+/// A message that a turn writes to sockets.
+struct MessageWriting {
+    let key: ConversationKey
+    let sequence: SequenceNumber
+    /// See `Message.acceptedAt`.
+    let acceptedAt: Int64
+    let socketCount: Int
+
+    init(_ message: Message, in key: ConversationKey, toSockets socketCount: Int) {
+        self.key = key
+        self.sequence = message.sequence
+        self.acceptedAt = message.acceptedAt
+        self.socketCount = socketCount
+    }
+}
+
+extension ChatBridge {
+    /// Determines the wall clock that all nodes share. Called about once a second, because clocks
+    /// are adjusted.
+    mutating func updateWallOffset() {
+        self.chat.setWallOffset(
+            WallClock.nanoseconds - MonotonicTime.exact.nanoseconds
+                - (self.context.relay?.clockOffset ?? 0) * 1000)
+    }
+
+    /// Records the messages that this turn has written. One clock call serves all of them; without
+    /// messages there is none.
+    mutating func recordWritings() {
+        guard !self.queues.writings.isEmpty else { return }
+        self.chat.traceTime = MonotonicTime.exact.nanoseconds
+        for index in self.queues.writings.indices {
+            self.chat.recordWritten(
+                self.queues.writings[index].sequence, in: self.queues.writings[index].key,
+                toSockets: self.queues.writings[index].socketCount)
+            let acceptedAt = self.queues.writings[index].acceptedAt
+            if acceptedAt != 0 {
+                self.context.counters.deliveryTimes.record(
+                    self.chat.microseconds(since: acceptedAt) &* 1000)
+            }
+        }
+        self.queues.writings.clear(keepingCapacityUpTo: 1024)
+    }
+
+    // MARK: Queries
+
+    /// What to add to a monotonic nanosecond to get the wall clock's.
+    private static var wallOffset: Int64 { WallClock.nanoseconds - MonotonicTime.exact.nanoseconds }
+
+    func tracedSteps(of messages: [ConversationKey: Set<SequenceNumber>]) -> [TracedStep] {
+        let keys = Dictionary(messages.keys.map { ($0.hash, $0) }) { first, _ in first }
+        let records = self.chat.traceSteps(
+            of: Dictionary(messages.map { ($0.hash, $1) }) { first, _ in first })
+        // A request has the number of the message that its answer names.
+        let answers = Dictionary(
+            records.filter { $0.step == .answered }.map { ($0.request, $0.sequence) }
+        ) { _, last in last }
+        let offset = Self.wallOffset
+        return records.flatMap { record -> [TracedStep] in
+            guard let key = keys[record.conversation] else { return [] }
+            let numbers: [SequenceNumber?] =
+                record.step == .delivered
+                ? (messages[key] ?? []).filter(record.concerns)
+                : [record.sequence == 0 ? answers[record.request] : record.sequence]
+            return numbers.map {
+                TracedStep(
+                    conversation: key, message: $0, loop: self.context.index,
+                    at: (record.at + offset) / 1000, record: record)
+            }
+        }
+    }
+
+    func tracedSightings(_ query: SightingQuery) -> [TracedSighting] {
+        let keys = self.subscriptions(of: query.user, in: ByteString(query.tenant))
+        let sightings = self.chat.traceSightings(
+            of: query.user, subscribedTo: Set(keys.keys),
+            since: MonotonicTime.exact.nanoseconds - query.past.wholeNanoseconds,
+            limit: query.limit)
+        let offset = Self.wallOffset
+        return sightings.compactMap { sighting in
+            let key =
+                keys[sighting.conversation]
+                ?? self.chat.conversation(withHash: sighting.conversation)
+            // Users of different tenants may have the same id.
+            guard key == nil || key?.tenant.string == query.tenant else { return nil }
+            return TracedSighting(
+                conversation: key, message: sighting.sequence == 0 ? nil : sighting.sequence,
+                isAuthor: sighting.request != 0, at: (sighting.at + offset) / 1000)
+        }
+    }
+
+    /// The conversations to which the user is subscribed on this loop, by their hashes.
+    private func subscriptions(of user: UserID, in tenant: ByteString) -> [Int: ConversationKey] {
+        guard let number = self.users.number(of: user, in: tenant) else { return [:] }
+        var keys: [Int: ConversationKey] = [:]
+        for slot in self.pool.table.hot.indices where self.pool.table.hot[slot].user == number {
+            guard let webSocket = self.pool.openWebSocket(at: UInt32(slot))?.webSocket else {
+                continue
+            }
+            for subscription in webSocket.subscriptions {
+                keys[subscription.conversation.hash] = subscription.conversation
+            }
+        }
+        return keys
+    }
+}

@@ -1,0 +1,77 @@
+import EngineIO
+import HTTPWire
+
+/// Why the node refused a request. The label `reason` of `confab_connections_refused_total` and of
+/// the log event `request refused`; their meaning is in docs/operating/health-and-metrics.md.
+enum RefusalReason: String, CaseIterable, Sendable {
+    /// A token is missing, invalid or expired.
+    case token
+    /// The page's origin is not allowed.
+    case origin
+    /// The user, or the token, may not do this.
+    case permission
+    case starting
+    case draining
+    /// The node has all the connections that it may have.
+    case connectionLimit = "connection_limit"
+    /// More clients connected in one second than the node accepts.
+    case connectRate = "connect_rate"
+    /// The client sends more requests than it may.
+    case requestRate = "request_rate"
+    /// The node, its store or its queue of requests cannot take the request at present.
+    case unavailable
+    /// The request is malformed, too large or too slow.
+    case invalid
+
+    /// The position in `LoopCounters.refusals`.
+    var index: Int { Self.allCases.firstIndex(of: self) ?? 0 }
+
+    /// Nil for an answer that is no refusal: there is nothing at the path, or the state of the chat
+    /// does not allow the request.
+    init?(_ error: HTTPError) {
+        switch error {
+        case .originRefused, CrossOrigin.refusal: self = .origin
+        case .nodeStarting: self = .starting
+        case .nodeDraining: self = .draining
+        case .nodeFull: self = .connectionLimit
+        case .tooManyConnects: self = .connectRate
+        default: self.init(error.status)
+        }
+    }
+
+    private init?(_ status: HTTPStatus) {
+        switch status {
+        case .unauthorized: self = .token
+        case .forbidden: self = .permission
+        case .tooManyRequests: self = .requestRate
+        case .badRequest, .methodNotAllowed, .requestTimeout, .contentTooLarge, .uriTooLong,
+            .unsupportedMediaType, .expectationFailed, .upgradeRequired, .headerFieldsTooLarge,
+            .notImplemented, .versionNotSupported:
+            self = .invalid
+        case .internalServerError, .badGateway, .serviceUnavailable: self = .unavailable
+        default: return nil
+        }
+    }
+
+    /// Why an Engine.IO request was refused, apart from the state of the node.
+    init(_ refusal: EngineRefusal) {
+        switch refusal.status {
+        case 403: self = .permission
+        case 503: self = .unavailable
+        default: self = .invalid
+        }
+    }
+}
+
+extension HTTPError {
+    static let originRefused = HTTPError(
+        .forbidden, "Pages of this origin may not connect; see --origins.")
+    static let nodeStarting = unavailable("The node is starting; connect again.")
+    static let nodeDraining = unavailable("The node is draining; connect again.")
+    static let nodeFull = unavailable("The node has all the connections it may have.")
+    static let tooManyConnects = unavailable("Too many clients connect at once; come again.")
+
+    private static func unavailable(_ sentence: String) -> HTTPError {
+        HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])
+    }
+}

@@ -1,0 +1,49 @@
+import Configuration
+import JSON
+
+/// `confab rebalance`. The nodes close their surplus; the command starts it and reports progress.
+extension OperatorCommand {
+    /// The additional time for clients to connect again.
+    private static let reconnectSeconds = 15.0
+
+    func rebalance() throws(AdminProblem) -> Int32 {
+        guard self.isChangeAllowed else { return UsageError.exitStatus }
+        let body = self.options.parameters
+        let plan = try self.client.post("rebalance", body + [.init("dry_run", true)])
+        let summary = plan["summary"]?.stringValue ?? ""
+        if self.options.isDryRun || plan["surplus"]?.integerValue == 0 {
+            return self.printSummary(summary, dryRun: self.options.isDryRun)
+        }
+        let isAgreed = self.options.isConfirmed || self.screen.confirms("It \(summary). Do it?")
+        guard isAgreed else { return 1 }
+        let order = try self.client.post("rebalance", body)
+        let end =
+            ContinuousClock.now
+            + .seconds((order["seconds"]?.doubleValue ?? 0) + Self.reconnectSeconds)
+        while true {
+            let document = try self.client.get("nodes")
+            let loads = (document["nodes"]?.elements ?? []).filter {
+                $0["state"]?.stringValue == "active"
+            }
+            let text = loads.map { row in
+                "\(row["node"]?.stringValue ?? "?"): \(Self.load(of: row).connections)"
+            }.joined(separator: ", ")
+            self.screen.progress(text)
+            let rest = try self.client.post("rebalance", body + [.init("dry_run", true)])
+            if rest["surplus"]?.integerValue == 0 {
+                self.screen.endProgress()
+                return self.printSummary("the clients are spread evenly: \(text)", dryRun: false)
+            }
+            guard ContinuousClock.now < end else {
+                self.screen.endProgress()
+                self.screen.printError(
+                    """
+                    confab: the load balancer has sent clients back to the nodes that had too \
+                    many: \(text)
+                    """)
+                return 1
+            }
+            Self.waitBeforeNextRequest()
+        }
+    }
+}

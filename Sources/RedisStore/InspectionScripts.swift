@@ -1,0 +1,83 @@
+/// The scripts that find and repair faults of a conversation.
+enum InspectionScripts {
+    /// Reads everything that the faults of a conversation show in. KEYS: the hash. ARGV: the
+    /// history limit, which all reading scripts have.
+    ///
+    /// Returns the state, the state that the messages behind the head imply (empty if there are
+    /// none, `broken` if they do not follow each other), how many there are, the revision of the
+    /// last amendment as stored and as the amendments imply, the creation time if the catalog must
+    /// list the conversation, and the members with the times at which they joined. Returns false
+    /// if the conversation does not exist.
+    static let examine = """
+        #!lua flags=no-writes
+        local key = KEYS[1]
+        local cut = string.find(key, ':conv:', 1, true)
+        local prefix, name = string.sub(key, 1, cut), string.sub(key, cut + 6)
+        local function damaged(which, kind)
+          return redis.error_reply('DAMAGED ' .. which .. ' is not a ' .. kind)
+        end
+        local found = redis.pcall('HMGET', key, 'at', 'arev', 'origin', 'listed', 'kind', 'ended',
+          'created')
+        if found.err then return damaged(key, 'hash') end
+        if not found[1] and redis.call('EXISTS', key) == 0 then return false end
+        local rev, head = string.match(found[1] or '', '^1 (%d+) (%d+) %-?%d+$')
+        if not rev then
+          return redis.error_reply('DAMAGED ' .. key .. ' has no numbers in at')
+        end
+
+        local log = prefix .. 'log:' .. name
+        local behind = redis.pcall('XRANGE', log, string.format('%.0f', tonumber(head) + 1), '+',
+          'COUNT', 10000)
+        if behind.err then return damaged(log, 'stream') end
+        local following, last, revision, time = '', tonumber(head), tonumber(rev), nil
+        for _, entry in ipairs(behind) do
+          local number = tonumber(string.match(entry[1], '^(%d+)%-0$'))
+          local its, at = string.match(entry[2][2] or '', '^(%d+) (%-?%d+) ')
+          if number ~= last + 1 or not its or tonumber(its) <= revision then
+            following = 'broken'
+            break
+          end
+          last, revision, time = number, tonumber(its), at
+        end
+        if time and following == '' then
+          following = '1 ' .. string.format('%.0f %.0f ', revision, last) .. time
+        end
+
+        local amend = prefix .. 'amend:' .. name
+        local amendments, highest = redis.pcall('HVALS', amend), 0
+        if amendments.err then return damaged(amend, 'hash') end
+        for _, value in ipairs(amendments) do
+          highest = math.max(highest, tonumber(string.match(value, '^(%d+) ') or 0))
+        end
+
+        local listed = found[4]
+        -- A hash of an earlier version has only the kind; 3 is that of Rooms.
+        if not found[3] then listed = found[5] == '3' end
+        local created = listed and not found[6] and found[7] or ''
+
+        local members = prefix .. 'members:' .. name
+        local entries, people = redis.pcall('HGETALL', members), {}
+        if entries.err then return damaged(members, 'hash') end
+        for index = 1, #entries, 2 do
+          people[index] = entries[index]
+          people[index + 1] = string.match(entries[index + 1], '^%d+ (%-?%d+) ') or ''
+        end
+        return {found[1], following, #behind, found[2] or '0', string.format('%.0f', highest),
+          created, people}
+        """
+
+    /// Replaces a conversation's state. KEYS: the hash. ARGV: the history limit; the owner and its
+    /// epoch; the expected state; the state and the revision of the last amendment to write.
+    ///
+    /// Returns `done`, `fenced` if the owner does not hold the shard, or `changed`.
+    static let repair = """
+        #!lua
+        local key = KEYS[1]
+        local cut = string.find(key, ':conv:', 1, true)
+        local lease = redis.pcall('HGET', string.sub(key, 1, cut) .. 'lease', 'owner')
+        if lease ~= ARGV[3] .. ' ' .. ARGV[2] then return 'fenced' end
+        if redis.pcall('HGET', key, 'at') ~= ARGV[4] then return 'changed' end
+        redis.call('HSET', key, 'at', ARGV[5], 'arev', ARGV[6])
+        return 'done'
+        """
+}

@@ -1,0 +1,104 @@
+import AdminAPI
+import Bytes
+import Configuration
+import EmbeddedStore
+import Gateway
+import Identity
+import JSON
+import Synchronization
+import TLS
+import Telemetry
+
+/// The facts about a node's settings and files, for `confab doctor` and `confab support`.
+final class NodeReport: Sendable {
+    /// The time limit of the check of the database's pages.
+    private static let integrityLimit = Duration.seconds(5)
+
+    private let options: ServeOptions
+    private let store: NodeStore
+    private let metrics: @Sendable () -> MetricsSnapshot
+    /// The expiry of the certificate that the node presents to clients.
+    private let certificateExpiry: Mutex<Timestamp?>
+
+    init(
+        _ options: ServeOptions, _ store: NodeStore, live: LiveSettings,
+        metrics: @escaping @Sendable () -> MetricsSnapshot
+    ) {
+        self.options = options
+        self.store = store
+        self.metrics = metrics
+        self.certificateExpiry = Mutex(live.tls?.certificateExpiry)
+    }
+
+    /// The node has loaded its settings again.
+    func settingsReloaded(_ live: LiveSettings) {
+        self.certificateExpiry.withLock { $0 = live.tls?.certificateExpiry }
+    }
+
+    var inspection: NodeInspection {
+        NodeInspection(facts: { await self.facts() }, supportFiles: { self.supportFiles() })
+    }
+
+    private func facts() async -> [JSONTree.ObjectMember] {
+        var facts: [JSONTree.ObjectMember] = [
+            .init("settings", self.settingFacts()),
+            .init("connection_limit", .integer(self.options.limits.connections)),
+        ]
+        if case .local(let local) = self.store,
+            let report = await local.inspect(within: Self.integrityLimit)
+        {
+            facts.append(.init("database", Self.facts(report)))
+        }
+        return facts
+    }
+
+    private func settingFacts() -> JSONTree {
+        let keys = NodeKeys(self.options)
+        var keyProblem: String?
+        var fileExpiry: Timestamp?
+        do throws(NodeKeys.KeyProblem) {
+            fileExpiry = try keys.load().tls?.certificateExpiry
+        } catch {
+            keyProblem = error.description
+        }
+        func time(_ timestamp: Timestamp?) -> JSONTree {
+            timestamp.map { .integer($0.milliseconds) } ?? .null
+        }
+        return [
+            "listen": .string(self.options.listen.description),
+            "is_listen_public": .bool(!self.options.listen.isLoopback),
+            "anonymous": .bool(self.options.anonymous),
+            "admin": self.options.admin.map { .string($0.description) } ?? .null,
+            "is_admin_public": .bool(self.options.admin?.isLoopback == false),
+            "has_admin_token": .bool(self.options.adminTokenFile != nil),
+            "certificate_expiry": time(self.certificateExpiry.withLock { $0 }),
+            "certificate_file_expiry": time(fileExpiry),
+            "key_expiry": time(keys.files.certificateExpiry),
+            "key_problem": keyProblem.map { .string($0) } ?? .null,
+        ]
+    }
+
+    private static func facts(_ report: DatabaseReport) -> JSONTree {
+        let integrity =
+            switch report.integrity {
+            case .intact: "ok"
+            case .unfinished: "unfinished"
+            case .damaged(let reason): reason
+            }
+        return [
+            "path": .string(report.path), "bytes": .integer(report.byteCount),
+            "free_bytes": .integer(report.freeBytes), "total_bytes": .integer(report.totalBytes),
+            "file_system": report.volatileFileSystem.map { .string($0) } ?? .null,
+            "journal_mode": .string(report.journalMode), "quick_check": .string(integrity),
+        ]
+    }
+
+    /// Settings name files and no secrets; passwords in URLs are hidden.
+    private func supportFiles() -> [(name: String, text: String)] {
+        var page = ByteBuffer()
+        self.metrics().write(to: &page)
+        return [
+            ("configuration.txt", self.options.report(.text)), ("metrics.txt", page.text),
+        ]
+    }
+}

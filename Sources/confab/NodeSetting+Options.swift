@@ -1,0 +1,29 @@
+import AdminAPI
+import Configuration
+
+extension NodeSetting {
+    /// The settings that a reload replaces, besides the limits.
+    private static let reloadable: Set<String> = [
+        "origins", "cors-headers", "log-level", "jwt-secret-file", "jwt-public-key-file",
+        "jwks-file", "jwt-audience", "jwt-issuer", "jwt-leeway", "tls-cert", "tls-key",
+    ]
+
+    /// The chat engine reads this limit only at the start.
+    private static let fixedLimit = "limit typing-seconds"
+
+    /// The effective settings of a node.
+    ///
+    /// - Parameter reloaded: the settings of the last reload, of which only some take effect.
+    static func all(of started: ServeOptions, reloaded: ServeOptions? = nil) -> [NodeSetting] {
+        started.settings.map { setting in
+            let isReloadable =
+                self.reloadable.contains(setting.name)
+                || setting.name.hasPrefix("limit ") && setting.name != self.fixedLimit
+            let effective =
+                isReloadable
+                ? reloaded?.settings.first { $0.name == setting.name } ?? setting : setting
+            return NodeSetting(
+                name: effective.name, value: effective.value, source: effective.source.description)
+        }
+    }
+}

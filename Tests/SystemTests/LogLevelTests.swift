@@ -1,0 +1,139 @@
+import Glibc
+import TestKit
+import Testing
+
+@Suite("confab log-level")
+struct LogLevelTests {
+    private let redis: RedisServer
+    private let nodes: [ConfabServer]
+
+    init() throws {
+        let redis = try RedisServer()
+        self.redis = redis
+        self.nodes = try ["n1", "n2"].map { name in
+            let folder = try TemporaryFolder()
+            try folder.write(#"{"log-level": "info"}"#, to: "confab.json")
+            return try ConfabServer(
+                [
+                    "--store", redis.url, "--node-id", name, "--config",
+                    folder.file("confab.json"),
+                ], in: folder)
+        }
+        for node in self.nodes { try node.awaitShardBalance(of: 2) }
+    }
+
+    private func set(_ arguments: String..., at node: Int = 0) throws -> CommandResult {
+        try confab(["log-level"] + arguments + ["--yes"], at: self.nodes[node].adminPort)
+    }
+
+    /// Whether the node logs at `debug`: a request has a line of its own there.
+    private func isDebugging(_ node: ConfabServer) throws -> Bool {
+        let before = node.process.errors.text.matches(of: /request answered/).count
+        _ = try node.health()
+        // The line is written by another thread.
+        for _ in 0..<20 {
+            if node.process.errors.text.matches(of: /request answered/).count > before {
+                return true
+            }
+            usleep(25_000)
+        }
+        return false
+    }
+
+    @Test("changes all nodes for a time, also if one of them reloads meanwhile")
+    func forATime() throws {
+        let (first, second) = (self.nodes[0], self.nodes[1])
+        #expect(try !self.isDebugging(first))
+
+        let plan = try confab("log-level", "debug", "--dry-run", at: first.adminPort)
+        #expect(plan.status == 0)
+        #expect(plan.output == "would set the log level of n1, n2 to debug")
+        #expect(try !self.isDebugging(second))
+
+        let result = try self.set("debug", "--for", "15s", "--output", "json")
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(try result.rows("nodes").map { $0["level"] } == ["debug", "debug"])
+        #expect(
+            try result.document["summary"] == "set the log level of n1, n2 to debug for 15 s")
+        for node in self.nodes { #expect(try self.isDebugging(node)) }
+        try first.process.errors.line(with: "log level changed to=debug from=info seconds=15.000s")
+
+        // The reloaded level applies after the time.
+        try second.folder.write(#"{"log-level": "error"}"#, to: "confab.json")
+        second.process.send(SIGHUP)
+        try second.process.errors.line(with: "settings reloaded")
+        #expect(try self.isDebugging(second))
+
+        try first.process.errors.line(
+            with: "log level restored to=info from=debug", within: .seconds(60))
+        try second.process.errors.line(
+            with: "log level restored to=error from=debug", within: .seconds(60))
+        for node in self.nodes { #expect(try !self.isDebugging(node)) }
+
+        let events = try confab("events", "--output", "json", at: first.adminPort).rows("events")
+        let event = try #require(events.first { $0["event"] == "log-level" })
+        #expect(event["detail"] == "the log level of n1, n2 to debug for 15 s")
+        #expect(event["operator"]?.isEmpty == false)
+    }
+
+    @Test("changes one node until it reloads, and names what is wrong")
+    func oneNode() throws {
+        let (first, second) = (self.nodes[0], self.nodes[1])
+        #expect(try self.set("n2", "debug").output == "set the log level of n2 to debug")
+        #expect(try self.isDebugging(second))
+        #expect(try !self.isDebugging(first))
+        second.process.send(SIGHUP)
+        try second.process.errors.line(with: "settings reloaded")
+        #expect(try !self.isDebugging(second))
+
+        let unknown = try self.set("n9", "debug")
+        #expect(unknown.status == 1)
+        #expect(unknown.errors.contains("There is no node n9; there are n1, n2."))
+        let invalid = try self.set("n2", "loud")
+        #expect(invalid.status == 2)
+        #expect(invalid.errors.contains("LEVEL: "), "\(invalid.errors)")
+        let missing = try self.set()
+        #expect(missing.status == 2)
+        #expect(missing.errors.contains("LEVEL"), "\(missing.errors)")
+        let unconfirmed = try confab("log-level", "debug", at: first.adminPort)
+        #expect(unconfirmed.status == 2)
+        let reply = try HTTPReply.post(
+            "/api/cluster/log-level", #"{"level":"debug","for":0.5}"#, port: first.adminPort)
+        #expect(reply.status == 400 && reply.body.contains(#"\"for\""#), "\(reply.body)")
+        #expect(try !self.isDebugging(first))
+    }
+
+    @Test("changes the nodes that answer, while another node or Redis does not")
+    func faults() throws {
+        let first = self.nodes[0]
+        self.nodes[1].process.send(SIGSTOP)
+        defer { self.nodes[1].process.send(SIGCONT) }
+        let result = try self.set("debug", "--output", "json")
+        #expect(result.status == 3, "\(result.errors)")
+        let rows = try result.rows("nodes")
+        #expect(rows.first { $0["node"] == "n1" }?["level"] == "debug")
+        #expect(try self.isDebugging(first))
+        self.redis.freeze()
+        defer { self.redis.unfreeze() }
+        let alone = try self.set("n1", "info")
+        #expect(alone.output.hasSuffix("set the log level of n1 to info"), "\(alone.errors)")
+        #expect(try !self.isDebugging(first))
+    }
+
+    @Test("leaves all nodes at one of the levels if two operators change them at once")
+    func twoOperators() throws {
+        let port = self.nodes.map(\.adminPort)
+        let processes = try zip(port, ["debug", "warning"]).map { port, level in
+            try ChildProcess(
+                Checkout.confab, ["log-level", level, "--for", "1h", "--yes"],
+                environment: ["CONFAB_ADMIN_URL": "http://127.0.0.1:\(port)"],
+                folder: self.nodes[0].folder.path)
+        }
+        for process in processes { #expect(try process.waitForExit() == .exited(0)) }
+        for node in self.nodes {
+            let changes = node.process.errors.text.matches(of: /log level changed to=([a-z]+)/)
+            #expect(Set(changes.map { String($0.1) }) == ["debug", "warning"])
+            #expect(try self.isDebugging(node) == (changes.last?.1 == "debug"))
+        }
+    }
+}

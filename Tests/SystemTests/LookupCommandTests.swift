@@ -1,0 +1,192 @@
+import Foundation
+import Glibc
+import TestKit
+import Testing
+
+@Suite("Lookups of connections, conversations, users and nodes")
+struct LookupCommandTests {
+    @Test("find clients of every protocol on a single node")
+    func singleNode() throws {
+        let server = try ConfabServer(
+            ["--node-id", "solo", "--limit", "ping-seconds=1"], store: .sqlite)
+        let port = server.adminPort
+        let clients = try ProtocolAdapter.all.map {
+            try ProtocolConnection($0, "user-of-\($0.name)", in: "lobby-\($0.name)", at: server)
+        }
+        let polling = try PollingClient(port: server.port)
+        try polling.connectNamespace(token: ConfabServer.token(for: "poller"))
+
+        let listed = try confab(
+            "connections", "--sort", "user", "--output", "json", at: port)
+        #expect(listed.status == 0, "\(listed)")
+        let rows = try listed.rows("connections")
+        #expect(
+            rows.map { $0["user"] }
+                == ["poller"] + ProtocolAdapter.all.map { "user-of-\($0.name)" }.sorted())
+        #expect(Set(rows.map { $0["dialect"] }).count == ProtocolAdapter.all.count)
+        #expect(rows[0]["transport"] == "polling" && rows[0].number("in") == nil)
+        #expect(rows[1...].allSatisfy { $0["transport"] == "websocket" })
+        #expect(rows[1...].allSatisfy { $0.number("in") ?? 0 > 0 && $0.number("out") ?? 0 > 0 })
+        for row in rows {
+            let id = try #require(row["id"])
+            #expect(id.hasPrefix("solo/"))
+            let found = try confab("connection", id, "--output", "json", at: port)
+            #expect(try found.status == 0 && found.document["user"] == row["user"], "\(found)")
+        }
+
+        let conversations = try confab("conversations", "--output", "json", at: port).rows(
+            "conversations")
+        let ids = Set(conversations.compactMap { $0["id"] })
+        #expect(
+            ids.isSuperset(of: ["lobby-Conversations", "lobby-Agents", "lobby-Chats"]), "\(ids)")
+        #expect(conversations.allSatisfy { $0["owner"] == "solo" })
+
+        let user = try confab("user", "user-of-Conversations", at: port)
+        #expect(user.status == 0 && user.output.contains("ONLINE       yes\n"), "\(user)")
+        #expect(user.output.contains("\nCONVERSATIONS: 1\n"))
+        let node = try confab("node", "solo", at: port)
+        #expect(node.status == 0 && node.output.contains("\nLOOPS: 3\n"), "\(node)")
+        #expect(
+            node.output.contains(/\nping-seconds +1 +command line\n/), "\(node.output)")
+        #expect(!node.output.contains(ConfabServer.secret))
+        withExtendedLifetime(clients) {}
+    }
+
+    @Test("answer with a sentence and exit status 1 for what does not exist")
+    func unknown() throws {
+        let server = try ConfabServer(["--node-id", "solo"], store: .sqlite)
+        for (arguments, sentence) in [
+            (["conversation", "nowhere"], "There is no conversation nowhere in tenant default."),
+            (["connection", "solo/0.99.1"], "There is no connection solo/0.99.1"),
+            (["connection", "n9/0.99.1"], "There is no node n9; there are solo."),
+            (["connections", "--node", "n9"], "There is no node n9; there are solo."),
+            (["connections", "--user", "eve"], "There is no user eve in tenant default"),
+            (["user", "eve", "--tenant", "t"], "There is no user eve in tenant t"),
+            (["node", "n9"], "There is no node n9; there are solo."),
+        ] {
+            let result = try confab(arguments, at: server.adminPort)
+            #expect(result.status == 1, "\(arguments)")
+            #expect(result.errors.hasPrefix("confab: \(sentence)"), "\(result.errors)")
+        }
+    }
+
+    @Test("cover all nodes of a cluster, and name those that do not answer")
+    func cluster() throws {
+        let cluster = try LocalCluster(["3"])
+        let ports = try cluster.nodes.map { try #require($0.adminPort) }
+        let secret = try cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
+        let clients = try cluster.nodes.enumerated().map { index, node in
+            let token = try ConfabServer.token(for: "user\(index)", secret: secret)
+            let client = ConversationClient(
+                try RawWebSocketClient("/conversations/lobby/?token=\(token)", port: node.port))
+            try client.synchronize()
+            return client
+        }
+        try clients[0].post("hello")
+        try self.checkHealthy(cluster, ports)
+        try self.checkFrozenNode(cluster, ports)
+        try self.checkFrozenRedis(cluster, ports)
+        try self.checkKilledNode(cluster, ports)
+        withExtendedLifetime(clients) {}
+    }
+
+    private func checkHealthy(_ cluster: LocalCluster, _ ports: [UInt16]) throws {
+        // Two nodes at once, with the same result.
+        let lists = try Deadline.wait(for: "all nodes to answer") { () -> [[JSONObject]]? in
+            let results = try ports.prefix(2).map {
+                try confab("connections", "--sort", "user", "--output", "json", at: $0)
+            }
+            return results.allSatisfy { $0.status == 0 }
+                ? try results.map { try $0.rows("connections") } : nil
+        }
+        for rows in lists {
+            #expect(rows.map { $0["user"] } == ["user0", "user1", "user2"])
+            #expect(rows.map { $0["node"] } == ["n1", "n2", "n3"])
+        }
+        let own = try confab(
+            "connections", "--node", "n2", "--output", "json", at: ports[2])
+        #expect(try own.status == 0 && own.rows("connections").map { $0["user"] } == ["user1"])
+        let last = try #require(lists[0].last?["id"])
+        #expect(last.hasPrefix("n3/"))
+        #expect(try confab("connection", last, at: ports[0]).status == 0)
+        // A shard may move while the cluster is young.
+        try Deadline.wait(
+            for: "the conversation in memory",
+            untilTrue: {
+                let result = try confab("conversation", "lobby", "--output", "json", at: ports[1])
+                guard result.status == 0, try result.document.bool("in_memory") == true,
+                    try result.document.number("present") == 3
+                else { return false }
+                let presence = try result.rows("presence")
+                #expect(presence.map { $0["node"] } == ["n1", "n2", "n3"])
+                #expect(presence.map { $0.number("connections") } == [1, 1, 1])
+                let members = try result.rows("members")
+                #expect(members.compactMap { $0.strings("nodes")?.first } == ["n1", "n2", "n3"])
+                return true
+            })
+        let busiest = try confab(
+            "conversations", "--sort", "-head", "--limit", "1", "--output", "json", at: ports[0])
+        #expect(try busiest.rows("conversations").map { $0["id"] } == ["lobby"])
+        let user = try confab("user", "user1", "--output", "json", at: ports[0])
+        #expect(try user.document.bool("online") == true)
+        #expect(try user.rows("presence").map { $0.number("connections") } == [0, 1, 0])
+        let node = try confab("node", "n3", "--output", "json", at: ports[0]).document
+        #expect(node["redis_mode"] == "standalone")
+        #expect(node.objects("loops")?.allSatisfy { $0["redis"] == "ready" } == true)
+        let settings = try #require(node.objects("settings"))
+        #expect(settings.first { $0["name"] == "node-id" }?["value"] == "n3")
+    }
+
+    /// A node that is frozen costs two seconds, and its rows are missing.
+    private func checkFrozenNode(_ cluster: LocalCluster, _ ports: [UInt16]) throws {
+        let frozen = cluster.nodes[2]
+        kill(frozen.process, SIGSTOP)
+        defer { kill(frozen.process, SIGCONT) }
+        let list = try confab("connections", "--output", "json", at: ports[0])
+        #expect(list.status == 3 && list.errors == "2 of 3 nodes answered", "\(list)")
+        #expect(try Set(list.rows("connections").map { $0["user"] }) == ["user0", "user1"])
+        let user = try confab("user", "user2", "--output", "json", at: ports[0])
+        // Its connection may be on the node that did not answer.
+        #expect(try user.status == 3 && user.document.bool("online") == nil, "\(user)")
+        let node = try confab("node", "n3", at: ports[0])
+        #expect(node.status == 3 && node.output.contains("LOOPS: unknown"), "\(node)")
+    }
+
+    /// While Redis is frozen, a node has only its own answers.
+    private func checkFrozenRedis(_ cluster: LocalCluster, _ ports: [UInt16]) throws {
+        try Deadline.wait(
+            for: "all nodes to answer",
+            untilTrue: { try confab("connections", at: ports[0]).status == 0 })
+        let redis = try #require(cluster.services.first { $0.name == "redis" })
+        kill(redis.process, SIGSTOP)
+        defer { kill(redis.process, SIGCONT) }
+        let list = try confab("connections", "--node", "n1", "--output", "json", at: ports[0])
+        #expect(list.status == 0, "\(list)")
+        let all = try confab("connections", "--output", "json", at: ports[0])
+        #expect(all.status == 3, "\(all)")
+        let user = try confab("user", "user0", "--output", "json", at: ports[0])
+        #expect(user.status == 3, "\(user)")
+        #expect(try user.document["store_error"] != nil, "\(user)")
+    }
+
+    /// A node that dies while lists are read: each list is complete, or its exit status is 3.
+    private func checkKilledNode(_ cluster: LocalCluster, _ ports: [UInt16]) throws {
+        try Deadline.wait(
+            for: "all nodes to answer",
+            untilTrue: { try confab("connections", at: ports[0]).status == 0 })
+        kill(cluster.nodes[1].process, SIGKILL)
+        var hasMissed = false
+        for _ in 0..<5 {
+            let list = try confab("connections", "--output", "json", at: ports[0])
+            let asked = try list.document.number("nodes_asked")
+            let answered = try list.document.number("nodes_answered")
+            #expect((list.status == 3) == (asked != answered), "\(list)")
+            if list.status == 3 { hasMissed = true }
+        }
+        #expect(hasMissed)
+        try cluster.awaitRestart(of: cluster.nodes[1])
+        try Deadline.wait(
+            for: "all nodes to answer",
+            untilTrue: { try confab("conversations", at: ports[0]).status == 0 })
+    }
+}

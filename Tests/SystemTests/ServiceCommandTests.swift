@@ -1,0 +1,114 @@
+import Foundation
+import Glibc
+import TestKit
+import Testing
+
+/// `drain`, `resume` and `rebalance` with several nodes.
+@Suite("Nodes leave and return to service", .serialized)
+struct ServiceCommandTests {
+    private let cluster: LocalCluster
+
+    init() throws {
+        self.cluster = try LocalCluster(["2"])
+        let ports = try self.cluster.nodes.map { try #require($0.adminPort) }
+        for port in ports {
+            try Deadline.wait(
+                for: "two nodes without problems",
+                untilTrue: {
+                    let status = try confab("status", at: port)
+                    return status.output.contains("NODES          2\n")
+                        && status.output.hasSuffix("No problems.")
+                })
+        }
+    }
+
+    private func port(_ node: Int) throws -> UInt16 {
+        try #require(self.cluster.nodes[node].adminPort)
+    }
+
+    private func states() throws -> [String?] {
+        try confab("nodes", "--output", "json", at: self.port(0)).rows("nodes").map { $0["state"] }
+    }
+
+    private func drain(_ node: String, at index: Int) throws -> ChildProcess {
+        try ChildProcess(
+            Checkout.confab,
+            [
+                "drain", node, "--yes", "--deadline", "0.2", "--admin",
+                "http://127.0.0.1:\(try self.port(index))",
+            ])
+    }
+
+    @Test("of two drains at once, the view refuses one; --force drains the last node")
+    func lastNode() throws {
+        let drains = [try self.drain("n1", at: 0), try self.drain("n2", at: 1)]
+        let statuses = try drains.map { try $0.waitForExit() }
+        #expect(statuses.contains(.exited(0)) && statuses.contains(.exited(1)))
+        let refused = statuses[0] == .exited(1) ? 0 : 1
+        let name = "n\(refused + 1)"
+        let sentence = "\(name) is the last node that accepts clients; --force drains it anyway."
+        #expect(drains[refused].errors.text.contains("confab: \(sentence)"))
+        #expect(try Set(self.states()) == ["active", "drained"])
+        #expect(try self.states()[refused] == "active")
+
+        let again = try confab("drain", name, "--yes", at: self.port(refused))
+        #expect(again.status == 1 && again.errors == "confab: \(sentence)")
+        let forced = try confab(
+            "drain", name, "--yes", "--force", "--deadline", "0.2", at: self.port(1 - refused))
+        #expect(forced.status == 0, "\(forced)")
+        #expect(try self.states() == ["drained", "drained"])
+        let status = try confab("status", at: self.port(0))
+        #expect(status.output.contains("! n1 is drained"), "\(status.output)")
+
+        for node in ["n1", "n2"] {
+            #expect(try confab("resume", node, "--yes", at: self.port(0)).status == 0)
+        }
+        let events = try confab(
+            "events", "--last", "100", "--node", name, "--output", "json", at: self.port(0)
+        ).rows("events").compactMap { $0["event"] }
+        #expect(
+            events.filter { ["drain", "drained", "resume"].contains($0) }
+                == ["drain", "drained", "resume"], "\(events)")
+    }
+
+    @Test("rebalance closes the surplus of a node, and ends when it is spread")
+    func rebalance() throws {
+        let secret = try self.cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
+        func connect(_ user: String, _ node: Int) throws -> ConversationClient {
+            let token = try ConfabServer.token(for: user, secret: secret)
+            let client = ConversationClient(
+                try RawWebSocketClient(
+                    "/conversations/lobby/?token=\(token)", port: self.cluster.nodes[node].port))
+            try client.synchronize()
+            return client
+        }
+        let clients = try (1...4).map { try connect("user\($0)", 0) }
+        let port = try self.port(1)
+        // The rows are those of the last second.
+        try Deadline.wait(
+            for: "a plan",
+            untilTrue: {
+                try confab("rebalance", "--dry-run", at: port).output.hasPrefix(
+                    "would close 2 of 4 clients of n1 with 1012; every shard is where")
+            })
+        let command = try ChildProcess(
+            Checkout.confab,
+            ["rebalance", "--rate", "100/s", "--yes", "--admin", "http://127.0.0.1:\(port)"])
+        try Deadline.wait(
+            for: "two closed clients",
+            untilTrue: { self.cluster.connections(of: self.cluster.nodes[0]) == 2 })
+        let others = [try connect("user5", 1), try connect("user6", 1)]
+        #expect(try command.waitForExit() == .exited(0), "\(command.errors.text)")
+        #expect(
+            command.output.text.contains(
+                "the clients are spread evenly: n1: 2 clients, n2: 2 clients"),
+            "\(command.output.text)")
+        #expect(self.cluster.connections(of: self.cluster.nodes[0]) == 2)
+        withExtendedLifetime((clients, others)) {}
+        let event = try #require(
+            try confab("events", "--type", "rebalance", "--output", "json", at: port).rows(
+                "events"
+            ).last)
+        #expect(event["node"] == "n1" && event["operator"] == "127.0.0.1")
+    }
+}
