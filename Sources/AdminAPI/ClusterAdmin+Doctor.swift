@@ -42,7 +42,7 @@ extension ClusterAdmin {
                 "remedy": row.finding.remedy.map { .string($0) } ?? .null,
             ]
         }
-        func count(_ severity: DoctorFinding.Severity) -> JSONTree {
+        func count(_ severity: DoctorFinding.DoctorSeverity) -> JSONTree {
             .integer(findings.filter { $0.finding.severity == severity }.count)
         }
         return Self.document(
@@ -126,7 +126,7 @@ extension ClusterAdmin {
         "total_system_memory", "maxmemory_policy", "aof_enabled", "aof_last_write_status",
     ]
 
-    private static func facts(_ server: RedisExamination.Server) -> JSONTree {
+    private static func facts(_ server: RedisExamination.ExaminedServer) -> JSONTree {
         [
             "endpoint": .string(server.endpoint),
             "info": server.info.map { info in

@@ -59,7 +59,7 @@ extension ClusterAdmin {
     {
         if replies.byNode.count < replies.queriedCount {
             return HTTPError(
-                .notFound,
+                .serviceUnavailable,
                 """
                 The \(replies.byNode.count) of \(replies.queriedCount) nodes that answered have no \
                 step of message \(message) of \(key.id).

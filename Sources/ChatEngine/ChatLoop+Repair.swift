@@ -4,8 +4,8 @@ internal import Cluster
 
 /// Repairs of the stored state, which only its owner may execute.
 extension ChatLoop {
-    /// This loop's claim of a conversation's shard. If there is none, the loop claims the shard, and
-    /// a later call returns the claim. Nil also if another loop owns the conversation.
+    /// This loop's claim of a conversation's shard. If there is none, the loop claims the shard,
+    /// and a later call returns the claim. Nil also if another loop owns the conversation.
     public mutating func claim(of key: ConversationKey) -> (owner: LoopID, epoch: Epoch)? {
         guard self.view.owner(of: key) == self.id else { return nil }
         return self.owner.claim(Shard.of(key), outbox: &self.outbox).map { (self.id, $0) }

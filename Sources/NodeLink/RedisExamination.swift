@@ -11,7 +11,7 @@ struct RedisTrialReply: Sendable {
 /// The facts about Redis that `confab doctor` checks, as one node sees them.
 public struct RedisExamination: Sendable {
     /// A server that executes commands.
-    public struct Server: Sendable {
+    public struct ExaminedServer: Sendable {
         public let endpoint: String
         /// Nil if the Redis user may not read it.
         public let info: RedisInfo?
@@ -28,7 +28,7 @@ public struct RedisExamination: Sendable {
         public let isRequired: Bool
     }
 
-    public var servers: [Server] = []
+    public var servers: [ExaminedServer] = []
     public var rejections: [Rejection] = []
     /// This node's clock minus Redis' clock, in milliseconds; nil if Redis does not reply.
     public var clockOffset: Int64?
@@ -109,12 +109,12 @@ extension NodeAgent {
         async let clock = self.attempt(["TIME"], in: slot)
         async let rejections = self.rejections(in: slot)
         var examination = RedisExamination()
-        examination.servers = await withTaskGroup(of: (Int, RedisExamination.Server).self) {
+        examination.servers = await withTaskGroup(of: (Int, RedisExamination.ExaminedServer).self) {
             group in
             for (index, server) in servers.enumerated() {
                 group.addTask { (index, await self.examine(server.endpoint, server.slot)) }
             }
-            var found: [(Int, RedisExamination.Server)] = []
+            var found: [(Int, RedisExamination.ExaminedServer)] = []
             for await server in group { found.append(server) }
             return found.sorted { $0.0 < $1.0 }.map(\.1)
         }
@@ -129,7 +129,9 @@ extension NodeAgent {
         return examination
     }
 
-    private func examine(_ endpoint: String, _ slot: RedisSlot) async -> RedisExamination.Server {
+    private func examine(_ endpoint: String, _ slot: RedisSlot) async
+        -> RedisExamination.ExaminedServer
+    {
         async let info = self.attempt(["INFO"], in: slot)
         async let settings = self.attempt(["CONFIG", "GET"] + Self.settings, in: slot)
         let text = try? await info?.result.get().text
@@ -140,7 +142,7 @@ extension NodeAgent {
                 values?[parts[index].text ?? ""] = parts[index + 1].text ?? ""
             }
         }
-        return RedisExamination.Server(
+        return RedisExamination.ExaminedServer(
             endpoint: endpoint, info: text.map(RedisInfo.init), settings: values)
     }
 

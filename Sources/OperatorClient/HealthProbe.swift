@@ -8,7 +8,7 @@ import TLS
 /// Asks a node's client listener for its health. It blocks until the answer, at most two seconds.
 struct HealthProbe {
     /// The listener's URL, split into its parts.
-    struct Target: Equatable {
+    struct HealthURL: Equatable {
         let isSecure: Bool
         let host: String
         let port: String
@@ -23,7 +23,7 @@ struct HealthProbe {
     private static let timeout = Duration.seconds(2)
     private static let responseLimit = 1 << 16
 
-    let target: Target
+    let target: HealthURL
     let path: String
     /// Nil for `http`.
     private let tls: TLSContext?
@@ -32,7 +32,7 @@ struct HealthProbe {
     ///   system's.
     /// - Throws: a sentence about the URL or the file.
     init(_ url: String, isLive: Bool, trusting authorities: String?) throws(ProbeFailure) {
-        guard let target = Target(url) else {
+        guard let target = HealthURL(url) else {
             throw ProbeFailure(
                 reason: "URL: \"\(url)\" is not a URL such as http://127.0.0.1:8080")
         }
@@ -169,7 +169,7 @@ struct HealthProbe {
     }
 }
 
-extension HealthProbe.Target {
+extension HealthProbe.HealthURL {
     /// Nil if the text is not an `http` or `https` URL without a user, query or fragment.
     init?(_ url: String) {
         let isPlain = url.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value < 0x7F }

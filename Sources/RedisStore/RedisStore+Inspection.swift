@@ -6,7 +6,6 @@ import RedisClient
 /// Lists all conversations, and finds and repairs their faults. Operators request this rarely, so
 /// each request is a task of its own, which sends one command after the other.
 extension RedisStore {
-    private static let keysPerScan = 500
     /// The number of steps of one page. A Redis that other programs also use may have many keys
     /// between two conversations.
     private static let scansPerPage = 20
@@ -59,7 +58,8 @@ extension RedisStore {
                 return page
             }
             let pattern = "\(self.settings.clusterName):{s*}:conv:*"
-            let count = Self.keysPerScan
+            // Most keys belong to no conversation's record, so a page needs several steps.
+            let count = max(10, StoreRequest.clampedListLimit(limit))
             let reply = try await self.call(servers[server], about: nil) { [cursor] command, _ in
                 command.append("SCAN")
                 command.append(text: cursor)

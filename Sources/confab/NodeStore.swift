@@ -53,6 +53,11 @@ enum NodeStore {
         }
     }
 
+    /// Whether other nodes use the same store.
+    var isShared: Bool {
+        if case .shared = self { true } else { false }
+    }
+
     /// The counters of a local store. Redis has its own, for its own exporter.
     var statistics: StoreStatistics? {
         switch self {

@@ -28,7 +28,9 @@ struct ClusterDiagnosisTests {
         }
     }
 
-    private static func node(_ name: String, _ change: (inout Condition) -> Void = { _ in }) -> Condition {
+    private static func node(
+        _ name: String, _ change: (inout Condition) -> Void = { _ in }
+    ) -> Condition {
         var node = Condition(name: name, shards: 1365, version: "1")
         change(&node)
         return node

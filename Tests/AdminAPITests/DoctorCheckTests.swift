@@ -68,7 +68,7 @@ struct DoctorCheckTests {
             ("file-descriptors", process(descriptorLimit: 1064), .ok),
             ("file-descriptors", process(descriptors: 1800), .failed),
             ("process-memory", process(), .ok),
-            ("process-memory", process(available: 149), .warning),
+            ("process-memory", process(available: 144), .warning),
             ("process-memory", process(resident: 960), .failed),
             ("tls-certificate", [:], nil),
             ("tls-certificate", certificate(days: 15), .ok),
@@ -145,8 +145,8 @@ struct DoctorCheckTests {
             ("database-integrity", ["database": ["quick_check": "ok"]], .ok),
             ("database-integrity", ["database": ["quick_check": "unfinished"]], .warning),
             ("database-integrity", ["database": ["quick_check": "row 7 missing"]], .failed),
-        ] as [(String, JSONTree, DoctorFinding.Severity?)])
-    func nodes(check: String, facts: JSONTree, severity: DoctorFinding.Severity?) throws {
+        ] as [(String, JSONTree, DoctorFinding.DoctorSeverity?)])
+    func nodes(check: String, facts: JSONTree, severity: DoctorFinding.DoctorSeverity?) throws {
         let finding = try Self.finding(check, facts)
         #expect(finding?.severity == severity, "\(String(describing: finding))")
         #expect((finding?.remedy == nil) == (severity == .ok || severity == nil))
@@ -245,8 +245,10 @@ struct DoctorCheckTests {
                     .init("client-output-buffer-limit", "normal 0 0 0 pubsub 1048576 8388608 60")
                 ]), .warning
             ),
-        ] as [(String, JSONTree, DoctorFinding.Severity?)])
-    func redisServers(check: String, facts: JSONTree, severity: DoctorFinding.Severity?) throws {
+        ] as [(String, JSONTree, DoctorFinding.DoctorSeverity?)])
+    func redisServers(check: String, facts: JSONTree, severity: DoctorFinding.DoctorSeverity?)
+        throws
+    {
         let finding = try Self.finding(check, facts)
         #expect(finding?.severity == severity, "\(String(describing: finding))")
         #expect((finding?.remedy == nil) == (severity == .ok || severity == nil))
@@ -287,10 +289,10 @@ struct DoctorCheckTests {
             (-1000, 0, 0, 0, .warning, .warning), (1000, 1, 0, 0, .ok, .ok),
             (600, 0, -600, 0, .ok, .warning), (600, 100, -600, 101, .ok, .ok),
             (10_000, 0, 0, 0, .failed, .failed), (5000, 0, -5000, 0, .warning, .failed),
-        ] as [(Int, Int, Int, Int, DoctorFinding.Severity, DoctorFinding.Severity)])
+        ] as [(Int, Int, Int, Int, DoctorFinding.DoctorSeverity, DoctorFinding.DoctorSeverity)])
     func clocks(
         offset: Int, error: Int, otherOffset: Int, otherError: Int,
-        redis: DoctorFinding.Severity, nodes: DoctorFinding.Severity
+        redis: DoctorFinding.DoctorSeverity, nodes: DoctorFinding.DoctorSeverity
     ) throws {
         func facts(_ offset: Int, _ error: Int) -> JSONTree {
             ["redis": ["clock_offset": .integer(offset), "clock_error": .integer(error)]]

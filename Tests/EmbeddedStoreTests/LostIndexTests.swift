@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 import StoreTestSupport
 import TestKit

@@ -84,10 +84,11 @@ struct HealthTargetTests {
     func targets(
         url: String, isSecure: Bool, host: String, port: String, prefix: String
     ) throws {
-        let target = try #require(HealthProbe.Target(url))
+        let target = try #require(HealthProbe.HealthURL(url))
         #expect(
             target
-                == HealthProbe.Target(isSecure: isSecure, host: host, port: port, prefix: prefix))
+                == HealthProbe.HealthURL(isSecure: isSecure, host: host, port: port, prefix: prefix)
+        )
     }
 
     @Test(
@@ -98,6 +99,6 @@ struct HealthTargetTests {
             "http://a:1:2", "http:/chat", "http://[::1",
         ])
     func invalid(url: String) {
-        #expect(HealthProbe.Target(url) == nil)
+        #expect(HealthProbe.HealthURL(url) == nil)
     }
 }

@@ -55,6 +55,27 @@ struct TopScreenTests {
         #expect(text == golden, "\(name):\n\(text)")
     }
 
+    @Test("has a table for every view that the command line names")
+    func tables() {
+        let tables = OperatorVerb.topViewNames.filter { name in
+            OperatorVerb.named(name).flatMap { TopScreen.TopView($0) } != nil
+        }
+        #expect(tables == OperatorVerb.topViewNames)
+    }
+
+    @Test("asks the server for the sorted rows that fit, where there can be many")
+    func largeTables() throws {
+        let connections = try #require(
+            OperatorVerb.named("connections").flatMap { TopScreen.TopView($0) })
+        var screen = TopScreen(views: [connections], first: nil, interval: "2 s")
+        #expect(screen.parameters(rows: 24).map(\.name) == ["limit"])
+        #expect(screen.pressed(.sort) == true)
+        let sort = try #require(screen.parameters(rows: 24).first { $0.name == "sort" })
+        let column = connections.columns[1]
+        #expect(sort.value.stringValue == (column.format.isNumber ? "-" : "") + column.key)
+        #expect(self.screen().parameters(rows: 24).isEmpty)
+    }
+
     @Test("fits the terminal", arguments: [(80, 24), (120, 30), (200, 50)])
     func golden(columns: Int, rows: Int) throws {
         var screen = self.screen()

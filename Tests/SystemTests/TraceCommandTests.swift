@@ -165,6 +165,18 @@ struct TraceCommandTests {
         #expect(try self.trace(next).document["owner"] == "n1")
     }
 
+    @Test("shows the steps on the asked node while Redis is down")
+    func redisIsDown() throws {
+        let alice = try self.nodes[0].connect("alice")
+        let message = try self.number(alice.post("before"))
+        self.redis.process.kill()
+        let result = try self.trace(message)
+        // The other node answers only if the nodes can also ask each other without Redis.
+        #expect([0, 3].contains(result.status), "\(result.errors)")
+        let steps = try result.rows("steps").filter { $0["node"] == "n1" }.compactMap { $0["step"] }
+        #expect(Set(steps).isSuperset(of: ["accepted", "received", "written", "answered"]))
+    }
+
     @Test("shows a message that waited for Redis, and the nodes' clocks after its restart")
     func redisRestarts() throws {
         let alice = try self.nodes[0].connect("alice")

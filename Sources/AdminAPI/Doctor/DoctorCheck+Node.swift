@@ -164,7 +164,7 @@ extension DoctorCheck {
 
     private static func expiryFinding(
         _ subject: String, _ expiry: Int, _ now: Int, _ remedy: String,
-        worst: DoctorFinding.Severity = .failed
+        worst: DoctorFinding.DoctorSeverity = .failed
     ) -> DoctorFinding {
         let left = expiry - now
         if left <= 0 {

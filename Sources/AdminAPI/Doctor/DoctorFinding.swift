@@ -1,6 +1,6 @@
 /// The result of one check on one node.
 struct DoctorFinding: Sendable, Equatable {
-    enum Severity: String, Sendable, Comparable {
+    enum DoctorSeverity: String, Sendable, Comparable {
         case ok, warning, failed
 
         private var rank: Int {
@@ -14,7 +14,7 @@ struct DoctorFinding: Sendable, Equatable {
         static func < (one: Self, other: Self) -> Bool { one.rank < other.rank }
     }
 
-    let severity: Severity
+    let severity: DoctorSeverity
     /// A sentence with the values that decide.
     let sentence: String
     /// The sentence that says what to do; nil if the check passed.

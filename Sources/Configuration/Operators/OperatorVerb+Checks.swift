@@ -52,7 +52,8 @@ extension OperatorVerb {
             examples: [
                 .init("confab health", "exit status 0: healthy"),
                 .init(
-                    "confab health --live https://chat.example --ca ca.pem", "for a liveness probe"),
+                    "confab health --live https://chat.example --ca ca.pem",
+                    "for a liveness probe"),
             ],
             notes: [
                 """

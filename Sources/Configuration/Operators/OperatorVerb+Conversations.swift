@@ -98,7 +98,8 @@ extension OperatorVerb {
                 """
                 The owner repairs only faults whose correct state is certain: a record behind its \
                 stream, a list without the conversation, an index without a stored message. Lost \
-                messages stay lost; restore a backup. Exit status 1 means that a fault remains. docs/operating/repair.md lists all faults.
+                messages stay lost; restore a backup. Exit status 1 means that a fault \
+                remains. docs/operating/repair.md lists all faults.
                 """
             ]),
         OperatorVerb(
