@@ -19,8 +19,6 @@ enum NodeStore {
     case local(LocalStore)
     case shared(SharedStore)
 
-    var isShared: Bool { if case .shared = self { true } else { false } }
-
     init(
         _ options: ServeOptions, _ keys: NodeKeys, name: String, incarnation: UInt64, logger: Logger
     ) throws {
