@@ -16,7 +16,7 @@ extension ClusterAdmin {
         "verbs": { (_, request) async throws(HTTPError) in ClusterAdmin.verbs(for: request) },
     ]
 
-    /// A part that fails does not hide the others: it is `{"error":"…"}`.
+    /// A part that fails does not hide the others: it is `{"error":"…","status":503}`.
     private func overview() async -> JSONTree {
         async let status = Self.part("status") { () async throws(HTTPError) in
             try await self.status()
@@ -48,7 +48,9 @@ extension ClusterAdmin {
             let document = try await work()
             return OperatorVerb.named(verb).map { AdminRouter.completed(document, $0) } ?? document
         } catch {
-            return ["error": .string(error.message)]
+            return [
+                "error": .string(error.message), "status": .integer(error.status.rawValue),
+            ]
         }
     }
 
@@ -86,9 +88,7 @@ extension ClusterAdmin {
         return self.document([
             .init("operator", .string(request.operatorName)),
             .init("permissions", .array(permissions.map { .string($0) })),
-            .init(
-                "verbs",
-                .array(OperatorVerb.all.filter { $0.path != nil }.map(\.document))),
+            .init("verbs", .array(OperatorVerb.documents)),
         ])
     }
 }

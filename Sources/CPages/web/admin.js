@@ -6,7 +6,7 @@ import {
 } from "./admin.view.js";
 import {$, any, count, h} from "./dom.js";
 
-const pollMilliseconds = 2000, timeoutMilliseconds = 8000, lookUpMilliseconds = 60e3;
+const pollMs = 2000, timeoutMs = 8000, lookUpMs = 60e3;
 const stored = "confab.admin.token";
 
 let token = "";
@@ -60,7 +60,7 @@ $("#views").append(h("p", {id: "reader", className: "dim"}));
 // Requests
 
 /** @param {string} path @param {Record<string, any>} values @param {boolean} isChange */
-const call = async (path, values = {}, isChange = false, timeout = timeoutMilliseconds) => {
+const call = async (path, values = {}, isChange = false, timeout = timeoutMs) => {
 	/** @type {Record<string, string>} */
 	const headers = token ? {authorization: `Bearer ${token}`} : {};
 	if (isChange) headers["content-type"] = "application/json";
@@ -94,7 +94,7 @@ const poll = async () => {
 		fail(error);
 	}
 	isBusy = false;
-	timer = setTimeout(poll, pollMilliseconds);
+	timer = setTimeout(poll, pollMs);
 };
 
 const fail = (error = any) => {
@@ -198,6 +198,8 @@ const part = (name) => {
 	const text = document.error && old
 		? `${document.error} What follows is from ${time(old.at)}.` : document.error ?? missing;
 	failure.hidden = !text;
+	// Not a fault: there is no Redis.
+	failure.classList.toggle("calm", document.status === 409);
 	if (failure.textContent !== escaped(text)) failure.textContent = escaped(text);
 	$(`#${name}`).classList.toggle("old", Boolean(document.error && old));
 	return old?.document;
@@ -377,17 +379,13 @@ const verbForm = (permission) => {
 };
 const forms = [verbForm("read"), verbForm("operate")];
 
-/** The columns of rows by their key in a document. */
-const known = () => new Map(table.verbs.filter((verb = any) => verb.rows)
-	.map((verb = any) => [verb.rows, verb.columns]));
-
 /**
  * The answer of a request as elements; its failure as a sentence.
  * @param {any} verb @param {Promise<any>} request
  */
 const outcome = async (verb, request) => {
 	try {
-		return {elements: answer(await request, verb, known()), isDone: true};
+		return {elements: answer(await request, verb), isDone: true};
 	} catch (error) {
 		const {code} = /** @type {any} */ (error);
 		if (code === 401) fail(error);
@@ -401,7 +399,7 @@ let lookUps = 0;
 const lookUp = async (verb = any, values = any) => {
 	const place = $(".answer"), number = ++lookUps;
 	place.replaceChildren(note("Looking up…"));
-	const {elements} = await outcome(verb, call(verb.path, values, false, lookUpMilliseconds));
+	const {elements} = await outcome(verb, call(verb.path, values, false, lookUpMs));
 	if (number === lookUps) place.replaceChildren(...elements);
 };
 
@@ -441,7 +439,7 @@ const change = async (verb = any, values = any) => {
 		cancel.focus();
 		place.replaceChildren(note("Working…"));
 		const {elements, isDone} = await outcome(
-			verb, call(verb.path, values, true, lookUpMilliseconds).then(summarised(verb)));
+			verb, call(verb.path, values, true, lookUpMs).then(summarised(verb)));
 		$("#question").textContent = name;
 		place.replaceChildren(h("h3", {}, isDone ? "Done" : "Not done"), ...elements);
 		poll();

@@ -48,7 +48,7 @@ export const shown = (value = any, format = "text", row = any) => {
 	}
 };
 
-const isNumber = (format = "") => !/text|state|flag/.test(format);
+const isNumber = (format = "") => !/^(text|state|flag|list)$/.test(format);
 const tone = (state = "") => /^(active|stable)$/.test(state) ? "good"
 	: /^(drain|moving)/.test(state) ? "warning" : "bad";
 
@@ -64,8 +64,8 @@ export const columnsOf = (rows) => {
 		format: typeof value === "number" ? "number" : typeof value === "boolean" ? "flag" : "text"}));
 };
 
-const compare = (one = any, other = any) => typeof one === "number" && typeof other === "number"
-	? one - other : plain(one) < plain(other) ? -1 : plain(one) > plain(other) ? 1 : 0;
+const compare = (one = any, other = any) => typeof one === "number" ? one - other
+	: plain(one).localeCompare(plain(other), undefined, {numeric: true});
 
 /**
  * Rows without a value come last in either order.
@@ -184,17 +184,16 @@ const mostRows = 500;
 
 /**
  * The elements that show the document of any verb: its rows or its record, sentences and tables.
- * @param {any} document @param {any} verb @param {Map<string, Column[]>} known the columns of rows
- *   by their key
+ * @param {any} document @param {any} verb
  */
-export const answer = (document, verb, known) => {
+export const answer = (document, verb) => {
 	/** @type {HTMLElement[]} */
 	const all = [];
 	const {schema_version: _, nodes_asked: asked, nodes_answered: answered, ...rest} = document;
 	if (rest.summary) all.push(h("p", {}, ...sentence(rest.summary)));
 	const single = columnsOf([rest]).filter(({key}) => key !== "summary"
 		&& !verb.columns.some((column = any) => column.key === key)
-		&& (rest[key] === null || typeof rest[key] !== "object"));
+		&& typeof rest[key] !== "object");
 	const columns = verb.rows ? single : [...verb.columns, ...single];
 	const scalars = columns.filter(({key}) => !Array.isArray(rest[key]));
 	if (scalars.length) {
@@ -205,14 +204,15 @@ export const answer = (document, verb, known) => {
 	for (const [key, value] of Object.entries(rest)) {
 		if (!value || typeof value !== "object") continue;
 		const rows = Array.isArray(value) ? value : [value];
-		const title = escaped(titleOf(key));
+		const part = verb.sections.find((each = any) => each.key === key);
+		const title = escaped(part?.title ?? titleOf(key));
 		if (key !== verb.rows) all.push(h("h3", {}, title));
 		if (!rows.length) all.push(note("None."));
 		else if (rows.every((row) => typeof row !== "object")) {
 			all.push(h("ul", {}, ...rows.map((text) => h("li", {}, ...sentence(plain(text))))));
 		} else {
 			const table = h("table");
-			fill(table, key === verb.rows ? verb.columns : known.get(key) ?? columnsOf(rows),
+			fill(table, key === verb.rows ? verb.columns : part?.columns ?? columnsOf(rows),
 				rows.slice(0, mostRows), {sorts: true, totals: key === verb.rows && verb.has_totals
 					&& rows.length <= mostRows, key: ""});
 			all.push(framed(title, table));
@@ -245,7 +245,7 @@ export const command = (verb, values, origin) => {
 			continue;
 		}
 		// The command line has these as options of every table.
-		const word = `--${option || (/^(sort|limit)$/.test(name) ? name : "")}`;
+		const word = `--${option || (verb.rows && /^(sort|limit)$/.test(name) ? name : "")}`;
 		if (word === "--") continue;
 		if (type === "flag") words.push(word);
 		else if (`${value}`.startsWith("-")) words.push(`${word}=${quoted(`${value}`)}`);

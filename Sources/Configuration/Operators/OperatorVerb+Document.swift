@@ -10,21 +10,37 @@ extension OperatorVerb {
         OperatorVerb("verbs", "the verbs of this table", display: .custom, examples: []),
     ]
 
-    /// The row: its path, permission, parameters, and the columns of its rows.
-    public var document: JSONTree {
+    /// The verbs that a page can use as the command line does. It writes no files of the client.
+    public static var documents: [JSONTree] {
+        self.all.filter { $0.isCommand && $0.path != nil && !$0.writesFile }.map(\.document)
+    }
+
+    /// The row: its path, permission, parameters, and the columns of its rows and sections.
+    private var document: JSONTree {
         var rowsKey = JSONTree.null
         var hasTotals = false
-        if case .table(let key, _, let totals, _) = self.display {
+        var sections: [Section] = []
+        switch self.display {
+        case .table(let key, _, let totals, _):
             rowsKey = .string(key)
             hasTotals = totals
+        case .record(_, _, let tables): sections = tables
+        case .summary, .custom: break
         }
         return [
             "name": .string(self.name), "summary": .string(self.summary),
             "path": self.path.map { .string($0) } ?? .null,
             "permission": .string(self.permission.rawValue), "rows": rowsKey,
             "has_totals": .bool(hasTotals),
-            "parameters": .array(self.parameters.map(\.document)),
+            "parameters": .array(self.parameters.filter { !$0.isOfClient }.map(\.document)),
             "columns": .array(self.columns.map(\.document)),
+            "sections": .array(
+                sections.map { section in
+                    [
+                        "title": .string(section.title), "key": .string(section.key),
+                        "columns": .array(section.columns.map(\.document)),
+                    ]
+                }),
         ]
     }
 }
