@@ -122,7 +122,10 @@ public final class ClusterAdmin: Sendable {
 
     /// The topics that only read. A node answers them also at its admin address, when Redis carries
     /// no messages; a recorded question could be replayed there.
-    static let directTopics: Set<String> = ["node", "shards", "stored", "redis"]
+    static let directTopics: Set<String> = [
+        "node", "shards", "stored", "redis", "details", "connections", "connection",
+        "conversations", "conversation",
+    ]
 
     /// The requests of nodes, by their topics.
     static let localAnswers: [String: LocalAnswer] = [

@@ -122,7 +122,7 @@ extension RedisStore {
     // MARK: Faults
 
     private func inspection(of key: ConversationKey) async throws(StoreFailure)
-        -> ConversationInspection?
+        -> RedisInspection?
     {
         let shard = Shard.of(key)
         let reply = try await self.call(
@@ -130,13 +130,13 @@ extension RedisStore {
         ) { command, arguments in
             arguments.append(Self.examine, of: key, in: shard, to: &command)
         }
-        return ConversationInspection(reply, of: key)
+        return RedisInspection(reply, of: key)
     }
 
-    private func missingEntries(_ inspection: ConversationInspection, _ key: ConversationKey)
-        async throws(StoreFailure) -> [ConversationInspection.NeededEntry]
+    private func missingEntries(_ inspection: RedisInspection, _ key: ConversationKey)
+        async throws(StoreFailure) -> [RedisInspection.NeededEntry]
     {
-        var missing: [ConversationInspection.NeededEntry] = []
+        var missing: [RedisInspection.NeededEntry] = []
         for entry in inspection.neededEntries {
             let index = await self.name(of: entry.index)
             let reply = try await self.call(

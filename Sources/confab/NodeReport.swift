@@ -17,16 +17,18 @@ final class NodeReport: Sendable {
     private let options: ServeOptions
     private let store: NodeStore
     private let metrics: @Sendable () -> MetricsSnapshot
+    private let logger: Logger
     /// The expiry of the certificate that the node presents to clients.
     private let certificateExpiry: Mutex<Timestamp?>
 
     init(
         _ options: ServeOptions, _ store: NodeStore, live: LiveSettings,
-        metrics: @escaping @Sendable () -> MetricsSnapshot
+        metrics: @escaping @Sendable () -> MetricsSnapshot, logger: Logger
     ) {
         self.options = options
         self.store = store
         self.metrics = metrics
+        self.logger = logger
         self.certificateExpiry = Mutex(live.tls?.certificateExpiry)
     }
 
@@ -93,12 +95,14 @@ final class NodeReport: Sendable {
         ]
     }
 
-    /// Settings name files and no secrets; passwords in URLs are hidden.
+    /// Settings name files and no secrets; passwords in URLs are hidden. The log contains ids and
+    /// addresses, and no contents of messages, tokens or secrets.
     private func supportFiles() -> [(name: String, text: String)] {
         var page = ByteBuffer()
         self.metrics().write(to: &page)
         return [
             ("configuration.txt", self.options.report(.text)), ("metrics.txt", page.text),
+            ("log.txt", self.logger.recentLines.map { $0 + "\n" }.joined()),
         ]
     }
 }

@@ -102,7 +102,8 @@ struct RunningNode {
             let metrics: @Sendable () -> MetricsSnapshot
             (self.gateway, self.admin, metrics) = try Self.gateway(
                 options, keys, live, store, self.name, incarnation, adminTokens, logger)
-            self.report = NodeReport(options, store, live: live, metrics: metrics)
+            self.report = NodeReport(
+                options, store, live: live, metrics: metrics, logger: logger)
             self.admin.attach(self.report.inspection)
         } catch {
             // A failed start leaves no files behind, so that the next one does not find a database

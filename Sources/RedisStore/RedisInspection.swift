@@ -4,7 +4,7 @@ import RedisClient
 
 /// The faults of one conversation, from the reply of `InspectionScripts.examine`. A value: it says
 /// which index entries to look for, and what to write.
-struct ConversationInspection {
+struct RedisInspection {
     /// An index entry that the conversation needs.
     struct NeededEntry {
         let index: StoreKeys.IndexKey
