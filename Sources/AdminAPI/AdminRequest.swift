@@ -27,7 +27,7 @@ struct AdminRequest: Sendable {
         self.permissions = permissions
         var isDryRun = false
         var values: [JSONTree.ObjectMember] = []
-        for member in given where !member.value.isNull {
+        for member in given {
             if member.name == "dry_run", verb.permission == .operate {
                 guard let flag = member.value.boolValue else {
                     throw .badRequest("\"dry_run\": must be true or false.")

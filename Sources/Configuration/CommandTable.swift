@@ -17,6 +17,19 @@ public struct CommandTable: Sendable {
             + [self.configCheck, self.configShow, self.completion]
     }
 
+    /// All subcommands, in the groups of the help.
+    var groups: [(title: String, commands: [CommandSpec])] {
+        func named(_ names: [String]) -> [CommandSpec] {
+            self.all.filter { names.contains($0.name) }
+        }
+        let verbs = OperatorVerb.groups.map { title, verbs in (title, named(verbs.map(\.name))) }
+        let grouped = Set(OperatorVerb.all.map(\.name))
+        let others = self.all.filter { !grouped.contains($0.name) }
+        let first = ["serve", "token", "chat", "bench"]
+        return [("Run and use Confab", others.filter { first.contains($0.name) })] + verbs
+            + [("Configuration and help", others.filter { !first.contains($0.name) })]
+    }
+
     /// The names and summaries, which depend on no dialect.
     static let withoutDialects = allButHelp(chat(.none), bench(.none))
 

@@ -5,14 +5,17 @@ public enum HelpText {
 
     /// The list of subcommands.
     public static func overview(_ table: CommandTable) -> String {
-        let commands = table.all.map { (term: $0.name, text: $0.summary) }
+        let width = table.all.map(\.name.count).max() ?? 0
+        let groups = table.groups.map { title, commands in
+            let rows = commands.map { (term: $0.name, text: $0.summary) }
+            return "\(title)\n\(TextLayout.columns(rows, termWidth: width))"
+        }
         return """
             Confab: a chat server, standalone or as a cluster of nodes.
 
             Usage: confab SUBCOMMAND [OPTIONS]
 
-            Subcommands
-            \(TextLayout.columns(commands))
+            \(groups.joined(separator: "\n"))
             Try it
               # a node on http://127.0.0.1:8080, with its messages in ./confab.db
               confab serve

@@ -192,6 +192,11 @@ public struct OperatorCommand {
         switch self.options.output {
         case .table:
             let hasHeader = self.options.hasHeader
+            if rows.rows.isEmpty {
+                let name = key.split(separator: "_").joined(separator: " ")
+                if hasHeader { self.screen.write("There are no \(name).\n") }
+                break
+            }
             self.screen.show(
                 rows.table(totalsOf: hasTotals && hasHeader ? all : nil), hasHeader: hasHeader,
                 isWhole: self.options.isWide || chosen != nil)

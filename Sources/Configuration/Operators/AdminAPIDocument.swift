@@ -145,10 +145,12 @@ extension OperatorParameter {
         case .text(let limit):
             members = [
                 .init("type", "string"), .init("minLength", 1), .init("maxLength", .integer(limit)),
+                .init("pattern", "^[^\\u0000-\\u001f\\u007f]*$"),
             ]
         case .user:
             members = [
                 .init("type", "string"), .init("minLength", 1), .init("maxLength", 128),
+                .init("pattern", "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"),
             ]
         case .tenant:
             members = [.init("type", "string"), .init("pattern", "^[A-Za-z0-9._-]{1,64}$")]

@@ -123,9 +123,16 @@ public struct OperatorParameter: Sendable {
         case .duration(let range):
             let limits = Duration.seconds(range.lowerBound) ... .seconds(range.upperBound)
             let hasUnit = text.last.map { "smhd".contains($0) } == true
-            let duration =
-                hasUnit
-                ? try ValueParsing.lifetime(text) : try ValueParsing.seconds(in: limits)(text)
+            let duration: Duration
+            if hasUnit {
+                duration = try ValueParsing.lifetime(text)
+            } else if text.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == 0x2E }),
+                let seconds = Double(text), range.contains(seconds)
+            {
+                duration = .milliseconds(Int((seconds * 1000).rounded()))
+            } else {
+                duration = try ValueParsing.seconds(in: limits)(text)
+            }
             guard limits.contains(duration) else { throw self.outside(range, text) }
             return .number(ValueParsing.text(ofSeconds: duration))
         }
@@ -141,9 +148,9 @@ public struct OperatorParameter: Sendable {
             guard value.boolValue != nil else { throw ValueProblem("must be true or false") }
             return value
         case .number, .rate:
-            guard let number = value.integerValue else {
-                throw ValueProblem("must be a whole number")
-            }
+            // JSON does not distinguish 5 from 5.0.
+            guard let number = value.integerValue ?? value.doubleValue.flatMap(Int.init(exactly:))
+            else { throw ValueProblem("must be a whole number") }
             return try self.value(ofText: String(number))
         case .duration(let range):
             guard let number = value.doubleValue else { throw ValueProblem("must be a number") }

@@ -30,7 +30,7 @@ extension OperatorVerb {
         Without --limit there are 100, at most 10,000.
         """
 
-    static let lookupVerbs: [OperatorVerb] = [
+    static let nodeVerb =
         OperatorVerb(
             "node", "show one node in full", [nodeArgument],
             display: .record(nodeDetailColumns, sections: nodeSections),
@@ -40,7 +40,9 @@ extension OperatorVerb {
                 Each setting has its source: the command line, a variable, the file or the \
                 default. Secrets are never shown.
                 """
-            ]),
+            ])
+
+    static let lookupVerbs: [OperatorVerb] = [
         OperatorVerb(
             "conversations", "list the conversations in memory",
             order(by: conversationColumns, first: "-fan_out_s"),

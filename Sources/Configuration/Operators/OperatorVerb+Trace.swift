@@ -2,7 +2,7 @@ internal import JSON
 
 /// The verbs that show messages on their way, and the live view.
 extension OperatorVerb {
-    static let traceVerbs: [OperatorVerb] = [
+    static let traceVerb =
         OperatorVerb(
             "trace", "show the path of a message through the nodes",
             [
@@ -40,7 +40,9 @@ extension OperatorVerb {
                 line of its own. In the admin API, `for` looks back that many seconds, and the \
                 messages are under `messages`.
                 """,
-            ]),
+            ])
+
+    static let topVerb =
         OperatorVerb(
             "top", "watch the cluster on the whole screen",
             [
@@ -62,8 +64,7 @@ extension OperatorVerb {
                 If no node answers, the screen says so above the last data and the command tries \
                 again. It needs a terminal.
                 """,
-            ]),
-    ]
+            ])
 
     /// The verbs whose tables `top` shows.
     public static let topViewNames = ["nodes", "conversations", "connections", "redis"]

@@ -98,10 +98,16 @@ public struct OperatorVerb: Sendable, Equatable {
 
     public static func == (one: Self, other: Self) -> Bool { one.name == other.name }
 
+    /// All verbs, in the groups of the help.
+    static let groups: [(title: String, verbs: [OperatorVerb])] = [
+        ("The cluster and its nodes", clusterVerbs + [nodeVerb, topVerb] + serviceVerbs),
+        ("Conversations, connections and users", lookupVerbs + conversationVerbs + [traceVerb]),
+        ("Moderation", moderationVerbs),
+        ("Checks, scripts and support", checkVerbs),
+    ]
+
     /// All verbs.
-    public static let all =
-        clusterVerbs + lookupVerbs + conversationVerbs + traceVerbs + serviceVerbs + moderationVerbs
-        + checkVerbs
+    public static let all = groups.flatMap(\.verbs)
 
     public static func named(_ name: String) -> OperatorVerb? {
         self.all.first { $0.isCommand && $0.name == name }
