@@ -40,6 +40,13 @@ struct TextTable: Equatable {
             {
                 visible.removeAll { $0 == least }
             }
+            // A wide column that was left out may have made room for narrow ones.
+            let hidden = self.columns.indices.filter { !visible.contains($0) }
+            for index in hidden.sorted(by: {
+                self.columns[$0].importance > self.columns[$1].importance
+            }) where self.total(visible + [index], widths) <= width {
+                visible = (visible + [index]).sorted()
+            }
             // Only required columns are left: the widest text column is cut.
             while self.total(visible, widths) > width,
                 let widest = visible.filter({
@@ -68,9 +75,26 @@ struct TextTable: Equatable {
             self.columns[$0].title
         }
         if !missing.isEmpty, hasHeader, namesHidden {
-            text += "Columns left out: \(missing.joined(separator: ", ")); --wide shows all.\n"
+            let note = "Columns left out: \(missing.joined(separator: ", ")); --wide shows all."
+            text += Self.wrapped(note, width ?? .max)
         }
         return text
+    }
+
+    /// The sentence in lines of at most `width` characters, if its words allow it.
+    private static func wrapped(_ sentence: String, _ width: Int) -> String {
+        var lines = [""]
+        for word in sentence.split(separator: " ") {
+            let line = lines[lines.count - 1]
+            if line.isEmpty {
+                lines[lines.count - 1] = String(word)
+            } else if line.count + 1 + word.count <= width {
+                lines[lines.count - 1] += " \(word)"
+            } else {
+                lines.append(String(word))
+            }
+        }
+        return lines.map { $0 + "\n" }.joined()
     }
 
     private func width(_ column: Int) -> Int {

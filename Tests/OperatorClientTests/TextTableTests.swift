@@ -47,7 +47,8 @@ struct TextTableTests {
                 n1              active
                 n2 with a name  gone 14s
                 total
-                Columns left out: USERS; --wide shows all.
+                Columns left out: USERS;
+                --wide shows all.
 
                 """)
     }
