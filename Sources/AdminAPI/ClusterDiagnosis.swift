@@ -151,8 +151,12 @@ struct ClusterDiagnosis {
                 `confab resume \(node.name)`
                 """)
         } else if node.isDraining {
-            let clients = node.connections.map { "\($0) clients" } ?? "its clients"
-            list.append("\(node.name) is draining: \(node.shards) shards and \(clients) are left")
+            func count(_ number: Int, _ thing: String) -> String {
+                "\(number) \(thing)\(number == 1 ? "" : "s")"
+            }
+            let clients = node.connections.map { count($0, "client") } ?? "its clients"
+            list.append(
+                "\(node.name) is draining: \(count(node.shards, "shard")) and \(clients) left")
         }
         if let reason = node.degradation, !self.isConsequence(reason, of: node) {
             list.append("\(node.name): \(reason)")

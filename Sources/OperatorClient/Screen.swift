@@ -85,6 +85,9 @@ struct Screen {
             missing.append("\(answered) of \(asked) nodes answered")
         }
         if document["redis_answers"]?.boolValue == false { missing.append("Redis did not answer") }
+        if document["store_error"]?.stringValue != nil {
+            missing.append("the store did not answer")
+        }
         guard !missing.isEmpty else { return 0 }
         let line = missing.joined(separator: "; ") + "\n"
         if self.isTable { self.write(line) } else { Self.writeError(line) }

@@ -147,7 +147,7 @@ struct ClusterDiagnosisTests {
                 },
             ],
             [
-                "n1 is draining: 1365 shards and 7 clients are left",
+                "n1 is draining: 1365 shards and 7 clients left",
                 "n2 is drained and accepts no clients until `confab resume n2`",
             ]),
         Situation(

@@ -89,7 +89,8 @@ class ClusterTests(OperatorPageTest):
                 row.cells[0].textContent === "n2" && row.cells[1].textContent === "0")""",
                 "n2 owns no shards", timeout=30)
             page.wait_for_selector(f"{self.row(page, 'n2')} button:text-is('Resume')")
-            self.assertIn("confab resume n2", page.text_content("#problems"))
+            self.wait(page, """document.querySelector("#problems").textContent
+                .includes("confab resume n2")""", "n2 is drained")
             self.shoot(page, "operators-drained", sizes=((1440, 900),))
         page.click(f"{self.row(page, 'n2')} button")
         page.wait_for_selector("#confirm:text-is('Resume n2'):visible")

@@ -22,7 +22,7 @@ struct HealthCommandTests {
         #expect(document["node"] == "solo" && document["status"] == "healthy")
 
         #expect(
-            try confab("drain", "solo", "--yes", "--deadline", "0", at: server.adminPort)
+            try confab("drain", "solo", "--yes", "--force", "--deadline", "0", at: server.adminPort)
                 .status == 0)
         let drained = try runHealth(url)
         #expect(drained.status == 1 && drained.output.hasPrefix("draining: "), "\(drained)")
@@ -85,7 +85,9 @@ struct AwaitCommandTests {
         #expect(missing.status == 1)
         #expect(missing.errors == "confab: not reached within 0.5 s: 1 node of 2 active")
         #expect(try confab("await", "drained", "solo", "--timeout", "0", at: port).status == 1)
-        #expect(try confab("drain", "solo", "--yes", "--deadline", "0", at: port).status == 0)
+        let drained = try confab(
+            "drain", "solo", "--yes", "--force", "--deadline", "0", at: port)
+        #expect(drained.status == 0)
         #expect(try confab("await", "drained", "solo", "--timeout", "60s", at: port).status == 0)
         #expect(
             try confab("await", "healthy", "--timeout", "0", at: port).errors.contains(

@@ -61,7 +61,7 @@ struct OutputFailureTests {
             [arguments] + ["json", "csv"].map { arguments + ["--output", $0] }
         }
         commands += [
-            ["drain", "n1", "--dry-run"], ["resume", "n1", "--dry-run"],
+            ["drain", "n1", "--dry-run", "--force"], ["resume", "n1", "--dry-run"],
             ["send", "lobby", "two", "--as", "ops", "--dry-run"],
             ["send", "lobby", "two", "--as", "ops", "--yes"], ["tail", "lobby", "--after", "0"],
             ["nodes", "--watch", "0.1"],
