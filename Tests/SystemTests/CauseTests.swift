@@ -110,7 +110,9 @@ struct CauseTests {
         kill(frozen.process, SIGCONT)
         try self.awaitHealth()
         let events = try self.events("--node", "n3", "--since", "1h")
-        #expect(events.suffix(2).map { $0["event"] } == ["dies", "joins"], "\(events)")
+        // The node may record the moves of its shards, too.
+        let incidents = events.map { $0["event"] }.filter { $0 != "moves" }
+        #expect(incidents.suffix(2) == ["dies", "joins"], "\(events)")
         #expect(events.allSatisfy { $0["node"] == "n3" })
     }
 
