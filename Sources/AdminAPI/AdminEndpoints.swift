@@ -40,11 +40,13 @@ public struct AdminEndpoints: RequestHandler {
     public func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError)
         -> AsyncResponse?
     {
-        if let admin, request.path == ClusterAdmin.directPath {
+        guard let admin else { return nil }
+        if request.path == ClusterAdmin.directPath {
             try self.checkSource(of: request)
             return try admin.directAnswer(to: request, body)
         }
-        guard let admin, request.path.hasPrefix(AdminRouter.prefix) else { return nil }
+        guard request.path.hasPrefix(AdminRouter.prefix) else { return nil }
+        try self.checkSource(of: request)
         return try AdminRouter.work(
             for: request, body: body, by: try self.caller(of: request), admin)
     }
@@ -79,9 +81,8 @@ public struct AdminEndpoints: RequestHandler {
         }
     }
 
-    /// - Throws: 403 or 401 for a request that is not allowed.
+    /// - Throws: 401 for a request without a valid token, where one is required.
     private func caller(of request: HTTPRequest) throws(HTTPError) -> AdminCaller {
-        try self.checkSource(of: request)
         guard let tokens else {
             return AdminCaller(name: request.peer.host, permissions: [.read, .operate])
         }

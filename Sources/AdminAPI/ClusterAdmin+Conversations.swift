@@ -131,7 +131,9 @@ extension ClusterAdmin {
             ]
         }
         members.append(.init("presence", .array(presence)))
-        let bans = await self.activeBans { $0.tenant == key.tenant && $0.conversation == key.id }
+        let bans = try? await self.activeBans {
+            $0.tenant == key.tenant && $0.conversation == key.id
+        }
         members.append(.init("bans", bans.map { .array($0) } ?? .null))
         return Self.document(members + replies.counts)
     }

@@ -32,7 +32,7 @@ extension ClusterAdmin {
                 ?? all.suffix(limit)
         }
         return Self.document([
-            .init("events", .array(found.map { Self.row($0, naming: peers) }))
+            .init("events", .array(found.map { $0.row(node: $0.nodeName(among: peers)) }))
         ])
     }
 
@@ -63,19 +63,6 @@ extension ClusterAdmin {
         let parts = text.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
         return (1...2).contains(parts.count)
             && parts.allSatisfy { UInt64(String(Substring($0))) != nil }
-    }
-
-    static func row(
-        _ event: NodeLink.Event, naming peers: [NodeLink.PeerNode] = []
-    ) -> JSONTree {
-        [
-            "id": .string(event.id), "timestamp": .string(event.time.text),
-            "event": .string(event["event"] ?? "?"),
-            "node": event.nodeName(among: peers).map { .string($0) } ?? .null,
-            "operator": event["operator"].map { .string($0) } ?? .null,
-            "view": event["view"].flatMap { Int($0) }.map { .integer($0) } ?? .null,
-            "detail": event["detail"].map { .string($0) } ?? .null,
-        ]
     }
 }
 

@@ -1,4 +1,5 @@
 internal import ClusterWire
+internal import Configuration
 internal import HTTPWire
 internal import JSON
 internal import NodeLink
@@ -9,7 +10,7 @@ extension ClusterAdmin {
     /// Sets the level of one node or of all.
     func setLogLevel(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
         let level = request.text("level") ?? ""
-        let time = request.seconds("for").map { Self.decimal($0) }
+        let time = request.seconds("for").map { OperatorText.decimal($0) }
         let snapshot = try await self.clusterSnapshot()
         let peers =
             if let name = request.text("node") {

@@ -1,6 +1,7 @@
 internal import Bytes
 internal import ChatModel
 internal import ClusterWire
+internal import Configuration
 internal import Gateway
 internal import HTTPWire
 internal import JSON
@@ -80,21 +81,17 @@ extension ClusterAdmin {
 
     /// The active bans.
     func bans(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
-        let now = WallClock.now
         let (tenant, user) = (request.text("tenant"), request.text("user"))
-        let bans = try await self.storedBans().filter { ban in
-            ban.isActive(at: now)
-                && (tenant.map { ban.subject.tenant == ByteString($0) } ?? true)
-                && (user.map { ban.subject.user == ByteString($0) } ?? true)
+        let bans = try await self.activeBans { subject in
+            (tenant.map { subject.tenant == ByteString($0) } ?? true)
+                && (user.map { subject.user == ByteString($0) } ?? true)
         }
-        let sorted = bans.sorted { $0.since > $1.since }
-        return Self.document([.init("bans", .array(sorted.map { .object(Self.row($0)) }))])
+        return Self.document([.init("bans", .array(bans))])
     }
 
-    /// The rows of the active bans of some users or conversations. Nil if the store does not
-    /// answer.
-    func activeBans(where concerns: (Ban.Subject) -> Bool) async -> [JSONTree]? {
-        guard let bans = try? await self.storedBans() else { return nil }
+    /// The rows of the active bans of some users or conversations, the newest first.
+    func activeBans(where concerns: (Ban.Subject) -> Bool) async throws(HTTPError) -> [JSONTree] {
+        let bans = try await self.storedBans()
         let now = WallClock.now
         return bans.filter { $0.isActive(at: now) && concerns($0.subject) }.sorted {
             $0.since > $1.since
@@ -199,7 +196,7 @@ extension ClusterAdmin {
                 row.closed.flatMap { $0 > 0 ? "\(row.node) \($0)" : nil }
             }
             let places = parts.isEmpty ? "" : ": \(parts.joined(separator: ", "))"
-            return "\(self.closed) connection\(self.closed == 1 ? "" : "s") closed\(places)"
+            return "\(OperatorText.count(self.closed, "connection")) closed\(places)"
         }
 
         var members: [JSONTree.ObjectMember] {

@@ -1,6 +1,7 @@
 internal import Bytes
 internal import ChatEngine
 internal import ClusterWire
+internal import Configuration
 internal import Gateway
 internal import HTTPWire
 internal import JSON
@@ -55,12 +56,14 @@ extension ClusterAdmin {
             "connections": value { .integer($0.connections) },
             "users": value { .integer($0.users) },
             "conversations": value { .integer($0.conversations) },
-            "in_s": value { .number(Self.decimal($0.messagesIn)) },
-            "out_s": value { .number(Self.decimal($0.messagesOut)) },
+            "in_s": value { .number(OperatorText.decimal($0.messagesIn)) },
+            "out_s": value { .number(OperatorText.decimal($0.messagesOut)) },
             "slow": value { .integer($0.slowConnections) },
             "pending": value { .integer($0.pendingBytes) },
             "loop_lag_p99": value { report in
-                Self.percentile99(report.turns).map { .number(Self.decimal(Double($0) / 1e6)) }
+                Self.percentile99(report.turns).map {
+                    .number(OperatorText.decimal(Double($0) / 1e6))
+                }
                     ?? .null
             },
         ]

@@ -1,5 +1,6 @@
 internal import Cluster
 internal import ClusterWire
+internal import Configuration
 internal import Gateway
 internal import HTTPWire
 internal import JSON
@@ -73,7 +74,9 @@ extension ClusterAdmin {
             "clients moved by operator", ["connections": .init(count), "over": .init(over)])
         self.record(
             "rebalance", by: order["operator"]?.stringValue,
-            detail: "\(count) clients to be closed within \(Self.decimal(over / .seconds(1))) s")
+            detail:
+                "\(count) clients to be closed within \(OperatorText.decimal(over / .seconds(1))) s"
+        )
         gateway.shed(count, over: over)
         return true
     }

@@ -2,6 +2,7 @@ internal import Bytes
 internal import ChatModel
 internal import Cluster
 internal import ClusterWire
+internal import Configuration
 internal import Gateway
 internal import HTTPWire
 internal import JSON
@@ -112,7 +113,7 @@ extension ClusterAdmin {
                 "repair", request,
                 detail:
                     """
-                    \(Self.count(of: reply.repaired)) of \(key), \(remaining.count) \
+                    \(OperatorText.count(reply.repaired.count, "fault")) of \(key), \(remaining.count) \
                     remain\(remaining.count == 1 ? "s" : "")
                     """)
         }
@@ -162,18 +163,16 @@ extension ClusterAdmin {
         }
     }
 
-    private static func count(of faults: [String]) -> String {
-        "\(faults.count) fault\(faults.count == 1 ? "" : "s")"
-    }
-
     private static func repairDocument(
         _ key: ConversationKey, verb: String, _ repaired: [String], remaining: [String]
     ) -> JSONTree {
-        var summary = "\(verb) \(Self.count(of: repaired)) of \(key.id)"
+        var summary = "\(verb) \(OperatorText.count(repaired.count, "fault")) of \(key.id)"
         if repaired.isEmpty {
             summary = "\(key.id) has no faults\(remaining.isEmpty ? "" : " to repair")"
         }
-        if !remaining.isEmpty { summary += "; \(Self.count(of: remaining)) cannot be repaired" }
+        if !remaining.isEmpty {
+            summary += "; \(OperatorText.count(remaining.count, "fault")) cannot be repaired"
+        }
         return self.document([
             .init("summary", .string(summary)),
             .init("conversation", .string(key.id.string)),

@@ -91,14 +91,11 @@ extension ClusterAdmin {
         self.logger.info(
             "drain started by operator",
             ["connections": .init(connections), "over": .init(limit)])
-        let seconds = Self.decimal(limit / .seconds(1))
+        let seconds = OperatorText.decimal(limit / .seconds(1))
         self.record(
             "drain", by: order["operator"]?.stringValue,
             detail:
-                """
-                \(connections) connection\(connections == 1 ? "" : "s") to be closed within \
-                \(seconds) s
-                """)
+                "\(OperatorText.count(connections, "connection")) to be closed within \(seconds) s")
         let link = self.link
         _ = self.replaceDrain(
             with: Task {

@@ -2,6 +2,7 @@ internal import ChatEngine
 internal import ChatModel
 import Cluster
 internal import ClusterWire
+internal import Configuration
 internal import HTTPWire
 internal import JSON
 internal import NodeLink
@@ -17,7 +18,7 @@ extension ClusterAdmin {
         let redis = snapshot.redis
         let rows = Self.rows(snapshot, replies)
         func sum(_ name: String) -> JSONTree {
-            .number(Self.decimal(rows.compactMap { $0[name]?.doubleValue }.reduce(0, +)))
+            .number(OperatorText.decimal(rows.compactMap { $0[name]?.doubleValue }.reduce(0, +)))
         }
         let diagnosis = Self.diagnosis(snapshot, rows, replies, asked: self.record.name)
         let redisState = redis.map { redis in

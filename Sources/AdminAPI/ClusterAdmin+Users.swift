@@ -27,7 +27,7 @@ extension ClusterAdmin {
             of: snapshot.peers, in: snapshot)
         let stored = await memberships
         let subject = (tenant: ByteString(tenant), user: ByteString(user))
-        let bans = await self.activeBans {
+        let bans = try? await self.activeBans {
             $0.tenant == subject.tenant && $0.user == subject.user
         }
         if list.count == 0, list.replies.isComplete, case .success(let found) = stored,

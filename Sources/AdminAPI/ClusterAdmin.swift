@@ -3,6 +3,7 @@ internal import ChatCore
 internal import ChatEngine
 public import ChatModel
 public import ClusterWire
+internal import Configuration
 internal import EventLoop
 public import Gateway
 internal import JSON
@@ -224,8 +225,8 @@ public final class ClusterAdmin: Sendable {
             .init("connections", .integer(connections)),
             .init("users", .integer(reports.map(\.users).reduce(0, +))),
             .init("conversations", .integer(reports.map(\.conversations).reduce(0, +))),
-            .init("in_s", .number(Self.decimal(reports.map(\.messagesIn).reduce(0, +)))),
-            .init("out_s", .number(Self.decimal(reports.map(\.messagesOut).reduce(0, +)))),
+            .init("in_s", .number(OperatorText.decimal(reports.map(\.messagesIn).reduce(0, +)))),
+            .init("out_s", .number(OperatorText.decimal(reports.map(\.messagesOut).reduce(0, +)))),
             .init("slow", .integer(reports.map(\.slowConnections).reduce(0, +))),
             .init("pending", .integer(reports.map(\.pendingBytes).reduce(0, +))),
         ]
@@ -237,7 +238,9 @@ public final class ClusterAdmin: Sendable {
         }
         let lag = reports.compactMap { Self.percentile99($0.turns) }.max()
         row.append(
-            .init("loop_lag_p99", lag.map { .number(Self.decimal(Double($0) / 1e6)) } ?? .null))
+            .init(
+                "loop_lag_p99", lag.map { .number(OperatorText.decimal(Double($0) / 1e6)) } ?? .null
+            ))
         row.append(.init("rss", process.map { .integer($0.residentBytes) } ?? .null))
         row.append(
             .init(
@@ -245,7 +248,8 @@ public final class ClusterAdmin: Sendable {
                 process.flatMap {
                     connections == 0 ? nil : .integer(Int($0.residentBytes) / connections)
                 } ?? .null))
-        row.append(.init("cpu", .number(Self.decimal(100 * reports.map(\.cpu).reduce(0, +)))))
+        row.append(
+            .init("cpu", .number(OperatorText.decimal(100 * reports.map(\.cpu).reduce(0, +)))))
         let health: (word: String, reason: String?) =
             switch gateway.health.status {
             case .healthy: ("healthy", nil)
@@ -270,15 +274,6 @@ public final class ClusterAdmin: Sendable {
         return turns.sorted()[max(0, (turns.count * 99 + 99) / 100 - 1)]
     }
 
-    /// A number with at most one decimal.
-    static func decimal(_ number: Double) -> String {
-        guard number.isFinite else { return "0" }
-        let tenths = Int((number * 10).rounded())
-        return tenths % 10 == 0
-            ? String(tenths / 10)
-            : "\(tenths < 0 ? "-" : "")\(abs(tenths) / 10).\(abs(tenths) % 10)"
-    }
-
     private func localRedisRow() async -> JSONTree? {
         guard let link = self.link else { return nil }
         let status = await link.clusterStatus()
@@ -297,7 +292,7 @@ public final class ClusterAdmin: Sendable {
                     .string(status.redisOutage ?? "Redis has not answered for \(silence)")))
             return .object(row)
         }
-        row.append(.init("round_trip", .number(Self.decimal(Double(microseconds) / 1000))))
+        row.append(.init("round_trip", .number(OperatorText.decimal(Double(microseconds) / 1000))))
         return .object(row + RedisInfo(info).row)
     }
 }

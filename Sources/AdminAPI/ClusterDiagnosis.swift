@@ -1,3 +1,4 @@
+internal import Configuration
 internal import NodeLink
 
 /// Names the causes of a cluster's problems, from what one node knows and what the others answered.
@@ -151,12 +152,10 @@ struct ClusterDiagnosis {
                 `confab resume \(node.name)`
                 """)
         } else if node.isDraining {
-            func count(_ number: Int, _ thing: String) -> String {
-                "\(number) \(thing)\(number == 1 ? "" : "s")"
-            }
-            let clients = node.connections.map { count($0, "client") } ?? "its clients"
-            list.append(
-                "\(node.name) is draining: \(count(node.shards, "shard")) and \(clients) left")
+            let shards = OperatorText.count(node.shards, "shard")
+            let clients =
+                node.connections.map { OperatorText.count($0, "client") } ?? "its clients"
+            list.append("\(node.name) is draining: \(shards) and \(clients) left")
         }
         if let reason = node.degradation, !self.isConsequence(reason, of: node) {
             list.append("\(node.name): \(reason)")

@@ -2,6 +2,7 @@ internal import Bytes
 internal import ChatCore
 internal import ChatEngine
 internal import ChatModel
+internal import Configuration
 internal import JSON
 
 /// A conversation as a row of `confab conversations`.
@@ -26,10 +27,10 @@ struct ConversationRow {
         case "members": .integer(self.summary.memberCount)
         case "present": .integer(self.summary.presentCount)
         case "head": .integer(self.summary.head)
-        case "msg_s": .number(ClusterAdmin.decimal(self.summary.messagesPerSecond))
+        case "msg_s": .number(OperatorText.decimal(self.summary.messagesPerSecond))
         case "fan_out_s":
             .number(
-                ClusterAdmin.decimal(
+                OperatorText.decimal(
                     self.summary.messagesPerSecond * Double(self.summary.presentCount)))
         case "kept": .integer(self.summary.retainedCount)
         case "updated": .string(self.summary.updatedAt.text)
@@ -58,7 +59,7 @@ extension ConversationInspection {
             .init("unstored", .integer(self.unstoredChanges)),
             .init("member_count", .integer(self.summary.memberCount)),
             .init("present", .integer(self.summary.presentCount)),
-            .init("msg_s", .number(ClusterAdmin.decimal(self.summary.messagesPerSecond))),
+            .init("msg_s", .number(OperatorText.decimal(self.summary.messagesPerSecond))),
             .init(
                 "members",
                 .array(

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Configuration
 internal import JSON
 
 /// The path of one message, put together from the steps of all nodes.
@@ -133,7 +134,7 @@ struct MessagePath: Sendable {
 
     private static func detail(of step: TraceStep, _ nodeNames: (UInt64) -> String) -> String? {
         func count(_ thing: String) -> String {
-            "to \(step.count) \(thing)\(step.count == 1 ? "" : "s")"
+            "to \(OperatorText.count(step.count, thing))"
         }
         switch step.step {
         case "resent": return "no answer yet; sent to an owner again"

@@ -1,6 +1,7 @@
 internal import Bytes
 internal import ChatEngine
 internal import ChatModel
+internal import Configuration
 internal import Gateway
 internal import JSON
 
@@ -21,7 +22,7 @@ struct ShardRow: Equatable {
         self.epoch = report.holding.epoch
         self.conversations = report.holding.conversationCount
         self.since = report.claimedAt
-        self.messages = ClusterAdmin.decimal(report.messagesPerSecond)
+        self.messages = OperatorText.decimal(report.messagesPerSecond)
     }
 
     /// Returns nil when the array is malformed.
@@ -36,7 +37,7 @@ struct ShardRow: Equatable {
         self.epoch = parts[1].integerValue
         self.conversations = conversations
         self.since = parts[3].integerValue.map { Timestamp(milliseconds: Int64($0)) }
-        self.messages = ClusterAdmin.decimal(messages)
+        self.messages = OperatorText.decimal(messages)
     }
 
     var tree: JSONTree {

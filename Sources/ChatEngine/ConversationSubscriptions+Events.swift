@@ -114,7 +114,8 @@ extension ConversationSubscriptions {
         } else {
             self.deliver(
                 event, slot,
-                answering: self.removeAnswered(request, event.answer, outbox: &outbox)?.context)
+                answering: self.removeAnswered(
+                    request, with: event.postedSequence, outbox: &outbox)?.context)
         }
     }
 
@@ -149,7 +150,8 @@ extension ConversationSubscriptions {
                 self.resend(request, at: now, outbox: &outbox)
                 continue
             }
-            if let context = self.removeAnswered(request, .posted(message), outbox: &outbox)?
+            if let context = self.removeAnswered(
+                request, with: message.sequence, outbox: &outbox)?
                 .context
             {
                 contexts.append(context)
@@ -335,5 +337,12 @@ extension Message {
     fileprivate func isOfSameSend(as other: Message) -> Bool {
         self.body.clientMessageID == other.body.clientMessageID
             && self.body.author.id == other.body.author.id
+    }
+}
+
+extension ChatEvent {
+    /// The number of the message that was posted; nil for another event.
+    fileprivate var postedSequence: SequenceNumber? {
+        if case .posted(let message) = self { message.sequence } else { nil }
     }
 }

@@ -229,7 +229,10 @@ extension ConversationSubscriptions {
             }
             return
         }
-        guard let pending = self.removeAnswered(request, answer, outbox: &outbox) else { return }
+        guard
+            let pending = self.removeAnswered(
+                request, with: answer.postedSequence, outbox: &outbox)
+        else { return }
         switch pending.input {
         case .command(.joinAndSubscribe(let joinRequest)):
             self.receiveJoinAnswer(
@@ -242,14 +245,16 @@ extension ConversationSubscriptions {
     }
 
     /// Removes a request that has its answer; nil if there is no such request.
+    ///
+    /// - Parameter message: the number of the message that the answer contains. The answer itself
+    ///   would have to be built for every delivery.
     mutating func removeAnswered(
-        _ request: RequestID, _ answer: ChatAnswer, outbox: inout Outbox
+        _ request: RequestID, with message: SequenceNumber?, outbox: inout Outbox
     ) -> OwnerRequests.OwnerRequest? {
         guard request != 0, let pending = self.requests.remove(request) else { return nil }
-        if case .posted(let message, _) = answer {
+        if let message {
             outbox.trace.record(
-                .answered, in: pending.conversation.hash, sequence: message.sequence,
-                request: request)
+                .answered, in: pending.conversation.hash, sequence: message, request: request)
         } else if pending.input.isSend {
             outbox.trace.record(.failed, in: pending.conversation.hash, request: request)
         }
@@ -363,5 +368,12 @@ extension ConversationInput {
     /// Whether a retry would be outdated, or would overtake newer input.
     var isTransient: Bool {
         if case .command(.typing) = self { true } else { false }
+    }
+}
+
+extension ChatAnswer {
+    /// The number of the message that was posted; nil for another answer.
+    fileprivate var postedSequence: SequenceNumber? {
+        if case .posted(let message, _) = self { message.sequence } else { nil }
     }
 }

@@ -1,4 +1,5 @@
 public import Bytes
+public import JSON
 import RedisClient
 
 extension NodeLink {
@@ -37,6 +38,20 @@ extension NodeLink {
             return (
                 parts.first.flatMap { UInt64($0) } ?? 0, parts.count > 1 ? UInt64(parts[1]) ?? 0 : 0
             )
+        }
+
+        /// The event's row in `confab events`.
+        ///
+        /// - Parameter node: the node's name; nil if it is unknown.
+        public func row(node: String?) -> JSONTree {
+            [
+                "id": .string(self.id), "timestamp": .string(self.time.text),
+                "event": .string(self["event"] ?? "?"),
+                "node": node.map { .string($0) } ?? .null,
+                "operator": self["operator"].map { .string($0) } ?? .null,
+                "view": self["view"].flatMap { Int($0) }.map { .integer($0) } ?? .null,
+                "detail": self["detail"].map { .string($0) } ?? .null,
+            ]
         }
 
         /// Nil if the reply is not a stream entry.

@@ -1,4 +1,5 @@
 import Bytes
+import Configuration
 import Glibc
 import JSON
 
@@ -137,7 +138,7 @@ struct AdminConnection {
                 if errno == EINTR { continue }
                 throw errno == EAGAIN
                     ? self.failure(
-                        "no answer within \(Formatting.decimal(limit / .seconds(1))) seconds")
+                        "no answer within \(OperatorText.decimal(limit / .seconds(1))) seconds")
                     : self.failure(String(cString: strerror(errno)))
             }
             response += chunk[..<count]

@@ -60,13 +60,13 @@ enum AwaitCondition: Equatable {
             let isLast = !rows.contains { name($0) != node && state($0) == "active" }
             if clients == 0, shards == 0 || isLast { return nil }
             return """
-                \(node) has \(Formatting.count(shards, "shard")) and \
-                \(Formatting.count(clients, "client")) left
+                \(node) has \(OperatorText.count(shards, "shard")) and \
+                \(OperatorText.count(clients, "client")) left
                 """
         case .nodes(let count):
             let active = rows.filter { state($0) == "active" }.count
             return active >= count
-                ? nil : "\(Formatting.count(active, "node")) of \(count) active"
+                ? nil : "\(OperatorText.count(active, "node")) of \(count) active"
         }
     }
 }
@@ -88,12 +88,12 @@ extension OperatorCommand {
         while true {
             let missing = try self.missing(for: condition)
             guard let missing else {
-                let waited = Formatting.decimal((ContinuousClock.now - begin) / .seconds(1))
+                let waited = OperatorText.decimal((ContinuousClock.now - begin) / .seconds(1))
                 return self.printSummary("reached after \(waited) s", dryRun: false)
             }
             guard ContinuousClock.now < deadline else {
                 self.screen.printError(
-                    "confab: not reached within \(Formatting.decimal(seconds)) s: \(missing)")
+                    "confab: not reached within \(OperatorText.decimal(seconds)) s: \(missing)")
                 return 1
             }
             Self.waitBeforeNextRequest(.milliseconds(250))
@@ -106,7 +106,7 @@ extension OperatorCommand {
             if let missing = condition.missing(in: try self.client.get("nodes")) { return missing }
             guard condition == .healthy else { return nil }
             let moving = try self.client.get("status")["shards_moving"]?.integerValue ?? 0
-            return moving == 0 ? nil : "\(Formatting.count(moving, "shard")) still moving"
+            return moving == 0 ? nil : "\(OperatorText.count(moving, "shard")) still moving"
         } catch {
             if case .rejected(let status, _) = error, status < 500 { throw error }
             return error.message.split(separator: "\n").joined(separator: "; ")

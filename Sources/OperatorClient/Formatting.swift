@@ -1,25 +1,18 @@
+import Configuration
+
 /// Formats values for people.
 enum Formatting {
-    /// With at most one decimal.
-    static func decimal(_ number: Double) -> String {
-        guard number.isFinite, abs(number) < 1e15 else { return "0" }
-        let tenths = Int((number * 10).rounded())
-        return tenths % 10 == 0
-            ? String(tenths / 10)
-            : "\(tenths < 0 ? "-" : "")\(abs(tenths) / 10).\(abs(tenths) % 10)"
-    }
-
     /// `512 B`, `1.5 KiB`, `38 MiB`.
     static func bytes(_ number: Double) -> String {
         var number = number
         for unit in ["B", "KiB", "MiB", "GiB"] {
             if number < 1024 {
                 return
-                    "\(number < 10 ? self.decimal(number) : String(Int(number.rounded()))) \(unit)"
+                    "\(number < 10 ? OperatorText.decimal(number) : String(Int(number.rounded()))) \(unit)"
             }
             number /= 1024
         }
-        return "\(self.decimal(number)) TiB"
+        return "\(OperatorText.decimal(number)) TiB"
     }
 
     /// The two highest units: `14s`, `3m 20s`, `2d 4h`.
@@ -50,10 +43,5 @@ enum Formatting {
         case .format: scalar.value != 0x200D
         default: false
         }
-    }
-
-    /// `1 shard`, `2 shards`.
-    static func count(_ number: Int, _ thing: String) -> String {
-        "\(number) \(thing)\(number == 1 ? "" : "s")"
     }
 }

@@ -31,14 +31,12 @@ extension OperatorCommand {
             return self.printSummary(
                 "\(self.name) would \(would) and close \(load.connections)", dryRun: true)
         }
-        let isAgreed =
-            self.options.isConfirmed
-            || self.screen.confirms("Drain \(self.name): \(plan) and close \(load.connections)?")
-        guard isAgreed else { return 1 }
+        let question = "Drain \(self.name): \(plan) and close \(load.connections)?"
+        guard self.isConfirmed(question) else { return 1 }
         let answer = try self.client.post("drain", body)
         let limit = (answer["drain"]?["seconds"]?.doubleValue ?? 10) + Self.graceSeconds
         var last = row
-        let isDone = try self.watch(for: limit) { row, _ in
+        let isDone = try self.watch(for: limit) { row in
             last = row
             self.screen.progress(
                 "\(self.name): \(Self.load(of: row).shards), \(Self.load(of: row).connections) left"
@@ -76,13 +74,11 @@ extension OperatorCommand {
             return self.printSummary(
                 "\(self.name) would accept clients and its share of the shards", dryRun: true)
         }
-        let isAgreed =
-            self.options.isConfirmed
-            || self.screen.confirms("Resume \(self.name), so that it accepts clients and shards?")
-        guard isAgreed else { return 1 }
+        let question = "Resume \(self.name), so that it accepts clients and shards?"
+        guard self.isConfirmed(question) else { return 1 }
         _ = try self.client.post("resume", body)
         var last = JSONTree.null
-        let isDone = try self.watch(for: Self.resumeSeconds) { row, _ in
+        let isDone = try self.watch(for: Self.resumeSeconds) { row in
             last = row
             return row["state"]?.stringValue == "active"
         }
@@ -96,15 +92,13 @@ extension OperatorCommand {
 
     /// Polls the node twice a second.
     ///
-    /// - Parameter isDone: receives the node's row and the number of other nodes that accept
-    ///   shards.
-    private func watch(for seconds: Double, until isDone: (JSONTree, Int) -> Bool)
+    /// - Parameter isDone: receives the node's row.
+    private func watch(for seconds: Double, until isDone: (JSONTree) -> Bool)
         throws(AdminProblem) -> Bool
     {
         let end = ContinuousClock.now + .seconds(seconds)
         while true {
             let document = try self.client.get("nodes")
-            let others = self.others(in: document)
             guard
                 let row = document["nodes"]?.elements?.first(where: {
                     $0["node"]?.stringValue == self.name
@@ -113,7 +107,7 @@ extension OperatorCommand {
             else {
                 throw .noAnswer("\(self.name) is gone")
             }
-            if isDone(row, others) { return true }
+            if isDone(row) { return true }
             guard ContinuousClock.now < end else { return false }
             Self.waitBeforeNextRequest()
         }
@@ -129,8 +123,8 @@ extension OperatorCommand {
 
     static func load(of row: JSONTree) -> (shards: String, connections: String) {
         (
-            Formatting.count(row["shards"]?.integerValue ?? 0, "shard"),
-            row["connections"]?.integerValue.map { Formatting.count($0, "client") }
+            OperatorText.count(row["shards"]?.integerValue ?? 0, "shard"),
+            row["connections"]?.integerValue.map { OperatorText.count($0, "client") }
                 ?? "an unknown number of clients"
         )
     }

@@ -14,8 +14,7 @@ extension OperatorCommand {
         if self.options.isDryRun || plan["surplus"]?.integerValue == 0 {
             return self.printSummary(summary, dryRun: self.options.isDryRun)
         }
-        let isAgreed = self.options.isConfirmed || self.screen.confirms("It \(summary). Do it?")
-        guard isAgreed else { return 1 }
+        guard self.isConfirmed("It \(summary). Do it?") else { return 1 }
         let order = try self.client.post("rebalance", body)
         let end =
             ContinuousClock.now

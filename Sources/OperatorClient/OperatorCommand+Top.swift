@@ -25,7 +25,7 @@ extension OperatorCommand {
         let pause = self.options.watch ?? .seconds(2)
         var screen = TopScreen(
             views: views, first: self.options["view"]?.stringValue,
-            interval: "\(Formatting.decimal(pause / .seconds(1))) s")
+            interval: "\(OperatorText.decimal(pause / .seconds(1))) s")
         let requests = TopRequests(self.options.urls, token: self.token)
         var keys = TopKeys()
         var nextRequest = ContinuousClock.now

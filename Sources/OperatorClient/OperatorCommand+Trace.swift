@@ -42,7 +42,7 @@ extension OperatorCommand {
             let elapsed = (ContinuousClock.now - start) / .seconds(1)
             let past = min(Self.window, max(1, elapsed + 1))
             let document = try self.client.get(
-                "trace", query + [.init("for", .number(Formatting.decimal(past)))])
+                "trace", query + [.init("for", .number(OperatorText.decimal(past)))])
             let isLast = elapsed >= seconds
             let rows = document["messages"]?.elements ?? []
             for row in lines.select(rows, elapsed: elapsed, isLast: isLast) {

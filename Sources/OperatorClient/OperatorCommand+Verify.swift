@@ -20,7 +20,7 @@ extension OperatorCommand {
         if repairs, !self.options.isDryRun {
             guard self.isChangeAllowed else { return UsageError.exitStatus }
             let question = "Repair every conversation that has a fault which can be repaired?"
-            guard self.options.isConfirmed || self.screen.confirms(question) else { return 1 }
+            guard self.isConfirmed(question) else { return 1 }
         }
         let rate = self.options["rate"]?.integerValue ?? 20_000
         var run = Verification()
@@ -37,9 +37,9 @@ extension OperatorCommand {
             cursor = page["next"]?.stringValue
             self.screen.progress(
                 """
-                \(Formatting.count(run.conversationCount, "conversation")), \
-                \(Formatting.count(run.messageCount, "message")), \
-                \(Formatting.count(run.faults.count, "fault"))
+                \(OperatorText.count(run.conversationCount, "conversation")), \
+                \(OperatorText.count(run.messageCount, "message")), \
+                \(OperatorText.count(run.faults.count, "fault"))
                 """)
             let pause = .seconds(Double(messages) / Double(rate)) - (ContinuousClock.now - begin)
             if cursor != nil, pause > .zero { Self.waitBeforeNextRequest(pause) }
@@ -64,8 +64,8 @@ extension OperatorCommand {
                     throw .noAnswer(
                         """
                         not finished, after \
-                        \(Formatting.count(run.conversationCount, "conversation")) with \
-                        \(Formatting.count(run.faults.count, "fault")): \(error.message)
+                        \(OperatorText.count(run.conversationCount, "conversation")) with \
+                        \(OperatorText.count(run.faults.count, "fault")): \(error.message)
                         """)
                 }
                 self.screen.progress("waiting: \(error.message)")
@@ -117,9 +117,9 @@ extension OperatorCommand {
             }
             self.screen.write(
                 """
-                \(Formatting.count(run.conversationCount, "conversation")) with \
-                \(Formatting.count(run.messageCount, "message")): \
-                \(run.faults.isEmpty ? "no faults" : Formatting.count(run.faults.count, "fault"))\n
+                \(OperatorText.count(run.conversationCount, "conversation")) with \
+                \(OperatorText.count(run.messageCount, "message")): \
+                \(run.faults.isEmpty ? "no faults" : OperatorText.count(run.faults.count, "fault"))\n
                 """)
         case .csv: self.screen.write(table.csv())
         case .json:

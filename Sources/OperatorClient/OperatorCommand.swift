@@ -71,7 +71,7 @@ public struct OperatorCommand {
         guard let pause = self.options.watch else { return self.runOnce() }
         while true {
             let status = self.runOnce()
-            let rhythm = "every \(Formatting.decimal(pause / .seconds(1))) s"
+            let rhythm = "every \(OperatorText.decimal(pause / .seconds(1))) s"
             self.screen.drawFrame(
                 under:
                     """
@@ -296,6 +296,11 @@ public struct OperatorCommand {
         self.screen.printError(
             "confab: \(self.options.verb.name): without a terminal, --yes must confirm the change")
         return false
+    }
+
+    /// Whether `--yes` was given, or the user agrees now.
+    func isConfirmed(_ question: String) -> Bool {
+        self.options.isConfirmed || self.screen.confirms(question)
     }
 
     private func showSummary(of document: JSONTree) -> Int32 {

@@ -68,19 +68,10 @@ extension RedisAdminSource {
         let events = try self.read { reader throws(ClusterReader.ClusterReadError) in
             try reader.events(after: after, limit: limit)
         }
-        return Self.document([.init("events", .array(events.map(Self.row)))])
-    }
-
-    private static func row(_ event: NodeLink.Event) -> JSONTree {
-        let name = event["name"].flatMap { $0.isEmpty ? nil : $0 } ?? event["node"]
-        return [
-            "id": .string(event.id), "timestamp": .string(event.time.text),
-            "event": .string(event["event"] ?? "?"),
-            "node": name.map { .string($0) } ?? .null,
-            "operator": event["operator"].map { .string($0) } ?? .null,
-            "view": event["view"].flatMap { Int($0) }.map { .integer($0) } ?? .null,
-            "detail": event["detail"].map { .string($0) } ?? .null,
-        ]
+        let rows = events.map { event in
+            event.row(node: event["name"].flatMap { $0.isEmpty ? nil : $0 } ?? event["node"])
+        }
+        return Self.document([.init("events", .array(rows))])
     }
 
     private func messages(of key: ConversationKey, after: Int?, limit: Int)

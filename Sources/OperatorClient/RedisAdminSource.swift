@@ -3,6 +3,7 @@ internal import ChatEngine
 internal import ChatModel
 internal import Cluster
 internal import ClusterWire
+import Configuration
 internal import JSON
 internal import NodeLink
 
@@ -134,7 +135,7 @@ struct RedisAdminSource: AdminSource {
                     .init("servers", .string(server.endpoint)),
                     .init(
                         "round_trip",
-                        .number(Formatting.decimal(Double(server.microseconds) / 1000))),
+                        .number(OperatorText.decimal(Double(server.microseconds) / 1000))),
                 ] + server.info.row)
         }
         return Self.document([.init("redis", .array(rows))])

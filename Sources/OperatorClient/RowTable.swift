@@ -66,7 +66,7 @@ struct RowTable {
             if index == 0 { return TextTable.Cell(text: "total") }
             guard column.isSummed else { return TextTable.Cell(text: "") }
             let sum = rows.compactMap { $0[column.key]?.doubleValue }.reduce(0, +)
-            return Self.cell(.number(Formatting.decimal(sum)), column.format, .null)
+            return Self.cell(.number(OperatorText.decimal(sum)), column.format, .null)
         }
     }
 
@@ -120,8 +120,8 @@ struct RowTable {
             return TextTable.Cell(text: Formatting.escaped(self.plain(value)))
         case .bytes: return TextTable.Cell(text: Formatting.bytes(number))
         case .seconds: return TextTable.Cell(text: Formatting.time(Int(number)))
-        case .milliseconds: return TextTable.Cell(text: "\(Formatting.decimal(number)) ms")
-        case .percent: return TextTable.Cell(text: "\(Formatting.decimal(number)) %")
+        case .milliseconds: return TextTable.Cell(text: "\(OperatorText.decimal(number)) ms")
+        case .percent: return TextTable.Cell(text: "\(OperatorText.decimal(number)) %")
         case .deviation: return TextTable.Cell(text: "\(number > 0 ? "+" : "")\(Int(number)) %")
         case .flag: return TextTable.Cell(text: value.boolValue == true ? "yes" : "no")
         case .state: return self.state(value.stringValue ?? "", row)

@@ -1,4 +1,5 @@
 import Bytes
+import Configuration
 import Glibc
 import JSON
 import SwiftOverlayShims
@@ -70,7 +71,7 @@ struct Screen {
             self.write("\(shown) of \(count) rows\n")
         }
         if let silent = document["silent_loops"]?.integerValue, silent > 0 {
-            self.write("\(silent) loop\(silent == 1 ? "" : "s") did not answer in time\n")
+            self.write("\(OperatorText.count(silent, "loop")) did not answer in time\n")
         }
     }
 

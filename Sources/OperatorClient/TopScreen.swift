@@ -136,7 +136,7 @@ struct TopScreen {
         var visible = body
         if body.count > room, room > 0 {
             let hidden = body.count - room + 1
-            visible = body.prefix(room - 1) + ["… \(Formatting.count(hidden, "line")) more"]
+            visible = body.prefix(room - 1) + ["… \(OperatorText.count(hidden, "line")) more"]
         }
         let padding = Array(repeating: "", count: max(0, room - visible.count))
         let lines = head + visible + padding + [Self.cut(Self.footer, width)]
@@ -176,7 +176,7 @@ struct TopScreen {
         if let asked = document["nodes_asked"]?.integerValue,
             let answered = document["nodes_answered"]?.integerValue
         {
-            parts.append("\(answered) of \(Formatting.count(asked, "node")) answered")
+            parts.append("\(answered) of \(OperatorText.count(asked, "node")) answered")
         }
         if let order = self.orders[self.current] {
             parts.append(

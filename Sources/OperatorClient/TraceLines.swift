@@ -58,7 +58,7 @@ struct TraceLines {
     static func line(of row: JSONTree) -> String {
         func word(_ key: String) -> String { Formatting.escaped(row[key]?.stringValue ?? "-") }
         func time(_ key: String, _ label: String) -> String? {
-            row[key]?.doubleValue.map { "\(label) +\(Formatting.decimal($0)) ms" }
+            row[key]?.doubleValue.map { "\(label) +\(OperatorText.decimal($0)) ms" }
         }
         let number = row["message"]?.integerValue.map { "#\($0)" } ?? "no number yet"
         let parts = [
@@ -66,7 +66,9 @@ struct TraceLines {
             "\(number) in \(word("conversation")), \(word("direction")) the user",
             "\(word("accepted_on")) → \(word("owner"))", word("state"),
             time("stored", "stored"), time("first_written", "written"),
-            row["sockets"]?.integerValue.flatMap { $0 > 0 ? Formatting.count($0, "socket") : nil },
+            row["sockets"]?.integerValue.flatMap {
+                $0 > 0 ? OperatorText.count($0, "socket") : nil
+            },
             time("delivered", "delivered"),
         ]
         return parts.compactMap(\.self).joined(separator: "  ") + "\n"

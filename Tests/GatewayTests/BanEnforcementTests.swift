@@ -20,7 +20,8 @@ struct BanEnforcementTests {
         in node: TestNode
     ) async throws {
         // Otherwise the node's own reading at its start closes connections that no call counts.
-        _ = await self.refresh(node)
+        try Deadline.wait(
+            for: "the node's own reading", untilTrue: { node.gateway.shared.bans.isUpToDate })
         let subject = Ban.Subject(tenant: "default", user: user, conversation: conversation)
         let ban = Ban(subject, until: until, reason: "Spam.", by: "ops", since: WallClock.now)
         #expect(await node.store.request(.ban(ban)).text == "done")

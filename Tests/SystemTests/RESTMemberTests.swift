@@ -66,12 +66,15 @@ struct RESTMemberTests {
         #expect(try self.manage(creator, add: "bob", in: "plan") == 201)
         // Connections that follow all conversations of the user follow this one too.
         for (adapter, reader) in readers {
+            // Each answer is unique: an earlier one would end the wait without reading the socket.
+            var attempts = 0
             try Deadline.wait(
                 for: "\(adapter.name) to follow the conversation",
                 untilTrue: {
+                    attempts += 1
                     try owner.post("for \(adapter.name)")
-                    try reader.send(adapter.unknownRequest("well?"))
-                    try reader.awaitFrame("well?")
+                    try reader.send(adapter.unknownRequest("well \(attempts)?"))
+                    try reader.awaitFrame("well \(attempts)?")
                     return reader.receivedFrames.contains { $0.contains("for \(adapter.name)") }
                 })
         }

@@ -1,3 +1,4 @@
+internal import Configuration
 internal import JSON
 
 /// The checks that compare nodes, or a node with Redis' clock.
@@ -63,7 +64,7 @@ extension DoctorCheck {
         guard certain >= 1000 else {
             return .ok("The clock is within a second of the clock of \(other).")
         }
-        let seconds = ClusterAdmin.decimal(Double(abs(offset)) / 1000)
+        let seconds = OperatorText.decimal(Double(abs(offset)) / 1000)
         let sentence =
             "The clock is \(seconds) s \(offset > 0 ? "ahead of" : "behind") the clock of \(other)."
         let remedy = "Synchronise the clocks of all machines (chrony or systemd-timesyncd)."

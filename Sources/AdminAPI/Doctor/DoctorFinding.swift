@@ -1,3 +1,5 @@
+internal import Configuration
+
 /// The result of one check on one node.
 struct DoctorFinding: Sendable, Equatable {
     enum DoctorSeverity: String, Sendable, Comparable {
@@ -81,7 +83,7 @@ enum DoctorText {
     static func bytes(_ count: Int) -> String {
         let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
         guard let (unit, size) = units.first(where: { count >= $0.1 }) else { return "\(count) B" }
-        return "\(ClusterAdmin.decimal(Double(count) / Double(size))) \(unit)"
+        return "\(OperatorText.decimal(Double(count) / Double(size))) \(unit)"
     }
 
     static func percent(_ part: Int, of whole: Int) -> Int {
@@ -90,6 +92,6 @@ enum DoctorText {
 
     static func days(_ milliseconds: Int) -> String {
         let days = abs(milliseconds) / 86_400_000
-        return days == 0 ? "less than a day" : "\(days) day\(days == 1 ? "" : "s")"
+        return days == 0 ? "less than a day" : OperatorText.count(days, "day")
     }
 }

@@ -26,6 +26,9 @@ final class BanBoard: Sendable {
 
     var list: BanList { self.state.withLock { $0.list } }
 
+    /// Whether the list is as new as the last reason to read it, and no such read is in progress.
+    var isUpToDate: Bool { self.state.withLock { !$0.isStale && !$0.isReading } }
+
     func markStale() { self.state.withLock { $0.isStale = true } }
 
     func follow(_ view: View) {

@@ -26,8 +26,7 @@ extension ChatBridge {
     /// are adjusted.
     mutating func updateWallOffset() {
         self.chat.setWallOffset(
-            WallClock.nanoseconds - MonotonicTime.exact.nanoseconds
-                - (self.context.relay?.clockOffset ?? 0) * 1000)
+            Self.wallOffset - (self.context.relay?.clockOffset ?? 0) * 1000)
     }
 
     /// Records the messages that this turn has written. One clock call serves all of them; without
@@ -50,7 +49,7 @@ extension ChatBridge {
 
     // MARK: Queries
 
-    /// What to add to a monotonic nanosecond to get the wall clock's.
+    /// The difference between this node's wall clock and its monotonic clock, in nanoseconds.
     private static var wallOffset: Int64 { WallClock.nanoseconds - MonotonicTime.exact.nanoseconds }
 
     func tracedSteps(of messages: [ConversationKey: Set<SequenceNumber>]) -> [TracedStep] {
