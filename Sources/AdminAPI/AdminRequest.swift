@@ -12,9 +12,9 @@ struct AdminRequest: Sendable {
     let values: [JSONTree.ObjectMember]
     /// Whether the request only asks what a change would do.
     let isDryRun: Bool
-    /// Who asks: the name of the admin token or, without one, the client's address.
+    /// The operator: the name of the admin token or, without one, the client's address.
     let operatorName: String
-    /// What the caller may do.
+    /// The permission of the caller.
     let permissions: Set<OperatorVerb.Permission>
 
     /// - Throws: 400 for a parameter that is unknown, missing or invalid; the error names it.

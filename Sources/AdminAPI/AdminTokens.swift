@@ -1,7 +1,7 @@
 internal import COpenSSL
 internal import Configuration
 
-/// Who sent a request to the admin listener.
+/// The operator that sent a request to the admin listener.
 struct AdminCaller: Sendable, Equatable {
     /// The token's name or, where no token is required, the client's address.
     let name: String

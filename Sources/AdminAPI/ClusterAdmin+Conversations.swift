@@ -43,7 +43,7 @@ extension ClusterAdmin {
         }
     }
 
-    /// What this node knows of a conversation: as its owner, and its connections.
+    /// This node's knowledge of a conversation: as its owner, and its connections.
     func localConversation(_ gateway: Gateway, _ arguments: JSONTree) async -> JSONTree? {
         guard let key = Self.key(arguments),
             let limit = arguments["members"]?.integerValue, OperatorVerb.memberLimits ~= limit,

@@ -6,7 +6,7 @@ public import JSON
 internal import NodeLink
 internal import Telemetry
 
-/// What a node reports about itself beyond its loops: its settings, files and logs.
+/// A node's report about itself beyond its loops: its settings, files and logs.
 public struct NodeInspection: Sendable {
     /// The members `settings`, `database` and `connection_limit` of the node's facts.
     public let facts: @Sendable () async -> [JSONTree.ObjectMember]

@@ -16,7 +16,7 @@ extension ClusterAdmin {
     /// A loop that has not listed everything after this time is reported as silent.
     static let listTimeout = Duration.milliseconds(1400)
 
-    /// What a list contains.
+    /// The order, length and filter of a requested list.
     struct ListRequest: Sendable {
         var order: RowOrder
         var limit: Int
@@ -120,7 +120,7 @@ extension ClusterAdmin {
         /// The rows that the nodes have.
         var count = 0
         var silentLoops = 0
-        /// What the nodes have counted apart from the rows.
+        /// The nodes' counts apart from the rows.
         var others = 0
         var replies = NodeReplies()
 

@@ -32,7 +32,7 @@ extension ClusterAdmin {
         var queriedCount = 0
         /// Every node has answered.
         var isComplete: Bool { self.byNode.count == self.queriedCount }
-        /// What the asked node knows about Redis after the query; nil on a single node.
+        /// The asked node's knowledge about Redis after the query; nil on a single node.
         var redis: ClusterDiagnosis.Redis?
 
         var counts: [JSONTree.ObjectMember] {

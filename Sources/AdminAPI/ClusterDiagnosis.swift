@@ -6,7 +6,7 @@ internal import NodeLink
 /// It is a value without a clock. A problem that follows from another one is left out: while Redis
 /// is silent, every node reports a degraded store, and the cause is stated once.
 struct ClusterDiagnosis {
-    /// What the asked node knows about Redis.
+    /// The asked node's knowledge about Redis.
     struct Redis: Sendable, Equatable {
         /// `host:port` of the servers.
         let address: String
@@ -27,7 +27,7 @@ struct ClusterDiagnosis {
         case evicted(milliseconds: Int64)
     }
 
-    /// What is known about one node.
+    /// The asked node's knowledge about one node.
     struct NodeCondition: Sendable, Equatable {
         let name: String
         var contact = Contact.answered

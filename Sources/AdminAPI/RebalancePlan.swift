@@ -28,7 +28,9 @@ struct RebalancePlan: Equatable {
 
     var surplus: Int { self.loads.map(\.surplus).reduce(0, +) }
 
-    /// What the plan does, or would do.
+    /// One sentence about the clients that the plan moves.
+    ///
+    /// - Parameter verb: whether they move, or would move.
     func summary(verb: String) -> String {
         guard self.surplus > 0 else {
             return

@@ -37,7 +37,7 @@ public struct ConversationInspection: Sendable {
     public let subscribers: [LoopID]
 }
 
-/// What operators read of a conversation.
+/// The state of a conversation that operators read.
 extension Conversation {
     /// Nil if the conversation does not exist, or has not been read from the store yet.
     ///

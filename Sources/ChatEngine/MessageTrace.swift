@@ -14,7 +14,7 @@ public struct MessageTrace: Sendable {
     private var recorded = 0
     /// The time of the following steps, in nanoseconds of the node's monotonic clock.
     public var time: Int64 = 0
-    /// What to add to `time` to get the wall clock that all nodes share: Redis' clock, or the
+    /// The number to add to `time` to get the wall clock that all nodes share: Redis' clock, or the
     /// node's own if it has no Redis.
     var wallOffset: Int64 = 0
 

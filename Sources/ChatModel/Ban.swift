@@ -18,7 +18,8 @@ public struct Ban: Sendable, Equatable {
     /// The most bans that a store keeps, so that every node can hold all of them in memory.
     public static let countLimit = 10_000
 
-    /// What a ban concerns. There is at most one ban for each subject.
+    /// The user, and the conversation or tenant, that a ban concerns. There is at most one ban for
+    /// each subject.
     public struct Subject: Sendable, Hashable {
         public let tenant: ByteString
         /// The user's id as other users see it (`UserID.displayID`), because the operator sees no

@@ -5,7 +5,7 @@ import EventLoop
 import HTTPWire
 import Telemetry
 
-/// What the log says about one connection, apart from its state. Most connections have none.
+/// Details of one connection for the log, apart from its state. Most connections have none.
 struct ConnectionLogDetails {
     /// The trace of the request that opened the WebSocket.
     var trace: TraceParent?

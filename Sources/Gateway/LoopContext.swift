@@ -7,7 +7,7 @@ import EventLoop
 import HTTPWire
 import Telemetry
 
-/// What the parts of one loop share: its number, its clock, its settings and its counters.
+/// The values that the parts of one loop share: its number, clock, settings and counters.
 ///
 /// A class, because each part needs it and none of them owns it. Only the loop's thread uses it.
 final class LoopContext {

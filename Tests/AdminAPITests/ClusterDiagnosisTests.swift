@@ -8,7 +8,7 @@ struct ClusterDiagnosisTests {
     typealias Condition = ClusterDiagnosis.NodeCondition
     typealias Redis = ClusterDiagnosis.Redis
 
-    /// What a node knows, and the sentences that follow.
+    /// A node's knowledge, and the sentences that follow.
     struct Situation: Sendable, CustomTestStringConvertible {
         let name: String
         let redis: Redis?

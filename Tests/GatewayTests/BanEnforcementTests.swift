@@ -10,7 +10,7 @@ import Testing
 
 @testable import Gateway
 
-/// What a node does when the store has a new ban.
+/// The actions of a node when the store has a new ban.
 @Suite("A node, when an operator bans a user,")
 struct BanEnforcementTests {
     private static let notice = "You are banned. Spam."

@@ -20,7 +20,7 @@ public struct OperatorVerb: Sendable, Equatable {
     /// A list of sentences in a document.
     public struct Sentences: Sendable, Equatable {
         public let key: String
-        /// What the command prints if there are none.
+        /// The text that the command prints if there are none.
         public let whenEmpty: String
 
         init(_ key: String, whenEmpty: String) {

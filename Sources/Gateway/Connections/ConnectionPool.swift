@@ -24,7 +24,7 @@ final class ConnectionPool {
     /// The listening sockets, which are paused when file descriptors run out.
     @exclusivity(unchecked) var listeners: [SocketToken] = []
     @exclusivity(unchecked) var resumeAcceptingAt: Int64 = 0
-    /// What has happened to connections and has not been handled yet.
+    /// Events of connections that have not been handled yet.
     @exclusivity(unchecked) var events: [PoolEvent] = []
     /// Connections that may be read again, and whose buffered input is to be consumed this turn.
     @exclusivity(unchecked) var resumed: [Connection] = []
@@ -219,7 +219,7 @@ final class ConnectionPool {
     }
 }
 
-/// What the pool reports of a connection.
+/// An event that the pool reports of a connection.
 enum PoolEvent {
     /// The connection has been removed. It belonged to this user, or to `UserTable.noUser`.
     case dropped(Connection, user: UInt32)

@@ -29,7 +29,7 @@ struct HTTPServer {
         self.pool = pool
     }
 
-    /// What the loop must do for a request that the server does not answer itself.
+    /// The task of the loop for a request that the server does not answer itself.
     enum RequestAction {
         case upgrade(UpgradeRequest)
         /// A request for Engine.IO, whose head begins at this offset.

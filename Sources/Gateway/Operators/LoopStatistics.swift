@@ -6,7 +6,7 @@ import DialectKit
 import EventLoop
 import Telemetry
 
-/// What operators learn about a loop: its metrics and its report.
+/// The metrics and the report of a loop, for operators.
 struct LoopStatistics {
     /// A connection with more unsent bytes is slow.
     static let slowConnectionBytes = 64 << 10
