@@ -38,20 +38,24 @@ extension ChatLoop {
         context: RequestContextID?, requestedAt: Int64? = nil,
         at now: ClockReading
     ) {
-        // A retried send needs an id, so that the owner can recognise it.
         var author: UInt64?
-        if case .post(let body) = command {
+        let input: ConversationInput
+        switch consume command {
+        case .post(var body):
             author = MessageTrace.hash(of: body.author.id)
+            // A retried send needs an id, so that the owner can recognise it.
             if body.clientMessageID == nil {
-                command = .post(body.withClientMessageID(self.subscriptions.generateClientID()))
+                body = body.withClientMessageID(self.subscriptions.generateClientID())
             }
+            input = .command(.post(body))
+        case let other:
+            input = .command(other)
         }
         var feed = feed.flatMap { self.subscriptions.feeds.isCurrent($0) ? $0 : nil }
         if feed == nil, let slot = self.subscriptions.feeds.slot(of: key) {
             feed = self.subscriptions.feeds.id(at: slot)
         }
         let owner = feed.map { self.subscriptions.feeds[$0.slot].owner } ?? self.view.owner(of: key)
-        let input = ConversationInput.command(command)
         if context == nil, input.isTransient {
             self.subscriptions.send(
                 input, in: key, through: feed, owner: owner, 0, isRetry: false, outbox: &self.outbox
@@ -59,6 +63,7 @@ extension ChatLoop {
         } else {
             let request = self.subscriptions.submit(
                 input, in: key, through: feed, owner: owner, context: context,
+                acceptedAt: author == nil ? 0 : self.outbox.trace.wallMicroseconds,
                 timeout: ConversationSubscriptions.timeout(since: requestedAt, at: now),
                 at: now, outbox: &self.outbox)
             if let author {

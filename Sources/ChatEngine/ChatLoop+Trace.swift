@@ -23,10 +23,12 @@ extension ChatLoop {
     }
 
     /// Records that a message was written to this many sockets of the feed's subscribers.
+    ///
+    /// - Parameter conversation: its `ConversationKey.hash`.
     public mutating func recordWritten(
-        _ sequence: SequenceNumber, in key: ConversationKey, toSockets count: Int
+        _ sequence: SequenceNumber, in conversation: Int, toSockets count: Int
     ) {
-        self.outbox.trace.record(.written, in: key.hash, sequence: sequence, count: count)
+        self.outbox.trace.record(.written, in: conversation, sequence: sequence, count: count)
     }
 
     /// Records that a socket of a user other than the author has accepted these messages.

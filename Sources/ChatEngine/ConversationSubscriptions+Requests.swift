@@ -4,11 +4,13 @@ import Cluster
 
 /// Requests to owners and to the store, and their answers.
 extension ConversationSubscriptions {
+    /// - Parameter acceptedAt: see `Message.acceptedAt`; 0 for a request that is not a send.
     @discardableResult
     mutating func submit(
         _ input: ConversationInput, in key: ConversationKey, through feed: FeedID?, owner: LoopID,
         context: RequestContextID?,
-        timeout: Int64 = Self.requestTimeout, at now: ClockReading, outbox: inout Outbox
+        acceptedAt: Int64 = 0, timeout: Int64 = Self.requestTimeout, at now: ClockReading,
+        outbox: inout Outbox
     ) -> RequestID {
         let request = self.requests.insert(
             OwnerRequests.OwnerRequest(
@@ -16,7 +18,7 @@ extension ConversationSubscriptions {
                 deadline: now.monotonic + timeout,
                 retryAt: now.monotonic + Self.retryInterval,
                 deliveredThrough: feed.map { self.deliveredThrough($0) } ?? 0,
-                acceptedAt: input.isSend ? outbox.trace.wallMicroseconds : 0))
+                acceptedAt: acceptedAt))
         if !self.requests.isBackedOff(request) {
             self.send(
                 input, in: key, through: feed, owner: owner, request, isRetry: false,
@@ -248,6 +250,8 @@ extension ConversationSubscriptions {
     ///
     /// - Parameter message: the number of the message that the answer contains. The answer itself
     ///   would have to be built for every delivery.
+    // Inlined: a call would copy the request, which is a large value.
+    @inline(__always)
     mutating func removeAnswered(
         _ request: RequestID, with message: SequenceNumber?, outbox: inout Outbox
     ) -> OwnerRequests.OwnerRequest? {

@@ -123,8 +123,9 @@ extension ChatBridge {
             request, ticket: ticket, to: self.context.store, into: &replies)
         guard let writeCount else { return }
         let batch = StoreTraffic.PendingBatch(submittedAt: start, writeCount: writeCount)
-        if let reply = replies[count...].first(where: { $0.ticket == ticket }) {
-            self.recordAnswer(reply.answer, to: batch)
+        // By its index: an element would be copied.
+        if let index = (count..<replies.count).first(where: { replies[$0].ticket == ticket }) {
+            self.recordAnswer(replies[index].answer, to: batch)
         } else {
             self.store.pendingWrites[ticket] = batch
         }

@@ -5,16 +5,18 @@ import ChatModel
 import EventLoop
 import Telemetry
 
-/// A message that a turn writes to sockets.
+/// A message that a turn writes to sockets. It has no references, so that keeping it costs no
+/// counting.
 struct MessageWriting {
-    let key: ConversationKey
+    /// `ConversationKey.hash`.
+    let conversation: Int
     let sequence: SequenceNumber
     /// See `Message.acceptedAt`.
     let acceptedAt: Int64
     let socketCount: Int
 
     init(_ message: Message, in key: ConversationKey, toSockets socketCount: Int) {
-        self.key = key
+        self.conversation = key.hash
         self.sequence = message.sequence
         self.acceptedAt = message.acceptedAt
         self.socketCount = socketCount
@@ -36,7 +38,8 @@ extension ChatBridge {
         self.chat.traceTime = MonotonicTime.exact.nanoseconds
         for index in self.queues.writings.indices {
             self.chat.recordWritten(
-                self.queues.writings[index].sequence, in: self.queues.writings[index].key,
+                self.queues.writings[index].sequence,
+                in: self.queues.writings[index].conversation,
                 toSockets: self.queues.writings[index].socketCount)
             let acceptedAt = self.queues.writings[index].acceptedAt
             if acceptedAt != 0 {
