@@ -109,13 +109,10 @@ extension ClusterAdmin {
                 "remaining": LogValue(remaining.count),
             ])
         if !reply.repaired.isEmpty {
+            let repaired = OperatorText.count(reply.repaired.count, "fault")
+            let verb = remaining.count == 1 ? "remains" : "remain"
             self.record(
-                "repair", request,
-                detail:
-                    """
-                    \(OperatorText.count(reply.repaired.count, "fault")) of \(key), \(remaining.count) \
-                    remain\(remaining.count == 1 ? "s" : "")
-                    """)
+                "repair", request, detail: "\(repaired) of \(key), \(remaining.count) \(verb)")
         }
         return Self.repairDocument(key, verb: "repaired", reply.repaired, remaining: remaining)
     }

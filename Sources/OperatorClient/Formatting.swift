@@ -7,8 +7,8 @@ enum Formatting {
         var number = number
         for unit in ["B", "KiB", "MiB", "GiB"] {
             if number < 1024 {
-                return
-                    "\(number < 10 ? OperatorText.decimal(number) : String(Int(number.rounded()))) \(unit)"
+                let rounded = String(Int(number.rounded()))
+                return "\(number < 10 ? OperatorText.decimal(number) : rounded) \(unit)"
             }
             number /= 1024
         }

@@ -115,11 +115,12 @@ extension OperatorCommand {
             if !run.faults.isEmpty {
                 self.screen.show(table.table(), hasHeader: true, isWhole: false)
             }
+            let faults = OperatorText.count(run.faults.count, "fault")
             self.screen.write(
                 """
                 \(OperatorText.count(run.conversationCount, "conversation")) with \
                 \(OperatorText.count(run.messageCount, "message")): \
-                \(run.faults.isEmpty ? "no faults" : OperatorText.count(run.faults.count, "fault"))\n
+                \(run.faults.isEmpty ? "no faults" : faults)\n
                 """)
         case .csv: self.screen.write(table.csv())
         case .json:
