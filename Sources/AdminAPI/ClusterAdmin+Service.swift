@@ -29,14 +29,13 @@ extension ClusterAdmin {
                 throw HTTPError(.conflict, Self.lastNode(name))
             }
             let replies = await self.query(.nodeRow, of: [peer], in: snapshot)
+            let rows = Self.rows(snapshot, replies).filter { $0["node"]?.stringValue == name }
+            let plan =
+                verb == "drain"
+                ? Self.drainPlan(of: name, rows.first ?? .null, isAlone: !accepting)
+                : "\(name) would accept clients and its share of the shards"
             return Self.document(
-                [
-                    .init(
-                        "nodes",
-                        .array(
-                            Self.rows(snapshot, replies).filter { $0["node"]?.stringValue == name })
-                    )
-                ] + replies.counts)
+                [.init("nodes", .array(rows)), .init("summary", .string(plan))] + replies.counts)
         }
         let order = NodeRequest(
             verb, request.values + [.init("operator", .string(request.operatorName))])
@@ -48,7 +47,26 @@ extension ClusterAdmin {
         if answer == .bool(false) {
             throw HTTPError(.conflict, "\(name) is going down: it cannot be resumed.")
         }
-        return Self.document([.init("node", .string(name)), .init(verb, answer)] + replies.counts)
+        let clients = OperatorText.count(answer["connections"]?.integerValue ?? 0, "client")
+        let result =
+            verb == "drain"
+            ? "\(name) closes \(clients) within \(answer["seconds"]?.text ?? "some") s; its row "
+                + "shows the progress"
+            : "\(name) accepts clients and its share of the shards"
+        return Self.document(
+            [.init("node", .string(name)), .init(verb, answer), .init("summary", .string(result))]
+                + replies.counts)
+    }
+
+    /// - Parameter row: the node's row.
+    private static func drainPlan(of name: String, _ row: JSONTree, isAlone: Bool) -> String {
+        let shards = OperatorText.count(row["shards"]?.integerValue ?? 0, "shard")
+        let clients =
+            row["connections"]?.integerValue.map { OperatorText.count($0, "client") }
+            ?? "an unknown number of clients"
+        return isAlone
+            ? "\(name) would keep \(shards) (there is no other node) and close \(clients)"
+            : "\(name) would hand over \(shards) and close \(clients)"
     }
 
     /// Why an order did not reach a node. Orders go through Redis only, because a recorded order

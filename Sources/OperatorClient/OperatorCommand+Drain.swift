@@ -14,25 +14,14 @@ extension OperatorCommand {
         guard self.isChangeAllowed else { return UsageError.exitStatus }
         let body = self.options.parameters
         let before = try self.client.post("drain", body + [.init("dry_run", true)])
-        guard let row = before["nodes"]?.elements?.first,
+        guard let row = before["nodes"]?.elements?.first, let plan = before["summary"]?.stringValue,
             before["nodes_answered"]?.integerValue == 1
         else {
             throw .noAnswer(
                 "\(Formatting.escaped(self.name)) does not answer: it cannot be drained")
         }
-        let load = Self.load(of: row)
-        // Without another node that accepts shards, the node keeps its own.
-        let isAlone = self.others(in: try self.client.get("nodes")) == 0
-        let (plan, would) =
-            isAlone
-            ? ("keep \(load.shards)", "keep \(load.shards) (there is no other node)")
-            : ("hand over \(load.shards)", "hand over \(load.shards)")
-        if self.options.isDryRun {
-            return self.printSummary(
-                "\(self.name) would \(would) and close \(load.connections)", dryRun: true)
-        }
-        let question = "Drain \(self.name): \(plan) and close \(load.connections)?"
-        guard self.isConfirmed(question) else { return 1 }
+        if self.options.isDryRun { return self.printSummary(plan, dryRun: true) }
+        guard self.isConfirmed("\(plan). Drain it?") else { return 1 }
         let answer = try self.client.post("drain", body)
         let limit = (answer["drain"]?["seconds"]?.doubleValue ?? 10) + Self.graceSeconds
         var last = row
@@ -70,13 +59,12 @@ extension OperatorCommand {
         guard self.isChangeAllowed else { return UsageError.exitStatus }
         let body = self.options.parameters
         if self.options.isDryRun {
-            _ = try self.client.post("resume", body + [.init("dry_run", true)])
-            return self.printSummary(
-                "\(self.name) would accept clients and its share of the shards", dryRun: true)
+            let plan = try self.client.post("resume", body + [.init("dry_run", true)])
+            return self.printSummary(plan["summary"]?.stringValue ?? "", dryRun: true)
         }
         let question = "Resume \(self.name), so that it accepts clients and shards?"
         guard self.isConfirmed(question) else { return 1 }
-        _ = try self.client.post("resume", body)
+        let answer = try self.client.post("resume", body)
         var last = JSONTree.null
         let isDone = try self.watch(for: Self.resumeSeconds) { row in
             last = row
@@ -87,7 +75,7 @@ extension OperatorCommand {
                 "\(self.name) was resumed, and is still \(last["state"]?.stringValue ?? "silent")"
             )
         }
-        return self.printResult(last, "\(self.name) accepts clients and its share of the shards")
+        return self.printResult(last, answer["summary"]?.stringValue ?? "")
     }
 
     /// Polls the node twice a second.
@@ -111,14 +99,6 @@ extension OperatorCommand {
             guard ContinuousClock.now < end else { return false }
             Self.waitBeforeNextRequest()
         }
-    }
-
-    /// The number of other nodes that accept shards. A suspect node still counts.
-    private func others(in document: JSONTree) -> Int {
-        (document["nodes"]?.elements ?? []).filter {
-            $0["node"]?.stringValue != self.name
-                && ["active", "suspect"].contains($0["state"]?.stringValue)
-        }.count
     }
 
     static func load(of row: JSONTree) -> (shards: String, connections: String) {

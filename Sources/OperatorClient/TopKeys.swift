@@ -5,7 +5,7 @@ struct TopKeys {
 
     private var progress = SequenceProgress.none
 
-    /// - Returns: the keys; unknown ones are ignored.
+    /// - Returns: the keys. Those without a meaning are `other`: any key closes the list of keys.
     mutating func parse(_ bytes: some Sequence<UInt8>) -> [TopScreen.Key] {
         var keys: [TopScreen.Key] = []
         for byte in bytes {
@@ -20,17 +20,20 @@ struct TopKeys {
                 break
             case (.parameters, _):
                 self.progress = .none
-                if byte == UInt8(ascii: "C") { keys.append(.nextView) }
-                if byte == UInt8(ascii: "D") { keys.append(.previousView) }
+                switch byte {
+                case UInt8(ascii: "C"): keys.append(.nextView)
+                case UInt8(ascii: "D"): keys.append(.previousView)
+                default: keys.append(.other)
+                }
             default:
                 self.progress = .none
-                if let key = Self.key(byte) { keys.append(key) }
+                keys.append(Self.key(byte))
             }
         }
         return keys
     }
 
-    private static func key(_ byte: UInt8) -> TopScreen.Key? {
+    private static func key(_ byte: UInt8) -> TopScreen.Key {
         switch byte {
         case UInt8(ascii: "s"): .sort
         case UInt8(ascii: "r"): .reverse
@@ -38,7 +41,7 @@ struct TopKeys {
         case UInt8(ascii: "?"), UInt8(ascii: "h"): .help
         case UInt8(ascii: "q"): .quit
         case UInt8(ascii: "\t"): .nextView
-        default: nil
+        default: .other
         }
     }
 }

@@ -6,7 +6,7 @@ internal import TerminalKit
 ///
 /// It reads no clock and no terminal, so that tests compare whole frames with files.
 struct TopScreen {
-    enum Key: Equatable { case sort, reverse, pause, help, quit, previousView, nextView }
+    enum Key: Equatable { case sort, reverse, pause, help, quit, previousView, nextView, other }
 
     /// A table that it can show.
     struct TopView {
@@ -77,12 +77,13 @@ struct TopScreen {
         case .previousView:
             self.current = (self.current + self.views.count - 1) % self.views.count
         case .nextView: self.current = (self.current + 1) % self.views.count
+        case .other: break
         }
         switch key {
         case .sort, .reverse: return self.view.isLarge
         case .pause: return !self.isPaused
         case .previousView, .nextView: return true
-        case .help, .quit: return false
+        case .help, .quit, .other: return false
         }
     }
 

@@ -46,6 +46,7 @@ struct TableGoldenTests {
         arguments: [80, 120, 200])
     func widths(columns width: Int) throws {
         var text = ""
+        var documents: [JSONTree.ObjectMember] = [.init("top", TopScreenTests.nodes)]
         for verb in OperatorVerb.all {
             guard case .table(let key, let columns, let hasTotals, _) = verb.display else {
                 continue
@@ -62,8 +63,18 @@ struct TableGoldenTests {
                 #expect(shown.contains(column.title), "\(verb.name) without \(column.title)")
             }
             text += "\(verb.name) (\(key))\n\(shown)\n"
+            documents.append(
+                .init(
+                    verb.name, .object([.init("schema_version", 1), .init(key, .array(rows))])))
         }
-        let path = Checkout.file("Tests/golden/tables-\(width).txt")
+        try Self.expect(text, equals: "tables-\(width).txt")
+        // Tests/Operating/test_tmux.py serves these documents to the program.
+        try Self.expect(JSONTree.object(documents).text + "\n", equals: "documents.json")
+    }
+
+    /// Compares with a file. With CONFAB_WRITE_GOLDEN=1 the test writes the file.
+    private static func expect(_ text: String, equals name: String) throws {
+        let path = Checkout.file("Tests/golden/\(name)")
         if ProcessInfo.processInfo.environment["CONFAB_WRITE_GOLDEN"] == "1" {
             try text.write(toFile: path, atomically: true, encoding: .utf8)
         }

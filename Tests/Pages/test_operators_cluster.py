@@ -69,7 +69,7 @@ class ClusterTests(OperatorPageTest):
             page.keyboard.press("Enter")
             page.wait_for_selector("#confirm:text-is('Drain n2'):visible")
             self.assertRegex(page.text_content("#answer"),
-                             r"n2 would hand over its \d+ shards .* close its 2 connections")
+                             r"n2 would hand over \d+ shards and close 2 clients")
             page.keyboard.press("Escape")
             page.wait_for_selector("dialog", state="hidden")
             self.assertEqual(page.evaluate("document.activeElement.ariaLabel"), "Drain n2")

@@ -403,19 +403,6 @@ const lookUp = async (verb = any, values = any) => {
 	if (number === lookUps) place.replaceChildren(...elements);
 };
 
-/** The answers of drain and resume are not sentences, so the command line writes them, too. */
-const summarised = (verb = any) => (document = any) => {
-	const {drain, node, nodes: [row] = []} = document, name = row?.node ?? node;
-	if (document.summary || !/^(drain|resume)$/.test(verb.name)) return document;
-	if (verb.name === "resume") {
-		return {summary: `${name} ${row ? "would accept" : "accepts"} clients and shards.`};
-	}
-	return {summary: row ? `${name} would hand over its ${count(row.shards, "shard")} if another node`
-		+ ` accepts them, and close its ${count(row.connections ?? 0, "connection")}.`
-		: `${name} closes ${count(drain.connections, "connection")} within ${drain.seconds} s. Its row`
-		+ " shows the progress."};
-};
-
 /** Shows the dry run of a change, and does it after a second click. */
 const change = async (verb = any, values = any) => {
 	const dialog = $("dialog"), confirm = $("#confirm"), place = $("#answer");
@@ -428,7 +415,7 @@ const change = async (verb = any, values = any) => {
 	confirm.hidden = true;
 	cancel.textContent = "Cancel";
 	dialog.showModal();
-	const request = call(verb.path, {...values, dry_run: true}, true).then(summarised(verb));
+	const request = call(verb.path, {...values, dry_run: true}, true);
 	const dry = await outcome(verb, request);
 	place.replaceChildren(h("h3", {}, "Dry run"), ...dry.elements);
 	confirm.textContent = name;
@@ -439,7 +426,7 @@ const change = async (verb = any, values = any) => {
 		cancel.focus();
 		place.replaceChildren(note("Working…"));
 		const {elements, isDone} = await outcome(
-			verb, call(verb.path, values, true, lookUpMs).then(summarised(verb)));
+			verb, call(verb.path, values, true, lookUpMs));
 		$("#question").textContent = name;
 		place.replaceChildren(h("h3", {}, isDone ? "Done" : "Not done"), ...elements);
 		poll();
