@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,8 @@ class Server:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+            # A node accepts connections before it admits clients.
+            with contextlib.suppress(OSError), urllib.request.urlopen(self.url + "/api/health"):
                 return
             if self.process.poll() is not None:
                 break
