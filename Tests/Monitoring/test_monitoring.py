@@ -52,7 +52,8 @@ class Cluster:
         self.log = folder / "cluster.log"
         with self.log.open("w") as output:
             self.script = subprocess.Popen(
-                [str(ROOT / "script/cluster"), "3", "--folder", str(folder / "cluster")],
+                [str(ROOT / "script/cluster"), "3", "--admin-port", "0",
+                 "--folder", str(folder / "cluster")],
                 stdout=output, stderr=output, env={**os.environ, "CONFAB_BINARY": BINARY})
         wait("cluster", self.is_ready, 120)
         text = self.log.read_text()

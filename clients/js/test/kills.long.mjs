@@ -79,7 +79,7 @@ class Cluster {
     cluster.secret = path.join(cluster.folder, "jwt.secret");
     fs.writeFileSync(cluster.secret, "0123456789abcdef0123456789abcdef");
     const script = new URL("../../../script/cluster", import.meta.url).pathname;
-    const child = spawn(script, ["3", "--folder", cluster.folder],
+    const child = spawn(script, ["3", "--admin-port", "0", "--folder", cluster.folder],
       { env: { ...process.env, CONFAB_BINARY: binary } });
     cluster.output = "";
     child.stdout.on("data", (data) => (cluster.output += data));

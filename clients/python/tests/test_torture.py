@@ -169,7 +169,7 @@ class ClusterTests(TortureTests):
     async def start_cluster(self) -> str:
         script = FOLDER.parent.parent / "script" / "cluster"
         process = await asyncio.create_subprocess_exec(
-            *(str(script), "3", "--folder", str(self.cluster)),
+            *(str(script), "3", "--admin-port", "0", "--folder", str(self.cluster)),
             env=os.environ | {"CONFAB_BINARY": binary()},
             stdout=subprocess.PIPE,
         )
