@@ -17,6 +17,8 @@ import unittest
 
 import jsonschema_rs
 
+from test_rolling_restart import confab
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("CONFAB_BINARY", str(ROOT / ".build/debug/confab"))
 DOCUMENT = ROOT / "docs/protocols/admin.openapi.json"
@@ -129,9 +131,14 @@ class AdminAPITests(unittest.TestCase):
 
     def test_redis_without_nodes(self):
         deployment = self.deploy(2, has_redis=True)
-        for words in (["send", "lobby", "Hello", "--as", "ops"], ["ban", "--user", "eve"]):
-            result = deployment.confab(*words, "--yes")
-            self.assertEqual(result.returncode, 0, result.stderr)
+        rows = json.loads(deployment.confab("nodes", "--output", "json").stdout)["nodes"]
+        token = deployment.confab(
+            "token", "--sub", "ops", "--conversations", "*", "--secret-file",
+            str(deployment.folder / "secret")).stdout.strip()
+        with confab.SyncConfab(f"http://{rows[0]['address']}", token=token) as client:
+            client.conversation("lobby").send("Hello", timeout=30)
+        result = deployment.confab("ban", "--user", "eve", "--yes")
+        self.assertEqual(result.returncode, 0, result.stderr)
         deployment.kill_nodes()
         paths = json.loads(DOCUMENT.read_text())["paths"]
         for verb, words in {"nodes": [], "shards": [], "owner": ["lobby"], "redis": [],
