@@ -44,16 +44,10 @@ extension ClusterAdmin {
     private static func filter(_ request: ListRequest) -> ConnectionFilter {
         var filter = ConnectionFilter()
         filter.tenant = ByteString(request["tenant"]?.stringValue ?? "default")
-        filter.users = request["user"]?.stringValue.map { Self.users(displayedAs: $0) } ?? []
+        filter.users =
+            request["user"]?.stringValue.map { UserID.all(displayed: ByteString($0)) } ?? []
         filter.isSlowOnly = request["slow"]?.boolValue ?? false
         return filter
-    }
-
-    /// The users that other users see under this id. A name that the server has assigned to a guest
-    /// looks like one that a guest has claimed.
-    static func users(displayedAs text: String) -> [UserID] {
-        let user = UserID(displayID: ByteString(text))
-        return user.isAnonymous ? [user, UserID(assigned: user.name)] : [user]
     }
 
     /// One connection of this node in full; `null` if it is closed.

@@ -55,7 +55,7 @@ extension ClusterAdmin {
         self.recordModeration("ban", request, detail: what + reasonText)
         let replies = try await self.announce(.refreshBans)
         return Self.document(
-            [.init("summary", .string("banned \(what); \(replies.summary)"))] + Self.row(ban)
+            [.init("summary", .string("banned \(what); \(replies.summary)"))] + ban.row
                 + replies.members)
     }
 
@@ -91,11 +91,7 @@ extension ClusterAdmin {
 
     /// The rows of the active bans of some users or conversations, the newest first.
     func activeBans(where concerns: (Ban.Subject) -> Bool) async throws(HTTPError) -> [JSONTree] {
-        let bans = try await self.storedBans()
-        let now = WallClock.now
-        return bans.filter { $0.isActive(at: now) && concerns($0.subject) }.sorted {
-            $0.since > $1.since
-        }.map { .object(Self.row($0)) }
+        Ban.rows(of: try await self.storedBans(), at: WallClock.now, where: concerns)
     }
 
     private func storedBans() async throws(HTTPError) -> [Ban] {
@@ -103,17 +99,6 @@ extension ClusterAdmin {
         case .bans(let bans, _)?: return bans
         case let answer: throw Self.failure(of: answer)
         }
-    }
-
-    private static func row(_ ban: Ban) -> [JSONTree.ObjectMember] {
-        [
-            .init("tenant", .string(ban.subject.tenant.string)),
-            .init("user", .string(ban.subject.user.string)),
-            .init("conversation", ban.subject.conversation.map { .string($0.string) } ?? .null),
-            .init("until", ban.until.map { .string($0.text) } ?? .null),
-            .init("reason", .string(ban.reason)), .init("operator", .string(ban.operatorName)),
-            .init("since", .string(ban.since.text)),
-        ]
     }
 
     private func write(_ request: StoreRequest) async -> StoreAnswer? {

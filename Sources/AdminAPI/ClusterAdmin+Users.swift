@@ -8,12 +8,6 @@ internal import NodeLink
 
 /// `confab user ID`.
 extension ClusterAdmin {
-    /// Unread messages are counted up to this number, as for clients.
-    private static let unreadLimit = 1000
-    private static let membershipPage = 200
-    /// A store may return empty pages, but not this many.
-    private static let membershipPages = 1000
-
     func user(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
         let user = request.text("user") ?? ""
         let tenant = request.text("tenant") ?? "default"
@@ -38,7 +32,7 @@ extension ClusterAdmin {
         var conversations = JSONTree.null
         var storeError = JSONTree.null
         switch stored {
-        case .success(let found): conversations = .array(found.map(Self.row))
+        case .success(let found): conversations = .array(found.map(\.tree))
         case .failure(let error): storeError = .string(error.message)
         }
         let presence: [JSONTree] = snapshot.peers.compactMap { peer in
@@ -81,47 +75,20 @@ extension ClusterAdmin {
     private func memberships(of user: String, _ tenant: String, limit: Int) async
         -> Result<[ListedMembership], HTTPError>
     {
-        var found: [ListedMembership] = []
-        for id in Self.users(displayedAs: user) {
+        var memberships = NewestMemberships(limit: limit)
+        for id in UserID.all(displayed: ByteString(user)) {
             var cursor: ByteString?
-            for _ in 0..<Self.membershipPages {
+            for _ in 0..<NewestMemberships.pageLimit {
                 let answer = await self.read(
-                    .memberships(
-                        of: id, tenant: ByteString(tenant), after: cursor,
-                        limit: Self.membershipPage, unreadLimit: Self.unreadLimit))
+                    NewestMemberships.request(of: id, in: ByteString(tenant), after: cursor))
                 guard case .memberships(let page)? = answer else {
                     return .failure(Self.failure(of: answer))
                 }
-                found += page.memberships.filter { !$0.key.isInbox }
+                memberships.add(page)
                 cursor = page.next
                 if cursor == nil { break }
-                // The order of the pages has no meaning, so all of them are read.
-                if found.count >= 2 * OperatorVerb.rowLimits.upperBound {
-                    found = Self.newest(found, limit: limit)
-                }
             }
         }
-        return .success(Self.newest(found, limit: limit))
-    }
-
-    private static func newest(_ memberships: [ListedMembership], limit: Int) -> [ListedMembership]
-    {
-        Array(
-            memberships.sorted {
-                ($1.record.updatedAt, $0.key.id) < ($0.record.updatedAt, $1.key.id)
-            }.prefix(limit))
-    }
-
-    private static func row(_ membership: ListedMembership) -> JSONTree {
-        [
-            "conversation": .string(membership.key.id.string),
-            "kind": .string(membership.record.origin.string),
-            "role": .string(membership.member.role.text),
-            "head": .integer(membership.head),
-            "read_cursor": .integer(membership.member.readCursor),
-            "delivered_cursor": .integer(membership.member.deliveredCursor),
-            "unread": .integer(membership.unreadCount),
-            "updated": .string(membership.record.updatedAt.text),
-        ]
+        return .success(memberships.newest)
     }
 }

@@ -4,6 +4,7 @@ internal import ChatEngine
 internal import ChatModel
 internal import Configuration
 internal import JSON
+internal import NodeLink
 
 /// A conversation as a row of `confab conversations`.
 struct ConversationRow {
@@ -68,43 +69,5 @@ extension ConversationInspection {
                         return entry.member.tree(nodes: nodes.sorted())
                     })),
         ]
-    }
-}
-
-extension ConversationRecord {
-    /// The stored properties. The title is the creator's, and not a message.
-    var tree: JSONTree {
-        [
-            "kind": .string(self.origin.string),
-            "join_policy": .string(self.joinPolicy == .open ? "open" : "closed"),
-            "listed": .bool(self.isListed), "title": .string(self.title),
-            "creator": self.creator.map { .string($0.displayID.string) } ?? .null,
-            "created": .string(self.createdAt.text),
-            "ended": self.endedAt.map { .string($0.text) } ?? .null,
-        ]
-    }
-}
-
-extension Member {
-    /// - Parameter nodes: the nodes on which the member is present; nil if unknown.
-    func tree(nodes: [String]?) -> JSONTree {
-        [
-            "user": .string(self.user.displayID.string), "name": .string(self.name.string),
-            "agent": self.agent.map { .string($0.string) } ?? .null,
-            "role": .string(self.role.text), "joined": .string(self.joinedAt.text),
-            "read_cursor": .integer(self.readCursor),
-            "delivered_cursor": .integer(self.deliveredCursor),
-            "nodes": nodes.map { .array($0.map { .string($0) }) } ?? .null,
-        ]
-    }
-}
-
-extension Member.Role {
-    var text: String {
-        switch self {
-        case .member: "member"
-        case .creator: "creator"
-        case .admin: "admin"
-        }
     }
 }

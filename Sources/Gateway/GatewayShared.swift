@@ -85,6 +85,7 @@ extension GatewayShared: RelayReceiver {
     }
 
     func linkProblemChanged(_ reason: String?) {
+        self.bans.linkChanged(isCutOff: reason != nil)
         self.health.setLinkFailure(reason)
     }
 }

@@ -5,6 +5,7 @@ internal import ClusterWire
 internal import EventLoop
 public import RedisClient
 internal import RedisStore
+internal import Synchronization
 
 /// Reads a cluster's state directly from Redis, for operators who cannot reach any of its nodes.
 ///
@@ -52,10 +53,12 @@ public final class ClusterReader: Sendable {
         public let microseconds: Int
     }
 
-    private let settings: RedisSettings
+    let settings: RedisSettings
     let redisKeys: ClusterRedisKeys
     let layout: LayoutReader
     private let redis: BlockingRedisClient
+    /// Nil until a request needs it.
+    let startedStore = Mutex<StoreReader?>(nil)
 
     /// Starts to connect; the first command waits for the connection.
     ///
@@ -93,17 +96,21 @@ public final class ClusterReader: Sendable {
     // MARK: Nodes
 
     public func members() throws(ClusterReadError) -> Members {
+        if let members = try self.membersIfAny() { return members }
+        throw .permanent(
+            "the cluster \(self.redisKeys.cluster) has no nodes: none has started, "
+                + "or all have left"
+        )
+    }
+
+    /// Nil if no node has started, or all have left.
+    public func membersIfAny() throws(ClusterReadError) -> Members? {
         let slot = RedisSlot(key: self.redisKeys.view)
         let replies = try self.send([
             RedisQuery(slot, "TIME"), RedisQuery(slot, "HGET", self.redisKeys.view, "text"),
         ])
         let now = Int64(replies[0][0].number ?? 0) * 1000 + Int64(replies[0][1].number ?? 0) / 1000
-        guard let text = replies[1].text, !text.isEmpty else {
-            throw .permanent(
-                "the cluster \(self.redisKeys.cluster) has no nodes: none has started, "
-                    + "or all have left"
-            )
-        }
+        guard let text = replies[1].text, !text.isEmpty else { return nil }
         let view: View
         do throws(PersistentTextError) {
             view = try View(text: text)

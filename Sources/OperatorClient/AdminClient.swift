@@ -31,7 +31,7 @@ final class AdminClient {
     }
 
     /// A failed request is not sent to another node, because the first may have executed it. The
-    /// next request chooses again.
+    /// next request chooses again. If a change has no answer, the error says that it may be made.
     private func send(_ method: String, _ path: String, _ body: JSONTree?) throws(AdminProblem)
         -> JSONTree
     {
@@ -39,8 +39,11 @@ final class AdminClient {
         do throws(AdminProblem) {
             return try connection.send(method, path, body)
         } catch {
-            if case .noAnswer = error { self.chosen = nil }
-            throw error
+            guard case .noAnswer(let message) = error else { throw error }
+            self.chosen = nil
+            guard let body, body["dry_run"]?.boolValue != true else { throw error }
+            throw .noAnswer(
+                "\(message). The change may have been made; check before you repeat the command")
         }
     }
 

@@ -133,7 +133,12 @@ struct AdminConnection {
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = recv(socket, &chunk, chunk.count, 0)
-            if count == 0 { return response }
+            if count == 0 {
+                guard !response.isEmpty else {
+                    throw self.failure("the connection ended without an answer")
+                }
+                return response
+            }
             if count < 0 {
                 if errno == EINTR { continue }
                 throw errno == EAGAIN

@@ -9,7 +9,7 @@ internal import NodeLink
 
 /// Reads the cluster's state from Redis, for operators when no node answers.
 ///
-/// The documents have the same form as a node's, without the data that only nodes have.
+/// The documents have the same form as a node's. Data that only nodes have is null.
 struct RedisAdminSource: AdminSource {
     private let reader: ClusterReader
 
@@ -18,12 +18,25 @@ struct RedisAdminSource: AdminSource {
     }
 
     func get(_ path: String, _ values: [JSONTree.ObjectMember]) throws(AdminProblem) -> JSONTree {
+        guard let verb = OperatorVerb.all.first(where: { $0.path == path && $0.readsRedis }) else {
+            preconditionFailure("Redis does not have the data of \(path)")
+        }
+        return verb.completed(try self.known(path, values))
+    }
+
+    /// The document without the values that Redis does not know.
+    private func known(_ path: String, _ values: [JSONTree.ObjectMember]) throws(AdminProblem)
+        -> JSONTree
+    {
         switch path {
         case "nodes": return try self.nodes()
         case "shards": return try self.shards(of: Self.text("node", values))
         case "owner":
             return try self.owner(of: Self.conversation(values))
         case "redis": return try self.redis()
+        case "conversation": return try self.conversation(values)
+        case "user": return try self.user(values)
+        case "bans": return try self.bans(values)
         case "history": return try self.history(values)
         case "verify": return try self.verify(values)
         case "events": return try self.events(values)
@@ -33,6 +46,10 @@ struct RedisAdminSource: AdminSource {
 
     static func text(_ name: String, _ values: [JSONTree.ObjectMember]) -> String? {
         values.first { $0.name == name }?.value.stringValue
+    }
+
+    static func number(_ name: String, _ values: [JSONTree.ObjectMember]) -> Int? {
+        values.first { $0.name == name }?.value.integerValue
     }
 
     static func conversation(_ values: [JSONTree.ObjectMember]) -> ConversationKey {

@@ -87,7 +87,9 @@ struct Screen {
         }
         if document["redis_answers"]?.boolValue == false { missing.append("Redis did not answer") }
         if document["store_error"]?.stringValue != nil {
-            missing.append("the store did not answer")
+            let isPartial = document["conversations"]?.elements != nil
+            missing.append(
+                isPartial ? "stored data is damaged" : "the store did not answer")
         }
         guard !missing.isEmpty else { return 0 }
         let line = missing.joined(separator: "; ") + "\n"

@@ -65,6 +65,26 @@ struct FaultProxyTests {
         #expect(try bench.echo("again", over: bench.connect()) == "again")
     }
 
+    @Test("drops the bytes of subscriptions only, also of those that begin during the fault")
+    func subscriptions() throws {
+        let bench = try ProxyTestBench()
+        let (commands, subscriber) = (try bench.connect(), try bench.connect())
+        // Five lines of the confirmation, after the line with their number.
+        try subscriber.send("*2\r\n$9\r\nSUBSCRIBE\r\n$4\r\nnews\r\n")
+        for _ in 0..<6 { _ = try subscriber.line() }
+        bench.proxy.set(.halfOpen(.toClient), for: .subscriptions)
+        #expect(try bench.echo("hello", over: commands) == "hello")
+        #expect(try bench.redis.execute("PUBLISH", "news", "lost") == "1")
+        let late = try bench.connect()
+        #expect(try bench.echo("hello", over: late) == "hello")
+        try late.send("*2\r\n$9\r\nSUBSCRIBE\r\n$4\r\nnews\r\n")
+        for stream in [subscriber, late] {
+            #expect(!stream.readToEnd(within: .milliseconds(200)))
+            #expect(try stream.peek(atLeast: 0).isEmpty)
+        }
+        #expect(try bench.echo("hello", over: commands) == "hello")
+    }
+
     @Test(
         "stalls bytes, and delivers them in order afterwards",
         arguments: FaultProxy.TrafficDirection.allCases)

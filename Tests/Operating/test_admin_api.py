@@ -1,7 +1,8 @@
 """The admin API equals its document: thousands of generated requests, and the verbs' own documents.
 
 Runs Schemathesis against a node with SQLite and against one of a cluster of two with Redis, and
-checks the JSON that `confab VERB --output json` prints against the same schemas.
+checks the JSON that `confab VERB --output json` prints against the same schemas, also with `--via`
+after all nodes were killed.
 """
 
 import json
@@ -15,6 +16,8 @@ import time
 import unittest
 
 import jsonschema_rs
+
+from test_rolling_restart import confab
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("CONFAB_BINARY", str(ROOT / ".build/debug/confab"))
@@ -46,21 +49,22 @@ class Deployment:
     def __init__(self, count, has_redis):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="confab-admin-"))
         self.processes = []
+        self.nodes = []
         (self.folder / "secret").write_text("a secret of at least 32 bytes for the tests")
         (self.folder / "tokens").write_text("ops operate the-token-of-the-tests\n")
         (self.folder / "token").write_text("the-token-of-the-tests")
-        store = "sqlite:confab.db"
+        self.store = "sqlite:confab.db"
         if has_redis:
             port = free_port()
-            store = f"redis://127.0.0.1:{port}"
+            self.store = f"redis://127.0.0.1:{port}"
             self.processes.append(subprocess.Popen(
                 ["redis-server", ROOT / "cluster/redis.conf", "--bind", "127.0.0.1", "--port",
                  str(port), "--dir", self.folder], stdout=subprocess.DEVNULL))
         self.ports = [free_port() for _ in range(count)]
         for number, port in enumerate(self.ports):
-            self.processes.append(subprocess.Popen(
+            self.nodes.append(subprocess.Popen(
                 [BINARY, "serve", "--listen", "127.0.0.1:0", "--admin", f"127.0.0.1:{port}",
-                 "--store", store, "--node-id", f"n{number + 1}", "--jwt-secret-file", "secret",
+                 "--store", self.store, "--node-id", f"n{number + 1}", "--jwt-secret-file", "secret",
                  "--admin-token-file", "tokens"],
                 cwd=self.folder, stderr=subprocess.DEVNULL))
         end = time.monotonic() + 60
@@ -74,8 +78,14 @@ class Deployment:
             env={**os.environ, "CONFAB_ADMIN_URL": f"http://127.0.0.1:{self.ports[0]}",
                  "CONFAB_ADMIN_TOKEN_FILE": str(self.folder / "token")})
 
+    def kill_nodes(self):
+        for process in self.nodes:
+            process.kill()
+            process.wait()
+
     def stop(self):
-        for process in reversed(self.processes):
+        self.kill_nodes()
+        for process in self.processes:
             process.kill()
             process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -118,6 +128,28 @@ class AdminAPITests(unittest.TestCase):
             jsonschema_rs.validate(schema, json.loads(result.stdout))
             seen += 1
         self.assertGreaterEqual(seen, 8)
+
+    def test_redis_without_nodes(self):
+        deployment = self.deploy(2, has_redis=True)
+        rows = json.loads(deployment.confab("nodes", "--output", "json").stdout)["nodes"]
+        token = deployment.confab(
+            "token", "--sub", "ops", "--conversations", "*", "--secret-file",
+            str(deployment.folder / "secret")).stdout.strip()
+        with confab.SyncConfab(f"http://{rows[0]['address']}", token=token) as client:
+            client.conversation("lobby").send("Hello", timeout=30)
+        result = deployment.confab("ban", "--user", "eve", "--yes")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        deployment.kill_nodes()
+        paths = json.loads(DOCUMENT.read_text())["paths"]
+        for verb, words in {"nodes": [], "shards": [], "owner": ["lobby"], "redis": [],
+                            "events": [], "history": ["lobby"], "verify": ["lobby"], "bans": [],
+                            "conversation": ["lobby"], "user": ["ops"]}.items():
+            result = deployment.confab(
+                verb, *words, "--via", deployment.store, "--output", "json")
+            self.assertEqual(result.returncode, 0, f"{verb}: {result.stderr}")
+            operation = paths[f"/api/cluster/{verb}"]["get"]
+            schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+            jsonschema_rs.validate(schema, json.loads(result.stdout))
 
     def test_a_single_node(self):
         deployment = self.deploy(1, has_redis=False)

@@ -38,8 +38,8 @@ class Cluster:
         log = self.folder / "log"
         with log.open("w") as output:
             self.process = subprocess.Popen(
-                [ROOT / "script/cluster", "3", "--admin-port", "0",
-                 "--folder", self.folder / "cluster",
+                [ROOT / "script/cluster", "3", "--admin-port", "0", "--folder",
+                 self.folder / "cluster",
                  *(["--nginx"] if balancer == "nginx" else [])],
                 stdout=output, stderr=output, env={**os.environ, "CONFAB_BINARY": BINARY})
         while "Ctrl-C stops everything" not in log.read_text():

@@ -28,7 +28,7 @@ struct AdminConnectionTests {
             ("HTTP/1.1 200 OK\r\nX: y\r\n", foreign, 3),
             ("220 mail.test ESMTP\r\n\r\n", foreign, 3),
             ("HTTP/1.1 ok\r\n\r\n", foreign, 3),
-            ("", foreign, 3),
+            ("", .noAnswer(": the connection ended without an answer"), 3),
             // The node rejects the request, or cannot answer it.
             ("HTTP/1.1 404 Not Found\r\n\r\n{\"error\":\"no n9\"}", .rejected(404, "no n9"), 1),
             ("HTTP/1.1 503 Wait\r\n\r\n{\"error\":\"draining\"}", .rejected(503, "draining"), 3),
@@ -74,6 +74,20 @@ struct AdminConnectionTests {
                 \r
 
                 """)
+    }
+
+    @Test("says that a change without an answer may have been made", arguments: [true, false])
+    func unansweredChange(isDryRun: Bool) throws {
+        let listener = try ScriptedAdminListener(response: "")
+        let url = "http://127.0.0.1:\(listener.port)"
+        let end = "The change may have been made; check before you repeat the command"
+        do throws(AdminProblem) {
+            _ = try AdminClient([url], token: nil).post("ban", [.init("dry_run", .bool(isDryRun))])
+            Issue.record("there is no answer")
+        } catch {
+            #expect(error.message.hasSuffix(end) == !isDryRun, "\(error.message)")
+            #expect(error.exitStatus == 3)
+        }
     }
 
     @Test("sends a document with its length")

@@ -27,6 +27,13 @@ public final class FaultProxy: Sendable {
         case slow(TrafficDirection, Duration)
     }
 
+    /// The connections that a fault affects.
+    public enum Scope: Sendable, Equatable {
+        case all
+        /// Only connections of Redis' Pub/Sub: those on which a client has subscribed to a channel.
+        case subscriptions
+    }
+
     public let port: UInt16
     private let control: Control
 
@@ -63,8 +70,11 @@ public final class FaultProxy: Sendable {
     deinit { self.close() }
 
     /// Changes the condition for all connections. Closed connections stay closed.
-    public func set(_ condition: Condition) {
-        self.control.state.withLock { $0.condition = condition }
+    public func set(_ condition: Condition, for scope: Scope = .all) {
+        self.control.state.withLock {
+            $0.condition = condition
+            $0.scope = scope
+        }
         self.control.wake()
         while self.control.state.withLock({ $0.applied != condition && !$0.isClosed }) {
             usleep(500)
@@ -88,6 +98,7 @@ public final class FaultProxy: Sendable {
     fileprivate final class Control: Sendable {
         struct State {
             var condition = Condition.normal
+            var scope = Scope.all
             /// The condition that the thread currently applies.
             var applied = Condition.normal
             var isClosed = false
@@ -116,6 +127,8 @@ private struct ByteFlow {
     var queue: [(due: ContinuousClock.Instant, bytes: ArraySlice<UInt8>)] = []
     var hasLostBytes = false
     var isAtEnd = false
+    /// A subscriber of Redis' Pub/Sub has sent these bytes.
+    var hasSubscribed = false
 
     /// The maximum number of queued chunks. At this limit the proxy stops reading, which slows the
     /// sender down.
@@ -130,6 +143,7 @@ private struct ProxiedConnection {
     var toServer = ByteFlow()
     var toClient = ByteFlow()
     var isClosed = false
+    var isSubscription: Bool { self.toServer.hasSubscribed }
 }
 
 /// The event loop of the proxy, which runs in one thread.
@@ -139,15 +153,16 @@ private struct ProxyLoop {
     var server: UInt16
     var connections: [ProxiedConnection] = []
     var condition = FaultProxy.Condition.normal
+    var scope = FaultProxy.Scope.all
 
     mutating func run(_ control: FaultProxy.Control) {
         while true {
-            let (condition, isClosed, server) = control.state.withLock {
-                ($0.condition, $0.isClosed, $0.server)
+            let (condition, scope, isClosed, server) = control.state.withLock {
+                ($0.condition, $0.scope, $0.isClosed, $0.server)
             }
             if isClosed { break }
             self.server = server
-            self.apply(to: condition)
+            self.apply(condition, scope)
             control.state.withLock { $0.applied = condition }
             self.pollOnce()
         }
@@ -156,15 +171,21 @@ private struct ProxyLoop {
         close(self.wakeDescriptor)
     }
 
-    private mutating func apply(to condition: FaultProxy.Condition) {
-        guard condition != self.condition else { return }
+    private mutating func apply(_ condition: FaultProxy.Condition, _ scope: FaultProxy.Scope) {
+        guard condition != self.condition || scope != self.scope else { return }
         self.condition = condition
+        self.scope = scope
         for index in self.connections.indices
-        where condition == .reset || self.connections[index].client < 0
+        where self.condition(of: self.connections[index]) == .reset
+            || self.connections[index].client < 0
             || self.connections[index].server < 0
         {
             self.connections[index].isClosed = true
         }
+    }
+
+    private func condition(of connection: ProxiedConnection) -> FaultProxy.Condition {
+        self.scope == .all || connection.isSubscription ? self.condition : .normal
     }
 
     private mutating func pollOnce() {
@@ -176,14 +197,15 @@ private struct ProxyLoop {
         ]
         var wait: Int32 = 1000
         for connection in self.connections {
+            let condition = self.condition(of: connection)
             entries.append(
                 self.pollEntry(
                     connection.client, reading: connection.toServer, writing: connection.toClient,
-                    .toClient, &wait))
+                    isStalled: condition.stalls(.toClient), &wait))
             entries.append(
                 self.pollEntry(
                     connection.server, reading: connection.toClient, writing: connection.toServer,
-                    .toServer, &wait))
+                    isStalled: condition.stalls(.toServer), &wait))
         }
         guard poll(&entries, nfds_t(entries.count), wait) >= 0 else { return }
         if entries[1].revents != 0 {
@@ -203,13 +225,12 @@ private struct ProxyLoop {
     }
 
     private func pollEntry(
-        _ socket: Int32, reading: ByteFlow, writing: ByteFlow,
-        _ direction: FaultProxy.TrafficDirection,
+        _ socket: Int32, reading: ByteFlow, writing: ByteFlow, isStalled: Bool,
         _ wait: inout Int32
     ) -> pollfd {
         var events: Int16 = 0
         if reading.queue.count < ByteFlow.queueLimit, !reading.isAtEnd { events |= Int16(POLLIN) }
-        if let first = writing.queue.first, !self.stallsBytes(direction) {
+        if let first = writing.queue.first, !isStalled {
             let (seconds, attoseconds) = (first.due - .now).components
             let milliseconds = Int32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000)
             if milliseconds <= 0 {
@@ -226,7 +247,8 @@ private struct ProxyLoop {
         while true {
             let client = Glibc.accept(self.listener, nil, nil)
             guard client >= 0 else { return }
-            let server = self.condition == .reset ? -1 : self.connect()
+            let isRefused = self.condition == .reset && self.scope == .all
+            let server = isRefused ? -1 : self.connect()
             var connection = ProxiedConnection(client: client, server: server)
             connection.isClosed = server < 0
             for socket in [client, server] where socket >= 0 {
@@ -269,7 +291,8 @@ private struct ProxyLoop {
 
     private mutating func receiveFromClient(_ index: Int) {
         var connection = self.connections[index]
-        if self.receive(from: connection.client, into: &connection.toServer, .toServer) {
+        let condition = self.condition(of: connection)
+        if self.receive(from: connection.client, into: &connection.toServer, .toServer, condition) {
             close(connection.client)
             connection.client = -1
         }
@@ -278,7 +301,8 @@ private struct ProxyLoop {
 
     private mutating func receiveFromServer(_ index: Int) {
         var connection = self.connections[index]
-        if self.receive(from: connection.server, into: &connection.toClient, .toClient) {
+        let condition = self.condition(of: connection)
+        if self.receive(from: connection.server, into: &connection.toClient, .toClient, condition) {
             close(connection.server)
             connection.server = -1
         }
@@ -287,28 +311,33 @@ private struct ProxyLoop {
 
     /// Receives bytes into a flow. Returns true if the socket has ended and its peer must not know.
     private func receive(
-        from socket: Int32, into flow: inout ByteFlow, _ direction: FaultProxy.TrafficDirection
+        from socket: Int32, into flow: inout ByteFlow, _ direction: FaultProxy.TrafficDirection,
+        _ condition: FaultProxy.Condition
     ) -> Bool {
         guard socket >= 0 else { return false }
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let count = recv(socket, &buffer, buffer.count, 0)
         if count > 0 {
-            if self.dropsBytes(direction) { flow.hasLostBytes = true }
+            flow.hasSubscribed = flow.hasSubscribed || Self.subscribes(buffer[..<count])
+            if condition.drops(direction) { flow.hasLostBytes = true }
             if !flow.hasLostBytes {
-                flow.queue.append((.now + self.delay(direction), buffer[..<count]))
+                flow.queue.append((.now + condition.delay(direction), buffer[..<count]))
             }
             return false
         }
         if count < 0, errno == EAGAIN || errno == EINTR { return false }
-        if self.dropsBytes(direction) { return true }
+        if condition.drops(direction) { return true }
         flow.isAtEnd = true
         return false
     }
 
     private mutating func forward(_ index: Int) {
         var connection = self.connections[index]
-        let hasClientFlowEnded = self.flush(&connection.toServer, to: connection.server, .toServer)
-        let hasServerFlowEnded = self.flush(&connection.toClient, to: connection.client, .toClient)
+        let condition = self.condition(of: connection)
+        let hasClientFlowEnded = self.flush(
+            &connection.toServer, to: connection.server, isStalled: condition.stalls(.toServer))
+        let hasServerFlowEnded = self.flush(
+            &connection.toClient, to: connection.client, isStalled: condition.stalls(.toClient))
         // If one socket is already closed, the end of the other cannot be passed on.
         let isEndKnown =
             (hasClientFlowEnded && connection.server >= 0)
@@ -318,13 +347,17 @@ private struct ProxyLoop {
         self.connections[index] = connection
     }
 
+    /// Whether commands contain SUBSCRIBE or SSUBSCRIBE. Messages of the tests do not.
+    private static func subscribes(_ bytes: ArraySlice<UInt8>) -> Bool {
+        let word = Array("SUBSCRIBE\r\n".utf8)
+        return bytes.indices.contains { index in
+            bytes[index] == word[0] && bytes[index...].starts(with: word)
+        }
+    }
+
     /// Sends the queued bytes of a flow. Returns true at the end of the flow.
-    private func flush(
-        _ flow: inout ByteFlow, to socket: Int32, _ direction: FaultProxy.TrafficDirection
-    )
-        -> Bool
-    {
-        guard !self.stallsBytes(direction) else { return false }
+    private func flush(_ flow: inout ByteFlow, to socket: Int32, isStalled: Bool) -> Bool {
+        guard !isStalled else { return false }
         guard socket >= 0 else {
             flow.queue = []
             return flow.isAtEnd
@@ -342,30 +375,25 @@ private struct ProxyLoop {
         }
         return flow.isAtEnd && flow.queue.isEmpty
     }
+}
 
-    private func dropsBytes(_ direction: FaultProxy.TrafficDirection) -> Bool {
-        if case .halfOpen(let affected) = self.condition {
-            affected == .both || affected == direction
-        } else {
-            false
-        }
+extension FaultProxy.Condition {
+    fileprivate func drops(_ direction: FaultProxy.TrafficDirection) -> Bool {
+        if case .halfOpen(let affected) = self { affected.includes(direction) } else { false }
     }
 
-    private func stallsBytes(_ direction: FaultProxy.TrafficDirection) -> Bool {
-        if case .stalled(let stalled) = self.condition {
-            stalled == .both || stalled == direction
-        } else {
-            false
-        }
+    fileprivate func stalls(_ direction: FaultProxy.TrafficDirection) -> Bool {
+        if case .stalled(let affected) = self { affected.includes(direction) } else { false }
     }
 
-    private func delay(_ direction: FaultProxy.TrafficDirection) -> Duration {
-        if case .slow(let affected, let time) = self.condition,
-            affected == .both || affected == direction
-        {
-            time
-        } else {
-            .zero
+    fileprivate func delay(_ direction: FaultProxy.TrafficDirection) -> Duration {
+        guard case .slow(let affected, let time) = self, affected.includes(direction) else {
+            return .zero
         }
+        return time
     }
+}
+
+extension FaultProxy.TrafficDirection {
+    fileprivate func includes(_ direction: Self) -> Bool { self == .both || self == direction }
 }

@@ -239,6 +239,30 @@ extension OperatorVerb {
         ]
     }
 
+    /// The document with null for each key of the schema that it lacks.
+    public func completed(_ document: JSONTree) -> JSONTree {
+        switch self.display {
+        case .table(let key, let columns, _, _):
+            let keys = columns.map(\.key)
+            return .object(
+                (document.members ?? []).map { member in
+                    guard member.name == key, let rows = member.value.elements else {
+                        return member
+                    }
+                    return .init(key, .array(rows.map { Self.complete($0, with: keys) }))
+                })
+        case .record(let columns, _, let sections):
+            return Self.complete(document, with: columns.map(\.key) + sections.map(\.key))
+        case .summary, .custom: return document
+        }
+    }
+
+    private static func complete(_ object: JSONTree, with keys: [String]) -> JSONTree {
+        .object(
+            (object.members ?? [])
+                + keys.filter { object[$0] == nil }.map { JSONTree.ObjectMember($0, .null) })
+    }
+
     private static func schema(of columns: [OperatorColumn]) -> JSONTree {
         [
             "type": "object", "required": .array(columns.map { .string($0.key) }),

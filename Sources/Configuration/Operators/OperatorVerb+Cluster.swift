@@ -7,9 +7,9 @@ extension OperatorVerb {
         status is 3. The columns are the keys of the rows in the JSON document, in upper case.
         """
 
-    private static let redisSourceNote = """
+    static let redisSourceNote = """
         With --via no node is queried: the data is read from Redis, and nothing is written. Data \
-        that only nodes have is missing. A node counts as gone after three seconds without a \
+        that only nodes have is null. A node counts as gone after three seconds without a \
         heartbeat.
         """
 

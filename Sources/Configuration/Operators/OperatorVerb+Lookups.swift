@@ -58,6 +58,11 @@ extension OperatorVerb {
                 seconds, and FAN-OUT/S is MSG/S times the users PRESENT. KEPT counts the messages \
                 that can still be read.
                 """, largeListNote,
+                """
+                It has no --via: Redis has no index of the conversations in memory, and a list of \
+                all conversations would read every key. With --via, `confab conversation` reads \
+                one conversation, and `confab user` those of a user.
+                """,
             ]),
         OperatorVerb(
             "conversation", "show one conversation in full",
@@ -68,12 +73,23 @@ extension OperatorVerb {
                     "number of members to list"),
             ],
             display: .record(conversationDetailColumns, sections: conversationSections),
-            examples: [.init("confab conversation lobby", "its members, cursors and presence")],
+            readsRedis: true,
+            examples: [
+                .init("confab conversation lobby", "its members, cursors and presence"),
+                .init(
+                    "confab conversation lobby --via redis://10.0.0.9:6379",
+                    "from Redis, while no node answers"),
+            ],
             notes: [
                 """
                 The owner answers. If the conversation is not in memory, or its owner does not \
                 answer, the store does. UNSTORED counts changes that the store has not confirmed.
+                """,
                 """
+                With --via the record, the members with their cursors and the bans are those in \
+                Redis. Presence, rates and unstored changes are unknown. OLDEST is the oldest \
+                message in Redis, which may have more than --history says.
+                """,
             ]),
         OperatorVerb(
             "connections", "list the connections of clients",
@@ -117,13 +133,22 @@ extension OperatorVerb {
                     "limit", "N", .number(rowLimits), default: .integer(defaultRowLimit),
                     "number of connections and of conversations to list"),
             ],
-            display: .record(userColumns, sections: userSections),
-            examples: [.init("confab user alice", "sessions, conversations, unread messages")],
+            display: .record(userColumns, sections: userSections), readsRedis: true,
+            examples: [
+                .init("confab user alice", "sessions, conversations, unread messages"),
+                .init(
+                    "confab user alice --via redis://10.0.0.9:6379",
+                    "from Redis, while no node answers"),
+            ],
             notes: [
                 """
                 Conversations with the newest activity come first. UNREAD counts up to 1,000 \
                 messages above READ that other users wrote.
+                """,
                 """
+                With --via the conversations and bans are those in Redis, and the connections are \
+                unknown.
+                """,
             ]),
     ]
 

@@ -81,8 +81,12 @@ extension OperatorVerb {
                     .init("REASON", "reason", importance: 2),
                     .init("OPERATOR", "operator", importance: 1),
                     .init("SINCE", "since", importance: 1),
-                ]),
-            examples: [.init("confab bans --user alice", "all bans of one user")]),
+                ]), readsRedis: true,
+            examples: [
+                .init("confab bans --user alice", "all bans of one user"),
+                .init(
+                    "confab bans --via redis://10.0.0.9:6379", "from Redis, while no node answers"),
+            ]),
         OperatorVerb(
             "end", "make a conversation read-only", [conversation, tenant], permission: .operate,
             display: .summary,

@@ -6,7 +6,9 @@ import Synchronization
 ///
 /// Every node reads all bans from the store: before it admits clients, when another node announces
 /// a change, and when it may have missed an announcement. A node may die between storing a ban and
-/// announcing it, so the others also read the bans when the cluster's nodes change.
+/// announcing it, so the others also read the bans when the cluster's nodes change. While no
+/// messages of other nodes arrive, the node reads them every second, because its store may still
+/// answer and its clients may still send.
 final class BanBoard: Sendable {
     private struct State {
         var list = BanList()
@@ -15,6 +17,8 @@ final class BanBoard: Sendable {
         var readsBegun = 0
         var appliedRead = 0
         var isStale = true
+        /// No announcement can arrive.
+        var isCutOff = false
         var isReading = false
         /// When the next attempt may begin, in monotonic milliseconds.
         var nextAttempt: Int64 = 0
@@ -30,6 +34,14 @@ final class BanBoard: Sendable {
     var isUpToDate: Bool { self.state.withLock { !$0.isStale && !$0.isReading } }
 
     func markStale() { self.state.withLock { $0.isStale = true } }
+
+    /// - Parameter isCutOff: whether messages of other nodes do not arrive.
+    func linkChanged(isCutOff: Bool) {
+        self.state.withLock { state in
+            state.isCutOff = isCutOff
+            state.isStale = true
+        }
+    }
 
     func follow(_ view: View) {
         let nodes = view.nodes.map(\.incarnation)
@@ -48,10 +60,12 @@ final class BanBoard: Sendable {
         }
     }
 
-    /// Begins a read if the bans are stale and no such read is in progress.
+    /// Begins a read if the bans are stale or announcements do not arrive, and no such read is in
+    /// progress.
     func beginReadIfStale(at now: Int64) -> Int? {
         self.state.withLock { state in
-            guard state.isStale, !state.isReading, now >= state.nextAttempt else { return nil }
+            guard state.isStale || state.isCutOff, !state.isReading, now >= state.nextAttempt
+            else { return nil }
             state.isStale = false
             state.isReading = true
             state.nextAttempt = now + Self.retryMilliseconds
