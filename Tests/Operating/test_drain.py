@@ -8,6 +8,7 @@ CONFAB_BINARY names the server (default: .build/debug/confab), DRAIN_CLIENTS the
 
 import asyncio
 import base64
+import collections
 import datetime
 import hashlib
 import hmac
@@ -31,6 +32,9 @@ SHARE = 10
 RATE = 500
 #: Seconds between two messages in one conversation.
 PAUSE = 5
+#: Seconds for all clients to return. One Python process has all of them, so on a machine with
+#: other work most of this time is its own.
+MOVING = 480
 MARK = "/the-drain-has-begun"
 
 
@@ -173,6 +177,29 @@ class DrainTests(unittest.TestCase):
             await until(lambda: all(listener.room.state == "online" for listener in opened))
         return rooms
 
+    async def await_online(self, listeners):
+        try:
+            await until(lambda: all(listener.room.state == "online" for listener in listeners),
+                        MOVING)
+        except TimeoutError:
+            states = collections.Counter(listener.room.state for listener in listeners)
+            self.fail(f"not all clients are online: {dict(states)}, "
+                      f"{await asyncio.to_thread(self.connections)}")
+
+    async def await_sends(self, rooms, talkers, sent, counts):
+        """Waits until a message is stored in each conversation after those that are counted."""
+        def silent():
+            return [number for number, count in enumerate(counts) if len(sent[number]) <= count]
+
+        try:
+            await until(lambda: not silent(), MOVING)
+        except TimeoutError:
+            senders = [(number, rooms[number][0].room) for number in silent()]
+            errors = [talker.exception() for talker in talkers if talker.done()]
+            details = [f"{number}: {room.state}, outbox {room.outbox}"
+                       for number, room in senders[:5]]
+            self.fail(f"no message in {len(senders)} conversations: {details}, {errors[:3]}")
+
     async def drain(self):
         """Orders the drain, marks the place in HAProxy's log, and waits for the end."""
         begin = time.monotonic()
@@ -204,9 +231,9 @@ class DrainTests(unittest.TestCase):
         await until(lambda: all(sent))
         answer, seconds = await self.drain()
         everyone = [listener for listeners in rooms for listener in listeners]
-        await until(lambda: all(listener.room.state == "online" for listener in everyone), 120)
+        await self.await_online(everyone)
         counts = [len(texts) for texts in sent]
-        await until(lambda: all(len(texts) > count for texts, count in zip(sent, counts)))
+        await self.await_sends(rooms, talkers, sent, counts)
         over = True
         await asyncio.wait_for(asyncio.gather(*talkers), 60)
 
