@@ -208,6 +208,10 @@ struct RunningNode {
             if signal != .hangUp { self.stops.add() }
             received.yield(signal)
         }
+        // Before operators can change anything: a change is an event.
+        if !self.store.isShared {
+            self.admin.attach(self.store.eventLog(self.options.store, logger: self.logger))
+        }
         let isStopped = await self.wasStopped(
             by: 1,
             before: {
@@ -217,6 +221,7 @@ struct RunningNode {
                 await self.readBans()
             })
         if isStopped { return await self.stop(isDrained: true) }
+        self.admin.recordLifecycle("starts")
         self.gateway.markStarted()
         let scheme = self.options.tlsCertificateFile == nil ? "http" : "https"
         self.logger.ready(
@@ -225,10 +230,6 @@ struct RunningNode {
         if let admin = self.gateway.adminAddress {
             self.logger.info("admin listening", ["address": .text(admin.text)])
         }
-        if !self.store.isShared {
-            self.admin.attach(self.store.eventLog(self.options.store, logger: self.logger))
-        }
-        self.admin.recordLifecycle("starts")
         let watches = [Task { await self.watchKeySet() }, Task { await self.watchStore() }]
         defer { for watch in watches { watch.cancel() } }
         for await signal in signals {
