@@ -1,4 +1,5 @@
 import Glibc
+import TLS
 
 // If a standard descriptor is closed, the next file or socket would get its number, and the output
 // would be written into it.
@@ -9,4 +10,5 @@ where fcntl(descriptor, F_GETFD) < 0 {
     _ = open("/dev/null", mode)
 }
 
+CryptoLibrary.skipCleanupAtExit()
 exit(await Program.run(Array(CommandLine.arguments.dropFirst())))
