@@ -85,9 +85,10 @@ struct ManualPagesTests {
                 == .manual(page: "confab-serve.1", date: "2026-03-01"))
         #expect(
             errorText("--man confab-x.1")
-                == "--man: \"confab-x.1\" is no page; confab --man lists them")
+                == "confab: --man: \"confab-x.1\" is no page; confab --man lists them")
         #expect(
-            errorText("--man confab.1 today") == "--man: \"today\" is not a date (YYYY-MM-DD)")
+            errorText("--man confab.1 today")
+                == "confab: --man: \"today\" is not a date (YYYY-MM-DD)")
         #expect(errorText("--man confab.1 2026-03-01 x")?.contains("x") == true)
     }
 }

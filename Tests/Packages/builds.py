@@ -9,6 +9,7 @@ import atexit
 import functools
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 
@@ -24,6 +25,12 @@ def documented(start):
     """The first command of docs/operating/debian.md that starts with this text."""
     lines = (ROOT / "docs/operating/debian.md").read_text().splitlines()
     return next(line for line in lines if line.startswith(start))
+
+
+def documented_blocks(language):
+    """The blocks of the page in this language."""
+    page = (ROOT / "docs/operating/debian.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", page, re.S)
 
 
 @functools.cache

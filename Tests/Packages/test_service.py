@@ -4,8 +4,8 @@ docs/operating/debian.md as printed."""
 import re
 import unittest
 
-from builds import documented, results
-from container import Container, dependencies, wait
+from builds import documented, documented_blocks, results
+from container import Container, dependencies, run, wait
 
 
 class ServiceTests(unittest.TestCase):
@@ -122,6 +122,33 @@ class ServiceTests(unittest.TestCase):
             "confab config show --config /etc/confab/confab.json"))
         self.send("at another address")
         self.assert_messages()
+
+    def test_6b_the_printed_drop_ins_allow_a_certificate_and_port_443(self):
+        folder = self.machine.folder
+        run("openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "1",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-keyout", folder / "chat.key", "-out", folder / "chat.crt")
+        for name in ("chat.key", "chat.crt"):
+            self.machine.copy(folder / name)
+        certificate, port = documented_blocks("ini")
+        settings, = documented_blocks("json")
+        drop_ins = self.machine.root / "etc/systemd/system/confab.service.d"
+        drop_ins.mkdir(parents=True)
+        (drop_ins / "certificate.conf").write_text(certificate)
+        (drop_ins / "port.conf").write_text(port)
+        file = self.machine.root / "etc/confab/confab.json"
+        text = file.read_text()
+        file.write_text(text.replace("{", "{" + settings, 1).replace(":8080", ":443"))
+        self.machine.shell("""
+            mkdir -p /etc/ssl/private
+            mv /root/chat.key /root/chat.crt /etc/ssl/private
+            chmod 600 /etc/ssl/private/chat.key
+            systemctl daemon-reload
+            systemctl restart confab
+            confab health https://127.0.0.1 --ca /etc/ssl/private/chat.crt
+            rm -r /etc/systemd/system/confab.service.d /etc/ssl/private/chat.*
+            systemctl daemon-reload""")
+        file.write_text(text)
 
     def test_7_an_invalid_setting_stops_the_service_with_its_reason(self):
         self.machine.shell("echo '{\"lisen\": 1}' > /etc/confab/confab.json")

@@ -78,7 +78,10 @@ struct ServiceReportsTests {
                 STATUS=The reload failed, and the settings are unchanged: jwt.secret: too short
                 """)
         // The failure stays visible until a reload succeeds.
-        #expect(reports.tick(Self.condition(connections: 1)) != nil)
+        #expect(reports.tick(Self.condition(connections: 1)) == nil)
+        #expect(reports.tick(Self.condition(problem: "store: slow")) != nil)
+        #expect(
+            reports.tick(Self.condition())?.hasPrefix("STATUS=The reload failed, and") == true)
         _ = reports.reloadStarted(atMicroseconds: 2)
         #expect(
             reports.reloadEnded(problem: nil)
