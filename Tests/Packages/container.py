@@ -37,6 +37,13 @@ def make_root(target, *packages):
     run("mmdebstrap", "--variant=minbase", *include, RELEASE, target, timeout=900)
 
 
+def inside(root, *command):
+    """A command in a root folder, with /proc mounted for this command only. The Swift runtime reads
+    the arguments of the program there."""
+    script = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, str(root), *command]
+
+
 def dependencies(package):
     """The names of the packages that a .deb file needs."""
     field = run("dpkg-deb", "-f", package, "Depends").stdout
