@@ -14,7 +14,8 @@ RELEASE = "bookworm"
 def run(*command, check=True, timeout=600, **options):
     """Runs a command, and raises with its output if it fails."""
     done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, timeout=timeout, **options)
+        [str(word) for word in command], capture_output=True, text=True,
+        errors="replace", timeout=timeout, **options)
     if check and done.returncode != 0:
         raise AssertionError(
             f"{' '.join(map(str, command))}: status {done.returncode}\n"

@@ -26,7 +26,7 @@ class ServiceTests(unittest.TestCase):
             re.sub(r"\S+\.deb", path, command).replace("install", "install --yes"))
 
     def send(self, text):
-        """Sends a message with the terminal client, and a token signed with the service's secret."""
+        """Sends a message in the terminal client, with a token of the service's secret."""
         token, chat = documented("confab token"), documented("confab chat")
         self.machine.shell(f"cd /root; {token}; echo '{text}' | {chat}")
         self.sent.append(text)
