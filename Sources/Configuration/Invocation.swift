@@ -11,6 +11,8 @@ public enum Invocation: Sendable, Equatable {
     case showConfiguration(ServeOptions, OutputFormat)
     case completion(Shell)
     case version
+    /// A page of the manual, by its file name; nil to list the names. For packages.
+    case manual(page: String?, date: String)
     /// A help text to print.
     case help(String)
 
@@ -33,6 +35,9 @@ public enum Invocation: Sendable, Equatable {
             return
         case "--version", "-V":
             self = .version
+            return
+        case "--man":
+            self = try Self.manual(arguments.dropFirst(), in: table)
             return
         default:
             break
@@ -83,6 +88,27 @@ public enum Invocation: Sendable, Equatable {
             preconditionFailure(
                 "the subcommand \(command.name) is in the table, but not in this switch")
         }
+    }
+
+    /// Parses `--man [PAGE [YYYY-MM-DD]]`.
+    private static func manual(
+        _ words: ArraySlice<String>, in table: CommandTable
+    ) throws(UsageError) -> Invocation {
+        guard words.count <= 2 else {
+            throw .unexpectedArgument(
+                words[words.startIndex + 2], command: "--man", suggestion: nil)
+        }
+        guard let page = words.first else { return .manual(page: nil, date: "") }
+        guard ManualPages.names(table).contains(page) else {
+            throw .badValue(
+                name: "--man", problem: "\(page.quoted) is no page; confab --man lists them")
+        }
+        let date = words.dropFirst().first ?? ""
+        let shape = date.map { $0.isASCII && $0.isNumber ? "0" : String($0) }.joined()
+        guard date.isEmpty || shape == "0000-00-00" else {
+            throw .badValue(name: "--man", problem: "\(date.quoted) is not a date (YYYY-MM-DD)")
+        }
+        return .manual(page: page, date: date)
     }
 
     /// Finds the subcommand, which may have two words. Returns it with the rest of the command

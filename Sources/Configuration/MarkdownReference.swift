@@ -115,7 +115,7 @@ public enum MarkdownReference {
         return text.contains(" ") || text == "loopback" ? text : "`\(text)`"
     }
 
-    private static func type(of option: OptionSpec) -> String {
+    static func type(of option: OptionSpec) -> String {
         switch option.form {
         case .flag, .toggle: "boolean"
         case .number, .optionalNumber: "number"

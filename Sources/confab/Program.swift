@@ -43,9 +43,21 @@ enum Program {
         case .showConfiguration(let options, let format): Self.write(options.report(format))
         case .completion(let shell): Self.write(shell.completionScript(Self.commands))
         case .version: Self.write("confab \(Self.version)\n")
+        case .manual(let page, let date): Self.writeManual(page, date)
         case .help(let text): Self.write(text)
         }
         return 0
+    }
+
+    /// Writes a page of the manual, or the names of all pages.
+    private static func writeManual(_ page: String?, _ date: String) {
+        let pages = ManualPages(Self.commands, version: Self.version, date: date)
+        guard let page else {
+            let names = ManualPages.names(Self.commands)
+            return Self.write(names.joined(separator: "\n") + "\n")
+        }
+        // The parser has checked the name.
+        Self.write(pages.page(page) ?? "")
     }
 
     /// Writes a text to standard output. `run` reports a failure at the end.

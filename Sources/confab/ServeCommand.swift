@@ -57,6 +57,7 @@ struct RunningNode {
     private let name: String
     private let admin: ClusterAdmin
     private let report: NodeReport
+    private let service: ServiceReporter
     private let stops = StopRequests()
 
     /// Counts the signals that end the node. A stream would not do: it finishes when its consumer
@@ -105,6 +106,7 @@ struct RunningNode {
             self.report = NodeReport(
                 options, store, live: live, metrics: metrics, logger: logger)
             self.admin.attach(self.report.inspection)
+            self.service = ServiceReporter(self.gateway, logger)
         } catch {
             // A failed start leaves no files behind, so that the next one does not find a database
             // and a secret of unknown origin.
@@ -212,6 +214,8 @@ struct RunningNode {
         if !self.store.isShared {
             self.admin.attach(self.store.eventLog(self.options.store, logger: self.logger))
         }
+        let reports = Task { await self.service.reportRegularly() }
+        defer { reports.cancel() }
         let isStopped = await self.wasStopped(
             by: 1,
             before: {
@@ -220,16 +224,19 @@ struct RunningNode {
                 }
                 await self.readBans()
             })
-        if isStopped { return await self.stop(isDrained: true) }
+        if isStopped {
+            self.service.stopping()
+            return await self.stop(isDrained: true)
+        }
         self.admin.recordLifecycle("starts")
         self.gateway.markStarted()
         let scheme = self.options.tlsCertificateFile == nil ? "http" : "https"
-        self.logger.ready(
-            url: "\(scheme)://\(self.gateway.clientAddress.text)", node: self.name,
-            store: self.options.store.kind)
+        let url = "\(scheme)://\(self.gateway.clientAddress.text)"
+        self.logger.ready(url: url, node: self.name, store: self.options.store.kind)
         if let admin = self.gateway.adminAddress {
             self.logger.info("admin listening", ["address": .text(admin.text)])
         }
+        self.service.started(at: url)
         let watches = [Task { await self.watchKeySet() }, Task { await self.watchStore() }]
         defer { for watch in watches { watch.cancel() } }
         for await signal in signals {
@@ -256,6 +263,7 @@ struct RunningNode {
     /// Hands over the shards, and closes the clients one after the other.
     private func drainAndStop() async -> Int32 {
         self.admin.beginShutdown()
+        self.service.stopping()
         self.logger.info(
             "drain started",
             [
@@ -305,23 +313,31 @@ struct RunningNode {
     /// Reloads keys, certificate, origins, limits and log level. After an error everything stays as
     /// it was.
     private func reload() {
-        do {
-            // Command line and environment are the same; only files may have changed.
-            guard
-                case .serve(let options) = try Invocation(
-                    Array(CommandLine.arguments.dropFirst()),
-                    environment: ProcessInfo.processInfo.environment, Program.commands)
-            else { return }
-            let live = try NodeKeys(options).load()
-            self.gateway.reload(live)
-            self.report.settingsReloaded(live)
-            self.admin.logLevels.configure(options.logLevel)
-            self.admin.attach(NodeSetting.all(of: self.options, reloaded: options))
-            self.logger.info("settings reloaded")
-        } catch {
-            self.logger.error(
-                "reload failed; settings unchanged", ["reason": .text("\(error)")])
+        self.service.reload {
+            do {
+                try self.loadSettings()
+                return nil
+            } catch {
+                self.logger.error(
+                    "reload failed; settings unchanged", ["reason": .text("\(error)")])
+                return "\(error)"
+            }
         }
+    }
+
+    private func loadSettings() throws {
+        // Command line and environment are the same; only files may have changed.
+        guard
+            case .serve(let options) = try Invocation(
+                Array(CommandLine.arguments.dropFirst()),
+                environment: ProcessInfo.processInfo.environment, Program.commands)
+        else { return }
+        let live = try NodeKeys(options).load()
+        self.gateway.reload(live)
+        self.report.settingsReloaded(live)
+        self.admin.logLevels.configure(options.logLevel)
+        self.admin.attach(NodeSetting.all(of: self.options, reloaded: options))
+        self.logger.info("settings reloaded")
     }
 
     private func watchStore() async {
