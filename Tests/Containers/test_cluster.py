@@ -10,8 +10,10 @@ import os
 import random
 import subprocess
 import unittest
+import urllib.error
+import urllib.request
 
-from engine import URL, Composition, ContainerTest, wait
+from engine import URL, Composition, ContainerTest, get, wait
 from support import SECRET, Application, make_token, until
 from test_torture import Sender, judge
 
@@ -40,18 +42,19 @@ class Cluster(Composition):
         wait("HAProxy answers", self.is_reachable)
 
     def is_reachable(self):
-        from engine import get
         try:
             return "healthy" in get("/api/health")
         except OSError:
             return False
 
     def operate(self, *words):
-        """An operator's command, as the documentation prints it."""
-        result = None
+        """What an operator's command prints in the first container that runs one.
+
+        Status 3: a node did not answer, such as the row of a killed process.
+        """
         for node in NODES:
-            result = self.confab(node, *words, "--admin-token-file", "/run/secrets/operator_token")
-            if result.returncode == 0:
+            result = self.confab(node, *words)
+            if result.returncode in (0, 3) and result.stdout:
                 return result.stdout
         raise AssertionError(f"confab {' '.join(words)}: {result.stdout}{result.stderr}")
 
@@ -89,7 +92,7 @@ class ClusterTests(ContainerTest):
 
     def nodes(self):
         rows = json.loads(self.cluster.operate("nodes", "--output", "json"))["nodes"]
-        return [row["name"] for row in rows if row["state"] == "active"]
+        return [row["node"] for row in rows if row["state"] == "active"]
 
     # The faults. Each returns after the container is back.
 
@@ -200,7 +203,9 @@ class ClusterTests(ContainerTest):
     def test_operators_see_three_nodes(self):
         self.wait_whole()
         self.assertIn("No problems.", self.cluster.operate("status"))
-        result = self.cluster.confab("n1", "status")
+        result = self.engine.run(
+            "docker", "exec", "--env", "CONFAB_ADMIN_TOKEN_FILE=", self.cluster.container("n1"),
+            "confab", "status")
         self.assertNotEqual(result.returncode, 0, "the admin API needs a token")
 
         def targets():
@@ -214,13 +219,10 @@ class ClusterTests(ContainerTest):
         self.assertIn("ConfabNodeDown", names)
 
     def prometheus(self, path):
-        import urllib.request
         with urllib.request.urlopen(f"http://127.0.0.1:9090/api/v1/{path}") as answer:
             return answer.read().decode()
 
     def test_clients_need_a_token_and_nodes_see_their_addresses(self):
-        import urllib.error
-        from engine import get
         with self.assertRaises(urllib.error.HTTPError) as caught:
             get("/api/conversations")
         self.assertEqual(caught.exception.code, 401)
