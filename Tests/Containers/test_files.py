@@ -173,7 +173,7 @@ class KubernetesTests(FileTest):
                     "kind": content["kind"], "name": content["metadata"]["name"]}
                 self.assertIn((target["kind"], target["name"]), known)
 
-    def test_schema_of_the_base(self):
+    def test_schemas(self):
         for name in ("statefulset", "services", "network-policy"):
             self.validate(KUBERNETES / f"base/{name}.yaml")
         self.validate(KUBERNETES / "cluster/disruption-budget.yaml")
