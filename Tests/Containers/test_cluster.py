@@ -1,7 +1,7 @@
 """docker/compose.cluster.yml in Docker's engine, under faults, with the judge of the Python kit.
 
-Clients send all the time through HAProxy while containers are killed, paused and disconnected from
-the network. CONTAINER_ROUNDS (1) repeats the faults. Grafana has no stand-in image and does not run.
+Clients send all the time through HAProxy while containers are killed, paused, disconnected from
+the network and replaced. CONTAINER_ROUNDS (1) repeats the faults. Grafana has no stand-in image and does not run.
 """
 
 import asyncio
@@ -109,7 +109,7 @@ class ClusterTests(ContainerTest):
         await self.docker("unpause", name)
 
     async def disconnect(self, service, seconds):
-        name, network = self.cluster.container(service), f"{self.cluster.name}_default"
+        name, network = self.cluster.container(service), f"{self.cluster.name}_cluster"
         address = self.engine.inspect(name)["NetworkSettings"]["Networks"][network]["IPAddress"]
         await self.docker("network", "disconnect", "--force", network, name)
         await asyncio.sleep(seconds)
@@ -122,6 +122,12 @@ class ClusterTests(ContainerTest):
         self.assertEqual(state["ExitCode"], 0)
         await asyncio.sleep(seconds)
         await self.docker("start", self.cluster.container(service))
+
+    async def replace(self, service, seconds):
+        """An upgrade of one container, with another address."""
+        await asyncio.to_thread(self.cluster.compose, "up", "-d", "--no-build", "--no-deps",
+                                "--force-recreate", service)
+        await asyncio.sleep(seconds)
 
     async def docker(self, *words):
         await asyncio.to_thread(self.engine.docker, *words)
@@ -187,7 +193,8 @@ class ClusterTests(ContainerTest):
             faults += [
                 (self.kill, order.choice(NODES), 2), (self.pause, order.choice(NODES), 8),
                 (self.disconnect, order.choice(NODES), 8), (self.restart, order.choice(NODES), 1),
-                (self.pause, None, 2), (self.kill, None, 15), (self.kill, "haproxy", 1)]
+                (self.replace, order.choice(NODES), 1), (self.pause, None, 2),
+                (self.kill, None, 15), (self.disconnect, None, 15), (self.kill, "haproxy", 1)]
         history = asyncio.run(self.chat_under(faults))
 
         # All containers are replaced. Redis keeps the roles that the failover gave, so the former
