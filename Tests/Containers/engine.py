@@ -1,11 +1,10 @@
 """Docker's engine in a folder of its own, with the images that build-images has written.
 
-`script/test containers` runs the tests in a private network, mount and process namespace. The
-engine's bridges, firewall rules and mounts belong to it, and so disappear with the last process.
-CONTAINER_IMAGES names the folder of the images.
+`script/test containers` runs the tests with the command `private`: the engine's bridges, firewall
+rules and mounts belong to its namespaces, and so disappear with the last process. CONTAINER_IMAGES
+names the folder of the images.
 """
 
-import contextlib
 import json
 import os
 import pathlib
@@ -38,20 +37,19 @@ def wait(description, condition, seconds=90):
 
 
 class Engine:
-    """dockerd with these images; `stop` removes its containers and its folder."""
+    """dockerd with these images; `stop` removes its containers."""
 
     def __init__(self, *images):
-        # A short path: the path of a socket has at most 107 bytes.
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="confab-engine-", dir="/tmp"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(dir=os.environ["CONTAINER_ENGINE"]))
         self.environment = {**os.environ, "DOCKER_HOST": f"unix://{self.folder}/socket",
                             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-        self.groups = f"/{self.folder.name}"
+        groups = f"/{self.folder.parent.name}/{self.folder.name}"
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         with (self.folder / "log").open("w") as log:
             self.process = subprocess.Popen(
                 ["dockerd", "--data-root", self.folder / "data", "--exec-root",
                  self.folder / "exec", "--pidfile", self.folder / "pid", "--host",
-                 f"unix://{self.folder}/socket", "--cgroup-parent", self.groups],
+                 f"unix://{self.folder}/socket", "--cgroup-parent", groups],
                 stdout=log, stderr=log, env=self.environment)
         wait("the engine answers", self.is_ready)
         for image in images:
@@ -82,14 +80,6 @@ class Engine:
             self.docker("rm", "--force", "--volumes", *containers)
         self.process.terminate()
         self.process.wait(60)
-        for mount in reversed(pathlib.Path("/proc/mounts").read_text().splitlines()):
-            path = mount.split()[1]
-            if path.startswith(str(self.folder)):
-                subprocess.run(["umount", path], check=True)
-        for group in pathlib.Path("/sys/fs/cgroup").glob(f"*{self.groups}"):
-            with contextlib.suppress(OSError):
-                group.rmdir()
-        shutil.rmtree(self.folder)
 
 
 class Composition:
