@@ -92,18 +92,29 @@ public final class ClusterReader: Sendable {
 
     // MARK: Nodes
 
+    /// - Throws: also if the cluster has no nodes.
     public func members() throws(ClusterReadError) -> Members {
-        let slot = RedisSlot(key: self.redisKeys.view)
-        let replies = try self.send([
-            RedisQuery(slot, "TIME"), RedisQuery(slot, "HGET", self.redisKeys.view, "text"),
-        ])
-        let now = Int64(replies[0][0].number ?? 0) * 1000 + Int64(replies[0][1].number ?? 0) / 1000
-        guard let text = replies[1].text, !text.isEmpty else {
+        guard let members = try self.membersIfAny() else {
             throw .permanent(
                 "the cluster \(self.redisKeys.cluster) has no nodes: none has started, "
                     + "or all have left"
             )
         }
+        return members
+    }
+
+    /// The names of the nodes whose heartbeats are not overdue.
+    public func livingNodes() throws(ClusterReadError) -> [String] {
+        try self.membersIfAny()?.peers.filter { $0.evictedFor == nil }.map(\.name) ?? []
+    }
+
+    private func membersIfAny() throws(ClusterReadError) -> Members? {
+        let slot = RedisSlot(key: self.redisKeys.view)
+        let replies = try self.send([
+            RedisQuery(slot, "TIME"), RedisQuery(slot, "HGET", self.redisKeys.view, "text"),
+        ])
+        let now = Int64(replies[0][0].number ?? 0) * 1000 + Int64(replies[0][1].number ?? 0) / 1000
+        guard let text = replies[1].text, !text.isEmpty else { return nil }
         let view: View
         do throws(PersistentTextError) {
             view = try View(text: text)
