@@ -106,6 +106,14 @@ let package = Package(
                 "EventLoop", "Telemetry", "JSON", "Bytes",
             ]),
 
+        // Copies a SQLite database into Redis.
+        module(
+            "StoreCopy",
+            [
+                "NodeLink", "RedisStore", "RedisClient", "EmbeddedStore", "ChatModel", "Telemetry",
+                "Bytes",
+            ]),
+
         // Shells: the server, the clients, the command line.
         module(
             "Gateway",
@@ -165,8 +173,9 @@ let package = Package(
                 "Dialects", "AdminAPI", "ChatTerminal", "ConfabClient", "ClusterWire",
                 "Configuration",
                 "EmbeddedStore", "Gateway", "Identity", "LoadGenerator", "NodeLink",
-                "OperatorClient", "Pages", "RedisClient", "RedisStore", "RoomsAPI", "Telemetry",
-                "TLS", "EventLoop", "ChatModel", "ChatEngine", "Cluster", "DialectKit", "JSON",
+                "OperatorClient", "Pages", "RedisClient", "RedisStore", "RoomsAPI", "StoreCopy",
+                "Telemetry", "TLS", "EventLoop", "ChatModel", "ChatEngine", "Cluster", "DialectKit",
+                "JSON",
                 "Bytes",
             ],
             swiftSettings: settings),
@@ -234,6 +243,12 @@ let package = Package(
             [
                 "EmbeddedStore", "RedisStore", "RedisClient", "StoreTestSupport", "TestKit",
                 "EventLoop", "ChatModel", "Bytes",
+            ]),
+        tests(
+            "StoreCopyTests",
+            [
+                "StoreCopy", "NodeLink", "EmbeddedStore", "RedisStore", "RedisClient",
+                "StoreTestSupport", "SeededRandom", "TestKit", "EventLoop", "ChatModel", "Bytes",
             ]),
         tests(
             "EmbeddedStoreTests",

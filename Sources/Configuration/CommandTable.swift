@@ -13,7 +13,8 @@ public struct CommandTable: Sendable {
     }
 
     private static func allButHelp(_ chat: CommandSpec, _ bench: CommandSpec) -> [CommandSpec] {
-        [self.serve, self.token, chat, bench] + OperatorVerb.all.filter(\.isCommand).map(\.command)
+        [self.serve, self.token, chat, bench, self.copy]
+            + OperatorVerb.all.filter(\.isCommand).map(\.command)
             + [self.configCheck, self.configShow, self.completion]
     }
 
@@ -25,7 +26,7 @@ public struct CommandTable: Sendable {
         let verbs = OperatorVerb.groups.map { title, verbs in (title, named(verbs.map(\.name))) }
         let grouped = Set(OperatorVerb.all.map(\.name))
         let others = self.all.filter { !grouped.contains($0.name) }
-        let first = ["serve", "token", "chat", "bench"]
+        let first = ["serve", "token", "chat", "bench", "copy"]
         return [("Run and use Confab", others.filter { first.contains($0.name) })] + verbs
             + [("Configuration and help", others.filter { !first.contains($0.name) })]
     }
@@ -194,6 +195,28 @@ public struct CommandTable: Sendable {
                 """,
             ])
     }
+
+    static let copy = CommandSpec(
+        "copy", "copy a SQLite database into Redis",
+        options: CopyTable.bindings.map(\.spec) + [helpOption],
+        examples: [
+            .init(
+                "confab copy --from sqlite:confab.db --to redis://127.0.0.1 --dry-run",
+                "check both stores, and count"),
+            .init("confab copy --from sqlite:confab.db --to redis://127.0.0.1", "copy"),
+        ],
+        notes: [
+            """
+            No node may run on either store. Clients resume afterwards with the numbers and \
+            revisions that they know. After an interruption, the same command continues; until \
+            the copy is complete, no node joins the cluster.
+            """,
+            """
+            Copied are conversations with members, cursors and retained messages, bans, and the \
+            numbers of users; not the events of operators. Give the nodes the same --history, \
+            --cluster-name and keys.
+            """,
+        ])
 
     static let configCheck = CommandSpec(
         "config check", "check whether `confab serve` would start",

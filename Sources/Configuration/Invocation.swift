@@ -4,6 +4,7 @@ public enum Invocation: Sendable, Equatable {
     case token(TokenOptions)
     case chat(ChatOptions)
     case bench(BenchOptions)
+    case copy(CopyOptions)
     /// A subcommand for operators.
     case operate(OperatorOptions)
     /// The settings are valid; the files that they name are still to be checked.
@@ -75,6 +76,8 @@ public enum Invocation: Sendable, Equatable {
             self = .chat(try ChatOptions(scanned, table))
         case "bench":
             self = .bench(try BenchOptions(scanned, table))
+        case "copy":
+            self = .copy(try CopyOptions(scanned))
         case "completion":
             self = .completion(
                 try Self.argument(0, in: scanned, of: command, ValueParsing.choice(Shell.self)))

@@ -84,12 +84,12 @@ struct NumberRows {
             defer { self.counter.reset() }
             if try self.counter.next() {
                 value = self.counter.int(0)
-                guard self.checksum(of: nil, value, in: tenant) == self.counter.int(1) else {
+                guard Self.checksum(of: nil, value, in: tenant) == self.counter.int(1) else {
                     throw .damaged("the counter of tenant \(tenant) is not what was stored")
                 }
             }
         }
-        let sum = self.checksum(of: nil, value + 1, in: tenant)
+        let sum = Self.checksum(of: nil, value + 1, in: tenant)
         self.text.begin(byteCount: tenant.byteCount)
         replacement.bind(1, text: self.text.copy(tenant.string))
         replacement.bind(2, value + 1)
@@ -116,7 +116,7 @@ struct NumberRows {
         defer { statement.reset() }
         guard try statement.next() else { return nil }
         let user = UserID(storageKey: ByteString(statement.text(0) ?? ""))
-        guard self.checksum(of: user, statement.int(1), in: tenant) == statement.int(2) else {
+        guard Self.checksum(of: user, statement.int(1), in: tenant) == statement.int(2) else {
             throw .damaged("the number of user \(user) of tenant \(tenant) is not what was stored")
         }
         return (user, statement.int(1))
@@ -124,7 +124,7 @@ struct NumberRows {
 
     private func insert(_ user: UserID, _ number: Int, in tenant: ByteString) throws(StorageFault) {
         guard let insertion else { preconditionFailure("a reader's connection wrote a number") }
-        let sum = self.checksum(of: user, number, in: tenant)
+        let sum = Self.checksum(of: user, number, in: tenant)
         self.text.begin(byteCount: tenant.byteCount + user.storageKey.byteCount)
         insertion.bind(1, text: self.text.copy(tenant.string))
         insertion.bind(2, text: self.text.copy(user.storageKey.string))
@@ -134,7 +134,7 @@ struct NumberRows {
     }
 
     /// - Parameter user: nil for the tenant's counter.
-    private func checksum(of user: UserID?, _ number: Int, in tenant: ByteString) -> Int {
+    static func checksum(of user: UserID?, _ number: Int, in tenant: ByteString) -> Int {
         var sum = RowChecksum()
         tenant.withBytes { sum.fold(UnsafeRawBufferPointer($0)) }
         user?.storageKey.withBytes { sum.fold(UnsafeRawBufferPointer($0)) }

@@ -95,12 +95,18 @@ public final class ClusterReader: Sendable {
 
     // MARK: Nodes
 
+    /// - Throws: also if the cluster has no nodes.
     public func members() throws(ClusterReadError) -> Members {
         if let members = try self.membersIfAny() { return members }
         throw .permanent(
             "the cluster \(self.redisKeys.cluster) has no nodes: none has started, "
                 + "or all have left"
         )
+    }
+
+    /// The names of the nodes whose heartbeats are not overdue.
+    public func livingNodes() throws(ClusterReadError) -> [String] {
+        try self.membersIfAny()?.peers.filter { $0.evictedFor == nil }.map(\.name) ?? []
     }
 
     /// Nil if no node has started, or all have left.

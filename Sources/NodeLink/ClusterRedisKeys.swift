@@ -14,6 +14,10 @@ struct ClusterRedisKeys: Sendable {
     var events: ByteString { ByteString("\(self.cluster):{c}:events") }
     /// A text: when an incident that all nodes notice was last recorded, by Redis' clock.
     var incident: ByteString { ByteString("\(self.cluster):{c}:incident") }
+    /// A text: the source of a copy into this cluster that is incomplete. No node may join.
+    var copy: ByteString { ByteString("\(self.cluster):{c}:copy") }
+    /// An expiring text: the process that copies.
+    var copyLock: ByteString { ByteString("\(self.cluster):{c}:copy-lock") }
 
     /// A hash with a node's record and the time of its last heartbeat.
     func node(_ incarnation: UInt64) -> ByteString {

@@ -47,11 +47,12 @@ struct HeartbeatExchange {
     func write(
         _ record: NodeRecord, view: View?, holdsName: Bool, to command: inout RedisCommandWriter
     ) {
-        command.append(LinkScripts.heartbeat, keyCount: 4 + self.queriedNodes.count)
+        command.append(LinkScripts.heartbeat, keyCount: 5 + self.queriedNodes.count)
         command.append(text: self.redisKeys.view)
         command.append(text: self.redisKeys.views)
         command.append(text: self.redisKeys.node(record.incarnation))
         command.append(text: self.redisKeys.holder(of: record.name))
+        command.append(text: self.redisKeys.copy)
         for node in self.queriedNodes { command.append(text: self.redisKeys.node(node)) }
         command.append(view?.number ?? 0)
         command.append(text: self.knownHash)

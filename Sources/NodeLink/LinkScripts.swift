@@ -6,17 +6,22 @@ import RedisStore
 enum LinkScripts {
     /// Records a heartbeat and returns the current state.
     ///
-    /// KEYS: the view, the views, the node's record, the holder of its name, the records of the
-    /// other known nodes. ARGV: the number and the hash of the known view, the record, the lifetime
-    /// of records in milliseconds, the process (empty: it does not claim the name), and the
-    /// lifetime of a name's lease in milliseconds.
+    /// KEYS: the view, the views, the node's record, the holder of its name, the source of an
+    /// incomplete copy, the records of the other known nodes. ARGV: the number and the hash of the
+    /// known view, the record, the lifetime of records in milliseconds, the process (empty: it does
+    /// not claim the name), and the lifetime of a name's lease in milliseconds.
     ///
     /// Returns Redis' time in milliseconds, the current view number, the texts of the views that
     /// the node does not know, oldest first, the time of each other node's last heartbeat, the
-    /// process that holds the name, and Redis' time in microseconds.
+    /// process that holds the name, and Redis' time in microseconds. Fails while a copy is
+    /// incomplete: a node would serve a part of the conversations, and change them.
     static let heartbeat = RedisScript(
         """
         #!lua
+        local copy = redis.call('GET', KEYS[5])
+        if copy then
+          return redis.error_reply('COPY from ' .. copy .. ' is incomplete: repeat `confab copy`')
+        end
         local time = redis.call('TIME')
         local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
         redis.call('HSET', KEYS[3], 'beat', now, 'record', ARGV[3])
@@ -30,7 +35,7 @@ enum LinkScripts {
           if tonumber(ARGV[1]) == 0 or missing < 1 then missing = 1 end
           texts = redis.call('LRANGE', KEYS[2], -missing, -1)
         end
-        for i = 5, #KEYS do beats[#beats + 1] = redis.call('HGET', KEYS[i], 'beat') or '' end
+        for i = 6, #KEYS do beats[#beats + 1] = redis.call('HGET', KEYS[i], 'beat') or '' end
         local holder = redis.call('GET', KEYS[4]) or ''
         if ARGV[5] ~= '' and (holder == '' or holder == ARGV[5]) then
           holder = ARGV[5]
@@ -42,21 +47,22 @@ enum LinkScripts {
 
     /// Replaces the current view if it has the expected number.
     ///
-    /// KEYS: the view, the views, the events, and the record of the evicted node, or else the
-    /// holder of the proposer's name. ARGV: the expected number; the new view's number, text
-    /// (empty: no node is left) and hash; the number of views to keep; the event's name and node;
-    /// the minimum age in milliseconds of the evicted node's last heartbeat; the node's name; the
-    /// proposing process; the event's detail (empty: the change is a step of a longer one, and no
-    /// event). A node may join only while its process holds its name, and releases the name when it
-    /// leaves.
+    /// KEYS: the view, the views, the events; the record of the evicted node, or else the holder of
+    /// the proposer's name; and the source of an incomplete copy. ARGV: the expected number; the
+    /// new view's number, text (empty: no node is left) and hash; the number of views to keep; the
+    /// event's name and node; the minimum age in milliseconds of the evicted node's last heartbeat;
+    /// the node's name; the proposing process; the event's detail (empty: the change is a step of a
+    /// longer one, and no event). A node may join only while its process holds its name and no copy
+    /// is incomplete. It releases the name when it leaves.
     ///
-    /// Returns 1 if it was replaced, and 0 if another view is current, the node is alive, or
-    /// another process holds the name.
+    /// Returns 1 if it was replaced, and 0 if another view is current, the node is alive, another
+    /// process holds the name, or a copy is incomplete.
     static let propose = RedisScript(
         """
         #!lua
         if (redis.call('HGET', KEYS[1], 'number') or '0') ~= ARGV[1] then return 0 end
         if ARGV[6] == 'joins' and redis.call('GET', KEYS[4]) ~= ARGV[10] then return 0 end
+        if ARGV[6] == 'joins' and redis.call('EXISTS', KEYS[5]) == 1 then return 0 end
         if ARGV[6] == 'leaves' and redis.call('GET', KEYS[4]) == ARGV[10] then
           redis.call('DEL', KEYS[4])
         end

@@ -12,7 +12,7 @@ extension MembershipShell {
         let hash = HeartbeatExchange.hash(text)
         let isSent = self.state.with { state in
             self.redis.send(slot: RedisSlot(key: self.redisKeys.view)) { command in
-                command.append(LinkScripts.propose, keyCount: 4)
+                command.append(LinkScripts.propose, keyCount: 5)
                 command.append(text: self.redisKeys.view)
                 command.append(text: self.redisKeys.views)
                 command.append(text: self.redisKeys.events)
@@ -21,6 +21,7 @@ extension MembershipShell {
                     text: isEviction
                         ? self.redisKeys.node(proposal.incarnation)
                         : self.redisKeys.holder(of: state.record.name))
+                command.append(text: self.redisKeys.copy)
                 command.append(proposal.replacing)
                 command.append(proposal.number)
                 command.append(text: text)

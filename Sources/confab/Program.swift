@@ -38,6 +38,7 @@ enum Program {
         case .token(let options): return TokenCommand.run(options)
         case .chat(let options): return await ChatTerminalCommand.run(options)
         case .bench(let options): return await BenchCommand.run(options)
+        case .copy(let options): return CopyCommand.run(options)
         case .operate(let options): return OperatorCommand.run(options, environment: environment)
         case .checkConfiguration(let options): return ConfigCommand.check(options)
         case .showConfiguration(let options, let format): Self.write(options.report(format))

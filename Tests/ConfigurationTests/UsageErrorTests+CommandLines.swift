@@ -281,6 +281,16 @@ extension UsageErrorTests {
             "chat ws://h --name Ann --dialect pets",
             "chat: --name: only for chats and rooms; in pets the server names anonymous users"
         ),
+        ("copy", "copy: --from sqlite:PATH is missing; see confab copy --help"),
+        ("copy --from sqlite:a", "copy: --to redis://HOST:PORT is missing; see confab copy --help"),
+        (
+            "copy --from redis://h --to redis://h",
+            "--from: only a SQLite database can be copied: sqlite:PATH"
+        ),
+        (
+            "copy --from sqlite:a --to memory:",
+            "--to: the target must be Redis: redis://HOST:PORT"
+        ),
         (
             "bench",
             """

@@ -136,6 +136,23 @@ extension AgentSuites {
             #expect(node.agent.count(ofLines: "node name released") == 1)
         }
 
+        @Test("keeps a node out while a copy into the cluster is incomplete, and says so once")
+        func incompleteCopy() throws {
+            try self.server.execute("SET", "chat:{c}:copy", "/var/confab.db")
+            let node = try ShellFixture(self.server, 7, name: "n1")
+            let words = "COPY from /var/confab.db is incomplete: repeat `confab copy`"
+            try node.tick(until: "the reason") { node.agent.count(ofLines: words) == 1 }
+            let calls = try self.commandCount("evalsha")
+            try node.tick(until: "another heartbeat") {
+                try self.commandCount("evalsha") > calls
+            }
+            #expect(node.agent.count(ofLines: words) == 1)
+            #expect(node.members == [])
+
+            try self.server.execute("DEL", "chat:{c}:copy")
+            try node.tick(until: "the view") { node.members == [7] }
+        }
+
         private func commandCount(_ name: String) throws -> Int {
             let statistics = try self.server.execute("INFO", "commandstats")
             let line = statistics.split(whereSeparator: \.isNewline).first {

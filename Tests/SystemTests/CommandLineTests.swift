@@ -80,7 +80,7 @@ struct CommandLineTests {
         "has a help page with an example for every subcommand",
         arguments: [
             "serve", "token", "chat", "bench", "status", "nodes", "shards", "owner", "history",
-            "tail", "send", "verify", "redis", "drain",
+            "tail", "send", "verify", "redis", "drain", "copy",
             "resume", "config check", "config show", "completion",
         ])
     func help(_ command: String) throws {

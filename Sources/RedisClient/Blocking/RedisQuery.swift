@@ -6,6 +6,10 @@ public struct RedisQuery: Sendable {
     let arguments: [ByteString]
 
     public init(_ slot: RedisSlot, _ arguments: ByteString...) {
+        self.init(slot, arguments)
+    }
+
+    public init(_ slot: RedisSlot, _ arguments: [ByteString]) {
         self.slot = slot
         self.arguments = arguments
     }
