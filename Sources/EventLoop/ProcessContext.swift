@@ -2,7 +2,7 @@
 
 /// The environment of the process, and the name of its machine.
 ///
-/// Foundation has both, but would add five megabytes to the program.
+/// Foundation has both, but would add several megabytes to the program.
 public enum ProcessContext {
     /// The variables of the environment. Bytes that are not UTF-8 become U+FFFD.
     public static var environment: [String: String] {
