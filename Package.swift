@@ -14,8 +14,15 @@ let settings: [SwiftSetting] = [
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
+/// The settings of the program's modules: without the module of regular expressions, which the
+/// compiler would import everywhere, and the linker would add to the program.
+let programSettings =
+    settings + [
+        .unsafeFlags(["-Xfrontend", "-disable-implicit-string-processing-module-import"])
+    ]
+
 func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+    .target(name: name, dependencies: dependencies, swiftSettings: programSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -178,7 +185,13 @@ let package = Package(
                 "JSON",
                 "Bytes",
             ],
-            swiftSettings: settings),
+            swiftSettings: programSettings,
+            // No other program loads symbols from this one, so unused functions can be removed.
+            linkerSettings: [
+                .unsafeFlags(
+                    ["-use-ld=lld", "-Xlinker", "--no-export-dynamic"],
+                    .when(configuration: .release))
+            ]),
 
         tests("BytesTests", ["SeededRandom", "Bytes"]),
         tests("JSONTests", ["SeededRandom", "JSON", "Bytes"]),

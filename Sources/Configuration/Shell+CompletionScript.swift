@@ -14,6 +14,21 @@ extension String {
     var singleQuoted: String {
         "'" + self.map { $0 == "'" ? "'\\''" : String($0) }.joined() + "'"
     }
+
+    /// The text as one word of a command that a user may copy: quoted only where a shell would not
+    /// take it literally.
+    public var shellWord: String {
+        let isPlain = self.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "/"),
+                UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ":"), UInt8(ascii: "@"):
+                true
+            default: false
+            }
+        }
+        return isPlain && !self.isEmpty ? self : self.singleQuoted
+    }
 }
 
 /// The suggestions for an option's value.

@@ -29,8 +29,7 @@ struct WebFiles: Sendable {
     private static func body(of name: String, _ bytes: [UInt8], _ version: String) -> [UInt8] {
         if name.hasSuffix(".js") || name.hasSuffix(".css") { return CompactSource.compact(bytes) }
         guard name.hasSuffix(".html") else { return bytes }
-        let parts = String(decoding: bytes, as: UTF8.self).split(
-            separator: "HASH", omittingEmptySubsequences: false)
+        let parts = String(decoding: bytes, as: UTF8.self).parts(separatedBy: "HASH")
         return Array(parts.joined(separator: version).utf8)
     }
 }

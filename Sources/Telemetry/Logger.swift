@@ -64,6 +64,13 @@ public final class Logger: Sendable {
         }
     }
 
+    /// Writes lines for a reader at a terminal, without a time. They are no events: a log of JSON
+    /// has none of them.
+    public func note(_ lines: [String]) {
+        guard self.format == .text else { return }
+        for line in lines { self.writer.append(Array("\(line)\n".utf8)) }
+    }
+
     /// Waits until all previous events are written, for at most `limit`. Call it before the process
     /// ends.
     ///

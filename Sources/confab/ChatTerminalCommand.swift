@@ -2,7 +2,7 @@ import ChatTerminal
 import ConfabClient
 import Configuration
 import Dialects
-import FoundationEssentials
+import EventLoop
 
 /// `confab chat`: a chat in a terminal.
 enum ChatTerminalCommand {
@@ -16,7 +16,7 @@ enum ChatTerminalCommand {
         chatOptions.tokenFile = options.tokenFile
         chatOptions.isPlain = options.isPlain
         chatOptions.authorities = options.authorities
-        chatOptions.environment = ProcessInfo.processInfo.environment
+        chatOptions.environment = ProcessContext.environment
         return ChatTerminal.run(chatOptions)
     }
 }

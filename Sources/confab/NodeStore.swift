@@ -6,7 +6,6 @@ import ClusterWire
 import Configuration
 import EmbeddedStore
 import EventLoop
-import FoundationEssentials
 import Gateway
 import NodeLink
 import RedisClient
@@ -137,7 +136,7 @@ final class SharedStore: Sendable {
             let record = NodeRecord(
                 incarnation: self.incarnation, name: self.name, address: gateway.clientAddress.text,
                 adminAddress: gateway.adminAddress?.text,
-                host: ProcessInfo.processInfo.hostName, version: version, loops: loops.count,
+                host: ProcessContext.hostname, version: version, loops: loops.count,
                 startedAt: WallClock.now)
             let settings = NodeLinkSettings(
                 clusterName: self.store.clusterName, redis: self.redis, key: self.key,

@@ -1,6 +1,6 @@
 import Configuration
 import Dialects
-import FoundationEssentials
+import EventLoop
 import Glibc
 import OperatorClient
 import Telemetry
@@ -24,7 +24,7 @@ enum Program {
     }
 
     private static func perform(_ arguments: [String]) async -> Int32 {
-        let environment = ProcessInfo.processInfo.environment
+        let environment = ProcessContext.environment
         let invocation: Invocation
         do throws(UsageError) {
             invocation = try Invocation(arguments, environment: environment, Self.commands)

@@ -7,7 +7,6 @@ import DialectKit
 import Dialects
 import EmbeddedStore
 import EventLoop
-import FoundationEssentials
 import Gateway
 import Glibc
 import Identity
@@ -198,7 +197,7 @@ struct RunningNode {
         let suffix = (0..<4).map { _ in
             String("abcdefghijklmnopqrstuvwxyz0123456789".randomElement()!)
         }.joined()
-        return "\(ProcessInfo.processInfo.hostName)-\(suffix)"
+        return "\(ProcessContext.hostname)-\(suffix)"
     }
 
     /// Serves until a signal ends it.
@@ -235,6 +234,12 @@ struct RunningNode {
         self.logger.ready(url: url, node: self.name, store: self.options.store.kind)
         if let admin = self.gateway.adminAddress {
             self.logger.info("admin listening", ["address": .text(admin.text)])
+        }
+        if isatty(STDERR_FILENO) == 1 {
+            let steps = NextSteps(
+                options: self.options, program: CommandLine.arguments.first ?? "confab",
+                port: self.gateway.clientAddress.port, adminPort: self.gateway.adminAddress?.port)
+            self.logger.note(steps.lines)
         }
         self.service.started(at: url)
         let watches = [Task { await self.watchKeySet() }, Task { await self.watchStore() }]
@@ -330,7 +335,7 @@ struct RunningNode {
         guard
             case .serve(let options) = try Invocation(
                 Array(CommandLine.arguments.dropFirst()),
-                environment: ProcessInfo.processInfo.environment, Program.commands)
+                environment: ProcessContext.environment, Program.commands)
         else { return }
         let live = try NodeKeys(options).load()
         self.gateway.reload(live)

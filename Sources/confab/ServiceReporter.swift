@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Gateway
 import Glibc
 import Synchronization
@@ -22,7 +21,7 @@ final class ServiceReporter: Sendable {
         self.logger = logger
         var socket: NotifySocket?
         do throws(NotifySocket.NotifyError) {
-            socket = try NotifySocket(environment: ProcessInfo.processInfo.environment)
+            socket = try NotifySocket(environment: ProcessContext.environment)
         } catch {
             logger.warning("service manager not notified", ["reason": .text(error.description)])
         }

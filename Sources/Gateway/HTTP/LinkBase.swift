@@ -1,7 +1,6 @@
 import Bytes
 import Configuration
 import EventLoop
-import Glibc
 
 /// Computes the base of links: the public URL, or the address of the request.
 ///
@@ -13,7 +12,7 @@ struct LinkBase: Sendable {
     /// The host of `--listen`.
     let listenHost: String
     /// The machine's own name.
-    var hostname = Self.systemHostname()
+    var hostname = ProcessContext.hostname
 
     /// The base of a link, such as `https://chat.example`, without a trailing slash.
     ///
@@ -52,13 +51,5 @@ struct LinkBase: Sendable {
         guard let local, port == local.port else { return false }
         if let address { return address == local.ip }
         return name == self.listenHost.lowercased() || name == self.hostname.lowercased()
-    }
-
-    private static func systemHostname() -> String {
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { text in
-            guard gethostname(text.baseAddress!, text.count - 1) == 0 else { return "" }
-            text[text.count - 1] = 0
-            return String(cString: text.baseAddress!)
-        }
     }
 }

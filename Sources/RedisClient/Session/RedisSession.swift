@@ -136,7 +136,7 @@ struct RedisSession {
             .notTLS(server: server, reason: "it sent nothing")
         // An alert is a TLS message, so the other end has another reason.
         case (.connecting, .tls(.handshakeFailed(reason: let reason)))
-        where self.isInTLSHandshake && !reason.contains("alert"):
+        where self.isInTLSHandshake && !reason.includes("alert"):
             .notTLS(server: self.serverName, reason: reason)
         case (.handshaking, .ended) where !self.hasReceived && !self.settings.url.isSecure,
             (.handshaking, .broken) where !self.hasReceived && !self.settings.url.isSecure:
