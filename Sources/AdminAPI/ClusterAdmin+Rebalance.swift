@@ -12,14 +12,19 @@ extension ClusterAdmin {
     func rebalance(_ request: AdminRequest) async throws(HTTPError) -> JSONTree {
         let snapshot = try await self.clusterSnapshot()
         let replies = await self.query(.nodeRow, of: snapshot.peers, in: snapshot)
-        let rows = Self.rows(snapshot, replies).filter { $0["state"]?.stringValue == "active" }
-        let plan = RebalancePlan(
-            rows.compactMap { row in
-                guard let name = row["node"]?.stringValue,
-                    let connections = row["connections"]?.integerValue
-                else { return nil }
-                return (name, connections)
-            })
+        var connections: [(node: String, count: Int)] = []
+        for row in Self.rows(snapshot, replies) {
+            let state = row["state"]?.stringValue ?? ""
+            guard !["gone", "draining", "drained"].contains(state) else { continue }
+            let name = row["node"]?.stringValue ?? "?"
+            guard let count = row["connections"]?.integerValue else {
+                throw HTTPError(
+                    .serviceUnavailable,
+                    "\(name) does not answer, so the number of its clients is unknown.")
+            }
+            connections.append((name, count))
+        }
+        let plan = RebalancePlan(connections)
         let rate = request.number("rate") ?? 50
         let moving = snapshot.view.shardsToMove.count
         func document(_ verb: String) -> JSONTree {

@@ -20,15 +20,19 @@ extension OperatorCommand {
             ContinuousClock.now
             + .seconds((order["seconds"]?.doubleValue ?? 0) + Self.reconnectSeconds)
         while true {
-            let document = try self.client.get("nodes")
-            let loads = (document["nodes"]?.elements ?? []).filter {
-                $0["state"]?.stringValue == "active"
+            let rest: JSONTree
+            do throws(AdminProblem) {
+                rest = try self.client.post("rebalance", body + [.init("dry_run", true)])
+            } catch {
+                // A node that moves many clients may answer late.
+                guard ContinuousClock.now < end else { throw error }
+                Self.waitBeforeNextRequest()
+                continue
             }
-            let text = loads.map { row in
+            let text = (rest["nodes"]?.elements ?? []).map { row in
                 "\(row["node"]?.stringValue ?? "?"): \(Self.load(of: row).connections)"
             }.joined(separator: ", ")
             self.screen.progress(text)
-            let rest = try self.client.post("rebalance", body + [.init("dry_run", true)])
             if rest["surplus"]?.integerValue == 0 {
                 self.screen.endProgress()
                 return self.printSummary("the clients are spread evenly: \(text)", dryRun: false)

@@ -111,4 +111,17 @@ struct ServiceCommandTests {
             ).last)
         #expect(event["node"] == "n1" && event["operator"] == "127.0.0.1")
     }
+
+    @Test("rebalance refuses while the clients of a node are unknown")
+    func frozenNode() throws {
+        let frozen = self.cluster.nodes[0].process
+        kill(frozen, SIGSTOP)
+        defer { kill(frozen, SIGCONT) }
+        // The port of the second node: the command would ask the next one too.
+        let refused = try confab("rebalance", "--dry-run", at: try self.port(1))
+        #expect(refused.status == 3)
+        #expect(
+            refused.errors.contains(
+                "n1 does not answer, so the number of its clients is unknown."), "\(refused)")
+    }
 }
