@@ -47,7 +47,7 @@ struct ReadmeTests {
         let address = "127.0.0.1:\(ready.firstMatch(of: /127\.0\.0\.1:([0-9]+)/)?.1 ?? "")"
         func here(_ text: String) -> String { text.replacing("127.0.0.1:8080", with: address) }
 
-        let tokens = try self.block("sh", with: "> alice.jwt")
+        let tokens = try self.block("sh", with: "--database confab.db > alice.jwt")
         let result = try run("/bin/sh", ["-e", "-c", tokens], folder: folder.path)
         #expect(result.exitStatus == .exited(0), "\(result.errors)")
         func open(_ command: String) throws -> ChildProcess {
