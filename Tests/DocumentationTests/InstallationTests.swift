@@ -40,7 +40,7 @@ struct InstallationTests {
         let version = try #require(source.firstMatch(of: /static let version = "([^"]+)"/)?.1)
         let kubernetes = "docker/kubernetes"
         for (path, pattern) in [
-            ("README.md", /confab[_-](?<number>[0-9.]+[0-9])[_-]/),
+            ("README.md", /confab[_:-](?<number>[0-9.]+[0-9])/),
             ("docs/comparison.md", /The version is (?<number>[0-9.]+[0-9])/),
             ("\(kubernetes)/single/kustomization.yaml", /newTag: (?<number>[0-9.]+[0-9])/),
             ("\(kubernetes)/cluster/kustomization.yaml", /newTag: (?<number>[0-9.]+[0-9])/),
