@@ -65,9 +65,12 @@ public struct ManualPages: Sendable {
             text.subheading(title)
             for command in commands {
                 let page = "\(RoffText.bold(Self.pageName(of: command)))(1)"
-                text.item(page, command.summary + ".")
+                text.item(page, Self.sentence(command.summary))
             }
         }
+        text.heading("Options")
+        text.item(RoffText.bold("-h, --help"), "List all subcommands.")
+        text.item(RoffText.bold("--version"), "Print the version.")
         text.heading("Files")
         text.item(RoffText.italic("/etc/confab/confab.json"), "The settings of the service.")
         text.item(
