@@ -13,6 +13,7 @@ import tempfile
 import unittest
 
 import yaml
+from kustomize import documents, render
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("CONFAB_BINARY", str(ROOT / ".build/debug/confab"))
@@ -21,12 +22,8 @@ KUBERNETES = DOCKER / "kubernetes"
 OVERLAYS = ("single", "cluster")
 
 
-def documents(text):
-    return [one for one in yaml.safe_load_all(text) if one]
-
-
-def renderer():
-    """A program with kustomize 4 or later; Debian's kubectl has an older one."""
+def kustomize():
+    """The command of kustomize 4 or later; Debian's kubectl has an older one."""
     if shutil.which("kustomize"):
         return ["kustomize", "build"]
     if shutil.which("kubectl"):
@@ -122,6 +119,14 @@ class ComposeTests(FileTest):
         service = self.compose("compose.yml")["services"]["confab"]
         self.check_settings(service["command"].split(), {}, "")
 
+    def test_a_stopped_node_has_the_time_that_its_drain_needs(self):
+        shown = json.loads(self.run_tool(BINARY, "config", "show", "--output", "json"))
+        drain, = [one["value"] for one in shown["settings"] if one["name"] == "drain-seconds"]
+        nodes = [self.compose("compose.yml")["services"]["confab"]] + [
+            self.compose("compose.cluster.yml")["services"][name] for name in ("n1", "n2", "n3")]
+        for node in nodes:
+            self.assertEqual(node["stop_grace_period"], f"{int(drain) + 20}s")
+
     def without_own_lines(self, path, patterns):
         """The lines of a file without comments, empty lines and lines that may differ."""
         lines = [line for line in path.read_text().splitlines()
@@ -156,73 +161,102 @@ class ComposeTests(FileTest):
 
 
 class KubernetesTests(FileTest):
-    def validate(self, path):
-        self.run_tool("kubernetes-validate", "--strict", path)
+    def validate(self, path, *options):
+        self.run_tool("kubernetes-validate", "--strict", *options, path)
 
-    def test_every_file_of_an_overlay_exists_and_every_patch_has_a_target(self):
-        base = yaml.safe_load((KUBERNETES / "base/kustomization.yaml").read_text())
-        known = {(one["kind"], one["metadata"]["name"]) for file in base["resources"]
-                 for one in documents((KUBERNETES / "base" / file).read_text())}
-        for name in OVERLAYS:
-            overlay = yaml.safe_load((KUBERNETES / name / "kustomization.yaml").read_text())
-            for resource in overlay["resources"]:
-                self.assertTrue((KUBERNETES / name / resource).exists(), resource)
-            for patch in overlay["patches"]:
-                content, = documents((KUBERNETES / name / patch["path"]).read_text())
-                target = patch.get("target") or {
-                    "kind": content["kind"], "name": content["metadata"]["name"]}
-                self.assertIn((target["kind"], target["name"]), known)
-
-    def test_schemas(self):
-        for name in ("statefulset", "services", "network-policy"):
-            self.validate(KUBERNETES / f"base/{name}.yaml")
-        self.validate(KUBERNETES / "cluster/disruption-budget.yaml")
-
-    @unittest.skipUnless(renderer(), "no kustomize, and no kubectl with kustomize 4 or later")
-    def test_overlays(self):
-        for name in OVERLAYS:
-            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
-                text = self.run_tool(*renderer(), KUBERNETES / name)
-                path = pathlib.Path(folder, "all.yaml")
-                path.write_text(text)
-                self.validate(path)
-                self.check_overlay(name, documents(text), pathlib.Path(folder))
-
-    def check_overlay(self, name, objects, folder):
-        kinds = {one["kind"]: one for one in objects}
-        workload = kinds["StatefulSet"]["spec"]
-        pod = workload["template"]["spec"]
-        container, = pod["containers"]
-        self.assertTrue(container["image"].startswith("registry.example/confab:"))
-        self.assertEqual(container["readinessProbe"]["httpGet"]["path"], "/api/health")
-        self.assertEqual(container["livenessProbe"]["httpGet"]["path"], "/api/live")
-        self.assertIn({"name": "secrets", "mountPath": "/run/secrets/confab", "readOnly": True},
-                      container["volumeMounts"])
-        self.assertEqual(workload["replicas"], 1 if name == "single" else 3)
-
-        (folder / "jwt.secret").write_text("a secret of at least 32 bytes for the tests")
-        (folder / "admin.tokens").write_text("operator operate a-token\n")
-        (folder / "store.json").write_text('{"store": "redis+sentinel://:x@s1:26379/confab"}')
-        replaced = {"$(POD_NAME)": "confab-0", "$(POD_IP)": "10.1.2.3"}
+    def settings(self, container):
+        """What the program understands of the arguments and variables of a container."""
+        folder = tempfile.TemporaryDirectory(prefix="confab-secrets-")
+        self.addCleanup(folder.cleanup)
+        secrets = pathlib.Path(folder.name)
+        (secrets / "jwt.secret").write_text("a secret of at least 32 bytes for the tests")
+        (secrets / "admin.tokens").write_text("operator operate a-token\n")
+        (secrets / "store.json").write_text('{"store": "redis+sentinel://:x@s1:26379/confab"}')
 
         def value(text):
-            for variable, known in replaced.items():
-                text = text.replace(variable, known)
-            return text
+            return text.replace("$(POD_NAME)", "confab-0").replace("$(POD_IP)", "10.1.2.3")
 
-        arguments = [value(one) for one in container["args"]]
+        listen = re.search(r"^ENV CONFAB_LISTEN=(.*)$", (DOCKER / "Dockerfile").read_text(), re.M)
         environment = {one["name"]: value(one["value"])
                        for one in container["env"] if "value" in one}
-        settings = self.check_settings(arguments, environment, folder)
-        self.assertIn("confab-0", json.dumps(settings))
-        # The time that a drain needs, and the pause before it.
-        pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
-        self.assertGreaterEqual(pod["terminationGracePeriodSeconds"], pause + 10 + 20)
-        if name == "cluster":
-            self.assertEqual(kinds["PodDisruptionBudget"]["spec"]["maxUnavailable"], 1)
-            ports = [port["port"] for rule in kinds["NetworkPolicy"]["spec"]["egress"]
-                     for port in rule["ports"]]
-            self.assertEqual(ports, [53, 53, "admin", 6379, 26379])
+        shown = self.check_settings([value(one) for one in container["args"]],
+                                    {"CONFAB_LISTEN": listen[1], **environment}, secrets)
+        return {one["name"]: one["value"] for one in shown["settings"]}
+
+    def test_schemas(self):
+        # Of the newest version whose schemas are known, and of the oldest.
+        for name in OVERLAYS:
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder, "all.yaml")
+                path.write_text(yaml.safe_dump_all(render(KUBERNETES / name)))
+                self.validate(path)
+                self.validate(path, "--kubernetes-version", "1.25.0")
+
+    @unittest.skipUnless(kustomize(), "no kustomize, and no kubectl with kustomize 4 or later")
+    def test_kustomize_renders_the_same(self):
+        def ordered(objects):
+            return sorted(objects, key=lambda one: (one["kind"], one["metadata"]["name"]))
+
+        for name in OVERLAYS:
+            rendered = documents(self.run_tool(*kustomize(), KUBERNETES / name))
+            self.assertEqual(ordered(rendered), ordered(render(KUBERNETES / name)))
+
+    def test_pods(self):
+        version = self.run_tool(BINARY, "--version").split()[1]
+        for name in OVERLAYS:
+            kinds = {one["kind"]: one["spec"] for one in render(KUBERNETES / name)}
+            workload = kinds["StatefulSet"]
+            pod = workload["template"]["spec"]
+            container, = pod["containers"]
+            self.assertEqual(workload["replicas"], {"single": 1, "cluster": 3}[name])
+            self.assertEqual(container["image"], f"registry.example/confab:{version}")
+            self.assertEqual(container["readinessProbe"]["httpGet"]["path"], "/api/health")
+            self.assertEqual(container["livenessProbe"]["httpGet"]["path"], "/api/live")
+            self.assertEqual(container["securityContext"], {
+                "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]}})
+            self.assertEqual((pod["securityContext"]["runAsNonRoot"],
+                              pod["securityContext"]["runAsUser"]), (True, 65532))
+
+            settings = self.settings(container)
+            self.assertEqual(settings["node-id"], "confab-0")
+            self.assertEqual(settings["anonymous"], "off")
+            ports = {one["name"]: str(one["containerPort"]) for one in container["ports"]}
+            self.assertEqual(settings["listen"], f"0.0.0.0:{ports['clients']}")
+            self.assertEqual(settings["admin"], f"10.1.2.3:{ports['admin']}")
+            # The pause, the drain, and 20 seconds for handovers.
+            pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+            self.assertEqual(pod["terminationGracePeriodSeconds"],
+                             pause + int(settings["drain-seconds"]) + 20)
+
+    def test_the_single_node_has_a_volume_and_the_cluster_has_redis(self):
+        single, cluster = ({one["kind"]: one["spec"] for one in render(KUBERNETES / name)}
+                           for name in OVERLAYS)
+        claim, = single["StatefulSet"]["volumeClaimTemplates"]
+        container, = single["StatefulSet"]["template"]["spec"]["containers"]
+        self.assertIn({"name": claim["metadata"]["name"], "mountPath": "/data"},
+                      container["volumeMounts"])
+        self.assertEqual(self.settings(container)["store"], "sqlite:confab.db")
+        self.assertNotIn("PodDisruptionBudget", single)
+
+        pod = cluster["StatefulSet"]["template"]["spec"]
+        self.assertTrue(self.settings(pod["containers"][0])["store"].startswith("redis+sentinel:"))
+        self.assertEqual([one["topologyKey"] for one in pod["topologySpreadConstraints"]],
+                         ["topology.kubernetes.io/zone", "kubernetes.io/hostname"])
+        self.assertEqual(cluster["PodDisruptionBudget"]["maxUnavailable"], 1)
+        ports = [port["port"] for rule in cluster["NetworkPolicy"]["egress"]
+                 for port in rule["ports"]]
+        self.assertEqual(ports, [53, 53, "admin", 6379, 26379])
+
+    def test_labels_select_the_pods(self):
+        for name in OVERLAYS:
+            objects = render(KUBERNETES / name)
+            labels, = [one["spec"]["template"]["metadata"]["labels"] for one in objects
+                       if one["kind"] == "StatefulSet"]
+            for one in objects:
+                spec = one["spec"]
+                selector = spec.get("podSelector") or spec["selector"]
+                self.assertEqual(selector.get("matchLabels", selector), labels, one["kind"])
 
     def test_the_validator_sees_an_unknown_field(self):
         text = (KUBERNETES / "base/statefulset.yaml").read_text()
