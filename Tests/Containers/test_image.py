@@ -5,10 +5,11 @@ import json
 import os
 import re
 import signal
+import tarfile
 import unittest
 import urllib.request
 
-from engine import ROOT, URL, Composition, ContainerTest, get, wait
+from engine import IMAGES, ROOT, URL, Composition, ContainerTest, get, wait
 
 #: The bytes of all files, as `docker image ls` counts them.
 SIZE_LIMIT = 120_000_000
@@ -19,18 +20,39 @@ class ImageTests(ContainerTest):
         return self.engine.docker(
             "run", "--rm", "--user", "0", "--entrypoint", "sh", "confab", "-c", script)
 
+    def image(self):
+        return json.loads(self.engine.docker("image", "inspect", "confab"))[0]
+
     def test_size(self):
-        size = json.loads(self.engine.docker("image", "inspect", "confab"))[0]["Size"]
-        print(f"the image has {size / 1e6:.1f} MB", flush=True)
-        self.assertLessEqual(size, SIZE_LIMIT)
+        self.assertLessEqual(self.image()["Size"], SIZE_LIMIT)
+
+    def test_contents_are_those_of_the_documentation(self):
+        with tarfile.open(IMAGES / "base.tar") as archive:
+            base = sum(member.size for member in archive)
+        program = int(self.shell("stat --format %s /usr/local/bin/confab"))
+        size = self.image()["Size"]
+        measured = [one / 1e6 for one in (size, base, program, size - base - program)]
+        print("MB: image {:.1f}, Debian {:.1f}, confab {:.1f}, packages {:.1f}".format(*measured),
+              flush=True)
+        page = (ROOT / "docs/operating/docker.md").read_text()
+        page = page[page.index("### Contents"):page.index("## A cluster")]
+        debian, confab, *packages = map(float, re.findall(r"\| ([0-9.]+) \|$", page, re.M))
+        total = float(re.search(r"^(\d+) MB unpacked", page, re.M)[1])
+        # Debian's updates change sizes a little.
+        for written, found in zip((total, debian, confab, sum(packages)), measured, strict=True):
+            self.assertAlmostEqual(written, found, delta=1.5)
 
     def test_settings(self):
-        config = json.loads(self.engine.docker("image", "inspect", "confab"))[0]["Config"]
+        config = self.image()["Config"]
         self.assertEqual(config["User"], "65532:65532")
+        self.assertEqual(config["WorkingDir"], "/data")
+        self.assertEqual((config["Entrypoint"], config["Cmd"]), (["confab"], ["serve"]))
         self.assertEqual(config["StopSignal"], "SIGTERM")
         self.assertEqual(list(config["Volumes"]), ["/data"])
+        self.assertEqual(list(config["ExposedPorts"]), ["8080/tcp"])
         self.assertEqual(config["Healthcheck"]["Test"], ["CMD", "confab", "health"])
-        self.assertEqual(config["Labels"]["org.opencontainers.image.title"], "Confab")
+        for name, value in {"title": "Confab", "licenses": "Apache-2.0"}.items():
+            self.assertEqual(config["Labels"][f"org.opencontainers.image.{name}"], value)
 
     def test_packages_are_those_of_the_linked_libraries(self):
         paths = self.shell("ldd /usr/local/bin/confab")
