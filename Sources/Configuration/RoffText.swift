@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The source of a manual page, in the macros of man(7).
 struct RoffText {
     private(set) var text: String
@@ -61,7 +63,7 @@ struct RoffText {
 
     private static func words(_ text: String) -> String {
         text.split(separator: " ", omittingEmptySubsequences: false).map {
-            $0.contains("--") ? Self.literal(String($0)) : Self.escaped(String($0))
+            String($0).includes("--") ? Self.literal(String($0)) : Self.escaped(String($0))
         }.joined(separator: " ")
     }
 

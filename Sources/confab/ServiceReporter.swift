@@ -1,3 +1,4 @@
+import EventLoop
 import Gateway
 import Glibc
 import Synchronization
