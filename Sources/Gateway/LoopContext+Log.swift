@@ -160,8 +160,10 @@ extension WebSocketState {
 
 extension Connection {
     /// The client's address for the log.
-    var address: String {
-        // The address from a proxy has no port.
-        self.peer.port == 0 ? self.peer.host : self.peer.text
-    }
+    var address: String { self.peer.clientText }
+}
+
+extension SocketAddress {
+    /// A client's address as text. The address from a proxy has no port.
+    var clientText: String { self.port == 0 ? self.host : self.text }
 }

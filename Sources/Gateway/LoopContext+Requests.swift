@@ -33,7 +33,7 @@ extension LoopContext {
                 "reason": .text(reason.rawValue), "message": .text(sentence),
                 "listener": .text(connection.isClient ? "clients" : "admin"),
                 "route": .optional(info?.route.pattern.description),
-                "address": .text(connection.address),
+                "address": .text(info?.forwardedAddress?.clientText ?? connection.address),
                 "origin": .optional(reason == .origin ? info?.origin : nil),
                 "traceparent": .optional(info?.trace?.description),
             ])
@@ -62,7 +62,8 @@ extension LoopContext {
                 "status": LogValue(status.rawValue), "method": .optional(info?.method.name),
                 "route": .optional(info?.route.pattern.description),
                 "listener": .text(connection.isClient ? "clients" : "admin"),
-                "address": .text(connection.address), "user": .optional(info?.user),
+                "address": .text(info?.forwardedAddress?.clientText ?? connection.address),
+                "user": .optional(info?.user),
                 "traceparent": .optional(info?.trace?.description),
             ])
     }

@@ -1,5 +1,6 @@
 import Configuration
 import ConversationsDialect
+import Foundation
 import GatewayTestSupport
 import RoomsDialect
 import Telemetry
@@ -74,6 +75,27 @@ struct RequestLogTests {
         #expect(lines[4]["traceparent"] == nil)
         let text = try node.folder.read("log")
         #expect(!text.contains("eyJ"))
+    }
+
+    @Test("name the client that a trusted proxy reports, also on a connection that clients share")
+    func forwardedAddresses() throws {
+        let node = try TestNode(loops: 1)
+        let stream = try ByteStream(port: node.port)
+        func send(_ request: String, from address: String) throws {
+            try stream.send(
+                request.replacingOccurrences(
+                    of: "\r\n\r\n", with: "\r\nX-Forwarded-For: \(address)\r\n\r\n"))
+            _ = try HTTPReply(from: stream)
+        }
+        let request = "DELETE /api/health HTTP/1.1\r\nHost: chat.example\r\n\r\n"
+        try send(request, from: "203.0.113.7")
+        try send(request, from: "2001:db8::1")
+        try send(
+            TestNode.upgradeRequest("/conversations/room/?token=eyJ.forged.one"),
+            from: "198.51.100.4:5000")
+        let lines = try node.log("request refused", atLeast: 3)
+        #expect(
+            lines.map { $0["address"] } == ["203.0.113.7", "2001:db8::1", "198.51.100.4"])
     }
 
     @Test("of Engine.IO have the reason that the node has, and not only that of the protocol")

@@ -1,4 +1,5 @@
 import Bytes
+import EventLoop
 import HTTPWire
 
 /// The state of a connection that speaks HTTP.
@@ -47,6 +48,8 @@ final class HTTPExchange {
         let crossOrigin: CrossOrigin?
         let trace: TraceParent?
         var method = HTTPMethod.other
+        /// The client's address, if a trusted proxy has reported it.
+        var forwardedAddress: SocketAddress?
         /// For the log: the origin of a refused page, and at `debug` the user of the token.
         var origin: String?
         var user: String?

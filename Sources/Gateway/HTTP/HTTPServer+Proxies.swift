@@ -68,13 +68,18 @@ extension HTTPServer {
         self.context.settings.trustedProxies.contains { $0.contains(address) }
     }
 
-    /// The client's address. Each trusted proxy, from the last one on, reports the address that
-    /// connected to it.
+    /// The client's address.
     func clientAddress(_ connection: Connection, _ span: RawSpan) -> SocketAddress {
+        self.forwardedAddress(connection, span) ?? connection.peer
+    }
+
+    /// The client's address, as trusted proxies report it: each, from the last one on, reports the
+    /// address that connected to it. Nil without such a proxy.
+    func forwardedAddress(_ connection: Connection, _ span: RawSpan) -> SocketAddress? {
         var address = connection.peer
         guard self.isTrusted(address.ip),
             let list = self.head.fields.joined("x-forwarded-for", in: span)
-        else { return address }
+        else { return nil }
         for item in list.split(separator: ",", omittingEmptySubsequences: false).reversed() {
             guard self.isTrusted(address.ip), let next = SocketAddress(forwarded: item) else {
                 return address

@@ -230,10 +230,12 @@ struct HTTPServer {
             for: span.extracting(self.head.path),
             wantsWebSocket: WebSocketUpgrade.isRequested(by: self.head, in: span))
         let trace = TraceParent(self.head.fields, in: span)
+        let address = self.forwardedAddress(connection, span)
         // A connect to a WebSocket costs nothing for CORS.
         guard route.crossOrigin != .none else {
             return .init(
-                route: route, crossOrigin: nil, trace: trace, method: self.head.method)
+                route: route, crossOrigin: nil, trace: trace, method: self.head.method,
+                forwardedAddress: address)
         }
         let origin = self.head.fields.text("origin", in: span)
         let crossOrigin = CrossOrigin(
@@ -242,7 +244,7 @@ struct HTTPServer {
             self.context.live.origins)
         return .init(
             route: route, crossOrigin: crossOrigin, trace: trace, method: self.head.method,
-            origin: origin,
+            forwardedAddress: address, origin: origin,
             isSend: route.sendsMessages && self.head.method == .post)
     }
 

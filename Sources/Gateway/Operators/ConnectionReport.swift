@@ -53,7 +53,7 @@ public struct ConnectionReport: Sendable {
     public var isSlow: Bool { self.pendingBytes > LoopStatistics.slowConnectionBytes }
 
     /// As in the log.
-    public var address: String { self.peer.port == 0 ? self.peer.host : self.peer.text }
+    public var address: String { self.peer.clientText }
 }
 
 /// A connection in full.
