@@ -81,7 +81,7 @@ class ArchiveTests(unittest.TestCase):
             [f"package/{name}" for name in
              ("LICENSE", "README.md", "confab.d.ts", "confab.js", "package.json")])
 
-    def test_differences_between_two_builds_are_findings(self):
+    def test_differences_between_two_builds_are_named(self):
         first, second = self.folder / "1", self.folder / "2"
         for folder in (first, second):
             folder.mkdir()
@@ -89,11 +89,11 @@ class ArchiveTests(unittest.TestCase):
             (folder / "different").write_text(folder.name)
         (second / "more").write_text("")
         self.addCleanup(release.findings.clear)
+        self.addCleanup(release.different.clear)
         with contextlib.redirect_stdout(io.StringIO()):
             release.compare(first, second)
-        self.assertEqual(release.findings, [
-            "different differs between two builds of the same commit",
-            "more exists in only one of two builds"])
+        self.assertEqual(release.different, ["different"])
+        self.assertEqual(release.findings, ["more exists in only one of two builds"])
 
 
 class CommandTests(unittest.TestCase):
