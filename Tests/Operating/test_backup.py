@@ -45,9 +45,8 @@ class Machine:
             [BINARY, "serve", "--listen", "127.0.0.1:0", "--admin", f"127.0.0.1:{self.admin}",
              "--store", f"redis://127.0.0.1:{self.port}", "--jwt-secret-file",
              self.folder / "jwt.secret"], stderr=subprocess.DEVNULL)
-        # A killed predecessor is a row of the nodes for a while, so their exit status is 3.
-        self.wait(lambda: self.confab("redis").returncode in (0, 3)
-                  and self.confab("events").returncode == 0, "the node")
+        # Not `confab await healthy`: a killed predecessor is a row of the nodes for a while.
+        self.wait(lambda: self.confab("nodes", "--output", "json").stdout, "the node")
 
     @staticmethod
     def wait(is_done, what):
