@@ -117,8 +117,7 @@ let package = Package(
         module(
             "StoreCopy",
             [
-                "NodeLink", "RedisStore", "RedisClient", "EmbeddedStore", "ChatModel", "Telemetry",
-                "Bytes",
+                "NodeLink", "RedisStore", "RedisClient", "EmbeddedStore", "ChatModel", "Bytes",
             ]),
 
         // Shells: the server, the clients, the command line.

@@ -2,8 +2,6 @@ internal import ChatModel
 internal import EventLoop
 internal import RedisClient
 internal import RedisStore
-internal import Synchronization
-internal import Telemetry
 
 /// Reads from a cluster's Redis store without a node, and blocks the calling thread until the
 /// answer has arrived.
@@ -11,15 +9,13 @@ internal import Telemetry
 /// It has a loop and a connection of its own. The store is the same one that nodes use, so there is
 /// one reader of the stored format. It changes no key: index entries count as stale at an age that
 /// none reaches, so the store removes none.
-final class StoreReader: StoreClient {
+final class StoreReader: Sendable {
     private static let entriesNeverAge = Duration.seconds(Int64.max)
     /// More than any conversation has, because only the nodes know how many they retain.
     private static let wholeHistory = 1 << 52
 
     private let loop: EventLoop
     private let store: RedisStore
-    private let answer = Mutex<StoreAnswer?>(nil)
-    private let completion = Semaphore()
 
     /// Starts to connect; the first request waits for the connection.
     init(_ settings: RedisSettings, clusterName: String) throws(SocketError) {
@@ -40,19 +36,6 @@ final class StoreReader: StoreClient {
 
     deinit { self.loop.stop() }
 
-    /// Use it from one thread at a time, and for requests that only read. It ends, at the latest
-    /// with the timeouts of the settings.
-    func read(_ request: StoreRequest) -> StoreAnswer {
-        self.store.submit(request, ticket: 0, for: self)
-        self.completion.wait()
-        guard let answer = self.answer.withLock({ $0.take() }) else {
-            preconditionFailure("a request to the store has ended without an answer")
-        }
-        return answer
-    }
-
-    func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
-        self.answer.withLock { $0 = answer }
-        self.completion.post()
-    }
+    /// Only for requests that read. It ends, at the latest with the timeouts of the settings.
+    func read(_ request: StoreRequest) -> StoreAnswer { self.store.blockingAnswer(to: request) }
 }

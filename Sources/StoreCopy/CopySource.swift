@@ -1,7 +1,6 @@
 import ChatModel
 import EmbeddedStore
-import Synchronization
-import Telemetry
+import NodeLink
 
 /// The store that is copied. Each function blocks until the store has answered.
 struct CopySource {
@@ -50,33 +49,12 @@ struct CopySource {
     func numbers() throws -> [TenantNumberList] { try self.store.tenantNumbers() }
 
     private func answer(_ request: StoreRequest) throws -> StoreAnswer {
-        let waiter = BlockingStoreClient()
-        self.store.submit(request, ticket: 0, for: waiter)
-        let answer = waiter.wait()
+        let answer = self.store.blockingAnswer(to: request)
         if case .failed(let failure) = answer { throw failure }
         return answer
     }
 
     private static func unexpected(_ answer: StoreAnswer) -> StoreFailure {
         StoreFailure("the database has changed during the copy")
-    }
-}
-
-/// Waits for the answer to one request.
-private final class BlockingStoreClient: StoreClient {
-    private let received = Mutex<StoreAnswer?>(nil)
-    private let completion = Semaphore()
-
-    func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
-        self.received.withLock { $0 = answer }
-        self.completion.post()
-    }
-
-    func wait() -> StoreAnswer {
-        self.completion.wait()
-        guard let answer = self.received.withLock({ $0.take() }) else {
-            preconditionFailure("a request to the store has ended without an answer")
-        }
-        return answer
     }
 }

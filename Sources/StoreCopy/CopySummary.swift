@@ -1,4 +1,4 @@
-/// What a copy has written, or would write.
+/// The counts of a copy: written, or to be written.
 public struct CopySummary: Sendable, Equatable {
     public var conversations = 0
     /// The conversations that an earlier, incomplete copy has written.

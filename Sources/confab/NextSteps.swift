@@ -1,7 +1,7 @@
 import Configuration
 import Identity
 
-/// What to do with a node that is ready: the lines that `confab serve` prints on a terminal.
+/// The next steps with a node that is ready: the lines that `confab serve` prints on a terminal.
 ///
 /// Every command can be copied: it names the program and the files as this process was started, so
 /// it works in the same folder.

@@ -2,7 +2,7 @@ import Foundation
 import TestKit
 import Testing
 
-/// What `confab serve` prints on a terminal when it is ready.
+/// The lines that `confab serve` prints on a terminal when it is ready.
 @Suite("The next steps of confab serve")
 struct NextStepsTests {
     private let folder: TemporaryFolder
