@@ -17,23 +17,14 @@ import unittest
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "Tests"))
 sys.path.insert(0, str(ROOT / "clients/python"))
 sys.path.insert(0, str(ROOT / "clients/python/tests"))
 
+from waiting import wait  # noqa: E402
+
 IMAGES = pathlib.Path(os.environ.get("CONTAINER_IMAGES", ""))
 URL = "http://127.0.0.1:8080"
-
-
-def wait(description, condition, seconds=90):
-    """Repeats the condition until it returns something, and returns that."""
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {description}")
-        time.sleep(0.3)
 
 
 class Engine:

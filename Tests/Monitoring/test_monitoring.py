@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -20,28 +21,14 @@ import urllib.parse
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "Tests"))
+
+from waiting import free_port, wait  # noqa: E402
+
 FILES = ROOT / "cluster/monitoring"
 BINARY = os.environ.get("CONFAB_BINARY", str(ROOT / ".build/debug/confab"))
 # Grafana's value of $__rate_interval for a scrape interval of 1 s would be 16 s.
 RATE_INTERVAL = "30s"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait(description, condition, seconds):
-    """Repeats the condition until it returns something, and returns that."""
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"no {description} within {seconds} s")
-        time.sleep(0.5)
 
 
 class Cluster:

@@ -9,7 +9,6 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,7 @@ import unittest
 import jsonschema_rs
 
 from test_rolling_restart import confab
+from waiting import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("CONFAB_BINARY", str(ROOT / ".build/debug/confab"))
@@ -35,12 +35,6 @@ include-path-regex = "/cluster/"
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 404, 409, 503]
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Deployment:

@@ -5,21 +5,19 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "Tests"))
+
+from waiting import free_port  # noqa: E402
+
 BINARY = os.environ.get("CONFAB_BINARY", str(ROOT / ".build/debug/confab"))
 PAGE = ROOT / "docs/operating/backup.md"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Machine:

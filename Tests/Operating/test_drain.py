@@ -16,7 +16,6 @@ import json
 import os
 import re
 import resource
-import socket
 import subprocess
 import time
 import unittest
@@ -24,6 +23,7 @@ import urllib.error
 import urllib.request
 
 from test_rolling_restart import Cluster, confab, until
+from waiting import free_port
 
 CLIENTS = int(os.environ.get("DRAIN_CLIENTS", "5000"))
 #: Each user is in so many conversations, with one connection for each, and each conversation has
@@ -36,12 +36,6 @@ PAUSE = 5
 #: other work most of this time is its own.
 MOVING = 480
 MARK = "/the-drain-has-begun"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def token(secret, user):
@@ -269,7 +263,7 @@ class DrainTests(unittest.TestCase):
         self.assertTrue(
             any("Server nodes/n1 is stopping" in line for line in lines[:later[1][0]]),
             lines[change - 2:change + 3])
-        # Nobody marks the node as failed, which would end its clients' connections at once.
+        # No check marks the node as failed, which would end its clients' connections at once.
         self.assertFalse(any("Server nodes/n1 is DOWN" in line for line in lines))
 
     def test_clients_move_to_the_other_nodes(self):

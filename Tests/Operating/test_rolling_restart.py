@@ -18,6 +18,7 @@ import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "Tests"))
 sys.path.insert(0, str(ROOT / "clients/python"))
 import confab  # noqa: E402
 
