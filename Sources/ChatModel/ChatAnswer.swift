@@ -8,6 +8,8 @@ public enum ChatAnswer: Sendable {
     /// A send that only the server itself retried is no repeat.
     case posted(Message, isRepeat: Bool = false)
     case amended(Message)
+    /// The pinned messages, newest pin first.
+    case pins([Message])
     /// The reads are stored, except those of message ids that do not exist.
     case read(unknown: [SequenceNumber])
     case done

@@ -13,6 +13,14 @@ public enum ChatCommand: Sendable {
     case edit(SequenceNumber, content: String, by: Principal)
     /// Deletes the text of a message. Only its author and admins may do this.
     case delete(SequenceNumber, by: Principal)
+    /// Sets or removes a reaction of the user. The answer follows when it is stored.
+    case react(SequenceNumber, Emoji, isOn: Bool, by: Principal)
+    /// Pins a message. A message that is pinned already becomes the newest pin.
+    case pin(SequenceNumber, by: Principal)
+    /// Ends the pin of a message, if it is pinned.
+    case unpin(SequenceNumber, by: Principal)
+    /// Returns the pinned messages. `readAccess` as in `describe`.
+    case pins(by: Principal, readAccess: ReadAccess = .membersOnly)
     /// Marks these messages, and all below the highest of them, as read. The answer and the event
     /// follow when the store has the cursor.
     case read([SequenceNumber], by: UserID)
@@ -46,7 +54,9 @@ extension ChatCommand {
         case .read(_, let user), .readThrough(_, let user), .leave(let user): user
         case .typing(_, let person): person.id
         case .edit(_, _, let principal), .delete(_, let principal), .addMember(_, let principal),
-            .removeMember(_, let principal), .end(let principal), .describe(let principal, _):
+            .removeMember(_, let principal), .end(let principal), .describe(let principal, _),
+            .react(_, _, _, let principal), .pin(_, let principal), .unpin(_, let principal),
+            .pins(let principal, _):
             principal.person.id
         }
     }
@@ -67,17 +77,19 @@ public struct NewConversation: Sendable {
     public let title: String
     /// See `ConversationRecord.dialectData`.
     public let dialectData: ByteString
+    public let pinPolicy: ConversationRecord.PinPolicy
     public let creator: Principal
     /// Includes the creator if the creator is to be a member.
     public let members: [Person]
 
     public init(
         _ template: ConversationTemplate, title: String = "", dialectData: ByteString = "",
-        creator: Principal, members: [Person]
+        pinPolicy: ConversationRecord.PinPolicy = .members, creator: Principal, members: [Person]
     ) {
         self.template = template
         self.title = title
         self.dialectData = dialectData
+        self.pinPolicy = pinPolicy
         self.creator = creator
         self.members = members
     }

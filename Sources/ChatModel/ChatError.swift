@@ -22,6 +22,16 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     case contentTooLong(limit: Int)
     case metadataTooLong(limit: Int)
     case clientMessageIDInvalid
+    /// The message to reply to does not exist or is no longer retained.
+    case noSuchReplyTarget(SequenceNumber)
+    /// A message has its different emoji. A user can still join one of them.
+    case tooManyEmoji(limit: Int)
+    /// The user has its different emoji on the message.
+    case tooManyReactions(limit: Int)
+    /// Only the creator and admins may mention all members of a larger conversation.
+    case mentionOfAllNotAllowed(limit: Int)
+    case tooManyPins(limit: Int)
+    case notPinned(SequenceNumber)
     case tooManyMembers(limit: Int)
     case rateLimited(retryAfterSeconds: Double)
     /// The store or the owner is unavailable. The request had no effect and never will; the client
@@ -53,6 +63,16 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .contentTooLong(let limit): "content: longer than \(limit) bytes"
         case .metadataTooLong(let limit): "metadata: longer than \(limit) bytes"
         case .clientMessageIDInvalid: "local_id: must have 1 to 128 bytes and no control characters"
+        case .noSuchReplyTarget(let id): "reply_to: there is no message \(id)"
+        case .tooManyEmoji(let limit):
+            "emoji: the message has \(limit) different emoji; react with one of these"
+        case .tooManyReactions(let limit):
+            "emoji: you have \(limit) reactions to this message; remove one first"
+        case .mentionOfAllNotAllowed(let limit):
+            "mentions: above \(limit) members, only the creator and admins may mention all"
+        case .tooManyPins(let limit):
+            "message_id: the conversation has its \(limit) pinned messages; unpin one first"
+        case .notPinned(let id): "message_id: message \(id) is not pinned"
         case .tooManyMembers(let limit): "the conversation has its \(limit) members"
         case .rateLimited: "rate limited"
         case .unavailable: "the message could not be stored; try again"

@@ -6,6 +6,12 @@ public enum ChatEvent: Sendable {
     case posted(Message)
     case edited(Message)
     case deleted(Message)
+    /// The reactions to a message changed. The owner publishes them at most four times a second for
+    /// each message.
+    case reacted(Message)
+    /// The message was pinned, or its pin ended: see `MessageAnnotations.pin`.
+    case pinned(Message)
+    case unpinned(Message)
     case joined(Member)
     /// The name or the agent of a member changed.
     case renamed(Member)
@@ -28,15 +34,27 @@ public enum ChatEvent: Sendable {
     public var answer: ChatAnswer {
         switch self {
         case .posted(let message): .posted(message)
-        case .edited(let message), .deleted(let message): .amended(message)
+        case .edited(let message), .deleted(let message), .reacted(let message),
+            .pinned(let message), .unpinned(let message):
+            .amended(message)
         default: .done
+        }
+    }
+
+    /// The message that the event amends, in its present state; nil for another event.
+    public var amended: Message? {
+        switch self {
+        case .edited(let message), .deleted(let message), .reacted(let message),
+            .pinned(let message), .unpinned(let message):
+            message
+        default: nil
         }
     }
 
     /// Whether the event changes a message.
     public var isAmendment: Bool {
         switch self {
-        case .edited, .deleted: true
+        case .edited, .deleted, .reacted, .pinned, .unpinned: true
         default: false
         }
     }
@@ -45,7 +63,8 @@ public enum ChatEvent: Sendable {
     public var isEphemeral: Bool {
         switch self {
         case .typing, .presence, .crowd: true
-        case .created, .posted, .edited, .deleted, .joined, .renamed, .left, .ended, .read, .status:
+        case .created, .posted, .edited, .deleted, .reacted, .pinned, .unpinned, .joined, .renamed,
+            .left, .ended, .read, .status:
             false
         }
     }

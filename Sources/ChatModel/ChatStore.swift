@@ -44,11 +44,18 @@ public enum StoreRequest: Sendable {
     /// Reads the authors, times and client message ids of the newest messages.
     case recent(ConversationKey, limit: Int)
     case write(WriteBatch)
+    /// Reads messages, with the messages to which they reply, and with the threads that they begin.
     case page(ConversationKey, PageRange, limit: Int)
+    /// Reads a thread: its root and the replies, as a page of these messages.
+    case thread(ConversationKey, root: SequenceNumber, PageRange, limit: Int)
+    /// Reads the newest messages below a number that match a query: a page of these messages only.
+    /// The answer is `found`, or `cannotSearch`.
+    indirect case search(
+        ConversationKey, SearchQuery, before: SequenceNumber?, limit: Int)
     /// Reads what has changed since a revision: messages above a number, and older ones that were
-    /// edited or deleted. The limit applies to the messages; the amended ones are complete.
+    /// amended. The limit applies to the messages; the amended ones are complete.
     case changes(ConversationKey, after: SequenceNumber, since: Revision, limit: Int)
-    /// Reads messages up to a number that were edited or deleted since a revision, in the order of
+    /// Reads messages up to a number that were amended since a revision, in the order of
     /// their last changes. The first of them are returned, each once, as `amended` of a page
     /// without other messages.
     case amended(ConversationKey, through: SequenceNumber, since: Revision, limit: Int)
@@ -107,6 +114,9 @@ public enum StoreAnswer: Sendable {
     case recent([RecentMessage])
     case written(WriteOutcome)
     case page(MessagePage)
+    case found(SearchPage)
+    /// This store has no search.
+    case cannotSearch
     case unread(Int)
     case memberships(MembershipPage)
     case catalog(CatalogPage)

@@ -5,12 +5,16 @@ public struct ConversationRecord: Sendable, Equatable {
     /// Whether any user of the tenant may join, or only users that a token or a member admits.
     public enum JoinPolicy: UInt8, Sendable { case closed = 0, open = 1 }
 
+    /// The users that may pin messages and end pins, besides the creator and admins.
+    public enum PinPolicy: UInt8, Sendable { case members = 0, creator = 1 }
+
     /// The name of the dialect that created the conversation, or `inbox`, or `unknown` if the
     /// creation was lost.
     public var origin: ByteString
     public var joinPolicy: JoinPolicy
     /// Whether the tenant's catalog lists the conversation until it ends.
     public var isListed: Bool
+    public var pinPolicy: PinPolicy
     public var title: String
     /// Data of the protocol that created the conversation, in its own format. Only that protocol
     /// reads it.
@@ -24,11 +28,12 @@ public struct ConversationRecord: Sendable, Equatable {
 
     public init(
         _ template: ConversationTemplate, title: String = "", dialectData: ByteString = "",
-        creator: UserID?, createdAt: Timestamp
+        pinPolicy: PinPolicy = .members, creator: UserID?, createdAt: Timestamp
     ) {
         self.origin = template.origin
         self.joinPolicy = template.joinPolicy
         self.isListed = template.isListed
+        self.pinPolicy = pinPolicy
         self.title = title
         self.dialectData = dialectData
         self.creator = creator

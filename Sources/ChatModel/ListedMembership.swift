@@ -13,10 +13,12 @@ public struct ListedMembership: Sendable {
     /// The messages above the member's read cursor that other users wrote and that are not deleted,
     /// counted up to the requested limit.
     public var unreadCount: Int
+    /// The messages among them that mention the user.
+    public var unreadMentionCount: Int
 
     public init(
         key: ConversationKey, record: ConversationRecord, head: SequenceNumber, member: Member,
-        lastMessage: Message?, unreadCount: Int
+        lastMessage: Message?, unreadCount: Int, unreadMentionCount: Int = 0
     ) {
         self.key = key
         self.record = record
@@ -24,6 +26,7 @@ public struct ListedMembership: Sendable {
         self.member = member
         self.lastMessage = lastMessage
         self.unreadCount = unreadCount
+        self.unreadMentionCount = unreadMentionCount
     }
 }
 

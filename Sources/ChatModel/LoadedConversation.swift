@@ -8,16 +8,19 @@ public struct LoadedConversation: Sendable {
     /// The oldest message that is kept; head + 1 if none is.
     public var oldest: SequenceNumber
     public var members: [Member]
+    /// The pinned messages in their present state, oldest pin first.
+    public var pins: [Message]
 
     public init(
         record: ConversationRecord, head: SequenceNumber, revision: Revision,
-        oldest: SequenceNumber, members: [Member]
+        oldest: SequenceNumber, members: [Member], pins: [Message] = []
     ) {
         self.record = record
         self.head = head
         self.revision = revision
         self.oldest = oldest
         self.members = members
+        self.pins = pins
     }
 }
 

@@ -12,22 +12,32 @@ public final class MessageBody: Sendable {
     public let content: String
     /// The author's JSON object, as received.
     public let metadata: [UInt8]?
+    /// Nil for most messages.
+    public let annotations: MessageAnnotations?
 
     public init(
         author: Person, clientMessageID: ClientMessageID?, content: String,
-        metadata: [UInt8]? = nil
+        metadata: [UInt8]? = nil, annotations: MessageAnnotations? = nil
     ) {
         self.author = author
         self.clientMessageID = clientMessageID
         self.content = content
         self.metadata = metadata
+        self.annotations = annotations
     }
 
     /// A copy with this id.
     public func withClientMessageID(_ id: ClientMessageID) -> MessageBody {
         MessageBody(
-            author: self.author, clientMessageID: id, content: self.content, metadata: self.metadata
-        )
+            author: self.author, clientMessageID: id, content: self.content,
+            metadata: self.metadata, annotations: self.annotations)
+    }
+
+    /// A copy with these annotations.
+    public func with(_ annotations: MessageAnnotations?) -> MessageBody {
+        MessageBody(
+            author: self.author, clientMessageID: self.clientMessageID, content: self.content,
+            metadata: self.metadata, annotations: annotations)
     }
 }
 
@@ -106,26 +116,5 @@ public struct Message: Sendable {
         self.acceptedAt = acceptedAt
         self.state = state
         self.body = body
-    }
-
-    /// The same message with other text.
-    public func edited(to content: String, revision: Revision) -> Message {
-        self.amended(.edited, content: content, metadata: self.body.metadata, revision: revision)
-    }
-
-    /// The same message without its text; number, author and time stay.
-    public func deleted(revision: Revision) -> Message {
-        self.amended(.deleted, content: "", metadata: nil, revision: revision)
-    }
-
-    private func amended(_ state: State, content: String, metadata: [UInt8]?, revision: Revision)
-        -> Message
-    {
-        let body = MessageBody(
-            author: self.body.author, clientMessageID: self.body.clientMessageID, content: content,
-            metadata: metadata)
-        return Message(
-            sequence: self.sequence, revision: revision, sentAt: self.sentAt,
-            acceptedAt: self.acceptedAt, state: state, body: body)
     }
 }

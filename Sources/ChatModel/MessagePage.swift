@@ -11,8 +11,13 @@ public enum PageRange: Sendable, Equatable {
 /// A page of messages, always oldest first.
 public struct MessagePage: Sendable {
     public var messages: [Message]
-    /// Messages that were edited or deleted since the requested revision; empty for a plain page.
+    /// Messages that were amended since the requested revision; empty for a plain page.
     public var amended: [Message]
+    /// The messages, in their present state, to which messages of the page reply, if they are
+    /// retained and not on the page themselves. They have no order.
+    public var replyTargets: [Message] = []
+    /// The threads whose roots are on the page, by root.
+    public var threads: [SequenceNumber: ThreadSummary] = [:]
     /// The stored state when the page was read: the newest message, the oldest that is kept, the
     /// last change.
     public var head: SequenceNumber
@@ -28,5 +33,34 @@ public struct MessagePage: Sendable {
         self.head = head
         self.oldest = oldest
         self.revision = revision
+    }
+}
+
+/// The replies of one thread.
+public struct ThreadSummary: Sendable, Equatable {
+    /// All replies that were posted, deleted ones too.
+    public var replyCount: Int
+    public var lastReply: SequenceNumber
+
+    public init(replyCount: Int, lastReply: SequenceNumber) {
+        self.replyCount = replyCount
+        self.lastReply = lastReply
+    }
+}
+
+extension MessagePage {
+    /// A message of the page, or one to which a message of the page replies, in its present state.
+    public func message(_ sequence: SequenceNumber) -> Message? {
+        if let first = self.messages.first, let last = self.messages.last,
+            (first.sequence...last.sequence).contains(sequence)
+        {
+            let index = sequence - first.sequence
+            // A page of a thread has gaps.
+            if index < self.messages.count, self.messages[index].sequence == sequence {
+                return self.messages[index]
+            }
+            if let found = self.messages.first(where: { $0.sequence == sequence }) { return found }
+        }
+        return self.replyTargets.first { $0.sequence == sequence }
     }
 }

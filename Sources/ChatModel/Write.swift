@@ -53,10 +53,13 @@ public struct Write: Sendable {
         case create(ConversationRecord)
         /// The next message; its number is one above the stored head.
         case message(Message)
-        /// An edit or deletion of a stored message. Nothing else of the message changes, and a
+        /// A stored message after an amendment. Its author, time and reply do not change, and a
         /// deleted message stays deleted. If the message is no longer kept, only the revision
-        /// advances.
-        case amend(Message, at: Timestamp)
+        /// advances. The list of pinned messages gets the message, or loses it (`Message.isPinned`).
+        ///
+        /// The store needs only the message. The amendment says how to apply the change to another
+        /// state of the message. The time is nil for a change that does not count as activity.
+        case amend(Message, Amendment, at: Timestamp?)
         /// A new or changed member.
         case member(Member)
         case remove(UserID)
