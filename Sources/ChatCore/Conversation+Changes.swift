@@ -7,11 +7,18 @@ extension Conversation {
         _ change: Write.Change, then kind: PendingChange.Kind, from origin: RequestOrigin? = nil,
         into effects: inout [ConversationEffect]
     ) {
+        self.write(change, then: kind, from: origin.map { [$0] } ?? [], into: &effects)
+    }
+
+    /// - Parameter origins: the requests that cause the change, all of which get its answer.
+    mutating func write(
+        _ change: Write.Change, then kind: PendingChange.Kind, from origins: [RequestOrigin],
+        into effects: inout [ConversationEffect]
+    ) {
         self.revision += 1
         effects.append(.write(change, revision: self.revision, origin: nil))
         self.pendingChanges.append(
-            PendingChange(
-                revision: self.revision, kind: kind, requesters: origin.map { [$0] } ?? []))
+            PendingChange(revision: self.revision, kind: kind, requesters: origins))
     }
 
     /// Announces a stored change to the subscribers and answers its requesters.
@@ -39,15 +46,15 @@ extension Conversation {
                 effects.append(.answer(self.joinAnswer(for: number, isNew: isNew), to: requester))
             }
             return
-        case .amended(let message):
-            if message.state == .deleted, self.pendingLookups > 0 {
-                self.deletedDuringLookup.append(message)
-            }
+        case .amended(let message, let amendment):
+            self.recordAmended(message)
             effects.append(
                 .event(
-                    message.state == .deleted ? .deleted(message) : .edited(message),
-                    revision: change.revision, origin: requester))
+                    amendment.event(of: message), revision: change.revision, origin: requester))
             answer = .amended(message)
+            if case .reacted = amendment {
+                self.finishReactions(to: message.sequence, at: now, into: &effects)
+            }
         case .left(let member, let at):
             effects.append(
                 .event(.left(member, at: at), revision: change.revision, origin: requester))
@@ -59,6 +66,18 @@ extension Conversation {
         }
         for requester in change.requesters.dropFirst() {
             effects.append(.answer(answer, to: requester))
+        }
+    }
+}
+
+extension Amendment {
+    /// The event that announces it.
+    fileprivate func event(of message: Message) -> ChatEvent {
+        switch self {
+        case .edited: .edited(message)
+        case .deleted: .deleted(message)
+        case .reacted: .reacted(message)
+        case .pinned(let pin): pin.isPinned ? .pinned(message) : .unpinned(message)
         }
     }
 }

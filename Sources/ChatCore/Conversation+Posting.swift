@@ -68,6 +68,7 @@ extension Conversation {
     ) throws(ChatError) {
         guard self.lifecycle == .active else { throw .conversationEnded }
         guard !self.areWritesUnavailable else { throw .unavailable }
+        let body = try self.resolved(body)
         self.head += 1
         self.revision += 1
         // If the wall clock is set back, a later message must not get an earlier time.
@@ -76,6 +77,9 @@ extension Conversation {
             sequence: self.head, revision: self.revision,
             sentAt: Timestamp(milliseconds: self.lastSentAt), acceptedAt: origin.acceptedAt,
             body: body)
+        if let root = body.annotations?.reply?.thread {
+            self.threadRoots.record(root, of: self.head, storedHead: self.storedHead)
+        }
         self.recents.append(author: author, fingerprint: fingerprint, at: now.monotonic)
         self.messageRate.record(at: now.monotonic)
         effects.append(.write(.message(message), revision: self.revision, origin: origin))

@@ -56,7 +56,8 @@ extension Conversation {
         switch self.loadState {
         case .unloaded: self.reload(into: &effects)
         case .loading: self.stopAwaitingHolders(into: &effects)
-        case .withoutRecents, .loadingRecents, .complete: effects.append(.invalidate)
+        case .withoutRecents, .loadingRecents, .complete, .loadingReplyTarget:
+            effects.append(.invalidate)
         }
     }
 

@@ -75,7 +75,7 @@ extension Conversation {
     ) {
         self.retainStored(change, revision, at: now)
         switch self.loadState {
-        case .withoutRecents, .loadingRecents, .complete:
+        case .withoutRecents, .loadingRecents, .complete, .loadingReplyTarget:
             if revision > self.storedRevision { effects.append(.invalidate) }
         case .unloaded, .loading: break
         }

@@ -34,9 +34,12 @@ extension Conversation {
         }
         // A message comes before its edits and its deletion, even if other loops retained them.
         displaced = (displaced + reconciliation.displaced).sorted { $0.revision < $1.revision }
+        let firstMoved = displaced.lazy.compactMap(\.posted?.sequence).min() ?? .max
         for (index, change) in displaced.enumerated() {
             let later = displaced[index...].dropFirst()
-            self.appendDisplaced(change.change, followedBy: later, &stored, at: now, into: &effects)
+            self.appendDisplaced(
+                change.change, followedBy: later, &stored, firstMoved: firstMoved, at: now,
+                into: &effects)
         }
         self.fillGaps(
             below: self.publishedRevision + 1, head: self.publishedHead, sentAt: nil, at: now,
@@ -55,9 +58,13 @@ extension Conversation {
             self.lastSentAt = max(self.lastSentAt, message.sentAt.milliseconds)
             message.revision = self.revision
             change = .message(message)
-        case .amend(var message, let time):
+            if let root = message.body.annotations?.reply?.thread {
+                self.threadRoots.record(root, of: self.head, storedHead: self.storedHead)
+            }
+        case .amend(var message, let amendment, let time):
             message.revision = self.revision
-            change = .amend(message, at: time)
+            change = .amend(message, amendment, at: time)
+            self.recordAmended(message)
             self.recovery.needsReattach = true
         case .member(var member):
             member = self.members.withKnownCursors(member)
@@ -81,44 +88,52 @@ extension Conversation {
     /// contains the same change.
     private mutating func appendDisplaced(
         _ change: Write.Change, followedBy later: ArraySlice<RetainedWrite>,
-        _ stored: inout StoredMessageIndex, at now: ClockReading,
+        _ stored: inout StoredMessageIndex, firstMoved: SequenceNumber, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
         let rewritten: Write.Change
         switch change {
         case .message(var message):
             // The author's node may have sent it to the other master as well.
-            guard stored.sequence(of: message) == nil else { return }
+            if let number = stored.sequence(of: message) {
+                stored.recordMoved(from: message.sequence, to: number)
+                return
+            }
+            stored.recordMoved(from: message.sequence, to: self.head + 1)
             // A message that was deleted later is written without its text, so that the text is
             // never visible again.
             let isDeleted = later.contains {
                 $0.message.map { $0.state == .deleted && $0.isSame(as: message) } ?? false
             }
             if isDeleted { message = message.deleted(revision: 0) }
+            if let annotations = message.body.annotations {
+                message.body = message.body.with(
+                    annotations.with(
+                        stored.movedReply(annotations.reply, firstMoved: firstMoved)))
+            }
             message.sequence = self.head + 1
             message.sentAt = Timestamp(
                 milliseconds: max(message.sentAt.milliseconds, self.lastSentAt))
             stored.record(message)
             rewritten = .message(message)
-        case .amend(var message, let time):
+        case .amend(var message, let amendment, let time):
             guard let sequence = stored.sequence(of: message) ?? stored.sequenceIfOlder(message),
                 sequence <= self.head
             else {
-                // No loop has the message itself any more, only its edited form.
-                guard message.state == .edited else { return }
+                // No loop has the message itself any more, only its amended form.
+                guard message.state != .deleted else { return }
                 message.state = .asSent
                 return self.appendDisplaced(
-                    .message(message), followedBy: later, &stored, at: now, into: &effects)
+                    .message(message), followedBy: later, &stored, firstMoved: firstMoved, at: now,
+                    into: &effects)
             }
             message.sequence = sequence
             if let current = stored[sequence] {
-                let isDone =
-                    current.state == message.state && current.body.content == message.body.content
-                guard current.state != .deleted, !isDone else { return }
-                message.sentAt = current.sentAt
+                guard let amended = current.applying(amendment, revision: 0) else { return }
+                message = amended
             }
             stored.record(message)
-            rewritten = .amend(message, at: time)
+            rewritten = .amend(message, amendment, at: time)
         case .member(let member):
             guard self.members.memberNumber(of: member.user) == nil else { return }
             rewritten = change

@@ -23,6 +23,8 @@ extension Conversation {
         self.storedRevision = self.revision
         self.loadedOldest = loaded?.oldest ?? 1
         self.lastMessage = nil
+        self.pins = loaded?.pins ?? []
+        self.threadRoots = ThreadRoots(after: self.head)
         self.hasFailedWrites = false
         self.discardUnacknowledged()
         self.recents = RecentMessages(
@@ -86,6 +88,7 @@ extension Conversation {
             self.publishedHead = max(self.publishedHead, message.sequence)
             if let event = Self.event(of: change) {
                 effects.append(.event(event, revision: revision, origin: origin))
+                self.announceMentions(in: message, into: &effects)
             }
             if !self.repeatedSends.isEmpty {
                 self.answerRepeatedSends(of: message, at: now, into: &effects)
@@ -105,8 +108,8 @@ extension Conversation {
         case .message(let message):
             self.updatedAt = message.sentAt
             self.lastMessage = message
-        case .amend(let message, let time):
-            self.updatedAt = time
+        case .amend(let message, _, let time):
+            if let time { self.updatedAt = time }
             if message.sequence == self.lastMessage?.sequence { self.lastMessage = message }
         case .end(let time): self.updatedAt = time
         case .create(let record): self.updatedAt = record.updatedAt
@@ -140,8 +143,8 @@ extension Conversation {
         self.recoveringThrough = 0
         self.recovery.isAwaitingHolders = false
         self.recovery.counts = RecoveryCounts()
-        self.pendingLookups = 0
-        self.deletedDuringLookup = []
+        self.pendingLookups = [:]
+        self.abandonReactions(because: cause, into: &effects)
         for change in self.pendingChanges {
             for requester in change.requesters + change.creationRequesters {
                 effects.append(.answer(.failed(written), to: requester))
@@ -202,6 +205,7 @@ extension Conversation {
         else { return }
         self.recents = RecentMessages(
             next: self.head + 1, limit: self.rules.limits.recentMessages)
+        self.threadRoots = ThreadRoots(after: self.head)
         self.loadState = .withoutRecents
     }
 }

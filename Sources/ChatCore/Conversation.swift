@@ -17,6 +17,8 @@ public struct Conversation: Sendable {
         /// All but the recent messages.
         case withoutRecents
         case loadingRecents, complete
+        /// Everything, and the message to which a waiting send replies is being looked up.
+        case loadingReplyTarget
     }
 
     enum LifecycleState: UInt8, Sendable { case missing, active, ended }
@@ -73,9 +75,12 @@ public struct Conversation: Sendable {
     /// Changes in flight that are not messages, oldest first: rarely more than a few.
     var pendingChanges: [PendingChange] = []
     var waitingInputs: [WaitingInput] = []
-    /// The number of lookups in flight, and the messages deleted during them.
-    var pendingLookups = 0
-    var deletedDuringLookup: [Message] = []
+    var pendingLookups: [SequenceNumber: PendingLookups] = [:]
+    /// Reactions that are not stored yet, by message.
+    var reactionBatches: [SequenceNumber: ReactionBatch] = [:]
+    /// The pinned messages, oldest pin first.
+    var pins: [Message] = []
+    var threadRoots = ThreadRoots(after: 0)
     var typingUsers: [TypingUser] = []
     var presence = PresenceState()
     var unstoredReads = UnstoredReads()
@@ -118,10 +123,12 @@ public struct Conversation: Sendable {
     /// again on demand.
     public var isIdle: Bool {
         self.subscribers.isEmpty && self.revision == self.storedRevision
-            && self.waitingInputs.isEmpty && self.pendingLookups == 0
+            && self.waitingInputs.isEmpty && self.pendingLookups.isEmpty
+            && self.reactionBatches.isEmpty
             && self.dirtyCursors.isEmpty && self.unstoredReads.isEmpty
             && self.presence.dueMembers.isEmpty && self.typingUsers.isEmpty
             && self.loadState != .loading && self.loadState != .loadingRecents
+            && self.loadState != .loadingReplyTarget
     }
 
     /// Prefetches the memory that the next post reads. Mutating, because that avoids a copy.
@@ -158,12 +165,12 @@ public struct Conversation: Sendable {
 
     private func canHandle(_ input: ConversationInput) -> Bool {
         switch self.loadState {
-        case .complete: true
+        case .complete: self.unknownReplyTarget(of: input) == nil
         case .withoutRecents: !input.needsRecents
         // Only reports and offers wait in this state, and a departure may overtake them.
         case .unloaded: input.isDeparture
         // All inputs wait. Otherwise a command would overtake another one of the same client.
-        case .loading, .loadingRecents: false
+        case .loading, .loadingRecents, .loadingReplyTarget: false
         }
     }
 
@@ -193,7 +200,11 @@ public struct Conversation: Sendable {
         case .withoutRecents:
             self.loadState = .loadingRecents
             effects.append(.loadRecents)
-        case .loading, .loadingRecents, .complete:
+        case .complete:
+            guard let target = self.unknownReplyTarget(of: input) else { break }
+            self.loadState = .loadingReplyTarget
+            self.lookUp(target, .replyTarget, into: &effects)
+        case .loading, .loadingRecents, .loadingReplyTarget:
             break
         }
     }
@@ -226,12 +237,24 @@ public struct Conversation: Sendable {
                 try self.join(request, subscribing: false, from: origin, at: now, into: &effects)
             case .edit(let sequence, let content, let principal):
                 try self.lookUp(
-                    sequence, for: principal, .edit(content: content, by: principal, origin),
-                    into: &effects
-                )
+                    sequence, for: principal,
+                    .amend(.edited(content: content), by: principal, origin), into: &effects)
             case .delete(let sequence, let principal):
                 try self.lookUp(
-                    sequence, for: principal, .delete(by: principal, origin), into: &effects)
+                    sequence, for: principal, .amend(.deleted, by: principal, origin),
+                    into: &effects)
+            case .react(let sequence, let emoji, let isOn, let principal):
+                try self.react(
+                    to: sequence, emoji, isOn: isOn, by: principal, from: origin, at: now,
+                    into: &effects)
+            case .pin(let sequence, let principal):
+                try self.setPin(
+                    true, of: sequence, by: principal, from: origin, at: now, into: &effects)
+            case .unpin(let sequence, let principal):
+                try self.setPin(
+                    false, of: sequence, by: principal, from: origin, at: now, into: &effects)
+            case .pins(let principal, let readAccess):
+                try self.answerPins(for: principal, readAccess, to: origin, into: &effects)
             case .read(let sequences, let user):
                 try self.read(sequences, by: user, from: origin, at: now, into: &effects)
             case .readThrough(let sequence, let user):
@@ -274,6 +297,7 @@ public struct Conversation: Sendable {
         self.wakeAt = nil
         self.expireTyping(at: now, into: &effects)
         self.announcePresence(at: now, into: &effects)
+        self.tickReactions(at: now, into: &effects)
         self.retryLoad(into: &effects)
         self.tickRecovery(at: now, into: &effects)
         self.flushCursors(at: now, into: &effects)

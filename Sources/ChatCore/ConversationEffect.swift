@@ -11,6 +11,9 @@ public enum ConversationEffect: Sendable {
     case event(ChatEvent, revision: Revision, origin: RequestOrigin?)
     /// Notifies only the loops on which this user is present.
     case notify(ChatEvent, LoopSet)
+    /// Posts the mention of a stored message to the inboxes of these users. Without the post they
+    /// find it in their lists, as an unread mention, so no retry outlives the owner.
+    indirect case mention([UserID], in: Message)
     /// Reads this message from the store for `lookedUp`.
     case lookUp(SequenceNumber, MessageLookup)
     /// Reads the stored conversation for `loaded`; commands wait.
@@ -35,15 +38,20 @@ public enum ConversationEffect: Sendable {
 public enum MessageLookup: Sendable {
     /// Answers a repeated send with its message. If that is another message, the send is executed.
     case repeatedSend(MessageBody, RequestOrigin)
-    case edit(content: String, by: Principal, RequestOrigin)
-    case delete(by: Principal, RequestOrigin)
+    case amend(Amendment, by: Principal, RequestOrigin)
+    /// Stores the reactions of the message's `ReactionBatch`.
+    case react
+    /// Finds the thread of a reply; its send waits.
+    case replyTarget
 
-    public var origin: RequestOrigin {
+    /// The request to refuse if the lookup fails. Other requests wait in the conversation.
+    public var origin: RequestOrigin? {
         switch self {
-        case .repeatedSend(_, let origin), .edit(_, _, let origin), .delete(_, let origin): origin
+        case .repeatedSend(_, let origin), .amend(_, _, let origin): origin
+        case .react, .replyTarget: nil
         }
     }
 
-    var isDeletion: Bool { if case .delete = self { true } else { false } }
+    var isDeletion: Bool { if case .amend(.deleted, _, _) = self { true } else { false } }
     var isOfSend: Bool { if case .repeatedSend = self { true } else { false } }
 }

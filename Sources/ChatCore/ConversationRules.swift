@@ -7,6 +7,7 @@ public import ChatModel
 public final class ConversationRules: Sendable {
     let limits: ChatLimits
     let typingTimeout: Int64
+    let reactionInterval: Int64
     let minimumAbsence: Int64
     let arrivalInterval: Int64
     let crowdInterval: Int64
@@ -14,6 +15,8 @@ public final class ConversationRules: Sendable {
     let retention: Int64
     /// The most inputs that wait for the store; further ones are refused and must be retried.
     static let waitingLimit = 4096
+    /// The most members whose inboxes a mention of all is posted to.
+    static let mentionedInboxLimit = 200
     /// How long a new owner waits for the loops' reports before it announces members as offline, in
     /// milliseconds.
     static let presenceGrace: Int64 = 5000
@@ -26,6 +29,7 @@ public final class ConversationRules: Sendable {
     public init(_ limits: ChatLimits) {
         self.limits = limits
         self.typingTimeout = limits.typingTimeout.wholeMilliseconds
+        self.reactionInterval = limits.reactionInterval.wholeMilliseconds
         self.minimumAbsence = limits.minimumAbsence.wholeMilliseconds
         self.arrivalInterval = limits.arrivalInterval.wholeMilliseconds
         self.crowdInterval = limits.crowdInterval.wholeMilliseconds

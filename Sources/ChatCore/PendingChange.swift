@@ -8,7 +8,7 @@ import ChatModel
 struct PendingChange: Sendable {
     enum Kind: Sendable {
         case created
-        case amended(Message)
+        case amended(Message, Amendment)
         case member(UInt32, isJoin: Bool)
         case left(Member, at: Timestamp)
         case ended(by: UserID, at: Timestamp)
@@ -29,6 +29,6 @@ struct PendingChange: Sendable {
     }
 
     var amended: Message? {
-        if case .amended(let message) = self.kind { message } else { nil }
+        if case .amended(let message, _) = self.kind { message } else { nil }
     }
 }

@@ -27,7 +27,7 @@ public struct RetainedWrite: Sendable {
     /// The message that the change wrote or amended.
     var message: Message? {
         switch self.change {
-        case .message(let message), .amend(let message, _): message
+        case .message(let message), .amend(let message, _, _): message
         default: nil
         }
     }

@@ -19,6 +19,8 @@ struct StoredMessageIndex {
 
     private var messages: [SequenceNumber: Message] = [:]
     private var sends: [SendKey: SequenceNumber] = [:]
+    /// The numbers that displaced messages got.
+    private var movedNumbers: [SequenceNumber: SequenceNumber] = [:]
     private let first: SequenceNumber
     private let head: SequenceNumber
     let lastSentAt: Int64
@@ -53,6 +55,24 @@ struct StoredMessageIndex {
     /// it.
     func sequenceIfOlder(_ message: Message) -> SequenceNumber? {
         message.sequence < self.first ? message.sequence : nil
+    }
+
+    /// Records that a message of another history has a new number.
+    mutating func recordMoved(from former: SequenceNumber, to number: SequenceNumber) {
+        self.movedNumbers[former] = number
+    }
+
+    /// The place of a displaced reply. A reply whose target is lost becomes a message of its own,
+    /// because another message has the target's number.
+    ///
+    /// - Parameter firstMoved: the first number that two histories use for different messages.
+    func movedReply(_ reply: Reply?, firstMoved: SequenceNumber) -> Reply? {
+        guard let reply else { return nil }
+        func moved(_ number: SequenceNumber) -> SequenceNumber? {
+            self.movedNumbers[number] ?? (number < firstMoved ? number : nil)
+        }
+        guard let target = moved(reply.to) else { return nil }
+        return Reply(to: target, thread: moved(reply.thread) ?? target)
     }
 
     mutating func record(_ message: Message) {

@@ -87,6 +87,16 @@ extension ChatLoop {
             .init(context: context, conversation: key, request: request), outbox: &self.outbox)
     }
 
+    /// Reads messages of a thread, as `readPage`.
+    public mutating func readThread(
+        _ key: ConversationKey, root: SequenceNumber, _ range: PageRange, limit: Int,
+        context: RequestContextID
+    ) {
+        let request = StoreRequest.thread(key, root: root, range, limit: limit)
+        self.subscriptions.read(
+            .init(context: context, conversation: key, request: request), outbox: &self.outbox)
+    }
+
     /// Reads, as pages, the edits and deletions of messages up to `through` that happened after a
     /// revision; see `StoreRequest.amended`. The delivered page contains every one that the feed
     /// has delivered by then.

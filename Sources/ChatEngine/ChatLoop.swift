@@ -207,6 +207,7 @@ public struct ChatLoop: Sendable {
     /// every call.
     public mutating func finishTurn(at now: ClockReading) {
         if self.owner.unofferedCount > 0 { self.offerRetained(self.owner.takeUnoffered(), at: now) }
+        if !self.owner.inboxPosts.isEmpty { self.postToInboxes(at: now) }
         while !self.outbox.local.isEmpty {
             var items: [Envelope.Item] = []
             swap(&items, &self.spareItems)
@@ -222,6 +223,14 @@ public struct ChatLoop: Sendable {
 
     /// Whether there is work for `finishTurn`, or store requests to take.
     public var hasWork: Bool { self.outbox.hasWork || self.owner.hasWork }
+
+    private mutating func postToInboxes(at now: ClockReading) {
+        let posts = self.owner.inboxPosts
+        self.owner.inboxPosts = []
+        for post in posts {
+            self.submit(.post(post.body), in: post.inbox, context: nil, at: now)
+        }
+    }
 
     private mutating func dispatch(
         _ items: inout [Envelope.Item], from loop: LoopID, at now: ClockReading

@@ -279,9 +279,11 @@ extension ConversationSubscriptions {
         where message.sequence <= watermarks.deliveredThrough
             && message.revision > watermarks.repairedThrough
         {
-            let event: ChatEvent = message.state == .deleted ? .deleted(message) : .edited(message)
-            self.deliveryLog.record(event, message.revision, in: self.feeds.id(at: slot), at: now)
-            self.deliver(event, slot)
+            for event in message.catchUpEvents {
+                self.deliveryLog.record(
+                    event, message.revision, in: self.feeds.id(at: slot), at: now)
+                self.deliver(event, slot)
+            }
         }
         for message in page.messages where message.sequence > watermarks.deliveredThrough {
             self.feeds[slot].watermarks.deliveredThrough = message.sequence

@@ -362,7 +362,7 @@ extension ConversationInput {
         switch self {
         case .command(.post), .command(.edit), .command(.delete), .command(.read),
             .command(.readThrough), .command(.leave), .command(.end), .command(.addMember),
-            .command(.removeMember):
+            .command(.removeMember), .command(.react), .command(.pin), .command(.unpin):
             true
         default:
             false

@@ -40,7 +40,8 @@ struct DeliveryLog: Sendable {
                 Item(
                     feed: feed, sequence: message.sequence, revision: revision,
                     identity: Self.identity(of: message), at: now.monotonic)
-            case .edited(let message), .deleted(let message):
+            case .edited(let message), .deleted(let message), .reacted(let message),
+                .pinned(let message), .unpinned(let message):
                 Item(
                     feed: feed, sequence: message.sequence, revision: revision, identity: nil,
                     at: now.monotonic)

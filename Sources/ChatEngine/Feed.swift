@@ -220,7 +220,8 @@ struct Feed: Sendable {
     func hasDelivered(_ event: ChatEvent, revision: Revision) -> Bool {
         switch event {
         case .posted(let message): message.sequence <= self.watermarks.deliveredThrough
-        case .edited, .deleted: revision <= self.watermarks.repairedThrough
+        case .edited, .deleted, .reacted, .pinned, .unpinned:
+            revision <= self.watermarks.repairedThrough
         case .ended: self.isEnded
         default: false
         }
@@ -246,7 +247,8 @@ struct Feed: Sendable {
             self.watermarks.deliveredThrough = message.sequence
             self.isBusy = now.monotonic - self.deliveredAt < Self.busyMilliseconds
             self.deliveredAt = now.monotonic
-        case .edited, .deleted: self.watermarks.amendedThrough = revision
+        case .edited, .deleted, .reacted, .pinned, .unpinned:
+            self.watermarks.amendedThrough = revision
         case .ended: self.isEnded = true
         default: break
         }

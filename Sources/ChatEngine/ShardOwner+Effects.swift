@@ -54,6 +54,10 @@ extension ShardOwner {
                 self.publish(event, revision, origin, of: number, outbox: &outbox)
             case .notify(let event, let loops):
                 self.notify(loops, of: event, in: number, outbox: &outbox)
+            case .mention(let users, let message):
+                let tenant = self.slots[number].key.tenant
+                let body = message.mentionNotice(in: self.slots[number].key)
+                self.inboxPosts += users.map { (.inbox(of: $0, in: tenant), body) }
             case .lookUp(let sequence, let lookup):
                 let ticket = outbox.submit(
                     .page(self.slots[number].key, .after(sequence - 1), limit: 1))
@@ -132,5 +136,17 @@ extension ChatEvent {
     /// Whether it reports that sockets accepted a message; no client waits for that.
     fileprivate var isDeliveredStatus: Bool {
         if case .status(_, .delivered, _, _) = self { true } else { false }
+    }
+}
+
+extension Message {
+    /// The post to the inbox of a mentioned user: it names the conversation, as all posts to users'
+    /// inboxes do. The id is the same for every attempt to post it.
+    fileprivate func mentionNotice(in conversation: ConversationKey) -> MessageBody {
+        let id = ClientMessageID(
+            mintedFrom: StableHash.of(conversation.tenant, conversation.id),
+            count: UInt64(self.sequence))
+        return MessageBody(
+            author: self.body.author, clientMessageID: id, content: conversation.id.string)
     }
 }

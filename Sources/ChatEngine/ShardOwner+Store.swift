@@ -134,7 +134,9 @@ extension ShardOwner {
         _ lookup: MessageLookup, at now: ClockReading, outbox: inout Outbox
     ) {
         guard self.isCurrent(continuation) else {
-            self.refuse(lookup.origin, slot: continuation.conversation.slot, outbox: &outbox)
+            if let origin = lookup.origin {
+                self.refuse(origin, slot: continuation.conversation.slot, outbox: &outbox)
+            }
             return
         }
         self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
@@ -145,7 +147,7 @@ extension ShardOwner {
                     message, head: page.head, for: lookup, sequence: sequence, at: now,
                     into: &effects)
             } else {
-                conversation.lookupFailed(for: lookup, into: &effects)
+                conversation.lookupFailed(for: lookup, sequence: sequence, into: &effects)
             }
         }
     }

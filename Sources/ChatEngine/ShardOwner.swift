@@ -95,6 +95,8 @@ struct ShardOwner: Sendable {
     /// The times at which conversations must wake up.
     var timers = SlotTimers(millisecondsPerTick: 1)
     var effects: [ConversationEffect] = []
+    /// Posts of this turn to the inboxes of mentioned users.
+    var inboxPosts: [(inbox: ConversationKey, body: MessageBody)] = []
     /// The loops that the store's step has already notified of the current change.
     var alreadyNotified: (revision: Revision, loops: LoopSet) = (0, LoopSet())
     var suspectedSubscribers: [SuspectedSubscriber] = []

@@ -13,6 +13,8 @@ public struct ChatLimits: Sendable {
     /// A typing state expires after this time unless it is renewed.
     public var typingTimeout: Duration = .seconds(6)
     public var typingUsersPerConversation = 50
+    /// The minimum time between two events about the reactions to one message.
+    public var reactionInterval: Duration = .milliseconds(250)
     /// An absence shorter than this is not announced.
     public var minimumAbsence: Duration = .seconds(2)
     /// The minimum time between two presence announcements, so that arrivals are batched.

@@ -25,6 +25,12 @@ public final class MessageAnnotations: Sendable {
         self.reactions = reactions
         self.pin = pin
     }
+
+    /// The same annotations at another place in the conversation's threads.
+    public func with(_ reply: Reply?) -> MessageAnnotations? {
+        MessageAnnotations(
+            reply: reply, mentions: self.mentions, reactions: self.reactions, pin: self.pin)
+    }
 }
 
 /// The last pin of a message, or its end.

@@ -64,3 +64,10 @@ extension MessagePage {
         return self.replyTargets.first { $0.sequence == sequence }
     }
 }
+
+extension MessagePage {
+    /// A page of messages from elsewhere, in any order.
+    public static func of(_ messages: [Message]) -> MessagePage {
+        MessagePage(messages: messages, head: 0, oldest: 0, revision: 0)
+    }
+}

@@ -50,6 +50,62 @@ extension ByteBuffer {
         self.append(timestamp: message.sentAt)
         self.append(#"","status":"sent""#)
         self.append(flagsOf: message.state)
+        self.append(referencesOf: message)
+    }
+
+    /// Appends the reactions to a message in their present state.
+    mutating func append(reactionsTo message: Message) {
+        self.append(#"{"type":"reactions","message_id":""#)
+        self.append(decimal: message.sequence)
+        self.append(#"","rev":"#)
+        self.append(decimal: message.revision)
+        self.append(#","reactions":"#)
+        self.append(message.body.annotations?.reactions ?? Reactions())
+        self.append("}")
+    }
+
+    /// Appends a message that was pinned or whose pin ended.
+    mutating func append(pinOf message: Message) {
+        let pin = message.body.annotations?.pin
+        self.append(
+            pin?.isPinned == true
+                ? #"{"type":"pinned","message":"# : #"{"type":"unpinned","message":"#)
+        self.append(fieldsOf: message)
+        self.append(stateOf: message)
+        self.append(revision: message.revision)
+        self.append("}")
+        if let pin {
+            self.append(#","by":"#)
+            self.append(user: pin.by)
+        }
+        self.append(revision: message.revision)
+        self.append("}")
+    }
+
+    mutating func append(reactedTo message: Message) {
+        self.append(#"{"type":"reacted","message_id":"#)
+        self.append(messageID: message.sequence, as: .string)
+        self.append(revision: message.revision)
+        self.append("}")
+    }
+
+    /// - Parameter messages: newest pin first.
+    mutating func append(pins messages: [Message], for viewer: UserID) {
+        self.append(#"{"type":"pins","messages":"#)
+        self.append(fetched: messages, on: .of(messages), for: viewer)
+        self.append("}")
+    }
+
+    mutating func append(found result: SearchPage, for viewer: UserID) {
+        self.append(#"{"type":"search_results","messages":"#)
+        self.append(fetched: result.messages, on: .of(result.messages), for: viewer)
+        self.append(#","next_before_id":"#)
+        if let next = result.next {
+            self.append(messageID: next, as: .string)
+        } else {
+            self.append("null")
+        }
+        self.append(#","incomplete":false}"#)
     }
 
     /// Appends a user's id, as the value of the field before it, and the user's name.
@@ -60,7 +116,9 @@ extension ByteBuffer {
     }
 
     /// Appends a message of a fetched page.
-    mutating func append(fetchedMessage message: Message) {
+    private mutating func append(
+        fetchedMessage message: Message, on page: MessagePage, for viewer: UserID
+    ) {
         self.append(#"{"id":""#)
         self.append(decimal: message.sequence)
         self.append(#"","sender_id":"#)
@@ -73,23 +131,42 @@ extension ByteBuffer {
         self.append(message.state == .edited ? "true" : "false")
         self.append(#","is_deleted":"#)
         self.append(message.state == .deleted ? "true" : "false")
+        self.append(annotationsOf: message, on: page, for: viewer)
         self.append(revision: message.revision)
         self.append("}")
     }
 
-    /// - Parameter revision: the conversation's revision when the messages were read.
+    private mutating func append(
+        fetched messages: some Sequence<Message>, on page: MessagePage, for viewer: UserID
+    ) {
+        self.append("[")
+        for (index, message) in messages.enumerated() {
+            if index > 0 { self.append(",") }
+            self.append(fetchedMessage: message, on: page, for: viewer)
+        }
+        self.append("]")
+    }
+
+    /// - Parameters:
+    ///   - isForward: whether the oldest message comes first.
+    ///   - thread: the root, if the page shows a thread.
     mutating func append(
-        messages: [Message], fetchedFrom conversation: ByteString, at revision: Revision
+        page: MessagePage, isForward: Bool, thread: SequenceNumber?,
+        of conversation: ByteString, for viewer: UserID
     ) {
         self.append(#"{"type":"messages_fetched","conversation_id":"#)
         self.append(jsonString: conversation)
-        self.append(#","messages":["#)
-        for (index, message) in messages.enumerated() {
-            if index > 0 { self.append(",") }
-            self.append(fetchedMessage: message)
+        if let thread {
+            self.append(#","thread":"#)
+            self.append(messageID: thread, as: .string)
         }
-        self.append("]")
-        self.append(revision: revision)
+        self.append(#","messages":"#)
+        if isForward {
+            self.append(fetched: page.messages, on: page, for: viewer)
+        } else {
+            self.append(fetched: page.messages.reversed(), on: page, for: viewer)
+        }
+        self.append(revision: page.revision)
         self.append("}")
     }
 

@@ -47,6 +47,12 @@ public struct ConversationsDialect: HeartbeatSending {
         case .edited(let message), .deleted(let message):
             rendering.text.append(amendedMessage: message)
             rendering.finishFrame()
+        case .reacted(let message):
+            rendering.text.append(reactionsTo: message)
+            rendering.finishFrame()
+        case .pinned(let message), .unpinned(let message):
+            rendering.text.append(pinOf: message)
+            rendering.finishFrame()
         case .typing(let person, let isTyping):
             rendering.text.append(typing: isTyping, by: person)
             rendering.finishFrame(for: .others(person.id))

@@ -5,7 +5,7 @@ public import Identity
 public import JSON
 
 /// One connection of the Conversations protocol: a user in one conversation.
-public struct ConversationsSession: PageReading, ResumableSession {
+public struct ConversationsSession: PageReading, StoreReading, ResumableSession {
     // The session does not store the whole identity: a node may have many quiet connections, and
     // the token's list of conversations is needed only once.
     private let conversation: ConversationKey
@@ -15,7 +15,8 @@ public struct ConversationsSession: PageReading, ResumableSession {
     private var resumePoint: ResumePoint?
 
     enum ConversationsRequestKind: UInt8 {
-        case enter, send, edit, delete, read, typing, fetch, fetchAfter
+        case enter, send, edit, delete, read, typing, fetch, fetchAfter, react, pin, unpin, pins,
+            search
     }
 
     init(identity: Identity, conversation: ByteString, from resumePoint: ResumePoint?) {
@@ -108,6 +109,23 @@ public struct ConversationsSession: PageReading, ResumableSession {
             case "delete_message":
                 let sequence = try document.requiredMessageID("message_id", of: root, in: text)
                 self.submit(.delete(sequence, by: self.me), .delete, number: sequence, into: &steps)
+            case "react":
+                let sequence = try document.requiredMessageID("message_id", of: root, in: text)
+                let emoji = try document.requiredEmoji("emoji", of: root, in: text)
+                let isOn = try document.requiredBool("on", of: root, in: text)
+                self.submit(
+                    .react(sequence, emoji, isOn: isOn, by: self.me), .react, number: sequence,
+                    into: &steps)
+            case "pin":
+                let sequence = try document.requiredMessageID("message_id", of: root, in: text)
+                self.submit(.pin(sequence, by: self.me), .pin, number: sequence, into: &steps)
+            case "unpin":
+                let sequence = try document.requiredMessageID("message_id", of: root, in: text)
+                self.submit(.unpin(sequence, by: self.me), .unpin, number: sequence, into: &steps)
+            case "pins":
+                self.submit(.pins(by: self.me), .pins, into: &steps)
+            case "search":
+                try self.search(document, text, into: &steps)
             case "authenticate":
                 steps.append(
                     .authenticate(try document.requiredString("token", of: root, in: text)))
@@ -166,7 +184,13 @@ public struct ConversationsSession: PageReading, ResumableSession {
             }
             let content = try document.messageContent(
                 of: document.root, in: text, limits: steps.limits)
-            let body = MessageBody(author: self.person, clientMessageID: clientID, content: content)
+            let body = MessageBody(
+                author: self.person, clientMessageID: clientID, content: content,
+                annotations: try document.messageAnnotations(
+                    of: document.root, in: text,
+                    replyTo: try document.optionalMessageID(
+                        "reply_to", of: document.root, in: text),
+                    isAdmin: self.me.isAdmin))
             steps.append(
                 .submit(
                     .post(body), in: self.conversation,
@@ -204,17 +228,52 @@ public struct ConversationsSession: PageReading, ResumableSession {
         let root = document.root
         let limit = try document.optionalInteger("limit", within: 1...100, of: root, in: text) ?? 20
         let before = try document.optionalMessageID("before_id", of: root, in: text)
-        if let after = try document.optionalMessageID("after_id", of: root, in: text) {
-            guard before == nil else { throw FieldError("after_id: cannot stand beside before_id") }
+        let after = try document.optionalMessageID("after_id", of: root, in: text)
+        guard before == nil || after == nil else {
+            throw FieldError("after_id: cannot stand beside before_id")
+        }
+        let thread = try document.optionalMessageID("thread", of: root, in: text)
+        let range: PageRange =
+            after.map { .after($0) } ?? before.map { .before($0) } ?? .newest
+        let kind: ConversationsRequestKind = after == nil ? .fetch : .fetchAfter
+        let tag = RequestTag(kind: kind.rawValue, number: thread ?? 0)
+        if let thread {
             steps.append(
-                .readPage(
-                    self.conversation, .after(after), limit: limit,
-                    RequestTag(kind: ConversationsRequestKind.fetchAfter.rawValue)))
+                .readThread(self.conversation, root: thread, range, limit: limit, tag))
         } else {
-            steps.append(
-                .readPage(
-                    self.conversation, before.map { .before($0) } ?? .newest, limit: limit,
-                    RequestTag(kind: ConversationsRequestKind.fetch.rawValue)))
+            steps.append(.readPage(self.conversation, range, limit: limit, tag))
+        }
+    }
+
+    private func search(
+        _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
+    ) throws(FieldError) {
+        let root = document.root
+        let query = try document.requiredSearchQuery("text", of: root, in: text)
+        let before = try document.optionalMessageID("before_id", of: root, in: text)
+        let limit = try document.optionalInteger("limit", within: 1...100, of: root, in: text) ?? 20
+        steps.append(
+            .fetch(
+                .search(self.conversation, query, before: before, limit: limit),
+                RequestTag(kind: ConversationsRequestKind.search.rawValue)))
+    }
+
+    public mutating func receivedStoreAnswer(
+        _ answer: StoreAnswer?, for tag: RequestTag, into steps: inout SessionSteps
+    ) {
+        switch answer {
+        case .found(let page)?:
+            steps.reply { $0.append(found: page, for: self.person.id) }
+        case .cannotSearch?:
+            steps.reply {
+                $0.append(error: "this service has no search", action: "search")
+            }
+        default:
+            steps.reply {
+                $0.append(
+                    error: "the history cannot be searched at the moment; try again",
+                    action: "search")
+            }
         }
     }
 
@@ -233,8 +292,8 @@ public struct ConversationsSession: PageReading, ResumableSession {
         let isForward = tag.kind == ConversationsRequestKind.fetchAfter.rawValue
         steps.reply {
             $0.append(
-                messages: isForward ? page.messages : page.messages.reversed(),
-                fetchedFrom: self.conversation.id, at: page.revision)
+                page: page, isForward: isForward, thread: tag.number == 0 ? nil : tag.number,
+                of: self.conversation.id, for: self.person.id)
         }
     }
 
@@ -273,6 +332,13 @@ public struct ConversationsSession: PageReading, ResumableSession {
                     $0.append(error: Self.unknownIDsError(unknown.map(String.init)), action: "read")
                 }
             }
+        case (.react, .amended(let message)):
+            steps.reply { $0.append(reactedTo: message) }
+        case (.pin, .amended(let message)), (.unpin, .amended(let message)):
+            // The answer is the event, which this connection receives as a subscriber.
+            if !isDelivered { steps.reply { $0.append(pinOf: message) } }
+        case (.pins, .pins(let messages)):
+            steps.reply { $0.append(pins: messages, for: self.person.id) }
         case (let kind, .failed(let error)):
             steps.reply { $0.append(error: error.description, action: kind?.action) }
         default:
@@ -345,6 +411,11 @@ extension ConversationsSession.ConversationsRequestKind {
         case .read: "read"
         case .typing: "typing"
         case .fetch, .fetchAfter: "fetch_messages"
+        case .react: "react"
+        case .pin: "pin"
+        case .unpin: "unpin"
+        case .pins: "pins"
+        case .search: "search"
         }
     }
 }

@@ -114,6 +114,9 @@ public enum SessionStep: Sendable {
     case submit(ChatCommand, in: ConversationKey, RequestTag?)
     /// Read a page of messages of a subscribed conversation. For `PageReading` sessions.
     case readPage(ConversationKey, PageRange, limit: Int, RequestTag)
+    /// Read a page of a thread, as `readPage`.
+    indirect case readThread(
+        ConversationKey, root: SequenceNumber, PageRange, limit: Int, RequestTag)
     /// Query the store for lists and numbers. The gateway reads nothing more from the client until
     /// the answer arrives. For `StoreReading` sessions.
     indirect case fetch(StoreRequest, RequestTag)

@@ -129,3 +129,51 @@ extension ConversationFixture {
             from: RequestOrigin(loop: loop, request: 1))
     }
 }
+
+extension ConversationFixture {
+    mutating func react(
+        _ sequence: SequenceNumber, _ emoji: Emoji, isOn: Bool = true, by person: Person,
+        request: RequestID? = nil, retry isRetry: Bool = false
+    ) -> [String] {
+        self.submit(
+            .react(sequence, emoji, isOn: isOn, by: Principal(person: person, isAdmin: false)),
+            request: request, retry: isRetry)
+    }
+
+    mutating func pin(_ sequence: SequenceNumber, by person: Person, request: RequestID? = nil)
+        -> [String]
+    {
+        self.submit(
+            .pin(sequence, by: Principal(person: person, isAdmin: false)), request: request)
+    }
+
+    mutating func unpin(
+        _ sequence: SequenceNumber, by person: Person, admin: Bool = false,
+        request: RequestID? = nil, retry isRetry: Bool = false
+    ) -> [String] {
+        self.submit(
+            .unpin(sequence, by: Principal(person: person, isAdmin: admin)), request: request,
+            retry: isRetry)
+    }
+
+    mutating func pins(_ person: Person, request: RequestID? = nil) -> [String] {
+        self.submit(.pins(by: Principal(person: person, isAdmin: false)), request: request)
+    }
+
+    mutating func reply(
+        _ content: String, to target: SequenceNumber, by person: Person, request: RequestID? = nil
+    ) -> [String] {
+        let annotations = MessageAnnotations(reply: Reply(to: target), mentions: nil)
+        return self.submit(
+            .post(MessageBody.text(content, by: person).with(annotations)), request: request)
+    }
+
+    mutating func post(_ content: String, by person: Person, mentioning mentions: Mentions)
+        -> [String]
+    {
+        self.submit(
+            .post(
+                MessageBody.text(content, by: person).with(
+                    MessageAnnotations(reply: nil, mentions: mentions))))
+    }
+}

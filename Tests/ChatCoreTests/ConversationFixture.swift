@@ -108,6 +108,9 @@ struct ConversationFixture {
             self.output.append(EffectText.event(event, origin: origin))
         case .notify(let event, let loops):
             self.output.append(EffectText.notification(event, loops))
+        case .mention(let users, let message):
+            self.output.append(
+                "mention \(users.map(\.description).joined(separator: ",")) in \(message.sequence)")
         case .requestReattach: self.output.append("request reattach")
         case .wake(let time): self.wakeTimes.append(time)
         case .write(let change, let revision, let origin):
@@ -210,7 +213,8 @@ struct ConversationFixture {
                 self.work {
                     $0.cursorsFailed(of: user, read: read, because: cause, at: $1, into: &$2)
                 }
-            case .lookUp(_, let search, _): self.work { $0.lookupFailed(for: search, into: &$2) }
+            case .lookUp(let sequence, let search, _):
+                self.work { $0.lookupFailed(for: search, sequence: sequence, into: &$2) }
             case .write(let change, let revision, let origin):
                 if isDone { self.store.write(change, revision) }
                 if cause != .outcomeUnknown { self.conversation.discardRefused(change, revision) }

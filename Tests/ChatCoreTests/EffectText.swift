@@ -71,6 +71,7 @@ enum EffectText {
         case .amended(let message): "\(message.state) \(Self.text(message))"
         case .read(let unknown): unknown.isEmpty ? "read" : "read, unknown \(Self.list(unknown))"
         case .done: "done"
+        case .pins(let messages): "pins \(Self.list(messages.map(\.sequence)))"
         case .described: "described"
         case .failed(let error): "refused, \(error)"
         }
@@ -82,6 +83,12 @@ enum EffectText {
         case .posted(let message): "posted \(Self.text(message))"
         case .edited(let message): "edited \(Self.text(message))"
         case .deleted(let message): "deleted \(Self.text(message))"
+        case .reacted(let message):
+            "reactions of \(message.sequence):\(Self.reactions(message))"
+        case .pinned(let message):
+            "pinned \(message.sequence) by \(message.body.annotations!.pin!.by.id)"
+        case .unpinned(let message):
+            "unpinned \(message.sequence) by \(message.body.annotations!.pin!.by.id)"
         case .joined(let member): "joined \(member.user)"
         case .renamed(let member): "renamed \(member.user) \(member.name)"
         case .left(let member, _): "left \(member.user)"
@@ -100,7 +107,7 @@ enum EffectText {
         switch change {
         case .create: "create"
         case .message(let message): "message \(Self.text(message))"
-        case .amend(let message, _): "amend \(Self.text(message))"
+        case .amend(let message, _, _): "amend \(Self.text(message))"
         case .member(let member): "member \(member.user) \(member.name)"
         case .remove(let user): "remove \(user)"
         case .cursors(let user, let read, let delivered):
@@ -113,6 +120,12 @@ enum EffectText {
     private static func text(_ message: Message) -> String {
         message.body.content.isEmpty
             ? "\(message.sequence)" : "\(message.sequence) \(message.body.content)"
+    }
+
+    private static func reactions(_ message: Message) -> String {
+        message.body.annotations!.reactions!.groups.map {
+            " \($0.emoji)\($0.users.map(\.description).joined(separator: ","))"
+        }.joined()
     }
 
     private static func text(_ changes: [PresenceChange]) -> String {

@@ -51,8 +51,11 @@ extension RetainedWrite {
                 clientMessageID: ClientMessageID(given: ByteString(String(text.prefix(1))))!,
                 content: "text"))
         return switch text.last {
-        case "*": .amend(message.edited(to: "other text", revision: revision), at: time)
-        case "-": .amend(message.deleted(revision: revision), at: time)
+        case "*":
+            .amend(
+                message.edited(to: "other text", revision: revision),
+                .edited(content: "other text"), at: time)
+        case "-": .amend(message.deleted(revision: revision), .deleted, at: time)
         default: .message(message)
         }
     }
@@ -65,7 +68,7 @@ extension RetainedWrite {
         switch change {
         case .create(let record): record.createdAt.milliseconds == 1000 ? "create" : "create'"
         case .message(let message): self.text(of: message)
-        case .amend(let message, _):
+        case .amend(let message, _, _):
             self.text(of: message) + (message.state == .deleted ? "-" : "*")
         case .member: "join"
         case .remove: "leave"

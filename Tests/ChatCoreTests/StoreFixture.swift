@@ -5,6 +5,7 @@ struct StoreFixture {
     var record: ConversationRecord?
     var members: [Member] = []
     var messages: [Message] = []
+    var pins: [Message] = []
     var revision: Revision = 0
     /// The oldest message that is kept.
     var oldest: SequenceNumber = 1
@@ -23,9 +24,11 @@ struct StoreFixture {
                 "message \(message.sequence) after \(self.messages.count)")
             self.messages.append(message)
             self.record?.updatedAt = message.sentAt
-        case .amend(let message, let time):
+        case .amend(let message, _, let time):
             self.messages[message.sequence - 1] = message
-            self.record?.updatedAt = time
+            if let time { self.record?.updatedAt = time }
+            self.pins.removeAll { $0.sequence == message.sequence }
+            if message.isPinned { self.pins.append(message) }
         case .member(let member):
             if let place = self.members.firstIndex(where: { $0.user == member.user }) {
                 self.members[place] = member
@@ -62,7 +65,7 @@ struct StoreFixture {
         self.record.map {
             LoadedConversation(
                 record: $0, head: self.messages.count, revision: self.revision, oldest: self.oldest,
-                members: self.members)
+                members: self.members, pins: self.pins)
         }
     }
 

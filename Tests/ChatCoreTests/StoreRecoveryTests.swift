@@ -282,7 +282,8 @@ struct StoreRecoveryTests {
             _ = fixture.answerStore()
             var edited = fixture.store.messages[0]
             edited.state = .edited
-            change = .amend(edited, at: fixture.now.wall)
+            change = .amend(
+                edited, .edited(content: edited.body.content), at: fixture.now.wall)
         case .end:
             _ = fixture.end(by: ann)
             change = .end(at: fixture.now.wall)

@@ -35,6 +35,9 @@ extension ChatEvent {
         case .posted(let message): message.summary
         case .edited(let message): "edited \(message.summary)"
         case .deleted(let message): message.summary
+        case .reacted(let message): "reacted \(message.summary)"
+        case .pinned(let message): "pinned \(message.summary)"
+        case .unpinned(let message): "unpinned \(message.summary)"
         case .joined(let member): "\(member.user) joined"
         case .renamed(let member): "\(member.user) renamed"
         case .left(let member, _): "\(member.user) left"

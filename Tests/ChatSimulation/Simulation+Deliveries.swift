@@ -189,7 +189,8 @@ extension Simulation {
             self.log("\(client.name) receives \(message.sequence) \"\(message.body.content)\"")
             self.checker.delivered(message, to: client)
             self.report([message], by: client)
-        case .edited(let message), .deleted(let message):
+        case .edited(let message), .deleted(let message), .reacted(let message),
+            .pinned(let message), .unpinned(let message):
             self.log("\(client.name) receives \(message.sequence) \(message.state)")
             self.checker.amended(message, for: client)
         case .presence(let changes):
@@ -251,7 +252,9 @@ extension ChatEvent {
     var answer: ChatAnswer {
         switch self {
         case .posted(let message): .posted(message)
-        case .edited(let message), .deleted(let message): .amended(message)
+        case .edited(let message), .deleted(let message), .reacted(let message),
+            .pinned(let message), .unpinned(let message):
+            .amended(message)
         default: .done
         }
     }

@@ -90,7 +90,7 @@ struct SimulationChecker {
         switch write.change {
         case .message(let message):
             self.stored(message, by: owner, in: key)
-        case .amend(let message, _):
+        case .amend(let message, _, _):
             let known = self.histories[key]?.versions[message.sequence]
             let isDeleted = known?.values.contains { $0.state == .deleted } ?? false
             let isAgain = self.history(of: key).hasLostData

@@ -27,6 +27,11 @@ extension ChatCommand {
         case .edit(let sequence, let content, let principal):
             "\(principal.person.id) edits \(sequence) to \"\(content)\""
         case .delete(let sequence, let principal): "\(principal.person.id) deletes \(sequence)"
+        case .react(let sequence, let emoji, let isOn, let principal):
+            "\(principal.person.id) reacts to \(sequence): \(emoji) \(isOn)"
+        case .pin(let sequence, let principal): "\(principal.person.id) pins \(sequence)"
+        case .unpin(let sequence, let principal): "\(principal.person.id) unpins \(sequence)"
+        case .pins: "pins"
         case .read(let sequences, let user): "\(user) reads \(sequences)"
         case .readThrough(let sequence, let user): "\(user) reads all up to \(sequence)"
         case .typing(let isTyping, let person): "\(person.id) types: \(isTyping)"
@@ -50,6 +55,7 @@ extension ChatAnswer {
         case .amended(let message): "amended \(message.sequence)"
         case .read: "read"
         case .done: "done"
+        case .pins(let messages): "pins \(messages.map(\.sequence))"
         case .described: "described"
         case .failed(let error): "failed: \(error)"
         }
@@ -63,6 +69,9 @@ extension ChatEvent {
         case .posted(let message): "\(message.sequence) \"\(message.body.content)\""
         case .edited(let message): "\(message.sequence) edited"
         case .deleted(let message): "\(message.sequence) deleted"
+        case .reacted(let message): "reactions of \(message.sequence)"
+        case .pinned(let message): "\(message.sequence) pinned"
+        case .unpinned(let message): "\(message.sequence) unpinned"
         case .joined(let member): "\(member.user) joined"
         case .renamed(let member): "\(member.user) renamed"
         case .left(let member, _): "\(member.user) left"
@@ -83,7 +92,7 @@ extension Write {
             switch self.change {
             case .create: "the conversation"
             case .message(let message): "\(message.sequence) \"\(message.body.content)\""
-            case .amend(let message, _): "\(message.sequence) as \(message.state)"
+            case .amend(let message, _, _): "\(message.sequence) as \(message.state)"
             case .member(let member): "member \(member.user)"
             case .remove(let user): "removed member \(user)"
             case .cursors(let user, let read, let delivered):

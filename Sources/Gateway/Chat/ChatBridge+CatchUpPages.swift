@@ -49,9 +49,10 @@ extension ChatBridge {
         self.pool.frames.removeAll()
         for message in messages {
             self.rendering.removeAll()
-            let event: ChatEvent = message.state == .deleted ? .deleted(message) : .edited(message)
-            self.context.settings.dialects[webSocket.dialect].render(
-                event, in: key, into: &self.rendering)
+            for event in message.catchUpEvents {
+                self.context.settings.dialects[webSocket.dialect].render(
+                    event, in: key, into: &self.rendering)
+            }
             for index in self.rendering.frames.indices {
                 self.appendRenderedFrame(index, compress: webSocket.isCompressed)
             }

@@ -93,12 +93,15 @@ extension ChatBridge {
 
     mutating func readPage(
         _ connection: Connection, _ webSocket: WebSocketState, _ key: ConversationKey,
-        _ range: PageRange,
-        _ limit: Int, _ tag: RequestTag
+        _ range: PageRange, thread root: SequenceNumber? = nil, _ limit: Int, _ tag: RequestTag
     ) {
         let context = self.requestContexts.add(
             RequestContext(token: connection.token, kind: .page(tag, key)))
-        self.chat.readPage(key, range, limit: limit, context: context)
+        if let root {
+            self.chat.readThread(key, root: root, range, limit: limit, context: context)
+        } else {
+            self.chat.readPage(key, range, limit: limit, context: context)
+        }
         self.blockReading(connection, webSocket)
     }
 

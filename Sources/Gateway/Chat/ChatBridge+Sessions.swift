@@ -118,6 +118,8 @@ extension ChatBridge {
                 self.submitCommand(connection, webSocket, command, in: key, tag)
             case .readPage(let key, let range, let limit, let tag):
                 self.readPage(connection, webSocket, key, range, limit, tag)
+            case .readThread(let key, let root, let range, let limit, let tag):
+                self.readPage(connection, webSocket, key, range, thread: root, limit, tag)
             case .authenticate(let token):
                 self.authenticate(connection, webSocket, token)
             case .broadcast(let message):

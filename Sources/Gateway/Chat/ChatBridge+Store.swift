@@ -147,7 +147,7 @@ extension WriteBatch {
 extension Write.Change {
     fileprivate var contentBytes: Int {
         switch self {
-        case .message(let message), .amend(let message, _):
+        case .message(let message), .amend(let message, _, _):
             message.body.content.utf8.count + (message.body.metadata?.count ?? 0)
         case .create, .member, .remove, .cursors, .end, .skip: 0
         }

@@ -1,0 +1,122 @@
+import Bytes
+import ChatModel
+
+/// The threads of replies, as far as this owner needs them: the root of each message that it has
+/// numbered or looked up.
+struct ThreadRoots: Sendable {
+    /// The roots of replies, and of messages that were looked up.
+    private var roots: [SequenceNumber: SequenceNumber] = [:]
+    /// Every reply above this number is in `roots`.
+    private var knownAbove: SequenceNumber = 0
+    private static let limit = 16_384
+
+    /// Knows nothing of the messages up to this one.
+    init(after sequence: SequenceNumber) {
+        self.knownAbove = sequence
+    }
+
+    /// The root of the thread to which a reply to this message belongs; nil if the message must be
+    /// looked up.
+    func root(of target: SequenceNumber) -> SequenceNumber? {
+        self.roots[target] ?? (target > self.knownAbove ? target : nil)
+    }
+
+    /// - Parameter storedHead: the newest message that a lookup can find.
+    mutating func record(
+        _ root: SequenceNumber, of message: SequenceNumber, storedHead: SequenceNumber
+    ) {
+        if self.roots.count >= Self.limit {
+            self.roots = self.roots.filter { $0.key > storedHead }
+            self.knownAbove = max(self.knownAbove, storedHead)
+        }
+        self.roots[message] = root
+    }
+}
+
+/// Replies and mentions.
+extension Conversation {
+    /// The message that must be looked up before this input: the target of a reply whose thread is
+    /// unknown. Later inputs wait too, so that one connection's messages keep their order.
+    func unknownReplyTarget(of input: ConversationInput) -> SequenceNumber? {
+        guard case .command(.post(let body)) = input, let reply = body.annotations?.reply else {
+            return nil
+        }
+        let isPossible =
+            reply.to >= self.oldest
+            && (reply.to <= self.storedHead || self.mayExistElsewhere(reply.to))
+        return isPossible && self.threadRoots.root(of: reply.to) == nil ? reply.to : nil
+    }
+
+    /// The target of the first waiting reply was looked up; nil if there is no such message.
+    mutating func recordReplyTarget(
+        _ message: Message?, _ sequence: SequenceNumber, at now: ClockReading,
+        into effects: inout [ConversationEffect]
+    ) {
+        guard self.loadState == .loadingReplyTarget else { return }
+        self.loadState = .complete
+        if let message {
+            self.threadRoots.record(
+                message.body.annotations?.reply?.thread ?? sequence, of: sequence,
+                storedHead: self.storedHead)
+        } else {
+            self.waitingInputs.removeAll {
+                guard case .command(.post(let body)) = $0.input,
+                    body.annotations?.reply?.to == sequence
+                else { return false }
+                effects.append(.answer(.failed(.noSuchReplyTarget(sequence)), to: $0.origin))
+                return true
+            }
+        }
+        self.resumeWaiting(at: now, into: &effects)
+    }
+
+    /// The body with the root of its thread, and with mentions of members only.
+    func resolved(_ body: MessageBody) throws(ChatError) -> MessageBody {
+        guard let annotations = body.annotations else { return body }
+        var reply: Reply?
+        if let target = annotations.reply?.to {
+            guard target >= self.oldest, target <= self.head,
+                let root = self.threadRoots.root(of: target)
+            else { throw .noSuchReplyTarget(target) }
+            reply = Reply(to: target, thread: root)
+        }
+        return body.with(
+            MessageAnnotations(
+                reply: reply, mentions: try self.resolved(annotations.mentions, by: body.author.id))
+        )
+    }
+
+    /// Notifies the mentioned members through their inboxes. A mention of all members of a large
+    /// conversation is not posted: it would cost as many writes as there are members.
+    func announceMentions(in message: Message, into effects: inout [ConversationEffect]) {
+        guard let mentions = message.body.annotations?.mentions else { return }
+        var users = mentions.users
+        if mentions.includesEveryone {
+            guard self.members.memberCount <= ConversationRules.mentionedInboxLimit else { return }
+            users = self.members.members.map(\.user)
+        }
+        users.removeAll { $0 == message.body.author.id }
+        if !users.isEmpty { effects.append(.mention(users, in: message)) }
+    }
+
+    private func resolved(_ mentions: Mentions?, by author: UserID) throws(ChatError) -> Mentions? {
+        guard let mentions else { return nil }
+        guard
+            !mentions.includesEveryone || mentions.isByAdmin || self.manages(author)
+                || self.members.memberCount <= Mentions.everyoneLimit
+        else { throw .mentionOfAllNotAllowed(limit: Mentions.everyoneLimit) }
+        var users: [UserID] = []
+        var others: [UserID] = []
+        for user in mentions.users {
+            // Users see one id for both kinds of anonymous users.
+            let candidates = user.isAnonymous ? [user, UserID(assigned: user.name)] : [user]
+            if let member = candidates.first(where: { self.members.memberNumber(of: $0) != nil }) {
+                if !users.contains(member) { users.append(member) }
+            } else if !others.contains(user) {
+                others.append(user)
+            }
+        }
+        return Mentions(
+            includesEveryone: mentions.includesEveryone, users: users, nonMembers: others)
+    }
+}

@@ -1,0 +1,72 @@
+internal import Bytes
+public import ChatModel
+internal import Identity
+public import JSON
+
+/// The fields of message features in a client's frame.
+extension JSONDocument {
+    /// `reply_to` and `mentions` of a message to send; nil if it has neither.
+    ///
+    /// - Parameters:
+    ///   - replyTo: the message id in `reply_to`, which protocols write differently.
+    ///   - isAdmin: whether the author's token grants admin rights.
+    public func messageAnnotations(
+        of object: JSONValue, in bytes: RawSpan, replyTo: SequenceNumber?, isAdmin: Bool
+    ) throws(FieldError) -> MessageAnnotations? {
+        MessageAnnotations(
+            reply: replyTo.map { Reply(to: $0) },
+            mentions: try self.mentions(of: object, in: bytes, isAdmin: isAdmin))
+    }
+
+    /// `"all"`, or a list of user ids.
+    private func mentions(of object: JSONValue, in bytes: RawSpan, isAdmin: Bool)
+        throws(FieldError) -> Mentions?
+    {
+        guard let value = self.nonNullMember("mentions", of: object, in: bytes) else { return nil }
+        if self.equals(value, "all", in: bytes) {
+            return Mentions(includesEveryone: true, isByAdmin: isAdmin)
+        }
+        guard self.kind(of: value) == .array else {
+            throw FieldError("mentions: must be \"all\" or an array of user ids")
+        }
+        if self.firstElement(of: value) == nil { return nil }
+        let ids = try self.requiredStrings("mentions", of: object, in: bytes)
+        guard ids.count <= Mentions.limit else {
+            throw FieldError("mentions: more than \(Mentions.limit) users")
+        }
+        for id in ids where !IdentityRule.name.allows(id) {
+            throw FieldError("mentions: is no user id")
+        }
+        return Mentions(users: ids.map { UserID(displayID: ByteString($0)) })
+    }
+
+    public func requiredEmoji(_ name: StaticString, of object: JSONValue, in bytes: RawSpan)
+        throws(FieldError) -> Emoji
+    {
+        guard let emoji = Emoji(given: try self.requiredString(name, of: object, in: bytes)) else {
+            throw FieldError(
+                "\(name): must be one emoji, or a name between colons, "
+                    + "of at most \(Emoji.byteLimit) bytes")
+        }
+        return emoji
+    }
+
+    public func requiredSearchQuery(_ name: StaticString, of object: JSONValue, in bytes: RawSpan)
+        throws(FieldError) -> SearchQuery
+    {
+        try SearchQuery(field: name, try self.requiredString(name, of: object, in: bytes))
+    }
+}
+
+extension SearchQuery {
+    /// - Throws: an error that names the field.
+    public init(field name: StaticString, _ text: String) throws(FieldError) {
+        guard text.utf8.count <= Self.byteLimit else {
+            throw FieldError("\(name): longer than \(Self.byteLimit) bytes")
+        }
+        guard let query = SearchQuery(text) else {
+            throw FieldError("\(name): must contain a letter or a digit")
+        }
+        self = query
+    }
+}

@@ -1,0 +1,95 @@
+import ChatModel
+import Testing
+
+@testable import ChatCore
+
+@Suite("A pin")
+struct PinTests {
+    /// Ann, who created the conversation, and Bob, and three messages by Ann.
+    private static func fixture(_ limits: ChatLimits = ChatLimits()) -> ConversationFixture {
+        var fixture = ConversationFixture(of: [ann, bob], limits)
+        for content in ["one", "two", "three"] { _ = fixture.post(content, by: ann) }
+        return fixture
+    }
+
+    @Test("is announced, listed with the newest first, and ended by any member")
+    func pins() {
+        var fixture = Self.fixture()
+        #expect(
+            fixture.pin(1, by: bob, request: 1) == ["event: pinned 1 by bob, answers 1"])
+        _ = fixture.pin(3, by: ann)
+        #expect(fixture.pins(ann, request: 2) == ["answer 2: pins 3,1"])
+        #expect(fixture.unpin(1, by: ann) == ["event: unpinned 1 by ann"])
+        #expect(fixture.pins(ann, request: 2) == ["answer 2: pins 3"])
+        #expect(fixture.unpin(1, by: ann) == [refused(.notPinned(1))])
+        #expect(fixture.unpin(1, by: ann, request: 3, retry: true).count == 1)
+    }
+
+    @Test("that is repeated becomes the newest")
+    func repeated() {
+        var fixture = Self.fixture()
+        for sequence in [1, 2, 1] {
+            _ = fixture.advance(by: .seconds(1))
+            _ = fixture.pin(sequence, by: ann)
+        }
+        #expect(fixture.pins(ann, request: 1) == ["answer 1: pins 1,2"])
+    }
+
+    @Test("is for the creator and admins only if the conversation says so")
+    func policy() {
+        var fixture = Self.fixture()
+        fixture.conversation.record?.pinPolicy = .creator
+        let refusal = refused(.notAllowed("the creator of the conversation or an admin"))
+        #expect(fixture.pin(1, by: bob) == [refusal])
+        #expect(fixture.pin(1, by: ann) == ["event: pinned 1 by ann"])
+        #expect(fixture.unpin(1, by: bob) == [refusal])
+        #expect(fixture.unpin(1, by: bob, admin: true) == ["event: unpinned 1 by bob"])
+    }
+
+    @Test("needs a retained message that is not deleted")
+    func refusals() {
+        var fixture = Self.fixture()
+        #expect(fixture.pin(4, by: ann) == [refused(.noSuchMessage(4))])
+        #expect(fixture.pin(1, by: cid) == [refused(.notAMember)])
+        _ = fixture.delete(1, by: ann)
+        #expect(fixture.pin(1, by: ann) == [refused(.messageDeleted(1))])
+        _ = fixture.end(by: ann)
+        #expect(fixture.pin(2, by: ann) == [refused(.conversationEnded)])
+    }
+
+    @Test("shows the present text, and ends when the message is deleted")
+    func amended() {
+        var fixture = Self.fixture()
+        _ = fixture.pin(1, by: ann)
+        _ = fixture.edit(1, to: "uno", by: ann)
+        #expect(fixture.conversation.pins.map(\.body.content) == ["uno"])
+        #expect(fixture.conversation.pins[0].isPinned)
+        _ = fixture.delete(1, by: ann)
+        #expect(fixture.conversation.pins.isEmpty)
+        #expect(fixture.store.pins.isEmpty)
+    }
+
+    @Test("outlives the history, and can be ended after it")
+    func trimmed() {
+        var limits = ChatLimits()
+        limits.historyLimit = 2
+        var fixture = Self.fixture(limits)
+        _ = fixture.pin(2, by: ann)
+        for _ in 0..<3 { _ = fixture.post("more", by: ann) }
+        fixture.store.oldest = 5
+        #expect(fixture.pins(bob, request: 1) == ["answer 1: pins 2"])
+        #expect(fixture.unpin(2, by: bob) == ["event: unpinned 2 by bob"])
+        #expect(fixture.pins(bob, request: 1) == ["answer 1: pins "])
+    }
+
+    @Test("is limited to a hundred messages")
+    func limit() {
+        var fixture = ConversationFixture(of: [ann])
+        for number in 1...101 { _ = fixture.post("\(number)", by: ann) }
+        for number in 1...100 { _ = fixture.pin(number, by: ann) }
+        #expect(fixture.pin(101, by: ann) == [refused(.tooManyPins(limit: 100))])
+        #expect(fixture.pin(50, by: ann).count == 1)
+        _ = fixture.unpin(1, by: ann)
+        #expect(fixture.pin(101, by: ann).count == 1)
+    }
+}
