@@ -29,6 +29,7 @@ extension ByteBuffer {
         self.append(#","rev":"#)
         self.append(decimal: message.revision)
         self.append(flagsOf: message.state)
+        self.append(referencesOf: message, as: .integer)
         self.append("}")
     }
 

@@ -2,6 +2,8 @@
 extension StoreRequest {
     /// The most entries in a page of memberships or of a catalog.
     public static let listLimit = 200
+    /// The most messages in a page of search results.
+    public static let searchLimit = 100
     /// The most users, or user numbers, in one request. A request with more fails.
     public static let usersPerRequestLimit = 1000
     /// The lowest number that a user can get.
@@ -10,6 +12,11 @@ extension StoreRequest {
     /// The limit of a list page, clamped to 1 … `listLimit`.
     public static func clampedListLimit(_ limit: Int) -> Int {
         max(1, min(limit, self.listLimit))
+    }
+
+    /// The limit of a page of search results, clamped to 1 … `searchLimit`.
+    public static func clampedSearchLimit(_ limit: Int) -> Int {
+        max(1, min(limit, self.searchLimit))
     }
 
     /// The failure of a ban that has no place.

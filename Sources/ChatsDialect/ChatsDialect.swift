@@ -77,7 +77,8 @@ public struct ChatsDialect: UserNumbering {
                 name: person.name)
             rendering.text.append(read: cursor, by: user, in: conversation.id)
             rendering.finishFrame()
-        case .created, .edited, .deleted, .renamed, .left, .ended, .typing, .status, .presence,
+        case .created, .edited, .deleted, .reacted, .pinned, .unpinned, .renamed, .left, .ended,
+            .typing, .status, .presence,
             .crowd:
             break  // The protocol has no frames for these.
         }

@@ -85,7 +85,7 @@ extension ByteBuffer {
 
     mutating func append(
         _ message: Message, by sender: Int, in chat: ByteString, isRead: Bool,
-        localID: ByteString? = nil
+        localID: ByteString? = nil, fetchedBy viewer: UserID? = nil
     ) {
         self.append(#"{"id":"#)
         self.append(decimal: message.sequence)
@@ -104,6 +104,8 @@ extension ByteBuffer {
             self.append(jsonString: localID)
         }
         self.append(flagsOf: message.state)
+        self.append(referencesOf: message, as: .integer)
+        if let viewer { self.append(stateOf: message, for: viewer) }
         self.append("}")
     }
 
@@ -194,6 +196,8 @@ extension ByteBuffer {
             self.append(fieldsOf: chat, updatedAt: listed.record.updatedAt, job.numbers)
             self.append(#","unread_count":"#)
             self.append(decimal: listed.unreadCount)
+            self.append(#","unread_mentions":"#)
+            self.append(decimal: listed.unreadMentionCount)
             self.append(#","last_message":"#)
             if let last = listed.lastMessage {
                 self.append(
@@ -214,13 +218,13 @@ extension ByteBuffer {
         self.append("}}")
     }
 
-    mutating func append(messagesOf job: ChatsJob, in chat: ByteString) {
+    mutating func append(messagesOf job: ChatsJob, in chat: ByteString, for viewer: UserID) {
         self.append(#"{"type":"chatMessages","data":["#)
         for (index, message) in job.messages.reversed().enumerated() {
             if index > 0 { self.append(",") }
             self.append(
                 message, by: job.numbers[message.body.author.id] ?? 0, in: chat,
-                isRead: job.chat?.readMarks.isRead(message) ?? false)
+                isRead: job.chat?.readMarks.isRead(message) ?? false, fetchedBy: viewer)
         }
         self.append("]}")
     }

@@ -140,7 +140,10 @@ extension ChatsSession {
         case .chats: self.finish(into: &steps) { $0.append(list: job) }
         case .details: self.finish(into: &steps) { $0.append(detailsOf: job) }
         case .messages(let chat, _, _):
-            self.finish(into: &steps) { $0.append(messagesOf: job, in: chat) }
+            let viewer = self.person.id
+            self.finish(into: &steps) {
+                $0.append(messagesOf: job, in: chat, for: viewer)
+            }
         default: break
         }
     }

@@ -27,7 +27,7 @@ struct ConversationRows {
         self.selection = try connection.prepare(
             """
             SELECT id, access, title, creator, created_at, updated_at, ended_at, revision,
-                kept_from, checksum, listed, details, origin
+                kept_from, checksum, listed, details, origin, pin_policy
             FROM conversations WHERE tenant = ? AND name = ?
             """)
         guard access == .readWrite else {
@@ -36,12 +36,13 @@ struct ConversationRows {
             return
         }
         self.insertion = try connection.prepare(
-            "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         self.replacement = try connection.prepare(
             """
             UPDATE conversations SET tenant = ?2, name = ?3, access = ?4, title = ?5,
                 creator = ?6, created_at = ?7, updated_at = ?8, ended_at = ?9, revision = ?10,
-                kept_from = ?11, checksum = ?12, listed = ?13, details = ?14, origin = ?15
+                kept_from = ?11, checksum = ?12, listed = ?13, details = ?14, origin = ?15,
+                pin_policy = ?16
             WHERE id = ?1
             """)
     }
@@ -61,6 +62,8 @@ struct ConversationRows {
         var record = ConversationRecord(
             template, title: row.text(2) ?? "",
             dialectData: ByteString(row.text(11) ?? ""),
+            pinPolicy: ConversationRecord.PinPolicy(
+                rawValue: UInt8(truncatingIfNeeded: row.int(13))) ?? .members,
             creator: row.text(3).map { UserID(storageKey: ByteString($0)) },
             createdAt: Timestamp(milliseconds: Int64(row.int(4))))
         record.updatedAt = Timestamp(milliseconds: Int64(row.int(5)))
@@ -111,6 +114,7 @@ struct ConversationRows {
         statement.bind(13, record.isListed ? 1 : 0)
         statement.bind(14, text: self.text.copy(record.dialectData.string))
         statement.bind(15, text: self.text.copy(record.origin.string))
+        statement.bind(16, Int(record.pinPolicy.rawValue))
         try statement.run()
     }
 
@@ -136,6 +140,7 @@ struct ConversationRows {
         sum.fold(record.endedAt.map { Int($0.milliseconds) })
         sum.fold(conversation.revision)
         sum.fold(conversation.retainedFrom)
+        if record.pinPolicy != .members { sum.fold(Int(record.pinPolicy.rawValue)) }
         // If origin and listing follow from a kind, the checksum is that of layout 4, so migrated
         // rows stay valid. Layout 4 omits a kind and details that are both empty.
         if let kind = LegacyKind(origin: record.origin, isListed: record.isListed) {

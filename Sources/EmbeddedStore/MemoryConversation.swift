@@ -15,7 +15,11 @@ struct MemoryConversation {
     /// The record, except for `updatedAt`, which is stored above.
     private(set) var record: ConversationRecord
     private var members: [UserID: Member] = [:]
-    /// Edits and deletions in ascending order of revision. An entry is stale if its message was
+    /// Copies of the pinned messages.
+    private var pins: [SequenceNumber: Message] = [:]
+    /// The replies of each thread whose root is retained, in ascending order.
+    private var replies: [SequenceNumber: [SequenceNumber]] = [:]
+    /// Amendments in ascending order of revision. An entry is stale if its message was
     /// amended again or trimmed.
     private var amendments: [AmendmentEntry] = []
 
@@ -51,7 +55,8 @@ struct MemoryConversation {
             oldest: self.oldest,
             // Sorted by id: the order of a dictionary differs between runs, and simulations must be
             // reproducible.
-            members: self.members.values.sorted { $0.user < $1.user })
+            members: self.members.values.sorted { $0.user < $1.user },
+            pins: Array(self.pins.values).sortedByPin())
     }
 
     /// The conversation's entry in a member's list; nil if the user is not a member.
@@ -60,7 +65,8 @@ struct MemoryConversation {
         return ListedMembership(
             key: self.key, record: self.loadedRecord, head: self.head, member: member,
             lastMessage: self.messages.count > 0 ? self.messages[self.messages.count - 1] : nil,
-            unreadCount: self.unread(after: member.readCursor, by: user, limit: unreadLimit))
+            unreadCount: self.unread(after: member.readCursor, by: user, limit: unreadLimit),
+            unreadMentionCount: self.unreadMentions(of: member, limit: unreadLimit))
     }
 
     var catalogEntry: CatalogEntry {
@@ -77,6 +83,9 @@ struct MemoryConversation {
             self.head = message.sequence
             self.revision = write.revision
             self.updatedAt = message.sentAt
+            if let annotations = message.body.annotations { self.record(annotations, of: message) }
+            // At the history limit, each message replaces one, which may be the root of a thread.
+            if !self.replies.isEmpty { self.replies[self.oldest - 1] = nil }
         default:
             self.applyNonMessage(write)
         }
@@ -86,9 +95,9 @@ struct MemoryConversation {
         switch write.change {
         case .message, .create:
             preconditionFailure("applyNonMessage called with a message or a creation")
-        case .amend(let message, let time):
+        case .amend(let message, _, let time):
             self.amend(message, revision: write.revision)
-            self.updatedAt = time
+            if let time { self.updatedAt = time }
         case .member(var member):
             if let existing = self.members[member.user] {
                 member.readCursor = max(member.readCursor, existing.readCursor)
@@ -112,12 +121,27 @@ struct MemoryConversation {
         self.revision = write.revision
     }
 
+    private mutating func record(_ annotations: MessageAnnotations, of message: Message) {
+        if let reply = annotations.reply, reply.thread >= self.oldest {
+            self.replies[reply.thread, default: []].append(message.sequence)
+        }
+        if message.isPinned { self.pins[message.sequence] = message }
+    }
+
     private mutating func amend(_ message: Message, revision: Revision) {
-        guard message.sequence >= self.oldest else { return }
+        guard message.sequence >= self.oldest else {
+            var message = message
+            message.revision = revision
+            let amended =
+                self.pins[message.sequence]?.amended(as: message, revision: revision) ?? message
+            return self.pins[message.sequence] = amended.isPinned ? amended : nil
+        }
         let index = message.sequence - self.oldest
         let stored = self.messages[index]
         guard stored.state != .deleted else { return }
-        self.messages[index] = stored.amended(as: message, revision: revision)
+        let amended = stored.amended(as: message, revision: revision)
+        self.messages[index] = amended
+        self.pins[message.sequence] = amended.isPinned ? amended : nil
         self.amendments.append(AmendmentEntry(revision: revision, sequence: message.sequence))
         // Bounds the stale entries to the number of messages.
         if self.amendments.count > 2 * self.messages.count {
@@ -135,6 +159,49 @@ struct MemoryConversation {
         let messages = window.map { self.messages[$0 - self.oldest] }
         return MessagePage(
             messages: messages, head: self.head, oldest: self.oldest, revision: self.revision)
+    }
+
+    /// A page with what its messages refer to.
+    func annotatedPage(_ range: PageRange, limit: Int) -> MessagePage {
+        var page = self.page(range, limit: limit)
+        self.addReferences(to: &page)
+        return page
+    }
+
+    /// A page of a thread. A thread ends when its root is no longer retained.
+    func thread(_ root: SequenceNumber, _ range: PageRange, limit: Int) -> MessagePage {
+        var page = self.page(.newest, limit: 0)
+        guard root >= self.oldest, root <= self.head else { return page }
+        page.messages = range.select(from: [root] + (self.replies[root] ?? []), limit: limit).map {
+            self.messages[$0 - self.oldest]
+        }
+        self.addReferences(to: &page)
+        return page
+    }
+
+    private func addReferences(to page: inout MessagePage) {
+        if !self.replies.isEmpty {
+            for message in page.messages {
+                guard let replies = self.replies[message.sequence], let last = replies.last else {
+                    continue
+                }
+                page.threads[message.sequence] = ThreadSummary(
+                    replyCount: replies.count, lastReply: last)
+            }
+        }
+        page.replyTargets = page.missingReplyTargets.map { self.messages[$0 - self.oldest] }
+    }
+
+    func search(_ query: SearchQuery, before: SequenceNumber?, limit: Int) -> SearchPage {
+        var scan = SearchScan(query, limit: limit)
+        // Compared before the subtraction, because the number can be the lowest one.
+        guard before ?? .max > self.oldest else { return SearchPage() }
+        var next = min(before ?? .max, self.head + 1) - 1
+        while next >= self.oldest, !scan.isComplete {
+            scan.examine(self.messages[next - self.oldest])
+            next -= 1
+        }
+        return scan.page(oldest: self.oldest)
     }
 
     func changes(after: SequenceNumber, since: Revision, limit: Int) -> MessagePage {
@@ -164,12 +231,18 @@ struct MemoryConversation {
 
     /// - Parameter limit: counting stops at this number.
     func unread(after: SequenceNumber, by user: UserID, limit: Int = .max) -> Int {
+        self.unreadMessages(after: after, by: user).prefix(max(0, limit)).count { _ in true }
+    }
+
+    private func unreadMentions(of member: Member, limit: Int) -> Int {
+        self.unreadMessages(after: member.readCursor, by: member.user).prefix(max(0, limit))
+            .count { $0.mentions(member.user) }
+    }
+
+    private func unreadMessages(after: SequenceNumber, by user: UserID) -> some Sequence<Message> {
         PageRange.after(after).window(oldest: self.oldest, head: self.head, limit: .max).lazy
-            .filter {
-                self.messages[$0 - self.oldest].state != .deleted
-                    && self.messages[$0 - self.oldest].body.author.id != user
-            }
-            .prefix(max(0, limit)).count
+            .map { self.messages[$0 - self.oldest] }
+            .filter { $0.state != .deleted && $0.body.author.id != user }
     }
 }
 

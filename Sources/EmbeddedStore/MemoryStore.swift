@@ -37,7 +37,8 @@ public final class MemoryStore: ChatStore {
         case .write(let batch): .written(self.write(batch))
         case .claim: self.claim(request)
         case .examine(let key), .repair(let key, _, _), .load(let key), .recent(let key, _),
-            .page(let key, _, _), .changes(let key, _, _, _),
+            .page(let key, _, _), .thread(let key, _, _, _), .search(let key, _, _, _),
+            .changes(let key, _, _, _),
             .amended(let key, _, _, _),
             .unread(let key, _, _):
             self.stripe(key.hash).tables.withLock { $0.execute(request) }

@@ -32,7 +32,12 @@ public struct MemoryTables: Sendable {
         case .recent(let key, let limit):
             .recent(self.conversation(key)?.recent(limit: limit) ?? [])
         case .page(let key, let range, let limit):
-            .page(self.conversation(key)?.page(range, limit: limit) ?? .empty)
+            .page(self.conversation(key)?.annotatedPage(range, limit: limit) ?? .empty)
+        case .thread(let key, let root, let range, let limit):
+            .page(self.conversation(key)?.thread(root, range, limit: limit) ?? .empty)
+        case .search(let key, let query, let before, let limit):
+            .found(
+                self.conversation(key)?.search(query, before: before, limit: limit) ?? SearchPage())
         case .changes(let key, let after, let since, let limit):
             .page(
                 self.conversation(key)?.changes(after: after, since: since, limit: limit) ?? .empty)

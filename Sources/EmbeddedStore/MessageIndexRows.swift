@@ -99,7 +99,7 @@ struct MessageIndexRows {
     }
 }
 
-/// The table `amendments`: the last edit or deletion of each amended message.
+/// The table `amendments`: the last amendment of each amended message.
 struct AmendmentRows {
     private let since: SQLiteStatement
     private let insertion: SQLiteStatement?
@@ -139,18 +139,19 @@ struct AmendmentRows {
     }
 
     /// Records an amendment, and deletes the message's previous one.
+    ///
+    /// - Parameter old: the revision of the message, which need not be an amendment: a revision
+    ///   changes one message only.
     func put(
         _ revision: Revision, of sequence: SequenceNumber, in conversation: Int,
-        insteadOf old: Revision?
+        insteadOf old: Revision
     ) throws(StorageFault) {
         guard let insertion, let deletion else {
             preconditionFailure("a reader's connection wrote an amendment")
         }
-        if let old {
-            deletion.bind(1, conversation)
-            deletion.bind(2, old)
-            try deletion.run()
-        }
+        deletion.bind(1, conversation)
+        deletion.bind(2, old)
+        try deletion.run()
         insertion.bind(1, conversation)
         insertion.bind(2, revision)
         insertion.bind(3, sequence)

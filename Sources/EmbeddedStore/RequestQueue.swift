@@ -120,9 +120,18 @@ extension StoreRequest {
 extension Write {
     fileprivate var estimatedBytes: Int {
         switch self.change {
-        case .message(let message), .amend(let message, _):
+        case .message(let message), .amend(let message, _, _):
             256 + message.body.content.utf8.count + (message.body.metadata?.count ?? 0)
+                + (message.body.annotations?.estimatedBytes ?? 0)
         case .create, .member, .remove, .cursors, .end, .skip: 256
         }
+    }
+}
+
+extension MessageAnnotations {
+    fileprivate var estimatedBytes: Int {
+        let mentions = self.mentions.map { $0.users.count + $0.nonMembers.count } ?? 0
+        let reactions = self.reactions?.groups.reduce(0) { $0 + 1 + $1.users.count } ?? 0
+        return 256 + 32 * (mentions + reactions)
     }
 }

@@ -17,18 +17,46 @@ extension SQLiteReader {
                 guard let snapshot = try self.snapshot(of: key),
                     let member = try self.members.member(user, of: snapshot.id)
                 else { continue }
+                let unread = try self.unread(
+                    in: snapshot, after: member.readCursor, by: user, limit: unreadLimit)
                 page.memberships.append(
                     ListedMembership(
                         key: key, record: snapshot.record, head: snapshot.head, member: member,
                         lastMessage: try self.messages(of: snapshot, .newest, limit: 1).first,
-                        unreadCount: try self.unread(
-                            in: snapshot, after: member.readCursor, by: user, limit: unreadLimit)))
+                        unreadCount: unread,
+                        unreadMentionCount: try self.unreadMentions(
+                            in: snapshot, of: member, among: unread, limit: unreadLimit)))
             } catch .damaged(let problem) {
                 page.damaged.append(.damaged(key, problem))
             }
         }
         if rows.count > limit { page.next = ByteString("\(rows[limit - 1].id)") }
         return .memberships(page)
+    }
+
+    /// The mentions among the first unread messages.
+    ///
+    /// - Parameters:
+    ///   - unread: the number of unread messages, counted up to the limit.
+    private func unreadMentions(
+        in snapshot: ConversationSnapshot, of member: Member, among unread: Int, limit: Int
+    ) throws(StorageFault) -> Int {
+        let window = PageRange.after(member.readCursor).window(
+            oldest: snapshot.oldest, head: snapshot.head, limit: .max)
+        guard unread > 0, !window.isEmpty else { return 0 }
+        let mentions = try self.mentions.sequences(
+            of: snapshot.id, in: window, mentioning: member.user, limit: limit)
+        guard unread == limit else { return mentions.count }
+        // Later messages were not counted. Finds how many mentions are among those that were.
+        var (low, high) = (0, mentions.count)
+        while low < high {
+            let middle = (low + high) / 2
+            let earlier = try self.unread(
+                in: snapshot, after: member.readCursor, before: mentions[middle], by: member.user,
+                limit: limit)
+            if earlier < limit { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     func catalog(of tenant: ByteString, after: PageCursor?, limit: Int) throws(StorageFault)

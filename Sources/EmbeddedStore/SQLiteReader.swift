@@ -9,6 +9,9 @@ final class SQLiteReader {
     private let messageIndex: MessageIndexRows
     private let amendments: AmendmentRows
     private let deletions: DeletionRows
+    let replies: ReplyRows
+    let mentions: MentionRows
+    private let pins: PinRows
     let lists: ListRows
     private let numbers: NumberRows
     private let bans: BanRows
@@ -34,6 +37,9 @@ final class SQLiteReader {
         self.messageIndex = try MessageIndexRows(connection, access: .readOnly)
         self.amendments = try AmendmentRows(connection, access: .readOnly)
         self.deletions = try DeletionRows(connection, access: .readOnly)
+        self.replies = try ReplyRows(connection, access: .readOnly)
+        self.mentions = try MentionRows(connection, access: .readOnly)
+        self.pins = try PinRows(connection, access: .readOnly)
         self.lists = try ListRows(connection)
         self.numbers = try NumberRows(connection, access: .readOnly)
         self.bans = try BanRows(connection, access: .readOnly)
@@ -79,14 +85,21 @@ final class SQLiteReader {
             return .loaded(
                 LoadedConversation(
                     record: snapshot.record, head: snapshot.head, revision: snapshot.revision,
-                    oldest: snapshot.oldest, members: members))
+                    oldest: snapshot.oldest, members: members,
+                    pins: try self.pins.messages(of: snapshot.id)))
         case .recent(let key, let limit):
             guard let snapshot = try self.snapshot(of: key) else { return .recent([]) }
             return .recent(
                 try self.messages(of: snapshot, .newest, limit: limit).map(RecentMessage.init))
         case .page(let key, let range, let limit):
             guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
-            return .page(snapshot.page(try self.messages(of: snapshot, range, limit: limit)))
+            return .page(try self.page(of: snapshot, range, limit: limit))
+        case .thread(let key, let root, let range, let limit):
+            guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
+            return .page(try self.thread(root, of: snapshot, range, limit: limit))
+        case .search(let key, let query, let before, let limit):
+            guard let snapshot = try self.snapshot(of: key) else { return .found(SearchPage()) }
+            return .found(try self.search(query, in: snapshot, before: before, limit: limit))
         case .changes(let key, let after, let since, let limit):
             guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
             var page = snapshot.page(try self.messages(of: snapshot, .after(after), limit: limit))
@@ -212,12 +225,16 @@ final class SQLiteReader {
         return messages
     }
 
-    /// - Parameter limit: counting stops at this number.
+    /// - Parameters:
+    ///   - end: the message at which counting stops; nil after the newest one.
+    ///   - limit: counting stops at this number.
     func unread(
-        in snapshot: ConversationSnapshot, after: SequenceNumber, by user: UserID, limit: Int = .max
+        in snapshot: ConversationSnapshot, after: SequenceNumber, before end: SequenceNumber? = nil,
+        by user: UserID, limit: Int = .max
     ) throws(StorageFault) -> Int {
-        let window = PageRange.after(after).window(
+        var window = PageRange.after(after).window(
             oldest: snapshot.oldest, head: snapshot.head, limit: .max)
+        if let end { window = window.clamped(to: .min..<end) }
         guard !window.isEmpty, limit > 0 else { return 0 }
         let authorHash = MessageRows.authorHash(of: user)
         let unindexed = self.unindexed.entries(

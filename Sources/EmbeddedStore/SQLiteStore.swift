@@ -85,8 +85,8 @@ public final class SQLiteStore: ChatStore {
             switch request {
             case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe: self.writes
             case .load, .recent, .bans: self.loads
-            case .page, .changes, .amended, .unread, .memberships, .catalog, .users,
-                .conversations, .examine:
+            case .page, .thread, .search, .changes, .amended, .unread, .memberships, .catalog,
+                .users, .conversations, .examine:
                 self.pages
             }
         switch queue.enqueue(Submission(request: request, ticket: ticket, client: client)) {

@@ -72,6 +72,9 @@ extension SQLiteWriter {
         if message.state == .deleted {
             try self.deletions.insert(message.sequence, of: id, by: message.body.author.id)
         }
+        if let annotations = message.body.annotations {
+            try self.record(annotations, of: message, in: id)
+        }
         let authorHash = MessageRows.authorHash(of: message.body.author.id)
         self.transactionEntries.append(
             MessageIndexEntry(
@@ -99,9 +102,9 @@ extension SQLiteWriter {
             member.readCursor = max(member.readCursor, read)
             member.deliveredCursor = max(member.deliveredCursor, delivered)
             try self.members.put(member, of: id)
-        case .amend(let message, let time):
+        case .amend(let message, _, let time):
             var row = try self.row(of: write.conversation)
-            row.record.updatedAt = time
+            if let time { row.record.updatedAt = time }
             try self.amend(message, revision: write.revision, slot)
             try self.saveRow(row, revision: write.revision, slot)
         case .member(var member):
@@ -126,22 +129,55 @@ extension SQLiteWriter {
         }
     }
 
+    /// Records what is found by annotations of a posted message.
+    private func record(
+        _ annotations: MessageAnnotations, of message: Message, in conversation: Int
+    ) throws(StorageFault) {
+        if let reply = annotations.reply {
+            try self.replies.insert(message.sequence, in: reply.thread, of: conversation)
+        }
+        if let mentions = annotations.mentions {
+            try self.mentions.insert(mentions, of: message, in: conversation)
+        }
+        if message.isPinned { try self.pins.update(message, of: conversation) }
+    }
+
     private func amend(_ message: Message, revision: Revision, _ slot: UInt32) throws(StorageFault)
     {
         let cached = self.conversationCache[slot]
         let oldest = self.options.oldest(retainedFrom: cached.retainedFrom, head: cached.head)
-        guard message.sequence >= oldest else { return }
+        guard message.sequence >= oldest else {
+            return try self.amendTrimmed(message, revision: revision, of: cached.id)
+        }
         let position = try self.position(of: message.sequence, in: cached)
         let stored = try self.messages.message(
             at: position, of: cached.id, sequence: message.sequence)
         guard stored.state != .deleted else { return }
-        let old = stored.state == .asSent ? nil : stored.revision
-        try self.messages.replace(
-            stored.amended(as: message, revision: revision), of: cached.id, at: position)
-        try self.amendments.put(revision, of: message.sequence, in: cached.id, insteadOf: old)
-        if message.state == .deleted {
+        let amended = stored.amended(as: message, revision: revision)
+        try self.messages.replace(amended, of: cached.id, at: position)
+        try self.amendments.put(
+            revision, of: message.sequence, in: cached.id, insteadOf: stored.revision)
+        try self.pins.update(amended, of: cached.id)
+        if amended.state == .deleted {
             try self.deletions.insert(message.sequence, of: cached.id, by: stored.body.author.id)
         }
+        if amended.body.annotations?.mentions != stored.body.annotations?.mentions {
+            try self.mentions.delete(message.sequence, of: cached.id)
+            if let mentions = amended.body.annotations?.mentions {
+                try self.mentions.insert(mentions, of: amended, in: cached.id)
+            }
+        }
+    }
+
+    /// Of a message that is no longer retained, only the copy in the list of pins can change.
+    private func amendTrimmed(_ message: Message, revision: Revision, of conversation: Int)
+        throws(StorageFault)
+    {
+        var message = message
+        message.revision = revision
+        let stored = try self.pins.message(message.sequence, of: conversation)
+        try self.pins.update(
+            stored?.amended(as: message, revision: revision) ?? message, of: conversation)
     }
 
     private func position(of sequence: SequenceNumber, in cached: CachedConversation)
@@ -228,6 +264,8 @@ extension SQLiteWriter {
         try self.messageIndex.delete(of: cached.id, below: row.retainedFrom)
         try self.amendments.delete(of: cached.id, below: row.retainedFrom)
         try self.deletions.delete(of: cached.id, below: row.retainedFrom)
+        try self.replies.delete(of: cached.id, below: row.retainedFrom)
+        try self.mentions.delete(of: cached.id, below: row.retainedFrom)
         try self.saveRow(row, revision: cached.revision, slot)
         return entries.count
     }

@@ -13,6 +13,9 @@ final class SQLiteWriter {
     let messageIndex: MessageIndexRows
     let amendments: AmendmentRows
     let deletions: DeletionRows
+    let replies: ReplyRows
+    let mentions: MentionRows
+    let pins: PinRows
     private let shards: ShardRows
     private let settings: SettingRows
     private let numbers: NumberRows
@@ -67,6 +70,9 @@ final class SQLiteWriter {
             self.messageIndex = try MessageIndexRows(connection, access: .readWrite)
             self.amendments = try AmendmentRows(connection, access: .readWrite)
             self.deletions = try DeletionRows(connection, access: .readWrite)
+            self.replies = try ReplyRows(connection, access: .readWrite)
+            self.mentions = try MentionRows(connection, access: .readWrite)
+            self.pins = try PinRows(connection, access: .readWrite)
             self.shards = try ShardRows(connection)
             self.settings = try SettingRows(connection)
             self.numbers = try NumberRows(connection, access: .readWrite)
@@ -177,8 +183,8 @@ final class SQLiteWriter {
         case .unban(let subject): return .unbanned(try self.bans.remove(subject))
         case .repair(let key, let owner, let epoch):
             return try self.repair(key, by: owner, under: epoch)
-        case .load, .recent, .page, .changes, .amended, .unread, .memberships, .catalog, .users,
-            .bans, .conversations, .examine:
+        case .load, .recent, .page, .thread, .search, .changes, .amended, .unread, .memberships,
+            .catalog, .users, .bans, .conversations, .examine:
             preconditionFailure("the writer received a read request")
         }
     }

@@ -112,6 +112,29 @@ enum Schema {
             PRIMARY KEY (tenant, user, conversation)
         ) WITHOUT ROWID;
         """,
+        // `mentions.user` is empty for a message that mentions everyone; no user has that id. A
+        // pinned message has a copy in `pins`, which stays when the history is trimmed. The
+        // checksums of older rows cover neither `annotations` nor `pin_policy`.
+        """
+        ALTER TABLE messages ADD COLUMN annotations BLOB;
+        ALTER TABLE conversations ADD COLUMN pin_policy INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE replies (
+            conversation INTEGER, thread INTEGER, sequence INTEGER,
+            PRIMARY KEY (conversation, thread, sequence)
+        ) WITHOUT ROWID;
+        CREATE TABLE mentions (
+            conversation INTEGER, user TEXT, sequence INTEGER, author TEXT NOT NULL,
+            PRIMARY KEY (conversation, user, sequence)
+        ) WITHOUT ROWID;
+        CREATE INDEX mentioned ON mentions (conversation, sequence);
+        CREATE TABLE pins (
+            conversation INTEGER, sequence INTEGER, revision INTEGER NOT NULL,
+            sent_at INTEGER NOT NULL, state INTEGER NOT NULL, author TEXT NOT NULL,
+            author_name TEXT NOT NULL, agent TEXT, client_id TEXT, content TEXT NOT NULL,
+            metadata BLOB, checksum INTEGER NOT NULL, annotations BLOB,
+            PRIMARY KEY (conversation, sequence)
+        ) WITHOUT ROWID;
+        """,
     ]
 
     private static var originCases: String {

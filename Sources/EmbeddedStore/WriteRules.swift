@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 
 extension Write {
@@ -10,7 +11,7 @@ extension Write {
         case .cursors: true
         case .create: false
         case .message(let message): self.revision == stored + 1 && message.sequence == head + 1
-        case .amend(let message, _):
+        case .amend(let message, _, _):
             self.revision == stored + 1 && message.sequence >= 1 && message.sequence <= head
         case .member, .remove, .end, .skip: self.revision == stored + 1
         }
@@ -28,23 +29,40 @@ extension Write {
 }
 
 extension Message {
-    /// The stored message with the content of an amendment. The author, client id and time stay
-    /// unchanged.
+    /// The stored message with the present state of an amended one. The author, client id, time and
+    /// reply stay unchanged.
     func amended(as change: Message, revision: Revision) -> Message {
         var amended = self
         amended.state = change.state
         amended.revision = revision
+        let (stored, new) = (self.body.annotations, change.body.annotations)
         if self.body.author == change.body.author,
-            self.body.clientMessageID == change.body.clientMessageID
+            self.body.clientMessageID == change.body.clientMessageID, stored?.reply == new?.reply
         {
             amended.body = change.body
         } else {
             amended.body = MessageBody(
                 author: self.body.author, clientMessageID: self.body.clientMessageID,
-                content: change.body.content, metadata: change.body.metadata)
+                content: change.body.content, metadata: change.body.metadata,
+                annotations: MessageAnnotations(
+                    reply: stored?.reply, mentions: new?.mentions, reactions: new?.reactions,
+                    pin: new?.pin))
         }
         return amended
     }
+}
+
+extension [Message] {
+    /// Pinned messages in the order of their pins.
+    func sortedByPin() -> [Message] {
+        self.sorted { left, right in
+            (left.pinTime, left.sequence) < (right.pinTime, right.sequence)
+        }
+    }
+}
+
+extension Message {
+    fileprivate var pinTime: Int64 { self.body.annotations?.pin?.at.milliseconds ?? 0 }
 }
 
 /// The refused writes of a batch. A refusal applies to all later writes of the same conversation.
@@ -85,6 +103,18 @@ extension PageRange {
             guard number < head else { return nothing }
             let start = max(number + 1, oldest)
             return start..<start + min(limit, head - start + 1)
+        }
+    }
+
+    /// The page of these numbers, which are in ascending order.
+    func select(from numbers: [SequenceNumber], limit: Int) -> ArraySlice<SequenceNumber> {
+        let limit = max(0, limit)
+        return switch self {
+        case .newest: numbers.suffix(limit)
+        case .before(let number):
+            numbers.prefix { $0 < number }.suffix(limit)
+        case .after(let number):
+            numbers.drop { $0 <= number }.prefix(limit)
         }
     }
 }

@@ -25,7 +25,9 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    private mutating func append(fieldsOf message: Message, in conversation: ByteString) {
+    private mutating func append(
+        fieldsOf message: Message, in conversation: ByteString, fetchedBy viewer: UserID? = nil
+    ) {
         self.append(#"{"conversation_id":"#)
         self.append(jsonString: conversation)
         self.append(#","message_id":""#)
@@ -38,6 +40,7 @@ extension ByteBuffer {
         self.append(timestamp: message.sentAt)
         self.append(#"""#)
         self.append(flagsOf: message.state)
+        if let viewer { self.append(stateOf: message, for: viewer) }
         self.append("}")
     }
 
@@ -108,13 +111,15 @@ extension ByteBuffer {
         self.append("]}")
     }
 
-    mutating func append(history messages: [Message], of conversation: ByteString) {
+    mutating func append(
+        history messages: [Message], of conversation: ByteString, for viewer: UserID
+    ) {
         self.append(#"{"event":"history","data":{"conversation_id":"#)
         self.append(jsonString: conversation)
         self.append(#","messages":["#)
         for (index, message) in messages.enumerated() {
             if index > 0 { self.append(",") }
-            self.append(fieldsOf: message, in: conversation)
+            self.append(fieldsOf: message, in: conversation, fetchedBy: viewer)
         }
         self.append("]}}")
     }

@@ -114,7 +114,9 @@ extension PetsSession {
             }
             return
         }
-        steps.reply { $0.append(history: page.messages, of: conversation) }
+        steps.reply {
+            $0.append(history: page.messages, of: conversation, for: self.person.id)
+        }
     }
 
     public mutating func receivedStoreAnswer(

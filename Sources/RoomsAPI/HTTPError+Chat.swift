@@ -15,8 +15,12 @@ extension HTTPError {
                 .forbidden, "room_id: the conversation is closed, and you are no member of it")
         case .banned: self.init(.forbidden, error.description)
         case .notAMember, .notAllowed: self.init(.forbidden, "user_id: \(error)")
-        case .noSuchMessage, .noSuchMember: self.init(.notFound, error.description)
+        case .noSuchMessage, .noSuchMember, .notPinned: self.init(.notFound, error.description)
         case .messageDeleted: self.init(.gone, error.description)
+        case .noSuchReplyTarget: self.init(.badRequest, error.description)
+        case .tooManyEmoji, .tooManyReactions, .tooManyPins:
+            self.init(.conflict, error.description)
+        case .mentionOfAllNotAllowed: self.init(.forbidden, error.description)
         case .contentEmpty, .clientMessageIDInvalid: self.init(.badRequest, error.description)
         case .contentTooLong, .metadataTooLong: self.init(.contentTooLarge, error.description)
         case .rateLimited(let seconds):

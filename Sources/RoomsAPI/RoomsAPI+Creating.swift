@@ -16,13 +16,14 @@ extension RoomsAPI {
     {
         let title = try body.title()
         let description = try body.description()
+        let pinPolicy = try body.pinPolicy()
         var user = try body.userID()
         // An anonymous creator need not give a name.
         if caller.identity == nil, user == nil { user = "guest-\(RoomID.random())" }
         let principal = try caller.principal(user)
         return NewConversation(
-            .rooms, title: title, dialectData: ByteString(description), creator: principal,
-            members: [principal.person])
+            .rooms, title: title, dialectData: ByteString(description), pinPolicy: pinPolicy,
+            creator: principal, members: [principal.person])
     }
 
     func create(_ conversation: NewConversation, for caller: RoomsCaller, at base: String)

@@ -24,7 +24,9 @@ extension RoomsAPI {
             }
             author = other
         }
-        return MessageBody(author: author, clientMessageID: localID, content: content)
+        return MessageBody(
+            author: author, clientMessageID: localID, content: content,
+            annotations: try body.annotations(isAdmin: principal.isAdmin))
     }
 
     /// Sends a message, and first makes its author a member if the token lists the conversation.

@@ -13,21 +13,23 @@ extension RoomsAPI {
         async throws(HTTPError) -> HTTPResponse
     {
         let description = try await self.describe(id, for: caller.viewer, caller)
-        var messages: [Message] = []
+        var page = MessagePage.of([])
         if description.head > 0 {
             let key = ConversationKey(tenant: caller.tenant, id: id)
             // Newer messages than the described head would contradict the message count.
             let newest = StoreRequest.page(
                 key, .before(description.head + 1), limit: Self.messageLimit)
-            guard case .page(let page) = try await self.read(newest) else { throw .chatUnavailable }
-            messages = page.messages
+            guard case .page(let read) = try await self.read(newest) else { throw .chatUnavailable }
+            page = read
         }
         return Self.revalidatedResponse(ifNoneMatch: ifNoneMatch) { text in
             text.append(#","conversation":"#)
             text.append(
-                room: id, description, messageCount: description.head, lastMessage: messages.last)
+                room: id, description, messageCount: description.head,
+                lastMessage: page.messages.last)
             text.append(#","messages":"#)
-            text.append(messages: messages, inRoom: id)
+            text.append(
+                messages: page.messages, inRoom: id, on: page, for: caller.viewer.person.id)
         }
     }
 
@@ -50,12 +52,21 @@ extension RoomsAPI {
         async throws(HTTPError) -> HTTPResponse
     {
         _ = try await self.describe(id, for: caller.viewer, caller)
-        let request = StoreRequest.page(
-            ConversationKey(tenant: caller.tenant, id: id), query.range, limit: query.limit)
+        let key = ConversationKey(tenant: caller.tenant, id: id)
+        if let search = query.search {
+            return try await self.search(search, query, in: key, for: caller)
+        }
+        let request: StoreRequest =
+            if let root = query.thread {
+                .thread(key, root: root, query.range, limit: query.limit)
+            } else {
+                .page(key, query.range, limit: query.limit)
+            }
         guard case .page(let page) = try await self.read(request) else { throw .chatUnavailable }
         return Self.response { text in
             text.append(#","messages":"#)
-            text.append(messages: page.messages, inRoom: id)
+            text.append(
+                messages: page.messages, inRoom: id, on: page, for: caller.viewer.person.id)
             text.append(#","rev":"#)
             text.append(decimal: page.revision)
         }

@@ -42,6 +42,7 @@ public final class RoomsAPI: RequestHandler {
         [
             .api("/api/conversations/{id}/messages", self, sendsMessages: true),
             .api("/api/conversations/**", self),
+            .api("/api/search", self),
         ]
     }
 
@@ -106,6 +107,30 @@ public final class RoomsAPI: RequestHandler {
             let command = try self.amendment(of: sequence, request, body, by: caller)
             return { () async throws(HTTPError) in
                 try await self.amend(command, in: id, for: caller)
+            }
+        case .reaction(let id, let sequence, let emoji):
+            let command = ChatCommand.react(
+                sequence, emoji, isOn: request.method == .put, by: try caller.provenPrincipal())
+            return { () async throws(HTTPError) in
+                try await self.react(command, in: id, for: caller)
+            }
+        case .pin(let id, let sequence):
+            let principal = try caller.provenPrincipal()
+            let command: ChatCommand =
+                request.method == .put
+                ? .pin(sequence, by: principal) : .unpin(sequence, by: principal)
+            return { () async throws(HTTPError) in
+                try await self.setPin(command, in: id, for: caller)
+            }
+        case .pins(let id):
+            return { () async throws(HTTPError) in try await self.pins(of: id, for: caller) }
+        case .search:
+            let query = try QueryParameters(request.query)
+            guard let text = query["text"] else { throw .badRequest("text: is missing") }
+            let words = try MessagesQuery.parseSearch(text, of: "text")
+            let limit = try query["limit"].map(ListQuery.parseLimit) ?? 20
+            return { () async throws(HTTPError) in
+                try await self.search(words, limit: limit, for: caller)
             }
         case .members(let id):
             let principal = try caller.provenPrincipal()

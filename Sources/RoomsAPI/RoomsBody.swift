@@ -107,6 +107,29 @@ struct RoomsBody {
         return content
     }
 
+    /// The message to which a message replies, and the users that it mentions.
+    func annotations(isAdmin: Bool) throws(HTTPError) -> MessageAnnotations? {
+        let bytes = self.bytes.span.bytes
+        do throws(FieldError) {
+            return try self.document.messageAnnotations(
+                of: self.document.root, in: bytes,
+                replyTo: try self.document.optionalMessageID(
+                    "reply_to", of: self.document.root, in: bytes),
+                isAdmin: isAdmin)
+        } catch {
+            throw .badRequest(error.description)
+        }
+    }
+
+    /// The users that may pin messages of a conversation to create.
+    func pinPolicy() throws(HTTPError) -> ConversationRecord.PinPolicy {
+        switch try self.text("pin_policy") {
+        case nil, "members": .members
+        case "creator": .creator
+        default: throw .badRequest("pin_policy: must be \"members\" or \"creator\"")
+        }
+    }
+
     /// The client's own id of a message; nil if it gives none.
     func localID() throws(HTTPError) -> ClientMessageID? {
         guard let text = try self.text("local_id") else { return nil }

@@ -13,14 +13,24 @@ enum RoomsRoute: Equatable {
     case end(ByteString)
     case messages(ByteString)
     case message(ByteString, SequenceNumber)
+    case reaction(ByteString, SequenceNumber, Emoji)
+    case pin(ByteString, SequenceNumber)
+    case pins(ByteString)
+    /// Of all conversations of the user.
+    case search
     case members(ByteString)
     case member(ByteString, UserID)
 
     static let root = "/api/conversations"
+    static let searchPath = "/api/search"
 
     /// Parses a path, with or without a trailing slash. The path `…/create` never names a
     /// conversation.
     init(_ path: String) throws(HTTPError) {
+        if path == Self.searchPath || path == Self.searchPath + "/" {
+            self = .search
+            return
+        }
         guard path == Self.root || path.hasPrefix(Self.root + "/") else { throw .notFound }
         var parts = path.dropFirst(Self.root.count).split(
             separator: "/", omittingEmptySubsequences: false
@@ -35,6 +45,13 @@ enum RoomsRoute: Equatable {
         case (let id?, "messages", 2): self = .messages(try Self.id(id))
         case (let id?, "messages", 3):
             self = .message(try Self.id(id), try Self.messageID(parts[parts.endIndex - 1]))
+        case (let id?, "messages", 4) where parts.last == "pin":
+            self = .pin(try Self.id(id), try Self.messageID(parts[parts.startIndex + 2]))
+        case (let id?, "messages", 5) where parts[parts.startIndex + 3] == "reactions":
+            self = .reaction(
+                try Self.id(id), try Self.messageID(parts[parts.startIndex + 2]),
+                try Self.emoji(parts[parts.startIndex + 4]))
+        case (let id?, "pins", 2): self = .pins(try Self.id(id))
         case (let id?, "members", 2): self = .members(try Self.id(id))
         case (let id?, "members", 3):
             self = .member(try Self.id(id), try Self.user(parts[parts.endIndex - 1]))
@@ -58,6 +75,15 @@ enum RoomsRoute: Equatable {
         return sequence
     }
 
+    private static func emoji(_ part: Substring) throws(HTTPError) -> Emoji {
+        guard let emoji = PercentEncoding.decode(part.utf8).flatMap({ Emoji(given: $0) }) else {
+            throw .badRequest(
+                "emoji: must be one emoji, or a name between colons, "
+                    + "of at most \(Emoji.byteLimit) bytes")
+        }
+        return emoji
+    }
+
     /// The id as other users see it: `guest:` stands before the id of an anonymous user.
     private static func user(_ part: Substring) throws(HTTPError) -> UserID {
         let user = PercentEncoding.decode(part.utf8).map { UserID(displayID: ByteString($0)) }
@@ -69,7 +95,8 @@ enum RoomsRoute: Equatable {
 
     private var methods: [HTTPMethod] {
         switch self {
-        case .list, .conversation: [.get, .head]
+        case .list, .conversation, .pins, .search: [.get, .head]
+        case .reaction, .pin: [.put, .delete]
         case .create, .join, .end, .members: [.post]
         case .messages: [.get, .head, .post]
         case .message: [.patch, .delete]

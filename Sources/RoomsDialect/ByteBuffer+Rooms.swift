@@ -91,6 +91,47 @@ extension ByteBuffer {
 
     /// Appends a message as in the event `new_message`.
     public mutating func append(message: Message, inRoom id: ByteString) {
+        self.append(fieldsOf: message, inRoom: id)
+        self.append(referencesOf: message)
+        self.append("}")
+    }
+
+    /// Appends a message of a page, with its reactions, its pin and its place in threads.
+    public mutating func append(
+        message: Message, inRoom id: ByteString, on page: MessagePage, for viewer: UserID?
+    ) {
+        self.append(fieldsOf: message, inRoom: id)
+        self.append(annotationsOf: message, on: page, for: viewer)
+        self.append("}")
+    }
+
+    /// Appends a message that was pinned or whose pin ended, and the user that did it.
+    public mutating func append(pinOf message: Message, inRoom id: ByteString) {
+        self.append(#""message":"#)
+        self.append(message: message, inRoom: id, on: .of([]), for: nil)
+        if let pin = message.body.annotations?.pin {
+            self.append(#","by":"#)
+            self.append(jsonString: pin.by.id.displayID)
+            self.append(#","username":"#)
+            self.append(jsonString: pin.by.name)
+        }
+        self.append(#","rev":"#)
+        self.append(decimal: message.revision)
+    }
+
+    /// Appends the reactions to a message in their present state.
+    ///
+    /// - Parameter viewer: the user for whom reactions are marked as `mine`.
+    public mutating func append(reactionsTo message: Message, for viewer: UserID? = nil) {
+        self.append(#""message_id":""#)
+        self.append(decimal: message.sequence)
+        self.append(#"","rev":"#)
+        self.append(decimal: message.revision)
+        self.append(#","reactions":"#)
+        self.append(message.body.annotations?.reactions ?? Reactions(), for: viewer)
+    }
+
+    private mutating func append(fieldsOf message: Message, inRoom id: ByteString) {
         self.append(#"{"id":""#)
         self.append(decimal: message.sequence)
         self.append(#"","room_id":"#)
@@ -106,15 +147,19 @@ extension ByteBuffer {
         self.append(#"""#)
         self.append(flagsOf: message.state)
         self.append(guestFlagOf: message.body.author.id)
-        self.append("}")
     }
 
-    /// Appends an array of messages, oldest first.
-    public mutating func append(messages: some Collection<Message>, inRoom id: ByteString) {
+    /// Appends an array of messages of a page, in their order.
+    ///
+    /// - Parameter viewer: the user for whom reactions are marked as `mine`.
+    public mutating func append(
+        messages: some Sequence<Message>, inRoom id: ByteString, on page: MessagePage,
+        for viewer: UserID?
+    ) {
         self.append("[")
         for (index, message) in messages.enumerated() {
             if index > 0 { self.append(",") }
-            self.append(message: message, inRoom: id)
+            self.append(message: message, inRoom: id, on: page, for: viewer)
         }
         self.append("]")
     }

@@ -32,6 +32,13 @@ extension ByteBuffer {
         self.append(roomsEvent: "offset") { $0.append(jsonString: offset) }
     }
 
+    /// Begins an object with the room's id.
+    mutating func append(roomID room: ByteString) {
+        self.append(#"{"room_id":"#)
+        self.append(jsonString: room)
+        self.append(",")
+    }
+
     mutating func append(typing person: Person, _ isTyping: Bool, inRoom room: ByteString) {
         self.append(#"{"room_id":"#)
         self.append(jsonString: room)
@@ -100,16 +107,16 @@ extension ByteBuffer {
     /// - Parameter head: the number of the newest message that the client has received with this
     ///   state.
     mutating func append(
-        state description: ConversationDetails, inRoom room: ByteString, messages: [Message],
-        head: SequenceNumber, isAck: Bool = false
+        state description: ConversationDetails, inRoom room: ByteString, page: MessagePage,
+        head: SequenceNumber, for viewer: UserID?, isAck: Bool = false
     ) {
         self.append(isAck ? #"{"ok":true,"conversation":"# : #"{"conversation":"#)
         self.append(
-            room: room, description, messageCount: head, lastMessage: messages.last)
+            room: room, description, messageCount: head, lastMessage: page.messages.last)
         self.append(#","participants":"#)
         self.append(participants: description.members, online: description.online)
         self.append(#","messages":"#)
-        self.append(messages: messages, inRoom: room)
+        self.append(messages: page.messages, inRoom: room, on: page, for: viewer)
         self.append("}")
     }
 
@@ -124,6 +131,7 @@ extension ByteBuffer {
             self.append(#","local_id":"#)
             self.append(jsonString: localID)
         }
+        self.append(referencesOf: message)
         self.append("}")
     }
 

@@ -66,6 +66,20 @@ public struct RoomsDialect: EngineDialect, BroadcastReceiving, SessionTransferri
                 $0.append(message: message, inRoom: room)
             }
             rendering.finishFrame()
+        case .reacted(let message):
+            rendering.text.append(roomsEvent: "reactions") {
+                $0.append(roomID: room)
+                $0.append(reactionsTo: message)
+                $0.append("}")
+            }
+            rendering.finishFrame()
+        case .pinned(let message), .unpinned(let message):
+            rendering.text.append(roomsEvent: message.isPinned ? "pinned" : "unpinned") {
+                $0.append(roomID: room)
+                $0.append(pinOf: message, inRoom: room)
+                $0.append("}")
+            }
+            rendering.finishFrame()
         case .typing(let person, let isTyping):
             rendering.text.append(roomsEvent: "user_typing") {
                 $0.append(typing: person, isTyping, inRoom: room)

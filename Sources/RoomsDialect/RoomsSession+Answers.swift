@@ -17,7 +17,7 @@ extension RoomsSession {
         switch kind {
         case .join, .describe, .state: self.joinAnswered(kind, answer, tag, room, into: &steps)
         case .recover, .transfer: self.recoverAnswered(kind, answer, tag, room, into: &steps)
-        case .leave, .send, .typing:
+        case .leave, .send, .typing, .react, .pin, .unpin, .pins, .search, .fetch, .fetchAfter:
             let target = AckTarget(tag)
             guard self.isConnected, target.isFromConnect(self.connectCount) else { return }
             self.answered(
@@ -44,6 +44,18 @@ extension RoomsSession {
                         $0.append(message: message, inRoom: room)
                     }
                 }
+            }
+        case .amended(let message) where kind == .react:
+            self.reply(to: kind, ackID, room, into: &steps) { $0.append(reactedTo: message) }
+        case .amended:
+            // Without an acknowledgement, the event is the answer.
+            guard let ackID else { return }
+            steps.reply { $0.append(roomsAck: ackID) { $0.append(#"{"ok":true}"#) } }
+        case .pins(let messages):
+            self.reply(to: kind, ackID, room, into: &steps) {
+                $0.append(#""messages":"#)
+                $0.append(
+                    messages: messages, inRoom: room, on: .of(messages), for: self.me?.person.id)
             }
         case .done:
             guard let ackID else { return }
@@ -83,9 +95,11 @@ extension RoomsSession {
     public mutating func receivedPage(
         _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps
     ) {
-        guard RoomsRequestKind(rawValue: tag.kind) == .state, let room = tag.conversation,
-            self.isCurrentJoin(room, tag)
-        else { return }
+        guard let kind = RoomsRequestKind(rawValue: tag.kind), let room = tag.conversation else {
+            return
+        }
+        guard kind == .state else { return self.fetched(page, kind, tag, room, into: &steps) }
+        guard self.isCurrentJoin(room, tag) else { return }
         if let page {
             self.joinCompleted(room, page, into: &steps)
         } else {
@@ -214,6 +228,12 @@ extension RoomsSession.RoomsRequestKind {
         case .leave: "leave_room"
         case .send: "send_message"
         case .typing: "typing"
+        case .react: "react"
+        case .pin: "pin"
+        case .unpin: "unpin"
+        case .pins: "pins"
+        case .search: "search"
+        case .fetch, .fetchAfter: "fetch_messages"
         }
     }
 }

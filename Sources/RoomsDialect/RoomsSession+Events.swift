@@ -38,6 +38,10 @@ extension RoomsSession {
             case "typing":
                 try self.sendTyping(
                     Self.argument(of: event, document), document, text, into: &steps)
+            case "react", "pin", "unpin", "pins", "search", "fetch_messages":
+                try self.executeFeature(
+                    ByteString(eventName), Self.argument(of: event, document), document, text,
+                    into: &steps)
             case "authenticate":
                 try self.authenticate(
                     Self.argument(of: event, document), document, text, into: &steps)
@@ -64,7 +68,7 @@ extension RoomsSession {
     }
 
     /// The argument of an event.
-    private struct EventArgument {
+    struct EventArgument {
         let value: JSONValue
         let ackID: Int?
     }
@@ -89,13 +93,13 @@ extension RoomsSession {
         return EventArgument(value: value, ackID: event.ackID)
     }
 
-    private func room(
+    func room(
         _ argument: EventArgument, _ document: borrowing JSONDocument, _ text: RawSpan
     ) throws(FieldError) -> ByteString {
         try document.requiredConversationID("room_id", of: argument.value, in: text)
     }
 
-    private func tag(
+    func tag(
         _ kind: RoomsRequestKind, _ argument: EventArgument, _ room: ByteString,
         text: ByteString? = nil
     ) -> RequestTag {
@@ -107,7 +111,7 @@ extension RoomsSession {
     // MARK: The user
 
     /// The sender of an event: the user of the token or of the first `join_room`.
-    private func sender(
+    func sender(
         _ argument: EventArgument, _ document: borrowing JSONDocument, _ text: RawSpan
     ) throws(FieldError) -> Principal {
         let user = try document.optionalString("user_id", of: argument.value, in: text)
@@ -251,7 +255,11 @@ extension RoomsSession {
         let me = try self.sender(argument, document, text)
         let body = MessageBody(
             author: me.person, clientMessageID: localID.flatMap { ClientMessageID(given: $0) },
-            content: content)
+            content: content,
+            annotations: try document.messageAnnotations(
+                of: argument.value, in: text,
+                replyTo: try document.optionalMessageID("reply_to", of: argument.value, in: text),
+                isAdmin: me.isAdmin))
         steps.append(
             .submit(.post(body), in: self.key(room), self.tag(.send, argument, room, text: localID))
         )

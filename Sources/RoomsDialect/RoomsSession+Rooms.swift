@@ -177,18 +177,22 @@ extension RoomsSession {
         let last = messages.last?.sequence ?? 0
         messages.append(contentsOf: pendingJoin.recentMessages.drop { $0.sequence <= last })
         messages.removeFirst(max(0, messages.count - Self.stateMessageLimit))
+        var page = page
+        page.messages = messages
         for ackID in pendingJoin.ackIDs {
             steps.reply {
                 $0.append(roomsAck: ackID) {
                     $0.append(
-                        state: description, inRoom: room, messages: messages, head: through,
-                        isAck: true)
+                        state: description, inRoom: room, page: page, head: through,
+                        for: self.me?.person.id, isAck: true)
                 }
             }
         }
         steps.reply {
             $0.append(roomsEvent: "conversation_state") {
-                $0.append(state: description, inRoom: room, messages: messages, head: through)
+                $0.append(
+                    state: description, inRoom: room, page: page, head: through,
+                    for: self.me?.person.id)
             }
         }
         self.sendOffset(into: &steps)

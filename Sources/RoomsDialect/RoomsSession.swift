@@ -11,7 +11,8 @@ import SocketIO
 /// It receives packets of Socket.IO without those of Engine.IO, and sends both. A client that is
 /// not connected receives only packets of Socket.IO itself. Answers to its earlier requests are
 /// dropped.
-public struct RoomsSession: PageReading, ResumableSession, TimedSession, DeliveryTracking,
+public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSession,
+    DeliveryTracking,
     TransferableSession
 {
     let context: RoomsContext
@@ -48,7 +49,8 @@ public struct RoomsSession: PageReading, ResumableSession, TimedSession, Deliver
     }
 
     enum RoomsRequestKind: UInt8 {
-        case join, describe, state, recover, transfer, leave, send, typing
+        case join, describe, state, recover, transfer, leave, send, typing, react, pin, unpin, pins,
+            search, fetch, fetchAfter
     }
 
     init(_ context: RoomsContext, _ credentials: Credentials, allowsAnonymous: Bool) {

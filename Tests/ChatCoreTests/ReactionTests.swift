@@ -63,13 +63,13 @@ struct ReactionTests {
     func flood() {
         var fixture = ConversationFixture(of: [ann])
         _ = fixture.post("hello", by: ann)
-        for number in 0..<100 { _ = fixture.joinAndSubscribe(person("u\(number)")) }
+        for person in makePeople(100) { _ = fixture.joinAndSubscribe(person) }
         var events = 0
-        for number in 0..<100 {
-            events += fixture.react(1, thumb, by: person("u\(number)")).count {
+        for person in makePeople(100) {
+            events += fixture.react(1, thumb, by: person).count {
                 $0.hasPrefix("event: reactions")
             }
-            events += fixture.advance(by: .milliseconds(10)).count {
+            events += fixture.advance(by: .milliseconds(9)).count {
                 $0.hasPrefix("event: reactions")
             }
         }

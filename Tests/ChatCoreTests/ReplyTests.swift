@@ -114,7 +114,7 @@ struct MentionTests {
             fixture.post("hi", by: bob, mentioning: all) == [
                 "event: posted 1 hi", "mention ann in 1",
             ])
-        for number in 0..<19 { _ = fixture.joinAndSubscribe(person("u\(number)")) }
+        for person in makePeople(19) { _ = fixture.joinAndSubscribe(person) }
         #expect(
             fixture.post("hi", by: bob, mentioning: all)
                 == [refused(.mentionOfAllNotAllowed(limit: 20))])

@@ -24,6 +24,9 @@ extension StoreAnswer {
             places.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(
                 separator: ", ")
         case .page(let page): page.text
+        case .found(let page):
+            "found \(page.messages.map(\.text)) next \(page.next.map { "\($0)" } ?? "-")"
+        case .cannotSearch: "cannot search"
         case .unread(let count): "unread \(count)"
         case .memberships(let page): page.text
         case .catalog(let page): page.text
@@ -61,6 +64,8 @@ extension LoadedConversation {
             """
             \(self.head) \(self.revision) \(self.oldest) \(self.record.text)
             \(members.joined(separator: "\n"))
+            pins
+            \(self.pins.map(\.text).joined(separator: "\n"))
             """
     }
 }
@@ -68,7 +73,7 @@ extension LoadedConversation {
 extension ConversationRecord {
     public var text: String {
         """
-        \(self.joinPolicy) \(self.origin)\(self.isListed ? " listed" : "") '\(self.title)' \
+        \(self.joinPolicy) \(self.pinPolicy) \(self.origin)\(self.isListed ? " listed" : "") '\(self.title)' \
         '\(self.dialectData)' \(self.creator?.description ?? "-") \(self.createdAt.milliseconds) \
         \(self.updatedAt.milliseconds) \(self.endedAt?.milliseconds ?? 0)
         """
@@ -91,7 +96,7 @@ extension MembershipPage {
             """
             \(membership.key) \(membership.record.text) \(membership.head) \
             \(membership.member.text) \(membership.lastMessage?.text ?? "-") \
-            unread \(membership.unreadCount)
+            unread \(membership.unreadCount), mentions \(membership.unreadMentionCount)
             """
         }.joined(separator: "\n") + "\n\(self.damaged)"
     }
@@ -112,6 +117,12 @@ extension MessagePage {
         \(self.messages.map(\.text).joined(separator: "\n"))
         amended
         \(self.amended.map(\.text).joined(separator: "\n"))
+        reply targets
+        \(self.replyTargets.sorted { $0.sequence < $1.sequence }.map(\.text).joined(separator: "\n"))
+        threads
+        \(self.threads.sorted { $0.key < $1.key }.map {
+            "\($0.key): \($0.value.replyCount) to \($0.value.lastReply)"
+        }.joined(separator: "\n"))
         """
     }
 }
@@ -123,7 +134,28 @@ extension Message {
             \(self.sequence) r\(self.revision) \(self.state) \(self.sentAt.milliseconds) \
             \(body.author.id)/\(body.author.name)/\(body.author.agent?.string ?? "-") \
             \(body.clientMessageID?.text.string ?? "-") '\(body.content)' \
-            \(body.metadata?.description ?? "-")
+            \(body.metadata?.description ?? "-") \(body.annotations?.text ?? "-")
+            """
+    }
+}
+
+extension MessageAnnotations {
+    /// Everything that a store keeps.
+    public var text: String {
+        let mentions = self.mentions.map {
+            "\($0.includesEveryone ? "all " : "")\($0.users) without \($0.nonMembers)"
+        }
+        let reactions = self.reactions?.groups.map { "\($0.emoji) \($0.users)" }
+        let pin = self.pin.map {
+            """
+            \($0.isPinned ? "pinned" : "unpinned") by \($0.by.id)/\($0.by.name)/\
+            \($0.by.agent?.string ?? "-") at \($0.at.milliseconds)
+            """
+        }
+        return """
+            {reply \(self.reply.map { "to \($0.to) in \($0.thread)" } ?? "-"), \
+            mentions \(mentions ?? "-"), reactions \(reactions?.description ?? "-"), \
+            \(pin ?? "-")}
             """
     }
 }

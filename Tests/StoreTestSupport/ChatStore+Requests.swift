@@ -83,6 +83,30 @@ extension ChatStore {
         }
     }
 
+    public func thread(
+        _ key: ConversationKey, _ root: SequenceNumber, _ range: PageRange = .newest,
+        limit: Int = 1000
+    ) async -> MessagePage? {
+        if case .page(let page) = await self.request(
+            .thread(key, root: root, range, limit: limit))
+        {
+            page
+        } else {
+            nil
+        }
+    }
+
+    /// Nil if the store failed, or has no search.
+    public func search(
+        _ key: ConversationKey, _ text: String, before: SequenceNumber? = nil, limit: Int = 100
+    ) async -> SearchPage? {
+        guard let query = SearchQuery(text),
+            case .found(let page) = await self.request(
+                .search(key, query, before: before, limit: limit))
+        else { return nil }
+        return page
+    }
+
     public func changes(
         _ key: ConversationKey, after: SequenceNumber, since: Revision, limit: Int = 1000
     ) async -> MessagePage? {

@@ -36,26 +36,28 @@ public struct TestOwner {
 
     public mutating func create(
         _ title: String = "", _ template: ConversationTemplate = .unlisted,
-        details: ByteString = "", at time: Timestamp = Self.time(0)
+        details: ByteString = "", pinPolicy: ConversationRecord.PinPolicy = .members,
+        at time: Timestamp = Self.time(0)
     ) -> Write {
         let creator = Self.person("ann").id
         return self.write(
             .create(
                 ConversationRecord(
-                    template, title: title, dialectData: details, creator: creator,
-                    createdAt: time)))
+                    template, title: title, dialectData: details, pinPolicy: pinPolicy,
+                    creator: creator, createdAt: time)))
     }
 
     /// A write of the next message.
     public mutating func post(
         _ content: String, by author: String = "ann", clientID: String? = nil,
-        metadata: [UInt8]? = nil
+        metadata: [UInt8]? = nil, reply: Reply? = nil, mentions: Mentions? = nil
     ) -> Write {
         self.head += 1
         let body = MessageBody(
             author: Self.person(author),
             clientMessageID: clientID.map { ClientMessageID(stored: ByteString($0)) },
-            content: content, metadata: metadata)
+            content: content, metadata: metadata,
+            annotations: MessageAnnotations(reply: reply, mentions: mentions))
         return self.write(
             .message(
                 Message(
@@ -63,16 +65,44 @@ public struct TestOwner {
                     sentAt: Self.time(self.revision + 1), body: body)))
     }
 
+    /// These amendments also apply to a deleted message, which a store does not change.
     public mutating func edit(_ message: Message, to content: String) -> Write {
-        self.write(
-            .amend(
-                message.edited(to: content, revision: self.revision + 1),
-                at: Self.time(self.revision + 1)))
+        self.amend(
+            message.edited(to: content, revision: self.revision + 1), .edited(content: content))
     }
 
     public mutating func delete(_ message: Message) -> Write {
-        self.write(
-            .amend(message.deleted(revision: self.revision + 1), at: Self.time(self.revision + 1)))
+        self.amend(message.deleted(revision: self.revision + 1), .deleted)
+    }
+
+    /// A reaction does not count as activity.
+    public mutating func react(
+        to message: Message, _ emoji: String, by name: String = "bob", isOn: Bool = true
+    ) -> Write {
+        let change = ReactionChange(
+            Emoji(stored: ByteString(emoji)), by: Self.person(name).id, isOn: isOn)
+        var reactions = message.body.annotations?.reactions ?? Reactions()
+        try? reactions.apply(change)
+        return self.amend(
+            message.reacted(with: reactions, revision: self.revision + 1), .reacted([change]),
+            isActivity: false)
+    }
+
+    /// Pins a message, or ends its pin.
+    public mutating func pin(
+        _ message: Message, _ isPinned: Bool = true, by name: String = "bob",
+        at time: Timestamp? = nil
+    ) -> Write {
+        let pin = PinState(
+            isPinned: isPinned, by: Self.person(name), at: time ?? Self.time(self.revision + 1))
+        return self.amend(message.pinned(pin, revision: self.revision + 1), .pinned(pin))
+    }
+
+    private mutating func amend(
+        _ message: Message, _ amendment: Amendment, isActivity: Bool = true
+    ) -> Write {
+        let time = isActivity ? Self.time(self.revision + 1) : nil
+        return self.write(.amend(message, amendment, at: time))
     }
 
     public mutating func join(_ name: String, role: Member.Role = .member, read: Int = 0) -> Write {

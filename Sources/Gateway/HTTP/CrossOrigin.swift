@@ -36,7 +36,7 @@ struct CrossOrigin: Sendable, Equatable {
         HTTPResponse(
             .noContent,
             fields: [
-                HTTPField("Access-Control-Allow-Methods", "GET, HEAD, POST, PATCH, DELETE"),
+                HTTPField("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE"),
                 HTTPField("Access-Control-Allow-Headers", policy.headers),
                 HTTPField("Access-Control-Max-Age", "600"), HTTPField("Cache-Control", "no-store"),
             ], body: [])

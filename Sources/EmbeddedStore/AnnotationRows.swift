@@ -1,0 +1,252 @@
+import Bytes
+import ChatModel
+
+/// The table `replies`: the messages of each thread, without its root.
+struct ReplyRows {
+    private let summaries: SQLiteStatement
+    private let newest: SQLiteStatement
+    private let oldest: SQLiteStatement
+    private let insertion: SQLiteStatement?
+    private let trim: SQLiteStatement?
+
+    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
+    {
+        self.summaries = try connection.prepare(
+            """
+            SELECT thread, count(*), max(sequence) FROM replies
+            WHERE conversation = ? AND thread >= ? AND thread <= ? GROUP BY thread
+            """)
+        let selection = "SELECT sequence FROM replies WHERE conversation = ? AND thread = ?"
+        self.newest = try connection.prepare(
+            "\(selection) AND sequence < ? ORDER BY sequence DESC LIMIT ?")
+        self.oldest = try connection.prepare(
+            "\(selection) AND sequence > ? ORDER BY sequence LIMIT ?")
+        guard access == .readWrite else {
+            self.insertion = nil
+            self.trim = nil
+            return
+        }
+        self.insertion = try connection.prepare("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)")
+        self.trim = try connection.prepare(
+            "DELETE FROM replies WHERE conversation = ? AND thread < ?")
+    }
+
+    /// The threads whose roots are in a range.
+    func summaries(of conversation: Int, in roots: ClosedRange<SequenceNumber>)
+        throws(StorageFault) -> [SequenceNumber: ThreadSummary]
+    {
+        let row = self.summaries
+        row.bind(1, conversation)
+        row.bind(2, roots.lowerBound)
+        row.bind(3, roots.upperBound)
+        defer { row.reset() }
+        var threads: [SequenceNumber: ThreadSummary] = [:]
+        while try row.next() {
+            threads[row.int(0)] = ThreadSummary(replyCount: row.int(1), lastReply: row.int(2))
+        }
+        return threads
+    }
+
+    /// A page of a thread's numbers: its root and its replies, oldest first.
+    func page(of root: SequenceNumber, in conversation: Int, _ range: PageRange, limit: Int)
+        throws(StorageFault) -> [SequenceNumber]
+    {
+        let replies: [SequenceNumber] =
+            switch range {
+            case .newest: try self.replies(self.newest, root, conversation, .max, limit).reversed()
+            case .before(let number):
+                try self.replies(self.newest, root, conversation, number, limit).reversed()
+            case .after(let number):
+                try self.replies(self.oldest, root, conversation, number, limit)
+            }
+        return Array(range.select(from: [root] + replies, limit: limit))
+    }
+
+    private func replies(
+        _ row: SQLiteStatement, _ root: SequenceNumber, _ conversation: Int, _ bound: Int,
+        _ limit: Int
+    ) throws(StorageFault) -> [SequenceNumber] {
+        row.bind(1, conversation)
+        row.bind(2, root)
+        row.bind(3, bound)
+        row.bind(4, max(0, limit))
+        defer { row.reset() }
+        var sequences: [SequenceNumber] = []
+        while try row.next() { sequences.append(row.int(0)) }
+        return sequences
+    }
+
+    func insert(_ sequence: SequenceNumber, in thread: SequenceNumber, of conversation: Int)
+        throws(StorageFault)
+    {
+        guard let insertion else { preconditionFailure("a reader's connection wrote a reply") }
+        insertion.bind(1, conversation)
+        insertion.bind(2, thread)
+        insertion.bind(3, sequence)
+        try insertion.run()
+    }
+
+    /// Forgets the threads whose roots are below a number. Their replies may be retained.
+    func delete(of conversation: Int, below root: SequenceNumber) throws(StorageFault) {
+        guard let trim else { preconditionFailure("a reader's connection deleted replies") }
+        trim.bind(1, conversation)
+        trim.bind(2, root)
+        try trim.run()
+    }
+}
+
+/// The table `mentions`: which messages count as mentions of a user. It allows counting unread
+/// mentions without reading messages.
+struct MentionRows {
+    private let selection: SQLiteStatement
+    private let insertion: SQLiteStatement?
+    private let deletion: SQLiteStatement?
+    private let trim: SQLiteStatement?
+    private let text = RowTextBuffer()
+
+    /// The user of a row that concerns everyone except the author.
+    private static let everyone: ByteString = ""
+
+    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
+    {
+        self.selection = try connection.prepare(
+            """
+            SELECT sequence FROM mentions
+            WHERE conversation = ? AND user = ? AND sequence >= ? AND sequence < ? AND author <> ?
+            ORDER BY sequence LIMIT ?
+            """)
+        guard access == .readWrite else {
+            self.insertion = nil
+            self.deletion = nil
+            self.trim = nil
+            return
+        }
+        self.insertion = try connection.prepare(
+            "INSERT OR IGNORE INTO mentions VALUES (?, ?, ?, ?)")
+        self.deletion = try connection.prepare(
+            "DELETE FROM mentions WHERE conversation = ? AND sequence = ?")
+        self.trim = try connection.prepare(
+            "DELETE FROM mentions WHERE conversation = ? AND sequence < ?")
+    }
+
+    /// The messages in a window that mention a user, in ascending order, at most `limit`.
+    func sequences(
+        of conversation: Int, in window: Range<SequenceNumber>, mentioning user: UserID, limit: Int
+    ) throws(StorageFault) -> [SequenceNumber] {
+        var sequences: [SequenceNumber] = []
+        for name in [user.storageKey, Self.everyone] {
+            self.text.begin(byteCount: name.byteCount + user.storageKey.byteCount)
+            self.selection.bind(1, conversation)
+            self.selection.bind(2, text: self.text.copy(name.string))
+            self.selection.bind(3, window.lowerBound)
+            self.selection.bind(4, window.upperBound)
+            self.selection.bind(5, text: self.text.copy(user.storageKey.string))
+            self.selection.bind(6, limit)
+            defer { self.selection.reset() }
+            while try self.selection.next() { sequences.append(self.selection.int(0)) }
+        }
+        return Array(sequences.sorted().prefix(limit))
+    }
+
+    /// Records the mentions of a message. A message that mentions everyone has one row.
+    func insert(_ mentions: Mentions, of message: Message, in conversation: Int)
+        throws(StorageFault)
+    {
+        guard let insertion else { preconditionFailure("a reader's connection wrote a mention") }
+        let author = message.body.author.id.storageKey
+        let names = mentions.includesEveryone ? [Self.everyone] : mentions.users.map(\.storageKey)
+        for name in names {
+            self.text.begin(byteCount: name.byteCount + author.byteCount)
+            insertion.bind(1, conversation)
+            insertion.bind(2, text: self.text.copy(name.string))
+            insertion.bind(3, message.sequence)
+            insertion.bind(4, text: self.text.copy(author.string))
+            try insertion.run()
+        }
+    }
+
+    func delete(_ sequence: SequenceNumber, of conversation: Int) throws(StorageFault) {
+        guard let deletion else { preconditionFailure("a reader's connection deleted a mention") }
+        deletion.bind(1, conversation)
+        deletion.bind(2, sequence)
+        try deletion.run()
+    }
+
+    func delete(of conversation: Int, below sequence: SequenceNumber) throws(StorageFault) {
+        guard let trim else { preconditionFailure("a reader's connection deleted mentions") }
+        trim.bind(1, conversation)
+        trim.bind(2, sequence)
+        try trim.run()
+    }
+}
+
+/// The table `pins`: copies of the pinned messages in their present state.
+struct PinRows {
+    private let all: SQLiteStatement
+    private let one: SQLiteStatement
+    private let replacement: SQLiteStatement?
+    private let deletion: SQLiteStatement?
+    private let text = RowTextBuffer()
+
+    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
+    {
+        let selection = "SELECT \(MessageFields.columns) FROM pins WHERE conversation = ?"
+        self.all = try connection.prepare(selection)
+        self.one = try connection.prepare("\(selection) AND sequence = ?")
+        guard access == .readWrite else {
+            self.replacement = nil
+            self.deletion = nil
+            return
+        }
+        self.replacement = try connection.prepare(
+            "REPLACE INTO pins VALUES (\(MessageFields.parameters))")
+        self.deletion = try connection.prepare(
+            "DELETE FROM pins WHERE conversation = ? AND sequence = ?")
+    }
+
+    /// Oldest pin first.
+    func messages(of conversation: Int) throws(StorageFault) -> [Message] {
+        self.all.bind(1, conversation)
+        defer { self.all.reset() }
+        var messages: [Message] = []
+        while try self.all.next() {
+            messages.append(try self.message(self.all, of: conversation))
+        }
+        return messages.sortedByPin()
+    }
+
+    func message(_ sequence: SequenceNumber, of conversation: Int) throws(StorageFault) -> Message?
+    {
+        self.one.bind(1, conversation)
+        self.one.bind(2, sequence)
+        defer { self.one.reset() }
+        return try self.one.next() ? try self.message(self.one, of: conversation) : nil
+    }
+
+    private func message(_ row: SQLiteStatement, of conversation: Int) throws(StorageFault)
+        -> Message
+    {
+        guard let fields = MessageFields(row), fields.conversation == conversation,
+            let message = fields.message, message.isPinned
+        else {
+            throw .damaged(
+                "a pinned message of conversation \(conversation) is not what was stored")
+        }
+        return message
+    }
+
+    /// Stores the copy of a pinned message, or removes that of another one.
+    func update(_ message: Message, of conversation: Int) throws(StorageFault) {
+        guard let replacement, let deletion else {
+            preconditionFailure("a reader's connection wrote a pin")
+        }
+        if message.isPinned {
+            MessageFields(message, of: conversation, in: self.text).bind(to: replacement, from: 1)
+            try replacement.run()
+        } else {
+            deletion.bind(1, conversation)
+            deletion.bind(2, message.sequence)
+            try deletion.run()
+        }
+    }
+}
