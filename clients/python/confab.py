@@ -625,7 +625,8 @@ class Timeline:
         if message.id <= self.last:
             return self._apply(message)
         is_next = message.id == self.last + 1
-        if is_next and not message._was_changed:
+        was_changed = message._was_changed or message.edited or message.state == "deleted"
+        if is_next and not was_changed:
             self._raise(message.rev)
         if is_next or len(self._early) < _EARLY_LIMIT:
             self._merge(message)
@@ -1122,7 +1123,7 @@ def _message(
         if pin
         else None,
         _revs=tuple(rev if has else -1 for has in parts) if parts else None,  # type: ignore[arg-type]
-        _was_changed=is_deleted or is_edited or "reactions" in data or "pinned" in data,
+        _was_changed="reactions" in data or "pinned" in data,
         _is_fetched=is_fetched,
     )
 
