@@ -109,6 +109,9 @@ public struct SessionProbe {
             case .readPage(let key, let range, let limit, let tag):
                 self.tags.append(tag)
                 return "read \(range) limit \(limit) in \(key)"
+            case .readThread(let key, let root, let range, let limit, let tag):
+                self.tags.append(tag)
+                return "read thread \(root) \(range) limit \(limit) in \(key)"
             case .fetch(let request, let tag):
                 self.tags.append(tag)
                 return "fetch \(Self.text(request))"
@@ -128,10 +131,17 @@ public struct SessionProbe {
                 \(body.author.id)
                 """
                 + (body.metadata.map { " with \(String(decoding: $0, as: UTF8.self))" } ?? "")
+                + Self.text(body.annotations)
         case .edit(let sequence, let content, let principal):
             "edit \(sequence) \(content.debugDescription) \(Self.text(principal))"
         case .delete(let sequence, let principal):
             "delete \(sequence) \(Self.text(principal))"
+        case .react(let sequence, let emoji, let isOn, let principal):
+            "react \(sequence) \(emoji) \(isOn ? "on" : "off") \(Self.text(principal))"
+        case .pin(let sequence, let principal): "pin \(sequence) \(Self.text(principal))"
+        case .unpin(let sequence, let principal): "unpin \(sequence) \(Self.text(principal))"
+        case .pins(let principal, let access):
+            "pins for \(principal.person.id) access \(access)"
         case .read(let sequences, let user): "read \(sequences) by \(user)"
         case .readThrough(let sequence, let user): "read through \(sequence) by \(user)"
         case .create(let conversation):
@@ -148,6 +158,15 @@ public struct SessionProbe {
             "describe for \(principal.person.id) access \(access)"
         case .joinAndSubscribe: "enter, as a command"
         }
+    }
+
+    private static func text(_ annotations: MessageAnnotations?) -> String {
+        guard let annotations else { return "" }
+        let reply = annotations.reply.map { " reply to \($0.to)" } ?? ""
+        guard let mentions = annotations.mentions else { return reply }
+        return reply + " mentioning "
+            + (mentions.includesEveryone
+                ? "all" : mentions.users.map(\.description).joined(separator: ","))
     }
 
     private static func text(_ principal: Principal) -> String {
@@ -170,6 +189,8 @@ public struct SessionProbe {
             conversations of \(user) in \(tenant) after \(after.map(\.string) ?? "-") unread \
             \(unread)
             """
+        case .search(let key, let query, let before, let limit):
+            "search \(query.words) before \(before.map(String.init) ?? "-") limit \(limit) in \(key)"
         case .numbers(let users, let tenant):
             "numbers of \(users.map { "\($0)" }.joined(separator: ", ")) in \(tenant)"
         default: "\(request)"
