@@ -171,7 +171,7 @@ struct MigrationTests {
                 == isKilled)
         try connection.execute(
             """
-            DROP TABLE bans; DROP TABLE deletions; DROP INDEX catalog;
+            \(Self.toLayout6); DROP TABLE bans; DROP TABLE deletions; DROP INDEX catalog;
             ALTER TABLE conversations DROP COLUMN origin;
             ALTER TABLE conversations RENAME COLUMN listed TO kind;
             CREATE INDEX catalog ON conversations (tenant, created_at, name)
@@ -180,6 +180,48 @@ struct MigrationTests {
             """)
         store = try SQLiteStore(path: copy, options: options)
         #expect(await store.memberships(of: "bob")?.memberships.first?.unreadCount == 37)
+        store.close()
+    }
+
+    /// Removes what layout 7 has beyond layout 6.
+    private static let toLayout6 = """
+        DROP TABLE replies; DROP TABLE mentions; DROP TABLE pins;
+        ALTER TABLE messages DROP COLUMN annotations;
+        ALTER TABLE conversations DROP COLUMN pin_policy
+        """
+
+    @Test("6 gains annotations, and its messages accept them")
+    func fromLayout6() async throws {
+        var store = try LocalStore.sqlite(path: self.path, history: 100)
+        var owner = await store.createConversation(ConversationKey(tenant: "acme", id: "rex"))
+        _ = await store.write([owner.join("bob"), owner.post("one"), owner.post("two")], by: owner)
+        let messages = try #require(await store.page(owner.key, .newest)?.messages)
+        _ = await store.write([owner.edit(messages[1], to: "zwei")], by: owner)
+        let old = try #require(await store.page(owner.key, .newest)).text
+        store.close()
+        do {
+            let connection = try SQLiteConnection(path: self.path, access: .readWrite)
+            try connection.execute("\(Self.toLayout6); PRAGMA user_version = 6")
+        }
+        store = try LocalStore.sqlite(path: self.path, history: 100)
+        #expect(await store.page(owner.key, .newest)?.text == old)
+        #expect(await store.load(owner.key)?.record.pinPolicy == .members)
+        owner.epoch = await store.claim(owner.key.shard, by: owner.id)
+        _ = await store.write(
+            [
+                owner.react(to: messages[0], "👍"),
+                owner.post(
+                    "three", reply: Reply(to: 1, thread: 1),
+                    mentions: Mentions(includesEveryone: true)),
+            ], by: owner)
+        _ = await store.write([owner.pin(messages[0])], by: owner)
+        for _ in 1...2 {
+            #expect(await store.thread(owner.key, 1)?.messages.map(\.sequence) == [1, 3])
+            #expect(await store.load(owner.key)?.pins.map(\.sequence) == [1])
+            #expect(await store.memberships(of: "bob")?.memberships.first?.unreadMentionCount == 1)
+            store.close()
+            store = try LocalStore.sqlite(path: self.path, history: 100)
+        }
         store.close()
     }
 }

@@ -149,7 +149,7 @@ struct ScriptArgumentsTests {
                 ]),
             ChangeCase(
                 testDescription: "an edit",
-                change: .amend(message(3), at: Timestamp(milliseconds: 70)),
+                change: .amend(message(3), .deleted, at: Timestamp(milliseconds: 70)),
                 arguments: ["a", "4", "3", "70", "1", "5 hello"]),
             ChangeCase(
                 testDescription: "a creation in the catalog", change: .create(record),

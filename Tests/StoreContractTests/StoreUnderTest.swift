@@ -14,6 +14,8 @@ struct StoreUnderTest: Sendable, CustomTestStringConvertible {
     static let available = [memory, sqlite, redis, redisSentinel, redisCluster]
     /// The stores that keep all messages if the limit is 0.
     static let unlimited = [memory, sqlite]
+    /// The stores that search messages.
+    static let searching = [memory, sqlite]
 
     static let memory = StoreUnderTest(testDescription: "memory") { LocalStore.memory(history: $0) }
     static let redis = StoreUnderTest(testDescription: "Redis") {

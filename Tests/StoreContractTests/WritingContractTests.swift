@@ -198,7 +198,12 @@ struct WritingContractTests {
         let forgery = Message(
             sequence: 1, revision: 5, sentAt: TestOwner.time(99), state: .edited, body: forged)
         #expect(
-            await store.write([owner.write(.amend(forgery, at: TestOwner.time(5)))], by: owner)
+            await store.write(
+                [
+                    owner.write(
+                        .amend(
+                            forgery, .edited(content: forgery.body.content), at: TestOwner.time(5)))
+                ], by: owner)
                 == .stored)
         #expect(
             await store.page(rex, .newest)?.messages.first?.text

@@ -38,7 +38,11 @@ public struct RandomRequests {
                 shard: key.shard, owner: self.owners.randomElement(using: &self.generator)!)
         case ..<10: return .load(key)
         case ..<14: return .recent(key, limit: self.number(-1..<40))
-        case ..<24: return .page(key, self.range(around: head), limit: self.number(-1..<40))
+        case ..<21: return .page(key, self.range(around: head), limit: self.number(-1..<40))
+        case ..<24:
+            return .thread(
+                key, root: self.number(-1..<head + 2), self.range(around: head),
+                limit: self.number(-1..<9))
         case ..<27:
             return .amended(
                 key, through: self.number(-2..<head + 3), since: self.number(0..<head + 20),
@@ -116,9 +120,11 @@ public struct RandomRequests {
             // Some conversations have the same creation time.
             return self.conversationOwners[index].create(
                 "title \(index)", index % 3 == 0 ? .unlisted("pets") : .listed,
-                details: ByteString("\(index / 2)"), at: TestOwner.time(index / 2))
+                details: ByteString("\(index / 2)"),
+                pinPolicy: index % 2 == 0 ? .members : .creator,
+                at: TestOwner.time(index / 2))
         }
-        switch self.number(0..<20) {
+        switch self.number(0..<25) {
         case 0: return self.conversationOwners[index].create("again")
         case 1:
             return self.conversationOwners[index].join(name, role: .admin, read: self.number(0..<9))
@@ -131,6 +137,16 @@ public struct RandomRequests {
                 name, read: self.number(0..<99), delivered: self.number(0..<99))
         case 6, 7: return self.conversationOwners[index].edit(old, to: content)
         case 8: return self.conversationOwners[index].delete(old)
+        case 9, 10, 11:
+            return self.conversationOwners[index].react(
+                to: old, ["👍", ":tada:", "❤"][self.number(0..<3)], by: name,
+                isOn: self.number(0..<3) > 0)
+        case 12, 13:
+            return self.conversationOwners[index].pin(old, self.number(0..<3) > 0, by: name)
+        case 14, 15, 16:
+            return self.conversationOwners[index].post(
+                content, by: name, reply: self.reply(to: old),
+                mentions: self.number(0..<2) == 0 ? self.mentions() : nil)
         default:
             return self.conversationOwners[index].post(
                 content, by: name,
@@ -140,7 +156,19 @@ public struct RandomRequests {
         }
     }
 
-    /// A message that is retained, was trimmed, or does not exist yet.
+    private mutating func reply(to message: Message) -> Reply {
+        let thread = message.body.annotations?.reply?.thread ?? message.sequence
+        return Reply(to: message.sequence, thread: thread)
+    }
+
+    private mutating func mentions() -> Mentions {
+        Mentions(
+            includesEveryone: self.number(0..<3) == 0,
+            users: (0..<self.number(0..<3)).map { _ in self.user() },
+            nonMembers: (0..<self.number(0..<2)).map { _ in self.user() })
+    }
+
+    /// A message that is retained, was trimmed but perhaps not its pin, or does not exist yet.
     private mutating func message(_ index: Int, _ oracle: (StoreRequest) -> StoreAnswer) -> Message
     {
         let sequence = self.number(1..<self.conversationOwners[index].head + 2)
@@ -150,6 +178,11 @@ public struct RandomRequests {
             found.sequence == sequence
         {
             return found
+        }
+        if case .loaded(let loaded?) = oracle(.load(self.conversationOwners[index].key)),
+            let pin = loaded.pins.first(where: { $0.sequence == sequence })
+        {
+            return pin
         }
         let body = MessageBody(
             author: TestOwner.person("ann"), clientMessageID: nil, content: "gone")

@@ -25,6 +25,9 @@ extension ChatAnswer: WireValue {
         case .failed(let error):
             output.append(7)
             output.append(record: error)
+        case .pins(let messages):
+            output.append(8)
+            output.append(list: messages)
         }
     }
 
@@ -39,6 +42,7 @@ extension ChatAnswer: WireValue {
         case 5: return .done
         case 6: return .described(try input.record())
         case 7: return .failed(try input.record())
+        case 8: return .pins(try input.list())
         default: throw .unknownKind
         }
     }

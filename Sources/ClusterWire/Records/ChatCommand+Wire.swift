@@ -55,6 +55,24 @@ extension ChatCommand: WireValue {
             output.append(14)
             output.append(user: user)
             output.append(record: principal)
+        case .react(let sequence, let emoji, let isOn, let principal):
+            output.append(15)
+            output.append(signed: sequence)
+            output.append(string: emoji.text)
+            output.append(flag: isOn)
+            output.append(record: principal)
+        case .pin(let sequence, let principal):
+            output.append(16)
+            output.append(signed: sequence)
+            output.append(record: principal)
+        case .unpin(let sequence, let principal):
+            output.append(17)
+            output.append(signed: sequence)
+            output.append(record: principal)
+        case .pins(let principal, let readAccess):
+            output.append(18)
+            output.append(record: principal)
+            output.append(byte: readAccess)
         }
     }
 
@@ -92,6 +110,20 @@ extension ChatCommand: WireValue {
         case 14:
             let user = try input.user()
             return .removeMember(user, by: try input.record())
+        case 15:
+            let sequence = try input.signed()
+            let emoji = Emoji(stored: try input.byteString())
+            let isOn = try input.flag()
+            return .react(sequence, emoji, isOn: isOn, by: try input.record())
+        case 16:
+            let sequence = try input.signed()
+            return .pin(sequence, by: try input.record())
+        case 17:
+            let sequence = try input.signed()
+            return .unpin(sequence, by: try input.record())
+        case 18:
+            let principal = try input.record(Principal.self)
+            return .pins(by: principal, readAccess: try input.byte())
         default: throw .unknownKind
         }
     }
@@ -140,6 +172,7 @@ extension NewConversation: WireValue {
         output.append(record: self.creator)
         output.append(list: self.members)
         self.template.writeFields(to: &output)
+        output.append(byte: self.pinPolicy)
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
@@ -148,8 +181,10 @@ extension NewConversation: WireValue {
         let details = try input.byteString()
         let creator = try input.record(Principal.self)
         let members = try input.list(of: Person.self)
+        let template = try ConversationTemplate.readFields(from: &input, orOf: kind)
         return Self(
-            try .readFields(from: &input, orOf: kind), title: title, dialectData: details,
-            creator: creator, members: members)
+            template, title: title, dialectData: details,
+            pinPolicy: input.isAtEnd ? .members : try input.byte(), creator: creator,
+            members: members)
     }
 }

@@ -41,6 +41,24 @@ extension ChatError: WireValue {
         case .banned(let notice):
             output.append(21)
             output.append(string: notice)
+        case .noSuchReplyTarget(let sequence):
+            output.append(22)
+            output.append(signed: sequence)
+        case .tooManyEmoji(let limit):
+            output.append(23)
+            output.append(count: limit)
+        case .tooManyReactions(let limit):
+            output.append(24)
+            output.append(count: limit)
+        case .mentionOfAllNotAllowed(let limit):
+            output.append(25)
+            output.append(count: limit)
+        case .tooManyPins(let limit):
+            output.append(26)
+            output.append(count: limit)
+        case .notPinned(let sequence):
+            output.append(27)
+            output.append(signed: sequence)
         }
     }
 
@@ -72,6 +90,12 @@ extension ChatError: WireValue {
         case 19: return .idTaken
         case 20: return .noSuchMember
         case 21: return .banned(try input.string())
+        case 22: return .noSuchReplyTarget(try input.signed())
+        case 23: return .tooManyEmoji(limit: try input.count())
+        case 24: return .tooManyReactions(limit: try input.count())
+        case 25: return .mentionOfAllNotAllowed(limit: try input.count())
+        case 26: return .tooManyPins(limit: try input.count())
+        case 27: return .notPinned(try input.signed())
         default: throw .unknownKind
         }
     }

@@ -15,6 +15,15 @@ extension ChatEvent: WireValue {
         case .deleted(let message):
             output.append(4)
             output.append(record: message)
+        case .reacted(let message):
+            output.append(14)
+            output.append(record: message)
+        case .pinned(let message):
+            output.append(15)
+            output.append(record: message)
+        case .unpinned(let message):
+            output.append(16)
+            output.append(record: message)
         case .joined(let member):
             output.append(5)
             output.append(record: member)
@@ -86,6 +95,9 @@ extension ChatEvent: WireValue {
         case 13:
             let online = try input.count()
             return .crowd(online: online, try input.list())
+        case 14: return .reacted(try input.record())
+        case 15: return .pinned(try input.record())
+        case 16: return .unpinned(try input.record())
         default: throw .unknownKind
         }
     }

@@ -14,6 +14,7 @@ extension ConversationRecord: WireValue {
         output.append(string: self.dialectData)
         output.append(string: self.origin)
         output.append(flag: self.isListed)
+        output.append(byte: self.pinPolicy)
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
@@ -32,11 +33,13 @@ extension ConversationRecord: WireValue {
         let hasOrigin = !input.isAtEnd
         record.origin = hasOrigin ? try input.byteString() : kind.template.origin
         record.isListed = hasOrigin ? try input.flag() : kind.template.isListed
+        if !input.isAtEnd { record.pinPolicy = try input.byte() }
         return record
     }
 }
 
 extension ConversationRecord.JoinPolicy: WireByte {}
+extension ConversationRecord.PinPolicy: WireByte {}
 extension LegacyKind: WireByte {}
 
 /// The fields are at the end of the records that contain a template. Earlier versions read the

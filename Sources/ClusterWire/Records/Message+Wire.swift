@@ -33,14 +33,16 @@ extension MessageBody: WireValue {
         output.append(string: self.clientMessageID?.text)
         output.append(string: self.content)
         output.append(bytes: self.metadata)
+        if let annotations = self.annotations { output.append(record: annotations) }
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> MessageBody {
         let author = try input.person()
         let clientID = try input.optionalByteString().map { ClientMessageID(stored: $0) }
         let content = try input.string()
+        let metadata = try input.optionalBytes()
         return MessageBody(
-            author: author, clientMessageID: clientID, content: content,
-            metadata: try input.optionalBytes())
+            author: author, clientMessageID: clientID, content: content, metadata: metadata,
+            annotations: input.isAtEnd ? nil : try input.record())
     }
 }

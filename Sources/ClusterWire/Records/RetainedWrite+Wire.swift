@@ -24,10 +24,13 @@ extension Write.Change: WireValue {
         case .message(let message):
             output.append(2)
             output.append(record: message)
-        case .amend(let message, let time):
+        case .amend(let message, let amendment, let time):
             output.append(3)
             output.append(record: message)
-            output.append(milliseconds: time)
+            // Earlier versions read a time in any case.
+            output.append(milliseconds: time ?? message.sentAt)
+            amendment.writeFields(to: &output)
+            output.append(flag: time != nil)
         case .member(let member):
             output.append(4)
             output.append(record: member)
@@ -53,7 +56,10 @@ extension Write.Change: WireValue {
         case 2: return .message(try input.record())
         case 3:
             let message = try input.record(Message.self)
-            return .amend(message, at: try input.timestamp())
+            let time = try input.timestamp()
+            let amendment = try Amendment.readFields(from: &input, of: message)
+            let isActivity = input.isAtEnd ? true : try input.flag()
+            return .amend(message, amendment, at: isActivity ? time : nil)
         case 4: return .member(try input.record())
         case 5: return .remove(try input.user())
         case 6:
