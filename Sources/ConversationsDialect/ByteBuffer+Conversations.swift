@@ -9,11 +9,7 @@ extension ByteBuffer {
     /// no later event shows.
     mutating func append(chatMessage message: Message) {
         self.append(#"{"type":"chat_message","message":"#)
-        self.append(fieldsOf: message)
-        self.append(stateOf: message)
-        // Shows that the message has changed, so that its revision is not the one of its post.
-        if message.body.annotations?.pin?.isPinned == false { self.append(#","pinned":null"#) }
-        self.append(endOfMessageEvent: message)
+        self.append(messageEvent: message)
     }
 
     /// Appends a message that was edited or deleted, in its current state.
@@ -22,12 +18,15 @@ extension ByteBuffer {
             message.state == .deleted
                 ? #"{"type":"message.deleted","message":"# : #"{"type":"message.edited","message":"#
         )
-        self.append(fieldsOf: message)
-        self.append(endOfMessageEvent: message)
+        self.append(messageEvent: message)
     }
 
     /// The event has a `rev` of its own beside the one in the message, as all events do.
-    private mutating func append(endOfMessageEvent message: Message) {
+    private mutating func append(messageEvent message: Message) {
+        self.append(fieldsOf: message)
+        self.append(stateOf: message)
+        // Shows that the message has changed, so that its revision is not the one of its post.
+        if message.body.annotations?.pin?.isPinned == false { self.append(#","pinned":null"#) }
         let start = self.count
         self.append(revision: message.revision)
         self.append("}")
