@@ -2773,6 +2773,10 @@ async def _print_events(room: Conversation) -> None:
         if message.state == "deleted":
             print(f"# {author} deleted message {message.id}", flush=True)
             return
+        if message.reply_to and message.reply_excerpt:
+            quoted = message.reply_excerpt
+            line = _printable(quoted.text).replace("\n", " ")[:60]
+            print(f"> {_printable(quoted.author)}: {line}", flush=True)
         text = _printable(message.text).replace("\n", "\n    ")
         print(f"{author}: {text}{' (edited)' if message.edited else ''}", flush=True)
 
