@@ -7,6 +7,8 @@ enum ChatLine: Equatable {
     case direct(ChatMessage, to: String)
     case edited(ChatMessage)
     case deleted(ChatMessage)
+    /// The reactions to a message that is not on the screen have changed.
+    case reactions(ChatMessage)
     /// The status of one of the user's own messages has changed.
     case status(id: Int, MessageState)
     /// Presence changes, and answers to commands.

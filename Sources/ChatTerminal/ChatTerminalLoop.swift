@@ -172,6 +172,8 @@ extension ChatTerminalLoop {
     private func perform(_ step: TerminalStep, _ state: inout State) {
         switch step {
         case .show(let line): state.lines.append(line)
+        case .update(let line):
+            if state.screen == nil { state.lines.append(line) } else { state.mustRedraw = true }
         case .redraw: state.mustRedraw = true
         case .open(let id): self.listen(to: self.confab.conversation(id), &state)
         case .act(let action, let id):
@@ -187,9 +189,11 @@ extension ChatTerminalLoop {
         _ action: RoomAction, in room: ConfabConversation, _ state: inout State
     ) {
         switch action {
-        case .post(let text, let localID, let to):
+        case .post(let text, let localID, let to, let references):
             do throws(ConfabError) {
-                try room.post(text, localID: localID, to: to)
+                try room.post(
+                    text, replyTo: references.replyTo, mentions: references.mentioned,
+                    localID: localID, to: to)
             } catch {
                 let event = ConversationEvent.outbox(localID: localID, .failed("\(error)"))
                 state.chat.received(event, from: room.id, at: .sinceBoot, into: &state.steps)
@@ -198,25 +202,32 @@ extension ChatTerminalLoop {
         case .typing(let isTyping): room.typing(isTyping)
         case .read(let id): room.read(id)
         case .close: room.close()
-        case .edit(let id, let text):
+        default:
             self.answer(action, in: room) { () async throws(ConfabError) in
-                _ = try await room.edit(id, text)
-                return .done
-            }
-        case .delete(let id):
-            self.answer(action, in: room) { () async throws(ConfabError) in
-                _ = try await room.delete(id)
-                return .done
-            }
-        case .history(let count):
-            self.answer(action, in: room) { () async throws(ConfabError) in
-                .messages(try await room.history(count))
-            }
-        case .members:
-            self.answer(action, in: room) { () async throws(ConfabError) in
-                .members(try await room.members())
+                try await Self.result(of: action, in: room)
             }
         }
+    }
+
+    /// Carries out an action that the server answers.
+    private static func result(of action: RoomAction, in room: ConfabConversation)
+        async throws(ConfabError) -> ActionAnswer
+    {
+        switch action {
+        case .post, .discard, .typing, .read, .close: break
+        case .edit(let id, let text): try await room.edit(id, text)
+        case .delete(let id): try await room.delete(id)
+        case .history(let count): return .messages(try await room.history(count))
+        case .members: return .members(try await room.members())
+        case .react(let id, let emoji, let isOn): try await room.react(id, emoji, on: isOn)
+        case .pin(let id): try await room.pin(id)
+        case .unpin(let id): try await room.unpin(id)
+        // The newest is the last line, as in all lists.
+        case .pins: return .messages(try await room.pins().reversed())
+        case .thread(let id): return .messages(try await room.thread(id))
+        case .search(let text): return .messages(try await room.search(text).messages.reversed())
+        }
+        return .done
     }
 
     private func answer(

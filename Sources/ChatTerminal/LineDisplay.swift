@@ -14,7 +14,12 @@ struct LineDisplay {
     func show(_ line: ChatLine, into output: inout TerminalOutput) {
         switch line {
         case .message(let message):
-            output.out += "\(SafeText.line(message.displayName)): \(SafeText.line(message.text))\n"
+            var marks: [String] = []
+            if let id = message.replyTo { marks.append("reply to #\(id)") }
+            if message.mentionsMe { marks.append("mentions you") }
+            let mark = marks.isEmpty ? "" : " (\(marks.joined(separator: ", ")))"
+            output.out +=
+                "\(SafeText.line(message.displayName))\(mark): \(SafeText.line(message.text))\n"
         case .direct(let message, let to):
             output.out +=
                 """
@@ -30,6 +35,8 @@ struct LineDisplay {
         case .deleted(let message):
             output.errors +=
                 "#\(message.id) by \(SafeText.line(message.displayName)) was deleted.\n"
+        case .reactions(let message):
+            output.errors += MessageLayout.sentence(aboutReactionsTo: message) + "\n"
         case .status(let id, let state):
             output.errors += "#\(id) is \(state.label).\n"
         case .notice(let message):

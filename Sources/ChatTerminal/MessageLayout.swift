@@ -26,13 +26,16 @@ struct MessageLayout {
         let columns = max(columns, 12)
         switch line {
         case .message(let message):
-            let mark = message.isEdited ? " (edited)" : ""
-            return self.dayLine(of: message.time, columns)
+            let marks =
+                (message.isEdited ? " (edited)" : "")
+                + (message.mentionsMe ? " (mentions you)" : "")
+            return self.dayLine(of: message.time, columns) + self.quote(of: message, columns)
                 + self.row(
                     [
                         (self.clockText(of: message) + "#\(message.id) ", .dim),
                         (SafeText.line(message.displayName), Self.style(of: message)), (": ", nil),
-                    ], message.text + mark, columns)
+                    ], message.text + marks, message.mentionsMe ? .mention : nil, columns)
+                + self.reactions(to: message, columns)
         case .direct(let message, let to):
             return self.dayLine(of: message.time, columns)
                 + self.row(
@@ -40,13 +43,15 @@ struct MessageLayout {
                         (self.clockText(of: message), .dim),
                         (SafeText.line(message.displayName), Self.style(of: message)),
                         (" (to \(SafeText.line(to))): ", nil),
-                    ], message.text, columns)
+                    ], message.text, nil, columns)
         case .edited(let message):
             let name = SafeText.line(message.displayName)
             return self.plain("\(name) edited #\(message.id): \(message.text)", .dim, columns)
         case .deleted(let message):
             let name = SafeText.line(message.displayName)
             return self.plain("#\(message.id) by \(name) was deleted.", .dim, columns)
+        case .reactions(let message):
+            return self.plain(Self.sentence(aboutReactionsTo: message), .dim, columns)
         case .status(let id, let state):
             return self.plain("#\(id) is \(state.label).", .dim, columns)
         case .notice(let text): return self.plain(text, .dim, columns)
@@ -54,6 +59,54 @@ struct MessageLayout {
         case .list(let entries):
             return entries.map { self.entry($0, columns) }.joined(separator: "\n")
         }
+    }
+
+    // MARK: Replies and reactions
+
+    /// One row with the beginning of the message to which this one replies, above it.
+    private func quote(of message: ChatMessage, _ columns: Int) -> String {
+        guard let id = message.replyTo else { return "" }
+        let quoted = message.replyExcerpt.map {
+            " \(SafeText.line($0.displayName)): \(SafeText.line($0.text))"
+        }
+        let text = "↪ #\(id)\(quoted ?? "")"
+        let indent = min(Self.indent, columns / 4)
+        let hang = String(repeating: " ", count: indent)
+        return hang + self.styled(.dim, Self.shortened(text, to: columns - indent)) + "\n"
+    }
+
+    private static func shortened(_ text: String, to columns: Int) -> String {
+        guard DisplayWidth.of(text) > columns else { return text }
+        var short = ""
+        var width = 0
+        for character in text {
+            width += DisplayWidth.of(character)
+            guard width < columns else { break }
+            short.append(character)
+        }
+        return short + "…"
+    }
+
+    /// The reactions below a message. Those of the user are in brackets.
+    private func reactions(to message: ChatMessage, _ columns: Int) -> String {
+        guard !message.reactions.isEmpty else { return "" }
+        let indent = min(Self.indent, columns / 4)
+        let hang = "\n" + String(repeating: " ", count: indent)
+        let rows = TextWrap.lines(
+            Self.text(of: message.reactions), first: columns - indent, rest: columns - indent)
+        return rows.map { hang + self.styled(.dim, $0) }.joined()
+    }
+
+    private static func text(of reactions: [MessageReaction]) -> String {
+        reactions.map {
+            let text = "\(SafeText.line($0.emoji, limit: 32)) \($0.count)"
+            return $0.isMine ? "[\(text)]" : text
+        }.joined(separator: "  ")
+    }
+
+    static func sentence(aboutReactionsTo message: ChatMessage) -> String {
+        let text = message.reactions.isEmpty ? "none" : Self.text(of: message.reactions)
+        return "Reactions to #\(message.id): \(text)"
     }
 
     private static func style(of message: ChatMessage) -> TerminalStyle {
@@ -77,7 +130,8 @@ struct MessageLayout {
 
     /// Styled words in front, and a text that is wrapped behind them.
     private func row(
-        _ prefix: [(text: String, style: TerminalStyle?)], _ text: String, _ columns: Int
+        _ prefix: [(text: String, style: TerminalStyle?)], _ text: String,
+        _ style: TerminalStyle?, _ columns: Int
     ) -> String {
         let indent = min(Self.indent, columns / 4)
         let width = prefix.reduce(0) { $0 + DisplayWidth.of($1.text) }
@@ -89,10 +143,11 @@ struct MessageLayout {
             let names = TextWrap.lines(
                 prefix.map(\.text).joined(), first: columns, rest: columns - indent)
             let rows = TextWrap.lines(body, first: columns - indent, rest: columns - indent)
-            return (names + rows).joined(separator: "\n" + hang)
+            return (names + rows.map { self.styled(style, $0) }).joined(separator: "\n" + hang)
         }
         let rows = TextWrap.lines(body, first: columns - width, rest: columns - indent)
-        return styledPrefix + rows.joined(separator: "\n" + hang)
+        return styledPrefix
+            + rows.map { self.styled(style, $0) }.joined(separator: "\n" + hang)
     }
 
     private func plain(_ text: String, _ style: TerminalStyle, _ columns: Int) -> String {

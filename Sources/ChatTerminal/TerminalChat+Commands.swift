@@ -26,6 +26,7 @@ extension TerminalChat {
             entries.append(TermEntry(term: "/edit ID TEXT", text: "edit your own message"))
             entries.append(TermEntry(term: "/delete ID", text: "delete your own message"))
         }
+        if self.supports(.messageFeatures) { entries += Self.featureHelp }
         entries += [
             TermEntry(term: "/quit", text: "quit; the end of the input also quits"),
             TermEntry(term: "//TEXT", text: "send a line that begins with a slash"),
@@ -78,7 +79,10 @@ extension TerminalChat {
                 return self.reject("/delete takes a message's number: /delete 12", into: &steps)
             }
             self.request(.delete(id), into: &steps)
-        case "/who", "/history", "/to", "/edit", "/delete":
+        case let name where Self.featureCommands.contains(name) && self.supports(.messageFeatures):
+            self.executeFeature(name, argument, into: &steps)
+        case "/who", "/history", "/to", "/edit", "/delete", "/reply", "/react", "/unreact",
+            "/thread", "/pin", "/unpin", "/pins", "/search":
             self.reject(
                 """
                 The \(self.settings.dialect.title) protocol does not support \(words[0]); /help \
@@ -96,12 +100,12 @@ extension TerminalChat {
         }
     }
 
-    private static func messageID(_ text: Substring) -> Int? {
+    static func messageID(_ text: Substring) -> Int? {
         let digits = text.hasPrefix("#") ? text.dropFirst() : text
         return Int(digits).flatMap { $0 > 0 ? $0 : nil }
     }
 
-    private mutating func request(_ action: RoomAction, into steps: inout [TerminalStep]) {
+    mutating func request(_ action: RoomAction, into steps: inout [TerminalStep]) {
         self.current.pendingCommands += 1
         self.act(action, into: &steps)
     }

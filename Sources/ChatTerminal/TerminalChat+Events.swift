@@ -14,8 +14,13 @@ extension TerminalChat {
         case .message(let message):
             if message.isOwn { self.advance(message.id, to: .sent, in: index) }
             self.display(message, in: index, into: &steps)
-        case .change(let message): self.add(.edited(message), to: index, into: &steps)
-        case .remove(let message): self.add(.deleted(message), to: index, into: &steps)
+        case .change(let message): self.changed(message, in: index, into: &steps)
+        case .remove(let message): self.removed(message, in: index, into: &steps)
+        case .reactions(let message): self.reacted(message, in: index, into: &steps)
+        case .pinned(let message, let user):
+            self.pinned(message, by: user, isPinned: true, in: index, into: &steps)
+        case .unpinned(let message, let user):
+            self.pinned(message, by: user, isPinned: false, in: index, into: &steps)
         case .reset(let reason, let messages, let after):
             self.reset(reason, messages, after: after, in: index, into: &steps)
         case .typing(let user, let name, let isTyping):
@@ -58,7 +63,7 @@ extension TerminalChat {
                 self.add(.message(message), to: index, into: &steps)
             }
             if messages.isEmpty {
-                self.add(.notice("There are no messages yet."), to: index, into: &steps)
+                self.add(.notice(Self.emptySentence(for: action)), to: index, into: &steps)
             }
         case .members(let names):
             let list = names.map { SafeText.line($0, limit: 128) }.joined(separator: ", ")
@@ -80,7 +85,7 @@ extension TerminalChat {
 
     /// Displays a line if its conversation is the current one, or if lines of all conversations
     /// are printed.
-    private mutating func add(
+    mutating func add(
         _ line: ChatLine, to index: Int, into steps: inout [TerminalStep]
     ) {
         self.rooms[index].record(line)
@@ -90,6 +95,7 @@ extension TerminalChat {
     private mutating func display(
         _ message: ChatMessage, in index: Int, into steps: inout [TerminalStep]
     ) {
+        self.rooms[index].people.record(message.author, named: message.displayName)
         if !message.isOwn {
             self.countUnread(index)
             self.rooms[index].displayedID = index == self.currentIndex ? message.id : nil
@@ -171,6 +177,7 @@ extension TerminalChat {
     ) {
         if let online { self.rooms[index].presence.record(onlineCount: online) }
         for change in changes {
+            self.rooms[index].people.record(change.user, named: change.name)
             let room = self.rooms[index]
             guard
                 let transition = self.rooms[index].presence.record(

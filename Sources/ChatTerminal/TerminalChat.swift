@@ -114,11 +114,17 @@ struct TerminalChat {
         }
     }
 
-    mutating func post(_ text: String, to: String? = nil, into steps: inout [TerminalStep]) {
+    mutating func post(
+        _ text: String, to: String? = nil, replyTo: Int? = nil, into steps: inout [TerminalStep]
+    ) {
         let localID = "\(self.settings.localIDPrefix)-\(self.nextLineNumber)"
         self.nextLineNumber += 1
         self.current.unsent.append((localID, text))
-        self.act(.post(text, localID: localID, to: to), into: &steps)
+        var references = LineReferences(replyTo: replyTo)
+        if self.supports(.messageFeatures) {
+            references.mentioned = self.current.people.mentioned(in: text)
+        }
+        self.act(.post(text, localID: localID, to: to, references), into: &steps)
     }
 
     /// Does something in the current conversation.

@@ -11,6 +11,8 @@ struct TerminalRoom {
     /// When the connection was lost; nil while connected.
     var lostAt: MonotonicTime?
     var presence = PresenceList()
+    /// Who may be mentioned.
+    var people = PeopleList()
     /// Whether the server has reported who is online. Presence events before that are not
     /// displayed.
     var hasInitialPresence = false
@@ -44,6 +46,40 @@ struct TerminalRoom {
         if self.lines.count > Self.lineLimit { self.lines.removeFirst() }
     }
 
+    /// Replaces a message in the recorded lines. Returns false if it is in none.
+    mutating func update(_ message: ChatMessage) -> Bool {
+        var isRecorded = false
+        for index in self.lines.indices {
+            guard case .message(let known) = self.lines[index], known.id == message.id else {
+                continue
+            }
+            self.lines[index] = .message(message)
+            isRecorded = true
+        }
+        return isRecorded
+    }
+
+    /// Shows the present text of a message in recorded replies to it. Returns false if there are
+    /// none.
+    mutating func quote(_ quoted: ChatMessage) -> Bool {
+        var isQuoted = false
+        for index in self.lines.indices {
+            guard case .message(var reply) = self.lines[index], reply.replyTo == quoted.id else {
+                continue
+            }
+            reply.replyExcerpt = quoted.excerpt
+            self.lines[index] = .message(reply)
+            isQuoted = true
+        }
+        return isQuoted
+    }
+
+    /// The message in the recorded lines.
+    func recorded(_ id: Int) -> ChatMessage? {
+        for case .message(let message) in self.lines where message.id == id { return message }
+        return nil
+    }
+
     /// The text about the connection in the status line; nil while connected.
     var connectionText: String? {
         switch self.state {
@@ -59,6 +95,8 @@ struct TerminalRoom {
 /// A decision of the terminal's chat; `ChatTerminalLoop` carries it out.
 enum TerminalStep: Equatable {
     case show(ChatLine)
+    /// A line that is on the screen has changed. Without a screen, print this one.
+    case update(ChatLine)
     /// Do something in a conversation.
     case act(RoomAction, in: String)
     /// Open a conversation.
@@ -71,20 +109,33 @@ enum TerminalStep: Equatable {
 
 /// Something to do in a conversation.
 enum RoomAction: Equatable {
-    case post(String, localID: String, to: String?)
+    case post(String, localID: String, to: String?, LineReferences = LineReferences())
     case discard(localID: String)
     case edit(Int, String)
     case delete(Int)
     case history(Int)
     case members
+    case react(Int, String, isOn: Bool)
+    case pin(Int)
+    case unpin(Int)
+    case pins
+    case thread(Int)
+    case search(String)
     case typing(Bool)
     case read(Int)
     case close
 }
 
+/// What a line refers to beside its text.
+struct LineReferences: Equatable {
+    var replyTo: Int?
+    var mentioned = MentionedUsers.none
+}
+
 /// The answer to an action.
 enum ActionAnswer: Equatable {
     case done
+    /// In the order of the display.
     case messages([ChatMessage])
     case members([String])
     case failed(String)

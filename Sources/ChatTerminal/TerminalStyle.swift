@@ -1,6 +1,6 @@
 /// The styles of the screen.
 enum TerminalStyle {
-    case dim, bold, mine, error, bar
+    case dim, bold, mine, mention, error, bar
     case name(String)
 
     /// SGR parameters (ECMA-48 section 8.3.117).
@@ -9,6 +9,7 @@ enum TerminalStyle {
         case .dim: return "2"
         case .bold: return "1"
         case .mine: return "1;32"
+        case .mention: return "1;33"
         case .error: return "31"
         case .bar: return "7"
         case .name(let name):

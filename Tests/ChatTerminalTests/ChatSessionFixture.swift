@@ -92,8 +92,9 @@ struct ChatSessionFixture {
             guard let action = self.actions.removeValue(forKey: id) else { return }
             let result: ActionAnswer =
                 switch answer {
-                case .message, .older: .done
+                case .message, .older, .done: .done
                 case .messages(let messages): .messages(messages)
+                case .found(let found): .messages(found.messages)
                 case .members(let names): .members(names)
                 case .failed(let error): .failed(error.description)
                 }
@@ -108,7 +109,7 @@ struct ChatSessionFixture {
         _ step: TerminalStep, _ session: inout [ClientStep], _ out: inout [FixtureStep]
     ) {
         switch step {
-        case .show(let line): out.append(.show(line))
+        case .show(let line), .update(let line): out.append(.show(line))
         case .act(let action, _): self.perform(action, &session)
         case .exit(let status): out.append(.exit(status))
         case .open, .redraw: break
@@ -119,9 +120,11 @@ struct ChatSessionFixture {
         let now = self.now
         var command: ClientCommand?
         switch action {
-        case .post(let text, let localID, let to):
-            let item = OutboxItem(
+        case .post(let text, let localID, let to, let references):
+            var item = OutboxItem(
                 localID: localID, text: text, to: to, since: .init(milliseconds: 0))
+            item.replyTo = references.replyTo
+            item.mentioned = references.mentioned
             #expect(throws: Never.self) {
                 try self.session.post(item, at: now, into: &steps)
             }
@@ -130,6 +133,12 @@ struct ChatSessionFixture {
         case .delete(let id): command = .delete(id)
         case .history(let count): command = .page(.newest(count))
         case .members: command = .members
+        case .react(let id, let emoji, let isOn): command = .react(id, emoji, isOn: isOn)
+        case .pin(let id): command = .pin(id)
+        case .unpin(let id): command = .unpin(id)
+        case .pins: command = .pins
+        case .thread(let id): command = .thread(id, .newest(50))
+        case .search(let text): command = .search(text, before: nil, limit: 20)
         case .typing(let isTyping): self.session.setTyping(isTyping, at: now, into: &steps)
         case .read(let id): self.session.read(id, at: now, into: &steps)
         case .close: self.session.close(into: &steps)
@@ -231,6 +240,8 @@ extension [FixtureStep] {
                 "\(message.isOwn ? "me" : message.displayName) to \(to): \(message.text)"
             case .show(.edited(let message)): "edited #\(message.id): \(message.text)"
             case .show(.deleted(let message)): "deleted #\(message.id)"
+            case .show(.reactions(let message)):
+                MessageLayout.sentence(aboutReactionsTo: message)
             case .show(.status(let id, let progress)): "#\(id) \(progress.label)"
             case .show(.notice(let sentence)): "notice \(sentence)"
             case .show(.list(let entries)):

@@ -109,7 +109,8 @@ struct ReconnectTests {
             "rev":8}
             """#
         )
-        #expect(fixture.session.timeline.rev == 9)
+        // Reactions of the same revision may follow the edit.
+        #expect(fixture.session.timeline.rev == 8)
         #expect(
             fixture.session.dialect.url(after: 4, rev: 9).target
                 == "/conversations/general/?after=4&rev=9")

@@ -29,6 +29,8 @@ public struct ChatMessage: Sendable, Equatable {
     public var replyExcerpt: MessageExcerpt?
     /// The users that the author addresses.
     public var mentioned = MentionedUsers.none
+    /// Whether another user addresses this client's user.
+    public var mentionsMe = false
     /// Mentioned users who are no members.
     public var notMembers: [String] = []
     /// In the order of their first use.

@@ -151,8 +151,7 @@ extension ChatSession {
     private mutating func takeItem(of message: ChatMessage, into steps: inout [ClientStep])
         -> (ChatMessage, OutboxItem?)
     {
-        var message = message
-        message.isOwn = message.isOwn || message.author == self.user
+        var message = self.owned(message)
         guard let localID = message.localID, message.isOwn || self.user == nil,
             let item = self.outbox.remove(localID)
         else { return (message, nil) }
@@ -232,6 +231,9 @@ extension ChatSession {
     func owned(_ message: ChatMessage) -> ChatMessage {
         var message = message
         message.isOwn = message.isOwn || message.author == self.user
+        if let user = self.user, !message.isOwn {
+            message.mentionsMe = message.mentioned.include(user)
+        }
         return message
     }
 

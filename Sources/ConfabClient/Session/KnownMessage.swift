@@ -58,6 +58,7 @@ struct KnownMessage: Equatable {
         self.message.thread = self.message.thread ?? other.thread
         self.message.replyExcerpt = self.message.replyExcerpt ?? other.replyExcerpt
         if self.message.mentioned == .none { self.message.mentioned = other.mentioned }
+        self.message.mentionsMe = self.message.mentionsMe || other.mentionsMe
         if self.message.notMembers.isEmpty { self.message.notMembers = other.notMembers }
         if other.lastReplyID ?? 0 > self.message.lastReplyID ?? 0 {
             self.message.replies = other.replies
@@ -90,6 +91,7 @@ extension ChatMessage {
         self.text = ""
         self.replyExcerpt = nil
         self.mentioned = .none
+        self.mentionsMe = false
         self.notMembers = []
         self.reactions = []
         self.pinned = nil

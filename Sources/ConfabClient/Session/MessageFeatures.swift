@@ -77,16 +77,11 @@ public struct FoundMessages: Sendable, Equatable {
 
 extension ChatMessage {
     /// What replies to this message show; nil if it is deleted.
-    var excerpt: MessageExcerpt? {
+    package var excerpt: MessageExcerpt? {
         self.isDeleted
             ? nil
             : MessageExcerpt(
                 id: self.id, author: self.author, displayName: self.displayName,
                 text: String(self.text.prefix(MessageExcerpt.characterLimit)))
-    }
-
-    /// Whether a user is mentioned by another one.
-    public func mentions(_ user: String) -> Bool {
-        self.author != user && !self.isDeleted && self.mentioned.include(user)
     }
 }
