@@ -234,6 +234,11 @@ enum StoredPin {
 }
 
 extension Message {
+    /// Whether the message has changed since it was sent.
+    package var isAmended: Bool {
+        self.state != .asSent || StoredMarks.exist(in: self.body.annotations)
+    }
+
     /// Adds reactions and pin, unless the message is deleted.
     mutating func apply(_ marks: MessageAnnotations) {
         guard self.state != .deleted else { return }
