@@ -5,6 +5,8 @@ import JSON
 
 /// The server's frames, byte for byte as in seed `003`.
 extension ByteBuffer {
+    /// Appends a message in its current state. A replayed one may have reactions and a pin, which
+    /// no later event shows.
     mutating func append(chatMessage message: Message) {
         self.append(#"{"type":"chat_message","message":"#)
         self.append(messageEvent: message)
@@ -22,6 +24,9 @@ extension ByteBuffer {
     /// The event has a `rev` of its own beside the one in the message, as all events do.
     private mutating func append(messageEvent message: Message) {
         self.append(fieldsOf: message)
+        self.append(stateOf: message)
+        // Shows that the message has changed, so that its revision is not the one of its post.
+        if message.body.annotations?.pin?.isPinned == false { self.append(#","pinned":null"#) }
         let start = self.count
         self.append(revision: message.revision)
         self.append("}")

@@ -89,10 +89,12 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// Appends a message as in the event `new_message`.
+    /// Appends a message in its current state, as in the event `new_message`. A recovered one may
+    /// have reactions and a pin, which no later event shows.
     public mutating func append(message: Message, inRoom id: ByteString) {
         self.append(fieldsOf: message, inRoom: id)
         self.append(referencesOf: message)
+        self.append(stateOf: message)
         self.append("}")
     }
 

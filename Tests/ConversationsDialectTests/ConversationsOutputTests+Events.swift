@@ -67,6 +67,20 @@ extension ConversationsOutputTests {
                 .everybody
             )),
         Event(
+            "a replayed message with reactions, whose pin has ended",
+            .posted(
+                message(12, "x").reacted(with: Reactions(), revision: 13)
+                    .pinned(PinState(isPinned: false, by: bob, at: time), revision: 14)),
+            (
+                #"""
+                {"type":"chat_message","message":{"id":"12","sender_id":"ann",\#
+                "username":"Ann \"the\" An",\#
+                "content":"x",\#(now),"status":"sent","reactions":[],"pinned":null,\#
+                "rev":14},"rev":14}
+                """#,
+                .everybody
+            )),
+        Event(
             "an edit", .edited(message(7, "Hello", localID: "n", .edited)),
             (
                 #"""

@@ -55,9 +55,11 @@ __version__ = "0.1.0"
 __all__ = [
     *("ChangeEvent", "Clock", "Closed", "Confab", "ConfabError", "Conversation"),
     *("ConversationInfo", "ConversationPage", "Ended", "EndedEvent", "ErrorEvent", "Event"),
-    *("Message", "MessageEvent", "OutboxEvent", "OutboxItem", "Participant", "PresenceEvent"),
-    *("RateLimited", "ReceiptEvent", "Refused", "RemoveEvent", "ResetEvent", "StateChange"),
-    *("SyncConfab", "SyncConversation", "TypingEvent", "Unavailable", "run"),
+    *("Excerpt", "Mentions", "Message", "MessageEvent", "OutboxEvent", "OutboxItem"),
+    *("Participant", "Pin", "PinnedEvent", "PresenceEvent", "RateLimited", "Reaction"),
+    *("ReactionsEvent", "ReceiptEvent", "Refused", "RemoveEvent", "ResetEvent", "SearchPage"),
+    *("StateChange", "SyncConfab", "SyncConversation", "TypingEvent", "Unavailable"),
+    *("UnpinnedEvent", "run"),
 ]
 
 # Silent until the application configures logging.
@@ -68,12 +70,14 @@ T = TypeVar("T")
 State = Literal["connecting", "online", "offline", "waiting", "refused", "closed"]
 MessageState = Literal["sending", "failed", "sent", "delivered", "read", "deleted"]
 ResetReason = Literal["opened", "history truncated", "history reset", "overflow"]
+Mentions = tuple[str, ...] | Literal["all"]
 Token = str | Callable[[], str | Awaitable[str]]
 
 _EVENT_LIMIT: Final = 10_000  # events that wait for the application's loop
 _OUTBOX_LIMIT: Final = 1_000  # messages that wait for the server
 _FAILED_LIMIT: Final = 100  # refused messages that are retained
 _EARLY_LIMIT: Final = 1_000  # messages that wait for a gap to be filled
+_EXCERPT_LENGTH: Final = 120  # characters of a message that a reply to it shows
 _FRAME_LIMIT: Final = 64 << 20  # a page of 100 messages is longer than the default of 1 MiB
 _GAP_SECONDS: Final = 0.3
 _STALL_SECONDS: Final = 5.0  # a replay that stops for this long is fetched
@@ -133,11 +137,46 @@ class Closed(ConfabError):
 
 
 @dataclass(frozen=True, slots=True)
+class Reaction:
+    """The users that reacted to a message with one emoji: `count`, and the first 20 of them."""
+
+    count: int
+    users: tuple[str, ...]
+    mine: bool = False
+    """Whether this client's user is one of them."""
+    _is_known: bool = field(default=True, repr=False, compare=False)  # whether `mine` is
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Who pinned a message, and when."""
+
+    by: str
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """The beginning of the message to which another one replies, in its present state."""
+
+    id: int
+    author: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message in its present state.
 
     `id` counts from 1 without gaps, and is 0 until the server has stored the message. A deleted
     message keeps its place with an empty text and the state "deleted".
+
+    A reply has `reply_to`, and `thread`, the message with which its thread began. `reply_excerpt`
+    is None while the message replied to is not loaded, and after it is gone. The first message of
+    a thread has `replies` and `last_reply_id`. `not_members` are mentioned users who are no
+    members. `reactions` are in the order of their first use.
     """
 
     id: int
@@ -148,6 +187,32 @@ class Message:
     rev: int = 0
     edited: bool = False
     local_id: str | None = None
+    name: str = ""
+    reply_to: int | None = None
+    thread: int | None = None
+    reply_excerpt: Excerpt | None = None
+    mentions: Mentions = ()
+    not_members: tuple[str, ...] = ()
+    reactions: dict[str, Reaction] = field(default_factory=dict, hash=False)
+    replies: int = 0
+    last_reply_id: int | None = None
+    pinned: Pin | None = None
+    # The revisions of text, reactions and pin, which change by events of their own; a negative one
+    # marks a part that the event does not have. None if all are those of `rev`.
+    _revs: tuple[int, int, int] | None = field(default=None, repr=False, compare=False)
+    _was_changed: bool = field(default=False, repr=False, compare=False)  # since it was posted
+    _is_fetched: bool = field(default=False, repr=False, compare=False)
+
+    @property
+    def _parts(self) -> tuple[int, int, int]:
+        return self._revs or (self.rev, self.rev, self.rev)
+
+    @property
+    def _excerpt(self) -> Excerpt | None:
+        """What replies to this message show."""
+        if self.state == "deleted":
+            return None
+        return Excerpt(self.id, self.author, self.name, self.text[:_EXCERPT_LENGTH])
 
 
 @dataclass(slots=True)
@@ -159,6 +224,8 @@ class OutboxItem:
     since: datetime
     tries: int = 0
     error: str | None = None
+    reply_to: int | None = None
+    mentions: Mentions = ()
     _retry_after: float | None = field(default=None, repr=False)
     _waiters: list[asyncio.Future[Message]] = field(default_factory=list, repr=False)
 
@@ -185,7 +252,7 @@ class MessageEvent:
 
 @dataclass(frozen=True, slots=True)
 class ChangeEvent:
-    """A message was edited."""
+    """A message was edited, or the message to which it replies was loaded for its excerpt."""
 
     kind: ClassVar[str] = "change"
     message: Message
@@ -197,6 +264,32 @@ class RemoveEvent:
 
     kind: ClassVar[str] = "remove"
     message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionsEvent:
+    """The reactions to a message have changed; the server reports them every 250 ms at most."""
+
+    kind: ClassVar[str] = "reactions"
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedEvent:
+    """A message was pinned by `message.pinned.by`."""
+
+    kind: ClassVar[str] = "pinned"
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class UnpinnedEvent:
+    """The user `by` ended the pin of a message. The pin of a deleted message ends silently."""
+
+    kind: ClassVar[str] = "unpinned"
+    message: Message
+    by: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +368,9 @@ Event = (
     MessageEvent
     | ChangeEvent
     | RemoveEvent
+    | ReactionsEvent
+    | PinnedEvent
+    | UnpinnedEvent
     | ResetEvent
     | TypingEvent
     | PresenceEvent
@@ -317,6 +413,15 @@ class ConversationPage:
 
     conversations: tuple[ConversationInfo, ...]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """Messages that were found, newest first. `next_before` continues; None at the end."""
+
+    messages: tuple[Message, ...]
+    next_before: int | None
+    incomplete: bool
 
 
 class Clock:
@@ -407,7 +512,7 @@ class Watchdog:
         return "alive"
 
 
-Want = Literal["head", "window", "gap"]
+Want = Literal["head", "window", "gap", "quoted"]
 _STATES: Final[list[MessageState]] = ["sending", "failed", "sent", "delivered", "read", "deleted"]
 
 
@@ -417,6 +522,9 @@ class Timeline:
     `last` and `rev` are the point from which a new connection resumes. `rev` rises only with
     changes that the server sent in order, never with fetched pages: a page may be newer than
     changes that are still under way, and a resumed connection would then not repeat these.
+
+    Text, reactions and pin of a message change by events of their own, so each is compared by its
+    own revision. A resumed connection sends up to three events of one revision for a message.
     """
 
     def __init__(
@@ -439,7 +547,11 @@ class Timeline:
         self._keep = keep
         self._messages: list[Message] = []
         self._early: dict[int, Message] = {}
-        self._changes: dict[int, Message] = {}  # newer states of messages that are not in the list
+        self._changes: dict[int, Message] = {}  # newer parts of messages that are not in the list
+        # Own reactions that the server has acknowledged, by message and emoji: the revision, and
+        # whether it is on. An event does not say whether this user is among more than 20.
+        self._own: dict[int, dict[str, tuple[int, bool]]] = {}
+        self._unquoted: dict[int, None] = {}  # messages that replies name and that are not loaded
 
     @property
     def messages(self) -> list[Message]:
@@ -456,6 +568,14 @@ class Timeline:
         index = self._index(id)
         return None if index is None else self._messages[index]
 
+    def latest(self, message: Message) -> Message:
+        """A fetched message, with the parts that are newer in the list."""
+        known = self.get(message.id)
+        if known is None:
+            return message
+        newer = replace(self._update(message, known), local_id=known.local_id)
+        return newer if newer.state == "deleted" else replace(newer, state=known.state)
+
     def connected(self, now: float) -> None:
         """On a new connection, the server repeats everything after `last` and `rev`."""
         self.head = None
@@ -471,7 +591,14 @@ class Timeline:
         self._is_replayed = is_replayed
         self._early.clear()
         self._changes.clear()
+        self._own.clear()
+        self._unquoted.clear()
         self.gap_since = None
+
+    @property
+    def quoted(self) -> int:
+        """The message that is fetched because a reply names it."""
+        return next(iter(self._unquoted), 0)
 
     def want(self, now: float) -> Want | None:
         """The page that must be fetched."""
@@ -484,7 +611,7 @@ class Timeline:
         is_due = self.gap_since is not None and now >= self.gap_since + _GAP_SECONDS
         if is_due or (has_stalled and not self.is_caught_up):
             return "gap"
-        return None
+        return "quoted" if self._unquoted and self.is_caught_up else None
 
     def receive(self, message: Message, now: float) -> list[Event]:
         """Accepts a message, and returns the events for those whose turn it is.
@@ -498,23 +625,46 @@ class Timeline:
         if message.id <= self.last:
             return self._apply(message)
         is_next = message.id == self.last + 1
-        if is_next and message.state != "deleted" and not message.edited:
+        was_changed = message._was_changed or message.edited or message.state == "deleted"
+        if is_next and not was_changed:
             self._raise(message.rev)
         if is_next or len(self._early) < _EARLY_LIMIT:
             self._merge(message)
         return self._deliver(now)
 
     def change(self, message: Message) -> list[Event]:
-        """Accepts an edited or deleted message."""
+        """Accepts newer parts of a message: an edit, a deletion, reactions, a pin."""
         if not self._loading:
-            self._raise(message.rev)
+            # Other events of this revision may follow, and a resumed connection must repeat them.
+            self._raise(message.rev - 1)
             if self._index(message.id) is not None:
                 return self._apply(message)
         known = self._changes.pop(message.id, None)
-        self._changes[message.id] = message if not known or known.rev < message.rev else known
+        self._changes[message.id] = self._update(known, message) if known else message
         if len(self._changes) > _EARLY_LIMIT:
             del self._changes[next(iter(self._changes))]
+        if message._parts[0] >= 0:
+            self._quote(message)
         return []
+
+    def reacted(self, id: int, emoji: str, is_on: bool, rev: int) -> list[Event]:
+        """Accepts the acknowledgement of an own reaction. Its event may come before or after."""
+        index = self._index(id)
+        own = self._own.setdefault(id, {})
+        if rev >= own.get(emoji, (0, False))[0]:
+            own[emoji] = (rev, is_on)
+        if len(self._own) > _EARLY_LIMIT:
+            del self._own[next(iter(self._own))]
+        if index is None:
+            return []
+        message = self._messages[index]
+        known = message.reactions.get(emoji)
+        is_listed = known is not None and known.count <= len(known.users)
+        if known is None or known.mine == is_on or (is_listed and rev <= message._parts[1]):
+            return []
+        reactions = message.reactions | {emoji: replace(known, mine=is_on)}
+        self._messages[index] = replace(message, reactions=reactions)
+        return [ReactionsEvent(self._messages[index])]
 
     def status(self, id: int, state: Literal["delivered", "read"]) -> bool:
         """Returns whether the state of an own message has advanced."""
@@ -548,6 +698,8 @@ class Timeline:
             if len(window) > self._history:  # At least one is fetched, to learn the newest id.
                 window = []
             return self._reset(window, last, rev) + self._deliver(now)
+        if want == "quoted":
+            return self._quoted(page)
         if self._loading or self.last is None:
             return []
         before = self.last
@@ -572,6 +724,9 @@ class Timeline:
         if page and page[-1].id == self.before() - 1:
             self._messages[:0] = [self._newest(message) for message in page]
             self._keep += len(page)
+            for message in self._messages[: len(page)]:
+                self._unquoted.pop(message.id, None)
+                self._quote(message)
 
     def _finish_replay(self, now: float) -> list[Event]:
         """Resets to the replayed messages when the newest one has arrived."""
@@ -586,7 +741,9 @@ class Timeline:
     def _reset(self, window: list[Message], last: int, rev: int | None) -> list[Event]:
         assert self._loading is not None
         reason, after = self._loading, self.last
-        self._messages = [self._newest(message) for message in window]
+        self._messages = []
+        for message in window:
+            self._append(self._newest(message))
         self.last = last
         self.rev = rev
         self._loading = None
@@ -598,8 +755,7 @@ class Timeline:
         while (message := self._early.pop(self.last + 1, None)) is not None:
             self.last = message.id
             message = self._newest(message)
-            self._messages.append(message)
-            events.append(MessageEvent(message))
+            events.append(MessageEvent(self._append(message)))
         del self._messages[: max(0, len(self._messages) - self._keep)]
         for id in [id for id in self._early if id <= self.last]:
             del self._early[id]
@@ -609,39 +765,122 @@ class Timeline:
             self.gap_since = now
         return events
 
-    def _apply(self, message: Message) -> list[Event]:
-        index = self._index(message.id)
+    def _append(self, message: Message) -> Message:
+        """Adds the next message to the list, and counts it in its thread."""
+        if (target := message.reply_to) is not None and message.state != "deleted":
+            quoted = self.get(target)
+            if quoted is not None:
+                message = replace(message, reply_excerpt=quoted._excerpt)
+            elif message.reply_excerpt is None and not message._is_fetched:
+                self._unquoted[target] = None
+                if len(self._unquoted) > _EARLY_LIMIT:
+                    del self._unquoted[next(iter(self._unquoted))]
+        self._messages.append(message)
+        root = None if message.thread is None else self._index(message.thread)
+        if root is not None:
+            first = self._messages[root]
+            if message.id > (first.last_reply_id or 0):
+                self._messages[root] = replace(
+                    first, replies=first.replies + 1, last_reply_id=message.id
+                )
+        return message
+
+    def _quote(self, quoted: Message) -> list[Message]:
+        """Shows the present text of a message in the replies to it, and returns these."""
+        excerpt = quoted._excerpt
+        changed: list[Message] = []
+        for index, reply in enumerate(self._messages):
+            is_reply = reply.reply_to == quoted.id and reply.state != "deleted"
+            if is_reply and reply.reply_excerpt != excerpt:
+                self._messages[index] = replace(reply, reply_excerpt=excerpt)
+                changed.append(self._messages[index])
+        for id, reply in self._early.items():
+            if reply.reply_to == quoted.id:
+                self._early[id] = replace(reply, reply_excerpt=excerpt)
+        return changed
+
+    def _quoted(self, page: list[Message]) -> list[Event]:
+        """Accepts the page with the message that a reply names, if it is retained."""
+        id = self.quoted
+        self._unquoted.pop(id, None)
+        found = next((message for message in page if message.id == id), None)
+        return [ChangeEvent(reply) for reply in self._quote(found)] if found else []
+
+    def _apply(self, change: Message) -> list[Event]:
+        index = self._index(change.id)
         if index is None:
             return []
         old = self._messages[index]
-        is_deleted = message.state == "deleted"
-        if message.rev < old.rev or (message.text, message.edited, is_deleted) == (
-            *(old.text, old.edited),
-            old.state == "deleted",
-        ):
-            return []
-        self._messages[index] = self._update(old, message)
-        message = self._messages[index]
-        return [RemoveEvent(message) if is_deleted else ChangeEvent(message)]
+        new = self._messages[index] = self._update(old, change)
+        events: list[Event] = []
+        if (new.text, new.name, new.state) != (old.text, old.name, old.state):
+            self._quote(new)
+        if new.state == "deleted":
+            return [] if old.state == "deleted" else [RemoveEvent(new)]
+        if (new.text, new.edited) != (old.text, old.edited):
+            events.append(ChangeEvent(new))
+        if new.reactions != old.reactions:
+            events.append(ReactionsEvent(new))
+        if new.pinned != old.pinned:
+            events.append(PinnedEvent(new) if new.pinned else UnpinnedEvent(new))
+        return events
 
-    @staticmethod
-    def _update(old: Message, new: Message) -> Message:
-        state: MessageState = "deleted" if new.state == "deleted" else old.state
-        return replace(old, text=new.text, state=state, rev=new.rev, edited=new.edited)
+    def _update(self, old: Message, new: Message) -> Message:
+        """The message with the newest of each part. An equal revision is the same state."""
+        was, now = old._parts, new._parts
+        text, reactions, pin = (now[part] >= max(was[part], 0) for part in range(3))
+        is_deleted = (new if text else old).state == "deleted"
+        threads = max(old, new, key=lambda one: one.last_reply_id or 0)
+        marks = self._marks(old, new) if reactions else old.reactions
+        return replace(
+            old,
+            text=new.text if text else old.text,
+            name=(new.name if text else old.name) or old.name,
+            edited=new.edited if text else old.edited,
+            state="deleted" if is_deleted else old.state,
+            rev=max(old.rev, new.rev),
+            reply_to=old.reply_to if old.reply_to is not None else new.reply_to,
+            thread=old.thread if old.thread is not None else new.thread,
+            reply_excerpt=None if is_deleted else old.reply_excerpt or new.reply_excerpt,
+            mentions=() if is_deleted else old.mentions or new.mentions,
+            not_members=() if is_deleted else old.not_members or new.not_members,
+            reactions={} if is_deleted else marks,
+            replies=threads.replies,
+            last_reply_id=threads.last_reply_id,
+            pinned=None if is_deleted else new.pinned if pin else old.pinned,
+            _revs=(max(was[0], now[0]), max(was[1], now[1]), max(was[2], now[2])),
+            _was_changed=old._was_changed or new._was_changed,
+            _is_fetched=old._is_fetched or new._is_fetched,
+        )
+
+    def _marks(self, old: Message, new: Message) -> dict[str, Reaction]:
+        """The newer reactions, with what is known of this client's user."""
+        rev = new._parts[1]
+        own = self._own.get(new.id, {})
+        marks: dict[str, Reaction] = {}
+        for emoji, reaction in new.reactions.items():
+            acknowledged, is_on = own.get(emoji, (-1, False))
+            if acknowledged > rev or (acknowledged >= 0 and not reaction._is_known):
+                reaction = replace(reaction, mine=is_on)
+            elif not reaction._is_known and emoji in old.reactions:
+                reaction = replace(reaction, mine=old.reactions[emoji].mine)
+            marks[emoji] = reaction
+        for emoji in [emoji for emoji, (acknowledged, _) in own.items() if acknowledged <= rev]:
+            if emoji not in marks or marks[emoji]._is_known:
+                del own[emoji]
+        return marks
 
     def _merge(self, message: Message) -> None:
         """Fetched messages have no `local_id`, pushed ones may be older."""
         known = self._early.get(message.id)
-        if known is None:
-            self._early[message.id] = message
-        elif known.rev < message.rev:
-            self._early[message.id] = self._update(known, message)
-        elif known.local_id is None:
-            self._early[message.id] = replace(known, local_id=message.local_id)
+        if known is not None:
+            local_id = known.local_id or message.local_id
+            message = replace(self._update(known, message), local_id=local_id)
+        self._early[message.id] = message
 
     def _newest(self, message: Message) -> Message:
         change = self._changes.pop(message.id, None)
-        return message if not change or change.rev < message.rev else self._update(message, change)
+        return self._update(message, change) if change else message
 
     def _index(self, id: int) -> int | None:
         index = bisect.bisect_left(self._messages, id, key=lambda message: message.id)
@@ -749,6 +988,10 @@ class _Store:
                 " conversation TEXT NOT NULL, local_id TEXT NOT NULL, text TEXT NOT NULL,"
                 " since REAL NOT NULL, error TEXT, UNIQUE (conversation, local_id))"
             )
+            columns = {row[1] for row in database.execute("PRAGMA table_info(outbox)")}
+            for column, kind in (("reply_to", "INTEGER"), ("mentions", "TEXT")):
+                if column not in columns:
+                    database.execute(f"ALTER TABLE outbox ADD COLUMN {column} {kind}")
             # Takes the lock even if the table existed.
             database.execute("BEGIN EXCLUSIVE")
             database.execute("COMMIT")
@@ -761,21 +1004,26 @@ class _Store:
         if not self._database:
             return []
         rows = self._database.execute(
-            "SELECT local_id, text, since, error FROM outbox WHERE conversation = ?"
-            " ORDER BY number",
+            "SELECT local_id, text, since, error, reply_to, mentions FROM outbox"
+            " WHERE conversation = ? ORDER BY number",
             (conversation,),
         )
         return [
-            OutboxItem(local_id, text, datetime.fromtimestamp(since, UTC), 0, error)
-            for local_id, text, since, error in rows
+            OutboxItem(
+                *(local_id, text, datetime.fromtimestamp(since, UTC), 0, error),
+                reply_to=reply_to,
+                mentions=_mentions(json.loads(mentions)) if mentions else (),
+            )
+            for local_id, text, since, error, reply_to, mentions in rows
         ]
 
     def save(self, conversation: str, item: OutboxItem) -> None:
         """Adds the message at the end; a message with the same id is replaced."""
         self._run(
-            "REPLACE INTO outbox (conversation, local_id, text, since, error)"
-            " VALUES (?, ?, ?, ?, NULL)",
-            *(conversation, item.local_id, item.text, item.since.timestamp()),
+            "REPLACE INTO outbox (conversation, local_id, text, since, error, reply_to, mentions)"
+            " VALUES (?, ?, ?, ?, NULL, ?, ?)",
+            *(conversation, item.local_id, item.text, item.since.timestamp(), item.reply_to),
+            json.dumps(item.mentions) if item.mentions else None,
         )
 
     def fail(self, conversation: str, local_id: str, error: str) -> None:
@@ -809,18 +1057,74 @@ def _time(text: object) -> datetime:
     return datetime.fromisoformat(str(text))
 
 
-def _message(data: dict[str, Any]) -> Message:
-    """Reads a message of an event, of a fetched page or of REST."""
+def _id(value: object) -> int | None:
+    return None if value is None else int(str(value))
+
+
+def _mentions(value: object) -> Mentions:
+    return "all" if value == "all" else tuple(map(str, value if isinstance(value, list) else ()))
+
+
+def _reactions(groups: list[dict[str, Any]], user: str | None) -> dict[str, Reaction]:
+    """Reads reactions. An event has no `mine`, but up to 20 users."""
+    found: dict[str, Reaction] = {}
+    for group in groups:
+        users = tuple(map(str, group["users"]))
+        count = int(group["count"])
+        is_mine = group.get("mine") is True or user in users
+        found[str(group["emoji"])] = Reaction(
+            *(count, users, is_mine),
+            _is_known=is_mine or (user is not None and count <= len(users)),
+        )
+    return found
+
+
+def _message(
+    data: dict[str, Any], user: str | None = None, *, parts: tuple[bool, bool, bool] | None = None
+) -> Message:
+    """Reads a message of an event, of a fetched page or of REST.
+
+    `parts` tells which of text, reactions and pin an event has, if not all.
+    """
     author = data["sender_id"] if "sender_id" in data else data["user_id"]
+    rev = int(data.get("rev") or 0)
+    is_deleted, is_edited = data.get("is_deleted") is True, data.get("is_edited") is True
+    is_fetched = "sent_at" in data
+    excerpt, pin = data.get("reply_excerpt"), data.get("pinned")
+    reactions = _reactions(data.get("reactions") or [], user)
+    if is_fetched:  # For its reader: without `mine`, the reader is not among the users.
+        reactions = {emoji: replace(one, _is_known=True) for emoji, one in reactions.items()}
     return Message(
         id=int(data["id"]),
         author=f"guest:{author}" if data.get("guest") is True else str(author),
         text=str(data["content"]),
         time=_time(data["timestamp"] if "timestamp" in data else data["sent_at"]),
-        state="deleted" if data.get("is_deleted") is True else "sent",
-        rev=int(data.get("rev") or 0),
-        edited=data.get("is_edited") is True,
+        state="deleted" if is_deleted else "sent",
+        rev=rev,
+        edited=is_edited,
         local_id=data.get("local_id"),
+        name=str(data.get("username") or author),
+        reply_to=_id(data.get("reply_to")),
+        thread=_id(data.get("thread")),
+        reply_excerpt=Excerpt(
+            int(excerpt["id"]),
+            str(excerpt["sender_id"]),
+            str(excerpt.get("username") or excerpt["sender_id"]),
+            str(excerpt["content"]),
+        )
+        if excerpt
+        else None,
+        mentions=_mentions(data.get("mentions")),
+        not_members=tuple(map(str, data.get("not_members") or ())),
+        reactions=reactions,
+        replies=int(data.get("replies") or 0),
+        last_reply_id=_id(data.get("last_reply_id")),
+        pinned=Pin(str(pin["by"]), str(pin.get("username") or pin["by"]), _time(pin["at"]))
+        if pin
+        else None,
+        _revs=tuple(rev if has else -1 for has in parts) if parts else None,  # type: ignore[arg-type]
+        _was_changed="reactions" in data or "pinned" in data,
+        _is_fetched=is_fetched,
     )
 
 
@@ -899,6 +1203,15 @@ def _frame(action: str, **members: object) -> str:
     return json.dumps({"action": action, **members}, ensure_ascii=False, separators=(",", ":"))
 
 
+def _send_frame(item: OutboxItem) -> str:
+    members: dict[str, object] = {"content": item.text, "local_id": item.local_id}
+    if item.reply_to is not None:
+        members["reply_to"] = str(item.reply_to)
+    if item.mentions:
+        members["mentions"] = item.mentions
+    return _frame("send_message", **members)
+
+
 async def _in_thread(work: Callable[[], T]) -> T:
     """Unlike asyncio's own threads, this one does not delay the end of the program."""
     loop = asyncio.get_running_loop()
@@ -975,6 +1288,7 @@ class _Request:
     sent_at: float | None = None
     not_before: float = 0.0
     retry_after: float | None = None
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -1003,7 +1317,10 @@ class Conversation(_Emitter):
         self._outbox = Outbox(confab._store.load(id))
         self._requests: dict[str, collections.deque[_Request]] = {
             action: collections.deque()
-            for action in ("fetch_messages", "edit_message", "delete_message")
+            for action in (
+                *("fetch_messages", "edit_message", "delete_message"),
+                *("react", "pin", "unpin", "pins", "search"),
+            )
         }
         self._events: collections.deque[Event] = collections.deque()
         self._has_overflowed = False
@@ -1043,9 +1360,17 @@ class Conversation(_Emitter):
                 *(0, author, item.text, item.since),
                 state="sending" if item.error is None else "failed",
                 local_id=item.local_id,
+                name=author,
+                reply_to=item.reply_to,
+                reply_excerpt=self._excerpt(item.reply_to),
+                mentions=item.mentions,
             )
             for item in self._outbox.items
         ]
+
+    def _excerpt(self, id: int | None) -> Excerpt | None:
+        message = None if id is None else self._timeline.get(id)
+        return message._excerpt if message else None
 
     @property
     def outbox(self) -> list[OutboxItem]:
@@ -1059,13 +1384,21 @@ class Conversation(_Emitter):
 
     @property
     def rev(self) -> int | None:
-        """The highest revision that was applied."""
+        """The revision up to which all changes were applied."""
         return self._timeline.rev
 
     async def send(
-        self, text: str, *, local_id: str | None = None, timeout: float | None = None
+        self,
+        text: str,
+        *,
+        reply_to: int | None = None,
+        mentions: Sequence[str] | Literal["all"] = (),
+        local_id: str | None = None,
+        timeout: float | None = None,
     ) -> Message:
         """Sends a message, and returns it when it is stored.
+
+        `reply_to` is the id of a message, and `mentions` are ids of users, or "all".
 
         Interruptions do not matter: the message stays in the outbox until the server has answered,
         also after a timeout. Sending the same `local_id` again waits for the same message.
@@ -1074,7 +1407,8 @@ class Conversation(_Emitter):
         self._check_open()
         if self.ended:
             raise Ended("conversation ended")
-        item = self._enqueue(text, local_id or str(uuid.uuid4()))
+        named: Mentions = "all" if mentions == "all" else _users(mentions)
+        item = self._enqueue(text, local_id or str(uuid.uuid4()), reply_to, named)
         waiter: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         item._waiters.append(waiter)
         try:
@@ -1117,6 +1451,55 @@ class Conversation(_Emitter):
         """Deletes a message. It keeps its id and loses its text."""
         deleted: Message = await self._ask("delete_message", {"message_id": str(id)}, timeout)
         return deleted
+
+    async def react(
+        self, id: int, emoji: str, on: bool = True, *, timeout: float | None = 30
+    ) -> None:
+        """Adds this user's reaction to a message, or removes it: one emoji, or `:name:`."""
+        _check_text(emoji)
+        members: dict[str, object] = {"message_id": str(id), "emoji": emoji, "on": on}
+        await self._ask("react", members, timeout)
+
+    async def pin(self, id: int, *, timeout: float | None = 30) -> None:
+        """Pins a message. Some conversations permit this to their creator and admins only."""
+        await self._ask("pin", {"message_id": str(id)}, timeout)
+
+    async def unpin(self, id: int, *, timeout: float | None = 30) -> None:
+        """Ends the pin of a message."""
+        await self._ask("unpin", {"message_id": str(id)}, timeout)
+
+    async def pins(self, *, timeout: float | None = 30) -> tuple[Message, ...]:
+        """The pinned messages, newest pin first."""
+        page: list[Message] = await self._ask("pins", {}, timeout)
+        return tuple(map(self._timeline.latest, page))
+
+    async def thread(
+        self,
+        id: int,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 50,
+        timeout: float | None = 30,
+    ) -> tuple[Message, ...]:
+        """A page of a thread, oldest message first: the message `id` and the replies to it."""
+        members: dict[str, object] = {"thread": str(id), "limit": limit}
+        for name, bound in (("before_id", before), ("after_id", after)):
+            if bound is not None:
+                members[name] = str(bound)
+        page: list[Message] = await self._ask("fetch_messages", members, timeout)
+        return tuple(map(self._timeline.latest, page))
+
+    async def search(
+        self, text: str, *, before: int | None = None, limit: int = 20, timeout: float | None = 30
+    ) -> SearchPage:
+        """Messages that contain all words; the last one may be the beginning of a word."""
+        _check_text(text)
+        members: dict[str, object] = {"text": text, "limit": limit}
+        if before is not None:
+            members["before_id"] = str(before)
+        found: SearchPage = await self._ask("search", members, timeout)
+        return replace(found, messages=tuple(map(self._timeline.latest, found.messages)))
 
     async def older(self, limit: int = 50, *, timeout: float | None = 30) -> bool:
         """Loads older messages into `messages`. Returns whether there may be more."""
@@ -1198,7 +1581,9 @@ class Conversation(_Emitter):
         if self.state == "refused":
             raise Refused(self.reason)
 
-    def _enqueue(self, text: str, local_id: str) -> OutboxItem:
+    def _enqueue(
+        self, text: str, local_id: str, reply_to: int | None, mentions: Mentions
+    ) -> OutboxItem:
         item = self._outbox.get(local_id)
         if item:
             self.retry(local_id)
@@ -1209,7 +1594,7 @@ class Conversation(_Emitter):
         if self._outbox.waiting >= _OUTBOX_LIMIT:
             raise Refused(f"outbox: {_OUTBOX_LIMIT} messages wait already")
         since = datetime.fromtimestamp(self._confab.server_time(), UTC)
-        item = OutboxItem(local_id, text, since)
+        item = OutboxItem(local_id, text, since, reply_to=reply_to, mentions=mentions)
         self._confab._store.save(self.id, item)
         self._outbox.add(item)
         self._emit(OutboxEvent(local_id, "sending"))
@@ -1255,11 +1640,12 @@ class Conversation(_Emitter):
             may_send = request.sent_at is None and now >= request.not_before
             if may_send and (request.want or is_caught_up):
                 request.sent_at = now
+                request.tries += 1
                 self._write_frame(_frame(request.action, **request.members))
         # An echo of the message in flight may be among the missed messages. The server recognises
         # a repeated message only among its newest 1,000.
         if is_caught_up and (item := self._outbox.begin(now)):
-            self._write_frame(_frame("send_message", content=item.text, local_id=item.local_id))
+            self._write_frame(_send_frame(item))
         if is_caught_up and self._read_id > self._read_sent and now >= self._read_at:
             self._read_sent = self._read_id
             self._read_at = now + 0.5
@@ -1273,6 +1659,8 @@ class Conversation(_Emitter):
     def _page_query(self, want: Want) -> dict[str, object]:
         if want == "gap":
             return {"after_id": str(self._timeline.last or 0), "limit": 100}
+        if want == "quoted":
+            return {"before_id": str(self._timeline.quoted + 1), "limit": 1}
         return {"limit": max(1, self._confab._history) if want == "window" else 1}
 
     def _write_frame(self, frame: str | None) -> None:
@@ -1300,7 +1688,7 @@ class Conversation(_Emitter):
         self._pump()
 
     def _on_message(self, data: dict[str, Any], now: float) -> None:
-        message = _message(data["message"])
+        message = _message(data["message"], self._confab.user)
         self._measure_clock(message, now)
         self._settle_change(message)
         is_repeated = self._timeline.last is not None and message.id <= self._timeline.last
@@ -1308,17 +1696,75 @@ class Conversation(_Emitter):
         self._deliver(events, [message] if is_repeated else [])
 
     def _on_change(self, data: dict[str, Any], now: float) -> None:
-        message = _message(data["message"])
+        # A deletion ends everything, an edit is only one of text.
+        is_deleted = data["message"].get("is_deleted") is True
+        message = _message(data["message"], self._confab.user, parts=(True, is_deleted, is_deleted))
         self._settle_change(message)
         self._deliver(self._timeline.change(message))
 
-    def _on_page(self, data: dict[str, Any], now: float) -> None:
-        queue = self._requests["fetch_messages"]
-        if not queue or queue[0].sent_at is None:
+    def _on_reactions(self, data: dict[str, Any], now: float) -> None:
+        rev = int(data["rev"])
+        message = Message(
+            *(int(data["message_id"]), "", "", datetime.fromtimestamp(0, UTC)),
+            rev=rev,
+            reactions=_reactions(data["reactions"], self._confab.user),
+            _revs=(-1, rev, -1),
+            _was_changed=True,
+        )
+        self._deliver(self._timeline.change(message))
+
+    def _on_reacted(self, data: dict[str, Any], now: float) -> None:
+        request = self._answered("react")
+        if request is None:
             return
-        request = queue.popleft()
+        # The server removes variation selectors, so its emoji are written without them.
+        emoji = re.sub("[\ufe0e\ufe0f]", "", str(request.members["emoji"]))
+        is_on, rev = request.members["on"] is True, int(data["rev"])
+        self._deliver(self._timeline.reacted(int(data["message_id"]), emoji, is_on, rev))
+        self._settle(request, None)
+
+    def _on_pin(self, data: dict[str, Any], now: float) -> None:
+        by, name = str(data["by"]), str(data.get("username") or data["by"])
+        message = _message(data["message"], self._confab.user)
+        events = self._timeline.change(message)
+        self._deliver(
+            [
+                replace(event, by=by, name=name) if isinstance(event, UnpinnedEvent) else event
+                for event in events
+            ]
+        )
+        queue = self._requests["pin" if data["type"] == "pinned" else "unpin"]
+        is_awaited = bool(queue) and queue[0].members["message_id"] == str(message.id)
+        if is_awaited and self._confab.user in (None, by):
+            self._settle(queue.popleft(), None)
+
+    def _on_pins(self, data: dict[str, Any], now: float) -> None:
+        if request := self._answered("pins"):
+            messages = [_message(one, self._confab.user) for one in data["messages"]]
+            self._settle(request, messages)
+
+    def _on_found(self, data: dict[str, Any], now: float) -> None:
+        if request := self._answered("search"):
+            messages = tuple(_message(one, self._confab.user) for one in data["messages"])
+            next_before = _id(data.get("next_before_id"))
+            self._settle(request, SearchPage(messages, next_before, data["incomplete"] is True))
+
+    def _answered(self, action: str) -> _Request | None:
+        queue = self._requests[action]
+        return queue.popleft() if queue and queue[0].sent_at is not None else None
+
+    @staticmethod
+    def _settle(request: _Request, result: object) -> None:
+        if request.future and not request.future.done():
+            request.future.set_result(result)
+
+    def _on_page(self, data: dict[str, Any], now: float) -> None:
+        request = self._answered("fetch_messages")
+        if request is None:
+            return
         # Pages after a message are oldest first, others newest first.
-        page = sorted((_message(one) for one in data["messages"]), key=lambda one: one.id)
+        user = self._confab.user
+        page = sorted((_message(one, user) for one in data["messages"]), key=lambda one: one.id)
         if request.future:
             if not request.future.done():
                 request.future.set_result(page)
@@ -1439,8 +1885,11 @@ class Conversation(_Emitter):
         if not request.future or request.future.done():
             return
         message = self._timeline.get(int(str(request.members.get("message_id", 0))))
+        is_repeated = request.tries > 1
         if request.action == "delete_message" and message and reason.endswith("is deleted"):
             request.future.set_result(message)  # An earlier attempt succeeded.
+        elif request.action == "unpin" and is_repeated and reason.endswith("is not pinned"):
+            request.future.set_result(None)
         else:
             request.future.set_exception(_refusal(reason))
 
@@ -1680,7 +2129,8 @@ class Conversation(_Emitter):
         if isinstance(longest, OutboxItem):
             length = len(longest.text)
         for queue in self._requests.values():
-            content = str(queue[0].members.get("content", "")) if queue else ""
+            members = queue[0].members if queue else {}
+            content = str(members.get("content") or members.get("text") or "")
             if queue and queue[0].sent_at is not None and len(content) > length:
                 length, longest = len(content), queue
         if isinstance(longest, OutboxItem):
@@ -1800,6 +2250,12 @@ _HANDLERS: Final[dict[str, Callable[[Conversation, dict[str, Any], float], None]
     "chat_message": Conversation._on_message,
     "message.edited": Conversation._on_change,
     "message.deleted": Conversation._on_change,
+    "reactions": Conversation._on_reactions,
+    "reacted": Conversation._on_reacted,
+    "pinned": Conversation._on_pin,
+    "unpinned": Conversation._on_pin,
+    "pins": Conversation._on_pins,
+    "search_results": Conversation._on_found,
     "messages_fetched": Conversation._on_page,
     "message.failed": Conversation._on_failed,
     "message.status": Conversation._on_status,
@@ -1819,6 +2275,14 @@ def _check_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError("text: contains a lone surrogate, which UTF-8 cannot encode") from None
+
+
+def _users(mentions: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(mentions, str):
+        raise ValueError('mentions: must be "all" or a list of user ids')
+    for user in mentions:
+        _check_text(user)
+    return tuple(mentions)
 
 
 # MARK: The client
@@ -2177,9 +2641,51 @@ class SyncConversation:
         return self._confab._do(messages())
 
     def send(
-        self, text: str, *, local_id: str | None = None, timeout: float | None = None
+        self,
+        text: str,
+        *,
+        reply_to: int | None = None,
+        mentions: Sequence[str] | Literal["all"] = (),
+        local_id: str | None = None,
+        timeout: float | None = None,
     ) -> Message:
-        return self._confab._do(self._room.send(text, local_id=local_id, timeout=timeout))
+        return self._confab._do(
+            self._room.send(
+                text, reply_to=reply_to, mentions=mentions, local_id=local_id, timeout=timeout
+            )
+        )
+
+    def react(self, id: int, emoji: str, on: bool = True, *, timeout: float | None = 30) -> None:
+        self._confab._do(self._room.react(id, emoji, on, timeout=timeout))
+
+    def pin(self, id: int, *, timeout: float | None = 30) -> None:
+        self._confab._do(self._room.pin(id, timeout=timeout))
+
+    def unpin(self, id: int, *, timeout: float | None = 30) -> None:
+        self._confab._do(self._room.unpin(id, timeout=timeout))
+
+    def pins(self, *, timeout: float | None = 30) -> tuple[Message, ...]:
+        return self._confab._do(self._room.pins(timeout=timeout))
+
+    def thread(
+        self,
+        id: int,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 50,
+        timeout: float | None = 30,
+    ) -> tuple[Message, ...]:
+        return self._confab._do(
+            self._room.thread(id, before=before, after=after, limit=limit, timeout=timeout)
+        )
+
+    def search(
+        self, text: str, *, before: int | None = None, limit: int = 20, timeout: float | None = 30
+    ) -> SearchPage:
+        return self._confab._do(
+            self._room.search(text, before=before, limit=limit, timeout=timeout)
+        )
 
     def edit(self, id: int, text: str, *, timeout: float | None = 30) -> Message:
         return self._confab._do(self._room.edit(id, text, timeout=timeout))
@@ -2267,6 +2773,10 @@ async def _print_events(room: Conversation) -> None:
         if message.state == "deleted":
             print(f"# {author} deleted message {message.id}", flush=True)
             return
+        if message.reply_to and message.reply_excerpt:
+            quoted = message.reply_excerpt
+            line = _printable(quoted.text).replace("\n", " ")[:60]
+            print(f"> {_printable(quoted.author)}: {line}", flush=True)
         text = _printable(message.text).replace("\n", "\n    ")
         print(f"{author}: {text}{' (edited)' if message.edited else ''}", flush=True)
 

@@ -51,31 +51,41 @@ public struct ConfabConversation: Sendable, Identifiable {
     /// also after the task is cancelled.
     ///
     /// - Parameters:
+    ///   - replyTo: the message to which it replies.
+    ///   - mentions: the users that it addresses.
     ///   - localID: the idempotency key; sending the same one again waits for the same message.
     ///   - to: the only recipient, in protocols with direct messages.
     /// - Throws: `refused` or `ended` if a retry does not help; `store` if the message cannot be
     ///   written to the store.
     @discardableResult
-    public func send(_ text: String, localID: String? = nil, to: String? = nil)
-        async throws(ConfabError) -> ChatMessage
-    {
-        try await self.core.send(Self.item(text, localID, to))
+    public func send(
+        _ text: String, replyTo: Int? = nil, mentions: MentionedUsers = .none,
+        localID: String? = nil, to: String? = nil
+    ) async throws(ConfabError) -> ChatMessage {
+        try await self.core.send(Self.item(text, replyTo, mentions, localID, to))
     }
 
     /// Adds a message to the outbox without waiting. Returns its local id.
     @discardableResult
-    public func post(_ text: String, localID: String? = nil, to: String? = nil)
-        throws(ConfabError) -> String
-    {
-        let item = Self.item(text, localID, to)
+    public func post(
+        _ text: String, replyTo: Int? = nil, mentions: MentionedUsers = .none,
+        localID: String? = nil, to: String? = nil
+    ) throws(ConfabError) -> String {
+        let item = Self.item(text, replyTo, mentions, localID, to)
         try self.core.post(item)
         return item.localID
     }
 
-    private static func item(_ text: String, _ localID: String?, _ to: String?) -> OutboxItem {
-        OutboxItem(
+    private static func item(
+        _ text: String, _ replyTo: Int?, _ mentions: MentionedUsers, _ localID: String?,
+        _ to: String?
+    ) -> OutboxItem {
+        var item = OutboxItem(
             localID: localID ?? Confab.randomID(byteCount: 16), text: text, to: to,
             since: WallClock.now)
+        item.replyTo = replyTo
+        item.mentioned = mentions
+        return item
     }
 
     /// Replaces the text of a message. Only its author and admins may do this.
@@ -108,6 +118,54 @@ public struct ConfabConversation: Sendable, Identifiable {
         let answer = try await self.core.request(.command(.page(.newest(limit))))
         guard case .messages(let messages) = answer else { return [] }
         return messages
+    }
+
+    // MARK: Reactions, threads, pins, search
+
+    /// Adds this user's reaction to a message, or removes it: one emoji, or `:name:`.
+    public func react(_ id: Int, _ emoji: String, on: Bool = true) async throws(ConfabError) {
+        _ = try await self.core.request(.command(.react(id, emoji, isOn: on)))
+    }
+
+    /// Pins a message. Some conversations permit this to their creator and admins only.
+    public func pin(_ id: Int) async throws(ConfabError) {
+        _ = try await self.core.request(.command(.pin(id)))
+    }
+
+    /// Ends the pin of a message.
+    public func unpin(_ id: Int) async throws(ConfabError) {
+        _ = try await self.core.request(.command(.unpin(id)))
+    }
+
+    /// The pinned messages, newest pin first.
+    public func pins() async throws(ConfabError) -> [ChatMessage] {
+        guard case .messages(let messages) = try await self.core.request(.command(.pins)) else {
+            return []
+        }
+        return messages
+    }
+
+    /// A page of a thread, oldest message first: the message `id` and the replies to it. Without
+    /// a bound, the newest.
+    public func thread(_ id: Int, before: Int? = nil, after: Int? = nil, limit: Int = 50)
+        async throws(ConfabError) -> [ChatMessage]
+    {
+        let query: PageQuery =
+            before.map { .before($0, limit) } ?? after.map { .after($0, limit) } ?? .newest(limit)
+        let answer = try await self.core.request(.command(.thread(id, query)))
+        guard case .messages(let messages) = answer else { return [] }
+        return messages
+    }
+
+    /// Messages that contain all words; the last one may be the beginning of a word.
+    public func search(_ text: String, before: Int? = nil, limit: Int = 20)
+        async throws(ConfabError) -> FoundMessages
+    {
+        let command = ClientCommand.search(text, before: before, limit: limit)
+        guard case .found(let found) = try await self.core.request(.command(command)) else {
+            return FoundMessages(messages: [])
+        }
+        return found
     }
 
     /// The names of the members, in protocols that list them.

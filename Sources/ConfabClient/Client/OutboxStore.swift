@@ -157,6 +157,8 @@ final class OutboxStore: Sendable {
                 localID: localID, text: text, to: record["to"]?.stringValue,
                 since: Timestamp(milliseconds: Int64(since)))
             item.error = record["error"]?.stringValue
+            item.replyTo = record["reply_to"]?.integerValue
+            item.mentioned = MentionedUsers(json: record["mentions"])
             // It may have been sent.
             item.tries = 1
             items.apply(StoredItem(conversation: conversation, item: item))
@@ -171,6 +173,8 @@ final class OutboxStore: Sendable {
             "text": .string(item.text), "to": item.to.map { .string($0) } ?? .null,
             "since": .integer(item.since.milliseconds),
             "error": item.error.map { .string($0) } ?? .null,
+            "reply_to": item.replyTo.map { .integer($0) } ?? .null,
+            "mentions": item.mentioned.json ?? .null,
         ]
     }
 

@@ -5,6 +5,15 @@ public enum ClientCommand: Sendable, Equatable {
     case page(PageQuery)
     case edit(Int, String)
     case delete(Int)
+    /// Adds a reaction to a message, or removes it.
+    case react(Int, String, isOn: Bool)
+    case pin(Int)
+    case unpin(Int)
+    /// Requests the pinned messages.
+    case pins
+    /// Requests a page of the thread that this message began.
+    case thread(Int, PageQuery)
+    case search(String, before: Int?, limit: Int)
     /// Requests the members of the conversation.
     case members
     case typing(Bool)

@@ -48,6 +48,8 @@ public enum ClientCapability: Sendable {
     /// The list of members can be requested.
     case members
     case history, edits, typing, receipts
+    /// Replies, threads, mentions, reactions, pins and search.
+    case messageFeatures
     /// Pages before a message can be requested.
     case olderPages
     /// Pages after a message can be requested.

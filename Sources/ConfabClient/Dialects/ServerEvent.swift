@@ -17,6 +17,15 @@ public enum ServerEvent: Sendable, Equatable {
     case members([String])
     case edited(ChatMessage)
     case deleted(ChatMessage)
+    /// The reactions to a message, in their present state.
+    case reactions(id: Int, rev: Int, [MessageReaction])
+    /// The client's reaction is stored.
+    case reacted(id: Int, rev: Int)
+    case pinned(ChatMessage, by: String)
+    case unpinned(ChatMessage, by: String)
+    /// The pinned messages, newest pin first.
+    case pins([ChatMessage])
+    case found(FoundMessages)
     case typing(user: String, name: String, isTyping: Bool)
     case status(id: Int, MessageState)
     /// Another user has read everything up to this message.
@@ -45,7 +54,7 @@ public enum ServerEvent: Sendable, Equatable {
 
 /// The kinds of requests that errors name.
 public enum ClientRequestKind: Sendable, Equatable {
-    case join, page, edit, delete, members
+    case join, page, edit, delete, members, react, pin, unpin, pins, search
     /// Typing and receipts. Their rate errors are not displayed.
     case ephemeral
 }

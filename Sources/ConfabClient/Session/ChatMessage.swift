@@ -21,6 +21,24 @@ public struct ChatMessage: Sendable, Equatable {
     public var isOwn = false
     /// The author's display name, where it differs from the id.
     public var authorName: String?
+    /// The message to which this one replies.
+    public var replyTo: Int?
+    /// The message with which the thread of this reply began.
+    public var thread: Int?
+    /// Nil while the message replied to is not loaded, and after it is gone.
+    public var replyExcerpt: MessageExcerpt?
+    /// The users that the author addresses.
+    public var mentioned = MentionedUsers.none
+    /// Mentioned users who are no members.
+    public var notMembers: [String] = []
+    /// In the order of their first use.
+    public var reactions: [MessageReaction] = []
+    /// How many replies the thread has that this message began, and the newest of them.
+    public var replies = 0
+    public var lastReplyID: Int?
+    public var pinned: MessagePin?
+    /// Whether the message has had reactions or a pin: then `rev` is not that of its post.
+    var wasChanged = false
 
     public init(
         id: Int, author: String, text: String, time: Timestamp? = nil, localID: String? = nil
@@ -36,26 +54,6 @@ public struct ChatMessage: Sendable, Equatable {
     public var displayName: String { self.authorName ?? self.author }
 
     public var isDeleted: Bool { self.state == .deleted }
-
-    /// This message in the state that a later event or page shows. What only this client knows
-    /// stays: the local id and the progress of the delivery.
-    func updated(to newer: ChatMessage) -> ChatMessage {
-        var message = self
-        message.text = newer.text
-        message.isEdited = newer.isEdited
-        message.rev = newer.rev
-        message.localID = self.localID ?? newer.localID
-        message.isOwn = self.isOwn || newer.isOwn
-        message.authorName = self.authorName ?? newer.authorName
-        if newer.isDeleted { message.state = .deleted }
-        return message
-    }
-
-    /// Whether both show the same content.
-    func hasContent(of other: ChatMessage) -> Bool {
-        self.text == other.text && self.isEdited == other.isEdited
-            && self.isDeleted == other.isDeleted
-    }
 }
 
 /// The states of a message, in the order in which it goes through them.

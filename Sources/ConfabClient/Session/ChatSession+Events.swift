@@ -31,12 +31,14 @@ extension ChatSession {
         case .edited(let message):
             var message = message
             message.isEdited = true
-            self.amended(message, at: now, into: &steps)
+            self.amended(message, .edited(self.owned(message)), at: now, into: &steps)
         case .deleted(let message):
             var message = message
             message.state = .deleted
             message.text = ""
-            self.amended(message, at: now, into: &steps)
+            self.amended(message, .deleted(self.owned(message)), at: now, into: &steps)
+        case .reactions, .reacted, .pinned, .unpinned, .pins, .found:
+            self.handleFeature(event, at: now, into: &steps)
         case .typing(let user, let name, let isTyping):
             self.recordTyping(user, name, isTyping, at: now, into: &steps)
         case .status(let id, let status):
@@ -170,6 +172,11 @@ extension ChatSession {
             id: id ?? 0, author: self.user ?? "me", text: item.text, time: time, localID: localID)
         message.authorName = self.dialect.ownName
         message.isOwn = true
+        message.replyTo = item.replyTo
+        message.thread = item.replyTo.flatMap { self.timeline.message($0) }.map {
+            $0.thread ?? $0.id
+        }
+        message.mentioned = item.mentioned
         steps.append(.forget(localID))
         steps.append(.emit(.outbox(localID: localID, .stored(message))))
         if let to = item.to {
@@ -201,9 +208,10 @@ extension ChatSession {
         let page = page.map { self.takeItem(of: $0, into: &steps).0 }
         guard
             let request = self.takeRequest({
-                if case .command(.page) = $0 { return true }
-                if case .older = $0 { return true }
-                return $0 == .gap
+                switch $0 {
+                case .command(.page), .command(.thread), .older, .gap, .quoted: true
+                default: false
+                }
             })
         else { return }
         switch request.kind {
@@ -212,17 +220,26 @@ extension ChatSession {
             let hasMore = page.count >= limit && page.first?.id ?? 1 > 1
             self.answer(request, .older(hasMore), &steps)
         case .gap: self.deliver(self.timeline.fill(page, at: now), at: now, into: &steps)
-        case .command: self.answer(request, .messages(page), &steps)
+        case .quoted(let id):
+            self.deliver(self.timeline.quote(id, from: page), at: now, into: &steps)
+        case .command:
+            self.answer(request, .messages(page.map { self.timeline.latest($0) }), &steps)
         }
         self.flush(at: now, into: &steps)
+        self.fetchQuoted(at: now, into: &steps)
+    }
+
+    func owned(_ message: ChatMessage) -> ChatMessage {
+        var message = message
+        message.isOwn = message.isOwn || message.author == self.user
+        return message
     }
 
     private mutating func amended(
-        _ message: ChatMessage, at now: MonotonicTime, into steps: inout [ClientStep]
+        _ message: ChatMessage, _ change: Timeline.Change, at now: MonotonicTime,
+        into steps: inout [ClientStep]
     ) {
-        var message = message
-        message.isOwn = message.author == self.user
-        self.deliver(self.timeline.change(message), at: now, into: &steps)
+        self.deliver(self.timeline.change(change), at: now, into: &steps)
         let request = self.takeRequest {
             switch $0 {
             case .command(.edit(message.id, message.text)): !message.isDeleted
@@ -236,7 +253,7 @@ extension ChatSession {
     }
 
     /// Removes the first request in flight that matches.
-    private mutating func takeRequest(_ matches: (PendingRequest.RequestKind) -> Bool)
+    mutating func takeRequest(_ matches: (PendingRequest.RequestKind) -> Bool)
         -> PendingRequest?
     {
         self.requests.firstIndex { $0.sentAt != nil && matches($0.kind) }.map {
@@ -302,16 +319,25 @@ extension ChatSession {
                 return
             }
             let request = self.requests.remove(at: index)
-            if case .command(.delete(let id)) = request.kind, reason.hasSuffix("is deleted") {
-                // An earlier attempt succeeded.
-                self.answer(request, .message(self.timeline.message(id)), &steps)
-            } else {
-                self.answer(request, .failed(.refusal(reason)), &steps)
-            }
-            if request.kind == .gap {
-                self.deliver(self.timeline.skipGap(at: now), at: now, into: &steps)
-            }
+            self.refused(request, reason, at: now, into: &steps)
             self.flush(at: now, into: &steps)
+        }
+    }
+
+    private mutating func refused(
+        _ request: PendingRequest, _ reason: String, at now: MonotonicTime,
+        into steps: inout [ClientStep]
+    ) {
+        switch request.kind {
+        // An earlier attempt succeeded.
+        case .command(.delete(let id)) where reason.hasSuffix("is deleted"):
+            self.answer(request, .message(self.timeline.message(id)), &steps)
+        case .command(.unpin) where request.tries > 1 && reason.hasSuffix("is not pinned"):
+            self.answer(request, .done, &steps)
+        case .gap: self.deliver(self.timeline.skipGap(at: now), at: now, into: &steps)
+        case .quoted(let id):
+            self.deliver(self.timeline.quote(id, from: []), at: now, into: &steps)
+        default: self.answer(request, .failed(.refusal(reason)), &steps)
         }
     }
 

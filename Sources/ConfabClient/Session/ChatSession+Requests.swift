@@ -23,6 +23,9 @@ extension ChatSession {
             throw .refused("localID: must have 1 to 128 bytes")
         }
         guard !self.outbox.isFull else { throw .outboxFull }
+        if item.replyTo != nil || item.mentioned != .none, !self.supports(.messageFeatures) {
+            throw .notSupported("replies and mentions", self.dialect.dialect)
+        }
         try save(item)
         self.outbox.add(item)
         self.typingSentAt = nil
@@ -106,6 +109,11 @@ extension ChatSession {
         case .command(.edit), .command(.delete): self.supports(.edits) ? nil : "edits"
         case .command(.members): self.supports(.members) ? nil : "lists of members"
         case .command(.page): self.supports(.history) ? nil : "a history"
+        case .command(.react): self.supports(.messageFeatures) ? nil : "reactions"
+        case .command(.pin), .command(.unpin), .command(.pins):
+            self.supports(.messageFeatures) ? nil : "pins"
+        case .command(.thread), .quoted: self.supports(.messageFeatures) ? nil : "threads"
+        case .command(.search): self.supports(.messageFeatures) ? nil : "search"
         case .command: nil
         }
     }
@@ -133,8 +141,10 @@ extension ChatSession {
                 guard self.timeline.isLive, let oldest = self.timeline.oldestID else { continue }
                 command = .page(.before(oldest, limit))
             case .gap: command = .page(.after(self.timeline.lastID ?? 0, 100))
+            case .quoted(let id): command = .page(.before(id + 1, 1))
             }
             self.requests[index].sentAt = now
+            self.requests[index].tries += 1
             self.send(command, into: &steps)
         }
     }
@@ -148,6 +158,14 @@ extension ChatSession {
         } else if self.timeline.hasGap(at: now, for: .seconds(5)) {
             self.deliver(self.timeline.skipGap(at: now), at: now, into: &steps)
         }
+    }
+
+    /// Fetches a message that is not loaded and to which a loaded one replies.
+    mutating func fetchQuoted(at now: MonotonicTime, into steps: inout [ClientStep]) {
+        guard self.timeline.isCaughtUp, let id = self.timeline.unquoted.first,
+            self.supports(.messageFeatures), !self.requests.contains(where: \.isInternal)
+        else { return }
+        self.submit(.quoted(id), as: nil, at: now, into: &steps)
     }
 
     // MARK: Typing and receipts

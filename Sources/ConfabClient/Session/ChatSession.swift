@@ -53,7 +53,7 @@ struct ChatSession {
     /// When bytes of the server arrived last.
     var receivedAt = MonotonicTime(nanoseconds: 0)
 
-    var user: String?
+    var user: String? { didSet { self.timeline.user = self.user } }
     var timeline: Timeline
     var outbox: MessageOutbox
     /// Requests whose answers are outstanding, in order.
@@ -87,6 +87,7 @@ struct ChatSession {
         self.timeline = Timeline(
             after: settings.resumePoint, windowCount: settings.windowCount,
             keptCount: settings.keptCount)
+        self.timeline.user = settings.user
     }
 
     func supports(_ ability: ClientCapability) -> Bool {
@@ -106,6 +107,9 @@ struct ChatSession {
                     id: 0, author: self.user ?? "", text: item.text, time: item.since,
                     localID: item.localID)
                 message.state = item.error == nil ? .sending : .failed
+                message.replyTo = item.replyTo
+                message.replyExcerpt = item.replyTo.flatMap { self.timeline.message($0)?.excerpt }
+                message.mentioned = item.mentioned
                 message.isOwn = true
                 return message
             }
@@ -198,7 +202,7 @@ struct ChatSession {
         self.renewalAt = nil
         self.pendingJoin = nil
         self.outbox.connectionLost()
-        self.requests.removeAll { $0.kind == .gap }
+        self.requests.removeAll(where: \.isInternal)
         for index in self.requests.indices { self.requests[index].sentAt = nil }
         for (user, state) in self.typingUsers.sorted(by: { $0.key < $1.key }) {
             steps.append(.emit(.typing(user: user, name: state.name, isTyping: false)))
@@ -253,6 +257,7 @@ struct ChatSession {
         self.deliver(self.timeline.tick(at: now), at: now, into: &steps)
         self.closeGap(at: now, into: &steps)
         self.flush(at: now, into: &steps)
+        self.fetchQuoted(at: now, into: &steps)
     }
 
     /// When the oldest unanswered request was sent.

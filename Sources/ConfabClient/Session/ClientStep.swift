@@ -23,8 +23,10 @@ enum ClientStep: Equatable {
 /// The answer to a request of the application.
 enum RequestAnswer: Equatable {
     case message(ChatMessage?)
+    case done
     /// Oldest first.
     case messages([ChatMessage])
+    case found(FoundMessages)
     /// Whether there may be more.
     case older(Bool)
     case members([String])
@@ -39,21 +41,38 @@ struct PendingRequest {
         case older(Int)
         /// The page after the last message. The session makes it by itself.
         case gap
+        /// The message to which a loaded one replies. The session makes it by itself.
+        case quoted(Int)
     }
 
     let id: Int?
     let kind: RequestKind
     var sentAt: MonotonicTime?
     var notBefore = MonotonicTime(nanoseconds: .min)
+    /// How often it was sent.
+    var tries = 0
 
     /// The kind that errors for this request name. Requests of one kind are answered in order.
     var errorKind: ClientRequestKind? {
         switch self.kind {
-        case .older, .gap, .command(.page): .page
+        case .older, .gap, .quoted, .command(.page), .command(.thread): .page
         case .command(.edit): .edit
         case .command(.delete): .delete
         case .command(.members): .members
+        case .command(.react): .react
+        case .command(.pin): .pin
+        case .command(.unpin): .unpin
+        case .command(.pins): .pins
+        case .command(.search): .search
         case .command(.send), .command(.typing), .command(.read): nil
+        }
+    }
+
+    /// Whether the session made the request.
+    var isInternal: Bool {
+        switch self.kind {
+        case .gap, .quoted: true
+        case .older, .command: false
         }
     }
 }

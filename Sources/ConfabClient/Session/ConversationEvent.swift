@@ -2,10 +2,16 @@
 public enum ConversationEvent: Sendable, Equatable {
     /// The next message. Every message is delivered once, in the order of the numbers.
     case message(ChatMessage)
-    /// A message was edited.
+    /// A message was edited, or the message to which it replies was loaded for its excerpt.
     case change(ChatMessage)
     /// A message was deleted. It keeps its number and loses its text.
     case remove(ChatMessage)
+    /// The reactions to a message have changed. The server reports them every 250 ms at most.
+    case reactions(ChatMessage)
+    /// A message was pinned.
+    case pinned(ChatMessage, by: String)
+    /// The pin of a message was ended. That of a deleted message ends silently.
+    case unpinned(ChatMessage, by: String)
     /// `messages` replaces all earlier messages; `after` is the highest number that was delivered
     /// before.
     case reset(ResetReason, messages: [ChatMessage], after: Int?)

@@ -8,6 +8,9 @@ public struct OutboxItem: Sendable, Equatable {
     public let text: String
     /// The only recipient; nil for the whole conversation.
     public var to: String?
+    /// The message to which it replies.
+    public var replyTo: Int?
+    public var mentioned = MentionedUsers.none
     /// When the application sent it, by this machine's clock.
     public let since: Timestamp
     /// How often it was sent to the server.

@@ -6,7 +6,7 @@ import EventLoop
 /// changes that the server sent in order, never with fetched pages: a page may be newer than
 /// changes that are still under way, and a resumed connection would then not repeat these.
 struct Timeline {
-    private enum Phase: Equatable {
+    enum Phase: Equatable {
         /// The first join is unanswered.
         case joining
         /// The missed messages come in the answer to the join. Live messages wait.
@@ -20,18 +20,24 @@ struct Timeline {
     private(set) var lastID: Int?
     /// The highest revision of the changes in order; nil while none is known.
     private(set) var rev: Int?
-    private(set) var messages: [ChatMessage] = []
+    /// The list; it has no gaps.
+    var loaded: [KnownMessage] = []
     /// Since when messages wait for others with lower numbers; nil if none waits.
     private(set) var gapSince: MonotonicTime?
-    private var phase = Phase.joining
+    private(set) var phase = Phase.joining
     /// A message that the server had when the client joined; nil while none is known.
     private var head: Int?
     /// When a message or page has arrived last.
     private var advancedAt = MonotonicTime(nanoseconds: 0)
     /// Messages whose turn has not come.
-    private var early: [Int: ChatMessage] = [:]
-    /// Newer states of messages that are not in the list.
-    private var changes: [Int: ChatMessage] = [:]
+    var early: [Int: KnownMessage] = [:]
+    /// Newer parts of messages that are not in the list.
+    var changes: [Int: KnownMessage] = [:]
+    var ownReactions = OwnReactions()
+    /// Messages to which loaded ones reply and that are not loaded, in order.
+    var unquoted: [Int] = []
+    /// The client's user; nil until it is known.
+    var user: String?
     private let windowCount: Int
     private var keptCount: Int
 
@@ -66,9 +72,14 @@ struct Timeline {
     }
 
     /// The page that older messages are before; nil while no messages are known.
-    var oldestID: Int? { self.messages.first?.id ?? self.lastID.map { $0 + 1 } }
+    var oldestID: Int? { self.loaded.first?.message.id ?? self.lastID.map { $0 + 1 } }
 
-    func message(_ id: Int) -> ChatMessage? { self.index(of: id).map { self.messages[$0] } }
+    /// The loaded messages, in order.
+    var messages: [ChatMessage] { self.loaded.map(\.message) }
+
+    func message(_ id: Int) -> ChatMessage? {
+        self.index(of: id).map { self.loaded[$0].message }
+    }
 
     // MARK: Joining
 
@@ -119,7 +130,10 @@ struct Timeline {
         let after = self.lastID
         self.head = last ?? page.last?.id ?? 0
         let window = page.filter { $0.id <= self.earlyFloor }
-        self.messages = window.suffix(self.windowCount).map { self.newest($0) }
+        self.loaded = []
+        for message in window.suffix(self.windowCount) {
+            self.append(self.newest(self.known(message, isFetched: true)))
+        }
         // Without any message the position stays unknown where the protocol does not report it.
         self.lastID =
             last == 0 && self.early.isEmpty ? nil : last ?? min(page.last?.id ?? 0, self.earlyFloor)
@@ -137,10 +151,11 @@ struct Timeline {
         self.phase = .live
         var events: [ConversationEvent] = []
         for message in page {
+            let known = self.known(message, isFetched: true)
             if message.id <= lastID {
-                events += self.apply(message)
+                events += self.apply(known)
             } else {
-                self.merge(message)
+                self.merge(known)
             }
         }
         if let first = page.first(where: { $0.id > lastID })?.id, first > lastID + 1,
@@ -158,8 +173,9 @@ struct Timeline {
     /// The answer to a repeated send may arrive before earlier messages of other users.
     mutating func receive(_ message: ChatMessage, at now: MonotonicTime) -> [ConversationEvent] {
         self.advancedAt = now
+        let known = self.known(message, isFetched: false)
         guard self.phase == .live else {
-            self.merge(message)
+            self.merge(known)
             // Without a history, live messages are better than none.
             if self.phase == .joining, self.early.count >= Self.earlyLimit {
                 return self.load([], nil, at: now, continuesAfter: self.lowestEarly - 1)
@@ -168,31 +184,21 @@ struct Timeline {
         }
         let lastID = self.lastID ?? message.id - 1
         self.lastID = lastID
-        if message.id <= lastID { return self.apply(message) }
+        if message.id <= lastID { return self.apply(known) }
         let isNext = message.id == lastID + 1
-        if isNext, !message.isEdited, !message.isDeleted { self.raise(message.rev) }
-        if isNext || self.early.count < Self.earlyLimit { self.merge(message) }
-        return self.deliverDue(at: now)
-    }
-
-    /// Accepts an edited or deleted message.
-    mutating func change(_ message: ChatMessage) -> [ConversationEvent] {
-        if self.phase == .live { self.raise(message.rev) }
-        if self.phase == .live, message.id <= self.lastID ?? 0 { return self.apply(message) }
-        if self.early[message.id] != nil {
-            self.merge(message)
-        } else if self.changes.count < Self.earlyLimit {
-            self.changes[message.id] = message
+        if isNext, !message.isEdited, !message.isDeleted, !message.wasChanged {
+            self.raise(message.rev)
         }
-        return []
+        if isNext || self.early.count < Self.earlyLimit { self.merge(known) }
+        return self.deliverDue(at: now)
     }
 
     /// Raises the progress of an own message. Returns false if it is not loaded, or is further.
     mutating func advance(_ id: Int, to state: MessageState) -> Bool {
-        guard let index = self.index(of: id), self.messages[index].isOwn,
-            self.messages[index].state < state
+        guard let index = self.index(of: id), self.loaded[index].message.isOwn,
+            self.loaded[index].message.state < state
         else { return false }
-        self.messages[index].state = state
+        self.loaded[index].message.state = state
         return true
     }
 
@@ -201,9 +207,15 @@ struct Timeline {
     /// Adds an older page in front.
     mutating func prepend(_ page: [ChatMessage]) {
         guard let oldestID = self.oldestID else { return }
-        let older = page.filter { $0.id < oldestID }.map { self.newest($0) }
+        let older = page.filter { $0.id < oldestID }.map {
+            self.newest(self.known($0, isFetched: true))
+        }
         self.keptCount += older.count
-        self.messages = older + self.messages
+        self.loaded = older + self.loaded
+        for message in older {
+            self.unquoted.removeAll { $0 == message.message.id }
+            self.quote(message.message)
+        }
     }
 
     /// Whether a page after the last message must be fetched.
@@ -217,7 +229,9 @@ struct Timeline {
     mutating func fill(_ page: [ChatMessage], at now: MonotonicTime) -> [ConversationEvent] {
         self.advancedAt = now
         guard self.phase == .live, let lastID = self.lastID else { return [] }
-        for message in page where message.id > lastID { self.merge(message) }
+        for message in page where message.id > lastID {
+            self.merge(self.known(message, isFetched: true))
+        }
         if page.isEmpty { self.head = nil }
         let events = self.deliverDue(at: now)
         return self.lastID == lastID && !self.early.isEmpty ? self.skipGap(at: now) : events
@@ -227,7 +241,7 @@ struct Timeline {
     mutating func skipGap(at now: MonotonicTime) -> [ConversationEvent] {
         let after = self.lastID
         guard let lowest = self.early.keys.min() else { return [] }
-        self.messages = []
+        self.loaded = []
         self.lastID = lowest - 1
         _ = self.deliverDue(at: now)
         return [.reset(.truncated, messages: self.messages, after: after)]
@@ -251,6 +265,8 @@ struct Timeline {
         guard self.lastID != nil else { return false }
         self.early = [:]
         self.changes = [:]
+        self.ownReactions = OwnReactions()
+        self.unquoted = []
         self.head = head
         self.phase = .reloading(.replaced)
         return true
@@ -271,7 +287,7 @@ struct Timeline {
         else { return [] }
         let after = self.lastID
         self.phase = .live
-        self.messages = []
+        self.loaded = []
         self.rev = nil
         if let lowest = self.early.keys.min() { self.lastID = lowest - 1 }
         // Later messages than the head are new.
@@ -288,57 +304,39 @@ struct Timeline {
     private mutating func deliverDue(at now: MonotonicTime) -> [ConversationEvent] {
         var events: [ConversationEvent] = []
         while let lastID = self.lastID, let next = self.early.removeValue(forKey: lastID + 1) {
-            let message = self.newest(next)
-            self.lastID = message.id
-            self.messages.append(message)
-            events.append(.message(message))
+            self.lastID = next.message.id
+            events.append(.message(self.append(self.newest(next))))
         }
-        if self.messages.count > self.keptCount {
-            self.messages.removeFirst(self.messages.count - self.keptCount)
+        if self.loaded.count > self.keptCount {
+            self.loaded.removeFirst(self.loaded.count - self.keptCount)
         }
         self.gapSince = self.early.isEmpty ? nil : self.gapSince ?? now
         return events
     }
 
-    /// Applies a later state of a delivered message.
-    private mutating func apply(_ message: ChatMessage) -> [ConversationEvent] {
-        guard let index = self.index(of: message.id) else {
-            // Not loaded. Only an edit or a deletion is news.
-            return message.isDeleted
-                ? [.remove(message)] : message.isEdited ? [.change(message)] : []
-        }
-        let old = self.messages[index]
-        guard !old.hasContent(of: message), message.rev == 0 || message.rev >= old.rev else {
-            return []
-        }
-        self.messages[index] = old.updated(to: message)
-        let new = self.messages[index]
-        return [new.isDeleted ? .remove(new) : .change(new)]
-    }
-
-    private mutating func merge(_ message: ChatMessage) {
-        guard let known = self.early[message.id] else {
-            self.early[message.id] = message
-            return
-        }
-        self.early[message.id] =
-            message.rev < known.rev ? message.updated(to: known) : known.updated(to: message)
+    mutating func merge(_ message: KnownMessage) {
+        let id = message.message.id
+        guard self.early[id]?.merge(message) == nil else { return }
+        self.early[id] = message
     }
 
     /// The message in its newest known state.
-    private mutating func newest(_ message: ChatMessage) -> ChatMessage {
-        guard let change = self.changes.removeValue(forKey: message.id), change.rev >= message.rev
-        else { return message }
-        return message.updated(to: change)
+    private mutating func newest(_ message: KnownMessage) -> KnownMessage {
+        var message = message
+        if let change = self.changes.removeValue(forKey: message.message.id) {
+            message.merge(change)
+        }
+        return message
     }
 
-    private mutating func raise(_ rev: Int) {
+    mutating func raise(_ rev: Int) {
         if rev > 0 { self.rev = max(self.rev ?? 0, rev) }
     }
 
-    private func index(of id: Int) -> Int? {
+    func index(of id: Int) -> Int? {
         // The list has no gaps.
-        guard let first = self.messages.first?.id, id >= first, id - first < self.messages.count
+        guard let first = self.loaded.first?.message.id, id >= first,
+            id - first < self.loaded.count
         else { return nil }
         return id - first
     }

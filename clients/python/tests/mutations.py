@@ -41,8 +41,8 @@ MUTATIONS = [
     ),
     Mutation(
         "a new id for each attempt",
-        '_frame("send_message", content=item.text, local_id=item.local_id)',
-        '_frame("send_message", content=item.text, local_id=f"{item.local_id}.{item.tries}")',
+        '{"content": item.text, "local_id": item.local_id}',
+        '{"content": item.text, "local_id": f"{item.local_id}.{item.tries}"}',
         "test_torture.TortureTests.test_kills_of_one_node",
     ),
     Mutation(
@@ -53,9 +53,8 @@ MUTATIONS = [
     ),
     Mutation(
         "a sent message counts as stored",
-        'self._write_frame(_frame("send_message", content=item.text, local_id=item.local_id))',
-        'self._write_frame(_frame("send_message", content=item.text, local_id=item.local_id))\n'
-        "            self._outbox.remove(item.local_id)",
+        "self._write_frame(_send_frame(item))",
+        "self._write_frame(_send_frame(item))\n            self._outbox.remove(item.local_id)",
         "test_torture.TortureTests.test_kills_of_one_node",
     ),
     Mutation(
@@ -149,6 +148,36 @@ MUTATIONS = [
         'self._timeline.reload("history reset", is_replayed=False)',
         "pass",
         "test_store.OtherHistoryTests.test_a_restored_backup_causes_a_reset",
+    ),
+    Mutation(
+        "late reactions replace newer ones",
+        "now[part] >= max(was[part], 0)",
+        "now[part] >= 0",
+        "test_parts.PartsTests",
+    ),
+    Mutation(
+        "acknowledged reactions are forgotten",
+        "            own[emoji] = (rev, is_on)",
+        "            pass",
+        "test_parts.MineTests",
+    ),
+    Mutation(
+        "requests are forgotten with the connection",
+        "if request.want or (request.future and request.future.done()):",
+        'if request.action != "edit_message":',
+        "test_features.InterruptedFeatureTests.test_requests_survive_a_frozen_connection",
+    ),
+    Mutation(
+        "the outbox forgets to what a message replies",
+        "                reply_to=reply_to,\n                mentions=_mentions(",
+        "                mentions=_mentions(",
+        "test_features.InterruptedFeatureTests.test_a_stored_reply_keeps_its_fields",
+    ),
+    Mutation(
+        "one of several events of a revision raises the resume point",
+        "self._raise(message.rev - 1)",
+        "self._raise(message.rev)",
+        "test_rules.TimelineTests.test_the_resume_point_is_never_ahead_of_missing_changes",
     ),
     Mutation(
         "reading continues while the loop is slow",

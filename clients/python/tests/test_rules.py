@@ -224,7 +224,11 @@ class TimelineTests(unittest.TestCase):
     def test_the_resume_point_is_never_ahead_of_missing_changes(self) -> None:
         cases: dict[str, tuple[list[Message], list[Message], int | None]] = {
             "messages": ([message(1, 3), message(2, 4)], [], 4),
-            "an edit": ([message(1, 3)], [edited(1, 9)], 9),
+            # Reactions of the same revision may follow the edit.
+            "an edit": ([message(1, 3)], [edited(1, 9)], 8),
+            "a message after an edit": ([message(1, 3)], [edited(1, 9), message(2, 10)], 10),
+            "reactions": ([message(1, 3)], [message(1, 9, _revs=(-1, 9, -1))], 8),
+            "a message with reactions": ([message(1, 3), message(2, 9, _was_changed=True)], [], 3),
             # A replayed message in a newer state: other changes may still be under way.
             "an edited message": ([message(1, 3), edited(2, 9)], [], 3),
             "an early answer": ([message(1, 3), message(3, 9), message(2, 4)], [], 4),
@@ -236,7 +240,7 @@ class TimelineTests(unittest.TestCase):
                 for one in received:
                     timeline.receive(one, 0)
                 for one in changes:
-                    timeline.change(one)
+                    timeline.receive(one, 0) if one.id == 2 else timeline.change(one)
                 self.assertEqual(timeline.rev, rev)
         filled = Timeline(after=0, rev=2)
         filled.page("head", [], 2, 0)

@@ -119,6 +119,7 @@ struct AgentsClient: ClientDialect {
         message.id = id
         message.rev = frame["rev"]?.integerValue ?? 0
         message.isEdited = frame["is_edited"]?.boolValue ?? false
+        message.readFeatures(frame)
         if frame["is_deleted"]?.boolValue == true { message.state = .deleted }
         if type == "message.edited" { return .edited(message) }
         if type == "message.deleted" { return .deleted(message) }

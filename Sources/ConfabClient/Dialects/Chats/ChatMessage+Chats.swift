@@ -13,5 +13,6 @@ extension ChatMessage {
         self.localID = tree["local_id"]?.stringValue
         self.isEdited = tree["is_edited"]?.boolValue ?? false
         if tree["is_deleted"]?.boolValue == true { self.state = .deleted }
+        self.readFeatures(tree)
     }
 }

@@ -76,7 +76,7 @@ struct ChatsClient: ClientDialect {
         case .members: return [Self.frame("getChatDetails", ["chatId": chat])]
         case .read(let id):
             return [Self.frame("markRead", ["chat": chat, "last_read_message": .integer(id)])]
-        case .edit, .delete, .typing: return []
+        case .edit, .delete, .typing, .react, .pin, .unpin, .pins, .thread, .search: return []
         }
     }
 

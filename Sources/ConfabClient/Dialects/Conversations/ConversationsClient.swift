@@ -18,7 +18,10 @@ struct ConversationsClient: ClientDialect {
 
     var dialect: ChatDialect { .conversations }
     var capabilities: Set<ClientCapability> {
-        [.presence, .history, .olderPages, .gapPages, .edits, .typing, .receipts]
+        [
+            .presence, .history, .olderPages, .gapPages, .edits, .typing, .receipts,
+            .messageFeatures,
+        ]
     }
     var replaysMissedMessages: Bool { true }
     var mustJoinBeforeSending: Bool { false }
@@ -39,14 +42,36 @@ struct ConversationsClient: ClientDialect {
         switch command {
         case .send(let line):
             return [
-                ([
-                    "action": "send_message", "content": .string(line.text),
-                    "local_id": .string(line.localID),
-                ] as JSONTree).text
+                JSONTree.object(
+                    [
+                        .init("action", "send_message"), .init("content", .string(line.text)),
+                        .init("local_id", .string(line.localID)),
+                    ] + line.featureFields
+                ).text
             ]
         case .page(let query):
             self.pendingRequests.append(.page)
             return [Self.fetchFrame(query)]
+        case .thread(let root, let query):
+            self.pendingRequests.append(.page)
+            return [Self.fetchFrame(query, thread: root)]
+        case .react(let id, let emoji, let isOn):
+            return [
+                ([
+                    "action": "react", "message_id": .string(String(id)),
+                    "emoji": .string(emoji), "on": .bool(isOn),
+                ] as JSONTree).text
+            ]
+        case .pin(let id): return [#"{"action":"pin","message_id":"\#(id)"}"#]
+        case .unpin(let id): return [#"{"action":"unpin","message_id":"\#(id)"}"#]
+        case .pins: return [#"{"action":"pins"}"#]
+        case .search(let text, let before, let limit):
+            var fields: [JSONTree.ObjectMember] = [
+                .init("action", "search"), .init("text", .string(text)),
+                .init("limit", .integer(limit)),
+            ]
+            if let before { fields.append(.init("before_id", .string(String(before)))) }
+            return [JSONTree.object(fields).text]
         case .edit(let id, let content):
             return [
                 ([
@@ -65,13 +90,14 @@ struct ConversationsClient: ClientDialect {
         [(["action": "authenticate", "token": .string(token)] as JSONTree).text]
     }
 
-    private static func fetchFrame(_ query: PageQuery) -> String {
-        switch query {
-        case .newest(let limit): #"{"action":"fetch_messages","limit":\#(limit)}"#
+    private static func fetchFrame(_ query: PageQuery, thread: Int? = nil) -> String {
+        let thread = thread.map { #","thread":"\#($0)""# } ?? ""
+        return switch query {
+        case .newest(let limit): #"{"action":"fetch_messages"\#(thread),"limit":\#(limit)}"#
         case .before(let id, let limit):
-            #"{"action":"fetch_messages","before_id":"\#(id)","limit":\#(limit)}"#
+            #"{"action":"fetch_messages"\#(thread),"before_id":"\#(id)","limit":\#(limit)}"#
         case .after(let id, let limit):
-            #"{"action":"fetch_messages","after_id":"\#(id)","limit":\#(limit)}"#
+            #"{"action":"fetch_messages"\#(thread),"after_id":"\#(id)","limit":\#(limit)}"#
         }
     }
 
@@ -86,6 +112,7 @@ struct ConversationsClient: ClientDialect {
             return [.event(.sendFailed(localID: localID, reason: reason, retryAfter: retryAfter))]
         case .edited(let message): return [.event(.edited(message))]
         case .deleted(let message): return [.event(.deleted(message))]
+        case .feature(let event): return [.event(event)]
         case .typing(let user, let name, let isTyping):
             return [.event(.typing(user: user, name: name, isTyping: isTyping))]
         case .status(let id, let status): return [.event(.status(id: id, status))]
@@ -129,6 +156,11 @@ struct ConversationsClient: ClientDialect {
             return self.pendingRequests.removeFirst() == .page ? .page : .join
         case "edit_message": return .edit
         case "delete_message": return .delete
+        case "react": return .react
+        case "pin": return .pin
+        case "unpin": return .unpin
+        case "pins": return .pins
+        case "search": return .search
         case "typing", "read", "authenticate": return .ephemeral
         default: return nil
         }

@@ -6,6 +6,8 @@ enum ConversationsFrame: Equatable {
     case message(ChatMessage)
     case edited(ChatMessage)
     case deleted(ChatMessage)
+    /// Reactions, pins, and what a search has found.
+    case feature(ServerEvent)
     /// In the order of the server, with the revision of the read.
     case fetched([ChatMessage], rev: Int?)
     /// `retryAfter` in seconds.
@@ -39,9 +41,20 @@ enum ConversationsFrame: Equatable {
         case "message.deleted":
             return tree["message"].flatMap(ChatMessage.init(conversations:)).map { .deleted($0) }
         case "messages_fetched":
-            return .fetched(
-                (tree["messages"]?.elements ?? []).compactMap(ChatMessage.init(conversations:)),
-                rev: tree["rev"]?.integerValue)
+            return .fetched(tree.conversationsMessages, rev: tree["rev"]?.integerValue)
+        case "reactions": return tree.reactionsEvent.map { .feature($0) }
+        case "reacted":
+            guard let id = tree["message_id"]?.messageID else { return nil }
+            return .feature(.reacted(id: id, rev: tree["rev"]?.integerValue ?? 0))
+        case "pinned", "unpinned":
+            guard let message = tree["message"].flatMap(ChatMessage.init(conversations:)),
+                let user = tree["by"]?.stringValue
+            else { return nil }
+            return .feature(
+                type == "pinned" ? .pinned(message, by: user) : .unpinned(message, by: user))
+        case "pins": return .feature(.pins(tree.conversationsMessages))
+        case "search_results":
+            return .feature(.found(tree.found(tree.conversationsMessages)))
         case "message.failed":
             return .sendFailed(
                 localID: tree["local_id"]?.stringValue, reason: tree.errorMessage("error"),
@@ -84,6 +97,13 @@ enum ConversationsFrame: Equatable {
     }
 }
 
+extension JSONTree {
+    /// The messages of a page, in the server's order.
+    fileprivate var conversationsMessages: [ChatMessage] {
+        (self["messages"]?.elements ?? []).compactMap(ChatMessage.init(conversations:))
+    }
+}
+
 extension ChatMessage {
     fileprivate init?(conversations tree: JSONTree) {
         guard let id = tree["id"]?.messageID, let sender = tree["sender_id"]?.stringValue else {
@@ -99,5 +119,6 @@ extension ChatMessage {
         self.rev = tree["rev"]?.integerValue ?? 0
         self.isEdited = tree["is_edited"]?.boolValue ?? false
         if tree["is_deleted"]?.boolValue == true { self.state = .deleted }
+        self.readFeatures(tree)
     }
 }

@@ -66,7 +66,8 @@ struct PetsClient: ClientDialect {
         case .page(let query):
             self.pendingRequests.append(.page)
             return [self.historyFrame(query)]
-        case .edit, .delete, .members, .typing, .read:
+        case .edit, .delete, .members, .typing, .read, .react, .pin, .unpin, .pins, .thread,
+            .search:
             return []
         }
     }
@@ -203,5 +204,6 @@ extension ChatMessage {
         self.time = tree["timestamp"]?.stringValue.flatMap { Timestamp(rfc3339: $0) }
         self.isEdited = tree["is_edited"]?.boolValue ?? false
         if tree["is_deleted"]?.boolValue == true { self.state = .deleted }
+        self.readFeatures(tree)
     }
 }

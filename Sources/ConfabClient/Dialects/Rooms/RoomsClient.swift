@@ -38,7 +38,25 @@ struct RoomsClient: ClientDialect {
         case join
         /// Requests this many of the newest messages. The answer to `join_room` contains them.
         case page(Int)
+        /// Requests messages before or after one, or those of a thread.
+        case fetch
         case send(localID: String)
+        case react(Int)
+        case pin, unpin, pins, search
+
+        /// The kind that an error of its answer concerns.
+        var errorKind: ClientRequestKind? {
+            switch self {
+            case .join: .join
+            case .page, .fetch: .page
+            case .react: .react
+            case .pin: .pin
+            case .unpin: .unpin
+            case .pins: .pins
+            case .search: .search
+            case .send: nil
+            }
+        }
     }
 
     init(_ baseURL: WebSocketURL, in room: String, as localUser: LocalUser, token: String?) {
@@ -49,7 +67,7 @@ struct RoomsClient: ClientDialect {
     }
 
     var dialect: ChatDialect { .rooms }
-    var capabilities: Set<ClientCapability> { [.presence, .typing, .history] }
+    var capabilities: Set<ClientCapability> { [.presence, .typing, .history, .messageFeatures] }
     /// The token is in the CONNECT packet.
     var sendsTokenInHeader: Bool { false }
     var ownName: String? { self.localUser.name }
@@ -81,10 +99,12 @@ struct RoomsClient: ClientDialect {
             return [
                 self.emit(
                     "send_message",
-                    [
-                        "room_id": .string(self.room), "content": .string(line.text),
-                        "local_id": .string(line.localID),
-                    ],
+                    .object(
+                        [
+                            .init("room_id", .string(self.room)),
+                            .init("content", .string(line.text)),
+                            .init("local_id", .string(line.localID)),
+                        ] + line.featureFields),
                     .send(localID: line.localID))
             ]
         case .typing(let isTyping):
@@ -93,10 +113,29 @@ struct RoomsClient: ClientDialect {
                     "typing", ["room_id": .string(self.room), "is_typing": .bool(isTyping)],
                     ackID: nil)
             ]
-        case .page(let query):
-            // The protocol has only the newest page.
-            guard case .newest(let limit) = query else { return [] }
-            return [self.joinFrame(.page(limit))]
+        case .page(.newest(let limit)): return [self.joinFrame(.page(limit))]
+        case .page(let query): return [self.fetchFrame(query)]
+        case .thread(let root, let query): return [self.fetchFrame(query, thread: root)]
+        case .react(let id, let emoji, let isOn):
+            return [
+                self.request(
+                    "react",
+                    [
+                        .init("message_id", .string(String(id))), .init("emoji", .string(emoji)),
+                        .init("on", .bool(isOn)),
+                    ], .react(id))
+            ]
+        case .pin(let id):
+            return [self.request("pin", [.init("message_id", .string(String(id)))], .pin)]
+        case .unpin(let id):
+            return [self.request("unpin", [.init("message_id", .string(String(id)))], .unpin)]
+        case .pins: return [self.request("pins", [], .pins)]
+        case .search(let text, let before, let limit):
+            var fields: [JSONTree.ObjectMember] = [
+                .init("text", .string(text)), .init("limit", .integer(limit)),
+            ]
+            if let before { fields.append(.init("before_id", .string(String(before)))) }
+            return [self.request("search", fields, .search)]
         case .edit, .delete, .members, .read:
             return []
         }
@@ -126,6 +165,25 @@ struct RoomsClient: ClientDialect {
                 "room_id": .string(self.room), "user_id": .string(self.localUser.user),
                 "username": .string(self.localUser.name),
             ], ack)
+    }
+
+    private mutating func fetchFrame(_ query: PageQuery, thread: Int? = nil) -> String {
+        var fields: [JSONTree.ObjectMember] = []
+        if let thread { fields.append(.init("thread", .string(String(thread)))) }
+        switch query {
+        case .newest(let limit): fields.append(.init("limit", .integer(limit)))
+        case .before(let id, let limit):
+            fields += [.init("before_id", .string(String(id))), .init("limit", .integer(limit))]
+        case .after(let id, let limit):
+            fields += [.init("after_id", .string(String(id))), .init("limit", .integer(limit))]
+        }
+        return self.request("fetch_messages", fields, .fetch)
+    }
+
+    private mutating func request(
+        _ event: String, _ fields: [JSONTree.ObjectMember], _ ack: PendingAck
+    ) -> String {
+        self.emit(event, .object([.init("room_id", .string(self.room))] + fields), ack)
     }
 
     private mutating func emit(_ event: String, _ argument: JSONTree, _ ack: PendingAck)
@@ -191,6 +249,13 @@ struct RoomsClient: ClientDialect {
         case "new_message": return ChatMessage(rooms: data).map { .message($0) }
         case "message.edited": return ChatMessage(rooms: data).map { .edited($0) }
         case "message.deleted": return ChatMessage(rooms: data).map { .deleted($0) }
+        case "reactions": return data.reactionsEvent
+        case "pinned", "unpinned":
+            guard var message = data["message"].flatMap(ChatMessage.init(rooms:)),
+                let user = data["by"]?.stringValue
+            else { return nil }
+            message.rev = data["rev"]?.integerValue ?? 0
+            return name == "pinned" ? .pinned(message, by: user) : .unpinned(message, by: user)
         case "user_joined", "user_left":
             guard let user = data.roomsUser() else { return nil }
             return .presence(
@@ -219,12 +284,15 @@ struct RoomsClient: ClientDialect {
             return answer["messages"] == nil ? [] : self.joined(answer)
         case .page(let limit) where isDone:
             return [.event(.page(Self.messages(of: answer).suffix(limit)))]
-        case .page:
-            return [
-                .event(.requestFailed(.page, reason: reason, retryAfter: answer.retryAfter))
-            ]
-        case .join:
-            return [.event(.requestFailed(.join, reason: reason, retryAfter: answer.retryAfter))]
+        case .fetch where isDone:
+            return [.event(.page(Self.messages(of: answer).sorted { $0.id < $1.id }))]
+        case .react(let message) where isDone:
+            return [.event(.reacted(id: message, rev: answer["rev"]?.integerValue ?? 0))]
+        // The event completes it.
+        case .pin where isDone, .unpin where isDone: return []
+        case .pins where isDone: return [.event(.pins(Self.messages(of: answer)))]
+        case .search where isDone:
+            return [.event(.found(answer.found(Self.messages(of: answer))))]
         case .send(let localID) where isDone:
             let time = answer["timestamp"]?.stringValue.flatMap { Timestamp(rfc3339: $0) }
             return [.event(.stored(localID: localID, id: answer["id"]?.messageID, at: time))]
@@ -232,6 +300,11 @@ struct RoomsClient: ClientDialect {
             return [
                 .event(
                     .sendFailed(localID: localID, reason: reason, retryAfter: answer.retryAfter))
+            ]
+        default:
+            return [
+                .event(
+                    .requestFailed(ack.errorKind, reason: reason, retryAfter: answer.retryAfter))
             ]
         }
     }
@@ -290,5 +363,6 @@ extension ChatMessage {
         self.time = tree["timestamp"]?.stringValue.flatMap { Timestamp(rfc3339: $0) }
         self.isEdited = tree["is_edited"]?.boolValue ?? false
         if tree["is_deleted"]?.boolValue == true { self.state = .deleted }
+        self.readFeatures(tree)
     }
 }
