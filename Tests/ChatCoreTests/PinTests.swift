@@ -35,6 +35,17 @@ struct PinTests {
         #expect(fixture.pins(ann, request: 1) == ["answer 1: pins 1,2"])
     }
 
+    @Test("is the newest even if the clock was set back meanwhile")
+    func clockSetBack() {
+        var fixture = Self.fixture()
+        _ = fixture.pin(3, by: ann)
+        fixture.now.wall.milliseconds -= 3_600_000
+        _ = fixture.pin(1, by: ann)
+        #expect(fixture.pins(ann, request: 1) == ["answer 1: pins 1,3"])
+        _ = fixture.pin(3, by: ann)
+        #expect(fixture.pins(ann, request: 1) == ["answer 1: pins 3,1"])
+    }
+
     @Test("is for the creator and admins only if the conversation says so")
     func policy() {
         var fixture = Self.fixture()
