@@ -253,8 +253,8 @@ let package = Package(
         tests(
             "StoreContractTests",
             [
-                "EmbeddedStore", "RedisStore", "RedisClient", "StoreTestSupport", "TestKit",
-                "EventLoop", "ChatModel", "Bytes",
+                "SeededRandom", "EmbeddedStore", "RedisStore", "RedisClient", "StoreTestSupport",
+                "TestKit", "EventLoop", "ChatModel", "Bytes",
             ]),
         tests(
             "StoreCopyTests",

@@ -9,8 +9,11 @@ extension Conversation {
         from origin: RequestOrigin, at now: ClockReading, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         try self.checkPinning(of: sequence, by: principal, orElsewhere: true)
+        // A later pin gets a later time, even if the wall clock is set back.
+        let newest = self.pins.last?.body.annotations?.pin?.at.milliseconds ?? 0
+        let time = Timestamp(milliseconds: max(now.wall.milliseconds, newest + 1))
         let amendment = Amendment.pinned(
-            PinState(isPinned: isPinned, by: principal.person, at: now.wall))
+            PinState(isPinned: isPinned, by: principal.person, at: time))
         self.lookUp(sequence, .amend(amendment, by: principal, origin), into: &effects)
     }
 
@@ -55,17 +58,8 @@ extension Conversation {
 
     /// Puts an amended message at its place in the list of pinned messages, or removes it.
     mutating func updatePins(with message: Message) {
-        let index = self.pins.firstIndex { $0.sequence == message.sequence }
-        guard message.isPinned else {
-            if let index { self.pins.remove(at: index) }
-            return
-        }
-        if let index, self.pins[index].body.annotations?.pin == message.body.annotations?.pin {
-            self.pins[index] = message
-            return
-        }
-        if let index { self.pins.remove(at: index) }
-        self.pins.append(message)
+        self.pins.removeAll { $0.sequence == message.sequence }
+        if message.isPinned { self.pins = (self.pins + [message]).sortedByPin() }
     }
 
     func answerPins(

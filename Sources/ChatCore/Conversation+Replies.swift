@@ -8,6 +8,8 @@ struct ThreadRoots: Sendable {
     private var roots: [SequenceNumber: SequenceNumber] = [:]
     /// Every reply above this number is in `roots`.
     private var knownAbove: SequenceNumber = 0
+    /// The messages that are being looked up.
+    private var pendingLookups: Set<SequenceNumber> = []
     private static let limit = 16_384
 
     /// Knows nothing of the messages up to this one.
@@ -20,6 +22,13 @@ struct ThreadRoots: Sendable {
     func root(of target: SequenceNumber) -> SequenceNumber? {
         self.roots[target] ?? (target > self.knownAbove ? target : nil)
     }
+
+    /// Whether a message must be looked up: its root is unknown, and no lookup is pending.
+    mutating func startLookup(of message: SequenceNumber) -> Bool {
+        self.pendingLookups.insert(message).inserted
+    }
+
+    mutating func finishLookup(of message: SequenceNumber) { self.pendingLookups.remove(message) }
 
     /// - Parameter storedHead: the newest message that a lookup can find.
     mutating func record(
@@ -37,8 +46,13 @@ struct ThreadRoots: Sendable {
 extension Conversation {
     /// The message that must be looked up before this input: the target of a reply whose thread is
     /// unknown. Later inputs wait too, so that one connection's messages keep their order.
+    ///
+    /// A send that will be refused does not wait: the sends behind it would be accepted if the
+    /// store works again meanwhile.
     func unknownReplyTarget(of input: ConversationInput) -> SequenceNumber? {
-        guard case .command(.post(let body)) = input, let reply = body.annotations?.reply else {
+        guard !self.areWritesUnavailable, case .command(.post(let body)) = input,
+            let reply = body.annotations?.reply
+        else {
             return nil
         }
         let isPossible =
@@ -47,13 +61,21 @@ extension Conversation {
         return isPossible && self.threadRoots.root(of: reply.to) == nil ? reply.to : nil
     }
 
-    /// The target of the first waiting reply was looked up; nil if there is no such message.
+    /// Looks up the targets of all waiting replies at once.
+    mutating func lookUpReplyTarget(
+        _ target: SequenceNumber, into effects: inout [ConversationEffect]
+    ) {
+        if self.threadRoots.startLookup(of: target) {
+            self.lookUp(target, .replyTarget, into: &effects)
+        }
+    }
+
+    /// The target of a waiting reply was looked up; nil if there is no such message.
     mutating func recordReplyTarget(
         _ message: Message?, _ sequence: SequenceNumber, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
-        guard self.loadState == .loadingReplyTarget else { return }
-        self.loadState = .complete
+        self.threadRoots.finishLookup(of: sequence)
         if let message {
             self.threadRoots.record(
                 message.body.annotations?.reply?.thread ?? sequence, of: sequence,
@@ -67,6 +89,8 @@ extension Conversation {
                 return true
             }
         }
+        guard self.loadState == .loadingReplyTarget else { return }
+        self.loadState = .complete
         self.resumeWaiting(at: now, into: &effects)
     }
 

@@ -203,8 +203,12 @@ public struct Conversation: Sendable {
         case .complete:
             guard let target = self.unknownReplyTarget(of: input) else { break }
             self.loadState = .loadingReplyTarget
-            self.lookUp(target, .replyTarget, into: &effects)
-        case .loading, .loadingRecents, .loadingReplyTarget:
+            self.lookUpReplyTarget(target, into: &effects)
+        case .loadingReplyTarget:
+            if let target = self.unknownReplyTarget(of: input) {
+                self.lookUpReplyTarget(target, into: &effects)
+            }
+        case .loading, .loadingRecents:
             break
         }
     }

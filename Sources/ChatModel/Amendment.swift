@@ -83,6 +83,13 @@ extension Message {
 }
 
 extension Message {
+    /// Whether the message has changed since it was posted. Its present state shows this: reactions
+    /// and pins are remembered after their end.
+    public var wasAmended: Bool {
+        self.state != .asSent || self.body.annotations?.reactions != nil
+            || self.body.annotations?.pin != nil
+    }
+
     /// The events that bring a subscriber from any earlier state of the message to this one.
     public var catchUpEvents: [ChatEvent] {
         var events: [ChatEvent] = []

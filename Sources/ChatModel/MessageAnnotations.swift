@@ -98,7 +98,16 @@ public struct Mentions: Sendable, Equatable {
     }
 }
 
+extension [Message] {
+    /// Pinned messages in the order of their pins, oldest first. Owners and stores use one order.
+    public func sortedByPin() -> [Message] {
+        self.sorted { ($0.pinTime, $0.sequence) < ($1.pinTime, $1.sequence) }
+    }
+}
+
 extension Message {
+    fileprivate var pinTime: Int64 { self.body.annotations?.pin?.at.milliseconds ?? 0 }
+
     public var isPinned: Bool { self.body.annotations?.pin?.isPinned ?? false }
 
     /// Whether this message, if it is unread, counts as an unread mention of the user.

@@ -9,6 +9,8 @@
 public struct SearchQuery: Sendable, Equatable {
     /// Folded; never empty.
     public let words: [String]
+    /// The words' UTF-8.
+    private let bytes: [[UInt8]]
 
     /// The most bytes of a search text.
     public static let byteLimit = 256
@@ -16,15 +18,75 @@ public struct SearchQuery: Sendable, Equatable {
     /// Nil if the text has no word.
     public init?(_ text: String) {
         self.words = SearchText.words(of: text)
+        self.bytes = self.words.map { Array($0.utf8) }
         if self.words.isEmpty { return nil }
     }
 
     public func matches(_ content: String) -> Bool {
-        let words = SearchText.words(of: content)
+        var content = content
+        return content.withUTF8 { self.matches(utf8: UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Whether a text matches, given its UTF-8. ASCII text is compared as it is scanned, without an
+    /// allocation.
+    public func matches(utf8 content: UnsafeRawBufferPointer) -> Bool {
+        // No early exit, so that the compiler can vectorize it.
+        var all: UInt8 = 0
+        for byte in content { all |= byte }
+        guard all < 0x80, self.bytes.count <= UInt64.bitWidth else {
+            return self.matches(SearchText.words(of: String(decoding: content, as: UTF8.self)))
+        }
+        return self.bytes.withUnsafeBufferPointer { Self.contains(content, $0) }
+    }
+
+    private func matches(_ words: [String]) -> Bool {
         guard let last = self.words.last, words.contains(where: { $0.hasPrefix(last) }) else {
             return false
         }
         return self.words.dropLast().allSatisfy(words.contains)
+    }
+
+    /// Whether an ASCII text contains all words.
+    private static func contains(
+        _ text: UnsafeRawBufferPointer, _ words: UnsafeBufferPointer<[UInt8]>
+    ) -> Bool {
+        var missing = UInt64.max >> UInt64(UInt64.bitWidth - words.count)
+        var start = 0
+        while start < text.count {
+            guard self.isWordByte(text[start]) else {
+                start += 1
+                continue
+            }
+            var end = start + 1
+            while end < text.count, self.isWordByte(text[end]) { end += 1 }
+            for index in words.indices where missing & 1 << UInt64(index) != 0 {
+                let word = words[index]
+                guard
+                    index == words.count - 1
+                        ? word.count <= end - start : word.count == end - start,
+                    self.begins(text, start, word)
+                else { continue }
+                missing &= ~(1 << UInt64(index))
+                if missing == 0 { return true }
+            }
+            start = end
+        }
+        return false
+    }
+
+    private static func isWordByte(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20)
+    }
+
+    /// Whether the letters and digits at this position are these, in any case.
+    private static func begins(_ text: UnsafeRawBufferPointer, _ start: Int, _ word: [UInt8])
+        -> Bool
+    {
+        for (offset, expected) in word.enumerated() {
+            let byte = text[start + offset]
+            if (byte < 0x41 ? byte : byte | 0x20) != expected { return false }
+        }
+        return true
     }
 }
 

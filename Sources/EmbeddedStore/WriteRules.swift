@@ -52,19 +52,6 @@ extension Message {
     }
 }
 
-extension [Message] {
-    /// Pinned messages in the order of their pins.
-    func sortedByPin() -> [Message] {
-        self.sorted { left, right in
-            (left.pinTime, left.sequence) < (right.pinTime, right.sequence)
-        }
-    }
-}
-
-extension Message {
-    fileprivate var pinTime: Int64 { self.body.annotations?.pin?.at.milliseconds ?? 0 }
-}
-
 /// The refused writes of a batch. A refusal applies to all later writes of the same conversation.
 struct RefusedWrites {
     private var refusals: [Int: WriteRefusal] = [:]

@@ -1,4 +1,5 @@
 import Bytes
+import ChatModel
 
 /// Reads a stored value field by field from the front.
 struct FieldReader {
@@ -10,9 +11,36 @@ struct FieldReader {
 
     /// Reads a decimal number and the blank behind it.
     mutating func nextNumber() -> Int64? {
+        let isNegative = self.bytes.first == UInt8(ascii: "-")
+        let start = isNegative ? 1 : 0
+        var (end, number) = (start, Int64(0))
+        while true {
+            guard end < self.bytes.count else { return nil }
+            let byte = self.bytes[end]
+            if byte == UInt8(ascii: " ") { break }
+            guard (0x30...0x39).contains(byte) else { return nil }
+            let (tenfold, hasOverflown) = number.multipliedReportingOverflow(by: 10)
+            // Counts downwards, because the smallest number has no positive counterpart.
+            let (sum, isBeyond) = tenfold.subtractingReportingOverflow(Int64(byte - 0x30))
+            guard !hasOverflown, !isBeyond else { return nil }
+            number = sum
+            end += 1
+        }
+        guard end > start, isNegative || number != .min else { return nil }
+        self.bytes = UnsafeRawBufferPointer(rebasing: self.bytes[(end + 1)...])
+        return isNegative ? number : -number
+    }
+
+    /// Reads a number that is not negative, and the blank behind it.
+    mutating func nextCount() -> Int? {
+        self.nextNumber().flatMap { $0 < 0 ? nil : Int($0) }
+    }
+
+    /// Reads a text without blanks, and the blank behind it.
+    mutating func nextWord() -> String? {
         guard let end = self.bytes.firstIndex(of: UInt8(ascii: " ")) else { return nil }
         defer { self.bytes = UnsafeRawBufferPointer(rebasing: self.bytes[(end + 1)...]) }
-        return Int64(String(decoding: self.bytes[..<end], as: UTF8.self))
+        return String(decoding: self.bytes[..<end], as: UTF8.self)
     }
 
     /// The number at the start of a stream id.
@@ -28,6 +56,11 @@ struct FieldReader {
         defer { self.bytes = UnsafeRawBufferPointer(rebasing: self.bytes[count...]) }
         return FieldReader(UnsafeRawBufferPointer(rebasing: self.bytes[..<count]))
     }
+
+    var isEmpty: Bool { self.bytes.isEmpty }
+
+    /// The bytes that are not read yet.
+    var remaining: UnsafeRawBufferPointer { self.bytes }
 
     /// The remaining bytes as text.
     var text: String { String(decoding: self.bytes, as: UTF8.self) }
@@ -53,6 +86,13 @@ extension ByteBuffer {
     mutating func append(number: some FixedWidthInteger) {
         self.append(decimal: number)
         self.append(UInt8(ascii: " "))
+    }
+
+    /// Appends 16 hexadecimal digits, so that the order of texts is that of the numbers.
+    mutating func append(hexadecimal number: SequenceNumber) {
+        let digits = String(number, radix: 16)
+        for _ in digits.utf8.count..<16 { self.append(UInt8(ascii: "0")) }
+        self.append(text: digits)
     }
 
     /// Appends what `FieldReader.optionalBytes` reads: a mark and the bytes. The mark distinguishes

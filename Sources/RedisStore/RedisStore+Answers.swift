@@ -35,6 +35,7 @@ extension RedisStore {
             self.entryConfirmed(by: Int(reply.integer ?? 0), partID, position, slot)
         case .entries(let pagerID): self.entriesReceived(pagerID, reply)
         case .summary(let pagerID, let position): self.summaryReceived(pagerID, position, reply)
+        case .search(let searchID): self.searchReceived(searchID, reply)
         case .removeStale: break
         case .inspect(let completion): completion(.success(RedisValue(reply)))
         case .confirm(let operationID, let slot):
@@ -75,6 +76,7 @@ extension RedisStore {
         case .confirmEntry(let partID, let position, _): self.entryFailed(error, partID, position)
         case .entries(let pagerID): self.entriesFailed(pagerID, error)
         case .summary(let pagerID, let position): self.summaryFailed(pagerID, position, error)
+        case .search(let searchID): self.searchFailed(searchID, error)
         case .removeStale: break
         case .inspect(let completion): completion(.failure(error))
         case .confirm(let operationID, _):
@@ -112,6 +114,8 @@ extension RedisStore {
                     try self.requestEntries(pagerID, &state)
                 case .summary(let pagerID, let position):
                     try self.requestSummary(at: position, of: pagerID, &state)
+                case .search(let searchID):
+                    try self.requestMessages(for: searchID, &state)
                 case .entry, .confirmEntry, .removeStale, .inspect, .confirm, .role:
                     return false
                 }
@@ -177,7 +181,7 @@ extension RedisStore {
             switch request {
             case .load: return .loaded(try ReplyDecoder.loaded(reply))
             case .recent: return .recent(reply.isNull ? [] : try ReplyDecoder.recent(reply))
-            case .page, .changes: return .page(try ReplyDecoder.page(reply))
+            case .page, .changes, .thread: return .page(try ReplyDecoder.page(reply))
             case .amended:
                 var page = try ReplyDecoder.page(reply)
                 page.amended.sort { $0.revision < $1.revision }
@@ -187,8 +191,8 @@ extension RedisStore {
             case .bans: return StoredBan.answer(reply)
             case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe:
                 preconditionFailure("a write operation is not a read")
-            case .memberships, .catalog, .conversations, .examine:
-                preconditionFailure("a list is read in several steps")
+            case .memberships, .catalog, .conversations, .examine, .search:
+                preconditionFailure("the request has several steps")
             }
         } catch {
             return .failed(StoreFailure(error, about: request.subject))

@@ -56,6 +56,7 @@ extension RedisStore {
             if case .memberships(let user, _, _, _, let unreadLimit) = pager.request {
                 command.append(text: user.storageKey)
                 command.append(clamped: max(0, unreadLimit))
+                arguments.append(mentionOf: user, to: &command)
             }
         }
     }

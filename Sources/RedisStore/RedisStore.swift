@@ -11,13 +11,14 @@ public import RedisClient
 public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     /// The scripts that the store's client must load.
     public static let scripts = [
-        claim, write, load, page, amended, recent, unread, listEntries, listSummary,
+        claim, write, load, page, thread, search, amended, recent, unread, listEntries, listSummary,
         removeStaleEntries, numbers, nextNumber, users, putBan, examine, repair,
     ]
     private static let claim = RedisScript(StoreScripts.claim)
     private static let write = RedisScript(StoreScripts.write)
     private static let load = RedisScript(StoreScripts.load)
     private static let page = RedisScript(StoreScripts.page)
+    private static let thread = RedisScript(StoreScripts.thread)
     private static let amended = RedisScript(StoreScripts.amended)
     private static let recent = RedisScript(StoreScripts.recent)
     private static let unread = RedisScript(StoreScripts.unread)
@@ -41,6 +42,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         var operations = PendingOperations()
         /// Writes that wait for their index entries; only in Redis Cluster.
         var deferredWrites = DeferredWrites()
+        var searches = PendingSearches()
         /// The list requests in progress.
         var pagers = Slab<ListPager>()
         let arguments: ScriptArguments
@@ -156,11 +158,18 @@ extension RedisStore {
             }
         case .page(let key, let range, let limit):
             try self.sendRead(key, Self.page, request, requester, &state) {
-                $0.append(range, limit: limit, since: -1)
+                $0.append(range, limit: limit)
+                $0.append(-1)
+            }
+        case .thread(let key, let root, let range, let limit):
+            try self.sendRead(key, Self.thread, request, requester, &state) {
+                $0.append(clamped: root)
+                $0.append(range, limit: limit)
             }
         case .changes(let key, let after, let since, let limit):
             try self.sendRead(key, Self.page, request, requester, &state) {
-                $0.append(.after(after), limit: limit, since: since)
+                $0.append(.after(after), limit: limit)
+                $0.append(clamped: since)
             }
         case .amended(let key, let through, let since, let limit):
             try self.sendRead(key, Self.amended, request, requester, &state) {
@@ -175,6 +184,10 @@ extension RedisStore {
             }
         case .memberships, .catalog:
             try self.startPaging(request, requester, &state)
+        case .search(let key, let query, let before, let limit):
+            try self.startSearch(
+                MessageSearch(
+                    key, query, before: before, limit: limit, for: requester), &state)
         case .conversations, .examine, .repair: self.startInspection(request, requester)
         case .users(let numbers, let tenant):
             let key = state.arguments.key(of: .numbers(tenant))

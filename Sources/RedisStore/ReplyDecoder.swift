@@ -15,9 +15,9 @@ struct DamagedValue: Error {
 enum ReplyDecoder {
     static func loaded(_ reply: RedisReply) throws(DamagedValue) -> LoadedConversation? {
         if reply.isNull { return nil }
-        guard let fields = reply[0], let people = reply[1], let oldest = reply[2]?.integer else {
-            throw DamagedValue("the reply is truncated")
-        }
+        guard let fields = reply[0], let people = reply[1], let oldest = reply[2]?.integer,
+            let pins = reply[3]
+        else { throw DamagedValue("the reply is truncated") }
         let (record, head, revision) = try self.record(fields)
         var members: [Member] = []
         members.reserveCapacity(people.count / 2)
@@ -26,7 +26,8 @@ enum ReplyDecoder {
             members.append(try self.member(UserID(storageKey: ByteString(user.string)), value))
         }
         return LoadedConversation(
-            record: record, head: head, revision: revision, oldest: Int(oldest), members: members)
+            record: record, head: head, revision: revision, oldest: Int(oldest), members: members,
+            pins: try self.pins(pins))
     }
 
     /// Decodes a conversation's hash.
@@ -72,6 +73,14 @@ enum ReplyDecoder {
                         throw DamagedValue("kind is \(number)")
                     }
                     kind = stored
+                } else if name.isText("pinning") {
+                    guard
+                        let policy = ConversationRecord.PinPolicy(
+                            rawValue: UInt8(clamping: number))
+                    else {
+                        throw DamagedValue("pinning is \(number)")
+                    }
+                    record.pinPolicy = policy
                 } else if name.isText("created") {
                     record.createdAt.milliseconds = number
                 } else if name.isText("ended") {
@@ -102,15 +111,17 @@ enum ReplyDecoder {
         if reply.isNull || reply.kind == .integer { return nil }
         var parts = reply.elements
         guard let fields = parts.next(), let member = parts.next(), let last = parts.next(),
-            let amendment = parts.next(),
-            let unread = parts.next()?.integer
+            let amendment = parts.next(), let marks = parts.next(),
+            let unread = parts.next()?.integer, let mentions = parts.next()?.integer
         else { throw DamagedValue("the reply is truncated") }
         let (record, head, _) = try self.record(fields)
-        let amendments = amendment.isNull ? [:] : [head: try self.amendment(amendment)]
+        var changes = StoredChanges()
+        if !amendment.isNull { changes.amendments[head] = try self.amendment(amendment, of: head) }
+        if !marks.isNull { changes.marks[head] = try self.marks(marks, of: head) }
         return ListedMembership(
             key: key, record: record, head: head, member: try self.member(user, member),
-            lastMessage: last.isNull ? nil : try self.message(last, amendments),
-            unreadCount: Int(unread))
+            lastMessage: last.isNull ? nil : try self.message(last, changes),
+            unreadCount: Int(unread), unreadMentionCount: Int(mentions))
     }
 
     /// Index entries, each with its name and score.
@@ -180,60 +191,5 @@ enum ReplyDecoder {
                     sentAt: Timestamp(milliseconds: sentAt)))
         }
         return messages
-    }
-
-    static func page(_ reply: RedisReply) throws(DamagedValue) -> MessagePage {
-        if reply.isNull { return MessagePage(messages: [], head: 0, oldest: 1, revision: 0) }
-        var parts = reply.elements
-        guard let head = parts.next()?.integer, let oldest = parts.next()?.integer,
-            let revision = parts.next()?.integer,
-            let entries = parts.next(), let overlays = parts.next(), let below = parts.next()
-        else { throw DamagedValue("the reply is truncated") }
-        let amendments = try self.amendments(overlays)
-        var page = MessagePage(
-            messages: [], head: Int(head), oldest: Int(oldest), revision: Int(revision))
-        page.messages.reserveCapacity(entries.count)
-        for entry in entries.elements { page.messages.append(try self.message(entry, amendments)) }
-        for entry in below.elements { page.amended.append(try self.message(entry, amendments)) }
-        page.amended.sort { $0.sequence < $1.sequence }
-        return page
-    }
-
-    /// Stored amendments, by sequence number.
-    private static func amendments(_ overlays: RedisReply) throws(DamagedValue) -> [SequenceNumber:
-        StoredAmendment]
-    {
-        var amendments: [SequenceNumber: StoredAmendment] = [:]
-        var parts = overlays.elements
-        while let sequence = parts.next(), let value = parts.next() {
-            guard let number = sequence.integer else {
-                throw DamagedValue("an amendment is not what was stored")
-            }
-            amendments[Int(number)] = try self.amendment(value)
-        }
-        return amendments
-    }
-
-    private static func amendment(_ value: RedisReply) throws(DamagedValue) -> StoredAmendment {
-        guard let amendment = StoredAmendment(value.bytes) else {
-            throw DamagedValue("an amendment is not what was stored")
-        }
-        return amendment
-    }
-
-    /// An entry of the stream, whose id is `<sequence>-0`.
-    private static func message(
-        _ entry: RedisReply, _ amendments: [SequenceNumber: StoredAmendment]
-    ) throws(DamagedValue) -> Message {
-        guard let id = entry[0], let fields = entry[1],
-            let number = FieldReader(id.bytes).leadingNumber
-        else {
-            throw DamagedValue("an entry of the stream is not what was stored")
-        }
-        let sequence = Int(number)
-        guard fields[0]?.isText(StoredMessage.field) == true, let value = fields[1],
-            let message = StoredMessage.read(value.bytes, as: sequence)
-        else { throw DamagedValue("message \(sequence) is not what was stored") }
-        return amendments[sequence]?.applied(to: message) ?? message
     }
 }

@@ -17,7 +17,7 @@ public struct RestoreCommands: Sendable {
         /// In order, the first one behind `last`.
         public var messages: [Message] = []
         /// In the last part, the conversation, which exists from then on, and the revision of its
-        /// last edit or deletion of a message; 0 if there is none.
+        /// last amendment of a message; 0 if there is none.
         public var completion: (conversation: LoadedConversation, amendedAt: Revision)?
 
         public init() {}
@@ -71,7 +71,8 @@ public struct RestoreCommands: Sendable {
     /// Writes a part of a conversation. The reply is `done`, or the reason of a refusal: see
     /// `RestoreScripts.conversation`.
     public func write(_ part: RestoredPart, of key: ConversationKey) -> RedisQuery {
-        var arguments: [ByteString] = ["EVAL", ByteString(RestoreScripts.conversation), "4"]
+        var arguments: [ByteString] = ["EVAL", ByteString(RestoreScripts.conversation)]
+        arguments.append(Self.text(StoreKeys.ConversationPart.allCases.count))
         arguments += StoreKeys.ConversationPart.allCases.map { self.name($0, of: key) }
         arguments.append(part.isFirst ? "begin" : part.last.map(Self.entryID) ?? "")
         arguments.append(Self.text(part.members.count))
@@ -83,7 +84,16 @@ public struct RestoreCommands: Sendable {
             arguments += [
                 Self.entryID(message.sequence),
                 Self.text { StoredMessage.write(message, revision: message.revision, to: &$0) },
-                message.state == .asSent ? "" : Self.amendment(message),
+                Self.amendment(message), Self.references(message), Self.marks(message),
+                Self.text { StoredReferences.writeThreadEntry(of: message, to: &$0) },
+            ]
+        }
+        let pins = part.completion?.conversation.pins ?? []
+        arguments.append(Self.text(pins.count))
+        for pin in pins {
+            arguments += [
+                Self.text(pin.sequence),
+                Self.text { StoredPin.write(pin, revision: pin.revision, to: &$0) },
             ]
         }
         let fields = part.completion.map { Self.fields(of: $0.conversation, $0.amendedAt) } ?? []
@@ -111,16 +121,27 @@ public struct RestoreCommands: Sendable {
         }
     }
 
-    /// As `StoredAmendment` reads it. The stream's entry has the same content, because the message
-    /// as it was sent is lost; readers find changes since a revision only in the amendments.
+    /// As `StoredAmendment` reads it; empty for a message that has not changed. The stream's entry
+    /// has the same content, because the message as it was sent is lost; readers find changes since
+    /// a revision only in the amendments.
     private static func amendment(_ message: Message) -> ByteString {
-        self.text { text in
-            text.append(number: message.revision)
-            text.append(number: message.state.rawValue)
-            text.append(number: message.body.content.utf8.count)
-            text.append(text: message.body.content)
-            if let metadata = message.body.metadata { text.append(present: metadata) }
+        guard message.isAmended else { return "" }
+        return self.text { StoredAmendment.write(message, revision: message.revision, to: &$0) }
+    }
+
+    /// Empty for a message without reply and mentions.
+    private static func references(_ message: Message) -> ByteString {
+        guard let annotations = message.body.annotations, StoredReferences.exist(in: annotations)
+        else { return "" }
+        return self.text { StoredReferences.write(annotations, to: &$0) }
+    }
+
+    /// Empty for a message without reactions and pin.
+    private static func marks(_ message: Message) -> ByteString {
+        guard let annotations = message.body.annotations, StoredMarks.exist(in: annotations) else {
+            return ""
         }
+        return self.text { StoredMarks.write(annotations, to: &$0) }
     }
 
     /// The hash, as `StoreScripts.write` creates it.
@@ -140,6 +161,8 @@ public struct RestoreCommands: Sendable {
         if kind != 0 { fields.append(("kind", self.text(kind))) }
         if record.dialectData.byteCount > 0 { fields.append(("details", record.dialectData)) }
         if record.isListed { fields.append(("listed", "1")) }
+        let pinning = record.pinPolicy.storedText
+        if !pinning.isEmpty { fields.append(("pinning", ByteString(pinning))) }
         if amendedAt > 0 { fields.append(("arev", self.text(amendedAt))) }
         fields.append(("at", ByteString(self.state(conversation))))
         return fields

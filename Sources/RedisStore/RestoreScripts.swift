@@ -1,9 +1,10 @@
 /// The scripts that write what another store has stored.
 enum RestoreScripts {
-    /// Writes a part of a conversation that does not exist yet. KEYS: its hash, stream, members and
-    /// amendments. ARGV: `begin`, or the id of the stream's last entry (empty if it has none); then
-    /// three groups, each after its count: members (user, entry), messages (id, entry, amendment or
-    /// empty) and the fields of the hash (name, value).
+    /// Writes a part of a conversation that does not exist yet. KEYS: its hash, stream, members,
+    /// amendments, marks, threads and pins. ARGV: `begin`, or the id of the stream's last entry
+    /// (empty if it has none); then four groups, each after its count: members (user, entry),
+    /// messages (id, entry; amendment, references, marks and entry of the thread, each perhaps
+    /// empty), pins (number, message) and the fields of the hash (name, value).
     ///
     /// The part with the hash is the last one, because a conversation exists if and only if its
     /// hash does. `begin` removes what an interrupted copy has left. Returns `done`, `exists`, or
@@ -13,7 +14,7 @@ enum RestoreScripts {
         local call, at = redis.call, 2
         if call('EXISTS', KEYS[1]) == 1 then return 'exists' end
         if ARGV[1] == 'begin' then
-          call('DEL', KEYS[2], KEYS[3], KEYS[4])
+          call('DEL', unpack(KEYS, 2))
         else
           local last = call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
           if (last and last[1] or '') ~= ARGV[1] then return 'changed' end
@@ -22,15 +23,23 @@ enum RestoreScripts {
           local count = tonumber(ARGV[at])
           at = at + 1
           for _ = 1, count do
-            write(ARGV[at], ARGV[at + 1], ARGV[at + 2])
+            write(unpack(ARGV, at, at + size - 1))
             at = at + size
           end
         end
         each(2, function(user, entry) call('HSET', KEYS[3], user, entry) end)
-        each(3, function(id, entry, amendment)
-          call('XADD', KEYS[2], id, 'm', entry)
-          if amendment ~= '' then call('HSET', KEYS[4], string.match(id, '^%d+'), amendment) end
+        each(6, function(id, entry, amendment, references, marks, reply)
+          if references == '' then
+            call('XADD', KEYS[2], id, 'm', entry)
+          else
+            call('XADD', KEYS[2], id, 'm', entry, 'r', references)
+          end
+          local number = string.match(id, '^%d+')
+          if amendment ~= '' then call('HSET', KEYS[4], number, amendment) end
+          if marks ~= '' then call('HSET', KEYS[5], number, marks) end
+          if reply ~= '' then call('ZADD', KEYS[6], 0, reply) end
         end)
+        each(2, function(number, message) call('HSET', KEYS[7], number, message) end)
         each(2, function(name, value) call('HSET', KEYS[1], name, value) end)
         return 'done'
         """

@@ -214,16 +214,27 @@ final class ScriptArguments {
         switch write.change {
         case .message(let message):
             // Redis trims a hundred entries at a time, so it need not be asked each time.
-            command.append(message.sequence % 64 == 0 ? "t" : "m")
+            let trims = message.sequence % 64 == 0
+            let annotations = message.body.annotations.flatMap {
+                StoredReferences.exist(in: $0) ? $0 : nil
+            }
+            command.append(annotations != nil ? "n" : trims ? "t" : "m")
             self.append(progress: write.revision - 1, message.sequence - 1, nil, to: &command)
             self.append(progress: write.revision, message.sequence, message.sentAt, to: &command)
-            self.valueBuffer.removeAll()
-            self.valueBuffer.append(decimal: message.sequence)
-            self.valueBuffer.append("-0")
-            command.append(self.valueBuffer)
-            self.valueBuffer.removeAll()
-            StoredMessage.write(message, revision: write.revision, to: &self.valueBuffer)
-            command.append(self.valueBuffer)
+            self.append(to: &command) {
+                $0.append(decimal: message.sequence)
+                $0.append("-0")
+            }
+            self.append(to: &command) {
+                StoredMessage.write(message, revision: write.revision, to: &$0)
+            }
+            if let annotations {
+                self.append(to: &command) { StoredReferences.write(annotations, to: &$0) }
+                self.append(to: &command) {
+                    StoredReferences.writeThreadEntry(of: message, to: &$0)
+                }
+                command.append(trims ? "1" : "")
+            }
         case .cursors(let user, let read, let delivered):
             command.append(text: user.storageKey)
             command.append(read)
@@ -233,17 +244,22 @@ final class ScriptArguments {
             command.append(write.revision)
             self.append(record, to: &command)
             self.append(IndexEntry(write, at: self.now), to: &command)
-        case .amend(let message, let time):
+        case .amend(let message, _, let time):
             command.append("a")
             command.append(write.revision)
             command.append(message.sequence)
-            command.append(time.milliseconds)
-            command.append(message.state.rawValue)
-            self.valueBuffer.removeAll()
-            self.valueBuffer.append(number: message.body.content.utf8.count)
-            self.valueBuffer.append(text: message.body.content)
-            if let metadata = message.body.metadata { self.valueBuffer.append(present: metadata) }
-            command.append(self.valueBuffer)
+            self.append(time, to: &command)
+            self.append(to: &command) { StoredAmendment.writeState(message, to: &$0) }
+            self.append(to: &command) { value in
+                guard let annotations = message.body.annotations,
+                    StoredMarks.exist(in: annotations)
+                else { return }
+                StoredMarks.write(annotations, to: &value)
+            }
+            self.append(to: &command) {
+                guard message.isPinned else { return }
+                StoredPin.write(message, revision: write.revision, to: &$0)
+            }
         case .member(let member):
             command.append("j")
             command.append(write.revision)
@@ -269,15 +285,32 @@ final class ScriptArguments {
         command.append(text: record.creator?.storageKey ?? "")
         command.append(record.createdAt.milliseconds)
         command.append(record.updatedAt.milliseconds)
-        if let ended = record.endedAt {
-            command.append(ended.milliseconds)
-        } else {
-            command.append("")
-        }
+        self.append(record.endedAt, to: &command)
         command.append(LegacyKind(of: record.origin).rawValue)
         command.append(text: record.dialectData)
         command.append(text: record.origin)
         command.append(record.isListed ? "1" : "")
+        command.append(text: record.pinPolicy.storedText)
+    }
+
+    /// Appends a time; an empty argument for nil.
+    private func append(_ time: Timestamp?, to command: inout RedisCommandWriter) {
+        if let time { command.append(time.milliseconds) } else { command.append("") }
+    }
+
+    /// Appends what `write` has written.
+    private func append(to command: inout RedisCommandWriter, _ write: (inout ByteBuffer) -> Void) {
+        self.valueBuffer.removeAll()
+        write(&self.valueBuffer)
+        command.append(self.valueBuffer)
+    }
+
+    /// Appends the user as scripts search for it in mentions.
+    func append(mentionOf user: UserID, to command: inout RedisCommandWriter) {
+        self.append(to: &command) {
+            $0.append(UInt8(ascii: " "))
+            StoredReferences.append(user, to: &$0)
+        }
     }
 
     private func append(_ member: Member, to command: inout RedisCommandWriter) {
@@ -310,6 +343,11 @@ final class ScriptArguments {
         if let updated { self.valueBuffer.append(decimal: updated.milliseconds) }
         command.append(self.valueBuffer)
     }
+}
+
+extension ConversationRecord.PinPolicy {
+    /// The value of the hash's field `pinning`; empty for the usual policy, which has no field.
+    var storedText: String { self == .members ? "" : String(self.rawValue) }
 }
 
 extension Write.Change {

@@ -92,7 +92,8 @@ extension StoreRequest {
     var subject: String? {
         switch self {
         case .examine(let key), .repair(let key, _, _), .load(let key), .recent(let key, _),
-            .page(let key, _, _), .changes(let key, _, _, _),
+            .page(let key, _, _), .thread(let key, _, _, _), .search(let key, _, _, _),
+            .changes(let key, _, _, _),
             .amended(let key, _, _, _),
             .unread(let key, _, _):
             key.description
@@ -116,9 +117,8 @@ extension RedisCommandWriter {
         self.append(max(-(1 << 52), min(number, 1 << 52)))
     }
 
-    /// Appends a page's range, its limit, and the revision since which amended messages are wanted
-    /// (-1 for none).
-    mutating func append(_ range: PageRange, limit: Int, since: Int) {
+    /// Appends a page's range and its limit.
+    mutating func append(_ range: PageRange, limit: Int) {
         switch range {
         case .newest:
             self.append("newest")
@@ -131,6 +131,5 @@ extension RedisCommandWriter {
             self.append(clamped: number)
         }
         self.append(clamped: limit)
-        self.append(clamped: since)
     }
 }

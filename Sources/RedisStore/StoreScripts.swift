@@ -76,7 +76,7 @@ enum StoreScripts {
             return 'step', tonumber(rev)
           end
           if kind == 'c' then
-            if call('EXISTS', key) == 1 or not list(at + 12) then return 'damaged', 0 end
+            if call('EXISTS', key) == 1 or not list(at + 13) then return 'damaged', 0 end
             call('HSET', key, 'access', ARGV[at + 2], 'title', ARGV[at + 3],
               'created', ARGV[at + 5])
             if ARGV[at + 4] ~= '' then call('HSET', key, 'creator', ARGV[at + 4]) end
@@ -86,27 +86,45 @@ enum StoreScripts {
             if ARGV[at + 9] ~= '' then call('HSET', key, 'details', ARGV[at + 9]) end
             call('HSET', key, 'origin', ARGV[at + 10])
             if ARGV[at + 11] ~= '' then call('HSET', key, 'listed', ARGV[at + 11]) end
+            if ARGV[at + 12] ~= '' then call('HSET', key, 'pinning', ARGV[at + 12]) end
             updated = ARGV[at + 6]
           elseif kind == 'a' then
             local number = tonumber(ARGV[at + 2])
             if number < 1 or number > tonumber(head) then return 'step', tonumber(rev) end
-            local amend = prefix .. 'amend:' .. name
+            local amend, marks = prefix .. 'amend:' .. name, prefix .. 'marks:' .. name
+            local pins = prefix .. 'pins:' .. name
             local is_kept = number > head - history
             local stored = is_kept and pcall('HGET', amend, ARGV[at + 2])
-            if type(stored) == 'table' then return 'damaged', 0 end
+            local mark = pcall('HEXISTS', marks, ARGV[at + 2])
+            local pin = pcall('HEXISTS', pins, ARGV[at + 2])
+            if type(stored) == 'table' or type(mark) == 'table' or type(pin) == 'table' then
+              return 'damaged', 0
+            end
             -- A deleted message never gets content again, but the change still counts.
-            if is_kept and not (stored and string.find(stored, '^%d+ 2 ')) then
-              local value = ARGV[at + 1] .. ' ' .. ARGV[at + 4] .. ' ' .. ARGV[at + 5]
-              call('HSET', amend, ARGV[at + 2], value)
+            local is_deleted = stored and string.find(stored, '^%d+ 2 ')
+            if is_kept and not is_deleted then
+              call('HSET', amend, ARGV[at + 2], ARGV[at + 1] .. ' ' .. ARGV[at + 4])
+              if ARGV[at + 5] ~= '' then
+                call('HSET', marks, ARGV[at + 2], ARGV[at + 5])
+              elseif mark == 1 then
+                call('HDEL', marks, ARGV[at + 2])
+              end
               amended = ARGV[at + 1]
               -- Amendments of trimmed messages are removed now and then.
               if call('HLEN', amend) % 64 == 0 then
-                for _, old in ipairs(call('HKEYS', amend)) do
-                  if tonumber(old) <= head - history then call('HDEL', amend, old) end
+                for _, changes in ipairs({amend, marks}) do
+                  for _, old in ipairs(call('HKEYS', changes)) do
+                    if tonumber(old) <= head - history then call('HDEL', changes, old) end
+                  end
                 end
               end
             end
-            updated = ARGV[at + 3]
+            if ARGV[at + 6] ~= '' and not is_deleted then
+              call('HSET', pins, ARGV[at + 2], ARGV[at + 6])
+            elseif pin == 1 then
+              call('HDEL', pins, ARGV[at + 2])
+            end
+            if ARGV[at + 3] ~= '' then updated = ARGV[at + 3] end
           elseif kind == 'j' then
             local stored = pcall('HGET', members, ARGV[at + 2])
             local entry
@@ -129,6 +147,39 @@ enum StoreScripts {
         end
         """
 
+    /// The part of `write` for a message with references: adds it to the stream, and a reply to its
+    /// thread. Returns an error without a change if one of the keys holds another type.
+    private static let referring = """
+        function()
+          local threads = ARGV[at + 6] ~= '' and prefix .. 'threads:' .. name
+          local added = threads and pcall('ZSCORE', threads, ARGV[at + 6])
+          if type(added) == 'table' then return added end
+          added = pcall('XADD', prefix .. 'log:' .. name, ARGV[at + 3], 'm', ARGV[at + 4],
+            'r', ARGV[at + 5])
+          if threads and type(added) ~= 'table' then call('ZADD', threads, 0, ARGV[at + 6]) end
+          return added
+        end
+        """
+
+    /// The part of `write` that removes the replies that the next XTRIM may remove from their
+    /// threads. Only conversations with threads need it, once in 64 messages.
+    private static let forget = """
+        function(threads)
+          local oldest = tonumber(string.match(ARGV[at + 3], '^%d+')) - history
+          if oldest < 1 then return end
+          -- XTRIM removes at most 10,000 entries at once.
+          local entries = pcall('XRANGE', prefix .. 'log:' .. name, '-',
+            string.format('%.0f', oldest), 'COUNT', 10000)
+          for _, entry in ipairs(entries) do
+            local root = string.match(entry[2][4] or '', '^%d+ (%d+) ')
+            if root and root ~= '0' then
+              pcall('ZREM', threads, string.format('%016x:%016x', tonumber(root),
+                tonumber(string.match(entry[1], '^%d+'))))
+            end
+          end
+        end
+        """
+
     /// Writes a batch. KEYS: for each run of writes to one conversation its hash, and in a cluster
     /// the other keys. ARGV: the owner, the history limit, the number of publications with channel
     /// and payload of each; then for each run the epoch, the number of writes, and the writes (see
@@ -137,7 +188,8 @@ enum StoreScripts {
     ///
     /// Returns 0 after storing everything and publishing; otherwise three values for each refused
     /// write: its position, the reason and a number. A run reads and writes its conversation's
-    /// state once. Most runs are one message, for which the script creates no table or function.
+    /// state once. Most runs are one message without references, for which the script creates no
+    /// table or function.
     static let write = """
         #!lua
         local call, pcall = redis.call, redis.pcall
@@ -145,7 +197,7 @@ enum StoreScripts {
         local refusals, reasons, run, index = {}, {}, 0, 0
         -- Per run: the conversation's keys; its state (format, revision, head and last change; nil
         -- if it does not exist); the revision of its last amendment in this run.
-        local key, prefix, name, state, has_moved, amended, change
+        local key, prefix, name, state, has_moved, amended, change, refer, forget
 
         -- In a cluster, further keys follow those of the runs, only for Redis' own checks.
         while at <= last do
@@ -169,16 +221,28 @@ enum StoreScripts {
 
           while count > 0 do
             local kind, writes = ARGV[at], 1
-            local is_message = kind == 'm' or kind == 't'
+            local is_message = kind == 'm' or kind == 't' or kind == 'n'
             -- The number of writes that this one stands for.
             if kind == 'r' then writes = tonumber(ARGV[at + 1]) end
             if is_message and not reason and state
               and string.find(state, ARGV[at + 1], 1, true) == 1 then
-              local log = prefix .. 'log:' .. name
-              if type(pcall('XADD', log, ARGV[at + 3], 'm', ARGV[at + 4])) == 'table' then
+              local log, added = prefix .. 'log:' .. name, nil
+              if kind == 'n' then
+                refer = refer or \(referring)
+                added = refer()
+              else
+                added = pcall('XADD', log, ARGV[at + 3], 'm', ARGV[at + 4])
+              end
+              if type(added) == 'table' then
                 reason, number = 'damaged', 0
               else
-                if kind == 't' then call('XTRIM', log, 'MAXLEN', '~', history) end
+                if kind == 't' or kind == 'n' and ARGV[at + 7] ~= '' then
+                  if call('EXISTS', prefix .. 'threads:' .. name) == 1 then
+                    forget = forget or \(forget)
+                    forget(prefix .. 'threads:' .. name)
+                  end
+                  call('XTRIM', log, 'MAXLEN', '~', history)
+                end
                 state, has_moved = ARGV[at + 2], true
               end
             elseif not reason then
@@ -194,12 +258,12 @@ enum StoreScripts {
               end
             end
             index, count = index + writes, count - writes
-            if is_message then
+            if kind == 'm' or kind == 't' then
               at = at + 5
             elseif kind == 'r' then
               at = at + 2 + 3 * writes
             else
-              at = at + ({c = 15, a = 6, j = 11, d = 3, e = 3, s = 2})[kind]
+              at = at + ({n = 8, c = 16, a = 7, j = 11, d = 3, e = 3, s = 2})[kind]
             end
           end
 

@@ -8,6 +8,8 @@ import ChatModel
 /// The field begins with `revision time state` and the byte counts of author, name, client id,
 /// agent and metadata, each followed by a blank. These five texts follow, and the rest is the
 /// content. Agent and metadata begin with a mark if present.
+///
+/// A reply, and a message with mentions, have a second field (`StoredReferences`).
 enum StoredMessage {
     static let field: StaticString = "m"
 
@@ -30,6 +32,24 @@ enum StoredMessage {
         if let agent = body.author.agent { output.append(present: agent) }
         if let metadata = body.metadata { output.append(present: metadata) }
         output.append(text: body.content)
+    }
+
+    /// The state and the content, without copying them. Nil if the bytes do not have this format.
+    static func content(_ bytes: UnsafeRawBufferPointer) -> (
+        state: Message.State, content: UnsafeRawBufferPointer
+    )? {
+        var rest = FieldReader(bytes)
+        guard rest.nextNumber() != nil, rest.nextNumber() != nil,
+            let state = rest.nextNumber().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }),
+            let authorSize = rest.nextNumber(), let nameSize = rest.nextNumber(),
+            let clientSize = rest.nextNumber(), let agentSize = rest.nextNumber(),
+            let metadataSize = rest.nextNumber(), rest.nextField(byteCount: authorSize) != nil,
+            rest.nextField(byteCount: nameSize) != nil,
+            rest.nextField(byteCount: clientSize) != nil,
+            rest.nextField(byteCount: agentSize) != nil,
+            rest.nextField(byteCount: metadataSize) != nil
+        else { return nil }
+        return (state, rest.remaining)
     }
 
     /// Nil if the bytes do not have this format.

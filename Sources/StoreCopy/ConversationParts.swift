@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 import RedisStore
 
@@ -43,11 +44,11 @@ struct ConversationParts {
         self.members = self.members.dropFirst(Self.memberLimit)
         var bytes = 0
         for message in messages.prefix(Self.messageLimit) {
-            bytes += message.body.content.utf8.count + (message.body.metadata?.count ?? 0)
+            bytes += message.copiedBytes
             if bytes > Self.byteLimit, !part.messages.isEmpty { break }
             part.messages.append(message)
             self.last = message.sequence
-            if message.state != .asSent { self.amendedAt = max(self.amendedAt, message.revision) }
+            if message.wasAmended { self.amendedAt = max(self.amendedAt, message.revision) }
         }
         if self.members.isEmpty, self.last == self.conversation.head {
             part.completion = (self.conversation, self.amendedAt)
@@ -55,5 +56,16 @@ struct ConversationParts {
         }
         self.isFirst = false
         return part
+    }
+}
+
+extension Message {
+    /// About the bytes that the message has in a part.
+    fileprivate var copiedBytes: Int {
+        let reactions = self.body.annotations?.reactions?.groups ?? []
+        return self.body.content.utf8.count + (self.body.metadata?.count ?? 0)
+            + reactions.reduce(0) { bytes, group in
+                group.users.reduce(bytes) { $0 + $1.storageKey.byteCount }
+            }
     }
 }

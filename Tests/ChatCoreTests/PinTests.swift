@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 import Testing
 
@@ -33,6 +34,17 @@ struct PinTests {
             _ = fixture.pin(sequence, by: ann)
         }
         #expect(fixture.pins(ann, request: 1) == ["answer 1: pins 1,2"])
+    }
+
+    @Test("is the newest even if the clock was set back meanwhile")
+    func clockSetBack() {
+        var fixture = Self.fixture()
+        _ = fixture.pin(3, by: ann)
+        fixture.now.wall.milliseconds -= 3_600_000
+        _ = fixture.pin(1, by: ann)
+        #expect(fixture.pins(ann, request: 1) == ["answer 1: pins 1,3"])
+        _ = fixture.pin(3, by: ann)
+        #expect(fixture.pins(ann, request: 1) == ["answer 1: pins 3,1"])
     }
 
     @Test("is for the creator and admins only if the conversation says so")

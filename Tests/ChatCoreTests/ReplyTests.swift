@@ -50,6 +50,42 @@ struct ReplyTests {
         #expect(!fixture.storeRequests.contains { $0.hasPrefix("look up") })
     }
 
+    @Test("to a message of an earlier owner is looked up together with other replies' targets")
+    func lookedUpTogether() {
+        var fixture = Self.fixture()
+        _ = fixture.run { $0.close(at: $1, into: &$2) }
+        _ = fixture.post("loads again", by: ann)
+        fixture.isStoreSlow = true
+        fixture.clearStoreRequests()
+        _ = fixture.reply("a", to: 1, by: ann, request: 1)
+        _ = fixture.reply("b", to: 2, by: ann, request: 2)
+        _ = fixture.reply("c", to: 1, by: ann, request: 3)
+        #expect(fixture.storeRequests.count == 2)
+        // The second target's answer comes first, and the first send still is the first.
+        #expect(fixture.answerStoreNewest() == [])
+        var output: [String] = []
+        for _ in 0..<4 { output += fixture.answerStore() }
+        #expect(
+            output == [
+                "event: posted 4 a, answers 1", "event: posted 5 b, answers 2",
+                "event: posted 6 c, answers 3",
+            ])
+    }
+
+    @Test(
+        "is refused at once while the store accepts no writes, so that no later send overtakes it")
+    func writesUnavailable() {
+        var fixture = Self.fixture()
+        _ = fixture.run { $0.close(at: $1, into: &$2) }
+        _ = fixture.post("loads again", by: ann)
+        fixture.isStoreSlow = true
+        fixture.conversation.areWritesUnavailable = true
+        #expect(
+            fixture.reply("a", to: 1, by: ann, request: 1) == [
+                "answer 1: \(ChatCoreTests.refused(.unavailable).dropFirst("answer: ".count))"
+            ])
+    }
+
     @Test("to a message that does not exist or is trimmed is refused, and later sends are stored")
     func refused() {
         var limits = ChatLimits()

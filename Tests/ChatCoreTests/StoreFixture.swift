@@ -28,7 +28,7 @@ struct StoreFixture {
             self.messages[message.sequence - 1] = message
             if let time { self.record?.updatedAt = time }
             self.pins.removeAll { $0.sequence == message.sequence }
-            if message.isPinned { self.pins.append(message) }
+            if message.isPinned { self.pins = (self.pins + [message]).sortedByPin() }
         case .member(let member):
             if let place = self.members.firstIndex(where: { $0.user == member.user }) {
                 self.members[place] = member

@@ -28,6 +28,8 @@ final class SimulatedClient {
     var resumesAfter: SequenceNumber?
     var screen = ClientScreen()
     var sends = 0
+    /// The newest list of pinned messages that it got, newest pin first.
+    var listedPins: [Message]?
     var hasEdited: Set<SequenceNumber> = []
     /// The answered sends of this connection: when each was requested, and its message's number.
     var answeredSends: [(requested: UInt64, sequence: SequenceNumber)] = []

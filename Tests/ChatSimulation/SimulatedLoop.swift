@@ -10,6 +10,9 @@ struct SimulatedLoop {
             case join
             case send(MessageBody)
             case amendment(SequenceNumber)
+            /// The number of the checker's wish.
+            case annotation(Int)
+            case pins
             case page
             case replay
             case other(String)

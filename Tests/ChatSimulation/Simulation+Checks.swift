@@ -34,11 +34,16 @@ extension Simulation {
                     \.person.id))
             self.checker.compareScreen(
                 client, with: self.store.page(of: client.conversation), present: present)
+            self.checker.compareListedPins(
+                client, with: self.store.loaded(client.conversation)?.pins ?? [])
         }
         let dead = Set(self.loops.filter(\.isDead).map(\.id))
         for conversation in self.conversations {
             self.checker.compareAnswers(
                 in: conversation, with: self.store.page(of: conversation), dead: dead)
+            self.checker.compareWishes(
+                in: conversation, with: self.store.page(of: conversation),
+                pins: self.store.loaded(conversation)?.pins ?? [], hasDeadLoops: !dead.isEmpty)
         }
         for loop in self.loops where !loop.isDead {
             let unanswered = loop.requests.values.filter { !$0.isCancelled }.map {

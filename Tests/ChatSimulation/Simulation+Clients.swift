@@ -34,6 +34,9 @@ extension Simulation {
         case 786..<790: self.submit(.join(client.joinRequest), by: client, .other("join"))
         case 790..<796: self.manageMember(as: client)
         case 796..<850: self.disconnect(client)
+        case 850..<920: self.react(client)
+        case 920..<945: self.pin(client)
+        case 945..<950: self.requestPins(client)
         default: break
         }
     }
@@ -101,7 +104,7 @@ extension Simulation {
                 requestedAt: self.now, through: client.screen.through))
     }
 
-    private func submit(
+    func submit(
         _ command: ChatCommand, by client: SimulatedClient,
         _ kind: SimulatedLoop.SimulatedRequest.Kind
     ) {
@@ -132,7 +135,9 @@ extension Simulation {
                 given: ByteString("\(self.random.pick(sibling)!.number)-\(client.sends - back + 1)")
             )
         }
-        let body = MessageBody(author: client.person, clientMessageID: id, content: content)
+        let body = MessageBody(
+            author: client.person, clientMessageID: id, content: content,
+            annotations: self.makeAnnotations(for: client))
         self.submit(.post(body), by: client, .send(body))
         if id != nil, self.random.happens(perMille: 100) {
             // Two sends with the same id and different content.
@@ -209,6 +214,7 @@ extension Simulation {
         let body = MessageBody(
             author: client.person, clientMessageID: nil, content: "\(client.number) says goodbye")
         self.submit(.post(body), by: client, .send(body))
+        self.requestPins(client)
     }
 
     // MARK: Replay

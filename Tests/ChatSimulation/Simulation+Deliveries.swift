@@ -99,6 +99,12 @@ extension Simulation {
             self.checker.expect(
                 message.sequence == sequence && versions.contains { $0.state == message.state },
                 "\(client.name) got an answer for a change of \(sequence) that is not stored")
+        case (.annotation(let wish), .amended(let message)):
+            self.checker.acknowledged(wish, message, to: client, at: self.now)
+        case (.annotation, .failed), (.pins, .failed):
+            break
+        case (.pins, .pins(let messages)):
+            self.receivePins(messages, by: client)
         case (.other("part"), .done):
             if isConnected { self.disconnect(client) }
         case (.amendment, .failed(let error)):

@@ -304,7 +304,8 @@ public final class Simulation {
         let time = Int64(self.random.number(0...1000))
         self.log("--- the store loses the last \(time) ms")
         self.store.loseData(time, at: self.now)
-        for conversation in self.conversations {
+        // Including the users' inboxes.
+        for conversation in self.checker.histories.keys {
             self.checker.lostData(conversation, downTo: self.store.loaded(conversation))
         }
         self.reconnectToStore()

@@ -42,12 +42,8 @@ extension SimulationChecker {
 
     /// A message appears on a screen. It may be newer than the version shown before, never older.
     mutating func check(_ message: Message, seenBy client: SimulatedClient) {
-        let stored = self.versions(of: message.sequence, in: client.conversation)
         self.expect(
-            stored.contains {
-                $0.revision == message.revision && $0.body.content == message.body.content
-                    && $0.state == message.state
-            },
+            self.isStored(message, in: client.conversation),
             "\(client.name) received message \(message.sequence) "
                 + "in a version \(message.revision) that is not stored"
         )
@@ -57,8 +53,7 @@ extension SimulationChecker {
         if let known {
             // A change that both masters executed has two revisions.
             let history = self.history(of: client.conversation)
-            let looksTheSame =
-                known.state == message.state && known.body.content == message.body.content
+            let looksTheSame = known.looks(like: message)
             self.expect(
                 known.revision <= message.revision || self.isInDoubt(known, in: client.conversation)
                     || self.areOfTwoMasters(known, message, history)
@@ -182,11 +177,11 @@ extension SimulationChecker {
             guard let delivered = screen.messages[message.sequence] else { continue }
             // A message of a lost master can look the same and differ only in its revision.
             let isSameToSee =
-                delivered.isSameMessage(as: message) && delivered.state == message.state
-                && delivered.body.content == message.body.content
+                delivered.isSameMessage(as: message) && delivered.looks(like: message)
                 && self.isInDoubt(delivered, in: client.conversation)
             self.expect(
-                delivered.revision == message.revision || isSameToSee,
+                delivered.revision == message.revision && delivered.looks(like: message)
+                    || isSameToSee,
                 "\(client.name) shows message \(message.sequence) as \(delivered.state) "
                     + "(\(delivered.revision)) instead of \(message.state) (\(message.revision))"
             )

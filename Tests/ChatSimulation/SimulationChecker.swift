@@ -55,6 +55,10 @@ struct SimulationChecker {
     /// Stored sends whose owner received no answer from the store.
     private(set) var unacknowledged: [ConversationKey: Set<CheckedSend>] = [:]
     private(set) var violation: String?
+    /// What users asked of messages, in the order of their requests.
+    var wishes: [Wish] = []
+    /// The target and the mentions of each send that has some, by its text.
+    var requestedAnnotations: [String: (reply: SequenceNumber?, mentions: [UserID])] = [:]
     let limits: ChatLimits
 
     init(limits: ChatLimits) {
@@ -97,6 +101,12 @@ struct SimulationChecker {
             self.expect(
                 !isDeleted || isAgain,
                 "\(key): message \(message.sequence) was changed after its deletion")
+            if let known = known?.values.first, !isAgain {
+                self.expect(
+                    known.body.annotations?.reply == message.body.annotations?.reply,
+                    "\(key): message \(message.sequence) has another thread than before")
+            }
+            self.checkAnnotations(of: message, in: key)
             self.histories[key]?.versions[message.sequence, default: [:]][write.revision] = message
         case .end:
             self.histories[key, default: ConversationHistory()].ended = true
@@ -134,8 +144,12 @@ struct SimulationChecker {
             self.refusedTexts[key]?.contains(message.body.content) != true,
             "\(key): \"\(message.body.content)\" was stored after it was refused"
         )
+        self.checkAnnotations(of: message, in: key)
+        self.checkRequested(by: message, in: key)
+        // Notices in inboxes have equal texts; their ids tell them apart.
         let isRepeated =
-            message.state != .deleted && !history.contents.insert(message.body.content).inserted
+            !key.isInbox && message.state != .deleted
+            && !history.contents.insert(message.body.content).inserted
         self.expect(!isRepeated, "\(key): \"\(message.body.content)\" was stored twice")
         history.head = message.sequence
         if self.limits.historyLimit > 0 {
@@ -252,13 +266,18 @@ struct SimulationChecker {
         else {
             return true
         }
-        return !retained.isSameMessage(as: message) || retained.body.content != message.body.content
+        return !retained.isSameMessage(as: message) || !retained.looks(like: message)
     }
 
     // MARK: Answers
 
     mutating func requested(_ command: ChatCommand, in conversation: ConversationKey) {
         switch command {
+        case .post(let body):
+            guard let annotations = body.annotations else { return }
+            self.requestedAnnotations[body.content] = (
+                annotations.reply?.to, annotations.mentions?.users ?? []
+            )
         case .delete(let sequence, _):
             self.histories[conversation, default: ConversationHistory()].deletionRequests[
                 sequence, default: 0] += 1

@@ -287,7 +287,8 @@ struct ChatsJobTests {
             probe.answer(.described(TestData.description(members)), to: tagCount - 1) == [
                 #"""
                 {"type":"chatsList","data":[{"id":6,\#(fields("009")),"unread_count":2,\#
-                "last_message":\#(last)},{"id":5,\#(fields("001")),"unread_count":0,\#
+                "unread_mentions":1,"last_message":\#(last)},{"id":5,\#(fields("001")),\#
+                "unread_count":0,"unread_mentions":0,\#
                 "last_message":null}]}
                 """#
             ])
@@ -303,6 +304,7 @@ struct ChatsJobTests {
         return ListedMembership(
             key: ConversationKey(tenant: "tenant", id: .init(id)), record: record,
             head: last?.sequence ?? 0,
-            member: TestData.member("7", name: "Ann"), lastMessage: last, unreadCount: unread)
+            member: TestData.member("7", name: "Ann"), lastMessage: last, unreadCount: unread,
+            unreadMentionCount: unread / 2)
     }
 }

@@ -301,5 +301,5 @@ extension ConversationsInputTests.Case {
             )),
     ]
 
-    static let all = sending + otherFrames + malformed
+    static let all = sending + references + features + otherFrames + malformed
 }

@@ -160,8 +160,11 @@ public struct FuzzedSession {
             let answer: ChatAnswer =
                 switch command {
                 case .post(let body): .posted(Self.message(3, body))
-                case .edit(let sequence, _, _), .delete(let sequence, _):
+                case .edit(let sequence, _, _), .delete(let sequence, _),
+                    .react(let sequence, _, _, _), .pin(let sequence, _),
+                    .unpin(let sequence, _):
                     .amended(Self.message(sequence))
+                case .pins: .pins([Self.message(1)])
                 case .read, .readThrough: .read(unknown: [])
                 case .create, .describe: .described(Self.conversationDetails)
                 case .joinAndSubscribe, .join, .addMember: .joined(.empty)
@@ -177,6 +180,7 @@ public struct FuzzedSession {
                 case .memberships: .memberships(MembershipPage())
                 case .numbers(let users, _):
                     .numbers(users.indices.map { StoreRequest.firstUserNumber + $0 })
+                case .search: .found(SearchPage(messages: [Self.message(1)]))
                 default: nil
                 }
             self.session.receivedStoreAnswer(answer, for: tag, into: &self.steps)
@@ -224,7 +228,8 @@ public struct FuzzedSession {
                 self.checkKey(key)
                 if case .post(let body) = command { self.checkMessage(body) }
                 if let tag { self.pending.append(.submit(command, key, tag)) }
-            case .readPage(let key, _, let limit, let tag):
+            case .readPage(let key, _, let limit, let tag),
+                .readThread(let key, _, _, let limit, let tag):
                 hasRequest = true
                 self.checkKey(key)
                 precondition((1...1000).contains(limit), "A page of \(limit) messages.")

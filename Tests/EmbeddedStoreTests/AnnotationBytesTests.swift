@@ -33,7 +33,9 @@ struct AnnotationBytesTests {
             reply: Reply(to: 300, thread: 127),
             mentions: Mentions(users: [ann.id, UserID(anonymous: "ünï")], nonMembers: [robot.id]),
             reactions: Reactions([
-                .init(Emoji(stored: "👩‍👩‍👧"), users: (0..<200).map { UserID(assigned: "\($0)") }),
+                .init(
+                    Emoji(stored: "👩‍👩‍👧"),
+                    users: (0..<200).map { UserID(assigned: ByteString("\($0)")) }),
                 .init(Emoji(stored: ":tada:"), users: [ann.id]),
             ]),
             pin: PinState(isPinned: true, by: robot, at: TestOwner.time(1))),

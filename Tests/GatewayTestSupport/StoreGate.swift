@@ -83,12 +83,12 @@ public final class StoreGate: ChatStore {
 extension StoreRequest {
     var kind: StoreGate.Kind {
         switch self {
-        case .page: .page
+        case .page, .thread: .page
         case .write: .write
         case .probe: .probe
         case .bans: .bans
         case .claim, .load, .recent, .changes, .amended, .unread, .memberships, .catalog, .numbers,
-            .users, .nextNumber, .ban, .unban, .conversations, .examine, .repair:
+            .users, .search, .nextNumber, .ban, .unban, .conversations, .examine, .repair:
             .other
         }
     }

@@ -98,10 +98,11 @@ struct ScriptArgumentsTests {
         let arguments = try self.command(
             Self.writes("a/7/2/skip b/7/2/skip"), namesAllKeys: true)
         #expect(
-            arguments.prefix(10) == [
-                "9", "p:{s5}:conv:t:a", "p:{s5}:conv:t:b", "p:{s5}:lease", "p:{s5}:log:t:a",
-                "p:{s5}:members:t:a", "p:{s5}:amend:t:a", "p:{s5}:log:t:b", "p:{s5}:members:t:b",
-                "p:{s5}:amend:t:b",
+            arguments.prefix(16) == [
+                "15", "p:{s5}:conv:t:a", "p:{s5}:conv:t:b", "p:{s5}:lease", "p:{s5}:log:t:a",
+                "p:{s5}:members:t:a", "p:{s5}:amend:t:a", "p:{s5}:marks:t:a",
+                "p:{s5}:threads:t:a", "p:{s5}:pins:t:a", "p:{s5}:log:t:b", "p:{s5}:members:t:b",
+                "p:{s5}:amend:t:b", "p:{s5}:marks:t:b", "p:{s5}:threads:t:b", "p:{s5}:pins:t:b",
             ])
     }
 
@@ -116,14 +117,28 @@ struct ScriptArgumentsTests {
         #expect(arguments.dropFirst(4) == ["2", "one", "1", "two", "2", "7", "1", "s", "2"])
     }
 
-    private static func message(_ sequence: SequenceNumber, metadata: [UInt8]? = nil) -> Message {
+    private static func message(
+        _ sequence: SequenceNumber, metadata: [UInt8]? = nil,
+        _ annotations: MessageAnnotations? = nil
+    ) -> Message {
         Message(
             sequence: sequence, revision: 4, sentAt: Timestamp(milliseconds: 60), state: .edited,
             body: MessageBody(
                 author: Person(id: Self.ann, name: "Ann"),
                 clientMessageID: ClientMessageID(given: "id"), content: "hello",
-                metadata: metadata))
+                metadata: metadata, annotations: annotations))
     }
+
+    private static let reply = MessageAnnotations(
+        reply: Reply(to: 2, thread: 1), mentions: Mentions(users: [UserID(tokenSubject: "bob b")]))
+    private static let marks = MessageAnnotations(
+        reply: Reply(to: 2, thread: 1), mentions: nil,
+        reactions: Reactions([Reactions.Group(Emoji(stored: "❤"), users: [ann])]),
+        pin: PinState(
+            isPinned: true, by: Person(id: ann, name: "Ann"), at: Timestamp(milliseconds: 65)))
+    private static let restricted = ConversationRecord(
+        .unlisted, title: "Room", pinPolicy: .creator, creator: ann,
+        createdAt: Timestamp(milliseconds: 50))
 
     private static let record = ConversationRecord(
         .listed, title: "Room", creator: ann,
@@ -149,12 +164,44 @@ struct ScriptArgumentsTests {
                 ]),
             ChangeCase(
                 testDescription: "an edit",
-                change: .amend(message(3), .deleted, at: Timestamp(milliseconds: 70)),
-                arguments: ["a", "4", "3", "70", "1", "5 hello"]),
+                change: .amend(
+                    message(3), .edited(content: "hello"), at: Timestamp(milliseconds: 70)),
+                arguments: ["a", "4", "3", "70", "1 5 hello", "", ""]),
+            ChangeCase(
+                testDescription: "a reply with a mention", change: .message(message(3, reply)),
+                arguments: [
+                    "n", "1 3 2 ", "1 4 3 60", "3-0", "4 60 1 3 3 2 0 0 annAnnidhello",
+                    "2 1 1 8 bob%20b ", "0000000000000001:0000000000000003", "",
+                ]),
+            ChangeCase(
+                testDescription: "a message with a mention, after which the stream is trimmed",
+                change: .message(
+                    message(
+                        64,
+                        MessageAnnotations(
+                            reply: nil,
+                            mentions: Mentions(includesEveryone: true, nonMembers: [ann])))),
+                arguments: [
+                    "n", "1 3 63 ", "1 4 64 60", "64-0", "4 60 1 3 3 2 0 0 annAnnidhello",
+                    "0 0 2 0 ann ", "", "1",
+                ]),
+            ChangeCase(
+                testDescription: "a reaction to a pinned message, which is no activity",
+                change: .amend(message(3, marks), .reacted([]), at: nil),
+                arguments: [
+                    "a", "4", "3", "", "1 5 hello", "14 15 1 3 1 ❤3 ann1 65 3 3 annAnn",
+                    "8 35 2 1 0 0 14 15 1 3 1 ❤3 ann1 65 3 3 annAnn4 60 1 3 3 2 0 0 annAnnidhello",
+                ]),
+            ChangeCase(
+                testDescription: "a creation with a pin policy", change: .create(restricted),
+                arguments: [
+                    "c", "4", "1", "Room", "ann", "50", "50", "", "0", "", "conversations", "", "1",
+                    "", "", "",
+                ]),
             ChangeCase(
                 testDescription: "a creation in the catalog", change: .create(record),
                 arguments: [
-                    "c", "4", "1", "Room", "ann", "50", "50", "", "3", "", "rooms", "1",
+                    "c", "4", "1", "Room", "ann", "50", "50", "", "3", "", "rooms", "1", "",
                     "p:{t:t}:rooms", "50", "a",
                 ]),
             ChangeCase(
@@ -173,7 +220,7 @@ struct ScriptArgumentsTests {
             change: row.change)
         #expect(try self.command([write]).dropFirst(7) == row.arguments[...])
         // In Redis Cluster the index entry lies in another slot, and is written before.
-        let inCluster = try self.command([write], namesAllKeys: true).dropFirst(11)
+        let inCluster = try self.command([write], namesAllKeys: true).dropFirst(14)
         if IndexEntry(write, at: Timestamp(milliseconds: 60)) == nil {
             #expect(inCluster == row.arguments[...])
         } else {
@@ -201,8 +248,9 @@ struct ScriptArgumentsTests {
             (
                 true,
                 [
-                    "4", "p:{s5}:conv:t:a", "p:{s5}:log:t:a", "p:{s5}:members:t:a",
-                    "p:{s5}:amend:t:a", "90",
+                    "7", "p:{s5}:conv:t:a", "p:{s5}:log:t:a", "p:{s5}:members:t:a",
+                    "p:{s5}:amend:t:a", "p:{s5}:marks:t:a", "p:{s5}:threads:t:a",
+                    "p:{s5}:pins:t:a", "90",
                 ]
             ),
         ])

@@ -24,7 +24,10 @@ struct ConversationPartsTests {
             body: MessageBody(
                 author: TestOwner.person("ann"), clientMessageID: nil,
                 content: String(repeating: "x", count: bytes)))
-        return number % 5 == 0 ? message.edited(to: "edited", revision: 2 * number + 1) : message
+        guard number % 5 == 0 else { return message }
+        return number % 10 == 0
+            ? message.edited(to: "edited", revision: 2 * number + 1)
+            : message.reacted(with: Reactions(), revision: 2 * number + 1)
     }
 
     /// All parts, as the shell makes them.
@@ -57,8 +60,8 @@ struct ConversationPartsTests {
         #expect(parts.flatMap(\.messages).map(\.sequence) == Array(oldest..<head + 1))
         #expect(parts.map(\.isFirst) == [true] + Array(repeating: false, count: parts.count - 1))
         #expect(parts.dropLast().allSatisfy { $0.completion == nil })
-        let edited = (oldest..<head + 1).last { $0 % 5 == 0 }
-        #expect(parts.last?.completion?.amendedAt == edited.map { 2 * $0 + 1 } ?? 0)
+        let amended = (oldest..<head + 1).last { $0 % 5 == 0 }
+        #expect(parts.last?.completion?.amendedAt == amended.map { 2 * $0 + 1 } ?? 0)
         var last: Int?
         for part in parts {
             #expect(part.last == last)

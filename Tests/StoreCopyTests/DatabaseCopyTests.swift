@@ -104,6 +104,7 @@ struct DatabaseCopyTests {
             {
                 requests += [
                     .page(key, .after(number), limit: 7), .page(key, .before(number), limit: 7),
+                    .thread(key, root: number, .newest, limit: 3),
                 ]
                 requests += Self.users.map { .unread(key, after: number, by: $0) }
                 for revision in stride(

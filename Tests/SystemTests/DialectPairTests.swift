@@ -121,7 +121,33 @@ struct DialectPairTests {
         }
     }
 
-    /// Join, send, type, read, leave, miss a message, return and receive it, end.
+    /// Answers message 1 and reacts to the answer as `user`, through REST. Each protocol shows what
+    /// its messages can hold.
+    private func replyAndReact(
+        in room: String, as user: String, shownTo other: DialectParticipant, at port: UInt16,
+        secret: String
+    ) throws {
+        let token = try ConfabServer.token(for: user, conversations: [room], secret: secret)
+        let fields = ["Authorization": "Bearer \(token)"]
+        let messages = "/api/conversations/\(room)/messages"
+        let reply = try HTTPReply.post(
+            messages, #"{"content":"answer","reply_to":"1"}"#, port: port, fields: fields)
+        guard reply.status == 201 else { throw TestFailure("the reply failed: \(reply)") }
+        try other.awaitMessage(3, user, "answer")
+        if other.adapter.deliveredTopics.contains(.replies) {
+            try other.awaitEvent(.reply(id: 3, to: 1))
+        }
+        let reaction = try HTTPReply.request(
+            "PUT", "\(messages)/3/reactions/%F0%9F%91%8D", port: port, fields: fields)
+        guard reaction.status == 200 else { throw TestFailure("the reaction failed: \(reaction)") }
+        if !other.adapter.deliveredTopics.contains(.reactions) {
+            guard other.adapter.catchUpFrame != nil else { return }
+            try other.catchUp(after: 2)
+        }
+        try other.awaitEvent(.reactions(id: 3, emoji: "👍", count: 1))
+    }
+
+    /// Join, send, reply, react, type, read, leave, miss a message, return and receive it, end.
     private func conversation(
         _ left: ProtocolAdapter, _ right: ProtocolAdapter, at ports: (UInt16, UInt16),
         secret: String
@@ -135,14 +161,15 @@ struct DialectPairTests {
         try bob.awaitMessage(1, "ann", "one")
         try bob.sendMessage("two")
         try ann.awaitMessage(2, "bob", "two")
+        try self.replyAndReact(in: room, as: "ann", shownTo: bob, at: ports.0, secret: secret)
 
         try ann.sendTyping()
         if left.typingFrame != nil, right.deliveredTopics.contains(.typing) {
             try bob.awaitEvent(.typing("ann"))
         }
-        try ann.markRead(2)
+        try ann.markRead(3)
         if left.readFrame != nil, right.deliveredTopics.contains(.reading) {
-            try bob.awaitEvent(.read("ann", through: 2))
+            try bob.awaitEvent(.read("ann", through: 3))
         }
 
         // Ann leaves and returns, and receives the missed message once.
@@ -150,14 +177,14 @@ struct DialectPairTests {
         if right.deliveredTopics.contains(.presence) { try bob.awaitEvent(.left("ann")) }
         try bob.sendMessage("three")
         let carol = try DialectParticipant(
-            .conversations, as: "carol", in: room, at: ports.0, secret: secret, after: 2)
-        try carol.awaitMessage(3, "bob", "three")
+            .conversations, as: "carol", in: room, at: ports.0, secret: secret, after: 3)
+        try carol.awaitMessage(4, "bob", "three")
         ann = try DialectParticipant(
-            left, as: "ann", in: room, at: ports.0, secret: secret, after: 2)
-        try ann.catchUp(after: 2)
-        try ann.awaitMessage(3, "bob", "three")
+            left, as: "ann", in: room, at: ports.0, secret: secret, after: 3)
+        try ann.catchUp(after: 3)
+        try ann.awaitMessage(4, "bob", "three")
         try bob.sendMessage("four")
-        try ann.awaitMessage(4, "bob", "four")
+        try ann.awaitMessage(5, "bob", "four")
 
         try self.end(room, by: "ann", at: ports.1, secret: secret)
         if right.deliveredTopics.contains(.end) { try bob.awaitEvent(.ended) }

@@ -7,6 +7,10 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
     /// An event, independent of the protocol.
     enum ReceivedEvent: Equatable, CustomStringConvertible {
         case message(id: Int, author: String, content: String)
+        /// A message answers another one.
+        case reply(id: Int, to: Int)
+        /// The number of the first reaction to a message.
+        case reactions(id: Int, emoji: String, count: Int)
         case typing(String)
         /// A user has read all messages up to this one.
         case read(String, through: Int)
@@ -18,6 +22,8 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
         var description: String {
             switch self {
             case .message(let id, let author, let content): "\(id) \(author): \(content)"
+            case .reply(let id, let target): "\(id) replies to \(target)"
+            case .reactions(let id, let emoji, let count): "\(id) has \(count) \(emoji)"
             case .typing(let user): "\(user) types"
             case .read(let user, let through): "\(user) has read \(through)"
             case .left(let user): "\(user) is gone"
@@ -52,7 +58,7 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
     /// The events in a frame for this user. The answer to the user's own send is a message.
     let events: @Sendable (_ text: String, _ me: String) -> [ReceivedEvent]
 
-    enum Topic: Sendable { case typing, reading, presence, end }
+    enum Topic: Sendable { case typing, reading, presence, end, replies, reactions }
 
     var testDescription: String { self.name }
 
@@ -75,11 +81,32 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
             let number = (fields[id] as? Int) ?? (fields[id] as? String).flatMap({ Int($0) })
         else { return [] }
         let sender = (fields["sender"] as? [String: Any])?["username"] as? String
+        let message = ReceivedEvent.message(
+            id: number, author: me ?? sender ?? fields[author] as? String ?? "",
+            content: fields[content] as? String ?? "")
+        return [message] + Self.reply(number, fields) + Self.reactions(number, fields)
+    }
+
+    private static func reply(_ id: Int, _ fields: [String: Any]) -> [ReceivedEvent] {
+        let target =
+            (fields["reply_to"] as? Int) ?? (fields["reply_to"] as? String).flatMap { Int($0) }
+        return target.map { [.reply(id: id, to: $0)] } ?? []
+    }
+
+    private static func reactions(_ id: Int, _ fields: [String: Any]) -> [ReceivedEvent] {
+        guard let first = (fields["reactions"] as? [[String: Any]])?.first else { return [] }
         return [
-            .message(
-                id: number, author: me ?? sender ?? fields[author] as? String ?? "",
-                content: fields[content] as? String ?? "")
+            .reactions(
+                id: id, emoji: first["emoji"] as? String ?? "", count: first["count"] as? Int ?? 0)
         ]
+    }
+
+    /// The event of reactions, in the protocols that have one.
+    private static func reactions(_ fields: [String: Any]?) -> [ReceivedEvent] {
+        guard let fields, let id = (fields["message_id"] as? String).flatMap({ Int($0) }) else {
+            return []
+        }
+        return Self.reactions(id, fields)
     }
 
     private static func refused(_ errorText: Any?) -> [ReceivedEvent] {
@@ -92,11 +119,12 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
         messageFrame: { Self.text(["action": "send_message", "content": $1]) },
         typingFrame: { _ in Self.text(["action": "typing", "is_typing": true]) },
         readFrame: { Self.text(["action": "read", "message_ids": ["\($1)"]]) },
-        deliveredTopics: [.typing, .reading, .presence],
+        deliveredTopics: [.typing, .reading, .presence, .replies, .reactions],
         events: { text, _ in
             guard let frame = Self.frame(text[...]) as? [String: Any] else { return [] }
             switch frame["type"] as? String {
             case "chat_message": return Self.message(frame["message"], id: "id")
+            case "reactions": return Self.reactions(frame)
             case "typing":
                 return frame["is_typing"] as? Bool == true
                     ? [.typing(frame["user_id"] as? String ?? "")] : []
@@ -152,7 +180,7 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
         readFrame: {
             Self.text(["type": "markRead", "data": ["chat": $0, "last_read_message": $1]])
         },
-        deliveredTopics: [.reading],
+        deliveredTopics: [.reading, .replies],
         events: { text, _ in
             guard let frame = Self.frame(text[...]) as? [String: Any] else { return [] }
             let data = frame["data"] as? [String: Any]
@@ -179,7 +207,7 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
         // The answer to a join contains the missed messages.
         catchUpFrame: { conversation, _ in #"42["join_room",{"room_id":"\#(conversation)"}]"# },
         typingFrame: { #"42["typing",{"room_id":"\#($0)","is_typing":true}]"# },
-        deliveredTopics: [.typing, .presence, .end],
+        deliveredTopics: [.typing, .presence, .end, .replies, .reactions],
         events: { text, _ in
             guard text.hasPrefix("42["), let event = Self.frame(text.dropFirst(2)) as? [Any],
                 let data = event.last as? [String: Any]
@@ -189,6 +217,7 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
             let user = data["user_id"] as? String ?? ""
             switch event.first as? String {
             case "new_message": return Self.message(data, id: "id", author: "user_id")
+            case "reactions": return Self.reactions(data)
             case "conversation_state":
                 return (data["messages"] as? [Any] ?? []).flatMap {
                     Self.message($0, id: "id", author: "user_id")
@@ -205,7 +234,7 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
         name: "Agents",
         path: { "/v1/ws?channel_id=\($0)&token=\($1)" + ($2.map { "&after=\($0)" } ?? "") },
         messageFrame: { Self.text(["type": "message", "content": $1]) },
-        deliveredTopics: [.presence],
+        deliveredTopics: [.presence, .replies],
         events: { text, me in
             guard let frame = Self.frame(text[...]) as? [String: Any] else { return [] }
             switch frame["type"] as? String {
