@@ -1,11 +1,13 @@
 // One client for the fault harness: commands on stdin, events on stdout, one JSON object per line.
 //
 // Commands  {"do":"open","url":…,"token":…,"conversation":…,"store":PATH or null}
-//           {"do":"send","text":…,"local_id":…}   {"do":"edit","id":…,"text":…}
-//           {"do":"delete","id":…}   {"do":"messages"}   {"do":"older","limit":50}
-//           {"do":"close"}
-// Events    state, message, change, remove, reset, stored, failed, messages; and error, with the
-//           command in "do", for an edit, a deletion or a page that the server refused.
+//           {"do":"send","text":…,"local_id":…,"reply_to":ID or absent,"mentions":[…] or absent}
+//           {"do":"edit","id":…,"text":…}   {"do":"delete","id":…}
+//           {"do":"react","id":…,"emoji":…,"on":…}   {"do":"pin","id":…}   {"do":"unpin","id":…}
+//           {"do":"messages"}   {"do":"older","limit":50}   {"do":"close"}
+// Events    state, message, change, remove, reactions, pinned, unpinned, reset, stored, failed,
+//           messages; done, with the command in "do", for a reaction or a pin that is acknowledged;
+//           and error, with the command in "do", for a request that the server refused.
 //
 // The end of the input closes the client. `clients/python/tests/driver.py` is the same for the kit
 // for Python.
@@ -14,33 +16,41 @@ import Foundation
 import JSON
 
 func write(_ event: String, _ members: KeyValuePairs<String, JSONTree> = [:]) {
-    let object =
-        [JSONTree.ObjectMember("event", .string(event))]
-        + members.map { JSONTree.ObjectMember($0.key, $0.value) }
+    write(event, members.map { JSONTree.ObjectMember($0.key, $0.value) })
+}
+
+func write(_ event: String, _ members: [JSONTree.ObjectMember]) {
+    let object = [JSONTree.ObjectMember("event", .string(event))] + members
     FileHandle.standardOutput.write(Data("\(JSONTree.object(object).text)\n".utf8))
 }
 
 func optional(_ text: String?) -> JSONTree { text.map { .string($0) } ?? .null }
 
+func counts(_ message: ChatMessage) -> JSONTree {
+    .object(message.reactions.map { .init($0.emoji, .integer($0.count)) })
+}
+
 func shown(_ message: ChatMessage) -> JSONTree {
-    [
+    let mentions: JSONTree =
+        switch message.mentioned {
+        case .all: "all"
+        case .users(let users): .array(users.map { .string($0) })
+        }
+    return [
         "id": message.id == 0 ? .null : .string(String(message.id)),
         "author": .string(message.author), "text": .string(message.text),
         "local_id": optional(message.localID), "state": .string("\(message.state)"),
-        "rev": .integer(message.rev),
+        "rev": .integer(message.rev), "reply_to": optional(message.replyTo.map { "\($0)" }),
+        "thread": optional(message.thread.map { "\($0)" }),
+        "excerpt": optional(message.replyExcerpt?.text), "mentions": mentions,
+        "reactions": counts(message), "pinned": .bool(message.pinned != nil),
     ]
 }
 
 func report(_ event: ConversationEvent) {
     switch event {
     case .message(let message):
-        write(
-            "message",
-            [
-                "id": .string(String(message.id)), "author": .string(message.author),
-                "text": .string(message.text), "local_id": optional(message.localID),
-                "rev": .integer(message.rev),
-            ])
+        write("message", (shown(message).members ?? []).filter { $0.name != "state" })
     case .change(let message):
         write(
             "change",
@@ -50,6 +60,10 @@ func report(_ event: ConversationEvent) {
             ])
     case .remove(let message):
         write("remove", ["id": .string(String(message.id)), "rev": .integer(message.rev)])
+    case .reactions(let message):
+        write("reactions", ["id": .string(String(message.id)), "reactions": counts(message)])
+    case .pinned(let message, _): write("pinned", ["id": .string(String(message.id))])
+    case .unpinned(let message, _): write("unpinned", ["id": .string(String(message.id))])
     case .reset(let reason, let messages, _):
         write(
             "reset",
@@ -108,8 +122,24 @@ struct Driver {
         switch name {
         case "send":
             let localID = command["local_id"]?.stringValue
+            let replyTo = (command["reply_to"]?.stringValue).flatMap { Int($0) }
+            let users = (command["mentions"]?.elements ?? []).compactMap(\.stringValue)
             await attempt("send") { () async throws(ConfabError) in
-                try room.post(text, localID: localID)
+                try room.post(
+                    text, replyTo: replyTo, mentions: .users(users), localID: localID)
+            }
+        case "react", "pin", "unpin":
+            let emoji = command["emoji"]?.stringValue ?? ""
+            let isOn = command["on"]?.boolValue ?? true
+            Task {
+                await attempt(name) { () async throws(ConfabError) in
+                    switch name {
+                    case "react": try await room.react(id ?? 0, emoji, on: isOn)
+                    case "pin": try await room.pin(id ?? 0)
+                    default: try await room.unpin(id ?? 0)
+                    }
+                    write("done", command.members ?? [])
+                }
             }
         case "edit":
             Task {

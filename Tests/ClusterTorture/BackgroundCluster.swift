@@ -57,10 +57,8 @@ final class BackgroundCluster {
         }
         for conversation in ["c1", "c2"] {
             do {
-                let history = try self.processes.history(of: conversation, through: "o1")
-                self.context.journal.check {
-                    $0.recordHistory(history, of: conversation, through: "o1")
-                }
+                try self.context.journal.recordEnd(
+                    of: conversation, through: "o1", in: self.processes)
             } catch {
                 self.context.journal.check { $0.recordViolation("\(conversation): \(error)") }
             }

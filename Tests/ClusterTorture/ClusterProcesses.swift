@@ -132,25 +132,47 @@ final class ClusterProcesses {
     }
 
     /// The complete history of a conversation, as read from a node.
-    func history(of conversation: String, through name: String) throws -> [HistoryChecker
-        .ReceivedMessage]
+    func history(of conversation: String, through name: String) throws -> [ServerFrame
+        .FrameMessage]
     {
-        guard let port = self.ports[name] else { throw TestFailure("\(name) accepts no clients") }
-        let token = try ConfabServer.token(for: "reader")
-        let socket = try RawWebSocketClient(
-            "/conversations/\(conversation)/?token=\(token)", port: port)
+        let socket = try self.reader(of: conversation, through: name)
         defer { socket.dropConnection() }
-        var history: [HistoryChecker.ReceivedMessage] = []
+        var history: [ServerFrame.FrameMessage] = []
         while true {
-            let after = history.last?.number ?? 0
+            let after = history.last?.id ?? "0"
             try socket.send(#"{"action":"fetch_messages","after_id":"\#(after)","limit":100}"#)
-            let page = try self.page(from: socket)
+            let page = try self.page(from: socket).messages ?? []
             if page.isEmpty { return history }
             history += page
         }
     }
 
-    private func page(from socket: RawWebSocketClient) throws -> [HistoryChecker.ReceivedMessage] {
+    /// The numbers of all messages that a search through a node finds.
+    func search(_ text: String, in conversation: String, through name: String) throws -> [Int] {
+        let socket = try self.reader(of: conversation, through: name)
+        defer { socket.dropConnection() }
+        var found: [Int] = []
+        var position = ""
+        while true {
+            try socket.send(#"{"action":"search","text":"\#(text)","limit":100\#(position)}"#)
+            let page = try self.page(from: socket)
+            found += (page.messages ?? []).compactMap { Int($0.id) }
+            guard let next = page.nextBeforeID else { return found }
+            position = #","before_id":"\#(next)""#
+        }
+    }
+
+    private func reader(of conversation: String, through name: String) throws
+        -> RawWebSocketClient
+    {
+        guard let port = self.ports[name] else { throw TestFailure("\(name) accepts no clients") }
+        let token = try ConfabServer.token(for: "reader")
+        return try RawWebSocketClient(
+            "/conversations/\(conversation)/?token=\(token)", port: port)
+    }
+
+    /// The next frame with messages.
+    private func page(from socket: RawWebSocketClient) throws -> ServerFrame {
         let deadline = Deadline()
         while true {
             guard case .text(let text) = try socket.next(within: deadline.remaining) else {
@@ -158,7 +180,7 @@ final class ClusterProcesses {
             }
             let frame = try ServerFrame(text)
             if frame.type == "error" { throw TestFailure("the history could not be read: \(text)") }
-            if let messages = frame.messages { return messages.compactMap(\.receivedMessage) }
+            if frame.messages != nil { return frame }
         }
     }
 }

@@ -10,7 +10,7 @@
 /// - An edit or a deletion is never reverted.
 public struct HistoryChecker: Sendable {
     /// A message as all clients must see it.
-    private struct CanonicalMessage {
+    struct CanonicalMessage {
         /// The first version that a client received.
         var message: ReceivedMessage
         /// The content in each state that a client received.
@@ -64,7 +64,7 @@ public struct HistoryChecker: Sendable {
     /// The contents of refused sends, by conversation and sender, because histories have no client
     /// ids.
     private var refusedContents: [String: [String: Set<String>]] = [:]
-    private var messages: [String: [Int: CanonicalMessage]] = [:]
+    var messages: [String: [Int: CanonicalMessage]] = [:]
     private var requestedAmendments: [String: [Int: RequestedAmendment]] = [:]
     /// By reader: the last state of each message that it received, on any connection.
     private var deliveredStates: [String: [Int: ReceivedMessage.State]] = [:]
@@ -72,6 +72,7 @@ public struct HistoryChecker: Sendable {
     private var heads: [String: Int] = [:]
     private var historyCounts: [String: [String: Int]] = [:]
     private var readers: [String: ReaderState] = [:]
+    var features = FeatureRecords()
 
     public private(set) var violations: [String] = []
     public private(set) var violationCount = 0
@@ -238,6 +239,7 @@ public struct HistoryChecker: Sendable {
     /// At the end, when no messages are in flight: every reader and node has all messages.
     public mutating func checkCompleteness() {
         self.checkAcknowledgements()
+        self.checkFeatures()
         for conversation in self.conversations {
             let head = self.head(of: conversation)
             if self.historyCounts[conversation, default: [:]].isEmpty {

@@ -9,6 +9,8 @@ public final class Journal: Sendable {
         public var answered = 0
         /// Answered edits and deletions.
         public var amended = 0
+        /// Answered reactions, pins and searches.
+        public var features = 0
         /// Answers that a message was refused; the members retry half of them.
         public var refused = 0
         /// Sends with an unknown outcome: the server said so, or the connection ended before the

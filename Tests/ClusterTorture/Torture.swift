@@ -321,10 +321,8 @@ public final class Torture {
         for conversation in self.conversations {
             for node in self.processes.names {
                 do {
-                    let history = try self.processes.history(of: conversation, through: node)
-                    self.journal.check {
-                        $0.recordHistory(history, of: conversation, through: node)
-                    }
+                    try self.journal.recordEnd(
+                        of: conversation, through: node, in: self.processes)
                 } catch {
                     self.recordViolation("\(conversation): through \(node): \(error)")
                 }

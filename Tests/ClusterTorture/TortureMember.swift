@@ -45,28 +45,34 @@ final class TortureContext: Sendable {
 final class TortureMember {
     private struct PendingSend {
         let content: String
+        let replyTo: Int?
+        let mentions: [String]
         var sentAt: ContinuousClock.Instant
         /// The time of the next attempt; nil while the send waits for its answer.
         var retryAt: ContinuousClock.Instant?
     }
 
-    private let plan: MemberPlan
-    private let context: TortureContext
+    let plan: MemberPlan
+    let context: TortureContext
     private let token: String
-    private var random: SeededGenerator
+    var random: SeededGenerator
     private var sent = 0
     private var pending: [String: PendingSend] = [:]
     private var order: [String] = []
     /// Requested one after the other; only the first can be in flight.
-    private var amendments: [PlannedAmendment] = []
+    var amendments: [PlannedAmendment] = []
+    var features: [PlannedFeature] = []
+    var newestOwn: HistoryChecker.ReceivedMessage?
+    /// What the messages refer to that refer to others, by local id.
+    var references: [String: MessageReferences] = [:]
     /// No amendments are planned for messages up to this one.
-    private var amendmentsPlannedThrough = 0
+    var amendmentsPlannedThrough = 0
     private var connections = 0
-    /// The highest revision received.
-    private var revision = 0
+    /// The revision from which the member resumes.
+    var revision = 0
     private var nextSend: ContinuousClock.Instant
 
-    private var journal: Journal { self.context.journal }
+    var journal: Journal { self.context.journal }
 
     private init(_ plan: MemberPlan, context: TortureContext) throws {
         self.plan = plan
@@ -154,10 +160,15 @@ final class TortureMember {
             if !self.amendments.isEmpty, self.amendments[0].nextAttemptAt == nil {
                 self.amendments[0].nextAttemptAt = .now
             }
+            if self.features.first?.nextAttemptAt == nil, !self.features.isEmpty {
+                self.features[0].nextAttemptAt = .now
+            }
             while true {
                 let phase = self.context.phase
                 if phase == .ended { return }
-                if phase == .finishing, self.pending.isEmpty, self.amendments.isEmpty {
+                if phase == .finishing, self.pending.isEmpty, self.amendments.isEmpty,
+                    self.features.isEmpty
+                {
                     self.journal.recordFinished(self.plan.name)
                 }
                 let now = ContinuousClock.now
@@ -168,7 +179,11 @@ final class TortureMember {
                     self.amendments.first.map {
                         $0.nextAttemptAt == nil && $0.requestedAt + answerTimeout < now
                     } ?? false
-                if isAmendmentOverdue
+                let isFeatureOverdue =
+                    self.features.first.map {
+                        $0.nextAttemptAt == nil && $0.requestedAt + answerTimeout < now
+                    } ?? false
+                if isAmendmentOverdue || isFeatureOverdue
                     || self.order.contains(where: {
                         self.pending[$0].map {
                             $0.retryAt == nil && $0.sentAt + answerTimeout < now
@@ -184,6 +199,7 @@ final class TortureMember {
                     try self.send(localID, over: socket)
                 }
                 try self.sendAmendmentWhenDue(over: socket, at: now)
+                try self.sendFeatureWhenDue(over: socket, at: now)
                 if phase == .running { try self.sendWhenDue(over: socket, at: now) }
                 let wait =
                     self.plan.messageInterval == nil || phase != .running
@@ -217,13 +233,17 @@ final class TortureMember {
         }
         self.sent += 1
         try self.addSend(self.sent, over: socket)
+        self.planFeature()
     }
 
     private func addSend(_ number: Int, over socket: RawWebSocketClient) throws {
         let localID = "\(self.plan.name)-\(number)"
         guard self.pending[localID] == nil else { return }
+        let references = self.references(of: localID)
+        let word = PlannedFeature.word(of: self.plan.name, number)
         self.pending[localID] = PendingSend(
-            content: "\(self.plan.name) says \(number)", sentAt: .now)
+            content: "\(self.plan.name) says \(number) \(word)", replyTo: references.replyTo,
+            mentions: references.mentions, sentAt: .now)
         self.order.append(localID)
         try self.send(localID, over: socket)
     }
@@ -234,73 +254,13 @@ final class TortureMember {
         send.retryAt = nil
         self.pending[localID] = send
         self.journal.check { $0.recordSend(send.content, as: localID, by: self.plan.name) }
+        let reply = send.replyTo.map { #","reply_to":"\#($0)""# } ?? ""
+        let mentions =
+            send.mentions.isEmpty
+            ? "" : #","mentions":[\#(send.mentions.map { #""\#($0)""# }.joined(separator: ","))]"#
         try socket.send(
-            #"{"action":"send_message","content":"\#(send.content)","local_id":"\#(localID)"}"#)
-    }
-
-    // MARK: Amendments
-
-    /// Plans an edit, a deletion or both for some answered messages.
-    private func planAmendments(of message: HistoryChecker.ReceivedMessage) {
-        guard message.number > self.amendmentsPlannedThrough else { return }
-        self.amendmentsPlannedThrough = message.number
-        guard self.context.phase == .running, self.amendments.count < 4,
-            self.random.happens(perMille: 150)
-        else { return }
-        let isEdited = self.random.happens(perMille: 600)
-        let isDeleted = !isEdited || self.random.happens(perMille: 300)
-        let sendAt = ContinuousClock.now + .milliseconds(self.random.number(0...300))
-        if isEdited {
-            self.amendments.append(
-                PlannedAmendment(
-                    number: message.number, content: message.content + PlannedAmendment.editMark,
-                    nextAttemptAt: sendAt
-                ))
-        }
-        if isDeleted {
-            self.amendments.append(
-                PlannedAmendment(number: message.number, content: nil, nextAttemptAt: sendAt))
-        }
-        self.journal.recordPlannedAmendment()
-    }
-
-    private func sendAmendmentWhenDue(
-        over socket: RawWebSocketClient, at now: ContinuousClock.Instant
-    ) throws {
-        guard let first = self.amendments.first, let sendAt = first.nextAttemptAt, sendAt <= now
-        else {
-            return
-        }
-        self.amendments[0].nextAttemptAt = nil
-        self.amendments[0].requestedAt = now
-        self.journal.check {
-            $0.recordAmendmentRequest(first.number, in: self.plan.conversation, to: first.content)
-        }
-        try socket.send(first.frame)
-    }
-
-    private func completeAmendment() {
-        self.amendments.removeFirst()
-        self.journal.count { $0.amended += 1 }
-    }
-
-    private func handleAmendmentError(_ error: String) {
-        guard let first = self.amendments.first, first.nextAttemptAt == nil else { return }
-        switch first.meaning(ofError: error) {
-        case .ofEarlierRequest: return
-        case .alreadyDone: self.completeAmendment()
-        case .retryLater:
-            self.amendments[0].nextAttemptAt = .now + .milliseconds(self.random.number(100...500))
-        case .unexpected:
-            self.amendments.removeFirst()
-            let location = "\(self.plan.conversation): \(self.plan.name)"
-            self.journal.check {
-                $0.recordViolation(
-                    "\(location) was answered with message \(first.number), "
-                        + "and to \(first.action): \(error)"
-                )
-            }
-        }
+            #"{"action":"send_message","content":"\#(send.content)","local_id":"\#(localID)""#
+                + "\(reply)\(mentions)}")
     }
 
     /// Returns false at the end of the connection.
@@ -319,7 +279,7 @@ final class TortureMember {
     }
 
     private func handleFrame(_ frame: ServerFrame, _ text: String) throws {
-        self.revision = max(self.revision, frame.rev ?? 0)
+        self.raiseRevision(by: frame)
         switch frame.type {
         case "chat_message":
             guard let message = frame.message?.receivedMessage else {
@@ -332,14 +292,25 @@ final class TortureMember {
                 sentAt = send.sentAt
                 self.order.removeAll { $0 == localID }
                 if message.state == .sent { self.planAmendments(of: message) }
+                self.newestOwn = message
             }
             self.journal.recordDelivery(
                 message, self.plan.name, in: self.plan.conversation, sentAt: sentAt)
+            if let features = frame.message?.features, let rev = frame.rev {
+                self.journal.check {
+                    $0.recordFeatures(features, of: message, rev: rev, reader: self.plan.name)
+                }
+            }
         case "message.edited", "message.deleted":
             guard let message = frame.message?.receivedMessage else {
                 throw TestFailure("no message: \(text)")
             }
-            self.journal.check { $0.recordAmendmentDelivery(message, reader: self.plan.name) }
+            self.journal.check {
+                $0.recordAmendmentDelivery(message, reader: self.plan.name)
+                if message.state == .deleted {
+                    $0.recordFeatureDeletion(of: message.number, reader: self.plan.name)
+                }
+            }
             if let first = self.amendments.first, first.nextAttemptAt == nil,
                 first.isAnswered(by: message)
             {
@@ -369,10 +340,13 @@ final class TortureMember {
             if frame.action == "edit_message" || frame.action == "delete_message" {
                 return self.handleAmendmentError(frame.error ?? text)
             }
+            if ["react", "pin", "unpin", "search"].contains(frame.action) {
+                return self.handleFeatureError(frame.error ?? text, to: frame.action)
+            }
             if ["history truncated", "history reset"].contains(frame.error) {
                 self.journal.check { $0.recordViolation("\(self.plan.name): \(text)") }
             }
-        default: break
+        default: try self.handleFeature(frame, text)
         }
     }
 }

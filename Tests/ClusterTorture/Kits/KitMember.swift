@@ -6,7 +6,7 @@ import TestKit
 /// A member of a conversation that is a kit's driver, with its own thread, its own process and its
 /// own proxy to a node.
 ///
-/// It only sends, edits and deletes: reconnecting, resuming and resending is the kit's task.
+/// It only makes requests: reconnecting, resuming and resending is the kit's task.
 final class KitMember: Sendable {
     /// The member's state, which only its thread uses.
     private struct State {
@@ -17,6 +17,7 @@ final class KitMember: Sendable {
         /// The sends without an answer, by local id.
         var pending: [String: ContinuousClock.Instant] = [:]
         var amendments: [PlannedAmendment] = []
+        var features: [PlannedFeature] = []
         var nextLine = 0
         var nextSend = ContinuousClock.now
         /// The port to which the proxy connects.
@@ -90,9 +91,10 @@ final class KitMember: Sendable {
             try self.readEvents(&state)
             guard state.isOpen else { continue }
             try self.sendAmendmentWhenDue(&state)
+            try self.sendFeatureWhenDue(&state)
             if self.context.phase == .running {
                 try self.sendWhenDue(&state)
-            } else if state.pending.isEmpty, state.amendments.isEmpty {
+            } else if state.pending.isEmpty, state.amendments.isEmpty, state.features.isEmpty {
                 self.context.journal.recordFinished(self.plan.name)
             }
             let wantsView = self.view.withLock { view in
@@ -104,9 +106,10 @@ final class KitMember: Sendable {
         try? self.write(["do": "close"])
     }
 
-    private func write(_ command: [String: String]) throws {
+    private func write(_ command: [String: Any]) throws {
         try self.process.writeLine(
-            String(decoding: try JSONEncoder().encode(command), as: UTF8.self))
+            String(
+                decoding: try JSONSerialization.data(withJSONObject: command), as: UTF8.self))
     }
 
     private func record(_ violation: String) {
@@ -166,6 +169,12 @@ final class KitMember: Sendable {
             if !error.hasSuffix("is deleted") {
                 self.record("\(self.plan.name): \(action): \(error)")
             }
+        case .featureDone(let action): self.complete(action, &state)
+        case .featureFailed(let action, let error):
+            if state.features.first?.meaning(ofError: error, to: action) != .refused {
+                self.record("\(self.plan.name): \(action): \(error)")
+            }
+            self.complete(action, isRefused: true, &state)
         case .viewed: self.view.withLock { $0 = .done }
         case .stateChanged(let name):
             if name == "online" { journal.count { $0.reconnects += 1 } }
@@ -183,8 +192,50 @@ final class KitMember: Sendable {
         if state.random.happens(perMille: 30) { text += " " + Self.longText }
         state.pending[localID] = now
         let content = text
-        self.context.journal.check { $0.recordSend(content, as: localID, by: self.plan.name) }
-        try self.write(["do": "send", "text": text, "local_id": localID])
+        let head = self.context.journal.check { $0.position(of: self.plan.name) }
+        let references = MessageReferences.random(
+            upTo: head, by: self.plan.name, using: &state.random)
+        self.context.journal.check {
+            $0.recordSend(content, as: localID, by: self.plan.name)
+            $0.recordReferences(references, of: localID, by: self.plan.name)
+        }
+        var command: [String: Any] = ["do": "send", "text": text, "local_id": localID]
+        if let replyTo = references.replyTo { command["reply_to"] = "\(replyTo)" }
+        if !references.mentions.isEmpty { command["mentions"] = references.mentions }
+        try self.write(command)
+        if state.features.count < 3, state.random.happens(perMille: 400),
+            let feature = PlannedFeature.random(upTo: head, own: nil, using: &state.random)
+        {
+            state.features.append(feature)
+        }
+    }
+
+    private func sendFeatureWhenDue(_ state: inout State) throws {
+        guard let first = state.features.first, let sendAt = first.nextAttemptAt, sendAt <= .now
+        else { return }
+        state.features[0].nextAttemptAt = nil
+        var command: [String: Any] = ["do": first.action, "id": "\(first.number)"]
+        if case .react(let emoji, let isOn) = first.kind {
+            command["emoji"] = emoji
+            command["on"] = isOn
+            self.context.journal.check {
+                $0.recordReactionRequest(emoji, isOn: isOn, to: first.number, by: self.plan.name)
+            }
+        }
+        try self.write(command)
+    }
+
+    private func complete(_ action: String, isRefused: Bool = false, _ state: inout State) {
+        guard let first = state.features.first, first.nextAttemptAt == nil,
+            first.action == action
+        else { return self.record("\(self.plan.name): an answer to no request: \(action)") }
+        state.features.removeFirst()
+        self.context.journal.count { $0.features += 1 }
+        guard case .react(let emoji, let isOn) = first.kind else { return }
+        self.context.journal.check {
+            $0.recordReactionAnswer(
+                emoji, isOn: isOn, to: first.number, by: self.plan.name, isRefused: isRefused)
+        }
     }
 
     private func planAmendments(of message: HistoryChecker.ReceivedMessage, _ state: inout State) {

@@ -15,6 +15,9 @@ struct KitObserver {
         case amended(Int, HistoryChecker.ReceivedMessage.State)
         /// An edit or a deletion failed.
         case amendmentFailed(String, error: String)
+        /// A reaction or a pin is acknowledged.
+        case featureDone(String)
+        case featureFailed(String, error: String)
         case viewed
         case stateChanged(String)
     }
@@ -24,6 +27,18 @@ struct KitObserver {
     private var isOpen = false
     /// The messages that the driver has reported, by number.
     private var known: [Int: HistoryChecker.ReceivedMessage] = [:]
+    /// The reactions and the pin of each message, as the events have said.
+    private var told: [Int: ToldFeatures] = [:]
+
+    private struct ToldFeatures: Equatable {
+        var counts: [String: Int] = [:]
+        var isPinned = false
+
+        init(_ features: ReceivedFeatures) {
+            self.counts = features.counts
+            self.isPinned = features.isPinned
+        }
+    }
 
     init(_ reader: String, in conversation: String) {
         self.reader = reader
@@ -38,10 +53,13 @@ struct KitObserver {
             guard let message = self.message(event.id, event.author, event.localID, event.text)
             else { return self.malformed(event, &checker) }
             self.known[message.number] = message
+            self.told[message.number] = ToldFeatures(event.shown.features)
             checker.recordDelivery(message, reader: self.reader)
             return message.sender == self.reader ? .delivered(message) : nil
         case "change": return self.amended(event, .edited, &checker)
         case "remove": return self.amended(event, .deleted, &checker)
+        case "reactions", "pinned", "unpinned": return self.featureChanged(event, &checker)
+        case "done": return .featureDone(event.action ?? "")
         case "stored":
             guard let localID = event.localID, let number = event.id.flatMap({ Int($0) }) else {
                 return self.malformed(event, &checker)
@@ -57,13 +75,17 @@ struct KitObserver {
             let view = stored.compactMap { self.message($0) }
             guard view.count == stored.count else { return self.malformed(event, &checker) }
             checker.recordView(view, of: self.reader)
+            self.checkFeatures(of: stored, &checker)
             return .viewed
         case "state": return event.state.map { .stateChanged($0) }
         case "error":
-            guard let action = event.action, action == "edit" || action == "delete" else {
-                return nil
+            switch event.action {
+            case "edit"?, "delete"?:
+                return .amendmentFailed(event.action ?? "", error: event.error ?? "")
+            case "react"?, "pin"?, "unpin"?:
+                return .featureFailed(event.action ?? "", error: event.error ?? "")
+            default: return nil
             }
-            return .amendmentFailed(action, error: event.error ?? "")
         default: return self.malformed(event, &checker)
         }
     }
@@ -87,7 +109,43 @@ struct KitObserver {
             self.known[message.number] = message
             checker.recordDelivery(message, reader: self.reader)
         }
+        for message in event.messages ?? [] {
+            guard let number = message.id.flatMap({ Int($0) }) else { continue }
+            self.told[number] = ToldFeatures(message.shown.features)
+        }
         return .opened
+    }
+
+    private mutating func featureChanged(_ event: KitEvent, _ checker: inout HistoryChecker)
+        -> Consequence?
+    {
+        guard let number = event.id.flatMap({ Int($0) }), self.known[number] != nil else {
+            return self.malformed(event, &checker)
+        }
+        switch event.event {
+        case "reactions":
+            guard let counts = event.shown.reactions else { return self.malformed(event, &checker) }
+            self.told[number]?.counts = counts
+        default: self.told[number]?.isPinned = event.event == "pinned"
+        }
+        return nil
+    }
+
+    /// Everything that a kit has loaded was told by its events.
+    private func checkFeatures(of view: [KitEvent.KitMessage], _ checker: inout HistoryChecker) {
+        var loaded: [Int: ReceivedFeatures] = [:]
+        for message in view {
+            guard let number = message.id.flatMap({ Int($0) }) else { continue }
+            let features = message.shown.features
+            loaded[number] = features
+            if let told = self.told[number], told != ToldFeatures(features) {
+                checker.recordViolation(
+                    "\(self.reader): the events say \(told.counts) of message \(number), pinned "
+                        + "\(told.isPinned), and its messages have \(features.counts), pinned "
+                        + "\(features.isPinned)")
+            }
+        }
+        checker.recordKitView(loaded, of: self.reader)
     }
 
     private mutating func amended(
@@ -100,6 +158,7 @@ struct KitObserver {
         message.state = state
         message.content = state == .deleted ? "" : event.text ?? ""
         self.known[number] = message
+        if state == .deleted { self.told[number] = ToldFeatures(ReceivedFeatures()) }
         checker.recordAmendmentDelivery(message, reader: self.reader)
         return .amended(number, state)
     }
