@@ -147,6 +147,7 @@ extension ClusterAdmin {
             "record": loaded.record.tree, "updated": .string(loaded.record.updatedAt.text),
             "head": .integer(loaded.head), "oldest": .integer(loaded.oldest),
             "revision": .integer(loaded.revision),
+            "pinned_count": .integer(loaded.pins.count),
             "unstored": isOwnerSilent ? .null : 0,
             "member_count": .integer(loaded.members.count),
             "present": isOwnerSilent ? .null : 0, "msg_s": isOwnerSilent ? .null : 0,

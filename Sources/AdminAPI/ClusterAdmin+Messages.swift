@@ -67,20 +67,8 @@ extension ClusterAdmin {
             .init("conversation", .string(key.id.string)),
             .init("tenant", .string(key.tenant.string)), .init("head", .integer(page.head)),
             .init("oldest", .integer(page.oldest)),
-            .init("messages", .array(page.messages.map(Self.row))),
+            .init("messages", .array(page.messages.map(\.tree))),
         ])
-    }
-
-    private static func row(_ message: Message) -> JSONTree {
-        [
-            "id": .string(String(message.sequence)),
-            "sender_id": .string(message.body.author.id.displayID.string),
-            "content": .string(message.body.content), "timestamp": .string(message.sentAt.text),
-            "is_edited": .bool(message.state == .edited),
-            "is_deleted": .bool(message.state == .deleted),
-            "revision": .integer(message.revision),
-            "local_id": message.body.clientMessageID?.displayID.map { .string($0.string) } ?? .null,
-        ]
     }
 
     // MARK: Send
@@ -97,10 +85,15 @@ extension ClusterAdmin {
         // The operator writes ids as they are displayed, with the prefix of guests.
         let id = UserID(displayID: ByteString(user))
         let member = try await self.load(key).members.first { $0.user == id }
+        let replyTo = request.number("reply_to")
         let place = "\(key.id) of tenant \(key.tenant)"
         if request.isDryRun {
             return Self.document([
-                .init("summary", .string("would send it to \(place), as \(user)"))
+                .init(
+                    "summary",
+                    .string(
+                        "would send it to \(place), as \(user)"
+                            + (replyTo.map { ", in reply to message \($0)" } ?? "")))
             ])
         }
         let person = Person(id: id, name: member?.name ?? id.name)
@@ -110,8 +103,11 @@ extension ClusterAdmin {
                 template: ConversationTemplate(origin: "admin"))
             _ = try await self.command(.join(join), in: key)
         }
-        let answer = try await self.command(
-            .post(MessageBody(author: person, clientMessageID: nil, content: content)), in: key)
+        let body = MessageBody(
+            author: person, clientMessageID: nil, content: content,
+            annotations: MessageAnnotations(
+                reply: replyTo.map { Reply(to: $0) }, mentions: nil))
+        let answer = try await self.command(.post(body), in: key)
         guard case .posted(let message, _) = answer else { throw .internalServerError }
         self.logger.info(
             "message sent by operator",
@@ -123,7 +119,7 @@ extension ClusterAdmin {
             "send", request, detail: "message \(message.sequence) of \(place), as \(user)")
         return Self.document([
             .init("summary", .string("message \(message.sequence) of \(key.id)")),
-            .init("conversation", .string(key.id.string)), .init("messages", [Self.row(message)]),
+            .init("conversation", .string(key.id.string)), .init("messages", [message.tree]),
         ])
     }
 

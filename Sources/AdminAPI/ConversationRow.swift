@@ -58,6 +58,7 @@ extension ConversationInspection {
             .init("head", .integer(self.summary.head)), .init("oldest", .integer(self.oldest)),
             .init("revision", .integer(self.revision)),
             .init("unstored", .integer(self.unstoredChanges)),
+            .init("pinned_count", .integer(self.pinnedCount)),
             .init("member_count", .integer(self.summary.memberCount)),
             .init("present", .integer(self.summary.presentCount)),
             .init("msg_s", .number(OperatorText.decimal(self.summary.messagesPerSecond))),

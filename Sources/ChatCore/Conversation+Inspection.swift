@@ -31,6 +31,7 @@ public struct ConversationInspection: Sendable {
     public let oldest: SequenceNumber
     /// The changes that the store has not confirmed yet.
     public let unstoredChanges: Int
+    public let pinnedCount: Int
     /// The first members, in the order in which they joined.
     public let members: [InspectedMember]
     /// The loops that receive the conversation's events.
@@ -66,7 +67,8 @@ extension Conversation {
         }
         return ConversationInspection(
             summary: summary, revision: self.storedRevision, oldest: self.oldest,
-            unstoredChanges: self.revision - self.storedRevision, members: members,
+            unstoredChanges: self.revision - self.storedRevision,
+            pinnedCount: self.pins.count, members: members,
             subscribers: self.subscribers.all.map(\.loop))
     }
 }

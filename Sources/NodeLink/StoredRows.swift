@@ -12,10 +12,31 @@ extension ConversationRecord {
         [
             "kind": .string(self.origin.string),
             "join_policy": .string(self.joinPolicy == .open ? "open" : "closed"),
+            "pin_policy": .string(self.pinPolicy == .creator ? "creator" : "members"),
             "listed": .bool(self.isListed), "title": .string(self.title),
             "creator": self.creator.map { .string($0.displayID.string) } ?? .null,
             "created": .string(self.createdAt.text),
             "ended": self.endedAt.map { .string($0.text) } ?? .null,
+        ]
+    }
+}
+
+extension Message {
+    /// The message in the document of `confab history`.
+    public var tree: JSONTree {
+        let annotations = self.body.annotations
+        let reactions = annotations?.reactions?.groups ?? []
+        return [
+            "id": .string(String(self.sequence)),
+            "sender_id": .string(self.body.author.id.displayID.string),
+            "content": .string(self.body.content), "timestamp": .string(self.sentAt.text),
+            "is_edited": .bool(self.state == .edited), "is_deleted": .bool(self.state == .deleted),
+            "reply_to": annotations?.reply.map { .string(String($0.to)) } ?? .null,
+            "thread": annotations?.reply.map { .string(String($0.thread)) } ?? .null,
+            "reactions": .array(
+                reactions.map { .string("\($0.emoji.text) \($0.users.count)") }),
+            "is_pinned": .bool(self.isPinned), "revision": .integer(self.revision),
+            "local_id": self.body.clientMessageID?.displayID.map { .string($0.string) } ?? .null,
         ]
     }
 }

@@ -359,7 +359,10 @@ public struct OperatorCommand {
         case .csv:
             return RowTable(columns, [row]).csv(hasHeader: false)
         case .table where self.options.verb.name == "tail":
-            return "\(word("id"))  \(word("timestamp"))  \(word("sender_id")): \(word("content"))\n"
+            let reply =
+                row["reply_to"]?.stringValue.map { " (reply to \(Formatting.escaped($0)))" } ?? ""
+            return "\(word("id"))  \(word("timestamp"))  \(word("sender_id"))\(reply): "
+                + "\(word("content"))\n"
         case .table:
             let detail = row["detail"]?.stringValue.map { ": \(Formatting.escaped($0))" } ?? ""
             return "\(word("timestamp"))  \(word("node"))  \(word("event"))\(detail)\n"

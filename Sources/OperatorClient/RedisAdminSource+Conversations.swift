@@ -22,7 +22,7 @@ extension RedisAdminSource {
             .init("conversation", .string(key.id.string)),
             .init("tenant", .string(key.tenant.string)), .init("head", .integer(page.head)),
             .init("oldest", .integer(page.oldest)),
-            .init("messages", .array(page.messages.map(\.row))),
+            .init("messages", .array(page.messages.map(\.tree))),
         ])
     }
 
@@ -85,19 +85,5 @@ extension RedisAdminSource {
                 status: 404, "There is no conversation \(key.id) in tenant \(key.tenant).")
         }
         return found
-    }
-}
-
-extension Message {
-    /// The message in the document of `confab history`.
-    fileprivate var row: JSONTree {
-        [
-            "id": .string(String(self.sequence)),
-            "sender_id": .string(self.body.author.id.displayID.string),
-            "content": .string(self.body.content), "timestamp": .string(self.sentAt.text),
-            "is_edited": .bool(self.state == .edited),
-            "is_deleted": .bool(self.state == .deleted), "revision": .integer(self.revision),
-            "local_id": self.body.clientMessageID?.displayID.map { .string($0.string) } ?? .null,
-        ]
     }
 }

@@ -36,6 +36,7 @@ extension RedisAdminSource {
             .init("updated", .string(loaded.record.updatedAt.text)),
             .init("head", .integer(loaded.head)), .init("oldest", .integer(loaded.oldest)),
             .init("revision", .integer(loaded.revision)),
+            .init("pinned_count", .integer(loaded.pins.count)),
             .init("member_count", .integer(loaded.members.count)),
             .init("members", .array(loaded.members.prefix(limit).map { $0.tree(nodes: nil) })),
             .init(

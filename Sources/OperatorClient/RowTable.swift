@@ -50,15 +50,27 @@ struct RowTable {
 
     /// - Parameter all: the rows to sum up in the totals.
     func table(totalsOf all: [JSONTree]? = nil) -> TextTable {
-        TextTable(
-            columns: self.columns.map {
+        let shown = RowTable(self.columns.filter(self.isShown), self.rows)
+        return TextTable(
+            columns: shown.columns.map {
                 TextTable.Column(
                     title: $0.title, isNumber: $0.format.isNumber, importance: $0.importance)
             },
-            rows: self.rows.map { row in
-                self.columns.map { Self.cell(row[$0.key] ?? .null, $0.format, row) }
+            rows: shown.rows.map { row in
+                shown.columns.map { Self.cell(row[$0.key] ?? .null, $0.format, row) }
             },
-            totals: all.map { self.totals(of: $0) })
+            totals: all.map { shown.totals(of: $0) })
+    }
+
+    private func isShown(_ column: Column) -> Bool {
+        !column.isOptional
+            || self.rows.contains {
+                switch $0[column.key] {
+                case nil, .null?, .bool(false)?: false
+                case .array(let elements)?: !elements.isEmpty
+                default: true
+                }
+            }
     }
 
     private func totals(of rows: [JSONTree]) -> [TextTable.Cell] {

@@ -105,6 +105,8 @@ struct AdminLookupTests {
         let bob = try self.node.conversationClient("bob", in: "busy")
         let cid = try self.node.conversationClient("cid", in: "quiet")
         for number in 0..<5 { try ann.post("\(number)") }
+        try ann.send(#"{"action":"pin","message_id":"2"}"#)
+        _ = try ann.next("pinned")
         let document = try await self.get("conversations", ["sort": "-msg_s"])
         let rows = try #require(document["conversations"]?.elements)
         #expect(rows.map { $0["id"] } == ["busy", "quiet"])
@@ -117,6 +119,7 @@ struct AdminLookupTests {
         #expect(busy["member_count"] == 2 && busy["members"]?.elements?.count == 1)
         #expect(busy["members"]?.elements?[0]["nodes"] == ["n1"])
         #expect(busy["in_memory"] == true && busy["join_policy"] == "closed")
+        #expect(busy["pin_policy"] == "members" && busy["pinned_count"] == 1)
         #expect(busy["presence"] == [["node": "n1", "connections": 2]])
         withExtendedLifetime((bob, cid)) {}
     }

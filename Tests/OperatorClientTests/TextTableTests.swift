@@ -25,6 +25,24 @@ struct TextTableTests {
             totals: [.init(text: "total"), .init(text: "12350"), .init(text: "")])
     }
 
+    @Test("has the columns of replies, reactions and pins only where a row has a value")
+    func optionalColumns() {
+        let plain: JSONTree = ["id": "1", "reply_to": .null, "reactions": [], "is_pinned": false]
+        let none = RowTable(OperatorVerb.messageColumns, [plain])
+        #expect(none.table().columns.last?.title == "IS DELETED")
+        // A program gets all columns.
+        #expect(none.csv().contains(",reply_to,reactions,is_pinned\n"))
+        let reply: JSONTree = ["id": "2", "reply_to": "1"]
+        let replies = RowTable(OperatorVerb.messageColumns, [plain, reply]).table()
+        #expect(replies.columns.last?.title == "REPLY TO")
+        let full: JSONTree = [
+            "id": "3", "reply_to": "1", "reactions": ["👍 2"], "is_pinned": true,
+        ]
+        let all = RowTable(OperatorVerb.messageColumns, [full]).table()
+        #expect(all.columns.map(\.title).suffix(3) == ["REPLY TO", "REACTIONS", "PINNED"])
+        #expect(all.text(width: nil, isColoured: false).contains("👍 2"))
+    }
+
     @Test(
         "has columns of their content's width, numbers at the right, and no trailing spaces"
     )

@@ -19,15 +19,18 @@ public struct OperatorColumn: Sendable, Equatable {
     public let format: Format
     /// Whether the totals row contains its sum.
     public let isSummed: Bool
+    /// Whether a table leaves the column out while no row has a value.
+    public let isOptional: Bool
 
     init(
         _ title: String, _ key: String, _ format: Format = .text, importance: Int = .max,
-        isSummed: Bool = false
+        isSummed: Bool = false, isOptional: Bool = false
     ) {
         self.title = title
         self.key = key
         self.importance = importance
         self.format = format
         self.isSummed = isSummed
+        self.isOptional = isOptional
     }
 }

@@ -110,6 +110,9 @@ extension OperatorVerb {
                 .option(
                     "user", as: "as", "USER", .user, isRequired: true,
                     "the sender's id (required); joins if not a member"),
+                .option(
+                    "reply_to", as: "reply-to", "M", .number(1...Int(Int32.max)),
+                    "the message to which it replies"),
             ],
             permission: .operate, display: .summary,
             examples: [
@@ -135,6 +138,9 @@ extension OperatorVerb {
         .init("SENDER ID", "sender_id"),
         .init("CONTENT", "content"), .init("IS EDITED", "is_edited", .flag, importance: 1),
         .init("IS DELETED", "is_deleted", .flag, importance: 2),
+        .init("REPLY TO", "reply_to", .numberText, importance: 6, isOptional: true),
+        .init("REACTIONS", "reactions", .list, importance: 5, isOptional: true),
+        .init("PINNED", "is_pinned", .flag, importance: 4, isOptional: true),
     ]
 
     /// The table of `confab verify --all`.

@@ -194,7 +194,8 @@ extension OperatorVerb {
 
     private static let conversationDetailColumns: [OperatorColumn] = [
         .init("CONVERSATION", "conversation"), .init("TENANT", "tenant"), .init("KIND", "kind"),
-        .init("JOIN POLICY", "join_policy"), .init("LISTED", "listed", .flag),
+        .init("JOIN POLICY", "join_policy"), .init("PIN POLICY", "pin_policy"),
+        .init("LISTED", "listed", .flag),
         .init("TITLE", "title"), .init("CREATOR", "creator"), .init("CREATED", "created"),
         .init("UPDATED", "updated"), .init("ENDED", "ended"),
         .init("SHARD", "shard", .number), .init("OWNER", "owner"), .init("LOOP", "loop", .number),
@@ -202,6 +203,7 @@ extension OperatorVerb {
         .init("OLDEST", "oldest", .number), .init("REVISION", "revision", .number),
         .init("UNSTORED", "unstored", .number), .init("MSG/S", "msg_s", .number),
         .init("MEMBERS", "member_count", .number), .init("PRESENT", "present", .number),
+        .init("PINNED", "pinned_count", .number),
     ]
 
     private static let conversationSections = [
