@@ -278,6 +278,21 @@ struct TimelineFeatureTests {
         #expect(timeline.unquoted == [])
     }
 
+    @Test("changes of messages that are not loaded are reported once")
+    func unloaded() {
+        var timeline = Timeline(windowCount: 1)
+        timeline.connectionOpened(replays: true, at: self.now)
+        _ = timeline.joined(.newest([self.message(9)], rev: 9), at: self.now)
+        let changes = [
+            self.edited(3, "new", rev: 20), self.reactions(3, rev: 20, ["a": ["x"]]),
+            self.pinned(3, rev: 20),
+        ]
+        let events = changes.flatMap { self.text(timeline.change($0)) }
+        #expect(events == ["3=new", "3 pinned by dan"])
+        #expect(changes.flatMap { timeline.change($0) } == [])
+        #expect(self.text(timeline.change(self.deleted(4, rev: 21))) == ["-4"])
+    }
+
     @Test("a fetched message does not hide newer events")
     func latest() {
         var timeline = self.loaded(1)
