@@ -216,7 +216,7 @@ final class ScriptArguments {
             // Redis trims a hundred entries at a time, so it need not be asked each time.
             let trims = message.sequence % 64 == 0
             let annotations = message.body.annotations.flatMap {
-                StoredReferences.exist(in: $0) ? $0 : nil
+                StoredReferences.exist(in: $0) || StoredMarks.exist(in: $0) ? $0 : nil
             }
             command.append(annotations != nil ? "n" : trims ? "t" : "m")
             self.append(progress: write.revision - 1, message.sequence - 1, nil, to: &command)
@@ -229,11 +229,19 @@ final class ScriptArguments {
                 StoredMessage.write(message, revision: write.revision, to: &$0)
             }
             if let annotations {
-                self.append(to: &command) { StoredReferences.write(annotations, to: &$0) }
+                self.append(to: &command) {
+                    guard StoredReferences.exist(in: annotations) else { return }
+                    StoredReferences.write(annotations, to: &$0)
+                }
                 self.append(to: &command) {
                     StoredReferences.writeThreadEntry(of: message, to: &$0)
                 }
                 command.append(trims ? "1" : "")
+                self.append(to: &command) {
+                    guard StoredMarks.exist(in: annotations) else { return }
+                    StoredAmendment.write(message, revision: write.revision, to: &$0)
+                }
+                self.appendMarks(of: message, revision: write.revision, to: &command)
             }
         case .cursors(let user, let read, let delivered):
             command.append(text: user.storageKey)
@@ -250,16 +258,7 @@ final class ScriptArguments {
             command.append(message.sequence)
             self.append(time, to: &command)
             self.append(to: &command) { StoredAmendment.writeState(message, to: &$0) }
-            self.append(to: &command) { value in
-                guard let annotations = message.body.annotations,
-                    StoredMarks.exist(in: annotations)
-                else { return }
-                StoredMarks.write(annotations, to: &value)
-            }
-            self.append(to: &command) {
-                guard message.isPinned else { return }
-                StoredPin.write(message, revision: write.revision, to: &$0)
-            }
+            self.appendMarks(of: message, revision: write.revision, to: &command)
         case .member(let member):
             command.append("j")
             command.append(write.revision)
@@ -291,6 +290,21 @@ final class ScriptArguments {
         command.append(text: record.origin)
         command.append(record.isListed ? "1" : "")
         command.append(text: record.pinPolicy.storedText)
+    }
+
+    /// Appends a message's marks and its pinned copy, each empty if it has none.
+    private func appendMarks(
+        of message: Message, revision: Revision, to command: inout RedisCommandWriter
+    ) {
+        self.append(to: &command) {
+            guard let annotations = message.body.annotations, StoredMarks.exist(in: annotations)
+            else { return }
+            StoredMarks.write(annotations, to: &$0)
+        }
+        self.append(to: &command) {
+            guard message.isPinned else { return }
+            StoredPin.write(message, revision: revision, to: &$0)
+        }
     }
 
     /// Appends a time; an empty argument for nil.

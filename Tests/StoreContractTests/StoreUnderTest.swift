@@ -15,7 +15,7 @@ struct StoreUnderTest: Sendable, CustomTestStringConvertible {
     /// The stores that keep all messages if the limit is 0.
     static let unlimited = [memory, sqlite]
     /// The stores that search messages.
-    static let searching = [memory, sqlite]
+    static let searching = available
 
     static let memory = StoreUnderTest(testDescription: "memory") { LocalStore.memory(history: $0) }
     static let redis = StoreUnderTest(testDescription: "Redis") {

@@ -120,7 +120,7 @@ struct StoredAnnotationsTests {
         let read = try #require(
             StoredReferences.threadEntry(String(decoding: entry, as: UTF8.self)))
         #expect(read == (10, 255))
-        for text in ["", "a:ff", "000000000000000a:000000000000000a", "000000000000000a"] {
+        for text in ["", "a:ff", "0000000000000000:000000000000000a", "000000000000000a"] {
             #expect(StoredReferences.threadEntry(text) == nil, "\(text)")
         }
     }
