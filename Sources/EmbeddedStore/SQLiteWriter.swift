@@ -16,6 +16,7 @@ final class SQLiteWriter {
     let replies: ReplyRows
     let mentions: MentionRows
     let pins: PinRows
+    let searchIndex: SearchIndex
     private let shards: ShardRows
     private let settings: SettingRows
     private let numbers: NumberRows
@@ -56,7 +57,7 @@ final class SQLiteWriter {
     /// Reads the writer's state. Afterwards `unindexed` has all messages that `places` lacks.
     init(
         file: DatabaseFile, connection: SQLiteConnection, unindexed: UnindexedMessages,
-        options: SQLiteOptions
+        searchReports: SearchIndexReports, options: SQLiteOptions
     ) throws(StorageFault) {
         self.file = file
         self.options = options
@@ -81,6 +82,10 @@ final class SQLiteWriter {
             self.commit = try connection.prepare("COMMIT")
             self.rollback = try connection.prepare("ROLLBACK")
             self.checkpoint = try connection.prepare("PRAGMA wal_checkpoint(PASSIVE)")
+            self.searchIndex = try SearchIndex(
+                connection, self.messages, self.settings, searchReports,
+                backlogLimit: options.searchBacklogLimit,
+                isChecked: file.byteCount <= options.integrityCheckByteLimit)
         } catch {
             throw StorageFault(error)
         }
@@ -112,6 +117,16 @@ final class SQLiteWriter {
 
     /// Executes requests in one transaction: all of them succeed, or all fail.
     func perform(_ requests: [StoreRequest]) throws(StorageFault) -> [StoreAnswer] {
+        do {
+            return try self.performOnce(requests)
+        } catch {
+            guard self.searchIndex.isCause(of: error) else { throw error }
+            self.searchIndex.rebuild()
+            return try self.performOnce(requests)
+        }
+    }
+
+    private func performOnce(_ requests: [StoreRequest]) throws(StorageFault) -> [StoreAnswer] {
         self.writeCount = 0
         if let loss = self.file.checkForLoss() { throw .lost(loss) }
         do {
@@ -146,6 +161,17 @@ final class SQLiteWriter {
         if let loss { throw .lost(loss.withUnknownEffect) }
     }
 
+    /// Whether the search index lacks so many messages that a batch should run.
+    var hasSearchWork: Bool { self.searchIndex.hasWork(lastPosition: self.nextPosition - 1) }
+
+    /// Runs one batch of the search index.
+    func updateSearchIndex() {
+        guard self.file.checkForLoss() == nil else { return self.searchIndex.suspend() }
+        self.searchIndex.runBatch(lastPosition: self.nextPosition - 1)
+        // A loss fails the next transaction, which has a client.
+        try? self.checkCommitted()
+    }
+
     /// Closes the file. Lost files stay untouched, because SQLite would delete any log under the
     /// old name.
     func close() {
@@ -163,6 +189,7 @@ final class SQLiteWriter {
             if !self.indexFlush.isActive { self.startIndexFlush() }
             _ = try self.perform([])
         } while self.indexFlush.isActive || self.unindexedCount > 0
+        self.searchIndex.close()
         do {
             try self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         } catch {
@@ -281,6 +308,7 @@ final class SQLiteWriter {
             keepingCapacity: self.transactionEntries.capacity <= 65_536)
         self.replacedFences.removeAll(keepingCapacity: true)
         self.conversationCache.commit()
+        self.searchIndex.transactionCommitted()
     }
 
     /// Reverts the state in memory after SQLite has rolled back the transaction.

@@ -13,6 +13,9 @@ import ChatModel
 /// A message writes only its own row. The head, revision and last change of a conversation are
 /// those of its newest message, unless its row in `conversations` has a higher revision. All other
 /// changes write that row.
+///
+/// The full-text index `search` is no part of the layout: it is built from the messages whenever it
+/// is missing (see SearchIndex).
 enum Schema {
     /// "Cnfb" in the file's header, which identifies a Confab database.
     static let applicationID = 0x436E_6662
@@ -134,6 +137,7 @@ enum Schema {
             metadata BLOB, checksum INTEGER NOT NULL, annotations BLOB,
             PRIMARY KEY (conversation, sequence)
         ) WITHOUT ROWID;
+        CREATE TABLE trimmed (position INTEGER PRIMARY KEY);
         """,
     ]
 

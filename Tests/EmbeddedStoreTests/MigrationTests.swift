@@ -185,6 +185,7 @@ struct MigrationTests {
 
     /// Removes what layout 7 has beyond layout 6.
     private static let toLayout6 = """
+        DROP TABLE trimmed; DROP TABLE search; DELETE FROM settings WHERE name LIKE 'search%';
         DROP TABLE replies; DROP TABLE mentions; DROP TABLE pins;
         ALTER TABLE messages DROP COLUMN annotations;
         ALTER TABLE conversations DROP COLUMN pin_policy
