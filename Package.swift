@@ -392,3 +392,19 @@ let package = Package(
             ]),
     ]
 )
+
+// CONFAB_TARGETS=ChatCoreTests,StoreContractTests keeps only these targets and what they need, so
+// that a change of a low module does not compile the whole package. Use a folder of its own:
+// CONFAB_TARGETS=ChatCoreTests swift test --scratch-path .build/some
+if let names = Context.environment["CONFAB_TARGETS"] {
+    var needed: Set<String> = []
+    var pending = names.split(separator: ",").map(String.init)
+    while let name = pending.popLast() {
+        guard needed.insert(name).inserted,
+            let target = package.targets.first(where: { $0.name == name })
+        else { continue }
+        for case .byNameItem(let name, _) in target.dependencies { pending.append(name) }
+    }
+    package.targets.removeAll { !needed.contains($0.name) }
+    package.products = []
+}

@@ -171,6 +171,7 @@ struct MigrationTests {
                 == isKilled)
         try connection.execute(
             """
+            DROP TABLE outbox; DROP TABLE outbox_done; DROP TABLE dead_letters;
             DROP TABLE bans; DROP TABLE deletions; DROP INDEX catalog;
             ALTER TABLE conversations DROP COLUMN origin;
             ALTER TABLE conversations RENAME COLUMN listed TO kind;
