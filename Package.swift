@@ -164,6 +164,13 @@ let package = Package(
         .target(name: "CPages", exclude: ["web"]),
         module("Pages", ["CPages", "Gateway", "DialectKit", "HTTPWire", "Bytes"]),
         module("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
+        // Sends events to other systems.
+        module(
+            "Webhooks",
+            [
+                "Configuration", "TLS", "Identity", "HTTPWire", "EventLoop", "ChatModel",
+                "Telemetry", "JSON", "Bytes",
+            ]),
 
         // The list of dialects, for the server, the clients and the tests.
         module(
@@ -345,6 +352,13 @@ let package = Package(
                 "SeededRandom", "RoomsAPI", "RoomsDialect", "Gateway", "GatewayTestSupport",
                 "TestKit", "DialectKit", "PetsDialect", "ConversationsDialect", "ChatModel",
                 "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "Bytes",
+            ]),
+
+        tests(
+            "WebhooksTests",
+            [
+                "SeededRandom", "Webhooks", "Configuration", "EmbeddedStore", "StoreTestSupport",
+                "TestKit", "EventLoop", "ChatModel", "Telemetry", "JSON", "Bytes",
             ]),
 
         tests("PagesTests", ["Pages", "Gateway", "EventLoop", "HTTPWire"]),

@@ -142,13 +142,15 @@ public struct OutboxReader: Sendable, Equatable {
 public enum OutboxRequest: Sendable {
     /// Which of these lanes have events or dead letters. A local store reports all its lanes.
     case scan(lanes: [Int])
-    /// Takes the group's next events, after those that it has already taken.
+    /// Takes the group's next events after `after`, or all if it is nil.
     ///
     /// While another consumer of the group has events of the lane, the answer is busy: only one
     /// delivers at a time, so that the order remains. Events that a consumer has not touched for
-    /// `OutboxRequest.takeoverIdle` are taken over from it first. Only a local store, which has
-    /// one consumer, needs `after`.
-    case take(lane: Int, OutboxReader, after: OutboxPosition?, limit: Int)
+    /// `OutboxRequest.takeoverIdle` are taken over from it first.
+    ///
+    /// - Parameter recovers: the consumer has forgotten the events behind `after`, and takes those
+    ///   that it has already taken once more. A local store always does that.
+    case take(lane: Int, OutboxReader, after: OutboxPosition?, recovers: Bool, limit: Int)
     /// Reads a taken event before an attempt. Nil if another consumer has taken it over, or if it
     /// was removed.
     case begin(OutboxPosition, lane: Int, OutboxReader)
@@ -168,11 +170,20 @@ public enum OutboxRequest: Sendable {
 
 public enum OutboxAnswer: Sendable, Equatable {
     case lanes([OutboxLane])
-    case taken([OutboxEntry], isBusy: Bool)
+    case taken([OutboxEntry], OutboxProgress)
     case event(OutboxEvent?)
     case deadLetters([DeadLetter])
     /// - Parameter dropped: the dead letters that were dropped at the bound.
     case done(dropped: Int)
+}
+
+/// Whether a lane has more events to take.
+public enum OutboxProgress: Int, Sendable {
+    case atEnd = 0
+    /// Another consumer has the next events. Ask again later.
+    case busy = 1
+    /// Perhaps. Ask again.
+    case more = 2
 }
 
 /// What a lane contains.

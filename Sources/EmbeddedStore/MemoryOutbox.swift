@@ -43,8 +43,9 @@ struct MemoryOutbox: Sendable {
                 OutboxLane(
                     lane: self.lane, hasEvents: !self.items.isEmpty, deadCount: self.dead.count)
             ])
-        case .take(_, let reader, let after, let limit):
-            return .taken(self.entries(of: reader.group, after: after, limit: limit), isBusy: false)
+        case .take(_, let reader, let after, _, let limit):
+            let entries = self.entries(of: reader.group, after: after, limit: limit)
+            return .taken(entries, entries.count < limit ? .atEnd : .more)
         case .begin(let position, _, _): return .event(self.items[position]?.event)
         case .complete(let positions, _, let reader):
             for position in positions { self.complete(position, reader) }

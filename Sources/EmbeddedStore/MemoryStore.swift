@@ -73,7 +73,7 @@ public final class MemoryStore: ChatStore {
                 return .outbox(.deadLetters(Array(letters.prefix(limit))))
             }
             return .outbox(.lanes(lanes))
-        case .take(let lane, _, _, _), .begin(_, let lane, _), .complete(_, let lane, _),
+        case .take(let lane, _, _, _, _), .begin(_, let lane, _), .complete(_, let lane, _),
             .bury(_, let lane, _, _, _, _), .retry(_, let lane, _), .drop(_, let lane):
             guard self.stripes.indices.contains(lane) else {
                 return .failed(StoreFailure("lane \(lane): there is no such lane"))

@@ -87,9 +87,9 @@ struct OutboxRows {
     func answer(_ request: OutboxRequest) throws(StorageFault) -> OutboxAnswer {
         switch request {
         case .scan: return try self.scan()
-        case .take(_, let reader, let after, let limit):
-            return .taken(
-                try self.entries(of: reader.group, after: after, limit: limit), isBusy: false)
+        case .take(_, let reader, let after, _, let limit):
+            let entries = try self.entries(of: reader.group, after: after, limit: limit)
+            return .taken(entries, entries.count < limit ? .atEnd : .more)
         case .begin(let position, _, _): return .event(try self.event(at: position))
         case .complete(let positions, _, let reader):
             for position in positions { try self.complete(position, reader) }

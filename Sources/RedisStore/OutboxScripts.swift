@@ -43,17 +43,18 @@ enum OutboxScripts {
         return {redis.call('XLEN', KEYS[1]), redis.call('XLEN', KEYS[2])}
         """
 
-    /// Takes a group's next events. KEYS: the outbox. ARGV: the group, the consumer, the limit, and
-    /// the idle time in milliseconds after which another consumer's events are taken over.
+    /// Takes a group's next events. KEYS: the outbox. ARGV: the group, the consumer, the limit, the
+    /// idle time in milliseconds after which another consumer's events are taken over, whether the
+    /// consumer takes its own events once more, and then behind which position.
     ///
-    /// Returns whether another consumer still has events, and the events. Events are taken over
+    /// Returns an `OutboxProgress`, and the events. Events are taken over
     /// from the oldest on and only up to the first that its consumer has touched, so that no event
     /// passes an earlier one of its conversation.
     static let take = """
         #!lua
         \(headers)
         local key, group, me = KEYS[1], ARGV[1], ARGV[2]
-        local limit, idle = tonumber(ARGV[3]), tonumber(ARGV[4])
+        local limit, idle, recovers = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
         if redis.call('EXISTS', key) == 0 then return {0, {}} end
         local pending = redis.pcall('XPENDING', key, group)
         if pending.err then
@@ -63,17 +64,19 @@ enum OutboxScripts {
           redis.call('XGROUP', 'CREATE', key, group, '0')
           pending = {0}
         end
-        local has_others = false
+        local has_others, has_own = false, false
         for _, consumer in ipairs(pending[4] or {}) do
-          if consumer[1] ~= me and tonumber(consumer[2]) > 0 then has_others = true end
+          if tonumber(consumer[2]) > 0 then
+            if consumer[1] == me then has_own = true else has_others = true end
+          end
         end
-        if has_others then
-          local ids, from, is_over = {}, '-', false
+        if has_others or recovers and has_own then
+          local ids, from, is_over = {}, recovers and ARGV[6] or '-', false
           repeat
             local page = redis.call('XPENDING', key, group, from, '+', 500)
             for _, entry in ipairs(page) do
-              if not is_over and entry[2] ~= me then
-                if entry[3] < idle or #ids >= limit then
+              if not is_over and (recovers or entry[2] ~= me) then
+                if entry[2] ~= me and entry[3] < idle or #ids >= limit then
                   is_over = true
                 else
                   ids[#ids + 1] = entry[1]
@@ -83,12 +86,15 @@ enum OutboxScripts {
             if #page < 500 then is_over = true end
             if #page > 0 then from = '(' .. page[#page][1] end
           until is_over
-          if #ids == 0 then return {1, {}} end
-          return {0, headers(redis.call('XCLAIM', key, group, me, 0, unpack(ids)))}
+          if #ids > 0 then
+            return {2, headers(redis.call('XCLAIM', key, group, me, 0, unpack(ids)))}
+          end
+          if has_others then return {1, {}} end
         end
         local read = redis.call('XREADGROUP', 'GROUP', group, me, 'COUNT', limit, 'STREAMS', key,
           '>')
-        return {0, headers(read and read[1][2])}
+        local entries = headers(read and read[1][2])
+        return {#entries < limit and 0 or 2, entries}
         """
 
     /// Whether a consumer has an event of a group.

@@ -38,14 +38,18 @@ extension RedisStore {
     private func answer(_ request: OutboxRequest) async throws(StoreFailure) -> OutboxAnswer {
         switch request {
         case .scan(let lanes): return .lanes(try await self.scan(lanes))
-        case .take(let lane, let reader, _, let limit):
+        case .take(let lane, let reader, let after, let recovers, let limit):
             let reply = try await self.callOutbox(lane, Self.takeEvents) { command in
                 command.append(text: reader.group)
                 command.append(text: reader.consumer)
                 command.append(limit)
                 command.append(Int(OutboxRequest.takeoverIdle / .milliseconds(1)))
+                command.append(recovers ? 1 : 0)
+                command.append(text: after.map { "(\($0)" } ?? "-")
             }
-            return .taken(Self.rows(reply[1], Self.entry), isBusy: reply[0].number == 1)
+            return .taken(
+                Self.rows(reply[1], Self.entry),
+                OutboxProgress(rawValue: reply[0].number ?? 0) ?? .atEnd)
         case .begin(let position, let lane, let reader):
             let reply = try await self.callOutbox(lane, Self.beginEvent) { command in
                 command.append(text: reader.group)

@@ -64,12 +64,14 @@ private struct FilledOutbox {
     func lane() async throws -> Int { try #require(try await self.lanes().first?.lane) }
 
     func take(
-        _ reader: OutboxReader, after: OutboxPosition? = nil, limit: Int = 10
+        _ reader: OutboxReader, after: OutboxPosition? = nil, recovers: Bool = false,
+        limit: Int = 10
     ) async throws -> [OutboxEntry] {
         guard let lane = try await self.lanes().first?.lane else { return [] }
         guard
-            case .taken(let entries, false) = try await self.request(
-                .take(lane: lane, reader, after: after, limit: limit))
+            case .taken(let entries, _) = try await self.request(
+                .take(
+                    lane: lane, reader, after: after, recovers: recovers, limit: limit))
         else { throw OutboxFailure() }
         return entries
     }
@@ -258,8 +260,8 @@ struct OutboxContractTests {
         let store = try LocalStore.sqlite(path: path, history: 100)
         defer { store.close() }
         let answer = await store.request(
-            .outbox(.take(lane: 0, one, after: nil, limit: 10)))
-        guard case .outbox(.taken(let left, false)) = answer else {
+            .outbox(.take(lane: 0, one, after: nil, recovers: true, limit: 10)))
+        guard case .outbox(.taken(let left, .atEnd)) = answer else {
             Issue.record("\(answer.text)")
             return
         }
@@ -282,8 +284,8 @@ struct OutboxContractTests {
         let taken = try await outbox.take(first)
         await outbox.post("d")
         let busy = try await outbox.request(
-            .take(lane: lane, second, after: nil, limit: 10))
-        #expect(busy == .taken([], isBusy: true))
+            .take(lane: lane, second, after: nil, recovers: true, limit: 10))
+        #expect(busy == .taken([], .busy))
         // The first event's consumer is silent, the second event was touched a moment ago.
         let key = "\(try #require(redis).name):{s\(lane)}:outbox"
         func makeIdle(_ entry: OutboxEntry) throws {
@@ -300,6 +302,12 @@ struct OutboxContractTests {
         try makeIdle(taken[1])
         #expect(try await outbox.take(second).map(\.id) == ["evt_3", "evt_4"])
         #expect(try await outbox.take(second).map(\.id) == ["evt_5"])
+        // A consumer that has forgotten its events takes them again, page by page.
+        let again = try await outbox.take(second, recovers: true, limit: 3)
+        #expect(again.map(\.id) == ["evt_2", "evt_3", "evt_4"])
+        let rest = try await outbox.take(
+            second, after: again.last?.position, recovers: true, limit: 3)
+        #expect(rest.map(\.id) == ["evt_5"])
         // The first consumer cannot give up what it has lost.
         _ = try await outbox.request(
             .bury(
