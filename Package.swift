@@ -128,10 +128,18 @@ let package = Package(
                 "ChatEngine", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit",
                 "Telemetry", "JSON", "Bytes",
             ]),
+        // Sends events to other systems.
+        module(
+            "Webhooks",
+            [
+                "Configuration", "TLS", "Identity", "HTTPWire", "EventLoop", "ChatModel",
+                "Telemetry", "JSON", "Bytes",
+            ]),
         module(
             "AdminAPI",
             [
-                "COpenSSL", "Configuration", "Gateway", "NodeLink", "ClusterWire", "ChatEngine",
+                "COpenSSL", "Webhooks", "Configuration", "Gateway", "NodeLink", "ClusterWire",
+                "ChatEngine",
                 "Cluster", "ChatCore", "ChatModel", "EventLoop", "HTTPWire", "Telemetry", "JSON",
                 "Bytes",
             ]),
@@ -164,13 +172,6 @@ let package = Package(
         .target(name: "CPages", exclude: ["web"]),
         module("Pages", ["CPages", "Gateway", "DialectKit", "HTTPWire", "Bytes"]),
         module("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
-        // Sends events to other systems.
-        module(
-            "Webhooks",
-            [
-                "Configuration", "TLS", "Identity", "HTTPWire", "EventLoop", "ChatModel",
-                "Telemetry", "JSON", "Bytes",
-            ]),
 
         // The list of dialects, for the server, the clients and the tests.
         module(
@@ -187,7 +188,8 @@ let package = Package(
                 "Configuration",
                 "EmbeddedStore", "Gateway", "Identity", "LoadGenerator", "NodeLink",
                 "OperatorClient", "Pages", "RedisClient", "RedisStore", "RoomsAPI", "StoreCopy",
-                "Telemetry", "TLS", "EventLoop", "ChatModel", "ChatEngine", "Cluster", "DialectKit",
+                "Webhooks", "Telemetry", "TLS", "EventLoop", "ChatModel", "ChatEngine", "Cluster",
+                "DialectKit",
                 "JSON",
                 "Bytes",
             ],

@@ -240,6 +240,13 @@ public struct WebhookDelivery {
         self.deadCounts[lane, default: 0] += 1 - dropped
     }
 
+    /// Dead letters were sent again or dropped.
+    public mutating func moved(_ count: Int, from lane: Int, isRetry: Bool) {
+        let rest = self.deadCounts[lane, default: 0] - count
+        self.deadCounts[lane] = rest > 0 ? rest : nil
+        if isRetry { self.hint(lane) }
+    }
+
     private mutating func bury(
         _ endpoint: Int, _ lane: Int, _ position: OutboxPosition, attempts: Int, reason: String
     ) {

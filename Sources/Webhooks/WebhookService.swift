@@ -20,8 +20,7 @@ public final class WebhookService: EventLoopHandler, StoreClient {
     let logger: Logger
     let state: LoopBound<State>
     private let hints: Hints
-    /// The newest reports, for readers on other threads.
-    let published: Mutex<WebhookSummary>
+    private let published: Mutex<WebhookSummary>
 
     /// The lanes that may have new events.
     private final class Hints: Sendable {
@@ -31,6 +30,7 @@ public final class WebhookService: EventLoopHandler, StoreClient {
     struct State {
         var delivery: WebhookDelivery
         var store: (any ChatStore)?
+        var signature: WebhookSignature?
         var tickets: [UInt64: @Sendable (StoreAnswer) -> Void] = [:]
         var lastTicket: UInt64 = 0
         var lanes: [Int]? = []
@@ -78,11 +78,14 @@ public final class WebhookService: EventLoopHandler, StoreClient {
     /// - Parameters:
     ///   - store: as this service's loop uses it.
     ///   - lanes: the lanes of this node; nil if it has the whole store.
-    public func start(over store: any ChatStore, lanes: [Int]?) {
+    public func start(
+        over store: any ChatStore, signing signature: WebhookSignature, lanes: [Int]?
+    ) {
         self.loop.setHandler(self)
         self.loop.execute {
             self.state.with {
                 $0.store = store
+                $0.signature = signature
                 $0.lanes = lanes
                 $0.delivery.own(lanes)
             }
@@ -109,6 +112,14 @@ public final class WebhookService: EventLoopHandler, StoreClient {
             self.state.with { $0.delivery.append(unstored: events) }
             self.advance()
         }
+    }
+
+    /// The state a moment ago. Callable on any thread.
+    public var summary: WebhookSummary { self.published.withLock { $0 } }
+
+    /// Signs later requests with these secrets. Callable on any thread.
+    public func sign(with signature: WebhookSignature) {
+        self.loop.execute { self.state.with { $0.signature = signature } }
     }
 
     /// Ends all requests. Undelivered events stay in the store.
@@ -251,11 +262,14 @@ public final class WebhookService: EventLoopHandler, StoreClient {
         }
     }
 
-    private func request(
+    func request(
         _ request: OutboxRequest, _ state: inout State,
         then handle: @escaping @Sendable (StoreAnswer, inout State) -> Void
     ) {
-        guard let store = state.store else { return }
+        guard let store = state.store else {
+            let failure = StoreFailure("the webhooks have not started", effect: .none)
+            return handle(.failed(failure), &state)
+        }
         state.lastTicket += 1
         state.tickets[state.lastTicket] = { answer in
             self.state.with { handle(answer, &$0) }
@@ -274,9 +288,10 @@ public final class WebhookService: EventLoopHandler, StoreClient {
     // MARK: Requests to endpoints
 
     private func send(_ event: OutboxEvent, to endpoint: Int, _ state: inout State) {
+        guard let signer = state.signature else { return }
         let url = self.settings.urls[endpoint]
         let seconds = WallClock.now.seconds
-        let signature = self.settings.signature.value(
+        let signature = signer.value(
             id: event.id.string, seconds: seconds, body: event.body)
         let head = """
             POST \(url.target) HTTP/1.1\r

@@ -5,7 +5,6 @@ public import Configuration
 public struct WebhookSettings: Sendable {
     public let urls: [WebhookURL]
     public let types: Set<WebhookEventType>
-    public let signature: WebhookSignature
     public let filter: AddressFilter
     /// The most events that wait for an endpoint.
     public let limit: Int
@@ -13,12 +12,11 @@ public struct WebhookSettings: Sendable {
     public let userAgent: String
 
     public init(
-        urls: [WebhookURL], types: Set<WebhookEventType>, signature: WebhookSignature,
-        filter: AddressFilter, limit: Int, userAgent: String
+        urls: [WebhookURL], types: Set<WebhookEventType>, filter: AddressFilter,
+        limit: Int, userAgent: String
     ) {
         self.urls = urls
         self.types = types
-        self.signature = signature
         self.filter = filter
         self.limit = limit
         self.userAgent = userAgent
