@@ -141,7 +141,7 @@ final class SQLiteReader {
         case .conversations(let after, let limit):
             return try self.keys.page(after: after, limit: limit)
         case .examine(let key): return .examined(try self.examine(key))
-        case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe:
+        case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe, .outbox:
             preconditionFailure("a reader received a write request")
         }
     }

@@ -87,7 +87,9 @@ public final class SQLiteStore: ChatStore {
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
         let queue =
             switch request {
-            case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe: self.writes
+            case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe,
+                .outbox:
+                self.writes
             case .load, .recent, .bans: self.loads
             case .page, .thread, .search, .changes, .amended, .unread, .memberships, .catalog,
                 .users, .conversations, .examine:

@@ -21,6 +21,7 @@ final class SQLiteWriter {
     private let settings: SettingRows
     private let numbers: NumberRows
     private let bans: BanRows
+    private let outbox: OutboxRows
     private let begin: SQLiteStatement
     private let commit: SQLiteStatement
     private let rollback: SQLiteStatement
@@ -42,6 +43,8 @@ final class SQLiteWriter {
     private var minimumFlushCount = 16
     /// The number of writes in this transaction, for telemetry.
     private(set) var writeCount = 0
+    /// Whether this transaction added events to the outbox.
+    private(set) var hasNewEvents = false
 
     /// The progress of writing a sealed generation to the index.
     private struct IndexFlush {
@@ -78,6 +81,8 @@ final class SQLiteWriter {
             self.settings = try SettingRows(connection)
             self.numbers = try NumberRows(connection, access: .readWrite)
             self.bans = try BanRows(connection, access: .readWrite)
+            self.outbox = try OutboxRows(
+                connection, limit: options.outbox?.limit ?? SQLiteOptions.deadLetterLimit)
             self.begin = try connection.prepare("BEGIN IMMEDIATE")
             self.commit = try connection.prepare("COMMIT")
             self.rollback = try connection.prepare("ROLLBACK")
@@ -128,6 +133,7 @@ final class SQLiteWriter {
 
     private func performOnce(_ requests: [StoreRequest]) throws(StorageFault) -> [StoreAnswer] {
         self.writeCount = 0
+        self.hasNewEvents = false
         if let loss = self.file.checkForLoss() { throw .lost(loss) }
         do {
             try self.begin.run()
@@ -210,6 +216,7 @@ final class SQLiteWriter {
         case .unban(let subject): return .unbanned(try self.bans.remove(subject))
         case .repair(let key, let owner, let epoch):
             return try self.repair(key, by: owner, under: epoch)
+        case .outbox(let request): return .outbox(try self.outbox.answer(request))
         case .load, .recent, .page, .thread, .search, .changes, .amended, .unread, .memberships,
             .catalog, .users, .bans, .conversations, .examine:
             preconditionFailure("the writer received a read request")
@@ -256,7 +263,12 @@ final class SQLiteWriter {
             let fence = self.fences[write.shard] ?? .unclaimed
             var refusal = fence.refusal(of: batch.owner, under: write.epoch)
             if refusal == nil { refusal = try self.apply(write) }
-            if let refusal { refused.record(refusal, of: write.conversation, at: index) }
+            if let refusal {
+                refused.record(refusal, of: write.conversation, at: index)
+            } else if let event = self.options.outbox?.event(write) {
+                try self.outbox.append(event)
+                self.hasNewEvents = true
+            }
         }
         self.writeCount += batch.writes.count
         return refused.outcome

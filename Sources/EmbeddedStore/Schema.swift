@@ -139,6 +139,24 @@ enum Schema {
         ) WITHOUT ROWID;
         CREATE TABLE trimmed (position INTEGER PRIMARY KEY);
         """,
+        // AUTOINCREMENT, because readers remember the highest position that they have read.
+        """
+        CREATE TABLE outbox (
+            position INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL,
+            conversation TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
+            queued_at INTEGER NOT NULL, target TEXT, body BLOB NOT NULL
+        );
+        CREATE TABLE outbox_done (
+            position INTEGER, receiver TEXT, PRIMARY KEY (position, receiver)
+        ) WITHOUT ROWID;
+        CREATE TABLE dead_letters (
+            position INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL,
+            conversation TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, body BLOB NOT NULL,
+            receiver TEXT NOT NULL, attempts INTEGER NOT NULL, reason TEXT NOT NULL,
+            died_at INTEGER NOT NULL
+        );
+        CREATE INDEX dead_letters_by_time ON dead_letters (died_at);
+        """,
     ]
 
     private static var originCases: String {

@@ -61,6 +61,7 @@ final class WriterLoop {
             for (submission, answer) in zip(batch, answers) {
                 submission.client.storeAnswered(answer, ticket: submission.ticket)
             }
+            if self.writer.hasNewEvents { self.writer.options.outbox?.appended(0) }
         } catch {
             self.statisticsCollector.statistics.withLock { $0.failedCommits += 1 }
             // A damaged page must fail only its own conversation, so each request is retried

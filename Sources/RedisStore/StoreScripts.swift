@@ -216,10 +216,17 @@ enum StoreScripts {
     /// write: its position, the reason and a number. A run reads and writes its conversation's
     /// state once. Most runs are one message without annotations, for which the script creates
     /// no table or function.
-    static let write = """
+    static let write = Self.write(fillsOutbox: false)
+    static let writeWithOutbox = Self.write(fillsOutbox: true)
+
+    /// - Parameter fillsOutbox: whether the events of the outbox follow the runs
+    ///   (`OutboxScripts.append`). Without them the script costs nothing more.
+    private static func write(fillsOutbox: Bool) -> String {
+        """
         #!lua
         local call, pcall = redis.call, redis.pcall
         local owner, history, at, last = ARGV[1], tonumber(ARGV[2]), 4 + 2 * ARGV[3], #ARGV
+        \(fillsOutbox ? OutboxScripts.skipEvents : "")
         local refusals, reasons, run, index = {}, {}, 0, 0
         -- Per run: the conversation's keys; its state (format, revision, head and last change; nil
         -- if it does not exist); the revision of its last amendment in this run.
@@ -297,9 +304,11 @@ enum StoreScripts {
           if has_moved then call('HSET', key, 'at', state) end
           if amended then call('HSET', key, 'arev', amended) end
         end
+        \(fillsOutbox ? OutboxScripts.append : "")
         if #refusals > 0 then return refusals end
         -- The batch is stored even if the user may not publish.
         for notice = 4, 2 + 2 * ARGV[3], 2 do pcall('PUBLISH', ARGV[notice], ARGV[notice + 1]) end
         return 0
         """
+    }
 }
