@@ -159,7 +159,7 @@ enum StoredMarks {
     }
 
     private static func reactions(_ field: FieldReader) -> Reactions? {
-        var (groups, rest) = ([Reactions.Group](), field)
+        var (groups, rest) = ([Reactions.UserGroup](), field)
         guard let count = rest.nextCount() else { return nil }
         while groups.count < count {
             guard let emojiSize = rest.nextNumber(), let userCount = rest.nextCount(),
@@ -172,7 +172,7 @@ enum StoredMarks {
                 else { return nil }
                 users.append(UserID(storageKey: ByteString(key)))
             }
-            groups.append(Reactions.Group(Emoji(stored: ByteString(emoji)), users: users))
+            groups.append(Reactions.UserGroup(Emoji(stored: ByteString(emoji)), users: users))
         }
         return rest.isEmpty ? Reactions(groups) : nil
     }

@@ -75,9 +75,14 @@ public enum WebhookEvent {
             return Content(type: .messageCreated, time: message.sentAt) {
                 self.append(message, to: &$0)
             }
-        case .amend(let message, let time):
-            let type: WebhookEventType =
-                message.state == .deleted ? .messageDeleted : .messageEdited
+        case .amend(let message, let amendment, let time):
+            let type: WebhookEventType
+            switch amendment {
+            case .edited: type = .messageEdited
+            case .deleted: type = .messageDeleted
+            // Receivers read the reactions and pins of a message over REST.
+            case .reacted, .pinned: return nil
+            }
             return Content(type: type, time: time) { self.append(message, to: &$0) }
         case .member(let member):
             return Content(type: .memberJoined, time: member.joinedAt) { json in
@@ -139,6 +144,21 @@ public enum WebhookEvent {
             } else {
                 json.append("null")
             }
+            if let mentions = message.body.annotations?.mentions {
+                if mentions.includesEveryone { json.append(",\"mentions_all\":true") }
+                json.append(",\"mentions\":[")
+                for (index, user) in mentions.users.enumerated() {
+                    if index > 0 { json.append(",") }
+                    json.append(jsonString: user.displayID)
+                }
+                json.append("]")
+            }
+        }
+        if let reply = message.body.annotations?.reply {
+            json.append(",\"reply_to\":")
+            json.append(decimal: reply.to)
+            json.append(",\"thread\":")
+            json.append(decimal: reply.thread)
         }
         json.append("}")
     }

@@ -10,7 +10,7 @@ struct RedisAnnotationTests {
     private static func user(_ name: String) -> UserID { TestOwner.person(name).id }
 
     private static func reactions(_ emoji: ByteString, by users: String...) -> Reactions {
-        Reactions([Reactions.Group(Emoji(stored: emoji), users: users.map(Self.user))])
+        Reactions([Reactions.UserGroup(Emoji(stored: emoji), users: users.map(Self.user))])
     }
 
     private static func pin(_ isPinned: Bool = true, at time: Int64 = 90) -> PinState {

@@ -133,7 +133,7 @@ struct ScriptArgumentsTests {
         reply: Reply(to: 2, thread: 1), mentions: Mentions(users: [UserID(tokenSubject: "bob b")]))
     private static let marks = MessageAnnotations(
         reply: Reply(to: 2, thread: 1), mentions: nil,
-        reactions: Reactions([Reactions.Group(Emoji(stored: "❤"), users: [ann])]),
+        reactions: Reactions([Reactions.UserGroup(Emoji(stored: "❤"), users: [ann])]),
         pin: PinState(
             isPinned: true, by: Person(id: ann, name: "Ann"), at: Timestamp(milliseconds: 65)))
     private static let restricted = ConversationRecord(

@@ -25,11 +25,11 @@ struct StoredAnnotationsTests {
         MessageAnnotations(
             reply: nil, mentions: nil,
             reactions: Reactions([
-                Reactions.Group(emoji, users: [bob, guest]),
-                Reactions.Group(Emoji(stored: "❤"), users: [guest]),
+                Reactions.UserGroup(emoji, users: [bob, guest]),
+                Reactions.UserGroup(Emoji(stored: "❤"), users: [guest]),
             ])),
         MessageAnnotations(
-            reply: nil, mentions: nil, reactions: Reactions([Reactions.Group(emoji, users: [bob])]),
+            reply: nil, mentions: nil, reactions: Reactions([Reactions.UserGroup(emoji, users: [bob])]),
             pin: PinState(
                 isPinned: true, by: Person(id: guest, name: "1 2", agent: ""),
                 at: Timestamp(milliseconds: 5))),

@@ -132,8 +132,17 @@ struct WebhookEventTests {
             (.create(record), "conversation.created"), (.end(at: time), "conversation.ended"),
             (.message(self.message), "message.created"),
             (.message(self.message.deleted(revision: 7)), nil),
-            (.amend(self.message.edited(to: "x", revision: 7), at: time), "message.edited"),
-            (.amend(self.message.deleted(revision: 7), at: time), "message.deleted"),
+            (
+                .amend(
+                    self.message.edited(to: "x", revision: 7), .edited(content: "x"), at: time),
+                "message.edited"
+            ),
+            (.amend(self.message.deleted(revision: 7), .deleted, at: time), "message.deleted"),
+            (
+                .amend(
+                    self.message.reacted(with: Reactions(), revision: 7), .reacted([]), at: nil),
+                nil
+            ),
             (.member(member), "member.joined"), (.remove(member.user), "member.left"),
             (.cursors(member.user, read: 1, delivered: 1), nil), (.skip, nil),
         ]
