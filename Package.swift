@@ -128,10 +128,18 @@ let package = Package(
                 "ChatEngine", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit",
                 "Telemetry", "JSON", "Bytes",
             ]),
+        // Sends events to other systems.
+        module(
+            "Webhooks",
+            [
+                "Configuration", "TLS", "Identity", "HTTPWire", "EventLoop", "ChatModel",
+                "Telemetry", "JSON", "Bytes",
+            ]),
         module(
             "AdminAPI",
             [
-                "COpenSSL", "Configuration", "Gateway", "NodeLink", "ClusterWire", "ChatEngine",
+                "COpenSSL", "Webhooks", "Configuration", "Gateway", "NodeLink", "ClusterWire",
+                "ChatEngine",
                 "Cluster", "ChatCore", "ChatModel", "EventLoop", "HTTPWire", "Telemetry", "JSON",
                 "Bytes",
             ]),
@@ -180,7 +188,8 @@ let package = Package(
                 "Configuration",
                 "EmbeddedStore", "Gateway", "Identity", "LoadGenerator", "NodeLink",
                 "OperatorClient", "Pages", "RedisClient", "RedisStore", "RoomsAPI", "StoreCopy",
-                "Telemetry", "TLS", "EventLoop", "ChatModel", "ChatEngine", "Cluster", "DialectKit",
+                "Webhooks", "Telemetry", "TLS", "EventLoop", "ChatModel", "ChatEngine", "Cluster",
+                "DialectKit",
                 "JSON",
                 "Bytes",
             ],
@@ -345,6 +354,13 @@ let package = Package(
                 "SeededRandom", "RoomsAPI", "RoomsDialect", "Gateway", "GatewayTestSupport",
                 "TestKit", "DialectKit", "PetsDialect", "ConversationsDialect", "ChatModel",
                 "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "Bytes",
+            ]),
+
+        tests(
+            "WebhooksTests",
+            [
+                "SeededRandom", "Webhooks", "Configuration", "EmbeddedStore", "StoreTestSupport",
+                "TestKit", "EventLoop", "ChatModel", "Telemetry", "JSON", "Bytes",
             ]),
 
         tests("PagesTests", ["Pages", "Gateway", "EventLoop", "HTTPWire"]),

@@ -150,6 +150,15 @@ enum AdminRouter {
         "log-level": { (admin, request) async throws(HTTPError) in
             try await admin.setLogLevel(request)
         },
+        "webhooks": { (admin, request) async throws(HTTPError) in
+            try await admin.webhookRows(request)
+        },
+        "webhooks/dead": { (admin, request) async throws(HTTPError) in
+            try await admin.deadLetters(request)
+        },
+        "webhooks/change": { (admin, request) async throws(HTTPError) in
+            try await admin.changeDeadLetters(request)
+        },
         "rebalance": { (admin, request) async throws(HTTPError) in
             try await admin.rebalance(request)
         },

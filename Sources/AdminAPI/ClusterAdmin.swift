@@ -10,6 +10,7 @@ internal import JSON
 public import NodeLink
 internal import Synchronization
 public import Telemetry
+public import Webhooks
 
 /// Answers operators' requests for the whole cluster, on any node.
 ///
@@ -26,6 +27,7 @@ public final class ClusterAdmin: Sendable {
         var isShuttingDown = false
         var settings: [NodeSetting] = []
         var events = LocalEventLog()
+        var webhooks: WebhookService?
     }
 
     /// The timeout for this node's own loops and store; shorter than that of a query from another
@@ -71,6 +73,11 @@ public final class ClusterAdmin: Sendable {
     /// The node is part of a cluster.
     public func attach(_ link: NodeLink) { self.state.withLock { $0.link = link } }
 
+    /// The node sends webhooks.
+    public func attach(_ webhooks: WebhookService) {
+        self.state.withLock { $0.webhooks = webhooks }
+    }
+
     /// The node's settings and files can be inspected.
     public func attach(_ inspection: NodeInspection) {
         self.state.withLock { $0.inspection = inspection }
@@ -90,6 +97,7 @@ public final class ClusterAdmin: Sendable {
     var gateway: Gateway? { self.state.withLock { $0.gateway } }
     var link: NodeLink? { self.state.withLock { $0.link } }
     var settings: [NodeSetting] { self.state.withLock { $0.settings } }
+    var webhooks: WebhookService? { self.state.withLock { $0.webhooks } }
     var inspection: NodeInspection? { self.state.withLock { $0.inspection } }
 
     /// The drain that the node performs; a new one replaces it.
@@ -125,7 +133,7 @@ public final class ClusterAdmin: Sendable {
     /// no messages; a recorded question could be replayed there.
     static let directTopics: Set<String> = [
         "node", "shards", "stored", "redis", "details", "connections", "connection",
-        "conversations", "conversation",
+        "conversations", "conversation", "webhooks", "dead_letters",
     ]
 
     /// The requests of nodes, by their topics.
@@ -158,6 +166,9 @@ public final class ClusterAdmin: Sendable {
         "drain": { admin, gateway, order in await admin.drain(gateway, order) },
         "resume": { admin, gateway, order in .bool(admin.resume(gateway, order)) },
         "log-level": { admin, _, order in admin.setLocalLogLevel(order) },
+        "webhooks": { admin, _, _ in admin.localWebhooks() },
+        "dead_letters": { admin, _, _ in await admin.localDeadLetters() },
+        "change_dead_letters": { admin, _, order in await admin.changeLocalDeadLetters(order) },
         "shed": { admin, gateway, order in await admin.shed(gateway, order) },
     ]
 

@@ -310,6 +310,21 @@ public struct ChatLoop: Sendable {
         self.subscriptions.takeDeliveries(into: &deliveries)
     }
 
+    /// Whether `takePresence` returns what the conversations of this loop announce.
+    public var reportsPresence: Bool {
+        get { self.outbox.presence != nil }
+        set { self.outbox.presence = newValue ? [] : nil }
+    }
+
+    /// Members that came online or went offline since the last call.
+    public mutating func takePresence() -> [(
+        conversation: ConversationKey, changes: [PresenceChange]
+    )] {
+        guard let presence = self.outbox.presence, !presence.isEmpty else { return [] }
+        self.outbox.presence = []
+        return presence
+    }
+
     /// Whether there are deliveries to take.
     public var hasDeliveries: Bool { !self.subscriptions.deliveries.isEmpty }
 }

@@ -18,6 +18,8 @@ struct Outbox: Sendable {
     private var envelopesWithWrite: [Envelope] = []
     /// The steps of messages. They are here because every part of the engine gets the outbox.
     var trace: MessageTrace
+    /// Members that came online or went offline, since the last turn; nil if nobody wants to know.
+    var presence: [(conversation: ConversationKey, changes: [PresenceChange])]?
 
     init(id: LoopID, traceRecords: Int = 1) {
         self.id = id
@@ -140,6 +142,14 @@ struct Outbox: Sendable {
         self.lastTicket = StoreTicket(rawValue: self.lastTicket.rawValue + 1)
         self.requests.append((request, self.lastTicket))
         return self.lastTicket
+    }
+
+    mutating func recordPresence(_ event: ChatEvent, in conversation: ConversationKey) {
+        switch event {
+        case .presence(let changes), .crowd(_, let changes):
+            self.presence?.append((conversation, changes))
+        default: break
+        }
     }
 
     /// Replaces the contents of `requests` with the new requests to the store, and reuses the

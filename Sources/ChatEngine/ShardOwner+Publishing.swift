@@ -8,6 +8,7 @@ extension ShardOwner {
         _ event: ChatEvent, _ revision: Revision, _ origin: RequestOrigin?, of number: UInt32,
         outbox: inout Outbox
     ) {
+        if outbox.presence != nil { outbox.recordPresence(event, in: self.slots[number].key) }
         var isAnswered = origin == nil || origin?.request == 0
         var loopCount = 0
         let notified =

@@ -102,6 +102,8 @@ public enum StoreRequest: Sendable {
     /// Checks that the store works, by a real read and, where there is one, a real write. The
     /// answer is `done`.
     case probe
+    /// Reads or changes the outbox. A store without an `OutboxWriter` has an empty one.
+    case outbox(OutboxRequest)
 }
 
 public enum StoreAnswer: Sendable {
@@ -129,6 +131,7 @@ public enum StoreAnswer: Sendable {
     case conversations(ConversationKeyPage)
     /// The answer to `examine` and to `repair`.
     case examined(StoredFaults)
+    case outbox(OutboxAnswer)
     case done
     /// The request failed and may be retried; the text is for the log. `effect` says what became of
     /// its writes.

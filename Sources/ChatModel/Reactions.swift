@@ -79,7 +79,7 @@ public struct ReactionChange: Sendable, Equatable {
 /// The reactions to a message.
 public struct Reactions: Sendable, Equatable {
     /// The users that reacted with one emoji, in the order of their reactions; at least one.
-    public struct Group: Sendable, Equatable {
+    public struct UserGroup: Sendable, Equatable {
         public let emoji: Emoji
         public var users: [UserID]
 
@@ -90,7 +90,7 @@ public struct Reactions: Sendable, Equatable {
     }
 
     /// In the order of the first reaction with each emoji.
-    public private(set) var groups: [Group]
+    public private(set) var groups: [UserGroup]
 
     /// The most different emoji on a message.
     public static let emojiLimit = 30
@@ -99,7 +99,7 @@ public struct Reactions: Sendable, Equatable {
     /// The most users that an event lists for each emoji.
     public static let listedUserLimit = 20
 
-    public init(_ groups: [Group] = []) {
+    public init(_ groups: [UserGroup] = []) {
         self.groups = groups
     }
 
@@ -128,6 +128,6 @@ public struct Reactions: Sendable, Equatable {
         guard self.groups.count < Self.emojiLimit else {
             throw .tooManyEmoji(limit: Self.emojiLimit)
         }
-        self.groups.append(Group(change.emoji, users: [change.user]))
+        self.groups.append(UserGroup(change.emoji, users: [change.user]))
     }
 }

@@ -53,9 +53,10 @@ public struct Write: Sendable {
         case create(ConversationRecord)
         /// The next message; its number is one above the stored head.
         case message(Message)
-        /// A stored message after an amendment. Its author, time and reply do not change, and a
-        /// deleted message stays deleted. If the message is no longer kept, only the revision
-        /// advances. The list of pinned messages gets the message, or loses it (`Message.isPinned`).
+        /// A stored message after an amendment. Its author, time, reply and mentions do not change;
+        /// a deleted message stays deleted, and has no mentions. If the message is no longer kept,
+        /// only the revision advances. The list of pinned messages gets the message, or loses it
+        /// (`Message.isPinned`).
         ///
         /// The store needs only the message. The amendment says how to apply the change to another
         /// state of the message. The time is nil for a change that does not count as activity.

@@ -87,6 +87,9 @@ public enum LimitTable {
             "trace-steps", \.traceSteps, 1024...16_777_216,
             "steps of messages kept per loop"),
         count(
+            "webhook-backlog", \.webhookBacklog, 100...10_000_000,
+            "events that wait for a webhook; then the oldest"),
+        count(
             "engineio-ping-interval-ms", \.enginePingInterval, 100...3_600_000,
             "ping interval of Engine.IO"),
         count(

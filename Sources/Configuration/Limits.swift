@@ -45,6 +45,8 @@ public struct Limits: Sendable, Equatable {
     public var bodyBytes = 1_048_576
     /// The steps of messages that each loop keeps for `confab trace`, at 48 bytes each.
     public var traceSteps = 65_536
+    /// Events that wait for one receiver of webhooks, and dead letters.
+    public var webhookBacklog = 100_000
 
     public init() {}
 }

@@ -35,7 +35,7 @@ extension ServeOptions {
             }
         }
         try self.adjustLimits(limitSources)
-        self.hideStorePassword()
+        self.hideSecrets()
         self.resolveAnonymous()
         for limit in LimitTable.all {
             let source = limitSources[limit.name] ?? .standard
@@ -48,10 +48,17 @@ extension ServeOptions {
         self.warnings = EnvironmentCheck.warnings(for: sources.environment)
     }
 
-    /// Removes the password from the effective setting.
-    private mutating func hideStorePassword() {
-        guard let index = self.settings.firstIndex(where: { $0.name == "store" }) else { return }
-        self.settings[index].value = self.store.description
+    /// Removes the password of the store, and the queries of webhooks, from the effective settings.
+    private mutating func hideSecrets() {
+        for index in self.settings.indices {
+            switch self.settings[index].name {
+            case "store": self.settings[index].value = self.store.description
+            case "webhook" where !self.webhooks.isEmpty:
+                self.settings[index].value = self.webhooks.map(\.description).joined(
+                    separator: ",")
+            default: break
+            }
+        }
     }
 
     /// Sets the default: on only for a loopback listener without Redis, because a shared store or a
@@ -135,9 +142,32 @@ extension ServeOptions {
                 )
             }
         }
+        try self.checkWebhooks()
         if self.history == 0, self.store == .memory {
             throw .conflict("--history: 0 retains all messages, which only sqlite: supports")
         }
+    }
+}
+
+extension ServeOptions {
+    /// More would multiply the store's work for each message.
+    private static let webhookLimit = 8
+
+    private func checkWebhooks() throws(UsageError) {
+        guard self.webhooks.count <= Self.webhookLimit else {
+            throw .conflict(
+                "--webhook: \(self.webhooks.count) URLs; at most \(Self.webhookLimit) are possible")
+        }
+        guard Set(self.webhooks).count == self.webhooks.count else {
+            throw .conflict("--webhook: the same URL is given twice")
+        }
+        guard !self.webhooks.isEmpty, self.webhookSecretFile == nil, case .redis = self.store
+        else { return }
+        throw .conflict(
+            """
+            --webhook: nodes on Redis must sign with the same secret: --webhook-secret-file is \
+            required
+            """)
     }
 }
 

@@ -42,6 +42,14 @@ public struct ServeOptions: Sendable, Equatable {
     /// is on for a loopback listener without Redis, else off.
     public var anonymous = true
 
+    /// The receivers of events; empty for none.
+    public var webhooks: [WebhookURL] = []
+    public var webhookEvents = WebhookEventType.allCases
+    /// Nil: the server creates one next to its database.
+    public var webhookSecretFile: String?
+    /// Networks that are not public, and that receivers may be in.
+    public var webhookAllow: [IPNetwork] = []
+
     /// Nil: the host name and a random suffix.
     public var nodeID: String?
     /// Event-loop threads; nil: one less than the number of cores.
@@ -81,6 +89,7 @@ public struct ServeOptions: Sendable, Equatable {
         add("--jwks-file", self.jwksFile)
         add("--cluster-key-file", self.clusterKeyFile)
         add("--redis-ca-file", self.redisCAFile)
+        add("--webhook-secret-file", self.webhookSecretFile)
         return files
     }
 

@@ -4,7 +4,7 @@ internal import Telemetry
 /// The options of `confab serve`. This table is the only place to add one.
 enum ServeTable {
     static let bindings: [OptionBinding<ServeOptions>] =
-        listeners + messages + cluster + identity + node + logging
+        listeners + messages + cluster + identity + webhooks + node + logging
 
     /// All options in the order of the help, `--config` last.
     static let options: [OptionSpec] =
@@ -147,6 +147,29 @@ enum ServeTable {
                 in: "Authentication",
                 "allow connections without a token"),
             sets: \.anonymous, ValueParsing.toggle),
+    ]
+
+    private static let webhooks: [OptionBinding<ServeOptions>] = [
+        OptionBinding(
+            setting(
+                "webhook", .list, "URL", in: "Webhooks",
+                "receiver of events as signed JSON; repeatable, at most 8"),
+            lists: \.webhooks, ValueParsing.one(WebhookURL.parse)),
+        OptionBinding(
+            setting(
+                "webhook-events", .list, "LIST", default: "all", in: "Webhooks",
+                "events to send, such as message, member.joined"),
+            lists: \.webhookEvents, WebhookEventType.parse),
+        OptionBinding(
+            setting(
+                "webhook-secret-file", .file, "FILE", in: "Webhooks",
+                "secrets that sign the requests, whsec_…, one a line"),
+            sets: \.webhookSecretFile, ValueParsing.optionalText),
+        OptionBinding(
+            setting(
+                "webhook-allow", .list, "LIST", default: "none", in: "Webhooks",
+                "private networks that receivers may be in: 10.0.0.0/8"),
+            lists: \.webhookAllow, WebhookNetworks.parse),
     ]
 
     private static let node: [OptionBinding<ServeOptions>] = [

@@ -6,16 +6,20 @@ public enum LocalStore: ChatStore {
     case sqlite(SQLiteStore)
 
     /// An in-memory store that retains the newest `history` messages of each conversation (0: all).
-    public static func memory(history: Int) -> LocalStore {
-        .memory(MemoryStore(history: history))
+    public static func memory(history: Int, outbox: OutboxWriter? = nil) -> LocalStore {
+        .memory(MemoryStore(history: history, outbox: outbox))
     }
 
     /// Opens or creates the file. The store retains the newest `history` messages of each
     /// conversation (0: all).
     ///
     /// The failure names the file and the problem.
-    public static func sqlite(path: String, history: Int) throws(StoreFailure) -> LocalStore {
-        .sqlite(try SQLiteStore(path: path, options: SQLiteOptions(history: history)))
+    public static func sqlite(path: String, history: Int, outbox: OutboxWriter? = nil)
+        throws(StoreFailure) -> LocalStore
+    {
+        var options = SQLiteOptions(history: history)
+        options.outbox = outbox
+        return .sqlite(try SQLiteStore(path: path, options: options))
     }
 
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {

@@ -10,8 +10,8 @@ public final class MemoryStore: ChatStore {
     private final class Stripe: Sendable {
         let tables: Mutex<MemoryTables>
 
-        init(history: Int) {
-            self.tables = Mutex(MemoryTables(history: history))
+        init(history: Int, outbox: OutboxWriter?, lane: Int) {
+            self.tables = Mutex(MemoryTables(history: history, outbox: outbox, lane: lane))
         }
     }
 
@@ -22,10 +22,14 @@ public final class MemoryStore: ChatStore {
     /// Serializes claims: every stripe has the fences of all shards, and they must advance
     /// together.
     private let claims = Mutex(())
+    private let outbox: OutboxWriter?
 
     /// A store that retains the newest `history` messages of each conversation (0: all).
-    public init(history: Int) {
-        self.stripes = (0..<Self.stripeCount).map { _ in Stripe(history: history) }
+    public init(history: Int, outbox: OutboxWriter? = nil) {
+        self.outbox = outbox
+        self.stripes = (0..<Self.stripeCount).map {
+            Stripe(history: history, outbox: outbox, lane: $0)
+        }
     }
 
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
@@ -48,7 +52,34 @@ public final class MemoryStore: ChatStore {
         case .catalog(_, _, let limit): self.catalog(request, limit: limit)
         case .bans, .ban, .unban: self.stripes[0].tables.withLock { $0.execute(request) }
         case .conversations(let after, let limit): self.conversations(after: after, limit: limit)
+        case .outbox(let request): self.outbox(request)
         case .probe: .done
+        }
+    }
+
+    /// Each stripe is a lane.
+    private func outbox(_ request: OutboxRequest) -> StoreAnswer {
+        switch request {
+        case .scan, .deadLetters:
+            var lanes: [OutboxLane] = []
+            var letters: [DeadLetter] = []
+            for stripe in self.stripes {
+                switch stripe.tables.withLock({ $0.execute(.outbox(request)) }) {
+                case .outbox(.lanes(let some)): lanes += some
+                case .outbox(.deadLetters(let some)): letters += some
+                default: break
+                }
+            }
+            if case .deadLetters(_, let limit) = request {
+                return .outbox(.deadLetters(Array(letters.prefix(limit))))
+            }
+            return .outbox(.lanes(lanes))
+        case .take(let lane, _, _, _, _), .begin(_, let lane, _), .complete(_, let lane, _),
+            .bury(_, let lane, _, _, _, _), .retry(_, let lane, _), .drop(_, let lane):
+            guard self.stripes.indices.contains(lane) else {
+                return .failed(StoreFailure("lane \(lane): there is no such lane"))
+            }
+            return self.stripes[lane].tables.withLock { $0.execute(.outbox(request)) }
         }
     }
 
@@ -97,6 +128,8 @@ public final class MemoryStore: ChatStore {
             let stripe = self.stripe(writes[index].conversation.hash)
             if let refusal = stripe.tables.withLock({ $0.apply(writes[index], by: batch.owner) }) {
                 refused.record(refusal, of: writes[index].conversation, at: index)
+            } else {
+                self.outbox?.appended(writes[index].conversation.hash & (Self.stripeCount - 1))
             }
         }
         return refused.outcome

@@ -13,14 +13,20 @@ public struct MemoryTables: Sendable {
     var tenants: [ByteString: TenantNumbers] = [:]
     private var bans: [Ban.Subject: Ban] = [:]
     private let history: Int
+    private let outboxWriter: OutboxWriter?
+    private var outbox: MemoryOutbox
 
     /// Shard numbers are below this.
     static let shardLimit = 65_536
 
     /// A store that retains the newest `history` messages of each conversation (0: all).
-    public init(history: Int) {
+    ///
+    /// - Parameter lane: the number of its outbox's only lane.
+    public init(history: Int, outbox: OutboxWriter? = nil, lane: Int = 0) {
         precondition(history >= 0, "history \(history) is below 0")
         self.history = history
+        self.outboxWriter = outbox
+        self.outbox = MemoryOutbox(lane: lane, limit: outbox?.limit ?? 1)
     }
 
     public mutating func execute(_ request: StoreRequest) -> StoreAnswer {
@@ -68,6 +74,7 @@ public struct MemoryTables: Sendable {
         case .repair(let key, let owner, let epoch):
             self.fence(of: Shard.of(key)).refusal(of: owner, under: epoch) == nil
                 ? .examined(StoredFaults()) : .failed(.repairFenced)
+        case .outbox(let request): .outbox(self.outbox.execute(request))
         case .probe: .done
         }
     }
@@ -91,6 +98,15 @@ public struct MemoryTables: Sendable {
         if let refusal = self.fence(of: write.shard).refusal(of: owner, under: write.epoch) {
             return refusal
         }
+        let refusal = self.applyAsOwner(write)
+        if refusal == nil, let event = self.outboxWriter?.event(write) {
+            self.outbox.append(event)
+        }
+        return refusal
+    }
+
+    @inline(__always)
+    private mutating func applyAsOwner(_ write: Write) -> WriteRefusal? {
         guard let slot = self.slot(of: write.conversation) else {
             return self.createConversation(write)
         }

@@ -174,13 +174,13 @@ private struct AnnotationReader {
         return users
     }
 
-    mutating func nextGroups() -> [Reactions.Group]? {
+    mutating func nextGroups() -> [Reactions.UserGroup]? {
         guard let count = self.nextCount() else { return nil }
-        var groups: [Reactions.Group] = []
+        var groups: [Reactions.UserGroup] = []
         groups.reserveCapacity(count)
         for _ in 0..<count {
             guard let emoji = self.nextText(), let users = self.nextUsers() else { return nil }
-            groups.append(Reactions.Group(Emoji(stored: emoji), users: users))
+            groups.append(Reactions.UserGroup(Emoji(stored: emoji), users: users))
         }
         return groups
     }

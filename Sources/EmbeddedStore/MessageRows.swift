@@ -53,6 +53,16 @@ struct MessageRows {
         return message
     }
 
+    /// Reads the message at a position, and its conversation; nil if there is none.
+    func stored(at position: Int) throws(StorageFault) -> (conversation: Int, message: Message)? {
+        defer { self.select.reset() }
+        guard let fields = try self.fields(at: position) else { return nil }
+        guard let message = fields.message else {
+            throw .damaged("the message at position \(position) is not what was stored")
+        }
+        return (fields.conversation, message)
+    }
+
     /// Reads the index entry for the message at a position.
     func indexEntry(at position: Int) throws(StorageFault) -> MessageIndexEntry {
         defer { self.select.reset() }

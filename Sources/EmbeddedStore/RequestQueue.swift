@@ -33,7 +33,12 @@ final class RequestQueue: @unchecked Sendable {
         self.lock = .allocate(capacity: 1)
         self.arrival = .allocate(capacity: 1)
         pthread_mutex_init(self.lock, nil)
-        pthread_cond_init(self.arrival, nil)
+        // The clock of the wait's limit, which no one sets.
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(self.arrival, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -65,13 +70,28 @@ final class RequestQueue: @unchecked Sendable {
 
     /// Waits for requests and dequeues them, up to about this many writes. Returns false when the
     /// queue is closed and empty.
-    func dequeue(into dequeued: inout [Submission], writeLimit: Int) -> Bool {
+    ///
+    /// - Parameter limit: returns true without requests if none arrive for this long; nil waits for
+    ///   ever.
+    func dequeue(
+        into dequeued: inout [Submission], writeLimit: Int, waitingAtMost limit: Duration? = nil
+    ) -> Bool {
         pthread_mutex_lock(self.lock)
         defer { pthread_mutex_unlock(self.lock) }
+        var deadline = limit.map(timespec.init(after:))
         while self.waiting.isEmpty {
             if self.isClosed { return false }
             self.isConsumerWaiting = true
-            pthread_cond_wait(self.arrival, self.lock)
+            guard deadline != nil else {
+                pthread_cond_wait(self.arrival, self.lock)
+                continue
+            }
+            if pthread_cond_timedwait(self.arrival, self.lock, &deadline!) == ETIMEDOUT,
+                self.waiting.isEmpty
+            {
+                self.isConsumerWaiting = false
+                return !self.isClosed
+            }
         }
         var writes = 0
         let count = self.waiting.firstIndex { submission in
@@ -102,6 +122,17 @@ final class RequestQueue: @unchecked Sendable {
         pthread_mutex_lock(self.lock)
         defer { pthread_mutex_unlock(self.lock) }
         return (self.waiting.count, self.bytes, self.rejectedCount)
+    }
+}
+
+extension timespec {
+    /// The time on the monotonic clock after a duration from now.
+    fileprivate init(after duration: Duration) {
+        self.init()
+        clock_gettime(CLOCK_MONOTONIC, &self)
+        let nanoseconds = self.tv_nsec + Int(duration / .nanoseconds(1))
+        self.tv_sec += nanoseconds / 1_000_000_000
+        self.tv_nsec = nanoseconds % 1_000_000_000
     }
 }
 

@@ -13,6 +13,9 @@ struct SQLiteFailure: Error {
         self.primaryCode == SQLITE_CORRUPT || self.primaryCode == SQLITE_NOTADB
     }
 
+    /// Whether a statement named a table that does not exist, or is otherwise invalid.
+    var isMissingTable: Bool { self.code == SQLITE_ERROR }
+
     /// The cause, in words for an operator.
     var cause: String {
         switch self.primaryCode {

@@ -1,3 +1,5 @@
+public import ChatModel
+
 /// The settings of a SQLite store. The defaults suit a node without a cluster.
 public struct SQLiteOptions: Sendable {
     /// The number of messages retained per conversation; 0 retains all.
@@ -17,6 +19,16 @@ public struct SQLiteOptions: Sendable {
     public var cacheKiB = 16_384
     /// Files up to this size are checked completely when they are opened.
     public var integrityCheckByteLimit = 64 << 20
+    /// The number of messages that collect before the search index gets them.
+    public var searchBacklogLimit = 256
+    /// The search index is filled after the writer had no request for this long.
+    public var searchIdleTime = Duration.milliseconds(5)
+    /// If the writer is never idle, the search index is filled by one batch in this time.
+    public var searchInterval = Duration.milliseconds(250)
+    /// Fills the outbox; nil to fill none.
+    public var outbox: OutboxWriter?
+    /// The most dead letters of an outbox that is not filled any more.
+    static let deadLetterLimit = 100_000
     /// The number of messages that collect before their index entries are written (see
     /// `UnindexedMessages`).
     var generationSize = UnindexedMessages.generationSize

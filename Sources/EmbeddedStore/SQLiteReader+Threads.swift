@@ -21,13 +21,13 @@ extension SQLiteReader {
         var page = snapshot.page([])
         guard root >= snapshot.oldest, root <= snapshot.head else { return page }
         let sequences = try self.replies.page(of: root, in: snapshot.id, range, limit: limit)
-        for sequence in sequences {
-            let message = try self.message(sequence, of: snapshot)
-            guard sequence == root || message.body.annotations?.reply?.thread == root else {
-                throw .damaged(
-                    "message \(sequence) of conversation \(snapshot.id) is not in thread \(root)")
-            }
-            page.messages.append(message)
+        page.messages = try self.messages(of: snapshot, sequences)
+        for message in page.messages
+        where message.sequence != root && message.body.annotations?.reply?.thread != root {
+            throw .damaged(
+                """
+                message \(message.sequence) of conversation \(snapshot.id) is not in thread \(root)
+                """)
         }
         if sequences.first == root {
             page.threads = try self.replies.summaries(of: snapshot.id, in: root...root)
@@ -39,20 +39,21 @@ extension SQLiteReader {
     private func addReplyTargets(to page: inout MessagePage, of snapshot: ConversationSnapshot)
         throws(StorageFault)
     {
-        for target in page.missingReplyTargets {
-            page.replyTargets.append(try self.message(target, of: snapshot))
-        }
+        let targets = page.missingReplyTargets
+        guard !targets.isEmpty else { return }
+        page.replyTargets = try self.messages(of: snapshot, targets.sorted())
     }
 
-    /// A message that is retained.
-    private func message(_ sequence: SequenceNumber, of snapshot: ConversationSnapshot)
-        throws(StorageFault) -> Message
+    /// Retained messages, in ascending order.
+    private func messages(of snapshot: ConversationSnapshot, _ sequences: [SequenceNumber])
+        throws(StorageFault) -> [Message]
     {
-        guard let message = try self.messages(of: snapshot, .after(sequence - 1), limit: 1).first
-        else {
-            throw .damaged("message \(sequence) of conversation \(snapshot.id) is missing")
+        var messages: [Message] = []
+        messages.reserveCapacity(sequences.count)
+        for entry in try self.entries(of: snapshot, sequences) {
+            messages.append(try self.message(entry))
         }
-        return message
+        return messages
     }
 }
 

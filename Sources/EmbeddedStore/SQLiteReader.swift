@@ -5,7 +5,7 @@ import ChatModel
 final class SQLiteReader {
     private let conversations: ConversationRows
     let members: MemberRows
-    private let messages: MessageRows
+    let messages: MessageRows
     private let messageIndex: MessageIndexRows
     private let amendments: AmendmentRows
     private let deletions: DeletionRows
@@ -20,14 +20,20 @@ final class SQLiteReader {
     private let lastPosition: SQLiteStatement
     private let begin: SQLiteStatement
     private let end: SQLiteStatement
+    let connection: SQLiteConnection
+    let settings: SettingRows
+    let searchReports: SearchIndexReports
     private let unindexed: UnindexedMessages
     private let options: SQLiteOptions
     private let path: String
 
     init(
-        connection: SQLiteConnection, unindexed: UnindexedMessages, options: SQLiteOptions,
-        path: String
+        connection: SQLiteConnection, unindexed: UnindexedMessages,
+        searchReports: SearchIndexReports, options: SQLiteOptions, path: String
     ) throws(SQLiteFailure) {
+        self.connection = connection
+        self.searchReports = searchReports
+        self.settings = try SettingRows(connection)
         self.path = path
         self.unindexed = unindexed
         self.options = options
@@ -135,7 +141,7 @@ final class SQLiteReader {
         case .conversations(let after, let limit):
             return try self.keys.page(after: after, limit: limit)
         case .examine(let key): return .examined(try self.examine(key))
-        case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe:
+        case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe, .outbox:
             preconditionFailure("a reader received a write request")
         }
     }
@@ -198,31 +204,67 @@ final class SQLiteReader {
     func messages(of snapshot: ConversationSnapshot, _ range: PageRange, limit: Int)
         throws(StorageFault) -> [Message]
     {
+        let entries = try self.entries(of: snapshot, range, limit: limit)
+        var messages: [Message] = []
+        messages.reserveCapacity(entries.count)
+        for entry in entries { messages.append(try self.message(entry)) }
+        return messages
+    }
+
+    func message(_ entry: MessageIndexEntry) throws(StorageFault) -> Message {
+        try self.messages.message(
+            at: entry.position, of: entry.conversation, sequence: entry.sequence)
+    }
+
+    /// The positions of a page's messages, oldest first. None is missing.
+    func entries(of snapshot: ConversationSnapshot, _ range: PageRange, limit: Int)
+        throws(StorageFault) -> [MessageIndexEntry]
+    {
         let window = range.window(oldest: snapshot.oldest, head: snapshot.head, limit: limit)
         guard !window.isEmpty else { return [] }
         let unindexed = self.unindexed.entries(
             of: snapshot.id, in: window, upTo: snapshot.lastPosition)
         let indexed = window.lowerBound..<(unindexed.last?.sequence ?? window.upperBound)
-        var messages: [Message] = []
-        messages.reserveCapacity(window.count)
         var entries =
             indexed.isEmpty ? [] : try self.messageIndex.entries(of: snapshot.id, in: indexed)
         entries += unindexed.reversed()
-        for entry in entries {
-            let expected = window.lowerBound + messages.count
-            guard entry.sequence == expected else {
-                throw .damaged("message \(expected) of conversation \(snapshot.id) is missing")
-            }
-            messages.append(
-                try self.messages.message(at: entry.position, of: snapshot.id, sequence: expected))
-        }
-        guard messages.count == window.count else {
+        let gap = zip(window, entries).first { $0 != $1.sequence }?.0
+        guard gap == nil, entries.count == window.count else {
             throw .damaged(
-                "message \(window.lowerBound + messages.count) "
-                    + "of conversation \(snapshot.id) is missing"
-            )
+                "message \(gap ?? window.lowerBound + entries.count) "
+                    + "of conversation \(snapshot.id) is missing")
         }
-        return messages
+        return entries
+    }
+
+    /// The positions of retained messages, which are in ascending order.
+    func entries(of snapshot: ConversationSnapshot, _ sequences: [SequenceNumber])
+        throws(StorageFault) -> [MessageIndexEntry]
+    {
+        guard let first = sequences.first, let last = sequences.last else { return [] }
+        // All in one walk: each one passes the conversation's newest messages.
+        let unindexed = self.unindexed.entries(
+            of: snapshot.id, in: first..<last + 1, upTo: snapshot.lastPosition)
+        var entries: [MessageIndexEntry] = []
+        entries.reserveCapacity(sequences.count)
+        for sequence in sequences {
+            var entry: MessageIndexEntry?
+            if let newest = unindexed.first?.sequence, let oldest = unindexed.last?.sequence,
+                (oldest...newest).contains(sequence)
+            {
+                // They are consecutive, newest first, unless the file is damaged.
+                let index = newest - sequence
+                entry = unindexed.indices.contains(index) ? unindexed[index] : nil
+            } else {
+                entry = try self.messageIndex.entries(of: snapshot.id, in: sequence..<sequence + 1)
+                    .first
+            }
+            guard let entry, entry.sequence == sequence else {
+                throw .damaged("message \(sequence) of conversation \(snapshot.id) is missing")
+            }
+            entries.append(entry)
+        }
+        return entries
     }
 
     /// - Parameters:

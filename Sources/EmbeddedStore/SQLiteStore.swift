@@ -36,6 +36,7 @@ public final class SQLiteStore: ChatStore {
     public init(path: String, options: SQLiteOptions) throws(StoreFailure) {
         let file = try DatabaseFile(path: path)
         let unindexed = UnindexedMessages()
+        let searchReports = SearchIndexReports()
         let connection: SQLiteConnection
         do throws(StoreFailure) {
             connection = try file.openForWriting(options)
@@ -54,13 +55,16 @@ public final class SQLiteStore: ChatStore {
         do {
             writing = WriterLoop(
                 writer: try SQLiteWriter(
-                    file: file, connection: connection, unindexed: unindexed, options: options),
+                    file: file, connection: connection, unindexed: unindexed,
+                    searchReports: searchReports, options: options),
                 queue: self.writes,
                 statisticsCollector: self.statisticsCollector)
             loading = try ReaderLoop(
-                file: file, unindexed: unindexed, options: options, queue: self.loads)
+                file: file, unindexed: unindexed, searchReports: searchReports, options: options,
+                queue: self.loads)
             paging = try ReaderLoop(
-                file: file, unindexed: unindexed, options: options, queue: self.pages)
+                file: file, unindexed: unindexed, searchReports: searchReports, options: options,
+                queue: self.pages)
         } catch {
             file.removeCreatedFiles()
             throw error.storeFailure(path: path)
@@ -83,7 +87,9 @@ public final class SQLiteStore: ChatStore {
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
         let queue =
             switch request {
-            case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe: self.writes
+            case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe,
+                .outbox:
+                self.writes
             case .load, .recent, .bans: self.loads
             case .page, .thread, .search, .changes, .amended, .unread, .memberships, .catalog,
                 .users, .conversations, .examine:

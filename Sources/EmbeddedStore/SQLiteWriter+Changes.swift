@@ -158,6 +158,7 @@ extension SQLiteWriter {
         try self.amendments.put(
             revision, of: message.sequence, in: cached.id, insteadOf: stored.revision)
         try self.pins.update(amended, of: cached.id)
+        try self.searchIndex.amend(stored, to: amended, of: cached.id, at: position)
         if amended.state == .deleted {
             try self.deletions.insert(message.sequence, of: cached.id, by: stored.body.author.id)
         }
@@ -260,7 +261,9 @@ extension SQLiteWriter {
         else { return 0 }
         row.record.updatedAt = cached.updatedAt
         row.retainedFrom = last.sequence + 1
-        for entry in entries { try self.messages.delete(at: entry.position) }
+        for entry in entries where try !self.searchIndex.retain(entry.position) {
+            try self.messages.delete(at: entry.position)
+        }
         try self.messageIndex.delete(of: cached.id, below: row.retainedFrom)
         try self.amendments.delete(of: cached.id, below: row.retainedFrom)
         try self.deletions.delete(of: cached.id, below: row.retainedFrom)

@@ -16,10 +16,12 @@ final class SQLiteWriter {
     let replies: ReplyRows
     let mentions: MentionRows
     let pins: PinRows
+    let searchIndex: SearchIndex
     private let shards: ShardRows
     private let settings: SettingRows
     private let numbers: NumberRows
     private let bans: BanRows
+    private let outbox: OutboxRows
     private let begin: SQLiteStatement
     private let commit: SQLiteStatement
     private let rollback: SQLiteStatement
@@ -41,6 +43,8 @@ final class SQLiteWriter {
     private var minimumFlushCount = 16
     /// The number of writes in this transaction, for telemetry.
     private(set) var writeCount = 0
+    /// Whether this transaction added events to the outbox.
+    private(set) var hasNewEvents = false
 
     /// The progress of writing a sealed generation to the index.
     private struct IndexFlush {
@@ -56,7 +60,7 @@ final class SQLiteWriter {
     /// Reads the writer's state. Afterwards `unindexed` has all messages that `places` lacks.
     init(
         file: DatabaseFile, connection: SQLiteConnection, unindexed: UnindexedMessages,
-        options: SQLiteOptions
+        searchReports: SearchIndexReports, options: SQLiteOptions
     ) throws(StorageFault) {
         self.file = file
         self.options = options
@@ -77,10 +81,16 @@ final class SQLiteWriter {
             self.settings = try SettingRows(connection)
             self.numbers = try NumberRows(connection, access: .readWrite)
             self.bans = try BanRows(connection, access: .readWrite)
+            self.outbox = try OutboxRows(
+                connection, limit: options.outbox?.limit ?? SQLiteOptions.deadLetterLimit)
             self.begin = try connection.prepare("BEGIN IMMEDIATE")
             self.commit = try connection.prepare("COMMIT")
             self.rollback = try connection.prepare("ROLLBACK")
             self.checkpoint = try connection.prepare("PRAGMA wal_checkpoint(PASSIVE)")
+            self.searchIndex = try SearchIndex(
+                connection, self.messages, self.settings, searchReports,
+                backlogLimit: options.searchBacklogLimit,
+                isChecked: file.byteCount <= options.integrityCheckByteLimit)
         } catch {
             throw StorageFault(error)
         }
@@ -112,7 +122,18 @@ final class SQLiteWriter {
 
     /// Executes requests in one transaction: all of them succeed, or all fail.
     func perform(_ requests: [StoreRequest]) throws(StorageFault) -> [StoreAnswer] {
+        do {
+            return try self.performOnce(requests)
+        } catch {
+            guard self.searchIndex.isCause(of: error) else { throw error }
+            self.searchIndex.rebuild()
+            return try self.performOnce(requests)
+        }
+    }
+
+    private func performOnce(_ requests: [StoreRequest]) throws(StorageFault) -> [StoreAnswer] {
         self.writeCount = 0
+        self.hasNewEvents = false
         if let loss = self.file.checkForLoss() { throw .lost(loss) }
         do {
             try self.begin.run()
@@ -146,6 +167,17 @@ final class SQLiteWriter {
         if let loss { throw .lost(loss.withUnknownEffect) }
     }
 
+    /// Whether the search index lacks so many messages that a batch should run.
+    var hasSearchWork: Bool { self.searchIndex.hasWork(lastPosition: self.nextPosition - 1) }
+
+    /// Runs one batch of the search index.
+    func updateSearchIndex() {
+        guard self.file.checkForLoss() == nil else { return self.searchIndex.suspend() }
+        self.searchIndex.runBatch(lastPosition: self.nextPosition - 1)
+        // A loss fails the next transaction, which has a client.
+        try? self.checkCommitted()
+    }
+
     /// Closes the file. Lost files stay untouched, because SQLite would delete any log under the
     /// old name.
     func close() {
@@ -163,6 +195,7 @@ final class SQLiteWriter {
             if !self.indexFlush.isActive { self.startIndexFlush() }
             _ = try self.perform([])
         } while self.indexFlush.isActive || self.unindexedCount > 0
+        self.searchIndex.close()
         do {
             try self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         } catch {
@@ -183,6 +216,7 @@ final class SQLiteWriter {
         case .unban(let subject): return .unbanned(try self.bans.remove(subject))
         case .repair(let key, let owner, let epoch):
             return try self.repair(key, by: owner, under: epoch)
+        case .outbox(let request): return .outbox(try self.outbox.answer(request))
         case .load, .recent, .page, .thread, .search, .changes, .amended, .unread, .memberships,
             .catalog, .users, .bans, .conversations, .examine:
             preconditionFailure("the writer received a read request")
@@ -229,7 +263,12 @@ final class SQLiteWriter {
             let fence = self.fences[write.shard] ?? .unclaimed
             var refusal = fence.refusal(of: batch.owner, under: write.epoch)
             if refusal == nil { refusal = try self.apply(write) }
-            if let refusal { refused.record(refusal, of: write.conversation, at: index) }
+            if let refusal {
+                refused.record(refusal, of: write.conversation, at: index)
+            } else if let event = self.options.outbox?.event(write) {
+                try self.outbox.append(event)
+                self.hasNewEvents = true
+            }
         }
         self.writeCount += batch.writes.count
         return refused.outcome
@@ -281,6 +320,7 @@ final class SQLiteWriter {
             keepingCapacity: self.transactionEntries.capacity <= 65_536)
         self.replacedFences.removeAll(keepingCapacity: true)
         self.conversationCache.commit()
+        self.searchIndex.transactionCommitted()
     }
 
     /// Reverts the state in memory after SQLite has rolled back the transaction.

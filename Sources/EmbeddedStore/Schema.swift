@@ -13,6 +13,9 @@ import ChatModel
 /// A message writes only its own row. The head, revision and last change of a conversation are
 /// those of its newest message, unless its row in `conversations` has a higher revision. All other
 /// changes write that row.
+///
+/// The full-text index `search` is no part of the layout: it is built from the messages whenever it
+/// is missing (see SearchIndex).
 enum Schema {
     /// "Cnfb" in the file's header, which identifies a Confab database.
     static let applicationID = 0x436E_6662
@@ -134,6 +137,25 @@ enum Schema {
             metadata BLOB, checksum INTEGER NOT NULL, annotations BLOB,
             PRIMARY KEY (conversation, sequence)
         ) WITHOUT ROWID;
+        CREATE TABLE trimmed (position INTEGER PRIMARY KEY);
+        """,
+        // AUTOINCREMENT, because readers remember the highest position that they have read.
+        """
+        CREATE TABLE outbox (
+            position INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL,
+            conversation TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
+            queued_at INTEGER NOT NULL, target TEXT, body BLOB NOT NULL
+        );
+        CREATE TABLE outbox_done (
+            position INTEGER, receiver TEXT, PRIMARY KEY (position, receiver)
+        ) WITHOUT ROWID;
+        CREATE TABLE dead_letters (
+            position INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL,
+            conversation TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, body BLOB NOT NULL,
+            receiver TEXT NOT NULL, attempts INTEGER NOT NULL, reason TEXT NOT NULL,
+            died_at INTEGER NOT NULL
+        );
+        CREATE INDEX dead_letters_by_time ON dead_letters (died_at);
         """,
     ]
 

@@ -5,6 +5,9 @@ struct SettingRows {
     enum Key: String {
         /// The log position up to which `places` is complete.
         case indexedThrough = "settled"
+        /// The log position up to which `search` is complete, and the format of its words.
+        case searchedThrough = "searched"
+        case searchFormat = "search format"
         /// Incremented by every probe, so that a probe is a real write.
         case probes
     }

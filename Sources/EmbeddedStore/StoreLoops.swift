@@ -21,11 +21,25 @@ final class WriterLoop {
 
     func run() {
         var batch: [Submission] = []
-        while self.queue.dequeue(into: &batch, writeLimit: self.writer.options.commitWriteLimit) {
+        let options = self.writer.options
+        var lastIndexing = self.clock.now
+        while self.queue.dequeue(
+            into: &batch, writeLimit: options.commitWriteLimit,
+            waitingAtMost: self.writer.hasSearchWork ? options.searchIdleTime : nil)
+        {
             let start = self.clock.now
+            if batch.isEmpty {
+                self.writer.updateSearchIndex()
+                lastIndexing = start
+                continue
+            }
             self.commit(batch[...])
             // Frees the memory of a burst.
             batch.removeAll(keepingCapacity: batch.capacity <= 16_384)
+            if self.writer.hasSearchWork, start - lastIndexing > options.searchInterval {
+                self.writer.updateSearchIndex()
+                lastIndexing = start
+            }
             self.awaitCommitInterval(since: start)
         }
         // Messages that are still unindexed would be read from the log at the next opening.
@@ -47,6 +61,7 @@ final class WriterLoop {
             for (submission, answer) in zip(batch, answers) {
                 submission.client.storeAnswered(answer, ticket: submission.ticket)
             }
+            if self.writer.hasNewEvents { self.writer.options.outbox?.appended(0) }
         } catch {
             self.statisticsCollector.statistics.withLock { $0.failedCommits += 1 }
             // A damaged page must fail only its own conversation, so each request is retried
@@ -84,13 +99,13 @@ final class ReaderLoop {
     private let file: DatabaseFile
 
     init(
-        file: DatabaseFile, unindexed: UnindexedMessages, options: SQLiteOptions,
-        queue: RequestQueue
+        file: DatabaseFile, unindexed: UnindexedMessages, searchReports: SearchIndexReports,
+        options: SQLiteOptions, queue: RequestQueue
     ) throws(StorageFault) {
         do {
             self.reader = try SQLiteReader(
                 connection: try file.openForReading(options), unindexed: unindexed,
-                options: options, path: file.path)
+                searchReports: searchReports, options: options, path: file.path)
         } catch {
             throw StorageFault(error)
         }

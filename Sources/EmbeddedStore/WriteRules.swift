@@ -29,15 +29,17 @@ extension Write {
 }
 
 extension Message {
-    /// The stored message with the present state of an amended one. The author, client id, time and
-    /// reply stay unchanged.
+    /// The stored message with the present state of an amended one. The author, client id, time,
+    /// reply and mentions stay unchanged; a deleted message has no mentions.
     func amended(as change: Message, revision: Revision) -> Message {
         var amended = self
         amended.state = change.state
         amended.revision = revision
         let (stored, new) = (self.body.annotations, change.body.annotations)
+        let mentions = change.state == .deleted ? nil : stored?.mentions
         if self.body.author == change.body.author,
-            self.body.clientMessageID == change.body.clientMessageID, stored?.reply == new?.reply
+            self.body.clientMessageID == change.body.clientMessageID, stored?.reply == new?.reply,
+            mentions == new?.mentions
         {
             amended.body = change.body
         } else {
@@ -45,7 +47,7 @@ extension Message {
                 author: self.body.author, clientMessageID: self.body.clientMessageID,
                 content: change.body.content, metadata: change.body.metadata,
                 annotations: MessageAnnotations(
-                    reply: stored?.reply, mentions: new?.mentions, reactions: new?.reactions,
+                    reply: stored?.reply, mentions: mentions, reactions: new?.reactions,
                     pin: new?.pin))
         }
         return amended

@@ -53,6 +53,8 @@ public struct GatewaySettings: Sendable {
     /// Whether the node admits no client before `Gateway.markStarted()`: it must read the bans, and
     /// a node of a cluster must join.
     public var awaitsStart = false
+    /// Learns, on any loop, which members came online or went offline.
+    public var presenceObserver: (@Sendable ([PresenceChange], ConversationKey) -> Void)?
     /// How many messages from other loops a loop's mailbox holds.
     var mailboxLimit = 65_536
 

@@ -23,6 +23,14 @@ public struct SecretFile: Sendable, Equatable {
         return secret
     }
 
+    /// Creates the file with this text, readable only by its owner, unless it exists.
+    ///
+    /// - Returns: whether it was created.
+    public func create(_ text: String) throws(KeyError) -> Bool {
+        guard FileFingerprint(path: self.path) == nil else { return false }
+        return try NewSecretFile.create(self.path, Array(text.utf8))
+    }
+
     /// Reads the secret. If the file does not exist, creates it with 32 random bytes in
     /// hexadecimal, readable only by its owner.
     public func readOrCreate() throws(KeyError) -> (secret: [UInt8], isNew: Bool) {

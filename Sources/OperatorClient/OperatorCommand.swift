@@ -103,6 +103,7 @@ public struct OperatorCommand {
             case "health": return self.health()
             case "verify":
                 return self.options["all"] == nil ? try self.showDocument() : try self.verifyAll()
+            case "webhooks": return try self.webhooks()
             case "support": return try self.support()
             case "await": return try self.awaitCondition()
             case "rebalance": return try self.rebalance()
@@ -118,16 +119,19 @@ public struct OperatorCommand {
     // MARK: Display
 
     /// Requests the verb's document and shows it as the verb's row says.
-    func showDocument() throws(AdminProblem) -> Int32 {
+    ///
+    /// - Parameter parameters: nil for those of the command line.
+    func showDocument(parameters: [JSONTree.ObjectMember]? = nil) throws(AdminProblem) -> Int32 {
         let verb = self.options.verb
         guard let path = verb.path else { preconditionFailure("\(verb.name) has no path") }
         switch verb.display {
         case .table(let key, let columns, let hasTotals, let isLarge):
-            return try self.showTable(path, key, columns, hasTotals: hasTotals, isLarge: isLarge)
+            return try self.showTable(
+                path, key, columns, hasTotals: hasTotals, isLarge: isLarge, parameters: parameters)
         case .record(let columns, let sentences, let sections):
             return self.showRecord(
                 try self.source.get(path, self.options.parameters), columns, sentences, sections)
-        case .summary: return try self.change(path)
+        case .summary: return try self.change(path, self.options.parameters)
         case .custom: preconditionFailure("\(verb.name) has no code")
         }
     }
@@ -148,8 +152,9 @@ public struct OperatorCommand {
     }
 
     /// Displays a document whose rows are under `key`.
-    private func showTable(
-        _ path: String, _ key: String, _ columns: [OperatorColumn], hasTotals: Bool, isLarge: Bool
+    func showTable(
+        _ path: String, _ key: String, _ columns: [OperatorColumn], hasTotals: Bool, isLarge: Bool,
+        parameters: [JSONTree.ObjectMember]? = nil
     ) throws(AdminProblem) -> Int32 {
         var order: (key: String, isDescending: Bool)?
         if let name = self.options.sort {
@@ -171,7 +176,7 @@ public struct OperatorCommand {
             }
             chosen = found
         }
-        var values = self.options.parameters
+        var values = parameters ?? self.options.parameters
         if isLarge {
             if let order {
                 values.append(
@@ -277,9 +282,8 @@ public struct OperatorCommand {
     // MARK: Changes
 
     /// Asks the node what the change would do, asks for confirmation, and orders it.
-    private func change(_ path: String) throws(AdminProblem) -> Int32 {
+    func change(_ path: String, _ values: [JSONTree.ObjectMember]) throws(AdminProblem) -> Int32 {
         guard self.isChangeAllowed else { return UsageError.exitStatus }
-        let values = self.options.parameters
         if self.options.isDryRun || self.screen.canAsk && !self.options.isConfirmed {
             let plan = try self.client.post(path, values + [.init("dry_run", true)])
             if self.options.isDryRun { return self.showSummary(of: plan) }

@@ -13,6 +13,8 @@ struct MessageSearchID: Hashable, Sendable {
 struct MessageSearch {
     /// Messages in one reply. The loop does other work between two replies.
     static let pageSize = 500
+    /// The most messages that one request examines; the client continues with `next`.
+    static let messageLimit = 10_000
 
     let requester: PendingCommand.StoreRequester
     let key: ConversationKey
@@ -21,6 +23,7 @@ struct MessageSearch {
     /// The number below which the next page begins; nil for the newest messages.
     private(set) var before: SequenceNumber?
     private var found: [Message] = []
+    private var examinedCount = 0
 
     init(
         _ key: ConversationKey, _ query: SearchQuery, before: SequenceNumber?, limit: Int,
@@ -29,7 +32,7 @@ struct MessageSearch {
         self.key = key
         self.query = query
         self.before = before
-        self.limit = max(1, limit)
+        self.limit = StoreRequest.clampedSearchLimit(limit)
         self.requester = requester
     }
 
@@ -59,15 +62,20 @@ struct MessageSearch {
         }
         if !matching.isEmpty {
             let changes = try ReplyDecoder.changes(overlays, marks)
-            for entry in matching.suffix(self.limit - self.found.count).reversed() {
+            // One more than the page has shows that there is a next page.
+            for entry in matching.suffix(self.limit + 1 - self.found.count).reversed() {
                 self.found.append(try ReplyDecoder.message(entry, changes))
             }
         }
-        let hasOlder = first.map { $0 > oldest } ?? false
-        if self.found.count == self.limit, let last = self.found.last?.sequence {
-            return SearchPage(messages: self.found, next: last > oldest ? last : nil)
+        if self.found.count > self.limit {
+            self.found.removeLast()
+            return SearchPage(messages: self.found, next: self.found.last?.sequence)
         }
-        guard hasOlder, let first else { return SearchPage(messages: self.found) }
+        guard let first, first > oldest else { return SearchPage(messages: self.found) }
+        self.examinedCount += entries.count
+        if self.examinedCount >= Self.messageLimit {
+            return SearchPage(messages: self.found, next: Int(first))
+        }
         self.before = Int(first)
         return nil
     }

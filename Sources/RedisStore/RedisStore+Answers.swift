@@ -21,6 +21,7 @@ extension RedisStore {
         case .write(let operationID, let slot, let positions):
             self.completeCommand(operationID) { operation, state in
                 operation.recordRefusals(reply, at: positions)
+                self.hintOutbox(of: operation.request, at: positions)
                 self.recordConnection(of: operationID, slot, &state)
             }
         case .number(let operationID, let slot):
@@ -191,7 +192,7 @@ extension RedisStore {
             case .bans: return StoredBan.answer(reply)
             case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe:
                 preconditionFailure("a write operation is not a read")
-            case .memberships, .catalog, .conversations, .examine, .search:
+            case .memberships, .catalog, .conversations, .examine, .search, .outbox:
                 preconditionFailure("the request has several steps")
             }
         } catch {

@@ -202,7 +202,7 @@ extension RedisStore {
 
     // MARK: Commands
 
-    private func call(
+    func call(
         _ slot: RedisSlot, about subject: String?,
         _ write: @escaping @Sendable (inout RedisCommandWriter, ScriptArguments) -> Void
     ) async throws(StoreFailure) -> RedisValue {

@@ -13,9 +13,20 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     public static let scripts = [
         claim, write, load, page, thread, search, amended, recent, unread, listEntries, listSummary,
         removeStaleEntries, numbers, nextNumber, users, putBan, examine, repair,
+        writeWithOutbox, countEvents, takeEvents, beginEvent, completeEvents, buryEvent,
+        listDeadLetters,
+        retryDeadLetters,
     ]
     private static let claim = RedisScript(StoreScripts.claim)
     private static let write = RedisScript(StoreScripts.write)
+    private static let writeWithOutbox = RedisScript(StoreScripts.writeWithOutbox)
+    static let countEvents = RedisScript(OutboxScripts.count)
+    static let takeEvents = RedisScript(OutboxScripts.take)
+    static let beginEvent = RedisScript(OutboxScripts.begin)
+    static let completeEvents = RedisScript(OutboxScripts.complete)
+    static let buryEvent = RedisScript(OutboxScripts.bury)
+    static let listDeadLetters = RedisScript(OutboxScripts.deadLetters)
+    static let retryDeadLetters = RedisScript(OutboxScripts.retry)
     private static let load = RedisScript(StoreScripts.load)
     private static let page = RedisScript(StoreScripts.page)
     private static let thread = RedisScript(StoreScripts.thread)
@@ -63,7 +74,8 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         self.loopState = LoopBound(
             State(
                 arguments: ScriptArguments(
-                    keys: keys, history: settings.history, namesAllKeys: settings.isCluster)),
+                    keys: keys, history: settings.history, namesAllKeys: settings.isCluster,
+                    outbox: settings.outbox)),
             on: loop)
     }
 
@@ -189,6 +201,7 @@ extension RedisStore {
                 MessageSearch(
                     key, query, before: before, limit: limit, for: requester), &state)
         case .conversations, .examine, .repair: self.startInspection(request, requester)
+        case .outbox(let outboxRequest): self.startOutboxRequest(outboxRequest, requester)
         case .users(let numbers, let tenant):
             let key = state.arguments.key(of: .numbers(tenant))
             try self.sendCommand(.read(requester, request), self.settings.slot(of: key), &state) {
@@ -318,13 +331,14 @@ extension RedisStore {
             batch.publications = []
         }
         let now = WallClock.now
+        let script = self.settings.outbox == nil ? Self.write : Self.writeWithOutbox
         try self.sendCommand(.write(operationID, slot, positions: positions), slot, &state) {
             command, arguments in
             if let positions {
-                arguments.append(batch, positions, at: now, to: &command, script: Self.write)
+                arguments.append(batch, positions, at: now, to: &command, script: script)
             } else {
                 arguments.append(
-                    batch, batch.writes.indices, at: now, to: &command, script: Self.write)
+                    batch, batch.writes.indices, at: now, to: &command, script: script)
             }
         }
         try self.requestConfirmation(operationID, slot, &state)

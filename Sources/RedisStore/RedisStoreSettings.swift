@@ -1,5 +1,5 @@
 import Bytes
-import ChatModel
+public import ChatModel
 public import RedisClient
 
 /// The settings of a Redis store. The same for all loops of a node and all nodes of a cluster.
@@ -19,6 +19,8 @@ public struct RedisStoreSettings: Sendable {
     /// An index entry without a conversation is removed at this age. Until then the write that it
     /// belongs to may be in flight, even to a server that is stalled for hours.
     public let staleEntryAge: Duration
+    /// Fills the outbox; nil to fill none.
+    public var outbox: OutboxWriter?
     /// Each shard's slot in Redis Cluster. Empty otherwise, where a script may use any keys.
     private let slots: [RedisSlot]
 

@@ -38,15 +38,22 @@ extension ReplyDecoder {
     }
 
     /// The pinned messages, oldest pin first.
+    ///
+    /// A node of an earlier version that deletes a pinned message does not remove the pin, so a
+    /// message that was deleted later is left out.
     static func pins(_ reply: RedisReply) throws(DamagedValue) -> [Message] {
         var pins: [(at: Timestamp, message: Message)] = []
         var parts = reply.elements
-        while let sequence = parts.next(), let value = parts.next() {
+        while let sequence = parts.next(), let value = parts.next(), let change = parts.next() {
             guard let number = sequence.integer,
                 let message = StoredPin.read(value.bytes, as: Int(number)),
                 let pin = message.body.annotations?.pin
             else {
                 throw DamagedValue("the pin of message \(sequence.string) is not what was stored")
+            }
+            if !change.isNull {
+                let amendment = try self.amendment(change, of: message.sequence)
+                if amendment.state == .deleted, amendment.revision > message.revision { continue }
             }
             pins.append((pin.at, message))
         }

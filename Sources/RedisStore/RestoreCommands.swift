@@ -125,7 +125,7 @@ public struct RestoreCommands: Sendable {
     /// has the same content, because the message as it was sent is lost; readers find changes since
     /// a revision only in the amendments.
     private static func amendment(_ message: Message) -> ByteString {
-        guard message.isAmended else { return "" }
+        guard message.wasAmended else { return "" }
         return self.text { StoredAmendment.write(message, revision: message.revision, to: &$0) }
     }
 

@@ -7,6 +7,7 @@ import RedisClient
 final class ScriptArguments {
     private let keys: StoreKeys
     private let history: Int
+    private let outbox: OutboxWriter?
     /// In Redis Cluster a script must name every key that it uses. While a slot moves, its keys are
     /// on two nodes. A script that named only one would run where that key is, and would create the
     /// others there.
@@ -16,10 +17,11 @@ final class ScriptArguments {
     /// The time of the batch that is being written.
     private var now = Timestamp(milliseconds: 0)
 
-    init(keys: StoreKeys, history: Int, namesAllKeys: Bool) {
+    init(keys: StoreKeys, history: Int, namesAllKeys: Bool, outbox: OutboxWriter? = nil) {
         self.keys = keys
         self.history = history
         self.namesAllKeys = namesAllKeys
+        self.outbox = outbox
     }
 
     /// Appends a shard's lease, the claiming owner and its view.
@@ -138,7 +140,8 @@ final class ScriptArguments {
         command.append(
             script,
             keyCount: self.namesAllKeys
-                ? runCount * StoreKeys.ConversationPart.allCases.count + 1 : runCount)
+                ? runCount * StoreKeys.ConversationPart.allCases.count + 1
+                    + (self.outbox == nil ? 0 : 1) : runCount)
         last = nil
         for position in positions {
             if !Self.continuesRun(writes, last, position) {
@@ -184,6 +187,47 @@ final class ScriptArguments {
                 }
             }
         }
+        if let outbox = self.outbox {
+            self.appendEvents(of: writes, positions, outbox, to: &command)
+        }
+    }
+
+    /// Appends the events of the writes, each with its write's place in this call, then the bound
+    /// of an outbox and the number of events (`OutboxScripts.append`).
+    private func appendEvents(
+        of writes: UnsafeBufferPointer<Write>, _ positions: some RandomAccessCollection<Int>,
+        _ outbox: OutboxWriter, to command: inout RedisCommandWriter
+    ) {
+        var count = 0
+        for (place, position) in positions.enumerated() {
+            guard let event = outbox.event(writes[position]) else { continue }
+            count += 1
+            command.append(place)
+            self.appendOutbox(of: writes[position].shard, to: &command)
+            self.valueBuffer.removeAll()
+            self.valueBuffer.append(percentEncoding: event.conversation.tenant)
+            self.valueBuffer.append(":")
+            self.valueBuffer.append(percentEncoding: event.conversation.id)
+            command.append(self.valueBuffer)
+            command.append(text: event.id)
+            command.append(text: event.type)
+            command.append(event.queuedAt.milliseconds)
+            command.append(event.body)
+        }
+        command.append(outbox.limit)
+        command.append(count)
+    }
+
+    func appendOutbox(of shard: Int, to command: inout RedisCommandWriter) {
+        self.keyBuffer.removeAll()
+        self.keys.appendOutbox(of: shard, to: &self.keyBuffer)
+        command.append(self.keyBuffer)
+    }
+
+    func appendDeadLetters(of shard: Int, to command: inout RedisCommandWriter) {
+        self.keyBuffer.removeAll()
+        self.keys.appendDeadLetters(of: shard, to: &self.keyBuffer)
+        command.append(self.keyBuffer)
     }
 
     /// Appended after the hashes of all runs, which belong to one shard.
@@ -193,7 +237,12 @@ final class ScriptArguments {
     ) {
         var last: Int?
         for position in positions {
-            if last == nil { self.appendLease(of: writes[position].shard, to: &command) }
+            if last == nil {
+                self.appendLease(of: writes[position].shard, to: &command)
+                if self.outbox != nil {
+                    self.appendOutbox(of: writes[position].shard, to: &command)
+                }
+            }
             if !Self.continuesRun(writes, last, position) {
                 self.appendOtherKeys(
                     of: writes[position].conversation, in: writes[position].shard, to: &command)
@@ -216,7 +265,7 @@ final class ScriptArguments {
             // Redis trims a hundred entries at a time, so it need not be asked each time.
             let trims = message.sequence % 64 == 0
             let annotations = message.body.annotations.flatMap {
-                StoredReferences.exist(in: $0) ? $0 : nil
+                StoredReferences.exist(in: $0) || StoredMarks.exist(in: $0) ? $0 : nil
             }
             command.append(annotations != nil ? "n" : trims ? "t" : "m")
             self.append(progress: write.revision - 1, message.sequence - 1, nil, to: &command)
@@ -229,11 +278,19 @@ final class ScriptArguments {
                 StoredMessage.write(message, revision: write.revision, to: &$0)
             }
             if let annotations {
-                self.append(to: &command) { StoredReferences.write(annotations, to: &$0) }
+                self.append(to: &command) {
+                    guard StoredReferences.exist(in: annotations) else { return }
+                    StoredReferences.write(annotations, to: &$0)
+                }
                 self.append(to: &command) {
                     StoredReferences.writeThreadEntry(of: message, to: &$0)
                 }
                 command.append(trims ? "1" : "")
+                self.append(to: &command) {
+                    guard StoredMarks.exist(in: annotations) else { return }
+                    StoredAmendment.write(message, revision: write.revision, to: &$0)
+                }
+                self.appendMarks(of: message, revision: write.revision, to: &command)
             }
         case .cursors(let user, let read, let delivered):
             command.append(text: user.storageKey)
@@ -250,16 +307,7 @@ final class ScriptArguments {
             command.append(message.sequence)
             self.append(time, to: &command)
             self.append(to: &command) { StoredAmendment.writeState(message, to: &$0) }
-            self.append(to: &command) { value in
-                guard let annotations = message.body.annotations,
-                    StoredMarks.exist(in: annotations)
-                else { return }
-                StoredMarks.write(annotations, to: &value)
-            }
-            self.append(to: &command) {
-                guard message.isPinned else { return }
-                StoredPin.write(message, revision: write.revision, to: &$0)
-            }
+            self.appendMarks(of: message, revision: write.revision, to: &command)
         case .member(let member):
             command.append("j")
             command.append(write.revision)
@@ -291,6 +339,21 @@ final class ScriptArguments {
         command.append(text: record.origin)
         command.append(record.isListed ? "1" : "")
         command.append(text: record.pinPolicy.storedText)
+    }
+
+    /// Appends a message's marks and its pinned copy, each empty if it has none.
+    private func appendMarks(
+        of message: Message, revision: Revision, to command: inout RedisCommandWriter
+    ) {
+        self.append(to: &command) {
+            guard let annotations = message.body.annotations, StoredMarks.exist(in: annotations)
+            else { return }
+            StoredMarks.write(annotations, to: &$0)
+        }
+        self.append(to: &command) {
+            guard message.isPinned else { return }
+            StoredPin.write(message, revision: revision, to: &$0)
+        }
     }
 
     /// Appends a time; an empty argument for nil.

@@ -29,6 +29,18 @@ struct StoreKeys: Sendable {
         name.append(":lease")
     }
 
+    /// Appends the key of a shard's outbox, a stream.
+    func appendOutbox(of shard: Int, to name: inout ByteBuffer) {
+        self.appendShard(shard, to: &name)
+        name.append(":outbox")
+    }
+
+    /// Appends the key of a shard's dead letters, a stream.
+    func appendDeadLetters(of shard: Int, to name: inout ByteBuffer) {
+        self.appendShard(shard, to: &name)
+        name.append(":dead")
+    }
+
     /// The keys of a conversation.
     enum ConversationPart: String, CaseIterable {
         /// The hash with its record and state. The scripts derive the other keys from this one.

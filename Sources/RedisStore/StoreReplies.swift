@@ -105,6 +105,7 @@ extension StoreRequest {
         case .ban(let ban): "the ban of \(ban.subject.tenant)/\(ban.subject.user)"
         case .unban(let subject): "the ban of \(subject.tenant)/\(subject.user)"
         case .claim(let shard, _, _): "shard \(shard)"
+        case .outbox: "the outbox"
         case .write, .conversations, .probe: nil
         }
     }

@@ -64,10 +64,7 @@ extension StoreScripts {
         """
 
     /// Everything but the messages. KEYS: the hash. ARGV: the history limit. Returns the hash, the
-    /// members, the oldest sequence number, and the pinned messages (number, message, …).
-    ///
-    /// A node of an earlier version that deletes a pinned message does not remove the pin, so a
-    /// message that its amendment deletes is left out.
+    /// members, the oldest sequence number, and the pinned messages (number, message, amendment, …).
     static let load =
         readPrelude + """
             local members = redis.pcall('HGETALL', prefix .. 'members:' .. name)
@@ -81,19 +78,23 @@ extension StoreScripts {
             end
             local pinned = {}
             for index = 1, #pins, 2 do
-              local amendment = redis.pcall('HGET', prefix .. 'amend:' .. name, pins[index])
-              if type(amendment) ~= 'string' or not string.find(amendment, '^%d+ 2 ') then
-                pinned[#pinned + 1] = pins[index]
-                pinned[#pinned + 1] = pins[index + 1]
+              local amend = prefix .. 'amend:' .. name
+              local amendment = redis.pcall('HGET', amend, pins[index])
+              if type(amendment) == 'table' then
+                return redis.error_reply('DAMAGED ' .. amend .. ' is not a hash')
               end
+              pinned[#pinned + 1] = pins[index]
+              pinned[#pinned + 1] = pins[index + 1]
+              pinned[#pinned + 1] = amendment
             end
             return {redis.call('HGETALL', key), members, oldest, pinned}
             """
 
     /// The end of the scripts that read messages. It needs the stream's entries in `entries` and
     /// their numbers in `ids`; `low` and `high`, between which lie the roots whose threads are
-    /// wanted; a function `is_shown`, which says whether the page has a message; and the amended
-    /// entries below in `below`, with their numbers in `below_ids`.
+    /// wanted; a function `is_shown`, which says whether the page has a message; the amended entries
+    /// below in `below`, with their numbers in `below_ids`; and in `has_references` whether threads
+    /// and the messages replied to are wanted.
     ///
     /// Returns head, oldest, revision, the stream's entries, the amendments of all messages that it
     /// returns (number, amendment, …), the amended entries below, the marks of all messages
@@ -103,7 +104,7 @@ extension StoreScripts {
         local overlays, marks, targets, threads = {}, {}, {}, {}
         for _, entry in ipairs(entries) do
           local to = tonumber(string.match(entry[2][4] or '', '^(%d+) ') or 0)
-          if to >= oldest and to <= head and not is_shown(to) then
+          if has_references and to >= oldest and to <= head and not is_shown(to) then
             local id = string.format('%.0f', to)
             -- Several messages may reply to one.
             targets[id] = targets[id] or redis.call('XRANGE', log, id, id)[1]
@@ -128,7 +129,7 @@ extension StoreScripts {
           if damage then return damage end
         end
         local index = prefix .. 'threads:' .. name
-        if low <= high and redis.call('EXISTS', index) == 1 then
+        if has_references and low <= high and redis.call('EXISTS', index) == 1 then
           local from, to = string.format('[%016x', low), string.format('(%016x', high + 1)
           while true do
             local found = redis.pcall('ZRANGEBYLEX', index, from, to, 'LIMIT', 0, 1)
@@ -197,6 +198,8 @@ extension StoreScripts {
             local function is_shown(to) return to >= low and to <= high end
             local entries, ids = read(low, high)
             if entries.err then return entries end
+            -- Changes come without what they refer to.
+            local has_references = since < 0
             if since >= 0 and arev > since then
               local amend = prefix .. 'amend:' .. name
               local all = redis.pcall('HGETALL', amend)
@@ -219,22 +222,21 @@ extension StoreScripts {
     /// A thread: its root and the replies. KEYS: the hash. ARGV: the history limit; the root; then
     /// the same as for `page`, without a revision.
     ///
-    /// Returns what `pageEnd` says. The replies of a root that is no longer kept are found.
+    /// Returns what `pageEnd` says. The thread ends when its root is no longer kept.
     static let thread =
         readPrelude + """
             local root, mode, number = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
             local limit = tonumber(ARGV[5])
             local entries, below, ids, below_ids, shown = {}, {}, {}, {}, {}
-            local low, high = 1, 0
+            local low, high, has_references = 1, 0, true
             local function is_shown(to) return shown[to] end
-            if limit > 0 and root >= 1 and root <= head then
+            if limit > 0 and root >= oldest and root <= head then
               local index = prefix .. 'threads:' .. name
-              local first, last = math.max(oldest, root + 1), head
-              local has_root = root >= oldest
+              local first, last, has_root = root + 1, head, true
               if mode == 'before' then
-                last, has_root = math.min(last, number - 1), has_root and root < number
+                last, has_root = math.min(last, number - 1), root < number
               elseif mode == 'after' then
-                first, has_root = math.max(first, number + 1), has_root and root > number
+                first, has_root = math.max(first, number + 1), root > number
               end
               local is_up, room, found = mode == 'after', limit, {}
               if is_up and has_root then room = room - 1 end

@@ -50,6 +50,28 @@ enum StoreScripts {
               .. delivered .. ' ' .. (name or old_name)
           end
 
+          -- The pinned copy of a message, with the author, the time and the reply that an earlier
+          -- copy or the stream has, because these never change. Nil if that one is malformed.
+          local function pinned(copy, earlier, is_kept)
+            local size, start = string.match(copy, '^(%d+) ()')
+            local rest = string.sub(copy, start + size)
+            if earlier then
+              size, start = string.match(earlier, '^(%d+) ()')
+              return size and string.sub(earlier, 1, start + size - 1) .. rest
+            end
+            if not is_kept then return copy end
+            local found = pcall('XRANGE', prefix .. 'log:' .. name, ARGV[at + 2], ARGV[at + 2])
+            local value, references = '', ''
+            if found[1] then value, references = found[1][2][2], found[1][2][4] or '' end
+            local time, sizes, author, person, client, agent, texts = string.match(value,
+              '^%d+ (%-?%d+) %d+ ((%d+) (%d+) (%d+) (%d+) )%d+ ()')
+            if not time then return nil end
+            texts = string.sub(value, texts, texts + author + person + client + agent - 1)
+            local first = #references .. ' ' .. references .. '0 ' .. time .. ' 0 ' .. sizes
+              .. '0 ' .. texts
+            return #first .. ' ' .. first .. rest
+          end
+
           if kind == 'r' then
             -- One read and one write for all cursors.
             local users, entries, latest = {}, {}, {}
@@ -96,9 +118,13 @@ enum StoreScripts {
             local is_kept = number > head - history
             local stored = is_kept and pcall('HGET', amend, ARGV[at + 2])
             local mark = pcall('HEXISTS', marks, ARGV[at + 2])
-            local pin = pcall('HEXISTS', pins, ARGV[at + 2])
+            local pin, copy = pcall('HGET', pins, ARGV[at + 2]), ARGV[at + 6]
             if type(stored) == 'table' or type(mark) == 'table' or type(pin) == 'table' then
               return 'damaged', 0
+            end
+            if copy ~= '' then
+              copy = pinned(copy, pin, is_kept)
+              if not copy then return 'damaged', 0 end
             end
             -- A deleted message never gets content again, but the change still counts.
             local is_deleted = stored and string.find(stored, '^%d+ 2 ')
@@ -119,9 +145,9 @@ enum StoreScripts {
                 end
               end
             end
-            if ARGV[at + 6] ~= '' and not is_deleted then
-              call('HSET', pins, ARGV[at + 2], ARGV[at + 6])
-            elseif pin == 1 then
+            if copy ~= '' and not is_deleted then
+              call('HSET', pins, ARGV[at + 2], copy)
+            elseif pin then
               call('HDEL', pins, ARGV[at + 2])
             end
             if ARGV[at + 3] ~= '' then updated = ARGV[at + 3] end
@@ -147,36 +173,36 @@ enum StoreScripts {
         end
         """
 
-    /// The part of `write` for a message with references: adds it to the stream, and a reply to its
+    /// The part of `write` for a message with annotations: adds it to the stream, and a reply to its
     /// thread. Returns an error without a change if one of the keys holds another type.
-    private static let referring = """
+    ///
+    /// A message has reactions and a pin when it is written again and only its amended form is
+    /// left.
+    private static let annotated = """
         function()
+          local number = string.match(ARGV[at + 3], '^%d+')
           local threads = ARGV[at + 6] ~= '' and prefix .. 'threads:' .. name
           local added = threads and pcall('ZSCORE', threads, ARGV[at + 6])
           if type(added) == 'table' then return added end
-          added = pcall('XADD', prefix .. 'log:' .. name, ARGV[at + 3], 'm', ARGV[at + 4],
-            'r', ARGV[at + 5])
-          if threads and type(added) ~= 'table' then call('ZADD', threads, 0, ARGV[at + 6]) end
-          return added
-        end
-        """
-
-    /// The part of `write` that removes the replies that the next XTRIM may remove from their
-    /// threads. Only conversations with threads need it, once in 64 messages.
-    private static let forget = """
-        function(threads)
-          local oldest = tonumber(string.match(ARGV[at + 3], '^%d+')) - history
-          if oldest < 1 then return end
-          -- XTRIM removes at most 10,000 entries at once.
-          local entries = pcall('XRANGE', prefix .. 'log:' .. name, '-',
-            string.format('%.0f', oldest), 'COUNT', 10000)
-          for _, entry in ipairs(entries) do
-            local root = string.match(entry[2][4] or '', '^%d+ (%d+) ')
-            if root and root ~= '0' then
-              pcall('ZREM', threads, string.format('%016x:%016x', tonumber(root),
-                tonumber(string.match(entry[1], '^%d+'))))
-            end
+          local hashes = {'amend:', 'marks:', 'pins:'}
+          for index, part in ipairs(hashes) do
+            hashes[index] = prefix .. part .. name
+            added = ARGV[at + 7 + index] ~= '' and pcall('HEXISTS', hashes[index], number)
+            if type(added) == 'table' then return added end
           end
+          local log = prefix .. 'log:' .. name
+          if ARGV[at + 5] == '' then
+            added = pcall('XADD', log, ARGV[at + 3], 'm', ARGV[at + 4])
+          else
+            added = pcall('XADD', log, ARGV[at + 3], 'm', ARGV[at + 4], 'r', ARGV[at + 5])
+          end
+          if type(added) == 'table' then return added end
+          if threads then call('ZADD', threads, 0, ARGV[at + 6]) end
+          for index, hash in ipairs(hashes) do
+            if ARGV[at + 7 + index] ~= '' then call('HSET', hash, number, ARGV[at + 7 + index]) end
+          end
+          amended = string.match(ARGV[at + 8], '^%d+') or amended
+          return added
         end
         """
 
@@ -188,16 +214,23 @@ enum StoreScripts {
     ///
     /// Returns 0 after storing everything and publishing; otherwise three values for each refused
     /// write: its position, the reason and a number. A run reads and writes its conversation's
-    /// state once. Most runs are one message without references, for which the script creates no
-    /// table or function.
-    static let write = """
+    /// state once. Most runs are one message without annotations, for which the script creates
+    /// no table or function.
+    static let write = Self.write(fillsOutbox: false)
+    static let writeWithOutbox = Self.write(fillsOutbox: true)
+
+    /// - Parameter fillsOutbox: whether the events of the outbox follow the runs
+    ///   (`OutboxScripts.append`). Without them the script costs nothing more.
+    private static func write(fillsOutbox: Bool) -> String {
+        """
         #!lua
         local call, pcall = redis.call, redis.pcall
         local owner, history, at, last = ARGV[1], tonumber(ARGV[2]), 4 + 2 * ARGV[3], #ARGV
+        \(fillsOutbox ? OutboxScripts.skipEvents : "")
         local refusals, reasons, run, index = {}, {}, 0, 0
         -- Per run: the conversation's keys; its state (format, revision, head and last change; nil
         -- if it does not exist); the revision of its last amendment in this run.
-        local key, prefix, name, state, has_moved, amended, change, refer, forget
+        local key, prefix, name, state, has_moved, amended, change, annotate
 
         -- In a cluster, further keys follow those of the runs, only for Redis' own checks.
         while at <= last do
@@ -228,8 +261,8 @@ enum StoreScripts {
               and string.find(state, ARGV[at + 1], 1, true) == 1 then
               local log, added = prefix .. 'log:' .. name, nil
               if kind == 'n' then
-                refer = refer or \(referring)
-                added = refer()
+                annotate = annotate or \(annotated)
+                added = annotate()
               else
                 added = pcall('XADD', log, ARGV[at + 3], 'm', ARGV[at + 4])
               end
@@ -237,11 +270,11 @@ enum StoreScripts {
                 reason, number = 'damaged', 0
               else
                 if kind == 't' or kind == 'n' and ARGV[at + 7] ~= '' then
-                  if call('EXISTS', prefix .. 'threads:' .. name) == 1 then
-                    forget = forget or \(forget)
-                    forget(prefix .. 'threads:' .. name)
-                  end
                   call('XTRIM', log, 'MAXLEN', '~', history)
+                  -- A thread ends with its root.
+                  local head = tonumber(string.match(ARGV[at + 3], '^%d+'))
+                  pcall('ZREMRANGEBYLEX', prefix .. 'threads:' .. name, '-',
+                    string.format('(%016x', math.max(0, head - history + 1)))
                 end
                 state, has_moved = ARGV[at + 2], true
               end
@@ -263,7 +296,7 @@ enum StoreScripts {
             elseif kind == 'r' then
               at = at + 2 + 3 * writes
             else
-              at = at + ({n = 8, c = 16, a = 7, j = 11, d = 3, e = 3, s = 2})[kind]
+              at = at + ({n = 11, c = 16, a = 7, j = 11, d = 3, e = 3, s = 2})[kind]
             end
           end
 
@@ -271,9 +304,11 @@ enum StoreScripts {
           if has_moved then call('HSET', key, 'at', state) end
           if amended then call('HSET', key, 'arev', amended) end
         end
+        \(fillsOutbox ? OutboxScripts.append : "")
         if #refusals > 0 then return refusals end
         -- The batch is stored even if the user may not publish.
         for notice = 4, 2 + 2 * ARGV[3], 2 do pcall('PUBLISH', ARGV[notice], ARGV[notice + 1]) end
         return 0
         """
+    }
 }

@@ -85,7 +85,7 @@ enum StoredReferences {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2, parts.allSatisfy({ $0.utf8.count == 16 }),
             let root = Int(parts[0], radix: 16), let reply = Int(parts[1], radix: 16),
-            root > 0, reply > root
+            root > 0, reply > 0
         else { return nil }
         return (root, reply)
     }
@@ -159,7 +159,7 @@ enum StoredMarks {
     }
 
     private static func reactions(_ field: FieldReader) -> Reactions? {
-        var (groups, rest) = ([Reactions.Group](), field)
+        var (groups, rest) = ([Reactions.UserGroup](), field)
         guard let count = rest.nextCount() else { return nil }
         while groups.count < count {
             guard let emojiSize = rest.nextNumber(), let userCount = rest.nextCount(),
@@ -172,7 +172,7 @@ enum StoredMarks {
                 else { return nil }
                 users.append(UserID(storageKey: ByteString(key)))
             }
-            groups.append(Reactions.Group(Emoji(stored: ByteString(emoji)), users: users))
+            groups.append(Reactions.UserGroup(Emoji(stored: ByteString(emoji)), users: users))
         }
         return rest.isEmpty ? Reactions(groups) : nil
     }
@@ -197,48 +197,56 @@ enum StoredMarks {
 /// The format of a pinned message, as the conversation's hash of pins has it: the whole message in
 /// its present state, so that the pin remains when the stream no longer has the message.
 ///
-/// The byte counts of the message's references and marks, each followed by a blank; then these two
-/// and the message.
+/// The first part never changes, so a script can keep it: its byte count and a blank; the byte
+/// count of the references, a blank and the references; the message without its text. The rest is
+/// the byte count of the marks, a blank, the marks, and the message as an amendment.
 enum StoredPin {
     static func write(_ message: Message, revision: Revision, to output: inout ByteBuffer) {
-        var (references, marks) = (ByteBuffer(), ByteBuffer())
+        var (first, references, marks) = (ByteBuffer(), ByteBuffer(), ByteBuffer())
         if let annotations = message.body.annotations {
             if StoredReferences.exist(in: annotations) {
                 StoredReferences.write(annotations, to: &references)
             }
             if StoredMarks.exist(in: annotations) { StoredMarks.write(annotations, to: &marks) }
         }
-        output.append(number: references.count)
+        first.append(number: references.count)
+        first.append(contentsOf: references.bytes)
+        let body = MessageBody(
+            author: message.body.author, clientMessageID: message.body.clientMessageID, content: "")
+        StoredMessage.write(
+            Message(
+                sequence: message.sequence, revision: 0, sentAt: message.sentAt, body: body),
+            revision: 0, to: &first)
+        output.append(number: first.count)
+        output.append(contentsOf: first.bytes)
         output.append(number: marks.count)
-        output.append(contentsOf: references.bytes)
         output.append(contentsOf: marks.bytes)
-        StoredMessage.write(message, revision: revision, to: &output)
+        StoredAmendment.write(message, revision: revision, to: &output)
     }
 
     /// Nil if the bytes do not have this format, or if the message is not pinned.
     static func read(_ bytes: UnsafeRawBufferPointer, as sequence: SequenceNumber) -> Message? {
         var rest = FieldReader(bytes)
-        guard let referencesSize = rest.nextNumber(), let marksSize = rest.nextNumber(),
-            let references = rest.nextField(byteCount: referencesSize),
-            let marks = rest.nextField(byteCount: marksSize),
-            var message = StoredMessage.read(rest.remaining, as: sequence)
+        guard let size = rest.nextNumber(), var first = rest.nextField(byteCount: size),
+            let referencesSize = first.nextNumber(),
+            let references = first.nextField(byteCount: referencesSize),
+            var message = StoredMessage.read(first.remaining, as: sequence),
+            let marksSize = rest.nextNumber(),
+            let marksField = rest.nextField(byteCount: marksSize),
+            let marks = StoredMarks.read(marksField.remaining),
+            let present = StoredAmendment(rest.remaining)
         else { return nil }
         if referencesSize > 0 {
             guard let read = StoredReferences.read(references.remaining) else { return nil }
             message.body = message.body.with(read)
         }
-        guard let read = StoredMarks.read(marks.remaining) else { return nil }
-        message.apply(read)
+        message = present.applied(to: message)
+        message.apply(marks)
         return message.isPinned ? message : nil
     }
 }
 
 extension Message {
-    /// Whether the message has changed since it was sent.
-    package var isAmended: Bool {
-        self.state != .asSent || StoredMarks.exist(in: self.body.annotations)
-    }
-
     /// Adds reactions and pin, unless the message is deleted.
     mutating func apply(_ marks: MessageAnnotations) {
         guard self.state != .deleted else { return }

@@ -12,6 +12,7 @@ import RedisClient
 import RedisStore
 import Synchronization
 import Telemetry
+import Webhooks
 
 /// The message store of a node: local, or shared in Redis.
 enum NodeStore {
@@ -19,25 +20,28 @@ enum NodeStore {
     case shared(SharedStore)
 
     init(
-        _ options: ServeOptions, _ keys: NodeKeys, name: String, incarnation: UInt64, logger: Logger
+        _ options: ServeOptions, _ keys: NodeKeys, name: String, incarnation: UInt64,
+        outbox: OutboxWriter?, logger: Logger
     ) throws {
         switch options.store {
-        case .memory: self = .local(.memory(history: options.history))
+        case .memory: self = .local(.memory(history: options.history, outbox: outbox))
         case .sqlite(let path):
             do throws(StoreFailure) {
-                self = .local(try .sqlite(path: path, history: options.history))
+                self = .local(
+                    try .sqlite(path: path, history: options.history, outbox: outbox))
             } catch {
                 throw StoreProblem(description: "--store: \(error)")
             }
         case .redis(let url):
             var redis = try RedisSettings(url, trusting: options.redisCAFile)
             redis.name = "confab-\(name)"
+            var settings = RedisStoreSettings(
+                clusterName: options.clusterName, history: options.history, url: url)
+            settings.outbox = outbox
             self = .shared(
                 SharedStore(
-                    redis: redis,
-                    store: RedisStoreSettings(
-                        clusterName: options.clusterName, history: options.history, url: url),
-                    key: try keys.clusterKey(), name: name, incarnation: incarnation, logger: logger
+                    redis: redis, store: settings, key: try keys.clusterKey(), name: name,
+                    incarnation: incarnation, logger: logger
                 ))
         }
     }
@@ -47,6 +51,14 @@ enum NodeStore {
         switch self {
         case .local(let store): store
         case .shared(let shared): shared.chatStore(on: loop, number)
+        }
+    }
+
+    /// Starts webhooks over this store.
+    func start(_ webhooks: WebhookService, signing signature: WebhookSignature) {
+        switch self {
+        case .local(let store): webhooks.start(over: store, signing: signature, lanes: nil)
+        case .shared(let shared): shared.start(webhooks, signing: signature)
         }
     }
 
@@ -108,6 +120,8 @@ final class SharedStore: Sendable {
     private let logger: Logger
     private let connections = Mutex<[LoopConnection]>([])
     private let link = Mutex<NodeLink?>(nil)
+    /// The webhooks, and their own connection.
+    private let webhooks = Mutex<(service: WebhookService, connection: LoopConnection)?>(nil)
 
     init(
         redis: RedisSettings, store: RedisStoreSettings, key: ClusterKey, name: String,
@@ -128,6 +142,14 @@ final class SharedStore: Sendable {
         return connection.store
     }
 
+    /// Starts webhooks. They send nothing before the node owns shards.
+    func start(_ webhooks: WebhookService, signing signature: WebhookSignature) {
+        let connection = LoopConnection(
+            self.redis, store: self.store, on: webhooks.loop, seed: self.incarnation &+ 9)
+        self.webhooks.withLock { $0 = (webhooks, connection) }
+        webhooks.start(over: connection.store, signing: signature, lanes: [])
+    }
+
     /// Joins the cluster. Waits until the node is a member, even if Redis is unavailable for long.
     ///
     /// - Parameter admin: answers operators' requests, also those of other nodes.
@@ -141,6 +163,10 @@ final class SharedStore: Sendable {
             let settings = NodeLinkSettings(
                 clusterName: self.store.clusterName, redis: self.redis, key: self.key,
                 record: record)
+            let receiver =
+                self.webhooks.withLock { $0?.service }.map {
+                    WebhookLanes(receiver, $0, incarnation: self.incarnation)
+                } ?? receiver
             let link = NodeLink(
                 settings, loops: loops, connections: self.connections.withLock { $0 },
                 receiver: receiver, logger: self.logger,

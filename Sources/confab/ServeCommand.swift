@@ -14,6 +14,7 @@ import Pages
 import RoomsAPI
 import Synchronization
 import Telemetry
+import Webhooks
 
 /// `confab serve`: runs a node.
 enum ServeCommand {
@@ -57,6 +58,7 @@ struct RunningNode {
     private let admin: ClusterAdmin
     private let report: NodeReport
     private let service: ServiceReporter
+    private let webhooks: WebhookService?
     private let stops = StopRequests()
 
     /// Counts the signals that end the node. A stream would not do: it finishes when its consumer
@@ -89,27 +91,38 @@ struct RunningNode {
         if options.anonymous { Self.logAnonymous(options.listen, logger) }
         self.name = options.nodeID ?? Self.generatedName()
         let incarnation = UInt64.random(in: 1...UInt64.max)
+        let webhooks = try WebhookService.make(options, incarnation: incarnation, logger)
+        self.webhooks = webhooks
         let store = try NodeStore(
-            options, keys, name: self.name, incarnation: incarnation, logger: logger)
+            options, keys, name: self.name, incarnation: incarnation, outbox: webhooks?.outbox,
+            logger: logger)
         self.store = store
-        var secretPath: String?
+        var newPaths: [String] = []
         do {
             // While the database is locked, so that of two nodes started at once each creates its
             // own secret.
-            secretPath = try keys.makeSecret()
-            if let secretPath { logger.info("secret created", ["file": .text(secretPath)]) }
+            for path in [try keys.makeSecret(), try keys.makeWebhookSecret()] {
+                guard let path else { continue }
+                newPaths.append(path)
+                logger.info("secret created", ["file": .text(path)])
+            }
+            let signature = try keys.webhookSignature()
             let live = try configured ?? keys.load()
             let metrics: @Sendable () -> MetricsSnapshot
             (self.gateway, self.admin, metrics) = try Self.gateway(
-                options, keys, live, store, self.name, incarnation, adminTokens, logger)
+                options, keys, live, store, webhooks, self.name, incarnation, adminTokens, logger)
             self.report = NodeReport(
                 options, store, live: live, metrics: metrics, logger: logger)
             self.admin.attach(self.report.inspection)
             self.service = ServiceReporter(self.gateway, logger)
+            if let webhooks, let signature {
+                store.start(webhooks, signing: signature)
+                self.admin.attach(webhooks)
+            }
         } catch {
             // A failed start leaves no files behind, so that the next one does not find a database
             // and a secret of unknown origin.
-            if let secretPath { unlink(secretPath) }
+            for path in newPaths { unlink(path) }
             store.discard()
             throw error
         }
@@ -117,7 +130,7 @@ struct RunningNode {
 
     private static func gateway(
         _ options: ServeOptions, _ keys: NodeKeys, _ live: LiveSettings, _ store: NodeStore,
-        _ name: String, _ incarnation: UInt64,
+        _ webhooks: WebhookService?, _ name: String, _ incarnation: UInt64,
         _ adminTokens: AdminTokens?, _ logger: Logger
     ) throws -> (Gateway, ClusterAdmin, @Sendable () -> MetricsSnapshot) {
         // One core is left for the kernel's network work and for the store's threads. On two cores,
@@ -137,6 +150,7 @@ struct RunningNode {
             var snapshot = board.total()
             store.statistics?.add(to: &snapshot)
             clusterAdmin.add(to: &snapshot)
+            webhooks?.summary.add(to: &snapshot)
             ProcessStatistics()?.add(to: &snapshot)
             return snapshot
         }
@@ -154,6 +168,9 @@ struct RunningNode {
         settings.awaitsStart = true
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
+        if let webhooks, WebhookService.reportsPresence(options) {
+            settings.presenceObserver = { webhooks.announce($0, in: $1) }
+        }
         let rooms = RoomsAPI(guestKey: try keys.guestKey())
         let gateway = try Gateway(
             settings, live: live, logger: logger, board: board, admin: endpoints,
@@ -310,6 +327,7 @@ struct RunningNode {
         if case .shared(let shared) = self.store { await shared.leave(within: .seconds(2)) }
         self.admin.recordLifecycle("stops")
         self.gateway.stop()
+        self.webhooks?.stop()
         self.store.close()
         self.logger.info("node stopped", ["drained": LogValue(isDrained)])
         return 0
@@ -338,6 +356,9 @@ struct RunningNode {
                 environment: ProcessContext.environment, Program.commands)
         else { return }
         let live = try NodeKeys(options).load()
+        if let signature = try NodeKeys(self.options).webhookSignature() {
+            self.webhooks?.sign(with: signature)
+        }
         self.gateway.reload(live)
         self.report.settingsReloaded(live)
         self.admin.logLevels.configure(options.logLevel)

@@ -196,7 +196,8 @@ struct DamagedFileTests {
         let options = SQLiteOptions(history: 100)
         let connection = try file.openForWriting(options)
         let writer = try SQLiteWriter(
-            file: file, connection: connection, unindexed: UnindexedMessages(), options: options)
+            file: file, connection: connection, unindexed: UnindexedMessages(),
+            searchReports: SearchIndexReports(), options: options)
         let owner = LoopID(incarnation: 1, loop: 0)
         let keys = (0..<3).map { ConversationKey(tenant: "acme", id: ByteString("c\($0)")) }
         for key in keys { _ = try writer.perform([.claim(shard: key.shard, owner: owner)]) }
@@ -241,7 +242,7 @@ struct DamagedFileTests {
         #expect(answers.map(\.text) == ["stored"])
         let reader = try SQLiteReader(
             connection: try file.openForReading(options), unindexed: writer.unindexed,
-            options: options, path: "confab.db")
+            searchReports: SearchIndexReports(), options: options, path: "confab.db")
         guard case .page(let page) = try reader.answer(.page(keys[0], .newest, limit: 9)) else {
             return _ = Issue.record("no page")
         }

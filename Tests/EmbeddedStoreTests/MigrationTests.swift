@@ -183,8 +183,10 @@ struct MigrationTests {
         store.close()
     }
 
-    /// Removes what layout 7 has beyond layout 6.
+    /// Removes what layouts 7 and 8 have beyond layout 6.
     private static let toLayout6 = """
+        DROP TABLE outbox; DROP TABLE outbox_done; DROP TABLE dead_letters;
+        DROP TABLE trimmed; DROP TABLE search; DELETE FROM settings WHERE name LIKE 'search%';
         DROP TABLE replies; DROP TABLE mentions; DROP TABLE pins;
         ALTER TABLE messages DROP COLUMN annotations;
         ALTER TABLE conversations DROP COLUMN pin_policy

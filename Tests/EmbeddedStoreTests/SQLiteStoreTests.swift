@@ -254,7 +254,10 @@ struct SQLiteStoreTests {
 
     @Test("erases messages beyond the history, and the text of deleted ones")
     func deletedTextIsErased() async throws {
-        let store = try self.open(history: 64) { $0.generationSize = 50 }
+        let store = try self.open(history: 64) {
+            $0.generationSize = 50
+            ($0.searchBacklogLimit, $0.searchIdleTime) = (1, .zero)
+        }
         var testOwner = await store.createConversation(rex)
         _ = await store.write([testOwner.post("forgotten-words")], by: testOwner)
         for _ in 0..<20 {
@@ -263,12 +266,21 @@ struct SQLiteStoreTests {
         _ = await store.write(
             [testOwner.post("deleted-words"), testOwner.post("kept-words")], by: testOwner)
         let message = try #require(await store.page(rex, .newest, limit: 2)?.messages.first)
+        let reader = try SQLiteConnection(path: self.path, access: .readOnly)
+        _ = try Deadline.wait(for: "the search index") {
+            try reader.number("SELECT count(*) FROM search WHERE search MATCH '\"1:deleted\"'") == 1
+                ? true : nil
+        }
         _ = await store.write([testOwner.delete(message)], by: testOwner)
         store.close()
         let bytes = try Data(contentsOf: URL(fileURLWithPath: self.path))
         #expect(bytes.range(of: Data("forgotten-words".utf8)) == nil)
         #expect(bytes.range(of: Data("deleted-words".utf8)) == nil)
         #expect(bytes.range(of: Data("kept-words".utf8)) != nil)
+        // The search index has no words of them either. It shortens a word that begins as the one
+        // before it.
+        #expect(bytes.range(of: Data("orgotten".utf8)) == nil)
+        #expect(bytes.range(of: Data("eleted".utf8)) == nil)
         // The file holds 64 of 1,003 messages, one trim step of 64, and those that are not yet
         // indexed.
         let connection = try SQLiteConnection(path: self.path, access: .readOnly)

@@ -65,9 +65,10 @@ final class RedisUnderTest: ChatStore {
     private let store: RedisStore
     private let client: RedisClient
 
-    convenience init(_ kind: Kind, history: Int, staleEntryAge: Duration = .seconds(86_400))
-        throws
-    {
+    convenience init(
+        _ kind: Kind, history: Int, staleEntryAge: Duration = .seconds(86_400),
+        outbox: OutboxWriter? = nil
+    ) throws {
         Self.endAtExit
         let shared = try Self.sharedServers.withLock { allServers in
             let shared = try allServers[kind] ?? SharedServers(kind)
@@ -80,7 +81,7 @@ final class RedisUnderTest: ChatStore {
         settings.silenceTimeout = Deadline.defaultTimeout
         try self.init(
             settings, history: history, confirmationTimeout: Deadline.defaultTimeout,
-            staleEntryAge: staleEntryAge, cliArguments: shared.cliArguments)
+            staleEntryAge: staleEntryAge, cliArguments: shared.cliArguments, outbox: outbox)
     }
 
     /// A store on the test's own servers.
@@ -98,7 +99,7 @@ final class RedisUnderTest: ChatStore {
     private init(
         _ settings: RedisSettings, history: Int, confirmationTimeout: Duration,
         staleEntryAge: Duration = .seconds(86_400), named name: String? = nil,
-        cliArguments: [String] = []
+        cliArguments: [String] = [], outbox: OutboxWriter? = nil
     ) throws {
         let number = Self.stores.wrappingAdd(1, ordering: .relaxed).newValue
         let loop = try EventLoop.start(name: "redis-store-\(number)")
@@ -107,10 +108,11 @@ final class RedisUnderTest: ChatStore {
         self.settings = settings
         self.confirmationTimeout = confirmationTimeout
         self.cliArguments = cliArguments
-        let storeSettings = RedisStoreSettings(
+        var storeSettings = RedisStoreSettings(
             clusterName: name, history: history, url: settings.url,
             confirmationTimeout: confirmationTimeout,
             staleEntryAge: staleEntryAge)
+        storeSettings.outbox = outbox
         let store = RedisStore(storeSettings, on: loop)
         let client = RedisClient(
             settings, scripts: RedisStore.scripts, on: loop, seed: UInt64(number), user: store)

@@ -133,7 +133,7 @@ struct ScriptArgumentsTests {
         reply: Reply(to: 2, thread: 1), mentions: Mentions(users: [UserID(tokenSubject: "bob b")]))
     private static let marks = MessageAnnotations(
         reply: Reply(to: 2, thread: 1), mentions: nil,
-        reactions: Reactions([Reactions.Group(Emoji(stored: "❤"), users: [ann])]),
+        reactions: Reactions([Reactions.UserGroup(Emoji(stored: "❤"), users: [ann])]),
         pin: PinState(
             isPinned: true, by: Person(id: ann, name: "Ann"), at: Timestamp(milliseconds: 65)))
     private static let restricted = ConversationRecord(
@@ -171,7 +171,7 @@ struct ScriptArgumentsTests {
                 testDescription: "a reply with a mention", change: .message(message(3, reply)),
                 arguments: [
                     "n", "1 3 2 ", "1 4 3 60", "3-0", "4 60 1 3 3 2 0 0 annAnnidhello",
-                    "2 1 1 8 bob%20b ", "0000000000000001:0000000000000003", "",
+                    "2 1 1 8 bob%20b ", "0000000000000001:0000000000000003", "", "", "", "",
                 ]),
             ChangeCase(
                 testDescription: "a message with a mention, after which the stream is trimmed",
@@ -183,14 +183,14 @@ struct ScriptArgumentsTests {
                             mentions: Mentions(includesEveryone: true, nonMembers: [ann])))),
                 arguments: [
                     "n", "1 3 63 ", "1 4 64 60", "64-0", "4 60 1 3 3 2 0 0 annAnnidhello",
-                    "0 0 2 0 ann ", "", "1",
+                    "0 0 2 0 ann ", "", "1", "", "", "",
                 ]),
             ChangeCase(
                 testDescription: "a reaction to a pinned message, which is no activity",
                 change: .amend(message(3, marks), .reacted([]), at: nil),
                 arguments: [
                     "a", "4", "3", "", "1 5 hello", "14 15 1 3 1 ❤3 ann1 65 3 3 annAnn",
-                    "8 35 2 1 0 0 14 15 1 3 1 ❤3 ann1 65 3 3 annAnn4 60 1 3 3 2 0 0 annAnnidhello",
+                    "35 8 2 1 0 0 0 60 0 3 3 2 0 0 annAnnid35 14 15 1 3 1 ❤3 ann1 65 3 3 annAnn4 1 5 hello",
                 ]),
             ChangeCase(
                 testDescription: "a creation with a pin policy", change: .create(restricted),

@@ -8,26 +8,35 @@ import Testing
 /// to open it.
 struct StoreUnderTest: Sendable, CustomTestStringConvertible {
     let testDescription: String
+    private let make: @Sendable (_ history: Int, OutboxWriter?) throws -> any ChatStore
+
     /// Opens an empty store with this history limit.
-    let open: @Sendable (_ history: Int) throws -> any ChatStore
+    func open(_ history: Int, outbox: OutboxWriter? = nil) throws -> any ChatStore {
+        try self.make(history, outbox)
+    }
 
     static let available = [memory, sqlite, redis, redisSentinel, redisCluster]
     /// The stores that keep all messages if the limit is 0.
     static let unlimited = [memory, sqlite]
     /// The stores that search messages.
-    static let searching = [memory, sqlite]
+    static let searching = available
 
-    static let memory = StoreUnderTest(testDescription: "memory") { LocalStore.memory(history: $0) }
+    static let memory = StoreUnderTest(testDescription: "memory") {
+        LocalStore.memory(history: $0, outbox: $1)
+    }
     static let redis = StoreUnderTest(testDescription: "Redis") {
-        try RedisUnderTest(.standalone, history: $0)
+        try RedisUnderTest(.standalone, history: $0, outbox: $1)
     }
     static let redisSentinel = StoreUnderTest(testDescription: "Redis by Sentinel") {
-        try RedisUnderTest(.sentinel, history: $0)
+        try RedisUnderTest(.sentinel, history: $0, outbox: $1)
     }
     static let redisCluster = StoreUnderTest(testDescription: "Redis Cluster") {
-        try RedisUnderTest(.cluster, history: $0)
+        try RedisUnderTest(.cluster, history: $0, outbox: $1)
     }
-    static let sqlite = StoreUnderTest(testDescription: "SQLite") { history in
-        try TemporaryStore { try LocalStore.sqlite(path: "\($0.path)/confab.db", history: history) }
+    static let sqlite = StoreUnderTest(testDescription: "SQLite") { history, outbox in
+        try TemporaryStore {
+            try LocalStore.sqlite(
+                path: "\($0.path)/confab.db", history: history, outbox: outbox)
+        }
     }
 }

@@ -25,11 +25,11 @@ struct StoredAnnotationsTests {
         MessageAnnotations(
             reply: nil, mentions: nil,
             reactions: Reactions([
-                Reactions.Group(emoji, users: [bob, guest]),
-                Reactions.Group(Emoji(stored: "❤"), users: [guest]),
+                Reactions.UserGroup(emoji, users: [bob, guest]),
+                Reactions.UserGroup(Emoji(stored: "❤"), users: [guest]),
             ])),
         MessageAnnotations(
-            reply: nil, mentions: nil, reactions: Reactions([Reactions.Group(emoji, users: [bob])]),
+            reply: nil, mentions: nil, reactions: Reactions([Reactions.UserGroup(emoji, users: [bob])]),
             pin: PinState(
                 isPinned: true, by: Person(id: guest, name: "1 2", agent: ""),
                 at: Timestamp(milliseconds: 5))),
@@ -120,7 +120,7 @@ struct StoredAnnotationsTests {
         let read = try #require(
             StoredReferences.threadEntry(String(decoding: entry, as: UTF8.self)))
         #expect(read == (10, 255))
-        for text in ["", "a:ff", "000000000000000a:000000000000000a", "000000000000000a"] {
+        for text in ["", "a:ff", "0000000000000000:000000000000000a", "000000000000000a"] {
             #expect(StoredReferences.threadEntry(text) == nil, "\(text)")
         }
     }

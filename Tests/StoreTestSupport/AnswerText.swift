@@ -40,6 +40,7 @@ extension StoreAnswer {
             "conversations \(page.keys.map(\.description)) \(page.next?.description ?? "-")"
         case .examined(let faults):
             "repairable \(faults.repairable), unrepairable \(faults.unrepairable)"
+        case .outbox(let answer): "outbox \(answer)"
         case .done: "done"
         case .failed: "failed"
         }

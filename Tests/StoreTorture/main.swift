@@ -8,7 +8,7 @@ import StoreTestSupport
 import Synchronization
 
 let arguments = CommandLine.arguments
-guard arguments.count == 3 else { fatalError("usage: StoreTorture hold|burst|full FILE") }
+guard arguments.count == 3 else { fatalError("usage: StoreTorture hold|burst|search|full FILE") }
 let owner = LoopID(incarnation: UInt64(getpid()), loop: 0)
 
 func printLine(_ line: String) {
@@ -18,7 +18,13 @@ func printLine(_ line: String) {
 
 let store: SQLiteStore
 do {
-    store = try SQLiteStore(path: arguments[2], options: SQLiteOptions(history: 0))
+    var options = SQLiteOptions(history: 0)
+    if arguments[1] == "search" {
+        options.searchBacklogLimit = 16
+        options.searchIdleTime = .zero
+        options.searchInterval = .zero
+    }
+    store = try SQLiteStore(path: arguments[2], options: options)
 } catch {
     printLine("refused: \(error)")
     exit(1)
@@ -32,6 +38,8 @@ case "hold":
     store.close()
 case "burst":
     await BurstWriter(store).run()
+case "search":
+    await SearchWriter(store).run()
 case "full":
     await FullDiskWriter(store).run()
 default:
@@ -65,6 +73,30 @@ struct BurstWriter {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Writes messages, and edits every tenth one together with the ten that follow it.
+struct SearchWriter {
+    let store: SQLiteStore
+
+    init(_ store: SQLiteStore) {
+        self.store = store
+    }
+
+    func run() async {
+        var testOwner = await self.store.createConversation(
+            ConversationKey(tenant: "acme", id: "rex"), by: owner)
+        var last: Message?
+        while true {
+            var writes = last.map { [testOwner.edit($0, to: "edited \($0.sequence)")] } ?? []
+            for _ in 0..<10 { writes.append(testOwner.post("word \(testOwner.head + 1)")) }
+            if case .message(let message)? = writes.last?.change { last = message }
+            guard await self.store.write(writes, by: testOwner) == .stored else {
+                fatalError("a write failed")
+            }
+            printLine("\(testOwner.head)")
         }
     }
 }

@@ -70,7 +70,7 @@ private struct OptionalReactions: WireValue {
     }
 }
 
-extension Reactions.Group: WireValue {
+extension Reactions.UserGroup: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(string: self.emoji.text)
         output.append(users: self.users)

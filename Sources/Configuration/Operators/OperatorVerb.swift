@@ -103,6 +103,7 @@ public struct OperatorVerb: Sendable, Equatable {
         ("The cluster and its nodes", clusterVerbs + [nodeVerb, topVerb] + serviceVerbs),
         ("Conversations, connections and users", lookupVerbs + conversationVerbs + [traceVerb]),
         ("Moderation", moderationVerbs),
+        ("Webhooks", webhookVerbs),
         ("Checks, scripts and support", checkVerbs),
     ]
 

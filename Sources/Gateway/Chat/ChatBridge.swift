@@ -44,6 +44,7 @@ struct ChatBridge {
         let settings = context.settings
         let id = LoopID(incarnation: settings.incarnation, loop: UInt16(context.index))
         self.chat = ChatLoop(id: id, view: context.shared.view, limits: settings.chatLimits)
+        self.chat.reportsPresence = settings.presenceObserver != nil
         self.store = StoreTraffic(context)
         self.document = JSONDocument(depthLimit: context.live.limits.jsonDepth)
         self.steps = SessionSteps(limits: settings.chatLimits)
@@ -108,6 +109,11 @@ struct ChatBridge {
             self.submitStoreRequests()
         }
         self.send(self.chat.takeEnvelopes())
+        if let observe = self.context.settings.presenceObserver {
+            for (conversation, changes) in self.chat.takePresence() {
+                observe(changes, conversation)
+            }
+        }
         if self.chat.newestViewNumber > self.newestView {
             self.newestView = self.chat.newestViewNumber
             if self.newestView > self.chat.view.number {

@@ -1,0 +1,256 @@
+internal import Bytes
+internal import Configuration
+internal import EventLoop
+internal import HTTPWire
+internal import TLS
+
+/// A connection to an endpoint, which carries one request at a time.
+///
+/// The response's status is the outcome. Its body is ignored: a connection whose response is not
+/// complete in one read is closed, so that no receiver can hold one with a slow body.
+struct WebhookConnection {
+    /// What became of the request.
+    enum Result: Equatable {
+        case outcome(WebhookOutcome)
+        /// The server had closed the kept connection before it got the request.
+        case stale
+    }
+
+    private enum Phase { case connecting(rest: [SocketAddress]), handshake, exchange, idle, ended }
+
+    let endpoint: Int
+    private let url: WebhookURL
+    private let loop: EventLoop
+    private let tls: TLSContext?
+    private var phase = Phase.idle
+    private(set) var token: SocketToken?
+    private var transport: OutgoingTransport?
+    private var unsent: ArraySlice<UInt8> = []
+    private var received: [UInt8] = []
+    private var parser = HTTPResponseParser()
+    private var isReused = false
+    /// When the request fails, or when an idle connection is closed.
+    private var deadline = MonotonicTime(nanoseconds: .max)
+
+    /// From the first connect to the status.
+    static let requestTimeout = Duration.seconds(15)
+    /// Shorter than common servers keep an idle connection.
+    private static let idleTimeout = Duration.seconds(4)
+
+    init(to url: WebhookURL, of endpoint: Int, tls: TLSContext?, on loop: EventLoop) {
+        self.url = url
+        self.endpoint = endpoint
+        self.tls = tls
+        self.loop = loop
+    }
+
+    var isIdle: Bool { if case .idle = self.phase { self.token != nil } else { false } }
+    var isEnded: Bool { if case .ended = self.phase { true } else { false } }
+
+    /// Sends a request over the kept connection, or over a new one to the first address that
+    /// accepts. The caller has checked the addresses.
+    ///
+    /// - Parameter deadline: of the request; nil for the usual time from now on.
+    mutating func send(
+        _ request: [UInt8], to addresses: [SocketAddress], now: MonotonicTime
+    ) -> Result? {
+        self.unsent = request[...]
+        self.received = []
+        self.parser = HTTPResponseParser()
+        self.deadline = now.advanced(by: Self.requestTimeout)
+        self.isReused = self.token != nil
+        if self.isReused {
+            self.phase = .exchange
+            return self.exchange()
+        }
+        return self.connect(to: addresses[...], after: .unreachable)
+    }
+
+    private mutating func connect(to addresses: ArraySlice<SocketAddress>, after error: SocketError)
+        -> Result?
+    {
+        self.closeSocket()
+        var error = error
+        for (index, address) in zip(addresses.indices, addresses) {
+            do throws(SocketError) {
+                let socket = try Socket.connect(to: address)
+                socket.setNoDelay()
+                do throws(SocketError) {
+                    self.token = try self.loop.register(socket.descriptor, read: true, write: true)
+                } catch {
+                    socket.close()
+                    throw error
+                }
+                self.transport = OutgoingTransport(socket)
+                self.phase = .connecting(rest: Array(addresses[(index + 1)...]))
+                return nil
+            } catch let failure {
+                error = failure
+            }
+        }
+        return self.fail("\(error)")
+    }
+
+    mutating func socketReady(readable: Bool, writable: Bool, now: MonotonicTime) -> Result? {
+        switch self.phase {
+        case .connecting(let rest):
+            if let error = self.transport?.socket.connectError {
+                return self.connect(to: rest[...], after: error)
+            }
+            return writable ? self.startTLS() : nil
+        case .handshake: return self.handshake()
+        case .exchange: return self.exchange()
+        case .idle:
+            // The server closed the connection, or sent something that nobody asked for.
+            self.end()
+            return nil
+        case .ended: return nil
+        }
+    }
+
+    mutating func tick(now: MonotonicTime) -> Result? {
+        guard now >= self.deadline else { return nil }
+        switch self.phase {
+        case .ended: return nil
+        case .idle:
+            self.end()
+            return nil
+        case .connecting, .handshake, .exchange:
+            self.isReused = false
+            return self.fail("no answer within 15 seconds")
+        }
+    }
+
+    private mutating func startTLS() -> Result? {
+        if self.url.isSecure, let tls, let socket = self.transport?.socket {
+            do throws(TLSError) {
+                self.transport = try OutgoingTransport(socket, to: self.url.host, tls)
+            } catch {
+                return self.fail("\(error)")
+            }
+        }
+        self.phase = .handshake
+        return self.handshake()
+    }
+
+    private mutating func handshake() -> Result? {
+        do throws(TLSError) {
+            guard try self.transport?.handshake() == true else {
+                self.updateInterest()
+                return nil
+            }
+        } catch {
+            return self.fail("\(error)")
+        }
+        self.phase = .exchange
+        return self.exchange()
+    }
+
+    private mutating func exchange() -> Result? {
+        while !self.unsent.isEmpty {
+            let result = self.unsent.withUnsafeBytes { self.transport?.write($0) }
+            guard case .bytes(let count)? = result else {
+                if case .wouldBlock? = result { break }
+                // A server may answer before it has read everything, and then close.
+                self.unsent = []
+                break
+            }
+            self.unsent = self.unsent.dropFirst(count)
+        }
+        while true {
+            var chunk = [UInt8](repeating: 0, count: 16_384)
+            let result = chunk.withUnsafeMutableBytes { self.transport?.read(into: $0) }
+            switch result {
+            case .bytes(let count)?:
+                self.received += chunk[..<count]
+                if let result = self.parse() { return result }
+            case .wouldBlock?:
+                self.updateInterest()
+                return nil
+            case .endOfStream?, nil: return self.fail("the connection ended without an answer")
+            case .failed(let failure)?: return self.fail(Self.text(of: failure))
+            }
+        }
+    }
+
+    private mutating func parse() -> Result? {
+        while true {
+            var head = HTTPResponseHead()
+            var parser = self.parser
+            do throws(HTTPResponseError) {
+                let isComplete = try parser.parse(self.received.span.bytes, into: &head)
+                self.parser = parser
+                guard isComplete else { return nil }
+            } catch {
+                self.isReused = false
+                return self.fail("\(error)")
+            }
+            if (100..<200).contains(head.status.rawValue) {
+                self.received.removeFirst(head.byteCount)
+                continue
+            }
+            let outcome = Self.outcome(of: head, in: self.received)
+            if head.keepsAlive, self.unsent.isEmpty, self.isComplete(head) {
+                self.phase = .idle
+                self.deadline = MonotonicTime.now.advanced(by: Self.idleTimeout)
+                self.updateInterest()
+            } else {
+                self.end()
+            }
+            return .outcome(outcome)
+        }
+    }
+
+    /// Whether the received bytes are exactly the response.
+    private func isComplete(_ head: HTTPResponseHead) -> Bool {
+        guard var decoder = try? HTTPBodyDecoder(head.body, byteLimit: 65_536) else { return false }
+        var body = ByteBuffer()
+        let rest = self.received.span.bytes.extracting(head.byteCount..<self.received.count)
+        guard let count = try? decoder.decode(rest, into: &body) else { return false }
+        return decoder.isComplete && count == rest.byteCount
+    }
+
+    private static func outcome(of head: HTTPResponseHead, in bytes: [UInt8]) -> WebhookOutcome {
+        let status = head.status.rawValue
+        switch status {
+        case 200..<300: return .delivered
+        case 300..<400: return .failed("HTTP \(status): redirects are not followed")
+        case 410: return .gone
+        case 429, 503:
+            let wish = head.fields.text("retry-after", in: bytes.span.bytes).flatMap { Int($0) }
+            return .failed("HTTP \(status)", retryAfter: wish)
+        default: return .failed("HTTP \(status)")
+        }
+    }
+
+    private mutating func fail(_ reason: String) -> Result {
+        let isStale = self.isReused && self.received.isEmpty
+        self.end()
+        return isStale ? .stale : .outcome(.failed(reason))
+    }
+
+    private static func text(of failure: OutgoingTransport.TransportFailure) -> String {
+        switch failure {
+        case .broken(let reason): reason
+        case .tls(let error): "\(error)"
+        }
+    }
+
+    private mutating func updateInterest() {
+        guard let token = self.token else { return }
+        self.loop.setInterest(
+            token, read: true, write: !self.unsent.isEmpty || self.transport?.wantsWrite == true)
+    }
+
+    /// Closes the connection without a result.
+    mutating func end() {
+        self.phase = .ended
+        self.closeSocket()
+    }
+
+    private mutating func closeSocket() {
+        if let token = self.token { self.loop.close(token) }
+        self.token = nil
+        self.transport = nil
+    }
+}

@@ -1,0 +1,74 @@
+public import Bytes
+public import ChatModel
+internal import Configuration
+internal import EventLoop
+
+/// The dead letters, for operators.
+extension WebhookService {
+    /// The dead letters in this node's lanes; nil if the store failed.
+    public func deadLetters(limit: Int) async -> [DeadLetter]? {
+        await withCheckedContinuation { continuation in
+            self.loop.execute {
+                self.state.with { state in
+                    let lanes = state.delivery.deadCounts.keys.sorted()
+                    self.request(.deadLetters(lanes: lanes, limit: limit), &state) { answer, _ in
+                        if case .outbox(.deadLetters(let letters)) = answer {
+                            continuation.resume(returning: letters)
+                        } else {
+                            continuation.resume(returning: nil)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends dead letters again, or drops them.
+    ///
+    /// - Parameter id: of an event; nil for all.
+    /// - Returns: how many there were; nil if the store failed.
+    public func changeDeadLetters(_ id: ByteString?, isRetry: Bool) async -> Int? {
+        var count = 0
+        // Each round moves what the previous one has listed.
+        for _ in 0..<1000 {
+            guard let letters = await self.deadLetters(limit: 1000) else { return nil }
+            let chosen = letters.filter { id == nil || $0.id == id }
+            guard !chosen.isEmpty else { return count }
+            for (lane, letters) in Dictionary(grouping: chosen, by: \.lane) {
+                guard await self.move(letters.map(\.position), in: lane, isRetry: isRetry) else {
+                    return nil
+                }
+                count += letters.count
+            }
+            if id != nil { return count }
+        }
+        return count
+    }
+
+    private func move(_ positions: [OutboxPosition], in lane: Int, isRetry: Bool) async -> Bool {
+        await withCheckedContinuation { continuation in
+            self.loop.execute {
+                self.state.with { state in
+                    let request: OutboxRequest =
+                        isRetry
+                        ? .retry(positions, lane: lane, at: WallClock.now)
+                        : .drop(positions, lane: lane)
+                    self.request(request, &state) { answer, state in
+                        let succeeded = if case .outbox = answer { true } else { false }
+                        if succeeded {
+                            state.delivery.moved(positions.count, from: lane, isRetry: isRetry)
+                        }
+                        continuation.resume(returning: succeeded)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The URL of an endpoint of this node; nil if it is not configured any more.
+    public func url(of group: ByteString) -> String? {
+        self.readers.firstIndex { $0.group == group }.map {
+            self.settings.urls[$0].description
+        }
+    }
+}

@@ -1,0 +1,13 @@
+/// The state of all endpoints of a node.
+public struct WebhookSummary: Sendable {
+    public let urls: [String]
+    public let reports: [WebhookReport]
+    /// The dead letters in this node's lanes, of all endpoints.
+    public let deadCount: Int
+
+    init(urls: [String], reports: [WebhookReport]? = nil, deadCount: Int = 0) {
+        self.urls = urls
+        self.reports = reports ?? urls.map { _ in WebhookReport() }
+        self.deadCount = deadCount
+    }
+}
