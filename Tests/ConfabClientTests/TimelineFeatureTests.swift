@@ -302,5 +302,6 @@ struct TimelineFeatureTests {
         #expect(timeline.latest(page).reactions.map(\.emoji) == ["a"])
         page.rev = 10
         #expect(timeline.latest(page).reactions.map(\.emoji) == ["b"])
+        #expect(timeline.latest(self.message(9, replyTo: 1)).replyExcerpt?.text == "1")
     }
 }

@@ -96,6 +96,9 @@ extension Timeline {
     /// A fetched message, with the parts that are newer in the list.
     mutating func latest(_ message: ChatMessage) -> ChatMessage {
         var known = self.known(message, isFetched: true)
+        if let quoted = message.replyTo.flatMap({ self.message($0) }), !message.isDeleted {
+            known.message.replyExcerpt = quoted.excerpt
+        }
         guard let index = self.index(of: message.id) else { return known.message }
         known.merge(self.loaded[index])
         if !known.message.isDeleted { known.message.state = self.loaded[index].message.state }
