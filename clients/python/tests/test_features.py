@@ -90,6 +90,7 @@ class FeatureTests(SystemTest):
         await alice.send("reply", reply_to=2, timeout=10)
         await until(lambda: loaded(bob, 6).reply_excerpt, "the excerpt", 30)
         self.assertEqual(loaded(bob, 6).reply_excerpt, Excerpt(2, "alice", "alice", "2"))
+        await until(lambda: reader.of("change"), "the application learns it")
         self.assertEqual([event.message.id for event in reader.of("change")], [6])
 
     async def test_pins(self) -> None:
