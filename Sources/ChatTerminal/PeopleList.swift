@@ -14,7 +14,7 @@ struct PeopleList {
         self.ids[name.lowercased()] = user
     }
 
-    /// The users whom a line mentions: `@` and a known name or id, at the beginning of a word.
+    /// The users that a line mentions: `@` and a known name or id, at the beginning of a word.
     /// `@all` mentions every member.
     func mentioned(in line: String) -> MentionedUsers {
         var users: [String] = []

@@ -51,7 +51,7 @@ struct PlannedFeature {
     }
 
     /// The meaning of an error that answers the request.
-    enum ErrorMeaning: Equatable {
+    enum FeatureErrorMeaning: Equatable {
         /// It changes nothing, and a retry does not help: others may delete and unpin messages.
         case refused
         case retryLater, unexpected
@@ -59,7 +59,7 @@ struct PlannedFeature {
         case ofEarlierRequest
     }
 
-    func meaning(ofError error: String, to action: String?) -> ErrorMeaning {
+    func meaning(ofError error: String, to action: String?) -> FeatureErrorMeaning {
         if action != self.action { return .ofEarlierRequest }
         if let match = error.firstMatch(of: /message ([0-9]+)/), Int(match.1) != self.number {
             return .ofEarlierRequest

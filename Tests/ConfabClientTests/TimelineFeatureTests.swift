@@ -137,7 +137,7 @@ struct TimelineFeatureTests {
         #expect(timeline.rev == 10)
     }
 
-    private enum Step {
+    private enum TimelineStep {
         case event(Timeline.Change)
         case acknowledged(Bool, rev: Int)
         case page(MessageReaction, rev: Int)
@@ -145,7 +145,7 @@ struct TimelineFeatureTests {
 
     @Test("reactions are this user's by lists, acknowledgements and pages")
     func mine() {
-        let cases: [([Step], Bool)] = [
+        let cases: [([TimelineStep], Bool)] = [
             ([.event(self.reactions(1, rev: 9, ["a": ["me", "x"]]))], true),
             ([.event(self.reactions(1, rev: 9, ["a": ["x"]]))], false),
             ([.event(self.reactions(1, rev: 9, ["a": Self.many]))], false),

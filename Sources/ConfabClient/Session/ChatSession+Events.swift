@@ -238,7 +238,7 @@ extension ChatSession {
     }
 
     private mutating func amended(
-        _ message: ChatMessage, _ change: Timeline.Change, at now: MonotonicTime,
+        _ message: ChatMessage, _ change: Timeline.ReportedChange, at now: MonotonicTime,
         into steps: inout [ClientStep]
     ) {
         self.deliver(self.timeline.change(change), at: now, into: &steps)

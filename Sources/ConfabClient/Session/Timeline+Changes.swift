@@ -1,7 +1,7 @@
 /// Changes of messages: edits, deletions, reactions and pins, and what replies show of them.
 extension Timeline {
     /// A change that the server reports.
-    enum Change {
+    enum ReportedChange {
         case edited(ChatMessage)
         case deleted(ChatMessage)
         case reactions(to: Int, rev: Int, [MessageReaction])
@@ -10,7 +10,7 @@ extension Timeline {
     }
 
     /// Accepts a change. A resumed connection reports several of one message, with one revision.
-    mutating func change(_ change: Change) -> [ConversationEvent] {
+    mutating func change(_ change: ReportedChange) -> [ConversationEvent] {
         let known: KnownMessage
         switch change {
         case .edited(let message): known = KnownMessage(edited: message)
@@ -35,7 +35,7 @@ extension Timeline {
     }
 
     /// Applies newer parts of a delivered message.
-    mutating func apply(_ known: KnownMessage, reportedAs change: Change? = nil)
+    mutating func apply(_ known: KnownMessage, reportedAs change: ReportedChange? = nil)
         -> [ConversationEvent]
     {
         guard let index = self.index(of: known.message.id) else {
@@ -64,7 +64,9 @@ extension Timeline {
     }
 
     /// What is news of a message that is not loaded: without the message, its reactions are none.
-    private static func news(of message: ChatMessage, _ change: Change?) -> [ConversationEvent] {
+    private static func news(of message: ChatMessage, _ change: ReportedChange?)
+        -> [ConversationEvent]
+    {
         switch change {
         case .reactions: []
         case .pinned(_, let user): [.pinned(message, by: user)]
