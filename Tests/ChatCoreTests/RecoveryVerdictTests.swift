@@ -18,7 +18,7 @@ struct VerdictCase: Sendable, CustomTestStringConvertible {
     var counts: [Int] = [0, 0, 0]
     var mayAwaitHolders = false
 
-    var verdict: Recovery.Verdict {
+    var verdict: Recovery.RecoveryVerdict {
         var store = StoreFixture()
         for write in RetainedWrite.history(self.stored) {
             store.write(write.change, write.revision)

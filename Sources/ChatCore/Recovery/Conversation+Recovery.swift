@@ -108,7 +108,7 @@ extension Conversation {
     }
 
     mutating func execute(
-        _ verdict: Recovery.Verdict, _ holdersDeadline: Int64?, at now: ClockReading,
+        _ verdict: Recovery.RecoveryVerdict, _ holdersDeadline: Int64?, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
         switch verdict {

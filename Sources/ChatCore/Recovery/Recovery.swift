@@ -19,7 +19,7 @@ struct PublishedThrough: Sendable, Equatable {
 /// If the store has another history under the same numbers, the store's history stays, and the
 /// changes that it lacks are appended under the next numbers.
 struct Recovery: Sendable {
-    enum Verdict: Sendable {
+    enum RecoveryVerdict: Sendable {
         /// Up to `limit` messages above this one must be read.
         case read(after: SequenceNumber, limit: Int, isNewestOnly: Bool)
         /// Changes are missing that other loops may have retained.
@@ -47,7 +47,7 @@ struct Recovery: Sendable {
     /// If only this owner has retained changes, and all are of one history, the newest message is
     /// enough: if it matches, all earlier ones match. If no message is retained, the newest stored
     /// ones are read. With an empty page, every message would count as older than the stored ones.
-    func verdict(newestSuffices: Bool = true) -> Verdict {
+    func verdict(newestSuffices: Bool = true) -> RecoveryVerdict {
         let newest = self.own.last { $0.message != nil && $0.revision <= self.stored.revision }
         let newestNumber = newest?.message?.sequence ?? self.stored.head
         // The store's head covers the number of a retained message that the store lacks: another
@@ -75,7 +75,7 @@ struct Recovery: Sendable {
     }
 
     /// The verdict with the stored messages that correspond to retained ones.
-    func verdict(_ page: MessagePage, isNewestOnly: Bool) -> Verdict {
+    func verdict(_ page: MessagePage, isNewestOnly: Bool) -> RecoveryVerdict {
         let reconciliation = HistoryReconciliation(
             own: self.own, offered: self.offered, state: self.stored,
             messages: StoredMessageIndex(page, isWhole: !isNewestOnly))
