@@ -51,17 +51,15 @@ public struct ThreadSummary: Sendable, Equatable {
 extension MessagePage {
     /// A message of the page, or one to which a message of the page replies, in its present state.
     public func message(_ sequence: SequenceNumber) -> Message? {
-        if let first = self.messages.first, let last = self.messages.last,
-            (first.sequence...last.sequence).contains(sequence)
-        {
-            let index = sequence - first.sequence
-            // A page of a thread has gaps.
+        if let first = self.messages.first?.sequence, sequence >= first {
+            let index = sequence - first
             if index < self.messages.count, self.messages[index].sequence == sequence {
                 return self.messages[index]
             }
-            if let found = self.messages.first(where: { $0.sequence == sequence }) { return found }
         }
-        return self.replyTargets.first { $0.sequence == sequence }
+        // A page of a thread has gaps, and lists of pins and found messages begin with the newest.
+        return self.messages.first { $0.sequence == sequence }
+            ?? self.replyTargets.first { $0.sequence == sequence }
     }
 }
 

@@ -115,8 +115,8 @@ extension TortureMember {
 
     /// The resume point: the highest revision up to which nothing is missing.
     ///
-    /// A replayed message shows its newest revision, and other changes may come between. Other
-    /// events of the same revision may follow.
+    /// A replayed message shows its newest revision, and other changes may come between. An event
+    /// may be followed by others of its revision.
     func raiseRevision(by frame: ServerFrame) {
         guard let rev = frame.rev else { return }
         switch frame.type {

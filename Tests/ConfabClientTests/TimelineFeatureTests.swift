@@ -19,25 +19,27 @@ struct TimelineFeatureTests {
         return message
     }
 
-    private func edited(_ id: Int, _ text: String, rev: Int) -> Timeline.Change {
+    private func edited(_ id: Int, _ text: String, rev: Int) -> Timeline.ReportedChange {
         var message = self.message(id, text, rev: rev)
         message.isEdited = true
         return .edited(message)
     }
 
-    private func deleted(_ id: Int, rev: Int) -> Timeline.Change {
+    private func deleted(_ id: Int, rev: Int) -> Timeline.ReportedChange {
         var message = self.message(id, "", rev: rev)
         message.state = .deleted
         return .deleted(message)
     }
 
-    private func pinned(_ id: Int, rev: Int) -> Timeline.Change {
+    private func pinned(_ id: Int, rev: Int) -> Timeline.ReportedChange {
         var message = self.message(id, rev: rev)
         message.pinned = MessagePin(by: "dan", byName: "Dan")
         return .pinned(message, by: "dan")
     }
 
-    private func reactions(_ id: Int, rev: Int, _ groups: [String: [String]]) -> Timeline.Change {
+    private func reactions(_ id: Int, rev: Int, _ groups: [String: [String]])
+        -> Timeline.ReportedChange
+    {
         .reactions(
             to: id, rev: rev,
             groups.sorted { $0.key < $1.key }.map {
@@ -71,8 +73,8 @@ struct TimelineFeatureTests {
 
     @Test("text, reactions and pin are compared by their own revisions")
     func parts() {
-        let unpinned = Timeline.Change.unpinned(self.message(1, rev: 12), by: "eve")
-        let cases: [([Timeline.Change], [String])] = [
+        let unpinned = Timeline.ReportedChange.unpinned(self.message(1, rev: 12), by: "eve")
+        let cases: [([Timeline.ReportedChange], [String])] = [
             ([self.reactions(1, rev: 9, ["a": ["x"]])], ["1 a1"]),
             (
                 [self.reactions(1, rev: 9, ["a": ["x"]]), self.reactions(1, rev: 8, ["b": ["x"]])],
@@ -137,15 +139,15 @@ struct TimelineFeatureTests {
         #expect(timeline.rev == 10)
     }
 
-    private enum TimelineStep {
-        case event(Timeline.Change)
+    private enum MineStep {
+        case event(Timeline.ReportedChange)
         case acknowledged(Bool, rev: Int)
         case page(MessageReaction, rev: Int)
     }
 
     @Test("reactions are this user's by lists, acknowledgements and pages")
     func mine() {
-        let cases: [([TimelineStep], Bool)] = [
+        let cases: [([MineStep], Bool)] = [
             ([.event(self.reactions(1, rev: 9, ["a": ["me", "x"]]))], true),
             ([.event(self.reactions(1, rev: 9, ["a": ["x"]]))], false),
             ([.event(self.reactions(1, rev: 9, ["a": Self.many]))], false),
@@ -276,6 +278,21 @@ struct TimelineFeatureTests {
         #expect(timeline.unquoted == [])
     }
 
+    @Test("changes of messages that are not loaded are reported once")
+    func unloaded() {
+        var timeline = Timeline(windowCount: 1)
+        timeline.connectionOpened(replays: true, at: self.now)
+        _ = timeline.joined(.newest([self.message(9)], rev: 9), at: self.now)
+        let changes = [
+            self.edited(3, "new", rev: 20), self.reactions(3, rev: 20, ["a": ["x"]]),
+            self.pinned(3, rev: 20),
+        ]
+        let events = changes.flatMap { self.text(timeline.change($0)) }
+        #expect(events == ["3=new", "3 pinned by dan"])
+        #expect(changes.flatMap { timeline.change($0) } == [])
+        #expect(self.text(timeline.change(self.deleted(4, rev: 21))) == ["-4"])
+    }
+
     @Test("a fetched message does not hide newer events")
     func latest() {
         var timeline = self.loaded(1)
@@ -285,5 +302,6 @@ struct TimelineFeatureTests {
         #expect(timeline.latest(page).reactions.map(\.emoji) == ["a"])
         page.rev = 10
         #expect(timeline.latest(page).reactions.map(\.emoji) == ["b"])
+        #expect(timeline.latest(self.message(9, replyTo: 1)).replyExcerpt?.text == "1")
     }
 }

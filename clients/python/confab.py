@@ -570,6 +570,9 @@ class Timeline:
 
     def latest(self, message: Message) -> Message:
         """A fetched message, with the parts that are newer in the list."""
+        quoted = None if message.reply_to is None else self.get(message.reply_to)
+        if quoted is not None and message.state != "deleted":
+            message = replace(message, reply_excerpt=quoted._excerpt)
         known = self.get(message.id)
         if known is None:
             return message

@@ -40,7 +40,7 @@ extension Timeline {
     {
         guard let index = self.index(of: known.message.id) else {
             if known.revs.text != nil { self.quote(known.message) }
-            return Self.news(of: known.message, change)
+            return self.news(of: known.message, change)
         }
         let old = self.loaded[index].message
         self.loaded[index].merge(known)
@@ -64,21 +64,41 @@ extension Timeline {
     }
 
     /// What is news of a message that is not loaded: without the message, its reactions are none.
-    private static func news(of message: ChatMessage, _ change: ReportedChange?)
+    private mutating func news(of message: ChatMessage, _ change: ReportedChange?)
         -> [ConversationEvent]
     {
         switch change {
         case .reactions: []
-        case .pinned(_, let user): [.pinned(message, by: user)]
-        case .unpinned(_, let user): [.unpinned(message, by: user)]
+        case .pinned(_, let user):
+            self.isNews(message, "pinned") ? [.pinned(message, by: user)] : []
+        case .unpinned(_, let user):
+            self.isNews(message, "unpinned") ? [.unpinned(message, by: user)] : []
         case .edited, .deleted, nil:
-            message.isDeleted ? [.remove(message)] : message.isEdited ? [.change(message)] : []
+            if message.isDeleted {
+                self.isNews(message, "deleted") ? [.remove(message)] : []
+            } else if message.isEdited {
+                self.isNews(message, "edited") ? [.change(message)] : []
+            } else {
+                []
+            }
         }
+    }
+
+    /// Whether a change was not reported before. Changes come in the order of their revisions, and
+    /// a new connection repeats the newest.
+    private mutating func isNews(_ message: ChatMessage, _ kind: String) -> Bool {
+        guard message.rev > 0 else { return true }
+        if message.rev > self.unloadedChanges.rev { self.unloadedChanges = (message.rev, []) }
+        return message.rev == self.unloadedChanges.rev
+            && self.unloadedChanges.reported.insert("\(message.id) \(kind)").inserted
     }
 
     /// A fetched message, with the parts that are newer in the list.
     mutating func latest(_ message: ChatMessage) -> ChatMessage {
         var known = self.known(message, isFetched: true)
+        if let quoted = message.replyTo.flatMap({ self.message($0) }), !message.isDeleted {
+            known.message.replyExcerpt = quoted.excerpt
+        }
         guard let index = self.index(of: message.id) else { return known.message }
         known.merge(self.loaded[index])
         if !known.message.isDeleted { known.message.state = self.loaded[index].message.state }

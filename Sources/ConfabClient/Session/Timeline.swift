@@ -36,6 +36,8 @@ struct Timeline {
     var ownReactions = OwnReactions()
     /// Messages to which loaded ones reply and that are not loaded, in order.
     var unquoted: [Int] = []
+    /// The newest changes of messages that are not loaded, which a new connection may repeat.
+    var unloadedChanges = (rev: 0, reported: Set<String>())
     /// The client's user; nil until it is known.
     var user: String?
     private let windowCount: Int
@@ -267,6 +269,7 @@ struct Timeline {
         self.changes = [:]
         self.ownReactions = OwnReactions()
         self.unquoted = []
+        self.unloadedChanges = (0, [])
         self.head = head
         self.phase = .reloading(.replaced)
         return true

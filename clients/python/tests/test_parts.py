@@ -167,6 +167,8 @@ class PartsTests(unittest.TestCase):
         self.assertEqual((list(one.reactions), one.local_id), (["up"], "x"))
         other = timeline.latest(fetched(1, 10, down=Reaction(1, ("a",))))
         self.assertEqual(list(other.reactions), ["down"])
+        reply = timeline.latest(message(9, reply_to=1, thread=1))
+        self.assertEqual(reply.reply_excerpt, Excerpt(1, "a", "A", "text 1"))
 
 
 class MineTests(unittest.TestCase):
