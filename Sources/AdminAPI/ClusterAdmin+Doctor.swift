@@ -5,6 +5,7 @@ internal import HTTPWire
 public import JSON
 internal import NodeLink
 internal import Telemetry
+internal import Webhooks
 
 /// A node's report about itself beyond its loops: its settings, files and logs.
 public struct NodeInspection: Sendable {
@@ -75,6 +76,10 @@ extension ClusterAdmin {
                 ]),
             .init("process", Self.processFacts()),
         ]
+        if self.webhooks != nil {
+            facts.append(.init("webhooks", self.localWebhooks()))
+            facts.append(.init("dead_letters", .integer(self.webhooks?.summary.deadCount ?? 0)))
+        }
         if let link = self.link { facts.append(.init("redis", await self.redisFacts(link))) }
         return .object(facts + (await self.inspection?.facts() ?? []))
     }

@@ -32,7 +32,12 @@ static const unsigned char composer_js[] = {
 #embed "web/composer.js"
 };
 static const unsigned char scroll_js[] = {
+#embed "web/row.js"
+    ,
 #embed "web/scroll.js"
+};
+static const unsigned char panel_js[] = {
+#embed "web/panel.js"
 };
 static const unsigned char text_js[] = {
 #embed "web/dom.js"
@@ -81,6 +86,7 @@ static const struct web_file files[] = {
     FILE("page.js", page_js),
     FILE("composer.js", composer_js),
     FILE("scroll.js", scroll_js),
+    FILE("panel.js", panel_js),
     FILE("text.js", text_js),
     FILE("dom.js", dom_js),
     FILE("admin.html", admin_html),

@@ -24,7 +24,7 @@ extension Conversation {
 
     /// Whether this owner never assigned the number, but another owner may have.
     func mayExistElsewhere(_ sequence: SequenceNumber) -> Bool {
-        self.rules.retention > 0 && sequence > self.head
+        self.rules.recovery.isEnabled && sequence > self.head
     }
 
     /// Throws unless the user may amend messages at all, and the message is retained.
@@ -40,7 +40,7 @@ extension Conversation {
         if orElsewhere, self.mayExistElsewhere(sequence) { return }
         // The message is being stored. A client may have read it already, if other nodes read the
         // same store.
-        if self.rules.retention > 0, sequence > self.storedHead, sequence <= self.head {
+        if self.rules.recovery.isEnabled, sequence > self.storedHead, sequence <= self.head {
             throw .unavailable
         }
         guard sequence >= self.oldest, sequence <= self.storedHead else {
@@ -68,7 +68,8 @@ extension Conversation {
         // Either another loop was the owner while this one was suspended, or the store has lost
         // acknowledged messages. The error "no such message" would be wrong, because a client would
         // then send the message a second time.
-        let isForgotten = self.rules.retention > 0 && head < sequence && sequence <= self.storedHead
+        let isForgotten =
+            self.rules.recovery.isEnabled && head < sequence && sequence <= self.storedHead
         guard !isForgotten, message == nil || !self.mayExistElsewhere(sequence) else {
             self.refuse(lookup, of: sequence, into: &effects)
             effects.append(.invalidate)
@@ -126,7 +127,7 @@ extension Conversation {
     /// Records a stored amendment for the lookups in flight and for the list of pinned messages.
     mutating func recordAmended(_ message: Message) {
         self.pendingLookups[message.sequence]?.amended = message
-        if message.isPinned || !self.pins.isEmpty { self.updatePins(with: message) }
+        if message.isPinned || !self.pins.isEmpty { self.pins.updatePins(with: message) }
     }
 
     private mutating func amend(

@@ -192,8 +192,8 @@ extension Conversation {
         let creator = new.creator.person.id
         self.writeCreation(
             ConversationRecord(
-                new.template, title: new.title, dialectData: new.dialectData, creator: creator,
-                createdAt: now.wall),
+                new.template, title: new.title, dialectData: new.dialectData,
+                pinPolicy: new.pinPolicy, creator: creator, createdAt: now.wall),
             into: &effects)
         for person in new.members where self.members.memberNumber(of: person.id) == nil {
             let member = Member(

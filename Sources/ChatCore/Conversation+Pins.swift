@@ -56,12 +56,6 @@ extension Conversation {
         self.pins.first { $0.sequence == sequence }
     }
 
-    /// Puts an amended message at its place in the list of pinned messages, or removes it.
-    mutating func updatePins(with message: Message) {
-        self.pins.removeAll { $0.sequence == message.sequence }
-        if message.isPinned { self.pins = (self.pins + [message]).sortedByPin() }
-    }
-
     func answerPins(
         for principal: Principal, _ readAccess: ReadAccess, to origin: RequestOrigin,
         into effects: inout [ConversationEffect]
@@ -70,5 +64,13 @@ extension Conversation {
             readAccess == .anyone || readAccess == .anyoneIfOpen && self.record?.joinPolicy == .open
         _ = try self.checkedRecord(for: principal.person.id, orIf: isAdmitted)
         effects.append(.answer(.pins(self.pins.reversed()), to: origin))
+    }
+}
+
+extension [Message] {
+    /// Puts an amended message at its place in a list of pinned messages, or removes it.
+    mutating func updatePins(with message: Message) {
+        self.removeAll { $0.sequence == message.sequence }
+        if message.isPinned { self = (self + [message]).sortedByPin() }
     }
 }

@@ -7,14 +7,14 @@ import ChatModel
 /// for all of them. A change that is stored is published in the same order as every other change,
 /// and a client that resumes after it misses nothing.
 struct ReactionBatch: Sendable {
-    struct Request: Sendable {
+    struct ReactionRequest: Sendable {
         let change: ReactionChange
         let principal: Principal
         let origin: RequestOrigin
     }
 
     /// In the order of their arrival.
-    var requests: [Request] = []
+    var requests: [ReactionRequest] = []
     /// A lookup or a write of this message's reactions has no answer yet.
     var isInFlight = false
     /// The next write must not begin before this monotonic millisecond.
@@ -38,7 +38,7 @@ extension Conversation {
         let waitingCount = self.reactionBatches.values.reduce(0) { $0 + $1.requests.count }
         guard waitingCount < ConversationRules.waitingLimit else { throw .unavailable }
         batch.requests.append(
-            ReactionBatch.Request(
+            ReactionBatch.ReactionRequest(
                 change: ReactionChange(emoji, by: user, isOn: isOn), principal: principal,
                 origin: origin))
         self.reactionBatches[sequence] = batch
@@ -81,7 +81,7 @@ extension Conversation {
         let message = pending.flatMap { self.pendingChanges[$0].amended } ?? stored
         var reactions = message?.body.annotations?.reactions ?? Reactions()
         let before = reactions
-        var accepted: [ReactionBatch.Request] = []
+        var accepted: [ReactionBatch.ReactionRequest] = []
         for request in requests {
             do throws(ChatError) {
                 try self.check(request, of: message, sequence)
@@ -112,7 +112,7 @@ extension Conversation {
 
     /// During the lookup the conversation may have ended, and the user may have left.
     private func check(
-        _ request: ReactionBatch.Request, of message: Message?, _ sequence: SequenceNumber
+        _ request: ReactionBatch.ReactionRequest, of message: Message?, _ sequence: SequenceNumber
     ) throws(ChatError) {
         guard self.members.memberNumber(of: request.change.user) != nil else { throw .notAMember }
         try self.checkAmendable(sequence, by: request.principal)

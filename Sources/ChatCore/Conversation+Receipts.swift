@@ -251,7 +251,7 @@ extension Conversation {
     /// Writes the moved cursors together, when they are due.
     mutating func flushCursors(at now: ClockReading, into effects: inout [ConversationEffect]) {
         guard !self.dirtyCursors.isEmpty else { return }
-        if self.areWritesUnavailable || self.loadState == .unloaded || self.loadState == .loading {
+        if self.areWritesUnavailable || !self.phase.isServing {
             self.cursorFlushDue = max(
                 self.cursorFlushDue, now.monotonic + ConversationRules.cursorRetryDelay)
         }

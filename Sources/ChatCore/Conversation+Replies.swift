@@ -89,8 +89,8 @@ extension Conversation {
                 return true
             }
         }
-        guard self.loadState == .loadingReplyTarget else { return }
-        self.loadState = .complete
+        guard case .loadingReplyTarget = self.phase else { return }
+        self.phase = .complete
         self.resumeWaiting(at: now, into: &effects)
     }
 

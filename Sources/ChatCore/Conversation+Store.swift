@@ -8,13 +8,11 @@ extension Conversation {
         _ loaded: LoadedConversation?, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
-        guard self.loadState == .loading else { return }
+        guard case .loading(let holdersDeadline) = self.phase else { return }
         let previousRevision = self.storedRevision
-        let previousRecord = self.record
         // A conversation that the store lost entirely is created again as it was.
-        self.record =
-            loaded?.record
-            ?? (self.rules.retention > 0 && self.publishedRevision > 0 ? previousRecord : nil)
+        let isLost = self.rules.recovery.isEnabled && self.published.revision > 0
+        self.record = loaded?.record ?? (isLost ? self.record : nil)
         if let record = self.record { self.updatedAt = record.updatedAt }
         self.members.reload(loaded?.members ?? [])
         self.head = loaded?.head ?? 0
@@ -29,21 +27,24 @@ extension Conversation {
         self.discardUnacknowledged()
         self.recents = RecentMessages(
             next: self.head + 1, limit: self.rules.limits.recentMessages)
-        self.loadState = self.head == 0 ? .complete : .withoutRecents
         if self.presence.startedAt == 0 { self.presence.startedAt = now.monotonic }
         // Changes were stored that the subscribers have not received.
         if self.storedRevision > previousRevision, !self.subscribers.isEmpty {
             effects.append(.requestReattach)
         }
-        if self.mustReconcile(at: now) {
-            self.loadState = .loading
-            self.requestReconciliation(at: now, newestSuffices: true, into: &effects)
-            return
+        guard self.mustReconcile(at: now) else {
+            self.retained = []
+            return self.serve(at: now, into: &effects)
         }
-        self.retained = []
-        self.publishedRevision = self.storedRevision
-        self.publishedHead = self.storedHead
-        self.resetRecovery(into: &effects)
+        self.execute(
+            self.recovery(holdersDeadline, at: now).verdict(), holdersDeadline, at: now,
+            into: &effects)
+    }
+
+    /// Everything but the recent messages is loaded, and the store has every retained change.
+    mutating func serve(at now: ClockReading, into effects: inout [ConversationEffect]) {
+        self.published = PublishedThrough(revision: self.storedRevision, head: self.storedHead)
+        self.phase = self.head == 0 ? .complete : .withoutRecents
         self.resumeWaiting(at: now, into: &effects)
     }
 
@@ -51,19 +52,19 @@ extension Conversation {
     public mutating func loadedRecents(
         _ messages: [RecentMessage], at now: ClockReading, into effects: inout [ConversationEffect]
     ) {
-        guard self.loadState == .loadingRecents else { return }
+        guard case .loadingRecents = self.phase else { return }
         // The store has changed since the conversation was loaded. The number of reloads is
         // limited, because the store may have lost only the messages.
-        if !self.areNewest(messages), self.rules.retention > 0,
-            self.recovery.staleReads < RecoveryState.staleReadLimit
+        if !self.areNewest(messages), self.rules.recovery.isEnabled,
+            self.staleReads < ConversationRules.staleReadLimit
         {
-            self.recovery.staleReads += 1
+            self.staleReads += 1
             effects.append(.invalidate)
             return
         }
-        self.recovery.staleReads = 0
+        self.staleReads = 0
         self.fillRecents(messages, at: now)
-        self.loadState = .complete
+        self.phase = .complete
         self.resumeWaiting(at: now, into: &effects)
     }
 
@@ -80,12 +81,12 @@ extension Conversation {
             return
         }
         self.storedRevision = revision
-        self.publishedRevision = max(self.publishedRevision, revision)
+        self.published.record(revision)
         self.retainStored(change, revision, at: now)
         self.recordActivity(of: change)
         if case .message(let message) = change {
             self.storedHead = message.sequence
-            self.publishedHead = max(self.publishedHead, message.sequence)
+            self.published.record(revision, head: message.sequence)
             if let event = Self.event(of: change) {
                 effects.append(.event(event, revision: revision, origin: origin))
                 self.announceMentions(in: message, into: &effects)
@@ -97,8 +98,8 @@ extension Conversation {
             self.pendingChanges.removeFirst()
             self.announce(first, at: now, into: &effects)
         }
-        if self.recoveringThrough != 0, revision >= self.recoveringThrough {
-            self.finishRecovery(at: now, into: &effects)
+        if case .rewriting(let rewriting) = self.phase, revision >= rewriting.through {
+            self.finish(rewriting, at: now, into: &effects)
         }
     }
 
@@ -138,11 +139,12 @@ extension Conversation {
         at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
-        self.loadState = .unloaded
+        // Some of the changes may be stored.
+        if case .rewriting(let rewriting) = self.phase, rewriting.mustReattach {
+            effects.append(.requestReattach)
+        }
+        self.phase = .unloaded
         self.subscribers.resetSendOrder()
-        self.recoveringThrough = 0
-        self.recovery.isAwaitingHolders = false
-        self.recovery.counts = RecoveryCounts()
         self.pendingLookups = [:]
         self.abandonReactions(because: cause, into: &effects)
         for change in self.pendingChanges {
@@ -199,13 +201,13 @@ extension Conversation {
     /// Discards the recent messages until they are needed. They are most of the memory of an idle
     /// conversation.
     public mutating func trim() {
-        guard self.loadState == .complete, self.revision == self.storedRevision,
+        guard case .complete = self.phase, self.revision == self.storedRevision,
             self.dirtyCursors.isEmpty, self.unstoredReads.isEmpty,
             self.recents.range.count > 64
         else { return }
         self.recents = RecentMessages(
             next: self.head + 1, limit: self.rules.limits.recentMessages)
         self.threadRoots = ThreadRoots(after: self.head)
-        self.loadState = .withoutRecents
+        self.phase = .withoutRecents
     }
 }

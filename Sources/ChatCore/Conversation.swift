@@ -11,9 +11,19 @@ public import ChatModel
 /// (subscribers, presence). After a failed write the first is discarded and loaded again; the
 /// subscribers notice nothing.
 public struct Conversation: Sendable {
-    /// How much of the stored state is loaded.
-    enum LoadState: UInt8, Sendable {
-        case unloaded, loading
+    /// How much of the stored state is loaded. The payloads are indirect, because every message
+    /// reads the phase.
+    enum Phase: Sendable {
+        case unloaded
+        /// Everything but messages is being read; before that, holders may have been queried for
+        /// missing changes until this time.
+        indirect case loading(holdersDeadline: Int64?)
+        /// Messages are being read, to compare them with retained changes.
+        indirect case comparing(isNewestOnly: Bool, holdersDeadline: Int64?)
+        /// Changes are missing, and the loops have been queried for them.
+        indirect case awaitingHolders(until: Int64)
+        /// What the store has lost is being written again.
+        indirect case rewriting(Rewriting)
         /// All but the recent messages.
         case withoutRecents
         case loadingRecents, complete
@@ -21,10 +31,16 @@ public struct Conversation: Sendable {
         case loadingReplyTarget
     }
 
+    struct Rewriting: Sendable {
+        let through: Revision
+        let counts: RecoveryCounts
+        let mustReattach: Bool
+    }
+
     enum LifecycleState: UInt8, Sendable { case missing, active, ended }
 
     // The state that every message uses comes first, so that it occupies few cache lines.
-    var loadState = LoadState.unloaded
+    var phase = Phase.unloaded
     private(set) var lifecycle = LifecycleState.missing
     /// See `ConversationKey.isInbox`.
     public let isInbox: Bool
@@ -55,12 +71,9 @@ public struct Conversation: Sendable {
     public internal(set) var hasFailedWrites = false
     /// The retained changes up to this revision come from more than one history.
     var mixedHistoryThrough: Revision = 0
-    /// The newest change and message that any subscriber has received, as far as this owner knows.
-    var publishedRevision: Revision = 0
-    var publishedHead: SequenceNumber = 0
-    /// The last revision that is being written again because the store lost it; 0 if there is none.
-    var recoveringThrough: Revision = 0
-    var recovery = RecoveryState()
+    var published = PublishedThrough()
+    /// How often the store's newest messages were not those of the loaded state.
+    var staleReads: UInt8 = 0
     let rules: ConversationRules
     /// Nil while the conversation does not exist.
     var record: ConversationRecord? {
@@ -127,8 +140,7 @@ public struct Conversation: Sendable {
             && self.reactionBatches.isEmpty
             && self.dirtyCursors.isEmpty && self.unstoredReads.isEmpty
             && self.presence.dueMembers.isEmpty && self.typingUsers.isEmpty
-            && self.loadState != .loading && self.loadState != .loadingRecents
-            && self.loadState != .loadingReplyTarget
+            && !self.phase.isReading
     }
 
     /// Prefetches the memory that the next post reads. Mutating, because that avoids a copy.
@@ -164,13 +176,15 @@ public struct Conversation: Sendable {
     }
 
     private func canHandle(_ input: ConversationInput) -> Bool {
-        switch self.loadState {
+        switch self.phase {
         case .complete: self.unknownReplyTarget(of: input) == nil
         case .withoutRecents: !input.needsRecents
         // Only reports and offers wait in this state, and a departure may overtake them.
         case .unloaded: input.isDeparture
         // All inputs wait. Otherwise a command would overtake another one of the same client.
-        case .loading, .loadingRecents, .loadingReplyTarget: false
+        case .loading, .comparing, .awaitingHolders, .rewriting, .loadingRecents,
+            .loadingReplyTarget:
+            false
         }
     }
 
@@ -193,22 +207,21 @@ public struct Conversation: Sendable {
         } else {
             self.waitingInputs.append(WaitingInput(input: input, origin: origin))
         }
-        switch self.loadState {
+        switch self.phase {
         case .unloaded:
-            self.loadState = .loading
-            effects.append(.load)
+            self.reload(into: &effects)
         case .withoutRecents:
-            self.loadState = .loadingRecents
+            self.phase = .loadingRecents
             effects.append(.loadRecents)
         case .complete:
             guard let target = self.unknownReplyTarget(of: input) else { break }
-            self.loadState = .loadingReplyTarget
+            self.phase = .loadingReplyTarget
             self.lookUpReplyTarget(target, into: &effects)
         case .loadingReplyTarget:
             if let target = self.unknownReplyTarget(of: input) {
                 self.lookUpReplyTarget(target, into: &effects)
             }
-        case .loading, .loadingRecents:
+        case .loading, .comparing, .awaitingHolders, .rewriting, .loadingRecents:
             break
         }
     }
@@ -311,11 +324,9 @@ public struct Conversation: Sendable {
     /// requester that retries: without this they would keep the conversation in memory until the
     /// next command.
     private mutating func retryLoad(into effects: inout [ConversationEffect]) {
-        guard self.loadState == .unloaded,
-            !self.waitingInputs.isEmpty || !self.dirtyCursors.isEmpty || self.hasFailedWrites
+        guard !self.waitingInputs.isEmpty || !self.dirtyCursors.isEmpty || self.hasFailedWrites
         else { return }
-        self.loadState = .loading
-        effects.append(.load)
+        self.reload(into: &effects)
     }
 
     /// Requests a `tick` at this time, unless an earlier one is already requested.
@@ -323,5 +334,25 @@ public struct Conversation: Sendable {
         guard time < self.wakeAt ?? .max else { return }
         self.wakeAt = time
         effects.append(.wake(at: time))
+    }
+}
+
+extension Conversation.Phase {
+    /// The state of the store is loaded, and inputs are handled.
+    var isServing: Bool {
+        switch self {
+        case .withoutRecents, .loadingRecents, .complete, .loadingReplyTarget: true
+        case .unloaded, .loading, .comparing, .awaitingHolders, .rewriting: false
+        }
+    }
+
+    /// An answer of the store is due.
+    var isReading: Bool {
+        switch self {
+        case .unloaded, .withoutRecents, .complete: false
+        case .loading, .comparing, .awaitingHolders, .rewriting, .loadingRecents,
+            .loadingReplyTarget:
+            true
+        }
     }
 }

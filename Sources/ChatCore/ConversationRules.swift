@@ -12,7 +12,7 @@ public final class ConversationRules: Sendable {
     let arrivalInterval: Int64
     let crowdInterval: Int64
     let deliveredFlushDelay: Int64
-    let retention: Int64
+    let recovery: RecoveryPolicy
     /// The most inputs that wait for the store; further ones are refused and must be retried.
     static let waitingLimit = 4096
     /// The most members whose inboxes a mention of all is posted to.
@@ -23,6 +23,8 @@ public final class ConversationRules: Sendable {
     /// The delay before cursors that could not be stored are written again, in milliseconds.
     static let cursorRetryDelay: Int64 = 1000
 
+    /// How often a conversation is loaded again because the store's newest messages do not match.
+    static let staleReadLimit = 3
     /// How long an owner waits for lost changes before it gives up their numbers, in milliseconds.
     static let holderTimeout: Int64 = 2000
 
@@ -34,6 +36,29 @@ public final class ConversationRules: Sendable {
         self.arrivalInterval = limits.arrivalInterval.wholeMilliseconds
         self.crowdInterval = limits.crowdInterval.wholeMilliseconds
         self.deliveredFlushDelay = limits.deliveredFlushDelay.wholeMilliseconds
-        self.retention = limits.retention.wholeMilliseconds
+        self.recovery = RecoveryPolicy(limits.retention)
+    }
+}
+
+/// Whether the store may lose acknowledged changes, as Redis may.
+///
+/// Other nodes read the same store then, so an owner may also be behind another one.
+public enum RecoveryPolicy: Sendable, Equatable {
+    case none
+    /// Owners retain their changes for this time.
+    case retaining(milliseconds: Int64)
+
+    /// - Parameter retention: zero for a store that loses nothing.
+    public init(_ retention: Duration) {
+        let milliseconds = retention.wholeMilliseconds
+        self = milliseconds > 0 ? .retaining(milliseconds: milliseconds) : .none
+    }
+
+    public var isEnabled: Bool { self != .none }
+
+    /// Whether the store may still lose this change.
+    func retains(_ write: RetainedWrite, at now: ClockReading) -> Bool {
+        guard case .retaining(let milliseconds) = self else { return false }
+        return write.storedAt >= now.monotonic - milliseconds
     }
 }

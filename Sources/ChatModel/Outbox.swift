@@ -29,7 +29,7 @@ public struct OutboxWriter: Sendable {
     /// The most events of a lane, and the most dead letters of the node's store. The reader of the
     /// outbox keeps the total below this; the store's own bound only protects it without a reader.
     public let limit: Int
-    /// The event of a write; nil if nobody wants it.
+    /// The event of a write; nil if no receiver wants it.
     public let event: @Sendable (Write) -> OutboxEvent?
     /// Called on any thread after writes to this lane were stored. It only passes a hint on.
     public let appended: @Sendable (_ lane: Int) -> Void

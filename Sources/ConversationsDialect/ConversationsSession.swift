@@ -8,8 +8,8 @@ public import JSON
 public struct ConversationsSession: PageReading, StoreReading, ResumableSession {
     // The session does not store the whole identity: a node may have many quiet connections, and
     // the token's list of conversations is needed only once.
-    private let conversation: ConversationKey
-    private var me: Principal
+    let conversation: ConversationKey
+    private(set) var me: Principal
     private let isListedInToken: Bool
     /// The position from which the client resumes; used once.
     private var resumePoint: ResumePoint?
@@ -30,7 +30,7 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
     public var tenant: ByteString { self.conversation.tenant }
     public var homeConversation: ConversationKey? { self.conversation }
 
-    private var person: Person { self.me.person }
+    var person: Person { self.me.person }
 
     public mutating func opened(into steps: inout SessionSteps) {
         let resumePoint = exchange(&self.resumePoint, with: nil)
@@ -109,23 +109,8 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
             case "delete_message":
                 let sequence = try document.requiredMessageID("message_id", of: root, in: text)
                 self.submit(.delete(sequence, by: self.me), .delete, number: sequence, into: &steps)
-            case "react":
-                let sequence = try document.requiredMessageID("message_id", of: root, in: text)
-                let emoji = try document.requiredEmoji("emoji", of: root, in: text)
-                let isOn = try document.requiredBool("on", of: root, in: text)
-                self.submit(
-                    .react(sequence, emoji, isOn: isOn, by: self.me), .react, number: sequence,
-                    into: &steps)
-            case "pin":
-                let sequence = try document.requiredMessageID("message_id", of: root, in: text)
-                self.submit(.pin(sequence, by: self.me), .pin, number: sequence, into: &steps)
-            case "unpin":
-                let sequence = try document.requiredMessageID("message_id", of: root, in: text)
-                self.submit(.unpin(sequence, by: self.me), .unpin, number: sequence, into: &steps)
-            case "pins":
-                self.submit(.pins(by: self.me), .pins, into: &steps)
-            case "search":
-                try self.search(document, text, into: &steps)
+            case "react", "pin", "unpin", "pins", "search":
+                try self.executeFeature(action, document, text, into: &steps)
             case "authenticate":
                 steps.append(
                     .authenticate(try document.requiredString("token", of: root, in: text)))
@@ -148,7 +133,7 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
         }
     }
 
-    private func submit(
+    func submit(
         _ command: ChatCommand, _ kind: ConversationsRequestKind, number: Int = 0,
         into steps: inout SessionSteps
     ) {
@@ -242,38 +227,6 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
                 .readThread(self.conversation, root: thread, range, limit: limit, tag))
         } else {
             steps.append(.readPage(self.conversation, range, limit: limit, tag))
-        }
-    }
-
-    private func search(
-        _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
-    ) throws(FieldError) {
-        let root = document.root
-        let query = try document.requiredSearchQuery("text", of: root, in: text)
-        let before = try document.optionalMessageID("before_id", of: root, in: text)
-        let limit = try document.optionalInteger("limit", within: 1...100, of: root, in: text) ?? 20
-        steps.append(
-            .fetch(
-                .search(self.conversation, query, before: before, limit: limit),
-                RequestTag(kind: ConversationsRequestKind.search.rawValue)))
-    }
-
-    public mutating func receivedStoreAnswer(
-        _ answer: StoreAnswer?, for tag: RequestTag, into steps: inout SessionSteps
-    ) {
-        switch answer {
-        case .found(let page)?:
-            steps.reply { $0.append(found: page, for: self.person.id) }
-        case .cannotSearch?:
-            steps.reply {
-                $0.append(error: "this service has no search", action: "search")
-            }
-        default:
-            steps.reply {
-                $0.append(
-                    error: "the history cannot be searched at the moment; try again",
-                    action: "search")
-            }
         }
     }
 

@@ -51,7 +51,7 @@ extension ByteBuffer {
     /// Appends everything that a message of a page has: what its author decided, the text to which
     /// it replies, its reactions, its pin, and the replies to it.
     ///
-    /// - Parameter viewer: the user for whom reactions are marked as `mine`.
+    /// - Parameter viewer: the user whose reactions are marked as `mine`.
     public mutating func append(
         annotationsOf message: Message, on page: MessagePage, for viewer: UserID?,
         as form: MessageIDForm = .string

@@ -170,7 +170,7 @@ extension SQLiteWriter {
         }
     }
 
-    /// Of a message that is no longer retained, only the copy in the list of pins can change.
+    /// Changes the copy in the list of pins: all that is left of a message that is not retained.
     private func amendTrimmed(_ message: Message, revision: Revision, of conversation: Int)
         throws(StorageFault)
     {

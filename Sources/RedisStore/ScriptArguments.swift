@@ -5,14 +5,14 @@ import RedisClient
 /// Writes the scripts' keys and arguments. Reuses its buffers for all commands of a loop, so that
 /// it allocates nothing.
 final class ScriptArguments {
-    private let keys: StoreKeys
+    let keys: StoreKeys
     private let history: Int
     private let outbox: OutboxWriter?
     /// In Redis Cluster a script must name every key that it uses. While a slot moves, its keys are
     /// on two nodes. A script that named only one would run where that key is, and would create the
     /// others there.
-    private let namesAllKeys: Bool
-    private var keyBuffer = ByteBuffer(capacity: 128)
+    let namesAllKeys: Bool
+    var keyBuffer = ByteBuffer(capacity: 128)
     private var valueBuffer = ByteBuffer(capacity: 512)
     /// The time of the batch that is being written.
     private var now = Timestamp(milliseconds: 0)
@@ -49,45 +49,6 @@ final class ScriptArguments {
         self.append(.conversation, of: conversation, in: shard, to: &command)
         if self.namesAllKeys { self.appendOtherKeys(of: conversation, in: shard, to: &command) }
         command.append(self.history)
-    }
-
-    /// The key that probes write to.
-    var probeKey: ByteString { ByteString("\(self.keys.cluster):{c}:probe") }
-
-    /// The key of all bans, a hash.
-    var bansKey: ByteString { ByteString("\(self.keys.cluster):{c}:bans") }
-
-    /// The key of a user's or tenant's index.
-    func key(of indexKey: StoreKeys.IndexKey) -> ByteString {
-        self.keyBuffer.removeAll()
-        self.keys.append(indexKey, to: &self.keyBuffer)
-        return ByteString(self.keyBuffer.text)
-    }
-
-    /// Appends a whole command that adds an index entry.
-    func appendCommand(for entry: IndexEntry, to command: inout RedisCommandWriter) {
-        command.append("ZADD")
-        self.appendKey(of: entry, to: &command)
-        command.append("GT")
-        command.append(entry.score)
-        command.append(text: entry.id)
-    }
-
-    private func appendKey(of entry: IndexEntry, to command: inout RedisCommandWriter) {
-        self.keyBuffer.removeAll()
-        self.keys.append(entry.indexKey, to: &self.keyBuffer)
-        command.append(self.keyBuffer)
-    }
-
-    /// Appends the index entry that the write script must add, or three empty arguments.
-    private func append(_ entry: IndexEntry?, to command: inout RedisCommandWriter) {
-        guard let entry, !self.namesAllKeys else {
-            for _ in 0..<3 { command.append("") }
-            return
-        }
-        self.appendKey(of: entry, to: &command)
-        command.append(entry.score)
-        command.append(text: entry.id)
     }
 
     private func append(

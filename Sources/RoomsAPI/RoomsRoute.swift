@@ -16,7 +16,7 @@ enum RoomsRoute: Equatable {
     case reaction(ByteString, SequenceNumber, Emoji)
     case pin(ByteString, SequenceNumber)
     case pins(ByteString)
-    /// Of all conversations of the user.
+    /// Searches all conversations of the user.
     case search
     case members(ByteString)
     case member(ByteString, UserID)

@@ -123,7 +123,7 @@ extension ByteBuffer {
 
     /// Appends the reactions to a message in their present state.
     ///
-    /// - Parameter viewer: the user for whom reactions are marked as `mine`.
+    /// - Parameter viewer: the user whose reactions are marked as `mine`.
     public mutating func append(reactionsTo message: Message, for viewer: UserID? = nil) {
         self.append(#""message_id":""#)
         self.append(decimal: message.sequence)
@@ -153,7 +153,7 @@ extension ByteBuffer {
 
     /// Appends an array of messages of a page, in their order.
     ///
-    /// - Parameter viewer: the user for whom reactions are marked as `mine`.
+    /// - Parameter viewer: the user whose reactions are marked as `mine`.
     public mutating func append(
         messages: some Sequence<Message>, inRoom id: ByteString, on page: MessagePage,
         for viewer: UserID?

@@ -51,17 +51,17 @@ public enum WebhookEvent {
         }
     }
 
-    private struct Content {
+    private struct EventContent {
         let type: WebhookEventType
         /// Nil if the change has no time.
         let time: Timestamp?
         let write: (inout ByteBuffer) -> Void
     }
 
-    private static func content(of change: Write.Change) -> Content? {
+    private static func content(of change: Write.Change) -> EventContent? {
         switch change {
         case .create(let record):
-            return Content(type: .conversationCreated, time: record.createdAt) { json in
+            return EventContent(type: .conversationCreated, time: record.createdAt) { json in
                 json.append(",\"title\":")
                 json.append(jsonString: record.title)
                 json.append(",\"origin\":")
@@ -72,7 +72,7 @@ public enum WebhookEvent {
         case .message(let message):
             // A lost message was replaced by an empty one, which no subscriber receives either.
             if message.state == .deleted { return nil }
-            return Content(type: .messageCreated, time: message.sentAt) {
+            return EventContent(type: .messageCreated, time: message.sentAt) {
                 self.append(message, to: &$0)
             }
         case .amend(let message, let amendment, let time):
@@ -83,9 +83,9 @@ public enum WebhookEvent {
             // Receivers read the reactions and pins of a message over REST.
             case .reacted, .pinned: return nil
             }
-            return Content(type: type, time: time) { self.append(message, to: &$0) }
+            return EventContent(type: type, time: time) { self.append(message, to: &$0) }
         case .member(let member):
-            return Content(type: .memberJoined, time: member.joinedAt) { json in
+            return EventContent(type: .memberJoined, time: member.joinedAt) { json in
                 json.append(",\"user\":")
                 self.append(
                     Person(id: member.user, name: member.name, agent: member.agent), to: &json)
@@ -96,12 +96,12 @@ public enum WebhookEvent {
                 json.append("\"")
             }
         case .remove(let user):
-            return Content(type: .memberLeft, time: nil) { json in
+            return EventContent(type: .memberLeft, time: nil) { json in
                 json.append(",\"user\":{\"id\":")
                 json.append(jsonString: user.displayID)
                 json.append("}")
             }
-        case .end(let time): return Content(type: .conversationEnded, time: time) { _ in }
+        case .end(let time): return EventContent(type: .conversationEnded, time: time) { _ in }
         case .cursors, .skip: return nil
         }
     }

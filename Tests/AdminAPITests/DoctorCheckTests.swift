@@ -95,6 +95,11 @@ struct DoctorCheckTests {
                     .init("is_listen_public", true),
                 ]), .warning
             ),
+            ("webhooks", [:], nil),
+            ("webhooks", ["webhooks": [["state": "ok", "oldest": 900]]], .ok),
+            ("webhooks", ["webhooks": [["state": "failing", "oldest": 901]]], .warning),
+            ("webhooks", ["webhooks": [["state": "ok"]], "dead_letters": 1], .warning),
+            ("webhooks", ["webhooks": [["state": "gone"]]], .failed),
             ("admin-listener", settings([.init("admin", .null)]), .ok),
             ("admin-listener", settings([.init("admin", "127.0.0.1:1")]), .ok),
             (

@@ -26,9 +26,10 @@ struct ReconciliationCase: Sendable, CustomTestStringConvertible {
         }
         return HistoryReconciliation(
             own: RetainedWrite.history(self.own), offered: self.offered.map(RetainedWrite.history),
-            record: store.record,
-            page: store.page(after: self.pageStart - 1, limit: self.pageLimit ?? .max),
-            isWhole: self.pageLimit == nil, storedRevision: store.revision)
+            state: HistoryState(record: store.record, revision: store.revision),
+            messages: StoredMessageIndex(
+                store.page(after: self.pageStart - 1, limit: self.pageLimit ?? .max),
+                isWhole: self.pageLimit == nil))
     }
 }
 

@@ -12,6 +12,7 @@ import ChatSimulation
 /// | `2:a1` | message 1, which the send `a` created, with revision 2 |
 /// | `2:a1'` | the same send, accepted by another master a moment later |
 /// | `3:a1*`, `3:a1-` | its edit, its deletion |
+/// | `3:a1+`, `3:a1^` | Bob's reaction to it, its pin |
 /// | `3:join`, `3:leave`, `3:end`, `3:skip` | a membership, the end, a skipped revision |
 ///
 /// A final `?` marks a change that the store has not acknowledged.
@@ -56,8 +57,17 @@ extension RetainedWrite {
                 message.edited(to: "other text", revision: revision),
                 .edited(content: "other text"), at: time)
         case "-": .amend(message.deleted(revision: revision), .deleted, at: time)
+        case "+": Self.amended(message, .reacted([ReactionChange(heart, by: bob.id, isOn: true)]))
+        case "^": Self.amended(message, .pinned(PinState(isPinned: true, by: bob, at: time)))
         default: .message(message)
         }
+    }
+
+    private static let heart = Emoji(given: "❤")!
+
+    private static func amended(_ message: Message, _ amendment: Amendment) -> Write.Change {
+        .amend(
+            message.applying(amendment, revision: message.revision)!, amendment, at: nil)
     }
 
     var text: String {
@@ -68,8 +78,13 @@ extension RetainedWrite {
         switch change {
         case .create(let record): record.createdAt.milliseconds == 1000 ? "create" : "create'"
         case .message(let message): self.text(of: message)
-        case .amend(let message, _, _):
-            self.text(of: message) + (message.state == .deleted ? "-" : "*")
+        case .amend(let message, let amendment, _):
+            switch amendment {
+            case .edited: self.text(of: message) + "*"
+            case .deleted: self.text(of: message) + "-"
+            case .reacted: self.text(of: message) + "+"
+            case .pinned: self.text(of: message) + "^"
+            }
         case .member: "join"
         case .remove: "leave"
         case .cursors: "cursors"
@@ -79,6 +94,8 @@ extension RetainedWrite {
     }
 
     private static func text(of message: Message) -> String {
+        // What fills the number of a lost message.
+        if message.body.clientMessageID == nil { return "lost\(message.sequence)" }
         let isFirst = message.sentAt.milliseconds == 2000 + Int64(message.sequence)
         let send = message.body.clientMessageID?.text.string ?? ""
         return "\(send)\(message.sequence)\(isFirst ? "" : "'")"

@@ -223,7 +223,7 @@ struct StoreRecoveryTests {
         _ = fixture.post("one", by: ann, id: "a")
         fixture.changeOwner()
         fixture.store.losesRecents = true
-        for _ in 0..<RecoveryState.staleReadLimit {
+        for _ in 0..<ConversationRules.staleReadLimit {
             #expect(fixture.post("two", by: bob, id: "b") == [refused(.unavailable)])
         }
         #expect(fixture.post("two", by: bob, id: "b") == ["event: posted 2 two"])

@@ -7,7 +7,8 @@ struct EmojiTests {
     @Test(
         "is one character, or a name between colons",
         arguments: [
-            "👍", "👍🏽", "👩‍👩‍👧", "🇩🇪", "❤", "é", "字", "a", "1", "+", ":", ":tada:", ":+1:", ":a_b-c:",
+            "👍", "👍🏽", "👩‍👩‍👧", "🇩🇪", "❤", "é", "字", "a", "1", "+", ":", ":tada:", ":+1:",
+            ":a_b-c:",
             ":A1:", ":01234567890123456789012345678:",
         ])
     func valid(_ text: String) {

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("A search")
 struct SearchQueryTests {
-    private struct Example: Sendable {
+    private struct SearchExample: Sendable {
         let query: String
         let content: String
         let matches: Bool
@@ -16,15 +16,17 @@ struct SearchQueryTests {
     @Test(
         "finds texts with all words, the last one as the beginning of a word",
         arguments: [
-            Example("dog", in: "The dog barks."), Example("do", in: "The dog barks."),
-            Example("barks dog", in: "The dog barks."), Example("dog ba", in: "The dog barks."),
-            Example("do bark", in: "The dog barks.", false),
-            Example("og", in: "The dog barks.", false), Example("dog cat", in: "The dog", false),
-            Example("dog", in: "", false), Example("don't", in: "I DON’T know"),
-            Example("user@host", in: "mail to user (at) host, or user@host"),
-            Example("3.14", in: "pi is 3.14159"),
+            SearchExample("dog", in: "The dog barks."), SearchExample("do", in: "The dog barks."),
+            SearchExample("barks dog", in: "The dog barks."),
+            SearchExample("dog ba", in: "The dog barks."),
+            SearchExample("do bark", in: "The dog barks.", false),
+            SearchExample("og", in: "The dog barks.", false),
+            SearchExample("dog cat", in: "The dog", false),
+            SearchExample("dog", in: "", false), SearchExample("don't", in: "I DON’T know"),
+            SearchExample("user@host", in: "mail to user (at) host, or user@host"),
+            SearchExample("3.14", in: "pi is 3.14159"),
         ])
-    private func words(_ example: Example) throws {
+    private func words(_ example: SearchExample) throws {
         let query = try #require(SearchQuery(example.query))
         #expect(query.matches(example.content) == example.matches)
     }
@@ -32,25 +34,26 @@ struct SearchQueryTests {
     @Test(
         "ignores case and accents",
         arguments: [
-            Example("CAFE", in: "Im Café"), Example("café", in: "cafe au lait"),
-            Example("cafe\u{301}", in: "CAFÉ"), Example("ångström", in: "Angstrom"),
-            Example("ĠĦ", in: "ġħ"), Example("ΣΊΣΥΦΟΣ", in: "σίσυφοσ"),
-            Example("привЕт", in: "Привет"), Example("naïve", in: "NAIVE"),
-            Example("tiếng việt", in: "Tieng Viet"), Example("İstanbul", in: "i̇stanbul"),
+            SearchExample("CAFE", in: "Im Café"), SearchExample("café", in: "cafe au lait"),
+            SearchExample("cafe\u{301}", in: "CAFÉ"), SearchExample("ångström", in: "Angstrom"),
+            SearchExample("ĠĦ", in: "ġħ"), SearchExample("ΣΊΣΥΦΟΣ", in: "σίσυφοσ"),
+            SearchExample("привЕт", in: "Привет"), SearchExample("naïve", in: "NAIVE"),
+            SearchExample("tiếng việt", in: "Tieng Viet"),
+            SearchExample("İstanbul", in: "i̇stanbul"),
         ])
-    private func folding(_ example: Example) throws {
+    private func folding(_ example: SearchExample) throws {
         #expect(try #require(SearchQuery(example.query)).matches(example.content))
     }
 
     @Test(
         "takes each character of a script without spaces as a word",
         arguments: [
-            Example("日本", in: "今日は日本語を話す"), Example("本日", in: "今日は日本語"),
-            Example("犬", in: "今日は日本語", false), Example("ねこ", in: "ねこがいる"),
-            Example("สวัสดี", in: "พูดว่าสวัสดีครับ"), Example("hello世", in: "hello世界"),
-            Example("hello", in: "hello世界"), Example("カタ", in: "カタカナ"),
+            SearchExample("日本", in: "今日は日本語を話す"), SearchExample("本日", in: "今日は日本語"),
+            SearchExample("犬", in: "今日は日本語", false), SearchExample("ねこ", in: "ねこがいる"),
+            SearchExample("สวัสดี", in: "พูดว่าสวัสดีครับ"), SearchExample("hello世", in: "hello世界"),
+            SearchExample("hello", in: "hello世界"), SearchExample("カタ", in: "カタカナ"),
         ])
-    private func withoutSpaces(_ example: Example) throws {
+    private func withoutSpaces(_ example: SearchExample) throws {
         #expect(
             try #require(SearchQuery(example.query)).matches(example.content) == example.matches)
     }

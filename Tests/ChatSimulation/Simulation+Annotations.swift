@@ -47,7 +47,11 @@ extension Simulation {
         var reply: Reply?
         var mentions: Mentions?
         if self.random.happens(perMille: 200) {
-            reply = self.pickMessage(for: client).map { Reply(to: $0) }
+            // No later message: the retry of a send that was refused could be accepted then, after
+            // later sends.
+            reply = self.pickMessage(for: client).map {
+                Reply(to: min($0, client.screen.through))
+            }
         }
         if self.random.happens(perMille: 100) {
             mentions = Mentions(

@@ -4,12 +4,12 @@ import ChatModel
 extension SimulationChecker {
     /// What a user asked of a message, as a state: with a reaction or without, pinned or not.
     struct Wish {
-        enum Subject: Hashable {
+        enum WishSubject: Hashable {
             case reaction(UserID, Emoji)
             case pin
         }
 
-        let subject: Subject
+        let subject: WishSubject
         let isOn: Bool
         let conversation: ConversationKey
         let sequence: SequenceNumber
@@ -23,7 +23,7 @@ extension SimulationChecker {
     }
 
     mutating func wished(
-        _ subject: Wish.Subject, isOn: Bool, of sequence: SequenceNumber,
+        _ subject: Wish.WishSubject, isOn: Bool, of sequence: SequenceNumber,
         in conversation: ConversationKey, at now: Int64
     ) -> Int {
         self.wishes.append(
@@ -193,7 +193,7 @@ extension Message {
             && self.isPinned == other.isPinned
     }
 
-    fileprivate func has(_ subject: SimulationChecker.Wish.Subject) -> Bool {
+    fileprivate func has(_ subject: SimulationChecker.Wish.WishSubject) -> Bool {
         switch subject {
         case .pin: self.isPinned
         case .reaction(let user, let emoji):

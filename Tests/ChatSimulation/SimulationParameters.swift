@@ -76,11 +76,12 @@ struct SimulationParameters {
         self.nodeDeaths = random.happens(perMille: 400) ? random.number(1...2) : 0
         self.nodeFreezes = random.happens(perMille: 300) ? random.number(1...2) : 0
         self.clockJumps = random.happens(perMille: 250) ? random.number(1...3) : 0
-        // If owners change too, the last owner's retained writes may be lost with it.
         let isSteady =
             self.nodeDeaths == 0 && self.viewChanges == 0 && self.nodeFreezes == 0
             && self.claims == 0
-        self.dataLosses = isSteady && random.happens(perMille: 400) ? random.number(1...3) : 0
+        // Nodes also join, drain, freeze and die while data is lost.
+        self.dataLosses =
+            random.happens(perMille: isSteady ? 400 : 150) ? random.number(1...3) : 0
         self.splits =
             nodeCount > 1 && isSteady && self.dataLosses == 0 && random.happens(perMille: 500)
             ? random.number(1...2) : 0

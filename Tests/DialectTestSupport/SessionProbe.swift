@@ -190,7 +190,8 @@ public struct SessionProbe {
             \(unread)
             """
         case .search(let key, let query, let before, let limit):
-            "search \(query.words) before \(before.map(String.init) ?? "-") limit \(limit) in \(key)"
+            "search \(query.words) before \(before.map(String.init) ?? "-") limit \(limit) "
+                + "in \(key)"
         case .numbers(let users, let tenant):
             "numbers of \(users.map { "\($0)" }.joined(separator: ", ")) in \(tenant)"
         default: "\(request)"

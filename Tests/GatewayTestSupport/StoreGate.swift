@@ -88,7 +88,7 @@ extension StoreRequest {
         case .probe: .probe
         case .bans: .bans
         case .claim, .load, .recent, .changes, .amended, .unread, .memberships, .catalog, .numbers,
-            .users, .search, .nextNumber, .ban, .unban, .conversations, .examine, .repair:
+            .users, .search, .nextNumber, .ban, .unban, .conversations, .examine, .repair, .outbox:
             .other
         }
     }

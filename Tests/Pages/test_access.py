@@ -92,6 +92,78 @@ class AccessTests(PageTest):
         page.wait_for_selector("#gone h2:text-matches('.')")
         self.check(page, "unknown")
 
+    def test_axe_finds_nothing_in_reactions_replies_mentions_pins_and_search(self):
+        room = self.server.create()
+        page = self.enter(room)
+        with self.server.socket(room) as bot:
+            for number in range(3):
+                bot.act(action="send_message", content=f"hello {number}, @Ann @all", mentions="all",
+                        **({"reply_to": "1"} if number else {}))
+            for emoji in ("👍", ":ship:"):
+                bot.act(action="react", message_id="1", emoji=emoji, on=True)
+            bot.act(action="pin", message_id="2")
+            page.wait_for_selector("#m1 .reaction >> nth=2")
+            page.wait_for_selector("#pinned:visible")
+            page.click("#m1 .reaction")
+            page.wait_for_selector("#m1 [aria-pressed=true]")
+            page.wait_for_selector("#m1 .replies")
+            page.hover("#m1")
+            self.check(page, "features")
+            page.click("#m1 .actions .reply")
+            page.type("#field", "@")
+            page.wait_for_selector("#options:visible")
+            self.check(page, "mention")
+            page.keyboard.press("Escape")
+            page.keyboard.press("Escape")
+            page.click("#m1 .actions .react")
+            page.wait_for_selector("#picker:popover-open")
+            self.check(page, "picker")
+            page.keyboard.press("Escape")
+            for button, name, ready in (("#m1 .replies", "thread", "#t3"),
+                                        ("#pinned", "pins", "#panel .result"),
+                                        ("#find", "search", "#panel input")):
+                page.click(button)
+                page.wait_for_selector(ready)
+                if name == "search":
+                    page.keyboard.type("hello")
+                    page.wait_for_selector("#panel .result")
+                self.check(page, name)
+                page.set_viewport_size({"width": 360, "height": 640})
+                self.check(page, name + " on a phone")
+                page.set_viewport_size({"width": 1280, "height": 720})
+
+    def test_fingers_reach_reactions_replies_mentions_pins_and_search(self):
+        room = self.server.create()
+        context = self.browser.new_context(viewport={"width": 360, "height": 720}, has_touch=True,
+                                           is_mobile=True, locale="en-GB")
+        self.addCleanup(context.close)
+        page = self.enter(room, context=context)
+        with self.server.socket(room) as bot:
+            for number in range(3):
+                bot.act(action="send_message", content=f"hello {number}, @all", mentions="all",
+                        **({"reply_to": "1"} if number else {}))
+            for emoji in ("👍", "🎉", "😂", "👀", "🚀", "🐛", ":ship:"):
+                bot.act(action="react", message_id="1", emoji=emoji, on=True)
+            bot.act(action="pin", message_id="2")
+            page.wait_for_selector("#m1 .reaction >> nth=7")
+            page.wait_for_selector("#pinned:visible")
+            self.assertEqual(page.evaluate(SMALL), [])
+            self.shoot(page, "touch-features", ((360, 720),))
+            page.tap("#m1 .body")
+            self.assertEqual(page.evaluate(SMALL), [])
+            page.tap("#m1 .actions .react")
+            page.wait_for_selector("#picker:popover-open")
+            small = SMALL.replace("document.querySelectorAll", "picker.querySelectorAll")
+            self.assertEqual(page.evaluate(small), [])
+            page.tap("#picker button")
+            page.wait_for_selector("#m1 [aria-pressed=true]")
+            for button, ready in (("#m1 .replies", "#t3"), ("#pinned", "#panel .result")):
+                page.tap(button)
+                page.wait_for_selector(ready)
+                self.assertEqual([each for each in page.evaluate(SMALL) if "panel" in each], [])
+                page.tap("#panel .close")
+            self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), 360)
+
     def test_the_whole_story_works_by_keyboard(self):
         page = self.page("/conversations")
         page.wait_for_selector("#new:visible")
@@ -139,10 +211,9 @@ class AccessTests(PageTest):
         self.assertEqual(focused(), "m2")
         page.keyboard.press("ArrowUp")
         self.assertEqual(focused(), "m1")
-        page.keyboard.press("Tab")
-        self.assertIn("edit", focused())
-        page.keyboard.press("Tab")
-        self.assertIn("delete", focused())
+        for button in ("react", "reply", "pin", "edit", "delete"):
+            page.keyboard.press("Tab")
+            self.assertIn(button, focused())
         page.keyboard.press("Enter")
         page.wait_for_selector("dialog[open]")
         page.keyboard.press("Tab")

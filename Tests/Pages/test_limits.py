@@ -32,7 +32,7 @@ FRAMES = """() => {
 
 #: The files that the program joins.
 JOINED = {"page.css": ("base.css", "page.css"), "admin.css": ("base.css", "admin.css"),
-          "text.js": ("dom.js", "text.js")}
+          "text.js": ("dom.js", "text.js"), "scroll.js": ("row.js", "scroll.js")}
 
 
 def source(name):
@@ -53,21 +53,22 @@ class SizeTests(unittest.TestCase):
         """The page without the kit, which has limits of its own; the whole is printed."""
         sizes = {}
         for path in (WEB / "conversation.html", WEB / "page.css", WEB / "page.js",
-                     WEB / "composer.js", WEB / "scroll.js", WEB / "text.js", KIT):
+                     WEB / "composer.js", WEB / "scroll.js", WEB / "text.js", WEB / "panel.js", KIT):
             text = path.read_text() if path == KIT else source(path.name)
             short = without_comments(path.name, text).encode()
             sizes[path.name] = (len(short), len(gzip.compress(short, 9)))
         kit = sizes.pop("confab.js")
         total, packed = map(sum, zip(*sizes.values()))
         print(f"page: {total} bytes without comments, {packed} gzip; kit: {kit[0]}, {kit[1]}")
-        self.assertLessEqual(total, 51000)
-        self.assertLessEqual(packed, 18000)
+        self.assertLessEqual(total, 83000)
+        self.assertLessEqual(packed, 29000)
 
     def test_the_types_are_right(self):
         with tempfile.TemporaryDirectory() as folder:
             for path in (*WEB.glob("*.js"), *KIT.parent.glob("*.d.ts")):
                 shutil.copy(path, folder)
-            pathlib.Path(folder, "text.js").write_text(source("text.js"))
+            for name in ("text.js", "scroll.js"):
+                pathlib.Path(folder, name).write_text(source(name))
             # TypeScript 4.8 prefers the declarations to the kit's own source.
             checked = subprocess.run(
                 ["tsc", "--checkJs", "--allowJs", "--noEmit", "--strict", "--target", "esnext",

@@ -88,7 +88,8 @@ struct CrossOriginRoomsAPITests {
                 reply.status == 204 && reply.body.isEmpty && reply.fields["content-length"] == nil)
             #expect(reply.fields["access-control-allow-origin"] == Self.page)
             #expect(
-                reply.fields["access-control-allow-methods"] == "GET, HEAD, POST, PUT, PATCH, DELETE")
+                reply.fields["access-control-allow-methods"]
+                    == "GET, HEAD, POST, PUT, PATCH, DELETE")
             #expect(
                 reply.fields["access-control-allow-headers"]
                     == "authorization, content-type, if-none-match, x-requested-with")

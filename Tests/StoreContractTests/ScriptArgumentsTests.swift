@@ -190,7 +190,8 @@ struct ScriptArgumentsTests {
                 change: .amend(message(3, marks), .reacted([]), at: nil),
                 arguments: [
                     "a", "4", "3", "", "1 5 hello", "14 15 1 3 1 ❤3 ann1 65 3 3 annAnn",
-                    "35 8 2 1 0 0 0 60 0 3 3 2 0 0 annAnnid35 14 15 1 3 1 ❤3 ann1 65 3 3 annAnn4 1 5 hello",
+                    "35 8 2 1 0 0 0 60 0 3 3 2 0 0 annAnnid35 14 15 1 3 1 ❤3 ann1 65 3 3 "
+                        + "annAnn4 1 5 hello",
                 ]),
             ChangeCase(
                 testDescription: "a creation with a pin policy", change: .create(restricted),

@@ -29,7 +29,8 @@ struct StoredAnnotationsTests {
                 Reactions.UserGroup(Emoji(stored: "❤"), users: [guest]),
             ])),
         MessageAnnotations(
-            reply: nil, mentions: nil, reactions: Reactions([Reactions.UserGroup(emoji, users: [bob])]),
+            reply: nil, mentions: nil,
+            reactions: Reactions([Reactions.UserGroup(emoji, users: [bob])]),
             pin: PinState(
                 isPinned: true, by: Person(id: guest, name: "1 2", agent: ""),
                 at: Timestamp(milliseconds: 5))),

@@ -74,7 +74,8 @@ extension LoadedConversation {
 extension ConversationRecord {
     public var text: String {
         """
-        \(self.joinPolicy) \(self.pinPolicy) \(self.origin)\(self.isListed ? " listed" : "") '\(self.title)' \
+        \(self.joinPolicy) \(self.pinPolicy) \(self.origin)\(self.isListed ? " listed" : "") \
+        '\(self.title)' \
         '\(self.dialectData)' \(self.creator?.description ?? "-") \(self.createdAt.milliseconds) \
         \(self.updatedAt.milliseconds) \(self.endedAt?.milliseconds ?? 0)
         """
@@ -119,7 +120,8 @@ extension MessagePage {
         amended
         \(self.amended.map(\.text).joined(separator: "\n"))
         reply targets
-        \(self.replyTargets.sorted { $0.sequence < $1.sequence }.map(\.text).joined(separator: "\n"))
+        \(self.replyTargets.sorted { $0.sequence < $1.sequence }.map(\.text).joined(
+            separator: "\n"))
         threads
         \(self.threads.sorted { $0.key < $1.key }.map {
             "\($0.key): \($0.value.replyCount) to \($0.value.lastReply)"

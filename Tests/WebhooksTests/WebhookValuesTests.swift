@@ -155,7 +155,8 @@ struct WebhookEventTests {
             #expect(tree["data"]?["conversation"]?.stringValue == "lobby")
             #expect(tree["data"]?["revision"]?.integerValue == 7)
         }
-        let deletion = self.event(.amend(self.message.deleted(revision: 7), at: time))
+        let deletion = self.event(
+            .amend(self.message.deleted(revision: 7), .deleted, at: time))
         let tree = try JSONTree(
             parsing: String(decoding: try #require(deletion).body, as: UTF8.self))
         #expect(tree["data"]?["message"]?["content"] == nil)

@@ -20,6 +20,50 @@ export interface Message {
   rev: number;
   /** The sender's id of the message, if it has one. */
   localId?: string;
+  /** The message to which this one replies, and the first message of that thread. */
+  replyTo?: number;
+  thread?: number;
+  /**
+   * The beginning of the text to which this message replies, in present state; null if that
+   * message is deleted or no longer retained, undefined until it is known.
+   */
+  replyExcerpt?: { id: number; author: string; name: string; text: string } | null;
+  /** The ids of the mentioned users, or all members. */
+  mentions: string[] | "all";
+  /** Mentioned users that were no members when the message was sent. */
+  notMembers: string[];
+  /** In the order of the first reaction with each emoji. */
+  reactions: Reaction[];
+  pinned?: { by: string; name: string; at: string };
+  /** How many messages the thread has below this one, its root, and the newest of them; 0 if none. */
+  replies: number;
+  lastReplyId: number;
+}
+
+export interface Reaction {
+  emoji: string;
+  count: number;
+  /** The ids of the first 20 users. */
+  users: string[];
+  /** Whether the own user reacted. */
+  mine: boolean;
+}
+
+/** Messages beside the list, in order and in present state. */
+export interface View {
+  /** Each use returns a new array. A thread also has the pending messages that reply in it. */
+  readonly messages: readonly Message[];
+  /** Something in `messages` changed. */
+  on(event: "change", listener: () => void): () => void;
+  /** Loads earlier messages. @returns whether there are more */
+  older(limit?: number, options?: { signal?: AbortSignal }): Promise<boolean>;
+  /**
+   * Loads later messages of `around`. At the beginning of `room.messages` they become a part of
+   * that list. @returns whether there are more before it
+   */
+  newer(limit?: number, options?: { signal?: AbortSignal }): Promise<boolean>;
+  /** The messages are not updated any more. */
+  close(): void;
 }
 
 /** A message in the outbox. The object stays the same until the message is stored. */
@@ -125,6 +169,14 @@ export interface RoomEvents {
   change: Message;
   /** A message in the list was deleted. It stays in the list without its text. */
   remove: Message;
+  /** The reactions to a message in the list changed. */
+  reactions: Message;
+  /** A message was pinned or, without `pinned`, unpinned: also one that is not in the list. */
+  pin: Message;
+  /** The `replies` of a message in the list changed. */
+  replies: Message;
+  /** The `replyExcerpt` of a message in the list changed. */
+  quote: Message;
   /** The list was replaced: render `messages` again. */
   reset: {
     reason: "opened" | "history truncated" | "history reset" | "latest";
@@ -172,13 +224,36 @@ export interface Room {
   /** @returns a function that removes the listener */
   on<E extends keyof RoomEvents>(event: E, listener: (data: RoomEvents[E]) => void): () => void;
   /** Resolves when the message is stored, rejects when it never will be. */
-  send(text: string, options?: { localId?: string; signal?: AbortSignal }): Promise<Message>;
+  send(text: string, options?: {
+    localId?: string;
+    /** The id of the message to which this one replies. */
+    replyTo?: number;
+    /** Ids of at most 50 users, or all members. */
+    mentions?: string[] | "all";
+    signal?: AbortSignal;
+  }): Promise<Message>;
   /** Sends a failed message again. */
   retry(localId: string): void;
   /** Removes a message from the outbox. One in flight may be stored nevertheless. */
   discard(localId: string): void;
   edit(id: number, text: string, options?: { signal?: AbortSignal }): Promise<void>;
   delete(id: number, options?: { signal?: AbortSignal }): Promise<void>;
+  /** Adds the own reaction, or removes it. `emoji` is one emoji, or a name between colons. */
+  react(id: number, emoji: string, on?: boolean, options?: { signal?: AbortSignal }): Promise<void>;
+  pin(id: number, options?: { signal?: AbortSignal }): Promise<void>;
+  unpin(id: number, options?: { signal?: AbortSignal }): Promise<void>;
+  /** The pinned messages, newest pin first. They stay current until the next call, or a `reset`. */
+  pins(options?: { signal?: AbortSignal }): Promise<Message[]>;
+  /** A thread from its newest messages on, by its root or by any loaded message of it. */
+  thread(id: number, options?: { limit?: number; signal?: AbortSignal }): Promise<View>;
+  /** What surrounds an old message: up to `limit` messages up to it, and as many after it. */
+  around(id: number, options?: { limit?: number; signal?: AbortSignal }): Promise<View>;
+  /**
+   * Messages that contain all words, newest first; the last word may be a beginning. Pass `next`
+   * as `before` for the next page. The messages are as they were when the server searched.
+   */
+  search(text: string, options?: { before?: number; limit?: number; signal?: AbortSignal }):
+    Promise<{ messages: Message[]; next?: number; incomplete: boolean }>;
   /** Loads up to 100 older messages. @returns whether there are more */
   older(limit?: number, options?: { signal?: AbortSignal }): Promise<boolean>;
   /** Forgets what `older` loaded: the list is the newest `limit` messages again. */

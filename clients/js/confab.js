@@ -5,9 +5,12 @@
  * @typedef {import("./confab").Pending} Pending
  * @typedef {import("./confab").State} State
  * @typedef {import("./confab").Room} PublicRoom
+ * @typedef {import("./confab").View} PublicView
  * @typedef {import("./confab").Confab} PublicConfab
+ * @typedef {import("./confab").Reaction} Reaction
  * @typedef {{signal?: AbortSignal}} Abortable
- * @typedef {{localId: string, text: string, since: number, error?: string}} SavedRow
+ * @typedef {{replyTo?: number, mentions?: string[] | "all"}} References
+ * @typedef {{localId: string, text: string, since: number, error?: string} & References} SavedRow
  * @typedef {{token: string, me?: string, renewAt: number}} Login
  */
 
@@ -91,6 +94,30 @@ class Backoff {
 }
 
 /**
+ * The parts of a message that change, each with its event and its fields. A page shows all parts,
+ * an event only some; so each part has a revision of its own, 0 while it is unknown.
+ * @type {[event: "change" | "reactions" | "pin", fields: (keyof Message)[]][]}
+ */
+const parts = [
+	["change", ["text", "edited", "deleted"]], ["reactions", ["reactions"]], ["pin", ["pinned"]],
+];
+/** @type {WeakMap<Message, number[]>} The revisions of the parts, in the same order. */
+const revisions = new WeakMap();
+
+/** @param {Message} message */
+const revisionsOf = (message) => revisions.get(message) ?? [0, 0, 0];
+
+/**
+ * Emoji that differ in the variant alone are one to the server.
+ * @param {string} emoji
+ */
+const plain = (emoji) => emoji.replace(/[\ufe00-\ufe0f]/g, "");
+
+/** @param {Message | undefined} message @returns {Message["replyExcerpt"]} */
+const excerpt = (message) => message && (message.deleted ? null : { id: message.id,
+	author: message.author, name: message.name, text: [...message.text].slice(0, 120).join("") });
+
+/**
  * The stored messages of a conversation: each id once, in order, each in its newest state.
  *
  * `last` and `rev` are the point from which the next connection resumes. A page does not raise
@@ -105,6 +132,8 @@ class Timeline {
 	#unplaced = new Map();
 	/** The first message that arrived live before the first page. */
 	#liveFrom = Infinity;
+	/** @type {Set<Message[]>} Other lists whose messages stay current: threads, pins and views. */
+	shelves = new Set();
 
 	/**
 	 * @param {(event: string, data: any) => void} emit @param {number} limit
@@ -134,7 +163,12 @@ class Timeline {
 
 	/** @param {number} id @returns {Message | undefined} */
 	find(id) {
-		return this.messages[id - this.first];
+		const listed = this.messages[id - this.first];
+		if (listed) return listed;
+		for (const shelf of this.shelves) {
+			const found = shelf.find((message) => message.id === id);
+			if (found) return found;
+		}
 	}
 
 	/** The next connection repeats everything after `last` and `rev`. */
@@ -150,6 +184,7 @@ class Timeline {
 	 */
 	reload(reason, last) {
 		this.messages = [];
+		for (const shelf of this.shelves) shelf.length = 0;
 		this.loading = reason;
 		this.last = last;
 		this.rev = undefined;
@@ -171,8 +206,17 @@ class Timeline {
 
 	/** @param {Message[]} page */
 	prepend(page) {
-		this.messages.unshift(...page.map((message) => this.#newest(message)));
+		this.messages.unshift(...this.adopt(page));
+		for (const { id } of page) this.#unplaced.delete(id);
 		this.limit = Math.max(this.limit, this.messages.length);
+	}
+
+	/**
+	 * One message is one object in all lists.
+	 * @param {Message[]} page
+	 */
+	adopt(page) {
+		return page.map((message) => this.#newest(message));
 	}
 
 	finishLoading() {
@@ -184,38 +228,89 @@ class Timeline {
 
 	/** @param {Message} message @param {boolean} isChange */
 	receive(message, isChange) {
-		const { id, text, edited, deleted, rev } = message, old = this.find(id);
+		const { id, rev } = message, known = this.find(id);
 		if (isChange && this.rev !== undefined) this.rev = Math.max(this.rev, rev);
 		if (!isChange && this.last === undefined) this.#liveFrom = Math.min(this.#liveFrom, id);
-		if (old && old.rev < rev) {
-			Object.assign(old, { text, edited, deleted, rev });
-			this.emit(deleted ? "remove" : "change", old);
-		} else if (!old && (isChange || id > (this.last ?? 0))) {
-			this.#unplaced.set(id, this.#newest(message));
+		if (known) this.#merge(known, message);
+		if (!this.messages[id - this.first] && (isChange || id > (this.last ?? 0))) {
+			const newest = this.#newest(message);
+			this.#unplaced.delete(id);
+			this.#unplaced.set(id, newest);
 			const [oldest] = this.#unplaced.keys();
 			if (this.#unplaced.size > QUEUE_LIMIT) this.#unplaced.delete(oldest);
 			this.#deliver();
 		}
 	}
 
+	/**
+	 * The server does not tell each user whether a reaction is the user's own, and names only some
+	 * users of a frequent one. The answer to a request and pages complete this.
+	 * @param {number} id @param {string} emoji @param {boolean} on
+	 */
+	reacted(id, emoji, on) {
+		const message = this.find(id);
+		const own = message?.reactions.find((each) => plain(each.emoji) === plain(emoji));
+		if (!message || !own || own.mine === on) return;
+		own.mine = on;
+		this.emit("reactions", message);
+	}
+
 	#deliver() {
 		if (this.last === undefined) return;
-		for (let next; (next = this.#unplaced.get(this.last + 1)); ) {
+		for (let next; (next = this.#unplaced.get(this.last + 1)) && revisionsOf(next)[0]; ) {
 			this.#unplaced.delete(next.id);
+			next = this.#newest(next);
 			this.last = next.id;
 			// The revision of a changed message is higher than those of its successors.
-			if (!next.edited && !next.deleted) this.rev = Math.max(this.rev ?? 0, next.rev);
+			const [, ...others] = revisionsOf(next);
+			if (!next.edited && !next.deleted && !others.some(Boolean)) {
+				this.rev = Math.max(this.rev ?? 0, next.rev);
+			}
 			this.messages.push(next);
 			if (this.messages.length > this.limit) this.messages.shift();
 			if (!this.loading) this.emit("message", next);
+			const root = next.thread && this.find(next.thread);
+			// A page may have counted it already.
+			if (!root || root.lastReplyId >= next.id) continue;
+			Object.assign(root, { replies: root.replies + 1, lastReplyId: next.id });
+			if (!this.loading) this.emit("replies", root);
 		}
 	}
 
-	/** @param {Message} message */
+	/**
+	 * The object of this message, with everything that is known of it.
+	 * @param {Message} message
+	 */
 	#newest(message) {
-		const known = this.#unplaced.get(message.id);
-		this.#unplaced.delete(message.id);
-		return known && known.rev > message.rev ? known : message;
+		const known = [this.find(message.id), this.#unplaced.get(message.id), message];
+		const all = known.flatMap((each) => each ?? []);
+		const newest = all.find((each) => revisionsOf(each)[0]) ?? message;
+		for (const each of all) if (each !== newest) this.#merge(newest, each);
+		return newest;
+	}
+
+	/** @param {Message} into @param {Message} from which may be older, or equal to `into` */
+	#merge(into, from) {
+		const known = revisionsOf(into), news = revisionsOf(from);
+		const isKnown = this.find(into.id) === into;
+		const changed = parts.filter(([, fields], index) => news[index] > known[index]
+			&& fields.some((field) => JSON.stringify(into[field]) !== JSON.stringify(from[field])));
+		revisions.set(into, known.map((rev, index) => Math.max(rev, news[index])));
+		into.rev = Math.max(into.rev, from.rev);
+		if (from.lastReplyId > into.lastReplyId) {
+			Object.assign(into, { replies: from.replies, lastReplyId: from.lastReplyId });
+			if (isKnown) this.emit("replies", into);
+		}
+		for (const [event, fields] of changed) {
+			const before = into.reactions;
+			for (const field of fields) Object.assign(into, { [field]: from[field] });
+			if (event === "reactions") {
+				into.reactions = from.reactions.map((group) => ({ ...group, mine: group.mine
+					?? before.find(({ emoji }) => emoji === group.emoji)?.mine ?? false }));
+			}
+			const isDeletion = into.deleted && event === "change";
+			if (isKnown && (!into.deleted || isDeletion)) this.emit(isDeletion ? "remove" : event, into);
+		}
 	}
 }
 
@@ -271,6 +366,73 @@ class Link {
 }
 
 /**
+ * Messages beside the list: a thread, or what surrounds an old message.
+ * @implements {PublicView}
+ */
+class View extends Emitter {
+	/** @type {Message[]} */
+	stored = [];
+
+	/**
+	 * @param {(range: object, limit: number, options?: Abortable) => Promise<Message[]>} fetch
+	 * @param {Timeline} timeline @param {() => Message[]} pending messages of the outbox
+	 * @param {number | undefined} root of a thread @param {() => void} close
+	 */
+	constructor(fetch, timeline, pending, root, close) {
+		super();
+		this.fetch = fetch;
+		this.timeline = timeline;
+		this.pending = pending;
+		this.root = root;
+		this.close = close;
+	}
+
+	get messages() {
+		return [...this.stored, ...this.pending()];
+	}
+
+	/** Loads the newest messages of a thread, or those around a message. */
+	async load(around = 0, limit = PAGE_SIZE, options = {}) {
+		const before = around ? { before_id: `${around + 1}` } : {};
+		const pages = [await this.fetch(before, limit, options)];
+		if (around) pages.push(await this.fetch({ after_id: `${around}` }, limit, options));
+		this.stored.splice(0, Infinity, ...this.timeline.adopt(pages.flat()));
+		// Those that came while the page was under way.
+		for (const message of this.timeline.messages) this.add(message);
+	}
+
+	/** @param {Message} message which may belong to another thread, or be known */
+	add(message) {
+		const isNext = this.root && message.thread === this.root
+			&& message.id > (this.stored.at(-1)?.id ?? 0);
+		if (isNext) this.stored.push(message);
+		if (this.stored.length > this.timeline.limit) this.stored.shift();
+	}
+
+	/** @param {number} [limit] @param {Abortable} [options] */
+	async older(limit = PAGE_SIZE, options) {
+		const [first] = this.stored;
+		if (!first) return false;
+		const page = await this.fetch({ before_id: `${first.id}` }, limit, options);
+		if (first === this.stored[0]) this.stored.unshift(...this.timeline.adopt(page));
+		return page.length === limit && this.stored[0].id > (this.root ?? 1);
+	}
+
+	/** @param {number} [limit] @param {Abortable} [options] */
+	async newer(limit = PAGE_SIZE, options) {
+		const last = this.stored.at(-1), { timeline } = this;
+		if (this.root || !last) return false;
+		const page = last.id + 1 < timeline.first
+			? await this.fetch({ after_id: `${last.id}` }, limit, options) : [];
+		if (last === this.stored.at(-1)) this.stored.push(...timeline.adopt(page));
+		if ((this.stored.at(-1)?.id ?? 0) + 1 < timeline.first) return true;
+		// The list begins where this one does.
+		timeline.prepend(this.stored.filter((message) => message.id < timeline.first));
+		return false;
+	}
+}
+
+/**
  * One conversation and its connection.
  * @implements {PublicRoom}
  */
@@ -307,6 +469,12 @@ class Room extends Emitter {
 	#iterated;
 	/** @type {(() => void)[]} */
 	#sleepers = [];
+	/** @type {Set<View>} */
+	#views = new Set();
+	/** @type {Message[]} The result of `pins`, which stays current. */
+	#pins = [];
+	/** @type {Set<number>} The messages whose excerpts are being fetched. */
+	#quoted = new Set();
 
 	/** @type {Record<string, (frame: any) => void>} */
 	#handlers = {
@@ -315,6 +483,13 @@ class Room extends Emitter {
 		"message.deleted": (frame) => this.#onChange("delete_message", frame),
 		"messages_fetched": (frame) => this.#finish(this.#link.jobs.get("fetch_messages"), frame),
 		"message.failed": (frame) => this.#onRefused("send_message", frame),
+		"reactions": ({ message_id: id, ...frame }) => this.#timeline.receive(
+			this.#parse({ id, ...frame }, 1), true),
+		"reacted": (frame) => this.#finish(this.#link.jobs.get("react"), frame),
+		"pinned": (frame) => this.#onChange("pin", frame),
+		"unpinned": (frame) => this.#onChange("unpin", frame),
+		"pins": (frame) => this.#finish(this.#link.jobs.get("pins"), frame),
+		"search_results": (frame) => this.#finish(this.#link.jobs.get("search"), frame),
 		"message.status": (frame) => this.#onStatus(frame),
 		"read": (frame) => this.#onRead(frame),
 		"typing": (frame) => this.#onTyping(frame),
@@ -373,14 +548,15 @@ class Room extends Emitter {
 		for (const wake of this.#sleepers.splice(0)) wake();
 	}
 
-	/** @param {string} text @param {{localId?: string} & Abortable} options */
-	send(text, { localId = uniqueId(), signal } = {}) {
+	/** @param {string} text @param {{localId?: string} & References & Abortable} options */
+	send(text, { localId = uniqueId(), replyTo, mentions, signal } = {}) {
 		this.typing(false);
 		let job = this.#row(localId);
 		if (job) {
 			this.retry(localId);
 		} else {
-			job = this.#addRow({ localId, text: wellFormed(text), since: this.#now });
+			const since = this.#now;
+			job = this.#addRow({ localId, text: wellFormed(text), since, replyTo, mentions });
 			if (!signal?.aborted) this.#save(job);
 		}
 		return this.#start(job, signal);
@@ -395,6 +571,76 @@ class Room extends Emitter {
 	/** @param {number} id @param {Abortable} [options] */
 	delete(id, options) {
 		return this.#request("delete_message", () => ({ message_id: `${id}` }), options);
+	}
+
+	/** @param {number} id @param {string} emoji @param {boolean} [on] @param {Abortable} [options] */
+	react(id, emoji, on = true, options) {
+		const members = { message_id: `${id}`, emoji, on };
+		return this.#request("react", () => members, options,
+			() => this.#timeline.reacted(id, emoji, on));
+	}
+
+	/** @param {number} id @param {Abortable} [options] */
+	pin(id, options) {
+		return this.#request("pin", () => ({ message_id: `${id}` }), options);
+	}
+
+	/** @param {number} id @param {Abortable} [options] */
+	unpin(id, options) {
+		return this.#request("unpin", () => ({ message_id: `${id}` }), options);
+	}
+
+	/** @param {Abortable} [options] @returns {Promise<Message[]>} */
+	pins(options) {
+		return this.#request("pins", () => ({}), options, (frame) => {
+			const { shelves } = this.#timeline;
+			shelves.delete(this.#pins);
+			this.#pins = this.#timeline.adopt(this.#parseAll(frame));
+			shelves.add(this.#pins);
+			return [...this.#pins];
+		});
+	}
+
+	/**
+	 * @param {string} text @param {{before?: number, limit?: number} & Abortable} options
+	 * @returns {Promise<{messages: Message[], next?: number, incomplete: boolean}>}
+	 */
+	search(text, { before, limit = 20, signal } = {}) {
+		const members = { text: wellFormed(text), before_id: before && `${before}`, limit };
+		return this.#request("search", () => members, { signal }, (frame) => ({
+			messages: this.#parseAll(frame),
+			next: Number(frame.next_before_id) || undefined, incomplete: !!frame.incomplete,
+		}));
+	}
+
+	/** @param {number} id @param {{limit?: number} & Abortable} [options] */
+	thread(id, options) {
+		return this.#view(this.#timeline.find(id)?.thread ?? id, 0, options);
+	}
+
+	/** @param {number} id @param {{limit?: number} & Abortable} [options] */
+	around(id, options) {
+		return this.#view(undefined, id, options);
+	}
+
+	/** @param {number | undefined} root @param {number} around */
+	async #view(root, around, { limit = PAGE_SIZE, signal } = /** @type {any} */ ({})) {
+		const timeline = this.#timeline, thread = root && `${root}`;
+		const view = new View((range, limit, options) => this.#request("fetch_messages",
+			() => ({ thread, ...range, limit }), options, (frame) => this.#parsePage(frame)),
+		timeline, () => this.outbox.filter((row) => root && row.thread === root), root, () => {
+			this.#views.delete(view);
+			timeline.shelves.delete(view.stored);
+		});
+		timeline.shelves.add(view.stored);
+		try {
+			await view.load(around, limit, { signal });
+		} catch (error) {
+			view.close();
+			throw error;
+		}
+		this.#views.add(view);
+		return view;
 	}
 
 	/** @param {string} localId */
@@ -792,13 +1038,17 @@ class Room extends Emitter {
 	}
 
 	/** @param {SavedRow} saved */
-	#addRow({ localId, text, since, error }) {
+	#addRow({ localId, text, since, error, replyTo, mentions }) {
 		const { confab, me = "" } = this, ahead = confab.time() - this.#now;
-		const job = new Job("send_message", () => ({ content: text, local_id: localId }));
+		const job = new Job("send_message", () => ({ content: text, local_id: localId,
+			reply_to: replyTo && `${replyTo}`, mentions }));
+		const target = this.#timeline.find(replyTo ?? 0);
 		job.row = {
 			id: NaN, key: localId, localId, author: me, name: confab.user.name ?? me, text,
 			time: new Date(since + ahead).toISOString(), state: error ? "failed" : "sending",
-			edited: false, deleted: false, rev: 0, since, tries: 0, error,
+			edited: false, deleted: false, rev: 0, since, tries: 0, error, replyTo,
+			thread: target?.thread ?? replyTo, replyExcerpt: excerpt(target), mentions: mentions ?? [],
+			notMembers: [], reactions: [], replies: 0, lastReplyId: 0,
 		};
 		this.#jobs.push(job);
 		this.#outboxChanged();
@@ -815,6 +1065,7 @@ class Room extends Emitter {
 
 	#outboxChanged() {
 		this.emit("outbox", this.outbox);
+		for (const view of this.#views) if (view.root) view.emit("change");
 	}
 
 	/** Loads the rows of earlier runs, and connects with the user's other tabs. */
@@ -859,7 +1110,8 @@ class Room extends Emitter {
 	 */
 	async #save(job) {
 		if (!job.row || !this.#isLoaded) return;
-		const { localId, text, since, error } = job.row, saved = { localId, text, since, error };
+		const { localId, text, since, error, replyTo, mentions } = job.row;
+		const saved = { localId, text, since, error, replyTo, mentions };
 		await this.#store("set", localId, saved);
 		job.isSaved = true;
 		this.#channel?.postMessage(saved);
@@ -899,31 +1151,91 @@ class Room extends Emitter {
 
 	/**
 	 * Events and pages have different names for the same fields.
-	 * @param {any} raw @returns {Message}
+	 * @param {any} raw @param {number} part the only part that it shows; all of them without one
+	 * @returns {Message}
 	 */
-	#parse(raw) {
+	#parse(raw, part = -1) {
 		const { sender_id: author, local_id: localId } = raw, isOwn = author === this.me;
 		const time = raw.timestamp ?? raw.sent_at;
-		this.confab.measure(time, false);
+		if (time) this.confab.measure(time, false);
 		const name = raw.username ?? (isOwn ? this.confab.user.name : undefined) ?? author;
-		return {
+		const { reply_excerpt: quote, pinned: pin } = raw, isPage = "sent_at" in raw;
+		/** @type {Message} */
+		const message = {
 			id: +raw.id, key: (isOwn && localId) || +raw.id, author, name, text: raw.content,
 			time, state: "sent", edited: !!raw.is_edited,
 			deleted: !!raw.is_deleted, rev: raw.rev, localId,
+			replyTo: Number(raw.reply_to) || undefined, thread: Number(raw.thread) || undefined,
+			replyExcerpt: quote && { id: +quote.id, author: quote.sender_id,
+				name: quote.username ?? quote.sender_id, text: quote.content },
+			mentions: raw.mentions ?? [], notMembers: raw.not_members ?? [],
+			reactions: (raw.reactions ?? []).map((/** @type {any} */ group) => {
+				const { users, count, mine = isPage || users.length >= count ? false : undefined } = group;
+				return { ...group, mine: users.includes(this.me) || mine };
+			}),
+			pinned: pin && { by: pin.by, name: pin.username ?? pin.by, at: pin.at },
+			replies: raw.replies ?? 0, lastReplyId: Number(raw.last_reply_id) || 0,
 		};
+		revisions.set(message, parts.map((_, index) => part < 0 || part === index ? raw.rev : 0));
+		return message;
+	}
+
+	/** @param {{messages: any[]}} frame @returns {Message[]} */
+	#parseAll({ messages }) {
+		return messages.map((raw) => this.#parse(raw));
 	}
 
 	/** @param {{messages: any[]}} frame @returns {Message[]} oldest first */
-	#parsePage({ messages }) {
-		return messages.map((raw) => this.#parse(raw)).sort((a, b) => a.id - b.id);
+	#parsePage(frame) {
+		return this.#parseAll(frame).sort((a, b) => a.id - b.id);
 	}
 
 	/** @param {string} event @param {any} data */
 	#onTimeline(event, data) {
 		// The row of the outbox is gone when a listener looks at the list.
 		if (event === "message") this.#stored(data);
+		for (const message of event === "message" ? [data] : data.messages ?? []) this.#quote(message);
 		if (event === "reset") this.#iterated ??= this.#timeline.last;
 		this.emit(event, data);
+		for (const view of this.#views) this.#refresh(view, event, data);
+	}
+
+	/** @param {View} view @param {string} event @param {any} data */
+	async #refresh(view, event, data) {
+		if (event === "message") view.add(data);
+		else if (/^history/.test(data.reason) && view.root) await view.load().catch(ignore);
+		if (event === "reset" || view.stored.includes(data)) view.emit("change");
+	}
+
+	/**
+	 * Events have no excerpt of the message that they reply to.
+	 * @param {Message} message
+	 */
+	async #quote(message) {
+		const { replyTo, replyExcerpt } = message;
+		if (!replyTo || replyExcerpt !== undefined) return;
+		message.replyExcerpt = excerpt(this.#timeline.find(replyTo));
+		const isFetched = message.replyExcerpt !== undefined || this.#quoted.has(replyTo);
+		// A flood of replies must not delay the requests of the application.
+		if (isFetched || this.#quoted.size > 9) return;
+		this.#quoted.add(replyTo);
+		const members = { before_id: `${replyTo + 1}`, limit: 1 };
+		const find = (/** @type {any} */ frame) => {
+			const [found] = this.#parsePage(frame);
+			this.#requote(replyTo, found?.id === replyTo ? excerpt(found) : null);
+		};
+		await this.#request("fetch_messages", () => members, {}, find).catch(ignore);
+		this.#quoted.delete(replyTo);
+	}
+
+	/** @param {number} id @param {Message["replyExcerpt"]} quote */
+	#requote(id, quote) {
+		const { messages, shelves } = this.#timeline;
+		for (const message of new Set([messages, ...shelves].flat())) {
+			if (message.replyTo !== id) continue;
+			message.replyExcerpt = quote;
+			this.#onTimeline("quote", message);
+		}
 	}
 
 	/** @param {Message} message */
@@ -940,6 +1252,9 @@ class Room extends Emitter {
 	#onMessage(frame) {
 		const message = this.#parse(frame.message), timeline = this.#timeline;
 		const { last = Infinity } = timeline;
+		// A message of a replay may have been changed since it was sent.
+		revisions.set(message, ["id", "reactions", "pinned"].map((part) =>
+			part in frame.message ? message.rev : 0));
 		if (this.#link.onlineAt && message.id > last) this.confab.measure(message.time, true);
 		timeline.receive(message, false);
 		// The answer to a repeated send, or a message of a list that is being loaded.
@@ -948,8 +1263,14 @@ class Room extends Emitter {
 
 	/** @param {string} action @param {any} frame */
 	#onChange(action, frame) {
-		const message = this.#parse(frame.message), sent = this.#link.jobs.get(action);
-		this.#timeline.receive(message, true);
+		const isPin = /pin/.test(action), timeline = this.#timeline;
+		const message = this.#parse(frame.message, action === "edit_message" ? 0 : -1);
+		const sent = this.#link.jobs.get(action);
+		timeline.receive(message, true);
+		const known = timeline.find(message.id);
+		if (!isPin) this.#requote(message.id, excerpt(known ?? message));
+		// A pin concerns applications that have not loaded the message, too.
+		else if (!known) this.emit("pin", message);
 		// Also of a job that was sent on the previous connection.
 		this.#finish(this.#jobs.find((job) => {
 			if (job.action !== action) return false;

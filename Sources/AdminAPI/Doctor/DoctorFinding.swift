@@ -44,7 +44,7 @@ struct DoctorCheck: Sendable {
 
     static let answers = "node-answers"
 
-    static let all = clusterChecks + nodeChecks + redisChecks
+    static let all = clusterChecks + nodeChecks + webhookChecks + redisChecks
 
     /// All findings, the worst first.
     static func findings(_ nodes: [NodeFacts]) -> [(

@@ -2,10 +2,10 @@
 
 import {Confab} from "./confab.js";
 import {composer} from "./composer.js";
-import {messageList} from "./scroll.js";
+import {avatar, messageList, oneLine, rowBuilder, watchRows} from "./scroll.js";
 import {
-	$, any, clockSentence, connectionSentence, copyLink, count, formatted, h, hue, identity, initial,
-	isEmoji, isTransient, link, refusal, storage, timeElement, typingSentence,
+	$, any, clockSentence, connectionSentence, copyLink, count, h, identity, isTransient, link,
+	mentionsUser, refusal, storage, typingSentence,
 } from "./text.js";
 
 const {token, user} = identity();
@@ -20,8 +20,12 @@ let room = /** @type {import("./confab.js").Room | undefined} */ (undefined);
 const nothing = /** @type {import("./scroll.js").Source} */ (
 	{messages: [], older: () => Promise.resolve(false)});
 let source = nothing;
-/** The names of the participants, for servers that send only user ids in events. */
-let names = new Map();
+/** What surrounds an old message to which the user jumped; the list is not connected to it yet. */
+let view = /** @type {import("./confab.js").View | undefined} */ (undefined);
+/** The names of the members, and of all users whose names were seen. */
+const names = new Map(), seenNames = new Map();
+/** The texts of changes that wait for the server, an empty one for a deletion; and reactions. */
+const edits = new Map(), reacting = new Map();
 /** Who types, until when. */
 const typists = new Map();
 /** The last message that was visible. Those after `unreadAfter` were unread at the start. */
@@ -32,9 +36,22 @@ let connection = /** @type {any} */ ({state: "connecting"}), since = Date.now(),
 let behind = 0, isClockTold = false;
 
 const now = () => Date.now() + behind;
+const me = () => room?.me ?? "guest:" + user.id;
+const userName = (id = "") => (id === me() ? user.name : undefined) ?? names.get(id)
+	?? seenNames.get(id) ?? id;
 /** The name of a message's author, or of the user of an event. */
-const nameOf = ({author = any, user: reader = any, name = any}) =>
-	name === (reader ?? author) ? names.get(name) ?? name : name;
+const nameOf = ({author = any, user: reader = any, name = any}) => {
+	if (name === (reader ?? author)) return names.get(name) ?? name;
+	seenNames.set(reader ?? author, name);
+	return name;
+};
+/** Whom a message can mention. */
+const members = () => [...new Map([...names, ...room?.present.map((each) =>
+	/** @type {[string, string]} */ ([each.user, nameOf(each)])) ?? []])]
+	.filter(([each]) => each !== me()).map(([each, name]) => ({user: each, name}))
+	.concat({user: "all", name: "all"});
+/** The messages up to the newest, also while the list shows others. */
+const newest = () => (source.newer && room || source).messages;
 const isShown = (/** @type {any} */ message) => message.id > 0;
 
 // The visible state of the page
@@ -43,7 +60,7 @@ const isShown = (/** @type {any} */ message) => message.id > 0;
 const show = (view) => {
 	for (const each of ["gone", "entry", "room"]) $("#" + each).hidden = each !== view;
 	$("#copy").hidden = view === "gone";
-	$("#people").hidden = view !== "room";
+	$("#people").hidden = $("#find").hidden = view !== "room";
 };
 
 const showRefusal = ([title = "", text = ""], canRetry = true) => {
@@ -80,6 +97,15 @@ const ask = (question = "", yes = "", content = any) => new Promise((done) => {
 	dialog.showModal();
 });
 
+const showKeys = () => ask("Keyboard shortcuts", "", h("dl", {}, ...[
+	["Enter", "Send"], ["Shift + Enter", "New line"], ["@", "Mention somebody"],
+	["↑ in an empty field", "Edit your last message"],
+	["Esc", "Stop editing or replying, or return to the field"],
+	["↑ ↓ Home in the messages", "Move between messages"],
+	["R on a message", "Reply"], ["End", "Go to the newest message"], ["/", "Search"],
+	["?", "Show these shortcuts"],
+].flatMap(([key, words]) => [h("dt", {}, key), h("dd", {}, words)])));
+
 const shareLink = async () => {
 	if (await copyLink(id)) return tell("Link copied");
 	const input = h("input", {value: link(id), readOnly: true, ariaLabel: "Link"});
@@ -112,9 +138,11 @@ const readOut = () => {
 };
 
 const showTitle = () => {
-	const title = details.title || id, me = room?.me;
-	const unread = source.messages.filter((m) => m.id > seen && m.author !== me).length;
-	const text = `${unread ? `(${unread}) ` : ""}${title} – Confab`;
+	const title = details.title || id;
+	const all = newest().filter((m) => m.id > seen && m.author !== me()), unread = all.length;
+	const mentions = all.filter((each) => mentionsUser(each, me())).length;
+	const numbers = unread ? `(${unread}${mentions ? `, @${mentions}` : ""}) ` : "";
+	const text = `${numbers}${title} – Confab`;
 	if (document.title === text) return;
 	$("#title").textContent = title;
 	document.title = text;
@@ -146,70 +174,127 @@ const showConnection = () => {
 	$("#retry").hidden = !sentence;
 };
 
-const avatar = (author = "", label = "") => {
-	const element = h("span", {className: "avatar", ariaHidden: "true"}, initial(label));
-	element.style.setProperty("--hue", `${hue(author)}`);
-	return element;
+// What the user does with messages
+
+/** Everything that shows messages. */
+const updates = new Set([() => list.update()]);
+const update = () => updates.forEach((each) => each());
+
+/** Shows a change at once, and takes it back if the server refuses it. */
+const change = async (target = 0, text = "") => {
+	edits.set(target, text);
+	update();
+	try {
+		await (text ? room?.edit(target, text) : room?.delete(target));
+	} catch (error) {
+		const reason = /** @type {Error} */ (error).message;
+		const again = () => composing.edit({id: target, text});
+		if (text) notice("change", `Not changed: ${reason}.`, "Edit again", again);
+		else notice("change", `Not deleted: ${reason}.`);
+	}
+	edits.delete(target);
+	update();
 };
 
-const stateWords = /** @type {Record<string, string>} */ ({
-	sending: "Sending", failed: "Not sent", sent: "Sent", delivered: "Delivered", read: "Read",
-});
-
-/** Builds the element of a row. */
-const build = (/** @type {import("./text.js").Row} */ row) => {
-	if (row.kind !== "message") {
-		return h("li", {className: row.kind}, h(row.kind === "day" ? "h2" : "span", {}, row.text));
+const attempt = async (promise = any, words = "") => {
+	if (!promise) return tell(`${words}: this conversation has ended.`);
+	try {
+		return await promise;
+	} catch (error) {
+		tell(`${words}: ${/** @type {Error} */ (error).message}.`);
 	}
-	const {message, isMine, text, isFirst, isWaiting} = row, {state, localId, error} = message;
-	const isDeleted = message.deleted || isWaiting && !text;
-	const author = message.author ?? "guest:" + user.id;
-	const label = isMine && user.name || nameOf(message);
-	const byline = h("p", {className: "by"}, h("bdi", {className: "name"}, label), " ",
-		timeElement(message.time));
-	byline.style.setProperty("--hue", `${hue(author)}`);
-	const body = h("div", {className: isEmoji(text) ? "body large" : "body", dir: "auto"}, ...isDeleted
-		? [h("i", {}, isWaiting ? "Deleting…" : "Message deleted")] : formatted(text));
-	if (!isDeleted && (isWaiting || message.edited)) {
-		body.append(" ", h("span", {className: "note"}, isWaiting ? "(saving)" : "(edited)"));
-	}
-	const element = h("li", {id: `m${message.id || localId}`, tabIndex: -1,
-		className: `row ${isFirst ? "first" : ""} ${isMine ? "mine" : ""} ${state}`}, byline, body);
-	if (isFirst) element.prepend(avatar(author, label));
-	if (!isMine || isDeleted) return element;
-	const actions = h("p", {className: "actions"});
-	const action = (title = "", onclick = () => {}, className = "") => actions.append(
-		h("button", {title, ariaLabel: title, onclick, className}, className ? "" : title));
-	if (state === "failed") {
-		element.append(h("p", {className: "error"}, `Not sent: ${error}.`));
-		action("Send again", () => room?.retry(localId));
-		action("Edit", () => {
-			room?.discard(localId);
-			composing.restore(text);
-		});
-		action("Discard", () => room?.discard(localId));
-	} else if (isShown(message) && !isWaiting) {
-		action("Edit", () => composing.edit(message), "icon edit");
-		action("Delete", () => composing.remove(message.id), "icon delete");
-	}
-	element.append(h("span", {className: "status", title: stateWords[state]},
-		h("span", {className: "unseen"}, stateWords[state])), actions);
-	return element;
 };
 
+/** The panel and the picker, which the page loads once it is idle. */
+let features = /** @type {Promise<ReturnType<import("./panel.js").panel>> | undefined} */ (undefined);
+const loadFeatures = () => features ??= import("./panel.js").then(({panel}) => panel({
+	room: () => /** @type {import("./confab.js").Room} */ (room), nameOf, build, jump, attempt, tell,
+	updates, context, composer: parts, react: actions.react, pins: () => pins,
+}));
+
+const actions = {
+	async react(/** @type {any} */ message, emoji = "", on = true) {
+		const waiting = reacting.get(message.id) ?? new Map();
+		reacting.set(message.id, waiting.set(emoji, on));
+		update();
+		await attempt(room?.react(message.id, emoji, on), "Not saved");
+		if (waiting.get(emoji) === on) waiting.delete(emoji);
+		update();
+	},
+	pick: async (message = any, button = any) => (await loadFeatures()).pick(message, button),
+	thread: async (message = any) => (await loadFeatures()).thread(message.thread ?? message.id),
+	async reply(message = any, mark = "m") {
+		(mark === "m" ? composing : (await loadFeatures()).composing())?.reply(message);
+	},
+	jump: (target = 0) => jump(target),
+	pin: ({id: target = 0, pinned = any}) => attempt(
+		pinned ? room?.unpin(target) : room?.pin(target), pinned ? "Not unpinned" : "Not pinned"),
+	async edit(message = any, mark = "m") {
+		if (message.state !== "failed") {
+			return (mark === "m" ? composing : (await loadFeatures()).composing())?.edit(message);
+		}
+		room?.discard(message.localId);
+		composing.restore(message.text);
+	},
+	async remove({id: target = 0}) {
+		const words = h("p", {}, "It disappears for everyone in this conversation.");
+		if (await ask("Delete this message?", "Delete", words)) change(target);
+		$("#field").focus();
+	},
+	retry: (message = any) => room?.retry(message.localId),
+	discard: (message = any) => room?.discard(message.localId),
+};
+
+const build = rowBuilder({nameOf, userName, me, members, actions});
+const context = () => ({now: now(), me: me(), unreadAfter, edits, reacting});
 const list = messageList({
-	scroller: $("#scroller"), list: $("#list"), build, room: () => source,
-	context: () => ({now: now(), me: room?.me ?? "guest:" + user.id, unreadAfter,
-		edits: composing.edits}),
+	scroller: $("#scroller"), list: $("#list"), build, room: () => source, context,
 	moved() {
-		const unseen = source.messages.filter((m) => m.id > seen).length;
+		const unseen = newest().filter((m) => m.id > seen);
+		const mentions = unseen.filter((each) => mentionsUser(each, me())).length;
 		$("#empty").hidden = source.messages.length > 0 || !wasOnline;
-		$("#newest").hidden = list.isAtEnd || !(list.isFar || unseen);
-		const words = unseen ? count(unseen, "new message") : "Newest messages";
+		$("#newest").hidden = list.isAtEnd || !(list.isFar || unseen.length);
+		const words = (unseen.length ? count(unseen.length, "new message") : "Newest messages")
+			+ (mentions ? `, ${count(mentions, "mention")}` : "");
 		if ($("#newest").textContent !== words) $("#newest").textContent = words;
 		markRead();
 	},
 });
+
+/** Shows the newest messages again after a jump. */
+const attach = () => {
+	view?.close();
+	view = undefined;
+	if (room && source.newer) source = room;
+};
+
+/** Shows a message wherever it is, as far as it is retained, and marks it for a moment. */
+const jump = async (target = 0) => {
+	const has = () => source.messages.some((m) => m.id === target);
+	if (!has() && room?.messages.some((m) => m.id === target)) attach();
+	if (!has()) {
+		const found = await attempt(room?.around(target), "Not found");
+		if (!found) return;
+		if (!found.messages.some((/** @type {any} */ m) => m.id === target)) {
+			found.close();
+			return tell("This message is no longer kept.");
+		}
+		view?.close();
+		view = found;
+		source = {
+			get messages() { return found.messages; },
+			older: (limit) => found.older(limit),
+			async newer(limit) {
+				if (!await found.newer(limit) && view === found) attach();
+			},
+		};
+	}
+	list.show(target, $("#scroller").clientHeight / 3);
+	const row = document.getElementById("m" + target);
+	row?.focus({preventScroll: true});
+	row?.classList.add("flash");
+	setTimeout(() => row?.classList.remove("flash"), 2500);
+};
 
 const markRead = () => {
 	const last = document.hidden || !wasOnline ? 0 : list.lastVisible;
@@ -219,10 +304,36 @@ const markRead = () => {
 	room?.read(seen);
 };
 
+/** What each field for messages needs. */
+const parts = {
+	room: () => room, isOver: () => !details.is_active, members, nameOf, change, edits, ask, tell,
+};
 const composing = composer({
-	id, room: () => room, isOver: () => !details.is_active, messages: () => source.messages, list,
-	ask, tell, notice, sent: () => unreadAfter = Infinity,
+	...parts, form: $("#composer"), scroller: $("#scroller"), draftKey: id, messages: newest, list,
+	sent() {
+		unreadAfter = Infinity;
+		attach();
+	},
 });
+
+/** The pinned messages, newest pin first. */
+let pins = Array(0), arePinsOld = false;
+const showPins = () => {
+	const [pin] = pins;
+	$("#pinned").hidden = !pin;
+	if (pin) $("#pinned").replaceChildren(h("b", {}, h("bdi", {}, nameOf(pin))), " ",
+		h("span", {}, oneLine(pin.text)), h("span", {className: "dim"}, count(pins.length, "pin")));
+	update();
+};
+const loadPins = async () => {
+	if (arePinsOld) return;
+	arePinsOld = true;
+	// Several changes need one request.
+	await Promise.resolve();
+	arePinsOld = false;
+	pins = await room?.pins().catch(() => pins) ?? [];
+	showPins();
+};
 
 const keepPlace = () => {
 	try {
@@ -246,7 +357,19 @@ const everySecond = () => {
 
 const listen = () => {
 	$("#copy").onclick = shareLink;
+	$("#find").onclick = async () => (await loadFeatures()).search();
+	$("#pinned").onclick = async () => (await loadFeatures()).showPins();
+	$("#keys").onclick = showKeys;
+	addEventListener("keydown", (event) => {
+		const {key, target} = event;
+		if (key !== "?" && key !== "/" || /** @type {Element} */ (target).closest("textarea, input")) return;
+		event.preventDefault();
+		if (key === "?") showKeys();
+		else if (!$("#find").hidden) $("#find").click();
+	});
+	watchRows($("#list"));
 	$("#newest").onclick = () => {
+		attach();
 		list.end();
 		$("#field").focus();
 	};
@@ -273,6 +396,8 @@ const onState = (event = any) => {
 		}
 		// A token may have created the conversation; participants may have joined meanwhile.
 		if (wasOnline || token) load().then(showDetails, () => {});
+		loadPins();
+		setTimeout(() => loadFeatures().catch(() => features = undefined), 1000);
 		wasOnline = true;
 		showPeople();
 		list.update();
@@ -295,6 +420,7 @@ const checkVersion = async () => {
 };
 
 const onReset = async ({reason = ""}) => {
+	attach();
 	if (room) source = room;
 	if (reason === "opened") unreadAfter = seen >= 0 ? seen : Infinity;
 	list.start();
@@ -314,7 +440,8 @@ const onReset = async ({reason = ""}) => {
 const onMessage = (message = any) => {
 	const name = nameOf(message);
 	typists.delete(name);
-	if (message.author !== room?.me) lines.push(`${name}: ${message.text.slice(0, 200)}`);
+	const verb = mentionsUser(message, me()) ? " mentions you" : "";
+	if (message.author !== me()) lines.push(`${name}${verb}: ${message.text.slice(0, 200)}`);
 	list.update();
 };
 
@@ -326,6 +453,7 @@ const onPresence = ({online = 0, changes = Array(0)}) => {
 		// Those who were here when the page connected have not joined just then.
 		if (room?.state === "online") arrivals.push(`${name} ${each.online ? "joined" : "left"}`);
 		if (!each.online) typists.delete(name);
+		names.set(each.user, name);
 	}
 	arrivalTimer ||= setTimeout(() => {
 		if (arrivals.length) tell(arrivals.length > 2 ? `${arrivals.length} people joined or left`
@@ -344,6 +472,7 @@ const onTyping = (event = any) => {
 
 const onEnded = () => {
 	details.is_active = false;
+	document.body.classList.add("over");
 	notice("ended", "This conversation has ended. You can still read it.", "New conversation", () =>
 		location.assign("/conversations"));
 };
@@ -369,7 +498,12 @@ const enter = () => {
 		state: onState, reset: onReset, message: onMessage, presence: onPresence, typing: onTyping,
 		ended: onEnded, error: (error) => error.storage && tellStorage(),
 	});
-	for (const event of ["change", "remove", "receipt", "outbox"]) events[event] = list.update;
+	for (const event of ["reactions", "replies", "quote", "receipt", "outbox"]) events[event] = update;
+	for (const event of ["change", "remove"]) events[event] = showPins;
+	events.pin = () => {
+		update();
+		loadPins();
+	};
 	for (const [event, listener] of Object.entries(events)) {
 		room.on(/** @type {any} */ (event), listener);
 	}
@@ -384,7 +518,10 @@ const showArchive = () => {
 	const parse = (m = any) => ({id: +m.id, key: +m.id,
 		author: m.guest ? `guest:${m.user_id}` : m.user_id, name: m.username,
 		text: m.content, time: m.timestamp, state: "sent", edited: m.is_edited,
-		deleted: m.is_deleted, rev: 0});
+		deleted: m.is_deleted, rev: 0, mentions: m.mentions ?? [], notMembers: [],
+		reactions: m.reactions ?? [], replyTo: +m.reply_to || undefined, replies: m.replies ?? 0,
+		replyExcerpt: m.reply_excerpt && {author: m.reply_excerpt.sender_id,
+			name: m.reply_excerpt.username, text: m.reply_excerpt.content}, pinned: m.pinned});
 	const messages = details.messages.map(parse);
 	source = {
 		// A message that the user sends before the room has its list shows at once.
@@ -397,6 +534,7 @@ const showArchive = () => {
 		},
 	};
 	show("room");
+	$("#find").hidden = !room;
 	list.start();
 };
 
@@ -429,8 +567,10 @@ const load = async () => {
 		code: answer.status, retryAfter: Number(answer.headers.get("retry-after")) || undefined,
 	});
 	details = {...body.conversation, messages: body.messages};
-	names = new Map(details.participants.map((each = any) =>
-		[each.guest ? `guest:${each.user_id}` : each.user_id, each.username ?? each.user_id]));
+	names.clear();
+	for (const {guest, user_id: each, username = each} of details.participants) {
+		names.set(guest ? `guest:${each}` : each, username);
+	}
 	behind = Date.parse(answer.headers.get("date") ?? "") + 500 - Date.now() || 0;
 	const words = clockSentence(behind);
 	if (!words) behind = 0;

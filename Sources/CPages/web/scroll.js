@@ -10,18 +10,25 @@ const mostRows = 400;
 const rowsAtEnd = 200;
 const step = 50;
 
-/** @typedef {{messages: readonly any[], older(limit: number): Promise<boolean>}} Source */
+/**
+ * `newer` is there if messages follow that the source does not have.
+ * @typedef {{messages: readonly any[], older(limit: number): Promise<boolean>,
+ *   newer?(limit: number): Promise<unknown>}} Source
+ */
 
 /**
  * @param {{
  *   scroller: HTMLElement, list: HTMLElement,
  *   room: () => Source,
  *   context: () => Parameters<typeof rows>[1],
- *   build: (row: import("./text.js").Row) => HTMLElement,
- *   moved: () => void,
- * }} parts `moved` is called after each change of the position or of the list
+ *   build: (row: import("./text.js").Row, mark: string) => HTMLElement,
+ *   moved?: () => void, mark?: string,
+ * }} parts `moved` is called after each change of the position or of the list; `mark` begins the
+ * ids of the rows
  */
-export const messageList = ({scroller, list, room, context, build, moved}) => {
+export const messageList = ({
+	scroller, list, room, context, build, moved = () => {}, mark = "m",
+}) => {
 	/** @type {Map<string, {element: HTMLElement, signature: string}>} */
 	let shown = new Map();
 	/** The ids of the first and the last message of the window. */
@@ -33,19 +40,22 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 	let lastTop = 0, lastHeight = 0, lastClient = 0, frame = 0, isLoading = false, hasOlder = true;
 
 	const top = (/** @type {Element} */ element) => element.getBoundingClientRect().top;
-	/** The ids of the stored messages that the room has. Their ids have no gap. */
+	/** The stored messages that the room has. */
 	const known = () => {
 		const {messages} = room();
 		let end = messages.length;
 		while (end && !(messages[end - 1].id > 0)) end--;
 		return {messages, end, first: end ? messages[0].id : 1, last: end ? messages[end - 1].id : 0};
 	};
-	/** The index of the first row for which a test holds, which then holds for all later rows. */
-	const find = (/** @type {(element: Element) => boolean} */ test) => {
-		let from = 0, to = list.children.length;
+	/**
+	 * The index of the first item for which a test holds, which then holds for all later ones.
+	 * @template T @param {ArrayLike<T>} items @param {(item: T) => boolean} test
+	 */
+	const find = (items, test, to = items.length) => {
+		let from = 0;
 		while (from < to) {
 			const middle = (from + to) >> 1;
-			if (test(list.children[middle])) to = middle;
+			if (test(items[middle])) to = middle;
 			else from = middle + 1;
 		}
 		return from;
@@ -63,7 +73,7 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 		if (!isCut && distance <= (isLeaving ? 4 : 24)) return held = undefined;
 		const edge = top(scroller);
 		let element = /** @type {Element | null} */ (null);
-		element = list.children[find((each) => top(each) >= edge)] ?? list.lastElementChild;
+		element = list.children[find(list.children, (each) => top(each) >= edge)] ?? list.lastElementChild;
 		// A heading of a day moves up when older messages of the day load.
 		while (element && !element.id) element = element.nextElementSibling;
 		held = element ? {element, offset: top(element) - edge} : undefined;
@@ -81,9 +91,10 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 
 	/** Makes the elements equal to the window. */
 	const render = () => {
-		const {messages, end, first, last} = known();
-		const from = Math.max(low, first) - first, to = Math.min(high, last) - first + 1;
-		isCut = high < last;
+		const {messages, end, last} = known();
+		const from = find(messages, ({id}) => id >= low, end);
+		const to = find(messages, ({id}) => id > high, end);
+		isCut = high < last || !!room().newer;
 		const pending = isCut ? [] : messages.slice(end);
 		const wanted = rows([...messages.slice(from, to), ...pending], context());
 		const keys = new Set(wanted.map(({key}) => key));
@@ -91,12 +102,9 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 		let next = list.firstElementChild;
 		shown = new Map(wanted.map((row) => {
 			let each = shown.get(row.key);
-			if (!each) each = {element: build(row), signature: row.signature};
+			if (!each) each = {element: build(row, mark), signature: row.signature};
 			else if (each.signature !== row.signature) {
-				const fresh = build(row);
-				each.element.className = fresh.className;
-				each.element.id = fresh.id;
-				each.element.replaceChildren(...fresh.childNodes);
+				renew(each.element, build(row, mark));
 				each.signature = row.signature;
 			}
 			if (each.element === next) next = next.nextElementSibling;
@@ -110,7 +118,7 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 		const {first, last} = known();
 		low = Math.max(low, first);
 		// Rows below a held position do not move it.
-		if (!held || last - low < mostRows) high = last;
+		if (!room().newer && (!held || last - low < mostRows)) high = last;
 		if (!held && high - low >= rowsAtEnd + step) low = high - rowsAtEnd + 1;
 		render();
 		restore();
@@ -128,6 +136,22 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 			await new Promise((done) => setTimeout(done, 100));
 		}
 	};
+	/** Loads messages before those of the source, or after them. */
+	const load = async (/** @type {"older" | "newer"} */ side) => {
+		if (isLoading) return;
+		isLoading = true;
+		scroller.classList.add("loading");
+		try {
+			const hasMore = await room()[side]?.(2 * step);
+			if (side === "older") hasOlder = !!hasMore;
+		} catch {
+			// The next movement tries again.
+		}
+		isLoading = false;
+		scroller.classList.remove("loading");
+		const {first, last} = known();
+		if (first < low || high < last) extend();
+	};
 	const extend = async () => {
 		const near = 1.5 * scroller.clientHeight, {first, last} = known();
 		if (scroller.scrollTop < near && last) {
@@ -136,19 +160,9 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 				low = Math.max(first, low - step);
 				if (high - low >= mostRows) high = low + mostRows - 1;
 				schedule();
-			} else if (hasOlder && !isLoading) {
-				isLoading = true;
-				scroller.classList.add("loading");
-				try {
-					hasOlder = await room().older(2 * step);
-				} catch {
-					// The next movement tries again.
-				}
-				isLoading = false;
-				scroller.classList.remove("loading");
-				if (known().first < low) extend();
-			}
+			} else if (hasOlder) load("older");
 		} else if (isCut && scroller.scrollHeight - scroller.scrollTop < near * 2) {
+			if (high === last && room().newer) return load("newer");
 			high = Math.min(last, high + step);
 			if (high - low >= mostRows) low = high - mostRows + 1;
 			schedule();
@@ -167,10 +181,11 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 	/** Shows the messages around one, `offset` pixels below the top. */
 	const show = (id = 0, offset = 0) => {
 		const {first, last} = known();
+		hasOlder = first > 1;
 		low = Math.max(first, id - step);
 		high = Math.min(last, id + step);
 		render();
-		const element = document.getElementById(`m${id}`);
+		const element = document.getElementById(mark + id);
 		held = element ? {element, offset} : undefined;
 		restore();
 		measure();
@@ -219,7 +234,7 @@ export const messageList = ({scroller, list, room, context, build, moved}) => {
 		/** The id of the last message of which the viewport shows a part; 0 if there is none. */
 		get lastVisible() {
 			const edge = scroller.getBoundingClientRect().bottom;
-			for (let i = find((each) => top(each) >= edge) - 1; i >= 0; i--) {
+			for (let i = find(list.children, (each) => top(each) >= edge) - 1; i >= 0; i--) {
 				const id = Number(list.children[i].id.slice(1));
 				if (id) return id;
 			}

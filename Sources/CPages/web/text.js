@@ -111,9 +111,31 @@ export const parts = (text) => {
 	return all;
 };
 
-/** @param {string} text @returns {(HTMLElement | string)[]} */
-export const formatted = (text) => parts(text).map((part) => {
-	if (part.kind === "text") return part.text;
+/** Whether a text has this name after an `@` there, in any case. */
+export const isMention = (/** @type {string} */ text, at = 0, name = "") =>
+	text.slice(at + 1, at + 1 + name.length).toLowerCase() === name.toLowerCase()
+	&& !/[\p{L}\p{N}]/u.test(text[at + 1 + name.length] ?? "");
+
+/**
+ * Makes elements of the names after an `@`.
+ * @param {string} text @param {string[]} names the longest first @returns {(HTMLElement | string)[]}
+ */
+const withMentions = (text, names) => {
+	const all = [];
+	let end = 0;
+	for (let at = text.indexOf("@"); at >= 0; at = text.indexOf("@", at + 1)) {
+		const name = at >= end && names.find((each) => isMention(text, at, each));
+		if (!name) continue;
+		all.push(text.slice(end, at), h("b", {className: "mention"},
+			text.slice(at, at + 1 + name.length)));
+		end = at + 1 + name.length;
+	}
+	return [...all, text.slice(end)];
+};
+
+/** @param {string} text @param {string[]} [names] of mentioned users @returns {(Node | string)[]} */
+export const formatted = (text, names = []) => parts(text).flatMap((part) => {
+	if (part.kind === "text") return withMentions(part.text, names);
 	if (part.kind === "code") return h("code", {}, part.text);
 	if (part.kind === "block") return h("pre", {tabIndex: 0}, h("code", {}, part.text));
 	const rel = "noopener noreferrer nofollow ugc";
@@ -214,14 +236,37 @@ export const refusal = (code, reason = "", hasToken = false) => {
 		+ " again by itself."] : ["The conversation does not open", `${words}. Try again.`];
 };
 
+/** Whether a message of another user mentions the user. */
+export const mentionsUser = (message = any, me = "") => message.author !== me && !message.deleted
+	&& (message.mentions === "all" || message.mentions.includes(me));
+
+/**
+ * The reactions to a message, with those of the user that wait for the server.
+ * @param {any[]} reactions @param {Map<string, boolean>} waiting
+ */
+const withWaiting = (reactions, waiting = new Map()) => {
+	const all = reactions.map((each) => {
+		const mine = waiting.get(each.emoji) ?? each.mine;
+		return {...each, mine, count: each.count + Number(mine) - Number(each.mine)};
+	});
+	for (const [emoji, mine] of waiting) {
+		if (mine && !all.some((each) => each.emoji === emoji)) {
+			all.push({emoji, mine, count: 1, users: []});
+		}
+	}
+	return all.filter((each) => each.count);
+};
+
 /**
  * Arranges messages as rows: one heading per day, one line before the first unread message, and the
  * author only on the first message of a group (same author and day, within five minutes).
  * @param {readonly any[]} messages Messages of the kit
- * @param {{now: number, me?: string, unreadAfter: number, edits: Map<number, string>}} context
- * `edits` has the texts of changes that wait for the server; an empty text is a deletion
+ * @param {{now: number, me?: string, unreadAfter: number, edits: Map<number, string>,
+ *   reacting: Map<number, Map<string, boolean>>}} context
+ * `edits` has the texts of changes that wait for the server, an empty text for a deletion;
+ * `reacting` has the reactions that wait
  */
-export const rows = (messages, {now, me, unreadAfter, edits}) => {
+export const rows = (messages, {now, me, unreadAfter, edits, reacting}) => {
 	/** @type {Row[]} */
 	const all = [];
 	let last = any, day = "";
@@ -241,9 +286,12 @@ export const rows = (messages, {now, me, unreadAfter, edits}) => {
 		}
 		const isFirst = last?.author !== author || Date.parse(time) - Date.parse(last.time) > 3e5;
 		const edit = edits.get(id), text = edit ?? message.text;
-		const signature = [isFirst, edit, message.rev, message.state, message.error, id].join(" ");
+		const reactions = withWaiting(message.reactions, reacting.get(id));
+		const signature = JSON.stringify([isFirst, edit, message.rev, message.state, message.error, id,
+			reactions, message.replies, message.replyExcerpt]);
 		const key = `${message.key}`, isWaiting = edit != null;
-		all.push({kind: "message", key, text, signature, message, isFirst, isMine, isWaiting});
+		all.push({kind: "message", key, text, signature, message, reactions, isFirst, isMine, isWaiting,
+			isForMe: mentionsUser(message, me)});
 		last = message;
 	}
 	return all;
@@ -252,5 +300,5 @@ export const rows = (messages, {now, me, unreadAfter, edits}) => {
 /**
  * @typedef {{kind: "day" | "unread", key: string, text: string, signature: string}
  *   | {kind: "message", key: string, text: string, signature: string, isFirst: boolean,
- *     isMine: boolean, isWaiting: boolean, message: any}} Row
+ *     isMine: boolean, isWaiting: boolean, isForMe: boolean, message: any, reactions: any[]}} Row
  */

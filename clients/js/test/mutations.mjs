@@ -55,6 +55,12 @@ const mutations = [
   ["signals are ignored", 'signal?.addEventListener("abort", abort);', "", "kit", "rule 9: Abort"],
   ["a listener breaks the delivery", "\t\t\t\tfail(error);", "\t\t\t\tthrow error;",
     "kit", "rule 9: a listener"],
+  ["an older state replaces a newer one", "news[index] > known[index]", "news[index]",
+    "features", "late event"],
+  ["own reactions are forgotten", "own.mine = on;", "", "features", "more than 20"],
+  ["excerpts stay as they were", "message.replyExcerpt = quote;", "", "features", "replies and"],
+  ["the outbox forgets the reply", "const saved = { localId, text, since, error, replyTo, mentions };",
+    "const saved = { localId, text, since, error };", "features", "the outbox keeps"],
   ["output", "link.onlineAt = this.#now;", "console.log(link.onlineAt = this.#now);",
     "kit", "rule 10: no output"],
 ];

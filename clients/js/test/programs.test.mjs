@@ -71,6 +71,27 @@ test("the README's two lines print messages", async (t) => {
   assert.equal(program.stderrText, "");
 });
 
+test("the README's thread is printed whenever it changes", async (t) => {
+  const server = await Server.start(t), bob = await server.raw("bob");
+  await bob.say("root");
+  const source = `import { Confab } from "confab";
+    import WebSocket from "ws";
+    const token = process.env.CONFAB_TOKEN;
+    const room = new Confab("${server.url}", { token, WebSocket }).conversation("lobby");
+    const message = { id: 1 };
+    ${samples[3]}`;
+  const program = start(t, source, { CONFAB_TOKEN: server.token("ann") });
+  await until("the root", () => program.stdoutText.includes("root\n"));
+  await bob.request({ action: "send_message", content: "reply", reply_to: "1" },
+    (f) => f.type === "chat_message");
+  await bob.request({ action: "react", message_id: "2", emoji: "👍", on: true },
+    (f) => f.type === "reacted");
+  await until("all", () => program.stdoutText.endsWith("root\nreply  👍 1\n"));
+  program.kill("SIGINT");
+  await program.exited;
+  assert.equal(program.stderrText, "");
+});
+
 /** Chromium without a screen. `run` evaluates an expression in a tab. */
 class Browser {
   static async start(t) {

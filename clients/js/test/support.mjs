@@ -136,6 +136,7 @@ export class Proxy {
     proxy.mode = "pass";
     proxy.pairs = new Set();
     proxy.connections = 0;
+    proxy.dropped = 0;
     proxy.server = net.createServer((client) => proxy.#accept(client, port));
     proxy.server.listen(0, "127.0.0.1");
     await new Promise((done) => proxy.server.once("listening", done));
@@ -161,8 +162,16 @@ export class Proxy {
     server.on("data", (data) => {
       if (this.mode !== "pass") return;
       const out = this.drop ? dropFrames(pair, data, this.drop) : data;
+      this.dropped += Number(out.length < data.length);
       if (out.length) client.write(out);
     });
+  }
+
+  /** Sends a text frame to the clients as if the server had sent it. */
+  inject(text) {
+    const bytes = Buffer.from(text), header = Buffer.from([0x81, 126, 0, 0]);
+    header.writeUInt16BE(bytes.length, 2);
+    for (const { client } of this.pairs) client.write(Buffer.concat([header, bytes]));
   }
 
   /** Ends all connections without a close frame. */

@@ -14,6 +14,13 @@ async function use(): Promise<void> {
   const hasMore: boolean = await room.older(50, { signal: new AbortController().signal });
   for await (const message of room) if (hasMore) await room.edit(message.id ?? id, "text");
   const { conversations } = await confab.list({ limit: 1 });
+  const { reactions: [first] }: Message = await room.send("text",
+    { replyTo: id, mentions: pending.length ? [pending[0].author] : "all" });
+  await room.react(id, first.emoji, !first.mine);
+  const { messages, next } = await room.search("text", { before: id });
+  const view = await room.around(next ?? messages[0].id);
+  view.on("change", () => view.messages.length);
+  await room.unpin((await room.pins())[0].id);
   // @ts-expect-error: there is no such event
   room.on("reaction", () => {});
   // @ts-expect-error: an id is a number

@@ -24,18 +24,8 @@ public struct RetainedWrite: Sendable {
         self.isAcknowledged = isAcknowledged
     }
 
-    /// The message that the change wrote or amended.
-    var message: Message? {
-        switch self.change {
-        case .message(let message), .amend(let message, _, _): message
-        default: nil
-        }
-    }
-
-    /// The message that the change wrote.
-    var posted: Message? {
-        if case .message(let message) = self.change { message } else { nil }
-    }
+    var message: Message? { self.change.message }
+    var posted: Message? { self.change.posted }
 
     /// Whether both are one change of one history. Changes that cannot be told apart count as one.
     func isSame(as other: RetainedWrite) -> Bool {
@@ -58,6 +48,15 @@ extension Message {
         return self.body === other.body
             || self.body.author.id == other.body.author.id
                 && self.body.clientMessageID == other.body.clientMessageID
+    }
+}
+
+extension Message {
+    /// Whether both have the same text, reactions and pin.
+    func looks(like other: Message) -> Bool {
+        let (mine, others) = (self.body.annotations, other.body.annotations)
+        return self.state == other.state && self.body.content == other.body.content
+            && mine?.reactions == others?.reactions && mine?.pin == others?.pin
     }
 }
 

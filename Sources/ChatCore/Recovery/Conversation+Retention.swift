@@ -12,11 +12,13 @@ extension Conversation {
     mutating func retain(
         _ change: Write.Change, _ revision: Revision, isAcknowledged: Bool, at now: ClockReading
     ) {
-        guard self.rules.retention > 0, revision > self.retained.last?.revision ?? 0 else { return }
+        guard self.rules.recovery.isEnabled, revision > self.retained.last?.revision ?? 0 else {
+            return
+        }
         // Not on every call: the element in the middle is in no cache.
         let half = self.retained.count / 2
         if half >= 16, self.retained.count % 16 == 0,
-            self.retained[half].storedAt < now.monotonic - self.rules.retention
+            !self.rules.recovery.retains(self.retained[half], at: now)
         {
             self.retained.removeFirst(half)
         }
@@ -50,7 +52,8 @@ extension Conversation {
     public mutating func retainStored(
         _ change: Write.Change, _ revision: Revision, at now: ClockReading
     ) {
-        guard self.rules.retention > 0, self.recoveringThrough == 0 else { return }
+        guard self.rules.recovery.isEnabled else { return }
+        if case .rewriting = self.phase { return }
         guard let last = self.retained.last, last.revision >= revision else {
             return self.retain(change, revision, isAcknowledged: true, at: now)
         }
@@ -74,11 +77,7 @@ extension Conversation {
         into effects: inout [ConversationEffect]
     ) {
         self.retainStored(change, revision, at: now)
-        switch self.loadState {
-        case .withoutRecents, .loadingRecents, .complete, .loadingReplyTarget:
-            if revision > self.storedRevision { effects.append(.invalidate) }
-        case .unloaded, .loading: break
-        }
+        if self.phase.isServing, revision > self.storedRevision { effects.append(.invalidate) }
     }
 
     /// Discards the changes that the store, as just loaded, lacks and never acknowledged. They are
@@ -89,7 +88,7 @@ extension Conversation {
 
     /// The retained changes; none if the last of them is too old for any store to lose.
     func recentlyRetained(at now: ClockReading) -> [RetainedWrite] {
-        guard let last = self.retained.last, last.storedAt >= now.monotonic - self.rules.retention
+        guard let last = self.retained.last, self.rules.recovery.retains(last, at: now)
         else { return [] }
         return self.retained
     }

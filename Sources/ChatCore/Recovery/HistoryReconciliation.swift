@@ -22,28 +22,20 @@ struct HistoryReconciliation {
     /// Changes whose numbers another history has taken, in the order of each holder.
     private(set) var displaced: [RetainedWrite] = []
 
-    private let record: ConversationRecord?
-    private let messages: [SequenceNumber: Message]
-    /// Other messages were not read or are no longer kept.
-    private let coveredSequences: ClosedRange<SequenceNumber>
-    private let storedRevision: Revision
+    /// The conversation as the store has it.
+    let state: HistoryState
+    let messages: StoredMessageIndex
 
     /// - Parameters:
-    ///   - record: the stored record.
-    ///   - page: the stored messages from the oldest that any change concerns. If only one is to be
+    ///   - state: as the store has it.
+    ///   - messages: from the oldest stored one that any change concerns. If only one is to be
     ///     checked, the newest that a change of this owner concerns.
-    ///   - isWhole: whether the page contains all later messages as well.
-    ///   - storedRevision: the store's revision.
     init(
-        own: [RetainedWrite], offered: [[RetainedWrite]], record: ConversationRecord?,
-        page: MessagePage, isWhole: Bool, storedRevision: Revision
+        own: [RetainedWrite], offered: [[RetainedWrite]], state: HistoryState,
+        messages: StoredMessageIndex
     ) {
-        self.record = record
-        self.messages = Dictionary(page.messages.map { ($0.sequence, $0) }) { $1 }
-        let first = page.messages.first?.sequence ?? page.head + 1
-        self.coveredSequences =
-            first...(isWhole ? .max : max(first, page.messages.last?.sequence ?? 0))
-        self.storedRevision = storedRevision
+        self.state = state
+        self.messages = messages
         self.ownStoredCount = 0
         let common = self.commonHistory(of: own)
         self.ownStoredCount = common.storedCount
@@ -75,7 +67,7 @@ struct HistoryReconciliation {
     ) {
         var isDifferent = false
         for index in changes.indices.reversed() {
-            guard changes[index].revision <= self.storedRevision else { continue }
+            guard changes[index].revision <= self.state.revision else { continue }
             switch self.match(changes[index]) {
             case .same:
                 let lost = changes[..<index].indices.filter {
@@ -91,35 +83,26 @@ struct HistoryReconciliation {
 
     /// The index of the first change above the store's revision.
     private func indexAboveStored(_ changes: [RetainedWrite]) -> Int {
-        changes.firstIndex { $0.revision > self.storedRevision } ?? changes.count
+        changes.firstIndex { $0.revision > self.state.revision } ?? changes.count
     }
 
-    func match(_ change: RetainedWrite) -> HistoryMatch {
-        if case .create(let created) = change.change, let record = self.record {
-            return created.createdAt == record.createdAt && created.creator == record.creator
-                ? .same : .different
+    private func match(_ write: RetainedWrite) -> HistoryMatch {
+        write.change.match(write.revision, in: self.state, self.messages)
+    }
+
+    /// The owner's changes that the store has, so that retries are answered from the store.
+    func stored(of own: [RetainedWrite]) -> [RetainedWrite] {
+        own.prefix(self.ownStoredCount).indices.filter { !self.ownLostIndices.contains($0) }.map {
+            var write = own[$0]
+            write.isAcknowledged = true
+            return write
         }
-        if case .end = change.change, let record = self.record {
-            return record.endedAt == nil ? .different : .unknown
-        }
-        guard let message = change.message, self.coveredSequences.contains(message.sequence) else {
-            return .unknown
-        }
-        guard let stored = self.messages[message.sequence], stored.isSame(as: message) else {
-            return .different
-        }
-        if change.posted != nil || stored.revision == change.revision { return .same }
-        // A deleted message stays deleted, whatever other changes say. A later edit may follow this
-        // one, or be of another history.
-        if stored.state == .deleted { return .unknown }
-        return stored.revision > change.revision && message.state != .deleted
-            ? .unknown : .different
     }
 
     /// Whether no holder has all changes above the store's revision, up to this one.
     func isIncomplete(through revision: Revision) -> Bool {
-        let last = self.missing.last?.revision ?? self.storedRevision
-        return last > self.storedRevision + self.missing.count
-            || revision > max(last, self.storedRevision) + self.displaced.count
+        let last = self.missing.last?.revision ?? self.state.revision
+        return last > self.state.revision + self.missing.count
+            || revision > max(last, self.state.revision) + self.displaced.count
     }
 }

@@ -6,40 +6,48 @@ import ChatModel
 struct StoredMessageIndex {
     private struct SendKey: Hashable {
         let author: UserID
-        let clientMessageID: ClientMessageID?
-        /// Distinguishes sends without a client message id.
-        let content: String?
-
-        init(_ message: Message) {
-            self.author = message.body.author.id
-            self.clientMessageID = message.body.clientMessageID
-            self.content = message.body.clientMessageID == nil ? message.body.content : nil
-        }
+        let clientMessageID: ClientMessageID
     }
 
     private var messages: [SequenceNumber: Message] = [:]
     private var sends: [SendKey: SequenceNumber] = [:]
     /// The numbers that displaced messages got.
     private var movedNumbers: [SequenceNumber: SequenceNumber] = [:]
+    /// The first number that two histories use for different messages.
+    var firstMoved = SequenceNumber.max
     private let first: SequenceNumber
+    /// The newest message that was read; `max` if all up to the head were read.
+    private let last: SequenceNumber
     private let head: SequenceNumber
     let lastSentAt: Int64
 
-    init(_ page: MessagePage) {
-        self.first = page.messages.first?.sequence ?? .max
+    /// - Parameter isWhole: the page contains all messages up to the head.
+    init(_ page: MessagePage, isWhole: Bool = true) {
+        self.first = page.messages.first?.sequence ?? page.head + 1
+        self.last = isWhole ? .max : page.messages.last?.sequence ?? self.first
         self.head = page.head
         self.lastSentAt = page.messages.last?.sentAt.milliseconds ?? 0
         for message in page.messages { self.record(message) }
     }
 
+    /// Whether the message would be here if the store had it. Others were not read or are no longer
+    /// kept.
+    func covers(_ sequence: SequenceNumber) -> Bool {
+        sequence >= self.first && sequence <= self.last
+    }
+
     subscript(sequence: SequenceNumber) -> Message? { self.messages[sequence] }
 
     /// The number of the message that the same send created.
-    func sequence(of message: Message) -> SequenceNumber? { self.sends[SendKey(message)] }
+    func sequence(of message: Message) -> SequenceNumber? {
+        Self.key(of: message).flatMap { self.sends[$0] }
+    }
 
-    /// Whether the same send, by its client message id, created one of the messages.
-    func hasSend(of message: Message) -> Bool {
-        message.body.clientMessageID != nil && self.sequence(of: message) != nil
+    /// Nil for a message that no send created: it fills the number of a lost one.
+    private static func key(of message: Message) -> SendKey? {
+        message.body.clientMessageID.map {
+            SendKey(author: message.body.author.id, clientMessageID: $0)
+        }
     }
 
     /// Whether this number belongs to another message or to none, or the message has another
@@ -64,19 +72,19 @@ struct StoredMessageIndex {
 
     /// The place of a displaced reply. A reply whose target is lost becomes a message of its own,
     /// because another message has the target's number.
-    ///
-    /// - Parameter firstMoved: the first number that two histories use for different messages.
-    func movedReply(_ reply: Reply?, firstMoved: SequenceNumber) -> Reply? {
+    func movedReply(_ reply: Reply?) -> Reply? {
         guard let reply else { return nil }
         func moved(_ number: SequenceNumber) -> SequenceNumber? {
-            self.movedNumbers[number] ?? (number < firstMoved ? number : nil)
+            self.movedNumbers[number] ?? (number < self.firstMoved ? number : nil)
         }
         guard let target = moved(reply.to) else { return nil }
-        return Reply(to: target, thread: moved(reply.thread) ?? target)
+        // Here the target may have another place than in the other history.
+        let thread = self.messages[target].map { $0.body.annotations?.reply?.thread ?? target }
+        return Reply(to: target, thread: thread ?? moved(reply.thread) ?? target)
     }
 
     mutating func record(_ message: Message) {
         self.messages[message.sequence] = message
-        self.sends[SendKey(message)] = message.sequence
+        if let key = Self.key(of: message) { self.sends[key] = message.sequence }
     }
 }

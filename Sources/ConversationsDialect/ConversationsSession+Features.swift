@@ -1,0 +1,65 @@
+import Bytes
+public import ChatModel
+public import DialectKit
+import JSON
+
+/// Reactions, pins and search (PROTOCOLS, "Message features").
+extension ConversationsSession {
+    /// - Parameter action: one of these features.
+    func executeFeature(
+        _ action: ByteString, _ document: borrowing JSONDocument, _ text: RawSpan,
+        into steps: inout SessionSteps
+    ) throws(FieldError) {
+        let root = document.root
+        switch action {
+        case "pins": self.submit(.pins(by: self.me), .pins, into: &steps)
+        case "search": try self.search(document, text, into: &steps)
+        default:
+            let sequence = try document.requiredMessageID("message_id", of: root, in: text)
+            switch action {
+            case "pin":
+                self.submit(.pin(sequence, by: self.me), .pin, number: sequence, into: &steps)
+            case "unpin":
+                self.submit(.unpin(sequence, by: self.me), .unpin, number: sequence, into: &steps)
+            default:
+                let emoji = try document.requiredEmoji("emoji", of: root, in: text)
+                let isOn = try document.requiredBool("on", of: root, in: text)
+                self.submit(
+                    .react(sequence, emoji, isOn: isOn, by: self.me), .react, number: sequence,
+                    into: &steps)
+            }
+        }
+    }
+
+    private func search(
+        _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
+    ) throws(FieldError) {
+        let root = document.root
+        let query = try document.requiredSearchQuery("text", of: root, in: text)
+        let before = try document.optionalMessageID("before_id", of: root, in: text)
+        let limit = try document.optionalInteger("limit", within: 1...100, of: root, in: text) ?? 20
+        steps.append(
+            .fetch(
+                .search(self.conversation, query, before: before, limit: limit),
+                RequestTag(kind: ConversationsRequestKind.search.rawValue)))
+    }
+
+    public mutating func receivedStoreAnswer(
+        _ answer: StoreAnswer?, for tag: RequestTag, into steps: inout SessionSteps
+    ) {
+        switch answer {
+        case .found(let page)?:
+            steps.reply { $0.append(found: page, for: self.person.id) }
+        case .cannotSearch?:
+            steps.reply {
+                $0.append(error: "this service has no search", action: "search")
+            }
+        default:
+            steps.reply {
+                $0.append(
+                    error: "the history cannot be searched at the moment; try again",
+                    action: "search")
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+import ChatModel
+import Configuration
+
+extension ServeOptions {
+    /// The limits that the chat engine enforces.
+    var chatLimits: ChatLimits {
+        var limits = ChatLimits()
+        limits.contentBytes = self.limits.contentBytes
+        limits.metadataBytes = self.limits.metadataBytes
+        limits.typingTimeout = self.limits.typing
+        limits.historyLimit = self.history
+        limits.traceRecords = self.limits.traceSteps
+        // A failover of Redis may lose writes that it has acknowledged, so they are retained for a
+        // while.
+        if case .redis = self.store { limits.retention = .seconds(60) }
+        return limits
+    }
+}
