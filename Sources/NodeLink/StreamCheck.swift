@@ -50,9 +50,9 @@ public struct StreamCheck: Sendable {
                         ? "message \(self.last + 1) is missing"
                         : "messages \(self.last + 1) to \(number - 1) are missing")
             }
-            // An edit raises a message's revision. The revisions of unedited messages increase with
+            // A change raises a message's revision. The revisions of unchanged ones increase with
             // their numbers.
-            if message.state == .asSent {
+            if !message.wasAmended {
                 if message.revision <= self.lastRevision {
                     self.add(
                         """

@@ -50,6 +50,9 @@ struct StreamCheckTests {
                 Self.message(4, revision: 8, .deleted),
             ])
                 == [])
+        // Reactions raise a message's revision, as an edit does.
+        let reacted = Self.message(1).reacted(with: Reactions(), revision: 9)
+        #expect(Self.faults([reacted, Self.message(2), Self.message(3)]) == [])
     }
 
     @Test("finds gaps, duplicates and wrong order")

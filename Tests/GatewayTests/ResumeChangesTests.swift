@@ -100,6 +100,21 @@ struct ResumeChangesTests {
         }
     }
 
+    @Test("sends changes before the reactions to the client's newest message, without a revision")
+    func reactionsToNewest() throws {
+        let node = try Self.node()
+        let author = try node.conversationClient("author")
+        for content in ["one", "two"] { try author.post(content) }
+        try author.send(Self.edit(1, to: "eins"))
+        _ = try author.next("message.edited")
+        // The revision of message 2 is then above that of the edit.
+        try author.send(#"{"action":"react","message_id":"2","emoji":"👍","on":true}"#)
+        _ = try author.next("reactions")
+        let reader = try node.conversationClient("reader", after: "2")
+        try author.post("end")
+        #expect(try Self.receivedLines(reader, until: "end") == ["message.edited 1 eins"])
+    }
+
     @Test("every frame with a message has its revision, in order")
     func revisions() throws {
         let node = try Self.node()

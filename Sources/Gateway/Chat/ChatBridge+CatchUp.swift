@@ -216,7 +216,7 @@ extension ChatBridge {
             guard case .since(let revision, _)? = state.missedChanges else { return }
             // Trimmed messages may have been amended unnoticed. A message that was amended does not
             // show when it was posted, so it proves nothing about the trimmed ones.
-            if let oldest = page.messages.first, oldest.state == .asSent,
+            if let oldest = page.messages.first, !oldest.wasAmended,
                 revision < oldest.revision, page.oldest > 1
             {
                 self.restartFromOldest(connection, webSocket, index, at: page.oldest)
@@ -227,7 +227,7 @@ extension ChatBridge {
             // If all of them were amended, every retained change is sent: too many changes rather
             // than too few.
             let posted = page.messages.last {
-                $0.state == .asSent && $0.sequence <= state.sentThrough
+                !$0.wasAmended && $0.sequence <= state.sentThrough
             }
             state.missedChanges = .since(posted?.revision ?? 0, mayBeTooOld: false)
         case .changes:
