@@ -4,7 +4,7 @@ import unittest
 
 from axe_playwright_python.sync_playwright import Axe
 
-from support import PageTest, online, say, texts
+from support import PageTest, drain, online, say, texts
 
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
@@ -99,6 +99,7 @@ class AccessTests(PageTest):
             for number in range(3):
                 bot.act(action="send_message", content=f"hello {number}, @Ann @all", mentions="all",
                         **({"reply_to": "1"} if number else {}))
+            drain(bot, 3)
             for emoji in ("👍", ":ship:"):
                 bot.act(action="react", message_id="1", emoji=emoji, on=True)
             bot.act(action="pin", message_id="2")
@@ -142,6 +143,7 @@ class AccessTests(PageTest):
             for number in range(3):
                 bot.act(action="send_message", content=f"hello {number}, @all", mentions="all",
                         **({"reply_to": "1"} if number else {}))
+            drain(bot, 3)
             for emoji in ("👍", "🎉", "😂", "👀", "🚀", "🐛", ":ship:"):
                 bot.act(action="react", message_id="1", emoji=emoji, on=True)
             bot.act(action="pin", message_id="2")

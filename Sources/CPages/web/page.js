@@ -210,7 +210,15 @@ let features = /** @type {Promise<ReturnType<import("./panel.js").panel>> | unde
 const loadFeatures = () => features ??= import("./panel.js").then(({panel}) => panel({
 	room: () => /** @type {import("./confab.js").Room} */ (room), nameOf, build, jump, attempt, tell,
 	updates, context, composer: parts, react: actions.react, pins: () => pins,
-}));
+})).catch((error) => {
+	features = undefined;
+	throw error;
+});
+/** @param {(all: ReturnType<import("./panel.js").panel>) => void} run */
+const withFeatures = async (run) => {
+	const all = await attempt(loadFeatures(), "Not loaded");
+	if (all) run(all);
+};
 
 const actions = {
 	async react(/** @type {any} */ message, emoji = "", on = true) {
@@ -221,20 +229,21 @@ const actions = {
 		if (waiting.get(emoji) === on) waiting.delete(emoji);
 		update();
 	},
-	pick: async (message = any, button = any) => (await loadFeatures()).pick(message, button),
-	thread: async (message = any) => (await loadFeatures()).thread(message.thread ?? message.id),
-	async reply(message = any, mark = "m") {
-		(mark === "m" ? composing : (await loadFeatures()).composing())?.reply(message);
+	pick: (message = any, button = any) => withFeatures((all) => all.pick(message, button)),
+	thread: (message = any) => withFeatures((all) => all.thread(message.thread ?? message.id)),
+	reply(message = any, mark = "m") {
+		if (mark === "m") composing.reply(message);
+		else withFeatures((all) => all.composing()?.reply(message));
 	},
 	jump: (target = 0) => jump(target),
 	pin: ({id: target = 0, pinned = any}) => attempt(
 		pinned ? room?.unpin(target) : room?.pin(target), pinned ? "Not unpinned" : "Not pinned"),
-	async edit(message = any, mark = "m") {
-		if (message.state !== "failed") {
-			return (mark === "m" ? composing : (await loadFeatures()).composing())?.edit(message);
-		}
-		room?.discard(message.localId);
-		composing.restore(message.text);
+	edit(message = any, mark = "m") {
+		if (message.state === "failed") {
+			room?.discard(message.localId);
+			composing.restore(message.text);
+		} else if (mark === "m") composing.edit(message);
+		else withFeatures((all) => all.composing()?.edit(message));
 	},
 	async remove({id: target = 0}) {
 		const words = h("p", {}, "It disappears for everyone in this conversation.");
@@ -268,16 +277,17 @@ const attach = () => {
 	if (room && source.newer) source = room;
 };
 
-/** Shows a message wherever it is, as far as it is retained, and marks it for a moment. */
-const jump = async (target = 0) => {
+/** Makes the list show a message wherever it is. @returns whether it is retained */
+const reach = async (target = 0, offset = 0) => {
 	const has = () => source.messages.some((m) => m.id === target);
 	if (!has() && room?.messages.some((m) => m.id === target)) attach();
 	if (!has()) {
 		const found = await attempt(room?.around(target), "Not found");
-		if (!found) return;
+		if (!found) return false;
 		if (!found.messages.some((/** @type {any} */ m) => m.id === target)) {
 			found.close();
-			return tell("This message is no longer kept.");
+			tell("This message is no longer kept.");
+			return false;
 		}
 		view?.close();
 		view = found;
@@ -289,7 +299,13 @@ const jump = async (target = 0) => {
 			},
 		};
 	}
-	list.show(target, $("#scroller").clientHeight / 3);
+	list.show(target, offset);
+	return true;
+};
+
+/** Goes to a message, and marks it for a moment. */
+const jump = async (target = 0) => {
+	if (!await reach(target, $("#scroller").clientHeight / 3)) return;
 	const row = document.getElementById("m" + target);
 	row?.focus({preventScroll: true});
 	row?.classList.add("flash");
@@ -357,8 +373,8 @@ const everySecond = () => {
 
 const listen = () => {
 	$("#copy").onclick = shareLink;
-	$("#find").onclick = async () => (await loadFeatures()).search();
-	$("#pinned").onclick = async () => (await loadFeatures()).showPins();
+	$("#find").onclick = () => withFeatures((all) => all.search());
+	$("#pinned").onclick = () => withFeatures((all) => all.showPins());
 	$("#keys").onclick = showKeys;
 	addEventListener("keydown", (event) => {
 		const {key, target} = event;
@@ -397,7 +413,7 @@ const onState = (event = any) => {
 		// A token may have created the conversation; participants may have joined meanwhile.
 		if (wasOnline || token) load().then(showDetails, () => {});
 		loadPins();
-		setTimeout(() => loadFeatures().catch(() => features = undefined), 1000);
+		setTimeout(() => loadFeatures().catch(() => {}), 1000);
 		wasOnline = true;
 		showPeople();
 		list.update();
@@ -432,9 +448,7 @@ const onReset = async ({reason = ""}) => {
 	} catch {
 		// Without storage, the visit starts at the end.
 	}
-	if (!at.id) return;
-	await list.reach(at.id);
-	list.show(at.id, at.offset);
+	if (at.id) reach(at.id, at.offset);
 };
 
 const onMessage = (message = any) => {

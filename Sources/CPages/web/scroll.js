@@ -216,10 +216,6 @@ export const messageList = ({
 				moved();
 			}
 		},
-		/** Loads pages until a message is there, as far as it is retained. */
-		async reach(id = 0) {
-			while (hasOlder && id < known().first) hasOlder = await room().older(2 * step);
-		},
 		get isAtEnd() { return !held; },
 		/** Whether the end is more than a screen away. */
 		get isFar() {
