@@ -309,6 +309,7 @@ class Timeline {
 					?? before.find(({ emoji }) => emoji === group.emoji)?.mine ?? false }));
 			}
 			const isDeletion = into.deleted && event === "change";
+			if (isDeletion) Object.assign(into, { mentions: [], notMembers: [] });
 			if (isKnown && (!into.deleted || isDeletion)) this.emit(isDeletion ? "remove" : event, into);
 		}
 	}
