@@ -41,7 +41,7 @@ struct EndpointQueue {
         var phase = Phase.ready
         /// The failed attempts of the first event.
         var attempts = 0
-        /// Of its stored events; -1 if there was none.
+        /// The lane of its stored events; -1 if there was none.
         var lane = -1
     }
 

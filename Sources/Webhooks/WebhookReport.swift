@@ -9,7 +9,7 @@ public struct WebhookReport: Sendable {
     public internal(set) var failedCount = 0
     /// Events that became dead letters.
     public internal(set) var dead = 0
-    /// Events that nobody will receive: dropped dead letters, and failed events that no store
+    /// Events that are lost: dropped dead letters, and failed events that no store
     /// keeps.
     public internal(set) var dropped = 0
     /// The reason of the last failure; nil after a success.
