@@ -18,8 +18,8 @@ struct Outbox: Sendable {
     private var envelopesWithWrite: [Envelope] = []
     /// The steps of messages. They are here because every part of the engine gets the outbox.
     var trace: MessageTrace
-    /// Members that came online or went offline, since the last turn; nil if no part of the node
-    /// wants them.
+    /// Members that came online or went offline, since the last turn; nil if they are not
+    /// collected.
     var presence: [(conversation: ConversationKey, changes: [PresenceChange])]?
 
     init(id: LoopID, traceRecords: Int = 1) {

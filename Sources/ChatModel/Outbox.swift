@@ -26,8 +26,9 @@ public struct OutboxEvent: Sendable, Equatable {
 /// How a store fills its outbox. The store adds the event of a write in the step that stores the
 /// write, so that neither is ever stored without the other.
 public struct OutboxWriter: Sendable {
-    /// The most events of a lane, and the most dead letters of the node's store. The reader of the
-    /// outbox keeps the total below this; the store's own bound only protects it without a reader.
+    /// The most events that wait for a reader, and the most dead letters. The reader gives up what
+    /// exceeds it. Each lane of the store drops its oldest events at twice this number, which only
+    /// happens without a reader.
     public let limit: Int
     /// The event of a write; nil if no receiver wants it.
     public let event: @Sendable (Write) -> OutboxEvent?

@@ -28,7 +28,7 @@ struct MemoryOutbox: Sendable {
         let position = OutboxPosition(self.last)
         self.items[position] = Item(event: event, target: target)
         self.order.append(position)
-        if self.items.count > self.limit,
+        if self.items.count > 2 * self.limit,
             let first = self.order.first(where: { self.items[$0] != nil })
         {
             self.remove(first)

@@ -134,7 +134,7 @@ extension RedisStore {
     private func moveLetters(_ positions: [OutboxPosition], _ lane: Int, at time: Timestamp?)
         async throws(StoreFailure) -> OutboxAnswer
     {
-        let limit = self.settings.outbox?.limit ?? 1024
+        let limit = 2 * (self.settings.outbox?.limit ?? 512)
         _ = try await self.callBoth(lane, Self.retryDeadLetters) { command in
             if let time { command.append(time.milliseconds) } else { command.append("") }
             command.append(limit)

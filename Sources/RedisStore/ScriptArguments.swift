@@ -175,7 +175,7 @@ final class ScriptArguments {
             command.append(event.queuedAt.milliseconds)
             command.append(event.body)
         }
-        command.append(outbox.limit)
+        command.append(2 * outbox.limit)
         command.append(count)
     }
 

@@ -11,7 +11,7 @@ struct EndpointConnections {
         let outcome: WebhookOutcome
     }
 
-    private struct SentRequest {
+    private struct EndpointRequest {
         let conversation: ConversationKey
         let bytes: [UInt8]
         /// When it ends, even if the name is still being looked up.
@@ -23,10 +23,10 @@ struct EndpointConnections {
     private let tls: TLSContext?
     private let loop: EventLoop
     private var connections: [Int: WebhookConnection] = [:]
-    private var requests: [Int: SentRequest] = [:]
+    private var requests: [Int: EndpointRequest] = [:]
     private var lastConnection = 0
     /// Requests that wait for the addresses.
-    private var waiting: [SentRequest] = []
+    private var waiting: [EndpointRequest] = []
     private var addresses: [SocketAddress] = []
     private var addressesExpireAt = MonotonicTime(nanoseconds: 0)
     private var isLookingUp = false
@@ -50,13 +50,13 @@ struct EndpointConnections {
     mutating func send(_ bytes: [UInt8], for conversation: ConversationKey, now: MonotonicTime)
         -> [Response]
     {
-        let request = SentRequest(
+        let request = EndpointRequest(
             conversation: conversation, bytes: bytes,
             deadline: now.advanced(by: WebhookConnection.requestTimeout))
         return self.start(request, mayReuse: true, now: now)
     }
 
-    private mutating func start(_ request: SentRequest, mayReuse: Bool, now: MonotonicTime)
+    private mutating func start(_ request: EndpointRequest, mayReuse: Bool, now: MonotonicTime)
         -> [Response]
     {
         if mayReuse, let idle = self.connections.first(where: { $0.value.isIdle })?.key {
@@ -76,7 +76,7 @@ struct EndpointConnections {
         return self.start(request, on: self.lastConnection, now: now)
     }
 
-    private mutating func start(_ request: SentRequest, on connection: Int, now: MonotonicTime)
+    private mutating func start(_ request: EndpointRequest, on connection: Int, now: MonotonicTime)
         -> [Response]
     {
         self.requests[connection] = request

@@ -101,7 +101,7 @@ struct WebhookConnection {
         case .handshake: return self.handshake()
         case .exchange: return self.exchange()
         case .idle:
-            // The server closed the connection, or sent data without a request.
+            // The server closed the connection, or sent what was not asked for.
             self.end()
             return nil
         case .ended: return nil

@@ -17,7 +17,7 @@ public enum WebhookOutcome: Sendable, Equatable {
 /// not wait for each other, except that an endpoint has at most `sendingLimit` requests at a time.
 /// Only the ids of waiting events are in memory; a body is read right before its attempt.
 public struct WebhookDelivery {
-    public enum DeliveryDirective: Equatable, Sendable {
+    public enum WebhookDirective: Equatable, Sendable {
         case scan([Int])
         case take(endpoint: Int, lane: Int, after: OutboxPosition?, recovers: Bool)
         /// Read the event for an attempt, and answer with `begun`.
@@ -157,7 +157,7 @@ public struct WebhookDelivery {
     public mutating func begun(
         _ event: Result<OutboxEvent?, StoreFailure>, endpoint: Int, lane: Int,
         _ position: OutboxPosition, _ conversation: ConversationKey, now: WebhookTime,
-        into directives: inout [DeliveryDirective]
+        into directives: inout [WebhookDirective]
     ) {
         switch event {
         case .success(let event?):
@@ -174,7 +174,7 @@ public struct WebhookDelivery {
     /// - Parameter random: from 0 to 1.
     public mutating func responded(
         _ outcome: WebhookOutcome, endpoint: Int, _ conversation: ConversationKey,
-        now: WebhookTime, random: Double, into directives: inout [DeliveryDirective]
+        now: WebhookTime, random: Double, into directives: inout [WebhookDirective]
     ) {
         guard let (event, failures) = self.endpoints[endpoint].queue.sending(in: conversation)
         else { return }
@@ -259,7 +259,7 @@ public struct WebhookDelivery {
 
 extension WebhookDelivery {
     /// What is due now. Call it after each answer, and several times a second.
-    public mutating func advance(now: WebhookTime, into directives: inout [DeliveryDirective]) {
+    public mutating func advance(now: WebhookTime, into directives: inout [WebhookDirective]) {
         if !self.isScanning, now.monotonic >= self.nextScanAt { self.scan(now, &directives) }
         for index in self.endpoints.indices {
             self.boundQueue(index, now: now)
@@ -282,7 +282,7 @@ extension WebhookDelivery {
         }
     }
 
-    private mutating func scan(_ now: WebhookTime, _ directives: inout [DeliveryDirective]) {
+    private mutating func scan(_ now: WebhookTime, _ directives: inout [WebhookDirective]) {
         self.nextScanAt = now.monotonic + 1000
         guard let owned = self.owned else {
             self.isScanning = true
@@ -320,7 +320,7 @@ extension WebhookDelivery {
     }
 
     private mutating func buryDue(
-        _ index: Int, now: WebhookTime, into directives: inout [DeliveryDirective]
+        _ index: Int, now: WebhookTime, into directives: inout [WebhookDirective]
     ) {
         for place in self.endpoints[index].burials.indices
         where self.endpoints[index].burials[place].notBefore <= now.monotonic {
@@ -335,7 +335,7 @@ extension WebhookDelivery {
     }
 
     private mutating func readLanes(
-        _ index: Int, now: WebhookTime, into directives: inout [DeliveryDirective]
+        _ index: Int, now: WebhookTime, into directives: inout [WebhookDirective]
     ) {
         // A full queue reads no more; the store's own bound then protects the store.
         let mayTake = self.endpoints[index].queue.count <= self.limit

@@ -51,17 +51,17 @@ public enum WebhookEvent {
         }
     }
 
-    private struct EventContent {
+    private struct WebhookContent {
         let type: WebhookEventType
         /// Nil if the change has no time.
         let time: Timestamp?
         let write: (inout ByteBuffer) -> Void
     }
 
-    private static func content(of change: Write.Change) -> EventContent? {
+    private static func content(of change: Write.Change) -> WebhookContent? {
         switch change {
         case .create(let record):
-            return EventContent(type: .conversationCreated, time: record.createdAt) { json in
+            return WebhookContent(type: .conversationCreated, time: record.createdAt) { json in
                 json.append(",\"title\":")
                 json.append(jsonString: record.title)
                 json.append(",\"origin\":")
@@ -72,20 +72,15 @@ public enum WebhookEvent {
         case .message(let message):
             // A lost message was replaced by an empty one, which no subscriber receives either.
             if message.state == .deleted { return nil }
-            return EventContent(type: .messageCreated, time: message.sentAt) {
+            return WebhookContent(type: .messageCreated, time: message.sentAt) {
                 self.append(message, to: &$0)
             }
-        case .amend(let message, let amendment, let time):
-            let type: WebhookEventType
-            switch amendment {
-            case .edited: type = .messageEdited
-            case .deleted: type = .messageDeleted
-            // Receivers read the reactions and pins of a message over REST.
-            case .reacted, .pinned: return nil
-            }
-            return EventContent(type: type, time: time) { self.append(message, to: &$0) }
+        case .amend(let message, let time):
+            let type: WebhookEventType =
+                message.state == .deleted ? .messageDeleted : .messageEdited
+            return WebhookContent(type: type, time: time) { self.append(message, to: &$0) }
         case .member(let member):
-            return EventContent(type: .memberJoined, time: member.joinedAt) { json in
+            return WebhookContent(type: .memberJoined, time: member.joinedAt) { json in
                 json.append(",\"user\":")
                 self.append(
                     Person(id: member.user, name: member.name, agent: member.agent), to: &json)
@@ -96,12 +91,12 @@ public enum WebhookEvent {
                 json.append("\"")
             }
         case .remove(let user):
-            return EventContent(type: .memberLeft, time: nil) { json in
+            return WebhookContent(type: .memberLeft, time: nil) { json in
                 json.append(",\"user\":{\"id\":")
                 json.append(jsonString: user.displayID)
                 json.append("}")
             }
-        case .end(let time): return EventContent(type: .conversationEnded, time: time) { _ in }
+        case .end(let time): return WebhookContent(type: .conversationEnded, time: time) { _ in }
         case .cursors, .skip: return nil
         }
     }

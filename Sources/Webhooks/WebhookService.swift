@@ -179,14 +179,14 @@ public final class WebhookService: EventLoopHandler, StoreClient {
     }
 
     private func advance(_ state: inout State) {
-        var directives: [WebhookDelivery.DeliveryDirective] = []
+        var directives: [WebhookDelivery.WebhookDirective] = []
         state.delivery.advance(now: Self.now, into: &directives)
         for directive in directives { self.execute(directive, &state) }
     }
 
     // MARK: Directives
 
-    private func execute(_ directive: WebhookDelivery.DeliveryDirective, _ state: inout State) {
+    private func execute(_ directive: WebhookDelivery.WebhookDirective, _ state: inout State) {
         switch directive {
         case .scan(let lanes):
             self.request(.scan(lanes: lanes), &state) { answer, state in
@@ -220,7 +220,7 @@ public final class WebhookService: EventLoopHandler, StoreClient {
                     case .failed(let failure): .failure(failure)
                     default: .failure(StoreFailure("the store answered something else"))
                     }
-                var directives: [WebhookDelivery.DeliveryDirective] = []
+                var directives: [WebhookDelivery.WebhookDirective] = []
                 state.delivery.begun(
                     event, endpoint: endpoint, lane: lane, position, conversation, now: Self.now,
                     into: &directives)
@@ -313,7 +313,7 @@ public final class WebhookService: EventLoopHandler, StoreClient {
     func handle(_ responses: [EndpointConnections.Response], of endpoint: Int, _ state: inout State)
     {
         for response in responses {
-            var directives: [WebhookDelivery.DeliveryDirective] = []
+            var directives: [WebhookDelivery.WebhookDirective] = []
             state.delivery.responded(
                 response.outcome, endpoint: endpoint, response.conversation, now: Self.now,
                 random: .random(in: 0...1), into: &directives)

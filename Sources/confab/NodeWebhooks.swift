@@ -63,10 +63,19 @@ extension WebhookService {
             consumer: String(incarnation, radix: 36), logger: logger)
     }
 
-    /// Whether any receiver wants to know who is online.
-    static func reportsPresence(_ options: ServeOptions) -> Bool {
-        !options.webhooks.isEmpty
-            && options.webhookEvents.contains { [.memberOnline, .memberOffline].contains($0) }
+    /// Learns who is online; nil if no receiver wants to know.
+    func presenceObserver(_ options: ServeOptions) -> (
+        @Sendable ([PresenceChange], ConversationKey) -> Void
+    )? {
+        let isWanted = options.webhookEvents.contains {
+            [.memberOnline, .memberOffline].contains($0)
+        }
+        guard isWanted else { return nil }
+        return { self.announce($0, in: $1) }
+    }
+
+    func reloadSecrets(_ keys: NodeKeys) throws {
+        if let signature = try keys.webhookSignature() { self.sign(with: signature) }
     }
 }
 

@@ -168,9 +168,7 @@ struct RunningNode {
         settings.awaitsStart = true
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
-        if let webhooks, WebhookService.reportsPresence(options) {
-            settings.presenceObserver = { webhooks.announce($0, in: $1) }
-        }
+        settings.presenceObserver = webhooks?.presenceObserver(options)
         let rooms = RoomsAPI(guestKey: try keys.guestKey())
         let gateway = try Gateway(
             settings, live: live, logger: logger, board: board, admin: endpoints,
@@ -356,9 +354,7 @@ struct RunningNode {
                 environment: ProcessContext.environment, Program.commands)
         else { return }
         let live = try NodeKeys(options).load()
-        if let signature = try NodeKeys(self.options).webhookSignature() {
-            self.webhooks?.sign(with: signature)
-        }
+        try self.webhooks?.reloadSecrets(NodeKeys(self.options))
         self.gateway.reload(live)
         self.report.settingsReloaded(live)
         self.admin.logLevels.configure(options.logLevel)

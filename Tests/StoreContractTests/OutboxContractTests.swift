@@ -9,12 +9,12 @@ import Testing
 /// A store with an outbox, and its lane for one conversation.
 private struct FilledOutbox {
     let store: any ChatStore
-    let hints = OutboxHints()
+    let hints = LaneHints()
     var owner = TestOwner(
         key: ConversationKey(tenant: "acme", id: "room {7}:%"), id: LoopID(incarnation: 1, loop: 0),
         epoch: 0)
 
-    final class OutboxHints: Sendable {
+    final class LaneHints: Sendable {
         let lanes = Mutex<[Int]>([])
     }
 
@@ -119,7 +119,7 @@ struct OutboxContractTests {
         stale.head -= 1
         let refused = await outbox.store.write([stale.post("late")], by: stale)
         #expect(refused != .stored)
-        // Only the writes of a batch before the refused one are stored.
+        // In one batch, only the writes before the refused one are stored.
         var batch = [outbox.owner.post("zwei"), outbox.owner.join("bob")]
         stale = outbox.owner
         stale.revision += 5

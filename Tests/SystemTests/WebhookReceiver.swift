@@ -1,9 +1,9 @@
 import Foundation
 import TestKit
 
-/// A running receiver of webhooks.
+/// A receiver of webhooks that runs.
 final class WebhookReceiver {
-    struct Received: Equatable {
+    struct ReceivedWebhook: Equatable {
         let status: Int
         let id: String
         let type: String
@@ -42,7 +42,7 @@ final class WebhookReceiver {
     /// The options of a node that sends its events here.
     var options: [String] { ["--webhook", self.url, "--webhook-allow", "127.0.0.0/8"] }
 
-    /// Changes what later requests get: `ok`, `fail`, `hang` or `gone`, and for which conversations.
+    /// Changes what later requests get, and in which conversations: `ok`, `fail`, `hang`, `gone`.
     func behave(_ behaviour: String) throws {
         // A request never finds an empty file.
         let draft = try self.folder.write(behaviour, to: "draft")
@@ -52,11 +52,11 @@ final class WebhookReceiver {
     }
 
     /// The answered requests, in order.
-    var requests: [Received] {
+    var requests: [ReceivedWebhook] {
         self.process.output.lines.compactMap { line in
             let words = line.split(separator: " ", maxSplits: 4).map(String.init)
             guard words.count == 5, let status = Int(words[0]) else { return nil }
-            return Received(
+            return ReceivedWebhook(
                 status: status, id: words[1], type: words[2], conversation: words[3],
                 content: words[4])
         }

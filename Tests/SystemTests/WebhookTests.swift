@@ -2,6 +2,7 @@ import Foundation
 import TestKit
 import Testing
 
+/// One node, and receivers whose behaviour changes.
 @Suite("Webhooks", .serialized)
 struct WebhookTests {
     private static let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"

@@ -78,7 +78,7 @@ private struct DeliveryUnderTest {
     /// Executes directives until nothing is due.
     mutating func run() {
         while true {
-            var directives: [WebhookDelivery.DeliveryDirective] = []
+            var directives: [WebhookDelivery.WebhookDirective] = []
             self.delivery.advance(now: self.now, into: &directives)
             if directives.isEmpty { return }
             for directive in directives { self.execute(directive) }
@@ -95,7 +95,7 @@ private struct DeliveryUnderTest {
         return answer
     }
 
-    private mutating func execute(_ directive: WebhookDelivery.DeliveryDirective) {
+    private mutating func execute(_ directive: WebhookDelivery.WebhookDirective) {
         switch directive {
         case .scan(let lanes):
             guard case .lanes(let found)? = self.answer(.scan(lanes: lanes)) else { return }
@@ -113,7 +113,7 @@ private struct DeliveryUnderTest {
                 case .event(let event)? = self.answer(
                     .begin(position, lane: lane, self.readers[endpoint]))
             else { return }
-            var directives: [WebhookDelivery.DeliveryDirective] = []
+            var directives: [WebhookDelivery.WebhookDirective] = []
             self.delivery.begun(
                 .success(event), endpoint: endpoint, lane: lane, position, conversation,
                 now: self.now, into: &directives)
@@ -139,7 +139,7 @@ private struct DeliveryUnderTest {
     mutating func respond(_ outcome: WebhookOutcome, at index: Int = 0) {
         let (endpoint, event) = self.requests.remove(at: index)
         if outcome == .delivered { self.delivered[endpoint].append(event.id) }
-        var directives: [WebhookDelivery.DeliveryDirective] = []
+        var directives: [WebhookDelivery.WebhookDirective] = []
         self.delivery.responded(
             outcome, endpoint: endpoint, event.conversation, now: self.now, random: 0,
             into: &directives)

@@ -8,10 +8,17 @@ happened.
 
 import json
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 STATUS = {"ok": 204, "fail": 500, "gone": 410}
+LOCK = threading.Lock()
+
+
+def report(*words):
+    with LOCK:
+        print(*words, flush=True)
 
 
 def behaviour(conversation):
@@ -27,7 +34,7 @@ class Receiver(BaseHTTPRequestHandler):
         event = json.loads(self.rfile.read(int(self.headers["content-length"])))
         data = event["data"]
         word = behaviour(data["conversation"])
-        print("begun", event["type"], data["conversation"], flush=True)
+        report("begun", event["type"], data["conversation"])
         while word == "hang":
             time.sleep(0.05)
             word = behaviour(data["conversation"])
@@ -35,9 +42,8 @@ class Receiver(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
         what = data.get("message", {}).get("content") or data.get("user", {}).get("id") or "-"
-        print(
-            STATUS[word], self.headers["webhook-id"], event["type"], data["conversation"], what,
-            flush=True)
+        report(
+            STATUS[word], self.headers["webhook-id"], event["type"], data["conversation"], what)
         self.send_response(STATUS[word])
         self.send_header("content-length", "0")
         self.end_headers()
