@@ -26,25 +26,29 @@ extension ClusterReader {
                 slot, "XRANGE", names.log, ByteString("\(first)"), ByteString("\(stored.head)"),
                 "COUNT", ByteString("\(limit)")),
         ])
-        var found: [(number: Int, value: String)] = []
+        var found: [(number: Int, value: String, references: String?)] = []
         var position = 0
         while let id = entries[1][position][0].text {
             let number = Int(id.prefix { $0 != "-" }) ?? 0
-            found.append((number, entries[1][position][1][1].text ?? ""))
+            let fields = entries[1][position][1]
+            found.append((number, fields[1].text ?? "", fields[3].text))
             position += 1
         }
-        let amendments = try self.send(
-            found.map {
-                RedisQuery(slot, "HGET", names.amendments, ByteString("\($0.number)"))
+        let changes = try self.send(
+            found.flatMap { message in
+                [names.amendments, names.marks].map {
+                    RedisQuery(slot, "HGET", $0, ByteString("\(message.number)"))
+                }
             })
         var page = MessagePage(
             messages: [], head: stored.head,
             oldest: entries[0][0][0].text.flatMap { Int($0.prefix { $0 != "-" }) }
                 ?? stored.head + 1, revision: stored.revision)
         var unreadable: [Int] = []
-        for (message, amendment) in zip(found, amendments) {
+        for (index, message) in found.enumerated() {
             if let message = LayoutReader.message(
-                message.number, message.value, amendment: amendment.text)
+                message.number, message.value, references: message.references,
+                amendment: changes[2 * index].text, marks: changes[2 * index + 1].text)
             {
                 page.messages.append(message)
             } else {

@@ -58,6 +58,14 @@ enum InspectionScripts {
         local members = prefix .. 'members:' .. name
         local entries, people = redis.pcall('HGETALL', members), {}
         if entries.err then return damaged(members, 'hash') end
+        for _, kind in ipairs({'marks:', 'pins:'}) do
+          if redis.pcall('HLEN', prefix .. kind .. name).err then
+            return damaged(prefix .. kind .. name, 'hash')
+          end
+        end
+        if redis.pcall('ZCARD', prefix .. 'threads:' .. name).err then
+          return damaged(prefix .. 'threads:' .. name, 'sorted set')
+        end
         for index = 1, #entries, 2 do
           people[index] = entries[index]
           people[index + 1] = string.match(entries[index + 1], '^%d+ (%-?%d+) ') or ''
@@ -67,7 +75,8 @@ enum InspectionScripts {
         """
 
     /// Replaces a conversation's state. KEYS: the hash. ARGV: the history limit; the owner and its
-    /// epoch; the expected state; the state and the revision of the last amendment to write.
+    /// epoch; the expected state; the state and the revision of the last amendment to write; the
+    /// number of missing entries of threads, these entries, and number and copy of missing pins.
     ///
     /// Returns `done`, `fenced` if the owner does not hold the shard, or `changed`.
     static let repair = """
@@ -78,6 +87,14 @@ enum InspectionScripts {
         if lease ~= ARGV[3] .. ' ' .. ARGV[2] then return 'fenced' end
         if redis.pcall('HGET', key, 'at') ~= ARGV[4] then return 'changed' end
         redis.call('HSET', key, 'at', ARGV[5], 'arev', ARGV[6])
+        local name = string.sub(key, cut + 6)
+        local prefix, pins = string.sub(key, 1, cut), 8 + ARGV[7]
+        for index = 8, pins - 1 do
+          redis.call('ZADD', prefix .. 'threads:' .. name, 0, ARGV[index])
+        end
+        for index = pins, #ARGV, 2 do
+          redis.call('HSET', prefix .. 'pins:' .. name, ARGV[index], ARGV[index + 1])
+        end
         return 'done'
         """
 }

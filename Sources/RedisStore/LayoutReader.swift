@@ -60,27 +60,52 @@ public struct LayoutReader: Sendable {
         return (head, revision)
     }
 
-    /// The keys of a conversation's stream and of its hash of amendments.
-    public func messageKeys(of key: ConversationKey) -> (log: ByteString, amendments: ByteString) {
+    /// The keys of a conversation's stream, and of its hashes of amendments and of marks.
+    public func messageKeys(of key: ConversationKey) -> (
+        log: ByteString, amendments: ByteString, marks: ByteString
+    ) {
         let shard = Shard.of(key)
         return (
             Self.key { self.keys.append(.log, of: key, in: shard, to: &$0) },
-            Self.key { self.keys.append(.amendments, of: key, in: shard, to: &$0) }
+            Self.key { self.keys.append(.amendments, of: key, in: shard, to: &$0) },
+            Self.key { self.keys.append(.marks, of: key, in: shard, to: &$0) }
         )
     }
 
-    /// A message from its value in the stream and its amendment, if there is one. Nil if one of
-    /// them is not what was stored.
-    public static func message(_ sequence: SequenceNumber, _ value: String, amendment: String?)
-        -> Message?
-    {
-        var (value, amendment) = (value, amendment)
-        let stored = value.withUTF8 {
-            StoredMessage.read(UnsafeRawBufferPointer($0), as: sequence)
+    /// A message. Nil if one of its parts is not what was stored.
+    ///
+    /// - Parameters:
+    ///   - value: the first value of its entry in the stream.
+    ///   - references: the second one, if there is one.
+    ///   - amendment: its amendment, if there is one.
+    ///   - marks: its marks, if there are any.
+    public static func message(
+        _ sequence: SequenceNumber, _ value: String, references: String?, amendment: String?,
+        marks: String?
+    ) -> Message? {
+        guard
+            var message = self.read(value, { StoredMessage.read($0, as: sequence) })
+        else { return nil }
+        if let references {
+            guard let read = self.read(references, StoredReferences.read) else { return nil }
+            message.body = message.body.with(read)
         }
-        guard let stored else { return nil }
-        guard var text = amendment.take() else { return stored }
-        return text.withUTF8 { StoredAmendment(UnsafeRawBufferPointer($0)) }?.applied(to: stored)
+        if let amendment {
+            guard let read = self.read(amendment, { StoredAmendment($0) }) else { return nil }
+            message = read.applied(to: message)
+        }
+        if let marks {
+            guard let read = self.read(marks, StoredMarks.read) else { return nil }
+            message.apply(read)
+        }
+        return message
+    }
+
+    private static func read<Value>(
+        _ text: String, _ read: (UnsafeRawBufferPointer) -> Value?
+    ) -> Value? {
+        var text = text
+        return text.withUTF8 { read(UnsafeRawBufferPointer($0)) }
     }
 
     private static func key(_ write: (inout ByteBuffer) -> Void) -> ByteString {

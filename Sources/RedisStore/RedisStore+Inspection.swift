@@ -9,6 +9,8 @@ extension RedisStore {
     /// The number of steps of one page. A Redis that other programs also use may have many keys
     /// between two conversations.
     private static let scansPerPage = 20
+    /// How often an examination of a conversation that changes begins again.
+    private static let attempts = 5
 
     func startInspection(_ request: StoreRequest, _ requester: PendingCommand.StoreRequester) {
         Task {
@@ -27,11 +29,7 @@ extension RedisStore {
         case .conversations(let after, let limit):
             return .conversations(try await self.page(after: after, limit: limit))
         case .examine(let key):
-            guard let inspection = try await self.inspection(of: key) else {
-                return .examined(StoredFaults())
-            }
-            return .examined(
-                inspection.faults(missing: try await self.missingEntries(inspection, key)))
+            return .examined(try await self.faults(of: key))
         case .repair(let key, let owner, let epoch):
             return .examined(try await self.repair(key, by: owner, under: epoch))
         default: preconditionFailure("the request is not an inspection")
@@ -121,6 +119,23 @@ extension RedisStore {
 
     // MARK: Faults
 
+    private func faults(of key: ConversationKey) async throws(StoreFailure) -> StoredFaults {
+        for _ in 0..<Self.attempts {
+            guard let inspection = try await self.inspection(of: key) else { return StoredFaults() }
+            let parts = try await self.missingParts(of: key)
+            // A pin that ends meanwhile would look like a missing one.
+            if !parts.isEmpty, try await self.inspection(of: key)?.state != inspection.state {
+                continue
+            }
+            var faults = inspection.faults(missing: try await self.missingEntries(inspection, key))
+            faults.repairable += parts.faults
+            return faults
+        }
+        throw StoreFailure(
+            "\(key): the conversation changed during the examination; repeat it",
+            isRequestSpecific: true, effect: .none)
+    }
+
     private func inspection(of key: ConversationKey) async throws(StoreFailure)
         -> RedisInspection?
     {
@@ -157,6 +172,7 @@ extension RedisStore {
     {
         guard let inspection = try await self.inspection(of: key) else { return StoredFaults() }
         let missing = try await self.missingEntries(inspection, key)
+        let parts = try await self.missingParts(of: key)
         let shard = Shard.of(key)
         // Also without a fault of the state, so that only the owner adds index entries.
         let outcome = try await self.call(
@@ -168,6 +184,7 @@ extension RedisStore {
             command.append(text: inspection.state)
             command.append(text: inspection.repairedState)
             command.append(inspection.repairedAmendmentRevision)
+            parts.write(to: &command)
         }
         switch outcome.text {
         case "done": break
@@ -188,7 +205,9 @@ extension RedisStore {
                 command.append(text: key.id)
             }
         }
-        return inspection.faults(missing: missing)
+        var faults = inspection.faults(missing: missing)
+        faults.repairable += parts.faults
+        return faults
     }
 
     private func name(of index: StoreKeys.IndexKey) async -> ByteString {

@@ -51,7 +51,7 @@ final class ScriptArguments {
         command.append(self.history)
     }
 
-    private func append(
+    func append(
         _ part: StoreKeys.ConversationPart, of conversation: ConversationKey, in shard: Int,
         to command: inout RedisCommandWriter
     ) {

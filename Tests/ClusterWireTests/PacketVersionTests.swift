@@ -34,12 +34,17 @@ struct PacketVersionTests {
         for input in Samples.inputs { try self.addsUnknownFields(input) }
         for command in Samples.commands { try self.addsUnknownFields(command) }
         for answer in Samples.answers { try self.addsUnknownFields(answer) }
-        for error in Samples.errors { try self.addsUnknownFields(error) }
+        for command in Samples.featureCommands { try self.addsUnknownFields(command) }
+        for error in Samples.errors + Samples.featureErrors { try self.addsUnknownFields(error) }
         for event in Samples.events { try self.addsUnknownFields(event) }
         for message in [Message.plain, .edited, .deleted] { try self.addsUnknownFields(message) }
         for body in [MessageBody.plain, .rich, .bare] { try self.addsUnknownFields(body) }
         for person in [Person.alice, .agent, .anonymous] { try self.addsUnknownFields(person) }
         for change in Samples.changes { try self.addsUnknownFields(change) }
+        for annotations in [MessageAnnotations.full, .reply, .past].compactMap({ $0 }) {
+            try self.addsUnknownFields(annotations)
+        }
+        for write in Samples.retainedWrites { try self.addsUnknownFields(write.change) }
         try self.addsUnknownFields(ConversationKey.long)
         try self.addsUnknownFields(Samples.record)
         try self.addsUnknownFields(Member.alice)
@@ -120,6 +125,32 @@ struct PacketVersionTests {
             sendOrder: SendOrder(number: 2, after: 1), acceptedAt: 9)
         let read = try self.read(input, withoutLast: 1)
         #expect(read.acceptedAt == 0 && read.sendOrder.number == 2)
+    }
+
+    @Test("of an earlier version has no annotations, and those of a later one are skipped by it")
+    func earlierBody() throws {
+        var (plain, annotated) = (ByteBuffer(), ByteBuffer())
+        MessageBody.rich.write(to: &plain)
+        MessageBody.rich.with(.full).write(to: &annotated)
+        #expect(annotated.bytes.starts(with: plain.bytes))
+        let count = annotated.count - plain.count
+        let read = try self.read(MessageBody.rich.with(.full), withoutLast: count)
+        #expect(read.annotations == nil && read.metadata == MessageBody.rich.metadata)
+    }
+
+    @Test("of an earlier version has amendments whose message tells what they are")
+    func earlierAmendment() throws {
+        // The kind of the amendment, and whether it counts as activity.
+        for (change, expected) in [
+            (
+                Write.Change.amend(.edited, .edited(content: ""), at: .sample),
+                Amendment.edited(content: Message.edited.body.content)
+            ), (.amend(.deleted, .deleted, at: .sample), .deleted),
+        ] {
+            guard case .amend(_, let amendment, let time) = try self.read(change, withoutLast: 2)
+            else { return #expect(Bool(false), "another change") }
+            #expect(amendment == expected && time == .sample)
+        }
     }
 
     @Test("may have additional fields in envelopes, and in repeated values")

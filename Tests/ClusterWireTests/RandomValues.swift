@@ -81,7 +81,41 @@ struct RandomValues {
             ? minted : self.happens() ? ClientMessageID(stored: self.byteString()) : nil
         return MessageBody(
             author: self.person(), clientMessageID: clientID, content: self.text(),
-            metadata: self.happens() ? Array(self.text().utf8) : nil)
+            metadata: self.happens() ? Array(self.text().utf8) : nil,
+            annotations: self.happens() ? self.annotations() : nil)
+    }
+
+    /// Nil if it has none of the four.
+    mutating func annotations() -> MessageAnnotations? {
+        MessageAnnotations(
+            reply: self.happens() ? Reply(to: self.number(), thread: self.count()) : nil,
+            mentions: self.happens()
+                ? Mentions(
+                    includesEveryone: self.happens(), users: self.list { $0.user() },
+                    nonMembers: self.list { $0.user() }, isByAdmin: self.happens()) : nil,
+            reactions: self.happens()
+                ? Reactions(
+                    self.list { random in
+                        Reactions.Group(random.emoji(), users: random.list { $0.user() })
+                    }) : nil, pin: self.happens() ? self.pin() : nil)
+    }
+
+    mutating func emoji() -> Emoji { Emoji(stored: self.byteString()) }
+
+    mutating func pin() -> PinState {
+        PinState(isPinned: self.happens(), by: self.person(), at: self.timestamp())
+    }
+
+    /// The text of an edit is that of the message.
+    mutating func amendment(of message: Message) -> Amendment {
+        switch self.generator.next(below: 4) {
+        case 0: .edited(content: message.body.content)
+        case 1: .deleted
+        case 2:
+            .reacted(
+                self.list { ReactionChange($0.emoji(), by: $0.user(), isOn: $0.happens()) })
+        default: .pinned(self.pin())
+        }
     }
 
     mutating func message() -> Message {
@@ -109,7 +143,12 @@ struct RandomValues {
     }
 
     mutating func command() -> ChatCommand {
-        switch self.generator.next(below: 13) {
+        switch self.generator.next(below: 17) {
+        case 13: .react(self.number(), self.emoji(), isOn: self.happens(), by: self.actor())
+        case 14: .pin(self.number(), by: self.actor())
+        case 15: .unpin(self.number(), by: self.actor())
+        case 16:
+            .pins(by: self.actor(), readAccess: self.happens() ? .anyone : .membersOnly)
         case 11: .addMember(self.person(), by: self.actor())
         case 12: .removeMember(self.user(), by: self.actor())
         case 0: .joinAndSubscribe(self.joinRequest())
@@ -125,7 +164,7 @@ struct RandomValues {
             .create(
                 NewConversation(
                     self.template(), title: self.text(), dialectData: ByteString(self.text()),
-                    creator: self.actor(),
+                    pinPolicy: self.happens() ? .members : .creator, creator: self.actor(),
                     members: self.list { $0.person() }))
         default: .describe(by: self.actor(), readAccess: self.happens() ? .anyone : .membersOnly)
         }
@@ -133,12 +172,15 @@ struct RandomValues {
 
     mutating func writeChange() -> Write.Change {
         switch self.generator.next(below: 6) {
-        case 0: .message(self.message())
-        case 1: .amend(self.message(), at: self.timestamp())
-        case 2: .remove(self.user())
-        case 3: .cursors(self.user(), read: self.count(), delivered: self.count())
-        case 4: .end(at: self.timestamp())
-        default: .skip
+        case 0: return .message(self.message())
+        case 1:
+            let message = self.message()
+            return .amend(
+                message, self.amendment(of: message), at: self.happens() ? self.timestamp() : nil)
+        case 2: return .remove(self.user())
+        case 3: return .cursors(self.user(), read: self.count(), delivered: self.count())
+        case 4: return .end(at: self.timestamp())
+        default: return .skip
         }
     }
 
@@ -163,7 +205,13 @@ struct RandomValues {
     }
 
     mutating func error() -> ChatError {
-        switch self.generator.next(below: 18) {
+        switch self.generator.next(below: 24) {
+        case 18: .noSuchReplyTarget(self.number())
+        case 19: .tooManyEmoji(limit: self.count())
+        case 20: .tooManyReactions(limit: self.count())
+        case 21: .mentionOfAllNotAllowed(limit: self.count())
+        case 22: .tooManyPins(limit: self.count())
+        case 23: .notPinned(self.number())
         case 16: .banned(self.text())
         case 15: .noSuchMember
         case 14: .idTaken
@@ -202,6 +250,7 @@ struct RandomValues {
     mutating func conversationDetails() -> ConversationDetails {
         var record = ConversationRecord(
             self.template(), title: self.text(),
+            pinPolicy: self.happens() ? .members : .creator,
             creator: self.happens() ? self.user() : nil,
             createdAt: self.timestamp())
         record.dialectData = ByteString(self.text())
@@ -216,7 +265,8 @@ struct RandomValues {
     }
 
     mutating func answer() -> ChatAnswer {
-        switch self.generator.next(below: 8) {
+        switch self.generator.next(below: 9) {
+        case 6: .pins(self.list { $0.message() })
         case 0: .joined(self.joinResult())
         case 1: .posted(self.message(), isRepeat: self.happens())
         case 2: .amended(self.message())
@@ -228,7 +278,10 @@ struct RandomValues {
     }
 
     mutating func event() -> ChatEvent {
-        switch self.generator.next(below: 13) {
+        switch self.generator.next(below: 16) {
+        case 13: .reacted(self.message())
+        case 14: .pinned(self.message())
+        case 15: .unpinned(self.message())
         case 0: .created
         case 1: .posted(self.message())
         case 2: .edited(self.message())

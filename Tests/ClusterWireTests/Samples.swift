@@ -52,7 +52,30 @@ extension MessageBody {
         author: .anonymous, clientMessageID: nil, content: "", metadata: [])
 }
 
+extension MessageAnnotations {
+    static let full = MessageAnnotations(
+        reply: Reply(to: 1 << 40, thread: 7),
+        mentions: Mentions(
+            includesEveryone: true, users: [.alice, .anonymous], nonMembers: [.anonymous],
+            isByAdmin: true),
+        reactions: Reactions([
+            Reactions.Group(Emoji(stored: "❤"), users: [.alice, .anonymous]),
+            Reactions.Group(Emoji(stored: ":tada:"), users: [.alice]),
+        ]), pin: PinState(isPinned: true, by: .agent, at: .long))
+    /// A request: the owner finds the thread.
+    static let reply = MessageAnnotations(reply: Reply(to: -5), mentions: nil)
+    /// All reactions were removed, and the pin has ended.
+    static let past = MessageAnnotations(
+        reply: nil, mentions: nil, reactions: Reactions(),
+        pin: PinState(isPinned: false, by: .alice, at: .sample))
+}
+
 extension Message {
+    static let annotated = Message(
+        sequence: 9, revision: 12, sentAt: .sample, acceptedAt: 5, state: .edited,
+        body: MessageBody.rich.with(.full))
+    static let formerlyPinned = Message(
+        sequence: 10, revision: 13, sentAt: .sample, body: MessageBody.bare.with(.past))
     static let plain = Message(sequence: 1, revision: 2, sentAt: .sample, body: .plain)
     static let edited = Message(
         sequence: 1 << 40, revision: 1 << 41, sentAt: .sample, acceptedAt: 1_767_225_600_000_001,
@@ -104,6 +127,36 @@ enum Samples {
         .rateLimited(retryAfterSeconds: 0.25), .unavailable, .conversationExists, .noSuchMember,
     ]
 
+    /// Later kinds stand at the end of each list, because the position of a value is part of the
+    /// layout that tests compare.
+    static let featureErrors: [ChatError] = [
+        .noSuchReplyTarget(-5), .tooManyEmoji(limit: 30), .tooManyReactions(limit: 20),
+        .mentionOfAllNotAllowed(limit: 1_000_000), .tooManyPins(limit: 100), .notPinned(.max),
+    ]
+
+    static let featureAnswers: [ChatAnswer] =
+        [.pins([]), .pins([.annotated, .plain]), .posted(.annotated), .amended(.formerlyPinned)]
+        + Self.featureErrors.map { .failed($0) }
+
+    static let featureCommands: [ChatCommand] = [
+        .react(
+            1 << 40, Emoji(stored: "❤"), isOn: true, by: Principal(person: .alice, isAdmin: false)),
+        .react(-1, Emoji(stored: ""), isOn: false, by: Principal(person: .agent, isAdmin: true)),
+        .pin(7, by: Principal(person: .alice, isAdmin: true)),
+        .unpin(.min, by: Principal(person: .anonymous, isAdmin: false)),
+        .pins(by: Principal(person: .alice, isAdmin: false)),
+        .pins(by: Principal(person: .anonymous, isAdmin: false), readAccess: .anyoneIfOpen),
+        .post(MessageBody.plain.with(.reply)), .post(MessageBody.rich.with(.full)),
+        .create(
+            NewConversation(
+                .pets, pinPolicy: .creator, creator: Principal(person: .agent, isAdmin: true),
+                members: [.agent])),
+    ]
+
+    static let featureEvents: [ChatEvent] = [
+        .reacted(.annotated), .pinned(.annotated), .unpinned(.formerlyPinned), .posted(.annotated),
+    ]
+
     static let answers: [ChatAnswer] =
         [
             .joined(
@@ -139,7 +192,7 @@ enum Samples {
                     online: [
                         UserID(tokenSubject: "nobody"), UserID(tokenSubject: "a guest"), .anonymous,
                     ])),
-        ] + Self.errors.map { .failed($0) }
+        ] + Self.errors.map { .failed($0) } + Self.featureAnswers
 
     static let commands: [ChatCommand] = [
         .joinAndSubscribe(
@@ -190,23 +243,34 @@ enum Samples {
                     ])),
             .delivered(.alice, 1...1), .delivered(.anonymous, 100...1_000_000), .offerRetained([]),
             .offerRetained(Self.retainedWrites),
-        ]
+        ] + Self.featureCommands.map { .command($0) }
 
     static let retainedWrites = [
-        Write.Change.create(Self.record), .message(.plain), .amend(.edited, at: .sample),
+        Write.Change.create(Self.record), .message(.plain),
+        .amend(.edited, .edited(content: Message.edited.body.content), at: .sample),
         .member(.alice), .remove(.anonymous),
         .cursors(.alice, read: 1, delivered: 300), .end(at: .long), .skip,
+        .amend(.deleted, .deleted, at: .long),
+        .amend(
+            .annotated,
+            .reacted([
+                ReactionChange(Emoji(stored: "❤"), by: .alice, isOn: true),
+                ReactionChange(Emoji(stored: ":tada:"), by: .anonymous, isOn: false),
+            ]), at: nil),
+        .amend(
+            .annotated, .pinned(PinState(isPinned: true, by: .agent, at: .long)), at: nil),
     ].enumerated().map { RetainedWrite(revision: $0.offset * 100, change: $0.element, storedAt: 0) }
 
-    static let events: [ChatEvent] = [
-        .created, .posted(.plain), .edited(.edited), .deleted(.deleted), .joined(.alice),
-        .renamed(.bob), .left(.carol, at: .sample),
-        .ended(by: .anonymous, at: .sample), .typing(.alice, true), .typing(.agent, false),
-        .read(.alice, [1, 2], through: 3),
-        .status(author: .alice, .delivered, [5], at: .sample),
-        .status(author: .anonymous, .read, [], at: .long),
-        .presence(Self.changes), .presence([]), .crowd(online: 5000, Self.changes),
-    ]
+    static let events: [ChatEvent] =
+        [
+            .created, .posted(.plain), .edited(.edited), .deleted(.deleted), .joined(.alice),
+            .renamed(.bob), .left(.carol, at: .sample),
+            .ended(by: .anonymous, at: .sample), .typing(.alice, true), .typing(.agent, false),
+            .read(.alice, [1, 2], through: 3),
+            .status(author: .alice, .delivered, [5], at: .sample),
+            .status(author: .anonymous, .read, [], at: .long),
+            .presence(Self.changes), .presence([]), .crowd(online: 5000, Self.changes),
+        ] + Self.featureEvents
 
     /// Every kind of item with all possible contents.
     static let items: [Envelope.Item] =

@@ -145,6 +145,42 @@ struct RedisFaultTests {
         #expect(await store.write([next.post("four")], by: next) == .stored)
     }
 
+    @Test("of a thread or a pin is found and repaired", arguments: RedisUnderTest.Kind.allCases)
+    func parts(_ kind: RedisUnderTest.Kind) async throws {
+        let store = try RedisUnderTest(kind, history: 100)
+        var rex = try await self.conversation(in: store)
+        _ = await store.write(
+            [
+                rex.post("four", reply: Reply(to: 1, thread: 1)),
+                rex.post("five", reply: Reply(to: 4, thread: 1)),
+            ], by: rex)
+        for message in try #require(await store.page(Self.key, .newest, limit: 2)).messages {
+            _ = await store.write([rex.pin(message, true, by: "ann")], by: rex)
+        }
+        let whole = try #require(await store.load(Self.key)).text
+        let page = try #require(await store.page(Self.key, .newest)).text
+        try store.redisCLI("DEL", self.name("threads", store))
+        try store.redisCLI("HDEL", self.name("pins", store), "5")
+        let faults = try await store.faults(.examine(Self.key))
+        #expect(
+            faults.repairable == ["the threads lack 2 replies", "the pins lack message 5"]
+                && faults.unrepairable.isEmpty)
+        let request = StoreRequest.repair(Self.key, owner: rex.id, epoch: rex.epoch)
+        #expect(try await store.faults(request) == faults)
+        #expect(try await store.faults(.examine(Self.key)) == StoredFaults())
+        #expect(await store.load(Self.key)?.text == whole)
+        #expect(await store.page(Self.key, .newest)?.text == page)
+        for part in ["marks", "threads", "pins"] {
+            try store.redisCLI("DEL", self.name(part, store))
+            try store.redisCLI("SET", self.name(part, store), "x")
+            guard case .failed(let failure) = await store.request(.examine(Self.key)) else {
+                throw InspectionFailure()
+            }
+            #expect(failure.description.contains(self.name(part, store)), "\(failure)")
+            try store.redisCLI("DEL", self.name(part, store))
+        }
+    }
+
     @Test("is repaired once if two repairs run at the same time")
     func twoRepairs() async throws {
         let store = try RedisUnderTest(.standalone, history: 100)

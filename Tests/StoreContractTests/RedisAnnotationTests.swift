@@ -289,4 +289,81 @@ struct RedisAnnotationTests {
         #expect(
             await store.memberships(of: "bobby")?.memberships.first?.unreadMentionCount == 3)
     }
+
+    @Test("are not changed by a write that fails, whichever key holds another type")
+    func foreignKeys() async throws {
+        let store = try RedisUnderTest(.standalone, history: 100)
+        var owner = await store.createConversation(rex)
+        _ = await store.write([owner.post("one"), owner.post("two")], by: owner)
+        let first = try #require(try await Self.messages(store).first)
+        let hearts = Self.reactions("❤", by: "bob")
+        _ = await store.write([Self.pin(first, Self.pin(), &owner)], by: owner)
+        let parts = ["log", "amend", "marks", "threads", "pins"]
+        func contents() throws -> [String] {
+            try (parts + ["conv"]).map { try store.redisCLI("DUMP", Self.name(store, $0)) }
+        }
+        for part in parts {
+            let name = Self.name(store, part)
+            try store.redisCLI("COPY", name, "\(name)-copy")
+            try store.redisCLI("SET", name, "foreign")
+            let before = try contents()
+            var attempts: [(String, (inout TestOwner) -> Write)] = []
+            if part != "threads" && part != "log" {
+                attempts.append(
+                    ("a reaction", { Self.react(first, hearts, &$0) }))
+                attempts.append(("a pin", { Self.pin(first, Self.pin(), &$0) }))
+            }
+            if part == "threads" || part == "log" {
+                attempts.append(
+                    (
+                        "a reply",
+                        { Self.post("x", replyTo: Reply(to: 1, thread: 1), nil, &$0) }
+                    ))
+            }
+            for (what, attempt) in attempts {
+                var copy = owner
+                #expect(
+                    await store.write([attempt(&copy)], by: owner) == .refused([0: .damaged]),
+                    "\(what) with a foreign \(part)")
+                #expect(try contents() == before, "\(what) with a foreign \(part)")
+            }
+            try store.redisCLI("DEL", name)
+            try store.redisCLI("RENAME", "\(name)-copy", name)
+        }
+        #expect(await store.write([Self.react(first, hearts, &owner)], by: owner) == .stored)
+    }
+
+    @Test(
+        "that are malformed are damage of one conversation, which the failure describes",
+        arguments: [
+            ("marks", "the reactions and the pin of message 1 are not what was stored"),
+            ("amend", "the amendment of message 1 is not what was stored"),
+            ("pins", "the pin of message 1 is not what was stored"),
+            ("threads", "the malformed entry"),
+            ("log", "the reply and the mentions of message 2 are not what was stored"),
+        ])
+    func malformed(part: String, reason: String) async throws {
+        let store = try RedisUnderTest(.standalone, history: 100)
+        var owner = await store.createConversation(rex)
+        _ = await store.write([owner.post("one")], by: owner)
+        let first = try #require(try await Self.messages(store).first)
+        _ = await store.write([Self.pin(first, Self.pin(), &owner)], by: owner)
+        let name = Self.name(store, part)
+        switch part {
+        case "threads":
+            try store.redisCLI("ZADD", name, "0", "0000000000000001")
+            try store.redisCLI("ZADD", name, "0", "0000000000000001:x")
+        case "log":
+            try store.redisCLI("XADD", name, "2-0", "m", "3 60 0 0 0 0 0 0 x", "r", "nonsense")
+            try store.redisCLI("HSET", Self.name(store, "conv"), "at", "1 4 2 60")
+        default: try store.redisCLI("HSET", name, "1", "nonsense")
+        }
+        let request: StoreRequest =
+            part == "pins" ? .load(rex) : .page(rex, .newest, limit: 9)
+        guard case .failed(let failure) = await store.request(request) else {
+            Issue.record("a malformed part of \(part)")
+            return
+        }
+        #expect(failure.isRequestSpecific && failure.description.contains(reason), "\(failure)")
+    }
 }

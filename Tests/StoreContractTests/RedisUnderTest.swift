@@ -142,6 +142,18 @@ final class RedisUnderTest: ChatStore {
         return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
+    /// The processor time that the store's loop has used.
+    func loopTime() async -> Duration {
+        await withCheckedContinuation { continuation in
+            self.store.loop.execute {
+                var time = timespec()
+                clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+                continuation.resume(
+                    returning: .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec))
+            }
+        }
+    }
+
     func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
         self.store.submit(request, ticket: ticket, for: client)
     }

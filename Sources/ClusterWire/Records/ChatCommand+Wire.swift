@@ -172,7 +172,8 @@ extension NewConversation: WireValue {
         output.append(record: self.creator)
         output.append(list: self.members)
         self.template.writeFields(to: &output)
-        output.append(byte: self.pinPolicy)
+        // The usual policy is left out, so that its records keep their bytes.
+        if self.pinPolicy != .members { output.append(byte: self.pinPolicy) }
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {

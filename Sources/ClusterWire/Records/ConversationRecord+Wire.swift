@@ -14,7 +14,8 @@ extension ConversationRecord: WireValue {
         output.append(string: self.dialectData)
         output.append(string: self.origin)
         output.append(flag: self.isListed)
-        output.append(byte: self.pinPolicy)
+        // The usual policy is left out, so that its records keep their bytes.
+        if self.pinPolicy != .members { output.append(byte: self.pinPolicy) }
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
