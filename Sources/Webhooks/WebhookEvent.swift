@@ -75,9 +75,14 @@ public enum WebhookEvent {
             return WebhookContent(type: .messageCreated, time: message.sentAt) {
                 self.append(message, to: &$0)
             }
-        case .amend(let message, let time):
-            let type: WebhookEventType =
-                message.state == .deleted ? .messageDeleted : .messageEdited
+        case .amend(let message, let amendment, let time):
+            let type: WebhookEventType
+            switch amendment {
+            case .edited: type = .messageEdited
+            case .deleted: type = .messageDeleted
+            // Receivers read the reactions and pins of a message over REST.
+            case .reacted, .pinned: return nil
+            }
             return WebhookContent(type: type, time: time) { self.append(message, to: &$0) }
         case .member(let member):
             return WebhookContent(type: .memberJoined, time: member.joinedAt) { json in
