@@ -28,11 +28,15 @@ extension WebhookService {
     /// - Parameter id: of an event; nil for all.
     /// - Returns: how many there were; nil if the store failed.
     public func changeDeadLetters(_ id: ByteString?, isRetry: Bool) async -> Int? {
+        // A retried event may exceed the bound and become a dead letter again.
+        let begin = WallClock.now
         var count = 0
         // Each round moves what the previous one has listed.
         for _ in 0..<1000 {
             guard let letters = await self.deadLetters(limit: 1000) else { return nil }
-            let chosen = letters.filter { id == nil || $0.id == id }
+            let chosen = letters.filter {
+                $0.diedAt <= begin && (id == nil || $0.id == id)
+            }
             guard !chosen.isEmpty else { return count }
             for (lane, letters) in Dictionary(grouping: chosen, by: \.lane) {
                 guard await self.move(letters.map(\.position), in: lane, isRetry: isRetry) else {
