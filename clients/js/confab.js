@@ -989,7 +989,10 @@ class Room extends Emitter {
 
 	/** @param {Job} job @param {AbortSignal} [signal] */
 	#start(job, signal) {
-		const abort = () => this.#end(job, signal?.reason);
+		const abort = () => {
+			job.accept = ignore;
+			this.#end(job, signal?.reason, true);
+		};
 		if (signal?.aborted) abort();
 		else if (this.#stopped) job.reject(this.#stopped);
 		else if (this.#jobs.length > QUEUE_LIMIT) {
@@ -1008,10 +1011,12 @@ class Room extends Emitter {
 	}
 
 	/** @param {Job | undefined} job @param {unknown} [error] */
-	#end(job, error) {
+	#end(job, error, isAborted = false) {
 		if (!job) return;
 		const { action } = job;
-		if (this.#link.jobs.get(action) === job) this.#link.jobs.delete(action);
+		// The answer to an aborted request must not become that of the next one.
+		const isAwaited = isAborted && /^(fetch_messages|search|pins|react)$/.test(action);
+		if (this.#link.jobs.get(action) === job && !isAwaited) this.#link.jobs.delete(action);
 		this.#jobs = this.#jobs.filter((other) => other !== job);
 		if (error) job.reject(error);
 		if (!job.row) return;

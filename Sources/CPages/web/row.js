@@ -96,7 +96,8 @@ export const rowBuilder = ({nameOf, userName, me, members, actions}) => {
 		const known = original ? [h("b", {}, h("bdi", {}, nameOf(original))), " ", oneLine(original.text)]
 			: [original === null ? "Original message deleted" : "Reply to an earlier message"];
 		return h("button", {className: "quote", onclick: () => actions.jump(replyTo),
-			ariaLabel: original ? `Reply to ${nameOf(original)}: ${oneLine(original.text)}` : null}, ...known);
+			ariaLabel: original ? `Reply to ${nameOf(original)}: ${oneLine(original.text)}` : null},
+		h("span", {}, ...known));
 	};
 
 	/** Builds the element of a row; `mark` begins its id. */

@@ -279,6 +279,12 @@ test("search: pages, newest first, and the server's sentence for what it refuses
   const second = await ann.search("caf", { limit: 3, before: first.next });
   assert.deepEqual(second.messages.map(({ id }) => id), [10, 5]);
   assert.deepEqual([second.next, second.incomplete], [undefined, false]);
+  const controller = new AbortController();
+  const aborted = ann.search("tea", { signal: controller.signal });
+  controller.abort(new Error("other words"));
+  await assert.rejects(aborted, { message: "other words" });
+  const { messages } = await ann.search("caf", { limit: 1 });
+  assert.deepEqual(messages.map(({ id }) => id), [25], "not the results of the aborted search");
   await assert.rejects(ann.search("…"), { message: "text: must contain a letter or a digit" });
 });
 

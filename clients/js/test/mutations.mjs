@@ -58,6 +58,8 @@ const mutations = [
   ["an older state replaces a newer one", "news[index] > known[index]", "news[index]",
     "features", "late event"],
   ["own reactions are forgotten", "own.mine = on;", "", "features", "more than 20"],
+  ["the answer to an aborted request is used", "=== job && !isAwaited)", "=== job)",
+    "features", "^search"],
   ["excerpts stay as they were", "message.replyExcerpt = quote;", "", "features", "replies and"],
   ["the outbox forgets the reply", "const saved = { localId, text, since, error, replyTo, mentions };",
     "const saved = { localId, text, since, error };", "features", "the outbox keeps"],
