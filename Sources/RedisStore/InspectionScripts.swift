@@ -59,11 +59,11 @@ enum InspectionScripts {
         local entries, people = redis.pcall('HGETALL', members), {}
         if entries.err then return damaged(members, 'hash') end
         for _, kind in ipairs({'marks:', 'pins:'}) do
-          if redis.pcall('HLEN', prefix .. kind .. name).err then
+          if type(redis.pcall('HLEN', prefix .. kind .. name)) == 'table' then
             return damaged(prefix .. kind .. name, 'hash')
           end
         end
-        if redis.pcall('ZCARD', prefix .. 'threads:' .. name).err then
+        if type(redis.pcall('ZCARD', prefix .. 'threads:' .. name)) == 'table' then
           return damaged(prefix .. 'threads:' .. name, 'sorted set')
         end
         for index = 1, #entries, 2 do

@@ -9,12 +9,16 @@ import Testing
 @Suite("A packet of a later version")
 struct PacketVersionTests {
     /// Checks that additional fields after the value's own are skipped.
-    private func addsUnknownFields(_ value: some WireValue) throws {
+    ///
+    /// - Parameter leftOut: the fields that this version leaves out, as a later one writes them in
+    ///   front of its own.
+    private func addsUnknownFields(_ value: some WireValue, after leftOut: [UInt8] = []) throws {
         var plain = ByteBuffer()
         value.write(to: &plain)
         var buffer = ByteBuffer()
         buffer.appendRecord {
             value.write(to: &$0)
+            $0.append(contentsOf: leftOut)
             $0.append(contentsOf: [UInt8](repeating: 0xFF, count: 200))
         }
         buffer.append(0x2A)
@@ -38,7 +42,11 @@ struct PacketVersionTests {
         for error in Samples.errors + Samples.featureErrors { try self.addsUnknownFields(error) }
         for event in Samples.events { try self.addsUnknownFields(event) }
         for message in [Message.plain, .edited, .deleted] { try self.addsUnknownFields(message) }
-        for body in [MessageBody.plain, .rich, .bare] { try self.addsUnknownFields(body) }
+        // No annotations.
+        for body in [MessageBody.plain, .rich, .bare] {
+            try self.addsUnknownFields(body, after: [0])
+        }
+        try self.addsUnknownFields(MessageBody.plain.with(.full))
         for person in [Person.alice, .agent, .anonymous] { try self.addsUnknownFields(person) }
         for change in Samples.changes { try self.addsUnknownFields(change) }
         for annotations in [MessageAnnotations.full, .reply, .past].compactMap({ $0 }) {
@@ -46,7 +54,8 @@ struct PacketVersionTests {
         }
         for write in Samples.retainedWrites { try self.addsUnknownFields(write.change) }
         try self.addsUnknownFields(ConversationKey.long)
-        try self.addsUnknownFields(Samples.record)
+        // The usual pin policy.
+        try self.addsUnknownFields(Samples.record, after: [0])
         try self.addsUnknownFields(Member.alice)
         try self.addsUnknownFields(ConversationEnd(by: .alice, at: .sample))
         try self.addsUnknownFields(Principal(person: .agent, isAdmin: true))

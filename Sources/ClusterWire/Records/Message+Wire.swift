@@ -33,6 +33,7 @@ extension MessageBody: WireValue {
         output.append(string: self.clientMessageID?.text)
         output.append(string: self.content)
         output.append(bytes: self.metadata)
+        // Left out if there are none, so that nearly all messages keep their bytes.
         if let annotations = self.annotations { output.append(record: annotations) }
     }
 
@@ -43,6 +44,6 @@ extension MessageBody: WireValue {
         let metadata = try input.optionalBytes()
         return MessageBody(
             author: author, clientMessageID: clientID, content: content, metadata: metadata,
-            annotations: input.isAtEnd ? nil : try input.record())
+            annotations: input.isAtEnd ? nil : try input.optionalRecord(MessageAnnotations.self))
     }
 }
