@@ -79,9 +79,10 @@ struct SimulationParameters {
         let isSteady =
             self.nodeDeaths == 0 && self.viewChanges == 0 && self.nodeFreezes == 0
             && self.claims == 0
-        // Nodes also join, drain, freeze and die while data is lost.
-        self.dataLosses =
-            random.happens(perMille: isSteady ? 400 : 150) ? random.number(1...3) : 0
+        // Nodes also join, drain and freeze while data is lost. A node that dies loses what it
+        // retained.
+        let lossesPerMille = isSteady ? 400 : self.nodeDeaths == 0 ? 150 : 0
+        self.dataLosses = random.happens(perMille: lossesPerMille) ? random.number(1...3) : 0
         self.splits =
             nodeCount > 1 && isSteady && self.dataLosses == 0 && random.happens(perMille: 500)
             ? random.number(1...2) : 0
