@@ -96,7 +96,7 @@ struct RandomValues {
             reactions: self.happens()
                 ? Reactions(
                     self.list { random in
-                        Reactions.Group(random.emoji(), users: random.list { $0.user() })
+                        Reactions.UserGroup(random.emoji(), users: random.list { $0.user() })
                     }) : nil, pin: self.happens() ? self.pin() : nil)
     }
 

@@ -59,8 +59,8 @@ extension MessageAnnotations {
             includesEveryone: true, users: [.alice, .anonymous], nonMembers: [.anonymous],
             isByAdmin: true),
         reactions: Reactions([
-            Reactions.Group(Emoji(stored: "❤"), users: [.alice, .anonymous]),
-            Reactions.Group(Emoji(stored: ":tada:"), users: [.alice]),
+            Reactions.UserGroup(Emoji(stored: "❤"), users: [.alice, .anonymous]),
+            Reactions.UserGroup(Emoji(stored: ":tada:"), users: [.alice]),
         ]), pin: PinState(isPinned: true, by: .agent, at: .long))
     /// A request: the owner finds the thread.
     static let reply = MessageAnnotations(reply: Reply(to: -5), mentions: nil)

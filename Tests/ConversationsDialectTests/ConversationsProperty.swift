@@ -41,7 +41,10 @@ enum ConversationsProperty {
                     body.author.id == UserID(tokenSubject: "alice"), "a message by another author")
             case .submit, .authenticate:
                 asks = true
-            case .readPage(_, _, let limit, _):
+            case .fetch(.search(_, _, _, let limit), _):
+                asks = true
+                precondition((1...100).contains(limit), "\(limit) found messages")
+            case .readPage(_, _, let limit, _), .readThread(_, _, _, let limit, _):
                 asks = true
                 precondition((1...100).contains(limit), "a page of \(limit) messages")
             case .enter, .unsubscribe, .fetch, .broadcast, .close:

@@ -195,6 +195,10 @@ final class ChatLoopFixture {
             case .readPage(let key, let range, let limit, let tag):
                 self.chat.readPage(
                     key, range, limit: limit, context: self.addRequest(.page(client, tag)))
+            case .readThread(let key, let root, let range, let limit, let tag):
+                self.chat.readThread(
+                    key, root: root, range, limit: limit,
+                    context: self.addRequest(.page(client, tag)))
             case .authenticate:
                 client.session.authenticated(
                     .failure(CredentialError("tokens are not verified here")), into: &self.steps)
