@@ -131,6 +131,7 @@ extension StoreRequest {
         case .conversations: "conversations"
         case .examine: "examine"
         case .repair: "repair"
+        case .outbox: "outbox"
         case .probe: "probe"
         }
     }
