@@ -88,7 +88,7 @@ public enum LimitTable {
             "steps of messages kept per loop"),
         count(
             "webhook-backlog", \.webhookBacklog, 100...10_000_000,
-            "events that wait for a webhook; then the oldest"),
+            "waiting events of a webhook; the oldest are given up"),
         count(
             "engineio-ping-interval-ms", \.enginePingInterval, 100...3_600_000,
             "ping interval of Engine.IO"),

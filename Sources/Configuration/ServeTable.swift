@@ -163,7 +163,7 @@ enum ServeTable {
         OptionBinding(
             setting(
                 "webhook-secret-file", .file, "FILE", in: "Webhooks",
-                "secrets that sign the requests, whsec_…, one a line"),
+                "secrets that sign the requests, one on each line: whsec_..."),
             sets: \.webhookSecretFile, ValueParsing.optionalText),
         OptionBinding(
             setting(

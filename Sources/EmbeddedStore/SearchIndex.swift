@@ -68,8 +68,10 @@ final class SearchIndex {
             "SELECT position FROM messages WHERE position > ? ORDER BY position LIMIT ?")
         self.trimmedCount = try connection.number("SELECT count(*) FROM trimmed") ?? 0
         do {
-            if try settings.value(.searchFormat) == SearchIndexRows.format {
-                self.indexedThrough = try settings.value(.searchedThrough)
+            if try settings.value(.searchFormat) == SearchIndexRows.format,
+                let position = try settings.storedValue(.searchedThrough)
+            {
+                self.indexedThrough = position
                 if isChecked {
                     try connection.execute("INSERT INTO search (search) VALUES ('integrity-check')")
                 }

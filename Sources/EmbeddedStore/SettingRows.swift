@@ -23,11 +23,14 @@ struct SettingRows {
     }
 
     /// The value of a setting; 0 if it was never set.
-    func value(_ name: Key) throws(StorageFault) -> Int {
+    func value(_ name: Key) throws(StorageFault) -> Int { try self.storedValue(name) ?? 0 }
+
+    /// The value of a setting; nil if it was never set.
+    func storedValue(_ name: Key) throws(StorageFault) -> Int? {
         self.text.begin(byteCount: name.rawValue.utf8.count)
         self.selection.bind(1, text: self.text.copy(name.rawValue))
         defer { self.selection.reset() }
-        guard try self.selection.next() else { return 0 }
+        guard try self.selection.next() else { return nil }
         let value = self.selection.int(0)
         guard self.checksum(of: value, in: name) == self.selection.int(1) else {
             throw .damaged("the setting \(name.rawValue) is not what was stored")

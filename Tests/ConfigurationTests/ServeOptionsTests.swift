@@ -81,6 +81,20 @@ struct ServeOptionsTests {
             $0.jwtLeeway == .milliseconds(2500)
         },
         Sample(option: "anonymous", words: ["off"], json: "false") { !$0.anonymous },
+        Sample(
+            option: "webhook", words: ["https://a.example/x?t=1"],
+            json: #"["https://a.example/x?t=1"]"#
+        ) { $0.webhooks.map(\.target) == ["/x?t=1"] },
+        Sample(
+            option: "webhook-events", words: ["member.joined", "member.left"],
+            json: #"["member.joined", "member.left"]"#
+        ) { $0.webhookEvents == [.memberJoined, .memberLeft] },
+        Sample(option: "webhook-secret-file", words: ["w"], json: #""w""#) {
+            $0.webhookSecretFile == "w"
+        },
+        Sample(option: "webhook-allow", words: ["10.0.0.0/8"], json: #"["10.0.0.0/8"]"#) {
+            $0.webhookAllow.count == 1
+        },
         Sample(option: "node-id", words: ["a-1"], json: #""a-1""#) { $0.nodeID == "a-1" },
         Sample(option: "loops", words: ["3"], json: "3") { $0.loops == 3 },
         Sample(option: "io-uring", words: ["off"], json: "false") { !$0.ioUring },

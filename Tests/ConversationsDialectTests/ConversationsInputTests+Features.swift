@@ -22,16 +22,16 @@ extension ConversationsInputTests.Case {
     static let references = [
         Self(
             sending(#""reply_to":"7""#),
-            #"post "x" id - by ann in tenant/room-1 reply to 7"#),
+            #"post "x" id - by ann reply to 7 in tenant/room-1"#),
         Self(sending(#""reply_to":null"#), #"post "x" id - by ann in tenant/room-1"#),
         Self(sending(#""reply_to":7"#), failed("reply_to: must be a string")),
         Self(sending(#""reply_to":"07""#), failed("reply_to: is no message id")),
         Self(
             sending(#""mentions":["bob","guest:eve"]"#),
-            #"post "x" id - by ann in tenant/room-1 mentioning bob,anonymous eve"#),
+            #"post "x" id - by ann mentioning bob,anonymous eve in tenant/room-1"#),
         Self(
             sending(#""mentions":"all","reply_to":"1""#),
-            #"post "x" id - by ann in tenant/room-1 reply to 1 mentioning all"#),
+            #"post "x" id - by ann reply to 1 mentioning all in tenant/room-1"#),
         Self(sending(#""mentions":[]"#), #"post "x" id - by ann in tenant/room-1"#),
         Self(
             sending(#""mentions":"bob""#),
