@@ -37,10 +37,17 @@ struct MissingParts {
 /// Finds replies and pins that their keys lack. The message itself is the original of both, so
 /// adding them is certain to be right.
 extension RedisStore {
+    /// Ends at a damaged part of the stream, which every reader of its messages reports.
     func missingParts(of key: ConversationKey) async throws(StoreFailure) -> MissingParts {
         var (missing, before) = (MissingParts(), SequenceNumber?.none)
         repeat {
-            let page = try await self.messages(of: key, before: before)
+            let page: (messages: [Message], oldest: SequenceNumber, next: SequenceNumber?)
+            do throws(StoreFailure) {
+                page = try await self.messages(of: key, before: before)
+            } catch {
+                guard error.isRequestSpecific else { throw error }
+                return missing
+            }
             before = page.next
             let entries = page.messages.compactMap { message -> ByteString? in
                 guard let reply = message.body.annotations?.reply, reply.thread >= page.oldest
