@@ -14,9 +14,9 @@ struct RoomsRESTTests {
         [operations.checks.positive_data_acceptance]
         expected-statuses = ["2xx", 304, 400, 401, 403]
 
-        # Also not both `before` and `after`.
+        # Also not both `before` and `after`, and that a search needs a letter or a digit.
         [[operations]]
-        include-path-regex = "/(join|end|messages|members)"
+        include-path-regex = "/(join|end|messages|members|search)"
         [operations.checks.positive_data_acceptance]
         expected-statuses = ["2xx", 400, 401, 403, 404, 409, 410]
         """
