@@ -174,8 +174,7 @@ enum StoreScripts {
         """
 
     /// The part of `write` for a message with annotations: adds it to the stream, and a reply to
-    /// its
-    /// thread. Returns an error without a change if one of the keys holds another type.
+    /// its thread. Returns an error without a change if one of the keys holds another type.
     ///
     /// A message has reactions and a pin when it is written again and only its amended form is
     /// left.
