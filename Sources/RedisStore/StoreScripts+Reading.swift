@@ -93,9 +93,9 @@ extension StoreScripts {
 
     /// The end of the scripts that read messages. It needs the stream's entries in `entries` and
     /// their numbers in `ids`; `low` and `high`, between which lie the roots whose threads are
-    /// wanted; a function `is_shown`, which says whether the page has a message; the amended entries
-    /// below in `below`, with their numbers in `below_ids`; and in `has_references` whether threads
-    /// and the messages replied to are wanted.
+    /// wanted; a function `is_shown`, which says whether the page has a message; in `below` the
+    /// amended entries below, with their numbers in `below_ids`; and in `has_references` whether
+    /// threads and the messages replied to are wanted.
     ///
     /// Returns head, oldest, revision, the stream's entries, the amendments of all messages that it
     /// returns (number, amendment, …), the amended entries below, the marks of all messages
