@@ -169,9 +169,9 @@ struct WebhookTests {
             for: "104 messages", untilTrue: { receiver.messages().count == 104 })
         #expect(try letters().isEmpty)
         let order = receiver.messages().compactMap { Int($0.dropFirst()) }
-        // The retried events follow, in their old order.
         #expect(order.prefix(100) == order.prefix(100).sorted()[...])
-        #expect(order.suffix(4) == order.suffix(4).sorted()[...])
+        // The retried events follow, each once. An event that was being sent was given up later.
+        #expect(Set(order).count == 104)
     }
 
     @Test("stop for a receiver that answers 410")
