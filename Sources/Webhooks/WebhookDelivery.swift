@@ -23,7 +23,7 @@ public struct WebhookDelivery {
         /// Read the event for an attempt, and answer with `begun`.
         case begin(endpoint: Int, lane: Int, OutboxPosition, ConversationKey)
         /// Answer with `responded`.
-        case send(endpoint: Int, OutboxEvent, isStored: Bool)
+        case send(endpoint: Int, OutboxEvent)
         case complete(endpoint: Int, lane: Int, [OutboxPosition])
         case bury(endpoint: Int, lane: Int, OutboxPosition, attempts: Int, reason: String)
         case logGone(endpoint: Int)
@@ -161,7 +161,7 @@ public struct WebhookDelivery {
     ) {
         switch event {
         case .success(let event?):
-            directives.append(.send(endpoint: endpoint, event, isStored: true))
+            directives.append(.send(endpoint: endpoint, event))
         case .success(nil):
             self.endpoints[endpoint].queue.finish(conversation)
             self.endpoints[endpoint].readers[lane]?.eventCount -= 1
@@ -276,7 +276,7 @@ extension WebhookDelivery {
                             endpoint: index, lane: next.event.lane, position,
                             next.event.conversation))
                 } else if let event = next.event.unstored {
-                    directives.append(.send(endpoint: index, event, isStored: false))
+                    directives.append(.send(endpoint: index, event))
                 }
             }
         }

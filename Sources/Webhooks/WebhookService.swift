@@ -250,7 +250,7 @@ public final class WebhookService: EventLoopHandler, StoreClient {
                 state.delivery.buried(
                     dropped: dropped, endpoint: endpoint, lane: lane, position, now: Self.now)
             }
-        case .send(let endpoint, let event, _):
+        case .send(let endpoint, let event):
             self.send(event, to: endpoint, &state)
         case .logGone(let endpoint):
             self.logger.error(

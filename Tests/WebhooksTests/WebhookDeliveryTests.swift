@@ -118,7 +118,7 @@ private struct DeliveryUnderTest {
                 .success(event), endpoint: endpoint, lane: lane, position, conversation,
                 now: self.now, into: &directives)
             for directive in directives { self.execute(directive) }
-        case .send(let endpoint, let event, _): self.requests.append((endpoint, event))
+        case .send(let endpoint, let event): self.requests.append((endpoint, event))
         case .complete(let endpoint, let lane, let positions):
             _ = self.answer(.complete(positions, lane: lane, self.readers[endpoint]))
             self.delivery.completed(
