@@ -100,7 +100,7 @@ extension Conversation {
         }
         for request in accepted {
             if let pending {
-                // What the answer shows is not stored yet.
+                // The reactions in the answer are not stored yet.
                 self.pendingChanges[pending].addRequester(request.origin)
             } else if let message {
                 effects.append(.answer(.amended(message), to: request.origin))

@@ -22,7 +22,7 @@ public struct Conversation: Sendable {
         indirect case comparing(isNewestOnly: Bool, holdersDeadline: Int64?)
         /// Changes are missing, and the loops have been queried for them.
         indirect case awaitingHolders(until: Int64)
-        /// What the store has lost is being written again.
+        /// The lost changes are being written again.
         indirect case rewriting(Rewriting)
         /// All but the recent messages.
         case withoutRecents

@@ -15,7 +15,7 @@ export const folded = (text = "") => text.normalize("NFD").replace(/\p{M}/gu, ""
  * @returns {{at: number, found: Member[]}} `at` is the position of the `@`
  */
 const completions = (before, members) => {
-	// A name may contain spaces, so the last @ counts as long as somebody is called like the rest.
+	// A name may contain spaces, so the last @ counts as long as a name begins with the rest.
 	const [, word = undefined] = /(?:^|[\s(])@([^@\n]{0,32})$/.exec(before) ?? [];
 	if (word === undefined) return {at: 0, found: []};
 	const wanted = folded(word);

@@ -45,7 +45,7 @@ const nameOf = ({author = any, user: reader = any, name = any}) => {
 	seenNames.set(reader ?? author, name);
 	return name;
 };
-/** Whom a message can mention. */
+/** The people that a message can mention. */
 const members = () => [...new Map([...names, ...room?.present.map((each) =>
 	/** @type {[string, string]} */ ([each.user, nameOf(each)])) ?? []])]
 	.filter(([each]) => each !== me()).map(([each, name]) => ({user: each, name}))
@@ -174,7 +174,7 @@ const showConnection = () => {
 	$("#retry").hidden = !sentence;
 };
 
-// What the user does with messages
+// The actions of the user on messages
 
 /** Everything that shows messages. */
 const updates = new Set([() => list.update()]);

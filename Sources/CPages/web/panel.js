@@ -1,5 +1,5 @@
-// What the page loads once it is idle: the panel beside the messages, which shows a thread, search
-// results or pinned messages; and the picker of reactions.
+// The parts that the page loads once it is idle: the panel beside the messages, which shows a
+// thread, search results or pinned messages; and the picker of reactions.
 
 import {composer, folded} from "./composer.js";
 import {avatar, messageList, oneLine, watchRows} from "./scroll.js";
