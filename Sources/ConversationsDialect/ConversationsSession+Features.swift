@@ -34,14 +34,10 @@ extension ConversationsSession {
     private func search(
         _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
     ) throws(FieldError) {
-        let root = document.root
-        let query = try document.requiredSearchQuery("text", of: root, in: text)
-        let before = try document.optionalMessageID("before_id", of: root, in: text)
-        let limit = try document.optionalInteger("limit", within: 1...100, of: root, in: text) ?? 20
+        let request = try document.searchRequest(
+            in: self.conversation, of: document.root, in: text)
         steps.append(
-            .fetch(
-                .search(self.conversation, query, before: before, limit: limit),
-                RequestTag(kind: ConversationsRequestKind.search.rawValue)))
+            .fetch(request, RequestTag(kind: ConversationsRequestKind.search.rawValue)))
     }
 
     public mutating func receivedStoreAnswer(

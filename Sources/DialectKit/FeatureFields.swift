@@ -51,10 +51,15 @@ extension JSONDocument {
         return emoji
     }
 
-    public func requiredSearchQuery(_ name: StaticString, of object: JSONValue, in bytes: RawSpan)
-        throws(FieldError) -> SearchQuery
-    {
-        try SearchQuery(field: name, try self.requiredString(name, of: object, in: bytes))
+    /// A search in one conversation: `text`, `before_id` and `limit`.
+    public func searchRequest(
+        in conversation: ConversationKey, of object: JSONValue, in bytes: RawSpan
+    ) throws(FieldError) -> StoreRequest {
+        let text = try self.requiredString("text", of: object, in: bytes)
+        let query = try SearchQuery(field: "text", text)
+        let before = try self.optionalMessageID("before_id", of: object, in: bytes)
+        let limit = try self.optionalInteger("limit", within: 1...100, of: object, in: bytes) ?? 20
+        return .search(conversation, query, before: before, limit: limit)
     }
 }
 

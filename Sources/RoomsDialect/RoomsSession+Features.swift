@@ -46,14 +46,9 @@ extension RoomsSession {
         _ room: ByteString, _ argument: EventArgument, _ document: borrowing JSONDocument,
         _ text: RawSpan, into steps: inout SessionSteps
     ) throws(FieldError) {
-        let data = argument.value
-        let query = try document.requiredSearchQuery("text", of: data, in: text)
-        let before = try document.optionalMessageID("before_id", of: data, in: text)
-        let limit = try document.optionalInteger("limit", within: 1...100, of: data, in: text) ?? 20
-        steps.append(
-            .fetch(
-                .search(self.key(room), query, before: before, limit: limit),
-                self.tag(.search, argument, room)))
+        let request = try document.searchRequest(
+            in: self.key(room), of: argument.value, in: text)
+        steps.append(.fetch(request, self.tag(.search, argument, room)))
     }
 
     private func fetch(
