@@ -4,10 +4,11 @@ public import ChatModel
 /// Edits, deletions, reactions and pins. Each reads the message from the store first, applies its
 /// amendment to the newest state of the message, and writes the result.
 extension Conversation {
-    /// The lookups of one message that have no answer yet.
+    /// The lookups of one message that wait for the same answer of the store, so that requests for
+    /// this message are executed in their order.
     struct PendingLookups: Sendable {
-        var count = 0
-        /// The newest state that the message got meanwhile. An answer may be older.
+        var waiting: [MessageLookup] = []
+        /// The newest state that the message got meanwhile. The answer may be older.
         var amended: Message?
     }
 
@@ -52,29 +53,39 @@ extension Conversation {
         _ sequence: SequenceNumber, _ lookup: MessageLookup,
         into effects: inout [ConversationEffect]
     ) {
-        self.pendingLookups[sequence, default: PendingLookups()].count += 1
-        effects.append(.lookUp(sequence, lookup))
+        if self.pendingLookups[sequence] == nil { effects.append(.lookUp(sequence)) }
+        self.pendingLookups[sequence, default: PendingLookups()].waiting.append(lookup)
     }
 
     /// The store's answer to a lookup; nil if it no longer has the message.
     ///
     /// - Parameter head: the newest message in the store.
     public mutating func lookedUp(
-        _ message: Message?, head: SequenceNumber, for lookup: MessageLookup,
-        sequence: SequenceNumber, at now: ClockReading,
+        _ message: Message?, head: SequenceNumber, sequence: SequenceNumber, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
-        let message = self.finishLookup(of: sequence) ?? message
+        guard let lookups = self.pendingLookups.removeValue(forKey: sequence) else { return }
+        // Deleted text must not come back with an older answer, and no amendment may be undone.
+        let message = lookups.amended ?? message
         // Either another loop was the owner while this one was suspended, or the store has lost
         // acknowledged messages. The error "no such message" would be wrong, because a client would
         // then send the message a second time.
         let isForgotten =
             self.rules.recovery.isEnabled && head < sequence && sequence <= self.storedHead
         guard !isForgotten, message == nil || !self.mayExistElsewhere(sequence) else {
-            self.refuse(lookup, of: sequence, into: &effects)
+            self.refuse(lookups.waiting, of: sequence, because: .unavailable, into: &effects)
             effects.append(.invalidate)
             return
         }
+        for lookup in lookups.waiting {
+            self.apply(lookup, to: message, sequence, at: now, into: &effects)
+        }
+    }
+
+    private mutating func apply(
+        _ lookup: MessageLookup, to message: Message?, _ sequence: SequenceNumber,
+        at now: ClockReading, into effects: inout [ConversationEffect]
+    ) {
         switch lookup {
         case .repeatedSend(let body, let origin):
             self.answerRepeatedSend(
@@ -90,38 +101,43 @@ extension Conversation {
         }
     }
 
-    /// The store could not look a message up.
+    /// The store could not look a message up: its requests may be repeated.
     public mutating func lookupFailed(
-        for lookup: MessageLookup, sequence: SequenceNumber,
-        into effects: inout [ConversationEffect]
+        sequence: SequenceNumber, into effects: inout [ConversationEffect]
     ) {
-        _ = self.finishLookup(of: sequence)
-        self.refuse(lookup, of: sequence, into: &effects)
+        let lookups = self.pendingLookups.removeValue(forKey: sequence)?.waiting ?? []
+        self.refuse(lookups, of: sequence, because: .unavailable, into: &effects)
+        // The sends that wait for the target of a reply are loaded again.
+        if lookups.contains(where: \.isOfReplyTarget) { effects.append(.invalidate) }
     }
 
-    /// Refuses the requests of a lookup temporarily.
     private mutating func refuse(
-        _ lookup: MessageLookup, of sequence: SequenceNumber,
+        _ lookups: [MessageLookup], of sequence: SequenceNumber, because cause: ChatError,
         into effects: inout [ConversationEffect]
     ) {
-        switch lookup {
-        case .react: self.refuseReactions(to: sequence, into: &effects)
-        case .replyTarget: effects.append(.invalidate)
-        case .repeatedSend, .amend:
-            guard let origin = lookup.origin else { return }
-            self.refuseTemporarily(origin, isSend: lookup.isOfSend, into: &effects)
+        for lookup in lookups {
+            switch lookup {
+            case .react: self.refuseReactions(to: sequence, because: cause, into: &effects)
+            case .replyTarget: break
+            case .repeatedSend(_, let origin):
+                self.subscribers.resetSendOrder(of: origin.loop)
+                effects.append(.answer(.failed(cause), to: origin))
+            case .amend(_, _, let origin):
+                effects.append(.answer(.failed(cause), to: origin))
+            }
         }
     }
 
-    /// Ends a lookup.
-    ///
-    /// - Returns: the state that the message got during the lookup. Deleted text must not come back
-    ///   with an older answer, and no amendment may be undone.
-    private mutating func finishLookup(of sequence: SequenceNumber) -> Message? {
-        guard var lookups = self.pendingLookups[sequence] else { return nil }
-        lookups.count -= 1
-        self.pendingLookups[sequence] = lookups.count == 0 ? nil : lookups
-        return lookups.amended
+    /// Refuses all lookups, because the stored state is discarded.
+    mutating func abandonLookups(because cause: ChatError, into effects: inout [ConversationEffect])
+    {
+        // Sorted, so that simulations are reproducible.
+        for sequence in self.pendingLookups.keys.sorted() {
+            self.refuse(
+                self.pendingLookups[sequence]?.waiting ?? [], of: sequence, because: cause,
+                into: &effects)
+        }
+        self.pendingLookups = [:]
     }
 
     /// Records a stored amendment for the lookups in flight and for the list of pinned messages.
@@ -138,7 +154,7 @@ extension Conversation {
         do throws(ChatError) {
             // During the lookup the conversation may have ended, and the author may have left.
             try self.check(amendment, of: sequence, by: principal)
-            let pending = self.pendingChanges.lastIndex { $0.amended?.sequence == sequence }
+            let pending = self.newestPendingAmendment(of: sequence)
             // A pinned message may have left the history.
             guard
                 let message = pending.flatMap({ self.pendingChanges[$0].amended }) ?? stored
@@ -165,6 +181,11 @@ extension Conversation {
         } catch {
             effects.append(.answer(.failed(error), to: origin))
         }
+    }
+
+    /// The position in `pendingChanges` of the newest state of a message that is being stored.
+    func newestPendingAmendment(of sequence: SequenceNumber) -> Int? {
+        self.pendingChanges.lastIndex { $0.amended?.sequence == sequence }
     }
 
     /// Writes a message after an amendment.

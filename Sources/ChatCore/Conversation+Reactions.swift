@@ -77,7 +77,7 @@ extension Conversation {
             return self.finishReactions(to: sequence, at: now, into: &effects)
         }
         self.reactionBatches[sequence]?.requests = []
-        let pending = self.pendingChanges.lastIndex { $0.amended?.sequence == sequence }
+        let pending = self.newestPendingAmendment(of: sequence)
         let message = pending.flatMap { self.pendingChanges[$0].amended } ?? stored
         var reactions = message?.body.annotations?.reactions ?? Reactions()
         let before = reactions
@@ -133,12 +133,13 @@ extension Conversation {
         self.lookUpReacted(sequence, at: now, into: &effects)
     }
 
-    /// Refuses the batch of a message temporarily: its loops retry.
+    /// Refuses the batch of a message.
     mutating func refuseReactions(
-        to sequence: SequenceNumber, into effects: inout [ConversationEffect]
+        to sequence: SequenceNumber, because cause: ChatError,
+        into effects: inout [ConversationEffect]
     ) {
         for request in self.reactionBatches.removeValue(forKey: sequence)?.requests ?? [] {
-            effects.append(.answer(.failed(.unavailable), to: request.origin))
+            effects.append(.answer(.failed(cause), to: request.origin))
         }
     }
 
@@ -147,10 +148,7 @@ extension Conversation {
         because cause: ChatError, into effects: inout [ConversationEffect]
     ) {
         for sequence in self.reactionBatches.keys.sorted() {
-            for request in self.reactionBatches[sequence]?.requests ?? [] {
-                effects.append(.answer(.failed(cause), to: request.origin))
-            }
+            self.refuseReactions(to: sequence, because: cause, into: &effects)
         }
-        self.reactionBatches = [:]
     }
 }

@@ -8,8 +8,6 @@ struct ThreadRoots: Sendable {
     private var roots: [SequenceNumber: SequenceNumber] = [:]
     /// Every reply above this number is in `roots`.
     private var knownAbove: SequenceNumber = 0
-    /// The messages that are being looked up.
-    private var pendingLookups: Set<SequenceNumber> = []
     private static let limit = 16_384
 
     /// Knows nothing of the messages up to this one.
@@ -22,13 +20,6 @@ struct ThreadRoots: Sendable {
     func root(of target: SequenceNumber) -> SequenceNumber? {
         self.roots[target] ?? (target > self.knownAbove ? target : nil)
     }
-
-    /// Whether a message must be looked up: its root is unknown, and no lookup is pending.
-    mutating func startLookup(of message: SequenceNumber) -> Bool {
-        self.pendingLookups.insert(message).inserted
-    }
-
-    mutating func finishLookup(of message: SequenceNumber) { self.pendingLookups.remove(message) }
 
     /// - Parameter storedHead: the newest message that a lookup can find.
     mutating func record(
@@ -65,7 +56,8 @@ extension Conversation {
     mutating func lookUpReplyTarget(
         _ target: SequenceNumber, into effects: inout [ConversationEffect]
     ) {
-        if self.threadRoots.startLookup(of: target) {
+        let pending = self.pendingLookups[target]?.waiting ?? []
+        if !pending.contains(where: \.isOfReplyTarget) {
             self.lookUp(target, .replyTarget, into: &effects)
         }
     }
@@ -75,7 +67,6 @@ extension Conversation {
         _ message: Message?, _ sequence: SequenceNumber, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
-        self.threadRoots.finishLookup(of: sequence)
         if let message {
             self.threadRoots.record(
                 message.body.annotations?.reply?.thread ?? sequence, of: sequence,

@@ -145,7 +145,7 @@ extension Conversation {
         }
         self.phase = .unloaded
         self.subscribers.resetSendOrder()
-        self.pendingLookups = [:]
+        self.abandonLookups(because: cause, into: &effects)
         self.abandonReactions(because: cause, into: &effects)
         for change in self.pendingChanges {
             for requester in change.requesters + change.creationRequesters {

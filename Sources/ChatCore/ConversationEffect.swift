@@ -15,7 +15,7 @@ public enum ConversationEffect: Sendable {
     /// find it in their lists, as an unread mention, so no retry outlives the owner.
     indirect case mention([UserID], in: Message)
     /// Reads this message from the store for `lookedUp`.
-    case lookUp(SequenceNumber, MessageLookup)
+    case lookUp(SequenceNumber)
     /// Reads the stored conversation for `loaded`; commands wait.
     case load
     /// Reads the authors and ids of the newest messages for `loadedRecents`; commands wait.
@@ -35,7 +35,7 @@ public enum ConversationEffect: Sendable {
 }
 
 /// The purpose of a message lookup.
-public enum MessageLookup: Sendable {
+enum MessageLookup: Sendable {
     /// Answers a repeated send with its message. If that is another message, the send is executed.
     case repeatedSend(MessageBody, RequestOrigin)
     case amend(Amendment, by: Principal, RequestOrigin)
@@ -44,14 +44,6 @@ public enum MessageLookup: Sendable {
     /// Finds the thread of a reply; its send waits.
     case replyTarget
 
-    /// The request to refuse if the lookup fails. Other requests wait in the conversation.
-    public var origin: RequestOrigin? {
-        switch self {
-        case .repeatedSend(_, let origin), .amend(_, _, let origin): origin
-        case .react, .replyTarget: nil
-        }
-    }
-
     var isDeletion: Bool { if case .amend(.deleted, _, _) = self { true } else { false } }
-    var isOfSend: Bool { if case .repeatedSend = self { true } else { false } }
+    var isOfReplyTarget: Bool { if case .replyTarget = self { true } else { false } }
 }

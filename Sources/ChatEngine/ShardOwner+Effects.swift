@@ -58,11 +58,10 @@ extension ShardOwner {
                 let tenant = self.slots[number].key.tenant
                 let body = message.mentionNotice(in: self.slots[number].key)
                 self.inboxPosts += users.map { (.inbox(of: $0, in: tenant), body) }
-            case .lookUp(let sequence, let lookup):
+            case .lookUp(let sequence):
                 let ticket = outbox.submit(
                     .page(self.slots[number].key, .after(sequence - 1), limit: 1))
-                self.pendingRequests[ticket] = .lookUp(
-                    self.continuation(for: number), sequence, lookup)
+                self.pendingRequests[ticket] = .lookUp(self.continuation(for: number), sequence)
             case .load:
                 self.loadOrAbandon(number, at: now, into: &effects, outbox: &outbox)
             case .loadRecents:

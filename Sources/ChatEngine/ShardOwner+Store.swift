@@ -78,8 +78,8 @@ extension ShardOwner {
                     continuation.conversation.slot, because: answer.chatError, at: now,
                     outbox: &outbox)
             }
-        case (.lookUp(let continuation, let sequence, let lookup), _):
-            self.applySearchResult(answer, continuation, sequence, lookup, at: now, outbox: &outbox)
+        case (.lookUp(let continuation, let sequence), _):
+            self.applyLookup(answer, continuation, sequence, at: now, outbox: &outbox)
         }
         return true
     }
@@ -129,25 +129,19 @@ extension ShardOwner {
             write.change, write.revision)
     }
 
-    private mutating func applySearchResult(
+    private mutating func applyLookup(
         _ answer: StoreAnswer, _ continuation: StoreContinuation, _ sequence: SequenceNumber,
-        _ lookup: MessageLookup, at now: ClockReading, outbox: inout Outbox
+        at now: ClockReading, outbox: inout Outbox
     ) {
-        guard self.isCurrent(continuation) else {
-            if let origin = lookup.origin {
-                self.refuse(origin, slot: continuation.conversation.slot, outbox: &outbox)
-            }
-            return
-        }
+        guard self.isCurrent(continuation) else { return }
         self.update(continuation.conversation.slot, at: now, outbox: &outbox) {
             conversation, effects in
             if case .page(let page) = answer {
                 let message = page.messages.first { $0.sequence == sequence }
                 conversation.lookedUp(
-                    message, head: page.head, for: lookup, sequence: sequence, at: now,
-                    into: &effects)
+                    message, head: page.head, sequence: sequence, at: now, into: &effects)
             } else {
-                conversation.lookupFailed(for: lookup, sequence: sequence, into: &effects)
+                conversation.lookupFailed(sequence: sequence, into: &effects)
             }
         }
     }

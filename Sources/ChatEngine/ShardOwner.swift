@@ -65,7 +65,7 @@ struct ShardOwner: Sendable {
         case claim(shard: Int)
         case load(StoreContinuation)
         case loadRecents(StoreContinuation)
-        case lookUp(StoreContinuation, SequenceNumber, MessageLookup)
+        case lookUp(StoreContinuation, SequenceNumber)
         case readHistory(StoreContinuation)
         case write([Write], [WriteContext])
     }

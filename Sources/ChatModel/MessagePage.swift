@@ -16,6 +16,8 @@ public struct MessagePage: Sendable {
     /// The messages, in their present state, to which messages of the page reply, if they are
     /// retained and not on the page themselves. They have no order.
     public var replyTargets: [Message] = []
+    /// Whether the messages to which messages of the page reply were read.
+    public private(set) var hasReplyTargets = true
     /// The threads whose roots are on the page, by root.
     public var threads: [SequenceNumber: ThreadSummary] = [:]
     /// The stored state when the page was read: the newest message, the oldest that is kept, the
@@ -64,8 +66,10 @@ extension MessagePage {
 }
 
 extension MessagePage {
-    /// A page of messages from elsewhere, in any order.
+    /// Messages from elsewhere, in any order, without the messages to which they reply.
     public static func of(_ messages: [Message]) -> MessagePage {
-        MessagePage(messages: messages, head: 0, oldest: 0, revision: 0)
+        var page = MessagePage(messages: messages, head: 0, oldest: 0, revision: 0)
+        page.hasReplyTargets = false
+        return page
     }
 }

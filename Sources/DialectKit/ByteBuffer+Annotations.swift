@@ -49,7 +49,7 @@ extension ByteBuffer {
     }
 
     /// Appends everything that a message of a page has: what its author decided, the text to which
-    /// it replies, its reactions, its pin, and the replies to it.
+    /// it replies if the page has it, its reactions, its pin, and the replies to it.
     ///
     /// - Parameter viewer: the user whose reactions are marked as `mine`.
     public mutating func append(
@@ -58,8 +58,11 @@ extension ByteBuffer {
     ) {
         self.append(referencesOf: message, as: form)
         if let reply = message.body.annotations?.reply {
-            self.append(#","reply_excerpt":"#)
-            self.append(excerptOf: page.message(reply.to), as: form)
+            let target = page.message(reply.to)
+            if target != nil || page.hasReplyTargets {
+                self.append(#","reply_excerpt":"#)
+                self.append(excerptOf: target, as: form)
+            }
         }
         self.append(stateOf: message, for: viewer)
         if let thread = page.threads[message.sequence] {

@@ -29,7 +29,7 @@ struct ConversationFixture {
     enum PendingStoreRequest {
         case write(Write.Change, Revision, RequestOrigin?)
         /// With the message at the time of the request.
-        case lookUp(SequenceNumber, MessageLookup, Message?)
+        case lookUp(SequenceNumber, Message?)
         case load, loadRecents
         case readHistory(SequenceNumber, Int)
     }
@@ -116,9 +116,8 @@ struct ConversationFixture {
         case .write(let change, let revision, let origin):
             self.conversation.retain(change, revision, at: self.now)
             self.sendToStore(.write(change, revision, origin), into: &effects)
-        case .lookUp(let sequence, let search):
-            self.sendToStore(
-                .lookUp(sequence, search, self.store.message(sequence)), into: &effects)
+        case .lookUp(let sequence):
+            self.sendToStore(.lookUp(sequence, self.store.message(sequence)), into: &effects)
         case .load: self.sendToStore(.load, into: &effects)
         case .loadRecents: self.sendToStore(.loadRecents, into: &effects)
         case .readHistory(let sequence, let limit):
@@ -154,10 +153,10 @@ struct ConversationFixture {
             self.store.write(change, revision)
             self.conversation.stored(
                 change, revision: revision, origin: origin, at: self.now, into: &effects)
-        case .lookUp(let sequence, let search, let message):
+        case .lookUp(let sequence, let message):
             self.conversation.lookedUp(
-                message, head: self.store.messages.count, for: search, sequence: sequence,
-                at: self.now, into: &effects)
+                message, head: self.store.messages.count, sequence: sequence, at: self.now,
+                into: &effects)
         case .load: self.conversation.loaded(self.store.loaded, at: self.now, into: &effects)
         case .loadRecents:
             self.conversation.loadedRecents(self.store.recent, at: self.now, into: &effects)
@@ -213,8 +212,8 @@ struct ConversationFixture {
                 self.work {
                     $0.cursorsFailed(of: user, read: read, because: cause, at: $1, into: &$2)
                 }
-            case .lookUp(let sequence, let search, _):
-                self.work { $0.lookupFailed(for: search, sequence: sequence, into: &$2) }
+            case .lookUp(let sequence, _):
+                self.work { $0.lookupFailed(sequence: sequence, into: &$2) }
             case .write(let change, let revision, let origin):
                 if isDone { self.store.write(change, revision) }
                 if cause != .outcomeUnknown { self.conversation.discardRefused(change, revision) }

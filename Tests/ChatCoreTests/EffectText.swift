@@ -53,7 +53,7 @@ enum EffectText {
         case .load: "load"
         case .loadRecents: "load recents"
         case .readHistory(let sequence, let limit): "read \(limit) after \(sequence)"
-        case .lookUp(let sequence, _, _): "look up \(sequence)"
+        case .lookUp(let sequence, _): "look up \(sequence)"
         case .write(let change, let revision, _):
             revision == 0 ? Self.text(change) : "\(revision) \(Self.text(change))"
         }

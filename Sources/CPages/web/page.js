@@ -98,7 +98,7 @@ const ask = (question = "", yes = "", content = any) => new Promise((done) => {
 });
 
 const showKeys = () => ask("Keyboard shortcuts", "", h("dl", {}, ...[
-	["Enter", "Send"], ["Shift + Enter", "New line"], ["@", "Mention somebody"],
+	["Enter", "Send"], ["Shift + Enter", "New line"], ["@", "Mention a person"],
 	["↑ in an empty field", "Edit your last message"],
 	["Esc", "Stop editing or replying, or return to the field"],
 	["↑ ↓ Home in the messages", "Move between messages"],
