@@ -2,13 +2,13 @@ import Foundation
 import Synchronization
 import TestKit
 
-/// The node processes of a cluster. With a single Redis, each node has its own proxy.
+/// The node processes of a cluster. Each node reaches the store through its own proxies.
 ///
 /// Only the thread that injects the faults uses this object. Members read only the ports in the
 /// context.
 final class ClusterProcesses {
     private struct NodeProcess {
-        let proxy: FaultProxy?
+        let links: StoreLinks
         var process: ChildProcess
         /// The number of starts of this node.
         var startCount = 1
@@ -47,19 +47,19 @@ final class ClusterProcesses {
     /// Starts nodes at the same time, and waits until all are ready.
     func start(_ names: [String]) throws {
         for name in names {
-            let (url, proxy) = try self.storeConnection(of: name)
+            let links = try self.nodes[name]?.links ?? StoreLinks(to: self.storeEndpoint)
             let startCount = (self.nodes[name]?.startCount ?? 0) + 1
             let process = try ChildProcess(
                 self.binaries[
                     ((Int(name.drop { !$0.isNumber }) ?? 0) + startCount) % self.binaries.count],
                 [
-                    "serve", "--store", url, "--cluster-name", self.clusterName, "--node-id", name,
+                    "serve", "--store", links.url, "--cluster-name", self.clusterName, "--node-id", name,
                     "--jwt-secret-file", self.folder.file("jwt.secret"), "--listen", "127.0.0.1:0",
                     "--admin", "off",
                     "--drain-seconds", "1", "--loops", "2", "--history", "1000000",
                     "--limit", "messages-per-second=100000", "--limit", "message-burst=100000",
                 ], folder: self.folder.path)
-            self.nodes[name] = NodeProcess(proxy: proxy, process: process, startCount: startCount)
+            self.nodes[name] = NodeProcess(links: links, process: process, startCount: startCount)
             self.logs.append(("\(name)-\(startCount)", process))
         }
         for name in names {
@@ -69,15 +69,6 @@ final class ClusterProcesses {
                 throw TestFailure("no address in: \(line)")
             }
             self.context.clientPorts.withLock { $0[name] = port }
-        }
-    }
-
-    private func storeConnection(of name: String) throws -> (url: String, FaultProxy?) {
-        switch self.storeEndpoint {
-        case .url(let url): return (url, nil)
-        case .server(let port):
-            let proxy = try self.nodes[name]?.proxy ?? FaultProxy(to: port)
-            return ("redis://127.0.0.1:\(proxy.port)", proxy)
         }
     }
 
@@ -106,10 +97,7 @@ final class ClusterProcesses {
     func signal(_ name: String, _ signal: Int32) throws { try self.node(name).process.send(signal) }
 
     func set(_ condition: FaultProxy.Condition, for name: String) throws {
-        guard let proxy = try self.node(name).proxy else {
-            throw TestFailure("there is no proxy between \(name) and its store")
-        }
-        proxy.set(condition)
+        try self.node(name).links.set(condition)
     }
 
     /// The nodes whose processes have ended unexpectedly.

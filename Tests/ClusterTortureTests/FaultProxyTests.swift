@@ -109,4 +109,17 @@ struct FaultProxyTests {
         #expect(try bench.echo("hello", over: stream) == "hello")
         #expect(ContinuousClock.now - begin >= .milliseconds(200))
     }
+
+    @Test("replaces the ports that a server names, and no other numbers")
+    func translated() throws {
+        let bench = try ProxyTestBench()
+        bench.proxy.set(PortTranslation([30_001: 40_009, 30_002: 40_010]))
+        let stream = try bench.connect()
+        for (text, translated) in [
+            ("30001", "40009"), ("127.0.0.1:30001@130001", "127.0.0.1:40009@130001"),
+            ("30002:30003", "40010:30003"), ("x300012", "x300012"), ("-30001-", "-40009-"),
+        ] {
+            #expect(try bench.echo(text, over: stream) == translated)
+        }
+    }
 }

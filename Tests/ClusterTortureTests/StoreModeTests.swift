@@ -5,14 +5,15 @@ import Testing
 struct StoreModeTests {
     @Test("reject unsupported faults with an error that names both options")
     func refusals() {
-        #expect(FaultKind.cut.refusal(for: .redis) == nil)
+        #expect(FaultKind.redisRestart.refusal(for: .redis) == nil)
         #expect(
             FaultKind.failover.refusal(for: .cluster)
                 == "--faults failover needs --store sentinel and is impossible with --store cluster"
         )
         #expect(
-            FaultKind.cut.refusal(for: .sentinel)
-                == "--faults cut needs --store redis and is impossible with --store sentinel")
+            FaultKind.redisRestart.refusal(for: .sentinel)
+                == "--faults redis-restart needs --store redis and is impossible with "
+                + "--store sentinel")
     }
 
     @Test("support all other faults, and each fault has a store", arguments: StoreMode.allCases)

@@ -6,34 +6,6 @@ import Synchronization
 /// One thread serves all connections and copies all bytes, so the proxy suits a few connections,
 /// not load tests.
 public final class FaultProxy: Sendable {
-    /// The direction of the bytes that a fault affects.
-    public enum TrafficDirection: String, Sendable, CaseIterable {
-        case toServer = "to the server"
-        case toClient = "to the client"
-        case both = "both ways"
-    }
-
-    public enum Condition: Sendable, Equatable {
-        case normal
-        /// Connections are reset, including new ones.
-        case reset
-        /// Bytes are dropped and no end of a connection is passed on, also on new connections. A
-        /// connection that has lost bytes never recovers, even after the fault, as with a firewall
-        /// that has lost its state.
-        case halfOpen(TrafficDirection)
-        /// Bytes are delayed until the fault ends. TCP shows lost and retransmitted packets in the
-        /// same way.
-        case stalled(TrafficDirection)
-        case slow(TrafficDirection, Duration)
-    }
-
-    /// The connections that a fault affects.
-    public enum Scope: Sendable, Equatable {
-        case all
-        /// Only connections of Redis' Pub/Sub: those on which a client has subscribed to a channel.
-        case subscriptions
-    }
-
     public let port: UInt16
     private let control: Control
 
@@ -81,6 +53,12 @@ public final class FaultProxy: Sendable {
         }
     }
 
+    /// Replaces the ports that the server names in its replies.
+    public func set(_ translation: PortTranslation) {
+        self.control.state.withLock { $0.translation = translation }
+        self.control.wake()
+    }
+
     /// Changes the server of new connections.
     public func set(server: UInt16) {
         self.control.state.withLock { $0.server = server }
@@ -103,6 +81,7 @@ public final class FaultProxy: Sendable {
             var applied = Condition.normal
             var isClosed = false
             var server: UInt16
+            var translation = PortTranslation()
         }
 
         let state: Mutex<State>
@@ -154,16 +133,16 @@ private struct ProxyLoop {
     var connections: [ProxiedConnection] = []
     var condition = FaultProxy.Condition.normal
     var scope = FaultProxy.Scope.all
+    var translation = PortTranslation()
 
     mutating func run(_ control: FaultProxy.Control) {
         while true {
-            let (condition, scope, isClosed, server) = control.state.withLock {
-                ($0.condition, $0.scope, $0.isClosed, $0.server)
-            }
-            if isClosed { break }
-            self.server = server
-            self.apply(condition, scope)
-            control.state.withLock { $0.applied = condition }
+            let state = control.state.withLock { $0 }
+            if state.isClosed { break }
+            self.server = state.server
+            self.translation = state.translation
+            self.apply(state.condition, state.scope)
+            control.state.withLock { $0.applied = state.condition }
             self.pollOnce()
         }
         for connection in self.connections { self.reset(connection) }
@@ -321,6 +300,7 @@ private struct ProxyLoop {
             flow.hasSubscribed = flow.hasSubscribed || Self.subscribes(buffer[..<count])
             if condition.drops(direction) { flow.hasLostBytes = true }
             if !flow.hasLostBytes {
+                if direction == .toClient { self.translation.apply(to: &buffer[..<count]) }
                 flow.queue.append((.now + condition.delay(direction), buffer[..<count]))
             }
             return false
@@ -375,25 +355,4 @@ private struct ProxyLoop {
         }
         return flow.isAtEnd && flow.queue.isEmpty
     }
-}
-
-extension FaultProxy.Condition {
-    fileprivate func drops(_ direction: FaultProxy.TrafficDirection) -> Bool {
-        if case .halfOpen(let affected) = self { affected.includes(direction) } else { false }
-    }
-
-    fileprivate func stalls(_ direction: FaultProxy.TrafficDirection) -> Bool {
-        if case .stalled(let affected) = self { affected.includes(direction) } else { false }
-    }
-
-    fileprivate func delay(_ direction: FaultProxy.TrafficDirection) -> Duration {
-        guard case .slow(let affected, let time) = self, affected.includes(direction) else {
-            return .zero
-        }
-        return time
-    }
-}
-
-extension FaultProxy.TrafficDirection {
-    fileprivate func includes(_ direction: Self) -> Bool { self == .both || self == direction }
 }

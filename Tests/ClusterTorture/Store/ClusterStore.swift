@@ -10,7 +10,9 @@ final class ClusterStore: TortureStore {
     }
 
     var title: String { "Redis Cluster with three masters and their replicas" }
-    var endpoint: StoreEndpoint { .url(self.cluster.url()) }
+    var endpoint: StoreEndpoint {
+        StoreEndpoint(url: self.cluster.url(), ports: self.servers.map(\.port))
+    }
     var servers: [RedisServer] { self.cluster.servers }
 
     func master(_ choice: UInt64) throws -> RedisServer {

@@ -12,7 +12,10 @@ final class SentinelStore: TortureStore {
     }
 
     var title: String { "Redis with a master, two replicas and three sentinels" }
-    var endpoint: StoreEndpoint { .url(self.sentinelServers.url) }
+    var endpoint: StoreEndpoint {
+        let servers = self.servers + self.sentinelServers.sentinels
+        return StoreEndpoint(url: self.sentinelServers.url, ports: servers.map(\.port))
+    }
     var servers: [RedisServer] { self.sentinelServers.servers }
 
     func master(_ choice: UInt64) throws -> RedisServer { try self.sentinelServers.master() }

@@ -9,7 +9,9 @@ final class StandaloneStore: TortureStore {
     }
 
     var title: String { "Redis" }
-    var endpoint: StoreEndpoint { .server(self.server.port) }
+    var endpoint: StoreEndpoint {
+        StoreEndpoint(url: "redis://127.0.0.1:\(self.server.port)", ports: [self.server.port])
+    }
     var servers: [RedisServer] { [self.server] }
 
     func master(_ choice: UInt64) -> RedisServer { self.server }

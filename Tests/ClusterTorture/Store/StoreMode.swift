@@ -23,15 +23,12 @@ extension FaultKind {
     /// The stores that support this fault.
     public var stores: [StoreMode] {
         switch self {
-        case .kill, .freeze, .drain, .join, .leave, .restartAll, .twoClusters, .clientCut,
-            .clientFreeze:
+        case .kill, .freeze, .drain, .join, .leave, .restartAll, .cut, .twoClusters, .clientCut,
+            .clientFreeze, .redisKill, .redisFreeze, .redisRefuse, .pubsubKill:
             StoreMode.allCases
-        case .redisKill, .redisFreeze, .redisRefuse, .pubsubKill: StoreMode.allCases
         // With replicas, a server that is unavailable for more than a second is replaced: that is
         // redis-kill.
         case .redisRestart: [.redis]
-        // Nodes learn the addresses of other servers from Redis, so no proxy can be between them.
-        case .cut: [.redis]
         case .failover: [.sentinel]
         case .clusterFailover, .reshard: [.cluster]
         }

@@ -22,11 +22,10 @@ protocol TortureStore: AnyObject {
 }
 
 /// The address of the store for the nodes.
-enum StoreEndpoint {
-    /// One server; each node reaches it through its own proxy.
-    case server(UInt16)
-    /// Several servers, without a proxy, because they tell clients each other's addresses.
-    case url(String)
+struct StoreEndpoint {
+    let url: String
+    /// All servers to which the URL or a server's reply can lead.
+    let ports: [UInt16]
 }
 
 /// The functions of the torture run that a store needs.
