@@ -53,7 +53,8 @@ final class ClusterProcesses {
                 self.binaries[
                     ((Int(name.drop { !$0.isNumber }) ?? 0) + startCount) % self.binaries.count],
                 [
-                    "serve", "--store", links.url, "--cluster-name", self.clusterName, "--node-id", name,
+                    "serve", "--store", links.url, "--cluster-name", self.clusterName, "--node-id",
+                    name,
                     "--jwt-secret-file", self.folder.file("jwt.secret"), "--listen", "127.0.0.1:0",
                     "--admin", "off",
                     "--drain-seconds", "1", "--loops", "2", "--history", "1000000",

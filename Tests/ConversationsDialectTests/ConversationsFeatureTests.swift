@@ -154,10 +154,11 @@ struct ConversationsFeatureTests {
                     Self.message(6, reply: Reply(to: 3, thread: 3)),
                 ])) == [
                     // Message 3 was not read, so nothing is known of it.
-                    #"{"type":"pins","messages":[{"id":"4",\#(Self.fetched),"rev":4},{"id":"5","#
-                        + #"\#(Self.fetched),"reply_to":"4","thread":"4","reply_excerpt":{"id":"4","#
-                        + #""sender_id":"bob","username":"Bob","content":"Ho"},"rev":5},{"id":"6","#
-                        + #"\#(Self.fetched),"reply_to":"3","thread":"3","rev":6}]}"#
+                    #"{"type":"pins","messages":[{"id":"4",\#(Self.fetched),"rev":4},"#
+                        + #"{"id":"5",\#(Self.fetched),"reply_to":"4","thread":"4","#
+                        + #""reply_excerpt":{"id":"4","sender_id":"bob","username":"Bob","#
+                        + #""content":"Ho"},"rev":5},"#
+                        + #"{"id":"6",\#(Self.fetched),"reply_to":"3","thread":"3","rev":6}]}"#
                 ])
         _ = probe.send(#"{"action":"search","text":"ho"}"#)
         #expect(
