@@ -265,9 +265,9 @@ extension ConversationSubscriptions {
         return pending
     }
 
-    /// Whether the feed has delivered an edit or a deletion that the answer's message lacks. A
-    /// repair reads the store and can be ahead of an answer that was sent earlier. Deleted content
-    /// must not reappear.
+    /// Whether a repair was ahead of an answer that was sent earlier. The feed may have delivered an
+    /// edit or a deletion that the answer's message lacks, and deleted content must not reappear.
+    /// A user who joined may have been removed since.
     private func isOutdated(_ answer: ChatAnswer, to request: RequestID) -> Bool {
         switch answer {
         case .posted(let message, _), .amended(let message):
@@ -275,6 +275,11 @@ extension ConversationSubscriptions {
                 message.revision < self.feeds[feed.slot].watermarks.amendedThrough
             else { return false }
             return self.deliveryLog.hasAmended(message.sequence, since: message.revision, in: feed)
+        case .joined(let joinResult):
+            guard let pending = self.requests[request], let feed = pending.feed,
+                case .command(.joinAndSubscribe) = pending.input, self.feeds.isCurrent(feed)
+            else { return false }
+            return joinResult.revision < self.feeds[feed.slot].watermarks.repairedThrough
         default:
             return false
         }

@@ -137,6 +137,26 @@ struct SubscribeTests {
             ])
     }
 
+    @Test("is repeated if its answer comes after a repair, because the user may be removed since")
+    func answeredBeforeRepair() {
+        let (_, bob) = self.cluster.subscribeAliceAndBob()
+        self.cluster.set(.holding, from: .far, to: .near)
+        let carol = self.cluster.subscribe(.carol, on: .near, context: 7)
+        self.cluster.runUntilIdle()
+        self.cluster.set(.open, from: .far, to: .near)
+        let admin = Principal(person: .bob, isAdmin: true)
+        self.cluster.submit(.removeMember(Person.carol.id, by: admin), by: bob)
+        // The removal reveals the gap, and the repair is complete before the answer arrives.
+        self.cluster.advance(by: 300)
+        self.cluster.clearRecords()
+        self.cluster.releaseEnvelopes()
+        self.cluster.runUntilIdle()
+        #expect(self.cluster.takeItems(from: .near, to: .far).contains("carol joins, retry"))
+        #expect(self.cluster.takeDeliveries(on: .near).contains("7: joined at 0"))
+        self.cluster.say("hello", by: carol, context: 8)
+        #expect(self.cluster.takeDeliveries(on: .near) == ["1 hello ← 8"])
+    }
+
     @Test("after a stall of the owner starts at the store's head")
     func afterStall() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()

@@ -13,8 +13,8 @@ final class SentinelStore: TortureStore {
 
     var title: String { "Redis with a master, two replicas and three sentinels" }
     var endpoint: StoreEndpoint {
-        let servers = self.servers + self.sentinelServers.sentinels
-        return StoreEndpoint(url: self.sentinelServers.url, ports: servers.map(\.port))
+        let ports = self.servers.map(\.port) + self.sentinelServers.sentinels.map(\.port)
+        return StoreEndpoint(url: self.sentinelServers.url, ports: ports)
     }
     var servers: [RedisServer] { self.sentinelServers.servers }
 
