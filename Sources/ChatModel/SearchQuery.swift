@@ -51,42 +51,51 @@ public struct SearchQuery: Sendable, Equatable {
         _ text: UnsafeRawBufferPointer, _ words: UnsafeBufferPointer<[UInt8]>
     ) -> Bool {
         var missing = UInt64.max >> UInt64(UInt64.bitWidth - words.count)
-        var start = 0
-        while start < text.count {
-            guard self.isWordByte(text[start]) else {
-                start += 1
+        // A bit for the first letter of each word: most words of a text begin otherwise.
+        var initials: UInt64 = 0
+        for word in words { initials |= self.initial(word[0]) }
+        var index = 0
+        while index < text.count {
+            guard self.isWordByte(text[index]) else {
+                index += 1
                 continue
             }
-            var end = start + 1
-            while end < text.count, self.isWordByte(text[end]) { end += 1 }
-            for index in words.indices where missing & 1 << UInt64(index) != 0 {
-                let word = words[index]
-                guard
-                    index == words.count - 1
-                        ? word.count <= end - start : word.count == end - start,
-                    self.begins(text, start, word)
-                else { continue }
-                missing &= ~(1 << UInt64(index))
-                if missing == 0 { return true }
+            if initials & self.initial(self.folded(text[index])) != 0 {
+                for number in words.indices
+                where missing & 1 << UInt64(number) != 0
+                    && self.begins(text, index, words[number], isWhole: number < words.count - 1)
+                {
+                    missing &= ~(1 << UInt64(number))
+                    if missing == 0 { return true }
+                }
             }
-            start = end
+            repeat { index += 1 } while index < text.count && self.isWordByte(text[index])
         }
         return false
     }
 
     private static func isWordByte(_ byte: UInt8) -> Bool {
-        (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20)
+        byte &- 0x30 < 10 || (byte | 0x20) &- 0x61 < 26
     }
 
+    private static func folded(_ byte: UInt8) -> UInt8 { byte < 0x41 ? byte : byte | 0x20 }
+
+    /// Digits and small letters have different bits, except for some pairs.
+    private static func initial(_ byte: UInt8) -> UInt64 { 1 << UInt64(byte & 0x3F) }
+
     /// Whether the letters and digits at this position are these, in any case.
-    private static func begins(_ text: UnsafeRawBufferPointer, _ start: Int, _ word: [UInt8])
-        -> Bool
-    {
-        for (offset, expected) in word.enumerated() {
-            let byte = text[start + offset]
-            if (byte < 0x41 ? byte : byte | 0x20) != expected { return false }
+    ///
+    /// - Parameter isWhole: whether no letter or digit may follow.
+    private static func begins(
+        _ text: UnsafeRawBufferPointer, _ start: Int, _ word: [UInt8], isWhole: Bool
+    ) -> Bool {
+        guard word.count <= text.count - start else { return false }
+        for (offset, expected) in word.enumerated()
+        where self.folded(text[start + offset]) != expected {
+            return false
         }
-        return true
+        let end = start + word.count
+        return !isWhole || end == text.count || !self.isWordByte(text[end])
     }
 }
 

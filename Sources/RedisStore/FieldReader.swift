@@ -9,15 +9,15 @@ struct FieldReader {
         self.bytes = bytes
     }
 
-    /// Reads a decimal number and the blank behind it.
-    mutating func nextNumber() -> Int64? {
+    /// Reads a decimal number and the blank, or another mark, behind it.
+    mutating func nextNumber(before mark: UInt8 = UInt8(ascii: " ")) -> Int64? {
         let isNegative = self.bytes.first == UInt8(ascii: "-")
         let start = isNegative ? 1 : 0
         var (end, number) = (start, Int64(0))
         while true {
             guard end < self.bytes.count else { return nil }
             let byte = self.bytes[end]
-            if byte == UInt8(ascii: " ") { break }
+            if byte == mark { break }
             guard (0x30...0x39).contains(byte) else { return nil }
             let (tenfold, hasOverflown) = number.multipliedReportingOverflow(by: 10)
             // Counts downwards, because the smallest number has no positive counterpart.
@@ -45,7 +45,8 @@ struct FieldReader {
 
     /// The number at the start of a stream id.
     var leadingNumber: Int64? {
-        Int64(String(decoding: self.bytes.prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self))
+        var id = self
+        return id.nextNumber(before: UInt8(ascii: "-"))
     }
 
     /// Nil if fewer bytes are left.
