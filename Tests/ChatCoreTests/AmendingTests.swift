@@ -94,10 +94,10 @@ struct EditTests {
     func ofMessageDeletedDuringLookup() {
         var fixture = Self.fixture
         fixture.isStoreSlow = true
-        _ = fixture.edit(1, to: "ho", by: ann)
         _ = fixture.delete(1, by: ann)
-        _ = fixture.answerStoreNewest()
-        #expect(fixture.answerStoreNewest() == ["event: deleted 1"])
+        _ = fixture.answerStore()
+        _ = fixture.edit(1, to: "ho", by: ann)
+        #expect(fixture.answerStore(1) == ["event: deleted 1"])
         #expect(fixture.answerStore() == [refused(.messageDeleted(1))])
     }
 
@@ -234,16 +234,32 @@ struct DeletionTests {
         #expect(fixture.answerStore() == ["event: deleted 1, answers 1", "answer 2: deleted 1"])
     }
 
-    @Test("is done once, even if another one was stored during the lookup")
+    @Test("is done once, even if another one is stored during the lookup")
     func duringLookup() {
         var fixture = ConversationFixture(of: [ann])
         _ = fixture.post("hello", by: ann)
         fixture.isStoreSlow = true
         _ = fixture.delete(1, by: ann, request: 1)
+        _ = fixture.answerStore()
         _ = fixture.delete(1, by: ann, request: 2)
-        _ = fixture.answerStoreNewest()
-        #expect(fixture.answerStoreNewest() == ["event: deleted 1, answers 2"])
-        #expect(fixture.answerStore() == ["answer 1: refused, \(ChatError.messageDeleted(1))"])
+        #expect(fixture.answerStore(1) == ["event: deleted 1, answers 1"])
+        #expect(fixture.answerStore() == ["answer 2: refused, \(ChatError.messageDeleted(1))"])
+    }
+
+    @Test("is done after the requests before it, for which the message is read only once")
+    func sharedLookup() {
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.post("hello", by: ann)
+        fixture.isStoreSlow = true
+        fixture.clearStoreRequests()
+        _ = fixture.edit(1, to: "hallo", by: ann, request: 1)
+        _ = fixture.delete(1, by: ann, request: 2)
+        #expect(fixture.storeRequests == ["look up 1"])
+        _ = fixture.answerStore()
+        #expect(
+            fixture.answerStore() == [
+                "event: edited 1 hallo, answers 1", "event: deleted 1, answers 2",
+            ])
     }
 
     @Test("may follow an edit that is in flight")
