@@ -48,9 +48,7 @@ extension ConversationSubscriptions {
         for request in self.requests.takeDue(at: now.monotonic) {
             guard let pending = self.requests[request] else { continue }
             if pending.deadline <= now.monotonic {
-                self.finish(
-                    request, pending.deferredAnswer ?? .failed(pending.timeoutError), at: now,
-                    outbox: &outbox)
+                self.finish(request, pending.answerAtDeadline, at: now, outbox: &outbox)
             } else if pending.deferredAnswer != nil || pending.input.isTransient {
                 self.requests.postpone(request, until: pending.deadline)
             } else {
@@ -265,9 +263,9 @@ extension ConversationSubscriptions {
         return pending
     }
 
-    /// Whether a repair was ahead of an answer that was sent earlier. The feed may have delivered an
-    /// edit or a deletion that the answer's message lacks, and deleted content must not reappear.
-    /// A user who joined may have been removed since.
+    /// Whether the feed has delivered an edit or a deletion that the answer's message lacks. A
+    /// repair reads the store and can be ahead of an answer that was sent earlier. Deleted content
+    /// must not reappear.
     private func isOutdated(_ answer: ChatAnswer, to request: RequestID) -> Bool {
         switch answer {
         case .posted(let message, _), .amended(let message):
@@ -275,11 +273,6 @@ extension ConversationSubscriptions {
                 message.revision < self.feeds[feed.slot].watermarks.amendedThrough
             else { return false }
             return self.deliveryLog.hasAmended(message.sequence, since: message.revision, in: feed)
-        case .joined(let joinResult):
-            guard let pending = self.requests[request], let feed = pending.feed,
-                case .command(.joinAndSubscribe) = pending.input, self.feeds.isCurrent(feed)
-            else { return false }
-            return joinResult.revision < self.feeds[feed.slot].watermarks.repairedThrough
         default:
             return false
         }
@@ -346,6 +339,13 @@ extension OwnerRequests.OwnerRequest {
     fileprivate var timeoutError: ChatError {
         self.input.changesConversation && (self.isOutstanding || self.isInDoubt)
             ? .outcomeUnknown : .unavailable
+    }
+
+    /// A join that was answered during a repair must be repeated: the user may have been removed
+    /// since. Other answers remain true.
+    fileprivate var answerAtDeadline: ChatAnswer {
+        if case .command(.joinAndSubscribe) = self.input { return .failed(self.timeoutError) }
+        return self.deferredAnswer ?? .failed(self.timeoutError)
     }
 
     /// The error for a rejected write, if no attempt is in doubt.

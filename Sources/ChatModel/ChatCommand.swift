@@ -13,8 +13,9 @@ public enum ChatCommand: Sendable {
     case edit(SequenceNumber, content: String, by: Principal)
     /// Deletes the text of a message. Only its author and admins may do this.
     case delete(SequenceNumber, by: Principal)
-    /// Sets or removes a reaction of the user. The answer follows when it is stored.
-    case react(SequenceNumber, Emoji, isOn: Bool, by: Principal)
+    /// Sets or removes a reaction of the user. The answer follows when it is stored. Indirect:
+    /// larger than the common cases.
+    indirect case react(SequenceNumber, Emoji, isOn: Bool, by: Principal)
     /// Pins a message. A message that is pinned already becomes the newest pin.
     case pin(SequenceNumber, by: Principal)
     /// Ends the pin of a message, if it is pinned.

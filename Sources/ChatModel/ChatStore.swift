@@ -103,7 +103,7 @@ public enum StoreRequest: Sendable {
     /// answer is `done`.
     case probe
     /// Reads or changes the outbox. A store without an `OutboxWriter` has an empty one.
-    case outbox(OutboxRequest)
+    indirect case outbox(OutboxRequest)
 }
 
 public enum StoreAnswer: Sendable {

@@ -60,7 +60,8 @@ public struct Write: Sendable {
         ///
         /// The store needs only the message. The amendment says how to apply the change to another
         /// state of the message. The time is nil for a change that does not count as activity.
-        case amend(Message, Amendment, at: Timestamp?)
+        /// Indirect: larger than the common cases.
+        indirect case amend(Message, Amendment, at: Timestamp?)
         /// A new or changed member.
         case member(Member)
         case remove(UserID)

@@ -287,6 +287,12 @@ public struct Membership: Sendable {
             return self.isLeaving || !self.mayJoin(at: now) || !self.holdsName
                 ? nil : self.makeProposal(stored.adding(self.localNode), .joins)
         }
+        // Two masters gave the same number to different views.
+        if stored.number == self.view?.number, stored != self.view {
+            return self.makeProposal(
+                stored.renumbered(above: self.confirmedNumber), .restores,
+                replacing: self.storedNumber)
+        }
         if self.isLeaving {
             let view = stored.removing(self.localNode.incarnation)
             return Proposal(

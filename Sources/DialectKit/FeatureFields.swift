@@ -13,9 +13,11 @@ extension JSONDocument {
     public func messageAnnotations(
         of object: JSONValue, in bytes: RawSpan, replyTo: SequenceNumber?, isAdmin: Bool
     ) throws(FieldError) -> MessageAnnotations? {
-        MessageAnnotations(
-            reply: replyTo.map { Reply(to: $0) },
-            mentions: try self.mentions(of: object, in: bytes, isAdmin: isAdmin))
+        let mentions = try self.mentions(of: object, in: bytes, isAdmin: isAdmin)
+        // The initializer of a class allocates even if it returns nil, and most messages have
+        // neither.
+        guard replyTo != nil || mentions != nil else { return nil }
+        return MessageAnnotations(reply: replyTo.map { Reply(to: $0) }, mentions: mentions)
     }
 
     /// `"all"`, or a list of user ids.
