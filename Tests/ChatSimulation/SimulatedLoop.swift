@@ -38,6 +38,8 @@ struct SimulatedLoop {
     var frozenUntil: Int64 = 0
     /// It was stalled for long and notices it when it resumes.
     var hasStalled = false
+    /// When it learns about the newest view of its node. Views arrive in order.
+    var followsAt: Int64 = 0
     var subscribers: [FeedID: [Int]] = [:]
     var requests: [RequestContextID: SimulatedRequest] = [:]
     private var lastContext: UInt64 = 0

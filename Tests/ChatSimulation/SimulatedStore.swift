@@ -19,11 +19,16 @@ struct SimulatedStore {
         var envelopesWithWrite: [Envelope] = []
     }
 
-    private var tables: MemoryTables
+    private struct StoredState {
+        var tables: MemoryTables
+        var registry: SimulatedRegistry
+    }
+
+    private var state: StoredState
     /// The state of the second master, and the nodes that write to it, while there are two.
-    private var otherMaster: (tables: MemoryTables, nodes: Set<Int>)?
+    private var otherMaster: (state: StoredState, nodes: Set<Int>)?
     /// Snapshots of the last second, oldest first.
-    private var snapshots: [(time: Int64, tables: MemoryTables)] = []
+    private var snapshots: [(time: Int64, state: StoredState)] = []
     /// Whether snapshots are taken.
     let losesData: Bool
     private var jobs: [Int: StoreJob] = [:]
@@ -32,17 +37,17 @@ struct SimulatedStore {
     private var answersOrderedThrough: [Int: Int64] = [:]
     var failure = FailureMode.none
 
-    init(history: Int, isForgetful: Bool) {
-        self.tables = MemoryTables(history: history)
+    init(history: Int, registry: SimulatedRegistry, isForgetful: Bool) {
+        self.state = StoredState(tables: MemoryTables(history: history), registry: registry)
         self.losesData = isForgetful
     }
 
     /// A failover: the writes and claims of the last milliseconds are lost.
     mutating func loseData(_ milliseconds: Int64, at now: Int64) {
-        if let state = self.snapshots.last(where: { $0.time <= now - milliseconds })
+        if let snapshot = self.snapshots.last(where: { $0.time <= now - milliseconds })
             ?? self.snapshots.first
         {
-            self.tables = state.tables
+            self.state = snapshot.state
         }
         self.snapshots = []
     }
@@ -52,11 +57,11 @@ struct SimulatedStore {
     func isOnOtherMaster(_ node: Int) -> Bool { self.otherMaster?.nodes.contains(node) ?? false }
 
     /// Splits the store into two masters.
-    mutating func splitMasters(other nodes: Set<Int>) { self.otherMaster = (self.tables, nodes) }
+    mutating func splitMasters(other nodes: Set<Int>) { self.otherMaster = (self.state, nodes) }
 
     /// Ends the split; the writes to the other master are lost.
     mutating func uniteMasters(keepingOther: Bool) {
-        if keepingOther, let otherMaster { self.tables = otherMaster.tables }
+        if keepingOther, let otherMaster { self.state = otherMaster.state }
         self.otherMaster = nil
         self.snapshots = []
     }
@@ -64,7 +69,7 @@ struct SimulatedStore {
     private mutating func takeSnapshot(at now: Int64) {
         guard self.losesData, now - (self.snapshots.last?.time ?? 0) >= 100 else { return }
         self.snapshots.removeAll { $0.time < now - 2000 }
-        self.snapshots.append((now, self.tables))
+        self.snapshots.append((now, self.state))
     }
 
     /// - Returns: the job's number, and when it is executed.
@@ -115,13 +120,25 @@ struct SimulatedStore {
 
     /// Executes a job, even if its answer is lost.
     mutating func execute(_ job: StoreJob) -> StoreAnswer {
-        self.isOnOtherMaster(job.node)
-            ? self.otherMaster!.tables.execute(job.request) : self.tables.execute(job.request)
+        self.withState(of: job.node) { $0.tables.execute(job.request) }
+    }
+
+    /// The membership keys that a node reads and writes.
+    mutating func withRegistry<Result>(
+        of node: Int, _ body: (inout SimulatedRegistry) -> Result
+    ) -> Result {
+        self.withState(of: node) { body(&$0.registry) }
+    }
+
+    private mutating func withState<Result>(of node: Int, _ body: (inout StoredState) -> Result)
+        -> Result
+    {
+        self.isOnOtherMaster(node) ? body(&self.otherMaster!.state) : body(&self.state)
     }
 
     /// The stored messages, for checks.
     func page(of conversation: ConversationKey) -> MessagePage {
-        var tables = self.tables
+        var tables = self.state.tables
         guard case .page(let page) = tables.execute(.page(conversation, .after(0), limit: .max))
         else {
             preconditionFailure("the answer is not a page")
@@ -130,7 +147,7 @@ struct SimulatedStore {
     }
 
     func loaded(_ conversation: ConversationKey) -> LoadedConversation? {
-        var tables = self.tables
+        var tables = self.state.tables
         guard case .loaded(let loaded) = tables.execute(.load(conversation)) else {
             preconditionFailure("the answer is not a conversation")
         }
@@ -138,9 +155,11 @@ struct SimulatedStore {
     }
 
     /// Another owner claims a shard.
-    mutating func claim(_ shard: Int, under view: Int) {
-        _ = self.tables.execute(
-            .claim(shard: shard, owner: LoopID(incarnation: 999, loop: 0), view: view))
+    mutating func claim(_ shard: Int) {
+        _ = self.state.tables.execute(
+            .claim(
+                shard: shard, owner: LoopID(incarnation: 999, loop: 0),
+                view: self.state.registry.number))
     }
 }
 

@@ -62,12 +62,18 @@ extension Simulation {
             self.changeView()
         case .killNode:
             self.killNode()
-        case .evict(let incarnation):
-            self.evict(incarnation)
         case .freezeNode:
             self.freezeNode()
-        case .joinAgain(let node):
-            self.joinAgain(node)
+        case .nodeTick(let number):
+            self.nodeTick(number)
+        case .membershipRequest(let number, let request, let connection):
+            self.execute(request, of: number, connection: connection)
+        case .membershipReply(let number, let reply, let connection):
+            self.receive(reply, by: number, connection: connection)
+        case .viewAnnounced(let number):
+            self.viewAnnounced(to: number)
+        case .nodeReconnected(let number):
+            self.nodeReconnected(number)
         case .rejoin(let number, let id, let view):
             self.rejoin(number, as: id, view)
         case .jumpClock:
@@ -86,11 +92,12 @@ extension Simulation {
             self.scheduleTurn(number)
         case .follow(let number, let view):
             self.follow(number, view)
+        case .restoreAll:
+            self.cutNodePairs = []
+            self.store.failure = .none
         case .calm:
             self.log("--- calm")
             self.isCalm = true
-            self.cutNodePairs = []
-            self.store.failure = .none
         case .checkQuietly:
             self.checkQuietly()
         case .reconnectClients:
@@ -121,7 +128,9 @@ extension Simulation {
             .storeReconnected(let number):
             number
         case .arrive(let envelope): self.loopNumbers[envelope.to]
-        case .joinAgain(let node): self.loops.firstIndex { $0.node == node }
+        case .nodeTick(let node), .membershipReply(let node, _, _), .viewAnnounced(let node),
+            .nodeReconnected(let node):
+            self.loops.firstIndex { $0.node == node }
         case .clientActs(let number):
             self.clients[number].state == .offline ? nil : self.clients[number].loop
         default: nil

@@ -16,6 +16,7 @@ extension Simulation {
 
     func checkAll() {
         self.log("--- final check")
+        self.checkMembership()
         for client in self.clients {
             // A user who is no member and whose token does not list the conversation cannot join. A
             // user who left is disconnected on all devices.

@@ -15,7 +15,7 @@ extension Simulation {
         }
         let isNear = fromNode == toNode
         if !self.isCalm,
-            self.now >= self.start + self.parameters.calmAfter - self.parameters.silenceBeforeCalm
+            self.now >= self.calm - self.parameters.silenceBeforeCalm
         {
             self.logLost(envelope, "lost in the silence")
             return

@@ -25,16 +25,23 @@ public final class Simulation {
         case changeView
         case killNode
         case freezeNode
-        case joinAgain(Int)
-        case rejoin(Int, LoopID, View)
+        case nodeTick(Int)
+        /// With the number of the node's connection. They are indirect, because the queue copies
+        /// actions.
+        indirect case membershipRequest(Int, MembershipRequest, Int)
+        indirect case membershipReply(Int, MembershipReply, Int)
+        case viewAnnounced(Int)
+        case nodeReconnected(Int)
+        indirect case rejoin(Int, LoopID, View)
         case jumpClock
         case loseStoreData
         case handOverShards
         case splitMasters
         case uniteMasters
         case storeReconnected(Int)
-        case evict(UInt64)
-        case follow(Int, View)
+        indirect case follow(Int, View)
+        /// The faults end.
+        case restoreAll
         case calm
         case checkQuietly
         case reconnectClients
@@ -65,8 +72,7 @@ public final class Simulation {
     var eventLog: SimulationLog
     var checker: SimulationChecker
     var store: SimulatedStore
-    /// The newest view; loops learn about it at different times.
-    var view: View
+    var nodes: [SimulatedNode] = []
     /// Incarnations are never reused.
     var newestIncarnation: UInt64 = 10
     var loops: [SimulatedLoop] = []
@@ -88,21 +94,26 @@ public final class Simulation {
         self.parameters = SimulationParameters(from: &self.random)
         self.eventLog = SimulationLog(isEnabled: isTold)
         self.checker = SimulationChecker(limits: self.parameters.limits)
-        self.store = SimulatedStore(
-            history: self.parameters.limits.historyLimit,
-            isForgetful: self.parameters.dataLosses > 0)
         let nodes = self.parameters.nodes.enumerated().map {
             View.Node(incarnation: 11 + UInt64($0.offset), loops: $0.element)
         }
-        self.view = View(number: 1, nodes: nodes)
+        let view = View(number: 1, nodes: nodes)
+        self.store = SimulatedStore(
+            history: self.parameters.limits.historyLimit,
+            registry: SimulatedRegistry(view),
+            isForgetful: self.parameters.dataLosses > 0)
         self.conversations = (0..<self.parameters.conversations).map {
             ConversationKey(tenant: "default", id: ByteString("talk-\($0)"))
         }
         self.newestIncarnation += UInt64(nodes.count)
-        for node in nodes { self.start(node) }
+        for node in nodes { self.start(node, following: view) }
         self.makeClients()
         self.scheduleEvents()
     }
+
+    /// When envelopes are no longer lost. Between the last fault and this time dead nodes are
+    /// evicted, others join again, and shards move.
+    var calm: Int64 { self.start + self.parameters.calmAfter + 8000 }
 
     /// The time on a loop's node, whose clock may be wrong.
     func clock(of number: Int) -> ClockReading {
@@ -184,11 +195,9 @@ public final class Simulation {
         for _ in 0..<self.parameters.viewChanges {
             self.queue.add(.changeView, at: self.random.number(self.start...end))
         }
-        // Crashed nodes are evicted before the calm.
         for _ in 0..<self.parameters.nodeDeaths {
             self.queue.add(.killNode, at: self.random.number(self.start...(end - 3000)))
         }
-        // A freeze ends early enough for the eviction and the return to complete before the calm.
         for _ in 0..<self.parameters.nodeFreezes {
             self.queue.add(.freezeNode, at: self.random.number(self.start...(end - 3000)))
         }
@@ -209,14 +218,16 @@ public final class Simulation {
                 self.queue.add(.handOverShards, at: time + self.random.number(0...duration))
             }
         }
-        self.queue.add(.calm, at: end)
+        self.queue.add(.restoreAll, at: end)
+        let calm = self.calm
+        self.queue.add(.calm, at: calm)
         // A request is retried for five seconds, and the next tick reveals a lost last envelope.
-        self.queue.add(.checkQuietly, at: end + 6999)
-        self.queue.add(.reconnectClients, at: end + 7000)
-        self.queue.add(.sendFinalMessages, at: end + 15_000)
-        self.queue.add(.checkAll, at: end + 24_000)
-        self.queue.add(.disconnectClients, at: end + 24_001)
-        self.queue.add(.checkNothingRetained, at: end + 35_000)
+        self.queue.add(.checkQuietly, at: calm + 6999)
+        self.queue.add(.reconnectClients, at: calm + 7000)
+        self.queue.add(.sendFinalMessages, at: calm + 15_000)
+        self.queue.add(.checkAll, at: calm + 24_000)
+        self.queue.add(.disconnectClients, at: calm + 24_001)
+        self.queue.add(.checkNothingRetained, at: calm + 35_000)
     }
 
     // MARK: Turns and the store
@@ -241,6 +252,7 @@ public final class Simulation {
             }
         } while self.checker.violation == nil
             && (self.loops[number].chat.hasWork || self.loops[number].chat.hasDeliveries)
+        self.reportView(of: number)
     }
 
     func sendEnvelopes(of number: Int) {
@@ -315,12 +327,15 @@ public final class Simulation {
         for number in self.loops.indices where !self.loops[number].isDead {
             self.queue.add(.storeReconnected(number), at: self.now + self.random.number(0...500))
         }
+        for number in self.nodes.indices where !self.nodes[number].isDead {
+            self.queue.add(.nodeReconnected(number), at: self.now + self.random.number(0...500))
+        }
     }
 
     func claimByAnotherOwner() {
         guard let conversation = self.random.pick(self.conversations) else { return }
         self.log("--- another owner claims the shard of \(conversation)")
-        self.store.claim(Shard.of(conversation), under: self.view.number)
+        self.store.claim(Shard.of(conversation))
         self.checker.ownerReplaced(conversation)
     }
 }
