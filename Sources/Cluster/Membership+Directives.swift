@@ -71,3 +71,17 @@ extension Membership {
         case announceView
     }
 }
+
+/// The progress of a drain.
+extension Membership {
+    /// The stored view has this node as draining.
+    public var isDrainStored: Bool {
+        self.storedView?.node(self.localNode.incarnation)?.isDraining == true
+    }
+
+    /// No shard is left to hand over, or no other node can take one.
+    public var hasHandedOver: Bool {
+        guard let view = self.view else { return true }
+        return !view.ownsShards(self.localNode.incarnation) || view.nodes.allSatisfy(\.isDraining)
+    }
+}

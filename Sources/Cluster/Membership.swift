@@ -204,11 +204,6 @@ public struct Membership: Sendable {
         self.isDrainRefused = false
     }
 
-    /// The stored view has this node as draining.
-    public var isDrainStored: Bool {
-        self.storedView?.node(self.localNode.incarnation)?.isDraining == true
-    }
-
     /// Whether another live node of the view accepts clients.
     private func othersAcceptClients(in view: View) -> Bool {
         view.nodes.contains {
@@ -220,12 +215,6 @@ public struct Membership: Sendable {
     /// Removes this node from the view, so that the other nodes need not detect its departure.
     public mutating func leave() {
         self.isLeaving = true
-    }
-
-    /// No shard is left to hand over, or no other node can take one.
-    public var hasHandedOver: Bool {
-        guard let view = self.view else { return true }
-        return !view.ownsShards(self.localNode.incarnation) || view.nodes.allSatisfy(\.isDraining)
     }
 
     // MARK: Consequences

@@ -4,7 +4,7 @@ import Cluster
 import SeededRandom
 
 /// A node's part in the cluster.
-struct SimulatedNode {
+struct SimulatedMember {
     var membership: Membership
     /// Connections to the store before this one: their replies are lost.
     var reconnects = 0
@@ -26,11 +26,11 @@ extension Simulation {
 
     /// - Parameters:
     ///   - node: a node with an incarnation that no other has or had.
-    ///   - view: the view that its loops follow at first; without one they start when it has joined.
+    ///   - view: what its loops follow at first; without one they start when it has joined.
     func start(_ node: View.Node, following view: View? = nil) {
         var membership = Membership(node)
         membership.connected(at: self.now)
-        self.nodes.append(SimulatedNode(membership: membership))
+        self.nodes.append(SimulatedMember(membership: membership))
         let number = self.nodes.count - 1
         if let view { self.follow(view, on: number) }
         self.queue.add(.nodeTick(number), at: self.now + self.random.number(0...99))

@@ -72,7 +72,7 @@ public final class Simulation {
     var eventLog: SimulationLog
     var checker: SimulationChecker
     var store: SimulatedStore
-    var nodes: [SimulatedNode] = []
+    var nodes: [SimulatedMember] = []
     /// Incarnations are never reused.
     var newestIncarnation: UInt64 = 10
     var loops: [SimulatedLoop] = []
