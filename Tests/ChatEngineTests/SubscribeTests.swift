@@ -144,8 +144,8 @@ struct SubscribeTests {
         self.cluster.submit(.typing(true, by: .alice), by: alice)
         self.cluster.runUntilIdle()
         self.cluster.set(.open, from: .near, to: .far)
-        // The owner notices the gap at carol's join. Its answer arrives when near must attach again,
-        // and no attach arrives.
+        // The owner notices the gap at carol's join. Its answer arrives when near must attach
+        // again, and no attach arrives.
         self.cluster.set(.holding, from: .far, to: .near)
         _ = self.cluster.subscribe(.carol, on: .near, context: 7)
         self.cluster.runUntilIdle()
