@@ -58,6 +58,13 @@ public struct ChatLoop: Sendable {
         )
     }
 
+    /// The newest edit, deletion, reaction or pin that this loop has delivered to subscribers of a
+    /// conversation; 0 if it has none.
+    public func amendedThrough(in conversation: ConversationKey) -> Revision {
+        let feeds = self.subscriptions.feeds
+        return feeds.slot(of: conversation).map { feeds[$0].watermarks.amendedThrough } ?? 0
+    }
+
     /// The repairs of this loop since its start, after its store had lost data.
     public var recoveryCounts: RecoveryCounts { self.owner.recoveryCounts }
 

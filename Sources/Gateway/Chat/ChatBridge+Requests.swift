@@ -109,9 +109,26 @@ extension ChatBridge {
         _ connection: Connection, _ webSocket: WebSocketState, _ request: StoreRequest,
         _ tag: RequestTag
     ) {
-        let context = self.requestContexts.add(
-            RequestContext(token: connection.token, kind: .fetch(tag)))
         self.blockReading(connection, webSocket)
+        if case .search(let key, _, _, _) = request {
+            self.search(request, in: key, tag, for: connection.token, attempt: 1)
+        } else {
+            self.submit(request, RequestContext(token: connection.token, kind: .fetch(tag)))
+        }
+    }
+
+    private mutating func search(
+        _ request: StoreRequest, in key: ConversationKey, _ tag: RequestTag,
+        for token: SocketToken, attempt: Int
+    ) {
+        let attempt = RequestContext.SearchAttempt(
+            request: request, conversation: key, amendedThrough: self.chat.amendedThrough(in: key),
+            count: attempt)
+        self.submit(request, RequestContext(token: token, kind: .search(tag, attempt)))
+    }
+
+    private mutating func submit(_ request: StoreRequest, _ requestContext: RequestContext) {
+        let context = self.requestContexts.add(requestContext)
         self.context.store.submit(
             request, ticket: StoreTicket(rawValue: context.rawValue), for: self.store.sessionsClient
         )
@@ -122,10 +139,26 @@ extension ChatBridge {
         if case .numbers(let use, let users, let tenant) = requestContext.kind {
             return self.handleNumbersReply(answer, use, users, tenant, requestContext)
         }
-        guard let (connection, webSocket) = self.pool.openWebSocket(requestContext.token),
-            case .fetch(let tag) = requestContext.kind
-        else { return }
-        let answered = self.withoutBanned(answer, for: webSocket)
+        guard let (connection, webSocket) = self.pool.openWebSocket(requestContext.token) else {
+            return
+        }
+        var answer: StoreAnswer? = answer
+        let tag: RequestTag
+        switch requestContext.kind {
+        case .fetch(let requestTag): tag = requestTag
+        case .search(let requestTag, let attempt):
+            tag = requestTag
+            if self.chat.amendedThrough(in: attempt.conversation) > attempt.amendedThrough {
+                guard attempt.count == RequestContext.SearchAttempt.limit else {
+                    return self.search(
+                        attempt.request, in: attempt.conversation, tag, for: requestContext.token,
+                        attempt: attempt.count + 1)
+                }
+                answer = nil
+            }
+        default: return
+        }
+        let answered = answer.flatMap { self.withoutBanned($0, for: webSocket) }
         webSocket.session?.receivedStoreAnswer(answered, for: tag, into: &self.steps)
         self.runSteps(connection, webSocket, isPaced: true)
         guard connection.isConnected, !webSocket.hasSentClose else { return }
@@ -231,7 +264,7 @@ extension ChatBridge {
         case .upgrade(let request):
             self.queues.upgrades.append((requestContext.token, request, answer))
         case .operatorCommand(let reply): reply(answer)
-        case .page, .catchUp, .fetch, .numbers: break
+        case .page, .catchUp, .fetch, .search, .numbers: break
         }
     }
 
@@ -266,7 +299,7 @@ extension ChatBridge {
             self.unblockReading(connection, webSocket)
         case .catchUp(let feed, let query):
             self.applyCatchUpPage(connection, webSocket, feed, query, with: page)
-        case .command, .join, .fetch, .upgrade, .numbers, .operatorCommand:
+        case .command, .join, .fetch, .search, .upgrade, .numbers, .operatorCommand:
             break
         }
     }

@@ -16,6 +16,7 @@ extension ChatBridge {
             case join(
                 FeedID, ConversationKey, from: StartPosition, requestedAt: Timestamp, RequestTag)
             case fetch(RequestTag)
+            case search(RequestTag, SearchAttempt)
             case page(RequestTag, ConversationKey)
             case catchUp(FeedID, WebSocketState.CatchUpQuery)
             case upgrade(UpgradeRequest)
@@ -23,6 +24,21 @@ extension ChatBridge {
             /// From an operator or the REST API, without a connection.
             case operatorCommand(@Sendable (ChatAnswer) -> Void)
         }
+    }
+}
+
+extension ChatBridge.RequestContext {
+    /// A search in one conversation. It is repeated if a client may have seen an edit or a deletion
+    /// since its start: the store may have read the message before, and deleted text must not
+    /// reappear.
+    struct SearchAttempt {
+        let request: StoreRequest
+        let conversation: ConversationKey
+        /// The newest edit or deletion that this loop had delivered when the search began.
+        let amendedThrough: Revision
+        let count: Int
+
+        static let limit = 8
     }
 }
 
