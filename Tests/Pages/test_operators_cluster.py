@@ -81,7 +81,7 @@ class ClusterTests(OperatorPageTest):
             page.wait_for_selector("#confirm:visible")
             page.click("#confirm")
             page.wait_for_selector("dialog h3:text('Done')")
-            self.assertIn("closes 2 connections", page.text_content("#answer"))
+            self.assertIn("closes 2 clients", page.text_content("#answer"))
             self.shoot(page, "operators-done", sizes=((1440, 900),))
             page.keyboard.press("Escape")
             # The row shows the progress: no shards, no connections.
