@@ -74,10 +74,9 @@ public struct ChatLoop: Sendable {
     public mutating func follow(_ view: View, at now: ClockReading) {
         guard view.number > self.view.number else { return }
         self.newestViewNumber = max(self.newestViewNumber, view.number)
-        // Only nodes that left since the followed view. A node that joined after a view that is
-        // itself outdated may already be sending envelopes.
-        let removedNodes = Set(self.view.nodes.map(\.incarnation)).subtracting(
-            view.nodes.map(\.incarnation))
+        // A node that joined after a view that is itself outdated may already be sending envelopes.
+        let removedNodes = self.outbox.nodesMissing(in: view).union(
+            Set(self.view.nodes.map(\.incarnation)).subtracting(view.nodes.map(\.incarnation)))
         self.outbox.removePeers(of: removedNodes)
         self.owner.follow(view, removedNodes: removedNodes, at: now, outbox: &self.outbox)
         self.subscriptions.follow(view, at: now, outbox: &self.outbox)

@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import Cluster
 
 /// Outgoing items of a loop's chat engine: to other loops, to itself, to the store.
 struct Outbox: Sendable {
@@ -10,6 +11,8 @@ struct Outbox: Sendable {
     private var index: [LoopID: Int] = [:]
     /// The index of the last peer used; consecutive items mostly have the same receiver.
     private var lastPeer = 0
+    /// How often peers were dropped because their nodes were removed.
+    private var removals: UInt64 = 0
     private(set) var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
     private var lastTicket: StoreTicket = 0
     /// There are no new items for other loops since the last `seal`, except deferred ones.
@@ -43,11 +46,22 @@ struct Outbox: Sendable {
     /// Whether `finishTurn` has work to do.
     var hasWork: Bool { !self.local.isEmpty || !self.requests.isEmpty || !self.isSealed }
 
+    /// The nodes of peers that are not in this view although they knew no later one.
+    func nodesMissing(in view: View) -> Set<UInt64> {
+        Set(self.peers.lazy.filter { $0.view <= view.number }.map(\.id.incarnation))
+            .subtracting(view.nodes.map(\.incarnation))
+    }
+
     /// Drops the state and the items for removed nodes.
+    ///
+    /// If the store loses the removal, a node returns under its incarnation and still knows the
+    /// numbers that it received. Therefore later peers get higher numbers, which it takes for a
+    /// gap.
     mutating func removePeers(of removedNodes: Set<UInt64>) {
         guard self.peers.contains(where: { removedNodes.contains($0.id.incarnation) }) else {
             return
         }
+        self.removals += 1
         self.peers.removeAll { removedNodes.contains($0.id.incarnation) }
         self.index = Dictionary(uniqueKeysWithValues: self.peers.enumerated().map { ($1.id, $0) })
         self.lastPeer = 0
@@ -112,7 +126,7 @@ struct Outbox: Sendable {
         } else {
             self.lastPeer = self.peers.count
             self.index[loop] = self.peers.count
-            self.peers.append(PeerLoop(id: loop))
+            self.peers.append(PeerLoop(id: loop, sent: self.removals << 40))
         }
         return self.lastPeer
     }

@@ -14,11 +14,15 @@ struct PeerLoop: Sendable {
     static let deferredLimit = 1024
     private(set) var sent: UInt64 = 0
     private var received: UInt64 = 0
+    /// The newest view that its envelopes named.
+    private(set) var view = 0
 
     enum Arrival { case next, duplicate, gap }
 
-    init(id: LoopID) {
+    /// - Parameter sent: the number before that of the first envelope.
+    init(id: LoopID, sent: UInt64 = 0) {
         self.id = id
+        self.sent = sent
     }
 
     /// Seals the pending items: one envelope to send now, and one that leaves with this turn's
@@ -69,6 +73,7 @@ struct PeerLoop: Sendable {
     /// Classifies an envelope by its number. One that arrives after a later one counts as lost: its
     /// effects are repaired instead of applied, except durable events, which have revisions.
     mutating func recordArrival(_ envelope: Envelope) -> Arrival {
+        self.view = max(self.view, envelope.view)
         if envelope.items.isEmpty {
             guard envelope.number > self.received else { return .duplicate }
             self.received = envelope.number

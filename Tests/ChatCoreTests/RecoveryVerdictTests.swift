@@ -135,38 +135,51 @@ struct RecoveryVerdictTests {
 
     @Test("a displaced reply has the thread that its target has here")
     func thread() throws {
-        func message(_ text: String, replyTo target: SequenceNumber, thread: SequenceNumber)
-            -> RetainedWrite
-        {
-            var message = RetainedWrite(text).message!
-            message.body = message.body.with(
-                MessageAnnotations(reply: Reply(to: target, thread: thread), mentions: nil))
-            return RetainedWrite(
-                revision: message.revision, change: .message(message), storedAt: 0)
-        }
-        var store = StoreFixture()
-        for write in RetainedWrite.history("1:create 2:x1 3:b2'") {
-            store.write(write.change, write.revision)
-        }
         // There, b answered a. Here, b is a message of its own.
-        let own = [
-            RetainedWrite("2:a1"), message("3:b2", replyTo: 1, thread: 1),
-            message("4:c3", replyTo: 2, thread: 1),
-        ]
-        let recovery = Recovery(
-            own: own, mixedThrough: 0, offered: [],
-            stored: HistoryState(record: store.record, head: 2, revision: 3),
-            published: PublishedThrough(), margin: 100, mayAwaitHolders: false,
-            now: Timestamp(milliseconds: 9000))
-        guard
-            case .rewrite(let history) = recovery.verdict(
-                store.page(after: 0, limit: 9), isNewestOnly: false)
-        else {
-            Issue.record("nothing is written")
-            return
-        }
-        let reply = try #require(history.changes.last?.message)
+        let reply = try Self.moved(
+            stored: "1:create 2:x1 3:b2'",
+            own: [
+                RetainedWrite("2:a1"), Self.reply("3:b2", to: 1, thread: 1),
+                Self.reply("4:c3", to: 2, thread: 1),
+            ])
         #expect(reply.sequence == 4)
         #expect(reply.body.annotations?.reply == Reply(to: 2, thread: 2))
     }
+
+    @Test("a displaced reply to a lost message is a message of its own")
+    func replyToLostMessage() throws {
+        let message = try Self.moved(
+            stored: "1:create 2:x1",
+            own: [RetainedWrite("2:lost1"), Self.reply("3:b2", to: 1, thread: 1)])
+        #expect(message.sequence == 2)
+        #expect(message.body.annotations?.reply == nil)
+    }
+
+    private static func reply(
+        _ text: String, to target: SequenceNumber, thread: SequenceNumber
+    ) -> RetainedWrite {
+        var message = RetainedWrite(text).message!
+        message.body = message.body.with(
+            MessageAnnotations(reply: Reply(to: target, thread: thread), mentions: nil))
+        return RetainedWrite(revision: message.revision, change: .message(message), storedAt: 0)
+    }
+
+    /// The last message that is written if the other master's history is stored.
+    private static func moved(stored: String, own: [RetainedWrite]) throws -> Message {
+        var store = StoreFixture()
+        for write in RetainedWrite.history(stored) { store.write(write.change, write.revision) }
+        let recovery = Recovery(
+            own: own, mixedThrough: 0, offered: [],
+            stored: HistoryState(
+                record: store.record, head: store.messages.count, revision: store.revision),
+            published: PublishedThrough(), margin: 100, mayAwaitHolders: false,
+            now: Timestamp(milliseconds: 9000))
+        let verdict = recovery.verdict(store.page(after: 0, limit: 9), isNewestOnly: false)
+        guard case .rewrite(let history) = verdict else {
+            throw NothingWritten()
+        }
+        return try #require(history.changes.last?.message)
+    }
+
+    private struct NothingWritten: Error {}
 }

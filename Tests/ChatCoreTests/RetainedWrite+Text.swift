@@ -11,6 +11,7 @@ import ChatSimulation
 /// | `1:create` | the creation, with revision 1 |
 /// | `2:a1` | message 1, which the send `a` created, with revision 2 |
 /// | `2:a1'` | the same send, accepted by another master a moment later |
+/// | `2:lost1` | what fills the number of a lost message |
 /// | `3:a1*`, `3:a1-` | its edit, its deletion |
 /// | `3:a1+`, `3:a1^` | Bob's reaction to it, its pin |
 /// | `3:join`, `3:leave`, `3:end`, `3:skip` | a membership, the end, a skipped revision |
@@ -49,7 +50,8 @@ extension RetainedWrite {
             sentAt: Timestamp(milliseconds: 2000 + Int64(sequence) + (text.hasSuffix("'") ? 7 : 0)),
             body: MessageBody(
                 author: ann,
-                clientMessageID: ClientMessageID(given: ByteString(String(text.prefix(1))))!,
+                clientMessageID: text.hasPrefix("lost")
+                    ? nil : ClientMessageID(given: ByteString(String(text.prefix(1))))!,
                 content: "text"))
         return switch text.last {
         case "*":
@@ -94,7 +96,6 @@ extension RetainedWrite {
     }
 
     private static func text(of message: Message) -> String {
-        // What fills the number of a lost message.
         if message.body.clientMessageID == nil { return "lost\(message.sequence)" }
         let isFirst = message.sentAt.milliseconds == 2000 + Int64(message.sequence)
         let send = message.body.clientMessageID?.text.string ?? ""

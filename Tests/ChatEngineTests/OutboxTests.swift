@@ -1,5 +1,6 @@
 import ChatCore
 import ChatModel
+import Cluster
 import Testing
 
 @testable import ChatEngine
@@ -45,6 +46,40 @@ struct OutboxTests {
             outbox.recordArrival(
                 Envelope(from: .far, to: .near, number: 2, view: 1, items: [.resynchronize]))
                 == .next)
+    }
+
+    @Test("continues with higher numbers if a removed node returns, so that it notices a gap")
+    func numbersAfterRemoval() throws {
+        var (sender, receiver) = (Outbox(id: .near), Outbox(id: .far))
+        func exchange() throws -> PeerLoop.Arrival {
+            var envelopes: [Envelope] = []
+            sender.send(.resynchronize, to: .far)
+            sender.seal(view: 1, into: &envelopes)
+            return receiver.recordArrival(try #require(envelopes.first))
+        }
+        for _ in 1...9 { #expect(try exchange() == .next) }
+        sender.removePeers(of: [LoopID.far.incarnation])
+        #expect(try exchange() == .gap)
+        #expect(try exchange() == .next)
+    }
+
+    @Test("names the nodes that a view lacks, unless they know a later view")
+    func missingNodes() {
+        var outbox = Outbox(id: .near)
+        for (loop, view) in [(LoopID.far, 3), (.third, 5)] {
+            _ = outbox.recordArrival(
+                Envelope(from: loop, to: .near, number: 1, view: view, items: [.resynchronize]))
+        }
+        func missing(in number: Int) -> Set<UInt64> {
+            outbox.nodesMissing(
+                in: View(
+                    number: number,
+                    nodes: [View.Node(incarnation: LoopID.near.incarnation, loops: 1)]))
+        }
+        #expect(missing(in: 2).isEmpty)
+        #expect(missing(in: 4) == [LoopID.far.incarnation])
+        #expect(missing(in: 5) == [LoopID.far.incarnation, LoopID.third.incarnation])
+        #expect(outbox.nodesMissing(in: ThreeNodeCluster.view).isEmpty)
     }
 
     @Test(

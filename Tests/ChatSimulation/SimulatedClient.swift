@@ -33,6 +33,9 @@ final class SimulatedClient {
     var hasEdited: Set<SequenceNumber> = []
     /// The answered sends of this connection: when each was requested, and its message's number.
     var answeredSends: [(requested: UInt64, sequence: SequenceNumber)] = []
+    /// The last page of this connection that it requested and got. It ignores the answers to
+    /// earlier requests, which can be older.
+    var lastPage: UInt64 = 0
     /// It must be connected at the end.
     var mustReturn = false
     /// Its final message was answered.

@@ -147,6 +147,8 @@ extension Simulation {
         guard isConnected, client.isJoined else { return }
         switch (request.kind, page) {
         case (.page, let page?):
+            guard context.rawValue > client.lastPage else { return }
+            client.lastPage = context.rawValue
             for message in page.messages { self.checker.check(message, seenBy: client) }
             self.report(page.messages, by: client)
         case (.replay, let page?):

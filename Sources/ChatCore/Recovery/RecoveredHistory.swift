@@ -66,14 +66,13 @@ struct RecoveredHistory: Sendable {
         self.messages.firstMoved = displaced.lazy.compactMap(\.posted?.sequence).min() ?? .max
         for write in displaced {
             let moved = write.change.withoutText(ofAny: deleted).moved(to: self)
-            if let message = write.posted {
-                self.messages.recordMoved(
-                    from: message.sequence,
-                    to: self.messages.sequence(of: message) ?? self.state.head + 1)
+            if let moved {
+                self.write(moved)
+                self.counts.moved += 1
             }
-            guard let moved else { continue }
-            self.write(moved)
-            self.counts.moved += 1
+            if let message = write.posted, let number = self.messages.sequence(of: message) {
+                self.messages.recordMoved(from: message.sequence, to: number)
+            }
         }
         self.fillGaps(below: published.revision + 1, head: published.head, sentAt: nil)
     }
