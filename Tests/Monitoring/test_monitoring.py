@@ -3,6 +3,7 @@
 `script/test monitoring` runs this. CONFAB_BINARY names the server (default: .build/debug/confab).
 """
 
+import http.server
 import json
 import math
 import os
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 import urllib.error
 import urllib.parse
@@ -30,17 +32,36 @@ BINARY = os.environ.get("CONFAB_BINARY", str(ROOT / ".build/debug/confab"))
 RATE_INTERVAL = "30s"
 
 
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Accepts every event of a webhook."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
 class Cluster:
     """`script/cluster 3`: its nodes with client port, admin port and process id, and its Redis."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, receiver):
+        secret = folder / "webhook.secret"
+        secret.write_text("whsec_" + "c2VjcmV0" * 4 + "\n")
+        secret.chmod(0o600)
+        environment = {
+            **os.environ, "CONFAB_BINARY": BINARY,
+            "CONFAB_WEBHOOK": f"http://127.0.0.1:{receiver}/", "CONFAB_WEBHOOK_ALLOW": "127.0.0.1",
+            "CONFAB_WEBHOOK_SECRET_FILE": str(secret)}
         self.secret = folder / "cluster/jwt.secret"
         self.log = folder / "cluster.log"
         with self.log.open("w") as output:
             self.script = subprocess.Popen(
                 [str(ROOT / "script/cluster"), "3", "--admin-port", "0",
                  "--folder", str(folder / "cluster")],
-                stdout=output, stderr=output, env={**os.environ, "CONFAB_BINARY": BINARY})
+                stdout=output, stderr=output, env=environment)
         wait("cluster", self.is_ready, 120)
         text = self.log.read_text()
         self.nodes = [
@@ -124,7 +145,11 @@ class MonitoringTests(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix="confab-monitoring-")
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
-        cls.cluster = Cluster(cls.folder)
+        receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        threading.Thread(target=receiver.serve_forever).start()
+        cls.addClassCleanup(receiver.server_close)
+        cls.addClassCleanup(receiver.shutdown)
+        cls.cluster = Cluster(cls.folder, receiver.server_address[1])
         cls.addClassCleanup(cls.cluster.stop)
         ports = [port for _, port, _ in cls.cluster.nodes]
         cls.prometheus = Prometheus(cls.folder, ports)
