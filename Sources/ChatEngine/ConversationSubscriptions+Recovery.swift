@@ -1,3 +1,4 @@
+import Bytes
 import ChatCore
 import ChatModel
 
@@ -8,8 +9,19 @@ extension ConversationSubscriptions {
     /// master have noticed.
     mutating func storeMayHaveLostData(at now: ClockReading, outbox: inout Outbox) {
         guard self.deliveryLog.isEnabled else { return }
+        self.rereadWaitingPages(outbox: &outbox)
         self.checkDeliveries(at: now, outbox: &outbox)
         self.dueChecks.append(now.monotonic + Self.recheckDelay)
+    }
+
+    /// The revision of a waiting page can belong to another change in this store.
+    private mutating func rereadWaitingPages(outbox: inout Outbox) {
+        for feed in exchange(&self.feedsWithWaitingPages, with: [])
+        where self.feeds.isCurrent(feed) {
+            for read in exchange(&self.feeds[feed.slot].waitingPages, with: []) {
+                self.read(read, outbox: &outbox)
+            }
+        }
     }
 
     /// Schedules another comparison, because this one could not be decided.

@@ -43,6 +43,22 @@ struct ConversationPageTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["7: page [\"1 one\"]"])
     }
 
+    @Test("that waits is read again after a reconnect to a store that may be another one")
+    func lostStore() {
+        var limits = ChatLimits()
+        limits.retention = .seconds(60)
+        let cluster = ThreeNodeCluster(limits: limits)
+        let (_, bob) = cluster.subscribeAliceAndBob()
+        let other = cluster.tables
+        cluster.set(.holding, from: .far, to: .near)
+        cluster.say("one", by: bob)
+        cluster.read(context: 7)
+        #expect(cluster.takeDeliveries(on: .near) == [])
+        cluster.tables = other
+        cluster.reconnectStore()
+        #expect(cluster.takeDeliveries(on: .near) == ["7: page []"])
+    }
+
     @Test("that waits is delivered when the last subscriber leaves")
     func feedClosed() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
