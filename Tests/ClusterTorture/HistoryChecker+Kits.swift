@@ -32,6 +32,20 @@ extension HistoryChecker {
         for message in view { self.checkFinalState(of: message, in: conversation, location) }
     }
 
+    /// What a kit's messages lack, although no requests are in flight: the last changes may still
+    /// be on their way to it.
+    public func changesMissing(in view: [ReceivedMessage], of reader: String) -> String? {
+        guard let conversation = self.conversation(of: reader) else { return nil }
+        return view.lazy.compactMap { self.changeMissing(in: $0, of: conversation) }.first
+    }
+
+    /// Nil if a message has its last state.
+    func changeMissing(in message: ReceivedMessage, of conversation: String) -> String? {
+        let last = self.messages[conversation]?[message.number]?.contents.keys.max() ?? .sent
+        guard message.state < last, message.sender != Self.placeholderSender else { return nil }
+        return "message \(message.number) as \(message.state), and it was \(last)"
+    }
+
     /// At the end: every acknowledged message has the number that was acknowledged.
     mutating func checkAcknowledgements() {
         for (send, number) in self.acknowledgedNumbers.sorted(by: { $0.value < $1.value })

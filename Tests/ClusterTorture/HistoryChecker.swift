@@ -230,10 +230,8 @@ public struct HistoryChecker: Sendable {
         of message: ReceivedMessage, in conversation: String, _ location: String
     ) {
         self.check(message, in: conversation, location)
-        let last = self.messages[conversation]?[message.number]?.contents.keys.max() ?? .sent
-        guard message.state < last, message.sender != Self.placeholderSender else { return }
-        self.recordViolation(
-            "\(location) has message \(message.number) as \(message.state), and it was \(last)")
+        guard let missing = self.changeMissing(in: message, of: conversation) else { return }
+        self.recordViolation("\(location) has \(missing)")
     }
 
     /// At the end, when no messages are in flight: every reader and node has all messages.
@@ -363,7 +361,7 @@ public struct HistoryChecker: Sendable {
     }
 
     /// The sender of placeholders for messages that the store and all nodes have lost.
-    private static let placeholderSender = "nobody"
+    static let placeholderSender = "nobody"
 
     private mutating func matchToSend(
         _ message: ReceivedMessage, in conversation: String, _ location: String

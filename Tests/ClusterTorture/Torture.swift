@@ -315,8 +315,8 @@ public final class Torture {
             }
         }
         for member in self.kitMembers { member.requestView() }
-        self.wait(for: "have not reported their messages") {
-            self.kitMembers.filter { !$0.isViewed }.map(\.plan.name)
+        self.wait(for: "have not reported all messages in their present state") {
+            self.kitMembers.compactMap(\.missingView)
         }
         for conversation in self.conversations {
             for node in self.processes.names {

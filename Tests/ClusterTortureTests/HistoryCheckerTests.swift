@@ -263,6 +263,19 @@ struct HistoryCheckerTests {
             ])
     }
 
+    @Test("names a change that the messages of a kit lack")
+    func missingChange() {
+        var checker = self.checker(messages: 3)
+        checker.recordAmendmentRequest(2, in: "c", to: nil)
+        var view = (1...3).map { self.message($0) }
+        #expect(checker.changesMissing(in: view, of: "bob") == nil)
+        checker.recordAmendmentDelivery(self.amended("", .deleted), reader: "ann")
+        #expect(
+            checker.changesMissing(in: view, of: "bob") == "message 2 as sent, and it was deleted")
+        view[1] = self.amended("", .deleted)
+        #expect(checker.changesMissing(in: view, of: "bob") == nil)
+    }
+
     @Test("detects an edit and a deletion that were not requested")
     func unrequestedAmendments() {
         var checker = self.checker(messages: 3)

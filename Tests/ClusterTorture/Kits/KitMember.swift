@@ -24,13 +24,19 @@ final class KitMember: Sendable {
         var target: UInt16 = 0
     }
 
-    private enum ViewState: Equatable { case none, wanted, requested, done }
+    /// The report of all messages at the end. It is requested again while it lacks changes.
+    private struct FinalReport {
+        var isWanted = false
+        var isDone = false
+        /// What the last report lacked.
+        var missing: String?
+    }
 
     let plan: MemberPlan
     private let context: TortureContext
     private let process: ChildProcess
     private let proxy: FaultProxy
-    private let view = Mutex(ViewState.none)
+    private let report = Mutex(FinalReport())
 
     private static let pendingLimit = 20
     /// More than a node accepts.
@@ -53,7 +59,13 @@ final class KitMember: Sendable {
         (self.process.output.lines + self.process.errors.lines).joined(separator: "\n")
     }
 
-    var isViewed: Bool { self.view.withLock { $0 == .done } }
+    /// Nil if the driver has reported all messages in their present state; otherwise its name and
+    /// what its report lacked.
+    var missingView: String? {
+        let report = self.report.withLock { $0 }
+        if report.isDone { return nil }
+        return self.plan.name + (report.missing.map { " (\($0))" } ?? "")
+    }
 
     func start() {
         Thread.detachNewThread {
@@ -70,7 +82,7 @@ final class KitMember: Sendable {
     func set(_ condition: FaultProxy.Condition) { self.proxy.set(condition) }
 
     /// Makes the driver report all its messages.
-    func requestView() { self.view.withLock { $0 = .wanted } }
+    func requestView() { self.report.withLock { $0.isWanted = true } }
 
     private func run() throws {
         var state = State(
@@ -97,9 +109,9 @@ final class KitMember: Sendable {
             } else if state.pending.isEmpty, state.amendments.isEmpty, state.features.isEmpty {
                 self.context.journal.recordFinished(self.plan.name)
             }
-            let wantsView = self.view.withLock { view in
-                defer { if view == .wanted { view = .requested } }
-                return view == .wanted
+            let wantsView = self.report.withLock { report in
+                defer { report.isWanted = false }
+                return report.isWanted
             }
             if wantsView { try self.write(["do": "messages"]) }
         }
@@ -175,7 +187,12 @@ final class KitMember: Sendable {
                 self.record("\(self.plan.name): \(action): \(error)")
             }
             self.complete(action, isRefused: true, &state)
-        case .viewed: self.view.withLock { $0 = .done }
+        case .viewed: self.report.withLock { $0.isDone = true }
+        case .viewOutdated(let change):
+            self.report.withLock {
+                $0.missing = change
+                $0.isWanted = true
+            }
         case .stateChanged(let name):
             if name == "online" { journal.count { $0.reconnects += 1 } }
         }

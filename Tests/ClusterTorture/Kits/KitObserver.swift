@@ -19,6 +19,8 @@ struct KitObserver {
         case featureDone(String)
         case featureFailed(String, error: String)
         case viewed
+        /// The kit's messages lack a change.
+        case viewOutdated(String)
         case stateChanged(String)
     }
 
@@ -74,6 +76,9 @@ struct KitObserver {
             let stored = (event.messages ?? []).filter { $0.id != nil }
             let view = stored.compactMap { self.message($0) }
             guard view.count == stored.count else { return self.malformed(event, &checker) }
+            if let missing = checker.changesMissing(in: view, of: self.reader) {
+                return .viewOutdated(missing)
+            }
             checker.recordView(view, of: self.reader)
             self.checkFeatures(of: stored, &checker)
             return .viewed
