@@ -18,8 +18,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "Tests/golden"
 BINARY = os.environ.get("CONFAB_BINARY", str(ROOT / ".build/debug/confab"))
 SIZES = {80: 24, 120: 30, 200: 50}
-#: The words of verbs that need arguments.
-WORDS = {"history": "history lobby", "trace": "trace 1 --conversation lobby"}
+#: The words of verbs that need arguments, and of a verb's second table.
+WORDS = {"history": "history lobby", "trace": "trace 1 --conversation lobby",
+         "webhooks-dead": "webhooks --dead"}
 #: The rows of this table arrive one by one from a running check.
 STREAMED = "verify-all"
 
@@ -30,7 +31,7 @@ class Documents(http.server.BaseHTTPRequestHandler):
     documents: dict = {}
 
     def do_GET(self):  # noqa: N802
-        verb = self.path.removeprefix("/api/cluster/").split("?")[0]
+        verb = self.path.removeprefix("/api/cluster/").split("?")[0].replace("/", "-")
         body = json.dumps(self.documents[verb]).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
