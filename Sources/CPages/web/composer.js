@@ -90,6 +90,8 @@ export const composer = ({
 		field.focus();
 	};
 
+	const stop = () => editing ? edit() : reply();
+
 	// Mentions
 
 	/** The members in the list box, and the one that Enter chooses. */
@@ -184,8 +186,7 @@ export const composer = ({
 			submit();
 		} else if (key === "Escape" && (editing || replying)) {
 			event.stopPropagation();
-			if (editing) edit();
-			else reply();
+			stop();
 		} else if (key === "End" && !field.value) list.end();
 		else if (key === "ArrowUp" && !field.value) {
 			const own = [...messages()].reverse().find((m) =>
@@ -236,7 +237,7 @@ export const composer = ({
 	};
 	field.onkeydown = onFieldKey;
 	scroller.addEventListener("keydown", onListKey);
-	$("button", target).onclick = () => editing ? edit() : reply();
+	$("button", target).onclick = stop;
 
 	return {
 		edit, reply,

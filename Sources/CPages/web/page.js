@@ -5,7 +5,7 @@ import {composer} from "./composer.js";
 import {avatar, messageList, oneLine, rowBuilder, watchRows} from "./scroll.js";
 import {
 	$, any, clockSentence, connectionSentence, copyLink, count, h, identity, isTransient, link,
-	mentionsUser, refusal, storage, typingSentence,
+	mentionsUser, refusal, session, storage, typingSentence,
 } from "./text.js";
 
 const {token, user} = identity();
@@ -52,7 +52,11 @@ const members = () => [...new Map([...names, ...room?.present.map((each) =>
 	.concat({user: "all", name: "all"});
 /** The messages up to the newest, also while the list shows others. */
 const newest = () => (source.newer && room || source).messages;
-const isShown = (/** @type {any} */ message) => message.id > 0;
+/** The messages of others that were not visible yet, and how many of them mention the user. */
+const unseen = () => {
+	const all = newest().filter((each) => each.id > seen && each.author !== me());
+	return {number: all.length, mentions: all.filter((each) => mentionsUser(each, me())).length};
+};
 
 // The visible state of the page
 
@@ -139,14 +143,13 @@ const readOut = () => {
 
 const showTitle = () => {
 	const title = details.title || id;
-	const all = newest().filter((m) => m.id > seen && m.author !== me()), unread = all.length;
-	const mentions = all.filter((each) => mentionsUser(each, me())).length;
-	const numbers = unread ? `(${unread}${mentions ? `, @${mentions}` : ""}) ` : "";
+	const {number, mentions} = unseen();
+	const numbers = number ? `(${number}${mentions ? `, @${mentions}` : ""}) ` : "";
 	const text = `${numbers}${title} – Confab`;
 	if (document.title === text) return;
 	$("#title").textContent = title;
 	document.title = text;
-	/** @type {any} */ (navigator).setAppBadge?.(unread).catch(() => {});
+	/** @type {any} */ (navigator).setAppBadge?.(number).catch(() => {});
 };
 
 /** @param {number} [online] The other present users; the room names at most 200 of them. */
@@ -188,9 +191,8 @@ const change = async (target = 0, text = "") => {
 		await (text ? room?.edit(target, text) : room?.delete(target));
 	} catch (error) {
 		const reason = /** @type {Error} */ (error).message;
-		const again = () => composing.edit({id: target, text});
-		if (text) notice("change", `Not changed: ${reason}.`, "Edit again", again);
-		else notice("change", `Not deleted: ${reason}.`);
+		notice("change", `Not ${text ? "changed" : "deleted"}: ${reason}.`, text && "Edit again",
+			() => composing.edit({id: target, text}));
 	}
 	edits.delete(target);
 	update();
@@ -220,6 +222,15 @@ const withFeatures = async (run) => {
 	if (all) run(all);
 };
 
+/**
+ * Uses the field below the list of a row: that of the page, or that of the thread.
+ * @param {string} mark @param {(field: ReturnType<typeof composer>) => void} run
+ */
+const inField = (mark, run) => {
+	if (mark === "m") run(composing);
+	else withFeatures((all) => run(all.composing() ?? composing));
+};
+
 const actions = {
 	async react(/** @type {any} */ message, emoji = "", on = true) {
 		const waiting = reacting.get(message.id) ?? new Map();
@@ -231,10 +242,7 @@ const actions = {
 	},
 	pick: (message = any, button = any) => withFeatures((all) => all.pick(message, button)),
 	thread: (message = any) => withFeatures((all) => all.thread(message.thread ?? message.id)),
-	reply(message = any, mark = "m") {
-		if (mark === "m") composing.reply(message);
-		else withFeatures((all) => all.composing()?.reply(message));
-	},
+	reply: (message = any, mark = "m") => inField(mark, (field) => field.reply(message)),
 	jump: (target = 0) => jump(target),
 	pin: ({id: target = 0, pinned = any}) => attempt(
 		pinned ? room?.unpin(target) : room?.pin(target), pinned ? "Not unpinned" : "Not pinned"),
@@ -242,8 +250,7 @@ const actions = {
 		if (message.state === "failed") {
 			room?.discard(message.localId);
 			composing.restore(message.text);
-		} else if (mark === "m") composing.edit(message);
-		else withFeatures((all) => all.composing()?.edit(message));
+		} else inField(mark, (field) => field.edit(message));
 	},
 	async remove({id: target = 0}) {
 		const words = h("p", {}, "It disappears for everyone in this conversation.");
@@ -259,11 +266,10 @@ const context = () => ({now: now(), me: me(), unreadAfter, edits, reacting});
 const list = messageList({
 	scroller: $("#scroller"), list: $("#list"), build, room: () => source, context,
 	moved() {
-		const unseen = newest().filter((m) => m.id > seen);
-		const mentions = unseen.filter((each) => mentionsUser(each, me())).length;
+		const {number, mentions} = unseen();
 		$("#empty").hidden = source.messages.length > 0 || !wasOnline;
-		$("#newest").hidden = list.isAtEnd || !(list.isFar || unseen.length);
-		const words = (unseen.length ? count(unseen.length, "new message") : "Newest messages")
+		$("#newest").hidden = list.isAtEnd || !(list.isFar || number);
+		const words = (number ? count(number, "new message") : "Newest messages")
 			+ (mentions ? `, ${count(mentions, "mention")}` : "");
 		if ($("#newest").textContent !== words) $("#newest").textContent = words;
 		markRead();
@@ -351,13 +357,8 @@ const loadPins = async () => {
 	showPins();
 };
 
-const keepPlace = () => {
-	try {
-		if (wasOnline) sessionStorage.setItem("confab.at." + id, JSON.stringify(list.position ?? {}));
-	} catch {
-		// Without storage, the next visit starts at the end.
-	}
-};
+/** Keeps the reading position for a reload and for "Back". */
+const keepPlace = () => wasOnline && session.set("at." + id, JSON.stringify(list.position ?? {}));
 
 let today = "";
 const everySecond = () => {
@@ -438,16 +439,11 @@ const checkVersion = async () => {
 const onReset = async ({reason = ""}) => {
 	attach();
 	if (room) source = room;
-	if (reason === "opened") unreadAfter = seen >= 0 ? seen : Infinity;
 	list.start();
+	if (reason !== "opened") return;
+	unreadAfter = seen >= 0 ? seen : Infinity;
 	const [visit] = /** @type {any[]} */ (performance.getEntriesByType("navigation"));
-	if (reason !== "opened" || !/reload|back/.test(visit?.type)) return;
-	let at = any ?? {};
-	try {
-		at = JSON.parse(sessionStorage.getItem("confab.at." + id) ?? "{}");
-	} catch {
-		// Without storage, the visit starts at the end.
-	}
+	const at = JSON.parse(/reload|back/.test(visit?.type) && session.get("at." + id) || "{}");
 	if (at.id) reach(at.id, at.offset);
 };
 
@@ -529,13 +525,12 @@ const enter = () => {
 
 /** Shows the messages of the description: at once, and for guests of an ended conversation. */
 const showArchive = () => {
-	const parse = (m = any) => ({id: +m.id, key: +m.id,
+	const parse = (m = any) => ({mentions: [], reactions: [], replies: 0, ...m, id: +m.id, key: +m.id,
 		author: m.guest ? `guest:${m.user_id}` : m.user_id, name: m.username,
 		text: m.content, time: m.timestamp, state: "sent", edited: m.is_edited,
-		deleted: m.is_deleted, rev: 0, mentions: m.mentions ?? [], notMembers: [],
-		reactions: m.reactions ?? [], replyTo: +m.reply_to || undefined, replies: m.replies ?? 0,
+		deleted: m.is_deleted, notMembers: [], replyTo: +m.reply_to || undefined,
 		replyExcerpt: m.reply_excerpt && {author: m.reply_excerpt.sender_id,
-			name: m.reply_excerpt.username, text: m.reply_excerpt.content}, pinned: m.pinned});
+			name: m.reply_excerpt.username, text: m.reply_excerpt.content}});
 	const messages = details.messages.map(parse);
 	source = {
 		// A message that the user sends before the room has its list shows at once.

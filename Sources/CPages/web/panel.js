@@ -6,29 +6,20 @@ import {avatar, messageList, oneLine, watchRows} from "./scroll.js";
 import {$, any, count, h, timeElement} from "./text.js";
 
 // Without the signs that select a variant, which the server removes.
-const quick = ["👍", "❤", "😂", "🎉", "😮", "😢"];
-const more = ["👎", "🙏", "👏", "🙌", "💪", "👀", "✅", "❌", "❓", "❗", "💯", "🔥", "🚀", "⭐", "💡", "📌",
-	"🎂", "☕", "🍕", "🌈", "☀", "🌙", "😀", "😄", "😅", "😉", "😍", "😘", "😎", "🤔", "😴", "😬", "😭", "😡",
-	"🤯", "🤷", "🫡", "🥳", "💔", "💙", "💚", "🐛"];
+const quick = [..."👍❤😂🎉😮😢"];
+const more = [..."👎🙏👏🙌💪👀✅❌❓❗💯🔥🚀⭐💡📌🎂☕🍕🌈☀🌙😀😄😅😉😍😘😎🤔😴😬😭😡🤯🤷🫡🥳💔💙💚🐛"];
 
 /** Up to 200 characters of a text, around the first of the words, which are marked. */
 export const highlighted = (text = "", query = "") => {
-	const words = folded(query).match(/[\p{L}\p{N}]+/gu) ?? [];
-	// The folded text with the position of each of its letters in the text itself.
-	let plain = "";
-	const places = /** @type {number[]} */ ([]), line = oneLine(text);
-	let place = 0;
-	for (const sign of line) {
-		const fold = folded(sign);
-		for (const _ of fold) places.push(place);
-		plain += fold;
-		place += sign.length;
-	}
-	places.push(place);
-	const ranges = /** @type {number[][]} */ ([]);
-	for (const {0: found, index = 0} of plain.matchAll(/[\p{L}\p{N}]+/gu)) {
-		const word = words.filter((each) => found.startsWith(each)).sort((a, b) => b.length - a.length)[0];
-		if (word) ranges.push([places[index], places[index + word.length]]);
+	const words = [...folded(query).match(/[\p{L}\p{N}]+/gu) ?? []].sort((a, b) => b.length - a.length);
+	const line = oneLine(text), ranges = /** @type {number[][]} */ ([]);
+	for (const {0: found, index = 0} of line.matchAll(/[\p{L}\p{M}\p{N}]+/gu)) {
+		const word = words.find((each) => folded(found).startsWith(each));
+		if (!word) continue;
+		// Letters with accents may have several signs.
+		let length = 0;
+		while (length < found.length && folded(found.slice(0, length + 1)).length <= word.length) length++;
+		ranges.push([index, index + length]);
 	}
 	const first = ranges[0]?.[0] ?? 0, begin = first > 120 ? line.lastIndexOf(" ", first - 40) + 1 : 0;
 	const all = /** @type {(Node | string)[]} */ ([begin ? "…" : ""]), limit = begin + 200;
@@ -221,11 +212,12 @@ export const panel = ({
 
 	const picker = $("#picker");
 	let picked = any;
+	const isMine = (emoji = "") => picked.reactions.some((/** @type {any} */ each) =>
+		each.mine && each.emoji === emoji);
 	const finish = (text = "") => {
 		const emoji = text.replace(/[\ufe00-\ufe0f]/g, "");
 		picker.hidePopover();
-		const own = picked.reactions.find((/** @type {any} */ each) => each.emoji === emoji);
-		react(picked, emoji, !own?.mine);
+		react(picked, emoji, !isMine(emoji));
 	};
 	addEventListener("resize", () => picker.hidePopover());
 	const input = h("input", {ariaLabel: "Another emoji, or a name between colons",
@@ -237,7 +229,7 @@ export const panel = ({
 		const emoji = input.value.trim();
 		if (emoji) finish(emoji);
 		return false;
-	}}, grid(quick), grid(more), h("p", {className: "own"}, input, h("button", {className: "primary"},
+	}}, grid(quick), grid(more), h("p", {className: "buttons"}, input, h("button", {className: "primary"},
 		"React"))));
 	picker.onkeydown = (event = any) => {
 		const all = [...picker.querySelectorAll(".grid button")];
@@ -256,8 +248,7 @@ export const panel = ({
 		picked = message;
 		input.value = "";
 		for (const each of picker.querySelectorAll(".grid button")) {
-			each.ariaPressed = `${message.reactions.some((/** @type {any} */ group) =>
-				group.mine && group.emoji === each.value)}`;
+			each.ariaPressed = `${isMine(each.value)}`;
 		}
 		picker.showPopover();
 		const {left, top, bottom} = button.getBoundingClientRect(), {offsetWidth, offsetHeight} = picker;

@@ -1,13 +1,16 @@
 // Shared by both chat pages: formatted text, times, sentences and storage. The program joins it
 // with dom.js, whose helpers it uses.
 
-/** Values that survive a reload if the browser allows it. If not, the page keeps them. */
-export const storage = {
+/**
+ * Values that survive a reload if the browser allows it. If not, the page keeps them.
+ * @param {() => Storage} area which may throw
+ */
+const stored = (area) => ({
 	memory: new Map(),
 	/** @param {string} key @returns {string | undefined} */
 	get(key) {
 		try {
-			return localStorage.getItem("confab." + key) ?? undefined;
+			return area().getItem("confab." + key) ?? undefined;
 		} catch {
 			return this.memory.get(key);
 		}
@@ -16,8 +19,8 @@ export const storage = {
 	set(key, value) {
 		this.memory.set(key, `${value}`);
 		try {
-			if (value === "") localStorage.removeItem("confab." + key);
-			else localStorage.setItem("confab." + key, `${value}`);
+			if (value === "") area().removeItem("confab." + key);
+			else area().setItem("confab." + key, `${value}`);
 		} catch {
 			// The value stays in memory.
 		}
@@ -25,13 +28,12 @@ export const storage = {
 	/** Whether values survive a reload. */
 	get isLasting() {
 		this.set("check", 1);
-		try {
-			return localStorage.getItem("confab.check") === "1";
-		} catch {
-			return false;
-		}
+		this.memory.delete("check");
+		return this.get("check") === "1";
 	},
-};
+});
+/** Of all tabs, and of this one. */
+export const storage = stored(() => localStorage), session = stored(() => sessionStorage);
 
 /**
  * The user of this tab. A token arrives in the fragment, which browsers do not send to servers, and
@@ -39,13 +41,8 @@ export const storage = {
  * @returns {{token?: string, user: {id?: string, name?: string}}}
  */
 export const identity = () => {
-	let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
-	try {
-		if (token) sessionStorage.setItem("confab.token", token);
-		token ||= sessionStorage.getItem("confab.token") ?? "";
-	} catch {
-		// Without storage, the token lasts as long as the page.
-	}
+	const token = new URLSearchParams(location.hash.slice(1)).get("token") || session.get("token");
+	if (token) session.set("token", token);
 	if (location.hash.includes("token=")) history.replaceState(history.state, "", location.pathname);
 	if (token) return {token, user: {}};
 	const id = storage.get("user")
