@@ -58,26 +58,38 @@ extension RoomsAPI {
     private func describe(_ ids: [ByteString], for caller: RoomsCaller) async throws(HTTPError)
         -> [ListedConversation]
     {
-        typealias Found = Result<ListedConversation?, HTTPError>
-        let found = await withTaskGroup(of: (Int, Found).self) { group in
+        let found = await withTaskGroup(of: FoundConversation.self) { group in
             for (index, id) in ids.enumerated() {
-                group.addTask {
-                    do throws(HTTPError) {
-                        return (index, .success(try await self.listed(id, for: caller)))
-                    } catch {
-                        return (index, .failure(error))
-                    }
-                }
+                group.addTask { await self.found(id, at: index, for: caller) }
             }
-            var found = [Found](repeating: .success(nil), count: ids.count)
-            for await (index, conversation) in group { found[index] = conversation }
-            return found
+            var found: [FoundConversation] = []
+            for await conversation in group { found.append(conversation) }
+            return found.sorted { $0.index < $1.index }
         }
         var listed: [ListedConversation] = []
         for conversation in found {
-            if let conversation = try conversation.get() { listed.append(conversation) }
+            if let error = conversation.error { throw error }
+            if let conversation = conversation.listed { listed.append(conversation) }
         }
         return listed
+    }
+
+    /// The answer about a conversation of the catalog, and its place in the list. It has a type,
+    /// because optimised code of Swift 6.3 returns wrong indices in a tuple with a `Result`.
+    private struct FoundConversation: Sendable {
+        let index: Int
+        var listed: ListedConversation?
+        var error: HTTPError?
+    }
+
+    private func found(_ id: ByteString, at index: Int, for caller: RoomsCaller) async
+        -> FoundConversation
+    {
+        do throws(HTTPError) {
+            return FoundConversation(index: index, listed: try await self.listed(id, for: caller))
+        } catch {
+            return FoundConversation(index: index, error: error)
+        }
     }
 
     /// A conversation of the catalog; nil if it has ended or disappeared since the catalog was

@@ -55,7 +55,7 @@ __version__ = "0.1.0"
 __all__ = [
     *("ChangeEvent", "Clock", "Closed", "Confab", "ConfabError", "Conversation"),
     *("ConversationInfo", "ConversationPage", "Ended", "EndedEvent", "ErrorEvent", "Event"),
-    *("Excerpt", "Mentions", "Message", "MessageEvent", "OutboxEvent", "OutboxItem"),
+    *("Excerpt", "FoundMessage", "FoundMessages", "Mentions", "Message", "MessageEvent", "OutboxEvent", "OutboxItem"),
     *("Participant", "Pin", "PinnedEvent", "PresenceEvent", "RateLimited", "Reaction"),
     *("ReactionsEvent", "ReceiptEvent", "Refused", "RemoveEvent", "ResetEvent", "SearchPage"),
     *("StateChange", "SyncConfab", "SyncConversation", "TypingEvent", "Unavailable"),
@@ -413,6 +413,24 @@ class ConversationPage:
 
     conversations: tuple[ConversationInfo, ...]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMessage:
+    """A message that `Confab.search` has found, with its conversation."""
+
+    conversation: str
+    title: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMessages:
+    """What `Confab.search` has found. If `incomplete`, some conversations did not answer within a
+    second, or the user has very many."""
+
+    results: tuple[FoundMessage, ...]
+    incomplete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -2414,16 +2432,23 @@ class Confab(_Emitter):
         query = {"limit": str(limit)}
         if cursor is not None:
             query["cursor"] = cursor
-        data = await self._rest("GET", f"?{urllib.parse.urlencode(query)}")
+        data = await self._rest("GET", f"/conversations?{urllib.parse.urlencode(query)}")
         conversations = tuple(_info(one) for one in data["conversations"])
         return ConversationPage(conversations, data["next_cursor"])
 
-    async def create(self, title: str, description: str = "") -> ConversationInfo:
-        """Creates a conversation that every user with its `link` may join."""
-        body = {"title": title, "description": description}
+    async def create(
+        self,
+        title: str,
+        description: str = "",
+        *,
+        pin_policy: Literal["members", "creator"] = "members",
+    ) -> ConversationInfo:
+        """Creates a conversation that every user with its `link` may join. `pin_policy` says who
+        may pin messages: every member, or only the creator and admins."""
+        body = {"title": title, "description": description, "pin_policy": pin_policy}
         if self._token_source is None:
             body["user_id"] = str(self._guest)
-        data = await self._rest("POST", "/create", body)
+        data = await self._rest("POST", "/conversations/create", body)
         if self._token_source is None and isinstance(data.get("token"), str):
             self._tokens[data["room_id"]] = data["token"]
         return _info(data["conversation"], data.get("link"))
@@ -2439,15 +2464,27 @@ class Confab(_Emitter):
         """A page of messages, oldest first, without a connection to the conversation."""
         given = {"before": before, "after": after, "limit": limit}
         query = {name: str(value) for name, value in given.items() if value is not None}
-        path = f"/{urllib.parse.quote(id)}/messages?{urllib.parse.urlencode(query)}"
+        path = f"/conversations/{urllib.parse.quote(id)}/messages?{urllib.parse.urlencode(query)}"
         data = await self._rest("GET", path, conversation=id)
         return tuple(_message(one) for one in data["messages"])
+
+    async def search(self, text: str, *, limit: int = 20) -> FoundMessages:
+        """The newest messages that contain all words, in all conversations of the user of the
+        token; the last word may be the beginning of one. `Conversation.search` searches one
+        conversation page by page."""
+        query = urllib.parse.urlencode({"text": text, "limit": limit})
+        data = await self._rest("GET", f"/search?{query}")
+        results = tuple(
+            FoundMessage(str(one["room_id"]), str(one["title"]), _message(one["message"], self.user))
+            for one in data["results"]
+        )
+        return FoundMessages(results, data["incomplete"] is True)
 
     async def _join(self, id: str, name: str | None = None) -> dict[str, Any]:
         body: dict[str, str] = {}
         if self._token_source is None:
             body = {"user_id": str(self._guest), "username": name or str(self._guest)}
-        path = f"/{urllib.parse.quote(id)}/join"
+        path = f"/conversations/{urllib.parse.quote(id)}/join"
         data: dict[str, Any] = await self._rest("POST", path, body, conversation=id)
         if self._token_source is None and isinstance(data.get("token"), str):
             self._tokens[id] = data["token"]
@@ -2480,7 +2517,7 @@ class Confab(_Emitter):
                 )
             with contextlib.closing(connection):
                 content = None if body is None else json.dumps(body).encode()
-                path_ = f"{self._path}/api/conversations{path}"
+                path_ = f"{self._path}/api{path}"
                 connection.request(method, path_, content, headers)
                 response = connection.getresponse()
                 return response.status, response.getheader("Retry-After"), response.read()
@@ -2617,8 +2654,17 @@ class SyncConfab:
     def list(self, *, limit: int = 50, cursor: str | None = None) -> ConversationPage:
         return self._do(self._confab.list(limit=limit, cursor=cursor))
 
-    def create(self, title: str, description: str = "") -> ConversationInfo:
-        return self._do(self._confab.create(title, description))
+    def create(
+        self,
+        title: str,
+        description: str = "",
+        *,
+        pin_policy: Literal["members", "creator"] = "members",
+    ) -> ConversationInfo:
+        return self._do(self._confab.create(title, description, pin_policy=pin_policy))
+
+    def search(self, text: str, *, limit: int = 20) -> FoundMessages:
+        return self._do(self._confab.search(text, limit=limit))
 
     def join(self, id: str, name: str | None = None) -> ConversationInfo:
         return self._do(self._confab.join(id, name))

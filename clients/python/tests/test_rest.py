@@ -37,6 +37,38 @@ class RestTests(SystemTest):
         self.assertEqual([[m.id for m in p] for p in pages], [[4, 5], [2, 3], [1, 2]])
         self.assertEqual((pages[0][1].author, pages[0][1].time), ("bob", stored[4].time))
 
+    async def test_a_search_finds_messages_of_all_conversations_of_the_user(self) -> None:
+        alice = await self.client("alice", token=no_grants("alice"))
+        made = [await alice.create(title) for title in ("One", "Two")]
+        for one in made:
+            await alice.conversation(one.id).send(f"Tea in {one.title}")
+        found = await alice.search("tea")
+        self.assertFalse(found.incomplete)
+        self.assertEqual(
+            {(one.conversation, one.title, one.message.text) for one in found.results},
+            {(one.id, one.title, f"Tea in {one.title}") for one in made},
+        )
+        self.assertEqual(len((await alice.search("tea", limit=1)).results), 1)
+        self.assertEqual((await alice.search("coffee")).results, ())
+        other = await self.client("eve", token=no_grants("eve"))
+        self.assertEqual((await other.search("tea")).results, ())
+        for text in ("", "…", "x" * 1000):
+            with self.assertRaisesRegex(confab.Refused, "^text: "):
+                await alice.search(text)
+        with self.assertRaisesRegex(confab.Refused, "^limit: "):
+            await alice.search("tea", limit=1000)
+
+    async def test_the_pin_policy_keeps_pins_to_the_creator(self) -> None:
+        alice, bob = [await self.client(one, token=no_grants(one)) for one in ("alice", "bob")]
+        made = await alice.create("Notices", pin_policy="creator")
+        await bob.join(made.id)
+        stored = await alice.conversation(made.id).send("Read this")
+        with self.assertRaisesRegex(confab.Refused, "only the creator"):
+            await bob.conversation(made.id).pin(stored.id)
+        await alice.conversation(made.id).pin(stored.id)
+        with self.assertRaisesRegex(confab.Refused, "^pin_policy: "):
+            await alice.create("Notices", pin_policy="nobody")  # type: ignore[arg-type]
+
     async def test_refusals_say_why(self) -> None:
         client = await self.client("alice", token=no_grants("alice"))
         with self.assertRaisesRegex(confab.Refused, "no such conversation"):
