@@ -2,7 +2,8 @@
 
 A real server, a page, and two more people play a short conversation. To run it after a change of
 the pages: Tests/Pages/readme_pictures.py, with the Python of .build/tools. With Pillow the pictures
-have 256 colours, which makes them a third as large.
+have 256 colours, which makes them a third as large. The fonts are those of Debian's
+fonts-noto-core and fonts-noto-color-emoji.
 """
 
 import contextlib
@@ -27,22 +28,25 @@ def send(bot, page, text, **more):
 def converse(page, priya, jonas):
     """Plays the conversation; the page is Maya's."""
     send(priya, page, f"Good morning! The notes are ready for a last look: {LINK}")
-    send(priya, page, "The upgrade steps are at the top now.")
+    priya.act(action="pin", message_id="1")
+    page.wait_for_selector("#pinned:visible")
     say(page, "Reading them. The order is much clearer.")
-    page.wait_for_selector("#m3.delivered, #m3.read")
+    page.wait_for_selector("#m2.delivered, #m2.read")
     send(jonas, page, "The last fix is merged. Before the tag, please run:\n"
          "```\nscript/test --long\ngit tag --sign v2.4.0\n```")
     say(page, "All green here. `v2.4.0` goes out at 13:00.")
-    page.wait_for_selector("#m5.delivered, #m5.read")
+    page.wait_for_selector("#m4.delivered, #m4.read")
     page.press("#field", "ArrowUp")
     say(page, "All green here. `v2.4.0` goes out at 14:00.")
-    page.wait_for_selector("#m5:has-text('(edited)')")
-    send(priya, page, "\U0001f389\U0001f680")
-    send(jonas, page, "I will watch the dashboards for the first hour.")
-    say(page, "Thank you both. See you at 14:00!")
-    page.wait_for_selector("#m8.delivered, #m8.read")
-    priya.act(action="read", message_ids=["8"])
-    page.wait_for_selector("#m8.read")
+    page.wait_for_selector("#m4:has-text('(edited)')")
+    for person, emoji in (priya, "\U0001f389"), (jonas, "\U0001f389"), (jonas, "\U0001f680"):
+        person.act(action="react", message_id="4", emoji=emoji, on=True)
+    page.wait_for_selector("#m4 .reaction >> nth=1")
+    send(priya, page, "@Maya who writes the announcement?", mentions=["guest:maya"], reply_to="4")
+    say(page, "I do. See you at 14:00!")
+    page.wait_for_selector("#m6.delivered, #m6.read")
+    priya.act(action="read", message_ids=["6"])
+    page.wait_for_selector("#m6.read")
 
 
 def save(page, name):
