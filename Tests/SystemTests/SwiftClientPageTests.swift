@@ -13,8 +13,7 @@ struct SwiftClientPageTests {
 
         let server = try ConfabServer()
         let bot = try ChildProcess(
-            URL(fileURLWithPath: Checkout.confab).deletingLastPathComponent()
-                .appendingPathComponent("ClientSample").path,
+            Checkout.built("ClientSample"),
             environment: [
                 "CONFAB_URL": "http://127.0.0.1:\(server.port)",
                 "CONFAB_TOKEN": try ConfabServer.token(for: "bot", conversations: ["lobby"]),

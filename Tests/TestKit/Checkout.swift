@@ -10,8 +10,13 @@ public enum Checkout {
         if let given = ProcessInfo.processInfo.environment["CONFAB_BINARY"], !given.isEmpty {
             return given
         }
-        let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        return tests.deletingLastPathComponent().appendingPathComponent("confab").path
+        return self.built("confab")
+    }
+
+    /// The path of a program that was built with this one.
+    public static func built(_ name: String) -> String {
+        URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+            .deletingLastPathComponent().appendingPathComponent(name).path
     }
 
     /// The path of a file in the checkout.

@@ -30,8 +30,7 @@ public struct KitCommand: Sendable, Equatable {
             return KitCommand(
                 name, [try Checkout.program("node"), try self.file("clients/js/test/driver.mjs")])
         case "swift":
-            let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-                .deletingLastPathComponent().appendingPathComponent("ClientDriver").path
+            let program = Checkout.built("ClientDriver")
             guard access(program, X_OK) == 0 else {
                 throw TestFailure("--kits: swift: there is no program \(program)")
             }

@@ -88,6 +88,7 @@ class FeatureTests(SystemTest):
         await all_of([alice.send(f"{n}") for n in range(1, 6)])
         bob, reader = await room_of(self, "bob", history=0)
         await alice.send("reply", reply_to=2, timeout=10)
+        await until(lambda: any(one.id == 6 for one in bob.messages), "the reply")
         await until(lambda: loaded(bob, 6).reply_excerpt, "the excerpt", 30)
         self.assertEqual(loaded(bob, 6).reply_excerpt, Excerpt(2, "alice", "alice", "2"))
         await until(lambda: reader.of("change"), "the application learns it")
