@@ -149,7 +149,7 @@ class MessageTests(SystemTest):
         room = client.conversation(info.id)
         reader = self.follow(room)
         await room.send("last", timeout=10)
-        await client._rest("POST", f"/{info.id}/end", {})
+        await client._rest("POST", f"/conversations/{info.id}/end", {})
         with self.assertRaises(confab.Ended):
             await room.send("late", timeout=10)
         with self.assertRaises(confab.Ended):
