@@ -25,11 +25,12 @@ struct WebFiles: Sendable {
 
     subscript(_ name: some StringProtocol) -> WebFile? { self.files[String(name)] }
 
-    /// Writes the version into a page, and makes scripts and style sheets smaller.
+    /// Writes the version into a page, and makes pages, scripts and style sheets smaller.
     private static func body(of name: String, _ bytes: [UInt8], _ version: String) -> [UInt8] {
         if name.hasSuffix(".js") || name.hasSuffix(".css") { return CompactSource.compact(bytes) }
         guard name.hasSuffix(".html") else { return bytes }
-        let parts = String(decoding: bytes, as: UTF8.self).parts(separatedBy: "HASH")
+        let compacted = CompactSource.compact(bytes)
+        let parts = String(decoding: compacted, as: UTF8.self).parts(separatedBy: "HASH")
         return Array(parts.joined(separator: version).utf8)
     }
 }

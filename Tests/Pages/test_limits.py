@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import urllib.request
 
-from support import KIT, WEB, PageTest, online, wait
+from support import KIT, WEB, PageTest, Server, online, wait
 
 #: Measures the time between frames, the layout shifts, and the rows, until `measured()`.
 OBSERVE = """
@@ -40,26 +41,25 @@ def source(name):
     return "".join((WEB / part).read_text() for part in JOINED.get(name, [name]))
 
 
-def without_comments(name, text):
-    """What the browser needs: the text without comments and indentation."""
-    if name.endswith(".html"):
-        return re.sub(r"^\s+", "", text, flags=re.M)
-    text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
-    return re.sub(r"^\s+|^\s*//.*\n", "", text, flags=re.M)
-
-
 class SizeTests(unittest.TestCase):
     def test_the_sizes_of_one_page(self):
         """The page without the kit, which has limits of its own; the whole is printed."""
-        sizes = {}
-        for path in (WEB / "conversation.html", WEB / "page.css", WEB / "page.js",
-                     WEB / "composer.js", WEB / "scroll.js", WEB / "text.js", WEB / "panel.js", KIT):
-            text = path.read_text() if path == KIT else source(path.name)
-            short = without_comments(path.name, text).encode()
-            sizes[path.name] = (len(short), len(gzip.compress(short, 9)))
+        server = Server()
+        self.addCleanup(server.stop)
+
+        def load(path):
+            with urllib.request.urlopen(server.url + path) as answer:
+                return answer.read()
+
+        files = {"conversation.html": load(f"/conversation/{server.create()}")}
+        assets = re.search(rb"/assets/\w+/", files["conversation.html"])[0].decode()
+        for name in ("page.css", "page.js", "composer.js", "scroll.js", "text.js", "panel.js",
+                     "confab.js"):
+            files[name] = load(assets + name)
+        sizes = {name: (len(body), len(gzip.compress(body, 9))) for name, body in files.items()}
         kit = sizes.pop("confab.js")
         total, packed = map(sum, zip(*sizes.values()))
-        print(f"page: {total} bytes without comments, {packed} gzip; kit: {kit[0]}, {kit[1]}")
+        print(f"page: {total} bytes as sent, {packed} gzip; kit: {kit[0]}, {kit[1]}")
         self.assertLessEqual(total, 80_000)
         self.assertLessEqual(packed, 28_500)
 

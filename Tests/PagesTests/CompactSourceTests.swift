@@ -17,10 +17,15 @@ struct CompactSourceTests {
             "f(/* kept */ 1);\nlet url = \"http://a\";\n",
             "f(/* kept */ 1);\nlet url = \"http://a\";\n"
         ),
+        (
+            "f(/** @type {any} */ (a), (/** @type {any} */ b) => c);\n",
+            "f((a), (b) => c);\n"
+        ),
+        ("f(/** @type {{\n", "f(/** @type {{\n"),
         ("a\n  * b;\n", "a\n* b;\n"),
         ("", ""),
     ])
-    func `has no comments at the beginnings of lines, and no indentation`(
+    func `has no comments at the beginnings of lines, no types and no indentation`(
         source: String, compacted: String
     ) {
         let bytes = CompactSource.compact(Array(source.utf8))
