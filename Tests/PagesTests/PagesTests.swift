@@ -74,7 +74,7 @@ struct PagesTests {
 
     @Test func `A page names its assets by the version, which every byte changes`() throws {
         let page = String(decoding: try self.get("/conversations").body, as: UTF8.self)
-        #expect(page == #"<link href="/assets/\#(Self.files.version)/page.css">"#)
+        #expect(page == #"<link href="/assets/\#(Self.files.version)/page.css">"# + "\n")
         #expect(WebFiles(["a.js": [1]]).version != WebFiles(["a.js": [2]]).version)
         #expect(WebFiles(["a.js": [1]]).version != WebFiles(["b.js": [1]]).version)
     }
