@@ -124,8 +124,14 @@ struct KitObserver {
     private mutating func featureChanged(_ event: KitEvent, _ checker: inout HistoryChecker)
         -> Consequence?
     {
-        guard let number = event.id.flatMap({ Int($0) }), self.known[number] != nil else {
+        guard let number = event.id.flatMap({ Int($0) }) else {
             return self.malformed(event, &checker)
+        }
+        guard self.known[number] != nil else {
+            // A kit reports pins of messages that are older than those that it has loaded.
+            let isOlder = number < self.known.keys.min() ?? .max
+            let isPin = event.event != "reactions"
+            return isPin && isOlder ? nil : self.malformed(event, &checker)
         }
         switch event.event {
         case "reactions":
