@@ -46,6 +46,13 @@ struct CopySource {
         return bans
     }
 
+    /// Whether the outbox for webhooks has events or dead letters. A copy leaves them out.
+    func hasUndeliveredEvents() throws -> Bool {
+        let answer = try self.answer(.outbox(.scan(lanes: [])))
+        guard case .outbox(.lanes(let lanes)) = answer else { throw Self.unexpected(answer) }
+        return !lanes.isEmpty
+    }
+
     func numbers() throws -> [TenantNumberList] { try self.store.tenantNumbers() }
 
     private func answer(_ request: StoreRequest) throws -> StoreAnswer {

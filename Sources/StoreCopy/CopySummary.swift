@@ -8,6 +8,8 @@ public struct CopySummary: Sendable, Equatable {
     public var bans = 0
     /// The numbers of users (protocol Chats).
     public var userNumbers = 0
+    /// Whether the source has events for webhooks or dead letters, which are not copied.
+    public var leavesEvents = false
     /// The conversations of the source.
     public var total = 0
 

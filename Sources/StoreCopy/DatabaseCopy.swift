@@ -96,6 +96,7 @@ public struct DatabaseCopy {
             }
             summary.bans += 1
         }
+        summary.leavesEvents = try self.source.hasUndeliveredEvents()
         let keys = try self.source.keys()
         summary.total = keys.count
         for key in keys {

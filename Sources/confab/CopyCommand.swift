@@ -29,6 +29,11 @@ enum CopyCommand {
             Program.write(
                 self.text(summary, isDryRun: options.isDryRun)
                     + " in \(OperatorText.decimal(seconds)) s\n")
+            if summary.leavesEvents {
+                Program.printError(
+                    "confab: warning: events that webhooks have not received, and dead letters, "
+                        + "are not copied; the old node has them (confab webhooks)")
+            }
             return 0
         } catch {
             progress.clear()

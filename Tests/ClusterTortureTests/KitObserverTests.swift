@@ -24,6 +24,7 @@ struct KitObserverTests {
     func features(line: String, isAccepted: Bool) throws {
         var observer = KitObserver("bob", in: "c")
         var checker = HistoryChecker()
+        checker.recordResume("bob", in: "c", after: 4, through: "its kit")
         for line in Self.loaded { _ = observer.receive(try KitEvent(line), &checker) }
         let before = checker.violationCount
         _ = observer.receive(try KitEvent(line), &checker)

@@ -40,8 +40,10 @@ private final class StorePair {
         self.folder = try TemporaryFolder()
     }
 
-    func openSource() throws -> SQLiteStore {
-        try SQLiteStore(path: self.path, options: SQLiteOptions(history: history))
+    func openSource(outbox: OutboxWriter? = nil) throws -> SQLiteStore {
+        var options = SQLiteOptions(history: history)
+        options.outbox = outbox
+        return try SQLiteStore(path: self.path, options: options)
     }
 
     func target() throws -> CopyTarget {
@@ -129,6 +131,22 @@ struct DatabaseCopyTests {
             ]
         }
         return requests
+    }
+
+    @Test("says whether it leaves out events for webhooks", arguments: [false, true])
+    func leavesEvents(hasWebhooks: Bool) async throws {
+        let pair = try StorePair()
+        let writer = OutboxWriter(
+            limit: 10,
+            event: {
+                OutboxEvent(
+                    id: "evt_1", type: "conversation.created", conversation: $0.conversation,
+                    queuedAt: Timestamp(milliseconds: 0), body: [])
+            }, appended: { _ in })
+        let source = try pair.openSource(outbox: hasWebhooks ? writer : nil)
+        _ = await self.fill(source, seed: 1, 50)
+        source.close()
+        #expect(try pair.copy(isDryRun: true).leavesEvents == hasWebhooks)
     }
 
     @Test(
