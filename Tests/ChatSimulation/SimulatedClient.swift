@@ -33,8 +33,8 @@ final class SimulatedClient {
     var hasEdited: Set<SequenceNumber> = []
     /// The answered sends of this connection: when each was requested, and its message's number.
     var answeredSends: [(requested: UInt64, sequence: SequenceNumber)] = []
-    /// The last page of this connection that it requested and got. It ignores the answers to
-    /// earlier requests, which can be older.
+    /// The last request before the newest page of this connection arrived. The client ignores pages
+    /// that it requested until then, because pages that are requested at once have no order.
     var lastPage: UInt64 = 0
     /// It must be connected at the end.
     var mustReturn = false

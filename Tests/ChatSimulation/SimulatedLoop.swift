@@ -42,7 +42,7 @@ struct SimulatedLoop {
     var followsAt: Int64 = 0
     var subscribers: [FeedID: [Int]] = [:]
     var requests: [RequestContextID: SimulatedRequest] = [:]
-    private var lastContext: UInt64 = 0
+    private(set) var lastContext: UInt64 = 0
 
     init(id: LoopID, node: Int, view: View, limits: ChatLimits) {
         self.id = id

@@ -148,7 +148,7 @@ extension Simulation {
         switch (request.kind, page) {
         case (.page, let page?):
             guard context.rawValue > client.lastPage else { return }
-            client.lastPage = context.rawValue
+            client.lastPage = self.loops[loop].lastContext
             for message in page.messages { self.checker.check(message, seenBy: client) }
             self.report(page.messages, by: client)
         case (.replay, let page?):
