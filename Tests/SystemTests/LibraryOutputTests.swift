@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import TestKit
 import Testing
@@ -34,8 +35,13 @@ struct LibraryOutputTests {
                 "-lpthread",
             ])
         #expect(built.exitStatus == .exited(0), "\(built.errors)")
+        // The thread sanitizer needs its library, too.
+        let libraries = [
+            ProcessInfo.processInfo.environment["LD_PRELOAD"], folder.file("library.so"),
+        ]
         let server = try ConfabServer(
-            ["--log-format", "json"], environment: ["LD_PRELOAD": folder.file("library.so")])
+            ["--log-format", "json"],
+            environment: ["LD_PRELOAD": libraries.compactMap(\.self).joined(separator: ":")])
         try server.process.errors.line(with: #""text":"library: a \"warning\"""#)
         try server.folder.write("", to: "crash")
         #expect(try server.process.waitForExit() == .killed(signal: SIGABRT))
