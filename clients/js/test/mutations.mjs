@@ -12,8 +12,8 @@ import path from "node:path";
 const mutations = [
   ["connect without a resume point", "if (last !== undefined) query", "if (!query) query",
     "list", "missed messages, edits"],
-  ["a new id for each attempt", "local_id: localId }));", "local_id: uniqueId() }));",
-    "outbox", "the answer is lost"],
+  ["a new id for each attempt", "content: text, local_id: localId,",
+    "content: text, local_id: uniqueId(),", "outbox", "the answer is lost"],
   ["several messages in flight", "if (busy.has(job.action) || job.row?.error) continue;",
     "if (job.sentAt || job.row?.error) continue;", "outbox", "only one message"],
   ["send before saving", "return job.isSaved && ", "return ", "outbox", "a row is persisted"],
