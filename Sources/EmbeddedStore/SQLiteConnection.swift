@@ -1,5 +1,6 @@
 internal import CSQLite
 import ChatModel
+import Synchronization
 
 /// An error that SQLite returned.
 struct SQLiteFailure: Error {
@@ -54,6 +55,8 @@ final class SQLiteConnection {
     /// Whether the connection stays open until the process exits. Closing it could write to or
     /// delete the files of another database.
     var isAbandoned = false
+    /// The handles of abandoned connections, by which leak detectors find their memory.
+    private static let abandonedHandles = Mutex<[UInt]>([])
     /// The number of pages in the write-ahead log after the last commit, if tracked.
     private var logPages: UnsafeMutablePointer<Int32>?
     private static let disableMemoryStatistics: Void = {
@@ -77,7 +80,11 @@ final class SQLiteConnection {
     }
 
     deinit {
-        if !self.isAbandoned { sqlite3_close_v2(self.handle) }
+        if self.isAbandoned {
+            Self.abandonedHandles.withLock { $0.append(UInt(bitPattern: self.handle)) }
+        } else {
+            sqlite3_close_v2(self.handle)
+        }
         // Safe even for an abandoned connection, because it commits no more.
         self.logPages?.deallocate()
     }

@@ -37,6 +37,16 @@ final class AgentConnection: Sendable {
         }
     }
 
+    /// Closes the connection. Commands without a reply get none; their completions, which retain
+    /// the parts of the node that sent them, are released.
+    func close() {
+        let state = self.state.with { state in
+            defer { state = State() }
+            return state
+        }
+        state.client?.close()
+    }
+
     // MARK: Commands
 
     /// - Returns: whether the command was sent; only then its completion is called.

@@ -42,7 +42,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
     private let redisKeys: ClusterRedisKeys
     private let receiver: any RelayReceiver
     private let logger: Logger
-    private let redis: AgentConnection
+    let redis: AgentConnection
     private let mailbox: LoopBound<MailboxMonitor>
     private let activity: LoopBound<RedisActivity>
     private let state: LoopBound<State>

@@ -56,6 +56,7 @@ final class AgentFixture {
     }
 
     deinit {
+        self.run { [redis] in redis.close() }
         self.loop.stop()
         self.loop.join()
         close(self.descriptor)
