@@ -202,6 +202,28 @@ class StoryTests(PageTest):
         self.enter(room, "Cid")
         bob.wait_for_selector("#hint:text('Cid joined')")
 
+    def test_arrivals_wait_until_the_cause_of_a_failure_was_shown(self):
+        room = self.server.create()
+        self.server.fill(room, ["one"])
+        ann = self.enter(room, "Ann")
+        self.wait(ann, "!!document.querySelector('#picker form')", "the features are loaded")
+        ann.evaluate("""() => {
+            window.hints = [];
+            const hint = document.querySelector("#hint");
+            new MutationObserver(() => hints.push([hint.textContent, performance.now()]))
+                .observe(hint, {childList: true});
+        }""")
+        ann.hover("#m1 .body")
+        ann.click("#m1 .actions [aria-label='React']")
+        ann.fill("#picker input", "text")
+        ann.keyboard.press("Enter")
+        self.wait(ann, "hints.some(([text]) => text.startsWith('Not saved'))")
+        with self.server.socket(room, "cid", "Cid"):
+            self.wait(ann, "hints.some(([text]) => /Cid joined/.test(text))")
+        failed, arrived = ann.evaluate("""["Not saved", "Cid joined"].map((words) =>
+            hints.find(([text]) => text.includes(words))[1])""")
+        self.assertGreaterEqual(arrived - failed, 3900)
+
     def test_after_an_update_of_the_server_the_page_offers_to_reload(self):
         room = self.server.create()
         page = self.enter(room)

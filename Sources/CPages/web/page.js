@@ -455,8 +455,15 @@ const onMessage = (message = any) => {
 	list.update();
 };
 
-/** Those of a second become one line. */
+/** Those of a second become one line, which waits until another one has been shown. */
 let arrivals = Array(0), arrivalTimer = 0;
+const tellArrivals = (wait = toldUntil - Date.now()) => {
+	if (wait > 0) return void (arrivalTimer = setTimeout(tellArrivals, wait));
+	if (arrivals.length) tell(arrivals.length > 2 ? `${arrivals.length} people joined or left`
+		: arrivals.join(", "));
+	arrivals = [];
+	arrivalTimer = 0;
+};
 const onPresence = ({online = 0, changes = Array(0)}) => {
 	for (const each of changes) {
 		const name = nameOf(each);
@@ -465,12 +472,7 @@ const onPresence = ({online = 0, changes = Array(0)}) => {
 		if (!each.online) typists.delete(name);
 		names.set(each.user, name);
 	}
-	arrivalTimer ||= setTimeout(() => {
-		if (arrivals.length) tell(arrivals.length > 2 ? `${arrivals.length} people joined or left`
-			: arrivals.join(", "));
-		arrivals = [];
-		arrivalTimer = 0;
-	}, 1000);
+	arrivalTimer ||= setTimeout(tellArrivals, 1000);
 	showPeople(online);
 };
 
