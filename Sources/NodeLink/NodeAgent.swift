@@ -42,7 +42,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
     private let redisKeys: ClusterRedisKeys
     private let receiver: any RelayReceiver
     private let logger: Logger
-    let redis: AgentConnection
+    private let redis: AgentConnection
     private let mailbox: LoopBound<MailboxMonitor>
     private let activity: LoopBound<RedisActivity>
     private let state: LoopBound<State>
@@ -135,6 +135,8 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         self.subscribeToMailbox()
         self.updateJoinState()
     }
+
+    func loopStopping() { self.redis.close() }
 
     private func updateJoinState() {
         var joinState = self.membership.state.with { state in

@@ -27,9 +27,10 @@ struct WebFiles: Sendable {
 
     /// Writes the version into a page, and makes pages, scripts and style sheets smaller.
     private static func body(of name: String, _ bytes: [UInt8], _ version: String) -> [UInt8] {
-        if name.hasSuffix(".js") || name.hasSuffix(".css") { return CompactSource.compact(bytes) }
-        guard name.hasSuffix(".html") else { return bytes }
+        let isPage = name.hasSuffix(".html")
+        guard isPage || name.hasSuffix(".js") || name.hasSuffix(".css") else { return bytes }
         let compacted = CompactSource.compact(bytes)
+        guard isPage else { return compacted }
         let parts = String(decoding: compacted, as: UTF8.self).parts(separatedBy: "HASH")
         return Array(parts.joined(separator: version).utf8)
     }

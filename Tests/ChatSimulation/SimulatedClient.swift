@@ -35,7 +35,7 @@ final class SimulatedClient {
     var answeredSends: [(requested: UInt64, sequence: SequenceNumber)] = []
     /// The last request before the newest page of this connection arrived. The client ignores pages
     /// that it requested until then, because pages that are requested at once have no order.
-    var lastPage: UInt64 = 0
+    var lastRequestBeforePage: UInt64 = 0
     /// It must be connected at the end.
     var mustReturn = false
     /// Its final message was answered.

@@ -48,7 +48,7 @@ extension Simulation {
         client.loop = self.random.pick(self.loops.indices.filter { !self.loops[$0].isDead })!
         client.screen = ClientScreen()
         client.answeredSends = []
-        client.lastPage = 0
+        client.lastRequestBeforePage = 0
         client.resumesAfter = self.random.happens(perMille: 600) ? client.lastSeen : nil
         if client.resumesAfter == nil, self.random.happens(perMille: 150) {
             client.resumesAfter = 0

@@ -147,8 +147,8 @@ extension Simulation {
         guard isConnected, client.isJoined else { return }
         switch (request.kind, page) {
         case (.page, let page?):
-            guard context.rawValue > client.lastPage else { return }
-            client.lastPage = self.loops[loop].lastContext
+            guard context.rawValue > client.lastRequestBeforePage else { return }
+            client.lastRequestBeforePage = self.loops[loop].lastContext
             for message in page.messages { self.checker.check(message, seenBy: client) }
             self.report(page.messages, by: client)
         case (.replay, let page?):

@@ -36,7 +36,6 @@ private final class LinkedNode {
     }
 
     deinit {
-        self.loop.execute { [redis = self.link.agent.redis] in redis.close() }
         self.loop.stop()
         self.loop.join()
     }

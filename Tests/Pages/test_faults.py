@@ -1,5 +1,6 @@
 """Two open pages, and a node that is killed again and again. Takes minutes."""
 
+import os
 import random
 import signal
 import time
@@ -156,12 +157,19 @@ class SlowReaderTests(PageTest):
         context = self.context()
         context.add_init_script(SOCKETS)
         page = self.enter(room, context=context)
-        session = context.new_cdp_session(page)
-        session.send("Page.setWebLifecycleState", {"state": "frozen"})
+        session = context.browser.new_browser_cdp_session()
+        processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+        renderers = [each["id"] for each in processes if each["type"] == "renderer"]
+        self.assertNotEqual(renderers, [])
         # More than the buffers of the kernel and of the browser hold, and not compressible.
         chance = random.Random(1013)
-        self.server.fill(room, [f"{n} " + chance.randbytes(8000).hex() for n in range(1200)])
-        session.send("Page.setWebLifecycleState", {"state": "active"})
+        for renderer in renderers:
+            os.kill(renderer, signal.SIGSTOP)
+        try:
+            self.server.fill(room, [f"{n} " + chance.randbytes(8000).hex() for n in range(1200)])
+        finally:
+            for renderer in renderers:
+                os.kill(renderer, signal.SIGCONT)
         page.wait_for_selector("#m1200", timeout=60000)
         sockets = page.evaluate("sockets")
         slow = [index for index, each in enumerate(sockets) if each.get("code") == 1013]
