@@ -143,10 +143,12 @@ class PageTest(unittest.TestCase):
     """A test with a server and a browser; each test has new contexts, as of different people."""
 
     options = ("--limit", "messages-per-second=100000", "--limit", "message-burst=100000")
+    has_admin_api = False
 
     @classmethod
     def setUpClass(cls):
-        cls.server = Server(*cls.options)
+        admin = f"127.0.0.1:{free_port()}" if cls.has_admin_api else "off"
+        cls.server = Server(*cls.options, admin=admin)
         cls.addClassCleanup(cls.server.stop)
         cls.playwright = sync_playwright().start()
         cls.addClassCleanup(cls.playwright.stop)

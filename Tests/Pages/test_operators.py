@@ -9,7 +9,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from support import BINARY, PageTest, Server, free_port
+from support import BINARY, PageTest
 from payloads import PAYLOADS
 
 #: As the page shows signs that are invisible or change the direction.
@@ -38,13 +38,7 @@ class OperatorPageTest(PageTest):
     """Tests with a node that has an admin listener."""
 
     options = ()
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.server.stop()
-        cls.server = Server(*cls.options, admin=f"127.0.0.1:{free_port()}")
-        cls.addClassCleanup(cls.server.stop)
+    has_admin_api = True
 
     def operators(self, server=None, **options):
         """The page of the admin listener, with its first data."""
