@@ -192,14 +192,17 @@ struct MemoryConversation {
         page.replyTargets = page.missingReplyTargets.map { self.messages[$0 - self.oldest] }
     }
 
-    func search(_ query: SearchQuery, before: SequenceNumber?, limit: Int) -> SearchPage {
-        var scan = SearchScan(query, limit: limit)
+    /// Continues a search below a number, with at most `count` messages.
+    ///
+    /// - Returns: the result; nil if the search must be continued below the last examined message.
+    func search(_ scan: inout SearchScan, before: SequenceNumber, count: Int) -> SearchPage? {
         // Compared before the subtraction, because the number can be the lowest one.
-        guard before ?? .max > self.oldest else { return SearchPage() }
-        var next = min(before ?? .max, self.head + 1) - 1
-        while next >= self.oldest, !scan.isComplete {
-            scan.examine(self.messages[next - self.oldest])
-            next -= 1
+        guard before > self.oldest else { return scan.page(oldest: self.oldest) }
+        let newest = min(before, self.head + 1) - 1
+        for sequence in stride(from: newest, through: self.oldest, by: -1) {
+            if scan.isComplete { break }
+            if newest - sequence == count { return nil }
+            scan.examine(self.messages[sequence - self.oldest])
         }
         return scan.page(oldest: self.oldest)
     }

@@ -1,8 +1,10 @@
 import Bytes
 public import ChatModel
+import Dispatch
 import Synchronization
 
-/// An in-memory store, for trials and tests. It answers synchronously within `submit`.
+/// An in-memory store, for trials and tests. It answers synchronously within `submit`, except for
+/// searches.
 ///
 /// Conversations are spread over stripes with one lock each, so that event loops rarely wait for
 /// each other.
@@ -23,6 +25,12 @@ public final class MemoryStore: ChatStore {
     /// together.
     private let claims = Mutex(())
     private let outbox: OutboxWriter?
+    /// The thread of all searches: one that examines 10,000 messages takes milliseconds.
+    private let searchQueue = DispatchQueue(label: "search")
+    private let waitingSearches = Atomic(0)
+    private static let waitingSearchLimit = 1000
+    /// A search holds a stripe's lock for this many messages at a time, about 0.1 ms.
+    private static let searchStep = 256
 
     /// A store that retains the newest `history` messages of each conversation (0: all).
     public init(history: Int, outbox: OutboxWriter? = nil) {
@@ -33,7 +41,36 @@ public final class MemoryStore: ChatStore {
     }
 
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
-        client.storeAnswered(self.answer(request), ticket: ticket)
+        guard case .search(let key, let query, let before, let limit) = request else {
+            return client.storeAnswered(self.answer(request), ticket: ticket)
+        }
+        let waiting = self.waitingSearches.add(1, ordering: .relaxed).newValue
+        guard waiting <= Self.waitingSearchLimit else {
+            self.waitingSearches.subtract(1, ordering: .relaxed)
+            let failure = StoreFailure("too many searches are waiting", effect: .none)
+            return client.storeAnswered(.failed(failure), ticket: ticket)
+        }
+        self.searchQueue.async {
+            let page = self.search(key, query, before: before, limit: limit)
+            self.waitingSearches.subtract(1, ordering: .relaxed)
+            client.storeAnswered(.found(page), ticket: ticket)
+        }
+    }
+
+    /// Other requests run between two steps. A message that is changed meanwhile is examined in
+    /// its state before or after the change.
+    private func search(
+        _ key: ConversationKey, _ query: SearchQuery, before: SequenceNumber?, limit: Int
+    ) -> SearchPage {
+        var scan = SearchScan(query, limit: limit)
+        let stripe = self.stripe(key.hash)
+        while true {
+            let next = scan.lastExamined ?? before ?? .max
+            let page = stripe.tables.withLock {
+                $0.search(&scan, in: key, before: next, count: Self.searchStep)
+            }
+            if let page { return page }
+        }
     }
 
     private func answer(_ request: StoreRequest) -> StoreAnswer {

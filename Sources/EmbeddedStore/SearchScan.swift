@@ -12,7 +12,7 @@ struct SearchScan {
     private let limit: Int
     private var matches: [Message] = []
     private var examinedCount = 0
-    private var lastExamined: SequenceNumber?
+    private(set) var lastExamined: SequenceNumber?
 
     init(_ query: SearchQuery, limit: Int) {
         self.query = query

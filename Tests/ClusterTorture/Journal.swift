@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 
 /// The observations of all members, from their threads. It feeds the checker, the counts, and the
@@ -61,6 +62,8 @@ public final class Journal: Sendable {
     }
 
     private let state = Mutex(State())
+    /// What each member sent and received, with times.
+    private let frames = Mutex<[String: String]>([:])
 
     public var counts: TortureCounts { self.state.withLock { $0.counts } }
     public var violations: [String] { self.state.withLock { $0.checker.violations } }
@@ -73,6 +76,18 @@ public final class Journal: Sendable {
     func check<Answer: Sendable>(_ change: (inout HistoryChecker) -> Answer) -> Answer {
         self.state.withLock { change(&$0.checker) }
     }
+
+    /// Records a frame for the logs.
+    ///
+    /// - Parameter label: the direction of the frame, or what happened to the connection.
+    func recordFrame(_ frame: String, _ label: String, of member: String) {
+        let time = Date().formatted(.iso8601.time(includingFractionalSeconds: true))
+        let line = "\(time) \(label) \(frame)\n"
+        self.frames.withLock { $0[member, default: ""] += line }
+    }
+
+    /// The recorded frames of each member, a line for each.
+    var frameLogs: [String: String] { self.frames.withLock { $0 } }
 
     func recordFailure(_ reason: String) {
         self.count { $0.failureReasons[reason, default: 0] += 1 }

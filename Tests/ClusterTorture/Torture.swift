@@ -350,7 +350,7 @@ public final class Torture {
         return result
     }
 
-    /// Writes the logs of nodes and Redis, Redis' data, and the log of this run.
+    /// Writes the logs of nodes, members and Redis, Redis' data, and the log of this run.
     public func writeLogs(to folder: String) throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try self.processes.writeLogs(to: folder)
@@ -358,6 +358,9 @@ public final class Torture {
         let log = self.logLines + self.journal.violations.map { "VIOLATION \($0)" }
         try log.joined(separator: "\n").write(
             toFile: "\(folder)/story.log", atomically: true, encoding: .utf8)
+        for (name, frames) in self.journal.frameLogs {
+            try frames.write(toFile: "\(folder)/\(name).log", atomically: true, encoding: .utf8)
+        }
         for member in self.kitMembers {
             try member.log.write(
                 toFile: "\(folder)/\(member.plan.name).log", atomically: true, encoding: .utf8)

@@ -40,7 +40,7 @@ extension TortureMember {
         self.journal.check {
             $0.recordAmendmentRequest(first.number, in: self.plan.conversation, to: first.content)
         }
-        try socket.send(first.frame)
+        try self.send(first.frame, over: socket)
     }
 
     func completeAmendment() {

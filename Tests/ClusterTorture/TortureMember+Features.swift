@@ -41,7 +41,7 @@ extension TortureMember {
                 $0.recordReactionRequest(emoji, isOn: isOn, to: first.number, by: self.plan.name)
             }
         }
-        try socket.send(first.frame)
+        try self.send(first.frame, over: socket)
     }
 
     private func complete(isRefused: Bool = false) {

@@ -126,6 +126,8 @@ final class TortureMember {
             "/conversations/\(self.plan.conversation)/?token=\(self.token)"
             + "&after=\(position)\(revision)"
         self.journal.recordConnectionAttempt(of: self.plan.name, to: node)
+        self.journal.recordFrame(
+            "\(node), after=\(position)\(revision)", "connects to", of: self.plan.name)
         do {
             let socket = try RawWebSocketClient(path, port: port, within: .seconds(2))
             self.journal.check {
@@ -156,7 +158,7 @@ final class TortureMember {
         let answerTimeout = Duration.milliseconds(
             self.random.number(self.plan.answerTimeoutMilliseconds))
         do {
-            for localID in self.order { try self.send(localID, over: socket) }
+            for localID in self.order { try self.sendMessage(localID, over: socket) }
             if !self.amendments.isEmpty, self.amendments[0].nextAttemptAt == nil {
                 self.amendments[0].nextAttemptAt = .now
             }
@@ -196,7 +198,7 @@ final class TortureMember {
                 }
                 for localID in self.order
                 where self.pending[localID]?.retryAt.map({ $0 <= now }) ?? false {
-                    try self.send(localID, over: socket)
+                    try self.sendMessage(localID, over: socket)
                 }
                 try self.sendAmendmentWhenDue(over: socket, at: now)
                 try self.sendFeatureWhenDue(over: socket, at: now)
@@ -245,10 +247,10 @@ final class TortureMember {
             content: "\(self.plan.name) says \(number) \(word)", replyTo: references.replyTo,
             mentions: references.mentions, sentAt: .now)
         self.order.append(localID)
-        try self.send(localID, over: socket)
+        try self.sendMessage(localID, over: socket)
     }
 
-    private func send(_ localID: String, over socket: RawWebSocketClient) throws {
+    private func sendMessage(_ localID: String, over socket: RawWebSocketClient) throws {
         guard var send = self.pending[localID] else { return }
         send.sentAt = .now
         send.retryAt = nil
@@ -258,15 +260,22 @@ final class TortureMember {
         let mentions =
             send.mentions.isEmpty
             ? "" : #","mentions":[\#(send.mentions.map { #""\#($0)""# }.joined(separator: ","))]"#
-        try socket.send(
+        try self.send(
             #"{"action":"send_message","content":"\#(send.content)","local_id":"\#(localID)""#
-                + "\(reply)\(mentions)}")
+                + "\(reply)\(mentions)}", over: socket)
+    }
+
+    func send(_ frame: String, over socket: RawWebSocketClient) throws {
+        self.journal.recordFrame(frame, "sends", of: self.plan.name)
+        try socket.send(frame)
     }
 
     /// Returns false at the end of the connection.
     private func handleEvent(_ event: RawWebSocketClient.Event) throws -> Bool {
         switch event {
-        case .text(let text): try self.handleFrame(ServerFrame(text), text)
+        case .text(let text):
+            self.journal.recordFrame(text, "receives", of: self.plan.name)
+            try self.handleFrame(ServerFrame(text), text)
         case .binary, .pong: break
         case .close(let code, let reason):
             self.journal.recordFailure("closed: \(code.map(String.init) ?? "no code") \(reason)")

@@ -1,11 +1,18 @@
 /// Replaces port numbers in the replies of servers that tell clients each other's addresses: Redis
 /// Sentinel and Redis Cluster. So a client reaches all of them through proxies.
 ///
-/// It replaces every number of five digits that is one of the ports, wherever it is. All ports have
-/// five digits, so the length of a reply remains. A number that is divided between two packets is
-/// not replaced: the client may then use a server without its proxy.
+/// It replaces a number of five digits if it is one of the ports and follows an address or the word
+/// `port`. Anywhere else it may be a part of the data. All ports have five digits, so the length of
+/// a reply remains. A number that is divided between two packets, or from its address, is not
+/// replaced: the client may then use a server without its proxy.
 public struct PortTranslation: Sendable {
     private var replacements: [UInt32: [UInt8]] = [:]
+
+    /// What stands in front of a port: in texts, in redirections, and in arrays of RESP2.
+    private static let beginnings = [
+        "127.0.0.1:", "127.0.0.1 ", "127.0.0.1\r\n:", "127.0.0.1\r\n$5\r\n", "port=",
+        "port\r\n:", "port\r\n$5\r\n",
+    ].map { Array($0.utf8) }
 
     /// Replaces nothing.
     public init() {}
@@ -31,7 +38,10 @@ public struct PortTranslation: Sendable {
             }
             if digitCount == 5, let replacement = self.replacements[number] {
                 let end = (0x30...0x39).contains(bytes[index]) ? index + 1 : index
-                bytes.replaceSubrange(end - 5..<end, with: replacement)
+                let before = bytes[..<(end - 5)]
+                if Self.beginnings.contains(where: { before.suffix($0.count).elementsEqual($0) }) {
+                    bytes.replaceSubrange(end - 5..<end, with: replacement)
+                }
             }
             (number, digitCount) = (0, 0)
         }

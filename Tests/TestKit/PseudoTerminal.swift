@@ -17,7 +17,13 @@ public final class PseudoTerminal: Sendable {
     private let id: pid_t
     private let state: Mutex<State>
 
-    /// - Parameter environment: the complete environment of the program.
+    /// The variables that configure a program under a sanitizer.
+    private static let sanitizerVariables = [
+        "ASAN_OPTIONS", "ASAN_SYMBOLIZER_PATH", "LSAN_OPTIONS", "TSAN_OPTIONS", "LD_PRELOAD",
+        "SWIFT_BACKTRACE",
+    ]
+
+    /// - Parameter environment: the environment of the program. A sanitizer's variables are added.
     public init(
         _ command: [String], columns: Int, rows: Int, environment: [String: String]
     ) throws {
@@ -47,13 +53,18 @@ public final class PseudoTerminal: Sendable {
         posix_spawnattr_setflags(&attributes, Int16(Self.newSession | POSIX_SPAWN_SETSIGMASK))
         var argv: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
         var envp: [UnsafeMutablePointer<CChar>?] =
-            environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
+            environment.merging(Self.sanitizerEnvironment) { $1 }
+            .map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for text in argv + envp { free(text) } }
         var id: pid_t = 0
         let failure = posix_spawn(&id, command[0], &actions, &attributes, &argv, &envp)
         self.id = id
         guard failure == 0 else { throw TestFailure("\(command) does not start: \(failure)") }
         Thread.detachNewThread { self.collect() }
+    }
+
+    private static var sanitizerEnvironment: [String: String] {
+        ProcessInfo.processInfo.environment.filter { self.sanitizerVariables.contains($0.key) }
     }
 
     private static func setSize(_ descriptor: Int32, _ columns: Int, _ rows: Int) {

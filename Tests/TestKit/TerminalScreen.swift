@@ -13,8 +13,9 @@ public struct TerminalScreen: Sendable {
     public private(set) var isCursorVisible = true
     /// Whether a character behind the last column begins a row; otherwise it is dropped.
     public private(set) var wraps = true
+    /// The first screen while the second one is shown.
     private var otherCells: [[Character]] = []
-    private var savedCursor = (0, 0)
+    private var savedCursor = (row: 0, column: 0)
 
     /// Stands for the right half of a wide character.
     private static let filler: Character = "\u{0}"
@@ -41,13 +42,21 @@ public struct TerminalScreen: Sendable {
             self.cells.removeFirst(self.row - rows + 1)
             self.row = rows - 1
         }
-        self.cells = Array(self.cells.prefix(rows)).map { cells in
-            Array(cells.prefix(columns))
-                + Array(repeating: " ", count: max(0, columns - cells.count))
-        }
-        while self.cells.count < rows { self.cells.append(self.blankRow) }
+        self.cells = self.resized(self.cells, rows: rows)
+        if self.isAlternate { self.otherCells = self.resized(self.otherCells, rows: rows) }
+        self.savedCursor = (
+            min(self.savedCursor.row, rows - 1), min(self.savedCursor.column, columns - 1)
+        )
         self.column = min(self.column, columns - 1)
         self.isWrapPending = false
+    }
+
+    private func resized(_ cells: [[Character]], rows: Int) -> [[Character]] {
+        let kept = cells.prefix(rows).map { row in
+            Array(row.prefix(self.columns))
+                + Array(repeating: " ", count: max(0, self.columns - row.count))
+        }
+        return kept + Array(repeating: self.blankRow, count: rows - kept.count)
     }
 
     private var blankRow: [Character] { Array(repeating: " ", count: self.columns) }
