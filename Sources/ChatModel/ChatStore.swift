@@ -53,7 +53,8 @@ public enum StoreRequest: Sendable {
     indirect case search(
         ConversationKey, SearchQuery, before: SequenceNumber?, limit: Int)
     /// Reads what has changed since a revision: messages above a number, and older ones that were
-    /// amended. The limit applies to the messages; the amended ones are complete.
+    /// amended, in the order of their last changes. The limit applies to the messages; the amended
+    /// ones are complete.
     case changes(ConversationKey, after: SequenceNumber, since: Revision, limit: Int)
     /// Reads messages up to a number that were amended since a revision, in the order of
     /// their last changes. The first of them are returned, each once, as `amended` of a page

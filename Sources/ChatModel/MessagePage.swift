@@ -11,7 +11,9 @@ public enum PageRange: Sendable, Equatable {
 /// A page of messages, always oldest first.
 public struct MessagePage: Sendable {
     public var messages: [Message]
-    /// Messages that were amended since the requested revision; empty for a plain page.
+    /// Messages that were amended since the requested revision, in the order of their last changes.
+    /// A reader that gets only the first of them continues after the last one's revision. Empty for
+    /// a plain page.
     public var amended: [Message]
     /// The messages, in their present state, to which messages of the page reply, if they are
     /// retained and not on the page themselves. They have no order.

@@ -212,7 +212,7 @@ struct MemoryConversation {
         page.amended = self.amendments.reversed().prefix { $0.revision > since }
             .filter { $0.sequence <= after && self.isCurrent($0) }
             .map { self.messages[$0.sequence - self.oldest] }
-            .sorted { $0.sequence < $1.sequence }
+            .reversed()
         return page
     }
 

@@ -109,7 +109,7 @@ final class SQLiteReader {
         case .changes(let key, let after, let since, let limit):
             guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
             var page = snapshot.page(try self.messages(of: snapshot, .after(after), limit: limit))
-            for sequence in try self.amendments.sequences(of: snapshot.id, since: since).sorted()
+            for sequence in try self.amendments.sequences(of: snapshot.id, since: since)
             where sequence >= snapshot.oldest && sequence <= min(after, snapshot.head) {
                 page.amended += try self.messages(of: snapshot, .before(sequence + 1), limit: 1)
             }

@@ -182,11 +182,8 @@ extension RedisStore {
             switch request {
             case .load: return .loaded(try ReplyDecoder.loaded(reply))
             case .recent: return .recent(reply.isNull ? [] : try ReplyDecoder.recent(reply))
-            case .page, .changes, .thread: return .page(try ReplyDecoder.page(reply))
-            case .amended:
-                var page = try ReplyDecoder.page(reply)
-                page.amended.sort { $0.revision < $1.revision }
-                return .page(page)
+            case .page, .changes, .amended, .thread:
+                return .page(try ReplyDecoder.page(reply))
             case .unread: return .unread(Int(reply.integer ?? 0))
             case .users: return .users(ReplyDecoder.users(reply))
             case .bans: return StoredBan.answer(reply)

@@ -24,7 +24,7 @@ extension ReplyDecoder {
         page.messages.reserveCapacity(entries.count)
         for entry in entries.elements { page.messages.append(try self.message(entry, changes)) }
         for entry in below.elements { page.amended.append(try self.message(entry, changes)) }
-        page.amended.sort { $0.sequence < $1.sequence }
+        page.amended.sort { $0.revision < $1.revision }
         for entry in targets.elements { page.replyTargets.append(try self.message(entry, changes)) }
         var summaries = threads.elements
         while let last = summaries.next(), let count = summaries.next()?.integer {

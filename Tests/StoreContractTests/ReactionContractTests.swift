@@ -181,8 +181,8 @@ struct ReactionContractTests {
         #expect(all.map(\.revision) == [6, 8, 9])
         #expect(await store.amended(rex, through: 3, since: 8)?.amended.map(\.sequence) == [1])
         let changes = try #require(await store.changes(rex, after: 3, since: 6))
-        #expect(changes.amended.map(\.sequence) == [1, 3])
-        #expect(changes.amended.map(\.isPinned) == [false, true])
+        #expect(changes.amended.map(\.sequence) == [3, 1])
+        #expect(changes.amended.map(\.isPinned) == [true, false])
         #expect(await store.changes(rex, after: 1, since: 4)?.amended.map(\.sequence) == [1])
     }
 
