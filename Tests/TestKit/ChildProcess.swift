@@ -51,15 +51,19 @@ public final class ChildProcess: Sendable {
 
     public var isRunning: Bool { self.exitStatus.withLock { $0 == nil } }
 
-    /// Waits for the process to end.
+    /// Waits for the process to end, and for the ends of its output and errors. Other processes may
+    /// keep these open, so the second wait takes two seconds at most.
     @discardableResult
     public func waitForExit(within time: Duration = Deadline.defaultTimeout) throws -> ExitStatus {
-        try Deadline.wait(
+        let exitStatus = try Deadline.wait(
             for:
                 "\(self.name) to end; "
                 + "its last lines:\n\(self.errors.lines.suffix(20).joined(separator: "\n"))",
             within: time
         ) { self.exitStatus.withLock { $0 } }
+        let deadline = Deadline(within: .seconds(2))
+        while !(self.output.isClosed && self.errors.isClosed), !deadline.isExpired { usleep(500) }
+        return exitStatus
     }
 
     /// Writes a line to its standard input.

@@ -20,6 +20,9 @@ public final class LineLog: Sendable {
     /// The complete lines so far.
     public var lines: [String] { self.state.withLock { $0.lines } }
 
+    /// Whether all lines have been collected.
+    var isClosed: Bool { self.state.withLock { $0.isClosed } }
+
     public var text: String { self.lines.joined(separator: "\n") }
 
     /// Waits for a line that matches, and returns the first one. Earlier lines are included.
