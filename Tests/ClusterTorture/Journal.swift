@@ -62,7 +62,7 @@ public final class Journal: Sendable {
     }
 
     private let state = Mutex(State())
-    /// What each member sent and received, with times.
+    /// The frames of each member, with their times.
     private let frames = Mutex<[String: String]>([:])
 
     public var counts: TortureCounts { self.state.withLock { $0.counts } }

@@ -131,7 +131,7 @@ struct RepairCommandTests {
         let unfinished = try start()
         try self.redis.crash()
         #expect(try unfinished.waitForExit(within: .seconds(60)) == .exited(3))
-        #expect(unfinished.errors.text.contains("not finished, after "))
+        #expect(try unfinished.errors.wholeText().contains("not finished, after "))
         try self.redis.restart()
         try Deadline.wait(for: "the node to be healthy") {
             try self.nodes[0].health().status == 200
@@ -141,7 +141,7 @@ struct RepairCommandTests {
         try self.redis.crash()
         try self.redis.restart()
         #expect(try resumed.waitForExit(within: .seconds(60)) == .exited(0))
-        let document = try JSONObject(resumed.output.text)
+        let document = try JSONObject(resumed.output.wholeText())
         #expect(document.number("conversations") ?? 0 >= 70)
     }
 

@@ -61,8 +61,9 @@ public final class ChildProcess: Sendable {
                 + "its last lines:\n\(self.errors.lines.suffix(20).joined(separator: "\n"))",
             within: time
         ) { self.exitStatus.withLock { $0 } }
-        let deadline = Deadline(within: .seconds(2))
-        while !(self.output.isClosed && self.errors.isClosed), !deadline.isExpired { usleep(500) }
+        try? Deadline.wait(
+            for: "the ends of its output and errors", within: .seconds(2),
+            untilTrue: { self.output.isClosed && self.errors.isClosed })
         return exitStatus
     }
 

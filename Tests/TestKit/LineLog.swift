@@ -96,8 +96,7 @@ public final class LineLog: Sendable {
     /// Waits until the process has closed its output, and returns all of it.
     public func wholeText(within time: Duration = Deadline.defaultTimeout) throws -> String {
         try Deadline.wait(
-            for: "the end of the output", within: time,
-            untilTrue: { self.state.withLock { $0.isClosed } })
+            for: "the end of the output", within: time, untilTrue: { self.isClosed })
         return self.text
     }
 

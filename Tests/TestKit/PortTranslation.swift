@@ -8,7 +8,7 @@
 public struct PortTranslation: Sendable {
     private var replacements: [UInt32: [UInt8]] = [:]
 
-    /// What stands in front of a port: in texts, in redirections, and in arrays of RESP2.
+    /// The bytes in front of a port, in texts, redirections and arrays of RESP2.
     private static let beginnings = [
         "127.0.0.1:", "127.0.0.1 ", "127.0.0.1\r\n:", "127.0.0.1\r\n$5\r\n", "port=",
         "port\r\n:", "port\r\n$5\r\n",
