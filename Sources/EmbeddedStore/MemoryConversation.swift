@@ -209,21 +209,25 @@ struct MemoryConversation {
 
     func changes(after: SequenceNumber, since: Revision, limit: Int) -> MessagePage {
         var page = self.page(.after(after), limit: limit)
-        page.amended = self.amendments.reversed().prefix { $0.revision > since }
-            .filter { $0.sequence <= after && self.isCurrent($0) }
-            .map { self.messages[$0.sequence - self.oldest] }
-            .reversed()
+        page.amended = self.amendedMessages(through: after, since: since)
         return page
     }
 
     func amended(through: SequenceNumber, since: Revision, limit: Int) -> MessagePage {
         var page = self.page(.newest, limit: 0)
-        let amendments = self.amendments.lazy.drop { $0.revision <= since }.filter {
-            $0.sequence <= through && self.isCurrent($0)
-        }
-        page.amended = Array(
-            amendments.prefix(max(0, limit)).map { self.messages[$0.sequence - self.oldest] })
+        page.amended = self.amendedMessages(through: through, since: since, limit: limit)
         return page
+    }
+
+    /// The first messages that were amended since a revision, in the order of their last changes.
+    private func amendedMessages(
+        through: SequenceNumber, since: Revision, limit: Int = .max
+    ) -> [Message] {
+        let count = self.amendments.reversed().prefix { $0.revision > since }.count
+        return self.amendments.suffix(count).lazy
+            .filter { $0.sequence <= through && self.isCurrent($0) }
+            .prefix(max(0, limit))
+            .map { self.messages[$0.sequence - self.oldest] }
     }
 
     func recent(limit: Int) -> [RecentMessage] {

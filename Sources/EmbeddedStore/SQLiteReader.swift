@@ -109,20 +109,13 @@ final class SQLiteReader {
         case .changes(let key, let after, let since, let limit):
             guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
             var page = snapshot.page(try self.messages(of: snapshot, .after(after), limit: limit))
-            for sequence in try self.amendments.sequences(of: snapshot.id, since: since)
-            where sequence >= snapshot.oldest && sequence <= min(after, snapshot.head) {
-                page.amended += try self.messages(of: snapshot, .before(sequence + 1), limit: 1)
-            }
+            page.amended = try self.amended(in: snapshot, through: after, since: since)
             return .page(page)
         case .amended(let key, let through, let since, let limit):
             guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
             var page = snapshot.page([])
-            for sequence in try self.amendments.sequences(of: snapshot.id, since: since)
-            where sequence >= snapshot.oldest && sequence <= min(through, snapshot.head)
-                && page.amended.count < limit
-            {
-                page.amended += try self.messages(of: snapshot, .before(sequence + 1), limit: 1)
-            }
+            page.amended = try self.amended(
+                in: snapshot, through: through, since: since, limit: limit)
             return .page(page)
         case .unread(let key, let after, let user):
             guard let snapshot = try self.snapshot(of: key) else { return .unread(0) }
@@ -144,6 +137,20 @@ final class SQLiteReader {
         case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe, .outbox:
             preconditionFailure("a reader received a write request")
         }
+    }
+
+    /// The first messages that were amended since a revision, in the order of their last changes.
+    private func amended(
+        in snapshot: ConversationSnapshot, through: SequenceNumber, since: Revision,
+        limit: Int = .max
+    ) throws(StorageFault) -> [Message] {
+        let newest = min(through, snapshot.head)
+        var messages: [Message] = []
+        for sequence in try self.amendments.sequences(of: snapshot.id, since: since)
+        where sequence >= snapshot.oldest && sequence <= newest && messages.count < limit {
+            messages += try self.messages(of: snapshot, .before(sequence + 1), limit: 1)
+        }
+        return messages
     }
 
     /// Messages of the log without an index entry. The search reads the whole log, so it begins
