@@ -9,7 +9,8 @@ import SeededRandom
 ///
 /// All random decisions depend on the seed, so a seed always produces the same run.
 public final class Simulation {
-    enum Action {
+    /// Indirect, because the queue copies actions.
+    indirect enum Action {
         case tick(Int)
         case turn(Int)
         case arrive(Envelope)
@@ -26,20 +27,19 @@ public final class Simulation {
         case killNode
         case freezeNode
         case nodeTick(Int)
-        /// With the number of the node's connection. They are indirect, because the queue copies
-        /// actions.
-        indirect case membershipRequest(Int, MembershipRequest, Int)
-        indirect case membershipReply(Int, MembershipReply, Int)
+        /// With the number of the node's connection.
+        case membershipRequest(Int, MembershipRequest, Int)
+        case membershipReply(Int, MembershipReply, Int)
         case viewAnnounced(Int)
         case nodeReconnected(Int)
-        indirect case rejoin(Int, LoopID, View)
+        case rejoin(Int, LoopID, View)
         case jumpClock
         case loseStoreData
         case handOverShards
         case splitMasters
         case uniteMasters
         case storeReconnected(Int)
-        indirect case follow(Int, View)
+        case follow(Int, View)
         /// The faults end.
         case restoreAll
         case calm
