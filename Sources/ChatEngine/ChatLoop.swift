@@ -85,8 +85,8 @@ public struct ChatLoop: Sendable {
     /// Continues under a new incarnation after the other nodes evicted this node. Other nodes own
     /// its conversations now; its subscribers stay and attach again.
     ///
-    /// Writes without an answer are stored or rejected, and this loop never learns which. The
-    /// requests that caused them are retried.
+    /// The requests whose writes have no answer yet are retried. If the answer says that a write is
+    /// stored, this loop retains it for the next owner.
     ///
     /// - Parameter view: contains the new incarnation. It may also contain the old one, if the
     ///   store lost the eviction; then the old incarnation's lease expires.

@@ -22,10 +22,11 @@ extension ShardOwner {
             of: self.slots[number].key, at: now)
     }
 
-    /// Retains a write that was stored after its conversation was handed over. The next owner
-    /// answers the retry of its request.
+    /// Retains a write of which this owner learns late that it is stored: it has handed the
+    /// conversation over, or loaded it again, and another change may have the write's number by
+    /// then. The retry of its request gets the answer.
     mutating func retain(_ write: Write, at now: ClockReading) {
-        guard write.revision > 0 else { return }
+        guard write.revision > 0, self.limits.retention > .zero else { return }
         self.retain(
             [
                 RetainedWrite(

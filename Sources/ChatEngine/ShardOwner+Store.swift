@@ -38,6 +38,11 @@ extension ShardOwner {
             self.writesInFlight -= writes.count
             self.writesUnavailableUntil = now.monotonic + Self.storeBackoff
             self.batchFailed(writes, contexts, answer.writeEffect, at: now, outbox: &outbox)
+        case (.formerWrite(let writes), .written(let outcome)):
+            for index in writes.indices where outcome.isStored(index) {
+                self.retain(writes[index], at: now)
+            }
+        case (.formerWrite, _): break
         case (.claim(let shard), .claimed(let epoch)):
             guard case .claiming(let waiting) = self.shards[shard] else { break }
             self.shards[shard] = .held(epoch)
@@ -216,17 +221,7 @@ extension ShardOwner {
             // The conversation was reloaded, but the write was stored. Subscribers receive it when
             // they attach again. A store that can lose data may have lost it, so the requester
             // retries.
-            if self.limits.retention > .zero {
-                if self.isCurrent(context.continuation.conversation) {
-                    self.update(context.continuation.conversation.slot, at: now, outbox: &outbox) {
-                        $0.storedBeforeReload(
-                            write.change, revision: write.revision, at: now, into: &$1)
-                    }
-                } else {
-                    self.retain(write, at: now)
-                }
-                return
-            }
+            if self.limits.retention > .zero { return self.retain(write, at: now) }
             guard let origin = context.origin, origin.request != 0 else { return }
             switch write.change {
             case .message(let message):

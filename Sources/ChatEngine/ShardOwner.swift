@@ -68,6 +68,8 @@ struct ShardOwner: Sendable {
         case lookUp(StoreContinuation, SequenceNumber)
         case readHistory(StoreContinuation)
         case write([Write], [WriteContext])
+        /// Sent by the owner that this one replaces. The answer only tells what to retain.
+        case formerWrite([Write])
     }
 
     /// A loop whose envelopes were lost. Unless it attaches again in time, its subscriptions end.
@@ -126,13 +128,20 @@ struct ShardOwner: Sendable {
                 conversation: Conversation(rules: self.rules), lastUsed: 0))
     }
 
-    /// Creates the loop's next owner, which keeps the retained histories of the last one.
+    /// Creates the loop's next owner, which keeps the retained histories of the last one, and
+    /// retains those of its unanswered writes that turn out to be stored.
     init(id: LoopID, view: View, limits: ChatLimits, replacing previous: ShardOwner) {
         self.init(id: id, view: view, limits: limits)
         self.retainedHistories = previous.retainedHistories
         self.unofferedCount = previous.unofferedCount
         self.storeInDoubtUntil = previous.storeInDoubtUntil
         self.recoveryCounts = previous.recoveryCounts
+        self.pendingRequests = previous.pendingRequests.compactMapValues {
+            switch $0 {
+            case .write(let writes, _), .formerWrite(let writes): .formerWrite(writes)
+            default: nil
+            }
+        }
     }
 
     var conversationCount: Int { self.index.count }

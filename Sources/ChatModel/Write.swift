@@ -80,6 +80,14 @@ public enum WriteOutcome: Sendable, Equatable {
     /// The writes at these indices of the batch were refused; the others are stored. After a
     /// refused write, all later ones of its conversation are refused too.
     case refused([Int: WriteRefusal])
+
+    /// Whether the write at this index of the batch is stored.
+    public func isStored(_ index: Int) -> Bool {
+        switch self {
+        case .stored: true
+        case .refused(let refusals): refusals[index] == nil
+        }
+    }
 }
 
 /// Why a write was refused.

@@ -229,4 +229,51 @@ struct StoreDataLossTests {
         #expect(self.cluster.storedText == ["1 one", "2 two"])
         #expect(self.cluster.recoveryCounts(of: .far).lost == 0)
     }
+
+    @Test(
+        "a message whose answer arrives while others are written again keeps its number"
+    )
+    func answerDuringRewriting() {
+        let (alice, bob) = self.cluster.subscribeAliceAndBob()
+        self.cluster.publishesWithWrite = true
+        let before = self.cluster.tables
+        self.cluster.say("one", by: alice)
+        self.cluster.storeBehaviors[.far] = .late
+        self.cluster.say("two", by: alice, id: "a", context: 7)
+        #expect(self.cluster.takeDeliveries(on: .near) == ["1 one", "2 two ← 7"])
+        self.cluster.tables = before
+        self.cluster.storeBehaviors[.far] = .holding
+        self.cluster.reconnectStore()
+        self.cluster.clearRecords()
+        self.cluster.answerNewestHeldRequest()
+        #expect(self.cluster.takeStoreRequests(by: .far) == ["write 1"])
+        // It waits, and must not take the number of the message that readers know.
+        self.cluster.say("three", by: bob)
+        self.cluster.answerOldestHeldRequest()
+        self.cluster.storeBehaviors[.far] = .working
+        self.cluster.answerHeldRequests()
+        self.cluster.advance(by: 10_000)
+        #expect(self.cluster.storedText == ["1 one", "2 two", "3 three"])
+        #expect(self.cluster.takeDeliveries(on: .near) == ["3 three"])
+        #expect(self.cluster.recoveryCounts(of: .far).inPlace == 2)
+        #expect(self.cluster.recoveryCounts(of: .far).lost == 0)
+    }
+
+    @Test("a message whose answer arrives after another has its number follows that one")
+    func answerAfterNumberIsTaken() {
+        let (alice, bob) = self.cluster.subscribeAliceAndBob()
+        self.cluster.publishesWithWrite = true
+        let before = self.cluster.tables
+        self.cluster.storeBehaviors[.far] = .late
+        self.cluster.say("one", by: alice, id: "a", context: 7)
+        self.cluster.tables = before
+        self.cluster.storeBehaviors[.far] = .working
+        self.cluster.reconnectStore()
+        self.cluster.say("two", by: bob)
+        #expect(self.cluster.storedText == ["1 two"])
+        self.cluster.answerHeldRequests()
+        self.cluster.advance(by: 10_000)
+        #expect(self.cluster.storedText == ["1 two", "2 one"])
+        #expect(self.cluster.recoveryCounts(of: .far).moved == 1)
+    }
 }

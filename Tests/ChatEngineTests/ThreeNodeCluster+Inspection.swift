@@ -50,3 +50,13 @@ extension ThreeNodeCluster {
         (self.deliveries, self.sentItems, self.storeRequests) = ([:], [:], [:])
     }
 }
+
+extension Envelope.Item {
+    var changesMembers: Bool {
+        guard case .input(let input) = self else { return false }
+        switch input.input {
+        case .command(.addMember), .command(.removeMember): return true
+        default: return false
+        }
+    }
+}

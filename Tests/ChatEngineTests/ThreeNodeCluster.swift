@@ -353,6 +353,12 @@ final class ThreeNodeCluster {
         self.runUntilIdle()
     }
 
+    /// Executes and answers only the newest held request.
+    func answerNewestHeldRequest() {
+        self.finish(self.heldRequests.removeLast())
+        self.runUntilIdle()
+    }
+
     var hasHeldRequests: Bool { !self.heldRequests.isEmpty }
 
     /// Fails the oldest held request.
@@ -382,15 +388,5 @@ final class ThreeNodeCluster {
     func executeLateRequests() {
         for request in self.lateRequests { _ = self.execute(request) }
         self.lateRequests = []
-    }
-}
-
-extension Envelope.Item {
-    fileprivate var changesMembers: Bool {
-        guard case .input(let input) = self else { return false }
-        switch input.input {
-        case .command(.addMember), .command(.removeMember): return true
-        default: return false
-        }
     }
 }

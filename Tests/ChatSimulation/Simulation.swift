@@ -342,15 +342,6 @@ public final class Simulation {
     }
 }
 
-extension WriteOutcome {
-    func isStored(_ number: Int) -> Bool {
-        switch self {
-        case .stored: true
-        case .refused(let refusals): refusals[number] == nil
-        }
-    }
-}
-
 extension StoreAnswer {
     var summary: String {
         switch self {

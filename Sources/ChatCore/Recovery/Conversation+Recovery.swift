@@ -152,12 +152,18 @@ extension Conversation {
         if history.changes.isEmpty { self.finish(rewriting, at: now, into: &effects) }
     }
 
-    /// The store has every retained change of every loop, so the waiting inputs are handled.
+    /// The store has every change that was retained or offered, so the waiting inputs are handled.
+    /// Changes that were offered meanwhile come first, before an input takes their numbers.
     mutating func finish(
         _ rewriting: Rewriting, at now: ClockReading, into effects: inout [ConversationEffect]
     ) {
         if rewriting.counts != RecoveryCounts() { effects.append(.recovered(rewriting.counts)) }
         if rewriting.mustReattach { effects.append(.requestReattach) }
-        self.serve(at: now, into: &effects)
+        if self.waitingInputs.contains(where: { $0.input.isOffer && !$0.isReconciled }) {
+            self.phase = .loading(holdersDeadline: nil)
+            effects.append(.load)
+        } else {
+            self.serve(at: now, into: &effects)
+        }
     }
 }

@@ -70,16 +70,6 @@ extension Conversation {
         }
     }
 
-    /// The store acknowledges a change that was sent before the conversation was loaded again. If
-    /// the loaded state lacks it, the store has lost it since.
-    public mutating func storedBeforeReload(
-        _ change: Write.Change, revision: Revision, at now: ClockReading,
-        into effects: inout [ConversationEffect]
-    ) {
-        self.retainStored(change, revision, at: now)
-        if self.phase.isServing, revision > self.storedRevision { effects.append(.invalidate) }
-    }
-
     /// Discards the changes that the store, as just loaded, lacks and never acknowledged. They are
     /// never written again.
     mutating func discardUnacknowledged() {
