@@ -51,6 +51,7 @@ struct SimulationChecker {
     var histories: [ConversationKey: ConversationHistory] = [:]
     /// The history of the other master, while there are two.
     private(set) var otherHistories: [ConversationKey: ConversationHistory]?
+    private(set) var hadTwoMasters = false
     /// Contents whose senders received a refusal: they must never be stored. No two sends
     /// have the same content.
     private var refusedTexts: [ConversationKey: Set<String>] = [:]
@@ -210,6 +211,7 @@ struct SimulationChecker {
 
     /// From now on there are two masters, and a client may see the histories of both.
     mutating func splitMasters() {
+        self.hadTwoMasters = true
         for key in self.histories.keys { self.histories[key]!.hasLostCursors = true }
         self.otherHistories = self.histories
     }
