@@ -47,9 +47,3 @@ extension Conversation {
         return record
     }
 }
-
-extension PendingChange {
-    fileprivate func isDeparture(of users: [UserID]) -> Bool {
-        if case .left(let member, _) = self.kind { users.contains(member.user) } else { false }
-    }
-}

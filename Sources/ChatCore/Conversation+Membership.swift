@@ -213,9 +213,7 @@ extension Conversation {
         guard self.lifecycle != .missing else { throw .noSuchConversation }
         guard let number = self.members.memberNumber(of: user) else {
             guard origin.isRetry else { throw .notAMember }
-            self.answerAlreadyDone(origin, into: &effects) {
-                if case .left(let member, _) = $0 { member.user == user } else { false }
-            }
+            self.answerAlreadyDone(origin, into: &effects) { $0.isDeparture(of: [user]) }
             return
         }
         guard !self.areWritesUnavailable else { throw .unavailable }
@@ -242,9 +240,7 @@ extension Conversation {
         }
         guard record.endedAt == nil else {
             guard origin.isRetry else { throw .conversationEnded }
-            self.answerAlreadyDone(origin, into: &effects) {
-                if case .ended = $0 { true } else { false }
-            }
+            self.answerAlreadyDone(origin, into: &effects) { $0.isEnd }
             return
         }
         guard !self.areWritesUnavailable else { throw .unavailable }
@@ -258,9 +254,9 @@ extension Conversation {
     /// Answers a retry of a request that is already done or in flight.
     private mutating func answerAlreadyDone(
         _ origin: RequestOrigin, into effects: inout [ConversationEffect],
-        where isSame: (PendingChange.Kind) -> Bool
+        where isSame: (PendingChange) -> Bool
     ) {
-        if let index = self.pendingChanges.lastIndex(where: { isSame($0.kind) }) {
+        if let index = self.pendingChanges.lastIndex(where: isSame) {
             self.pendingChanges[index].addRequester(origin)
         } else {
             effects.append(.answer(.done, to: origin))

@@ -30,8 +30,17 @@ extension Conversation {
     /// stored message tells which user it was.
     private mutating func author(of body: MessageBody) throws(ChatError) -> UInt32 {
         if self.isInbox { return self.sharedAuthor }
-        guard let author = self.members.memberNumber(of: body.author.id) else { throw .notAMember }
+        guard let author = self.members.memberNumber(of: body.author.id) else {
+            throw self.refusal(.notAMember) { $0.isDeparture(of: [body.author.id]) }
+        }
         return author
+    }
+
+    /// The refusal of a send because of a change. While the change is in flight, the send is to be
+    /// repeated: a change that is not stored refuses nothing, and a refused send is never stored.
+    private func refusal(_ error: ChatError, because isCause: (PendingChange) -> Bool) -> ChatError
+    {
+        self.pendingChanges.contains(where: isCause) ? .unavailable : error
     }
 
     /// The fingerprint of a send; 0 for a send without an id.
@@ -66,7 +75,9 @@ extension Conversation {
         to body: MessageBody, author: UInt32, fingerprint: UInt64, from origin: RequestOrigin,
         at now: ClockReading, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
-        guard self.lifecycle == .active else { throw .conversationEnded }
+        guard self.lifecycle == .active else {
+            throw self.refusal(.conversationEnded) { $0.isEnd }
+        }
         guard !self.areWritesUnavailable else { throw .unavailable }
         let body = try self.resolved(body)
         self.head += 1

@@ -28,6 +28,12 @@ struct PendingChange: Sendable {
         }
     }
 
+    func isDeparture(of users: [UserID]) -> Bool {
+        if case .left(let member, _) = self.kind { users.contains(member.user) } else { false }
+    }
+
+    var isEnd: Bool { if case .ended = self.kind { true } else { false } }
+
     var amended: Message? {
         if case .amended(let message, _) = self.kind { message } else { nil }
     }

@@ -28,4 +28,14 @@ struct ConversationEndTests {
         #expect(fixture.end(by: ann, request: 1, retry: true) == ["answer 1: done"])
         #expect(fixture.end(by: ann) == [refused(.conversationEnded)])
     }
+
+    @Test("refuses sends once it is stored; before, they are to be repeated")
+    func refusesOnceStored() {
+        var fixture = ConversationFixture(of: [ann])
+        fixture.isStoreSlow = true
+        _ = fixture.end(by: ann, request: 1)
+        #expect(fixture.post("late", by: ann) == [refused(.unavailable)])
+        _ = fixture.answerStore()
+        #expect(fixture.post("late", by: ann) == [refused(.conversationEnded)])
+    }
 }

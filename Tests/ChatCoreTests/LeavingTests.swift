@@ -31,6 +31,16 @@ struct LeavingTests {
         #expect(fixture.answerStore() == ["event: left bob, answers 1", "answer 2: done"])
     }
 
+    @Test("refuses the member's sends once it is stored; before, they are to be repeated")
+    func refusesOnceStored() {
+        var fixture = ConversationFixture(of: [ann, bob])
+        fixture.isStoreSlow = true
+        _ = fixture.leave(bob)
+        #expect(fixture.post("late", by: bob) == [refused(.unavailable)])
+        _ = fixture.answerStore()
+        #expect(fixture.post("late", by: bob) == [refused(.notAMember)])
+    }
+
     @Test("can be undone: a returning member keeps its read cursor")
     func rejoins() {
         var fixture = ConversationFixture(of: [ann, bob], open: true)
