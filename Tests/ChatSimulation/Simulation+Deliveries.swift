@@ -61,7 +61,8 @@ extension Simulation {
             "\(client.name) is answered: \(answer.summary)\(isAlsoEvent ? ", also an event" : "")"
                 + (isConnected ? "" : ", after it disconnected")
         )
-        if self.parameters.isFaultFree, case .failed(.unavailable) = answer {
+        // A request is not repeated after its connection has closed.
+        if self.parameters.isFaultFree, isConnected, case .failed(.unavailable) = answer {
             self.checker.expect(false, "\(client.name) was refused although nothing failed")
         }
         switch (request.kind, answer) {
