@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Compares the CPU time per message of two or more builds that serve W2 at the same time.
+"""Compares the CPU time of two or more builds that serve one workload at the same time.
 
-    bench/side_by_side.py [--rounds N] [--seconds N] CONFAB CONFAB...
+    bench/side_by_side.py [--workload W1|W2|W6] [--rounds N] [--seconds N] CONFAB CONFAB...
 
 Each CONFAB is the path of a program. Options of `confab serve` may follow it within the same
 quotes. In each round all programs run at once, so that all have the same noise. Each serves an
-equal share of W2 (5,000 connections in conversations of ten, 2,000 messages per second) and has
-its own load generator.
+equal share of the workload and has its own load generator. The workloads are those of
+`script/benchmark`; W2 is the default.
 
-Prints the CPU time per message, and the ratio to the first program: the mean of the rounds and its
-standard error. If rounds differ by 10 %, ten rounds detect a difference of 0.5 %. Do not use the
+Prints the CPU time, and the ratio to the first program: the mean of the rounds and its standard
+error. If rounds differ by 10 %, ten rounds detect a difference of 0.5 %. Do not use the
 CPU times as figures of a single server: here each server has only a part of the processor's cache.
 """
 
@@ -26,24 +26,33 @@ import tempfile
 
 import node
 
-CONNECTIONS = 5000
-RATE = 2000
-MEMBERS = 10
+# The figure of each workload, and its load for one of `share` servers.
+WORKLOADS = {
+    "W1": (
+        "delivery",
+        lambda share: f"broadcast --connections {1000 // share} --publishers 10 --rate 50",
+    ),
+    "W2": (
+        "message",
+        lambda share: f"groups --connections {5000 // share // 10 * 10}"
+        f" --groups {5000 // share // 10} --rate {2000 // share} --publishers 2",
+    ),
+    "W6": ("answer", lambda share: f"send --connections {1000 // share}"),
+}
 
 
-def start_generator(generator, share, server, url, seconds, folder):
-    """Starts a generator with one of `share` equal parts of the load of W2."""
-    groups = CONNECTIONS // share // MEMBERS
-    load = f"--connections {groups * MEMBERS} --groups {groups} --rate {RATE // share}"
-    times = f"--publishers 2 --seconds {seconds} --warmup 2"
-    command = [generator, "bench", "groups", url, *load.split(), *times.split()]
+def start_generator(generator, load, server, url, seconds, folder):
+    scenario, *options = load.split()
+    command = [generator, "bench", scenario, url, *options]
+    times = ["--seconds", str(seconds), "--warmup", "2"]
     secret = ["--secret-file", f"{folder}/secret"]
     output = ["--server-pid", str(server.pid), "--output", "json"]
-    return subprocess.Popen([*command, *secret, *output], stdout=subprocess.PIPE)
+    return subprocess.Popen([*command, *times, *secret, *output], stdout=subprocess.PIPE)
 
 
-def measure(programs, seconds, folder):
-    """Runs one round, and returns the CPU time per message of each program in microseconds."""
+def measure(programs, workload, seconds, folder):
+    """Runs one round, and returns the CPU time of each program in microseconds."""
+    figure, load = WORKLOADS[workload]
     order = list(range(len(programs)))
     random.shuffle(order)
     # All servers have the same generator.
@@ -56,13 +65,13 @@ def measure(programs, seconds, folder):
         for index in order:
             server, url, _ = servers[index]
             generators[index] = start_generator(
-                generator, len(programs), server, url, seconds, folder
+                generator, load(len(programs)), server, url, seconds, folder
             )
         for index in order:
             report = json.loads(generators[index].communicate(timeout=seconds + 60)[0])
             if report["result"] != "ok":
                 sys.exit(f"{programs[index]}: {report['failures']}")
-            figures[index] = report["server"]["cpu_us_per_message"]
+            figures[index] = report["server"][f"cpu_us_per_{figure}"]
     finally:
         for process in [*generators.values(), *(server for server, *_ in servers.values())]:
             process.terminate()
@@ -74,6 +83,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--workload", choices=WORKLOADS, default="W2", help="workload (W2)")
     parser.add_argument("--rounds", type=int, default=10, help="number of rounds (10)")
     parser.add_argument("--seconds", type=int, default=8, help="length of a round's load (8)")
     parser.add_argument("programs", nargs="+", metavar="CONFAB", help="program to compare")
@@ -98,16 +108,16 @@ def main():
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(1, arguments.rounds + 1):
-            rounds.append(measure(programs, arguments.seconds, folder))
-            figures = ", ".join(f"{figure:.1f}" for figure in rounds[-1])
+            rounds.append(measure(programs, arguments.workload, arguments.seconds, folder))
+            figures = ", ".join(f"{figure:.2f}" for figure in rounds[-1])
             print(f"round {number}: {figures}", file=sys.stderr, flush=True)
-    print("| program | CPU µs per message | × the first |")
+    print(f"| program | CPU µs per {WORKLOADS[arguments.workload][0]} | × the first |")
     print("|---|---|---|")
     for index, program in enumerate(arguments.programs):
         cpu = statistics.mean(figures[index] for figures in rounds)
         ratios = [figures[index] / figures[0] for figures in rounds]
         error = statistics.stdev(ratios) / len(ratios) ** 0.5
-        print(f"| {program} | {cpu:.1f} | {statistics.mean(ratios):.3f} ± {error:.3f} |")
+        print(f"| {program} | {cpu:.2f} | {statistics.mean(ratios):.3f} ± {error:.3f} |")
 
 
 main()

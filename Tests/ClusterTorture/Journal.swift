@@ -89,6 +89,11 @@ public final class Journal: Sendable {
     /// The recorded frames of each member, a line for each.
     var frameLogs: [String: String] { self.frames.withLock { $0 } }
 
+    /// How much all members have sent and received.
+    var frameBytes: Int {
+        self.frames.withLock { $0.values.reduce(0) { $0 + $1.utf8.count } }
+    }
+
     func recordFailure(_ reason: String) {
         self.count { $0.failureReasons[reason, default: 0] += 1 }
     }

@@ -2,38 +2,6 @@ import Foundation
 import SeededRandom
 import TestKit
 
-/// The settings of a torture run.
-public struct TortureSettings: Sendable {
-    public var seed: UInt64
-    public var store = StoreMode.redis
-    public var nodes = 3
-    public var conversations = 8
-    /// The members of each conversation; the last one only reads.
-    public var members = 3
-    /// The mean time between two messages of a member.
-    public var messageInterval = Duration.milliseconds(150)
-    public var binary = Checkout.confab
-    /// The program of another version for half of the nodes; each start of a node switches the
-    /// program.
-    public var otherBinary: String?
-    /// Whether a second cluster uses the same Redis.
-    public var hasBackgroundCluster = false
-    /// The clients are the drivers of these kits: each conversation has a member of each. Empty for
-    /// the harness's own clients.
-    public var kits: [KitCommand] = []
-    /// For measurements: members stay at their home node, and reconnect to it quickly.
-    public var isMeasuring = false
-    /// The setting `appendfsync` of redis-server: always or everysec.
-    public var appendfsync: String
-
-    var binaries: [String] { [self.binary] + (self.otherBinary.map { [$0] } ?? []) }
-
-    public init(seed: UInt64) {
-        self.seed = seed
-        self.appendfsync = seed % 2 == 0 ? "everysec" : "always"
-    }
-}
-
 /// A cluster of real processes with its own Redis, clients that send through all nodes, and faults.
 ///
 /// One thread injects the faults one after the other. After each fault, every conversation has to
@@ -317,6 +285,15 @@ public final class Torture {
         for member in self.kitMembers { member.requestView() }
         self.wait(for: "have not reported all messages in their present state") {
             self.kitMembers.compactMap(\.missingView)
+        }
+        // A node that was frozen executes requests that its sockets had received, and stores
+        // reactions a moment later.
+        var (bytes, silence) = (0, Deadline(within: .zero))
+        self.wait(for: "still change after all faults have ended") {
+            if self.journal.frameBytes != bytes {
+                (bytes, silence) = (self.journal.frameBytes, Deadline(within: .seconds(1)))
+            }
+            return silence.isExpired ? [] : ["the conversations"]
         }
         for conversation in self.conversations {
             for node in self.processes.names {
