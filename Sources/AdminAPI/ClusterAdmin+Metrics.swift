@@ -21,7 +21,7 @@ extension ClusterAdmin {
         }
         guard let link = self.link else {
             // Before a cluster node has a link, it owns nothing.
-            if self.store != "redis" { snapshot.add(Shard.count, to: .shardsOwned) }
+            if !self.isClustered { snapshot.add(Shard.count, to: .shardsOwned) }
             return
         }
         let measurements = link.measurements

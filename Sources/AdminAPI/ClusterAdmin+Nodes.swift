@@ -47,6 +47,8 @@ extension ClusterAdmin {
     func clusterSnapshot() async throws(HTTPError) -> ClusterSnapshot {
         guard let gateway = self.gateway else { throw Self.starting }
         guard let link = self.link else {
+            // Before the link exists, a cluster of one would be a wrong answer.
+            guard !self.isClustered else { throw Self.starting }
             let me = View.Node(
                 incarnation: self.record.incarnation, loops: gateway.loopCount,
                 isDraining: gateway.health.status == .draining)

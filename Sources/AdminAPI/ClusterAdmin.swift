@@ -37,6 +37,8 @@ public final class ClusterAdmin: Sendable {
     let clusterName: String
     /// `memory`, `sqlite` or `redis`.
     let store: String
+    /// Whether the node is part of a cluster, or joins one.
+    var isClustered: Bool { self.store == "redis" }
     /// How many replicas must have a write before it is acknowledged; nil: one, if there are any.
     let waitReplicas: Int?
     let limits: ChatLimits

@@ -19,13 +19,27 @@ struct AdminLookupTests {
 
     init() throws {
         self.node = try TestNode(loops: 2) { $0.settings.incarnation = 1 }
-        self.admin = ClusterAdmin(
+        self.admin = Self.admin(of: self.node, store: "memory")
+    }
+
+    private static func admin(of node: TestNode, store: String) -> ClusterAdmin {
+        let admin = ClusterAdmin(
             record: NodeRecord(
                 incarnation: 1, name: "n1", address: "here:1", version: "1", loops: 2,
                 startedAt: Timestamp(milliseconds: 0)),
-            clusterName: "confab", store: "memory", waitReplicas: nil, limits: ChatLimits(),
-            drain: .seconds(30), logger: self.node.logger)
-        self.admin.attach(self.node.gateway)
+            clusterName: "confab", store: store, waitReplicas: nil, limits: ChatLimits(),
+            drain: .seconds(30), logger: node.logger)
+        admin.attach(node.gateway)
+        return admin
+    }
+
+    @Test("names no nodes until a node with Redis has joined its cluster")
+    func starting() async throws {
+        let error = await #expect(throws: HTTPError.self) {
+            try await Self.admin(of: self.node, store: "redis").clusterSnapshot()
+        }
+        #expect(error?.message == "The node is starting; ask again in a moment.")
+        #expect(try await self.admin.clusterSnapshot().peers.count == 1)
     }
 
     /// The document of a verb, or the error.

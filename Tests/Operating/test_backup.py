@@ -44,7 +44,7 @@ class Machine:
              "--store", f"redis://127.0.0.1:{self.port}", "--jwt-secret-file",
              self.folder / "jwt.secret"], stderr=subprocess.DEVNULL)
         # Not `confab await healthy`: a killed predecessor is a row of the nodes for a while.
-        self.wait(lambda: self.confab("nodes", "--output", "json").stdout, "the node")
+        self.wait(lambda: self.run("nodes", "--output", "json").stdout, "the node")
 
     @staticmethod
     def wait(is_done, what):
@@ -58,17 +58,23 @@ class Machine:
         return subprocess.run(["redis-cli", "-p", str(self.port), *words],
                               capture_output=True, text=True).stdout.strip()
 
-    def confab(self, *words):
+    def run(self, *words):
         return subprocess.run([BINARY, *words, "--admin", f"http://127.0.0.1:{self.admin}"],
                               capture_output=True, text=True)
 
-    def send(self, text):
-        result = self.confab("send", "lobby", text, "--as", "ops", "--yes")
+    def confab(self, *words):
+        """Runs a command that must succeed, and returns its output."""
+        result = self.run(*words)
         if result.returncode != 0:
-            raise RuntimeError(result.stderr)
+            state = "runs" if self.node.poll() is None else f"ended with {self.node.returncode}"
+            raise RuntimeError(f"confab {words[0]}: {result.stderr} The node {state}.")
+        return result.stdout
+
+    def send(self, text):
+        self.confab("send", "lobby", text, "--as", "ops", "--yes")
 
     def texts(self):
-        answer = json.loads(self.confab("history", "lobby", "--output", "json").stdout)
+        answer = json.loads(self.confab("history", "lobby", "--output", "json"))
         return [message["content"] for message in answer["messages"]]
 
     def stop(self):
@@ -108,7 +114,7 @@ class BackupTests(unittest.TestCase):
 
     def join(self, token):
         from websockets.sync.client import connect
-        row = json.loads(self.machine.confab("nodes", "--output", "json").stdout)["nodes"][0]
+        row = json.loads(self.machine.confab("nodes", "--output", "json"))["nodes"][0]
         with connect(f"ws://{row['address']}/conversations/lobby/?token={token}") as client:
             client.send(json.dumps({"action": "send_message", "content": "before"}))
             while json.loads(client.recv(20))["type"] != "chat_message":
@@ -125,7 +131,7 @@ class BackupTests(unittest.TestCase):
         self.assertEqual(
             self.machine.texts(), ["before", *(f"before {number}" for number in range(5))])
         self.machine.send("it goes on")
-        self.assertEqual(self.machine.confab("verify", "lobby").returncode, 0)
+        self.machine.confab("verify", "lobby")
 
     def test_append_only_files(self):
         self.machine.run_printed(0)
