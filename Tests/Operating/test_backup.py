@@ -131,7 +131,8 @@ class BackupTests(unittest.TestCase):
         self.assertEqual(
             self.machine.texts(), ["before", *(f"before {number}" for number in range(5))])
         self.machine.send("it goes on")
-        self.machine.confab("verify", "lobby")
+        result = self.machine.run("verify", "lobby")
+        self.assertEqual(result.returncode, 0, result.stderr)
 
     def test_append_only_files(self):
         self.machine.run_printed(0)
