@@ -65,7 +65,7 @@ extension MembershipShell {
                 if let proposal { self.log(proposal: proposal) }
             }
             self.perform { $0.proposalDecided(isAccepted: isAccepted, at: now) }
-            // Without delay: until this is known, a crashed node is not shown as missing.
+            // Without delay: until this is known, a crashed node is shown as suspect.
             self.fetchPeerRecords(at: now)
         case .failure(let error):
             self.problems.stateNotStored(error)
@@ -76,7 +76,8 @@ extension MembershipShell {
     /// Reads the records of nodes whose record is unknown.
     func fetchPeerRecords(at now: Int64) {
         let missing = self.state.with {
-            $0.peerDirectory.follow($0.membership.storedView, at: now)
+            $0.peerDirectory.follow(
+                $0.membership.storedView, suspects: $0.membership.suspects, at: now)
         }
         for node in missing {
             let isSent = self.redis.send(slot: RedisSlot(key: self.redisKeys.view)) { command in

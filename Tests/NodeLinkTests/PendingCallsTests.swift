@@ -78,51 +78,89 @@ struct PeerDirectoryTests {
     /// Two nodes with known names.
     private static func directoryOfTwo() -> PeerDirectory {
         let directory = ReplyRecorder(PeerDirectory())
-        #expect(Set(directory.value.follow(Self.view(1, 2), at: 0)) == [1, 2])
+        #expect(Set(directory.value.follow(Self.view(1, 2), suspects: [:], at: 0)) == [1, 2])
         directory.value.recordFetched(Self.record(1, "n1"), of: 1, at: 0)
         directory.value.recordFetched(Self.record(2, "n2"), of: 2, at: 0)
-        #expect(directory.value.follow(Self.view(1, 2), at: 0).isEmpty, "each is asked about once")
+        #expect(
+            directory.value.follow(Self.view(1, 2), suspects: [:], at: 0).isEmpty,
+            "each is asked about once")
         return directory.value
     }
 
     @Test("names a node by its record, and by its incarnation until that is read")
     func names() {
         let directory = ReplyRecorder(PeerDirectory())
-        _ = directory.value.follow(Self.view(1, 35), at: 0)
+        _ = directory.value.follow(Self.view(1, 35), suspects: [:], at: 0)
         directory.value.recordFetched(Self.record(1, "n1"), of: 1, at: 0)
         #expect(
             directory.value.peers(in: Self.view(1, 35), suspects: [35: 900], at: 0).map(\.name) == [
                 "n1", "z",
             ])
-        #expect(directory.value.follow(Self.view(1, 35), at: 0).isEmpty)
+        #expect(directory.value.follow(Self.view(1, 35), suspects: [:], at: 0).isEmpty)
         directory.value.fetchFailed(of: 35)
-        #expect(directory.value.follow(Self.view(1, 35), at: 0) == [35])
+        #expect(directory.value.follow(Self.view(1, 35), suspects: [:], at: 0) == [35])
     }
 
     @Test("keeps an evicted node for a minute")
     func evictedNode() {
         let directory = ReplyRecorder(Self.directoryOfTwo())
-        #expect(directory.value.follow(Self.view(1), at: 1000) == [2])
+        #expect(directory.value.follow(Self.view(1), suspects: [:], at: 1000) == [2])
         #expect(directory.value.peers(in: Self.view(1), suspects: [:], at: 1000).count == 1)
         directory.value.recordFetched(nil, of: 2, at: 1000)
         let peers = directory.value.peers(in: Self.view(1), suspects: [:], at: 15_000)
         #expect(peers.map(\.name) == ["n1", "n2"])
         #expect(peers[1].evictedFor == 14_000)
-        #expect(directory.value.follow(Self.view(1), at: 61_001).isEmpty)
+        #expect(directory.value.follow(Self.view(1), suspects: [:], at: 61_001).isEmpty)
         #expect(directory.value.peers(in: Self.view(1), suspects: [:], at: 61_001).count == 1)
+    }
+
+    @Test("keeps a silent node that is in no view any more until its reason is known")
+    func silentNode() {
+        let directory = ReplyRecorder(Self.directoryOfTwo())
+        #expect(directory.value.follow(Self.view(1, 2), suspects: [2: 1900], at: 2000).isEmpty)
+        let suspect = directory.value.peers(in: Self.view(1, 2), suspects: [2: 1900], at: 2000)
+        #expect(suspect.map(\.state) == ["active", "suspect"])
+
+        #expect(directory.value.follow(Self.view(1), suspects: [:], at: 2500) == [2])
+        let missing = directory.value.peers(in: Self.view(1), suspects: [:], at: 2500)
+        #expect(missing.map(\.name) == ["n1", "n2"])
+        #expect(missing[1].silentFor == 2400 && missing[1].state == "suspect")
+
+        directory.value.fetchFailed(of: 2)
+        #expect(directory.value.follow(Self.view(1), suspects: [:], at: 3000) == [2])
+        #expect(directory.value.peers(in: Self.view(1), suspects: [:], at: 3000).count == 2)
+        directory.value.recordFetched(nil, of: 2, at: 3100)
+        let gone = directory.value.peers(in: Self.view(1), suspects: [:], at: 3200)
+        #expect(gone.map(\.evictedFor) == [nil, 100] && gone[1].silentFor == nil)
+    }
+
+    @Test("drops a silent node that has left after all, and one that answered again before it left")
+    func silentNodeLeaves() {
+        let directory = ReplyRecorder(Self.directoryOfTwo())
+        _ = directory.value.follow(Self.view(1, 2), suspects: [2: 700], at: 1000)
+        _ = directory.value.follow(Self.view(1), suspects: [:], at: 1100)
+        #expect(directory.value.peers(in: Self.view(1), suspects: [:], at: 1100).count == 2)
+        directory.value.recordFetched(Self.record(2, "n2"), of: 2, at: 1200)
+        #expect(directory.value.peers(in: Self.view(1), suspects: [:], at: 1200).count == 1)
+
+        directory.value = Self.directoryOfTwo()
+        _ = directory.value.follow(Self.view(1, 2), suspects: [2: 700], at: 1000)
+        _ = directory.value.follow(Self.view(1, 2), suspects: [:], at: 1500)
+        _ = directory.value.follow(Self.view(1), suspects: [:], at: 2000)
+        #expect(directory.value.peers(in: Self.view(1), suspects: [:], at: 2000).count == 1)
     }
 
     @Test("drops a node that has left, or whose name a new node uses")
     func leaving() {
         let directory = ReplyRecorder(Self.directoryOfTwo())
-        _ = directory.value.follow(Self.view(1), at: 1000)
+        _ = directory.value.follow(Self.view(1), suspects: [:], at: 1000)
         directory.value.recordFetched(Self.record(2, "n2"), of: 2, at: 1000)
         #expect(directory.value.peers(in: Self.view(1), suspects: [:], at: 1000).count == 1)
 
         directory.value = Self.directoryOfTwo()
-        _ = directory.value.follow(Self.view(1), at: 1000)
+        _ = directory.value.follow(Self.view(1), suspects: [:], at: 1000)
         directory.value.recordFetched(nil, of: 2, at: 1000)
-        #expect(directory.value.follow(Self.view(1, 3), at: 2000) == [3])
+        #expect(directory.value.follow(Self.view(1, 3), suspects: [:], at: 2000) == [3])
         directory.value.recordFetched(Self.record(3, "n2"), of: 3, at: 2000)
         #expect(
             directory.value.peers(in: Self.view(1, 3), suspects: [:], at: 2000).map(\.evictedFor)
