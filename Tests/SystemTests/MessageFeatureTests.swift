@@ -188,6 +188,8 @@ struct MessageFeatureTests {
         let room = try ann.create()
         let other = try ann.create()
         for (place, content) in [(room, "apple pie"), (room, "plum"), (other, "Apple juice")] {
+            // A search has no order for messages of two conversations in one millisecond.
+            usleep(2000)
             #expect(try ann.send(content, to: place).status == 201)
         }
         let sent = try ann.request(
