@@ -317,6 +317,36 @@ struct OutboxStoreTests {
         }
     }
 
+    @Test("is free for another client once it is closed, although a child has its descriptor")
+    func inherited() throws {
+        defer { try? FileManager.default.removeItem(atPath: self.path) }
+        let store = try OutboxStore(self.path)
+        // A child between fork and exec has a copy of every descriptor.
+        var status = stat()
+        #expect(stat(self.path, &status) == 0)
+        let descriptor = try #require(
+            (0..<Int32(1024)).first { candidate in
+                var other = stat()
+                return fstat(candidate, &other) == 0 && other.st_ino == status.st_ino
+                    && other.st_dev == status.st_dev
+            })
+        let copy = dup(descriptor)
+        defer { close(copy) }
+        #expect(throws: ConfabError.self) { try OutboxStore(self.path) }
+        store.close()
+        try OutboxStore(self.path).close()
+    }
+
+    @Test("can be opened once an unreadable line is removed")
+    func repaired() throws {
+        defer { try? FileManager.default.removeItem(atPath: self.path) }
+        try Data("nonsense\n".utf8).write(to: URL(fileURLWithPath: self.path))
+        let error = #expect(throws: ConfabError.self) { try OutboxStore(self.path) }
+        #expect(error?.description.contains("line 1 is not a record") == true)
+        try Data().write(to: URL(fileURLWithPath: self.path))
+        try OutboxStore(self.path).close()
+    }
+
     @Test("retains states and order, by conversation")
     func states() throws {
         defer { try? FileManager.default.removeItem(atPath: self.path) }

@@ -25,21 +25,9 @@ final class OutboxStore: Sendable {
     init(_ path: String) throws(ConfabError) {
         self.path = path
         let old = try Self.openLocked(path)
+        defer { Self.unlock(old) }
         let items = try Self.read(old, path)
-        // A new file, so that a crash leaves either the old content or the new one.
-        let temporary = path + ".new"
-        let descriptor = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let error = Self.systemError(path)
-            Glibc.close(old)
-            throw error
-        }
-        for item in items {
-            try Self.append(Self.record(item), to: descriptor, path)
-        }
-        guard rename(temporary, path) == 0 else { throw Self.systemError(path) }
-        Glibc.close(old)
-        self.state = Mutex(State(descriptor: descriptor, items: items))
+        self.state = Mutex(State(descriptor: try Self.replace(path, items), items: items))
     }
 
     deinit { self.close() }
@@ -91,7 +79,7 @@ final class OutboxStore: Sendable {
 
     func close() {
         self.state.withLock { state in
-            if state.descriptor >= 0 { Glibc.close(state.descriptor) }
+            Self.unlock(state.descriptor)
             state.descriptor = -1
         }
     }
@@ -118,6 +106,37 @@ final class OutboxStore: Sendable {
                 return descriptor
             }
             Glibc.close(descriptor)
+        }
+    }
+
+    /// Closes the file and releases its lock, which close() alone does not do at once: a child
+    /// process between fork and exec also has the descriptor.
+    private static func unlock(_ descriptor: Int32) {
+        guard descriptor >= 0 else { return }
+        flock(descriptor, LOCK_UN)
+        Glibc.close(descriptor)
+    }
+
+    /// Replaces the file, so that a crash leaves either the old content or the new one.
+    ///
+    /// - Returns: the new file, which is locked.
+    private static func replace(_ path: String, _ items: [StoredItem]) throws(ConfabError)
+        -> Int32
+    {
+        let temporary = path + ".new"
+        let descriptor = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        do throws(ConfabError) {
+            guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+                throw Self.systemError(path)
+            }
+            for item in items {
+                try Self.append(Self.record(item), to: descriptor, path)
+            }
+            guard rename(temporary, path) == 0 else { throw Self.systemError(path) }
+            return descriptor
+        } catch {
+            Self.unlock(descriptor)
+            throw error
         }
     }
 
