@@ -11,11 +11,20 @@ struct PeerDirectory {
     private struct KnownPeer {
         var record: NodeRecord?
         var isFetching = false
+        var presence: Presence
+
+        /// A missing node's record tells whether the node left or was evicted.
+        var needsRecord: Bool {
+            if case .missing = self.presence { true } else { self.record == nil }
+        }
+    }
+
+    private enum Presence {
+        /// `silentSince`: when the node sent its last heartbeat, if that is overdue.
+        case inView(silentSince: Int64?)
         /// It is in no view any more; whether it left or was evicted is still unknown.
-        var isMissing = false
-        /// When it sent its last heartbeat, if that was overdue while the node was in the view.
-        var silentSince: Int64?
-        var evictedAt: Int64?
+        case missing(silentSince: Int64?)
+        case evicted(at: Int64)
     }
 
     static let evictedRetention: Int64 = 60_000
@@ -24,26 +33,27 @@ struct PeerDirectory {
 
     /// - Parameter suspects: the ages of overdue heartbeats, in milliseconds.
     /// - Returns: the nodes whose records must be read; `recordFetched` follows for each.
-    mutating func follow(
-        _ view: View?, suspects: [UInt64: Int64], at now: Int64
-    ) -> [UInt64] {
+    mutating func follow(_ view: View?, suspects: [UInt64: Int64], at now: Int64) -> [UInt64] {
         let present = Set(view?.nodes.map(\.incarnation) ?? [])
-        for node in present where self.knownPeers[node] == nil || self.knownPeers[node]!.isMissing {
-            self.knownPeers[node] = KnownPeer()
-        }
         for node in present {
-            self.knownPeers[node]!.silentSince = suspects[node].map { now - $0 }
-        }
-        for node in self.knownPeers.keys where !present.contains(node) {
-            if let diedAt = self.knownPeers[node]!.evictedAt {
-                if now - diedAt > Self.evictedRetention { self.knownPeers[node] = nil }
+            let presence = Presence.inView(silentSince: suspects[node].map { now - $0 })
+            if case .inView? = self.knownPeers[node]?.presence {
+                self.knownPeers[node]!.presence = presence
             } else {
-                self.knownPeers[node]!.isMissing = true
+                self.knownPeers[node] = KnownPeer(presence: presence)
+            }
+        }
+        for (node, peer) in self.knownPeers where !present.contains(node) {
+            switch peer.presence {
+            case .inView(let silentSince):
+                self.knownPeers[node]!.presence = .missing(silentSince: silentSince)
+            case .missing: break
+            case .evicted(let time):
+                if now - time > Self.evictedRetention { self.knownPeers[node] = nil }
             }
         }
         var missing: [UInt64] = []
-        for (node, peer) in self.knownPeers
-        where !peer.isFetching && peer.evictedAt == nil && (peer.record == nil || peer.isMissing) {
+        for (node, peer) in self.knownPeers where !peer.isFetching && peer.needsRecord {
             self.knownPeers[node]!.isFetching = true
             missing.append(node)
         }
@@ -54,9 +64,9 @@ struct PeerDirectory {
     mutating func recordFetched(_ record: NodeRecord?, of node: UInt64, at now: Int64) {
         guard var peer = self.knownPeers[node] else { return }
         peer.isFetching = false
-        if peer.isMissing {
+        if case .missing = peer.presence {
             guard record == nil, peer.record != nil else { return self.knownPeers[node] = nil }
-            peer.evictedAt = now
+            peer.presence = .evicted(at: now)
         } else if let record {
             peer.record = record
         }
@@ -83,14 +93,18 @@ struct PeerDirectory {
         }
         let names = Set(peers.map(\.name))
         for (node, peer) in self.knownPeers {
-            guard peer.isMissing, let record = peer.record, !names.contains(record.name),
-                peer.evictedAt != nil || peer.silentSince != nil
-            else { continue }
+            guard let record = peer.record, !names.contains(record.name) else { continue }
+            let silentFor: Int64?
+            let evictedFor: Int64?
+            switch peer.presence {
+            case .inView, .missing(silentSince: nil): continue
+            case .missing(let silentSince?): (silentFor, evictedFor) = (now - silentSince, nil)
+            case .evicted(let time): (silentFor, evictedFor) = (nil, now - time)
+            }
             peers.append(
                 NodeLink.PeerNode(
-                    incarnation: node, record: record, isDraining: false,
-                    silentFor: peer.evictedAt == nil ? peer.silentSince.map { now - $0 } : nil,
-                    evictedFor: peer.evictedAt.map { now - $0 }))
+                    incarnation: node, record: record, isDraining: false, silentFor: silentFor,
+                    evictedFor: evictedFor))
         }
         return peers.sorted { ($0.name, $0.incarnation) < ($1.name, $1.incarnation) }
     }
