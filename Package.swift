@@ -284,7 +284,7 @@ let package = Package(
             "GatewayTestSupport",
             [
                 "SeededRandom", "ConversationsDialect", "DialectKit", "EmbeddedStore", "Gateway",
-                "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity",
+                "ChatCore", "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity",
                 "StoreTestSupport", "TLS", "Telemetry", "TestKit", "Bytes",
             ]),
         tests(

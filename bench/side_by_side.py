@@ -8,13 +8,15 @@ quotes. In each round all programs run at once, so that all have the same noise.
 equal share of the workload and has its own load generator. The workloads are those of
 `script/benchmark`; W2 is the default.
 
-Prints the CPU time, and the ratio to the first program: the mean of the rounds and its standard
-error. If rounds differ by 10 %, ten rounds detect a difference of 0.5 %. Do not use the
-CPU times as figures of a single server: here each server has only a part of the processor's cache.
+Prints the CPU time, and the ratio to the first program: the geometric mean of the rounds and its
+standard error. The mean of the ratios themselves would be too high for every program but the first.
+Do not use the CPU times as figures of a single server: here each server has only a part of the
+processor's cache.
 """
 
 import argparse
 import json
+import math
 import pathlib
 import random
 import resource
@@ -115,9 +117,10 @@ def main():
     print("|---|---|---|")
     for index, program in enumerate(arguments.programs):
         cpu = statistics.mean(figures[index] for figures in rounds)
-        ratios = [figures[index] / figures[0] for figures in rounds]
-        error = statistics.stdev(ratios) / len(ratios) ** 0.5
-        print(f"| {program} | {cpu:.2f} | {statistics.mean(ratios):.3f} ± {error:.3f} |")
+        logarithms = [math.log(figures[index] / figures[0]) for figures in rounds]
+        ratio = math.exp(statistics.mean(logarithms))
+        error = ratio * statistics.stdev(logarithms) / len(rounds) ** 0.5
+        print(f"| {program} | {cpu:.2f} | {ratio:.3f} ± {error:.3f} |")
 
 
 main()

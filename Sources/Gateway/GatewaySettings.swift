@@ -1,7 +1,9 @@
 public import Bytes
+public import ChatCore
 public import ChatModel
 public import Configuration
 public import DialectKit
+import EventLoop
 public import Identity
 public import TLS
 
@@ -55,6 +57,10 @@ public struct GatewaySettings: Sendable {
     public var awaitsStart = false
     /// Learns, on any loop, which members came online or went offline.
     public var presenceObserver: (@Sendable ([PresenceChange], ConversationKey) -> Void)?
+    /// Reads the clocks of a loop. Each loop does this once a turn.
+    public var readClocks: @Sendable () -> ClockReading = {
+        ClockReading(monotonic: MonotonicTime.now.nanoseconds / 1_000_000, wall: WallClock.now)
+    }
     /// How many messages from other loops a loop's mailbox holds.
     var mailboxLimit = 65_536
 

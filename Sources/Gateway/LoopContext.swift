@@ -38,7 +38,7 @@ final class LoopContext {
         self.shared = shared
         self.live = live
         self.counters = LoopCounters(dialectCount: shared.settings.dialects.count)
-        let now = Self.readClocks()
+        let now = shared.settings.readClocks()
         self.now = now
         self.startedAt = now.monotonic
         self.date = HTTPDate(now.wall)
@@ -49,16 +49,12 @@ final class LoopContext {
         @inline(__always) _read { yield self.shared.settings }
     }
 
-    private static func readClocks() -> ClockReading {
-        ClockReading(monotonic: MonotonicTime.now.nanoseconds / 1_000_000, wall: WallClock.now)
-    }
-
     /// Reads the clocks.
     ///
     /// - Returns: the milliseconds since the clocks were read before.
     func updateClocks() -> Int64 {
         let before = self.now.monotonic
-        self.now = Self.readClocks()
+        self.now = self.settings.readClocks()
         if self.now.wall.seconds != self.date.seconds { self.date = HTTPDate(self.now.wall) }
         return self.now.monotonic - before
     }

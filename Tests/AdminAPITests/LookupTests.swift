@@ -14,11 +14,15 @@ import Testing
 
 @Suite("A lookup in the admin API")
 struct AdminLookupTests {
+    private let clock = StoppedClock(monotonic: 10_000)
     private let node: TestNode
     private let admin: ClusterAdmin
 
     init() throws {
-        self.node = try TestNode(loops: 2) { $0.settings.incarnation = 1 }
+        self.node = try TestNode(loops: 2) { [clock] in
+            $0.settings.incarnation = 1
+            $0.settings.readClocks = { clock.reading }
+        }
         self.admin = Self.admin(of: self.node, store: "memory")
     }
 
