@@ -154,24 +154,32 @@ struct EndpointQueue {
         return nil
     }
 
-    /// Forgets the events of lanes that this node does not own any more, except those that are
-    /// being sent.
+    /// Forgets the stored events of lanes that this node does not own any more, except those that
+    /// are being sent.
     ///
     /// - Returns: the number of forgotten events in each lane.
     mutating func forget(where isForeign: (Int) -> Bool) -> [Int: Int] {
         var forgotten: [Int: Int] = [:]
         for (conversation, line) in self.lines {
             guard line.lane >= 0, isForeign(line.lane) else { continue }
-            var kept = FirstInFirstOut<QueuedEvent>()
-            if line.phase == .sending, let first = line.events.first { kept.append(first) }
-            let difference = line.events.count - kept.count
-            self.count -= difference
-            forgotten[line.lane, default: 0] += difference
-            if kept.first == nil {
-                self.lines[conversation] = nil
-            } else {
-                self.lines[conversation]?.events = kept
+            var kept = Line()
+            kept.phase = line.phase
+            var events = line.events
+            if line.phase == .sending, let first = events.popFirst() { kept.events.append(first) }
+            while let event = events.popFirst() {
+                if event.unstored == nil {
+                    self.count -= 1
+                    forgotten[line.lane, default: 0] += 1
+                } else {
+                    kept.events.append(event)
+                }
             }
+            // Only stored events are paused.
+            if line.phase == .paused {
+                kept.phase = .ready
+                self.ready.append(conversation)
+            }
+            self.lines[conversation] = kept.events.first == nil ? nil : kept
         }
         return forgotten
     }

@@ -49,8 +49,6 @@ struct WebhookConnection {
 
     /// Sends a request over the kept connection, or over a new one to the first address that
     /// accepts. The caller has checked the addresses.
-    ///
-    /// - Parameter deadline: of the request; nil for the usual time from now on.
     mutating func send(
         _ request: [UInt8], to addresses: [SocketAddress], now: MonotonicTime
     ) -> Result? {

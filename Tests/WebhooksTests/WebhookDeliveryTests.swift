@@ -331,6 +331,29 @@ struct WebhookDeliveryTests {
         #expect(test.lanes().isEmpty)
     }
 
+    @Test("keeps presence that waits behind events of a lane that another node got")
+    func unstoredInForeignLane() {
+        var test = DeliveryUnderTest()
+        test.post()
+        let presence = OutboxEvent(
+            id: "p", type: "member.online", conversation: test.owners[0].key,
+            queuedAt: test.now.wall, body: [])
+        test.delivery.append(unstored: [presence])
+        // Its message waits for the second attempt.
+        test.respond(.failed("HTTP 500"))
+        test.delivery.own([5])
+        test.run()
+        test.respond(.delivered)
+        #expect(test.delivered == [["p"]])
+        test.delivery.own([0])
+        test.pass(1000)
+        test.respond(.delivered)
+        #expect(test.delivered == [["p", "c0 1"]])
+        #expect(test.lanes().isEmpty)
+        let report = test.delivery.reports(now: test.now.wall)[0]
+        #expect(report.pending == 0 && report.dropped == 0)
+    }
+
     @Test("delivers everything in order, whatever fails", arguments: 0..<50 as Range<UInt64>)
     func random(_ seed: UInt64) {
         var random = SeededGenerator(seed: seed)
