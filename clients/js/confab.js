@@ -1275,8 +1275,9 @@ class Room extends Emitter {
 		timeline.receive(message, true);
 		const known = timeline.find(message.id);
 		if (!isPin) this.#requote(message.id, excerpt(known ?? message));
-		// A pin concerns applications that have not loaded the message, too.
-		else if (!known) this.emit("pin", message);
+		// A pin concerns applications that have not loaded the message, too. A message that is still
+		// missing comes with its pin.
+		else if (!known && message.id <= (timeline.last ?? 0)) this.emit("pin", message);
 		// Also of a job that was sent on the previous connection.
 		this.#finish(this.#jobs.find((job) => {
 			if (job.action !== action) return false;

@@ -453,6 +453,8 @@ const onMessage = (message = any) => {
 	const verb = mentionsUser(message, me()) ? " mentions you" : "";
 	if (message.author !== me()) lines.push(`${name}${verb}: ${message.text.slice(0, 200)}`);
 	list.update();
+	// It was missing when it was pinned.
+	if (message.pinned) loadPins();
 };
 
 /** Those of a second become one line, which waits until another one has been shown. */

@@ -96,6 +96,25 @@ class PlainSocket extends WebSocket {
   }
 }
 
+test("a pin of a message that is still missing comes with the message", async (t) => {
+  const server = await Server.start(t), proxy = await Proxy.start(t, server.port);
+  const ann = watch(t, proxy.url, { token: server.token("ann"), WebSocket: PlainSocket });
+  const bob = await server.raw("bob");
+  await ann.online();
+  await bob.say("one");
+  await until("one", () => ann.messages.length === 1);
+  proxy.drop = (frame) => /"type":"chat_message".*"content":"(two|three)"/.test(frame);
+  for (const text of ["two", "three"]) await bob.say(text);
+  await act(bob, "pin", 3, "pinned");
+  await act(bob, "pin", 1, "pinned");
+  await until("the pin of the first", () => ann.messages[0].pinned);
+  proxy.drop = undefined;
+  await until("all", () => ann.messages.length === 3);
+  assert.deepEqual(ann.messages.map(({ pinned }) => pinned?.by), ["bob", undefined, "bob"]);
+  assert.deepEqual(ann.events("message").map(({ id }) => id), [1, 2, 3]);
+  assert.deepEqual(ann.events("pin").map(({ id }) => id), [1]);
+});
+
 test("requests without an answer are repeated: reactions, pins, unpins", async (t) => {
   const server = await Server.start(t), proxy = await Proxy.start(t, server.port);
   const options = { token: server.token("ann"), WebSocket: PlainSocket };

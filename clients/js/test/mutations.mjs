@@ -61,6 +61,8 @@ const mutations = [
   ["the answer to an aborted request is used", "=== job && !isAwaited)", "=== job)",
     "features", "^search"],
   ["excerpts stay as they were", "message.replyExcerpt = quote;", "", "features", "replies and"],
+  ["a pin is told before its message", "!known && message.id <= (timeline.last ?? 0)", "!known",
+    "features", "still missing"],
   ["the outbox forgets the reply", "const saved = { localId, text, since, error, replyTo, mentions };",
     "const saved = { localId, text, since, error };", "features", "the outbox keeps"],
   ["output", "link.onlineAt = this.#now;", "console.log(link.onlineAt = this.#now);",
