@@ -209,7 +209,8 @@ class InterruptedFeatureTests(SystemTest):
         def are_same() -> bool:
             return all(state(room.messages) == state(expected[0]) for room in rooms)
 
-        for _ in range(100):
+        # A client whose connections broke again and again may wait for 15 seconds more than once.
+        for _ in range(600):
             expected[0] = await self.history()
             if are_same():
                 return
