@@ -162,10 +162,14 @@ struct EndpointQueue {
         var forgotten: [Int: Int] = [:]
         for (conversation, line) in self.lines {
             guard line.lane >= 0, isForeign(line.lane) else { continue }
-            var kept = Line()
-            kept.phase = line.phase
+            var kept = line
             var events = line.events
-            if line.phase == .sending, let first = events.popFirst() { kept.events.append(first) }
+            kept.events = FirstInFirstOut()
+            if line.phase == .sending {
+                if let first = events.popFirst() { kept.events.append(first) }
+            } else {
+                kept.attempts = 0
+            }
             while let event = events.popFirst() {
                 if event.unstored == nil {
                     self.count -= 1

@@ -7,159 +7,6 @@ import Testing
 
 @testable import Webhooks
 
-/// A delivery with a store in memory and endpoints that a test controls. Time is a number.
-private struct DeliveryUnderTest {
-    let readers: [OutboxReader]
-    var delivery: WebhookDelivery
-    var store: MemoryTables
-    var owners: [TestOwner] = []
-    /// The requests without an answer.
-    var requests: [(endpoint: Int, event: OutboxEvent)] = []
-    /// The ids that each endpoint has received, in order.
-    var delivered: [[ByteString]]
-    var gone: [Int] = []
-    var time: Int64 = 0
-    private static let startTime: Int64 = 1_700_000_000_000
-
-    init(endpoints: Int = 1, limit: Int = 1000, conversations: Int = 1) {
-        let groups = (0..<endpoints).map { ByteString("group \($0)") }
-        self.readers = groups.map { OutboxReader(group: $0, groups: groups, consumer: "n1") }
-        self.delivery = WebhookDelivery(endpointCount: endpoints, limit: limit)
-        self.delivered = groups.map { _ in [] }
-        self.store = MemoryTables(
-            history: 100,
-            outbox: OutboxWriter(
-                limit: 100_000,
-                event: { write in
-                    guard case .message(let message) = write.change else { return nil }
-                    return OutboxEvent(
-                        id: ByteString("\(write.conversation.id) \(message.sequence)"),
-                        type: "message.created", conversation: write.conversation,
-                        queuedAt: message.sentAt, body: [])
-                }, appended: { _ in }))
-        for number in 0..<conversations {
-            let key = ConversationKey(tenant: "acme", id: ByteString("c\(number)"))
-            let id = LoopID(incarnation: 1, loop: 0)
-            guard case .claimed(let epoch) = self.store.execute(.claim(shard: key.shard, owner: id))
-            else { preconditionFailure("the claim of \(key) was refused") }
-            var owner = TestOwner(key: key, id: id, epoch: epoch)
-            self.write(owner.create(), by: owner)
-            self.owners.append(owner)
-        }
-        self.delivery.own(nil)
-    }
-
-    private mutating func write(_ write: Write, by owner: TestOwner) {
-        let answer = self.store.execute(.write(WriteBatch(owner: owner.id, writes: [write])))
-        guard case .written(.stored) = answer else {
-            preconditionFailure("a write was refused: \(answer)")
-        }
-    }
-
-    var now: WebhookTime {
-        WebhookTime(
-            wall: Timestamp(milliseconds: Self.startTime + self.time), monotonic: self.time)
-    }
-
-    mutating func post(in conversation: Int = 0) {
-        let owner = self.owners[conversation]
-        self.owners[conversation].head += 1
-        let message = Message(
-            sequence: self.owners[conversation].head, revision: owner.revision + 1,
-            sentAt: self.now.wall,
-            body: MessageBody(
-                author: TestOwner.person("ann"), clientMessageID: nil, content: ""))
-        let write = self.owners[conversation].write(.message(message))
-        self.write(write, by: owner)
-        self.delivery.hint(0)
-        self.run()
-    }
-
-    /// Executes directives until nothing is due.
-    mutating func run() {
-        while true {
-            var directives: [WebhookDelivery.WebhookDirective] = []
-            self.delivery.advance(now: self.now, into: &directives)
-            if directives.isEmpty { return }
-            for directive in directives { self.execute(directive) }
-        }
-    }
-
-    mutating func pass(_ milliseconds: Int64) {
-        self.time += milliseconds
-        self.run()
-    }
-
-    private mutating func answer(_ request: OutboxRequest) -> OutboxAnswer? {
-        guard case .outbox(let answer) = self.store.execute(.outbox(request)) else { return nil }
-        return answer
-    }
-
-    private mutating func execute(_ directive: WebhookDelivery.WebhookDirective) {
-        switch directive {
-        case .scan(let lanes):
-            guard case .lanes(let found)? = self.answer(.scan(lanes: lanes)) else { return }
-            self.delivery.scanned(lanes, found)
-        case .take(let endpoint, let lane, let after, let recovers):
-            let answer = self.answer(
-                .take(
-                    lane: lane, self.readers[endpoint], after: after, recovers: recovers, limit: 3))
-            guard case .taken(let entries, let progress)? = answer else { return }
-            self.delivery.taken(
-                entries, progress, endpoint: endpoint, group: self.readers[endpoint].group,
-                lane: lane, now: self.now)
-        case .begin(let endpoint, let lane, let position, let conversation):
-            guard
-                case .event(let event)? = self.answer(
-                    .begin(position, lane: lane, self.readers[endpoint]))
-            else { return }
-            var directives: [WebhookDelivery.WebhookDirective] = []
-            self.delivery.begun(
-                .success(event), endpoint: endpoint, lane: lane, position, conversation,
-                now: self.now, into: &directives)
-            for directive in directives { self.execute(directive) }
-        case .send(let endpoint, let event): self.requests.append((endpoint, event))
-        case .complete(let endpoint, let lane, let positions):
-            _ = self.answer(.complete(positions, lane: lane, self.readers[endpoint]))
-            self.delivery.completed(
-                succeeded: true, endpoint: endpoint, lane: lane, now: self.now)
-        case .bury(let endpoint, let lane, let position, let attempts, let reason):
-            let answer = self.answer(
-                .bury(
-                    position, lane: lane, self.readers[endpoint], attempts: attempts,
-                    reason: reason, at: self.now.wall))
-            guard case .done(let dropped)? = answer else { return }
-            self.delivery.buried(
-                dropped: dropped, endpoint: endpoint, lane: lane, position, now: self.now)
-        case .logGone(let endpoint): self.gone.append(endpoint)
-        }
-    }
-
-    /// Answers the request at this index.
-    mutating func respond(_ outcome: WebhookOutcome, at index: Int = 0) {
-        let (endpoint, event) = self.requests.remove(at: index)
-        if outcome == .delivered { self.delivered[endpoint].append(event.id) }
-        var directives: [WebhookDelivery.WebhookDirective] = []
-        self.delivery.responded(
-            outcome, endpoint: endpoint, event.conversation, now: self.now, random: 0,
-            into: &directives)
-        for directive in directives { self.execute(directive) }
-        self.run()
-    }
-
-    mutating func letters() -> [DeadLetter] {
-        guard case .deadLetters(let letters)? = self.answer(.deadLetters(lanes: [], limit: 100))
-        else { return [] }
-        return letters
-    }
-
-    /// What the store still has.
-    mutating func lanes() -> [OutboxLane] {
-        guard case .lanes(let lanes)? = self.answer(.scan(lanes: [])) else { return [] }
-        return lanes
-    }
-}
-
 @Suite("The delivery of webhooks")
 struct WebhookDeliveryTests {
     @Test("sends the events of a conversation one after the other")
@@ -303,10 +150,7 @@ struct WebhookDeliveryTests {
     func unstored() {
         var test = DeliveryUnderTest()
         test.post()
-        let presence = OutboxEvent(
-            id: "p", type: "member.online", conversation: test.owners[0].key,
-            queuedAt: test.now.wall, body: [])
-        test.delivery.append(unstored: [presence])
+        test.announce()
         test.post()
         test.respond(.delivered)
         #expect(test.requests.map(\.event.id) == ["p"])
@@ -331,14 +175,26 @@ struct WebhookDeliveryTests {
         #expect(test.lanes().isEmpty)
     }
 
+    @Test("counts the attempts of an event whose lane moves while it is being sent")
+    func attemptsInForeignLane() {
+        var test = DeliveryUnderTest()
+        test.post()
+        test.respond(.failed("HTTP 500"))
+        test.pass(5000)
+        test.delivery.own([5])
+        // The second pause is twice as long as the first.
+        test.respond(.failed("HTTP 500"))
+        test.pass(9999)
+        #expect(test.requests.isEmpty)
+        test.pass(1)
+        #expect(test.requests.map(\.event.id) == ["c0 1"])
+    }
+
     @Test("keeps presence that waits behind events of a lane that another node got")
     func unstoredInForeignLane() {
         var test = DeliveryUnderTest()
         test.post()
-        let presence = OutboxEvent(
-            id: "p", type: "member.online", conversation: test.owners[0].key,
-            queuedAt: test.now.wall, body: [])
-        test.delivery.append(unstored: [presence])
+        test.announce()
         // Its message waits for the second attempt.
         test.respond(.failed("HTTP 500"))
         test.delivery.own([5])
