@@ -224,6 +224,12 @@ def online(page):
     page.wait_for_selector("#state:text-matches('(person|people) here')")
 
 
+def reconnect(page):
+    """Uses "Try now". A page that has reconnected by itself hides it, so the click needs no visible button."""
+    page.eval_on_selector("#retry", "(button) => button.click()")
+    online(page)
+
+
 def say(page, text):
     page.fill("#field", text)
     page.press("#field", "Enter")

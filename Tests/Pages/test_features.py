@@ -3,7 +3,7 @@
 import unittest
 
 from payloads import PAYLOADS
-from support import SIZES, PageTest, drain, online, say, texts
+from support import SIZES, PageTest, drain, online, reconnect, say, texts
 from test_scroll import POSITION, scroll
 
 PHONE, WIDE = SIZES[1], SIZES[3]
@@ -49,9 +49,7 @@ class FeatureTest(PageTest):
             page.wait_for_selector("#retry:visible")
         self.server.start()
         for page in pages:
-            if page.is_visible("#retry"):
-                page.click("#retry")
-            online(page)
+            reconnect(page)
 
 
 class ReactionTests(FeatureTest):
@@ -406,7 +404,7 @@ class SearchTests(FeatureTest):
         ann.keyboard.type("tea 5")
         ann.wait_for_selector("#panel :text('Searching')")
         self.server.start()
-        ann.click("#retry")
+        reconnect(ann)
         ann.wait_for_selector("#panel .result")
 
 

@@ -5,7 +5,7 @@ import re
 import time
 import unittest
 
-from support import SIZES, PageTest, online, say, texts
+from support import SIZES, PageTest, online, reconnect, say, texts
 
 PHONE = SIZES[1:2]
 
@@ -141,9 +141,7 @@ class StateTests(PageTest):
             page.wait_for_timeout(100)
         self.assertTrue(any(second - 1 in shown for second in shown), f"no countdown: {shown}")
         self.server.start()
-        # The page may have reconnected by itself, and hidden the button.
-        page.eval_on_selector("#retry", "(button) => button.click()")
-        online(page)
+        reconnect(page)
 
 
 class TokenOnlyTests(PageTest):

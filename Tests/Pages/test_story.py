@@ -2,7 +2,7 @@
 
 import unittest
 
-from support import PageTest, online, say, texts
+from support import PageTest, online, reconnect, say, texts
 
 
 class StoryTests(PageTest):
@@ -72,10 +72,9 @@ class StoryTests(PageTest):
         self.assertTrue(ann.is_enabled("#field"))
         self.shoot(ann, "broken")
         self.server.start()
-        ann.click("text=Try now")
+        reconnect(ann)
         bob.evaluate("dispatchEvent(new Event('online'))")
         bob.wait_for_selector("text=third", timeout=40000)
-        online(ann)
         self.assertEqual(texts(bob), ["before", "first", "second", "third"])
         self.assertEqual(texts(ann), ["before", "first", "second", "third"])
         self.assertFalse(ann.is_visible("text=Try now"))
