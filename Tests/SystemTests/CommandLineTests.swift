@@ -130,7 +130,9 @@ struct CommandLineTests {
         #expect(result.output.contains("line"))
         #expect(!result.output.contains("environment\""))
         let checked = try run(
-            Checkout.confab, ["config", "check", "--config", file], folder: folder.path)
+            Checkout.confab,
+            ["config", "check", "--config", file, "--listen", "127.0.0.1:0", "--admin", "off"],
+            folder: folder.path)
         #expect(checked.exitStatus == .exited(0), "\(checked.errors)")
     }
 

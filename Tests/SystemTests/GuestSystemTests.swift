@@ -266,7 +266,10 @@ struct GuestSystemTests {
         for (option, mentionsAnonymous) in [("off", false), ("on", true)] {
             let check = try run(
                 Checkout.confab,
-                ["config", "check", "--listen", "0.0.0.0:0", "--anonymous", option],
+                [
+                    "config", "check", "--listen", "0.0.0.0:0", "--admin", "off", "--anonymous",
+                    option,
+                ],
                 folder: deployment.guestServer.folder.path)
             #expect(
                 check.exitStatus == .exited(0)
