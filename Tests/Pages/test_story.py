@@ -71,6 +71,8 @@ class StoryTests(PageTest):
         self.assertEqual(ann.locator(".row.sending").count(), 3)
         self.assertTrue(ann.is_enabled("#field"))
         self.shoot(ann, "broken")
+        # A real click, while the page cannot reconnect by itself and hide the button.
+        ann.click("text=Try now")
         self.server.start()
         reconnect(ann)
         bob.evaluate("dispatchEvent(new Event('online'))")

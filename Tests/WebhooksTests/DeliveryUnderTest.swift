@@ -159,7 +159,7 @@ struct DeliveryUnderTest {
         return letters
     }
 
-    /// What the store still has.
+    /// The lanes in which the store holds events or dead letters.
     mutating func lanes() -> [OutboxLane] {
         guard case .lanes(let lanes)? = self.answer(.scan(lanes: [])) else { return [] }
         return lanes
