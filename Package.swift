@@ -26,7 +26,8 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+    .testTarget(
+        name: name, dependencies: dependencies + ["TestTraits"], swiftSettings: settings)
 }
 
 /// A library for tests.
@@ -367,11 +368,13 @@ let package = Package(
 
         // Real processes.
         testSupport("TestKit", ["CLinux", "Identity", "Bytes"]),
+        testSupport("TestTraits", ["TestKit"]),
+        tests("TestTraitsTests", ["TestKit"]),
         .testTarget(
             name: "SystemTests",
             dependencies: [
                 "SeededRandom", "ClusterTorture", "ClientDriver", "ClientSample", "ConfabClient",
-                "TestKit", "Dialects", "Configuration",
+                "TestKit", "TestTraits", "Dialects", "Configuration",
             ],
             exclude: ["Clients"],
             swiftSettings: settings),

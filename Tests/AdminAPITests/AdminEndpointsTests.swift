@@ -6,12 +6,13 @@ import GatewayTestSupport
 import HTTPWire
 import Telemetry
 import TestKit
+import TestTraits
 import Testing
 
 @testable import AdminAPI
 @testable import Gateway
 
-@Suite("The admin API")
+@Suite("The admin API", .ownThread)
 struct AdminEndpointsTests {
     private static let token = Array("an-admins-secret".utf8)
 

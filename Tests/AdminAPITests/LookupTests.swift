@@ -8,11 +8,12 @@ import HTTPWire
 import JSON
 import Telemetry
 import TestKit
+import TestTraits
 import Testing
 
 @testable import AdminAPI
 
-@Suite("A lookup in the admin API")
+@Suite("A lookup in the admin API", .ownThread)
 struct AdminLookupTests {
     private let clock = StoppedClock(monotonic: 10_000)
     private let node: TestNode

@@ -1,9 +1,10 @@
 import Glibc
 import Synchronization
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("The fault proxy")
+@Suite("The fault proxy", .ownThread)
 struct FaultProxyTests {
     /// A proxy with a Redis server behind it, which echoes with ECHO.
     private final class ProxyTestBench {

@@ -2,6 +2,7 @@ import ClientTestSupport
 import EventLoop
 import HTTPWire
 import TLS
+import TestTraits
 import Testing
 
 import class TestKit.TestCertificates
@@ -68,7 +69,7 @@ private final class RecordingClient: EventLoopHandler {
     func loopStopping() { self.eventContinuation.finish() }
 }
 
-@Suite("A WebSocket client")
+@Suite("A WebSocket client", .ownThread)
 struct WebSocketClientTests {
     /// Connects, runs `onEvent` for each event, and returns all events until the end.
     private func events(

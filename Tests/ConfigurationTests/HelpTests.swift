@@ -1,10 +1,11 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Configuration
 
-@Suite("Help, reference and completion")
+@Suite("Help, reference and completion", .ownThread)
 struct HelpTests {
     static let texts = [HelpText.overview(.program)] + CommandTable.program.all.map(HelpText.text)
 

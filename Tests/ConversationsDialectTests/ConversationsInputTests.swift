@@ -7,9 +7,10 @@ import Gateway
 import GatewayTestSupport
 import Identity
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A frame of a client")
+@Suite("A frame of a client", .ownThread)
 struct ConversationsInputTests {
     /// A frame, and all steps that it causes.
     struct Case: Sendable, CustomTestStringConvertible {

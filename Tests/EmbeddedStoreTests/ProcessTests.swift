@@ -4,9 +4,10 @@ import EmbeddedStore
 import SeededRandom
 import StoreTestSupport
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A SQLite store with several processes or crashes")
+@Suite("A SQLite store with several processes or crashes", .ownThread)
 struct ProcessTests {
     @Test("has everything that it answered before it was killed", arguments: [UInt64(1), 2, 3])
     func killed(seed: UInt64) async throws {

@@ -6,13 +6,14 @@ import StoreTestSupport
 import Synchronization
 import Telemetry
 import TestKit
+import TestTraits
 import Testing
 
 @testable import EmbeddedStore
 
 private let rex = ConversationKey(tenant: "acme", id: "rex")
 
-@Suite("A SQLite store")
+@Suite("A SQLite store", .ownThread)
 struct SQLiteStoreTests {
     private let folder: TemporaryFolder
     private var path: String { "\(self.folder.path)/confab.db" }

@@ -3,11 +3,12 @@ import ChatModel
 import SeededRandom
 import StoreTestSupport
 import TestKit
+import TestTraits
 import Testing
 
 @testable import EmbeddedStore
 
-@Suite("The search index of a SQLite store")
+@Suite("The search index of a SQLite store", .ownThread)
 struct SearchIndexTests {
     private static let key = ConversationKey(tenant: "acme", id: "rex")
     private let folder: TemporaryFolder

@@ -10,13 +10,14 @@ import GatewayTestSupport
 import Identity
 import LoadGenerator
 import TestKit
+import TestTraits
 import Testing
 
 /// The second of the two lines that add a dialect; the first is its module in `Package.swift`.
 private let dialects =
     DialectList.all + [DialectRow(.example, load: [.example]) { _ in ExampleDialect() }]
 
-@Suite("A sixth dialect")
+@Suite("A sixth dialect", .ownThread)
 struct ExampleDialectTests {
     private func node() throws -> TestNode {
         let settings = DialectSettings(secret: TestNode.secret, clusterName: "test")

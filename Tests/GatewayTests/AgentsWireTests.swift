@@ -4,11 +4,12 @@ import EventLoop
 import GatewayTestSupport
 import Identity
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
-@Suite("Agents on a node")
+@Suite("Agents on a node", .ownThread)
 struct AgentsWireTests {
     private func node(history: Int = 10_000) throws -> TestNode {
         try TestNode(history: history, dialects: TestNode.allDialects) {

@@ -6,12 +6,13 @@ import GatewayTestSupport
 import RoomsDialect
 import StoreTestSupport
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
 /// The actions of a node when the store has a new ban.
-@Suite("A node, when an operator bans a user,")
+@Suite("A node, when an operator bans a user,", .ownThread)
 struct BanEnforcementTests {
     private static let notice = "You are banned. Spam."
 
@@ -20,8 +21,10 @@ struct BanEnforcementTests {
         in node: TestNode
     ) async throws {
         // Otherwise the node's own reading at its start closes connections that no call counts.
+        // Each loop enforces that reading before this one.
         try Deadline.wait(
             for: "the node's own reading", untilTrue: { node.gateway.shared.bans.isUpToDate })
+        #expect(await Self.refresh(node) == 0)
         let subject = Ban.Subject(tenant: "default", user: user, conversation: conversation)
         let ban = Ban(subject, until: until, reason: "Spam.", by: "ops", since: WallClock.now)
         #expect(await node.store.request(.ban(ban)).text == "done")

@@ -7,11 +7,12 @@ import Identity
 import RoomsDialect
 import Synchronization
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
-@Suite("A broadcast", .serialized, .enabled(if: allocation_counter_works()))
+@Suite("A broadcast", .serialized, .enabled(if: allocation_counter_works()), .ownThread)
 struct BroadcastAllocationTests {
     /// How a client of one protocol subscribes without sending anything else.
     struct SubscriberSetup: CustomTestStringConvertible {

@@ -3,11 +3,12 @@ import ChatModel
 import GatewayTestSupport
 import Identity
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
-@Suite("Chats on a node")
+@Suite("Chats on a node", .ownThread)
 struct ChatsWireTests {
     private func node(_ store: TestNode.StoreKind = .memory) throws -> TestNode {
         try TestNode(loops: 2, store: store, dialects: TestNode.allDialects) {

@@ -1,11 +1,12 @@
 import GatewayTestSupport
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
 /// How connections of Pets, Chats and Agents begin and end.
-@Suite("Connections of Pets, Chats and Agents")
+@Suite("Connections of Pets, Chats and Agents", .ownThread)
 struct DialectConnectionTests {
     struct DialectEndpoint: CustomTestStringConvertible {
         let path: String

@@ -7,12 +7,13 @@ import GatewayTestSupport
 import Identity
 import RoomsDialect
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
 /// Polling Engine.IO sessions on one node.
-@Suite("A client that polls")
+@Suite("A client that polls", .ownThread)
 struct EnginePollingTests {
     private static func node(
         loops: Int = 1, _ change: (inout TestNode.NodeOptions) -> Void = { _ in }

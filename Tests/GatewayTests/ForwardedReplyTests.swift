@@ -7,6 +7,7 @@ import Identity
 import RoomsDialect
 import Synchronization
 import TestKit
+import TestTraits
 import Testing
 
 @testable import EngineIO
@@ -14,7 +15,7 @@ import Testing
 
 /// Messages between nodes may be lost. The requester repeats its request, and the repetition must
 /// not have another effect or answer.
-@Suite("A repeated forwarded request")
+@Suite("A repeated forwarded request", .ownThread)
 struct ForwardedReplyTests {
     /// Another node, which records the messages that it gets.
     private final class OtherNode: Relay {

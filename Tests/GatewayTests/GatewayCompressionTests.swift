@@ -3,9 +3,10 @@ import Gateway
 import GatewayTestSupport
 import HTTPWire
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("Compression")
+@Suite("Compression", .ownThread)
 struct GatewayCompressionTests {
     private let text = String(repeating: "a text that is well worth to be compressed, ", count: 50)
 

@@ -5,9 +5,10 @@ import GatewayTestSupport
 import Glibc
 import HTTPWire
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("HTTP on the client port")
+@Suite("HTTP on the client port", .ownThread)
 struct HTTPTests {
     private let node: TestNode
 

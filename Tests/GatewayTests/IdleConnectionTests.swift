@@ -2,11 +2,12 @@ import Configuration
 import GatewayTestSupport
 import Telemetry
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
-@Suite("Idle connections")
+@Suite("Idle connections", .ownThread)
 struct IdleConnectionTests {
     @Test("are closed with 1001, even after a partial frame")
     func idle() throws {
@@ -79,7 +80,7 @@ struct IdleConnectionTests {
     }
 }
 
-@Suite("The state of connections")
+@Suite("The state of connections", .ownThread)
 struct ConnectionLifecycleTests {
     @Test("is released when they close, in every way")
     func releasesEverything() throws {
@@ -224,7 +225,7 @@ struct ConnectionLifecycleTests {
     }
 }
 
-@Suite("A connection that the server closes")
+@Suite("A connection that the server closes", .ownThread)
 struct ServerCloseTests {
     @Test(
         "ends with the peer's close frame, and ignores the frames before it"

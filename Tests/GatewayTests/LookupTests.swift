@@ -8,11 +8,12 @@ import GatewayTestSupport
 import RoomsDialect
 import Telemetry
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
-@Suite("Lists for operators")
+@Suite("Lists for operators", .ownThread)
 struct LookupTests {
     private static let time = Duration.seconds(20)
 

@@ -3,11 +3,12 @@ import GatewayTestSupport
 import Identity
 import Telemetry
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
-@Suite("A drain")
+@Suite("A drain", .ownThread)
 struct DrainTests {
     @Test(
         "closes clients with 1012, one after the other, refuses new ones, and leaves nothing",
@@ -110,7 +111,7 @@ struct DrainTests {
     }
 }
 
-@Suite("A reload")
+@Suite("A reload", .ownThread)
 struct ReloadTests {
     @Test("changes the limits of open connections")
     func limits() throws {
@@ -178,7 +179,7 @@ struct ReloadTests {
     }
 }
 
-@Suite("Messages of a connection")
+@Suite("Messages of a connection", .ownThread)
 struct MessageTests {
     @Test("count against its rate, and are not stored if they exceed it")
     func rate() throws {

@@ -7,12 +7,13 @@ import Identity
 import Synchronization
 import Telemetry
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
 /// Clients that send further requests before they have received the responses.
-@Suite("A client that pipelines requests")
+@Suite("A client that pipelines requests", .ownThread)
 struct PipeliningTests {
     /// Answers outside the loop, once the test opens it.
     private final class GatedHandler: RequestHandler {

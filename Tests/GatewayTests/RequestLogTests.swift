@@ -5,11 +5,12 @@ import GatewayTestSupport
 import RoomsDialect
 import Telemetry
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
-@Suite("Requests in log and metrics")
+@Suite("Requests in log and metrics", .ownThread)
 struct RequestLogTests {
     private static let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

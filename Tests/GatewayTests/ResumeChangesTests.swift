@@ -3,12 +3,13 @@ import Configuration
 import GatewayTestSupport
 import SeededRandom
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
 /// Changes during a client's absence: edits, deletions, and a store with another history.
-@Suite("Resuming after changes")
+@Suite("Resuming after changes", .ownThread)
 struct ResumeChangesTests {
     static func node(
         _ store: TestNode.StoreKind = .memory, loops: Int = 1, history: Int = 10_000,

@@ -11,6 +11,7 @@ import StoreTestSupport
 import Synchronization
 import Telemetry
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
@@ -32,7 +33,7 @@ private final class BlockingTickHandler: EventLoopHandler {
     func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {}
 }
 
-@Suite("Resuming")
+@Suite("Resuming", .ownThread)
 struct ResumeTests {
     static func node(
         _ store: TestNode.StoreKind = .memory, loops: Int = 1, history: Int = 10_000

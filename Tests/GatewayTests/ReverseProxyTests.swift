@@ -1,12 +1,13 @@
 import Configuration
 import GatewayTestSupport
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
 /// The fields that a proxy in front of the node adds, and its own credentials.
-@Suite("Behind a proxy")
+@Suite("Behind a proxy", .ownThread)
 struct ReverseProxyTests {
     /// One WebSocket of each protocol.
     private static let paths = [
@@ -156,7 +157,7 @@ struct ReverseProxyTests {
     }
 }
 
-@Suite("The API's error shape")
+@Suite("The API's error shape", .ownThread)
 struct APIErrorTests {
     private static let host = "Host: here\r\n"
 
@@ -296,7 +297,7 @@ struct APIErrorTests {
     }
 }
 
-@Suite("/api/live")
+@Suite("/api/live", .ownThread)
 struct LivenessTests {
     @Test("answers as long as the loops run: without a store, in a drain, on a full node")
     func alive() throws {

@@ -9,13 +9,14 @@ import Identity
 import RoomsDialect
 import Synchronization
 import TestKit
+import TestTraits
 import Testing
 
 @testable import EngineIO
 @testable import Gateway
 
 /// Sessions that another node takes over with a WebSocket.
-@Suite("A session that moves to another node")
+@Suite("A session that moves to another node", .ownThread)
 struct SessionTransferTests {
     /// Another node, which records the replies that it gets.
     private final class RequestingNode: Relay {

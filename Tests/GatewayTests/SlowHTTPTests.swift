@@ -5,9 +5,10 @@ import GatewayTestSupport
 import Glibc
 import HTTPWire
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A slow HTTP client")
+@Suite("A slow HTTP client", .ownThread)
 struct SlowHTTPTests {
     @Test("gets 408 if it has begun a request, and otherwise no response")
     func timeouts() throws {
@@ -60,7 +61,7 @@ struct SlowHTTPTests {
     }
 }
 
-@Suite("Large responses")
+@Suite("Large responses", .ownThread)
 struct LargeResponseTests {
     /// Responds with ten megabytes of letters.
     private struct LargeResponseHandler: RequestHandler {

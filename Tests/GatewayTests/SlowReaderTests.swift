@@ -3,11 +3,12 @@ import GatewayTestSupport
 import Glibc
 import Telemetry
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Gateway
 
-@Suite("A slow reader")
+@Suite("A slow reader", .ownThread)
 struct SlowReaderTests {
     private let content = String(repeating: "m", count: 4000)
 

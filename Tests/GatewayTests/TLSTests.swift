@@ -4,9 +4,10 @@ import Gateway
 import GatewayTestSupport
 import TLS
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("TLS on the client port")
+@Suite("TLS on the client port", .ownThread)
 struct GatewayTLSTests {
     private let certificates: TestCertificates
     private let context: TLSContext

@@ -4,9 +4,10 @@ import Gateway
 import GatewayTestSupport
 import HTTPWire
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A WebSocket")
+@Suite("A WebSocket", .ownThread)
 struct WebSocketTests {
     private let node: TestNode
 

@@ -6,12 +6,13 @@ import JSON
 import RedisClient
 import TLS
 import TestKit
+import TestTraits
 import Testing
 
 @testable import LoadGenerator
 
 /// Complete runs against a server in this process.
-@Suite("A run", .serialized)
+@Suite("A run", .serialized, .ownThread)
 struct LoadRunTests {
     private func options(
         _ scenario: BenchOptions.Scenario, _ server: FanOutServer,

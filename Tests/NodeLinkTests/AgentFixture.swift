@@ -8,12 +8,13 @@ import RedisClient
 import Synchronization
 import Telemetry
 import TestKit
+import TestTraits
 import Testing
 
 @testable import NodeLink
 
 /// All suites with a real Redis and loops of their own, one after the other.
-@Suite("With a real Redis,", .serialized)
+@Suite("With a real Redis,", .serialized, .ownThread)
 enum AgentSuites {}
 
 /// The surroundings of a node agent's jobs on the first loop, each observed by the test: a loop, a

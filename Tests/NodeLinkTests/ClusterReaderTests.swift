@@ -4,11 +4,12 @@ import Cluster
 import ClusterWire
 import RedisClient
 import TestKit
+import TestTraits
 import Testing
 
 @testable import NodeLink
 
-@Suite("A reader of the cluster's state in Redis")
+@Suite("A reader of the cluster's state in Redis", .ownThread)
 struct ClusterReaderTests {
     private let redis: RedisServer
     private let reader: ClusterReader

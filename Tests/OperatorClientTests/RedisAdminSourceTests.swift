@@ -6,11 +6,12 @@ import JSON
 import NodeLink
 import RedisClient
 import TestKit
+import TestTraits
 import Testing
 
 @testable import OperatorClient
 
-@Suite("The cluster's state from Redis")
+@Suite("The cluster's state from Redis", .ownThread)
 struct RedisAdminSourceTests {
     private let redis: RedisServer
     private let source: RedisAdminSource

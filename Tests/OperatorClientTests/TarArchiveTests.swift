@@ -1,10 +1,11 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 @testable import OperatorClient
 
-@Suite("A tar archive")
+@Suite("A tar archive", .ownThread)
 struct TarArchiveTests {
     @Test("is unpacked by tar, with content, time and mode")
     func unpack() throws {

@@ -1,6 +1,7 @@
+import TestTraits
 import Testing
 
 /// All suites that start processes, one after the other: a cluster's six servers are enough for two
 /// cores.
-@Suite("With real servers,", .serialized)
+@Suite("With real servers,", .serialized, .ownThread)
 enum RealServers {}

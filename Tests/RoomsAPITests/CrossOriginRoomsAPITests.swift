@@ -9,9 +9,10 @@ import PetsDialect
 import RoomsAPI
 import SeededRandom
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("Pages of other origins")
+@Suite("Pages of other origins", .ownThread)
 struct CrossOriginRoomsAPITests {
     private static let page = "https://page.test"
 

@@ -9,9 +9,10 @@ import PetsDialect
 import RoomsAPI
 import SeededRandom
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("The served REST API")
+@Suite("The served REST API", .ownThread)
 struct ServedRoomsAPITests {
     @Test(
         "creates, joins, reads and ends a conversation, as documented",

@@ -1,9 +1,10 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
-@Suite("Every store, when it keeps bans,")
+@Suite("Every store, when it keeps bans,", .ownThread)
 struct BanContractTests {
     private static func ban(
         _ user: ByteString, from conversation: ByteString? = nil, tenant: ByteString = "acme",

@@ -1,13 +1,14 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
 private func acme(_ id: String) -> ConversationKey {
     ConversationKey(tenant: "acme", id: ByteString(id))
 }
 
-@Suite("Every store, when it reads a tenant's catalog,")
+@Suite("Every store, when it reads a tenant's catalog,", .ownThread)
 struct CatalogContractTests {
     @Test(
         "lists its conversations that have not ended, newest first",

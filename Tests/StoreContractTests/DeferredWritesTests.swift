@@ -1,10 +1,11 @@
 import Bytes
 import ChatModel
+import TestTraits
 import Testing
 
 @testable import RedisStore
 
-@Suite("Deferred writes")
+@Suite("Deferred writes", .ownThread)
 struct DeferredWritesTests {
     private static func part(
         _ conversation: String, _ positions: [Int], entries: Int

@@ -1,6 +1,7 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
 extension ChatStore {
@@ -29,7 +30,7 @@ extension ChatStore {
 
 private struct InspectionFailure: Error {}
 
-@Suite("Every store, when it is inspected,")
+@Suite("Every store, when it is inspected,", .ownThread)
 struct InspectionContractTests {
     @Test("lists all conversations of all tenants", arguments: StoreUnderTest.available)
     func conversations(_ kind: StoreUnderTest) async throws {
@@ -93,7 +94,7 @@ struct InspectionContractTests {
     }
 }
 
-@Suite("A fault in a Redis store")
+@Suite("A fault in a Redis store", .ownThread)
 struct RedisFaultTests {
     private static let key = ConversationKey(tenant: "acme", id: "rex")
 

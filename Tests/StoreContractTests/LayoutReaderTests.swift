@@ -1,9 +1,10 @@
 import Bytes
 import ChatModel
 import RedisStore
+import TestTraits
 import Testing
 
-@Suite("The layout in Redis")
+@Suite("The layout in Redis", .ownThread)
 struct LayoutReaderTests {
     @Test("has the keys of the store")
     func names() {

@@ -1,11 +1,12 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
 @testable import RedisStore
 
-@Suite("A page of a list in Redis")
+@Suite("A page of a list in Redis", .ownThread)
 struct ListPagerTests {
     private final class SilentStoreClient: StoreClient {
         func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {}

@@ -1,13 +1,14 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
 private func acme(_ id: String) -> ConversationKey {
     ConversationKey(tenant: "acme", id: ByteString(id))
 }
 
-@Suite("Every store, when it lists a user's conversations,")
+@Suite("Every store, when it lists a user's conversations,", .ownThread)
 struct MembershipContractTests {
     @Test("returns each as its member sees it, and no others", arguments: StoreUnderTest.available)
     func listed(_ kind: StoreUnderTest) async throws {

@@ -1,11 +1,12 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
 private let rex = ConversationKey(tenant: "acme", id: "rex")
 
-@Suite("Every store, when messages mention users,")
+@Suite("Every store, when messages mention users,", .ownThread)
 struct MentionContractTests {
     private static func naming(_ names: String...) -> Mentions {
         Mentions(users: names.map { TestOwner.person($0).id })

@@ -3,6 +3,7 @@ import ChatModel
 import EventLoop
 import Foundation
 import StoreTestSupport
+import TestTraits
 import Testing
 
 @testable import RedisStore
@@ -13,7 +14,7 @@ private final class NoClient: StoreClient {
     func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {}
 }
 
-@Suite("Searches in Redis")
+@Suite("Searches in Redis", .ownThread)
 struct MessageSearchTests {
     private func search() throws -> MessageSearch {
         MessageSearch(

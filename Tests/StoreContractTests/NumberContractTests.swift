@@ -1,9 +1,10 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
-@Suite("Every store, when it assigns numbers,")
+@Suite("Every store, when it assigns numbers,", .ownThread)
 struct NumberContractTests {
     private static let first = StoreRequest.firstUserNumber
 

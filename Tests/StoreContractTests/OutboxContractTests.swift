@@ -4,6 +4,7 @@ import EmbeddedStore
 import StoreTestSupport
 import Synchronization
 import TestKit
+import TestTraits
 import Testing
 
 /// A store with an outbox, and its lane for one conversation.
@@ -105,7 +106,7 @@ private func reader(_ group: ByteString, _ consumer: ByteString = "n1") -> Outbo
     OutboxReader(group: group, groups: ["one", "two"], consumer: consumer)
 }
 
-@Suite("Every store's outbox")
+@Suite("Every store's outbox", .ownThread)
 struct OutboxContractTests {
     @Test(
         "has the events of stored writes, and none of refused ones, in order",

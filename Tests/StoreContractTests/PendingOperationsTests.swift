@@ -1,11 +1,12 @@
 import ChatModel
 import EventLoop
 import RedisClient
+import TestTraits
 import Testing
 
 @testable import RedisStore
 
-@Suite("A write to a master with an unknown id of replicas")
+@Suite("A write to a master with an unknown id of replicas", .ownThread)
 struct PendingOperationsTests {
     private final class IgnoringStoreClient: StoreClient {
         func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {}

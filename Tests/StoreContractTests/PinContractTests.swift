@@ -1,11 +1,12 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
 private let rex = ConversationKey(tenant: "acme", id: "rex")
 
-@Suite("Every store, when messages are pinned,")
+@Suite("Every store, when messages are pinned,", .ownThread)
 struct PinContractTests {
     private func writeMessages(_ store: any ChatStore, _ count: Int) async -> TestOwner {
         var owner = await store.createConversation(rex)

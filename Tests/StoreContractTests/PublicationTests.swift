@@ -2,9 +2,10 @@ import Bytes
 import ChatModel
 import StoreTestSupport
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A Redis store publishes a batch's publications")
+@Suite("A Redis store publishes a batch's publications", .ownThread)
 struct PublicationTests {
     private static let key = ConversationKey(tenant: "acme", id: "rex")
 

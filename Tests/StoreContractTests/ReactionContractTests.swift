@@ -1,6 +1,7 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
 private let rex = ConversationKey(tenant: "acme", id: "rex")
@@ -13,7 +14,7 @@ extension ChatStore {
     }
 }
 
-@Suite("Every store, when messages are amended,")
+@Suite("Every store, when messages are amended,", .ownThread)
 struct ReactionContractTests {
     /// A conversation with messages "1" to "count", all by ann.
     private func writeMessages(_ store: any ChatStore, _ count: Int) async -> TestOwner {

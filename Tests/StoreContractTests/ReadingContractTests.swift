@@ -2,11 +2,12 @@ import Bytes
 import ChatModel
 import EmbeddedStore
 import StoreTestSupport
+import TestTraits
 import Testing
 
 private let rex = ConversationKey(tenant: "acme", id: "rex")
 
-@Suite("Every store, when read,")
+@Suite("Every store, when read,", .ownThread)
 struct ReadingContractTests {
     /// Creates a conversation with messages "1" to "count", alternately by ann and bob.
     private func writeMessages(_ store: any ChatStore, _ count: Int) async throws -> TestOwner {

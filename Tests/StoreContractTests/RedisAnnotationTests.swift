@@ -1,11 +1,12 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
 private let rex = ConversationKey(tenant: "acme", id: "rex")
 
-@Suite("Message features in Redis")
+@Suite("Message features in Redis", .ownThread)
 struct RedisAnnotationTests {
     private static func user(_ name: String) -> UserID { TestOwner.person(name).id }
 

@@ -1,9 +1,10 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
-@Suite("The conversations of a Redis store")
+@Suite("The conversations of a Redis store", .ownThread)
 struct RedisConversationTests {
     @Test(
         "have streams with little more than the requested number of messages",

@@ -7,11 +7,12 @@ import RedisStore
 import StoreTestSupport
 import Synchronization
 import TestKit
+import TestTraits
 import Testing
 
 /// One owner keeps writing while the master of its shard is replaced. All writes that were answered
 /// as stored must exist afterwards.
-@Suite("A Redis store whose master is replaced", .serialized)
+@Suite("A Redis store whose master is replaced", .serialized, .ownThread)
 struct RedisFailoverTests {
     private static let key = ConversationKey(tenant: "acme", id: "rex")
     /// After this time, a master without its replica counts as having none. On a slow machine,

@@ -5,6 +5,7 @@ import RedisClient
 import RedisStore
 import StoreTestSupport
 import TestKit
+import TestTraits
 import Testing
 
 private func acme(_ id: String) -> ConversationKey {
@@ -14,7 +15,7 @@ private let bob = TestOwner.person("bob").id
 
 /// The indexes of a Redis store are separate from the conversations: entries without a
 /// conversation, and foreign values under index keys.
-@Suite("The indexes of a Redis store")
+@Suite("The indexes of a Redis store", .ownThread)
 struct RedisListTests {
     @Test(
         "have an entry for every membership, and for every conversation of a catalog",

@@ -1,9 +1,10 @@
 import EventLoop
+import TestTraits
 import Testing
 
 @testable import RedisStore
 
-@Suite("A write to a Redis master")
+@Suite("A write to a Redis master", .ownThread)
 struct ReplicaMonitorTests {
     @Test("waits for a replica unless the master has had none for a while")
     func requiredReplicas() {

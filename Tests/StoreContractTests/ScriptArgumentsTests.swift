@@ -1,12 +1,13 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
 @testable import RedisClient
 @testable import RedisStore
 
-@Suite("The arguments of a script")
+@Suite("The arguments of a script", .ownThread)
 struct ScriptArgumentsTests {
     private static let script = RedisScript("return 1")
     private static let ann = UserID(tokenSubject: "ann")

@@ -2,11 +2,12 @@ import Bytes
 import ChatModel
 import SeededRandom
 import StoreTestSupport
+import TestTraits
 import Testing
 
 private let rex = ConversationKey(tenant: "acme", id: "rex")
 
-@Suite("Every store that searches messages")
+@Suite("Every store that searches messages", .ownThread)
 struct SearchContractTests {
     private func write(_ contents: [String], to store: any ChatStore) async -> TestOwner {
         var owner = await store.createConversation(rex)

@@ -1,11 +1,12 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
 @testable import RedisStore
 
-@Suite("Annotations in the formats of Redis")
+@Suite("Annotations in the formats of Redis", .ownThread)
 struct StoredAnnotationsTests {
     private static let bob = UserID(tokenSubject: "bob b:%")
     private static let guest = UserID(anonymous: "zoë")

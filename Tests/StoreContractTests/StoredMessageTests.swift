@@ -1,10 +1,11 @@
 import Bytes
 import ChatModel
+import TestTraits
 import Testing
 
 @testable import RedisStore
 
-@Suite("A message in the format of a stream entry")
+@Suite("A message in the format of a stream entry", .ownThread)
 struct StoredMessageTests {
     private static func bytes(of message: Message) -> [UInt8] {
         var buffer = ByteBuffer(capacity: 64)

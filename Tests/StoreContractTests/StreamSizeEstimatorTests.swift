@@ -1,9 +1,10 @@
+import TestTraits
 import Testing
 
 @testable import RedisClient
 @testable import RedisStore
 
-@Suite("An estimate of the streams' size")
+@Suite("An estimate of the streams' size", .ownThread)
 struct StreamSizeEstimatorTests {
     /// Passes a reply to the estimator; returns whether it was valid.
     private static func feed(_ estimator: inout StreamSizeEstimator, _ text: String) throws -> Bool

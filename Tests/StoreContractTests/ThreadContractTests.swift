@@ -1,11 +1,12 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
 private let rex = ConversationKey(tenant: "acme", id: "rex")
 
-@Suite("Every store, when messages reply to others,")
+@Suite("Every store, when messages reply to others,", .ownThread)
 struct ThreadContractTests {
     /// Messages 1 to 8. 3, 5 and 8 reply in the thread of 1, and 6 in that of 4.
     private func writeThreads(_ store: any ChatStore) async -> TestOwner {

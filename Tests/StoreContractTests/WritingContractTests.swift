@@ -1,6 +1,7 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestTraits
 import Testing
 
 private let rex = ConversationKey(tenant: "acme", id: "rex")
@@ -8,7 +9,7 @@ private let kim = ConversationKey(tenant: "acme", id: "kim")
 private let mine = LoopID(incarnation: 1, loop: 0)
 private let other = LoopID(incarnation: 2, loop: 0)
 
-@Suite("Every store, when written to,")
+@Suite("Every store, when written to,", .ownThread)
 struct WritingContractTests {
     @Test(
         "raises a shard's epoch with each claim, for each shard separately",

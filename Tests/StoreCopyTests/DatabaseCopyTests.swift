@@ -8,6 +8,7 @@ import RedisClient
 import RedisStore
 import StoreTestSupport
 import TestKit
+import TestTraits
 import Testing
 
 @testable import StoreCopy
@@ -71,7 +72,7 @@ private final class StorePair {
     }
 }
 
-@Suite("A copy of a SQLite database in Redis")
+@Suite("A copy of a SQLite database in Redis", .ownThread)
 struct DatabaseCopyTests {
     private static let users = ["ann", "bob", "robot", "zoë"].map { TestOwner.person($0).id }
 

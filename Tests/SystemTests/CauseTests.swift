@@ -1,10 +1,11 @@
 import Foundation
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
 /// Three nodes and a real Redis, one part of which fails: operator commands name that part.
-@Suite("confab status names the cause", .serialized)
+@Suite("confab status names the cause", .serialized, .ownThread)
 struct CauseTests {
     private let cluster: LocalCluster
 

@@ -1,10 +1,11 @@
 import Dialects
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// `confab chat` in each protocol, through pipes, with a real server.
-@Suite("confab chat in every protocol")
+@Suite("confab chat in every protocol", .ownThread)
 struct ChatDialectTests {
     static let dialects = DialectList.all.names
     static let pairs = dialects.enumerated().flatMap { place, left in

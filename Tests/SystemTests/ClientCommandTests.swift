@@ -2,9 +2,10 @@ import Configuration
 import Dialects
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("The client commands")
+@Suite("The client commands", .ownThread)
 struct ClientCommandTests {
     private func chat(_ user: String, _ server: ConfabServer, port: UInt16? = nil) throws
         -> ChildProcess

@@ -1,9 +1,10 @@
 import Foundation
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("Operator commands for a cluster")
+@Suite("Operator commands for a cluster", .ownThread)
 struct ClusterCommandTests {
     private func connect(
         _ user: String, to node: LocalCluster.ServiceProcess, of cluster: LocalCluster

@@ -1,10 +1,11 @@
 import ClusterTorture
 import TestKit
+import TestTraits
 import Testing
 
 /// Short runs of `script/torture`, with the same checker. Serialized, because three nodes, Redis
 /// and two dozen clients use the whole machine.
-@Suite("A cluster keeps its guarantees", .serialized)
+@Suite("A cluster keeps its guarantees", .serialized, .ownThread)
 struct ClusterFaultTests {
     static let faults: [ClusterFault] = [
         .kill("n2", restartAfter: .seconds(1)),

@@ -1,5 +1,6 @@
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
 /// An invalid command line, and a word that the error must contain.
@@ -64,7 +65,7 @@ private let mistakes = [
     InvalidCommandLine(arguments: ["completion", "tcsh"], expectedWord: "SHELL"),
 ]
 
-@Suite("The command line")
+@Suite("The command line", .ownThread)
 struct CommandLineTests {
     @Test("reports a mistake in one line and exits with 2", arguments: mistakes)
     func mistake(_ mistake: InvalidCommandLine) throws {

@@ -1,10 +1,11 @@
 import Foundation
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
 /// `confab copy` between a node with SQLite and a cluster with Redis.
-@Suite("confab copy", .serialized)
+@Suite("confab copy", .serialized, .ownThread)
 struct CopyCommandTests {
     private typealias Participant = DialectPairTests.DialectParticipant
     private static let history = ["--history", "100"]

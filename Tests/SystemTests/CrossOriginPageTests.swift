@@ -1,9 +1,10 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// A page of another origin in a real browser, which sends CORS preflight requests.
-@Suite("A page of another origin")
+@Suite("A page of another origin", .ownThread)
 struct CrossOriginPageTests {
     /// Connects with the stock client from a page of `site`, and returns the outcome.
     private func connect(_ server: ConfabServer, from site: StaticFileServer, _ options: String)

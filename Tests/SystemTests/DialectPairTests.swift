@@ -1,9 +1,10 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// Each pair of protocols in one conversation, with real connections.
-@Suite("Two users with different protocols")
+@Suite("Two users with different protocols", .ownThread)
 struct DialectPairTests {
     /// A connected user of one protocol.
     final class DialectParticipant {

@@ -1,8 +1,9 @@
 import SeededRandom
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("Answered messages are stored:")
+@Suite("Answered messages are stored:", .ownThread)
 struct DurabilityTests {
     /// A client that sends without waiting for answers.
     private final class Sender {

@@ -1,12 +1,13 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// The requirements of the Engine.IO v4 protocol on a server, with the names of its own test suite.
 ///
 /// Each request of the polling transport uses its own connection, so a load balancer sends each to
 /// another node.
-@Suite("Engine.IO protocol")
+@Suite("Engine.IO protocol", .ownThread)
 struct EngineIOConformanceTests {
     /// Expects an error in the format of the reference server.
     func expect(_ reply: HTTPReply, _ code: Int, _ message: String, status: Int = 400) {

@@ -1,10 +1,11 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// The answers to failed sends, and the fate of the messages, with one client per protocol on two
 /// nodes.
-@Suite("A failed send", .serialized)
+@Suite("A failed send", .serialized, .ownThread)
 struct FailedSendTests {
     /// The deployment of Redis.
     enum Kind: String, CaseIterable {

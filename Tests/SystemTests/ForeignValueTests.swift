@@ -1,8 +1,9 @@
 import TestKit
+import TestTraits
 import Testing
 
 /// Another program has written to the Redis keys of one conversation.
-@Suite("A conversation with foreign values in its Redis keys", .serialized)
+@Suite("A conversation with foreign values in its Redis keys", .serialized, .ownThread)
 struct ForeignValueTests {
     private static let damagedError =
         "what is stored of this conversation is damaged; the service's log names the cause"

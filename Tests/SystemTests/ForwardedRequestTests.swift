@@ -1,10 +1,11 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// A load balancer sends Engine.IO requests to any node, and the session's node answers them.
 /// Clients must not notice the difference.
-@Suite("A request through another node")
+@Suite("A request through another node", .ownThread)
 struct ForwardedRequestTests {
     /// A session, and the node that receives its requests.
     struct EngineClientSession {

@@ -1,8 +1,9 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A guest")
+@Suite("A guest", .ownThread)
 struct GuestSystemTests {
     @Test(
         "never appears as the token user with the same id, in any protocol",

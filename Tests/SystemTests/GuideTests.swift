@@ -1,9 +1,10 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// The guides' commands as printed, with only the address replaced.
-@Suite("The guide")
+@Suite("The guide", .ownThread)
 struct GuideTests {
     @Test("for backends sends a message, also for a user, and makes a link that opens a page")
     func backend() throws {

@@ -1,8 +1,9 @@
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("Authentication")
+@Suite("Authentication", .ownThread)
 struct IdentityTests {
     private func code(_ event: RawWebSocketClient.Event) -> UInt16? {
         if case .close(let code, _) = event { code } else { nil }

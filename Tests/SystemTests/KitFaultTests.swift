@@ -1,10 +1,11 @@
 import ClusterTorture
 import TestKit
+import TestTraits
 import Testing
 
 /// A short run of `script/torture --kits`. Serialized with the cluster's own faults by its size:
 /// three nodes and a driver of each kit per conversation.
-@Suite("The client kits keep their promises", .serialized)
+@Suite("The client kits keep their promises", .serialized, .ownThread)
 struct KitFaultTests {
     /// All kits; a missing runtime is an error.
     private static let kits = ["python", "swift", "js"]

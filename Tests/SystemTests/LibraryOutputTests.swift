@@ -1,9 +1,10 @@
 import Foundation
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A JSON log")
+@Suite("A JSON log", .ownThread)
 struct LibraryOutputTests {
     /// Writes lines as a library does: at its start, and before it aborts the process.
     private static let library = #"""

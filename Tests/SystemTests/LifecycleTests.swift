@@ -1,8 +1,9 @@
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A node")
+@Suite("A node", .ownThread)
 struct LifecycleTests {
     @Test("reports that it is ready in one line, and is then healthy")
     func ready() throws {

@@ -1,8 +1,9 @@
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("confab log-level")
+@Suite("confab log-level", .ownThread)
 struct LogLevelTests {
     private let redis: RedisServer
     private let nodes: [ConfabServer]

@@ -1,9 +1,10 @@
 import Foundation
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("Lookups of connections, conversations, users and nodes")
+@Suite("Lookups of connections, conversations, users and nodes", .ownThread)
 struct LookupCommandTests {
     @Test("find clients of every protocol on a single node")
     func singleNode() throws {

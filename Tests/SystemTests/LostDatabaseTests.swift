@@ -1,10 +1,11 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// The database of a running node is removed or changed. Later messages must not be acknowledged,
 /// because they would be lost.
-@Suite("A node whose database file", .serialized)
+@Suite("A node whose database file", .serialized, .ownThread)
 struct LostDatabaseTests {
     enum DatabaseLoss: String, CaseIterable, CustomTestStringConvertible {
         /// `rm chat.db*`

@@ -1,9 +1,10 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// Reactions, replies, mentions, pins and search on real servers, also in the middle of faults.
-@Suite("Message features", .serialized)
+@Suite("Message features", .serialized, .ownThread)
 struct MessageFeatureTests {
     private func react(
         _ client: ConversationClient, to id: String, _ emoji: String, on isOn: Bool = true

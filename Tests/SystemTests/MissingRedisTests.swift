@@ -1,8 +1,9 @@
 import TestKit
+import TestTraits
 import Testing
 
 /// Redis is not running at the start of the node.
-@Suite("A node that is started before its Redis")
+@Suite("A node that is started before its Redis", .ownThread)
 struct MissingRedisTests {
     private let redis: RedisServer
     private let folder: TemporaryFolder

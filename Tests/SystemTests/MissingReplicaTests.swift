@@ -1,7 +1,8 @@
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A node that requires a replica for each write")
+@Suite("A node that requires a replica for each write", .ownThread)
 struct MissingReplicaTests {
     @Test("rejects sends without a replica, reports that in its health, and recovers")
     func waitsForReplica() throws {

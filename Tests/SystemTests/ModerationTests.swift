@@ -1,9 +1,10 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// Two nodes with one Redis, and clients of all protocols.
-@Suite("Moderation by operators", .serialized)
+@Suite("Moderation by operators", .serialized, .ownThread)
 struct ModerationTests {
     private let redis: RedisServer
     private let servers: [ConfabServer]

@@ -1,8 +1,9 @@
 import TestKit
+import TestTraits
 import Testing
 
 /// The files of cluster/monitoring, without a Prometheus; `script/test monitoring` has one.
-@Suite("The files for monitoring")
+@Suite("The files for monitoring", .ownThread)
 struct MonitoringTests {
     private static let folder = "cluster/monitoring"
 

@@ -1,9 +1,10 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// The lines that `confab serve` prints on a terminal when it is ready.
-@Suite("The next steps of confab serve")
+@Suite("The next steps of confab serve", .ownThread)
 struct NextStepsTests {
     private let folder: TemporaryFolder
 

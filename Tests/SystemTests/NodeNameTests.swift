@@ -1,9 +1,10 @@
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
 /// Several nodes with the same name.
-@Suite("A node's name", .serialized)
+@Suite("A node's name", .serialized, .ownThread)
 struct NodeNameTests {
     /// A Redis deployment, alive for the duration of a test.
     private struct RedisDeployment {

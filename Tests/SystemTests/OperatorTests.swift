@@ -1,8 +1,9 @@
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("Metrics, logs and the admin listener:")
+@Suite("Metrics, logs and the admin listener:", .ownThread)
 struct OperatorTests {
     /// Clients that join, send, make errors and leave.
     private func makeTraffic(on server: ConfabServer) throws {

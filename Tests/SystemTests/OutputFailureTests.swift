@@ -1,9 +1,10 @@
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
 /// Commands whose output cannot be written.
-@Suite("Output that cannot be written", .serialized)
+@Suite("Output that cannot be written", .serialized, .ownThread)
 struct OutputFailureTests {
     private static let problem = "confab: the output cannot be written: No space left on device"
 

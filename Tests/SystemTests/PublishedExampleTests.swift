@@ -1,12 +1,13 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// The document's examples have numbers from a conversation with 455 earlier messages, so the test
 /// creates those first.
 @Suite(
     "The published examples match exactly, except for times,",
-    .enabled(if: PublishedDocument.conversations.exists))
+    .enabled(if: PublishedDocument.conversations.exists), .ownThread)
 struct PublishedExampleTests {
     /// The user of the examples, and another user.
     private struct ExampleSession {

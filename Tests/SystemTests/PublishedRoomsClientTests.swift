@@ -1,10 +1,11 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// The client in the published document, with a stock `socket.io-client` in Chromium. It has no
 /// token and default transports.
-@Suite("The published client of Rooms")
+@Suite("The published client of Rooms", .ownThread)
 struct PublishedRoomsClientTests {
     /// A client equivalent to the published one.
     private static let equivalentClient = """

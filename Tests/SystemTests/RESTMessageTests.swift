@@ -1,7 +1,8 @@
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A message that is sent over REST", .serialized)
+@Suite("A message that is sent over REST", .serialized, .ownThread)
 struct RESTMessageTests {
     @Test(
         "reaches the clients of every protocol, as its changes do",

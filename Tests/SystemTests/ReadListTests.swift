@@ -1,9 +1,10 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// The unread counts in lists consider what the user has read, regardless of which node answers.
-@Suite("A message that a user has read")
+@Suite("A message that a user has read", .ownThread)
 struct ReadListTests {
     enum PersistentStore: CaseIterable { case sqlite, redis }
 

@@ -1,9 +1,10 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// The README's tour, with only host and port replaced.
-@Suite("The README")
+@Suite("The README", .ownThread)
 struct ReadmeTests {
     private let page: MarkdownPage
 

@@ -1,8 +1,9 @@
 import TestKit
+import TestTraits
 import Testing
 
 /// Replicated Redis with TLS for all connections: nodes, servers and sentinels.
-@Suite("Two nodes with TLS to Redis", .serialized)
+@Suite("Two nodes with TLS to Redis", .serialized, .ownThread)
 struct RedisTLSTests {
     @Test("find the master with sentinels, share a conversation, and follow a failover")
     func sentinel() throws {

@@ -1,8 +1,9 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A Redis user with the permissions in docs/operating/redis.md", .serialized)
+@Suite("A Redis user with the permissions in docs/operating/redis.md", .serialized, .ownThread)
 struct RedisUserTests {
     /// The rule `ACL SETUSER …` in docs/operating/redis.md.
     private static var rule: [String] {

@@ -1,9 +1,10 @@
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
 /// Redis is available, and rejects commands.
-@Suite("A Redis that rejects", .serialized)
+@Suite("A Redis that rejects", .serialized, .ownThread)
 struct RefusingRedisTests {
     private let redis: RedisServer
     private let nodes: [ConfabServer]

@@ -1,10 +1,11 @@
 import Foundation
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
 /// Faults are planted in Redis with redis-cli.
-@Suite("Faults of stored conversations", .serialized)
+@Suite("Faults of stored conversations", .serialized, .ownThread)
 struct RepairCommandTests {
     private let redis: RedisServer
     private let nodes: [ConfabServer]

@@ -1,8 +1,9 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("The REST API of the Rooms protocol")
+@Suite("The REST API of the Rooms protocol", .ownThread)
 struct RoomsRESTTests {
     private static let root = "/api/conversations"
 

@@ -1,10 +1,11 @@
 import Foundation
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
 /// `drain`, `resume` and `rebalance` with several nodes.
-@Suite("Nodes leave and return to service", .serialized)
+@Suite("Nodes leave and return to service", .serialized, .ownThread)
 struct ServiceCommandTests {
     private let cluster: LocalCluster
 

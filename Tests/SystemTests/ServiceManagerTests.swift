@@ -1,8 +1,9 @@
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A node that a service manager has started")
+@Suite("A node that a service manager has started", .ownThread)
 struct ServiceManagerTests {
     @Test(
         "reports its start, its reloads and its end, at a path or an abstract name",

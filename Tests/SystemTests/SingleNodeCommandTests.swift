@@ -1,9 +1,10 @@
 import Foundation
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("Operator commands for a single node")
+@Suite("Operator commands for a single node", .ownThread)
 struct SingleNodeCommandTests {
     @Test("are answered as by a cluster of one node")
     func commands() throws {

@@ -1,9 +1,10 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// The requirements of the Socket.IO v5 protocol on a server, with the names of its own test suite.
-@Suite("Socket.IO protocol")
+@Suite("Socket.IO protocol", .ownThread)
 struct SocketIOConformanceTests {
     /// A client with an open WebSocket that has not sent CONNECT.
     private final class SocketIOTestClient {

@@ -1,10 +1,11 @@
 import Foundation
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
 /// Starts that must fail: `config check` finds the reason, and `serve` leaves no files behind.
-@Suite("A start that cannot succeed", .serialized)
+@Suite("A start that cannot succeed", .serialized, .ownThread)
 struct StartTests {
     private let folder: TemporaryFolder
 

@@ -1,10 +1,11 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// Third-party Socket.IO clients with default options, over every transport, at one node and behind
 /// a load balancer.
-@Suite("Rooms with a third-party client")
+@Suite("Rooms with a third-party client", .ownThread)
 struct StockRoomsClientTests {
     /// The client library, its transport and the deployment.
     struct Case: CustomTestStringConvertible {

@@ -1,10 +1,11 @@
 import ClusterTorture
 import TestKit
+import TestTraits
 import Testing
 
 /// As `ClusterFaultTests`, with replicas: 30 s each of `script/torture --store sentinel` and
 /// `--store cluster`.
-@Suite("A cluster on a replicated Redis keeps its guarantees", .serialized)
+@Suite("A cluster on a replicated Redis keeps its guarantees", .serialized, .ownThread)
 struct StoreFaultTests {
     /// Without `failover`, which may lose messages while shards are moving; docs/reliability.md
     /// describes that limit.

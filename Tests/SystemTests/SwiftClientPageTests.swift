@@ -1,9 +1,10 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// The example of `docs/clients/swift.md` is `Tests/ClientSample`, which every build compiles.
-@Suite("The page about the Swift client")
+@Suite("The page about the Swift client", .ownThread)
 struct SwiftClientPageTests {
     @Test("prints the bot that is built, and the bot answers")
     func bot() throws {

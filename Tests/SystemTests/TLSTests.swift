@@ -1,8 +1,9 @@
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("TLS")
+@Suite("TLS", .ownThread)
 struct TLSTests {
     private func makeCertificate(_ name: String, in folder: TemporaryFolder) throws {
         let arguments = [

@@ -1,8 +1,9 @@
 import TestKit
+import TestTraits
 import Testing
 
 /// `confab chat` in a terminal, with a real server.
-@Suite("confab chat in a terminal")
+@Suite("confab chat in a terminal", .ownThread)
 struct TerminalChatTests {
     private func chat(
         _ user: String, at server: ConfabServer, columns: Int = 80, rows: Int = 24

@@ -1,9 +1,10 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// `confab top` in a terminal, with a real server.
-@Suite("confab top in a terminal")
+@Suite("confab top in a terminal", .ownThread)
 struct TopCommandTests {
     private func top(
         _ port: UInt16, _ options: [String] = [], columns: Int = 80, rows: Int = 24

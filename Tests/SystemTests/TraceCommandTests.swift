@@ -1,9 +1,10 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// Two nodes with one loop each and their Redis.
-@Suite("confab trace", .serialized)
+@Suite("confab trace", .serialized, .ownThread)
 struct TraceCommandTests {
     private let redis: RedisServer
     private let nodes: [ConfabServer]

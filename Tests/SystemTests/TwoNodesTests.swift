@@ -1,10 +1,11 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// Features of Pets, Chats and Agents beyond a single conversation, with clients on different
 /// nodes.
-@Suite("Pets, Chats and Agents at two nodes", .serialized)
+@Suite("Pets, Chats and Agents at two nodes", .serialized, .ownThread)
 struct TwoNodesTests {
     /// A client of a protocol with JSON frames.
     private struct JSONFrameClient {

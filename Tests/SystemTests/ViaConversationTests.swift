@@ -1,8 +1,9 @@
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("Conversations and events with --via")
+@Suite("Conversations and events with --via", .ownThread)
 struct ViaConversationTests {
     @Test("match the nodes' answers, and are read after all nodes were killed")
     func conversations() throws {

@@ -1,9 +1,10 @@
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
 /// Conversations, users and bans, read from Redis after all nodes were killed.
-@Suite("Lookups with --via")
+@Suite("Lookups with --via", .ownThread)
 struct ViaLookupTests {
     private static let keysOfNodes: Set = [
         "in_memory", "unstored", "msg_s", "present", "presence", "online", "connections", "count",

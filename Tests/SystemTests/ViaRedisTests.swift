@@ -1,8 +1,9 @@
 import Glibc
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("Operator commands with --via")
+@Suite("Operator commands with --via", .ownThread)
 struct ViaRedisTests {
     private func runViaRedis(_ url: String, _ arguments: String...) throws -> CommandResult {
         // No node listens at this admin address.

@@ -1,9 +1,10 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// One node, and receivers whose behaviour changes.
-@Suite("Webhooks", .serialized)
+@Suite("Webhooks", .serialized, .ownThread)
 struct WebhookTests {
     private static let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
 
@@ -194,7 +195,7 @@ struct WebhookTests {
     }
 }
 
-@Suite("Webhooks of a cluster", .serialized)
+@Suite("Webhooks of a cluster", .serialized, .ownThread)
 struct WebhookClusterTests {
     private let redis: RedisServer
     private let receiver: WebhookReceiver

@@ -1,8 +1,9 @@
 import TLS
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A TLS connection")
+@Suite("A TLS connection", .ownThread)
 struct TLSConnectionTests {
     private let certificates: TestCertificates
     private let server: TLSContext

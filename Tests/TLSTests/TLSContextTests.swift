@@ -2,9 +2,10 @@ import Bytes
 import Foundation
 import TLS
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A TLS context")
+@Suite("A TLS context", .ownThread)
 struct TLSContextTests {
     private let certificates: TestCertificates
 

@@ -1,9 +1,10 @@
 import Glibc
 import TLS
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A TLS handshake")
+@Suite("A TLS handshake", .ownThread)
 struct TLSHandshakeTests {
     private let certificates: TestCertificates
     private let server: TLSContext

@@ -1,6 +1,7 @@
 import Bytes
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Telemetry
@@ -45,7 +46,7 @@ private struct LogPipe {
     }
 }
 
-@Suite("The log")
+@Suite("The log", .ownThread)
 struct LoggerTests {
     @Test("writes an event as one line: time, level, name, fields")
     func textLine() throws {

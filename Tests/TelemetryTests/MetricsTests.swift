@@ -1,6 +1,7 @@
 import Bytes
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Telemetry
@@ -16,7 +17,7 @@ extension MetricFamily {
         "confab_frame_bytes", .histogram(.bytes), help: "Bytes of a frame.")
 }
 
-@Suite("Metrics")
+@Suite("Metrics", .ownThread)
 struct MetricsTests {
     private func page(_ snapshot: MetricsSnapshot) -> String {
         var buffer = ByteBuffer()

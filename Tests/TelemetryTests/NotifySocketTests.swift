@@ -1,9 +1,10 @@
 import Glibc
 import Telemetry
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("The socket of the service manager")
+@Suite("The socket of the service manager", .ownThread)
 struct NotifySocketTests {
     @Test("receives reports by a path or by an abstract name", arguments: [false, true])
     func send(isAbstract: Bool) throws {

@@ -1,10 +1,11 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 @testable import Telemetry
 
-@Suite("Process statistics")
+@Suite("Process statistics", .ownThread)
 struct ProcessStatisticsTests {
     @Test("of this process are plausible")
     func own() throws {

@@ -10,6 +10,7 @@ public struct Deadline: Sendable {
     public static let defaultTimeout: Duration = .seconds(60)
 
     public init(within time: Duration = Self.defaultTimeout) {
+        OwnThreads.expectOwn()
         self.end = .now + time
     }
 

@@ -75,8 +75,12 @@ final class BanBoard: Sendable {
     }
 
     /// Ends a read of `beginReadIfStale`. After a failure the bans are still stale.
-    func endRead(_ number: Int, _ answer: StoreAnswer) -> Bool {
+    ///
+    /// - Parameter enforce: called after a success, before the bans count as up to date.
+    @discardableResult
+    func endRead(_ number: Int, _ answer: StoreAnswer, enforce: () -> Void = {}) -> Bool {
         let isApplied = self.apply(answer, of: number)
+        if isApplied { enforce() }
         self.state.withLock { state in
             state.isReading = false
             if !isApplied { state.isStale = true }

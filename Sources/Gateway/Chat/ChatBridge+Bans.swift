@@ -137,8 +137,11 @@ extension LoopState {
         self.context.store.submit(
             .bans, ticket: 0,
             for: StoreReplyHandler(shared.storeErrors) { answer in
-                guard shared.bans.endRead(number, answer) else { return }
-                for mailbox in shared.controlMailboxes { _ = mailbox.post(.enforceBans { _ in }) }
+                shared.bans.endRead(number, answer) {
+                    for mailbox in shared.controlMailboxes {
+                        _ = mailbox.post(.enforceBans { _ in })
+                    }
+                }
             })
     }
 }

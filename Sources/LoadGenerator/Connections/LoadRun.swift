@@ -101,6 +101,7 @@ struct LoadRun {
         switch change {
         case .connectionsSettled:
             self.record.afterConnecting = self.sampler.sample(withMemory: true)
+            self.schedule.restartPhase(at: .exact)
             if self.schedule.isPublishing { self.beginPublishing(at: .exact) }
         case .idleEnded:
             self.record.afterIdle = self.sampler.sample(withMemory: true)

@@ -71,6 +71,9 @@ struct LoadSchedule {
 
     var isPublishing: Bool { self.phase == .warmingUp || self.phase == .measuring }
 
+    /// Begins the present phase again, after a sample that took time.
+    mutating func restartPhase(at now: MonotonicTime) { self.phaseStart = now }
+
     /// Call it until it returns nil: one phase change may follow another immediately.
     mutating func advance(_ observation: Observation) -> PhaseChange? {
         while true {
