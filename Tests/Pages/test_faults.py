@@ -162,6 +162,7 @@ class SlowReaderTests(PageTest):
 
     def test_a_page_that_read_too_slowly_resumes_without_a_gap(self):
         room = self.server.create()
+        bot = self.server.guest(room)
         context = self.context()
         context.add_init_script(SOCKETS)
         page = self.enter(room, context=context)
@@ -178,10 +179,12 @@ class SlowReaderTests(PageTest):
             # again within five seconds, or the server does not wait until it has got the close.
             while not self.has_closed_a_slow_reader():
                 self.assertLess(sent, 5000)
-                # Not compressible.
-                self.server.fill(room, [f"{sent + n} " + chance.randbytes(8000).hex()
-                                        for n in range(80)])
-                sent += 80
+                # Over REST, because a connection would have to read its own messages in time. The
+                # contents are not compressible.
+                for _ in range(80):
+                    self.server.rest("POST", f"/conversations/{room}/messages",
+                                     {"content": f"{sent} " + chance.randbytes(8000).hex()}, bot)
+                    sent += 1
         finally:
             for renderer in renderers:
                 os.kill(renderer, signal.SIGCONT)
