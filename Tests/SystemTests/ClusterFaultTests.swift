@@ -33,7 +33,7 @@ struct ClusterFaultTests {
 
         // Nil after 30 s without messages; the result then names the conversations that hang.
         let gap = try torture.inject(fault)
-        let result = try torture.finish()
+        let result = try torture.finishKeepingLogs()
 
         #expect(gap != nil)
         #expect(result.violations == [])
@@ -52,7 +52,7 @@ struct ClusterFaultTests {
         #expect(try torture.inject(.store(.restart(after: .seconds(1)))) != nil)
         #expect(
             try torture.inject(.store(.kill(0, restartAfter: .seconds(1), .immediately))) != nil)
-        #expect(try torture.finish().violations == [])
+        #expect(try torture.finishKeepingLogs().violations == [])
     }
 
     @Test("beside another cluster on the same Redis")
@@ -64,6 +64,6 @@ struct ClusterFaultTests {
         try torture.start()
         try torture.inject(.twoClusters)
         try torture.inject(.restartAll(isKilled: true))
-        #expect(try torture.finish().violations == [])
+        #expect(try torture.finishKeepingLogs().violations == [])
     }
 }

@@ -30,7 +30,7 @@ struct KitFaultTests {
         ] {
             #expect(try torture.inject(fault) != nil, "\(fault)")
         }
-        let result = try torture.finish()
+        let result = try torture.finishKeepingLogs()
         #expect(result.violations == [])
         // Each of the kits has sent, edited and refused messages.
         #expect(result.counts.answered > 40, "\(result.counts)")

@@ -38,7 +38,7 @@ struct StoreFaultTests {
 
         // Nil after 30 s without messages; the result then names the conversations that hang.
         for fault in faults { #expect(try torture.inject(.store(fault)) != nil, "\(fault)") }
-        let result = try torture.finish()
+        let result = try torture.finishKeepingLogs()
 
         #expect(result.violations == [])
         #expect(result.messages > 100)
