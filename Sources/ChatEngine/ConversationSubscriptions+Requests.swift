@@ -281,10 +281,16 @@ extension ConversationSubscriptions {
     private mutating func deliver(_ answer: ChatAnswer, to pending: OwnerRequests.OwnerRequest) {
         guard let context = pending.context else { return }
         var isAlsoEvent = false
-        if case .posted(let message, _) = answer, let feed = pending.feed,
-            self.feeds.isCurrent(feed)
-        {
-            isAlsoEvent = message.sequence > pending.deliveredThrough
+        if let feed = pending.feed, self.feeds.isCurrent(feed) {
+            switch answer {
+            case .posted(let message, _):
+                isAlsoEvent = message.sequence > pending.deliveredThrough
+            case .amended(let message):
+                // Sent instead of the event, it would precede changes that the feed has missed.
+                isAlsoEvent = message.revision > self.feeds[feed.slot].watermarks.revision
+            default:
+                break
+            }
         }
         self.deliveries.append(.answer(context: context, answer, isAlsoEvent: isAlsoEvent))
     }

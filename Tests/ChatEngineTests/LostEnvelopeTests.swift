@@ -75,6 +75,28 @@ struct LostEnvelopeTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 theirs", "2 mine ← 7"])
     }
 
+    @Test("is repaired before the event of a pin that is answered meanwhile")
+    func pinAnsweredDuringRepair() {
+        let (alice, bob) = self.cluster.subscribeAliceAndBob()
+        let actor = Principal(person: .alice, isAdmin: false)
+        self.cluster.say("one", by: bob)
+        self.sayUndelivered("two", by: bob)
+        self.cluster.storeBehaviors[.near] = .holding
+        self.cluster.submit(.pin(1, by: actor), by: alice, context: 7)
+        self.cluster.advance(by: 6000)
+        #expect(
+            self.cluster.takeDeliveries(on: .near) == ["1 one", "7: amended 1, also an event"])
+
+        self.cluster.storeBehaviors[.near] = .working
+        self.cluster.answerHeldRequests()
+        self.cluster.submit(.pin(1, by: actor), by: alice, context: 8)
+        self.cluster.advance(by: 6000)
+        #expect(
+            self.cluster.takeDeliveries(on: .near) == [
+                "pinned 1 one", "2 two", "pinned 1 one ← 8",
+            ])
+    }
+
     @Test("with edits, deletions and the end is repaired")
     func amendments() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
