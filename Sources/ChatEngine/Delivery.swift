@@ -6,8 +6,8 @@ public enum Delivery: Sendable {
     /// request caused it; that connection need not be a subscriber.
     case event(FeedID, ChatEvent, answering: RequestContextID?)
     /// An answer for the requester. `isAlsoEvent` marks a message that the feed also delivers as an
-    /// event: a posted one after the messages that it had delivered when the request was made, an
-    /// amended one after this answer.
+    /// event: a posted one that it had not delivered when the request was made, or an amended one
+    /// that is ahead of the feed.
     case answer(context: RequestContextID, ChatAnswer, isAlsoEvent: Bool)
     /// A requested page. It contains every edit and deletion that the conversation's feed has
     /// delivered.

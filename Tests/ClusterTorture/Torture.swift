@@ -328,7 +328,13 @@ public final class Torture {
     }
 
     /// Writes the logs of nodes, members and Redis, Redis' data, and the log of this run.
-    public func writeLogs(to folder: String) throws {
+    ///
+    /// - Parameter folder: nil for one of its own among the temporary files.
+    /// - Returns: the folder.
+    public func writeLogs(to folder: String? = nil) throws -> String {
+        let temporary = FileManager.default.temporaryDirectory.path
+        let folder =
+            folder ?? "\(temporary)/confab-torture-\(self.settings.seed)-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try self.processes.writeLogs(to: folder)
         try self.backgroundCluster?.processes.writeLogs(to: folder)
@@ -343,6 +349,7 @@ public final class Torture {
                 toFile: "\(folder)/\(member.plan.name).log", atomically: true, encoding: .utf8)
         }
         try self.store.writeLogs(to: folder)
+        return folder
     }
 
     private func wait(for description: String, _ names: () -> [String]) {

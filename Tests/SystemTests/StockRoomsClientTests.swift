@@ -42,9 +42,7 @@ struct StockRoomsClientTests {
     private func waitForJoin(
         of bob: any StockRoomsClient, at ann: any StockRoomsClient, _ example: Case
     ) throws {
-        let line =
-            #"event user_joined {"room_id":"tea12345","user_id":"bob","username":"bob","#
-            + #""timestamp":""#
+        let line = self.presenceOfBob("user_joined")
         guard example.transport == .upgrading, example.deployment == .cluster else {
             return try ann.wait(for: line)
         }
@@ -58,12 +56,9 @@ struct StockRoomsClientTests {
         }
     }
 
-    /// How often a client was told that a user left.
-    private func departures(of user: String, at client: any StockRoomsClient) throws -> Int {
-        let line =
-            #"event user_left {"room_id":"tea12345","user_id":"\#(user)","username":"\#(user)","#
-            + #""timestamp":""#
-        return try client.lines.count { $0.hasPrefix(line) }
+    /// The beginning of the line of an event `user_joined` or `user_left`.
+    private func presenceOfBob(_ event: String) -> String {
+        #"event \#(event) {"room_id":"tea12345","user_id":"bob","username":"bob","timestamp":""#
     }
 
     @Test(
@@ -127,10 +122,11 @@ struct StockRoomsClientTests {
                 #"event error {"message":"content: is "#
                 + #"missing","event":"send_message","outcome":"refused"}"#
         )
-        let departures = try self.departures(of: "bob", at: ann)
+        let left = self.presenceOfBob("user_left")
+        let departures = try ann.lines.count { $0.hasPrefix(left) }
         #expect(try bob.call("leave_room", #"{"room_id":"tea12345"}"#).bool("ok") == true)
-        try Deadline.wait(for: "user_left") {
-            try self.departures(of: "bob", at: ann) > departures
+        try Deadline.wait(for: left) {
+            try ann.lines.count { $0.hasPrefix(left) } > departures
         }
         #expect(
             try ann.lines.contains { $0.hasPrefix("connected \(example.transport.finalTransport)") }

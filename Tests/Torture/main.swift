@@ -175,10 +175,7 @@ func torture(_ arguments: Arguments) throws -> Bool {
     if let failure { printLine("VIOLATION \(failure)") }
     let isSuccessful = failure == nil && result.violationCount == 0
     if !isSuccessful || arguments.logs != nil {
-        let name = "confab-torture-\(arguments.seed)-\(ProcessInfo.processInfo.processIdentifier)"
-        let folder = arguments.logs ?? "\(FileManager.default.temporaryDirectory.path)/\(name)"
-        try torture.writeLogs(to: folder)
-        printLine("logs: \(folder)")
+        printLine("logs: \(try torture.writeLogs(to: arguments.logs))")
     }
     printLine("replay: \(arguments.replayCommand)")
     printLine(
