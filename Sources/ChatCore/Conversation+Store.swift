@@ -201,7 +201,7 @@ extension Conversation {
     /// Discards the recent messages until they are needed. They are most of the memory of an idle
     /// conversation.
     public mutating func trim() {
-        guard case .complete = self.phase, self.revision == self.storedRevision,
+        guard case .complete = self.phase, !self.hasWritesInFlight,
             self.dirtyCursors.isEmpty, self.unstoredReads.isEmpty,
             self.recents.range.count > 64
         else { return }

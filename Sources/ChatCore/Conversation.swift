@@ -132,10 +132,13 @@ public struct Conversation: Sendable {
             ? self.loadedOldest : max(self.loadedOldest, self.storedHead - history + 1)
     }
 
+    /// Changes were sent to the store since the conversation was loaded, and are not answered yet.
+    public var hasWritesInFlight: Bool { self.revision != self.storedRevision }
+
     /// No loop subscribes and nothing is in flight: the conversation may be dropped and loaded
     /// again on demand.
     public var isIdle: Bool {
-        self.subscribers.isEmpty && self.revision == self.storedRevision
+        self.subscribers.isEmpty && !self.hasWritesInFlight
             && self.waitingInputs.isEmpty && self.pendingLookups.isEmpty
             && self.reactionBatches.isEmpty
             && self.dirtyCursors.isEmpty && self.unstoredReads.isEmpty

@@ -77,9 +77,7 @@ extension ShardOwner {
             case .recovered(let changes):
                 self.recoveryCounts += changes
             case .invalidate:
-                self.slots[number].loadTerm &+= 1
-                self.slots[number].conversation.abandon(at: now, into: &effects)
-                self.slots[number].conversation.reload(into: &effects)
+                self.invalidate(number, at: now, into: &effects, outbox: &outbox)
             case .requestReattach:
                 let subscribers = self.slots[number].conversation.subscribers
                 for feedSlot in 0..<subscribers.count {

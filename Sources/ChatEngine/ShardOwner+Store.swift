@@ -112,20 +112,48 @@ extension ShardOwner {
         }
         guard effect == .unknown else { return }
         // Cursors may be written twice.
-        for shard in Set(writes.lazy.filter { $0.revision > 0 }.map(\.shard)).sorted() {
-            self.reclaim(shard, at: now, outbox: &outbox)
+        self.reclaim(
+            Set(writes.lazy.filter { $0.revision > 0 }.map(\.shard)), at: now, outbox: &outbox)
+    }
+
+    /// Claims shards again before their conversations are loaded, because the store may still
+    /// execute one of their writes. The new epoch then rejects it.
+    private mutating func reclaim(
+        _ shards: Set<Int>, at now: ClockReading, outbox: inout Outbox
+    ) {
+        let held = shards.filter { if case .held? = self.shards[$0] { true } else { false } }
+        guard !held.isEmpty else { return }
+        for shard in held { self.shards[shard] = nil }
+        for number in self.slots.occupiedSlots where held.contains(Int(self.slots[number].shard)) {
+            self.update(number, at: now, outbox: &outbox) { $1.append(.invalidate) }
         }
     }
 
-    /// Claims a shard again before its conversations are loaded, because one of its writes is in
-    /// doubt.
-    private mutating func reclaim(_ shard: Int, at now: ClockReading, outbox: inout Outbox) {
-        guard case .held? = self.shards[shard] else { return }
-        self.shards[shard] = nil
+    /// Claims the shards of all conversations with writes in flight again.
+    mutating func reclaimWhereWritesAreInFlight(at now: ClockReading, outbox: inout Outbox) {
+        var shards: Set<Int> = []
         for number in self.slots.occupiedSlots
-        where self.slots[number].shard == Int32(shard) {
-            self.update(number, at: now, outbox: &outbox) { $1.append(.invalidate) }
+        where self.slots[number].conversation.hasWritesInFlight {
+            shards.insert(Int(self.slots[number].shard))
         }
+        self.reclaim(shards, at: now, outbox: &outbox)
+    }
+
+    /// Discards the stored state of a conversation and loads it again.
+    ///
+    /// If it has writes in flight, its shard is claimed first, because the load may overtake them,
+    /// for example while Redis Cluster moves a slot.
+    mutating func invalidate(
+        _ number: UInt32, at now: ClockReading, into effects: inout [ConversationEffect],
+        outbox: inout Outbox
+    ) {
+        let shard = Int(self.slots[number].shard)
+        if self.slots[number].conversation.hasWritesInFlight, case .held? = self.shards[shard] {
+            return self.reclaim([shard], at: now, outbox: &outbox)
+        }
+        self.slots[number].loadTerm &+= 1
+        self.slots[number].conversation.abandon(at: now, into: &effects)
+        self.slots[number].conversation.reload(into: &effects)
     }
 
     private mutating func stopRetaining(_ write: Write, _ context: WriteContext) {
@@ -192,7 +220,7 @@ extension ShardOwner {
                 case .failed(let failure):
                     self.writesUnavailableUntil = now.monotonic + Self.storeBackoff
                     if failure.effect == .unknown, writes[index].revision > 0 {
-                        self.reclaim(writes[index].shard, at: now, outbox: &outbox)
+                        self.reclaim([writes[index].shard], at: now, outbox: &outbox)
                     }
                 case .revisionMismatch, .damaged: break
                 }

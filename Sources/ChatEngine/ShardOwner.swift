@@ -279,6 +279,8 @@ struct ShardOwner: Sendable {
     mutating func compareWithStore(at now: ClockReading, outbox: inout Outbox) {
         self.storeInDoubtUntil = now.after(self.limits.retention)
         self.unofferedCount = self.retainedHistories.count
+        // In one pass, because finding the conversations of a shard visits all of them.
+        self.reclaimWhereWritesAreInFlight(at: now, outbox: &outbox)
         for number in self.slots.occupiedSlots {
             self.update(number, at: now, outbox: &outbox) {
                 $0.recheckStore(at: now, into: &$1)

@@ -3,7 +3,7 @@ public import Bytes
 /// The port to the storage of conversations. SQLite, memory and Redis implement it.
 ///
 /// Requests never wait for each other's answers. Writes are applied in the order in which a loop
-/// submitted them.
+/// submitted them. A read may overtake earlier writes.
 public protocol ChatStore: Sendable {
     /// Executes a request and answers `client` once: later on any thread, or at once on this one.
     func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient)
