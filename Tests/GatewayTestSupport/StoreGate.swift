@@ -14,6 +14,7 @@ public final class StoreGate: ChatStore {
     private struct State {
         var closed: Set<Kind> = []
         var failing: Set<Kind> = []
+        var answers: [Kind: StoreAnswer] = [:]
         var blocked: [BlockedRequest] = []
         var passed: [Kind: Int] = [:]
     }
@@ -52,6 +53,12 @@ public final class StoreGate: ChatStore {
         self.state.withLock { $0.failing = Set(kinds) }
     }
 
+    /// Gives requests of this kind another answer than the store's from now on, or none if it is
+    /// nil.
+    public func replaceAnswers(to kind: Kind, by answer: StoreAnswer?) {
+        self.state.withLock { $0.answers[kind] = answer }
+    }
+
     /// The number of blocked requests.
     public var blockedCount: Int { self.state.withLock { $0.blocked.count } }
 
@@ -59,10 +66,13 @@ public final class StoreGate: ChatStore {
     public func passed(_ kind: Kind) -> Int { self.state.withLock { $0.passed[kind, default: 0] } }
 
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
-        enum Decision { case pass, hold, fail }
+        enum Decision { case pass, hold, answer(StoreAnswer) }
         let kind = request.kind
         let decision: Decision = self.state.withLock { state in
-            if state.failing.contains(kind) { return .fail }
+            if state.failing.contains(kind) {
+                return .answer(.failed(StoreFailure("the disk is on fire")))
+            }
+            if let answer = state.answers[kind] { return .answer(answer) }
             if state.closed.contains(kind) {
                 state.blocked.append(
                     BlockedRequest(request: request, ticket: ticket, client: client))
@@ -74,8 +84,7 @@ public final class StoreGate: ChatStore {
         switch decision {
         case .pass: self.store.submit(request, ticket: ticket, for: client)
         case .hold: break
-        case .fail:
-            client.storeAnswered(.failed(StoreFailure("the disk is on fire")), ticket: ticket)
+        case .answer(let answer): client.storeAnswered(answer, ticket: ticket)
         }
     }
 }

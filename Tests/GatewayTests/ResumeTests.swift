@@ -322,4 +322,28 @@ struct ResumeTests {
             ConversationsFrames.ids(of: again.texts) == Array(6...10)
         }
     }
+
+    @Test(
+        "at a store that has lost messages closes with 1013, and reports nothing as truncated",
+        arguments: ["5", "5&rev=6"])
+    func lostMessages(after: String) throws {
+        let node = try Self.node()
+        // Its arrival is an earlier change than those that the store has lost.
+        let reader = try node.peer("reader")
+        try node.fill(10)
+        try TestPeer.wait(for: "the messages", among: [reader]) {
+            ConversationsFrames.ids(of: reader.texts).last == 10
+        }
+        node.store.replaceAnswers(
+            to: .page, by: .page(MessagePage(messages: [], head: 4, oldest: 1, revision: 7)))
+        let peer = try node.peer("reader", after: after)
+        try TestPeer.wait(for: "the end", among: [peer]) { peer.closeEvent != nil }
+        #expect(peer.closeEvent?.closeCode == 1013)
+        #expect(!peer.texts.contains { $0.contains("truncated") })
+        node.store.replaceAnswers(to: .page, by: nil)
+        let again = try node.peer("reader", after: after)
+        try TestPeer.wait(for: "the replay", among: [again]) {
+            ConversationsFrames.ids(of: again.texts) == Array(6...10)
+        }
+    }
 }

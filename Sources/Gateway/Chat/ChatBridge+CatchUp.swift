@@ -197,7 +197,9 @@ extension ChatBridge {
         else {
             return
         }
-        guard let page else {
+        // A page that ends before what the feed had delivered comes from a store that has lost
+        // messages. Their owner writes them again.
+        guard let page, page.head >= state.feedHeadAtRequest ?? 0 else {
             // Disconnected rather than left with a gap: the client resumes from the same position.
             self.pool.closeWebSocket(
                 connection, webSocket, .tryAgainLater,
