@@ -138,20 +138,27 @@ struct LookupTests {
 
     @Test("know the time from a ping to its pong")
     func roundTrip() async throws {
-        let node = try TestNode { $0.live.limits.ping = .milliseconds(100) }
-        let peer = try node.peer("ann")
-        try peer.send(bytes: RawWebSocketClient.frame(opcode: 10, []))
-        try TestPeer.wait(for: "a ping", among: [peer]) {
-            peer.events.contains(.ping([]))
+        let clock = StoppedClock(monotonic: 10_000)
+        let node = try TestNode {
+            $0.live.limits.ping = .milliseconds(100)
+            $0.settings.readClocks = { clock.reading }
         }
-        // The pong before the ping was unsolicited.
+        let peer = try node.peer("ann")
+        // A pong before any ping is unsolicited.
+        try peer.send(bytes: RawWebSocketClient.frame(opcode: 10, []))
+        try peer.send("?")
+        try TestPeer.wait(for: "the answer to what follows the pong", among: [peer]) {
+            peer.texts.contains { $0.contains(#""error""#) }
+        }
+        clock.advance(milliseconds: 100)
+        try TestPeer.wait(for: "a ping", among: [peer]) { peer.events.contains(.ping([])) }
         #expect(try await self.connections(of: node)[0].roundTrip == nil)
-        try await Task.sleep(for: .milliseconds(300))
+        clock.advance(milliseconds: 300)
         try peer.send(bytes: RawWebSocketClient.frame(opcode: 10, []))
         let roundTrip = try await self.wait(for: "a round trip") {
             try await self.connections(of: node)[0].roundTrip
         }
-        #expect(roundTrip >= 250)
+        #expect(roundTrip == 300)
     }
 
     @Test("contain polling sessions, without the bytes of a socket")
