@@ -54,7 +54,7 @@ struct CauseTests {
     @Test("if Redis is frozen, at every node and without blaming a living one")
     func frozenRedis() throws {
         let redis = try self.redis
-        kill(redis.process, SIGSTOP)
+        try ChildProcess.freeze(redis.process)
         defer { kill(redis.process, SIGCONT) }
         for node in 0..<3 {
             let status = try self.status(
@@ -98,7 +98,7 @@ struct CauseTests {
     @Test("if a node is frozen: what it is and what happens next")
     func frozenNode() throws {
         let frozen = self.cluster.nodes[2]
-        kill(frozen.process, SIGSTOP)
+        try ChildProcess.freeze(frozen.process)
         defer { kill(frozen.process, SIGCONT) }
         let status = try self.status(showing: "! n3 ")
         #expect(status.status == 3 && status.output.hasSuffix("2 of 3 nodes answered"))
@@ -120,7 +120,7 @@ struct CauseTests {
     @Test("if the node that is asked first is frozen, from another one")
     func frozenAskedNode() throws {
         let frozen = self.cluster.nodes[0]
-        kill(frozen.process, SIGSTOP)
+        try ChildProcess.freeze(frozen.process)
         defer { kill(frozen.process, SIGCONT) }
         let urls = try (0..<3).map { "http://127.0.0.1:\(try self.port($0))" }
         let result = try run(

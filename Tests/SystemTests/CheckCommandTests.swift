@@ -29,7 +29,7 @@ struct HealthCommandTests {
         #expect(drained.status == 1 && drained.output.hasPrefix("draining: "), "\(drained)")
         #expect(try runHealth(url, "--live").status == 0)
 
-        server.process.send(SIGSTOP)
+        try server.process.freeze()
         let begin = ContinuousClock.now
         let frozen = try runHealth(url)
         #expect(frozen.status == 3 && frozen.errors.contains("no answer within 2 seconds"))

@@ -107,7 +107,7 @@ struct LogLevelTests {
     @Test("changes the nodes that answer, while another node or Redis does not")
     func faults() throws {
         let first = self.nodes[0]
-        self.nodes[1].process.send(SIGSTOP)
+        try self.nodes[1].process.freeze()
         defer { self.nodes[1].process.send(SIGCONT) }
         let result = try self.set("debug", "--output", "json")
         #expect(result.status == 3, "\(result.errors)")

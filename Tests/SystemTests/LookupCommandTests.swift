@@ -141,7 +141,7 @@ struct LookupCommandTests {
     /// A node that is frozen costs two seconds, and its rows are missing.
     private func checkFrozenNode(_ cluster: LocalCluster, _ ports: [UInt16]) throws {
         let frozen = cluster.nodes[2]
-        kill(frozen.process, SIGSTOP)
+        try ChildProcess.freeze(frozen.process)
         defer { kill(frozen.process, SIGCONT) }
         let list = try confab("connections", "--output", "json", at: ports[0])
         #expect(list.status == 3 && list.errors == "2 of 3 nodes answered", "\(list)")
@@ -159,7 +159,7 @@ struct LookupCommandTests {
             for: "all nodes to answer",
             untilTrue: { try confab("connections", at: ports[0]).status == 0 })
         let redis = try #require(cluster.services.first { $0.name == "redis" })
-        kill(redis.process, SIGSTOP)
+        try ChildProcess.freeze(redis.process)
         defer { kill(redis.process, SIGCONT) }
         let list = try confab("connections", "--node", "n1", "--output", "json", at: ports[0])
         #expect(list.status == 0, "\(list)")

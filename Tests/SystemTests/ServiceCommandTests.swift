@@ -116,7 +116,7 @@ struct ServiceCommandTests {
     @Test("rebalance refuses while the clients of a node are unknown")
     func frozenNode() throws {
         let frozen = self.cluster.nodes[0].process
-        kill(frozen, SIGSTOP)
+        try ChildProcess.freeze(frozen)
         defer { kill(frozen, SIGCONT) }
         // The port of the second node: the command would ask the next one too.
         let refused = try confab("rebalance", "--dry-run", at: try self.port(1))

@@ -40,7 +40,7 @@ struct ServiceManagerTests {
             environment: ["NOTIFY_SOCKET": manager.name, "WATCHDOG_USEC": "1000000"])
         for _ in 0..<3 { try manager.report(with: "WATCHDOG=1") }
 
-        server.process.send(SIGSTOP)
+        try server.process.freeze()
         // Reports that were sent before the signal arrived.
         while manager.poll(within: .zero) != nil {}
         #expect(manager.poll(within: .seconds(2)) == nil)

@@ -82,7 +82,7 @@ struct TopCommandTests {
         try top.awaitRow(with: "n2")
         try top.awaitScreen("no problem") { !$0.contains { $0.hasPrefix("! ") } }
         // A stopped node does not block the keys.
-        kill(next.process.id, SIGSTOP)
+        try ChildProcess.freeze(next.process.id)
         usleep(700_000)
         top.type("q")
         #expect(try top.waitForExit() == 0)

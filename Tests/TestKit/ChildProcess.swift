@@ -49,6 +49,26 @@ public final class ChildProcess: Sendable {
         self.exitStatus.withLock { if $0 == nil { _ = Glibc.kill(self.id, signal) } }
     }
 
+    /// Stops the process with SIGSTOP, until SIGCONT.
+    public func freeze() throws { try Self.freeze(self.id) }
+
+    /// Stops a process with SIGSTOP and waits until all its threads have stopped. On a busy machine
+    /// they run on for a moment after the signal was sent.
+    public static func freeze(_ id: Int32) throws {
+        _ = Glibc.kill(id, SIGSTOP)
+        let threads = "/proc/\(id)/task"
+        try Deadline.wait(
+            for: "process \(id) to stop",
+            untilTrue: {
+                try FileManager.default.contentsOfDirectory(atPath: threads).allSatisfy {
+                    // A thread that has ended meanwhile has no file.
+                    let file = try? String(contentsOfFile: "\(threads)/\($0)/stat", encoding: .utf8)
+                    // The state follows the name, which is in parentheses.
+                    return file?.split(separator: ")").last?.hasPrefix(" T") ?? false
+                }
+            })
+    }
+
     public var isRunning: Bool { self.exitStatus.withLock { $0 == nil } }
 
     /// Waits for the process to end, and for the ends of its output and errors. Other processes may
