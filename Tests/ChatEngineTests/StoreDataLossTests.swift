@@ -183,6 +183,19 @@ struct StoreDataLossTests {
         #expect(self.cluster.recoveryCounts(of: .far).lost == 0)
     }
 
+    /// Expects that the store has rejected alice's message "one". Her node retries it under the
+    /// same id until the request times out.
+    private func expectOnlyRetryIsStored(before bob: ThreeNodeCluster.TestSubscriber) {
+        #expect(self.cluster.storedText == [])
+        self.cluster.storeBehaviors[.far] = .working
+        self.cluster.answerHeldRequests()
+        self.cluster.advance(by: 2000)
+        #expect(self.cluster.storedText == ["1 one"])
+        #expect(self.cluster.takeDeliveries(on: .near) == ["1 one ← 7"])
+        self.cluster.say("two", by: bob)
+        #expect(self.cluster.storedText == ["1 one", "2 two"])
+    }
+
     @Test(
         "a late write in doubt has no effect, because its shard was claimed again"
     )
@@ -196,15 +209,7 @@ struct StoreDataLossTests {
         self.cluster.answerHeldRequests()
         #expect(self.cluster.takeStoreRequests(by: .far) == ["claim", "load"])
         self.cluster.executeLateRequests()
-        #expect(self.cluster.storedText == [])
-        // The node retries under the same id until the request times out.
-        self.cluster.storeBehaviors[.far] = .working
-        self.cluster.answerHeldRequests()
-        self.cluster.advance(by: 2000)
-        #expect(self.cluster.storedText == ["1 one"])
-        #expect(self.cluster.takeDeliveries(on: .near) == ["1 one ← 7"])
-        self.cluster.say("two", by: bob)
-        #expect(self.cluster.storedText == ["1 one", "2 two"])
+        self.expectOnlyRetryIsStored(before: bob)
     }
 
     @Test("a write in flight is executed before its conversation is loaded again, or never")
@@ -219,14 +224,7 @@ struct StoreDataLossTests {
         // The store executes the load before the write.
         self.cluster.answerNewestHeldRequest()
         self.cluster.answerOldestHeldRequest()
-        #expect(self.cluster.storedText == [])
-        self.cluster.storeBehaviors[.far] = .working
-        self.cluster.answerHeldRequests()
-        self.cluster.advance(by: 2000)
-        #expect(self.cluster.storedText == ["1 one"])
-        #expect(self.cluster.takeDeliveries(on: .near) == ["1 one ← 7"])
-        self.cluster.say("two", by: bob)
-        #expect(self.cluster.storedText == ["1 one", "2 two"])
+        self.expectOnlyRetryIsStored(before: bob)
         self.cluster.clearRecords()
         self.cluster.reconnectStore()
         #expect(!self.cluster.takeStoreRequests(by: .far).contains("claim"))

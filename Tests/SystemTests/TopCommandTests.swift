@@ -82,7 +82,7 @@ struct TopCommandTests {
         try top.awaitRow(with: "n2")
         try top.awaitScreen("no problem") { !$0.contains { $0.hasPrefix("! ") } }
         // A stopped node does not block the keys.
-        try ChildProcess.freeze(next.process.id)
+        try next.process.freeze()
         usleep(700_000)
         top.type("q")
         #expect(try top.waitForExit() == 0)

@@ -149,7 +149,7 @@ struct TraceCommandTests {
         try bob.synchronize()
         let message = try self.number(alice.post("hello"))
         _ = try bob.next("chat_message")
-        try ChildProcess.freeze(self.nodes[1].process.id)
+        try self.nodes[1].process.freeze()
         let stopped = try self.trace(message)
         kill(self.nodes[1].process.id, SIGCONT)
         #expect(stopped.status == 3)
@@ -182,7 +182,7 @@ struct TraceCommandTests {
     func redisRestarts() throws {
         let alice = try self.nodes[0].connect("alice")
         _ = try alice.post("before")
-        try ChildProcess.freeze(self.redis.process.id)
+        try self.redis.process.freeze()
         try alice.sendMessage("during", as: "during")
         usleep(700_000)
         kill(self.redis.process.id, SIGCONT)
