@@ -75,7 +75,7 @@ extension Simulation {
             if isConnected {
                 self.checker.checkOrder(message, requested: context.rawValue, as: body, of: client)
             }
-            if isConnected, client.state == .live, request.connection == client.connection,
+            if isConnected, client.state == .live,
                 // After a rollback, a client's position differs from its loop's, and after a split
                 // one of two histories is discarded.
                 self.checker.history(of: client.conversation).rewritten.isEmpty, !self.store.isSplit
@@ -100,8 +100,10 @@ extension Simulation {
             self.checker.expect(
                 message.sequence == sequence && versions.contains { $0.state == message.state },
                 "\(client.name) got an answer for a change of \(sequence) that is not stored")
+            if isConnected, !isAlsoEvent { self.expectShown(message, to: client) }
         case (.annotation(let wish), .amended(let message)):
             self.checker.acknowledged(wish, message, to: client, at: self.now)
+            if isConnected, !isAlsoEvent { self.expectShown(message, to: client) }
         case (.annotation, .failed), (.pins, .failed):
             break
         case (.pins, .pins(let messages)):
@@ -118,6 +120,19 @@ extension Simulation {
             self.checker.expect(
                 false, "\(client.name) requested \(request.kind) and got \(answer.summary)")
         }
+    }
+
+    /// Checks that the client has the state of a message that was answered as no event to come.
+    private func expectShown(_ message: Message, to client: SimulatedClient) {
+        // The revisions of a loop are those of one history, until the store loses a part of it.
+        guard client.state == .live, !self.store.isSplit,
+            !self.checker.history(of: client.conversation).hasLostData,
+            let known = client.screen.messages[message.sequence]
+        else { return }
+        self.checker.expect(
+            known.revision >= message.revision,
+            "\(client.name) shows \(message.sequence) r\(known.revision) and got an answer that "
+                + "r\(message.revision) is not also an event")
     }
 
     private func joined(_ client: SimulatedClient, _ joinResult: JoinResult) {
