@@ -1,47 +1,48 @@
 import ClusterTorture
 import TestKit
-import TestTraits
 import Testing
 
-/// As `ClusterFaultTests`, with replicas: 30 s each of `script/torture --store sentinel` and
-/// `--store cluster`.
-@Suite("A cluster on a replicated Redis keeps its guarantees", .serialized, .ownThread)
-struct StoreFaultTests {
-    /// Without `failover`, which may lose messages while shards are moving; docs/reliability.md
-    /// describes that limit.
-    static let stores: [(StoreMode, [StoreFault])] = [
-        (
-            .sentinel,
-            [
-                .kill(1, restartAfter: .milliseconds(500), .beforeAmendment),
-                .pubsubKill,
-            ]
-        ),
-        (
-            .cluster,
-            [
-                .kill(0, restartAfter: .milliseconds(500), .beforeAmendment),
-                .clusterFailover(1, .immediately),
-                .reshard(from: 2, to: 1, pause: .milliseconds(50)),
-                .clusterFailover(0, .beforeAmendment),
-            ]
-        ),
-    ]
+extension TortureSuites {
+    /// As `ClusterFaultTests`, with replicas: 30 s each of `script/torture --store sentinel` and
+    /// `--store cluster`.
+    @Suite("a cluster on a replicated Redis keeps its guarantees")
+    struct StoreFaultTests {
+        /// Without `failover`, which may lose messages while shards are moving; docs/reliability.md
+        /// describes that limit.
+        static let stores: [(StoreMode, [StoreFault])] = [
+            (
+                .sentinel,
+                [
+                    .kill(1, restartAfter: .milliseconds(500), .beforeAmendment),
+                    .pubsubKill,
+                ]
+            ),
+            (
+                .cluster,
+                [
+                    .kill(0, restartAfter: .milliseconds(500), .beforeAmendment),
+                    .clusterFailover(1, .immediately),
+                    .reshard(from: 2, to: 1, pause: .milliseconds(50)),
+                    .clusterFailover(0, .beforeAmendment),
+                ]
+            ),
+        ]
 
-    @Test("through lost masters and moving slots", arguments: Self.stores)
-    func survives(_ store: StoreMode, _ faults: [StoreFault]) throws {
-        var settings = TortureSettings(seed: 1)
-        settings.store = store
-        settings.conversations = 6
-        let torture = try Torture(settings)
-        try torture.start()
+        @Test("through lost masters and moving slots", arguments: Self.stores)
+        func survives(_ store: StoreMode, _ faults: [StoreFault]) throws {
+            var settings = TortureSettings(seed: 1)
+            settings.store = store
+            settings.conversations = 6
+            let torture = try Torture(settings)
+            try torture.start()
 
-        // Nil after 30 s without messages; the result then names the conversations that hang.
-        for fault in faults { #expect(try torture.inject(.store(fault)) != nil, "\(fault)") }
-        let result = try torture.finishKeepingLogs()
+            // Nil after 30 s without messages; the result then names the conversations that hang.
+            for fault in faults { #expect(try torture.inject(.store(fault)) != nil, "\(fault)") }
+            let result = try torture.finishKeepingLogs()
 
-        #expect(result.violations == [])
-        #expect(result.messages > 100)
-        #expect(result.counts.amended > 10)
+            #expect(result.violations == [])
+            #expect(result.messages > 100)
+            #expect(result.counts.amended > 10)
+        }
     }
 }

@@ -1,4 +1,11 @@
 import ClusterTorture
+import TestTraits
+import Testing
+
+/// All suites with runs of `script/torture`, one after the other: three nodes, Redis and two dozen
+/// clients use the whole machine.
+@Suite("While users chat,", .serialized, .ownThread)
+enum TortureSuites {}
 
 extension Torture {
     /// Ends the run. If a promise was broken, keeps the logs of all processes and prints their
