@@ -19,12 +19,18 @@ struct DrainTests {
         let idle = try ByteStream(port: node.port)
         try idle.send("GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n")
         #expect(try HTTPReply(from: idle).status == 200)
+        let earlier = try node.metrics("25 requests") { $0.value(of: .httpRequests) == 25 }
         let half = try (0..<3).map { _ in try ByteStream(port: node.port) }
-        try half[0].send("GET /echo HTTP/1.1\r\nHo")
-        try half[1].send("GET /api/health HTTP/1.1\r\nHo")
-        try half[2].send("POST /nothing HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\n1234")
+        let parts = [
+            "GET /echo HTTP/1.1\r\nHo", "GET /api/health HTTP/1.1\r\nHo",
+            "POST /nothing HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\n1234",
+        ]
+        for (stream, part) in zip(half, parts) { try stream.send(part) }
         try node.waitForConnections(28)
-        _ = try node.metrics("heads to have begun") { ($0.value(of: .bytesIn) ?? 0) > 0 }
+        // A request that arrives after the announcement is refused.
+        let bytes =
+            try #require(earlier.value(of: .bytesIn)) + Double(parts.joined().utf8.count)
+        _ = try node.metrics("\(bytes) bytes") { $0.value(of: .bytesIn) == bytes }
         node.gateway.drain(over: .milliseconds(1200))
         var ends: [ContinuousClock.Instant] = []
         var isClosed = [Bool](repeating: false, count: peers.count)

@@ -48,7 +48,7 @@ extension AgentSuites {
             self.events.events(in: .before(nil), limit: 1) { rejected.add($0) }
             #expect(try rejected.first() == .some(nil))
 
-            self.fixture.server.freeze()
+            try self.fixture.server.freeze()
             defer { self.fixture.server.unfreeze() }
             let expired = ReplyList<[NodeLink.Event]?>()
             self.events.events(in: .before(nil), limit: 1) { expired.add($0) }

@@ -136,7 +136,7 @@ extension AgentSuites {
         @Test("are rejected if the request is too long, or too many calls are pending")
         func limits() throws {
             let fixture = try CallsFixture()
-            fixture.agent.server.freeze()
+            try fixture.agent.server.freeze()
             defer { fixture.agent.server.unfreeze() }
             let long = String(repeating: "x", count: ControlMessage.byteLimit)
             let results = ReplyList<CallResult>()

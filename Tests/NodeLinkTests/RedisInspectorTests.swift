@@ -78,7 +78,7 @@ extension AgentSuites {
             let server = try RedisServer()
             let unconnected = try AgentFixture(server, isConnected: false)
             let fixture = try AgentFixture(server)
-            server.freeze()
+            try server.freeze()
             defer { server.unfreeze() }
             let infos = ReplyList<RedisInspector.Info?>()
             let sizes = ReplyList<Int?>()

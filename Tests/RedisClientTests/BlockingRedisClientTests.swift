@@ -91,7 +91,7 @@ extension RealServers {
             let server = try RedisServer()
             let client = try Self.client(server.url) { $0.commandTimeout = .milliseconds(300) }
             try client.connect()
-            server.freeze()
+            try server.freeze()
             defer { server.unfreeze() }
             let failure = #expect(throws: BlockingRedisClient.CallFailure.self) {
                 try client.send([RedisQuery(.any, "PING")])

@@ -59,7 +59,7 @@ extension RealServers {
                 $0.silenceTimeout = .seconds(60)
             }
             try fixture.waitUntilReady()
-            trio.servers[0].freeze()
+            try trio.servers[0].freeze()
             try fixture.send([["SET", "k", "1"]])
             guard
                 case .changed(.unavailable(.masterChanged(let endpoint))) = try fixture.recorder
@@ -132,7 +132,7 @@ extension RealServers {
             let fixture = try RedisClientFixture(trio.url)
             try fixture.waitUntilReady()
             // The sentinels do not learn of it at first, because they are frozen.
-            for sentinel in trio.sentinels { sentinel.freeze() }
+            for sentinel in trio.sentinels { try sentinel.freeze() }
             try trio.servers[0].execute("REPLICAOF", "127.0.0.1", "\(trio.servers[1].port)")
             // Becoming a replica does not close connections, so the next write reaches a replica.
             #expect(try fixture.execute("SET", "k", "1") == .failed(1001, .readOnly))

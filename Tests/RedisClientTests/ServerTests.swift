@@ -172,7 +172,7 @@ extension RealServers {
             let server = try RedisServer()
             let fixture = try RedisClientFixture(server.url)
             try fixture.waitUntilReady()
-            server.freeze()
+            try server.freeze()
             try fixture.send((0..<100).map { ["INCR", "n\($0)"] })
             try server.crash()
             guard case .changed(.unavailable) = try fixture.recorder.next() else {
@@ -198,7 +198,7 @@ extension RealServers {
                 $0.commandTimeout = .milliseconds(300)
             }
             try fixture.waitUntilReady()
-            server.freeze()
+            try server.freeze()
             try fixture.send([["PING"], ["PING"]])
             guard
                 case .changed(.unavailable(.silent(let milliseconds))) = try fixture.recorder.next()
@@ -252,7 +252,7 @@ extension RealServers {
                 try server.execute("INFO", "commandstats").contains("cmdstat_ping:calls=3")
                     ? () : nil
             }
-            server.freeze()
+            try server.freeze()
             guard case .changed(.unavailable(.silent)) = try fixture.recorder.next() else {
                 throw TestFailure("the silence was not noticed")
             }

@@ -88,7 +88,7 @@ extension RealServers {
                 try server.execute("INFO", "commandstats").contains("cmdstat_ping:calls=3")
                     ? () : nil
             }
-            server.freeze()
+            try server.freeze()
             guard case .changed(.unavailable(.silent)) = try fixture.recorder.next() else {
                 throw TestFailure("the silence was not noticed")
             }

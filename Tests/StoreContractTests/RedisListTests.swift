@@ -305,7 +305,7 @@ struct RedisListTests {
             })
         let unavailable = try server(
             of: "u:acme:\(other.replacingOccurrences(of: " ", with: "%20"))")
-        unavailable.freeze()
+        try unavailable.freeze()
         defer { unavailable.unfreeze() }
         let answers = AnswerCollector()
         store.submit(

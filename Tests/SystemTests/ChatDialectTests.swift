@@ -103,7 +103,7 @@ struct ChatDialectTests {
         try self.writeLine("before", chat, as: "ann")
         // The reader is suspended and misses the messages. The crash of the server ends its
         // connection.
-        chat.send(SIGSTOP)
+        try chat.freeze()
         let writer = try server.connect("writer")
         for number in 1...250 { try writer.post("message \(number)") }
         try server.crash()
@@ -140,7 +140,7 @@ struct ChatDialectTests {
             try chat.output.line(with: "writer: old")
         }
         let before = chat.output.lines
-        chat.send(SIGSTOP)
+        try chat.freeze()
         try server.crash()
         let revived = try ConfabServer(
             ["--listen", "127.0.0.1:\(port)"], store: .sqlite, in: server.folder)

@@ -175,7 +175,7 @@ struct FailedSendTests {
         }
         for client in clients { try client.post("\(client.adapter.name) before") }
         let master = try store.masters()[0]
-        master.freeze()
+        try master.freeze()
         for client in clients { try client.sendMessage("\(client.adapter.name) meanwhile") }
         let outcomes = try clients.map { try $0.outcome() }
         #expect(outcomes.allSatisfy { ["refused", "unknown"].contains($0) })

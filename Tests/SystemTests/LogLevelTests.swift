@@ -114,7 +114,7 @@ struct LogLevelTests {
         let rows = try result.rows("nodes")
         #expect(rows.first { $0["node"] == "n1" }?["level"] == "debug")
         #expect(try self.isDebugging(first))
-        self.redis.freeze()
+        try self.redis.freeze()
         defer { self.redis.unfreeze() }
         let alone = try self.set("n1", "info")
         #expect(alone.output.hasSuffix("set the log level of n1 to info"), "\(alone.errors)")

@@ -196,7 +196,7 @@ struct ViaLookupTests {
         #expect(user.status == 3 && user.errors.contains("stored data is damaged"), "\(user)")
         #expect(try user.rows("conversations").map { $0["conversation"] } == ["garden"])
 
-        redis.freeze()
+        try redis.freeze()
         let frozen = try Self.read("conversation", "garden", at: redis.url)
         redis.unfreeze()
         #expect(frozen.status == 3 && frozen.errors.hasPrefix("confab: --via: "), "\(frozen)")

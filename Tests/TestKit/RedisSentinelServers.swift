@@ -64,7 +64,7 @@ public final class RedisSentinelServers {
             return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
         }
 
-        public func freeze() { self.process.send(SIGSTOP) }
+        public func freeze() throws { try self.process.freeze() }
         public func unfreeze() { self.process.send(SIGCONT) }
 
         public func crash() throws {

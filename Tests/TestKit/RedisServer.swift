@@ -109,13 +109,9 @@ public final class RedisServer {
     }
 
     /// Stops the process with SIGSTOP until `unfreeze()`. Its connections stay open.
-    public func freeze() {
-        self.process.send(SIGSTOP)
-    }
+    public func freeze() throws { try self.process.freeze() }
 
-    public func unfreeze() {
-        self.process.send(SIGCONT)
-    }
+    public func unfreeze() { self.process.send(SIGCONT) }
 
     /// Restarts the server after its end, with the same port and folder.
     ///

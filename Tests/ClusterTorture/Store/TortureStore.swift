@@ -41,7 +41,7 @@ struct FaultHooks {
 extension TortureStore {
     func freeze(_ choice: UInt64, for time: Duration, _ hooks: FaultHooks) throws {
         let master = try self.master(choice)
-        master.freeze()
+        try master.freeze()
         hooks.wait(time)
         master.unfreeze()
         try self.awaitHealthy()
