@@ -23,7 +23,8 @@ struct SlotMap: Equatable {
                 (0...last).contains(first), last < RedisSlot.count,
                 let master = parts.next().flatMap({ Self.endpoint($0, endpoint) })
             else { return nil }
-            for slot in first...last { self.assign(Int(slot), to: master) }
+            let owner = self.index(of: master)
+            for slot in Int(first)...Int(last) { self.assign(slot, to: owner) }
             while let node = parts.next() {
                 if let replica = Self.endpoint(node, endpoint), !self.replicas.contains(replica) {
                     self.replicas.append(replica)
@@ -60,16 +61,18 @@ struct SlotMap: Equatable {
 
     /// Applies a MOVED reply.
     mutating func move(_ slot: RedisSlot, to endpoint: RedisEndpoint) {
-        self.assign(Int(slot.number), to: endpoint)
+        self.assign(Int(slot.number), to: self.index(of: endpoint))
     }
 
-    private mutating func assign(_ slot: Int, to endpoint: RedisEndpoint) {
+    /// The index in `masters`, to which an unknown master is added.
+    private mutating func index(of master: RedisEndpoint) -> UInt16 {
+        if let known = self.masters.firstIndex(of: master) { return UInt16(known) }
+        self.masters.append(master)
+        return UInt16(self.masters.count - 1)
+    }
+
+    private mutating func assign(_ slot: Int, to owner: UInt16) {
         if self.owners[slot] == Self.noOwner { self.ownedCount += 1 }
-        if let known = self.masters.firstIndex(of: endpoint) {
-            self.owners[slot] = UInt16(known)
-        } else {
-            self.owners[slot] = UInt16(self.masters.count)
-            self.masters.append(endpoint)
-        }
+        self.owners[slot] = owner
     }
 }
