@@ -105,6 +105,8 @@ struct PipeliningTests {
             $0.live.limits.contentBytes = byteCount
             $0.live.limits.messageBytes = 2 * byteCount
             $0.live.limits.frameBytes = 2 * byteCount
+            // A ping would answer the poll before a slow machine has sent the message.
+            $0.live.limits.enginePingInterval = 3_600_000
         }
         let ann = try node.conversationClient("ann")
         let session = try PollingClient(port: node.port)
