@@ -4,18 +4,25 @@ import Synchronization
 
 /// Waits for one answer.
 private final class AnswerWaiter: StoreClient {
-    private let continuation: Mutex<CheckedContinuation<StoreAnswer, Never>?>
+    /// Behind a lock, because the thread sanitizer does not notice it if a continuation is resumed
+    /// before its task has suspended.
+    private let answer = Mutex<StoreAnswer?>(nil)
+    private let continuation: CheckedContinuation<AnswerWaiter, Never>
 
-    init(_ continuation: CheckedContinuation<StoreAnswer, Never>) {
-        self.continuation = Mutex(continuation)
+    init(_ continuation: CheckedContinuation<AnswerWaiter, Never>) {
+        self.continuation = continuation
     }
 
     func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
-        guard let continuation = self.continuation.withLock({ $0.take() }) else {
-            preconditionFailure("ticket \(ticket) was answered twice")
+        self.answer.withLock { earlier in
+            precondition(earlier == nil, "ticket \(ticket) was answered twice")
+            earlier = answer
         }
-        continuation.resume(returning: answer)
+        self.continuation.resume(returning: self)
     }
+
+    /// Called after the continuation has been resumed.
+    var received: StoreAnswer { self.answer.withLock { $0! } }
 }
 
 /// Collects answers in the order of their arrival.
@@ -58,6 +65,7 @@ extension ChatStore {
     /// Submits a request and waits for its answer.
     public func request(_ request: StoreRequest) async -> StoreAnswer {
         await withCheckedContinuation { self.submit(request, ticket: 1, for: AnswerWaiter($0)) }
+            .received
     }
 
     /// Claims a shard; 0 if the claim failed.
