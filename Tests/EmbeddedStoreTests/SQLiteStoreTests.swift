@@ -3,7 +3,6 @@ import ChatModel
 import Foundation
 import SeededRandom
 import StoreTestSupport
-import Synchronization
 import Telemetry
 import TestKit
 import TestTraits
@@ -139,15 +138,15 @@ struct SQLiteStoreTests {
         let before = store.statistics
         let rounds = 20
         for _ in 0..<rounds {
-            let counter = AnswerCounter()
+            let collector = AnswerCollector()
             for index in testOwners.indices {
-                store.submit(
+                collector.submit(
                     .write(
                         WriteBatch(
                             owner: testOwners[index].id, writes: [testOwners[index].post("hello")])
-                    ), ticket: 0, for: counter)
+                    ), to: store)
             }
-            await counter.waitForAnswers(64)
+            _ = await collector.answers(64)
         }
         let after = store.statistics
         #expect(after.writes - before.writes == 64 * rounds)
@@ -168,14 +167,13 @@ struct SQLiteStoreTests {
         let start = clock.now
         var testOwner = await store.createConversation(rex)
         let before = store.statistics
-        let counter = AnswerCounter()
+        let collector = AnswerCollector()
         for _ in 0..<64 {
-            store.submit(
+            collector.submit(
                 .write(WriteBatch(owner: testOwner.id, writes: [testOwner.post("hello")])),
-                ticket: 0,
-                for: counter)
+                to: store)
         }
-        await counter.waitForAnswers(64)
+        _ = await collector.answers(64)
         let commits = store.statistics.commits - before.commits
         #expect(store.statistics.writes - before.writes == 64)
         // One commit, unless the machine needs longer than the interval to submit the writes.
@@ -187,15 +185,14 @@ struct SQLiteStoreTests {
     func closeFlushesSubmittedWrites() async throws {
         var store = try self.open(history: 0)
         var testOwner = await store.createConversation(rex)
-        let counter = AnswerCounter()
+        let collector = AnswerCollector()
         for _ in 0..<500 {
-            store.submit(
+            collector.submit(
                 .write(WriteBatch(owner: testOwner.id, writes: [testOwner.post("hello")])),
-                ticket: 0,
-                for: counter)
+                to: store)
         }
         store.close()
-        #expect(counter.stored == 500)
+        #expect(collector.stored == 500)
         #expect(await store.request(.load(rex)).text == "failed")
         #expect(await store.request(.probe).text == "failed")
         store.close()
@@ -212,24 +209,24 @@ struct SQLiteStoreTests {
     func requestLimit() async throws {
         let store = try self.open { $0.queuedRequestLimit = 10 }
         var testOwner = await store.createConversation(rex)
-        let counter = AnswerCounter()
+        let collector = AnswerCollector()
         // Blocks the writer in the callback until all requests are submitted.
         let blocker = BlockingClient()
         store.submit(.probe, ticket: 0, for: blocker)
         blocker.waitForAnswer()
         let batch = WriteBatch(
             owner: testOwner.id, writes: [testOwner.cursors("ann", read: 1, delivered: 1)])
-        for _ in 0..<25 { store.submit(.write(batch), ticket: 0, for: counter) }
-        #expect(counter.failures.count == 15)
+        for _ in 0..<25 { collector.submit(.write(batch), to: store) }
+        #expect(collector.failures.count == 15)
         #expect(
-            counter.failures.first?.description
+            collector.failures.first?.description
                 == "\(self.path): too many requests are waiting for the disk"
         )
         #expect(store.statistics.queuedWrites == 10)
         #expect(store.statistics.rejectedRequests == 15)
         blocker.release()
-        await counter.waitForAnswers(25)
-        #expect(counter.stored == 10)
+        _ = await collector.answers(25)
+        #expect(collector.stored == 10)
         store.close()
     }
 
@@ -240,16 +237,16 @@ struct SQLiteStoreTests {
         let blocker = BlockingClient()
         store.submit(.probe, ticket: 0, for: blocker)
         blocker.waitForAnswer()
-        let counter = AnswerCounter()
+        let collector = AnswerCollector()
         for _ in 0..<3 {
             let write = testOwner.post(String(repeating: "x", count: 6000))
-            store.submit(
-                .write(WriteBatch(owner: testOwner.id, writes: [write])), ticket: 0, for: counter)
+            collector.submit(
+                .write(WriteBatch(owner: testOwner.id, writes: [write])), to: store)
         }
-        #expect(counter.failures.count == 2)
+        #expect(collector.failures.count == 2)
         blocker.release()
-        await counter.waitForAnswers(3)
-        #expect(counter.stored == 1)
+        _ = await collector.answers(3)
+        #expect(collector.stored == 1)
         store.close()
     }
 
@@ -302,42 +299,14 @@ struct SQLiteStoreTests {
     }
 }
 
-/// A store client that counts answers.
-final class AnswerCounter: StoreClient {
-    private struct State {
-        var stored = 0
-        var failures: [StoreFailure] = []
-        var count = 0
-        var waiting: (Int, CheckedContinuation<Void, Never>)?
+extension AnswerCollector {
+    fileprivate var stored: Int {
+        self.answers.count { if case .written(.stored) = $0.answer { true } else { false } }
     }
 
-    private let state = Mutex(State())
-
-    var stored: Int { self.state.withLock { $0.stored } }
-    var failures: [StoreFailure] { self.state.withLock { $0.failures } }
-
-    func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
-        self.state.withLock { state in
-            state.count += 1
-            if case .written(.stored) = answer { state.stored += 1 }
-            if case .failed(let failure) = answer { state.failures.append(failure) }
-            if let (count, continuation) = state.waiting, state.count >= count {
-                state.waiting = nil
-                continuation.resume()
-            }
-        }
-    }
-
-    /// Waits for this number of answers.
-    func waitForAnswers(_ count: Int) async {
-        await withCheckedContinuation { continuation in
-            self.state.withLock { state in
-                if state.count >= count {
-                    continuation.resume()
-                } else {
-                    state.waiting = (count, continuation)
-                }
-            }
+    fileprivate var failures: [StoreFailure] {
+        self.answers.compactMap {
+            if case .failed(let failure) = $0.answer { failure } else { nil }
         }
     }
 }

@@ -82,10 +82,8 @@ struct MessageSearchTests {
         let answers = AnswerCollector()
         let query = try #require(SearchQuery("needle"))
         let count = PendingSearches.activeLimit + PendingSearches.waitingLimit + 20
-        for number in 0..<count {
-            store.submit(
-                .search(rex, query, before: nil, limit: 9),
-                ticket: StoreTicket(rawValue: UInt64(number)), for: answers)
+        for _ in 0..<count {
+            answers.submit(.search(rex, query, before: nil, limit: 9), to: store)
         }
         var (complete, refused) = (0, 0)
         for (_, answer) in await answers.answers(count) {

@@ -308,11 +308,11 @@ struct RedisListTests {
         try unavailable.freeze()
         defer { unavailable.unfreeze() }
         let answers = AnswerCollector()
-        store.submit(
+        answers.submit(
             .write(WriteBatch(owner: rex.id, writes: [rex.post("one"), rex.join(other)])),
-            ticket: 1, for: answers)
-        store.submit(
-            .write(WriteBatch(owner: kim.id, writes: [kim.post("first")])), ticket: 2, for: answers)
+            to: store)
+        answers.submit(
+            .write(WriteBatch(owner: kim.id, writes: [kim.post("first")])), to: store)
         let texts = await answers.answers(2).map(\.answer.text)
         #expect(
             texts[0].hasPrefix(

@@ -366,10 +366,7 @@ struct WritingContractTests {
             if number % 5 == 0 {
                 writes.append(owner.cursors("user 0", read: number, delivered: number))
             }
-            store.submit(
-                .write(WriteBatch(owner: owner.id, writes: writes)),
-                ticket: StoreTicket(rawValue: UInt64(number)),
-                for: collector)
+            collector.submit(.write(WriteBatch(owner: owner.id, writes: writes)), to: store)
         }
         let answers = await collector.answers(60)
         #expect(answers.map(\.ticket.rawValue) == Array(0..<60))

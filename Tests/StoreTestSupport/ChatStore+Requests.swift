@@ -2,32 +2,11 @@ public import Bytes
 public import ChatModel
 import Synchronization
 
-/// Waits for one answer.
-private final class AnswerWaiter: StoreClient {
-    /// Behind a lock, because the thread sanitizer does not notice it if a continuation is resumed
-    /// before its task has suspended.
-    private let answer = Mutex<StoreAnswer?>(nil)
-    private let continuation: CheckedContinuation<AnswerWaiter, Never>
-
-    init(_ continuation: CheckedContinuation<AnswerWaiter, Never>) {
-        self.continuation = continuation
-    }
-
-    func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
-        self.answer.withLock { earlier in
-            precondition(earlier == nil, "ticket \(ticket) was answered twice")
-            earlier = answer
-        }
-        self.continuation.resume(returning: self)
-    }
-
-    /// Called after the continuation has been resumed.
-    var received: StoreAnswer { self.answer.withLock { $0! } }
-}
-
-/// Collects answers in the order of their arrival.
+/// Submits requests and collects their answers in the order of arrival.
 public final class AnswerCollector: StoreClient {
     private struct State {
+        var nextTicket: UInt64 = 0
+        var pending: Set<StoreTicket> = []
         var answers: [(ticket: StoreTicket, answer: StoreAnswer)] = []
         var waiter: (count: Int, continuation: CheckedContinuation<Void, Never>)?
     }
@@ -36,14 +15,32 @@ public final class AnswerCollector: StoreClient {
 
     public init() {}
 
+    /// Submits a request; the tickets are 0, 1, 2, …
+    public func submit(_ request: StoreRequest, to store: some ChatStore) {
+        let ticket = self.state.withLock { state in
+            let ticket = StoreTicket(rawValue: state.nextTicket)
+            state.nextTicket += 1
+            state.pending.insert(ticket)
+            return ticket
+        }
+        store.submit(request, ticket: ticket, for: self)
+    }
+
     public func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
         self.state.withLock { state in
+            precondition(
+                state.pending.remove(ticket) != nil, "the request \(ticket) was answered twice")
             state.answers.append((ticket, answer))
             if let waiting = state.waiter, state.answers.count >= waiting.count {
                 state.waiter = nil
                 waiting.continuation.resume()
             }
         }
+    }
+
+    /// The answers that have arrived.
+    public var answers: [(ticket: StoreTicket, answer: StoreAnswer)] {
+        self.state.withLock { $0.answers }
     }
 
     /// Waits until this many answers have arrived.
@@ -57,15 +54,16 @@ public final class AnswerCollector: StoreClient {
                 }
             }
         }
-        return self.state.withLock { $0.answers }
+        return self.answers
     }
 }
 
 extension ChatStore {
     /// Submits a request and waits for its answer.
     public func request(_ request: StoreRequest) async -> StoreAnswer {
-        await withCheckedContinuation { self.submit(request, ticket: 1, for: AnswerWaiter($0)) }
-            .received
+        let collector = AnswerCollector()
+        collector.submit(request, to: self)
+        return await collector.answers(1)[0].answer
     }
 
     /// Claims a shard; 0 if the claim failed.
