@@ -217,11 +217,11 @@ struct ConnectionLifecycleTests {
         try node.fill(50)
         let metrics = try node.metrics("writes to be measured") {
             ($0.histogram(of: .storeSeconds)?.count ?? 0) >= 1
+                && $0.value(of: .messagesIn, labels: ["dialect": "conversations"]) == 50
         }
         let times = try #require(metrics.histogram(of: .storeSeconds))
         #expect(times.count <= UInt64(node.store.passed(.write)))
         #expect(times.maximum > 1000 && times.maximum < 60_000_000_000)
-        #expect(metrics.value(of: .messagesIn, labels: ["dialect": "conversations"]) == 50)
     }
 }
 

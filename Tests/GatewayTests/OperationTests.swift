@@ -189,7 +189,9 @@ struct ReloadTests {
 struct MessageTests {
     @Test("count against its rate, and are not stored if they exceed it")
     func rate() throws {
-        let node = try TestNode { setup in
+        let clock = StoppedClock(monotonic: 10_000)
+        let node = try TestNode(loops: 1) { setup in
+            setup.settings.readClocks = { clock.reading }
             setup.live.limits.messagesPerSecond = 1
             setup.live.limits.messageBurst = 5
         }
@@ -212,6 +214,7 @@ struct MessageTests {
                 && failed.allSatisfy {
                     $0["error"] == "rate limited" && $0.number("retry_after") != nil
                 })
+        clock.advance(milliseconds: 1000)
         let metrics = try node.metrics("the limit to be counted") {
             ($0.value(of: .dropped, labels: ["reason": "rate_limited"]) ?? 0) == 7
         }

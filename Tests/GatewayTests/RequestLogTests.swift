@@ -36,12 +36,14 @@ struct RequestLogTests {
     func counts() throws {
         let node = try TestNode(loops: 1)
         try self.refuse(node)
-        let metrics = try node.metrics("five refusals") {
-            $0.value(of: .connectionsRefused, labels: ["reason": "invalid"]) == 1
+        // The last of its requests.
+        let metrics = try node.metrics("the unknown path") {
+            $0.value(of: .httpResponses, labels: ["code": "404"]) == 1
         }
         func refused(_ reason: String) -> Double? {
             metrics.value(of: .connectionsRefused, labels: ["reason": reason])
         }
+        #expect(refused("invalid") == 1)
         #expect(refused("origin") == 2)
         #expect(refused("token") == 2)
         // All reasons are there from the start, so that a rate has a first value.

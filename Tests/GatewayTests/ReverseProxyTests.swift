@@ -264,7 +264,7 @@ struct APIErrorTests {
             $0.live.limits.bodyBytes = 2000
             $0.live.limits.headerBytes = 4096
             $0.live.limits.body = .milliseconds(300)
-            $0.live.limits.header = example.status == 408 ? .milliseconds(300) : .seconds(60)
+            $0.live.limits.header = example.status == 408 ? .seconds(2) : .seconds(60)
         }
         let stream = try ByteStream(port: node.port)
         try stream.send(example.request)

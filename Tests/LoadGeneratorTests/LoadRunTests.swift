@@ -24,7 +24,7 @@ struct LoadRunTests {
         (options.settle, options.warmup, options.duration) = (
             .zero, .milliseconds(100), .milliseconds(300)
         )
-        options.lossTimeout = .milliseconds(500)
+        options.lossTimeout = .seconds(2)
         try change(&options)
         return options
     }

@@ -51,12 +51,13 @@ extension AgentSuites {
             try self.fixture.server.freeze()
             defer { self.fixture.server.unfreeze() }
             let expired = ReplyList<[NodeLink.Event]?>()
-            self.events.events(in: .before(nil), limit: 1) { expired.add($0) }
             let timeout = PendingQueries<Int>.timeout
-            let now = self.fixture.run { NodeAgent.now }
-            self.fixture.run { [events] in events.expireQueries(at: now + timeout - 1000) }
+            let before = self.fixture.run { NodeAgent.now }
+            self.events.events(in: .before(nil), limit: 1) { expired.add($0) }
+            let after = self.fixture.run { NodeAgent.now }
+            self.fixture.run { [events] in events.expireQueries(at: before + timeout - 1) }
             #expect(expired.all.isEmpty)
-            self.fixture.run { [events] in events.expireQueries(at: now + timeout) }
+            self.fixture.run { [events] in events.expireQueries(at: after + timeout) }
             #expect(expired.all.count == 1)
             #expect(try expired.first() == .some(nil))
         }

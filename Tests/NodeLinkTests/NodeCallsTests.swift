@@ -121,14 +121,15 @@ extension AgentSuites {
             let mailbox = MailboxReader()
             let subscriber = try mailbox.start(fixture.agent)
             let results = ReplyList<CallResult>()
+            let before = fixture.agent.run { NodeAgent.now }
             fixture.calls.call(2, NodeRequest("shards")) { results.add($0) }
-            let now = fixture.agent.run { NodeAgent.now }
+            let after = fixture.agent.run { NodeAgent.now }
             func expire(at time: Int64) {
                 fixture.agent.run { [calls = fixture.calls] in calls.expireCalls(at: time) }
             }
-            expire(at: now + PendingCalls.timeout - 1000)
+            expire(at: before + PendingCalls.timeout - 1)
             #expect(results.all == [])
-            expire(at: now + PendingCalls.timeout)
+            expire(at: after + PendingCalls.timeout)
             #expect(results.all == [.failure(.noAnswer)])
             withExtendedLifetime(subscriber) {}
         }

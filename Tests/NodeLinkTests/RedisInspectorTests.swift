@@ -89,12 +89,13 @@ extension AgentSuites {
             #expect(sizes.all == [nil])
 
             let inspector = Self.inspector(fixture)
+            let before = fixture.run { NodeAgent.now }
             inspector.info { infos.add($0) }
             inspector.measureStreams { sizes.add($0) }
-            let now = fixture.run { NodeAgent.now }
-            fixture.run { inspector.expireQueries(at: now + PendingQueries<Int>.timeout - 1000) }
+            let after = fixture.run { NodeAgent.now }
+            fixture.run { inspector.expireQueries(at: before + PendingQueries<Int>.timeout - 1) }
             #expect(infos.all.count == 1 && sizes.all.count == 1)
-            fixture.run { inspector.expireQueries(at: now + PendingQueries<Int>.timeout) }
+            fixture.run { inspector.expireQueries(at: after + PendingQueries<Int>.timeout) }
             #expect(infos.all.count == 2 && infos.all[1] == nil)
             #expect(sizes.all == [nil, nil])
         }

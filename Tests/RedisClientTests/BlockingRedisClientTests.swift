@@ -89,7 +89,7 @@ extension RealServers {
         @Test("ends a command with its timeout while the server is frozen")
         func frozenServer() throws {
             let server = try RedisServer()
-            let client = try Self.client(server.url) { $0.commandTimeout = .milliseconds(300) }
+            let client = try Self.client(server.url) { $0.commandTimeout = .seconds(1) }
             try client.connect()
             try server.freeze()
             defer { server.unfreeze() }

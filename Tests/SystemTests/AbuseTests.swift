@@ -203,7 +203,7 @@ struct AbuseTests {
     @Test("a silent WebSocket is closed with 1001")
     func idleWebSocket() throws {
         // Long enough that pings are answered in time even if the machine pauses.
-        let server = try ConfabServer(["--limit", "idle-seconds=4"])
+        let server = try ConfabServer(["--limit", "idle-seconds=8"])
         let answering = try server.connect("answering")
         let silentClient = try server.connect("silent")
         silentClient.socket.stopAnsweringPings()
@@ -211,13 +211,13 @@ struct AbuseTests {
         for _ in 0..<3 { _ = try answering.next("heartbeat") }
         #expect(
             try silentClient.closeEvent()
-                == .close(code: 1001, reason: "nothing was heard for 4.0 seconds"))
+                == .close(code: 1001, reason: "nothing was heard for 8.0 seconds"))
         try answering.post("still here")
     }
 
     @Test("an endless frame does not keep a WebSocket open")
     func endlessFrame() throws {
-        let server = try ConfabServer(["--limit", "idle-seconds=1"])
+        let server = try ConfabServer(["--limit", "idle-seconds=3"])
         let client = try server.connect("dripping")
         try client.synchronize()
         let frame = RawWebSocketClient.frame(

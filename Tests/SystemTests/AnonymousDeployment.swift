@@ -45,7 +45,7 @@ final class AnonymousDeployment {
             let sentinelServers = try RedisSentinelServers(failureTimeout: .seconds(30))
             (self.redis, url) = (sentinelServers, sentinelServers.url)
         case .cluster:
-            let servers = try RedisClusterServers()
+            let servers = try RedisClusterServers(failureTimeout: .seconds(30))
             (self.redis, url) = (servers, servers.url())
         }
         self.servers = try (0..<2).map { _ in try ConfabServer(options + ["--store", url]) }

@@ -13,6 +13,10 @@ struct FailedSendTests {
     }
 
     private struct FailedSendStore {
+        /// No server fails in these tests. The long timeout avoids a failover if the machine
+        /// pauses.
+        private static let failureTimeout = Duration.seconds(30)
+
         let url: String
         let masters: () throws -> [RedisServer]
         /// Keeps the servers alive.
@@ -24,14 +28,12 @@ struct FailedSendTests {
                 let server = try RedisServer()
                 (self.url, self.masters, self.owner) = (server.url, { [server] }, server)
             case .sentinel:
-                // No server fails in this test. The long timeout avoids a failover if the machine
-                // pauses.
-                let sentinelServers = try RedisSentinelServers(failureTimeout: .seconds(30))
+                let sentinelServers = try RedisSentinelServers(failureTimeout: Self.failureTimeout)
                 (self.url, self.masters, self.owner) = (
                     sentinelServers.url, { [try sentinelServers.master()] }, sentinelServers
                 )
             case .cluster:
-                let servers = try RedisClusterServers()
+                let servers = try RedisClusterServers(failureTimeout: Self.failureTimeout)
                 (self.url, self.owner) = (servers.url(), servers)
                 self.masters = {
                     try servers.nodes().filter(\.isMaster).map { try servers.server(of: $0) }

@@ -69,8 +69,8 @@ struct IdentityTests {
     func expiry() throws {
         let server = try ConfabServer()
         let expiringClient = try server.connect(
-            token: ConfabServer.token(for: "alice", validFor: 2))
-        let renewingClient = try server.connect(token: ConfabServer.token(for: "bob", validFor: 2))
+            token: ConfabServer.token(for: "alice", validFor: 5))
+        let renewingClient = try server.connect(token: ConfabServer.token(for: "bob", validFor: 5))
         let newToken = try ConfabServer.token(for: "bob", validFor: 60)
         try renewingClient.send(#"{"action":"authenticate","token":"\#(newToken)"}"#)
         _ = try renewingClient.next("authenticated")

@@ -6,14 +6,14 @@ import Testing
 
 @Suite("A JSON log", .ownThread)
 struct LibraryOutputTests {
-    /// Writes lines as a library does: at its start, and before it aborts the process.
+    /// Writes lines as a library does: when it should speak, and before it aborts the process.
     private static let library = #"""
         #include <pthread.h>
         #include <stdio.h>
         #include <stdlib.h>
         #include <unistd.h>
         static void *run(void *unused) {
-            usleep(1500000);
+            while (access("speak", F_OK) != 0) usleep(50000);
             fprintf(stderr, "library: a \"warning\"\n");
             while (access("crash", F_OK) != 0) usleep(50000);
             fprintf(stderr, "library: the last words\n");
@@ -43,6 +43,7 @@ struct LibraryOutputTests {
         let server = try ConfabServer(
             ["--log-format", "json"],
             environment: ["LD_PRELOAD": libraries.compactMap(\.self).joined(separator: ":")])
+        try server.folder.write("", to: "speak")
         try server.process.errors.line(with: #""text":"library: a \"warning\"""#)
         try server.folder.write("", to: "crash")
         #expect(try server.process.waitForExit() == .killed(signal: SIGABRT))

@@ -27,49 +27,58 @@ struct LogLevelTests {
         try confab(["log-level"] + arguments + ["--yes"], at: self.nodes[node].adminPort)
     }
 
-    /// Whether the node logs at `debug`: a request has a line of its own there.
-    private func isDebugging(_ node: ConfabServer) throws -> Bool {
-        let before = node.process.errors.text.matches(of: /request answered/).count
+    /// Waits until the node logs at `debug`: a request has a line of its own there.
+    private func awaitDebugging(_ node: ConfabServer) throws {
+        let before = self.requestLines(of: node)
         _ = try node.health()
-        // The line is written by another thread.
-        for _ in 0..<20 {
-            if node.process.errors.text.matches(of: /request answered/).count > before {
-                return true
-            }
-            usleep(25_000)
-        }
-        return false
+        try Deadline.wait(
+            for: "a line about the request", untilTrue: { self.requestLines(of: node) > before })
+    }
+
+    /// Expects that the node does not log at `debug`.
+    private func expectNoDebugging(
+        _ node: ConfabServer, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        let before = self.requestLines(of: node)
+        _ = try node.health()
+        // The line would be written by another thread.
+        usleep(500_000)
+        #expect(self.requestLines(of: node) == before, sourceLocation: sourceLocation)
+    }
+
+    private func requestLines(of node: ConfabServer) -> Int {
+        node.process.errors.text.matches(of: /request answered/).count
     }
 
     @Test("changes all nodes for a time, also if one of them reloads meanwhile")
     func forATime() throws {
         let (first, second) = (self.nodes[0], self.nodes[1])
-        #expect(try !self.isDebugging(first))
+        try self.expectNoDebugging(first)
 
         let plan = try confab("log-level", "debug", "--dry-run", at: first.adminPort)
         #expect(plan.status == 0)
         #expect(plan.output == "would set the log level of n1, n2 to debug")
-        #expect(try !self.isDebugging(second))
+        try self.expectNoDebugging(second)
 
         let result = try self.set("debug", "--for", "15s", "--output", "json")
         #expect(result.status == 0, "\(result.errors)")
         #expect(try result.rows("nodes").map { $0["level"] } == ["debug", "debug"])
         #expect(
             try result.document["summary"] == "set the log level of n1, n2 to debug for 15 s")
-        for node in self.nodes { #expect(try self.isDebugging(node)) }
+        for node in self.nodes { try self.awaitDebugging(node) }
         try first.process.errors.line(with: "log level changed to=debug from=info seconds=15.000s")
 
         // The reloaded level applies after the time.
         try second.folder.write(#"{"log-level": "error"}"#, to: "confab.json")
         second.process.send(SIGHUP)
         try second.process.errors.line(with: "settings reloaded")
-        #expect(try self.isDebugging(second))
+        try self.awaitDebugging(second)
 
         try first.process.errors.line(
             with: "log level restored to=info from=debug", within: .seconds(60))
         try second.process.errors.line(
             with: "log level restored to=error from=debug", within: .seconds(60))
-        for node in self.nodes { #expect(try !self.isDebugging(node)) }
+        for node in self.nodes { try self.expectNoDebugging(node) }
 
         let events = try confab("events", "--output", "json", at: first.adminPort).rows("events")
         let event = try #require(events.first { $0["event"] == "log-level" })
@@ -81,11 +90,11 @@ struct LogLevelTests {
     func oneNode() throws {
         let (first, second) = (self.nodes[0], self.nodes[1])
         #expect(try self.set("n2", "debug").output == "set the log level of n2 to debug")
-        #expect(try self.isDebugging(second))
-        #expect(try !self.isDebugging(first))
+        try self.awaitDebugging(second)
+        try self.expectNoDebugging(first)
         second.process.send(SIGHUP)
         try second.process.errors.line(with: "settings reloaded")
-        #expect(try !self.isDebugging(second))
+        try self.expectNoDebugging(second)
 
         let unknown = try self.set("n9", "debug")
         #expect(unknown.status == 1)
@@ -101,7 +110,7 @@ struct LogLevelTests {
         let reply = try HTTPReply.post(
             "/api/cluster/log-level", #"{"level":"debug","for":0.5}"#, port: first.adminPort)
         #expect(reply.status == 400 && reply.body.contains(#"\"for\""#), "\(reply.body)")
-        #expect(try !self.isDebugging(first))
+        try self.expectNoDebugging(first)
     }
 
     @Test("changes the nodes that answer, while another node or Redis does not")
@@ -113,12 +122,13 @@ struct LogLevelTests {
         #expect(result.status == 3, "\(result.errors)")
         let rows = try result.rows("nodes")
         #expect(rows.first { $0["node"] == "n1" }?["level"] == "debug")
-        #expect(try self.isDebugging(first))
+        try self.awaitDebugging(first)
         try self.redis.freeze()
         defer { self.redis.unfreeze() }
         let alone = try self.set("n1", "info")
         #expect(alone.output.hasSuffix("set the log level of n1 to info"), "\(alone.errors)")
-        #expect(try !self.isDebugging(first))
+        try first.process.errors.line(with: "log level changed to=info from=debug")
+        try self.expectNoDebugging(first)
     }
 
     @Test("leaves all nodes at one of the levels if two operators change them at once")
@@ -132,9 +142,16 @@ struct LogLevelTests {
         }
         for process in processes { #expect(try process.waitForExit() == .exited(0)) }
         for node in self.nodes {
-            let changes = node.process.errors.text.matches(of: /log level changed to=([a-z]+)/)
-            #expect(Set(changes.map { String($0.1) }) == ["debug", "warning"])
-            #expect(try self.isDebugging(node) == (changes.last?.1 == "debug"))
+            let changes = try Deadline.wait(for: "both changes") {
+                let matches = node.process.errors.text.matches(of: /log level changed to=([a-z]+)/)
+                let levels = matches.map { String($0.1) }
+                return Set(levels) == ["debug", "warning"] ? levels : nil
+            }
+            if changes.last == "debug" {
+                try self.awaitDebugging(node)
+            } else {
+                try self.expectNoDebugging(node)
+            }
         }
     }
 }

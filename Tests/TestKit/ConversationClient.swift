@@ -93,6 +93,12 @@ public final class ConversationClient {
     public func synchronize() throws {
         try self.socket.send(opcode: 9, Array("settled".utf8))
         let deadline = Deadline()
-        while try self.socket.next(within: deadline.remaining) != .pong(Array("settled".utf8)) {}
+        while true {
+            switch try self.socket.next(within: deadline.remaining) {
+            case .pong(Array("settled".utf8)): return
+            case .close, .end: throw TestFailure("the server closed the connection")
+            default: break
+            }
+        }
     }
 }
