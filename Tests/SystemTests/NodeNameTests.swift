@@ -20,7 +20,7 @@ struct NodeNameTests {
             let redis = try RedisServer()
             return RedisDeployment(url: redis.url, servers: redis)
         case .sentinel:
-            let sentinelServers = try RedisSentinelServers()
+            let sentinelServers = try RedisSentinelServers(failureTimeout: .seconds(60))
             return RedisDeployment(url: sentinelServers.url, servers: sentinelServers)
         case .cluster:
             let servers = try RedisClusterServers(failureTimeout: .seconds(60))
@@ -153,9 +153,11 @@ struct NodeNameTests {
         let via = try confab("shards", "--node", "web", "--via", redis.url, at: freePort())
         #expect(via.status == 1 && via.errors.contains("2 nodes have the name web: "), "\(via)")
         #expect(try confab("status", at: port).output.contains("! 2 nodes have the name web: "))
-        #expect(
-            try confab("nodes", "--output", "json", at: port).rows("nodes").allSatisfy {
-                $0["state"] == "active"
+        try Deadline.wait(
+            for: "both nodes to be active",
+            untilTrue: {
+                try confab("nodes", "--output", "json", at: port).rows("nodes").map { $0["state"] }
+                    == ["active", "active"]
             })
     }
 }

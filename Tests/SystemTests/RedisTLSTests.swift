@@ -10,10 +10,10 @@ struct RedisTLSTests {
         let certificates = try TestCertificates()
         let sentinelServers = try RedisSentinelServers(certificates: certificates)
         try self.exchangeMessages(at: sentinelServers.url, certificates) {
+            let old = try sentinelServers.master()
             try sentinelServers.failOver()
             try Deadline.wait(
-                for: "another master",
-                untilTrue: { try sentinelServers.master() === sentinelServers.servers[1] })
+                for: "another master", untilTrue: { try sentinelServers.master() !== old })
         }
     }
 
@@ -22,7 +22,8 @@ struct RedisTLSTests {
     )
     func cluster() throws {
         let certificates = try TestCertificates()
-        let cluster = try RedisClusterServers(certificates: certificates)
+        let cluster = try RedisClusterServers(
+            failureTimeout: .seconds(60), certificates: certificates)
         try self.exchangeMessages(at: cluster.url(), certificates) {
             for old in try cluster.nodes() where old.isMaster {
                 let replica = try cluster.replica(of: old)

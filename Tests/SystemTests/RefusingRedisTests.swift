@@ -63,7 +63,11 @@ struct RefusingRedisTests {
         }
         try self.waitForHealth(503)
         for node in self.nodes {
-            #expect(try JSONObject(node.health().body)["reason"]?.contains(setting.word) == true)
+            try Deadline.wait(
+                for: "health to name it",
+                untilTrue: {
+                    try JSONObject(node.health().body)["reason"]?.contains(setting.word) == true
+                })
             try node.process.errors.line("what is refused") {
                 $0.contains("cluster state not stored") && $0.contains(setting.word)
             }

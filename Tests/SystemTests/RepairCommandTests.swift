@@ -122,7 +122,7 @@ struct RepairCommandTests {
     @Test("are not overlooked if Redis dies during verify --all")
     func redisDies() throws {
         for number in 1...70 { try self.nodes[0].connect("bob", to: "room\(number)").post("x") }
-        let slow = ["verify", "--all", "--rate", "25", "--output", "json"]
+        let slow = ["verify", "--all", "--rate", "5", "--output", "json"]
         func start() throws -> ChildProcess {
             let command = try ChildProcess(
                 Checkout.confab, slow + ["--admin", "http://127.0.0.1:\(self.port)"])

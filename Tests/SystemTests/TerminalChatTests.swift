@@ -88,8 +88,10 @@ struct TerminalChatTests {
         defer { ann.close() }
         try ann.awaitRow(with: "Confab: lobby")
         ann.type("\u{1B}[200~first line\rsecond line\r\u{1B}[201~")
-        let rows = try ann.awaitRow(with: "2 lines, Enter sends")
-        #expect(rows.contains { $0.hasSuffix("> first line") })
+        try ann.awaitScreen("the text and its hint") { rows in
+            rows.contains { $0.contains("2 lines, Enter sends") }
+                && rows.contains { $0.hasSuffix("> first line") }
+        }
         ann.type("\r")
         try ann.awaitRow(with: "#1 ann: first line")
         try ann.awaitRow(with: "      second line")
@@ -102,7 +104,7 @@ struct TerminalChatTests {
         let server = try ConfabServer()
         let ann = try self.chat("ann", at: server)
         defer { ann.close() }
-        try ann.awaitRow(with: "Confab: lobby")
+        try ann.awaitScreen("lobby online") { $0.contains { $0.hasPrefix(" lobby · ann@") } }
         ann.type("/join dev\r")
         try ann.awaitScreen("dev") { $0.contains { $0.hasPrefix(" dev ·") } }
         ann.type("to dev\r")

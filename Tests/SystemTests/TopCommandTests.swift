@@ -15,11 +15,6 @@ struct TopCommandTests {
             environment: ["TERM": "xterm-256color", "LANG": "C.UTF-8", "TZ": "UTC"])
     }
 
-    /// The terminal's own thread may still read the end of the output.
-    private func expectRestored(_ top: PseudoTerminal) throws {
-        try Deadline.wait(for: "the terminal to be as before", untilTrue: { top.isRestored })
-    }
-
     @Test("shows the nodes, obeys its keys and follows the size of the terminal")
     func keys() throws {
         let server = try ConfabServer(["--node-id", "n1"])
@@ -45,7 +40,7 @@ struct TopCommandTests {
         try top.awaitRow(with: "[redis]")
         top.type("q")
         #expect(try top.waitForExit() == 0)
-        try self.expectRestored(top)
+        #expect(top.isRestored)
         #expect(top.unknownSequences == [])
         #expect(!top.rows.contains { $0.contains("confab top") })
     }
@@ -58,14 +53,14 @@ struct TopCommandTests {
         try interrupted.awaitRow(with: "NODE")
         interrupted.type("\u{03}")
         #expect(try interrupted.waitForExit() == 130)
-        try self.expectRestored(interrupted)
+        #expect(interrupted.isRestored)
 
         let terminated = try self.top(server.adminPort)
         defer { terminated.close() }
         try terminated.awaitRow(with: "NODE")
         terminated.signal(SIGTERM)
         #expect(try terminated.waitForExit() == 143)
-        try self.expectRestored(terminated)
+        #expect(terminated.isRestored)
     }
 
     @Test("names the problem if the node ends, keeps the last rows, and continues with the next")
@@ -87,7 +82,7 @@ struct TopCommandTests {
         top.type("q")
         #expect(try top.waitForExit() == 0)
         kill(next.process.id, SIGCONT)
-        try self.expectRestored(top)
+        #expect(top.isRestored)
     }
 
     @Test("needs a terminal")

@@ -184,6 +184,8 @@ struct TraceCommandTests {
         _ = try alice.post("before")
         try self.redis.process.freeze()
         try alice.sendMessage("during", as: "during")
+        // The message has been accepted.
+        try alice.synchronize()
         usleep(700_000)
         kill(self.redis.process.id, SIGCONT)
         let message = try Deadline.wait(for: "the message to be stored") { () -> Int? in

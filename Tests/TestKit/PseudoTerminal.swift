@@ -142,12 +142,15 @@ public final class PseudoTerminal: Sendable {
         }
     }
 
-    /// Waits for the end of the program, and returns its exit status.
+    /// Waits for the end of the program and its last output, and returns its exit status.
     public func waitForExit(within time: Duration = Deadline.defaultTimeout) throws -> Int32 {
         var status: Int32 = 0
         try Deadline.wait(
             for: "the program in the terminal to end", within: time,
             untilTrue: { waitpid(self.id, &status, WNOHANG) == self.id })
+        try Deadline.wait(
+            for: "the terminal's last output", within: time,
+            untilTrue: { self.state.withLock { $0.isClosed } })
         return status & 0x7f == 0 ? status >> 8 & 0xff : 128 + (status & 0x7f)
     }
 
