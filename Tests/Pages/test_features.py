@@ -448,7 +448,7 @@ class PayloadTests(FeatureTest):
         self.assertEqual(page.locator(":is(#list, #panel, #pinned) :is(script, img, svg, iframe,"
                                       " style, meta, base)").count(), 0)
         # Until the page has shown the newest messages, the title begins with their number.
-        page.wait_for_function("document.title === 'Lobby – Confab'")
+        self.wait(page, "document.title === 'Lobby – Confab'")
 
 
 if __name__ == "__main__":
