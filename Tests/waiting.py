@@ -1,13 +1,18 @@
 """What tests of several folders need to start processes and to wait for them."""
 
+import contextlib
+import random
 import socket
 import time
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A free port of 127.0.0.1 below the ephemeral ones, so that no other process receives it."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = random.randrange(10_000, 20_000)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait(description, condition, seconds=90):

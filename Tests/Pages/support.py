@@ -12,8 +12,8 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -23,6 +23,10 @@ import urllib.request
 from playwright.sync_api import sync_playwright
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "Tests"))
+
+from waiting import free_port  # noqa: E402
+
 WEB = ROOT / "Sources/CPages/web"
 KIT = ROOT / "clients/js/confab.js"
 BINARY = os.environ.get("CONFAB_BINARY", str(ROOT / ".build/debug/confab"))
@@ -38,12 +42,6 @@ def screenshots():
         print(f"Screenshots: {SCREENSHOTS}", flush=True)
     os.makedirs(SCREENSHOTS, exist_ok=True)
     return pathlib.Path(SCREENSHOTS)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Server:

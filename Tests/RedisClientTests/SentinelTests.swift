@@ -53,7 +53,7 @@ extension RealServers {
             "is left as soon as the sentinels name another one, even while it is frozen"
         )
         func frozenMaster() throws {
-            let trio = try RedisSentinelServers()
+            let trio = try RedisSentinelServers(failureTimeout: .seconds(1))
             let fixture = try RedisClientFixture(trio.url) {
                 $0.commandTimeout = .seconds(60)
                 $0.silenceTimeout = .seconds(60)
@@ -83,7 +83,7 @@ extension RealServers {
             "is found through any one sentinel, and a switch is noticed after another has died"
         )
         func deadSentinel() throws {
-            let trio = try RedisSentinelServers()
+            let trio = try RedisSentinelServers(failureTimeout: .seconds(1))
             try trio.sentinels[0].crash()
             let fixture = try RedisClientFixture(trio.url)
             #expect(try fixture.waitUntilReady() == 1)

@@ -33,7 +33,7 @@ struct RedisFailoverTests {
 
     @Test("by sentinels after its crash keeps all stored writes, and continues by itself")
     func masterCrash() async throws {
-        let trio = try RedisSentinelServers()
+        let trio = try RedisSentinelServers(failureTimeout: .seconds(1))
         let store = try RedisUnderTest(
             at: trio.url, history: 10_000, confirmationTimeout: Self.confirmationTimeout)
         try await self.write(to: store) {
@@ -45,14 +45,14 @@ struct RedisFailoverTests {
 
     @Test("by agreement in a cluster keeps all stored writes, and continues by itself")
     func cluster() async throws {
-        let cluster = try RedisClusterServers()
+        let cluster = try RedisClusterServers(failureTimeout: .seconds(5))
         let store = try RedisUnderTest(
             at: cluster.url(), history: 10_000, confirmationTimeout: Self.confirmationTimeout)
         let slot = Int(RedisSlot(key: ByteString("{s\(Self.key.shard)}")).number)
         let old = try cluster.master(of: slot)
         let new = try cluster.replica(of: old)
         try await self.write(to: store) {
-            _ = try cluster.server(of: new).execute("CLUSTER", "FAILOVER")
+            cluster.beginFailover(to: new)
         } until: {
             try cluster.master(of: slot).id == new.id
         }

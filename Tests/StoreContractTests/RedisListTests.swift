@@ -288,7 +288,7 @@ struct RedisListTests {
         "in a cluster, while their server is unavailable, refuse only new members"
     )
     func serverUnavailable() async throws {
-        let cluster = try RedisClusterServers(failureTimeout: .seconds(60))
+        let cluster = try RedisClusterServers()
         let store = try RedisUnderTest(at: cluster.url() + "?wait=0", history: 100)
         func server(of tag: String) throws -> RedisServer {
             try cluster.server(

@@ -27,12 +27,12 @@ final class RedisUnderTest: ChatStore {
                 self.cliArguments = ["-p", "\(server.port)"]
                 self.servers = Mutex([server])
             case .sentinel:
-                let trio = try RedisSentinelServers(failureTimeout: .seconds(60))
+                let trio = try RedisSentinelServers()
                 self.url = trio.url
                 self.cliArguments = ["-p", "\(trio.servers[0].port)"]
                 self.servers = Mutex([trio])
             case .cluster:
-                let cluster = try RedisClusterServers(failureTimeout: .seconds(60))
+                let cluster = try RedisClusterServers()
                 self.url = cluster.url()
                 self.cliArguments = ["-c", "-p", "\(cluster.servers[0].port)"]
                 self.servers = Mutex([cluster])

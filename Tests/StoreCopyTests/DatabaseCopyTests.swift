@@ -32,10 +32,10 @@ private final class StorePair {
             let server = try RedisServer()
             (self.redis, self.url, self.servers) = (server, server.url, server)
         case .sentinel:
-            let trio = try RedisSentinelServers(failureTimeout: .seconds(60))
+            let trio = try RedisSentinelServers()
             (self.redis, self.url, self.servers) = (trio.servers[0], trio.url, trio)
         case .cluster:
-            let cluster = try RedisClusterServers(failureTimeout: .seconds(60))
+            let cluster = try RedisClusterServers()
             (self.redis, self.url, self.servers) = (cluster.servers[0], cluster.url(), cluster)
         }
         self.folder = try TemporaryFolder()

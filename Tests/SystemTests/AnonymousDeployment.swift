@@ -42,10 +42,10 @@ final class AnonymousDeployment {
             let server = try RedisServer()
             (self.redis, url) = (server, server.url)
         case .sentinel:
-            let sentinelServers = try RedisSentinelServers(failureTimeout: .seconds(30))
+            let sentinelServers = try RedisSentinelServers()
             (self.redis, url) = (sentinelServers, sentinelServers.url)
         case .cluster:
-            let servers = try RedisClusterServers(failureTimeout: .seconds(30))
+            let servers = try RedisClusterServers()
             (self.redis, url) = (servers, servers.url())
         }
         self.servers = try (0..<2).map { _ in try ConfabServer(options + ["--store", url]) }

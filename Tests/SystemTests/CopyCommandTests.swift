@@ -10,14 +10,14 @@ struct CopyCommandTests {
     private typealias Participant = DialectPairTests.DialectParticipant
     private static let history = ["--history", "100"]
 
-    private func arguments(_ folder: TemporaryFolder, _ redis: RedisServer) -> [String] {
-        ["copy", "--from", "sqlite:\(folder.file("confab.db"))", "--to", redis.url] + Self.history
+    private func arguments(_ folder: TemporaryFolder, _ target: String) -> [String] {
+        ["copy", "--from", "sqlite:\(folder.file("confab.db"))", "--to", target] + Self.history
     }
 
     private func copy(_ folder: TemporaryFolder, to redis: RedisServer, _ options: String...) throws
         -> CommandResult
     {
-        try confab(self.arguments(folder, redis) + options, at: 0)
+        try confab(self.arguments(folder, redis.url) + options, at: 0)
     }
 
     /// The two commands of the documentation, a dry run and a copy.
@@ -159,7 +159,11 @@ struct CopyCommandTests {
         #expect(try node.stop() == .exited(0))
         let empty = try Int(redis.execute("DBSIZE")) ?? 0
 
-        let killed = try ChildProcess(Checkout.confab, self.arguments(folder, redis))
+        // Each conversation takes a round trip, so the command still runs when it is killed.
+        let proxy = try FaultProxy(to: redis.port)
+        proxy.set(.slow(.toClient, .milliseconds(20)))
+        let slow = self.arguments(folder, "redis://127.0.0.1:\(proxy.port)")
+        let killed = try ChildProcess(Checkout.confab, slow)
         try self.awaitKeys(empty + 60, in: redis)
         killed.send(SIGKILL)
         #expect(try killed.waitForExit() == .killed(signal: SIGKILL))
@@ -173,7 +177,7 @@ struct CopyCommandTests {
         waiting.kill()
         try waiting.waitForExit()
 
-        let cut = try ChildProcess(Checkout.confab, self.arguments(folder, redis))
+        let cut = try ChildProcess(Checkout.confab, slow)
         try self.awaitKeys(try #require(Int(redis.execute("DBSIZE"))) + 60, in: redis)
         try redis.crash()
         #expect(try cut.waitForExit(within: .seconds(60)) == .exited(3))
@@ -181,7 +185,7 @@ struct CopyCommandTests {
         try redis.restart()
 
         let pair = try (0..<2).map { _ in
-            try ChildProcess(Checkout.confab, self.arguments(folder, redis))
+            try ChildProcess(Checkout.confab, self.arguments(folder, redis.url))
         }
         let ends = try pair.map { try $0.waitForExit(within: .seconds(60)) }
         #expect(ends.filter { $0 == .exited(0) }.count == 1, "\(pair.map(\.errors.text))")

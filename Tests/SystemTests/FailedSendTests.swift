@@ -13,10 +13,6 @@ struct FailedSendTests {
     }
 
     private struct FailedSendStore {
-        /// No server fails in these tests. The long timeout avoids a failover if the machine
-        /// pauses.
-        private static let failureTimeout = Duration.seconds(30)
-
         let url: String
         let masters: () throws -> [RedisServer]
         /// Keeps the servers alive.
@@ -28,12 +24,12 @@ struct FailedSendTests {
                 let server = try RedisServer()
                 (self.url, self.masters, self.owner) = (server.url, { [server] }, server)
             case .sentinel:
-                let sentinelServers = try RedisSentinelServers(failureTimeout: Self.failureTimeout)
+                let sentinelServers = try RedisSentinelServers()
                 (self.url, self.masters, self.owner) = (
                     sentinelServers.url, { [try sentinelServers.master()] }, sentinelServers
                 )
             case .cluster:
-                let servers = try RedisClusterServers(failureTimeout: Self.failureTimeout)
+                let servers = try RedisClusterServers()
                 (self.url, self.owner) = (servers.url(), servers)
                 self.masters = {
                     try servers.nodes().filter(\.isMaster).map { try servers.server(of: $0) }

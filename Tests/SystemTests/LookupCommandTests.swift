@@ -91,6 +91,14 @@ struct LookupCommandTests {
         withExtendedLifetime(clients) {}
     }
 
+    /// The answer of all nodes, as JSON. A busy one may miss its time.
+    private func answer(_ arguments: String..., at port: UInt16) throws -> CommandResult {
+        try Deadline.wait(for: "all nodes to answer") {
+            let result = try confab(arguments + ["--output", "json"], at: port)
+            return result.status == 0 ? result : nil
+        }
+    }
+
     private func checkHealthy(_ cluster: LocalCluster, _ ports: [UInt16]) throws {
         // Two nodes at once, with the same result.
         let lists = try Deadline.wait(for: "all nodes to answer") { () -> [[JSONObject]]? in
@@ -104,13 +112,11 @@ struct LookupCommandTests {
             #expect(rows.map { $0["user"] } == ["user0", "user1", "user2"])
             #expect(rows.map { $0["node"] } == ["n1", "n2", "n3"])
         }
-        let own = try confab(
-            "connections", "--node", "n2", "--output", "json", at: ports[2])
-        #expect(try own.status == 0 && own.rows("connections").map { $0["user"] } == ["user1"])
+        let own = try self.answer("connections", "--node", "n2", at: ports[2])
+        #expect(try own.rows("connections").map { $0["user"] } == ["user1"])
         let last = try #require(lists[0].last?["id"])
         #expect(last.hasPrefix("n3/"))
-        #expect(try confab("connection", last, at: ports[0]).status == 0)
-        // A shard may move while the cluster is young.
+        _ = try self.answer("connection", last, at: ports[0])
         try Deadline.wait(
             for: "the conversation in memory",
             untilTrue: {
@@ -125,13 +131,13 @@ struct LookupCommandTests {
                 #expect(members.compactMap { $0.strings("nodes")?.first } == ["n1", "n2", "n3"])
                 return true
             })
-        let busiest = try confab(
-            "conversations", "--sort", "-head", "--limit", "1", "--output", "json", at: ports[0])
+        let busiest = try self.answer(
+            "conversations", "--sort", "-head", "--limit", "1", at: ports[0])
         #expect(try busiest.rows("conversations").map { $0["id"] } == ["lobby"])
-        let user = try confab("user", "user1", "--output", "json", at: ports[0])
+        let user = try self.answer("user", "user1", at: ports[0])
         #expect(try user.document.bool("online") == true)
         #expect(try user.rows("presence").map { $0.number("connections") } == [0, 1, 0])
-        let node = try confab("node", "n3", "--output", "json", at: ports[0]).document
+        let node = try self.answer("node", "n3", at: ports[0]).document
         #expect(node["redis_mode"] == "standalone")
         #expect(node.objects("loops")?.allSatisfy { $0["redis"] == "ready" } == true)
         let settings = try #require(node.objects("settings"))

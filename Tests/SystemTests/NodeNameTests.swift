@@ -20,10 +20,10 @@ struct NodeNameTests {
             let redis = try RedisServer()
             return RedisDeployment(url: redis.url, servers: redis)
         case .sentinel:
-            let sentinelServers = try RedisSentinelServers(failureTimeout: .seconds(60))
+            let sentinelServers = try RedisSentinelServers()
             return RedisDeployment(url: sentinelServers.url, servers: sentinelServers)
         case .cluster:
-            let servers = try RedisClusterServers(failureTimeout: .seconds(60))
+            let servers = try RedisClusterServers()
             return RedisDeployment(url: servers.url(), servers: servers)
         }
     }
@@ -130,7 +130,7 @@ struct NodeNameTests {
             return keys.count == 2 ? keys : nil
         }
         let process = try #require(incarnations.first { $0 != nameOwner })
-        try redis.execute("SET", "confab:{c}:name:web", process, "PX", "3000")
+        try redis.execute("SET", "confab:{c}:name:web", process, "PX", "60000")
         try second.errors.line(with: "confab ready on ")
         try first.process.errors.line(with: "node name used by another node")
         try first.awaitShardBalance(of: 2)

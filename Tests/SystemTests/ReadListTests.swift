@@ -32,6 +32,17 @@ struct ReadListTests {
             }
         }
 
+        /// Marks the messages through this one as read and waits until that is stored. What other
+        /// connections of the user have read is skipped.
+        func markRead(through number: Int) throws {
+            try self.send("markRead", ["chat": "talk", "last_read_message": number])
+            var stored: Double?
+            while stored != Double(number) {
+                stored = try self.awaitFrame("messagesRead").object("data")?.number(
+                    "last_read_message")
+            }
+        }
+
         func unread() throws -> Double? {
             try self.send("getChats", [:])
             return try self.awaitFrame("chatsList").objects("data")?.first?.number("unread_count")
@@ -76,16 +87,14 @@ struct ReadListTests {
         for number in 1...5 { try ann.post("message \(number)") }
         #expect(try bob.unread() == 5)
         if dialect == "chats" {
-            try bob.send("markRead", ["chat": "talk", "last_read_message": 4])
-            _ = try bob.awaitFrame("messagesRead")
+            try bob.markRead(through: 4)
         } else {
             let other = try node.connect("bob", to: "talk")
             try other.send(#"{"action":"read","message_ids":["4"]}"#)
             _ = try other.next("read")
         }
         #expect(try bob.unread() == 1)
-        try bob.send("markRead", ["chat": "talk", "last_read_message": 5])
-        _ = try bob.awaitFrame("messagesRead")
+        try bob.markRead(through: 5)
         try node.crash()
         let revived = try restartable.start()
         #expect(try ChatsReader("bob", at: revived).unread() == 0)
@@ -107,8 +116,7 @@ struct ReadListTests {
         for number in 1...5 { try ann.post("message \(number)") }
         for (number, reader) in readers.enumerated() {
             let through = 1 + number
-            try reader.send("markRead", ["chat": "talk", "last_read_message": through])
-            _ = try reader.awaitFrame("messagesRead")
+            try reader.markRead(through: through)
             for other in readers { #expect(try other.unread() == Double(5 - through)) }
         }
         try ann.send(#"{"action":"delete_message","message_id":"4"}"#)

@@ -23,16 +23,10 @@ struct RedisTLSTests {
     func cluster() throws {
         let certificates = try TestCertificates()
         let cluster = try RedisClusterServers(
-            failureTimeout: .seconds(60), certificates: certificates)
+            failureTimeout: .seconds(5), certificates: certificates)
         try self.exchangeMessages(at: cluster.url(), certificates) {
             for old in try cluster.nodes() where old.isMaster {
-                let replica = try cluster.replica(of: old)
-                _ = try cluster.server(of: replica).execute("CLUSTER", "FAILOVER")
-                try Deadline.wait(
-                    for: "another master",
-                    untilTrue: {
-                        try cluster.nodes().contains { $0.id == replica.id && $0.isMaster }
-                    })
+                try cluster.failOver(to: cluster.replica(of: old))
             }
         }
     }

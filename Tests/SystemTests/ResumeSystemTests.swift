@@ -53,7 +53,7 @@ struct ResumeSystemTests {
         arguments: [false, true])
     func resumeAtEveryNode(isCluster: Bool) throws {
         let redis = isCluster ? nil : try RedisServer()
-        let servers = isCluster ? try RedisClusterServers(failureTimeout: .seconds(60)) : nil
+        let servers = isCluster ? try RedisClusterServers() : nil
         let url = redis?.url ?? servers!.url()
         let nodes = try ["n1", "n2"].map { try ConfabServer(["--store", url, "--node-id", $0]) }
         try nodes[0].awaitShardBalance(of: 2)

@@ -128,11 +128,19 @@ struct TraceCommandTests {
         let command = try ChildProcess(
             Checkout.confab,
             [
-                "trace", "--user", "bob", "--for", "3", "--output", "json", "--admin",
+                "trace", "--user", "bob", "--for", "10", "--output", "json", "--admin",
                 "http://127.0.0.1:\(self.nodes[0].adminPort)",
             ])
+        defer { command.kill() }
+        // The command looks back one second, and starting it may take longer.
+        try Deadline.wait(
+            for: "the first line",
+            untilTrue: {
+                try alice.post("early")
+                return !command.output.lines.isEmpty
+            })
         let sent = try [alice.post("to bob"), bob.post("from bob")].map(self.number)
-        #expect(try command.waitForExit(within: .seconds(20)) == .exited(0))
+        #expect(try command.waitForExit(within: .seconds(40)) == .exited(0))
         let rows = try command.output.lines.map { try JSONObject($0) }
         let own = rows.filter { row in sent.contains { row.number("message") == Double($0) } }
         #expect(own.count == 2, "\(rows)")

@@ -142,7 +142,7 @@ struct ViaLookupTests {
 
     @Test("read from every master of a Redis Cluster after the node was killed")
     func cluster() throws {
-        let servers = try RedisClusterServers(failureTimeout: .seconds(60))
+        let servers = try RedisClusterServers()
         let node = try ConfabServer(["--store", servers.url(), "--node-id", "n1"])
         try Self.fill([node])
         for lookup in Self.lookups { try Self.awaitAgreement(lookup, node, servers.url()) }

@@ -84,7 +84,7 @@ struct ViaRedisTests {
 
     @Test("read from every master of a Redis Cluster")
     func cluster() throws {
-        let servers = try RedisClusterServers(failureTimeout: .seconds(60))
+        let servers = try RedisClusterServers()
         let node = try ConfabServer(["--store", servers.url(), "--node-id", "n1"])
         try node.connect("alice").post("one")
         let rows = try self.documents(["redis"], servers.url(), "redis")

@@ -156,18 +156,3 @@ extension sockaddr_in {
         return address
     }
 }
-
-/// A port of 127.0.0.1 that was free at the time of the call, for programs that cannot choose one.
-public func freePort() throws -> UInt16 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in.loopback(port: 0)
-    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let result = withUnsafeMutablePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            bind(descriptor, $0, size) == 0 ? getsockname(descriptor, $0, &size) : -1
-        }
-    }
-    guard result == 0 else { throw TestFailure("no free port: errno \(errno)") }
-    return UInt16(bigEndian: address.sin_port)
-}

@@ -120,14 +120,19 @@ public final class ConfabServer {
         }
     }
 
-    /// Waits until the nodes share all shards and no shard is moving. While a node joins,
-    /// conversations move to a new owner. Until that owner knows all nodes, an event that both
-    /// owners sent can arrive twice.
+    /// Waits until this node knows that this number of nodes share all shards, and that no shard is
+    /// moving. While a node joins, conversations move to a new owner. Until that owner knows all
+    /// nodes, an event that both owners sent can arrive twice.
     public func awaitShardBalance(of nodes: Int) throws {
+        try Self.awaitShardBalance(of: nodes, adminPort: self.adminPort)
+    }
+
+    /// The same for a node that another program has started.
+    static func awaitShardBalance(of nodes: Int, adminPort: UInt16) throws {
         try Deadline.wait(
             for: "\(nodes) nodes to have their shares",
             untilTrue: {
-                let reply = try HTTPReply.get("/api/cluster/status", port: self.adminPort)
+                let reply = try HTTPReply.get("/api/cluster/status", port: adminPort)
                 guard reply.status == 200 else { return false }
                 let status = try JSONObject(reply.body)
                 return status.number("nodes") == Double(nodes)

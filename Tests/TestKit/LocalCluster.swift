@@ -16,7 +16,8 @@ public final class LocalCluster {
     /// The processes at the start of the cluster.
     public let services: [ServiceProcess]
 
-    /// Starts the script and waits until everything runs.
+    /// Starts the script and waits until everything runs and each node has its share of the shards:
+    /// the nodes start one after the other, and conversations move to the later ones.
     ///
     /// - Parameters:
     ///    - command: the shell command, run in the checkout; nil for `script/cluster` with
@@ -36,6 +37,10 @@ public final class LocalCluster {
         do {
             try script.output.line(with: "Ctrl-C stops everything", within: .seconds(90))
             self.services = try script.output.lines.compactMap(Self.service)
+            let adminPorts = self.services.compactMap(\.adminPort)
+            for port in adminPorts {
+                try ConfabServer.awaitShardBalance(of: adminPorts.count, adminPort: port)
+            }
         } catch {
             script.send(SIGTERM)
             throw TestFailure("\(error)\n\(script.errors.text)")

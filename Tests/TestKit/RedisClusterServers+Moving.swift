@@ -1,4 +1,33 @@
+import Foundation
+
 extension RedisClusterServers {
+    /// Lets a replica take over by agreement, and waits until it is a master. Redis gives up after
+    /// five seconds, for example if the master pauses, so the command is repeated. A replica whose
+    /// request for votes failed asks again after four times the failure timeout.
+    public func failOver(to replica: RedisClusterNode) throws {
+        let server = try self.server(of: replica)
+        var attempt = Deadline(within: .zero)
+        try Deadline.wait(
+            for: "\(replica.port) to be a master",
+            untilTrue: {
+                if try self.nodes().contains(where: { $0.id == replica.id && $0.isMaster }) {
+                    return true
+                }
+                if attempt.isExpired {
+                    try server.execute("CLUSTER", "FAILOVER")
+                    attempt = Deadline(within: .seconds(6))
+                }
+                return false
+            })
+    }
+
+    /// Does the same in a thread of its own, so that a load can run meanwhile. If it fails, the
+    /// replica never becomes a master.
+    public func beginFailover(to replica: RedisClusterNode) {
+        nonisolated(unsafe) let cluster = self
+        Thread.detachNewThread { try? cluster.failOver(to: replica) }
+    }
+
     /// Moves a slot to another master as `redis-cli --cluster reshard` does, but in the order of
     /// the key names and with a pause before each key.
     public func move(

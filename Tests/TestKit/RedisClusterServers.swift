@@ -38,12 +38,12 @@ public final class RedisClusterServers {
     /// Waits until every node reports a healthy cluster and every replica follows its master.
     ///
     /// - Parameters:
-    ///    - failureTimeout: the time without contact after which a server counts as failed. Short
-    ///      for tests of failover; long for other tests, because the machine may pause.
+    ///    - failureTimeout: the time without contact after which a server counts as failed: short
+    ///      where a server fails, and long elsewhere, because the machine may pause.
     ///    - options: for every server.
     ///    - certificates: if set, all servers use only TLS, also with each other.
     public init(
-        failureTimeout: Duration = .seconds(1), _ options: [String] = [],
+        failureTimeout: Duration = .seconds(60), _ options: [String] = [],
         certificates: TestCertificates? = nil
     ) throws {
         let timeout = ["--cluster-node-timeout", "\(Int(failureTimeout / .milliseconds(1)))"]
@@ -100,24 +100,14 @@ public final class RedisClusterServers {
     private static func server(_ options: [String], _ certificates: TestCertificates?) throws
         -> RedisServer
     {
-        for _ in 0..<20 {
-            // The port of the cluster bus is higher by 10,000.
-            let port = UInt16.random(in: 20_000..<32_000)
-            guard isFree(port), isFree(port + 10_000) else { continue }
-            let needed = [
-                "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
-                "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1",
-                "--cluster-replica-validity-factor", "0",
-            ]
-            let security =
-                certificates == nil ? [] : ["--tls-cluster", "yes", "--tls-replication", "yes"]
-            if let server = try? RedisServer(
-                needed + security + options, port: port, certificates: certificates)
-            {
-                return server
-            }
-        }
-        throw TestFailure("no free port for a node of a cluster")
+        let needed = [
+            "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
+            "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1",
+            "--cluster-replica-validity-factor", "0",
+        ]
+        let security =
+            certificates == nil ? [] : ["--tls-cluster", "yes", "--tls-replication", "yes"]
+        return try RedisServer(needed + security + options, certificates: certificates)
     }
 
     /// - Parameter unreachablePorts: ports without a server, listed before those of the cluster.
@@ -164,19 +154,5 @@ public final class RedisClusterServers {
             throw TestFailure("\(master.port) has no replica")
         }
         return node
-    }
-}
-
-/// Whether a port of 127.0.0.1 is free.
-public func isFree(_ port: UInt16) -> Bool {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    defer { close(descriptor) }
-    var yes: Int32 = 1
-    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
-    var address = sockaddr_in.loopback(port: port)
-    return withUnsafePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-        }
     }
 }

@@ -77,12 +77,12 @@ public final class RedisSentinelServers {
     ///
     /// - Parameters:
     ///    - replicas: the number of replicas of the master.
-    ///    - failureTimeout: the time without contact after which a server counts as failed. Short
-    ///      for tests of failover; long for other tests, because the machine may pause.
+    ///    - failureTimeout: the time without contact after which a server counts as failed: short
+    ///      where a server fails, and long elsewhere, because the machine may pause.
     ///    - options: for every server.
     ///    - certificates: if set, all servers use only TLS, also with each other.
     public init(
-        replicas: Int = 1, failureTimeout: Duration = .seconds(1), _ options: [String] = [],
+        replicas: Int = 1, failureTimeout: Duration = .seconds(60), _ options: [String] = [],
         password: String? = nil,
         sentinelPassword: String? = nil, certificates: TestCertificates? = nil
     ) throws {

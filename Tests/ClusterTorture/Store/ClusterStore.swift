@@ -6,7 +6,7 @@ final class ClusterStore: TortureStore {
     private let cluster: RedisClusterServers
 
     init(_ options: [String]) throws {
-        self.cluster = try RedisClusterServers(options)
+        self.cluster = try RedisClusterServers(failureTimeout: .seconds(1), options)
     }
 
     var title: String { "Redis Cluster with three masters and their replicas" }

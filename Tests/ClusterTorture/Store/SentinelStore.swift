@@ -8,7 +8,8 @@ final class SentinelStore: TortureStore {
     private let sentinelServers: RedisSentinelServers
 
     init(_ options: [String]) throws {
-        self.sentinelServers = try RedisSentinelServers(replicas: 2, options)
+        self.sentinelServers = try RedisSentinelServers(
+            replicas: 2, failureTimeout: .seconds(1), options)
     }
 
     var title: String { "Redis with a master, two replicas and three sentinels" }

@@ -44,12 +44,16 @@ export async function until(what, condition, ms = 15_000) {
   throw new Error(`timeout: ${what}`);
 }
 
+/** A free port of 127.0.0.1 below the ephemeral ones, so that no other process receives it. */
 export async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await new Promise((done) => server.once("listening", done));
-  const { port } = server.address();
-  await new Promise((done) => server.close(done));
-  return port;
+  for (;;) {
+    const port = 10000 + Math.floor(Math.random() * 10000);
+    const isFree = await new Promise((done) => {
+      const server = net.createServer().once("error", () => done(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => done(true)));
+    });
+    if (isFree) return port;
+  }
 }
 
 /** A token of `confab token`, signed with the key that two of its options name. */

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -48,10 +49,12 @@ def binary() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A free port of 127.0.0.1 below the ephemeral ones, so that no other process receives it."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = random.randrange(10_000, 20_000)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def make_token(user: str, *, ttl: float = 3600, conversations: object = "*", **claims: Any) -> str:
