@@ -100,13 +100,8 @@ struct LookupCommandTests {
     }
 
     private func checkHealthy(_ cluster: LocalCluster, _ ports: [UInt16]) throws {
-        // Two nodes at once, with the same result.
-        let lists = try Deadline.wait(for: "all nodes to answer") { () -> [[JSONObject]]? in
-            let results = try ports.prefix(2).map {
-                try confab("connections", "--sort", "user", "--output", "json", at: $0)
-            }
-            return results.allSatisfy { $0.status == 0 }
-                ? try results.map { try $0.rows("connections") } : nil
+        let lists = try ports.prefix(2).map {
+            try self.answer("connections", "--sort", "user", at: $0).rows("connections")
         }
         for rows in lists {
             #expect(rows.map { $0["user"] } == ["user0", "user1", "user2"])
@@ -161,9 +156,7 @@ struct LookupCommandTests {
 
     /// While Redis is frozen, nodes ask each other directly. What only the store knows is missing.
     private func checkFrozenRedis(_ cluster: LocalCluster, _ ports: [UInt16]) throws {
-        try Deadline.wait(
-            for: "all nodes to answer",
-            untilTrue: { try confab("connections", at: ports[0]).status == 0 })
+        _ = try self.answer("connections", at: ports[0])
         let redis = try #require(cluster.services.first { $0.name == "redis" })
         try ChildProcess.freeze(redis.process)
         defer { kill(redis.process, SIGCONT) }

@@ -1,9 +1,10 @@
 import Foundation
 
 extension RedisClusterServers {
-    /// Lets a replica take over by agreement, and waits until it is a master. Redis gives up after
-    /// five seconds, for example if the master pauses, so the command is repeated. A replica whose
-    /// request for votes failed asks again after four times the failure timeout.
+    /// Lets a replica take over by agreement, and waits until it is a master. Redis refuses that
+    /// while the replica and its master have lost contact, and gives up after five seconds, for
+    /// example if the master pauses. So the command is repeated. A replica whose request for votes
+    /// failed asks again after four times the failure timeout.
     public func failOver(to replica: RedisClusterNode) throws {
         let server = try self.server(of: replica)
         var attempt = Deadline(within: .zero)
@@ -13,8 +14,7 @@ extension RedisClusterServers {
                 if try self.nodes().contains(where: { $0.id == replica.id && $0.isMaster }) {
                     return true
                 }
-                if attempt.isExpired {
-                    try server.execute("CLUSTER", "FAILOVER")
+                if attempt.isExpired, try server.execute("CLUSTER", "FAILOVER") == "OK" {
                     attempt = Deadline(within: .seconds(6))
                 }
                 return false

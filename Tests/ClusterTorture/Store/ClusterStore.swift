@@ -37,15 +37,9 @@ final class ClusterStore: TortureStore {
         switch fault {
         case .clusterFailover(let choice, let timing):
             let old = try self.masterNode(choice)
-            let replica = try self.cluster.server(of: self.cluster.replica(of: old))
+            let replica = try self.cluster.replica(of: old)
             hooks.awaitTiming(timing)
-            // Redis refuses it while the replica and its master have lost contact.
-            try Deadline.wait(
-                for: "a failover to begin", within: Self.timeout,
-                untilTrue: {
-                    try replica.execute("CLUSTER", "FAILOVER") == "OK"
-                })
-            try self.awaitSuccessor(of: old)
+            try self.cluster.failOver(to: replica)
             hooks.restartGapMeasurement()
             try self.awaitHealthy()
         case .kill(let choice, let time, let timing):
