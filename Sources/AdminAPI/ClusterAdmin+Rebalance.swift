@@ -82,7 +82,7 @@ extension ClusterAdmin {
             detail:
                 "\(count) clients to be closed within \(OperatorText.decimal(over / .seconds(1))) s"
         )
-        gateway.shed(count, over: over)
+        await gateway.shed(count, over: over, within: Self.localTimeout)
         return true
     }
 }

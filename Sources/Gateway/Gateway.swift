@@ -167,13 +167,26 @@ public final class Gateway: Sendable {
         }
     }
 
-    /// Closes some of the open connections with 1012, evenly over this time and on all loops in
-    /// proportion to their clients. New clients are still accepted.
-    public func shed(_ count: Int, over time: Duration) {
-        let share = Double(count) / Double(max(1, self.connectionCount))
-        let remaining = ShedBudget(count)
-        for gatewayLoop in self.gatewayLoops {
-            gatewayLoop.loop.execute { gatewayLoop.shed(share, within: remaining, over: time) }
+    /// Closes some of the clients with 1012, evenly over this time and on all loops in proportion
+    /// to their clients. Clients that are already leaving count. New clients are still accepted.
+    ///
+    /// - Parameter limit: how long it waits for the number of clients of the loops. A loop that
+    ///   does not answer in time closes none.
+    public func shed(_ count: Int, over time: Duration, within limit: Duration) async {
+        let clients = await self.loopReports(within: limit).map { $0?.connections ?? 0 }
+        for (gatewayLoop, share) in zip(self.gatewayLoops, Self.shares(of: count, clients)) {
+            gatewayLoop.loop.execute { gatewayLoop.shed(share, over: time) }
+        }
+    }
+
+    /// Divides a number of clients among the loops, in proportion to the clients that they have.
+    static func shares(of count: Int, _ clients: [Int]) -> [Int] {
+        let total = max(1, clients.reduce(0, +))
+        var before = 0
+        return clients.map { own in
+            let assigned = count * before / total
+            before += own
+            return count * before / total - assigned
         }
     }
 

@@ -52,14 +52,9 @@ final class GatewayLoop: EventLoopHandler {
         self.state.with { $0.drain(over: time) }
     }
 
-    /// On the loop: closes this share of the clients over this time, and subtracts them from what
-    /// all loops together close.
-    func shed(_ share: Double, within remaining: ShedBudget, over time: Duration) {
-        self.state.with { state in
-            let own = state.webSocketClientCount
-            let wanted = min(own, Int((Double(own) * share).rounded(.up)))
-            state.shed(remaining.take(upTo: wanted), over: time)
-        }
+    /// On the loop: closes this number of clients over this time.
+    func shed(_ count: Int, over time: Duration) {
+        self.state.with { $0.shed(count, over: time) }
     }
 
     /// On the loop: keeps the connections that are still open.

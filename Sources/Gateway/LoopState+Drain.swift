@@ -35,22 +35,19 @@ extension LoopState {
         }
     }
 
-    private var webSocketClients: [(Connection, WebSocketState)] {
-        self.pool.all.compactMap { connection in
-            guard connection.isClient, let webSocket = connection.webSocket,
-                webSocket.drainAt == 0, !webSocket.hasSentClose
-            else { return nil }
-            return (connection, webSocket)
-        }
-    }
-
-    var webSocketClientCount: Int { self.webSocketClients.count }
-
     /// Closes some clients one after the other, so that they connect to other nodes.
+    ///
+    /// Clients that are already leaving count, because they are part of the numbers from which
+    /// operators calculate a surplus. So two orders for the same surplus close it once.
     mutating func shed(_ count: Int, over time: Duration) {
         self.beginTurn()
+        let clients = self.pool.all.compactMap { connection in
+            connection.isClient ? connection.webSocket.map { (connection, $0) } : nil
+        }
+        let staying = clients.filter { $0.1.drainAt == 0 && !$0.1.hasSentClose }
+        let count = max(0, count - (clients.count - staying.count))
         let now = self.context.now.monotonic
-        for (index, (connection, webSocket)) in self.webSocketClients.prefix(count).enumerated() {
+        for (index, (connection, webSocket)) in staying.prefix(count).enumerated() {
             webSocket.drainAt = now + time.wholeMilliseconds * Int64(index) / Int64(count) + 1
             self.pool.scheduleTimer(connection)
         }

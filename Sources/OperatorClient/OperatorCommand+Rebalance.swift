@@ -41,8 +41,8 @@ extension OperatorCommand {
                 self.screen.endProgress()
                 self.screen.printError(
                     """
-                    confab: the load balancer has sent clients back to the nodes that had too \
-                    many: \(text)
+                    confab: the clients are not spread evenly, because those that were closed \
+                    have not returned, or the load balancer sent them back: \(text)
                     """)
                 return 1
             }

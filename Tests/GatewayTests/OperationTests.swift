@@ -1,3 +1,4 @@
+import ChatCore
 import Configuration
 import GatewayTestSupport
 import Identity
@@ -8,11 +9,36 @@ import Testing
 
 @testable import Gateway
 
+/// Expects that the node closes this number of clients one after the other within four seconds.
+private func expectCloses(
+    of count: Int, among peers: [TestPeer], by node: TestNode, _ clock: StoppedClock
+) async throws {
+    // A loop gives its second answer after it has received the orders.
+    for _ in 0..<2 { _ = await node.gateway.loopReports(within: Deadline.defaultTimeout) }
+    // Each loop closes its first client at once, so that one more may be closed in the first half.
+    for expected in [count / 2...(count + node.gateway.loopCount) / 2, count...count] {
+        clock.advance(milliseconds: 2000)
+        try TestPeer.wait(for: "\(expected) closed clients", among: peers) {
+            peers.count { $0.closeEvent != nil } >= expected.lowerBound
+        }
+        // The others are still served.
+        let others = peers.filter { $0.closeEvent == nil }
+        let text = "to be answered at \(clock.reading.monotonic)"
+        for peer in others { try peer.send(ConversationsFrames.message(text)) }
+        try TestPeer.wait(for: "answers", among: peers) {
+            others.allSatisfy { peer in
+                peer.closeEvent != nil || peer.texts.contains { $0.contains(text) }
+            }
+        }
+        #expect(expected.contains(peers.count { $0.closeEvent != nil }))
+    }
+    #expect(peers.allSatisfy { $0.closeEvent?.closeCode ?? 1012 == 1012 })
+}
+
 @Suite("A drain", .ownThread)
 struct DrainTests {
     @Test(
-        "closes clients with 1012, one after the other, refuses new ones, and leaves nothing",
-        arguments: [1, 2])
+        "closes clients with 1012, refuses new ones, and leaves nothing", arguments: [1, 2])
     func drain(loops: Int) throws {
         let node = try TestNode(loops: loops)
         let peers = try (0..<24).map { try node.peer("user\($0)", in: "room\($0 % 6)") }
@@ -31,20 +57,17 @@ struct DrainTests {
         let bytes =
             try #require(earlier.value(of: .bytesIn)) + Double(parts.joined().utf8.count)
         _ = try node.metrics("\(bytes) bytes") { $0.value(of: .bytesIn) == bytes }
-        node.gateway.drain(over: .milliseconds(1200))
-        var ends: [ContinuousClock.Instant] = []
+        node.gateway.drain(over: .milliseconds(100))
         var isClosed = [Bool](repeating: false, count: peers.count)
         try TestPeer.wait(for: "all to be closed", among: peers) {
             for (index, peer) in peers.enumerated() where !isClosed[index] && peer.closeEvent != nil
             {
                 isClosed[index] = true
-                ends.append(.now)
                 try peer.send(bytes: RawWebSocketClient.frame(opcode: 8, [3, 0xF4]))
             }
             return !isClosed.contains(false)
         }
         #expect(peers.allSatisfy { $0.closeEvent?.closeCode == 1012 })
-        #expect(ends.last! - ends.first! > .milliseconds(600))
         // An idle connection is closed. A request that has begun is answered.
         #expect(idle.readToEnd())
         #expect(try idle.peek(atLeast: 0).isEmpty)
@@ -68,6 +91,15 @@ struct DrainTests {
         #expect(try HTTPReply.get("/elsewhere", port: node.port).status == 503)
         for stream in half + [idle] { stream.close() }
         try node.waitForConnections(0)
+    }
+
+    @Test("closes the clients one after the other", arguments: [1, 2])
+    func spread(loops: Int) async throws {
+        let clock = StoppedClock(monotonic: 10_000)
+        let node = try TestNode(loops: loops) { $0.settings.readClocks = { clock.reading } }
+        let peers = try (0..<24).map { try node.peer("user\($0)", in: "room\($0 % 6)") }
+        node.gateway.drain(over: .seconds(4))
+        try await expectCloses(of: 24, among: peers, by: node, clock)
     }
 
     @Test("refuses new clients from its announcement on, and closes none yet")
@@ -114,6 +146,35 @@ struct DrainTests {
             stream.close()
         }
         try node.waitForConnections(0)
+    }
+}
+
+@Suite("A rebalance", .ownThread)
+struct ShedTests {
+    @Test(
+        "closes the ordered number of clients, idle connections aside, for two equal orders once",
+        arguments: [1, 3])
+    func shed(loops: Int) async throws {
+        let clock = StoppedClock(monotonic: 10_000)
+        let node = try TestNode(loops: loops) { $0.settings.readClocks = { clock.reading } }
+        let peers = try (0..<24).map { try node.peer("user\($0)", in: "room\($0 % 6)") }
+        let idle = try (0..<60).map { _ in try ByteStream(port: node.port) }
+        try node.waitForConnections(84)
+        for _ in 0..<2 {
+            await node.gateway.shed(8, over: .seconds(4), within: Deadline.defaultTimeout)
+        }
+        try await expectCloses(of: 8, among: peers, by: node, clock)
+        withExtendedLifetime(idle) {}
+    }
+
+    @Test(
+        "divides its clients among the loops",
+        arguments: [
+            ([4, 0], 2, [2, 0]), ([0, 4], 2, [0, 2]), ([3, 1], 2, [1, 1]),
+            ([1, 1, 1], 2, [0, 1, 1]), ([5], 7, [7]), ([0, 0], 3, [0, 0]), ([], 3, []),
+        ])
+    func shares(clients: [Int], count: Int, shares: [Int]) {
+        #expect(Gateway.shares(of: count, clients) == shares)
     }
 }
 

@@ -84,13 +84,14 @@ public final class LocalCluster {
 
     // MARK: Nodes
 
-    /// The number of WebSockets of a node; nil if the node does not answer.
+    /// The present number of WebSockets of a node; nil if the node does not answer. Its metrics
+    /// show the number of up to a second before.
     public func connections(of node: ServiceProcess) -> Int? {
-        guard let port = node.adminPort, let reply = try? HTTPReply.get("/metrics", port: port),
-            reply.status == 200
+        guard let port = node.adminPort,
+            let reply = try? HTTPReply.get("/api/cluster/nodes", port: port), reply.status == 200,
+            let rows = try? JSONObject(reply.body).objects("nodes")
         else { return nil }
-        return reply.body.firstMatch(of: /confab_connections\{dialect="conversations"\} ([0-9]+)/)
-            .flatMap { Int($0.1) }
+        return rows.first { $0["node"] == node.name }?.number("connections").map { Int($0) }
     }
 
     /// Waits until the nodes have this number of clients in total, and returns the number per node.
