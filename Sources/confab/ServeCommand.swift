@@ -52,6 +52,7 @@ enum ServeCommand {
 struct RunningNode {
     private let options: ServeOptions
     private let logger: Logger
+    private let initialKeySet: FileFingerprint?
     private let store: NodeStore
     private let gateway: Gateway
     private let name: String
@@ -86,6 +87,8 @@ struct RunningNode {
         // Before the database and the secret, so that a start that fails on a key file creates
         // neither.
         if options.clusterKeyFile != nil { _ = try keys.dialectSecret() }
+        // Before the key set is read, so that no change after that is missed.
+        self.initialKeySet = keys.files.keySetFingerprint
         let configured = keys.hasConfiguredKeys ? try keys.load() : nil
         if configured == nil { try keys.checkCertificate() }
         if options.anonymous { Self.logAnonymous(options.listen, logger) }
@@ -371,7 +374,8 @@ struct RunningNode {
     private func watchKeySet() async {
         let files = NodeKeys(self.options).files
         guard files.keySet != nil else { return }
-        var known = files.keySetFingerprint
+        // The node may have waited for its store for long since it read the key set.
+        var known = self.initialKeySet
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(2))
             let current = files.keySetFingerprint

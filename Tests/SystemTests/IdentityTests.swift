@@ -190,26 +190,61 @@ struct IdentityTests {
         #expect(try self.code(server.connect(token: first).closeEvent()) == 4003)
     }
 
+    private static let keySetSecrets = [
+        "the first key of the key set, long enough", "the second key of the key set, long enough",
+    ]
+
+    /// Writes a key set with one of the secrets.
+    private func publishKeySet(_ number: Int, in folder: TemporaryFolder) throws {
+        let encoded = try run(
+            "/bin/sh",
+            [
+                "-c", "printf %s \"$0\" | openssl base64 -A | tr '+/' '-_' | tr -d '='",
+                Self.keySetSecrets[number],
+            ]
+        ).output
+        try folder.write(
+            #"{"keys":[{"kty":"oct","alg":"HS256","k":"\#(encoded)"}]}"#, to: "keys.json")
+    }
+
     @Test("reloads a key set when its file changes")
     func keySet() throws {
         let folder = try TemporaryFolder()
-        func publish(_ secret: String) throws {
-            let encoded = try run(
-                "/bin/sh",
-                ["-c", "printf %s \"$0\" | openssl base64 -A | tr '+/' '-_' | tr -d '='", secret]
-            ).output
-            try folder.write(
-                #"{"keys":[{"kty":"oct","alg":"HS256","k":"\#(encoded)"}]}"#, to: "keys.json")
-        }
-        let secret = "the second key of the key set, long enough"
-        let token = try ConfabServer.token(for: "alice", secret: secret)
-        try publish("the first key of the key set, long enough")
+        let token = try ConfabServer.token(for: "alice", secret: Self.keySetSecrets[1])
+        try self.publishKeySet(0, in: folder)
         let server = try ConfabServer(["--jwks-file", folder.file("keys.json")], in: folder)
         #expect(try self.code(server.connect(token: token).closeEvent()) == 4003)
 
-        try publish(secret)
+        try self.publishKeySet(1, in: folder)
         try server.process.errors.line(with: "reloaded")
 
         try server.connect(token: token).post("hello")
+    }
+
+    @Test("reloads a key set that changed while the node waited for Redis")
+    func keySetDuringStart() throws {
+        let redis = try RedisServer()
+        try redis.crash()
+        let folder = try TemporaryFolder()
+        try self.publishKeySet(0, in: folder)
+        let port = try freePort()
+        let node = try ChildProcess(
+            Checkout.confab,
+            [
+                "serve", "--listen", "127.0.0.1:\(port)", "--admin", "127.0.0.1:0", "--store",
+                redis.url, "--jwks-file", folder.file("keys.json"), "--cluster-key-file",
+                try folder.write(ConfabServer.secret, to: "cluster.key"),
+            ], folder: folder.path)
+        defer { node.kill() }
+        try node.errors.line(with: "waiting for redis")
+
+        try self.publishKeySet(1, in: folder)
+        try redis.restart()
+        try node.errors.line(with: "reloaded")
+
+        let token = try ConfabServer.token(for: "alice", secret: Self.keySetSecrets[1])
+        let client = ConversationClient(
+            try RawWebSocketClient("/conversations/lobby/?token=\(token)", port: port))
+        try client.post("hello")
     }
 }
