@@ -27,9 +27,10 @@ extension RealServers {
             #expect(old === trio.servers[0])
 
             try load.run(on: fixture, until: 200)
-            try trio.failOver()
+            _ = try trio.continueFailover(from: old)
             try load.run(on: fixture, until: 400)
-            try Deadline.wait(for: "another master") { try trio.master() !== old }
+            try Deadline.wait(
+                for: "another master", untilTrue: { try trio.continueFailover(from: old) })
             #expect(try fixture.waitUntilReady() >= 2)
             try load.run(on: fixture, until: 800)
             let new = try trio.master()

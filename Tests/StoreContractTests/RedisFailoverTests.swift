@@ -25,9 +25,9 @@ struct RedisFailoverTests {
         let store = try RedisUnderTest(
             at: trio.url, history: 10_000, confirmationTimeout: Self.confirmationTimeout)
         try await self.write(to: store) {
-            try trio.failOver()
+            _ = try trio.continueFailover(from: trio.servers[0])
         } until: {
-            try trio.master() === trio.servers[1]
+            try trio.continueFailover(from: trio.servers[0])
         }
     }
 

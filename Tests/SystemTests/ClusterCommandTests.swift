@@ -153,10 +153,12 @@ struct ClusterCommandTests {
 
         let events = try confab("events", "--last", "1000", "--output", "json", at: ports[2]).rows(
             "events")
-        #expect(events.last?["event"] == "send" && events.last?["node"] == "n3", "\(events)")
-        #expect(events.last?["detail"] == "message 2 of lobby of tenant default, as ops")
+        // On a busy machine, a node may be evicted for a moment, and join again.
+        let send = events.last { $0["event"] == "send" }
+        #expect(send?["node"] == "n3", "\(events)")
+        #expect(send?["detail"] == "message 2 of lobby of tenant default, as ops")
         #expect(
-            events.filter { $0["event"] == "joins" }.compactMap { $0["node"] }.sorted() == [
+            Set(events.filter { $0["event"] == "joins" }.compactMap { $0["node"] }) == [
                 "n1", "n2", "n3",
             ], "\(events)")
         #expect(
@@ -194,13 +196,14 @@ struct ClusterCommandTests {
         let cluster = try LocalCluster(["3"])
         let port = try #require(cluster.nodes[0].adminPort)
 
+        // The script must not restart the node before the commands have shown that it is gone.
+        try cluster.script.freeze()
+        defer { cluster.script.send(SIGCONT) }
         kill(cluster.nodes[2].process, SIGKILL)
 
         let gone = try confab("nodes", "--output", "json", at: port)
         #expect(gone.status == 3 && gone.errors == "2 of 3 nodes answered")
         #expect(try confab("status", at: port).output.contains("! n3 "))
-        // The script restarts the node after 5 s, and then it answers as well. So a command that
-        // waits for the killed node shows no missing node, and the test fails.
         try Deadline.wait(
             for: "n3 to be evicted",
             untilTrue: {
@@ -209,8 +212,9 @@ struct ClusterCommandTests {
                 #expect(nodes.output.hasSuffix("2 of 3 nodes answered"), "\(nodes.output)")
                 let line = nodes.output.split(separator: "\n").first { $0.hasPrefix("n3") } ?? ""
                 #expect(line.contains("gone") || line.contains("suspect"), "\(line)")
-                return nodes.status != 3 || line.contains("gone")
+                return line.contains("gone")
             })
+        cluster.script.send(SIGCONT)
         try cluster.awaitRestart(of: cluster.nodes[2])
         try Deadline.wait(
             for: "all nodes to answer", untilTrue: { try confab("nodes", at: port).status == 0 })
@@ -234,7 +238,11 @@ struct ClusterCommandTests {
         try Deadline.wait(
             for: "n2 to be as it was",
             untilTrue: { try self.row("n2", at: port)?["state"] == "active" })
-        let drained = try confab("drain", "n2", "--yes", "--deadline", "0.2", at: port)
+        let drained = try Deadline.wait(for: "the drain to be accepted") { () -> CommandResult? in
+            let result = try confab("drain", "n2", "--yes", "--deadline", "0.2", at: port)
+            // While a heartbeat of n1 is late, n2 counts as the last node that accepts clients.
+            return result.status == 1 ? nil : result
+        }
         #expect(
             drained.status == 0 && drained.output.contains("n2 is drained: it owns no shards"),
             "\(drained)")

@@ -48,6 +48,7 @@ struct ForeignValueTests {
         try self.overwrite(key)
         // A node without the conversation in memory.
         let next = try ConfabServer(["--store", self.redis.url, "--node-id", "n2", "--loops", "1"])
+        try next.awaitEviction()
         for user in ["bob", "carol"] {
             let closeEvent = try next.connect(user, to: "broken").closeEvent()
             #expect(

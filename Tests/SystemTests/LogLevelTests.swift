@@ -119,8 +119,10 @@ struct LogLevelTests {
         try self.nodes[1].process.freeze()
         defer { self.nodes[1].process.send(SIGCONT) }
         let result = try self.set("debug", "--output", "json")
-        #expect(result.status == 3, "\(result.errors)")
         let rows = try result.rows("nodes")
+        // A node that was evicted meanwhile is not asked.
+        let isAsked = rows.contains { $0["node"] == "n2" }
+        #expect(result.status == (isAsked ? 3 : 0), "\(result.errors)")
         #expect(rows.first { $0["node"] == "n1" }?["level"] == "debug")
         try self.awaitDebugging(first)
         try self.redis.freeze()

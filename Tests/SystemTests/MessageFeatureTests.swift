@@ -59,6 +59,7 @@ struct MessageFeatureTests {
 
         try server.crash()
         server = try start()
+        if isRedis { try server.awaitEviction() }
         ann = try server.connect("ann")
         let first = try self.fetch(1, by: ann)
         #expect(first["content"] == "erste")

@@ -23,7 +23,11 @@ struct ModerationTests {
     /// Executes a command at a node and expects that it succeeds.
     @discardableResult
     private func moderate(_ arguments: String..., at node: Int = 0) throws -> CommandResult {
-        let result = try confab(arguments + ["--yes"], at: self.servers[node].adminPort)
+        var result = try confab(arguments + ["--yes"], at: self.servers[node].adminPort)
+        // A busy node may answer too late. Only a ban may be repeated: it ends nothing twice.
+        for _ in 0..<5 where result.status == 3 && arguments.first == "ban" {
+            result = try confab(arguments + ["--yes"], at: self.servers[node].adminPort)
+        }
         guard result.status == 0 else {
             throw TestFailure("\(arguments): \(result.output)\(result.errors)")
         }
@@ -214,7 +218,8 @@ struct ModerationTests {
                     environment: ["CONFAB_ADMIN_URL": "http://127.0.0.1:\(server.adminPort)"])
             }
         }.map { try $0.waitForExit() }
-        #expect(statuses.allSatisfy { $0 == .exited(0) })
+        // 3: stored, but the other node has not confirmed it in time.
+        #expect(statuses.allSatisfy { [.exited(0), .exited(3)].contains($0) }, "\(statuses)")
         for client in clients { #expect(try Self.end(client.socket).2 == "You are banned.") }
         for server in self.servers {
             for user in users {

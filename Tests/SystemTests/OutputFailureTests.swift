@@ -116,9 +116,12 @@ struct OutputFailureTests {
         // Python does.
         let folder = try TemporaryFolder()
         let script = """
-            mkfifo go
-            { read line < go; trap "" PIPE; "$0" completion bash; echo "status $?" >&2; } |
-                { exec <&-; echo > go; }
+            mkfifo go pipe
+            { read line < go; trap "" PIPE; "$0" completion bash; echo "status $?" >&2; } > pipe &
+            exec 3< pipe
+            exec 3<&-
+            echo > go
+            wait
             """
         #expect(
             try run("/bin/bash", ["-c", script, Checkout.confab], folder: folder.path).errors

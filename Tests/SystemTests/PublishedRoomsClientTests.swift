@@ -29,6 +29,8 @@ struct PublishedRoomsClientTests {
 
     private func run(_ script: String) throws {
         let server = try ConfabServer(["--anonymous", "on"])
+        // Before the session that answers no pings.
+        let tab = try Browser().open("http://127.0.0.1:\(server.port)/api/health")
         let creator = try PollingClient(port: server.port)
         try creator.connectNamespace(
             token: ConfabServer.token(for: "maker", conversations: ["abc12345"]))
@@ -44,7 +46,6 @@ struct PublishedRoomsClientTests {
         }
         _ = try hear(#"42["conversation_state""#)
 
-        let tab = try Browser().open("http://127.0.0.1:\(server.port)/api/health")
         try tab.evaluate(
             String(contentsOfFile: Checkout.tool("socket.io-", ".min.js"), encoding: .utf8)
                 + "; undefined")

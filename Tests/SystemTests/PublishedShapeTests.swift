@@ -79,6 +79,9 @@ struct PublishedShapeTests {
             system: try DeployedSystem(deployment), typeField: "event")
         let provider = try session.connect("/ws/", "123e4567-e89b-12d3-a456-426614174001", kind)
         _ = try session.next("connected", by: provider)
+        // Its inbox is read before this answer, so that it learns of conversations created later.
+        try provider.send(session.request("conversations", of: document))
+        _ = try session.next("conversations", by: provider)
         let client = try session.connect(
             "/ws/", "alice", conversations: ["123e4567-e89b-12d3-a456-426614174000"], kind)
         _ = try session.next("connected", by: client)

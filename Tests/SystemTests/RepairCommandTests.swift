@@ -140,6 +140,7 @@ struct RepairCommandTests {
 
         let resumed = try start()
         try self.redis.crash()
+        try resumed.errors.line(with: "waiting: ")
         try self.redis.restart()
         #expect(try resumed.waitForExit(within: .seconds(60)) == .exited(0))
         let document = try JSONObject(resumed.output.wholeText())

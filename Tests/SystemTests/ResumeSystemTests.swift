@@ -104,7 +104,11 @@ struct ResumeSystemTests {
             .document["owner"]
         let (crashed, surviving) = owner == "n1" ? (nodes[0], nodes[1]) : (nodes[1], nodes[0])
         try crashed.crash()
-        let newAuthor = try surviving.connect("author")
+        // A client is closed if the killed node's shards have no owner within five seconds.
+        let newAuthor = try Deadline.wait(for: "the next owner") { () -> ConversationClient? in
+            let client = try surviving.connect("author")
+            return (try? client.synchronize()) == nil ? nil : client
+        }
         try newAuthor.send(#"{"action":"edit_message","message_id":"3","content":"drei"}"#)
         _ = try newAuthor.next("message.edited")
         let reader = try surviving.connect("reader", query: "after=3&rev=\(now)")

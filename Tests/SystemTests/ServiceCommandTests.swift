@@ -148,10 +148,14 @@ struct ServiceCommandTests {
     @Test("rebalance refuses while the clients of a node are unknown")
     func frozenNode() throws {
         let frozen = self.cluster.nodes[0].process
-        try ChildProcess.freeze(frozen)
-        defer { kill(frozen, SIGCONT) }
-        // The port of the second node: the command would ask the next one too.
-        let refused = try confab("rebalance", "--dry-run", at: try self.port(1))
+        // The port of the second node: the command would ask the next one too. A node that is
+        // evicted before the command looks has no clients.
+        let refused = try Deadline.wait(for: "a refusal") { () -> CommandResult? in
+            try ChildProcess.freeze(frozen)
+            defer { kill(frozen, SIGCONT) }
+            let result = try confab("rebalance", "--dry-run", at: try self.port(1))
+            return result.status == 0 ? nil : result
+        }
         #expect(refused.status == 3)
         #expect(
             refused.errors.contains(

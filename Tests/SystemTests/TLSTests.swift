@@ -50,7 +50,7 @@ struct TLSTests {
         try Deadline.wait(
             for: "the second certificate",
             untilTrue: { try self.certificateName(at: server.port).contains("second") })
-        let bob = try connect("bob")
+        let bob = try Deadline.wait(for: "bob with the second certificate") { try? connect("bob") }
         // Longer than a TLS record, and than one read.
         let content = String(repeating: "long ", count: 3000)
         try alice.send(#"{"action":"send_message","content":"\#(content)"}"#)

@@ -65,8 +65,8 @@ struct TopCommandTests {
 
     @Test("names the problem if the node ends, keeps the last rows, and continues with the next")
     func nodeEnds() throws {
-        let server = try ConfabServer(["--node-id", "n1"])
-        let port = server.adminPort
+        let port = try freePort()
+        let server = try ConfabServer(["--node-id", "n1", "--admin", "127.0.0.1:\(port)"])
         let top = try self.top(port)
         defer { top.close() }
         try top.awaitRow(with: "n1")

@@ -57,13 +57,15 @@ struct TraceCommandTests {
                     "accepted", "sequenced", "stored", "received", "written", "delivered",
                     "answered",
                 ]), "\(names)")
-            #expect(steps.first?["step"] == "accepted")
+            // The times are those of the loops' turns, so that of the other node may be earlier.
+            #expect(steps.first { $0["node"] == "n1" }?["step"] == "accepted")
             for step in ["received", "written"] {
                 let places = steps.filter { $0["step"] == step }.compactMap { $0["node"] }
                 #expect(Set(places) == ["n1", "n2"], "\(step)")
             }
             // Both nodes have the clock of this machine.
-            #expect(steps.allSatisfy { (0..<5000).contains($0.number("since_accepted") ?? -1) })
+            #expect(
+                steps.allSatisfy { (-2000..<5000).contains($0.number("since_accepted") ?? -9999) })
         }
         let table = try confab(
             "trace", "\(message)", "--conversation", "lobby", at: self.nodes[1].adminPort)

@@ -140,6 +140,14 @@ public final class ConfabServer {
             })
     }
 
+    /// Waits until this node has evicted all others, which were killed. Until then it does not own
+    /// their conversations, and a client that joins one of them waits for a few seconds at most.
+    public func awaitEviction() throws {
+        try Deadline.wait(
+            for: "the eviction of dead nodes",
+            untilTrue: { try self.metric("confab_view_nodes") == 1 })
+    }
+
     // MARK: Stopping
 
     /// Sends SIGTERM, which drains the server, and waits for the process to end.

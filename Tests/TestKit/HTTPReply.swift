@@ -26,12 +26,28 @@ public struct HTTPReply: Sendable {
         _ method: String, _ path: String, port: UInt16, fields: [String: String] = [:],
         body: String = ""
     ) throws -> HTTPReply {
-        let stream = try ByteStream(port: port)
         let lines = fields.map { "\($0.key): \($0.value)\r\n" }.joined()
         let host = fields["Host"] == nil ? "Host: 127.0.0.1:\(port)\r\n" : ""
-        try stream.send(
-            "\(method) \(path) HTTP/1.1\r\n\(host)\(lines)Connection: close\r\n\r\n\(body)")
-        return try HTTPReply(from: stream)
+        return try self.fromNode(within: Deadline.defaultTimeout) {
+            let stream = try ByteStream(port: port)
+            try stream.send(
+                "\(method) \(path) HTTP/1.1\r\n\(host)\(lines)Connection: close\r\n\r\n\(body)")
+            return stream
+        }.reply
+    }
+
+    /// The response of a node. HAProxy answers with a page of its own while no node is healthy,
+    /// such as after a short silence of Redis; then the request is repeated.
+    ///
+    /// - Parameter send: connects, and sends the request.
+    static func fromNode(within time: Duration, _ send: () throws -> ByteStream) throws -> (
+        stream: ByteStream, reply: HTTPReply
+    ) {
+        try Deadline.wait(for: "a healthy node", within: time) {
+            let stream = try send()
+            let reply = try HTTPReply(from: stream, within: time)
+            return reply.status == 503 && reply.body.hasPrefix("<html>") ? nil : (stream, reply)
+        }
     }
 
     /// Reads a response with a body of known length, without a body, or with a body until the end

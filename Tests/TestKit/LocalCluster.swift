@@ -76,10 +76,16 @@ public final class LocalCluster {
     {
         let secret = try self.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
         let token = try ConfabServer.token(for: user, secret: secret)
-        return try PythonClient(
+        let url =
             "ws://127.0.0.1:\(self.port)/conversations/\(conversation)/"
-                + "?token=\(token)&after=\(after)"
-        )
+            + "?token=\(token)&after=\(after)"
+        return try Deadline.wait(for: "a node that accepts \(user)") { () -> PythonClient? in
+            do { return try PythonClient(url) } catch {
+                // A node that is unhealthy for a moment gets no new clients.
+                guard "\(error)".hasSuffix(": refused 503") else { throw error }
+                return nil
+            }
+        }
     }
 
     // MARK: Nodes

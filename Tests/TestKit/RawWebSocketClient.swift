@@ -26,16 +26,22 @@ public final class RawWebSocketClient {
         _ path: String, port: UInt16, fields: [String: String] = [:], receiveBytes: Int32? = nil,
         within time: Duration = Deadline.defaultTimeout
     ) throws {
-        let stream = try ByteStream(port: port, receiveBytes: receiveBytes)
-        try Self.requestUpgrade(path, port: port, fields: fields, on: stream)
-        try self.init(upgradeRequestedOn: stream, within: time)
+        let (stream, reply) = try HTTPReply.fromNode(within: time) {
+            let stream = try ByteStream(port: port, receiveBytes: receiveBytes)
+            try Self.requestUpgrade(path, port: port, fields: fields, on: stream)
+            return stream
+        }
+        try self.init(stream, reply)
     }
 
     /// Waits for the response to an upgrade request; throws if the server refuses the upgrade.
-    public init(
+    public convenience init(
         upgradeRequestedOn stream: ByteStream, within time: Duration = Deadline.defaultTimeout
     ) throws {
-        let reply = try HTTPReply(from: stream, within: time)
+        try self.init(stream, HTTPReply(from: stream, within: time))
+    }
+
+    private init(_ stream: ByteStream, _ reply: HTTPReply) throws {
         guard reply.status == 101, reply.fields["sec-websocket-accept"] == Self.accept else {
             throw TestFailure("the upgrade was refused: \(reply.status) \(reply.body)")
         }

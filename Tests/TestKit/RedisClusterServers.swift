@@ -65,6 +65,14 @@ public final class RedisClusterServers {
 
     private let isSecure: Bool
 
+    /// Changes the time without contact after which a server counts as failed.
+    public func setFailureTimeout(_ time: Duration) throws {
+        for server in self.servers {
+            try server.execute(
+                "CONFIG", "SET", "cluster-node-timeout", "\(Int(time / .milliseconds(1)))")
+        }
+    }
+
     /// Waits until every node reports a healthy cluster and every master has a replica that follows
     /// it.
     public func awaitHealthy(within time: Duration = Deadline.defaultTimeout) throws {

@@ -6,6 +6,8 @@ public final class RedisSentinelServers {
     /// The initial master, and its replicas.
     public let servers: [RedisServer]
     public private(set) var sentinels: [Sentinel] = []
+    /// When a failover that was accepted counts as given up.
+    private var failoverEnd: Deadline?
 
     /// One sentinel.
     public final class Sentinel {
@@ -202,10 +204,24 @@ public final class RedisSentinelServers {
         throw TestFailure("no sentinel names the master")
     }
 
-    /// Starts a failover as soon as the sentinels accept one.
+    /// Replaces the master by a planned failover, and waits for the next one.
     public func failOver() throws {
-        try Deadline.wait(for: "a failover to begin") {
+        let old = try self.master()
+        try Deadline.wait(
+            for: "another master", untilTrue: { try self.continueFailover(from: old) })
+    }
+
+    /// Starts a failover, unless the sentinels have accepted one less than ten seconds ago. They
+    /// give it up without a word if a server pauses meanwhile.
+    ///
+    /// - Returns: whether another server is the master.
+    public func continueFailover(from old: RedisServer) throws -> Bool {
+        if try self.master() !== old { return true }
+        if self.failoverEnd?.isExpired ?? true,
             try self.sentinels[0].execute("SENTINEL", "FAILOVER", Self.masterName) == "OK"
+        {
+            self.failoverEnd = Deadline(within: .seconds(10))
         }
+        return false
     }
 }

@@ -24,10 +24,8 @@ final class SentinelStore: TortureStore {
     func perform(_ fault: StoreFault, _ hooks: FaultHooks) throws {
         switch fault {
         case .failover(let timing):
-            let old = try self.sentinelServers.master()
             hooks.awaitTiming(timing)
             try self.sentinelServers.failOver()
-            try self.awaitSuccessor(of: old)
             hooks.restartGapMeasurement()
             try self.awaitHealthy()
         case .kill(let choice, let time, let timing):

@@ -12,7 +12,9 @@ import time
 import socketio
 
 url, transports, token = sys.argv[1:4]
-client = socketio.Client(reconnection=True, reconnection_delay=0.2, reconnection_delay_max=1)
+client = socketio.Client(
+    reconnection=True, reconnection_delay=0.2, reconnection_delay_max=1, request_timeout=60
+)
 
 
 output_lock = threading.Lock()
@@ -51,6 +53,7 @@ client.connect(
     transports=None if transports == "default" else [transports],
     auth={"token": token} if token else None,
     retry=False,
+    wait_timeout=60,
 )
 for line in sys.stdin:
     verb, name, data = line.rstrip("\n").split(" ", 2)
