@@ -27,10 +27,9 @@ extension RealServers {
             #expect(old === trio.servers[0])
 
             try load.run(on: fixture, until: 200)
-            _ = try trio.continueFailover(from: old)
+            trio.beginFailover()
             try load.run(on: fixture, until: 400)
-            try Deadline.wait(
-                for: "another master", untilTrue: { try trio.continueFailover(from: old) })
+            try Deadline.wait(for: "another master", untilTrue: { try trio.master() !== old })
             #expect(try fixture.waitUntilReady() >= 2)
             try load.run(on: fixture, until: 800)
             let new = try trio.master()

@@ -25,9 +25,9 @@ struct RedisFailoverTests {
         let store = try RedisUnderTest(
             at: trio.url, history: 10_000, confirmationTimeout: Self.confirmationTimeout)
         try await self.write(to: store) {
-            _ = try trio.continueFailover(from: trio.servers[0])
+            trio.beginFailover()
         } until: {
-            try trio.continueFailover(from: trio.servers[0])
+            try trio.master() === trio.servers[1]
         }
     }
 

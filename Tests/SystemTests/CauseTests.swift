@@ -11,7 +11,7 @@ struct CauseTests {
 
     init() throws {
         self.cluster = try LocalCluster(["3"])
-        try self.awaitHealth()
+        try self.cluster.awaitHealth()
     }
 
     private var redis: LocalCluster.ServiceProcess {
@@ -34,17 +34,6 @@ struct CauseTests {
         } catch {
             throw TestFailure("\(error)\n\(last.output)\(last.errors)")
         }
-    }
-
-    private func awaitHealth() throws {
-        let port = try self.port(0)
-        try Deadline.wait(
-            for: "three nodes without problems",
-            untilTrue: {
-                let status = try confab("status", at: port)
-                return status.output.contains("NODES          3\n")
-                    && status.output.hasSuffix("\nNo problems.")
-            })
     }
 
     /// The events of a node's membership, without its moves and outages.
@@ -84,7 +73,7 @@ struct CauseTests {
 
         kill(redis.process, SIGCONT)
         let silence = ContinuousClock.now - start
-        try self.awaitHealth()
+        try self.cluster.awaitHealth()
         // A busy machine may cause a shorter outage before or after this one.
         let outages = try self.events("--type", "outage").filter {
             let time = $0["detail"]?.firstMatch(of: /did not answer for ([0-9.]+) s/)
@@ -106,7 +95,7 @@ struct CauseTests {
         #expect(status.status == 3)
         #expect(!status.output.contains("does not answer"), "\(status.output)")
         self.cluster.script.send(SIGCONT)
-        try self.awaitHealth()
+        try self.cluster.awaitHealth()
         let outages = try self.events("--type", "outage").filter {
             $0["detail"]?.contains("refuses the connection") == true
         }
@@ -127,7 +116,7 @@ struct CauseTests {
         #expect(gone.output.contains("REDIS          127.0.0.1:\(redisPort) answers\n"))
 
         kill(frozen.process, SIGCONT)
-        try self.awaitHealth()
+        try self.cluster.awaitHealth()
         #expect(try self.incidents(of: "n3").suffix(2) == ["dies", "joins"])
         let events = try self.events("--node", "n3", "--since", "1h")
         #expect(!events.isEmpty && events.allSatisfy { $0["node"] == "n3" }, "\(events)")
@@ -153,7 +142,7 @@ struct CauseTests {
         try self.cluster.awaitRestart(of: self.cluster.nodes[1])
         kill(self.cluster.nodes[2].process, SIGTERM)
         try self.cluster.awaitRestart(of: self.cluster.nodes[2])
-        try self.awaitHealth()
+        try self.cluster.awaitHealth()
         #expect(try self.incidents(of: "n2") == ["joins", "dies", "joins"])
         #expect(try self.incidents(of: "n3") == ["joins", "leaves", "joins"])
         let all = try self.events()

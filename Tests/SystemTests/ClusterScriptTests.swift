@@ -59,6 +59,9 @@ struct ClusterScriptTests {
         #expect(try self.receiveMessages(1, by: alice) == ["alice: one"])
         #expect(try self.receiveMessages(1, by: bob) == ["alice: one"])
 
+        // The script must not restart the node yet.
+        try cluster.script.freeze()
+        defer { cluster.script.send(SIGCONT) }
         kill(other.process, SIGKILL)
         #expect(try self.closeEvent(of: bob) == .close(code: 1006, reason: ""))
         bob = try cluster.connect("bob", after: 1)
@@ -66,6 +69,8 @@ struct ClusterScriptTests {
         try self.send("three", by: alice)
         #expect(try self.receiveMessages(2, by: bob) == ["alice: two", "alice: three"])
         #expect(try self.receiveMessages(2, by: alice) == ["alice: two", "alice: three"])
+        #expect(cluster.connections(of: other) == nil)
+        cluster.script.send(SIGCONT)
         try cluster.awaitRestart(of: other)
         // The load balancer may notice the restart with a delay.
         var others: [PythonClient] = []

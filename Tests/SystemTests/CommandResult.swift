@@ -1,4 +1,5 @@
 import TestKit
+import Testing
 
 /// The output and exit status of a command.
 struct CommandResult {
@@ -27,4 +28,18 @@ func confab(_ arguments: [String], at port: UInt16, environment: [String: String
         throw TestFailure("\(arguments) was killed: \(result.errors)")
     }
     return CommandResult(status: status, output: result.output, errors: result.errors)
+}
+
+extension LocalCluster {
+    /// Waits until `confab status` at a node shows all nodes of the cluster, and no problem.
+    func awaitHealth(at node: Int = 0) throws {
+        let port = try #require(self.nodes[node].adminPort)
+        try Deadline.wait(
+            for: "\(self.nodes.count) nodes without problems",
+            untilTrue: {
+                let status = try confab("status", at: port)
+                return status.output.contains("NODES          \(self.nodes.count)\n")
+                    && status.output.hasSuffix("\nNo problems.")
+            })
+    }
 }

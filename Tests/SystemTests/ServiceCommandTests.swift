@@ -11,16 +11,7 @@ struct ServiceCommandTests {
 
     init() throws {
         self.cluster = try LocalCluster(["2"])
-        let ports = try self.cluster.nodes.map { try #require($0.adminPort) }
-        for port in ports {
-            try Deadline.wait(
-                for: "two nodes without problems",
-                untilTrue: {
-                    let status = try confab("status", at: port)
-                    return status.output.contains("NODES          2\n")
-                        && status.output.hasSuffix("No problems.")
-                })
-        }
+        for node in self.cluster.nodes.indices { try self.cluster.awaitHealth(at: node) }
     }
 
     private func port(_ node: Int) throws -> UInt16 {

@@ -47,4 +47,20 @@ public struct Deadline: Sendable {
     ) throws {
         try self.wait(for: description(), within: time) { try condition() ? () : nil }
     }
+
+    /// Gives an order until the condition is true. An order that was accepted, for which `order`
+    /// returns true, may be given up later, so it is repeated after `pause`.
+    static func wait(
+        for description: @autoclosure () -> String, repeatedAfter pause: Duration,
+        order: () throws -> Bool, untilTrue condition: () throws -> Bool
+    ) throws {
+        var attempt = Deadline(within: .zero)
+        try self.wait(
+            for: description(),
+            untilTrue: {
+                if try condition() { return true }
+                if attempt.isExpired, try order() { attempt = Deadline(within: pause) }
+                return false
+            })
+    }
 }

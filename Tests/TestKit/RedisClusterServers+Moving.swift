@@ -7,17 +7,11 @@ extension RedisClusterServers {
     /// failed asks again after four times the failure timeout.
     public func failOver(to replica: RedisClusterNode) throws {
         let server = try self.server(of: replica)
-        var attempt = Deadline(within: .zero)
         try Deadline.wait(
-            for: "\(replica.port) to be a master",
+            for: "\(replica.port) to be a master", repeatedAfter: .seconds(6),
+            order: { try server.execute("CLUSTER", "FAILOVER") == "OK" },
             untilTrue: {
-                if try self.nodes().contains(where: { $0.id == replica.id && $0.isMaster }) {
-                    return true
-                }
-                if attempt.isExpired, try server.execute("CLUSTER", "FAILOVER") == "OK" {
-                    attempt = Deadline(within: .seconds(6))
-                }
-                return false
+                try self.nodes().contains { $0.id == replica.id && $0.isMaster }
             })
     }
 
