@@ -76,7 +76,7 @@ extension ListeningSocket {
         var failure: SocketError?
         for address in try Resolver.resolveBlocking(host: host, port: port) {
             do throws(SocketError) {
-                let probe = try self.bind(self.withPort(address), sharesPort: false)
+                let probe = try self.reserve(address)
                 defer { probe.close() }
                 return try self.bindGroup(at: self.localAddress(of: probe), count: count)
             } catch {
@@ -86,15 +86,15 @@ extension ListeningSocket {
         throw failure ?? .unresolvable(host: host, reason: "it has no address")
     }
 
-    /// The address with a port that no socket has, if its port is 0.
+    /// Binds a socket to the address, or to a port that no socket has if its port is 0.
     ///
     /// With SO_REUSEADDR the kernel may choose a port that another process has bound and does not
-    /// listen on yet. Then one of two nodes that start at the same time would fail.
-    private static func withPort(_ address: SocketAddress) throws(SocketError) -> SocketAddress {
-        guard address.port == 0 else { return address }
-        let probe = try self.bind(address, sharesPort: false, reusesAddress: false)
-        defer { probe.close() }
-        return try self.localAddress(of: probe)
+    /// listen on yet. So the socket gets the option only after it has a port. It needs the option
+    /// because the group is bound while it exists.
+    private static func reserve(_ address: SocketAddress) throws(SocketError) -> Socket {
+        let probe = try self.bind(address, sharesPort: false, reusesAddress: address.port != 0)
+        probe.set(SOL_SOCKET, SO_REUSEADDR, to: 1)
+        return probe
     }
 
     private static func localAddress(of socket: Socket) throws(SocketError) -> SocketAddress {

@@ -146,6 +146,17 @@ extension Socket {
     }
 }
 
+extension ListeningSocket {
+    /// Ends listening, and closes the socket.
+    ///
+    /// A child process that another test starts has a copy of the socket until it executes its
+    /// program. Closing does not end that copy, but shutdown(2) does.
+    func stop() {
+        shutdown(self.descriptor, Int32(SHUT_RDWR))
+        self.socket.close()
+    }
+}
+
 extension SocketAddress {
     /// Whether a process listens at the address.
     var acceptsConnections: Bool {

@@ -43,7 +43,7 @@ struct ListeningSocketTests {
         #expect(
             "\(SocketError.addressInUse(address.text))"
                 == "Cannot listen on \(address.text): the address is already in use.")
-        for member in group { member.socket.close() }
+        for member in group { member.stop() }
         let again = try ListeningSocket.open(host: "127.0.0.1", port: address.port)
         #expect(again.address == address)
         again.socket.close()
@@ -78,12 +78,33 @@ struct ListeningSocketTests {
         }
         // The side that closes first stays in TIME_WAIT, here on this port.
         accepted.close()
-        first.socket.close()
+        first.stop()
         client.waitUntilReadable()
         client.close()
 
         let second = try ListeningSocket.open(host: "127.0.0.1", port: first.address.port)
         second.socket.close()
+    }
+
+    @Test("receives a free port while other threads start processes, which copy all descriptors")
+    func freePort() {
+        let isDone = LockedValue(false)
+        PlainThread {
+            let arguments: [UnsafeMutablePointer<CChar>?] = [strdup("true"), nil]
+            defer { free(arguments[0]) }
+            for _ in 0..<100 {
+                var child = pid_t()
+                if posix_spawn(&child, "/bin/true", nil, nil, arguments, environ) == 0 {
+                    waitpid(child, nil, 0)
+                }
+            }
+            isDone.value = true
+        }.start()
+        while !isDone.value {
+            #expect(throws: Never.self) {
+                try ListeningSocket.open(host: "127.0.0.1", port: 0).stop()
+            }
+        }
     }
 
     @Test("receives connections on every socket of a group")
@@ -154,7 +175,7 @@ struct ConnectingSocketTests {
         let loop = try EventLoop.start(name: "connect")
         defer { loop.stopAndJoin() }
         let listener = try ListeningSocket.open(host: "127.0.0.1", port: 0)
-        listener.socket.close()
+        listener.stop()
         let log = EventLog<SocketError?>()
         loop.setHandler(
             ClosureHandler(onSocketReady: { token, _, _ in
