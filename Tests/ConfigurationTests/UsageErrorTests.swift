@@ -86,9 +86,11 @@ struct UsageErrorTests {
             state ^= state << 17
             return Int(state % UInt64(bound))
         }
-        var words = CommandTable.program.all.flatMap { command in
-            command.name.split(separator: " ").map(String.init)
-                + command.options.map { "--" + $0.name } + command.argumentChoices
+        var words: [String] = []
+        for command in CommandTable.program.all {
+            words += command.name.split(separator: " ").map(String.init)
+            words += command.options.map { "--" + $0.name }
+            words += command.argumentChoices
         }
         words += [
             "", "-", "--", "=", "--=", "-h", "-x", "é", "\u{0}", "a=b", "*", "1", "0", "-1", "1.5",

@@ -111,9 +111,10 @@ struct SendRingTests {
             }
             #expect(ring.freeScratchBytes == 0 && ring.scratchBuffer(byteCount: 1) == nil)
             #expect(ring.submit().count == 4)
-            #expect(
-                pair.received()
-                    == (0..<4).flatMap { [UInt8](repeating: UInt8(10 * round + $0), count: 100) })
+            let sent: [[UInt8]] = (0..<4).map { number in
+                [UInt8](repeating: UInt8(10 * round + number), count: 100)
+            }
+            #expect(pair.received() == Array(sent.joined()))
         }
         #expect(ring.scratchBuffer(byteCount: SendRing.scratchCapacity + 1) == nil)
         #expect(ring.freeScratchBytes == SendRing.scratchCapacity)

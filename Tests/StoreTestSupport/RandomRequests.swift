@@ -192,8 +192,9 @@ public struct RandomRequests {
     private mutating func storedState(
         of key: ConversationKey, _ oracle: (StoreRequest) -> StoreAnswer
     ) -> (head: Int, revision: Int) {
-        if case .loaded(let loaded?) = oracle(.load(key)) {
-            (loaded.head, loaded.revision)
+        // Not `load`, which sorts all pins.
+        if case .page(let page) = oracle(.page(key, .newest, limit: 0)) {
+            (page.head, page.revision)
         } else {
             (0, 0)
         }
