@@ -80,7 +80,10 @@ struct AdminLookupTests {
 
     @Test("lists the first connections in an order, and counts all")
     func connections() async throws {
-        let peers = try (0..<7).map { try self.node.peer("user\($0)", in: "room\($0 % 2)") }
+        // Clients that have joined: before that, a connection has no subscription.
+        let clients = try (0..<7).map {
+            try self.node.conversationClient("user\($0)", in: "room\($0 % 2)")
+        }
         try self.node.waitForConnections(7)
         let document = try await self.get("connections", ["sort": "-user", "limit": "3"])
         let rows = try #require(document["connections"]?.elements)
@@ -98,7 +101,7 @@ struct AdminLookupTests {
         }
         let own = try await self.get("connections", ["user": "user3", "node": "n1"])
         #expect(own["connections"]?.elements?.map { $0["user"] } == ["user3"])
-        withExtendedLifetime(peers) {}
+        withExtendedLifetime(clients) {}
     }
 
     @Test("reads a long list page by page, and loses and repeats no row", arguments: [1, 2, 7])

@@ -55,8 +55,9 @@ struct ChatsWireTests {
         let ann = try self.connect("7", at: node)
         let chats = [try self.createChat(by: ann), try self.createChat(by: ann)]
         for chat in [chats[0], chats[1], chats[0]] {
-            let before = try self.updatedAt(chat, by: ann)
-            // Timestamps have a resolution of one millisecond.
+            // Timestamps have a resolution of one millisecond, and chats of the same one are
+            // sorted by id. So the message must be later than those of both chats.
+            let before = try chats.map { try self.updatedAt($0, by: ann) }.reduce("", max)
             try Deadline.wait(
                 for: "a later moment",
                 untilTrue: {

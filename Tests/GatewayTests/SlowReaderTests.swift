@@ -129,12 +129,13 @@ struct SlowReaderTests {
 
     @Test("that reads nothing of a requested page is closed after the idle timeout")
     func deadPage() throws {
-        let node = try TestNode { setup in
-            setup.live.limits.allowEverything()
-            setup.live.limits.idle = .seconds(2)
-            setup.live.limits.ping = .seconds(1)
-        }
+        let node = try TestNode { $0.live.limits.allowEverything() }
         try node.fill(100, bytes: 16_000)
+        // Not before: the author answers no pings, and would be closed if the machine stalled.
+        var live = node.live
+        live.limits.idle = .seconds(2)
+        live.limits.ping = .seconds(1)
+        node.gateway.reload(live)
         let dead = try node.peer("dead", receiveBytes: 131_072)
         try dead.send(#"{"action":"fetch_messages","limit":100}"#)
         let metrics = try node.metrics("it to be closed") {

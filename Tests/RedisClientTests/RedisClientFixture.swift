@@ -27,7 +27,7 @@ enum RedisClientEvent: Equatable, Sendable {
 final class RedisEventRecorder: RedisClientUser, RedisSubscriberUser {
     private let recorded = Mutex<[RedisClientEvent]>([])
     private let nextIndex = Mutex(0)
-    /// Called on the loop at each event.
+    /// Called on the loop at each event, before the test can see it.
     let onEvent: @Sendable (RedisClientEvent) -> Void
 
     init(onEvent onAnswer: @escaping @Sendable (RedisClientEvent) -> Void = { _ in }) {
@@ -52,8 +52,8 @@ final class RedisEventRecorder: RedisClientUser, RedisSubscriberUser {
     }
 
     private func record(_ event: RedisClientEvent) {
-        self.recorded.withLock { $0.append(event) }
         self.onEvent(event)
+        self.recorded.withLock { $0.append(event) }
     }
 
     /// The reported states of the connection.

@@ -6,13 +6,13 @@ import RedisStore
 import Synchronization
 import TestKit
 
-/// A Redis store on a loop of its own. All stores of a kind share servers and differ in their
-/// cluster name.
+/// A Redis store on a loop of its own. Stores of a kind share servers and differ in their cluster
+/// name, unless a test needs servers of its own.
 final class RedisUnderTest: ChatStore {
     enum Kind: CaseIterable { case standalone, sentinel, cluster }
 
-    /// The servers of one kind. They run until the process ends, because a cluster takes seconds to
-    /// start. No test stops them.
+    /// The servers of one kind. Those that all tests share run until the process ends, because a
+    /// cluster takes seconds to start. No test stops them.
     private final class SharedServers: Sendable {
         let url: String
         /// The redis-cli arguments that select the servers.
@@ -62,44 +62,62 @@ final class RedisUnderTest: ChatStore {
     private let settings: RedisSettings
     private let confirmationTimeout: Duration
     private let cliArguments: [String]
+    /// The servers that only this store and its `otherNode()` use.
+    private let ownServers: SharedServers?
     private let store: RedisStore
     private let client: RedisClient
 
+    /// - Parameter hasOwnServers: for a test that changes more of its servers than its keys.
     convenience init(
         _ kind: Kind, history: Int, staleEntryAge: Duration = .seconds(86_400),
-        outbox: OutboxWriter? = nil
+        outbox: OutboxWriter? = nil, hasOwnServers: Bool = false
     ) throws {
         Self.endAtExit
-        let shared = try Self.sharedServers.withLock { allServers in
+        let own = try hasOwnServers ? SharedServers(kind) : nil
+        let servers = try own ?? RedisUnderTest.servers(of: kind)
+        try self.init(
+            Self.patientSettings(servers.url), history: history,
+            confirmationTimeout: Deadline.defaultTimeout, staleEntryAge: staleEntryAge,
+            cliArguments: servers.cliArguments, ownServers: own, outbox: outbox)
+    }
+
+    /// The shared servers.
+    private static func servers(of kind: Kind) throws -> SharedServers {
+        try self.sharedServers.withLock { allServers in
             let shared = try allServers[kind] ?? SharedServers(kind)
             allServers[kind] = shared
             return shared
         }
-        // These servers do not fail; only the machine may stall for a moment.
-        var settings = try RedisSettings(RedisURL(shared.url))
-        settings.commandTimeout = Deadline.defaultTimeout
-        settings.silenceTimeout = Deadline.defaultTimeout
-        try self.init(
-            settings, history: history, confirmationTimeout: Deadline.defaultTimeout,
-            staleEntryAge: staleEntryAge, cliArguments: shared.cliArguments, outbox: outbox)
     }
 
     /// A store on the test's own servers.
+    ///
+    /// - Parameter isPatient: for servers that do not fail.
     convenience init(
-        at url: String, history: Int, confirmationTimeout: Duration = .seconds(5)
+        at url: String, history: Int, confirmationTimeout: Duration = .seconds(5),
+        isPatient: Bool = false
     ) throws {
         try self.init(
-            RedisSettings(RedisURL(url)), history: history, confirmationTimeout: confirmationTimeout
-        )
+            isPatient ? Self.patientSettings(url) : RedisSettings(RedisURL(url)), history: history,
+            confirmationTimeout: confirmationTimeout)
+    }
+
+    /// Settings for servers that do not fail: only the machine or its disk may stall for a moment.
+    private static func patientSettings(_ url: String) throws -> RedisSettings {
+        var settings = try RedisSettings(RedisURL(url))
+        settings.commandTimeout = Deadline.defaultTimeout
+        settings.silenceTimeout = Deadline.defaultTimeout
+        return settings
     }
 
     /// - Parameters:
     ///   - name: the cluster name of an existing store, to share all its data.
     ///   - cliArguments: the redis-cli arguments that select the servers.
+    ///   - ownServers: run at least as long as the store exists.
     private init(
         _ settings: RedisSettings, history: Int, confirmationTimeout: Duration,
         staleEntryAge: Duration = .seconds(86_400), named name: String? = nil,
-        cliArguments: [String] = [], outbox: OutboxWriter? = nil
+        cliArguments: [String] = [], ownServers: SharedServers? = nil, outbox: OutboxWriter? = nil
     ) throws {
         let number = Self.stores.wrappingAdd(1, ordering: .relaxed).newValue
         let loop = try EventLoop.start(name: "redis-store-\(number)")
@@ -108,6 +126,7 @@ final class RedisUnderTest: ChatStore {
         self.settings = settings
         self.confirmationTimeout = confirmationTimeout
         self.cliArguments = cliArguments
+        self.ownServers = ownServers
         var storeSettings = RedisStoreSettings(
             clusterName: name, history: history, url: settings.url,
             confirmationTimeout: confirmationTimeout,
@@ -132,7 +151,7 @@ final class RedisUnderTest: ChatStore {
     func otherNode() throws -> RedisUnderTest {
         try RedisUnderTest(
             self.settings, history: 100, confirmationTimeout: self.confirmationTimeout,
-            named: self.name, cliArguments: self.cliArguments)
+            named: self.name, cliArguments: self.cliArguments, ownServers: self.ownServers)
     }
 
     /// Runs redis-cli, bypassing the store, and returns its output.

@@ -12,6 +12,9 @@ struct StandardErrorCaptureTests {
         let pipe = try PrivatePipe()
         let descriptor = pipe.writing.fileDescriptor
         let capture = try #require(StandardErrorCapture(of: descriptor))
+        // Standard error is inherited. A process that another test starts would keep this pipe
+        // open, so that the capture does not see its end.
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         let logger = Logger(
             level: .info, format: .json, writer: LogWriter(descriptor: capture.destination)
         ) { Timestamp(milliseconds: 0) }
@@ -25,6 +28,7 @@ struct StandardErrorCaptureTests {
         write("a \"quoted\"\n\nli")
         write("ne\n\(String(repeating: "x", count: 1500))\nwithout an end")
         capture.stop()
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         #expect(logger.flush(within: .seconds(20)))
         write("not captured\n")
 

@@ -1,3 +1,4 @@
+internal import CLinux
 import Foundation
 import Synchronization
 
@@ -224,7 +225,9 @@ private struct ProxyLoop {
 
     private mutating func accept() {
         while true {
-            let client = Glibc.accept(self.listener, nil, nil)
+            // A child that another test starts must not have the socket: closing it here would not
+            // end the connection.
+            let client = confab_accept4(self.listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
             guard client >= 0 else { return }
             let isRefused = self.condition == .reset && self.scope == .all
             let server = isRefused ? -1 : self.connect()
@@ -232,7 +235,6 @@ private struct ProxyLoop {
             connection.isClosed = server < 0
             for socket in [client, server] where socket >= 0 {
                 _ = fcntl(socket, F_SETFL, O_NONBLOCK)
-                _ = fcntl(socket, F_SETFD, FD_CLOEXEC)
                 var on: Int32 = 1
                 setsockopt(
                     socket, Int32(IPPROTO_TCP), TCP_NODELAY, &on,

@@ -3,6 +3,8 @@ import Foundation
 /// A Redis Cluster of three masters with one replica each, on free ports of 127.0.0.1.
 public final class RedisClusterServers {
     public let servers: [RedisServer]
+    /// The time without contact after which a server counts as failed while none does.
+    private static let longFailureTimeout = Duration.seconds(60)
 
     /// A node of the cluster, as reported by CLUSTER NODES.
     public struct RedisClusterNode: Sendable {
@@ -51,6 +53,11 @@ public final class RedisClusterServers {
         for _ in 0..<6 { servers.append(try Self.server(timeout + options, certificates)) }
         self.servers = servers
         self.isSecure = certificates != nil
+        // New nodes wait for the disk. One that waits longer than this time misses a handshake, and
+        // never joins.
+        if failureTimeout < Self.longFailureTimeout {
+            try self.setFailureTimeout(Self.longFailureTimeout)
+        }
         let addresses = servers.map { "127.0.0.1:\($0.port)" }
         let result = try run(
             Checkout.program("redis-cli"),
@@ -61,6 +68,7 @@ public final class RedisClusterServers {
             throw TestFailure("no cluster could be made: \(result.output)")
         }
         try self.awaitHealthy()
+        if failureTimeout < Self.longFailureTimeout { try self.setFailureTimeout(failureTimeout) }
     }
 
     private let isSecure: Bool

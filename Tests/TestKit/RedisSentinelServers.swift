@@ -3,6 +3,8 @@ import Foundation
 /// A master, its replicas and three sentinels that monitor them, on free ports of 127.0.0.1.
 public final class RedisSentinelServers {
     public static let masterName = "test-master"
+    /// The time without contact after which a server counts as failed while none does.
+    private static let longFailureTimeout = Duration.seconds(60)
     /// The initial master, and its replicas.
     public let servers: [RedisServer]
     public private(set) var sentinels: [Sentinel] = []
@@ -102,8 +104,11 @@ public final class RedisSentinelServers {
         self.password = password
         self.certificates = certificates
         for _ in 0..<3 {
+            // New sentinels wait for the disk. Two that wait longer than this time replace the
+            // master, because they have not read its answers.
             let sentinel = try Sentinel(
-                monitoring: master.port, Self.masterName, failureTimeout: failureTimeout,
+                monitoring: master.port, Self.masterName,
+                failureTimeout: max(failureTimeout, Self.longFailureTimeout),
                 password: sentinelPassword, serverPassword: password,
                 certificates: certificates)
             // The default periods of sentinels add up to seconds.
@@ -114,6 +119,16 @@ public final class RedisSentinelServers {
             self.sentinels.append(sentinel)
         }
         try self.awaitHealthy()
+        if failureTimeout < Self.longFailureTimeout { try self.setFailureTimeout(failureTimeout) }
+    }
+
+    private func setFailureTimeout(_ time: Duration) throws {
+        for sentinel in self.sentinels {
+            let answer = try sentinel.execute(
+                "SENTINEL", "SET", Self.masterName, "down-after-milliseconds",
+                "\(Int(time / .milliseconds(1)))")
+            guard answer == "OK" else { throw TestFailure("no other timeout: \(answer)") }
+        }
     }
 
     /// Waits until all sentinels agree on one master, all other servers follow it, and every
