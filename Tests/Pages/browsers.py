@@ -48,7 +48,7 @@ class Process:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def until(act, seconds=20):
+def until(act, seconds=60):
     """Repeats an action until it raises no OSError."""
     end = time.monotonic() + seconds
     while True:
@@ -79,8 +79,14 @@ class WebDriver:
         return found[ELEMENT]
 
     def click(self, selector):
-        each = self.element(selector)
-        self.command("POST", f"element/{each}/click", "ElementClick", id=each)
+        while True:
+            each = self.element(selector)
+            try:
+                return self.command("POST", f"element/{each}/click", "ElementClick", id=each)
+            except RuntimeError as error:
+                # The page has replaced the element meanwhile.
+                if "stale element reference" not in str(error):
+                    raise
 
     def type(self, selector, text):
         each = self.element(selector)
@@ -106,7 +112,7 @@ class Firefox(WebDriver):
             f'user_pref("marionette.port", {port});\n')
         self.browser = Process(executable, "--headless", "--marionette", "--no-remote",
                                "--profile", self.profile, "--width", "1280", "--height", "900")
-        self.socket = until(lambda: socket.create_connection(("127.0.0.1", port), 30), 60)
+        self.socket = until(lambda: socket.create_connection(("127.0.0.1", port), 30))
         self.stream = self.socket.makefile("rb")
         self.numbers = itertools.count(1)
         self.read()

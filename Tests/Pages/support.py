@@ -165,7 +165,7 @@ class PageTest(unittest.TestCase):
 
     def context(self, **options):
         context = self.browser.new_context(locale="en-GB", **options)
-        context.set_default_timeout(15000)
+        context.set_default_timeout(30000)
         self.addCleanup(context.close)
         # Reports violations that the console would not show.
         context.add_init_script("""addEventListener("securitypolicyviolation", (event) =>
@@ -189,9 +189,30 @@ class PageTest(unittest.TestCase):
         online(page)
         return page
 
-    def wait(self, page, expression, message="", timeout=15):
+    def wait(self, page, expression, message="", timeout=30):
         """Waits until an expression is true in the page."""
         self.assertTrue(wait(page, expression, timeout), message or expression)
+
+    @contextlib.contextmanager
+    def shows(self, page, expression):
+        """What happens inside of `with` makes an expression true, perhaps only for a moment.
+
+        The page watches by itself, because on a busy machine the test may look too late.
+        """
+        page.evaluate(f"""() => {{
+            window.wasShown = false;
+            new MutationObserver((_, self) => {{
+                if (!({expression})) return;
+                window.wasShown = true;
+                self.disconnect();
+            }}).observe(document, {{subtree: true, childList: true, attributes: true}});
+        }}""")
+        yield
+        self.wait(page, "window.wasShown", expression)
+
+    def hints(self, page, text):
+        """What happens inside of `with` makes the page show a hint, which lasts four seconds."""
+        return self.shows(page, f"document.querySelector('#hint').textContent.includes('{text}')")
 
     def shoot(self, page, name, sizes=SIZES):
         """Takes screenshots of a state in all sizes, light and dark."""
@@ -206,7 +227,7 @@ class PageTest(unittest.TestCase):
         page.emulate_media(color_scheme="light")
 
 
-def wait(page, expression, timeout=15):
+def wait(page, expression, timeout=30):
     """Polls from here, because Playwright's own polling violates the content security policy."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:

@@ -75,7 +75,7 @@ class Story:
     def __init__(self, test, browser, server):
         self.test, self.browser, self.server = test, browser, server
 
-    def wait(self, expression, seconds=20):
+    def wait(self, expression, seconds=40):
         end = time.monotonic() + seconds
         while not (value := self.browser.script(expression)):
             if time.monotonic() > end:
@@ -86,7 +86,7 @@ class Story:
             time.sleep(0.05)
         return value
 
-    def shows(self, selector, text="", seconds=20):
+    def shows(self, selector, text="", seconds=40):
         """Waits for a visible element that contains a text."""
         self.wait(f"""[...document.querySelectorAll("{selector}")].some((each) =>
             each.checkVisibility() && each.textContent.includes("{text}"))""", seconds)
@@ -138,8 +138,8 @@ class Story:
             self.say(f"during fault {number}")
             number += 1
             if isinstance(server, Cluster):
-                self.shows(f"#m{number}:not(.sending)", f"during fault {number - 1}", 40)
-        self.shows(f"#m{number}:not(.sending)", f"during fault {number - 1}", 40)
+                self.shows(f"#m{number}:not(.sending)", f"during fault {number - 1}")
+        self.shows(f"#m{number}:not(.sending)", f"during fault {number - 1}")
         self.online()
 
         browser.type("#field", "half a thought")

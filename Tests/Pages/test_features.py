@@ -43,6 +43,10 @@ class FeatureTest(PageTest):
     def reactions(self, page, row, expected):
         self.wait(page, f"(({REACTIONS})('{row}')).join() === '{expected}'", expected)
 
+    def leads_to(self, page, row):
+        """What happens inside of `with` leads to a message, which is marked for 2.5 seconds."""
+        return self.shows(page, f"document.querySelector('#{row}.flash')")
+
     def restart(self, *pages):
         self.server.kill()
         for page in pages:
@@ -76,8 +80,8 @@ class ReactionTests(FeatureTest):
         self.reactions(carl, "m2", ":ship:1")
         act(ann, "#m2", "React")
         ann.fill("#picker input", "text")
-        ann.keyboard.press("Enter")
-        ann.wait_for_selector("#hint:text-matches('Not saved: emoji: must be one emoji')")
+        with self.hints(ann, "Not saved: emoji: must be one emoji"):
+            ann.keyboard.press("Enter")
         self.reactions(ann, "m2", ":ship:1*")
         ann.click("#m1 .reaction")
         self.reactions(carl, "m1", "❤1*")
@@ -163,8 +167,8 @@ class ReplyTests(FeatureTest):
         carl.wait_for_selector("#m4 .quote")
         self.assertEqual(carl.inner_text("#m4 .quote"), "Bot two")
         self.assertEqual(carl.inner_text("#m2 .replies"), "1 reply")
-        carl.click("#m4 .quote")
-        carl.wait_for_selector("#m2.flash")
+        with self.leads_to(carl, "m2"):
+            carl.click("#m4 .quote")
         self.assertEqual(carl.evaluate("document.activeElement.id"), "m2")
         self.shoot(carl, "reply", (PHONE, WIDE))
         # An edit and a deletion of the original show in the excerpt.
@@ -202,8 +206,8 @@ class ReplyTests(FeatureTest):
         with self.server.socket(room) as bot:
             post(bot, "an old matter", reply_to="100")
         ann.wait_for_selector("#m701 .quote:has-text('100 word')")
-        ann.click("#m701 .quote")
-        ann.wait_for_selector("#m100.flash")
+        with self.leads_to(ann, "m100"):
+            ann.click("#m701 .quote")
         self.assertTrue(ann.evaluate(VISIBLE, "m100"))
         self.assertIsNone(ann.query_selector("#m701"))
         # Others write meanwhile: they do not move the reader, and the button counts.
@@ -214,14 +218,14 @@ class ReplyTests(FeatureTest):
         ann.reload()
         online(ann)
         self.wait(ann, f"({VISIBLE})('m100')", "the place survives a reload")
-        carl.click("#m701 .quote")
-        carl.wait_for_selector("#m100.flash")
+        with self.leads_to(carl, "m100"):
+            carl.click("#m701 .quote")
         carl.click("#newest")
         carl.wait_for_selector("#m702")
         self.assertTrue(carl.evaluate(VISIBLE, "m702"))
         # Downwards, the surroundings meet the newest messages without a gap.
-        carl.click("#m701 .quote")
-        carl.wait_for_selector("#m100.flash")
+        with self.leads_to(carl, "m100"):
+            carl.click("#m701 .quote")
         for _ in range(120):
             scroll(carl, 1500)
             if carl.query_selector("#m702"):
@@ -349,8 +353,8 @@ class PinTests(FeatureTest):
         self.assertIn("Pinned by Ann", carl.inner_text("#panel"))
         self.shoot(carl, "pins", (PHONE, WIDE))
         carl.keyboard.press("ArrowDown")
-        carl.keyboard.press("Enter")
-        carl.wait_for_selector("#m5.flash")
+        with self.leads_to(carl, "m5"):
+            carl.keyboard.press("Enter")
         self.restart(ann, carl)
         act(ann, "#m200", "Unpin")
         carl.wait_for_selector("#pinned:has-text('5 word'):has-text('1 pin')")
@@ -365,8 +369,8 @@ class PinTests(FeatureTest):
             "title": "Rules", "user_id": "creator", "pin_policy": "creator"})["room_id"]
         self.server.fill(room, ["one"])
         page = self.enter(room)
-        act(page, "#m1", "Pin")
-        page.wait_for_selector("#hint:text-matches('Not pinned: only the creator')")
+        with self.hints(page, "Not pinned: only the creator"):
+            act(page, "#m1", "Pin")
         self.assertFalse(page.is_visible("#pinned"))
 
 
@@ -377,7 +381,8 @@ class SearchTests(FeatureTest):
         ann.focus("#scroller")
         ann.keyboard.press("/")
         ann.wait_for_selector("#panel input")
-        ann.keyboard.type("tea caf")
+        # All at once, because the page also searches for what it has 250 ms after a key.
+        ann.keyboard.insert_text("tea caf")
         ann.wait_for_selector("#panel :text('20 messages, newest first')")
         self.assertEqual(ann.locator(".result mark").all_inner_texts()[:2], ["Caf", "tea"])
         self.assertIn("200", ann.inner_text(".result >> nth=0"))
@@ -386,15 +391,15 @@ class SearchTests(FeatureTest):
         ann.wait_for_selector("#panel :text('40 messages')")
         self.assertFalse(ann.is_visible("text=Show older results"))
         self.assertIn("100", ann.evaluate("document.activeElement.textContent"))
-        ann.click(".result >> nth=-1")
-        ann.wait_for_selector("#m5.flash")
+        with self.leads_to(ann, "m5"):
+            ann.click(".result >> nth=-1")
         ann.fill("#panel input", "nothing like this")
         ann.wait_for_selector("#panel :text('Nothing found')")
         ann.fill("#panel input", "tea 200")
         ann.wait_for_selector("#panel :text('1 message,')")
         ann.keyboard.press("ArrowDown")
-        ann.keyboard.press("Enter")
-        ann.wait_for_selector("#m200.flash")
+        with self.leads_to(ann, "m200"):
+            ann.keyboard.press("Enter")
         ann.focus("#panel input")
         ann.keyboard.press("Escape")
         self.assertFalse(ann.is_visible("#panel"))
@@ -427,7 +432,7 @@ class PayloadTests(FeatureTest):
         ann.wait_for_selector(".result >> nth=19")
         self.plain(ann)
         ann.click("#find")
-        ann.keyboard.type("zebra")
+        ann.keyboard.insert_text("zebra")
         ann.wait_for_selector(".result >> nth=19")
         self.plain(ann)
         self.assertEqual(ann.locator(".result mark").all_inner_texts()[:20], ["zebra"] * 20)

@@ -6,6 +6,7 @@ import time
 import unittest
 
 from support import SIZES, PageTest, online, reconnect, say, texts
+from test_faults import SOCKETS
 
 PHONE = SIZES[1:2]
 
@@ -41,11 +42,12 @@ class StateTests(PageTest):
         self.assertIn("hello", texts(page))
 
     def test_an_expired_token(self):
-        token = self.server.token("alice", "--conversations", "short", "--ttl", "3s")
+        # Long enough for a busy machine: the page must be online before it expires.
+        token = self.server.token("alice", "--conversations", "short", "--ttl", "12s")
         page = self.page(f"/conversation/short#token={token}")
         online(page)
         page.fill("#field", "not sent yet")
-        page.wait_for_selector("#notices :text('Your access has expired')", timeout=20000)
+        page.wait_for_selector("#notices :text('Your access has expired')")
         self.assertEqual(page.input_value("#field"), "not sent yet")
         self.shoot(page, "expired", PHONE)
         self.gone(self.page(f"/conversation/short#token={token}"), "Your access has expired",
@@ -57,20 +59,18 @@ class StateTests(PageTest):
         live = self.enter(room)
         self.server.rest("POST", f"/conversations/{room}/end", {"user_id": "owner"})
         live.wait_for_selector("#notices :text('This conversation has ended')")
-        say(live, "too late")
-        live.wait_for_selector("#hint:text('Your text stays in the field')")
+        with self.hints(live, "Your text stays in the field"):
+            say(live, "too late")
         self.assertEqual(live.input_value("#field"), "too late")
         self.shoot(live, "ended-live", PHONE)
 
         page = self.page(f"/conversation/{room}")
         page.wait_for_selector("#m120")
         page.wait_for_selector("#notices :text('This conversation has ended')")
-        for _ in range(20):
-            page.evaluate("document.querySelector('#scroller').scrollTop = 0")
-            page.wait_for_timeout(100)
-        page.wait_for_selector("#m1", state="attached")
-        say(page, "a text")
-        page.wait_for_selector("#hint:text('Your text stays in the field')")
+        self.wait(page, "(document.querySelector('#scroller').scrollTop = 0,"
+                        " document.querySelector('#m1') !== null)")
+        with self.hints(page, "Your text stays in the field"):
+            say(page, "a text")
         self.assertEqual(page.input_value("#field"), "a text")
         self.shoot(page, "ended", PHONE)
 
@@ -129,11 +129,21 @@ class StateTests(PageTest):
 
     def test_the_banner_waits_two_seconds_and_counts_down(self):
         room = self.server.create()
-        page = self.enter(room)
+        context = self.context()
+        context.add_init_script(SOCKETS)
+        page = self.enter(room, context=context)
+        # The page measures, because on a busy machine the test may look too late.
+        page.evaluate("""() => {
+            window.states = [];
+            const state = document.querySelector("#state");
+            new MutationObserver(() => states.push([state.textContent, performance.now()]))
+                .observe(state, {childList: true});
+        }""")
         self.server.kill()
-        page.wait_for_timeout(900)
-        self.assertRegex(page.inner_text("#state"), "here")
-        page.wait_for_selector("#state:text-matches('Reconnecting')", timeout=8000)
+        page.wait_for_selector("#state:text-matches('Reconnecting')", timeout=15000)
+        closed, (text, shown) = page.evaluate("[sockets[0].closedAt, states[0]]")
+        self.assertIn("Reconnecting", text)
+        self.assertGreaterEqual(shown - closed, 1900)
         shown = set()
         end = time.monotonic() + 40
         while time.monotonic() < end and not any(second - 1 in shown for second in shown):
@@ -173,18 +183,23 @@ class OverloadTests(PageTest):
             stranger.wait_for_selector("#gone :text('tries again by itself')")
             self.shoot(stranger, "overloaded", PHONE)
             context = self.context()
-            context.add_init_script("localStorage.setItem('confab.name', 'Ann')")
-            attempts = []
-            context.on("request", lambda request: request.url.endswith("/join")
-                       and attempts.append(time.monotonic()))
+            context.add_init_script("""
+                localStorage.setItem("confab.name", "Ann");
+                const real = fetch;
+                window.attempts = [];
+                window.fetch = (url, ...all) => {
+                    if (url.endsWith("/join")) attempts.push(performance.now());
+                    return real(url, ...all);
+                };""")
             ann = self.page(f"/conversation/{room}", context=context)
             ann.wait_for_selector("#state:text-matches('Reconnecting|Connecting')")
             say(ann, "waits for a connection")
             ann.wait_for_timeout(6000)
+            attempts = ann.evaluate("attempts")
             # `Retry-After: 1`, and a random part of at least a second.
             gaps = [later - earlier for earlier, later in zip(attempts, attempts[1:])]
             self.assertGreaterEqual(len(gaps), 1)
-            self.assertGreaterEqual(min(gaps), 1, gaps)
+            self.assertGreaterEqual(min(gaps), 1000, gaps)
         stranger.wait_for_selector("#name:visible")
         ann.wait_for_selector(".row.sent:has-text('waits for a connection')", timeout=30000)
         online(ann)

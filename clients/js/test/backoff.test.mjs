@@ -56,7 +56,7 @@ test("1012 of a draining node: within 2 s", async (t) => {
   await room.online();
   clock.advance(10_000);
   server.process.kill("SIGTERM");
-  await until("waiting", () => room.state === "waiting", 12_000);
+  await waiting(room);
   assert.equal(room.events("state").at(-1).code, 1012);
   assert.equal(delay(room, clock), 1000);
 });
@@ -66,7 +66,7 @@ test("503 with Retry-After: that long, and jitter", async (t) => {
   // Connections keep the node in its drain.
   const others = await Promise.all([1, 2, 3, 4, 5, 6].map((n) => server.raw(`user${n}`)));
   server.process.kill("SIGTERM");
-  await sleep(100);
+  await until("draining", async () => (await fetch(`${server.url}/api/health`)).status === 503);
   assert.ok(others.some((socket) => socket.readyState === 1));
   const room = open(t, server.url, { user: { name: "Ann" }, clock, random: () => 0.5 });
   await waiting(room);

@@ -14,10 +14,11 @@ test("rule 8: time() is the server's time, whatever the client's clock says", as
     const room = open(t, server.url, { token: server.token("ann"), clock }, {}, `c${skew}`);
     await room.online();
     assert.equal(room.confab.time(), clock.now(), "unknown before the first message");
-    clock.time = Date.now() + skew;
+    const before = Date.now();
+    clock.time = before + skew;
     const message = await room.send("x");
-    const error = room.confab.time() - Date.now();
-    assert.ok(Math.abs(error) < 1_000, `${error} ms`);
+    const time = room.confab.time(), after = Date.now();
+    assert.ok(time > before - 1_000 && time < after + 1_000, `${before}, ${time}, ${after}`);
     assert.ok(room.confab.time() >= Date.parse(message.time), "no message is in the future");
     const other = open(t, server.url, { token: server.token("bob"), clock }, {}, `c${skew}`);
     await other.online();
@@ -96,7 +97,7 @@ test("rule 10: no output, no unhandled rejection, and close() ends the process",
   const started = Date.now();
   const code = await new Promise((done) => child.once("exit", done));
   assert.deepEqual([code, output], [0, ""]);
-  assert.ok(Date.now() - started < 5_000);
+  assert.ok(Date.now() - started < 15_000, "ws waits 30 s for the other end");
 });
 
 test("async iteration: messages from now on, over interruptions, until close", async (t) => {

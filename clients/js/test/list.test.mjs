@@ -173,13 +173,14 @@ test("10,000 messages: no quadratic work", async (t) => {
   const server = await Server.start(t, ...fast, "--history", "20000");
   await fill(server, 10_000);
   const time = async (after) => {
-    const start = performance.now();
+    // The processor time of this process: the server and other programs take time as well.
+    const start = process.cpuUsage();
     const room = open(t, server.url, { token: server.token("ann") }, { after, limit: 20_000 });
     await until("10,000", () => room.messages.at(-1)?.id === 10_000, 60_000);
-    const { user } = process.cpuUsage();
+    const { user, system } = process.cpuUsage(start);
     assert.deepEqual(texts(room), numbers(after + 1, 10_000));
     room.confab.close();
-    return { ms: performance.now() - start, user };
+    return { ms: (user + system) / 1_000 };
   };
   await time(9_000);
   const [tenth, all] = [await time(9_000), await time(0)];

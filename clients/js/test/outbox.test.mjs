@@ -7,10 +7,12 @@ import {
 
 const stored = async (server) => {
   const socket = await server.raw("reader", "lobby", "&after=0");
-  await socket.request({ action: "fetch_messages", limit: 1 },
-    (f) => f.type === "messages_fetched");
   await sleep(100);
-  return socket.frames.filter((f) => f.type === "chat_message").map((f) => f.message.content);
+  const { messages: [newest] } = await socket.request({ action: "fetch_messages", limit: 1 },
+    (f) => f.type === "messages_fetched");
+  const received = () => socket.frames.filter((f) => f.type === "chat_message");
+  await until("all", () => !newest || received().some((f) => f.message.id === newest.id));
+  return received().map((f) => f.message.content);
 };
 
 test("messages written offline are shown at once and stored in order", async (t) => {
@@ -103,6 +105,7 @@ test("only one message is in flight", async (t) => {
   await room.online();
   proxy.drop = (frame) => frame.includes('"chat_message"');
   for (const text of ["one", "two", "three"]) room.send(text);
+  await until("the first", async () => (await stored(server)).length > 0);
   await sleep(300);
   assert.deepEqual(await stored(server), ["one"]);
 });

@@ -36,8 +36,8 @@ export const binary = process.env.CONFAB_BINARY ?? "confab";
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /** Waits for a condition in real time. */
-export async function until(what, condition, ms = 15_000) {
-  for (const end = Date.now() + ms; Date.now() < end; await sleep(5)) {
+export async function until(what, condition, ms = 30_000) {
+  for (const end = performance.now() + ms; performance.now() < end; await sleep(5)) {
     const value = await condition();
     if (value) return value;
   }
@@ -260,11 +260,27 @@ export class FileStorage {
   #read = (file) => JSON.parse(fs.readFileSync(file, "utf8"));
 }
 
-/** A kit that closes with the test, with its events in `log`. */
+/**
+ * A kit that closes with the test, with its events in `log`. A test that advances the time waits in
+ * `answered` until the server has answered a request that `run` caused, for example a probe.
+ */
 export function open(t, url, options = {}, room = {}, conversation = "lobby") {
-  const confab = new Confab(url, { WebSocket, ...options });
+  let answers = 0;
+  class Socket extends (options.WebSocket ?? WebSocket) {
+    constructor(...all) {
+      super(...all);
+      this.addEventListener("message",
+        ({ data }) => (answers += data.includes('"messages_fetched"')));
+    }
+  }
+  const confab = new Confab(url, { ...options, WebSocket: Socket });
   const it = confab.conversation(conversation, room);
   it.confab = confab;
+  it.answered = (run) => {
+    const before = answers;
+    run();
+    return until("an answer", () => answers > before);
+  };
   it.log = [["state", { state: it.state }]];  // Set before a listener can exist.
   for (const name of ["state", "message", "change", "remove", "reset", "ended", "error"]) {
     it.on(name, (data) => it.log.push(

@@ -1,6 +1,6 @@
 // Rule 3: half-open connections are found by clock time.
 import assert from "node:assert/strict";
-import { open, Proxy, Server, sleep, test, TestClock, until } from "./support.mjs";
+import { open, Proxy, Server, test, TestClock, until } from "./support.mjs";
 
 async function connected(t, ...options) {
   const server = await Server.start(t, ...options), proxy = await Proxy.start(t, server.port);
@@ -34,10 +34,7 @@ test("35 s of silence: a probe; 5 s without an answer: a new connection at once"
 test("an answered probe keeps the connection", async (t) => {
   const { clock, room, proxy } = await connected(t);
   const { connections } = proxy;
-  for (let round = 0; round < 3; round++) {
-    clock.advance(37_000);
-    await sleep(100);
-  }
+  for (let round = 0; round < 3; round++) await room.answered(() => clock.advance(37_000));
   clock.advance(3_000);
   assert.equal(room.state, "online");
   assert.equal(proxy.connections, connections);
@@ -46,9 +43,10 @@ test("an answered probe keeps the connection", async (t) => {
 test("after a suspend the kit probes first", async (t) => {
   const { clock, room, proxy } = await connected(t);
   const { connections } = proxy;
-  clock.suspend(3_600_000);
-  assert.equal(room.state, "online");
-  await sleep(100);
+  await room.answered(() => {
+    clock.suspend(3_600_000);
+    assert.equal(room.state, "online");
+  });
   clock.advance(6_000);
   assert.equal(room.state, "online", "the probe was answered");
   assert.equal(proxy.connections, connections);

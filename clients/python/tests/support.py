@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import base64
 import contextlib
 import hashlib
@@ -49,12 +50,23 @@ def binary() -> str:
 
 
 def free_port() -> int:
-    """A free port of 127.0.0.1 below the ephemeral ones, so that no other process receives it."""
+    """A free port of 127.0.0.1 below the ephemeral ones, so that no other process receives it.
+
+    Other tests must not choose it either while no server listens on it yet, or while one restarts.
+    So an abstract socket with the port in its name reserves the port until this process ends.
+    """
     while True:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            port = random.randrange(10_000, 20_000)
-            probe.bind(("127.0.0.1", port))
-            return port
+        port = random.randrange(10_000, 20_000)
+        reservation = socket.socket(socket.AF_UNIX)
+        try:
+            reservation.bind(f"\0confab-test-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            reservation.close()
+            continue
+        atexit.register(reservation.close)
+        return port
 
 
 def make_token(user: str, *, ttl: float = 3600, conversations: object = "*", **claims: Any) -> str:
@@ -90,7 +102,7 @@ class Server:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             # A node accepts connections before it admits clients.
             with contextlib.suppress(OSError), urllib.request.urlopen(self.url + "/api/health"):
@@ -272,7 +284,7 @@ class Application:
         await asyncio.gather(self._task, return_exceptions=True)
 
 
-async def until(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
+async def until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
     """Waits for a condition."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -344,5 +356,5 @@ class SystemTest(unittest.IsolatedAsyncioTestCase):
                 yield caught
 
 
-async def all_of(awaitables: Iterable[Awaitable[Any]], seconds: float = 30) -> list[Any]:
+async def all_of(awaitables: Iterable[Awaitable[Any]], seconds: float = 60) -> list[Any]:
     return await asyncio.wait_for(asyncio.gather(*awaitables), seconds)

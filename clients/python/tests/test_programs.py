@@ -86,18 +86,21 @@ class ReadmeTests(ProgramTest):
         bot = await self.bot()
         room = (await self.client("alice")).conversation("lobby")
         await until(lambda: len(room.outbox) == 0 and room.state == "online", "alice is online")
-        joined: list[str] = []
-        room.on("presence", lambda event: joined.extend(user for user, _ in event.changes))
-        await until(lambda: "bot" in joined or bot.process.returncode, "the bot is online")
-        for n in range(3):
+        changes: list[tuple[str, bool]] = []
+        room.on("presence", lambda event: changes.extend(event.changes))
+        await until(lambda: ("bot", True) in changes or bot.process.returncode, "the bot is online")
+        for n in range(4):
+            if n:
+                await self.server.restart(pause=0.2 * (n - 1))
             await room.send(f"{n}", timeout=30)
-            await until(lambda n=n: f"You said: {n}" in texts(room), "the answer", 30)  # type: ignore[misc]
-            await self.server.restart(pause=0.2 * n)
+            await until(lambda n=n: f"You said: {n}" in texts(room), "the answer", 60)  # type: ignore[misc]
         for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)):
+            changes.clear()
             bot.process.send_signal(number)
             self.assertEqual((await bot.ended(), bot.output, bot.errors), (status, "", ""))
+            await until(lambda: ("bot", False) in changes, "the bot is offline")
             bot = await self.bot()
-            await asyncio.sleep(1)
+            await until(lambda: ("bot", True) in changes, "the bot is online")
         self.server.kill()
         await asyncio.sleep(0.5)
         bot.process.send_signal(signal.SIGINT)
@@ -205,9 +208,12 @@ class CommandTests(ProgramTest):
             stderr=subprocess.PIPE,
         )
         self.addAsyncCleanup(self.end, process)
-        for n in range(3):
+        # The pipe is closed after the first line, and the program notices that with a later one.
+        for n in range(100):
             await room.send(f"{n}", timeout=10)
             await asyncio.sleep(0.5)
+            if process.returncode is not None:
+                break
         output, errors = await asyncio.wait_for(process.communicate(), 20)
         self.assertEqual((output, errors), (b"alice: 0\n", b""))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import unittest
+from typing import Any
 
 from support import SystemTest, all_of, make_token, until
 
 import confab
-from confab import Confab
+from confab import Confab, FoundMessages
 
 
 class RestTests(SystemTest):
@@ -42,16 +44,16 @@ class RestTests(SystemTest):
         made = [await alice.create(title) for title in ("One", "Two")]
         for one in made:
             await alice.conversation(one.id).send(f"Tea in {one.title}")
-        found = await alice.search("tea")
+        found = await whole_search(alice, "tea")
         self.assertFalse(found.incomplete)
         self.assertEqual(
             {(one.conversation, one.title, one.message.text) for one in found.results},
             {(one.id, one.title, f"Tea in {one.title}") for one in made},
         )
-        self.assertEqual(len((await alice.search("tea", limit=1)).results), 1)
-        self.assertEqual((await alice.search("coffee")).results, ())
+        self.assertEqual(len((await whole_search(alice, "tea", limit=1)).results), 1)
+        self.assertEqual((await whole_search(alice, "coffee")).results, ())
         other = await self.client("eve", token=no_grants("eve"))
-        self.assertEqual((await other.search("tea")).results, ())
+        self.assertEqual((await whole_search(other, "tea")).results, ())
         for text in ("", "…", "x" * 1000):
             with self.assertRaisesRegex(confab.Refused, "^text: "):
                 await alice.search(text)
@@ -92,6 +94,7 @@ class RestTests(SystemTest):
         bob = await self.client(token=None, user="bob")
         one, two = ann.conversation(made.id), bob.conversation(made.id)
         reader = self.follow(one)
+        await until(lambda: one.state == "online", "ann is online")
         await two.send("Hello", timeout=10)
         await until(lambda: reader.delivered, "ann receives it")
         self.assertEqual((reader.delivered[0].author, bob.user), ("guest:bob", "guest:bob"))
@@ -111,23 +114,40 @@ def no_grants(user: str) -> str:
     return make_token(user, conversations=[])
 
 
+async def whole_search(client: Confab, text: str, **options: Any) -> FoundMessages:
+    """Searches again if a busy server has not searched everything within its time of a second."""
+    for _ in range(9):
+        found = await client.search(text, **options)
+        if not found.incomplete:
+            return found
+    return await client.search(text, **options)
+
+
 class LimitTests(SystemTest):
     options = ("--limit", "messages-per-second=1", "--limit", "message-burst=3")
 
     async def test_the_rate_limit_delays_and_a_timeout_names_it(self) -> None:
         room = (await self.client()).conversation("lobby")
+        await until(lambda: room.state == "online", "online")
+        sent = 0
         with self.assertRaises(confab.RateLimited) as caught:
-            await all_of([room.send(f"{n}", timeout=0.5) for n in range(6)])
+            for sent in range(1, 50):
+                with contextlib.suppress(TimeoutError):  # A busy server answers later.
+                    await room.send(f"{sent}", timeout=0.5)
+                await until(lambda: not room.outbox, "it is stored")
         self.assertGreater(caught.exception.retry_after, 0)
-        await until(lambda: not room.outbox, "all are stored later")
-        self.assertEqual([one.text for one in await self.history()], [f"{n}" for n in range(6)])
+        await all_of([room.send(f"{sent + n}") for n in (1, 2)])
+        self.assertEqual(room.outbox, [], "all are stored later")
+        texts = [f"{n}" for n in range(1, sent + 3)]
+        self.assertEqual([one.text for one in await self.history()], texts)
 
     async def test_the_rate_limit_of_edits(self) -> None:
         room = (await self.client()).conversation("lobby")
         await room.send("x", timeout=10)
         with self.assertRaises(confab.RateLimited):
-            for n in range(5):
-                await room.edit(1, f"{n}", timeout=0.3)
+            for n in range(50):
+                with contextlib.suppress(TimeoutError):  # A busy server answers later.
+                    await room.edit(1, f"{n}", timeout=0.3)
 
 
 class ClosingTests(SystemTest):
