@@ -214,6 +214,15 @@ class PageTest(unittest.TestCase):
         """What happens inside of `with` makes the page show a hint, which lasts four seconds."""
         return self.shows(page, f"document.querySelector('#hint').textContent.includes('{text}')")
 
+    def record(self, page, selector, name):
+        """From now on, the page lists the texts of an element with their times in a variable."""
+        page.evaluate("""([selector, name]) => {
+            const element = document.querySelector(selector);
+            window[name] = [];
+            new MutationObserver(() => window[name].push([element.textContent, performance.now()]))
+                .observe(element, {childList: true});
+        }""", [selector, name])
+
     def shoot(self, page, name, sizes=SIZES):
         """Takes screenshots of a state in all sizes, light and dark."""
         before = page.viewport_size

@@ -133,12 +133,7 @@ class StateTests(PageTest):
         context.add_init_script(SOCKETS)
         page = self.enter(room, context=context)
         # The page measures, because on a busy machine the test may look too late.
-        page.evaluate("""() => {
-            window.states = [];
-            const state = document.querySelector("#state");
-            new MutationObserver(() => states.push([state.textContent, performance.now()]))
-                .observe(state, {childList: true});
-        }""")
+        self.record(page, "#state", "states")
         self.server.kill()
         page.wait_for_selector("#state:text-matches('Reconnecting')", timeout=15000)
         closed, (text, shown) = page.evaluate("[sockets[0].closedAt, states[0]]")

@@ -217,12 +217,7 @@ class StoryTests(PageTest):
         self.server.fill(room, ["one"])
         ann = self.enter(room, "Ann")
         self.wait(ann, "!!document.querySelector('#picker form')", "the features are loaded")
-        ann.evaluate("""() => {
-            window.hints = [];
-            const hint = document.querySelector("#hint");
-            new MutationObserver(() => hints.push([hint.textContent, performance.now()]))
-                .observe(hint, {childList: true});
-        }""")
+        self.record(ann, "#hint", "hints")
         ann.hover("#m1 .body")
         ann.click("#m1 .actions [aria-label='React']")
         ann.fill("#picker input", "text")
