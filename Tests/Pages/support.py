@@ -236,6 +236,21 @@ class PageTest(unittest.TestCase):
         page.emulate_media(color_scheme="light")
 
 
+def fetches(name, url):
+    """A script: from now on, the page lists the times of its requests to a URL in a variable.
+
+    `url` is a condition. The page measures, because on a busy machine the test may look too late.
+    """
+    return f"""(() => {{
+        const real = fetch;
+        window.{name} = [];
+        window.fetch = (url, ...all) => {{
+            if ({url}) {name}.push(performance.now());
+            return real(url, ...all);
+        }};
+    }})()"""
+
+
 def wait(page, expression, timeout=30):
     """Polls from here, because Playwright's own polling violates the content security policy."""
     end = time.monotonic() + timeout

@@ -9,7 +9,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from support import BINARY, PageTest
+from support import BINARY, PageTest, fetches
 from payloads import PAYLOADS
 
 #: As the page shows signs that are invisible or change the direction.
@@ -264,15 +264,7 @@ class SingleNodeTests(OperatorPageTest):
 
     def test_a_hidden_or_paused_page_does_not_poll(self):
         page = self.operators()
-        # The page counts and measures, because on a busy machine the test may look too late.
-        page.evaluate("""() => {
-            const real = fetch;
-            window.polls = [];
-            window.fetch = (url, ...all) => {
-                if (url.includes("overview")) polls.push(performance.now());
-                return real(url, ...all);
-            };
-        }""")
+        page.evaluate(fetches("polls", "url.includes('overview')"))
         self.wait(page, "polls.length >= 1")
 
         def hide(hidden):

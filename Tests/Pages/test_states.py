@@ -5,7 +5,7 @@ import re
 import time
 import unittest
 
-from support import SIZES, PageTest, online, reconnect, say, texts
+from support import SIZES, PageTest, fetches, online, reconnect, say, texts
 from test_faults import SOCKETS
 
 PHONE = SIZES[1:2]
@@ -178,14 +178,8 @@ class OverloadTests(PageTest):
             stranger.wait_for_selector("#gone :text('tries again by itself')")
             self.shoot(stranger, "overloaded", PHONE)
             context = self.context()
-            context.add_init_script("""
-                localStorage.setItem("confab.name", "Ann");
-                const real = fetch;
-                window.attempts = [];
-                window.fetch = (url, ...all) => {
-                    if (url.endsWith("/join")) attempts.push(performance.now());
-                    return real(url, ...all);
-                };""")
+            context.add_init_script("localStorage.setItem('confab.name', 'Ann')")
+            context.add_init_script(fetches("attempts", "url.endsWith('/join')"))
             ann = self.page(f"/conversation/{room}", context=context)
             ann.wait_for_selector("#state:text-matches('Reconnecting|Connecting')")
             say(ann, "waits for a connection")
