@@ -27,7 +27,14 @@ public enum Checkout {
     }
 
     /// The path of the first of these programs in `PATH`.
+    ///
+    /// Only a run that includes programs gets one: a suite without the trait `programs` would fail
+    /// where they are not installed, and no developer has such a machine.
     public static func program(_ names: String...) throws -> String {
+        guard TestRun.hasPrograms else {
+            throw TestFailure(
+                "the suite of a test that starts \(names[0]) needs the trait `programs`")
+        }
         let tools = ["\(self.path)/.build/tools/python/bin", "\(self.path)/.build/tools"]
         let folders =
             tools

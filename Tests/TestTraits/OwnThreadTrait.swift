@@ -1,7 +1,8 @@
 import TestKit
 public import Testing
 
-/// Runs tests where they may wait for other threads and for processes (`OwnThreads`).
+/// Runs tests where they may wait for other threads and for processes (`OwnThreads`), a few at a
+/// time (`WaitingTests`).
 public struct OwnThreadTrait: SuiteTrait, TestTrait, TestScoping {
     public var isRecursive: Bool { true }
 
@@ -10,7 +11,9 @@ public struct OwnThreadTrait: SuiteTrait, TestTrait, TestScoping {
         for test: Test, testCase: Test.Case?,
         performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
-        try await withTaskExecutorPreference(OwnThreads.shared) { try await function() }
+        try await WaitingTests.shared.run {
+            try await withTaskExecutorPreference(OwnThreads.shared) { try await function() }
+        }
     }
 }
 
