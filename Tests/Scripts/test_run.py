@@ -17,6 +17,7 @@ import support
 from checks import main, table, tasks
 from checks.display import HEARTBEAT_SECONDS, Display
 from checks.job import Failed, Job
+from checks.outputs import SwiftOutput
 from checks.processes import Processes
 from checks.suites import BINARY, python_tests, swift_tests
 from checks.tasks import Task
@@ -238,6 +239,13 @@ class DisplayTests(unittest.TestCase):
             job.write("[5/90] Compiling Bytes Buffer.swift\n")
             self.assertEqual(job.progress(), "build 5 of 90 steps")
             job.log.close()
+            job = Job("unit", None, Processes(), Display(io.StringIO()))
+            job.log.close()
+            job.outputs.append(SwiftOutput())
+            for line in ("◇ Test a() started.\n", "◇ Test b() started.\n",
+                         "✔ Test a() passed after 1.0 seconds.\n"):
+                job.outputs[0].feed(line)
+            self.assertEqual(job.progress(), "unit 1 ended, 1 started")
 
 
 class CommandTests(unittest.TestCase):

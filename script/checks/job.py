@@ -139,14 +139,17 @@ class Job:
         return self.error is not None
 
     def progress(self):
-        parts = [self.name]
-        if self.passed + len(self.failed):
-            parts.append(str(self.passed + len(self.failed)))
+        """The check's name and how far it is."""
+        parts = []
+        if ended := self.passed + len(self.failed):
+            parts.append(f"{ended} ended")
+        if unfinished := sum(output.open_count for output in list(self.outputs)):
+            parts.append(f"{unfinished} started")
         if self.failed:
-            parts.append(f"({len(self.failed)} failed)")
+            parts.append(f"{len(self.failed)} FAILED")
         if self.note:
             parts.append(self.note)
-        return " ".join(parts)
+        return " ".join([self.name, ", ".join(parts)]).rstrip()
 
     def result(self):
         long = sum(count for reason, count in self.skipped.items()

@@ -12,7 +12,7 @@ from .job import LOGS, ROOT, Job
 from .outputs import LONG_REASON
 from .processes import Processes
 
-# Of a check that names no failed test, so many last lines of its output are repeated.
+# So many last lines of a check's output are repeated if it names no failed test.
 TAIL_LINES = 40
 FAILURE_LINES = 200
 

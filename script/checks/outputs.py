@@ -12,7 +12,7 @@ LONG_REASON = "Part of script/test --long only"
 # The steps of a build that `swift build` prints.
 BUILD_STEP = re.compile(r"^\[(\d+)/(\d+)\]")
 LONGEST_LINE = 1000
-# Of one failure at most so many lines are repeated; the log has all of them.
+# At most so many lines of one failure are repeated; the log has all of them.
 LONGEST_FAILURE = 40
 
 
@@ -23,6 +23,8 @@ class Output:
         self.skipped = Counter()
         self.failures = []
         self.has_ended = False
+        # Tests that have started and not ended.
+        self.open_count = 0
 
     @property
     def ran(self):
@@ -76,9 +78,11 @@ class SwiftOutput(Output):
             return
         if match["started"]:
             self.open[name] += 1
+            self.open_count += 1
             return
         if match["result"]:
             self.open[name] -= 1
+            self.open_count -= 1
         if match["result"] == "passed":
             self.passed += 1
         elif match["result"] == "failed":

@@ -11,8 +11,8 @@ KITS = "clients/python/tests"
 STACK_COLUMNS = 300
 
 
-def swift_tests(job, *, filters=(), skips=(), width=4, long=False, scratch=".build", minutes=25,
-                environment=None):
+def swift_tests(job, *, filters=(), skips=(), width=4, long=False, scratch=".build",
+                minutes=None, environment=None):
     """Runs the tests of the Swift test binary whose identifier a filter matches.
 
     The binary is started as `swift test` starts it. `swift test` itself locks the build folder
@@ -21,7 +21,7 @@ def swift_tests(job, *, filters=(), skips=(), width=4, long=False, scratch=".bui
     binary = ROOT / scratch / "debug" / BINARY
     if not binary.exists():
         raise Failed(f"{binary} is missing: script/test build")
-    minutes = float(os.environ.get("TEST_MINUTES", minutes))
+    minutes = minutes or float(os.environ.get("TEST_MINUTES", 25))
     command = [binary, "--testing-library", "swift-testing"]
     for option, patterns in (("--filter", filters), ("--skip", skips)):
         for pattern in patterns:
