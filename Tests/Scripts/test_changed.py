@@ -44,6 +44,11 @@ class ChangedTests(unittest.TestCase):
         chosen = choice("Tests/ChatCoreTests/EditTests.swift")
         self.assertEqual((set(chosen.targets), chosen.suites), ({"ChatCoreTests"}, {}))
 
+    def test_a_library_of_tests_selects_those_that_name_it(self):
+        chosen = choice("Tests/TestKit/ChildProcess.swift")
+        self.assertEqual(set(chosen.targets), {"DocumentationTests"})
+        self.assertEqual(set(chosen.suites), set(SMOKE))
+
     def test_a_file_of_the_system_tests_selects_its_suites(self):
         chosen = choice("Tests/SystemTests/StartTests.swift", text=SUITE)
         self.assertEqual((set(chosen.suites), chosen.targets), ({"StartTests"}, {}))

@@ -131,6 +131,7 @@ class SuiteTests(RunCase):
         log = (self.folder / "logs/unit.log").read_text()
         self.assertIn("--testing-library swift-testing --filter ^A\\. --skip ^B\\.", log)
         self.assertIn('  "11 3"', lines)
+        self.assertIn('unit: failed: "11 3"', lines)
         self.assertEqual((status, lines[-1]), (1, "1 passed, 1 failed"))
 
     def test_tests_that_belong_to_long_are_summarised_and_others_have_their_reasons(self):

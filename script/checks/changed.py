@@ -135,12 +135,12 @@ class Choice:
         elif module.endswith("Tests"):
             self.targets.setdefault(module, file)
         else:
-            for target, reason in ((each, reason) for chosen, reason in [dependents(module, graph)]
-                                   for each in chosen):
+            chosen, reason = dependents(module, graph)
+            for target in chosen:
                 self.targets.setdefault(target, reason)
-            if module == "ClusterTorture" or module == "TestKit":
+            if folder == "Tests" and module in graph["SystemTests"]:
                 for suite in SMOKE:
-                    self.suites.setdefault(suite, file)
+                    self.suites.setdefault(suite, f"SystemTests names {module}")
 
     def explain(self):
         """Lines that name each choice with its reason."""

@@ -57,8 +57,12 @@ class Job:
 
         def on_line(line):
             self.write(prefix + line)
-            if output is not None:
-                output.feed(line)
+            if output is None:
+                return
+            known = len(output.failed)
+            output.feed(line)
+            for name in output.failed[known:]:
+                self.display.line(f"{self.name}: failed: {name}")
 
         self.write(f"$ {' '.join(str(word) for word in command)}\n")
         return self.processes.run(
