@@ -23,14 +23,23 @@ PASSED = """\
 ✔ Test "counts a skipped revision, and changes nothing else" with 5 test cases passed after 2.6 seconds.
 ✔ Suite LifecycleTests passed after 2.7 seconds.
 """
-ENDED = "✔ Test run with 4 tests in 1 suite passed after 2.7 seconds.\n"
+
+
+def ended(number):
+    return f"✔ Test run with {number} tests in 1 suite passed after 2.7 seconds.\n"
 
 
 class SwiftTests(unittest.TestCase):
     def test_each_test_counts_once_whatever_its_cases(self):
-        output = fed(SwiftOutput(), PASSED + ENDED)
+        output = fed(SwiftOutput(), PASSED + ended(2))
         self.assertEqual((output.passed, output.failed, output.unfinished), (2, [], []))
         self.assertTrue(output.is_complete)
+
+    def test_a_line_behind_the_output_of_a_program_counts(self):
+        behind = PASSED.replace("✔ Test drain()", "◇ Test case passing 1 argument name → \"a✔ Test drain()")
+        self.assertEqual(fed(SwiftOutput(), behind).passed, 2)
+        split = PASSED.replace("✔ Test drain() passed", "✔ Test\n drain() passed")
+        self.assertEqual(fed(SwiftOutput(), split + ended(2)).passed, 2)
 
     def test_a_skipped_test_counts_under_its_reason(self):
         output = fed(SwiftOutput(), PASSED + f"""\
@@ -39,7 +48,7 @@ class SwiftTests(unittest.TestCase):
 ➜ Test "two" skipped: "{LONG_REASON}: set CONFAB_LONG_TESTS=1"
 ➜ Test "need little of a loop's time" skipped.
 ➜ Suite SlowTests skipped: "{LONG_REASON}: set CONFAB_LONG_TESTS=1"
-""" + ENDED)
+""" + ended(6))
         self.assertEqual(output.passed, 2)
         self.assertEqual(sorted(output.skipped.values()), [1, 1, 2])
         self.assertEqual(output.skipped["the superuser may write everything"], 1)

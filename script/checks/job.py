@@ -13,7 +13,7 @@ from .outputs import BUILD_STEP, LONG_REASON
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOGS = ROOT / ".build/logs"
 # What a check prints for its reader although it passes.
-SHOWN = re.compile(r"(?:^|\] )Screenshots: ")
+SHOWN = re.compile(r"\bScreenshots: /")
 
 
 class Failed(Exception):
@@ -85,8 +85,8 @@ class Job:
             self.tail.append(line.rstrip()[:1000])
             if match := BUILD_STEP.match(line):
                 self.note = f"{match[1]} of {match[2]} steps"
-        if SHOWN.search(line):
-            self.display.line(f"{self.name}: {line.rstrip()}")
+        if match := SHOWN.search(line):
+            self.display.line(f"{self.name}: {line[match.start():].rstrip()}")
 
     def say(self, text):
         self.write(text)

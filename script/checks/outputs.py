@@ -46,8 +46,9 @@ class SwiftOutput(Output):
                       r"(?P<result>passed|failed) after [\d.]+ seconds?(?: with .*)?\.|"
                       r"skipped(?:: \"(?P<reason>.*)\"|\.))$")
     RUN = re.compile(r"^\S+ Test run with (\d+) tests? .*?(passed|failed) after ")
-    # Each of these starts with a symbol: ◇ started, ✔ passed, ✘ failed, ➜ skipped.
-    EVENT = re.compile(r"^[^\w\s↳] (?:Test|Suite) ")
+    # Each of these starts with a symbol: ◇ started, ✔ passed, ✘ failed, ➜ skipped. A line
+    # that was not ended, such as an argument with a NUL, can precede it.
+    EVENT = re.compile(r"[◇✔✘➜⚠][^\w\s]? (?:Test|Suite) ")
     CRASH = re.compile(r"Fatal error|^error: |Sanitizer")
 
     def __init__(self):
@@ -56,10 +57,16 @@ class SwiftOutput(Output):
         self.is_failure_open = False
 
     def feed(self, line):
-        if self.RUN.match(line):
+        events = list(self.EVENT.finditer(line))
+        if events:
+            line = line[events[-1].start():]
+        if match := self.RUN.match(line):
             self.has_ended = True
             self.is_failure_open = False
-        elif self.EVENT.match(line):
+            # The run counts the skipped tests too, and those whose line another program split.
+            others = len(self.failed) + sum(self.skipped.values())
+            self.passed = max(0, int(match[1]) - others)
+        elif events:
             self.is_failure_open = " recorded an issue" in line
             if self.is_failure_open:
                 self.add_failure(line)
