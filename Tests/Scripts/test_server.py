@@ -3,6 +3,7 @@
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -69,6 +70,28 @@ class ScriptTests(unittest.TestCase):
     def test_correct_options_continue_with_the_build(self):
         done = self.server("--listen", "127.0.0.1:0")
         self.assertEqual((done.returncode, done.stdout), (1, "building\n"))
+
+
+class ProgressTests(unittest.TestCase):
+    """How script/build shows a build."""
+
+    def progress(self, text, **options):
+        command = [sys.executable, support.ROOT / "script/checks/progress.py", "build", "sh", "-c",
+                   text]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+
+    def test_steps_are_counted_and_other_lines_and_the_status_are_passed_on(self):
+        process = self.progress("echo '[1/2] Compiling'; echo 'error: no such module'; exit 3")
+        output = process.communicate(timeout=10)[0]
+        self.assertEqual((process.returncode, output), (3, "error: no such module\n"))
+
+    def test_sigterm_ends_the_build(self):
+        process = self.progress("echo $$; exec sleep 60")
+        identifier = process.stdout.readline().strip()
+        process.terminate()
+        process.communicate(timeout=10)
+        self.assertEqual(process.returncode, 130)
+        self.assertFalse(pathlib.Path(f"/proc/{identifier}").exists())
 
 
 if __name__ == "__main__":

@@ -49,7 +49,6 @@ def interrupt(number, frame):
 
 
 def main(label, *command):
-    processes = Processes()
     progress = Progress(label, Display())
     # A script that starts this one in the background makes the shell ignore SIGINT.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -57,9 +56,8 @@ def main(label, *command):
     refresher = threading.Thread(target=progress.refresh, daemon=True)
     refresher.start()
     try:
-        status, _ = processes.run(command, progress.feed)
+        status, _ = Processes().run(command, progress.feed)
     except KeyboardInterrupt:
-        processes.stop()
         return 130
     finally:
         progress.has_ended.set()
