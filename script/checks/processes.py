@@ -46,9 +46,6 @@ class Processes:
         reader.start()
         try:
             process.wait()
-        except KeyboardInterrupt:  # in the main thread
-            self.end(process)
-            raise
         finally:
             for timer in timers:
                 timer.cancel()

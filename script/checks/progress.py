@@ -44,24 +44,23 @@ class Progress:
             self.display.clear()
 
 
-def interrupt(number, frame):
-    raise KeyboardInterrupt
-
-
 def main(label, *command):
+    processes = Processes()
     progress = Progress(label, Display())
+
+    def stop(number, frame):
+        threading.Thread(target=processes.stop).start()
+
     # A script that starts this one in the background makes the shell ignore SIGINT.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+        signal.signal(number, stop)
     refresher = threading.Thread(target=progress.refresh, daemon=True)
     refresher.start()
-    try:
-        status, _ = Processes().run(command, progress.feed)
-    except KeyboardInterrupt:
+    status, _ = processes.run(command, progress.feed)
+    progress.has_ended.set()
+    refresher.join()
+    if processes.is_stopped:
         return 130
-    finally:
-        progress.has_ended.set()
-        refresher.join()
     return status if status >= 0 else 128 - status
 
 
