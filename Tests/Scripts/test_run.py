@@ -147,6 +147,11 @@ class SuiteTests(RunCase):
         self.assertIn("unit: 1 skipped: no seeds", lines)
         self.assertNotIn(reason, text)
 
+    def test_colours_are_removed(self):
+        status, lines = self.swift(
+            "printf '\\033[91m✘\\033[0m Test a() failed after 1.0 seconds with 1 issue.\\n'; exit 1")
+        self.assertIn("unit: failed: a()", lines)
+
     def test_a_run_without_tests_fails(self):
         status, lines = self.swift(
             "echo '✔ Test run with 0 tests in 0 suites passed after 0.1 seconds.'")

@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LOGS = ROOT / ".build/logs"
 # What a check prints for its reader although it passes.
 SHOWN = re.compile(r"\bScreenshots: /")
+# Swift Testing colours its lines in a pipe too.
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 class Failed(Exception):
@@ -56,6 +58,7 @@ class Job:
                 self.outputs.append(output)
 
         def on_line(line):
+            line = COLOUR.sub("", line)
             self.write(prefix + line)
             if output is None:
                 return
