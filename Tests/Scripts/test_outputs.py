@@ -20,7 +20,7 @@ PASSED = """\
 ◇ Test case passing 1 argument kind → memory to "counts a skipped revision" started.
 ◇ Test drain() started.
 ✔ Test drain() passed after 0.001 seconds.
-✔ Test "counts a skipped revision, and changes nothing else" with 5 test cases passed after 2.6 seconds.
+✔ Test "counts a skipped revision, and changes nothing else" with 5 test cases passed after 2 seconds.
 ✔ Suite LifecycleTests passed after 2.7 seconds.
 """
 
@@ -36,7 +36,8 @@ class SwiftTests(unittest.TestCase):
         self.assertTrue(output.is_complete)
 
     def test_a_line_behind_the_output_of_a_program_counts(self):
-        behind = PASSED.replace("✔ Test drain()", "◇ Test case passing 1 argument name → \"a✔ Test drain()")
+        behind = PASSED.replace(
+            "✔ Test drain()", '◇ Test case passing 1 argument name → "a✔ Test drain()')
         self.assertEqual(fed(SwiftOutput(), behind).passed, 2)
         split = PASSED.replace("✔ Test drain() passed", "✔ Test\n drain() passed")
         self.assertEqual(fed(SwiftOutput(), split + ended(2)).passed, 2)
@@ -56,7 +57,7 @@ class SwiftTests(unittest.TestCase):
     def test_a_failure_has_its_lines_and_its_name(self):
         output = fed(SwiftOutput(), PASSED + """\
 ◇ Test "keeps order" started.
-✘ Test "keeps order" recorded an issue at Order.swift:3:9: Expectation failed: a == b
+✘ Test "keeps order" recorded an issue at A.swift:3:9: Expectation failed: a == b
 ↳ a → 1
 ✘ Test "keeps order" failed after 0.1 seconds with 1 issue.
 ✘ Test each(_:) with 2 test cases failed after 0.1 seconds with 1 issue.
@@ -64,7 +65,7 @@ class SwiftTests(unittest.TestCase):
 """)
         self.assertEqual(output.failed, ['"keeps order"', "each(_:)"])
         self.assertEqual(output.failures, [[
-            '✘ Test "keeps order" recorded an issue at Order.swift:3:9: Expectation failed: a == b',
+            '✘ Test "keeps order" recorded an issue at A.swift:3:9: Expectation failed: a == b',
             "↳ a → 1"]])
 
     def test_a_run_that_executes_no_test_is_not_complete(self):

@@ -149,7 +149,7 @@ class SuiteTests(RunCase):
 
     def test_colours_are_removed(self):
         status, lines = self.swift(
-            "printf '\\033[91m✘\\033[0m Test a() failed after 1.0 seconds with 1 issue.\\n'; exit 1")
+            "printf '\\033[91m✘\\033[0m Test a() failed after 1.0 seconds.\\n'; exit 1")
         self.assertIn("unit: failed: a()", lines)
 
     def test_a_run_without_tests_fails(self):

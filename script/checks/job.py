@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LOGS = ROOT / ".build/logs"
 # What a check prints for its reader although it passes.
 SHOWN = re.compile(r"\bScreenshots: /")
-# Swift Testing colours its lines in a pipe too.
+# Some programs colour their lines in a pipe too.
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 

@@ -28,7 +28,8 @@ def swift_tests(job, *, filters=(), skips=(), width=4, long=False, scratch=".bui
     for option, patterns in (("--filter", filters), ("--skip", skips)):
         for pattern in patterns:
             command += [option, pattern]
-    settings = {"CONFAB_TEST_PROGRAMS": "1", "CONFAB_TEST_WIDTH": str(width)}
+    # `swift test` sets NO_COLOR too.
+    settings = {"CONFAB_TEST_PROGRAMS": "1", "CONFAB_TEST_WIDTH": str(width), "NO_COLOR": "1"}
     if long:
         settings["CONFAB_LONG_TESTS"] = "1"
     output = SwiftOutput()
