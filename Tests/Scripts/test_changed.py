@@ -90,7 +90,7 @@ class ChangedTests(unittest.TestCase):
     def test_each_choice_has_a_reason(self):
         lines = "\n".join(choice("Sources/ChatCore/Edit.swift").explain())
         self.assertRegex(lines, r"ChatCoreTests +names ChatCore in Package.swift")
-        self.assertRegex(lines, r"StartTests +a change in Sources")
+        self.assertRegex(lines, r"LifecycleTests +a change in Sources")
 
     def test_a_choice_builds_only_what_it_needs(self):
         def names(*files):

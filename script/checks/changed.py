@@ -5,7 +5,7 @@ The rules, which `script/test --help` repeats in short:
 - `style` and, for Swift files, `format` always run.
 - A change in Sources/X or in a module of Tests/ runs the test targets that name X in Package.swift.
   If more than eight name it, as for Bytes, only XTests and the targets of CORE run.
-- A change in Sources also runs SMOKE: system tests of one node, two nodes and their life.
+- A change in Sources also runs SMOKE: system tests of one node and of two.
 - A changed file of SystemTests runs its suites.
 - Other folders have a row in FOLDERS. A file without any rule runs `unit`.
 """
@@ -20,7 +20,7 @@ from .job import ROOT
 MANY = 8
 CORE = ("ChatEngineTests", "ClusterWireTests", "DialectContractTests", "GatewayTests",
         "StoreContractTests")
-SMOKE = ("StartTests", "LifecycleTests", "TwoNodesTests")
+SMOKE = ("LifecycleTests", "TwoNodesTests")
 
 # The start of a path, and the checks and suites of SystemTests that it selects. All rows that match
 # count.
