@@ -32,6 +32,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
         name: name, dependencies: dependencies + ["TestTraits"], swiftSettings: settings)
 }
 
+/// A C library of Debian 12: a module map only. SwiftPM names the package if it is not installed.
+func systemLibrary(_ name: String, pkgConfig: String, package: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+
 /// A library for tests.
 func testSupport(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(
@@ -62,14 +67,13 @@ let package = Package(
         .library(name: "ConfabClient", targets: ["ConfabClient"]),
     ],
     targets: [
-        // C libraries of Debian 12: module maps only.
+        systemLibrary("COpenSSL", pkgConfig: "openssl", package: "libssl-dev"),
+        systemLibrary("CZlib", pkgConfig: "zlib", package: "zlib1g-dev"),
+        systemLibrary("CSQLite", pkgConfig: "sqlite3", package: "libsqlite3-dev"),
+        systemLibrary("CHiredis", pkgConfig: "hiredis", package: "libhiredis-dev"),
+        systemLibrary("CURing", pkgConfig: "liburing", package: "liburing-dev"),
+        // The C library's own headers, and one processor instruction.
         .systemLibrary(name: "CLinux"),
-        .systemLibrary(name: "COpenSSL"),
-        .systemLibrary(name: "CZlib"),
-        .systemLibrary(name: "CSQLite"),
-        .systemLibrary(name: "CHiredis"),
-        .systemLibrary(name: "CURing"),
-        // One processor instruction.
         .systemLibrary(name: "CPrefetch"),
 
         // Base: bytes, JSON, logs and metrics.
