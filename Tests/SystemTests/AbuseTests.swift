@@ -78,7 +78,7 @@ private let brokenFrames = [
         testDescription: "half a close code", bytes: [0x88, 0x81, 0, 0, 0, 0, 0x03], code: 1002),
 ]
 
-@Suite("A node resists abuse:", .ownThread)
+@Suite("A node resists abuse:", .programs, .ownThread)
 struct AbuseTests {
     @Test("a client that never reads is closed with 1013, without effect on others, and can resume")
     func slowReader() throws {

@@ -4,7 +4,7 @@ import Testing
 
 /// Agents written with third-party libraries: Node.js with Debian's `ws`, and Python's
 /// `websockets`.
-@Suite("Agents in other languages", .ownThread)
+@Suite("Agents in other languages", .programs, .ownThread)
 struct AgentClientTests {
     private func url(at system: DeployedSystem, _ user: String) throws -> String {
         let token = try system.token(user, conversations: ["channel-123"])

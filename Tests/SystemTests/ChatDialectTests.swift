@@ -5,7 +5,7 @@ import TestTraits
 import Testing
 
 /// `confab chat` in each protocol, through pipes, with a real server.
-@Suite("confab chat in every protocol", .ownThread)
+@Suite("confab chat in every protocol", .programs, .ownThread)
 struct ChatDialectTests {
     static let dialects = DialectList.all.names
     static let pairs = dialects.enumerated().flatMap { place, left in

@@ -9,7 +9,7 @@ private func runHealth(_ arguments: String...) throws -> CommandResult {
     try confab(["health"] + arguments, at: freePort())
 }
 
-@Suite("confab health", .ownThread)
+@Suite("confab health", .programs, .ownThread)
 struct HealthCommandTests {
     @Test("ends with 0 for a healthy node, 1 for another one, and 3 without an answer")
     func statuses() throws {
@@ -70,7 +70,7 @@ struct HealthCommandTests {
     }
 }
 
-@Suite("confab await", .ownThread)
+@Suite("confab await", .programs, .ownThread)
 struct AwaitCommandTests {
     @Test("waits for a node that starts later, and tries all addresses")
     func lateStart() throws {
@@ -99,7 +99,7 @@ struct AwaitCommandTests {
     }
 }
 
-@Suite("confab doctor for a single node", .ownThread)
+@Suite("confab doctor for a single node", .programs, .ownThread)
 struct DoctorCommandTests {
     private func result(_ check: String, _ rows: [JSONObject]) throws -> JSONObject {
         try #require(rows.first { $0["check"] == check })
@@ -160,7 +160,7 @@ struct DoctorCommandTests {
     }
 }
 
-@Suite("confab support", .ownThread)
+@Suite("confab support", .programs, .ownThread)
 struct SupportCommandTests {
     @Test("writes a private archive without secrets or messages, and replaces no file")
     func archive() throws {

@@ -5,7 +5,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("The client commands", .ownThread)
+@Suite("The client commands", .programs, .ownThread)
 struct ClientCommandTests {
     private func chat(_ user: String, _ server: ConfabServer, port: UInt16? = nil) throws
         -> ChildProcess

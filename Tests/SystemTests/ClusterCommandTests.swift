@@ -4,7 +4,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Operator commands for a cluster", .ownThread)
+@Suite("Operator commands for a cluster", .programs, .ownThread)
 struct ClusterCommandTests {
     private func connect(
         _ user: String, to node: LocalCluster.ServiceProcess, of cluster: LocalCluster

@@ -5,7 +5,7 @@ import Testing
 
 /// `script/cluster` with the configuration in cluster/. `ReadmeTests` covers the README's tour of
 /// it.
-@Suite("script/cluster", .ownThread)
+@Suite("script/cluster", .programs, .ownThread)
 struct ClusterScriptTests {
     /// The next messages of a client, as `sender: content`; other frames are skipped.
     private func receiveMessages(_ count: Int, by client: PythonClient) throws -> [String] {

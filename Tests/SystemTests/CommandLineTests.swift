@@ -65,7 +65,7 @@ private let mistakes = [
     InvalidCommandLine(arguments: ["completion", "tcsh"], expectedWord: "SHELL"),
 ]
 
-@Suite("The command line", .ownThread)
+@Suite("The command line", .programs, .ownThread)
 struct CommandLineTests {
     @Test("reports a mistake in one line and exits with 2", arguments: mistakes)
     func mistake(_ mistake: InvalidCommandLine) throws {

@@ -5,7 +5,7 @@ import TestTraits
 import Testing
 
 /// `confab copy` between a node with SQLite and a cluster with Redis.
-@Suite("confab copy", .serialized, .ownThread)
+@Suite("confab copy", .programs, .serialized, .ownThread)
 struct CopyCommandTests {
     private typealias Participant = DialectPairTests.DialectParticipant
     private static let history = ["--history", "100"]

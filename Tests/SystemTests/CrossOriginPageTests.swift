@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// A page of another origin in a real browser, which sends CORS preflight requests.
-@Suite("A page of another origin", .ownThread)
+@Suite("A page of another origin", .programs, .ownThread)
 struct CrossOriginPageTests {
     /// Connects with the stock client from a page of `site`, and returns the outcome.
     private func connect(_ server: ConfabServer, from site: StaticFileServer, _ options: String)

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Each pair of protocols in one conversation, with real connections.
-@Suite("Two users with different protocols", .ownThread)
+@Suite("Two users with different protocols", .programs, .ownThread)
 struct DialectPairTests {
     /// A connected user of one protocol.
     final class DialectParticipant {

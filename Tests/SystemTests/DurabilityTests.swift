@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Answered messages are stored:", .ownThread)
+@Suite("Answered messages are stored:", .programs, .ownThread)
 struct DurabilityTests {
     /// A client that sends without waiting for answers.
     private final class Sender {

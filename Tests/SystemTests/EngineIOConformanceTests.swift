@@ -7,7 +7,7 @@ import Testing
 ///
 /// Each request of the polling transport uses its own connection, so a load balancer sends each to
 /// another node.
-@Suite("Engine.IO protocol", .ownThread)
+@Suite("Engine.IO protocol", .programs, .ownThread)
 struct EngineIOConformanceTests {
     /// Expects an error in the format of the reference server.
     func expect(_ reply: HTTPReply, _ code: Int, _ message: String, status: Int = 400) {

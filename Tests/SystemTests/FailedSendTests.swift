@@ -5,7 +5,7 @@ import Testing
 
 /// The answers to failed sends, and the fate of the messages, with one client per protocol on two
 /// nodes.
-@Suite("A failed send", .serialized, .ownThread)
+@Suite("A failed send", .programs, .serialized, .ownThread)
 struct FailedSendTests {
     /// The deployment of Redis.
     enum Kind: String, CaseIterable {

@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// Another program has written to the Redis keys of one conversation.
-@Suite("A conversation with foreign values in its Redis keys", .serialized, .ownThread)
+@Suite("A conversation with foreign values in its Redis keys", .programs, .serialized, .ownThread)
 struct ForeignValueTests {
     private static let damagedError =
         "what is stored of this conversation is damaged; the service's log names the cause"

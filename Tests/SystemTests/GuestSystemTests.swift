@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A guest", .ownThread)
+@Suite("A guest", .programs, .ownThread)
 struct GuestSystemTests {
     @Test(
         "never appears as the token user with the same id, in any protocol",

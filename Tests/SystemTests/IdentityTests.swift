@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Authentication", .ownThread)
+@Suite("Authentication", .programs, .ownThread)
 struct IdentityTests {
     private func code(_ event: RawWebSocketClient.Event) -> UInt16? {
         if case .close(let code, _) = event { code } else { nil }

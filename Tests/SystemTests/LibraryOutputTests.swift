@@ -4,7 +4,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A JSON log", .ownThread)
+@Suite("A JSON log", .programs, .ownThread)
 struct LibraryOutputTests {
     /// Writes lines as a library does: when it should speak, and before it aborts the process.
     private static let library = #"""

@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A node", .ownThread)
+@Suite("A node", .programs, .ownThread)
 struct LifecycleTests {
     @Test("reports that it is ready in one line, and is then healthy")
     func ready() throws {

@@ -4,7 +4,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Lookups of connections, conversations, users and nodes", .ownThread)
+@Suite("Lookups of connections, conversations, users and nodes", .programs, .ownThread)
 struct LookupCommandTests {
     @Test("find clients of every protocol on a single node")
     func singleNode() throws {

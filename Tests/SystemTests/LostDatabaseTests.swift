@@ -5,7 +5,7 @@ import Testing
 
 /// The database of a running node is removed or changed. Later messages must not be acknowledged,
 /// because they would be lost.
-@Suite("A node whose database file", .serialized, .ownThread)
+@Suite("A node whose database file", .programs, .serialized, .ownThread)
 struct LostDatabaseTests {
     enum DatabaseLoss: String, CaseIterable, CustomTestStringConvertible {
         /// `rm chat.db*`

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Reactions, replies, mentions, pins and search on real servers, also in the middle of faults.
-@Suite("Message features", .serialized, .ownThread)
+@Suite("Message features", .programs, .serialized, .ownThread)
 struct MessageFeatureTests {
     private func react(
         _ client: ConversationClient, to id: String, _ emoji: String, on isOn: Bool = true

@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// Redis is not running at the start of the node.
-@Suite("A node that is started before its Redis", .ownThread)
+@Suite("A node that is started before its Redis", .programs, .ownThread)
 struct MissingRedisTests {
     private let redis: RedisServer
     private let folder: TemporaryFolder

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Two nodes with one Redis, and clients of all protocols.
-@Suite("Moderation by operators", .serialized, .ownThread)
+@Suite("Moderation by operators", .programs, .serialized, .ownThread)
 struct ModerationTests {
     private let redis: RedisServer
     private let servers: [ConfabServer]

@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// The files of cluster/monitoring, without a Prometheus; `script/test monitoring` has one.
-@Suite("The files for monitoring", .ownThread)
+@Suite("The files for monitoring", .programs, .ownThread)
 struct MonitoringTests {
     private static let folder = "cluster/monitoring"
 

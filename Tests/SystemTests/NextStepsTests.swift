@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// The lines that `confab serve` prints on a terminal when it is ready.
-@Suite("The next steps of confab serve", .ownThread)
+@Suite("The next steps of confab serve", .programs, .ownThread)
 struct NextStepsTests {
     private let folder: TemporaryFolder
 

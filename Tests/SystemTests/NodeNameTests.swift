@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Several nodes with the same name.
-@Suite("A node's name", .serialized, .ownThread)
+@Suite("A node's name", .programs, .serialized, .ownThread)
 struct NodeNameTests {
     /// A Redis deployment, alive for the duration of a test.
     private struct RedisDeployment {

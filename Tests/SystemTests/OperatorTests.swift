@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Metrics, logs and the admin listener:", .ownThread)
+@Suite("Metrics, logs and the admin listener:", .programs, .ownThread)
 struct OperatorTests {
     /// Clients that join, send, make errors and leave.
     private func makeTraffic(on server: ConfabServer) throws {

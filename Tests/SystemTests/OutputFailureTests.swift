@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Commands whose output cannot be written.
-@Suite("Output that cannot be written", .serialized, .ownThread)
+@Suite("Output that cannot be written", .programs, .serialized, .ownThread)
 struct OutputFailureTests {
     private static let problem = "confab: the output cannot be written: No space left on device"
 

@@ -6,7 +6,7 @@ import Testing
 /// The document's examples have numbers from a conversation with 455 earlier messages, so the test
 /// creates those first.
 @Suite(
-    "The published examples match exactly, except for times,",
+    "The published examples match exactly, except for times,", .programs,
     .enabled(if: PublishedDocument.conversations.exists), .ownThread)
 struct PublishedExampleTests {
     /// The user of the examples, and another user.

@@ -5,7 +5,7 @@ import Testing
 
 /// Other documents show placeholders instead of values. The server's frames must have the
 /// documented fields with the documented types.
-@Suite("The published shapes of frames", .ownThread)
+@Suite("The published shapes of frames", .programs, .ownThread)
 struct PublishedShapeTests {
     /// The clients of a test, and the field that names the type of a frame.
     private struct PublishedShapeSession {

@@ -2,7 +2,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Members that are added and removed over REST", .serialized, .ownThread)
+@Suite("Members that are added and removed over REST", .programs, .serialized, .ownThread)
 struct RESTMemberTests {
     private func manage(_ client: RESTClient, add user: String, in room: String) throws -> Int {
         try client.request("POST", "/\(room)/members", #"{"user_id":"\#(user)"}"#).status

@@ -2,7 +2,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A message that is sent over REST", .serialized, .ownThread)
+@Suite("A message that is sent over REST", .programs, .serialized, .ownThread)
 struct RESTMessageTests {
     @Test(
         "reaches the clients of every protocol, as its changes do",

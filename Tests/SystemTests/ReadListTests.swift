@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// The unread counts in lists consider what the user has read, regardless of which node answers.
-@Suite("A message that a user has read", .ownThread)
+@Suite("A message that a user has read", .programs, .ownThread)
 struct ReadListTests {
     enum PersistentStore: CaseIterable { case sqlite, redis }
 

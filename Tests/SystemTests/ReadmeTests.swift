@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// The README's tour, with only host and port replaced.
-@Suite("The README", .ownThread)
+@Suite("The README", .programs, .ownThread)
 struct ReadmeTests {
     private let page: MarkdownPage
 

@@ -3,7 +3,8 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A Redis user with the permissions in docs/operating/redis.md", .serialized, .ownThread)
+@Suite(
+    "A Redis user with the permissions in docs/operating/redis.md", .programs, .serialized, .ownThread)
 struct RedisUserTests {
     /// The rule `ACL SETUSER …` in docs/operating/redis.md.
     private static var rule: [String] {

@@ -5,7 +5,7 @@ import TestTraits
 import Testing
 
 /// Faults are planted in Redis with redis-cli.
-@Suite("Faults of stored conversations", .serialized, .ownThread)
+@Suite("Faults of stored conversations", .programs, .serialized, .ownThread)
 struct RepairCommandTests {
     private let redis: RedisServer
     private let nodes: [ConfabServer]

@@ -5,7 +5,7 @@ import Testing
 
 /// The answers to a client that resumes: at another node, after the failure of an owner, and at a
 /// server restored from a backup.
-@Suite("Resuming at nodes and after restarts", .serialized, .ownThread)
+@Suite("Resuming at nodes and after restarts", .programs, .serialized, .ownThread)
 struct ResumeSystemTests {
     /// The messages that a client receives before the one with this content, one per line.
     private func deliveredLines(_ reader: ConversationClient, until content: String) throws

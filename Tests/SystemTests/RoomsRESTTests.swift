@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("The REST API of the Rooms protocol", .ownThread)
+@Suite("The REST API of the Rooms protocol", .programs, .ownThread)
 struct RoomsRESTTests {
     private static let root = "/api/conversations"
 

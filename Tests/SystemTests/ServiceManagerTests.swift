@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A node that a service manager has started", .ownThread)
+@Suite("A node that a service manager has started", .programs, .ownThread)
 struct ServiceManagerTests {
     @Test(
         "reports its start, its reloads and its end, at a path or an abstract name",

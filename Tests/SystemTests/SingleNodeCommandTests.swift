@@ -4,7 +4,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Operator commands for a single node", .ownThread)
+@Suite("Operator commands for a single node", .programs, .ownThread)
 struct SingleNodeCommandTests {
     @Test("are answered as by a cluster of one node")
     func commands() throws {

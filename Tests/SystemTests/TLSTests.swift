@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("TLS", .ownThread)
+@Suite("TLS", .programs, .ownThread)
 struct TLSTests {
     private func makeCertificate(_ name: String, in folder: TemporaryFolder) throws {
         let arguments = [

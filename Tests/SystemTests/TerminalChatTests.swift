@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// `confab chat` in a terminal, with a real server.
-@Suite("confab chat in a terminal", .ownThread)
+@Suite("confab chat in a terminal", .programs, .ownThread)
 struct TerminalChatTests {
     private func chat(
         _ user: String, at server: ConfabServer, columns: Int = 80, rows: Int = 24

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// `confab top` in a terminal, with a real server.
-@Suite("confab top in a terminal", .ownThread)
+@Suite("confab top in a terminal", .programs, .ownThread)
 struct TopCommandTests {
     private func top(
         _ port: UInt16, _ options: [String] = [], columns: Int = 80, rows: Int = 24

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Two nodes with one loop each and their Redis.
-@Suite("confab trace", .serialized, .ownThread)
+@Suite("confab trace", .programs, .serialized, .ownThread)
 struct TraceCommandTests {
     private let redis: RedisServer
     private let nodes: [ConfabServer]

@@ -10,7 +10,7 @@ private let pages = Result {
 }
 
 /// The examples on the protocol pages match the server's behaviour, with every client.
-@Suite("The examples on the protocol pages", .ownThread)
+@Suite("The examples on the protocol pages", .programs, .ownThread)
 struct TranscriptTests {
     @Test("work with third-party clients", arguments: try pages.get(), StockClientKind.allCases)
     func stock(_ transcript: Transcript, with client: StockClientKind) throws {

@@ -5,7 +5,7 @@ import Testing
 
 /// Features of Pets, Chats and Agents beyond a single conversation, with clients on different
 /// nodes.
-@Suite("Pets, Chats and Agents at two nodes", .serialized, .ownThread)
+@Suite("Pets, Chats and Agents at two nodes", .programs, .serialized, .ownThread)
 struct TwoNodesTests {
     /// A client of a protocol with JSON frames.
     private struct JSONFrameClient {

@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Operator commands with --via", .ownThread)
+@Suite("Operator commands with --via", .programs, .ownThread)
 struct ViaRedisTests {
     private func runViaRedis(_ url: String, _ arguments: String...) throws -> CommandResult {
         // No node listens at this admin address.

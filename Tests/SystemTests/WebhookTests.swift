@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// One node, and receivers whose behaviour changes.
-@Suite("Webhooks", .serialized, .ownThread)
+@Suite("Webhooks", .programs, .serialized, .ownThread)
 struct WebhookTests {
     private static let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
 
@@ -202,7 +202,7 @@ struct WebhookTests {
     }
 }
 
-@Suite("Webhooks of a cluster", .serialized, .ownThread)
+@Suite("Webhooks of a cluster", .programs, .serialized, .ownThread)
 struct WebhookClusterTests {
     private let redis: RedisServer
     private let receiver: WebhookReceiver
