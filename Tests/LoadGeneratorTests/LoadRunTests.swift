@@ -165,7 +165,8 @@ struct LoadRunTests {
     }
 
     @Test(
-        "reports no count after Redis has closed the connection, whose handshake was counted", .programs)
+        "reports no count after Redis has closed the connection, whose handshake was counted",
+        .programs)
     func reconnectedToRedis() throws {
         let redis = try RedisServer([])
         let counter = try CommandCounter(RedisURL("redis://127.0.0.1:\(redis.port)"))

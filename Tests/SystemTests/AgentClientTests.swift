@@ -13,7 +13,7 @@ struct AgentClientTests {
 
     private static let node = ["NODE_PATH": "/usr/share/nodejs"]
 
-    @Test("exchange messages", arguments: Deployment.allCases)
+    @Test("exchange messages", arguments: Deployment.usual)
     func ownClients(_ deployment: Deployment) throws {
         let system = try DeployedSystem(deployment)
         let client = Checkout.file("Tests/SystemTests/Clients/agent")
@@ -49,7 +49,7 @@ struct AgentClientTests {
     @Test(
         "work with the published clients, unmodified",
         .enabled(if: PublishedDocument.agents.exists),
-        arguments: Deployment.allCases)
+        arguments: Deployment.usual)
     func publishedClients(_ deployment: Deployment) throws {
         let system = try DeployedSystem(deployment)
         let folder = try TemporaryFolder()

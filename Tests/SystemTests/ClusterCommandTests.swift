@@ -171,7 +171,7 @@ struct ClusterCommandTests {
                 == 2)
     }
 
-    @Test("find and name a gap in a stream")
+    @Test("find and name a gap in a stream", .long)
     func hole() throws {
         let cluster = try LocalCluster(["2"])
         let port = try #require(cluster.nodes[0].adminPort)

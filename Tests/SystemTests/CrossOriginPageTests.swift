@@ -57,7 +57,7 @@ struct CrossOriginPageTests {
                 == "refused")
     }
 
-    @Test("sends, edits and deletes a message over REST if the operator lists it")
+    @Test("sends, edits and deletes a message over REST if the operator lists it", .long)
     func requests() throws {
         let site = try StaticFileServer()
         let token = try ConfabServer.token(for: "ann", conversations: ["tea"])
@@ -86,7 +86,7 @@ struct CrossOriginPageTests {
     }
 
     @Test(
-        "connects from a listed origin",
+        "connects from a listed origin", .long,
         arguments: [
             "capacitor://localhost", "chrome-extension://abcdefghijklmnop", "file://", "null",
             "https://chat.example.org",

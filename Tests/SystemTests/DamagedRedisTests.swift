@@ -53,7 +53,7 @@ struct DamagedRedisTests {
     }
 
     @Test(
-        "does not start with an invalid command, and sends fail until the file is repaired"
+        "does not start with an invalid command, and sends fail until the file is repaired", .long
     )
     func flippedBit() throws {
         let alice = try self.confab.connect("alice")

@@ -196,8 +196,8 @@ struct DialectPairTests {
     }
 
     @Test(
-        "share a conversation at one node", arguments: ProtocolAdapter.all,
-        ProtocolAdapter.all)
+        "share a conversation at one node",
+        arguments: TestRun.isLong ? ProtocolAdapter.all : [.conversations], ProtocolAdapter.all)
     func oneNode(_ left: ProtocolAdapter, _ right: ProtocolAdapter) throws {
         let server = try ConfabServer()
         try self.conversation(

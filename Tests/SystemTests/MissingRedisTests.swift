@@ -84,7 +84,7 @@ struct MissingRedisTests {
         try expectLive()
     }
 
-    @Test("keeps its address, so that a second node on it exits with an error")
+    @Test("keeps its address, so that a second node on it exits with an error", .long)
     func secondNodeOnSameAddress() throws {
         let (first, _) = try self.waitingNode()
         defer { first.kill() }

@@ -82,7 +82,7 @@ struct MonitoringTests {
         name.hasSuffix("_bucket") ? String(name.dropLast("_bucket".count)) : name
     }
 
-    @Test("show that Redis has failed, and that a node is drained")
+    @Test("show that Redis has failed, and that a node is drained", .long)
     func faults() throws {
         let redis = try RedisServer()
         let server = try ConfabServer(["--store", redis.url, "--node-id", "n1"])

@@ -71,7 +71,7 @@ struct PublishedShapeTests {
 
     @Test(
         "match those of Pets", .enabled(if: PublishedDocument.pets.exists),
-        arguments: Deployment.allCases,
+        arguments: Deployment.usual,
         StockClientKind.allCases)
     func pets(_ deployment: Deployment, _ kind: StockClientKind) throws {
         let document = PublishedDocument.pets
@@ -101,7 +101,7 @@ struct PublishedShapeTests {
 
     @Test(
         "match those of Chats", .enabled(if: PublishedDocument.chats.exists),
-        arguments: Deployment.allCases, StockClientKind.allCases)
+        arguments: Deployment.usual, StockClientKind.allCases)
     func chats(_ deployment: Deployment, _ kind: StockClientKind) throws {
         let document = PublishedDocument.chats
         let session = PublishedShapeSession(

@@ -75,8 +75,8 @@ struct ReadListTests {
 
     @Test(
         "is not unread in the next list, even after kill -9, in any protocol",
-        arguments: PersistentStore.allCases,
-        ["chats", "conversations"])
+        arguments: TestRun.isLong ? PersistentStore.allCases : [.sqlite],
+        TestRun.isLong ? ["chats", "conversations"] : ["chats"])
     func afterCrash(_ store: PersistentStore, _ dialect: String) throws {
         let restartable = try RestartableNode(store)
         let node = try restartable.start()
@@ -105,7 +105,7 @@ struct ReadListTests {
     }
 
     @Test(
-        "is not unread at another node; nor is one deleted before"
+        "is not unread at another node; nor is one deleted before", .long
     )
     func onAnotherNode() throws {
         let redis = try RedisServer()

@@ -95,7 +95,7 @@ struct ReadmeTests {
     }
 
     @Test(
-        "continues with two users on two nodes, and a kill that loses and repeats nothing"
+        "continues with two users on two nodes, and a kill that loses and repeats nothing", .long
     )
     func severalNodes() throws {
         let data = try TemporaryFolder()

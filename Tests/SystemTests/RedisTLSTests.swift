@@ -15,7 +15,7 @@ struct RedisTLSTests {
     }
 
     @Test(
-        "share a conversation on a Redis Cluster, and follow failovers of all masters"
+        "share a conversation on a Redis Cluster, and follow failovers of all masters", .long
     )
     func cluster() throws {
         let certificates = try TestCertificates()

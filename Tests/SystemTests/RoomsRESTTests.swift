@@ -84,7 +84,7 @@ struct RoomsRESTTests {
                 == 200)
     }
 
-    @Test("gives the same answers at two nodes")
+    @Test("gives the same answers at two nodes", .long)
     func twoNodes() throws {
         let redis = try RedisServer()
         let options = ["--store", redis.url, "--anonymous", "on", "--origins", "own"]

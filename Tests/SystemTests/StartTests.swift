@@ -38,7 +38,7 @@ struct StartTests {
         }
     }
 
-    @Test("names the missing folder of the database")
+    @Test("names the missing folder of the database", .long)
     func missingFolder() throws {
         try self.expectRefusal(
             ["--store", "sqlite:no/such/chat.db"],

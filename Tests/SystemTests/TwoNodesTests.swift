@@ -85,7 +85,7 @@ struct TwoNodesTests {
         }
     }
 
-    @Test("assign one number per user, even if several nodes do so at once")
+    @Test("assign one number per user, even if several nodes do so at once", .long)
     func numbers() throws {
         let users = (0..<24).map { "user \($0)" }
         // All upgrade requests are sent before the first response is read.
