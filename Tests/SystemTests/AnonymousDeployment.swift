@@ -6,7 +6,7 @@ import Testing
 enum StoreDeployment: CaseIterable, CustomTestStringConvertible {
     case memory, sqlite, redis, sentinel, cluster
     /// Those of the present run: the others are part of `script/test --long`.
-    static var usual: [Self] { TestRun.isLong ? self.allCases : [.memory] }
+    static var usual: [Self] { TestRun.isLong ? self.allCases : [.sqlite, .redis] }
 
     var testDescription: String {
         switch self {
