@@ -229,18 +229,20 @@ let package = Package(
         tests("ChatModelTests", ["SeededRandom", "ChatModel", "Bytes"]),
         tests(
             "ChatCoreTests", ["SeededRandom", "ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
-        tests("ClusterTests", ["SeededRandom", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
+        tests(
+            "ClusterTests",
+            ["SeededRandom", "TestKit", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
         tests(
             "ChatEngineTests",
             [
-                "SeededRandom", "ChatSimulation", "EmbeddedStore", "ChatEngine", "Cluster",
-                "ChatCore", "ChatModel", "Bytes",
+                "SeededRandom", "TestKit", "ChatSimulation", "EmbeddedStore", "ChatEngine",
+                "Cluster", "ChatCore", "ChatModel", "Bytes",
             ]),
         tests(
             "ClusterWireTests",
             [
-                "SeededRandom", "AllocationCounter", "ClusterWire", "ChatEngine", "Cluster",
-                "ChatCore", "ChatModel", "Identity", "JSON", "Bytes",
+                "SeededRandom", "TestKit", "AllocationCounter", "ClusterWire", "ChatEngine",
+                "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes",
             ]),
         tests(
             "ConfigurationTests",

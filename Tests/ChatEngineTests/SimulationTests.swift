@@ -1,20 +1,25 @@
 import ChatSimulation
 import Foundation
+import TestKit
 import Testing
 
 /// The seeds: `CONFAB_SIMULATION_SEED=17` runs and logs one, `CONFAB_SIMULATION_SEEDS=5000` runs
-/// that many.
+/// that many. `CONFAB_SIMULATION_FIRST` is the first of the ten of an everyday run; `script/test`
+/// derives it from the commit, so that the runs of many commits try many seeds.
 enum SimulationSeeds {
-    static let only = ProcessInfo.processInfo.environment["CONFAB_SIMULATION_SEED"].flatMap {
-        UInt64($0)
-    }
+    static let only = number("CONFAB_SIMULATION_SEED")
 
-    static var all: [UInt64] {
+    static let all: [UInt64] = {
         if let only { return [only] }
-        let count =
-            ProcessInfo.processInfo.environment["CONFAB_SIMULATION_SEEDS"].flatMap { UInt64($0) }
-            ?? 50
-        return Array(1...max(1, count))
+        let count = Self.number("CONFAB_SIMULATION_SEEDS") ?? (TestRun.isLong ? 50 : nil)
+        if let count { return Array(1...max(1, count)) }
+        let first = Self.number("CONFAB_SIMULATION_FIRST") ?? 1
+        print("The simulation plays the seeds \(first)...\(first &+ 9).")
+        return (0..<10).map { first &+ $0 }
+    }()
+
+    private static func number(_ variable: String) -> UInt64? {
+        ProcessInfo.processInfo.environment[variable].flatMap { UInt64($0) }
     }
 }
 

@@ -1,6 +1,7 @@
 import ChatModel
 import Cluster
 import SeededRandom
+import TestKit
 import Testing
 
 @Suite("A sequence of views")
@@ -137,7 +138,7 @@ struct ViewSequenceTests {
 
     @Test(
         "always names an owner in the view, and ends with all staying nodes in the list",
-        arguments: 1...20)
+        arguments: TestRun.isLong ? 1...20 : 1...5)
     func randomChanges(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         var view = self.view(of: 1)

@@ -4,7 +4,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("The fault proxy", .ownThread)
+@Suite("The fault proxy", .programs, .ownThread)
 struct FaultProxyTests {
     /// A proxy with a Redis server behind it, which echoes with ECHO.
     private final class ProxyTestBench {

@@ -2,6 +2,7 @@ import Bytes
 import ChatEngine
 import ChatModel
 import SeededRandom
+import TestKit
 import Testing
 
 @testable import ClusterWire
@@ -12,10 +13,11 @@ struct PacketRefusalTests {
         .carrying([Samples.items[1], Samples.items[3], .resynchronize])
     ])
 
+    /// Every bit, or one of each byte: another one of the next byte.
     @Test("if any bit has changed")
     func flips() {
         for index in Self.bytes.indices {
-            for bit in 0..<8 {
+            for bit in TestRun.isLong ? Array(0..<8) : [index % 8] {
                 var bytes = Self.bytes
                 bytes[index] ^= 1 << UInt8(bit)
                 #expect(
@@ -108,7 +110,7 @@ struct MalformedPacketTests {
         for item in Samples.items {
             var bytes = Array(NodePacket.bytes([.carrying([item])]).dropLast(NodePacket.codeBytes))
             for index in bytes.indices {
-                for bit in [0, 1, 6, 7] {
+                for bit in TestRun.isLong ? [0, 1, 6, 7] : [index % 8] {
                     bytes[index] ^= 1 << UInt8(bit)
                     PacketProperty.check(bytes)
                     bytes[index] ^= 1 << UInt8(bit)

@@ -118,7 +118,7 @@ struct WebSocketClientTests {
         #expect(seen == [.opened, .text(Array(text.utf8)), .closed(.closed(.normal, reason: ""))])
     }
 
-    @Test("uses TLS, and verifies the server")
+    @Test("uses TLS, and verifies the server", .programs)
     func tls() async throws {
         let certificates = try TestCertificates()
         let server = try TLSContext(

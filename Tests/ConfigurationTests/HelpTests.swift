@@ -98,7 +98,7 @@ struct HelpTests {
         .first(where: FileManager.default.isExecutableFile(atPath:))
     }
 
-    @Test("are scripts with valid syntax", arguments: Shell.allCases)
+    @Test("are scripts with valid syntax", .programs, arguments: Shell.allCases)
     func syntax(shell: Shell) throws {
         guard let program = Self.program(shell.rawValue) else {
             print("\(shell.rawValue) is not on the PATH: the check of its completion was left out")

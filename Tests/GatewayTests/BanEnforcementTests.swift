@@ -91,7 +91,7 @@ struct BanEnforcementTests {
         try node.conversationClient("ann", in: "one").post("back")
     }
 
-    @Test("admits the user again when the ban has ended, without an announcement")
+    @Test("admits the user again when the ban has ended, without an announcement", .long)
     func expiry() async throws {
         let node = try TestNode()
         let end = Timestamp(milliseconds: WallClock.now.milliseconds + 3000)

@@ -213,7 +213,7 @@ struct EnginePollingTests {
         #expect(refused.body == #"{"code":4,"message":"Unavailable; come again"}"#)
     }
 
-    @Test("is dropped if it does not fetch the end within the time of its transport")
+    @Test("is dropped if it does not fetch the end within the time of its transport", .long)
     func abandoned() throws {
         let rooms = RoomsDialect(
             key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test"),

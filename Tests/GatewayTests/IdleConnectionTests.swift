@@ -29,7 +29,7 @@ struct IdleConnectionTests {
         dripping.close()
     }
 
-    @Test("get pings and the protocol's heartbeat, and stay open as long as they answer")
+    @Test("get pings and the protocol's heartbeat, and stay open as long as they answer", .long)
     func ping() throws {
         let node = try TestNode { setup in
             // Long enough that an answer comes in time even if the machine stalls for a moment.

@@ -199,7 +199,7 @@ struct ResumeChangesTests {
 
     @Test(
         "leaves no client with outdated messages, however often it reconnects during edits",
-        arguments: [1, 3], 0..<4 as Range<UInt64>)
+        arguments: [1, 3], TestRun.isLong ? 0..<4 : 0..<2 as Range<UInt64>)
     func concurrent(loops: Int, seed: UInt64) throws {
         let node = try Self.node(seed % 2 == 0 ? .memory : .sqlite, loops: loops)
         var generator = SeededGenerator(seed: seed &* 31 &+ UInt64(loops))

@@ -251,7 +251,7 @@ struct ResumeTests {
 
     /// A loop gets a connection in the turn in which it was suspended. It knows only the time
     /// before the suspension.
-    @Test("on a node that was suspended within a turn begins where the client was")
+    @Test("on a node that was suspended within a turn begins where the client was", .long)
     func stalledTurn() async throws {
         let node = try Self.node(loops: 2)
         try node.fill(10)

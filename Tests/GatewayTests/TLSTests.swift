@@ -7,7 +7,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("TLS on the client port", .ownThread)
+@Suite("TLS on the client port", .programs, .ownThread)
 struct GatewayTLSTests {
     private let certificates: TestCertificates
     private let context: TLSContext

@@ -71,7 +71,7 @@ struct LoadRunTests {
         #expect(senders.failures.descriptions == [])
     }
 
-    @Test("uses TLS with a trusted server")
+    @Test("uses TLS with a trusted server", .programs)
     func tls() throws {
         let certificates = try TestCertificates()
         let context = try TLSContext(
@@ -143,7 +143,7 @@ struct LoadRunTests {
         #expect(server.threadCount > 1)
     }
 
-    @Test("counts the commands of Redis, without its own")
+    @Test("counts the commands of Redis, without its own", .programs)
     func redis() throws {
         let redis = try RedisServer(["--requirepass", "open"])
         let report = try self.report(.idle) {
@@ -154,7 +154,7 @@ struct LoadRunTests {
         #expect(report.json["redis"]?["commands_per_message"] == .null)
     }
 
-    @Test("reports no count if Redis has reset its statistics")
+    @Test("reports no count if Redis has reset its statistics", .programs)
     func resetRedisStatistics() throws {
         let redis = try RedisServer([])
         let counter = try CommandCounter(RedisURL("redis://127.0.0.1:\(redis.port)"))
@@ -164,7 +164,9 @@ struct LoadRunTests {
         #expect(counter.sample() == nil)
     }
 
-    @Test("reports no count after Redis has closed the connection, whose handshake was counted")
+    @Test(
+        "reports no count after Redis has closed the connection, whose handshake was counted",
+        .programs)
     func reconnectedToRedis() throws {
         let redis = try RedisServer([])
         let counter = try CommandCounter(RedisURL("redis://127.0.0.1:\(redis.port)"))
@@ -174,7 +176,7 @@ struct LoadRunTests {
         #expect(counter.sample() == nil)
     }
 
-    @Test("reports why Redis cannot be queried")
+    @Test("reports why Redis cannot be queried", .programs)
     func withoutRedis() throws {
         let redis = try RedisServer(["--requirepass", "open"])
         for (url, problem) in [

@@ -14,7 +14,7 @@ import Testing
 @testable import NodeLink
 
 /// All suites with a real Redis and loops of their own, one after the other.
-@Suite("With a real Redis,", .serialized, .ownThread)
+@Suite("With a real Redis,", .programs, .serialized, .ownThread)
 enum AgentSuites {}
 
 /// The surroundings of a node agent's jobs on the first loop, each observed by the test: a loop, a

@@ -9,7 +9,7 @@ import Testing
 
 @testable import NodeLink
 
-@Suite("A reader of the cluster's state in Redis", .ownThread)
+@Suite("A reader of the cluster's state in Redis", .programs, .ownThread)
 struct ClusterReaderTests {
     private let redis: RedisServer
     private let reader: ClusterReader

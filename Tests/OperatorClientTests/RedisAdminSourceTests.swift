@@ -11,7 +11,7 @@ import Testing
 
 @testable import OperatorClient
 
-@Suite("The cluster's state from Redis", .ownThread)
+@Suite("The cluster's state from Redis", .programs, .ownThread)
 struct RedisAdminSourceTests {
     private let redis: RedisServer
     private let source: RedisAdminSource

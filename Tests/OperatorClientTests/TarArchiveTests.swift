@@ -5,7 +5,7 @@ import Testing
 
 @testable import OperatorClient
 
-@Suite("A tar archive", .ownThread)
+@Suite("A tar archive", .programs, .ownThread)
 struct TarArchiveTests {
     @Test("is unpacked by tar, with content, time and mode")
     func unpack() throws {

@@ -94,7 +94,7 @@ struct InspectionContractTests {
     }
 }
 
-@Suite("A fault in a Redis store", .ownThread)
+@Suite("A fault in a Redis store", .programs, .ownThread)
 struct RedisFaultTests {
     private static let key = ConversationKey(tenant: "acme", id: "rex")
 

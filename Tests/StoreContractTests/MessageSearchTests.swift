@@ -62,7 +62,7 @@ struct MessageSearchTests {
         }
     }
 
-    @Test("read several pages of the stream, and answer all of many requests at once")
+    @Test("read several pages of the stream, and answer all of many requests at once", .programs)
     func manyPages() async throws {
         let store = try RedisUnderTest(.standalone, history: 2000)
         var owner = await store.createConversation(rex)
@@ -98,7 +98,7 @@ struct MessageSearchTests {
 
     /// Measures how long a search of 10,000 messages of 12 words occupies the loop.
     @Test(
-        "need little of a loop's time",
+        "need little of a loop's time", .programs,
         .enabled(if: ProcessInfo.processInfo.environment["CONFAB_MEASURE"] != nil))
     func loopTime() async throws {
         let store = try RedisUnderTest(.standalone, history: 10_000)

@@ -214,7 +214,7 @@ struct OutboxContractTests {
 
     @Test(
         "drops the oldest dead letters at the bound",
-        arguments: [StoreUnderTest.memory, .sqlite, .redis])
+        arguments: StoreUnderTest.implementations)
     func bound(_ kind: StoreUnderTest) async throws {
         // Redis keeps at least 16 in each shard.
         let limit = 16
@@ -270,7 +270,7 @@ struct OutboxContractTests {
     }
 
     @Test(
-        "in Redis: one consumer follows another in order, once that one is idle",
+        "in Redis: one consumer follows another in order, once that one is idle", .programs,
         arguments: [RedisUnderTest.Kind.standalone, .cluster])
     func takeover(_ kind: RedisUnderTest.Kind) async throws {
         var redis: RedisUnderTest?

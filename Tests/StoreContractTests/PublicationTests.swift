@@ -5,7 +5,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A Redis store publishes a batch's publications", .ownThread)
+@Suite("A Redis store publishes a batch's publications", .programs, .ownThread)
 struct PublicationTests {
     private static let key = ConversationKey(tenant: "acme", id: "rex")
 

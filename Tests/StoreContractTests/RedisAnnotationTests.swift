@@ -6,7 +6,7 @@ import Testing
 
 private let rex = ConversationKey(tenant: "acme", id: "rex")
 
-@Suite("Message features in Redis", .ownThread)
+@Suite("Message features in Redis", .programs, .ownThread)
 struct RedisAnnotationTests {
     private static func user(_ name: String) -> UserID { TestOwner.person(name).id }
 

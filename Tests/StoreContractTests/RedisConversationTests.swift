@@ -4,7 +4,7 @@ import StoreTestSupport
 import TestTraits
 import Testing
 
-@Suite("The conversations of a Redis store", .ownThread)
+@Suite("The conversations of a Redis store", .programs, .ownThread)
 struct RedisConversationTests {
     @Test(
         "have streams with little more than the requested number of messages",

@@ -15,7 +15,7 @@ private let bob = TestOwner.person("bob").id
 
 /// The indexes of a Redis store are separate from the conversations: entries without a
 /// conversation, and foreign values under index keys.
-@Suite("The indexes of a Redis store", .ownThread)
+@Suite("The indexes of a Redis store", .programs, .ownThread)
 struct RedisListTests {
     @Test(
         "have an entry for every membership, and for every conversation of a catalog",

@@ -2,6 +2,7 @@ import ChatModel
 import EmbeddedStore
 import StoreTestSupport
 import TestKit
+import TestTraits
 import Testing
 
 /// A kind of store that must satisfy the contract. A new one needs a line in `available` and a way
@@ -15,7 +16,11 @@ struct StoreUnderTest: Sendable, CustomTestStringConvertible {
         try self.make(history, outbox)
     }
 
-    static let available = [memory, sqlite, redis, redisSentinel, redisCluster]
+    /// A run without programs has no Redis.
+    static let available =
+        [memory, sqlite] + (TestRun.hasPrograms ? [redis, redisSentinel, redisCluster] : [])
+    /// Each implementation once: the three kinds of Redis share theirs.
+    static let implementations = Array(available.prefix(3))
     /// The stores that keep all messages if the limit is 0.
     static let unlimited = [memory, sqlite]
     /// The stores that search messages.
@@ -39,4 +44,11 @@ struct StoreUnderTest: Sendable, CustomTestStringConvertible {
                 path: "\($0.path)/confab.db", history: history, outbox: outbox)
         }
     }
+}
+
+/// Its reason says in a run without programs that the contract was tested without Redis.
+@Suite("The contract of stores", .programs)
+struct StoresUnderTestTests {
+    @Test("is tested with Redis, with Redis Sentinel and with Redis Cluster")
+    func redis() { #expect(StoreUnderTest.available.count == 5) }
 }

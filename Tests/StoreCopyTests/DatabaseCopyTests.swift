@@ -72,7 +72,7 @@ private final class StorePair {
     }
 }
 
-@Suite("A copy of a SQLite database in Redis", .ownThread)
+@Suite("A copy of a SQLite database in Redis", .programs, .ownThread)
 struct DatabaseCopyTests {
     private static let users = ["ann", "bob", "robot", "zoë"].map { TestOwner.person($0).id }
 

@@ -78,9 +78,11 @@ private let brokenFrames = [
         testDescription: "half a close code", bytes: [0x88, 0x81, 0, 0, 0, 0, 0x03], code: 1002),
 ]
 
-@Suite("A node resists abuse:", .ownThread)
+@Suite("A node resists abuse:", .programs, .ownThread)
 struct AbuseTests {
-    @Test("a client that never reads is closed with 1013, without effect on others, and can resume")
+    @Test(
+        "a client that never reads is closed with 1013, without effect on others, and can resume",
+        .long)
     func slowReader() throws {
         // A client that never reads also answers no ping. On a slow machine, the default idle limit
         // could close it first.
@@ -147,7 +149,7 @@ struct AbuseTests {
     }
 
     @Test(
-        "10,000 silent connections are closed in time and cost little memory"
+        "10,000 silent connections are closed in time and cost little memory", .long
     )
     func silentConnections() throws {
         let server = try ConfabServer([
@@ -172,7 +174,7 @@ struct AbuseTests {
         try client.post("afterwards")
     }
 
-    @Test("a request that arrives byte by byte is answered with 408")
+    @Test("a request that arrives byte by byte is answered with 408", .long)
     func slowHeader() throws {
         let server = try ConfabServer(["--limit", "header-seconds=3"])
         let stream = try ByteStream(port: server.port)
@@ -182,7 +184,7 @@ struct AbuseTests {
         #expect(try HTTPReply(from: stream).status == 408)
     }
 
-    @Test("a body that arrives byte by byte is answered with 408")
+    @Test("a body that arrives byte by byte is answered with 408", .long)
     func slowBody() throws {
         let server = try ConfabServer(["--limit", "body-seconds=3"])
         let stream = try ByteStream(port: server.port)
@@ -200,7 +202,7 @@ struct AbuseTests {
         }
     }
 
-    @Test("a silent WebSocket is closed with 1001")
+    @Test("a silent WebSocket is closed with 1001", .long)
     func idleWebSocket() throws {
         // Long enough that pings are answered in time even if the machine pauses.
         let server = try ConfabServer(["--limit", "idle-seconds=8"])
@@ -215,7 +217,7 @@ struct AbuseTests {
         try answering.post("still here")
     }
 
-    @Test("an endless frame does not keep a WebSocket open")
+    @Test("an endless frame does not keep a WebSocket open", .long)
     func endlessFrame() throws {
         let server = try ConfabServer(["--limit", "idle-seconds=3"])
         let client = try server.connect("dripping")
@@ -260,7 +262,7 @@ struct AbuseTests {
         try late.post("hello")
     }
 
-    @Test("the echo returns large frames without counting as a slow reader")
+    @Test("the echo returns large frames without counting as a slow reader", .long)
     func echo() throws {
         let server = try ConfabServer(["--echo-path", "/_echo", "--limit", "frame-bytes=8388608"])
         let socket = try RawWebSocketClient("/_echo", port: server.port, receiveBytes: 65_536)
@@ -282,7 +284,7 @@ struct AbuseTests {
         #expect(try socket.next() == .text("afterwards"))
     }
 
-    @Test("a frame above the limit closes the connection with 1009")
+    @Test("a frame above the limit closes the connection with 1009", .long)
     func tooLongFrame() throws {
         let server = try ConfabServer(["--limit", "frame-bytes=2048"])
         let client = try server.connect("alice")
@@ -307,7 +309,7 @@ struct AbuseTests {
     }
 
     @Test(
-        "an invalid frame closes the connection with the right code",
+        "an invalid frame closes the connection with the right code", .long,
         arguments: brokenFrames)
     func brokenFrame(_ frame: FrameCase) throws {
         let server = try ConfabServer()
@@ -321,7 +323,7 @@ struct AbuseTests {
     }
 
     @Test(
-        "ambiguous requests are rejected and close the connection",
+        "ambiguous requests are rejected and close the connection", .long,
         arguments: ambiguousRequests)
     func ambiguousRequest(_ request: RequestCase) throws {
         let server = try ConfabServer()
@@ -329,7 +331,7 @@ struct AbuseTests {
     }
 
     @Test(
-        "invalid requests are answered with an error that names the problem",
+        "invalid requests are answered with an error that names the problem", .long,
         arguments: refusedRequests)
     func refusal(_ request: RequestCase) throws {
         let server = try ConfabServer()
@@ -346,7 +348,7 @@ struct AbuseTests {
         return stream
     }
 
-    @Test("pipelined requests are answered in order")
+    @Test("pipelined requests are answered in order", .long)
     func pipelining() throws {
         let server = try ConfabServer()
         let stream = try ByteStream(port: server.port)

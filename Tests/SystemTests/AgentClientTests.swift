@@ -4,7 +4,7 @@ import Testing
 
 /// Agents written with third-party libraries: Node.js with Debian's `ws`, and Python's
 /// `websockets`.
-@Suite("Agents in other languages", .ownThread)
+@Suite("Agents in other languages", .programs, .ownThread)
 struct AgentClientTests {
     private func url(at system: DeployedSystem, _ user: String) throws -> String {
         let token = try system.token(user, conversations: ["channel-123"])
@@ -13,7 +13,7 @@ struct AgentClientTests {
 
     private static let node = ["NODE_PATH": "/usr/share/nodejs"]
 
-    @Test("exchange messages", arguments: Deployment.allCases)
+    @Test("exchange messages", arguments: Deployment.usual)
     func ownClients(_ deployment: Deployment) throws {
         let system = try DeployedSystem(deployment)
         let client = Checkout.file("Tests/SystemTests/Clients/agent")
@@ -49,7 +49,7 @@ struct AgentClientTests {
     @Test(
         "work with the published clients, unmodified",
         .enabled(if: PublishedDocument.agents.exists),
-        arguments: Deployment.allCases)
+        arguments: Deployment.usual)
     func publishedClients(_ deployment: Deployment) throws {
         let system = try DeployedSystem(deployment)
         let folder = try TemporaryFolder()

@@ -5,6 +5,8 @@ import Testing
 /// The store and number of nodes for the members of one conversation.
 enum StoreDeployment: CaseIterable, CustomTestStringConvertible {
     case memory, sqlite, redis, sentinel, cluster
+    /// Those of the present run: the others are part of `script/test --long`.
+    static var usual: [Self] { TestRun.isLong ? self.allCases : [.sqlite, .redis] }
 
     var testDescription: String {
         switch self {

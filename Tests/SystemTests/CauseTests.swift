@@ -5,7 +5,7 @@ import TestTraits
 import Testing
 
 /// Three nodes and a real Redis, one part of which fails: operator commands name that part.
-@Suite("confab status names the cause", .serialized, .ownThread)
+@Suite("confab status names the cause", .long, .programs, .serialized, .ownThread)
 struct CauseTests {
     private let cluster: LocalCluster
 

@@ -5,11 +5,14 @@ import TestTraits
 import Testing
 
 /// `confab chat` in each protocol, through pipes, with a real server.
-@Suite("confab chat in every protocol", .ownThread)
+@Suite("confab chat in every protocol", .programs, .ownThread)
 struct ChatDialectTests {
     static let dialects = DialectList.all.names
+    /// Each pair, or each protocol with the next one.
     static let pairs = dialects.enumerated().flatMap { place, left in
-        dialects[place...].map { (left, $0) }
+        TestRun.isLong
+            ? dialects[place...].map { (left, $0) }
+            : [(left, dialects[(place + 1) % dialects.count])]
     }
 
     private func chat(
@@ -77,7 +80,9 @@ struct ChatDialectTests {
         #expect(bob.output.lines == Array(history.dropFirst()))
     }
 
-    @Test("sends the lines of a file, waits for the answers, and exits with 0", arguments: dialects)
+    @Test(
+        "sends the lines of a file, waits for the answers, and exits with 0",
+        .long, arguments: dialects)
     func file(_ dialect: String) throws {
         let server = try ConfabServer()
         let lines = (1...150).map { "line \($0)" }
@@ -90,7 +95,7 @@ struct ChatDialectTests {
         #expect(try server.connect("bob").wholeHistory().map { $0["content"] } == lines)
     }
 
-    @Test("fetches more than one page of missed messages", arguments: dialects)
+    @Test("fetches more than one page of missed messages", .long, arguments: dialects)
     func longAbsence(_ dialect: String) throws {
         let port = try freePort()
         let options = [
@@ -119,6 +124,7 @@ struct ChatDialectTests {
 
     @Test(
         "misses nothing if it received nothing before the break, and repeats no old messages",
+        .long,
         arguments: dialects)
     func resumeWithoutMessages(_ dialect: String) throws {
         let port = try freePort()
@@ -152,7 +158,7 @@ struct ChatDialectTests {
     }
 
     @Test(
-        "reports a token without access to the conversation, and exits with 1",
+        "reports a token without access to the conversation, and exits with 1", .long,
         arguments: dialects)
     func refusal(_ dialect: String) throws {
         let server = try ConfabServer()
@@ -172,7 +178,7 @@ struct ChatDialectTests {
         #expect(result.output == "")
     }
 
-    @Test("lets anonymous users create a chat and join it")
+    @Test("lets anonymous users create a chat and join it", .long)
     func anonymousUsers() throws {
         let server = try ConfabServer(["--anonymous", "on"])
         let url = "http://127.0.0.1:\(server.port)"
@@ -197,7 +203,7 @@ struct ChatDialectTests {
         try ann.output.line(with: "Bob: I am.")
     }
 
-    @Test("exchanges direct messages of agents, present or not")
+    @Test("exchanges direct messages of agents, present or not", .long)
     func direct() throws {
         let server = try ConfabServer()
         let ann = try self.chat("ann", in: "agents", at: server)

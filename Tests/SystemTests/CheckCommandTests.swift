@@ -9,25 +9,33 @@ private func runHealth(_ arguments: String...) throws -> CommandResult {
     try confab(["health"] + arguments, at: freePort())
 }
 
-@Suite("confab health", .ownThread)
+/// The first answer of a node that runs: the command waits only two seconds for it.
+private func runHealth(of url: String, _ options: String...) throws -> CommandResult {
+    try Deadline.wait(for: "an answer in time") {
+        let result = try confab(["health", url] + options, at: freePort())
+        return result.status == 3 ? nil : result
+    }
+}
+
+@Suite("confab health", .programs, .ownThread)
 struct HealthCommandTests {
     @Test("ends with 0 for a healthy node, 1 for another one, and 3 without an answer")
     func statuses() throws {
         let server = try ConfabServer(["--node-id", "solo"])
         let url = "http://127.0.0.1:\(server.port)"
-        let healthy = try runHealth(url)
+        let healthy = try runHealth(of: url)
         #expect(healthy.status == 0)
         #expect(healthy.output.hasPrefix("healthy (node solo, version "), "\(healthy)")
-        #expect(try runHealth(url + "/", "--live").output.hasPrefix("live (node solo"))
-        let document = try runHealth(url, "--output", "json").document
+        #expect(try runHealth(of: url + "/", "--live").output.hasPrefix("live (node solo"))
+        let document = try runHealth(of: url, "--output", "json").document
         #expect(document["node"] == "solo" && document["status"] == "healthy")
 
         #expect(
             try confab("drain", "solo", "--yes", "--force", "--deadline", "0", at: server.adminPort)
                 .status == 0)
-        let drained = try runHealth(url)
+        let drained = try runHealth(of: url)
         #expect(drained.status == 1 && drained.output.hasPrefix("draining: "), "\(drained)")
-        #expect(try runHealth(url, "--live").status == 0)
+        #expect(try runHealth(of: url, "--live").status == 0)
 
         try server.process.freeze()
         let begin = ContinuousClock.now
@@ -43,7 +51,7 @@ struct HealthCommandTests {
         #expect(try runHealth("http://127.0.0.1:\(other.port)").status == 3)
     }
 
-    @Test("checks the certificate of https")
+    @Test("checks the certificate of https", .long)
     func https() throws {
         let certificates = try TestCertificates()
         let server = try ConfabServer([
@@ -60,7 +68,7 @@ struct HealthCommandTests {
     }
 
     @Test(
-        "rejects a wrong command line",
+        "rejects a wrong command line", .long,
         arguments: [
             ["ftp://chat"], ["http://chat", "--ca", "ca.pem"], ["https://chat", "--ca", "nowhere"],
             ["http://a", "http://b"], ["--admin", "http://a"],
@@ -70,7 +78,7 @@ struct HealthCommandTests {
     }
 }
 
-@Suite("confab await", .ownThread)
+@Suite("confab await", .programs, .ownThread)
 struct AwaitCommandTests {
     @Test("waits for a node that starts later, and tries all addresses")
     func lateStart() throws {
@@ -81,7 +89,13 @@ struct AwaitCommandTests {
         defer { waiting.kill() }
         let server = try ConfabServer(["--admin", "127.0.0.1:\(port)", "--node-id", "solo"])
         #expect(try waiting.waitForExit() == .exited(0))
+        withExtendedLifetime(server) {}
+    }
 
+    @Test("exits with 1 if the state is not reached in time", .long)
+    func conditions() throws {
+        let server = try ConfabServer(["--node-id", "solo"])
+        let port = server.adminPort
         let missing = try confab("await", "nodes", "2", "--timeout", "0.5", at: port)
         #expect(missing.status == 1)
         #expect(missing.errors == "confab: not reached within 0.5 s: 1 node of 2 active")
@@ -99,7 +113,7 @@ struct AwaitCommandTests {
     }
 }
 
-@Suite("confab doctor for a single node", .ownThread)
+@Suite("confab doctor for a single node", .programs, .ownThread)
 struct DoctorCommandTests {
     private func result(_ check: String, _ rows: [JSONObject]) throws -> JSONObject {
         try #require(rows.first { $0["check"] == check })
@@ -151,7 +165,7 @@ struct DoctorCommandTests {
         #expect(try self.result("token-keys", missing.rows("checks"))["result"] == "failed")
     }
 
-    @Test("warns of anonymous access on a public address and of a store in memory")
+    @Test("warns of anonymous access on a public address and of a store in memory", .long)
     func warnings() throws {
         let server = try ConfabServer(["--listen", "0.0.0.0:0", "--anonymous", "on"])
         let rows = try confab("doctor", "--output", "json", at: server.adminPort).rows("checks")
@@ -160,7 +174,7 @@ struct DoctorCommandTests {
     }
 }
 
-@Suite("confab support", .ownThread)
+@Suite("confab support", .programs, .ownThread)
 struct SupportCommandTests {
     @Test("writes a private archive without secrets or messages, and replaces no file")
     func archive() throws {

@@ -5,7 +5,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("The client commands", .ownThread)
+@Suite("The client commands", .programs, .ownThread)
 struct ClientCommandTests {
     private func chat(_ user: String, _ server: ConfabServer, port: UInt16? = nil) throws
         -> ChildProcess
@@ -36,7 +36,7 @@ struct ClientCommandTests {
         try bob.output.line(with: "grüß dich 👋")
     }
 
-    @Test("send the lines of a file, wait for the answers, and exit with 0")
+    @Test("send the lines of a file, wait for the answers, and exit with 0", .long)
     func file() throws {
         let server = try ConfabServer()
         let lines = (1...20).map { "line \($0)" }
@@ -48,7 +48,7 @@ struct ClientCommandTests {
         #expect(try server.connect("bob").wholeHistory().map { $0["content"] } == lines)
     }
 
-    @Test("survive a crash of the server, and deliver meanwhile typed lines once")
+    @Test("survive a crash of the server, and deliver meanwhile typed lines once", .long)
     func reconnect() throws {
         let port = try freePort()
         let server = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite)
@@ -69,7 +69,7 @@ struct ClientCommandTests {
         #expect(contents == ["before", "while it was away", "after"])
     }
 
-    @Test("report a refusal and exit with 1")
+    @Test("report a refusal and exit with 1", .long)
     func refusal() throws {
         let server = try ConfabServer()
         let token = try ConfabServer.token(for: "alice", conversations: ["elsewhere"])
@@ -83,7 +83,8 @@ struct ClientCommandTests {
 
     @Test(
         "count every delivery of every bench scenario",
-        arguments: ["broadcast", "groups", "idle", "connect", "send"])
+        arguments: TestRun.isLong
+            ? ["broadcast", "groups", "idle", "connect", "send"] : ["broadcast"])
     func scenario(_ scenario: String) throws { try self.bench(scenario, adapter: "confab") }
 
     @Test(

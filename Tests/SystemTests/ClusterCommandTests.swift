@@ -4,7 +4,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Operator commands for a cluster", .ownThread)
+@Suite("Operator commands for a cluster", .programs, .ownThread)
 struct ClusterCommandTests {
     private func connect(
         _ user: String, to node: LocalCluster.ServiceProcess, of cluster: LocalCluster
@@ -171,7 +171,7 @@ struct ClusterCommandTests {
                 == 2)
     }
 
-    @Test("find and name a gap in a stream")
+    @Test("find and name a gap in a stream", .long)
     func hole() throws {
         let cluster = try LocalCluster(["2"])
         let port = try #require(cluster.nodes[0].adminPort)

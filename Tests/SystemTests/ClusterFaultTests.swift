@@ -1,27 +1,31 @@
 import ClusterTorture
 import TestKit
+import TestTraits
 import Testing
 
 extension TortureSuites {
     /// Short runs of `script/torture`, with the same checker.
     @Suite("a cluster keeps its guarantees")
     struct ClusterFaultTests {
-        static let faults: [ClusterFault] = [
+        private static let usualFaults: [ClusterFault] = [
             .kill("n2", restartAfter: .seconds(1)),
+            .store(.restart(after: .seconds(1))),
+            .cut("n1", .halfOpen(.both), for: .seconds(4)),
+        ]
+        private static let otherFaults: [ClusterFault] = [
             .freeze("n3", for: .seconds(4)),
             .drain("n1"),
             .join("n4"),
             .leave("n2"),
-            .store(.restart(after: .seconds(1))),
             .store(.freeze(0, for: .seconds(3))),
             .store(.pubsubKill),
             .cut("n2", .reset, for: .seconds(2)),
-            .cut("n1", .halfOpen(.both), for: .seconds(4)),
             .cut("n2", .halfOpen(.toServer), for: .seconds(4)),
             .cut("n3", .halfOpen(.toClient), for: .seconds(4)),
             .cut("n1", .stalled(.toServer), for: .seconds(2)),
             .cut("n2", .slow(.both, .milliseconds(100)), for: .seconds(3)),
         ]
+        static let faults = usualFaults + (TestRun.isLong ? otherFaults : [])
 
         @Test("through a fault", arguments: Self.faults)
         func survives(_ fault: ClusterFault) throws {
@@ -41,7 +45,7 @@ extension TortureSuites {
             #expect(result.messages >= 2 * settings.conversations)
         }
 
-        @Test("through restarts of a Redis that syncs its file every second")
+        @Test("through restarts of a Redis that syncs its file every second", .long)
         func everySecondSync() throws {
             var settings = TortureSettings(seed: 2)
             settings.conversations = 6
@@ -55,7 +59,7 @@ extension TortureSuites {
             #expect(try torture.finishKeepingLogs().violations == [])
         }
 
-        @Test("beside another cluster on the same Redis")
+        @Test("beside another cluster on the same Redis", .long)
         func twoClusters() throws {
             var settings = TortureSettings(seed: 2)
             settings.conversations = 4

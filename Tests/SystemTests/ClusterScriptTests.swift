@@ -5,7 +5,7 @@ import Testing
 
 /// `script/cluster` with the configuration in cluster/. `ReadmeTests` covers the README's tour of
 /// it.
-@Suite("script/cluster", .ownThread)
+@Suite("script/cluster", .programs, .ownThread)
 struct ClusterScriptTests {
     /// The next messages of a client, as `sender: content`; other frames are skipped.
     private func receiveMessages(_ count: Int, by client: PythonClient) throws -> [String] {
@@ -37,7 +37,7 @@ struct ClusterScriptTests {
     }
 
     @Test(
-        "moves clients of a killed or drained node to another, and back",
+        "moves clients of a killed or drained node to another, and back", .long,
         arguments: [[], ["--nginx"]])
     func rollingRestart(_ options: [String]) throws {
         let cluster = try LocalCluster(["2"] + options)
@@ -119,7 +119,8 @@ struct ClusterScriptTests {
     }
 
     @Test(
-        "ends all processes on SIGTERM, even during its start", arguments: [0, 500, 1000])
+        "ends all processes on SIGTERM, even during its start",
+        arguments: TestRun.isLong ? [0, 500, 1000] : [500])
     func earlyEnd(_ milliseconds: Int32) throws {
         let folder = try TemporaryFolder()
         let script = try ChildProcess(

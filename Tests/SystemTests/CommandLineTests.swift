@@ -65,7 +65,7 @@ private let mistakes = [
     InvalidCommandLine(arguments: ["completion", "tcsh"], expectedWord: "SHELL"),
 ]
 
-@Suite("The command line", .ownThread)
+@Suite("The command line", .programs, .ownThread)
 struct CommandLineTests {
     @Test("reports a mistake in one line and exits with 2", arguments: mistakes)
     func mistake(_ mistake: InvalidCommandLine) throws {
@@ -78,7 +78,7 @@ struct CommandLineTests {
     }
 
     @Test(
-        "has a help page with an example for every subcommand",
+        "has a help page with an example for every subcommand", .long,
         arguments: [
             "serve", "token", "chat", "bench", "status", "nodes", "shards", "owner", "history",
             "tail", "send", "verify", "redis", "drain", "copy",
@@ -93,7 +93,7 @@ struct CommandLineTests {
         #expect(result.errors == "")
     }
 
-    @Test("prints completion scripts that the shells accept")
+    @Test("prints completion scripts that the shells accept", .long)
     func completion() throws {
         let folder = try TemporaryFolder()
         for shell in ["bash", "zsh", "fish"] {
@@ -106,7 +106,7 @@ struct CommandLineTests {
         }
     }
 
-    @Test("completes an option in bash")
+    @Test("completes an option in bash", .long)
     func bashCompletion() throws {
         let script = try run(Checkout.confab, ["completion", "bash"]).output
         let folder = try TemporaryFolder()
@@ -118,7 +118,7 @@ struct CommandLineTests {
         #expect(try run("/bin/bash", [file]).output == "--listen")
     }
 
-    @Test("prefers its own options over the file and the environment")
+    @Test("prefers its own options over the file and the environment", .long)
     func sources() throws {
         let folder = try TemporaryFolder()
         let file = try folder.write(
@@ -137,7 +137,7 @@ struct CommandLineTests {
         #expect(checked.exitStatus == .exited(0), "\(checked.errors)")
     }
 
-    @Test("reports a port in use and exits with 1")
+    @Test("reports a port in use and exits with 1", .long)
     func portInUse() throws {
         let server = try ConfabServer()
         let folder = try TemporaryFolder()
@@ -152,7 +152,7 @@ struct CommandLineTests {
         #expect(result.errors.contains("in use"), "\(result.errors)")
     }
 
-    @Test("reports a foreign file as database, leaves it unchanged, and exits with 1")
+    @Test("reports a foreign file as database, leaves it unchanged, and exits with 1", .long)
     func foreignFile() throws {
         let folder = try TemporaryFolder()
         let text = String(repeating: "This is a letter to my grandmother.\n", count: 200)
@@ -166,7 +166,7 @@ struct CommandLineTests {
         #expect(try folder.read("letter.db") == text)
     }
 
-    @Test("reports a database in use and exits with 1")
+    @Test("reports a database in use and exits with 1", .long)
     func lockedDatabase() throws {
         let server = try ConfabServer(store: .sqlite)
         let result = try run(

@@ -5,7 +5,7 @@ import TestTraits
 import Testing
 
 /// `confab copy` between a node with SQLite and a cluster with Redis.
-@Suite("confab copy", .serialized, .ownThread)
+@Suite("confab copy", .programs, .serialized, .ownThread)
 struct CopyCommandTests {
     private typealias Participant = DialectPairTests.DialectParticipant
     private static let history = ["--history", "100"]
@@ -143,7 +143,7 @@ struct CopyCommandTests {
         }
     }
 
-    @Test("continues after it was killed and after Redis died, and only once at a time")
+    @Test("continues after it was killed and after Redis died, and only once at a time", .long)
     func faults() throws {
         let server = try ConfabServer(Self.history, store: .sqlite)
         let folder = server.folder
@@ -204,7 +204,7 @@ struct CopyCommandTests {
         #expect(document.objects("faults")?.count == 0)
     }
 
-    @Test("refuses other stores, and names the option")
+    @Test("refuses other stores, and names the option", .long)
     func usage() throws {
         for (arguments, words) in [
             (["--to", "redis://a"], "--from sqlite:PATH"), (["--from", "sqlite:a"], "--to redis"),

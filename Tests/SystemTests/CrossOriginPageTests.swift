@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// A page of another origin in a real browser, which sends CORS preflight requests.
-@Suite("A page of another origin", .ownThread)
+@Suite("A page of another origin", .programs, .ownThread)
 struct CrossOriginPageTests {
     /// Connects with the stock client from a page of `site`, and returns the outcome.
     private func connect(_ server: ConfabServer, from site: StaticFileServer, _ options: String)
@@ -57,7 +57,7 @@ struct CrossOriginPageTests {
                 == "refused")
     }
 
-    @Test("sends, edits and deletes a message over REST if the operator lists it")
+    @Test("sends, edits and deletes a message over REST if the operator lists it", .long)
     func requests() throws {
         let site = try StaticFileServer()
         let token = try ConfabServer.token(for: "ann", conversations: ["tea"])
@@ -86,7 +86,7 @@ struct CrossOriginPageTests {
     }
 
     @Test(
-        "connects from a listed origin",
+        "connects from a listed origin", .long,
         arguments: [
             "capacitor://localhost", "chrome-extension://abcdefghijklmnop", "file://", "null",
             "https://chat.example.org",

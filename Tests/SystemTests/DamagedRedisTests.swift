@@ -5,7 +5,7 @@ import Testing
 
 /// Redis' data on disk is damaged while Redis is down. Redis either reports the damage, or loses
 /// data that the owner writes again. A history never has a gap.
-@Suite("A Redis whose append-only file is damaged", .serialized, .ownThread)
+@Suite("A Redis whose append-only file is damaged", .programs, .serialized, .ownThread)
 struct DamagedRedisTests {
     private let redis: RedisServer
     private let confab: ConfabServer
@@ -53,7 +53,7 @@ struct DamagedRedisTests {
     }
 
     @Test(
-        "does not start with an invalid command, and sends fail until the file is repaired"
+        "does not start with an invalid command, and sends fail until the file is repaired", .long
     )
     func flippedBit() throws {
         let alice = try self.confab.connect("alice")

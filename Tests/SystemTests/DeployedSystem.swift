@@ -5,6 +5,8 @@ import Testing
 /// The deployment that clients connect to: one node, or a load balancer with several nodes.
 enum Deployment: CaseIterable, CustomTestStringConvertible {
     case node, cluster
+    /// Those of the present run: the cluster is part of `script/test --long`.
+    static var usual: [Self] { TestRun.isLong ? self.allCases : [.node] }
     var testDescription: String { self == .node ? "at one node" : "at three nodes behind HAProxy" }
 }
 

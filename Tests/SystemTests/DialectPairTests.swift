@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Each pair of protocols in one conversation, with real connections.
-@Suite("Two users with different protocols", .ownThread)
+@Suite("Two users with different protocols", .programs, .ownThread)
 struct DialectPairTests {
     /// A connected user of one protocol.
     final class DialectParticipant {
@@ -196,8 +196,8 @@ struct DialectPairTests {
     }
 
     @Test(
-        "share a conversation at one node", arguments: ProtocolAdapter.all,
-        ProtocolAdapter.all)
+        "share a conversation at one node",
+        arguments: TestRun.isLong ? ProtocolAdapter.all : [.conversations], ProtocolAdapter.all)
     func oneNode(_ left: ProtocolAdapter, _ right: ProtocolAdapter) throws {
         let server = try ConfabServer()
         try self.conversation(

@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Answered messages are stored:", .ownThread)
+@Suite("Answered messages are stored:", .programs, .ownThread)
 struct DurabilityTests {
     /// A client that sends without waiting for answers.
     private final class Sender {
@@ -38,7 +38,9 @@ struct DurabilityTests {
         }
     }
 
-    @Test("kill -9 in the middle of a burst loses none of them", arguments: 1...10)
+    @Test(
+        "kill -9 in the middle of a burst loses none of them",
+        arguments: TestRun.isLong ? 1...10 : 1...3)
     func burst(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed))
         let limits = ["--limit", "messages-per-second=1000000", "--limit", "message-burst=1000000"]
@@ -126,7 +128,7 @@ struct DurabilityTests {
         #expect(try outsider.closeEvent() == .close(code: 4004, reason: "access denied"))
     }
 
-    @Test("a client that resumes with its last id receives the rest, once and in order")
+    @Test("a client that resumes with its last id receives the rest, once and in order", .long)
     func resume() throws {
         let server = try ConfabServer(["--limit", "message-burst=1000"], store: .sqlite)
         let writer = try server.connect("writer")

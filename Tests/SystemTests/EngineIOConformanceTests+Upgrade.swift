@@ -1,11 +1,12 @@
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 extension EngineIOConformanceTests {
     @Test(
         "upgrade: successfully upgrades from HTTP long-polling to WebSocket",
-        arguments: Deployment.allCases)
+        arguments: Deployment.usual)
     func upgrade(_ deployment: Deployment) throws {
         let system = try DeployedSystem(deployment)
         for _ in 1...4 {
@@ -45,7 +46,7 @@ extension EngineIOConformanceTests {
     }
 
     @Test(
-        "upgrade: the same after an upgrade at another node, at both nodes"
+        "upgrade: the same after an upgrade at another node, at both nodes", .long
     )
     func afterForwardedUpgrade() throws {
         let cluster = try LocalCluster(["2"])
@@ -73,7 +74,7 @@ extension EngineIOConformanceTests {
 
     @Test(
         "upgrade: keeps polling after a failed or aborted upgrade",
-        arguments: Deployment.allCases)
+        arguments: Deployment.usual)
     func failedUpgrade(_ deployment: Deployment) throws {
         let system = try DeployedSystem(deployment)
         let session = try PollingClient(port: system.port)
@@ -99,7 +100,7 @@ extension EngineIOConformanceTests {
 
     // MARK: Authorization
 
-    @Test("rejects requests with an invalid or another user's token, at any node")
+    @Test("rejects requests with an invalid or another user's token, at any node", .long)
     func otherTokens() throws {
         let cluster = try LocalCluster(["2"])
         let (home, other) = (cluster.nodes[0].port, cluster.nodes[1].port)

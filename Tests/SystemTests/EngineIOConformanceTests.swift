@@ -7,7 +7,7 @@ import Testing
 ///
 /// Each request of the polling transport uses its own connection, so a load balancer sends each to
 /// another node.
-@Suite("Engine.IO protocol", .ownThread)
+@Suite("Engine.IO protocol", .programs, .ownThread)
 struct EngineIOConformanceTests {
     /// Expects an error in the format of the reference server.
     func expect(_ reply: HTTPReply, _ code: Int, _ message: String, status: Int = 400) {
@@ -31,7 +31,7 @@ struct EngineIOConformanceTests {
     // MARK: handshake
 
     @Test(
-        "handshake, HTTP long-polling: successfully opens a session", arguments: Deployment.allCases
+        "handshake, HTTP long-polling: successfully opens a session", arguments: Deployment.usual
     )
     func pollingHandshake(_ deployment: Deployment) throws {
         let system = try DeployedSystem(deployment)
@@ -74,7 +74,7 @@ struct EngineIOConformanceTests {
         }
     }
 
-    @Test("handshake, WebSocket: successfully opens a session", arguments: Deployment.allCases)
+    @Test("handshake, WebSocket: successfully opens a session", arguments: Deployment.usual)
     func webSocketHandshake(_ deployment: Deployment) throws {
         let system = try DeployedSystem(deployment)
         let client = try RawWebSocketClient(
@@ -88,7 +88,7 @@ struct EngineIOConformanceTests {
 
     @Test(
         "message, HTTP long-polling: sends and receives payloads with one or several text packets",
-        arguments: Deployment.allCases)
+        arguments: Deployment.usual)
     func pollingMessages(_ deployment: Deployment) throws {
         let system = try DeployedSystem(deployment)
         let session = try PollingClient(port: system.port)
@@ -108,7 +108,7 @@ struct EngineIOConformanceTests {
 
     @Test(
         "message, HTTP long-polling: closes the session upon invalid packet format",
-        arguments: Deployment.allCases)
+        arguments: Deployment.usual)
     func badPackets(_ deployment: Deployment) throws {
         let system = try DeployedSystem(deployment)
         for body in ["abc", "", "4\u{1E}", "\u{1E}4", "7", "0{}", "2", "5"] {
@@ -121,7 +121,7 @@ struct EngineIOConformanceTests {
 
     @Test(
         "message, HTTP long-polling: closes the session upon duplicate poll requests",
-        arguments: Deployment.allCases)
+        arguments: Deployment.usual)
     func twoPolls(_ deployment: Deployment) throws {
         let system = try DeployedSystem(deployment)
         let session = try PollingClient(port: system.port)
@@ -179,7 +179,8 @@ struct EngineIOConformanceTests {
     }
 
     @Test(
-        "message, HTTP long-polling: answers POSTs through another node as at the session's node"
+        "message, HTTP long-polling: answers POSTs through another node as at the session's node",
+        .long
     )
     func forwardedPosts() throws {
         let cluster = try LocalCluster(["2"])
@@ -208,7 +209,7 @@ struct EngineIOConformanceTests {
     }
 
     @Test(
-        "message, HTTP long-polling: closes the session after a cancelled poll, at any node"
+        "message, HTTP long-polling: closes the session after a cancelled poll, at any node", .long
     )
     func cancelledPoll() throws {
         let cluster = try LocalCluster(["2"])
@@ -262,7 +263,7 @@ struct EngineIOConformanceTests {
 
     // MARK: close
 
-    @Test("close: forcefully closes the session", arguments: Deployment.allCases)
+    @Test("close: forcefully closes the session", arguments: Deployment.usual)
     func close(_ deployment: Deployment) throws {
         let system = try DeployedSystem(deployment)
         let session = try Deadline.wait(for: "a poll that the close releases") {

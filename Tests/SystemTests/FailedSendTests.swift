@@ -5,7 +5,7 @@ import Testing
 
 /// The answers to failed sends, and the fate of the messages, with one client per protocol on two
 /// nodes.
-@Suite("A failed send", .serialized, .ownThread)
+@Suite("A failed send", .programs, .serialized, .ownThread)
 struct FailedSendTests {
     /// The deployment of Redis.
     enum Kind: String, CaseIterable {
@@ -113,14 +113,17 @@ struct FailedSendTests {
         }
     }
 
+    /// The commands that begin and end a state in which Redis rejects writes.
+    private static let refusals: [(Kind, [String], [String])] = [
+        (.redis, ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"]),
+        (.redis, ["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"]),
+        (.sentinel, ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"]),
+        (.cluster, ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"]),
+    ]
+
     @Test(
         "is refused if the store rejects writes, and its message never appears",
-        arguments: [
-            (.redis, ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"]),
-            (.redis, ["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"]),
-            (.sentinel, ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"]),
-            (.cluster, ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"]),
-        ] as [(Kind, [String], [String])])
+        arguments: TestRun.isLong ? Self.refusals : Array(Self.refusals.prefix(1)))
     func refused(_ kind: Kind, _ begin: [String], _ end: [String]) throws {
         let store = try FailedSendStore(kind)
         var nodes = try self.nodes(store)

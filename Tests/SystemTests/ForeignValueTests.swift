@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// Another program has written to the Redis keys of one conversation.
-@Suite("A conversation with foreign values in its Redis keys", .serialized, .ownThread)
+@Suite("A conversation with foreign values in its Redis keys", .programs, .serialized, .ownThread)
 struct ForeignValueTests {
     private static let damagedError =
         "what is stored of this conversation is damaged; the service's log names the cause"
@@ -40,7 +40,7 @@ struct ForeignValueTests {
 
     @Test(
         "is refused to all clients, logged with its cause, and affects no other",
-        arguments: ["conv", "members", "log", "lease"])
+        arguments: TestRun.isLong ? ["conv", "members", "log", "lease"] : ["log"])
     func damagedBeforeLoading(kind: String) throws {
         try self.confab.connect("bob", to: "broken").post("one")
         let key = try self.key(kind, of: "broken")
@@ -86,7 +86,7 @@ struct ForeignValueTests {
     }
 
     @Test(
-        "rejects sends at once with a reason, and recovers when it is repaired",
+        "rejects sends at once with a reason, and recovers when it is repaired", .long,
         arguments: ["conv", "log"])
     func damagedWhileOpen(kind: String) throws {
         let bob = try self.confab.connect("bob", to: "broken")
@@ -107,7 +107,7 @@ struct ForeignValueTests {
         #expect(try bob.wholeHistory().map { $0["content"] } == ["one", "two"])
     }
 
-    @Test("returns no page across a gap in its stream, and all other pages")
+    @Test("returns no page across a gap in its stream, and all other pages", .long)
     func hole() throws {
         let bob = try self.confab.connect("bob", to: "broken")
         for number in 1...6 { try bob.post("\(number)") }

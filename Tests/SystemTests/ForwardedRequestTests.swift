@@ -5,7 +5,7 @@ import Testing
 
 /// A load balancer sends Engine.IO requests to any node, and the session's node answers them.
 /// Clients must not notice the difference.
-@Suite("A request through another node", .ownThread)
+@Suite("A request through another node", .programs, .ownThread)
 struct ForwardedRequestTests {
     /// A session, and the node that receives its requests.
     struct EngineClientSession {

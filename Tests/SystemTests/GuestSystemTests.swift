@@ -3,11 +3,11 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A guest", .ownThread)
+@Suite("A guest", .programs, .ownThread)
 struct GuestSystemTests {
     @Test(
         "never appears as the token user with the same id, in any protocol",
-        arguments: StoreDeployment.allCases)
+        arguments: StoreDeployment.usual)
     func guestIdentityInEveryProtocol(_ storeDeployment: StoreDeployment) throws {
         let deployment = try AnonymousDeployment(storeDeployment)
         let room = try deployment.createConversation(by: "owner")
@@ -124,7 +124,7 @@ struct GuestSystemTests {
 
     @Test(
         "cannot join a conversation with a member who has its id and a token",
-        arguments: StoreDeployment.allCases)
+        arguments: StoreDeployment.usual)
     func idOfMember(_ storeDeployment: StoreDeployment) throws {
         let deployment = try AnonymousDeployment(storeDeployment)
         let room = try deployment.createConversation(by: "alice")
@@ -148,7 +148,7 @@ struct GuestSystemTests {
         #expect(messages?.isEmpty == true)
     }
 
-    @Test("is not the token user with its id as a creator, nor the other way round")
+    @Test("is not the token user with its id as a creator, nor the other way round", .long)
     func creatorIsGuest() throws {
         let deployment = try AnonymousDeployment()
         let created = try JSONObject(
@@ -168,7 +168,7 @@ struct GuestSystemTests {
                 == 200)
     }
 
-    @Test("gets a token by joining, and is the same guest with it everywhere")
+    @Test("gets a token by joining, and is the same guest with it everywhere", .long)
     func guestToken() throws {
         let deployment = try AnonymousDeployment()
         let room = try deployment.createConversation(by: "owner")
@@ -216,7 +216,7 @@ struct GuestSystemTests {
     }
 
     @Test(
-        "cannot be the subject of an ordinary token",
+        "cannot be the subject of an ordinary token", .long,
         arguments: [#"{"sub":"guest:alice"}"#, #"{"sub":"eve","agent_id":"guest:alice"}"#])
     func guestPrefixIsReserved(_ claims: String) throws {
         let deployment = try AnonymousDeployment()

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// The guides' commands as printed, with only the address replaced.
-@Suite("The guide", .ownThread)
+@Suite("The guide", .programs, .ownThread)
 struct GuideTests {
     @Test("for backends sends a message, also for a user, and makes a link that opens a page")
     func backend() throws {

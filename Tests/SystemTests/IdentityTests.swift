@@ -3,14 +3,14 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Authentication", .ownThread)
+@Suite("Authentication", .programs, .ownThread)
 struct IdentityTests {
     private func code(_ event: RawWebSocketClient.Event) -> UInt16? {
         if case .close(let code, _) = event { code } else { nil }
     }
 
     @Test(
-        "accepts a token in the URL or the Authorization field, for the same user in both"
+        "accepts a token in the URL or the Authorization field, for the same user in both", .long
     )
     func tokenLocations() throws {
         let server = try ConfabServer()
@@ -33,7 +33,7 @@ struct IdentityTests {
         #expect(try self.code(broken.closeEvent()) == 4003)
     }
 
-    @Test("rejects a page of a foreign origin before the upgrade")
+    @Test("rejects a page of a foreign origin before the upgrade", .long)
     func origins() throws {
         let server = try ConfabServer(["--origins", "own,https://chat.example"])
         let path = server.path(to: "1", token: try ConfabServer.token(for: "alice"))
@@ -53,7 +53,7 @@ struct IdentityTests {
         }
     }
 
-    @Test("separates the conversations of two tenants")
+    @Test("separates the conversations of two tenants", .long)
     func tenants() throws {
         let server = try ConfabServer()
         let here = try server.connect(token: ConfabServer.token(for: "alice", tenant: "here"))
@@ -65,7 +65,7 @@ struct IdentityTests {
         #expect(try there.wholeHistory().count == 1)
     }
 
-    @Test("closes an expired connection with 4003 unless it sends a new token")
+    @Test("closes an expired connection with 4003 unless it sends a new token", .long)
     func expiry() throws {
         let server = try ConfabServer()
         let expiringClient = try server.connect(
@@ -80,7 +80,7 @@ struct IdentityTests {
         try renewingClient.post("still here")
     }
 
-    @Test("rejects tokens for another audience or of another issuer")
+    @Test("rejects tokens for another audience or of another issuer", .long)
     func audience() throws {
         let server = try ConfabServer(["--jwt-audience", "chat", "--jwt-issuer", "here"])
         func token(_ options: String...) throws -> String {
@@ -102,7 +102,7 @@ struct IdentityTests {
     }
 
     @Test(
-        "ignores the newline at the end of a cluster key file"
+        "ignores the newline at the end of a cluster key file", .long
     )
     func clusterKeyNewline() throws {
         let folder = try TemporaryFolder()
@@ -221,7 +221,7 @@ struct IdentityTests {
         try server.connect(token: token).post("hello")
     }
 
-    @Test("reloads a key set that changed while the node waited for Redis")
+    @Test("reloads a key set that changed while the node waited for Redis", .long)
     func keySetDuringStart() throws {
         let redis = try RedisServer()
         try redis.crash()

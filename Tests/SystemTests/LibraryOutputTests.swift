@@ -4,7 +4,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A JSON log", .ownThread)
+@Suite("A JSON log", .programs, .ownThread)
 struct LibraryOutputTests {
     /// Writes lines as a library does: when it should speak, and before it aborts the process.
     private static let library = #"""
@@ -52,7 +52,9 @@ struct LibraryOutputTests {
         #expect(lines.contains { $0.contains(#""text":"library: the last words""#) })
     }
 
-    @Test("contains the reason why a start failed", arguments: ["--store", "--config", "--listen"])
+    @Test(
+        "contains the reason why a start failed",
+        .long, arguments: ["--store", "--config", "--listen"])
     func fatal(option: String) throws {
         let value = ["--store": "sqlite:/no/such/folder/db", "--listen": "192.0.2.1:1"][option]
         let folder = try TemporaryFolder()

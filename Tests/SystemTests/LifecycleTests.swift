@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A node", .ownThread)
+@Suite("A node", .programs, .ownThread)
 struct LifecycleTests {
     @Test("reports that it is ready in one line, and is then healthy")
     func ready() throws {
@@ -22,7 +22,7 @@ struct LifecycleTests {
 
     @Test(
         "closes its clients with 1012 on SIGTERM, and exits with 0",
-        arguments: [SIGTERM, SIGINT])
+        arguments: TestRun.isLong ? [SIGTERM, SIGINT] : [SIGTERM])
     func drain(_ signal: Int32) throws {
         let server = try ConfabServer(store: .sqlite)
         let clients = try (0..<3).map { try server.connect("user \($0)") }
@@ -113,7 +113,7 @@ struct LifecycleTests {
         #expect(try client.next("message.failed")["error"] == "content: longer than 5 bytes")
     }
 
-    @Test("keeps its configuration after a failed reload")
+    @Test("keeps its configuration after a failed reload", .long)
     func failedReload() throws {
         let server = try ConfabServer()
         try server.folder.write("short", to: "jwt.secret")

@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("confab log-level", .ownThread)
+@Suite("confab log-level", .long, .programs, .ownThread)
 struct LogLevelTests {
     private let redis: RedisServer
     private let nodes: [ConfabServer]

@@ -4,7 +4,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Lookups of connections, conversations, users and nodes", .ownThread)
+@Suite("Lookups of connections, conversations, users and nodes", .programs, .ownThread)
 struct LookupCommandTests {
     @Test("find clients of every protocol on a single node")
     func singleNode() throws {
@@ -53,7 +53,7 @@ struct LookupCommandTests {
         withExtendedLifetime(clients) {}
     }
 
-    @Test("answer with a sentence and exit status 1 for what does not exist")
+    @Test("answer with a sentence and exit status 1 for what does not exist", .long)
     func unknown() throws {
         let server = try ConfabServer(["--node-id", "solo"], store: .sqlite)
         for (arguments, sentence) in [
@@ -71,7 +71,7 @@ struct LookupCommandTests {
         }
     }
 
-    @Test("cover all nodes of a cluster, and name those that do not answer")
+    @Test("cover all nodes of a cluster, and name those that do not answer", .long)
     func cluster() throws {
         let cluster = try LocalCluster(["3"])
         let ports = try cluster.nodes.map { try #require($0.adminPort) }

@@ -5,7 +5,7 @@ import Testing
 
 /// The database of a running node is removed or changed. Later messages must not be acknowledged,
 /// because they would be lost.
-@Suite("A node whose database file", .serialized, .ownThread)
+@Suite("A node whose database file", .programs, .serialized, .ownThread)
 struct LostDatabaseTests {
     enum DatabaseLoss: String, CaseIterable, CustomTestStringConvertible {
         /// `rm chat.db*`
@@ -78,7 +78,7 @@ struct LostDatabaseTests {
 
     @Test(
         "is lost acknowledges nothing, reports it, and has no false data after a restart",
-        arguments: DatabaseLoss.allCases)
+        arguments: TestRun.isLong ? DatabaseLoss.allCases : [.replaced, .truncated])
     func lost(_ fault: DatabaseLoss) throws {
         let server = try ConfabServer(store: .sqlite)
         let path = server.folder.file("confab.db")
@@ -156,7 +156,7 @@ struct LostDatabaseTests {
         try restarted.connect("reader").post("after the restart")
     }
 
-    @Test("was replaced leaves the new file unchanged when it stops")
+    @Test("was replaced leaves the new file unchanged when it stops", .long)
     func stopLeavesForeignFiles() throws {
         let server = try ConfabServer(store: .sqlite)
         try server.connect("ann").post("before")

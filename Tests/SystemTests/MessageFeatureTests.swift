@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Reactions, replies, mentions, pins and search on real servers, also in the middle of faults.
-@Suite("Message features", .serialized, .ownThread)
+@Suite("Message features", .programs, .serialized, .ownThread)
 struct MessageFeatureTests {
     private func react(
         _ client: ConversationClient, to id: String, _ emoji: String, on isOn: Bool = true
@@ -128,7 +128,7 @@ struct MessageFeatureTests {
         #expect(changes.sorted() == ["pinned 2 0", "reactions 1 2", "reactions 2 2"])
     }
 
-    @Test("to one message from two nodes at once are all stored, in few events")
+    @Test("to one message from two nodes at once are all stored, in few events", .long)
     func concurrentReactions() throws {
         let redis = try RedisServer()
         let nodes = try ["n1", "n2"].map {
@@ -154,7 +154,7 @@ struct MessageFeatureTests {
             try self.fetch(1, by: ann).objects("reactions")?.first?.number("count") == 20)
     }
 
-    @Test("continue after Redis was killed in the middle of a burst of reactions")
+    @Test("continue after Redis was killed in the middle of a burst of reactions", .long)
     func killedRedis() throws {
         let redis = try RedisServer(["--appendonly", "yes", "--appendfsync", "always"])
         let server = try ConfabServer(["--store", redis.url])
@@ -237,7 +237,7 @@ struct MessageFeatureTests {
         #expect(try HTTPReply.get("/api/search?text=apple", port: server.port).status == 401)
     }
 
-    @Test("of a conversation whose creator keeps the pins are refused for other members")
+    @Test("of a conversation whose creator keeps the pins are refused for other members", .long)
     func pinPolicy() throws {
         let server = try ConfabServer()
         let ann = try RESTClient("ann", at: server)
@@ -254,7 +254,7 @@ struct MessageFeatureTests {
         #expect(try bob.request("DELETE", "/\(room)/messages/1/pin").status == 403)
     }
 
-    @Test("count unread mentions next to unread messages")
+    @Test("count unread mentions next to unread messages", .long)
     func unreadMentions() throws {
         let server = try ConfabServer()
         let ann = try server.connect("ann")

@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// Redis is not running at the start of the node.
-@Suite("A node that is started before its Redis", .ownThread)
+@Suite("A node that is started before its Redis", .programs, .ownThread)
 struct MissingRedisTests {
     private let redis: RedisServer
     private let folder: TemporaryFolder
@@ -84,7 +84,7 @@ struct MissingRedisTests {
         try expectLive()
     }
 
-    @Test("keeps its address, so that a second node on it exits with an error")
+    @Test("keeps its address, so that a second node on it exits with an error", .long)
     func secondNodeOnSameAddress() throws {
         let (first, _) = try self.waitingNode()
         defer { first.kill() }

@@ -2,7 +2,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A node that requires a replica for each write", .ownThread)
+@Suite("A node that requires a replica for each write", .programs, .ownThread)
 struct MissingReplicaTests {
     @Test("rejects sends without a replica, reports that in its health, and recovers")
     func waitsForReplica() throws {

@@ -5,7 +5,7 @@ import Testing
 
 /// Two nodes, each with a connection to one Redis through a proxy of its own, that break while an
 /// operator bans a user.
-@Suite("A ban, while a part of the cluster fails,", .serialized, .ownThread)
+@Suite("A ban, while a part of the cluster fails,", .long, .programs, .serialized, .ownThread)
 struct ModerationFaultTests {
     private let redis: RedisServer
     private let proxies: [FaultProxy]

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Two nodes with one Redis, and clients of all protocols.
-@Suite("Moderation by operators", .serialized, .ownThread)
+@Suite("Moderation by operators", .programs, .serialized, .ownThread)
 struct ModerationTests {
     private let redis: RedisServer
     private let servers: [ConfabServer]
@@ -67,7 +67,7 @@ struct ModerationTests {
 
     @Test(
         "closes a banned user's sockets on both nodes, refuses new ones, and ends with the ban",
-        arguments: ProtocolAdapter.all)
+        arguments: TestRun.isLong ? ProtocolAdapter.all : [.conversations])
     func ban(_ adapter: ProtocolAdapter) throws {
         let sockets = try self.servers.map {
             try ProtocolConnection(adapter, "ann", in: "lobby", at: $0)
@@ -106,7 +106,9 @@ struct ModerationTests {
         #expect(again.errors.contains("There is no ban of ann from tenant default."))
     }
 
-    @Test("keeps a user out of one conversation, with every protocol and REST", arguments: [0, 1])
+    @Test(
+        "keeps a user out of one conversation, with every protocol and REST",
+        arguments: TestRun.isLong ? [0, 1] : [0])
     func oneConversation(node: Int) throws {
         let outside = try self.servers[1].connect("ann", to: "garden")
         try outside.synchronize()
@@ -149,7 +151,7 @@ struct ModerationTests {
         try self.servers[0].connect("ann").post("back")
     }
 
-    @Test("bans survive a restart, and the death of the node that was asked")
+    @Test("bans survive a restart, and the death of the node that was asked", .long)
     func restart() throws {
         let ann = try self.servers[1].connect("ann")
         try ann.synchronize()
@@ -162,7 +164,7 @@ struct ModerationTests {
         #expect(try Self.end(third.connect("ann").socket).2 == "You are banned.")
     }
 
-    @Test("bans survive a restart of a node with SQLite")
+    @Test("bans survive a restart of a node with SQLite", .long)
     func sqlite() throws {
         let first = try ConfabServer(store: .sqlite)
         let plan = try confab("ban", "--user", "ann", "--dry-run", at: first.adminPort)
@@ -181,7 +183,7 @@ struct ModerationTests {
         #expect(code == 4004 && reason.hasPrefix("You are banned until 20"))
     }
 
-    @Test("a node that missed the announcement enforces the ban when a node has died")
+    @Test("a node that missed the announcement enforces the ban when a node has died", .long)
     func missedAnnouncement() throws {
         let ann = try self.servers[1].connect("ann")
         try ann.synchronize()
@@ -191,7 +193,7 @@ struct ModerationTests {
         #expect(try Self.end(ann.socket).2 == "You are banned. Spam.")
     }
 
-    @Test("bans end by themselves")
+    @Test("bans end by themselves", .long)
     func expiry() throws {
         let ann = try self.servers[1].connect("ann")
         try ann.synchronize()
@@ -206,7 +208,7 @@ struct ModerationTests {
         #expect(try listed.rows("bans").isEmpty)
     }
 
-    @Test("two nodes ban different users at once, and both bans apply everywhere")
+    @Test("two nodes ban different users at once, and both bans apply everywhere", .long)
     func concurrentBans() throws {
         let users = (0..<6).map { "user \($0)" }
         let clients = try users.map { try self.servers[0].connect($0) }
@@ -236,7 +238,7 @@ struct ModerationTests {
         }
     }
 
-    @Test("without Redis a ban fails with a clear error, and nothing of it is done")
+    @Test("without Redis a ban fails with a clear error, and nothing of it is done", .long)
     func missingRedis() throws {
         let ann = try self.servers[0].connect("ann")
         try ann.synchronize()
@@ -257,7 +259,7 @@ struct ModerationTests {
         #expect(try Self.end(ann.socket).2 == "You are banned.")
     }
 
-    @Test("disconnects a user's sockets, and says how many on which node")
+    @Test("disconnects a user's sockets, and says how many on which node", .long)
     func disconnect() throws {
         let sockets = try self.servers.flatMap { server in
             try ["one", "two"].map { try server.connect("ann", to: $0) }
@@ -297,7 +299,7 @@ struct ModerationTests {
         }
     }
 
-    @Test("disconnects the connection that the log names, and no other")
+    @Test("disconnects the connection that the log names, and no other", .long)
     func disconnectOne() throws {
         let server = try ConfabServer(["--node-id", "n1", "--log-level", "debug"])
         let ann = try server.connect("ann")
@@ -313,7 +315,7 @@ struct ModerationTests {
         try bob.post("still here")
     }
 
-    @Test("ends a conversation, deletes its messages, and records who did it")
+    @Test("ends a conversation, deletes its messages, and records who did it", .long)
     func endAndDelete() throws {
         let (ann, bob) = (
             try self.servers[0].connect("ann"), try self.servers[1].connect("bob")

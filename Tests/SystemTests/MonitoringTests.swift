@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// The files of cluster/monitoring, without a Prometheus; `script/test monitoring` has one.
-@Suite("The files for monitoring", .ownThread)
+@Suite("The files for monitoring", .programs, .ownThread)
 struct MonitoringTests {
     private static let folder = "cluster/monitoring"
 
@@ -82,7 +82,7 @@ struct MonitoringTests {
         name.hasSuffix("_bucket") ? String(name.dropLast("_bucket".count)) : name
     }
 
-    @Test("show that Redis has failed, and that a node is drained")
+    @Test("show that Redis has failed, and that a node is drained", .long)
     func faults() throws {
         let redis = try RedisServer()
         let server = try ConfabServer(["--store", redis.url, "--node-id", "n1"])

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// The lines that `confab serve` prints on a terminal when it is ready.
-@Suite("The next steps of confab serve", .ownThread)
+@Suite("The next steps of confab serve", .programs, .ownThread)
 struct NextStepsTests {
     private let folder: TemporaryFolder
 
@@ -56,7 +56,7 @@ struct NextStepsTests {
         #expect(try server.waitForExit() == 0)
     }
 
-    @Test("name a link with a token for users without anonymous access, and the signing key")
+    @Test("name a link with a token for users without anonymous access, and the signing key", .long)
     func foreignKey() throws {
         // The public key of RFC 8410, 10.1.
         let key = try self.folder.write(
@@ -99,7 +99,7 @@ struct NextStepsTests {
                 + "\(secret) --audience 'chat app' --issuer me")
     }
 
-    @Test("are printed neither into a pipe nor into a log of JSON")
+    @Test("are printed neither into a pipe nor into a log of JSON", .long)
     func logs() throws {
         let piped = try ConfabServer()
         #expect(try piped.stop() == .exited(0))

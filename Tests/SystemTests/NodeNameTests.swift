@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Several nodes with the same name.
-@Suite("A node's name", .serialized, .ownThread)
+@Suite("A node's name", .programs, .serialized, .ownThread)
 struct NodeNameTests {
     /// A Redis deployment, alive for the duration of a test.
     private struct RedisDeployment {
@@ -53,7 +53,7 @@ struct NodeNameTests {
 
     @Test(
         "belongs to one node: a second one waits, and joins after the first is killed",
-        arguments: Kind.allCases)
+        arguments: TestRun.isLong ? Kind.allCases : [.plain])
     func secondNodeWaits(_ kind: Kind) throws {
         let redis = try Self.redisDeployment(kind)
         let nodes = [try self.node(redis.url), try self.node(redis.url)]
@@ -90,7 +90,7 @@ struct NodeNameTests {
     }
 
     @Test(
-        "stays with its node when Redis is unavailable and loses its data"
+        "stays with its node when Redis is unavailable and loses its data", .long
     )
     func nameSurvivesRedisRestart() throws {
         let redis = try RedisServer()
@@ -112,7 +112,7 @@ struct NodeNameTests {
         #expect(!Self.isReady(other))
     }
 
-    @Test("causes an error in every command if two nodes have it")
+    @Test("causes an error in every command if two nodes have it", .long)
     func ambiguousName() throws {
         let redis = try RedisServer()
         let first = try ConfabServer(["--store", redis.url, "--node-id", "web"])

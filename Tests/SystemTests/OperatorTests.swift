@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Metrics, logs and the admin listener:", .ownThread)
+@Suite("Metrics, logs and the admin listener:", .programs, .ownThread)
 struct OperatorTests {
     /// Clients that join, send, make errors and leave.
     private func makeTraffic(on server: ConfabServer) throws {
@@ -34,7 +34,7 @@ struct OperatorTests {
         _ = try HTTPReply.get("/private?token=\(forged)", port: server.port)
     }
 
-    @Test("promtool accepts the metrics")
+    @Test("promtool accepts the metrics", .long)
     func promtool() throws {
         let server = try ConfabServer(["--echo-path", "/_echo"], store: .sqlite)
         try self.makeTraffic(on: server)
@@ -47,7 +47,7 @@ struct OperatorTests {
         #expect(result.exitStatus == .exited(0), "\(result.output)\(result.errors)")
     }
 
-    @Test("the metrics count connections, messages and deliveries")
+    @Test("the metrics count connections, messages and deliveries", .long)
     func metrics() throws {
         let server = try ConfabServer(store: .sqlite)
         let clients = try (0..<3).map { try server.connect("user \($0)") }
@@ -98,7 +98,7 @@ struct OperatorTests {
         }
     }
 
-    @Test("the admin listener rejects browser pages and foreign hosts")
+    @Test("the admin listener rejects browser pages and foreign hosts", .long)
     func adminListener() throws {
         let server = try ConfabServer()
         #expect(try HTTPReply.get("/metrics", port: server.adminPort).status == 200)
@@ -117,7 +117,7 @@ struct OperatorTests {
         #expect(try HTTPReply.get("/conversations/1/", port: server.adminPort).status == 404)
     }
 
-    @Test("with a token file, the admin listener accepts only that token")
+    @Test("with a token file, the admin listener accepts only that token", .long)
     func adminToken() throws {
         let folder = try TemporaryFolder()
         try folder.write("let-me-in\n", to: "admin.token")

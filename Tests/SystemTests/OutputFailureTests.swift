@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Commands whose output cannot be written.
-@Suite("Output that cannot be written", .serialized, .ownThread)
+@Suite("Output that cannot be written", .programs, .serialized, .ownThread)
 struct OutputFailureTests {
     private static let problem = "confab: the output cannot be written: No space left on device"
 
@@ -33,7 +33,7 @@ struct OutputFailureTests {
         #expect(result.errors == Self.problem)
     }
 
-    @Test("causes an error for a token and a checked configuration")
+    @Test("causes an error for a token and a checked configuration", .long)
     func files() throws {
         let folder = try TemporaryFolder()
         let secret = try folder.write(ConfabServer.secret, to: "secret")
@@ -74,7 +74,7 @@ struct OutputFailureTests {
         }
     }
 
-    @Test("causes an error for followed events, and for commands that read Redis")
+    @Test("causes an error for followed events, and for commands that read Redis", .long)
     func cluster() throws {
         let redis = try RedisServer()
         let node = try ConfabServer(["--store", redis.url, "--node-id", "n1"])
@@ -88,7 +88,7 @@ struct OutputFailureTests {
         }
     }
 
-    @Test("ends a chat and a benchmark")
+    @Test("ends a chat and a benchmark", .long)
     func clients() throws {
         let node = try ConfabServer()
         let url = "ws://127.0.0.1:\(node.port)"

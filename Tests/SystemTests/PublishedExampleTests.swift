@@ -6,7 +6,7 @@ import Testing
 /// The document's examples have numbers from a conversation with 455 earlier messages, so the test
 /// creates those first.
 @Suite(
-    "The published examples match exactly, except for times,",
+    "The published examples match exactly, except for times,", .programs,
     .enabled(if: PublishedDocument.conversations.exists), .ownThread)
 struct PublishedExampleTests {
     /// The user of the examples, and another user.
@@ -146,13 +146,13 @@ struct PublishedExampleTests {
     }
 
     @Test(
-        "with TestKit's and Python's clients", arguments: Deployment.allCases,
+        "with TestKit's and Python's clients", arguments: Deployment.usual,
         StockClientKind.allCases)
     func stock(_ deployment: Deployment, _ kind: StockClientKind) throws {
         try self.play(at: deployment) { try kind.connect($0, port: $1) }
     }
 
-    @Test("with Chromium", arguments: Deployment.allCases)
+    @Test("with Chromium", arguments: Deployment.usual)
     func browser(_ deployment: Deployment) throws {
         let browser = try Browser()
         try self.play(at: deployment) { path, port in

@@ -5,7 +5,7 @@ import Testing
 
 /// The client in the published document, with a stock `socket.io-client` in Chromium. It has no
 /// token and default transports.
-@Suite("The published client of Rooms", .ownThread)
+@Suite("The published client of Rooms", .programs, .ownThread)
 struct PublishedRoomsClientTests {
     /// A client equivalent to the published one.
     private static let equivalentClient = """

@@ -5,7 +5,7 @@ import Testing
 
 /// Other documents show placeholders instead of values. The server's frames must have the
 /// documented fields with the documented types.
-@Suite("The published shapes of frames", .ownThread)
+@Suite("The published shapes of frames", .programs, .ownThread)
 struct PublishedShapeTests {
     /// The clients of a test, and the field that names the type of a frame.
     private struct PublishedShapeSession {
@@ -71,7 +71,7 @@ struct PublishedShapeTests {
 
     @Test(
         "match those of Pets", .enabled(if: PublishedDocument.pets.exists),
-        arguments: Deployment.allCases,
+        arguments: Deployment.usual,
         StockClientKind.allCases)
     func pets(_ deployment: Deployment, _ kind: StockClientKind) throws {
         let document = PublishedDocument.pets
@@ -101,7 +101,7 @@ struct PublishedShapeTests {
 
     @Test(
         "match those of Chats", .enabled(if: PublishedDocument.chats.exists),
-        arguments: Deployment.allCases, StockClientKind.allCases)
+        arguments: Deployment.usual, StockClientKind.allCases)
     func chats(_ deployment: Deployment, _ kind: StockClientKind) throws {
         let document = PublishedDocument.chats
         let session = PublishedShapeSession(

@@ -2,7 +2,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Members that are added and removed over REST", .serialized, .ownThread)
+@Suite("Members that are added and removed over REST", .programs, .serialized, .ownThread)
 struct RESTMemberTests {
     private func manage(_ client: RESTClient, add user: String, in room: String) throws -> Int {
         try client.request("POST", "/\(room)/members", #"{"user_id":"\#(user)"}"#).status
@@ -14,7 +14,7 @@ struct RESTMemberTests {
 
     @Test(
         "lose access at once, with the signal of each protocol",
-        arguments: [StoreDeployment.memory, .redis])
+        arguments: TestRun.isLong ? [StoreDeployment.memory, .redis] : [.redis])
     func removal(_ storeDeployment: StoreDeployment) throws {
         let deployment = try AnonymousDeployment(storeDeployment)
         let owner = try RESTClient("owner", at: deployment.guestServer)
@@ -96,7 +96,7 @@ struct RESTMemberTests {
         #expect(try self.manage(admin, remove: "guest:gus", in: "plan") == 200)
     }
 
-    @Test("are as the answers say, if the owner is killed meanwhile")
+    @Test("are as the answers say, if the owner is killed meanwhile", .long)
     func ownerDies() throws {
         let redis = try RedisServer()
         let servers = try ["n1", "n2"].map {

@@ -2,11 +2,11 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A message that is sent over REST", .serialized, .ownThread)
+@Suite("A message that is sent over REST", .programs, .serialized, .ownThread)
 struct RESTMessageTests {
     @Test(
         "reaches the clients of every protocol, as its changes do",
-        arguments: [StoreDeployment.memory, .redis, .cluster])
+        arguments: TestRun.isLong ? [StoreDeployment.memory, .redis, .cluster] : [.redis])
     func everyProtocol(_ storeDeployment: StoreDeployment) throws {
         let deployment = try AnonymousDeployment(storeDeployment)
         let bot = try RESTClient("bot", at: deployment.guestServer, name: "Bot")
@@ -35,7 +35,9 @@ struct RESTMessageTests {
         #expect(history.map { $0.bool("is_deleted") } == [true])
     }
 
-    @Test("is stored once for one local_id, in whichever protocol and at whichever node it repeats")
+    @Test(
+        "is stored once for one local_id, in whichever protocol and at whichever node it repeats",
+        .long)
     func idempotent() throws {
         let deployment = try AnonymousDeployment(.redis)
         let east = try RESTClient("ann", at: deployment.guestServer)
@@ -70,7 +72,7 @@ struct RESTMessageTests {
             ])
     }
 
-    @Test("by a user without a token needs a name, a membership, or the token of a guest")
+    @Test("by a user without a token needs a name, a membership, or the token of a guest", .long)
     func guests() throws {
         let deployment = try AnonymousDeployment()
         let created = try JSONObject(deployment.post("/create", #"{"title":"Tea"}"#).body)
@@ -126,7 +128,9 @@ struct RESTMessageTests {
         #expect(read.status == 400 && !read.body.contains("outcome"))
     }
 
-    @Test("is stored exactly once if its owner is killed, with repeats until it is acknowledged")
+    @Test(
+        "is stored exactly once if its owner is killed, with repeats until it is acknowledged",
+        .long)
     func ownerDies() throws {
         let redis = try RedisServer()
         let servers = try ["n1", "n2"].map {

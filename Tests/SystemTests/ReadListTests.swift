@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// The unread counts in lists consider what the user has read, regardless of which node answers.
-@Suite("A message that a user has read", .ownThread)
+@Suite("A message that a user has read", .programs, .ownThread)
 struct ReadListTests {
     enum PersistentStore: CaseIterable { case sqlite, redis }
 
@@ -75,8 +75,8 @@ struct ReadListTests {
 
     @Test(
         "is not unread in the next list, even after kill -9, in any protocol",
-        arguments: PersistentStore.allCases,
-        ["chats", "conversations"])
+        arguments: TestRun.isLong ? PersistentStore.allCases : [.sqlite],
+        TestRun.isLong ? ["chats", "conversations"] : ["chats"])
     func afterCrash(_ store: PersistentStore, _ dialect: String) throws {
         let restartable = try RestartableNode(store)
         let node = try restartable.start()
@@ -105,7 +105,7 @@ struct ReadListTests {
     }
 
     @Test(
-        "is not unread at another node; nor is one deleted before"
+        "is not unread at another node; nor is one deleted before", .long
     )
     func onAnotherNode() throws {
         let redis = try RedisServer()

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// The README's tour, with only host and port replaced.
-@Suite("The README", .ownThread)
+@Suite("The README", .programs, .ownThread)
 struct ReadmeTests {
     private let page: MarkdownPage
 
@@ -95,7 +95,7 @@ struct ReadmeTests {
     }
 
     @Test(
-        "continues with two users on two nodes, and a kill that loses and repeats nothing"
+        "continues with two users on two nodes, and a kill that loses and repeats nothing", .long
     )
     func severalNodes() throws {
         let data = try TemporaryFolder()

@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// Replicated Redis with TLS for all connections: nodes, servers and sentinels.
-@Suite("Two nodes with TLS to Redis", .serialized, .ownThread)
+@Suite("Two nodes with TLS to Redis", .programs, .serialized, .ownThread)
 struct RedisTLSTests {
     @Test("find the master with sentinels, share a conversation, and follow a failover")
     func sentinel() throws {
@@ -15,7 +15,7 @@ struct RedisTLSTests {
     }
 
     @Test(
-        "share a conversation on a Redis Cluster, and follow failovers of all masters"
+        "share a conversation on a Redis Cluster, and follow failovers of all masters", .long
     )
     func cluster() throws {
         let certificates = try TestCertificates()

@@ -3,7 +3,9 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A Redis user with the permissions in docs/operating/redis.md", .serialized, .ownThread)
+@Suite(
+    "A Redis user with the permissions in docs/operating/redis.md",
+    .programs, .serialized, .ownThread)
 struct RedisUserTests {
     /// The rule `ACL SETUSER …` in docs/operating/redis.md.
     private static var rule: [String] {
@@ -70,7 +72,8 @@ struct RedisUserTests {
 
     @Test(
         "waits with a log line that names a missing permission, and starts with it",
-        arguments: Self.missingPermissions)
+        arguments: TestRun.isLong
+            ? Self.missingPermissions : Array(Self.missingPermissions.prefix(1)))
     func missingPermission(_ missing: MissingPermission) throws {
         let redis = try RedisServer()
         try redis.execute(["ACL", "SETUSER"] + Self.rule + missing.ruleChanges)
@@ -85,7 +88,7 @@ struct RedisUserTests {
         try node.errors.line(with: "confab ready on ")
     }
 
-    @Test("reports lost channel permissions in its health, and recovers")
+    @Test("reports lost channel permissions in its health, and recovers", .long)
     func losesChannels() throws {
         let redis = try RedisServer()
         try redis.execute(["ACL", "SETUSER"] + Self.rule)
@@ -103,7 +106,7 @@ struct RedisUserTests {
         try Deadline.wait(for: "health to be good", untilTrue: { try node.health().status == 200 })
     }
 
-    @Test("is logged if its name, password or database is wrong")
+    @Test("is logged if its name, password or database is wrong", .long)
     func wrongURL() throws {
         let redis = try RedisServer()
         try redis.execute(["ACL", "SETUSER"] + Self.rule)
@@ -123,7 +126,7 @@ struct RedisUserTests {
         }
     }
 
-    @Test("is logged if TLS is used on a plain port, or the reverse")
+    @Test("is logged if TLS is used on a plain port, or the reverse", .long)
     func wrongTLS() throws {
         let certificates = try TestCertificates()
         let plain = try RedisServer()

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Redis is available, and rejects commands.
-@Suite("A Redis that rejects", .serialized, .ownThread)
+@Suite("A Redis that rejects", .long, .programs, .serialized, .ownThread)
 struct RefusingRedisTests {
     private let redis: RedisServer
     private let nodes: [ConfabServer]

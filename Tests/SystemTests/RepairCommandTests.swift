@@ -5,7 +5,7 @@ import TestTraits
 import Testing
 
 /// Faults are planted in Redis with redis-cli.
-@Suite("Faults of stored conversations", .serialized, .ownThread)
+@Suite("Faults of stored conversations", .long, .programs, .serialized, .ownThread)
 struct RepairCommandTests {
     private let redis: RedisServer
     private let nodes: [ConfabServer]
@@ -174,5 +174,36 @@ struct RepairCommandTests {
         let missing = try confab("doctor", at: self.port)
         #expect(missing.status == 1 || missing.status == 3)
         #expect(missing.output.contains("2 of 3 nodes answered") || missing.output.contains("n3"))
+    }
+}
+
+/// As the first test above, with one node and thus one owner.
+@Suite("A fault of a conversation at a single node", .programs, .ownThread)
+struct RepairOfOneNodeTests {
+    @Test("is found by verify --all, and repaired")
+    func repair() throws {
+        let redis = try RedisServer()
+        let node = try ConfabServer(["--store", redis.url, "--node-id", "n1"])
+        let port = node.adminPort
+        let alice = try node.connect("alice")
+        try alice.post("one")
+        let owner = try confab("owner", "lobby", "--output", "json", at: port).document
+        let shard = Int(try #require(owner.number("shard")))
+        let key = "confab:{s\(shard)}:conv:default:lobby"
+        let old = try redis.execute("HGET", key, "at")
+        try alice.post("two")
+        try redis.execute("HSET", key, "at", old)
+
+        let found = try confab("verify", "--all", "--output", "json", at: port)
+        #expect(found.status == 1)
+        #expect(try found.rows("faults").map { $0["conversation"] } == ["lobby"], "\(found)")
+        let plan = try confab("repair", "lobby", "--dry-run", at: port)
+        #expect(plan.output == "would repair 1 fault of lobby", "\(plan)")
+        let repaired = try confab("repair", "lobby", "--yes", at: port)
+        #expect(repaired.status == 0, "\(repaired)")
+        #expect(try confab("verify", "lobby", at: port).status == 0)
+        let bob = try node.connect("bob")
+        try bob.post("three")
+        #expect(try bob.wholeHistory().map { $0["content"] } == ["one", "two", "three"])
     }
 }

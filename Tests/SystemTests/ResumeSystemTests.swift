@@ -5,7 +5,7 @@ import Testing
 
 /// The answers to a client that resumes: at another node, after the failure of an owner, and at a
 /// server restored from a backup.
-@Suite("Resuming at nodes and after restarts", .serialized, .ownThread)
+@Suite("Resuming at nodes and after restarts", .programs, .serialized, .ownThread)
 struct ResumeSystemTests {
     /// The messages that a client receives before the one with this content, one per line.
     private func deliveredLines(_ reader: ConversationClient, until content: String) throws
@@ -50,7 +50,7 @@ struct ResumeSystemTests {
 
     @Test(
         "delivers edits and deletions at every node, also after the owner was killed",
-        arguments: [false, true])
+        arguments: TestRun.isLong ? [false, true] : [true])
     func resumeAtEveryNode(isCluster: Bool) throws {
         let redis = isCluster ? nil : try RedisServer()
         let servers = isCluster ? try RedisClusterServers() : nil
@@ -119,7 +119,7 @@ struct ResumeSystemTests {
         #expect(try self.next("message.edited", by: agent)["content"] == "drei")
     }
 
-    @Test("reports a restored backup, and continues with live messages")
+    @Test("reports a restored backup, and continues with live messages", .long)
     func restoredBackup() throws {
         var server = try ConfabServer(store: .sqlite)
         let folder = server.folder
@@ -174,7 +174,7 @@ struct ResumeSystemTests {
             try self.deliveredLines(behind, until: "the end").first == "error history truncated 1")
     }
 
-    @Test("works in confab chat after a server was restored from a backup")
+    @Test("works in confab chat after a server was restored from a backup", .long)
     func chatCommand() throws {
         let server = try ConfabServer()
         let author = try server.connect("author")

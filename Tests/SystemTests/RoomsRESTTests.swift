@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("The REST API of the Rooms protocol", .ownThread)
+@Suite("The REST API of the Rooms protocol", .programs, .ownThread)
 struct RoomsRESTTests {
     private static let root = "/api/conversations"
 
@@ -84,7 +84,7 @@ struct RoomsRESTTests {
                 == 200)
     }
 
-    @Test("gives the same answers at two nodes")
+    @Test("gives the same answers at two nodes", .long)
     func twoNodes() throws {
         let redis = try RedisServer()
         let options = ["--store", redis.url, "--anonymous", "on", "--origins", "own"]

@@ -5,7 +5,7 @@ import TestTraits
 import Testing
 
 /// `drain`, `resume` and `rebalance` with several nodes.
-@Suite("Nodes leave and return to service", .serialized, .ownThread)
+@Suite("Nodes leave and return to service", .long, .programs, .serialized, .ownThread)
 struct ServiceCommandTests {
     private let cluster: LocalCluster
 

@@ -3,11 +3,11 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A node that a service manager has started", .ownThread)
+@Suite("A node that a service manager has started", .programs, .ownThread)
 struct ServiceManagerTests {
     @Test(
         "reports its start, its reloads and its end, at a path or an abstract name",
-        arguments: [false, true])
+        arguments: TestRun.isLong ? [false, true] : [false])
     func lifecycle(isAbstract: Bool) throws {
         let manager = try ServiceManagerSocket(isAbstract: isAbstract)
         let server = try ConfabServer(
@@ -49,7 +49,7 @@ struct ServiceManagerTests {
         try manager.report(with: "WATCHDOG=1")
     }
 
-    @Test("extends its start while it waits for Redis")
+    @Test("extends its start while it waits for Redis", .long)
     func slowStart() throws {
         let manager = try ServiceManagerSocket()
         let folder = try TemporaryFolder()
@@ -71,7 +71,7 @@ struct ServiceManagerTests {
         }
     }
 
-    @Test("serves clients even if the address of the service manager is invalid")
+    @Test("serves clients even if the address of the service manager is invalid", .long)
     func invalidAddress() throws {
         let server = try ConfabServer(environment: ["NOTIFY_SOCKET": "vsock:2:1"])
         try server.process.errors.line(with: "service manager not notified")

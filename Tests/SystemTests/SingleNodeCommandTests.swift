@@ -4,7 +4,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Operator commands for a single node", .ownThread)
+@Suite("Operator commands for a single node", .programs, .ownThread)
 struct SingleNodeCommandTests {
     @Test("are answered as by a cluster of one node")
     func commands() throws {
@@ -65,7 +65,7 @@ struct SingleNodeCommandTests {
         try again.post("three")
     }
 
-    @Test("list the node's events, also those before a restart")
+    @Test("list the node's events, also those before a restart", .long)
     func events() throws {
         let server = try ConfabServer(["--node-id", "solo"], store: .sqlite)
         let alice = try server.connect("alice")
@@ -89,7 +89,7 @@ struct SingleNodeCommandTests {
             ).isEmpty)
     }
 
-    @Test("report unknown names in one sentence and exit with 1")
+    @Test("report unknown names in one sentence and exit with 1", .long)
     func unknown() throws {
         let server = try ConfabServer(["--node-id", "solo"])
         for arguments in [
@@ -108,7 +108,7 @@ struct SingleNodeCommandTests {
         #expect(try confab("nodes", "--sort", "beauty", at: server.adminPort).status == 2)
     }
 
-    @Test("report a missing node or admin token")
+    @Test("report a missing node or admin token", .long)
     func refusals() throws {
         let folder = try TemporaryFolder()
         let file = try folder.write("let-me-in\n", to: "admin.token")

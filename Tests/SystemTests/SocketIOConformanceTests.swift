@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// The requirements of the Socket.IO v5 protocol on a server, with the names of its own test suite.
-@Suite("Socket.IO protocol", .ownThread)
+@Suite("Socket.IO protocol", .programs, .ownThread)
 struct SocketIOConformanceTests {
     /// A client with an open WebSocket that has not sent CONNECT.
     private final class SocketIOTestClient {

@@ -5,7 +5,7 @@ import TestTraits
 import Testing
 
 /// Starts that must fail: `config check` finds the reason, and `serve` leaves no files behind.
-@Suite("A start that cannot succeed", .serialized, .ownThread)
+@Suite("A start that cannot succeed", .programs, .serialized, .ownThread)
 struct StartTests {
     private let folder: TemporaryFolder
 
@@ -38,7 +38,7 @@ struct StartTests {
         }
     }
 
-    @Test("names the missing folder of the database")
+    @Test("names the missing folder of the database", .long)
     func missingFolder() throws {
         try self.expectRefusal(
             ["--store", "sqlite:no/such/chat.db"],

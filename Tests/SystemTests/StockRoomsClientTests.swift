@@ -5,7 +5,7 @@ import Testing
 
 /// Third-party Socket.IO clients with default options, over every transport, at one node and behind
 /// a load balancer.
-@Suite("Rooms with a third-party client", .ownThread)
+@Suite("Rooms with a third-party client", .programs, .ownThread)
 struct StockRoomsClientTests {
     /// The client library, its transport and the deployment.
     struct Case: CustomTestStringConvertible {
@@ -17,7 +17,7 @@ struct StockRoomsClientTests {
                 + "\(self.deployment.testDescription)"
         }
 
-        static let all = Deployment.allCases.flatMap { place in
+        static let all = Deployment.usual.flatMap { place in
             StockRoomsKind.allCases.flatMap { kind in
                 StockTransport.allCases.map { Case(kind: kind, transport: $0, deployment: place) }
             }

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// The example of `docs/clients/swift.md` is `Tests/ClientSample`, which every build compiles.
-@Suite("The page about the Swift client", .ownThread)
+@Suite("The page about the Swift client", .programs, .ownThread)
 struct SwiftClientPageTests {
     @Test("prints the bot that is built, and the bot answers")
     func bot() throws {

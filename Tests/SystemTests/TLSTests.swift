@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("TLS", .ownThread)
+@Suite("TLS", .programs, .ownThread)
 struct TLSTests {
     private func makeCertificate(_ name: String, in folder: TemporaryFolder) throws {
         let arguments = [
@@ -60,7 +60,7 @@ struct TLSTests {
         try alice.expectMessage("short")
     }
 
-    @Test("closes connections with plain HTTP or without a handshake")
+    @Test("closes connections with plain HTTP or without a handshake", .long)
     func plainText() throws {
         let folder = try TemporaryFolder()
         try self.makeCertificate("only", in: folder)
@@ -78,7 +78,7 @@ struct TLSTests {
             untilTrue: { try self.certificateName(at: server.port).contains("only") })
     }
 
-    @Test("reports a certificate without its key, and exits with 2")
+    @Test("reports a certificate without its key, and exits with 2", .long)
     func foreignKey() throws {
         let folder = try TemporaryFolder()
         try self.makeCertificate("first", in: folder)

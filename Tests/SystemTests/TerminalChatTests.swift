@@ -3,7 +3,7 @@ import TestTraits
 import Testing
 
 /// `confab chat` in a terminal, with a real server.
-@Suite("confab chat in a terminal", .ownThread)
+@Suite("confab chat in a terminal", .programs, .ownThread)
 struct TerminalChatTests {
     private func chat(
         _ user: String, at server: ConfabServer, columns: Int = 80, rows: Int = 24
@@ -25,7 +25,8 @@ struct TerminalChatTests {
     }
 
     @Test(
-        "shows header, date, messages, ticks and the status line", arguments: [(80, 24), (40, 10)])
+        "shows header, date, messages, ticks and the status line",
+        arguments: TestRun.isLong ? [(80, 24), (40, 10)] : [(80, 24)])
     func screen(columns: Int, rowCount: Int) throws {
         let server = try ConfabServer()
         let ann = try self.chat("ann", at: server, columns: columns, rows: rowCount)
@@ -81,7 +82,7 @@ struct TerminalChatTests {
         }
     }
 
-    @Test("sends a pasted text with line breaks as one message")
+    @Test("sends a pasted text with line breaks as one message", .long)
     func paste() throws {
         let server = try ConfabServer()
         let ann = try self.chat("ann", at: server)
@@ -99,7 +100,7 @@ struct TerminalChatTests {
         #expect(history.map { $0["content"] } == ["first line\nsecond line"])
     }
 
-    @Test("has several conversations, with their new messages in the status line")
+    @Test("has several conversations, with their new messages in the status line", .long)
     func severalConversations() throws {
         let server = try ConfabServer()
         let ann = try self.chat("ann", at: server)

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// `confab top` in a terminal, with a real server.
-@Suite("confab top in a terminal", .ownThread)
+@Suite("confab top in a terminal", .programs, .ownThread)
 struct TopCommandTests {
     private func top(
         _ port: UInt16, _ options: [String] = [], columns: Int = 80, rows: Int = 24
@@ -45,7 +45,7 @@ struct TopCommandTests {
         #expect(!top.rows.contains { $0.contains("confab top") })
     }
 
-    @Test("restores the terminal after Ctrl-C and SIGTERM")
+    @Test("restores the terminal after Ctrl-C and SIGTERM", .long)
     func signals() throws {
         let server = try ConfabServer()
         let interrupted = try self.top(server.adminPort)
@@ -63,7 +63,9 @@ struct TopCommandTests {
         #expect(terminated.isRestored)
     }
 
-    @Test("names the problem if the node ends, keeps the last rows, and continues with the next")
+    @Test(
+        "names the problem if the node ends, keeps the last rows, and continues with the next",
+        .long)
     func nodeEnds() throws {
         let port = try freePort()
         let server = try ConfabServer(["--node-id", "n1", "--admin", "127.0.0.1:\(port)"])
@@ -85,7 +87,7 @@ struct TopCommandTests {
         #expect(top.isRestored)
     }
 
-    @Test("needs a terminal")
+    @Test("needs a terminal", .long)
     func pipe() throws {
         let server = try ConfabServer()
         let result = try confab("top", at: server.adminPort)

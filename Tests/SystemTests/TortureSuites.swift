@@ -4,7 +4,7 @@ import Testing
 
 /// All suites with runs of `script/torture`, one after the other: three nodes, Redis and two dozen
 /// clients use the whole machine.
-@Suite("While users chat,", .serialized, .ownThread)
+@Suite("While users chat,", .programs, .serialized, .ownThread)
 enum TortureSuites {}
 
 extension Torture {

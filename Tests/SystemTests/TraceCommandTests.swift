@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Two nodes with one loop each and their Redis.
-@Suite("confab trace", .serialized, .ownThread)
+@Suite("confab trace", .programs, .serialized, .ownThread)
 struct TraceCommandTests {
     private let redis: RedisServer
     private let nodes: [ConfabServer]
@@ -85,7 +85,7 @@ struct TraceCommandTests {
         #expect(seconds > 0 && seconds < 5)
     }
 
-    @Test("says why there is no trace, and rejects contradictory options")
+    @Test("says why there is no trace, and rejects contradictory options", .long)
     func absence() throws {
         let alice = try self.nodes[0].connect("alice")
         _ = try alice.post("hello")
@@ -103,7 +103,7 @@ struct TraceCommandTests {
         ] { #expect(try confab(arguments, at: port).status == 2, "\(arguments)") }
     }
 
-    @Test("says that a message has left the ring")
+    @Test("says that a message has left the ring", .long)
     func leftTheRing() throws {
         let server = try ConfabServer([
             "--limit", "trace-steps=1024", "--limit", "message-burst=1000", "--loops", "1",
@@ -125,7 +125,7 @@ struct TraceCommandTests {
             })
     }
 
-    @Test("follows the messages from and to a user, each once, and ends in time")
+    @Test("follows the messages from and to a user, each once, and ends in time", .long)
     func user() throws {
         let alice = try self.nodes[0].connect("alice")
         let bob = try self.nodes[1].connect("bob")
@@ -155,7 +155,7 @@ struct TraceCommandTests {
         #expect(own.allSatisfy { $0["state"] == "delivered" && ($0.number("sockets") ?? 0) >= 2 })
     }
 
-    @Test("shows what the living node knows if the other one was killed or is stopped")
+    @Test("shows what the living node knows if the other one was killed or is stopped", .long)
     func otherNodeIsGone() throws {
         let alice = try self.nodes[0].connect("alice")
         let bob = try self.nodes[1].connect("bob")
@@ -179,7 +179,7 @@ struct TraceCommandTests {
         #expect(try self.trace(next).document["owner"] == "n1")
     }
 
-    @Test("shows the steps on the asked node while Redis is down")
+    @Test("shows the steps on the asked node while Redis is down", .long)
     func redisIsDown() throws {
         let alice = try self.nodes[0].connect("alice")
         let message = try self.number(alice.post("before"))
@@ -191,7 +191,7 @@ struct TraceCommandTests {
         #expect(Set(steps).isSuperset(of: ["accepted", "received", "written", "answered"]))
     }
 
-    @Test("shows a message that waited for Redis, and the nodes' clocks after its restart")
+    @Test("shows a message that waited for Redis, and the nodes' clocks after its restart", .long)
     func redisRestarts() throws {
         let alice = try self.nodes[0].connect("alice")
         _ = try alice.post("before")

@@ -5,7 +5,7 @@ import Testing
 
 /// Features of Pets, Chats and Agents beyond a single conversation, with clients on different
 /// nodes.
-@Suite("Pets, Chats and Agents at two nodes", .serialized, .ownThread)
+@Suite("Pets, Chats and Agents at two nodes", .programs, .serialized, .ownThread)
 struct TwoNodesTests {
     /// A client of a protocol with JSON frames.
     private struct JSONFrameClient {
@@ -85,7 +85,7 @@ struct TwoNodesTests {
         }
     }
 
-    @Test("assign one number per user, even if several nodes do so at once")
+    @Test("assign one number per user, even if several nodes do so at once", .long)
     func numbers() throws {
         let users = (0..<24).map { "user \($0)" }
         // All upgrade requests are sent before the first response is read.

@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Conversations and events with --via", .ownThread)
+@Suite("Conversations and events with --via", .long, .programs, .ownThread)
 struct ViaConversationTests {
     @Test("match the nodes' answers, and are read after all nodes were killed")
     func conversations() throws {

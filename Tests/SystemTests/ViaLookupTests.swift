@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// Conversations, users and bans, read from Redis after all nodes were killed.
-@Suite("Lookups with --via", .ownThread)
+@Suite("Lookups with --via", .long, .programs, .ownThread)
 struct ViaLookupTests {
     private static let keysOfNodes: Set = [
         "in_memory", "unstored", "msg_s", "present", "presence", "online", "connections", "count",

@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("Operator commands with --via", .ownThread)
+@Suite("Operator commands with --via", .programs, .ownThread)
 struct ViaRedisTests {
     private func runViaRedis(_ url: String, _ arguments: String...) throws -> CommandResult {
         // No node listens at this admin address.
@@ -82,7 +82,7 @@ struct ViaRedisTests {
                 && own.allSatisfy { $0["owner"] == owner["owner"] })
     }
 
-    @Test("read from every master of a Redis Cluster")
+    @Test("read from every master of a Redis Cluster", .long)
     func cluster() throws {
         let servers = try RedisClusterServers()
         let node = try ConfabServer(["--store", servers.url(), "--node-id", "n1"])
@@ -105,7 +105,7 @@ struct ViaRedisTests {
             })
     }
 
-    @Test("report an error with its status if there is nothing to read")
+    @Test("report an error with its status if there is nothing to read", .long)
     func nothingToRead() throws {
         let redis = try RedisServer()
         let noNode = try self.runViaRedis(redis.url, "nodes")
@@ -132,7 +132,7 @@ struct ViaRedisTests {
         #expect(try self.runViaRedis("http://x", "nodes").status == 2)
     }
 
-    @Test("repeat with --watch")
+    @Test("repeat with --watch", .long)
     func watch() throws {
         let redis = try RedisServer()
         let node = try ConfabServer(["--store", redis.url, "--node-id", "n1"])

@@ -4,7 +4,7 @@ import TestTraits
 import Testing
 
 /// One node, and receivers whose behaviour changes.
-@Suite("Webhooks", .serialized, .ownThread)
+@Suite("Webhooks", .programs, .serialized, .ownThread)
 struct WebhookTests {
     private static let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
 
@@ -88,7 +88,7 @@ struct WebhookTests {
         #expect(attributes[.posixPermissions] as? Int == 0o600)
     }
 
-    @Test("delay neither other receivers nor other conversations when one hangs")
+    @Test("delay neither other receivers nor other conversations when one hangs", .long)
     func hanging() throws {
         let (slow, fast) = (try WebhookReceiver("hang"), try WebhookReceiver())
         let server = try ConfabServer(
@@ -109,7 +109,7 @@ struct WebhookTests {
         try fast.awaitMessages(["one", "three"])
     }
 
-    @Test("arrive in order when a receiver recovers")
+    @Test("arrive in order when a receiver recovers", .long)
     func recovery() throws {
         let receiver = try WebhookReceiver("fail")
         let server = try ConfabServer(receiver.options)
@@ -137,7 +137,7 @@ struct WebhookTests {
                 == Double(failures.count))
     }
 
-    @Test("become dead letters beyond the backlog, and are sent again on demand")
+    @Test("become dead letters beyond the backlog, and are sent again on demand", .long)
     func deadLetters() throws {
         let receiver = try WebhookReceiver("fail")
         let server = try ConfabServer(
@@ -184,7 +184,7 @@ struct WebhookTests {
         #expect(Set(order).count == 104)
     }
 
-    @Test("stop for a receiver that answers 410")
+    @Test("stop for a receiver that answers 410", .long)
     func gone() throws {
         let receiver = try WebhookReceiver("gone")
         let server = try ConfabServer(receiver.options)
@@ -202,7 +202,7 @@ struct WebhookTests {
     }
 }
 
-@Suite("Webhooks of a cluster", .serialized, .ownThread)
+@Suite("Webhooks of a cluster", .programs, .serialized, .ownThread)
 struct WebhookClusterTests {
     private let redis: RedisServer
     private let receiver: WebhookReceiver
@@ -267,7 +267,7 @@ struct WebhookClusterTests {
             untilTrue: { try self.redis.execute("--scan", "--pattern", "*:outbox").isEmpty })
     }
 
-    @Test("survive a restart of Redis and of the only node")
+    @Test("survive a restart of Redis and of the only node", .long)
     func redisRestart() throws {
         let server = try self.server("n1")
         try self.post(at: server)

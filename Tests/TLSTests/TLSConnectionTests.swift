@@ -3,7 +3,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A TLS connection", .ownThread)
+@Suite("A TLS connection", .programs, .ownThread)
 struct TLSConnectionTests {
     private let certificates: TestCertificates
     private let server: TLSContext

@@ -5,7 +5,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A TLS context", .ownThread)
+@Suite("A TLS context", .programs, .ownThread)
 struct TLSContextTests {
     private let certificates: TestCertificates
 

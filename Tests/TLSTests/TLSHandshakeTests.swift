@@ -4,7 +4,7 @@ import TestKit
 import TestTraits
 import Testing
 
-@Suite("A TLS handshake", .ownThread)
+@Suite("A TLS handshake", .programs, .ownThread)
 struct TLSHandshakeTests {
     private let certificates: TestCertificates
     private let server: TLSContext

@@ -106,19 +106,12 @@ struct MetricsTests {
         #expect(board.snapshot(of: 1) == other)
     }
 
-    @Test("pass promtool's check")
+    @Test("pass promtool's check", .programs)
     func promtool() throws {
-        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-        guard
-            let tool = folders.map({ "\($0)/promtool" }).first(
-                where: FileManager.default.isExecutableFile(atPath:))
-        else {
-            print("promtool is not on the PATH: the check of the exposition format was left out")
-            return
-        }
         var snapshot = self.full
         try #require(ProcessStatistics()).add(to: &snapshot)
-        let checked = try run(tool, ["check", "metrics"], input: self.page(snapshot))
+        let checked = try run(
+            Checkout.program("promtool"), ["check", "metrics"], input: self.page(snapshot))
         #expect(checked == (.exited(0), "", ""))
     }
 }
