@@ -7,7 +7,8 @@ import Testing
 
 @testable import OperatorClient
 
-/// The tables of all verbs on terminals of three widths, compared with files in `Tests/golden`.
+/// The tables and records of all verbs on terminals of some widths, compared with files in
+/// `Tests/golden`.
 @Suite("The tables of operators")
 struct TableGoldenTests {
     /// Typical values of text columns; other columns have a value of their format.
@@ -70,6 +71,33 @@ struct TableGoldenTests {
         try Self.expect(text, equals: "tables-\(width).txt")
         // Tests/Operating/test_tmux.py serves these documents to the program.
         try Self.expect(JSONTree.object(documents).text + "\n", equals: "documents.json")
+    }
+
+    @Test("of records fit their terminals, below a line for each value", arguments: [80, 200])
+    func records(columns width: Int) throws {
+        var text = ""
+        for verb in OperatorVerb.all {
+            guard case .record(let columns, let sentences, let sections) = verb.display else {
+                continue
+            }
+            let values = columns.filter { $0.key != sentences?.key }
+            let document = JSONTree.object(values.map { .init($0.key, Self.value($0, 1)) })
+            let record = RowTable(values, [document]).record()
+            #expect(record.split(separator: "\n").count == values.count, "\(verb.name)")
+            text += "\(verb.name)\n\(record)\n"
+            for section in sections {
+                let rows = (1...2).map { row in
+                    JSONTree.object(section.columns.map { .init($0.key, Self.value($0, row)) })
+                }
+                let shown = RowTable(section.columns, rows).table().text(
+                    width: width, isColoured: false)
+                for line in shown.split(separator: "\n") {
+                    #expect(DisplayWidth.of(line) <= width, "\(verb.name): \(line)")
+                }
+                text += "\(section.title)\n\(shown)\n"
+            }
+        }
+        try Self.expect(text, equals: "records-\(width).txt")
     }
 
     /// Compares with a file. With CONFAB_WRITE_GOLDEN=1 the test writes the file.

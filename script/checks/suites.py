@@ -30,6 +30,8 @@ def swift_tests(job, *, filters=(), skips=(), width=4, long=False, scratch=".bui
             command += [option, pattern]
     # `swift test` sets NO_COLOR too.
     settings = {"CONFAB_TEST_PROGRAMS": "1", "CONFAB_TEST_WIDTH": str(width), "NO_COLOR": "1"}
+    if seed := simulation_seed():
+        settings["CONFAB_SIMULATION_FIRST"] = seed
     if long:
         settings["CONFAB_LONG_TESTS"] = "1"
     output = SwiftOutput()
@@ -50,6 +52,13 @@ def swift_tests(job, *, filters=(), skips=(), width=4, long=False, scratch=".bui
         raise Failed("no test ran")
     if status != 0:
         raise Failed(f"the test binary {described(status)}")
+
+
+def simulation_seed():
+    """The first seed of the simulation: another one for each commit."""
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return str(int(head.stdout[:6], 16)) if head.returncode == 0 else None
 
 
 def list_unfinished(job, names):

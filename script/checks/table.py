@@ -54,7 +54,7 @@ CHECKS = (
           "bursts and kills", True),
     Check("system-all", "tests", "alone", "system, with its tests that take minutes", True),
     Check("seeds", "tools", "alone", "5,000 simulated clusters (SIMULATION_SEEDS) keep every "
-          "promise under lost packets, kills and stalls; unit has 50 of them", True),
+          "promise under lost packets, kills and stalls; unit has ten of them", True),
     Check("browsers", "confab", "alone", "the story of the pages in Chromium, Firefox and WebKit, "
           "also while nodes of a cluster are killed", True),
     Check("operating", "confab", "alone", "cluster/rolling-restart under load, behind HAProxy and "
