@@ -7,6 +7,7 @@ import HTTPWire
 import JSON
 import Synchronization
 import TestKit
+import TestTraits
 import Testing
 
 @testable import ChatTerminal
@@ -104,7 +105,7 @@ private final class ConversationServer: Sendable {
     }
 }
 
-@Suite("confab chat in a pipe")
+@Suite("confab chat in a pipe", .ownThread)
 struct ChatTerminalTests {
     private struct ChatResult {
         let status: Int32

@@ -5,6 +5,7 @@ import Foundation
 import HTTPWire
 import JSON
 import Synchronization
+import TestTraits
 import Testing
 
 @testable import ConfabClient
@@ -114,7 +115,7 @@ private final class RoomServer: Sendable {
     }
 }
 
-@Suite("The Swift client")
+@Suite("The Swift client", .ownThread)
 struct ConfabTests {
     /// `alice`'s unsigned token; this server does not check it.
     private static func token(expiresIn seconds: Double? = nil) -> String {

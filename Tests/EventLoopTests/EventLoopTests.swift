@@ -1,8 +1,9 @@
 import EventLoop
 import Glibc
+import TestTraits
 import Testing
 
-@Suite("A loop")
+@Suite("A loop", .ownThread)
 struct EventLoopTests {
     @Test("runs only the actors that are pinned to it")
     func pinnedActors() async throws {
@@ -225,7 +226,7 @@ struct EventLoopTests {
     }
 }
 
-@Suite("State bound to a loop")
+@Suite("State bound to a loop", .ownThread)
 struct LoopBoundTests {
     @Test("can be changed from callbacks and actors on the loop")
     func entered() async throws {

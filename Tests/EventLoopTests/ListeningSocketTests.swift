@@ -1,8 +1,9 @@
 import EventLoop
 import Glibc
+import TestTraits
 import Testing
 
-@Suite("A listening socket")
+@Suite("A listening socket", .ownThread)
 struct ListeningSocketTests {
     @Test("reports the real port and the peer's address", arguments: ["127.0.0.1", "::1"])
     func accept(host: String) throws {
@@ -168,7 +169,7 @@ struct ListeningSocketTests {
     }
 }
 
-@Suite("A connecting socket")
+@Suite("A connecting socket", .ownThread)
 struct ConnectingSocketTests {
     @Test("becomes writable and reports that the connection was refused")
     func refused() async throws {

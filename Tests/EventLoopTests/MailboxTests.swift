@@ -1,8 +1,9 @@
 import EventLoop
 import Synchronization
+import TestTraits
 import Testing
 
-@Suite("A mailbox")
+@Suite("A mailbox", .ownThread)
 struct MailboxTests {
     @Test("accepts messages up to its limit, in order, and more only after it was drained")
     func limit() async throws {

@@ -1,8 +1,9 @@
 import Bytes
 import EventLoop
+import TestTraits
 import Testing
 
-@Suite("A socket address")
+@Suite("A socket address", .ownThread)
 struct SocketAddressTests {
     @Test(
         "is written in the usual notation",

@@ -1,8 +1,9 @@
 import EventLoop
 import Synchronization
+import TestTraits
 import Testing
 
-@Suite("A condition of tasks")
+@Suite("A condition of tasks", .ownThread)
 struct TaskConditionTests {
     private let condition = TaskCondition()
     private let count = Counter()

@@ -1,8 +1,9 @@
 import EventLoop
 import Glibc
+import TestTraits
 import Testing
 
-@Suite("A watched socket")
+@Suite("A watched socket", .ownThread)
 struct WatchedSocketTests {
     @Test("is reported when it can be read and when its peer has closed it")
     func readable() async throws {

@@ -11,7 +11,7 @@ public struct OwnThreadTrait: SuiteTrait, TestTrait, TestScoping {
         for test: Test, testCase: Test.Case?,
         performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
-        try await WaitingTests.shared.run {
+        try await WaitingTests.shared.run(test.name) {
             try await withTaskExecutorPreference(OwnThreads.shared) { try await function() }
         }
     }

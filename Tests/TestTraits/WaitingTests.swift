@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestKit
 
 /// The tests that wait for threads, sockets and processes: only a few run at a time.
 ///
@@ -22,10 +23,18 @@ final class WaitingTests: Sendable {
 
     init(width: Int) { self.state = Mutex(State(free: max(1, width))) }
 
-    func run(_ test: @concurrent @Sendable () async throws -> Void) async throws {
+    /// Runs the test when a place is free. With `CONFAB_TEST_TIMES=1` prints its seconds, without
+    /// the time until then, which Swift Testing counts too.
+    func run(
+        _ name: String, _ test: @concurrent @Sendable () async throws -> Void
+    ) async throws {
         guard !Self.isRunning else { return try await test() }
         await self.enter()
-        defer { self.leave() }
+        let start = ContinuousClock.now
+        defer {
+            if TestRun.showsTimes { print("seconds:", (.now - start) / .seconds(1), name) }
+            self.leave()
+        }
         try await Self.$isRunning.withValue(true) { try await test() }
     }
 
