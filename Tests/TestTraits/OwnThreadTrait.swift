@@ -11,8 +11,10 @@ public struct OwnThreadTrait: SuiteTrait, TestTrait, TestScoping {
         for test: Test, testCase: Test.Case?,
         performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
-        try await WaitingTests.shared.run(test.name) {
-            try await withTaskExecutorPreference(OwnThreads.shared) { try await function() }
+        // The place of a test must be free as soon as the test has ended. Outside of the preference
+        // its task would wait for one of Swift's threads, behind all tests of values.
+        try await withTaskExecutorPreference(OwnThreads.shared) {
+            try await WaitingTests.shared.run(test.name) { try await function() }
         }
     }
 }
