@@ -1,6 +1,7 @@
 import Bytes
 import ChatModel
 import StoreTestSupport
+import TestKit
 import TestTraits
 import Testing
 
@@ -74,7 +75,7 @@ struct BanContractTests {
 
     @Test(
         "has a limit, at which it first removes those that have ended",
-        arguments: StoreUnderTest.available)
+        arguments: TestRun.isLong ? StoreUnderTest.available : StoreUnderTest.implementations)
     func limit(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         let limit = Ban.countLimit

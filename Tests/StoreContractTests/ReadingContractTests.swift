@@ -278,7 +278,8 @@ struct ReadingContractTests {
         var model = MemoryTables(history: history)
         var requests = RandomRequests(seed: seed, tenant: "acme", conversations: 5)
         var stored = 0
-        for number in 0..<3000 {
+        let count = TestRun.isLong ? 3000 : 1000
+        for number in 0..<count {
             let request = requests.next { model.execute($0) }
             let expected = model.execute(request)
             let answer = await store.request(request)
@@ -298,6 +299,6 @@ struct ReadingContractTests {
                 requests.recordClaim(shard, epoch, by: owner)
             }
         }
-        #expect(stored > 500, "the random requests contained too few valid writes")
+        #expect(stored > count / 6, "the random requests contained too few valid writes")
     }
 }

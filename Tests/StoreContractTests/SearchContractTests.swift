@@ -159,7 +159,7 @@ struct SearchContractTests {
         func text(_ count: Int) -> String {
             (0..<count).map { _ in words.randomElement(using: &random)! }.joined(separator: " ")
         }
-        for _ in 0..<1500 {
+        for _ in 0..<(TestRun.isLong ? 1500 : 500) {
             let message = await store.message(
                 rex, Int.random(in: 1...max(1, owner.head), using: &random))
             var writes: [Write] = []

@@ -152,9 +152,11 @@ struct DatabaseCopyTests {
 
     @Test(
         "answers every read as the database does, and accepts writes",
-        arguments: [
-            (1, StorePair.RedisMode.standalone), (2, .standalone), (3, .sentinel), (4, .cluster),
-        ])
+        arguments: TestRun.isLong
+            ? [
+                (1, StorePair.RedisMode.standalone), (2, .standalone), (3, .sentinel),
+                (4, .cluster),
+            ] : [(4, .cluster)])
     private func equality(seed: Int, mode: StorePair.RedisMode) async throws {
         let pair = try StorePair(mode)
         var source = try pair.openSource()

@@ -22,8 +22,9 @@ struct RoomsRESTTests {
         expected-statuses = ["2xx", 400, 401, 403, 404, 409, 410]
         """
 
-    /// Sends some thousand valid and invalid requests, single and in sequences, and checks the
-    /// responses against the document. The number is fixed, so that a slow machine tests as much.
+    /// Sends some hundred valid and invalid requests, with --long some thousand, single and in
+    /// sequences, and checks the responses against the document. The number is fixed, so that a
+    /// slow machine tests as much.
     private func runSchemathesis(
         _ server: ConfabServer, fields: [String] = [], options: [String] = []
     ) throws -> (
@@ -34,7 +35,7 @@ struct RoomsRESTTests {
             [
                 "--config-file", config, "run", Checkout.file("docs/protocols/rooms.openapi.json"),
                 "--url", "http://127.0.0.1:\(server.port)", "--checks", "all", "--max-examples",
-                "60", "--seed", "1",
+                TestRun.isLong ? "60" : "12", "--seed", "1",
                 "--generation-database", "none", "--no-color",
             ] + fields.flatMap { ["--header", $0] } + options
         let result = try run(

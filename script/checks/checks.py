@@ -66,8 +66,7 @@ def docs(job):
 
 
 def system(job, **options):
-    # More at a time than unit tests, because they often wait for a fault to be noticed.
-    swift_tests(job, filters=[r"^SystemTests\."], **{"width": 6, **options})
+    swift_tests(job, filters=[r"^SystemTests\."], **options)
 
 
 def kits(job):
