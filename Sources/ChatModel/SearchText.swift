@@ -71,9 +71,9 @@ public enum SearchText {
         return words
     }
 
-    private enum Role { case separator, mark, letter, word }
+    private enum ScalarRole { case separator, mark, letter, word }
 
-    private static func role(of scalar: Unicode.Scalar) -> Role {
+    private static func role(of scalar: Unicode.Scalar) -> ScalarRole {
         switch scalar.properties.generalCategory {
         case .nonspacingMark, .enclosingMark: .mark
         case .otherLetter where self.hasNoSpaces(scalar): .word
@@ -88,7 +88,7 @@ public enum SearchText {
     static func folded(_ scalar: Unicode.Scalar) -> FoldedScalar {
         if HangulSyllable.range.contains(scalar.value) { return FoldedScalar(.syllable) }
         var letters: [UInt32] = []
-        var roles: Set<Role> = []
+        var roles: Set<ScalarRole> = []
         for part in String(scalar)._nfd {
             let role = self.role(of: part)
             // Normalization sorts marks by their class. The order of those that count depends on

@@ -127,8 +127,8 @@ public final class SQLiteStore: ChatStore {
         self.close()
     }
 
-    /// Completes the submitted requests except for searches, flushes everything into the file, and closes it. Later
-    /// requests fail.
+    /// Completes the submitted requests except for searches, flushes everything into the file, and
+    /// closes it. Later requests fail.
     public func close() {
         guard let threads = self.threads.withLock({ $0.take() }) else { return }
         self.loads.close()

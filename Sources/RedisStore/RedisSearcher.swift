@@ -16,7 +16,7 @@ public final class RedisSearcher: RedisClientUser {
     static let scripts = [search, messages]
     private static let search = RedisScript(StoreScripts.search)
     private static let messages = RedisScript(StoreScripts.messages)
-    /// Redis was unavailable or suspended for the time beyond this; nobody worked then.
+    /// Beyond this time, Redis was unavailable or suspended, and did no work.
     private static let longestWork = Duration.milliseconds(250)
     /// How often a command is sent again after Redis has lost the scripts.
     private static let attemptLimit = 3
@@ -176,5 +176,20 @@ public final class RedisSearcher: RedisClientUser {
 extension MessageSearch {
     fileprivate func answer(_ answer: StoreAnswer) {
         self.requester.client.storeAnswered(answer, ticket: self.requester.ticket)
+    }
+}
+
+extension RedisStore {
+    /// Passes a search to the searcher, from any thread.
+    func search(
+        _ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient
+    ) {
+        guard case .search(let key, let query, let before, let limit, let permit) = request,
+            let searcher
+        else { return client.storeAnswered(.cannotSearch, ticket: ticket) }
+        searcher.submit(
+            MessageSearch(
+                key, query, before: before, limit: limit, permit: permit,
+                for: PendingCommand.StoreRequester(client: client, ticket: ticket)))
     }
 }

@@ -46,7 +46,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
 
     public let loop: EventLoop
     let settings: RedisStoreSettings
-    private let searcher: RedisSearcher?
+    let searcher: RedisSearcher?
     let loopState: LoopBound<State>
 
     struct State {
@@ -129,18 +129,6 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         } catch {
             client.storeAnswered(.failed(StoreFailure(error)), ticket: ticket)
         }
-    }
-
-    private func search(
-        _ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient
-    ) {
-        guard case .search(let key, let query, let before, let limit, let permit) = request,
-            let searcher
-        else { return client.storeAnswered(.cannotSearch, ticket: ticket) }
-        searcher.submit(
-            MessageSearch(
-                key, query, before: before, limit: limit, permit: permit,
-                for: PendingCommand.StoreRequester(client: client, ticket: ticket)))
     }
 
     /// Whether a request fails at once without a connection. Others wait for one.
