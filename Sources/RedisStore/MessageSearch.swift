@@ -60,21 +60,24 @@ struct MessageSearch {
 
     /// The reply to `StoreScripts.search`.
     private mutating func receiveTexts(_ reply: RedisReply) throws(DamagedValue) -> SearchPage? {
-        guard let oldest = reply[0]?.integer, let first = reply[1]?.integer,
-            let texts = reply[2]?.bytes
+        var parts = reply.elements
+        guard let oldest = parts.next()?.integer, let first = parts.next()?.integer,
+            let texts = parts.next(), var amended = parts.next()?.elements
         else { throw DamagedValue("the reply is truncated") }
-        var (matches, number, rest) = ([SequenceNumber](), Int(first), FieldReader(texts))
-        while let kind = rest.remaining.first {
-            rest = FieldReader(UnsafeRawBufferPointer(rebasing: rest.remaining.dropFirst()))
-            guard let size = rest.nextNumber(), let value = rest.nextField(byteCount: size),
-                let (state, content) = kind == UInt8(ascii: "a")
-                    ? StoredAmendment.content(value.remaining)
-                    : StoredMessage.content(value.remaining)
+        var (matches, bytes, count) = ([SequenceNumber](), 0, 0)
+        var nextAmended = amended.next()?.integer
+        for text in texts.elements {
+            let number = Int(first) + count
+            count += 1
+            let isAmended = nextAmended == Int64(count)
+            if isAmended { nextAmended = amended.next()?.integer }
+            guard
+                let (state, content) = isAmended
+                    ? StoredAmendment.content(text.bytes) : StoredMessage.content(text.bytes)
             else { throw DamagedValue("message \(number) is not what was stored") }
             if state != .deleted, self.words.matches(utf8: content) { matches.append(number) }
-            number += 1
+            bytes += text.bytes.count
         }
-        let count = number - Int(first)
         self.examinedCount += count
         // The oldest message is the first one. One more than the page has shows that there is a
         // next page.
@@ -84,7 +87,7 @@ struct MessageSearch {
             self.continuation = self.found.last
         } else if count > 0, first > oldest {
             guard self.examinedCount >= Self.messageLimit else {
-                let average = max(1, texts.count / count)
+                let average = max(1, bytes / count)
                 self.pageSize = max(16, min(Self.pageBytes / average, Self.pageSize))
                 self.next = .texts(before: Int(first), count: self.pageSize)
                 return nil

@@ -1,11 +1,10 @@
 /// The scripts for searches, and for an inspection of all messages.
 extension StoreScripts {
-    /// The present texts of messages, as one string, because a reply with a value for each message
-    /// would cost its reader more than the comparison of the texts. KEYS: the hash. ARGV: the
-    /// history limit; the number below which they are, or an empty argument; the limit.
+    /// The present texts of messages. KEYS: the hash. ARGV: the history limit; the number below
+    /// which they are, or an empty argument; the limit.
     ///
-    /// Returns the oldest number, the number of the first message, and for each message in order
-    /// `m` (as it was sent) or `a` (its amendment), the byte count, a blank and the value.
+    /// Returns the oldest number, the number of the first message, the value of each message in
+    /// order, and the positions of those, from 1, whose value is an amendment.
     static let search =
         readPrelude + rangeFunction + """
             local stop = tonumber(ARGV[2]) or head + 1
@@ -13,12 +12,8 @@ extension StoreScripts {
             local low = math.max(oldest, high - tonumber(ARGV[3]) + 1)
             local entries, ids = read(low, high)
             if entries.err then return entries end
-            local texts = {}
-            for index, entry in ipairs(entries) do
-              local value = entry[2][2]
-              texts[2 * index - 1] = 'm' .. #value .. ' '
-              texts[2 * index] = value
-            end
+            local texts, amended = {}, {}
+            for index, entry in ipairs(entries) do texts[index] = entry[2][2] end
             if arev > 0 then
               local amend = prefix .. 'amend:' .. name
               for from = 1, #ids, 500 do
@@ -30,13 +25,13 @@ extension StoreScripts {
                 for index = from, to do
                   local value = values[index - from + 1]
                   if value then
-                    texts[2 * index - 1] = 'a' .. #value .. ' '
-                    texts[2 * index] = value
+                    texts[index] = value
+                    amended[#amended + 1] = index
                   end
                 end
               end
             end
-            return {oldest, low, table.concat(texts)}
+            return {oldest, low, texts, amended}
             """
 
     /// The function `overlays`, which collects the amendments and the marks of messages.
