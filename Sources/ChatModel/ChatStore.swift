@@ -49,9 +49,11 @@ public enum StoreRequest: Sendable {
     /// Reads a thread: its root and the replies, as a page of these messages.
     case thread(ConversationKey, root: SequenceNumber, PageRange, limit: Int)
     /// Reads the newest messages below a number that match a query: a page of these messages only.
-    /// The answer is `found`, or `cannotSearch`.
+    /// The answer is `found`, `searchRefused` or `cannotSearch`. A store searches on a thread that
+    /// does nothing else, at most half of the time, and answers nothing else later because of it.
     indirect case search(
-        ConversationKey, SearchQuery, before: SequenceNumber?, limit: Int)
+        ConversationKey, SearchQuery, before: SequenceNumber?, limit: Int,
+        permit: SearchPermit? = nil)
     /// Reads what has changed since a revision: messages above a number, and older ones that were
     /// amended, in the order of their last changes. The limit applies to the messages; the amended
     /// ones are complete.
@@ -118,6 +120,7 @@ public enum StoreAnswer: Sendable {
     case written(WriteOutcome)
     case page(MessagePage)
     case found(SearchPage)
+    case searchRefused(SearchRefusal)
     /// This store has no search.
     case cannotSearch
     case unread(Int)

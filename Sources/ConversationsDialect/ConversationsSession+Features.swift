@@ -46,6 +46,8 @@ extension ConversationsSession {
         switch answer {
         case .found(let page)?:
             steps.reply { $0.append(found: page, for: self.person.id) }
+        case .searchRefused(let refusal)?:
+            steps.reply { $0.append(error: refusal.description, action: "search") }
         case .cannotSearch?:
             steps.reply {
                 $0.append(error: "this service has no search", action: "search")

@@ -192,21 +192,6 @@ struct MemoryConversation {
         page.replyTargets = page.missingReplyTargets.map { self.messages[$0 - self.oldest] }
     }
 
-    /// Continues a search below a number, with at most `count` messages.
-    ///
-    /// - Returns: the result; nil if the search must be continued below the last examined message.
-    func search(_ scan: inout SearchScan, before: SequenceNumber, count: Int) -> SearchPage? {
-        // Compared before the subtraction, because the number can be the lowest one.
-        guard before > self.oldest else { return scan.page(oldest: self.oldest) }
-        let newest = min(before, self.head + 1) - 1
-        for sequence in stride(from: newest, through: self.oldest, by: -1) {
-            if scan.isComplete { break }
-            if newest - sequence == count { return nil }
-            scan.examine(self.messages[sequence - self.oldest])
-        }
-        return scan.page(oldest: self.oldest)
-    }
-
     func changes(after: SequenceNumber, since: Revision, limit: Int) -> MessagePage {
         var page = self.page(.after(after), limit: limit)
         page.amended = self.amendedMessages(through: after, since: since)

@@ -1,10 +1,9 @@
 import Bytes
 public import ChatModel
-import Dispatch
 import Synchronization
 
 /// An in-memory store, for trials and tests. It answers synchronously within `submit`, except for
-/// searches.
+/// searches, which have a thread of their own.
 ///
 /// Conversations are spread over stripes with one lock each, so that event loops rarely wait for
 /// each other.
@@ -25,51 +24,58 @@ public final class MemoryStore: ChatStore {
     /// together.
     private let claims = Mutex(())
     private let outbox: OutboxWriter?
-    /// The thread of all searches: one that examines 10,000 messages takes milliseconds.
-    private let searchQueue = DispatchQueue(label: "search")
-    private let waitingSearches = Atomic(0)
-    private static let waitingSearchLimit = 1000
-    /// A search holds a stripe's lock for this many messages at a time, about 0.1 ms.
-    private static let searchStep = 256
+    /// Nil before the first search, because tests have very many stores.
+    private let searches = Mutex<SearchThread?>(nil)
+    /// Runs before each slice of a search, for tests.
+    private let beforeSearchSlice: (@Sendable () -> Void)?
 
     /// A store that retains the newest `history` messages of each conversation (0: all).
-    public init(history: Int, outbox: OutboxWriter? = nil) {
+    public convenience init(history: Int, outbox: OutboxWriter? = nil) {
+        self.init(history: history, outbox: outbox, beforeSearchSlice: nil)
+    }
+
+    init(
+        history: Int, outbox: OutboxWriter? = nil, beforeSearchSlice: (@Sendable () -> Void)?
+    ) {
+        self.beforeSearchSlice = beforeSearchSlice
         self.outbox = outbox
         self.stripes = (0..<Self.stripeCount).map {
             Stripe(history: history, outbox: outbox, lane: $0)
         }
     }
 
+    deinit { self.searches.withLock { $0 }?.close() }
+
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
-        guard case .search(let key, let query, let before, let limit) = request else {
+        guard case .search = request else {
             return client.storeAnswered(self.answer(request), ticket: ticket)
         }
-        let waiting = self.waitingSearches.add(1, ordering: .relaxed).newValue
-        guard waiting <= Self.waitingSearchLimit else {
-            self.waitingSearches.subtract(1, ordering: .relaxed)
-            let failure = StoreFailure("too many searches are waiting", effect: .none)
-            return client.storeAnswered(.failed(failure), ticket: ticket)
+        let thread = self.searches.withLock { searches in
+            let thread = searches ?? self.makeSearchThread()
+            searches = thread
+            return thread
         }
-        self.searchQueue.async {
-            let page = self.search(key, query, before: before, limit: limit)
-            self.waitingSearches.subtract(1, ordering: .relaxed)
-            client.storeAnswered(.found(page), ticket: ticket)
+        switch thread.submit(Submission(request: request, ticket: ticket, client: client)) {
+        case .accepted: break
+        case .full, .closed:
+            client.storeAnswered(.searchRefused(.nodeIsBusy), ticket: ticket)
         }
     }
 
-    /// Other requests run between two steps. A message that is changed meanwhile is examined in
-    /// its state before or after the change.
-    private func search(
-        _ key: ConversationKey, _ query: SearchQuery, before: SequenceNumber?, limit: Int
-    ) -> SearchPage {
-        var scan = SearchScan(query, limit: limit)
-        let stripe = self.stripe(key.hash)
-        while true {
-            let next = scan.lastExamined ?? before ?? .max
-            let page = stripe.tables.withLock {
-                $0.search(&scan, in: key, before: next, count: Self.searchStep)
+    /// A slice holds a lock only while it copies the references of its messages. A message that is
+    /// changed meanwhile is examined in its state before or after the change.
+    private func makeSearchThread() -> SearchThread {
+        let (stripes, gate) = (self.stripes, self.beforeSearchSlice)
+        return SearchThread { scan in
+            gate?()
+            let (key, before) = (scan.key, scan.before)
+            let page = stripes[key.hash & (Self.stripeCount - 1)].tables.withLock {
+                $0.conversation(key)?.page(.before(before), limit: SearchScan.sliceMessages)
             }
-            if let page { return page }
+            guard let page else { return .found(SearchPage()) }
+            for message in page.messages.reversed() where !scan.isComplete { scan.examine(message) }
+            let isLast = page.messages.first.map { $0.sequence <= page.oldest } ?? true
+            return scan.isComplete || isLast ? .found(scan.page(oldest: page.oldest)) : nil
         }
     }
 
@@ -78,10 +84,8 @@ public final class MemoryStore: ChatStore {
         case .write(let batch): .written(self.write(batch))
         case .claim: self.claim(request)
         case .examine(let key), .repair(let key, _, _), .load(let key), .recent(let key, _),
-            .page(let key, _, _), .thread(let key, _, _, _), .search(let key, _, _, _),
-            .changes(let key, _, _, _),
-            .amended(let key, _, _, _),
-            .unread(let key, _, _):
+            .page(let key, _, _), .thread(let key, _, _, _), .changes(let key, _, _, _),
+            .amended(let key, _, _, _), .unread(let key, _, _):
             self.stripe(key.hash).tables.withLock { $0.execute(request) }
         case .numbers(_, let tenant), .users(_, let tenant), .nextNumber(let tenant):
             self.stripe(tenant.hashValue).tables.withLock { $0.execute(request) }
@@ -91,6 +95,7 @@ public final class MemoryStore: ChatStore {
         case .conversations(let after, let limit): self.conversations(after: after, limit: limit)
         case .outbox(let request): self.outbox(request)
         case .probe: .done
+        case .search: preconditionFailure("searches have a thread of their own")
         }
     }
 

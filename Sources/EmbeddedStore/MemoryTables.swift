@@ -41,8 +41,7 @@ public struct MemoryTables: Sendable {
             .page(self.conversation(key)?.annotatedPage(range, limit: limit) ?? .empty)
         case .thread(let key, let root, let range, let limit):
             .page(self.conversation(key)?.thread(root, range, limit: limit) ?? .empty)
-        case .search(let key, let query, let before, let limit):
-            .found(self.search(key, query, before: before, limit: limit))
+        case .search: preconditionFailure("searches have a thread of their own")
         case .changes(let key, let after, let since, let limit):
             .page(
                 self.conversation(key)?.changes(after: after, since: since, limit: limit) ?? .empty)
@@ -201,23 +200,6 @@ public struct MemoryTables: Sendable {
     @inline(__always)
     private func slot(of key: ConversationKey) -> Int? {
         self.directory.slot(hash: key.hash) { self.conversations[Int($0)].key == key }.map(Int.init)
-    }
-
-    private func search(
-        _ key: ConversationKey, _ query: SearchQuery, before: SequenceNumber?, limit: Int
-    ) -> SearchPage {
-        var scan = SearchScan(query, limit: limit)
-        return self.search(&scan, in: key, before: before ?? .max, count: .max) ?? SearchPage()
-    }
-
-    /// Continues a search below a number, with at most `count` messages.
-    ///
-    /// - Returns: the result; nil if the search must be continued below the last examined message.
-    func search(
-        _ scan: inout SearchScan, in key: ConversationKey, before: SequenceNumber, count: Int
-    ) -> SearchPage? {
-        guard let conversation = self.conversation(key) else { return SearchPage() }
-        return conversation.search(&scan, before: before, count: count)
     }
 
     func conversation(_ key: ConversationKey) -> MemoryConversation? {

@@ -22,7 +22,7 @@ final class RequestQueue: @unchecked Sendable {
     private var waiting: [Submission] = []
     private var bytes = 0
     private var isConsumerWaiting = false
-    private var isClosed = false
+    private var hasClosed = false
     private var rejectedCount = 0
 
     enum EnqueueResult { case accepted, full, closed }
@@ -52,7 +52,7 @@ final class RequestQueue: @unchecked Sendable {
         let size = submission.request.estimatedBytes
         pthread_mutex_lock(self.lock)
         defer { pthread_mutex_unlock(self.lock) }
-        guard !self.isClosed else { return .closed }
+        guard !self.hasClosed else { return .closed }
         guard self.waiting.count < self.countLimit,
             self.bytes + size <= self.byteLimit || self.waiting.isEmpty
         else {
@@ -80,7 +80,7 @@ final class RequestQueue: @unchecked Sendable {
         defer { pthread_mutex_unlock(self.lock) }
         var deadline = limit.map(timespec.init(after:))
         while self.waiting.isEmpty {
-            if self.isClosed { return false }
+            if self.hasClosed { return false }
             self.isConsumerWaiting = true
             guard deadline != nil else {
                 pthread_cond_wait(self.arrival, self.lock)
@@ -90,7 +90,7 @@ final class RequestQueue: @unchecked Sendable {
                 self.waiting.isEmpty
             {
                 self.isConsumerWaiting = false
-                return !self.isClosed
+                return !self.hasClosed
             }
         }
         var writes = 0
@@ -113,9 +113,15 @@ final class RequestQueue: @unchecked Sendable {
     /// Rejects further requests; queued ones are still executed.
     func close() {
         pthread_mutex_lock(self.lock)
-        self.isClosed = true
+        self.hasClosed = true
         pthread_cond_broadcast(self.arrival)
         pthread_mutex_unlock(self.lock)
+    }
+
+    var isClosed: Bool {
+        pthread_mutex_lock(self.lock)
+        defer { pthread_mutex_unlock(self.lock) }
+        return self.hasClosed
     }
 
     var state: (count: Int, bytes: Int, turnedAway: Int) {

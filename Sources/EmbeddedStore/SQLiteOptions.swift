@@ -25,6 +25,8 @@ public struct SQLiteOptions: Sendable {
     public var searchIdleTime = Duration.milliseconds(5)
     /// If the writer is never idle, the search index is filled by one batch in this time.
     public var searchInterval = Duration.milliseconds(250)
+    /// Runs before each slice of a search, for tests.
+    var beforeSearchSlice: (@Sendable () -> Void)?
     /// Fills the outbox; nil to fill none.
     public var outbox: OutboxWriter?
     /// The most dead letters of an outbox that is not filled any more.

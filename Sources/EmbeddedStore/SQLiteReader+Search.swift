@@ -7,26 +7,43 @@ extension SQLiteReader {
     /// The number of positions that are read together from the index: at least those of a page.
     private static let hitStep = StoreRequest.searchLimit + 1
 
-    /// Examines the messages that the index lacks, and then those that it names.
-    func search(
-        _ query: SearchQuery, in snapshot: ConversationSnapshot, before: SequenceNumber?, limit: Int
-    ) throws(StorageFault) -> SearchPage {
-        var scan = SearchScan(query, limit: limit)
-        let oldest = try self.entries(of: snapshot, .after(snapshot.oldest - 1), limit: 1).first
-        guard let oldest else { return SearchPage() }
-        let indexedThrough = try self.searchedThrough()
-        guard
-            let next = try self.scan(
-                &scan, of: snapshot, before: min(before ?? .max, snapshot.head + 1),
-                above: indexedThrough)
-        else { return scan.page(oldest: snapshot.oldest) }
-        var indexed = scan
-        if try self.search(&indexed, query, oldest.position...next.position, of: snapshot) {
-            return indexed.page(oldest: snapshot.oldest)
+    /// Executes a slice of a search, in a transaction of its own.
+    ///
+    /// - Returns: the result; nil if the search must be continued.
+    func search(_ scan: inout SearchScan) throws(StorageFault) -> SearchPage? {
+        let start = scan
+        let (page, end) = try self.readConsistently {
+            () throws(StorageFault) -> (SearchPage?, SearchScan) in
+            var scan = start
+            scan.beginSlice()
+            return (try self.slice(&scan), scan)
         }
-        self.searchReports.isDamaged.store(true, ordering: .relaxed)
-        _ = try self.scan(&scan, of: snapshot, before: next.sequence + 1, above: 0)
-        return scan.page(oldest: snapshot.oldest)
+        scan = end
+        return page
+    }
+
+    /// Examines the messages that the index lacks, and then those that it names.
+    private func slice(_ scan: inout SearchScan) throws(StorageFault) -> SearchPage? {
+        guard let snapshot = try self.snapshot(of: scan.key),
+            let oldest = try self.entries(of: snapshot, .after(snapshot.oldest - 1), limit: 1).first
+        else { return SearchPage() }
+        let indexedThrough = scan.usesIndex ? try self.searchedThrough() : 0
+        let next = try self.scan(&scan, of: snapshot, above: indexedThrough)
+        guard let next else {
+            let isAtEnd = scan.isComplete || scan.before <= snapshot.oldest
+            return isAtEnd ? scan.page(oldest: snapshot.oldest) : nil
+        }
+        var indexed = scan
+        switch try self.search(&indexed, oldest.position...next.position, of: snapshot) {
+        case .complete:
+            scan = indexed
+            return scan.page(oldest: snapshot.oldest)
+        case .incomplete: scan = indexed
+        case .damaged:
+            self.searchReports.isDamaged.store(true, ordering: .relaxed)
+            scan.usesIndex = false
+        }
+        return nil
     }
 
     /// The position up to which the index is complete. 0 if that is not known, and then the writer
@@ -40,18 +57,18 @@ extension SQLiteReader {
         }
     }
 
-    /// Examines messages below a number one by one, newest first, down to a position of the log.
+    /// Examines messages one by one, newest first, down to a position of the log.
     ///
-    /// - Returns: the first message that was not examined; nil if the search is complete.
+    /// - Returns: the first message that the index has; nil if there is none, or if the slice is
+    ///   full.
     private func scan(
-        _ scan: inout SearchScan, of snapshot: ConversationSnapshot, before number: SequenceNumber,
-        above position: Int
+        _ scan: inout SearchScan, of snapshot: ConversationSnapshot, above position: Int
     ) throws(StorageFault) -> MessageIndexEntry? {
-        var end = number
+        var end = min(scan.before, snapshot.head + 1)
         while end > snapshot.oldest {
             let entries = try self.entries(of: snapshot, .before(end), limit: Self.scanStep)
             for entry in entries.reversed() {
-                if scan.isComplete { return nil }
+                if scan.isComplete || scan.isSliceFull { return nil }
                 if entry.position <= position { return entry }
                 scan.examine(try self.message(entry))
             }
@@ -60,36 +77,32 @@ extension SQLiteReader {
         return nil
     }
 
-    /// Examines the messages that the index names.
-    ///
-    /// - Returns: false if the index is missing or damaged.
+    private enum IndexOutcome { case complete, incomplete, damaged }
+
+    /// Examines messages that the index names.
     private func search(
-        _ scan: inout SearchScan, _ query: SearchQuery, _ positions: ClosedRange<Int>,
-        of snapshot: ConversationSnapshot
-    ) throws(StorageFault) -> Bool {
+        _ scan: inout SearchScan, _ positions: ClosedRange<Int>, of snapshot: ConversationSnapshot
+    ) throws(StorageFault) -> IndexOutcome {
         var found: [Int] = []
         do throws(SQLiteFailure) {
             let rows = try SearchRows(self.connection)
-            rows.begin(query, of: snapshot.id, in: positions)
+            rows.begin(scan.query, of: snapshot.id, in: positions)
             defer { rows.reset() }
             while found.count < Self.hitStep, let position = try rows.next() {
                 found.append(position)
             }
         } catch {
             guard error.isCorruption || error.isMissingTable else { throw .database(error) }
-            return false
+            return .damaged
         }
         for position in found {
-            if scan.isComplete { return true }
+            if scan.isComplete { return .complete }
             // An index without a fault names no other messages.
             guard let stored = try self.messages.stored(at: position),
                 stored.conversation == snapshot.id
-            else { return false }
+            else { return .damaged }
             scan.examine(stored.message)
         }
-        guard found.count == Self.hitStep, let last = found.last, last > positions.lowerBound,
-            !scan.isComplete
-        else { return true }
-        return try self.search(&scan, query, positions.lowerBound...last - 1, of: snapshot)
+        return found.count < Self.hitStep || scan.isComplete ? .complete : .incomplete
     }
 }

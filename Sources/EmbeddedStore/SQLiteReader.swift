@@ -57,27 +57,36 @@ final class SQLiteReader {
     }
 
     func answer(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
+        try self.readConsistently { () throws(StorageFault) in try self.read(request) }
+    }
+
+    /// Reads from one consistent state of the file and of the messages in memory. May read several
+    /// times.
+    func readConsistently<Value>(_ read: () throws(StorageFault) -> Value) throws(StorageFault)
+        -> Value
+    {
         for _ in 0..<16 {
             let generation = self.unindexed.flushedGenerations
-            let answer = self.answerInTransaction(request)
+            let result = self.inTransaction(read)
             // Otherwise entries moved from memory to the file during this read, and the read may
             // have missed them in both.
-            if self.unindexed.flushedGenerations == generation { return try answer.get() }
+            if self.unindexed.flushedGenerations == generation { return try result.get() }
         }
         throw .database(
             SQLiteFailure(code: SQLITE_BUSY, message: "the file changes faster than it is read"))
     }
 
-    /// Answers from one consistent state of the file.
-    private func answerInTransaction(_ request: StoreRequest) -> Result<StoreAnswer, StorageFault> {
-        do {
+    private func inTransaction<Value>(_ read: () throws(StorageFault) -> Value)
+        -> Result<Value, StorageFault>
+    {
+        do throws(StorageFault) {
             try self.begin.run()
         } catch {
             return .failure(error)
         }
         defer { try? self.end.run() }
-        do {
-            return .success(try self.read(request))
+        do throws(StorageFault) {
+            return .success(try read())
         } catch {
             return .failure(error)
         }
@@ -103,9 +112,6 @@ final class SQLiteReader {
         case .thread(let key, let root, let range, let limit):
             guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
             return .page(try self.thread(root, of: snapshot, range, limit: limit))
-        case .search(let key, let query, let before, let limit):
-            guard let snapshot = try self.snapshot(of: key) else { return .found(SearchPage()) }
-            return .found(try self.search(query, in: snapshot, before: before, limit: limit))
         case .changes(let key, let after, let since, let limit):
             guard let snapshot = try self.snapshot(of: key) else { return .page(.empty) }
             var page = snapshot.page(try self.messages(of: snapshot, .after(after), limit: limit))
@@ -134,6 +140,7 @@ final class SQLiteReader {
         case .conversations(let after, let limit):
             return try self.keys.page(after: after, limit: limit)
         case .examine(let key): return .examined(try self.examine(key))
+        case .search: preconditionFailure("a search is read slice by slice")
         case .claim, .write, .numbers, .nextNumber, .ban, .unban, .repair, .probe, .outbox:
             preconditionFailure("a reader received a write request")
         }

@@ -9,12 +9,13 @@ import Synchronization
 /// apart.
 ///
 /// Two threads read: one loads conversations for their owners, and one reads pages of history,
-/// which can be slow.
+/// which can be slow. A third one searches.
 public final class SQLiteStore: ChatStore {
     let path: String
     private let writes: RequestQueue
     private let loads: RequestQueue
     private let pages: RequestQueue
+    private let searches: RequestQueue
     private let statisticsCollector = StatisticsCollector()
     /// Nil after the store is closed.
     private let threads: Mutex<Threads?>
@@ -22,6 +23,7 @@ public final class SQLiteStore: ChatStore {
     private struct Threads {
         let writer: StoreThread
         let readers: [StoreThread]
+        let searches: SearchThread
         /// Owned here and not by the store, so that closing releases the file even while the store
         /// is still referenced.
         let file: DatabaseFile
@@ -52,6 +54,7 @@ public final class SQLiteStore: ChatStore {
         let writing: WriterLoop
         let loading: ReaderLoop
         let paging: ReaderLoop
+        let searching: SearchSlices
         do {
             writing = WriterLoop(
                 writer: try SQLiteWriter(
@@ -65,10 +68,14 @@ public final class SQLiteStore: ChatStore {
             paging = try ReaderLoop(
                 file: file, unindexed: unindexed, searchReports: searchReports, options: options,
                 queue: self.pages)
+            searching = try SearchSlices(
+                file: file, unindexed: unindexed, searchReports: searchReports, options: options)
         } catch {
             file.removeCreatedFiles()
             throw error.storeFailure(path: path)
         }
+        let searches = SearchThread(searching.run)
+        self.searches = searches.queue
         self.threads = Mutex(nil)
         let threads = Threads(
             writer: StoreThread(name: "store-writer", writing.run),
@@ -76,7 +83,7 @@ public final class SQLiteStore: ChatStore {
                 StoreThread(name: "store-loads", loading.run),
                 StoreThread(name: "store-pages", paging.run),
             ],
-            file: file)
+            searches: searches, file: file)
         self.threads.withLock { $0 = threads }
     }
 
@@ -91,12 +98,15 @@ public final class SQLiteStore: ChatStore {
                 .outbox:
                 self.writes
             case .load, .recent, .bans: self.loads
-            case .page, .thread, .search, .changes, .amended, .unread, .memberships, .catalog,
+            case .search: self.searches
+            case .page, .thread, .changes, .amended, .unread, .memberships, .catalog,
                 .users, .conversations, .examine:
                 self.pages
             }
         switch queue.enqueue(Submission(request: request, ticket: ticket, client: client)) {
         case .accepted: break
+        case .full where queue === self.searches:
+            client.storeAnswered(.searchRefused(.nodeIsBusy), ticket: ticket)
         case .full:
             client.storeAnswered(
                 .failed(
@@ -117,12 +127,13 @@ public final class SQLiteStore: ChatStore {
         self.close()
     }
 
-    /// Completes the submitted requests, flushes everything into the file, and closes it. Later
-    /// requests fail.
+    /// Completes the submitted requests except for searches, flushes everything into the file, and
+    /// closes it. Later requests fail.
     public func close() {
         guard let threads = self.threads.withLock({ $0.take() }) else { return }
         self.loads.close()
         self.pages.close()
+        threads.searches.close()
         // The last answer can release the last reference to this store, so close() can run on a
         // store thread.
         for reader in threads.readers { reader.isCurrent ? reader.detach() : reader.join() }
@@ -136,10 +147,12 @@ public final class SQLiteStore: ChatStore {
         let writes = self.writes.state
         let loads = self.loads.state
         let pages = self.pages.state
+        let searches = self.searches.state
         statistics.queuedWrites = writes.count
         statistics.queuedBytes = writes.bytes
-        statistics.queuedReads = loads.count + pages.count
-        statistics.rejectedRequests = writes.turnedAway + loads.turnedAway + pages.turnedAway
+        statistics.queuedReads = loads.count + pages.count + searches.count
+        statistics.rejectedRequests =
+            writes.turnedAway + loads.turnedAway + pages.turnedAway + searches.turnedAway
         return statistics
     }
 }

@@ -20,8 +20,10 @@ final class SearchIndexReports: Sendable {
 /// SQLite only marks removed words as such. Once an hour, and when the store closes, merges of the
 /// index's parts erase them from the file.
 final class SearchIndex {
-    /// The messages that a batch adds or removes: about 2 ms.
+    /// The messages that a batch adds or removes, and the bytes of their texts at which it ends:
+    /// a few milliseconds, in which the writer commits nothing.
     static let batchLimit = 128
+    private static let batchBytes = 64 << 10
 
     /// The pages that a step of an erasure merges.
     private static let mergedPages = 64
@@ -184,11 +186,11 @@ final class SearchIndex {
     private func runBatch(_ rows: SearchIndexRows) throws {
         try self.connection.execute("BEGIN IMMEDIATE")
         let end = try self.addMessages(to: rows)
-        let removed = try self.removeTrimmed(from: rows, below: end)
+        let (removed, areAllRemoved) = try self.removeTrimmed(from: rows, below: end)
         try self.settings.put(end, in: .searchedThrough)
         try self.connection.execute("COMMIT")
         self.indexedThrough = end
-        self.trimmedCount = removed < Self.batchLimit ? 0 : self.trimmedCount - removed
+        self.trimmedCount = areAllRemoved ? 0 : self.trimmedCount - removed
         if removed > 0 { self.hasRemovedWords = true }
     }
 
@@ -216,28 +218,34 @@ final class SearchIndex {
             defer { self.newer.reset() }
             while try self.newer.next() { positions.append(self.newer.int(0)) }
         }
-        for position in positions {
+        var bytes = 0
+        for position in positions where bytes < Self.batchBytes {
             end = position
             // A message that cannot be read cannot be found either.
             guard let stored = try? self.messages.stored(at: position) else { continue }
             try rows.insert(stored.message.body.content, of: stored.conversation, at: position)
+            bytes += stored.message.body.content.utf8.count
         }
         return end
     }
 
-    /// Removes messages that are no longer retained. Returns their number.
+    /// Removes messages that are no longer retained. Returns their number, and whether there are no
+    /// more.
     private func removeTrimmed(from rows: SearchIndexRows, below end: Int) throws(StorageFault)
-        -> Int
+        -> (count: Int, areAll: Bool)
     {
         let positions = try self.trimmed.first(Self.batchLimit)
-        for position in positions {
+        var (count, bytes) = (0, 0)
+        for position in positions where bytes < Self.batchBytes {
             if position <= end, let stored = try? self.messages.stored(at: position) {
                 try rows.delete(stored.message.body.content, of: stored.conversation, at: position)
+                bytes += stored.message.body.content.utf8.count
             }
             try self.messages.delete(at: position)
             try self.trimmed.delete(position)
+            count += 1
         }
-        return positions.count
+        return (count, count == positions.count && count < Self.batchLimit)
     }
 
     /// Replaces the index by an empty one. If that fails, there is none until the file is opened

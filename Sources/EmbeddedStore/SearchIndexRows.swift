@@ -42,7 +42,12 @@ struct SearchIndexRows {
         _ statement: SQLiteStatement, _ content: String, _ conversation: Int, _ position: Int
     ) throws(StorageFault) {
         var words = ""
-        for word in SearchText.words(of: content) { words += "\(conversation):\(word) " }
+        let prefix = "\(conversation):"
+        for word in SearchText.words(of: content) {
+            words += prefix
+            words += word
+            words += " "
+        }
         guard !words.isEmpty else { return }
         self.text.begin(byteCount: words.utf8.count)
         statement.bind(1, position)

@@ -133,3 +133,36 @@ final class ReaderLoop {
         }
     }
 }
+
+/// The slices of searches, on a connection of their own.
+final class SearchSlices {
+    private let reader: SQLiteReader
+    private let file: DatabaseFile
+    private let gate: (@Sendable () -> Void)?
+
+    init(
+        file: DatabaseFile, unindexed: UnindexedMessages, searchReports: SearchIndexReports,
+        options: SQLiteOptions
+    ) throws(StorageFault) {
+        do {
+            self.reader = try SQLiteReader(
+                connection: try file.openForReading(options), unindexed: unindexed,
+                searchReports: searchReports, options: options, path: file.path)
+        } catch {
+            throw StorageFault(error)
+        }
+        self.file = file
+        self.gate = options.beforeSearchSlice
+    }
+
+    /// Nil if the search must be continued.
+    func run(_ scan: inout SearchScan) -> StoreAnswer? {
+        self.gate?()
+        if let loss = self.file.lossForReaders() { return .failed(loss) }
+        do throws(StorageFault) {
+            return try self.reader.search(&scan).map { .found($0) }
+        } catch {
+            return .failed(error.storeFailure(path: self.file.path))
+        }
+    }
+}

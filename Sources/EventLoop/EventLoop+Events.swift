@@ -42,7 +42,13 @@ extension EventLoop {
             self.state.pointee.sockets[token.slot].interest,
             Int(self.state.pointee.sockets[token.slot].handlerIndex)
         )
-        guard !interest.isEmpty else { return }
+        let handler =
+            handlerIndex == 0
+            ? self.state.pointee.handler : self.state.pointee.additionalHandlers[handlerIndex - 1]
+        guard !interest.isEmpty else {
+            handler?.peerClosed(token)
+            return
+        }
         var ready = SocketInterest(rawValue: UInt8(truncatingIfNeeded: events)).intersection([
             .read, .write,
         ])
@@ -51,9 +57,6 @@ extension EventLoop {
         } else if events & EPOLLHUP.rawValue != 0 {
             ready.formUnion(interest)
         }
-        let handler =
-            handlerIndex == 0
-            ? self.state.pointee.handler : self.state.pointee.additionalHandlers[handlerIndex - 1]
         handler?.socketReady(
             token, readable: ready.contains(.read), writable: ready.contains(.write))
     }

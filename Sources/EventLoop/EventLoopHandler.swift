@@ -10,6 +10,10 @@ public protocol EventLoopHandler: AnyObject, Sendable {
     /// Called again in every turn while the socket stays ready and the interest is unchanged.
     func socketReady(_ token: SocketToken, readable: Bool, writable: Bool)
 
+    /// The peer sends no more, or is gone, while the loop watches the socket for neither input nor
+    /// space. Input that arrived before may be unread.
+    func peerClosed(_ token: SocketToken)
+
     /// A mailbox of this loop received a message: drain all mailboxes. May be called without a
     /// message.
     func messagesWaiting()
@@ -27,6 +31,7 @@ public protocol EventLoopHandler: AnyObject, Sendable {
 }
 
 extension EventLoopHandler {
+    public func peerClosed(_ token: SocketToken) {}
     public func messagesWaiting() {}
     public func turnEnding() {}
     public func tick(now: MonotonicTime) {}

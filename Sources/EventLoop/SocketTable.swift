@@ -21,8 +21,11 @@ struct SocketInterest: OptionSet {
     static let write = SocketInterest(rawValue: UInt8(EPOLLOUT.rawValue))
 
     /// The events to pass to epoll. epoll always reports errors and hang-ups. Without any interest
-    /// they are requested edge-triggered, because the loop could not sleep otherwise.
-    var events: UInt32 { self.isEmpty ? EPOLLET.rawValue : UInt32(self.rawValue) }
+    /// they are requested edge-triggered, because the loop could not sleep otherwise, and with them
+    /// the end of the peer's output.
+    var events: UInt32 {
+        self.isEmpty ? EPOLLET.rawValue | EPOLLRDHUP.rawValue : UInt32(self.rawValue)
+    }
 }
 
 /// The descriptors that a loop watches, by slot.

@@ -21,6 +21,10 @@ final class GatewayLoop: EventLoopHandler {
         self.state.with { $0.socketReady(token, readable: readable, writable: writable) }
     }
 
+    func peerClosed(_ token: SocketToken) {
+        self.state.with { $0.clientGone(token) }
+    }
+
     func messagesWaiting() {
         self.state.with { $0.receiveMessages() }
     }

@@ -24,6 +24,7 @@ final class GatewayShared: Sendable {
     let storeProbe: StoreProbe
     let storeErrors: StoreErrorLog
     let bans = BanBoard()
+    let searches = SearchAdmission()
     /// The open client connections of the node.
     let connectionCount = ConnectionCount()
 

@@ -32,7 +32,14 @@ extension LoopState {
         }
     }
 
+    /// The client does not wait for its answer any more.
+    mutating func clientGone(_ token: SocketToken) {
+        self.bridge.cancelSearch(of: token)
+        self.http.cancelResponse(to: token)
+    }
+
     private mutating func connectionDropped(_ connection: Connection, _ user: UInt32) {
+        self.clientGone(connection.token)
         switch connection.phase {
         case .webSocket(let webSocket):
             self.bridge.endSession(webSocket, connection)

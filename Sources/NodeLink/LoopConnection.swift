@@ -9,11 +9,14 @@ public final class LoopConnection: Sendable {
     let client: RedisClient
     private let replyRouter: ReplyRouter
 
-    /// - Parameter seed: for the random backoff of reconnects; different for each loop.
+    /// - Parameters:
+    ///   - seed: for the random backoff of reconnects; different for each loop.
+    ///   - searcher: executes the searches; nil for a store that cannot search.
     public init(
-        _ settings: RedisSettings, store: RedisStoreSettings, on loop: EventLoop, seed: UInt64
+        _ settings: RedisSettings, store: RedisStoreSettings, on loop: EventLoop, seed: UInt64,
+        searcher: RedisSearcher? = nil
     ) {
-        let store = RedisStore(store, on: loop)
+        let store = RedisStore(store, on: loop, searcher: searcher)
         let switchboard = ReplyRouter(store: store)
         var settings = settings
         settings.suppressesReplies = true

@@ -1,97 +1,117 @@
 import ChatModel
 import RedisClient
 
-/// Identifies a search in progress.
-struct MessageSearchID: Hashable, Sendable {
-    let rawValue: UInt64
-}
-
 /// Looks for messages, newest first, in pages of the stream.
 ///
-/// A value: it receives the replies and says what to request next. It compares the texts where the
-/// reply has them, and decodes only the messages that it finds.
+/// A value: it receives the replies and says what to request next. A page has only the texts. When
+/// the search has enough messages, it reads those as a whole, and drops the ones that were changed
+/// meanwhile and do not match any more.
 struct MessageSearch {
-    /// Messages in one reply. The loop does other work between two replies.
+    enum Query: Equatable {
+        /// The texts of at most `count` messages below a number; nil for the newest ones.
+        case texts(before: SequenceNumber?, count: Int)
+        /// These messages.
+        case messages([SequenceNumber])
+    }
+
+    /// The most messages in one reply, and the bytes that a reply should have: Redis does nothing
+    /// else while it composes the reply.
     static let pageSize = 500
+    private static let pageBytes = 256 << 10
+    /// The size of the first page. Messages of the largest size make it 1 MiB.
+    private static let firstPageSize = 64
     /// The most messages that one request examines; the client continues with `next`.
     static let messageLimit = 10_000
 
     let requester: PendingCommand.StoreRequester
+    let permit: SearchPermit?
     let key: ConversationKey
-    private let query: SearchQuery
+    private(set) var next: Query
+    private let words: SearchQuery
     private let limit: Int
-    /// The number below which the next page begins; nil for the newest messages.
-    private(set) var before: SequenceNumber?
-    private var found: [Message] = []
+    private var pageSize = Self.firstPageSize
+    private var found: [SequenceNumber] = []
     private var examinedCount = 0
+    /// The `before` of the client's next search, when no more texts are to be read.
+    private var continuation: SequenceNumber?
 
     init(
         _ key: ConversationKey, _ query: SearchQuery, before: SequenceNumber?, limit: Int,
-        for requester: PendingCommand.StoreRequester
+        permit: SearchPermit? = nil, for requester: PendingCommand.StoreRequester
     ) {
         self.key = key
-        self.query = query
-        self.before = before
+        self.words = query
+        self.permit = permit
+        self.next = .texts(before: before, count: Self.firstPageSize)
         self.limit = StoreRequest.clampedSearchLimit(limit)
         self.requester = requester
     }
 
-    /// Searches the messages of a reply to `StoreScripts.search`.
+    /// Processes the reply to `next`.
     ///
-    /// - Returns: the result; nil if more messages must be read.
-    mutating func search(_ reply: RedisReply) throws(DamagedValue) -> SearchPage? {
+    /// - Returns: the result; nil if more must be read.
+    mutating func receive(_ reply: RedisReply) throws(DamagedValue) -> SearchPage? {
         if reply.isNull { return SearchPage() }
+        switch self.next {
+        case .texts: return try self.receiveTexts(reply)
+        case .messages: return try self.receiveMessages(reply)
+        }
+    }
+
+    /// The reply to `StoreScripts.search`.
+    private mutating func receiveTexts(_ reply: RedisReply) throws(DamagedValue) -> SearchPage? {
         var parts = reply.elements
-        guard let oldest = parts.next()?.integer, let entries = parts.next(),
-            let overlays = parts.next(), let marks = parts.next()
+        guard let oldest = parts.next()?.integer, let first = parts.next()?.integer,
+            let texts = parts.next(), var amended = parts.next()?.elements
         else { throw DamagedValue("the reply is truncated") }
-        var amendments: [Int64: RedisReply] = [:]
-        var pairs = overlays.elements
-        while let sequence = pairs.next(), let amendment = pairs.next() {
-            if let number = sequence.integer { amendments[number] = amendment }
+        var (matches, bytes, count) = ([SequenceNumber](), 0, 0)
+        var nextAmended = amended.next()?.integer
+        for text in texts.elements {
+            let number = Int(first) + count
+            count += 1
+            let isAmended = nextAmended == Int64(count)
+            if isAmended { nextAmended = amended.next()?.integer }
+            guard
+                let (state, content) = isAmended
+                    ? StoredAmendment.content(text.bytes) : StoredMessage.content(text.bytes)
+            else { throw DamagedValue("message \(number) is not what was stored") }
+            if state != .deleted, self.words.matches(utf8: content) { matches.append(number) }
+            bytes += text.bytes.count
         }
-        // The reply has the oldest message first.
-        var matching: [RedisReply] = []
-        var first: Int64?
-        for entry in entries.elements {
-            guard let id = entry[0], let number = FieldReader(id.bytes).leadingNumber else {
-                throw DamagedValue("an entry of the stream is not what was stored")
-            }
-            first = first ?? number
-            if try self.matches(entry, number, amendments[number]) { matching.append(entry) }
-        }
-        if !matching.isEmpty {
-            let changes = try ReplyDecoder.changes(overlays, marks)
-            // One more than the page has shows that there is a next page.
-            for entry in matching.suffix(self.limit + 1 - self.found.count).reversed() {
-                self.found.append(try ReplyDecoder.message(entry, changes))
-            }
-        }
+        self.examinedCount += count
+        // The oldest message is the first one. One more than the page has shows that there is a
+        // next page.
+        self.found += matches.reversed().prefix(self.limit + 1 - self.found.count)
         if self.found.count > self.limit {
             self.found.removeLast()
-            return SearchPage(messages: self.found, next: self.found.last?.sequence)
+            self.continuation = self.found.last
+        } else if count > 0, first > oldest {
+            guard self.examinedCount >= Self.messageLimit else {
+                let average = max(1, bytes / count)
+                self.pageSize = max(16, min(Self.pageBytes / average, Self.pageSize))
+                self.next = .texts(before: Int(first), count: self.pageSize)
+                return nil
+            }
+            self.continuation = Int(first)
         }
-        guard let first, first > oldest else { return SearchPage(messages: self.found) }
-        self.examinedCount += entries.count
-        if self.examinedCount >= Self.messageLimit {
-            return SearchPage(messages: self.found, next: Int(first))
-        }
-        self.before = Int(first)
+        if self.found.isEmpty { return SearchPage(next: self.continuation) }
+        self.next = .messages(self.found)
         return nil
     }
 
-    private func matches(_ entry: RedisReply, _ sequence: Int64, _ amendment: RedisReply?)
-        throws(DamagedValue) -> Bool
-    {
-        let stored =
-            if let amendment {
-                StoredAmendment.content(amendment.bytes)
-            } else {
-                entry[1]?[1].flatMap { StoredMessage.content($0.bytes) }
-            }
-        guard let (state, content) = stored else {
-            throw DamagedValue("message \(sequence) is not what was stored")
+    /// The reply to `StoreScripts.messages`.
+    private func receiveMessages(_ reply: RedisReply) throws(DamagedValue) -> SearchPage {
+        guard let entries = reply[0], let amendments = reply[1], let marks = reply[2] else {
+            throw DamagedValue("the reply is truncated")
         }
-        return state != .deleted && self.query.matches(utf8: content)
+        let changes = try ReplyDecoder.changes(amendments, marks)
+        var page = SearchPage(next: self.continuation)
+        for entry in entries.elements {
+            let message = try ReplyDecoder.message(entry, changes)
+            if message.state != .deleted, self.words.matches(message.body.content) {
+                page.messages.append(message)
+            }
+        }
+        return page
     }
 }

@@ -25,8 +25,6 @@ enum PendingCommand {
     case entries(ListPagerID)
     /// Reads the summary of the entry at this position of the pager's batch.
     case summary(ListPagerID, position: Int)
-    /// Reads messages for a search.
-    case search(MessageSearchID)
     /// Removes stale index entries; the reply does not matter.
     case removeStale
     /// A step of an inspection, which an operator has requested.
@@ -42,8 +40,7 @@ enum PendingCommand {
         case .claim(let id, _), .write(let id, _, _), .number(let id, _), .probe(let id, _),
             .confirm(let id, _):
             id
-        case .read, .entry, .confirmEntry, .entries, .summary, .search, .removeStale, .inspect,
-            .role:
+        case .read, .entry, .confirmEntry, .entries, .summary, .removeStale, .inspect, .role:
             nil
         }
     }

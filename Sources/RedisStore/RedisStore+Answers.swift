@@ -36,7 +36,6 @@ extension RedisStore {
             self.entryConfirmed(by: Int(reply.integer ?? 0), partID, position, slot)
         case .entries(let pagerID): self.entriesReceived(pagerID, reply)
         case .summary(let pagerID, let position): self.summaryReceived(pagerID, position, reply)
-        case .search(let searchID): self.searchReceived(searchID, reply)
         case .removeStale: break
         case .inspect(let completion): completion(.success(RedisValue(reply)))
         case .confirm(let operationID, let slot):
@@ -77,7 +76,6 @@ extension RedisStore {
         case .confirmEntry(let partID, let position, _): self.entryFailed(error, partID, position)
         case .entries(let pagerID): self.entriesFailed(pagerID, error)
         case .summary(let pagerID, let position): self.summaryFailed(pagerID, position, error)
-        case .search(let searchID): self.searchFailed(searchID, error)
         case .removeStale: break
         case .inspect(let completion): completion(.failure(error))
         case .confirm(let operationID, _):
@@ -115,8 +113,6 @@ extension RedisStore {
                     try self.requestEntries(pagerID, &state)
                 case .summary(let pagerID, let position):
                     try self.requestSummary(at: position, of: pagerID, &state)
-                case .search(let searchID):
-                    try self.requestMessages(for: searchID, &state)
                 case .entry, .confirmEntry, .removeStale, .inspect, .confirm, .role:
                     return false
                 }

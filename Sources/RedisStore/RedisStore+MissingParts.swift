@@ -73,7 +73,7 @@ extension RedisStore {
         let shard = Shard.of(key)
         let reply = try await self.call(self.settings.slot(of: shard), about: key.description) {
             command, arguments in
-            arguments.append(Self.search, of: key, in: shard, to: &command)
+            arguments.append(Self.window, of: key, in: shard, to: &command)
             if let before { command.append(clamped: before) } else { command.append("") }
             command.append(MessageSearch.pageSize)
         }

@@ -11,7 +11,7 @@ public import RedisClient
 public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     /// The scripts that the store's client must load.
     public static let scripts = [
-        claim, write, load, page, thread, search, amended, recent, unread, listEntries, listSummary,
+        claim, write, load, page, thread, window, amended, recent, unread, listEntries, listSummary,
         removeStaleEntries, numbers, nextNumber, users, putBan, examine, repair,
         writeWithOutbox, countEvents, takeEvents, beginEvent, completeEvents, buryEvent,
         listDeadLetters,
@@ -36,6 +36,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     static let listEntries = RedisScript(ListScripts.entries)
     static let listSummary = RedisScript(ListScripts.summary)
     static let removeStaleEntries = RedisScript(ListScripts.removeStale)
+    static let window = RedisScript(StoreScripts.window)
     static let examine = RedisScript(InspectionScripts.examine)
     static let repair = RedisScript(InspectionScripts.repair)
     private static let numbers = RedisScript(NumberScripts.numbers)
@@ -45,6 +46,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
 
     public let loop: EventLoop
     let settings: RedisStoreSettings
+    let searcher: RedisSearcher?
     let loopState: LoopBound<State>
 
     struct State {
@@ -53,7 +55,6 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         var operations = PendingOperations()
         /// Writes that wait for their index entries; only in Redis Cluster.
         var deferredWrites = DeferredWrites()
-        var searches = PendingSearches()
         /// The list requests in progress.
         var pagers = Slab<ListPager>()
         let arguments: ScriptArguments
@@ -67,8 +68,13 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     }
 
     /// Creates a store, which answers nothing before it has a client.
-    public init(_ settings: RedisStoreSettings, on loop: EventLoop) {
+    ///
+    /// - Parameter searcher: executes the searches; nil for a store that cannot search.
+    public init(
+        _ settings: RedisStoreSettings, on loop: EventLoop, searcher: RedisSearcher? = nil
+    ) {
         self.loop = loop
+        self.searcher = searcher
         self.settings = settings
         let keys = StoreKeys(cluster: ByteString(settings.clusterName))
         self.loopState = LoopBound(
@@ -101,6 +107,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     }
 
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
+        if case .search = request { return self.search(request, ticket: ticket, for: client) }
         guard self.loop.isCurrent else {
             self.loop.execute { self.submit(request, ticket: ticket, for: client) }
             return
@@ -196,10 +203,7 @@ extension RedisStore {
             }
         case .memberships, .catalog:
             try self.startPaging(request, requester, &state)
-        case .search(let key, let query, let before, let limit):
-            try self.startSearch(
-                MessageSearch(
-                    key, query, before: before, limit: limit, for: requester), &state)
+        case .search: preconditionFailure("the searcher executes searches")
         case .conversations, .examine, .repair: self.startInspection(request, requester)
         case .outbox(let outboxRequest): self.startOutboxRequest(outboxRequest, requester)
         case .users(let numbers, let tenant):

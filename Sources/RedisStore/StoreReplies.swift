@@ -92,7 +92,7 @@ extension StoreRequest {
     var subject: String? {
         switch self {
         case .examine(let key), .repair(let key, _, _), .load(let key), .recent(let key, _),
-            .page(let key, _, _), .thread(let key, _, _, _), .search(let key, _, _, _),
+            .page(let key, _, _), .thread(let key, _, _, _), .search(let key, _, _, _, _),
             .changes(let key, _, _, _),
             .amended(let key, _, _, _),
             .unread(let key, _, _):

@@ -41,13 +41,14 @@ enum StoredMessage {
         var rest = FieldReader(bytes)
         guard rest.nextNumber() != nil, rest.nextNumber() != nil,
             let state = rest.nextNumber().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }),
-            let authorSize = rest.nextNumber(), let nameSize = rest.nextNumber(),
-            let clientSize = rest.nextNumber(), let agentSize = rest.nextNumber(),
-            let metadataSize = rest.nextNumber(), rest.nextField(byteCount: authorSize) != nil,
-            rest.nextField(byteCount: nameSize) != nil,
-            rest.nextField(byteCount: clientSize) != nil,
-            rest.nextField(byteCount: agentSize) != nil,
-            rest.nextField(byteCount: metadataSize) != nil
+            let authorSize = rest.nextCount(), let nameSize = rest.nextCount(),
+            let clientSize = rest.nextCount(), let agentSize = rest.nextCount(),
+            let metadataSize = rest.nextCount(),
+            // No sum of counts that fit into the value overflows.
+            max(authorSize, nameSize, clientSize, agentSize, metadataSize) <= rest.remaining.count,
+            rest.nextField(
+                byteCount: Int64(authorSize + nameSize + clientSize + agentSize + metadataSize))
+                != nil
         else { return nil }
         return (state, rest.remaining)
     }

@@ -32,6 +32,16 @@ extension HTTPError {
         }
     }
 
+    /// Maps the refusal of a search to an HTTP response.
+    init(_ refusal: SearchRefusal) {
+        let status: HTTPStatus =
+            switch refusal {
+            case .userIsSearching: .tooManyRequests
+            case .nodeIsBusy, .cancelled: .serviceUnavailable
+            }
+        self.init(status, refusal.description, fields: [HTTPField("Retry-After", "1")])
+    }
+
     /// The store or the node of the conversation's owner is unavailable.
     static let chatUnavailable = HTTPError(
         .serviceUnavailable, "The conversations cannot be reached at the moment; try again.",

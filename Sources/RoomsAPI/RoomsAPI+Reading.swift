@@ -53,9 +53,6 @@ extension RoomsAPI {
     {
         _ = try await self.describe(id, for: caller.viewer, caller)
         let key = ConversationKey(tenant: caller.tenant, id: id)
-        if let search = query.search {
-            return try await self.search(search, query, in: key, for: caller)
-        }
         let request: StoreRequest =
             if let root = query.thread {
                 .thread(key, root: root, query.range, limit: query.limit)

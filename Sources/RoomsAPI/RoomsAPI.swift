@@ -100,6 +100,11 @@ public final class RoomsAPI: RequestHandler {
             }
         case .messages(let id):
             let query = try MessagesQuery(request.query)
+            if let words = query.search {
+                return try self.searching(for: caller) { (permit) async throws(HTTPError) in
+                    try await self.search(words, query, in: id, for: caller, permit)
+                }
+            }
             return { () async throws(HTTPError) in
                 try await self.readMessages(query, of: id, for: caller)
             }
@@ -129,8 +134,8 @@ public final class RoomsAPI: RequestHandler {
             guard let text = query["text"] else { throw .badRequest("text: is missing") }
             let words = try MessagesQuery.parseSearch(text, of: "text")
             let limit = try query["limit"].map(ListQuery.parseLimit) ?? 20
-            return { () async throws(HTTPError) in
-                try await self.search(words, limit: limit, for: caller)
+            return try self.searching(for: caller) { (permit) async throws(HTTPError) in
+                try await self.search(words, limit: limit, for: caller, permit)
             }
         case .members(let id):
             let principal = try caller.provenPrincipal()

@@ -1,6 +1,7 @@
 internal import Bytes
 internal import ChatModel
 internal import DialectKit
+internal import EventLoop
 internal import Gateway
 internal import HTTPWire
 internal import Identity
@@ -11,9 +12,11 @@ struct RoomsCaller {
     /// Nil for a client without a token.
     let identity: Identity?
     private let isLoopback: Bool
+    private let address: ByteString
 
     init(_ request: HTTPRequest) throws(HTTPError) {
         self.isLoopback = request.isLoopback
+        self.address = ByteString(request.clientAddress.host)
         switch request.credentials {
         case .bearer(let identity):
             self.identity = identity
@@ -31,6 +34,12 @@ struct RoomsCaller {
     }
 
     var tenant: ByteString { self.identity?.tenant ?? Identity.defaultTenant }
+
+    /// Whose searches those of the caller are.
+    var searcher: SearchAdmission.Searcher {
+        SearchAdmission.Searcher(
+            self.bearer?.person.id, tenant: self.tenant, address: self.address)
+    }
 
     /// Whether the token allows its bearer to enter the conversation even if not a member.
     func grants(_ id: ByteString) -> Bool { self.identity?.grants(id) ?? false }

@@ -9,6 +9,7 @@ public protocol RoomsPort: AnyObject, Sendable {
         -> ChatAnswer?
     /// The active ban of a user for a whole tenant.
     func ban(of user: UserID, in tenant: ByteString) -> Ban?
+    func beginSearch(for searcher: SearchAdmission.Searcher) throws(SearchRefusal) -> SearchPermit
     func read(_ request: StoreRequest, within time: Duration) async -> StoreAnswer?
 }
 

@@ -138,6 +138,8 @@ extension RoomsSession {
                     for: self.me?.person.id)
                 $0.append(searchPosition: page.next, isIncomplete: false)
             }
+        case .searchRefused(let refusal)?:
+            self.fail(refusal.description, of: "search", ackID: target.ackID, into: &steps)
         case .cannotSearch?:
             self.fail("this service has no search", of: "search", ackID: target.ackID, into: &steps)
         default:

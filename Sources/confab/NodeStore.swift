@@ -39,7 +39,7 @@ enum NodeStore {
                 clusterName: options.clusterName, history: options.history, url: url)
             settings.outbox = outbox
             self = .shared(
-                SharedStore(
+                try SharedStore(
                     redis: redis, store: settings, key: try keys.clusterKey(), name: name,
                     incarnation: incarnation, logger: logger
                 ))
@@ -118,6 +118,7 @@ final class SharedStore: Sendable {
     private let name: String
     private let incarnation: UInt64
     private let logger: Logger
+    private let searcher: RedisSearcher
     private let connections = Mutex<[LoopConnection]>([])
     private let link = Mutex<NodeLink?>(nil)
     /// The webhooks, and their own connection.
@@ -126,7 +127,8 @@ final class SharedStore: Sendable {
     init(
         redis: RedisSettings, store: RedisStoreSettings, key: ClusterKey, name: String,
         incarnation: UInt64, logger: Logger
-    ) {
+    ) throws(SocketError) {
+        self.searcher = try RedisSearcher(redis, store: store, seed: incarnation &+ 8)
         self.redis = redis
         self.store = store
         self.key = key
@@ -137,7 +139,8 @@ final class SharedStore: Sendable {
 
     func chatStore(on loop: EventLoop, _ number: Int) -> any ChatStore {
         let connection = LoopConnection(
-            self.redis, store: self.store, on: loop, seed: self.incarnation &+ UInt64(number) &+ 10)
+            self.redis, store: self.store, on: loop, seed: self.incarnation &+ UInt64(number) &+ 10,
+            searcher: self.searcher)
         self.connections.withLock { $0.append(connection) }
         return connection.store
     }

@@ -171,6 +171,11 @@ struct ConversationsFeatureTests {
                 #"{"type":"search_results","messages":[],"next_before_id":null,"incomplete":false}"#
             ])
         #expect(
+            probe.storeAnswer(.searchRefused(.userIsSearching)) == [
+                #"{"type":"error","action":"search","error":"rate limited: "#
+                    + #"a user can have 1 search under way; wait for its answer"}"#
+            ])
+        #expect(
             probe.storeAnswer(.cannotSearch) == [
                 #"{"type":"error","action":"search","error":"this service has no search"}"#
             ])

@@ -41,7 +41,7 @@ enum ConversationsProperty {
                     body.author.id == UserID(tokenSubject: "alice"), "a message by another author")
             case .submit, .authenticate:
                 asks = true
-            case .fetch(.search(_, _, _, let limit), _):
+            case .fetch(.search(_, _, _, let limit, _), _):
                 asks = true
                 precondition((1...100).contains(limit), "\(limit) found messages")
             case .readPage(_, _, let limit, _), .readThread(_, _, _, let limit, _):

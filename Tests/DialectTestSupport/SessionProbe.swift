@@ -189,7 +189,7 @@ public struct SessionProbe {
             conversations of \(user) in \(tenant) after \(after.map(\.string) ?? "-") unread \
             \(unread)
             """
-        case .search(let key, let query, let before, let limit):
+        case .search(let key, let query, let before, let limit, _):
             "search \(query.words) before \(before.map(String.init) ?? "-") limit \(limit) "
                 + "in \(key)"
         case .numbers(let users, let tenant):

@@ -6,6 +6,7 @@ import Testing
 /// A handler made of closures, so that each test defines what happens on the loop.
 final class ClosureHandler: EventLoopHandler {
     let onSocketReady: @Sendable (SocketToken, _ readable: Bool, _ writable: Bool) -> Void
+    let onPeerClosed: @Sendable (SocketToken) -> Void
     let onMessages: @Sendable () -> Void
     let onTurnEnding: @Sendable () -> Void
     let onTick: @Sendable (MonotonicTime) -> Void
@@ -13,12 +14,14 @@ final class ClosureHandler: EventLoopHandler {
 
     init(
         onSocketReady ready: @escaping @Sendable (SocketToken, Bool, Bool) -> Void = { _, _, _ in },
+        onPeerClosed closed: @escaping @Sendable (SocketToken) -> Void = { _ in },
         onMessages mail: @escaping @Sendable () -> Void = {},
         onTurnEnding ending: @escaping @Sendable () -> Void = {},
         onTick ticked: @escaping @Sendable (MonotonicTime) -> Void = { _ in },
         onLoopStopping stopping: @escaping @Sendable () -> Void = {}
     ) {
         self.onSocketReady = ready
+        self.onPeerClosed = closed
         self.onMessages = mail
         self.onTurnEnding = ending
         self.onTick = ticked
@@ -28,6 +31,7 @@ final class ClosureHandler: EventLoopHandler {
     func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
         self.onSocketReady(token, readable, writable)
     }
+    func peerClosed(_ token: SocketToken) { self.onPeerClosed(token) }
     func messagesWaiting() { self.onMessages() }
     func turnEnding() { self.onTurnEnding() }
     func tick(now: MonotonicTime) { self.onTick(now) }

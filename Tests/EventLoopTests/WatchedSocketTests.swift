@@ -61,6 +61,26 @@ struct WatchedSocketTests {
         other.close()
     }
 
+    @Test("without an interest, is reported when its peer has closed it, even with unread input")
+    func closedPeer() async throws {
+        let loop = try EventLoop.start(name: "closed")
+        defer { loop.stopAndJoin() }
+        let (near, far) = socketPair()
+        let (events, closed) = (EventLog<String>(), EventLog<SocketToken>())
+        loop.setHandler(
+            ClosureHandler(
+                onSocketReady: { token, _, _ in
+                    events.record("ready")
+                    loop.setInterest(token, read: false, write: false)
+                }, onPeerClosed: { closed.record($0) }))
+        let token = try await loop.run { try loop.register(near.descriptor) }
+        _ = far.write([1])
+        #expect(await events.next() == "ready")
+        shutdown(far.descriptor, Int32(SHUT_WR))
+        #expect(await closed.next() == token)
+        far.close()
+    }
+
     @Test("is reported only for the events of its interest")
     func interest() async throws {
         let loop = try EventLoop.start(name: "interest", tickPeriod: .milliseconds(5))

@@ -3,7 +3,7 @@ import Synchronization
 
 /// A store whose requests pass, block or fail, as the test decides.
 public final class StoreGate: ChatStore {
-    public enum Kind: Sendable { case page, write, probe, bans, other }
+    public enum Kind: Sendable { case page, search, write, probe, bans, other }
 
     private struct BlockedRequest {
         let request: StoreRequest
@@ -62,6 +62,16 @@ public final class StoreGate: ChatStore {
     /// The number of blocked requests.
     public var blockedCount: Int { self.state.withLock { $0.blocked.count } }
 
+    /// The permits of the blocked searches.
+    public var blockedSearches: [SearchPermit] {
+        self.state.withLock { state in
+            state.blocked.compactMap {
+                guard case .search(_, _, _, _, let permit) = $0.request else { return nil }
+                return permit
+            }
+        }
+    }
+
     /// How many requests of a kind have passed.
     public func passed(_ kind: Kind) -> Int { self.state.withLock { $0.passed[kind, default: 0] } }
 
@@ -93,11 +103,12 @@ extension StoreRequest {
     var kind: StoreGate.Kind {
         switch self {
         case .page, .thread: .page
+        case .search: .search
         case .write: .write
         case .probe: .probe
         case .bans: .bans
         case .claim, .load, .recent, .changes, .amended, .unread, .memberships, .catalog, .numbers,
-            .users, .search, .nextNumber, .ban, .unban, .conversations, .examine, .repair, .outbox:
+            .users, .nextNumber, .ban, .unban, .conversations, .examine, .repair, .outbox:
             .other
         }
     }

@@ -18,6 +18,7 @@ final class ScriptedNode: RoomsPort {
     private let command: @Sendable (String, ChatCommand, ByteString) -> ChatAnswer?
     private let read: @Sendable (StoreRequest) -> StoreAnswer?
     private let ban: Ban?
+    let searches = SearchAdmission()
 
     /// - Parameters:
     ///   - isOpen: whether the API is connected to the node.
@@ -66,6 +67,10 @@ final class ScriptedNode: RoomsPort {
             }
         self.recorded.withLock { $0.append("\(name) \(key.id)") }
         return self.command(name, command, key.id)
+    }
+
+    func beginSearch(for searcher: SearchAdmission.Searcher) throws(SearchRefusal) -> SearchPermit {
+        try self.searches.begin(for: searcher)
     }
 
     func read(_ request: StoreRequest, within time: Duration) async -> StoreAnswer? {

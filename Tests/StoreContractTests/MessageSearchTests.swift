@@ -10,61 +10,10 @@ import Testing
 
 private let rex = ConversationKey(tenant: "acme", id: "rex")
 
-private final class NoClient: StoreClient {
-    func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {}
-}
-
-@Suite("Searches in Redis", .ownThread)
+@Suite("Searches in Redis", .programs, .ownThread)
 struct MessageSearchTests {
-    private func search() throws -> MessageSearch {
-        MessageSearch(
-            rex, try #require(SearchQuery("word")), before: nil, limit: 1,
-            for: PendingCommand.StoreRequester(client: NoClient(), ticket: 1))
-    }
-
-    @Test("run a few at a time; some wait in order, and more are refused")
-    func bounds() throws {
-        var searches = PendingSearches()
-        var active: [MessageSearchID] = []
-        for _ in 0..<PendingSearches.activeLimit {
-            guard case .started(let id) = searches.add(try self.search()) else {
-                Issue.record("it does not start")
-                return
-            }
-            active.append(id)
-        }
-        #expect(Set(active).count == PendingSearches.activeLimit)
-        for _ in 0..<PendingSearches.waitingLimit {
-            guard case .waits = searches.add(try self.search()) else {
-                Issue.record("it does not wait")
-                return
-            }
-        }
-        guard case .full = searches.add(try self.search()) else {
-            Issue.record("it is not refused")
-            return
-        }
-        for _ in 0..<PendingSearches.waitingLimit {
-            let ended = searches.end(active.removeFirst())
-            let next = try #require(ended)
-            #expect(searches[next] != nil)
-            active.append(next)
-        }
-        for id in active {
-            let next = searches.end(id)
-            #expect(next == nil && searches[id] == nil)
-            let again = searches.end(id)
-            #expect(again == nil, "it ends once")
-        }
-        guard case .started = searches.add(try self.search()) else {
-            Issue.record("there is no place although none is active")
-            return
-        }
-    }
-
-    @Test("read several pages of the stream, and answer all of many requests at once", .programs)
-    func manyPages() async throws {
-        let store = try RedisUnderTest(.standalone, history: 2000)
+    /// Writes 2,000 messages; each 400th has a needle.
+    private func haystack(_ store: RedisUnderTest) async -> TestOwner {
         var owner = await store.createConversation(rex)
         for part in 0..<4 {
             let writes = (1...500).map { number in
@@ -72,6 +21,13 @@ struct MessageSearchTests {
             }
             #expect(await store.write(writes, by: owner) == .stored)
         }
+        return owner
+    }
+
+    @Test("read several pages of the stream, and refuse more requests than may wait")
+    func manyPages() async throws {
+        let store = try RedisUnderTest(.standalone, history: 3000)
+        _ = await self.haystack(store)
         let found = try #require(await store.search(rex, "need", limit: 100))
         #expect(found.messages.map(\.sequence) == [1601, 1201, 801, 401, 1] && found.next == nil)
         let first = try #require(await store.search(rex, "needle", limit: 2))
@@ -81,7 +37,7 @@ struct MessageSearchTests {
 
         let answers = AnswerCollector()
         let query = try #require(SearchQuery("needle"))
-        let count = PendingSearches.activeLimit + PendingSearches.waitingLimit + 20
+        let count = SearchAdmission.countLimit + 20
         for _ in 0..<count {
             answers.submit(.search(rex, query, before: nil, limit: 9), to: store)
         }
@@ -89,16 +45,94 @@ struct MessageSearchTests {
         for (_, answer) in await answers.answers(count) {
             switch answer {
             case .found(let page) where page.messages.count == 5: complete += 1
-            case .failed(let failure) where failure.effect == .none: refused += 1
+            case .searchRefused(.nodeIsBusy): refused += 1
             default: Issue.record("\(answer.text)")
             }
         }
-        #expect(complete + refused == count && complete >= count - 20)
+        #expect(complete + refused == count && complete >= SearchAdmission.countLimit)
     }
 
-    /// Measures how long a search of 10,000 messages of 12 words occupies the loop.
+    /// Blocks the thread of searches until the returned closure is called.
+    private func blockSearches(of store: RedisUnderTest) -> @Sendable () -> Void {
+        let gate = DispatchSemaphore(value: 0)
+        store.searchLoop.execute { _ = gate.wait(timeout: .now() + 60) }
+        return { gate.signal() }
+    }
+
+    @Test("let the loop read, write and list meanwhile: it parses none of their pages")
+    func ownThread() async throws {
+        let store = try RedisUnderTest(.standalone, history: 3000)
+        var owner = await self.haystack(store)
+        let answers = AnswerCollector()
+        let query = try #require(SearchQuery("needle"))
+        let unblock = self.blockSearches(of: store)
+        answers.submit(.search(rex, query, before: nil, limit: 9), to: store)
+        #expect(await store.page(rex, .newest, limit: 9)?.messages.count == 9)
+        #expect(await store.write([owner.post("later")], by: owner) == .stored)
+        #expect(await store.memberships(of: "ann") != nil)
+        #expect(answers.answers.isEmpty)
+        unblock()
+        guard case .found(let page) = await answers.answers(1)[0].answer else {
+            Issue.record("nothing was found")
+            return
+        }
+        #expect(page.messages.count == 5)
+    }
+
+    @Test("end when their client is gone")
+    func cancelled() async throws {
+        let store = try RedisUnderTest(.standalone, history: 3000)
+        _ = await self.haystack(store)
+        let admission = SearchAdmission()
+        let permit = try admission.begin(
+            for: .init(UserID(tokenSubject: "ann"), tenant: "acme", address: ""))
+        let answers = AnswerCollector()
+        let query = try #require(SearchQuery("needle"))
+        let unblock = self.blockSearches(of: store)
+        answers.submit(.search(rex, query, before: nil, limit: 9, permit: permit), to: store)
+        permit.cancel()
+        unblock()
+        guard case .searchRefused(.cancelled) = await answers.answers(1)[0].answer else {
+            Issue.record("it was not cancelled")
+            return
+        }
+    }
+
+    @Test("find the present text of messages with reactions, edits and replies, as a whole")
+    func amended() async throws {
+        let store = try RedisUnderTest(.standalone, history: 3000)
+        var owner = await self.haystack(store)
+        let message = try #require(await store.message(rex, 801))
+        _ = await store.write([owner.react(to: message, "👍")], by: owner)
+        let reply = owner.post("needle", reply: Reply(to: 801, thread: 801))
+        _ = await store.write([reply], by: owner)
+        let page = try #require(await store.search(rex, "needle"))
+        #expect(page.messages.map(\.sequence) == [2001, 1601, 1201, 801, 401, 1])
+        for found in page.messages {
+            let stored = try #require(await store.message(rex, found.sequence))
+            #expect(found.text == stored.text)
+        }
+    }
+
+    @Test("read texts of any size in small pages")
+    func largeTexts() async throws {
+        let store = try RedisUnderTest(.standalone, history: 3000)
+        var owner = await store.createConversation(rex)
+        let hay = String(repeating: "Grüße ", count: 1000)
+        for number in 1...10 {
+            let writes = (1...40).map { owner.post($0 == 7 ? hay + "needle \(number)" : hay) }
+            #expect(await store.write(writes, by: owner) == .stored)
+        }
+        let page = try #require(await store.search(rex, "gru needle"))
+        #expect(page.messages.isEmpty)
+        let found = try #require(await store.search(rex, "grüße need"))
+        #expect(found.messages.map(\.sequence) == (0..<10).reversed().map { 40 * $0 + 7 })
+    }
+
+    /// Measures what a search of 10,000 messages of 12 words costs the loop and the searches'
+    /// thread.
     @Test(
-        "need little of a loop's time", .programs,
+        "need little time",
         .enabled(if: ProcessInfo.processInfo.environment["CONFAB_MEASURE"] != nil))
     func loopTime() async throws {
         let store = try RedisUnderTest(.standalone, history: 10_000)
@@ -110,10 +144,12 @@ struct MessageSearchTests {
             #expect(await store.write(writes, by: owner) == .stored)
         }
         for text in ["fox", "dogs wolf", "quick brown fox"] {
-            let before = await store.loopTime()
+            let before = await store.loopTimes()
             let page = try #require(await store.search(rex, text, limit: 20))
-            let spent = await store.loopTime() - before
-            print("\(text): \(page.messages.count) found, \(spent) of the loop's time")
+            let after = await store.loopTimes()
+            print(
+                "\(text): \(page.messages.count) found, \(after.store - before.store) of the loop, "
+                    + "\(after.searches - before.searches) of the searches' thread")
         }
     }
 }

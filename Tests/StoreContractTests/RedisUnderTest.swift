@@ -2,9 +2,10 @@ import ChatModel
 import EventLoop
 import Foundation
 import RedisClient
-import RedisStore
 import Synchronization
 import TestKit
+
+@testable import RedisStore
 
 /// A Redis store on a loop of its own. Stores of a kind share servers and differ in their cluster
 /// name, unless a test needs servers of its own.
@@ -66,6 +67,9 @@ final class RedisUnderTest: ChatStore {
     private let ownServers: SharedServers?
     private let store: RedisStore
     private let client: RedisClient
+    private let searcher: RedisSearcher
+    /// The loop of the searches.
+    let searchLoop: EventLoop
 
     /// - Parameter hasOwnServers: for a test that changes more of its servers than its keys.
     convenience init(
@@ -132,7 +136,8 @@ final class RedisUnderTest: ChatStore {
             confirmationTimeout: confirmationTimeout,
             staleEntryAge: staleEntryAge)
         storeSettings.outbox = outbox
-        let store = RedisStore(storeSettings, on: loop)
+        let searcher = try RedisSearcher(settings, store: storeSettings, seed: UInt64(number))
+        let store = RedisStore(storeSettings, on: loop, searcher: searcher)
         let client = RedisClient(
             settings, scripts: RedisStore.scripts, on: loop, seed: UInt64(number), user: store)
         loop.execute {
@@ -141,6 +146,8 @@ final class RedisUnderTest: ChatStore {
         }
         self.store = store
         self.client = client
+        self.searcher = searcher
+        self.searchLoop = searcher.loop
     }
 
     deinit {
@@ -161,10 +168,14 @@ final class RedisUnderTest: ChatStore {
         return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    /// The processor time that the store's loop has used.
-    func loopTime() async -> Duration {
+    /// The processor time that the store's loop and the searches have used.
+    func loopTimes() async -> (store: Duration, searches: Duration) {
+        (await Self.time(of: self.store.loop), await Self.time(of: self.searchLoop))
+    }
+
+    private static func time(of loop: EventLoop) async -> Duration {
         await withCheckedContinuation { continuation in
-            self.store.loop.execute {
+            loop.execute {
                 var time = timespec()
                 clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
                 continuation.resume(

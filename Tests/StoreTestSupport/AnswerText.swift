@@ -26,6 +26,7 @@ extension StoreAnswer {
         case .page(let page): page.text
         case .found(let page):
             "found \(page.messages.map(\.text)) next \(page.next.map { "\($0)" } ?? "-")"
+        case .searchRefused(let refusal): "refused: \(refusal)"
         case .cannotSearch: "cannot search"
         case .unread(let count): "unread \(count)"
         case .memberships(let page): page.text

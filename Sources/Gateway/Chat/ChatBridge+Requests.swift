@@ -109,25 +109,14 @@ extension ChatBridge {
         _ connection: Connection, _ webSocket: WebSocketState, _ request: StoreRequest,
         _ tag: RequestTag
     ) {
-        self.blockReading(connection, webSocket)
-        if case .search(let key, _, _, _) = request {
-            self.search(request, in: key, tag, for: connection.token, attempt: 1)
-        } else {
-            self.submit(request, RequestContext(token: connection.token, kind: .fetch(tag)))
+        if case .search = request {
+            return self.beginSearch(connection, webSocket, request, tag)
         }
+        self.blockReading(connection, webSocket)
+        self.submit(request, RequestContext(token: connection.token, kind: .fetch(tag)))
     }
 
-    private mutating func search(
-        _ request: StoreRequest, in key: ConversationKey, _ tag: RequestTag,
-        for token: SocketToken, attempt: Int
-    ) {
-        let attempt = RequestContext.SearchAttempt(
-            request: request, conversation: key, amendedThrough: self.chat.amendedThrough(in: key),
-            count: attempt)
-        self.submit(request, RequestContext(token: token, kind: .search(tag, attempt)))
-    }
-
-    private mutating func submit(_ request: StoreRequest, _ requestContext: RequestContext) {
+    mutating func submit(_ request: StoreRequest, _ requestContext: RequestContext) {
         let context = self.requestContexts.add(requestContext)
         self.context.store.submit(
             request, ticket: StoreTicket(rawValue: context.rawValue), for: self.store.sessionsClient
@@ -140,6 +129,9 @@ extension ChatBridge {
             return self.handleNumbersReply(answer, use, users, tenant, requestContext)
         }
         guard let (connection, webSocket) = self.pool.openWebSocket(requestContext.token) else {
+            if case .search(_, let attempt) = requestContext.kind {
+                self.endSearch(attempt, of: requestContext.token)
+            }
             return
         }
         var answer: StoreAnswer? = answer
@@ -150,12 +142,11 @@ extension ChatBridge {
             tag = requestTag
             if self.chat.amendedThrough(in: attempt.conversation) > attempt.amendedThrough {
                 guard attempt.count == RequestContext.SearchAttempt.limit else {
-                    return self.search(
-                        attempt.request, in: attempt.conversation, tag, for: requestContext.token,
-                        attempt: attempt.count + 1)
+                    return self.search(again: attempt, tag, for: requestContext.token)
                 }
                 answer = nil
             }
+            self.endSearch(attempt, of: requestContext.token)
         default: return
         }
         let answered = answer.flatMap { self.withoutBanned($0, for: webSocket) }

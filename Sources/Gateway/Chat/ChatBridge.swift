@@ -24,6 +24,8 @@ struct ChatBridge {
     var users = UserTable()
     /// The pending requests of sessions and operators.
     var requestContexts = Slab<RequestContext>()
+    /// The searches of connections.
+    var searches: [SocketToken: SearchPermit] = [:]
     var queues = TurnQueues()
     /// Inboxes by connection. Messages count as read when the connection answers a ping sent after
     /// them.

@@ -34,6 +34,7 @@ extension ChatBridge.RequestContext {
     struct SearchAttempt {
         let request: StoreRequest
         let conversation: ConversationKey
+        let permit: SearchPermit
         /// The newest edit or deletion that this loop had delivered when the search began.
         let amendedThrough: Revision
         let count: Int

@@ -20,6 +20,8 @@ public struct HTTPRequest: Sendable {
     public let ifNoneMatch: String?
     public let acceptEncoding: String?
     public let peer: SocketAddress
+    /// The client's address, as trusted proxies report it; otherwise that of the peer.
+    public let clientAddress: SocketAddress
     /// The client's credentials; none on the admin listener.
     public let credentials: Credentials
     public let allowsAnonymous: Bool
@@ -38,7 +40,7 @@ public struct HTTPRequest: Sendable {
         method: HTTPMethod, path: String, query: String? = nil, host: String? = nil,
         origin: String? = nil, authorization: String? = nil,
         contentType: String? = nil, ifNoneMatch: String? = nil,
-        acceptEncoding: String? = nil, peer: SocketAddress,
+        acceptEncoding: String? = nil, peer: SocketAddress, clientAddress: SocketAddress? = nil,
         credentials: Credentials = .none,
         allowsAnonymous: Bool = false, isLoopback: Bool = false, linkBase: String = "",
         jsonDepth: Int = 32, messageBytes: Int = 65_536, contentBytes: Int = 16_384
@@ -53,6 +55,7 @@ public struct HTTPRequest: Sendable {
         self.ifNoneMatch = ifNoneMatch
         self.acceptEncoding = acceptEncoding
         self.peer = peer
+        self.clientAddress = clientAddress ?? peer
         self.credentials = credentials
         self.allowsAnonymous = allowsAnonymous
         self.isLoopback = isLoopback

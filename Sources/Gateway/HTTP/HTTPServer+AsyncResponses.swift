@@ -28,7 +28,7 @@ extension HTTPServer {
         let mailbox = self.context.shared.controlMailboxes[self.context.index]
         // A client's request is small and runs on this loop. An operator's may read a whole
         // history, so it runs elsewhere.
-        Task(executorPreference: connection.isClient ? self.context.loop : nil) {
+        let task = Task(executorPreference: connection.isClient ? self.context.loop : nil) {
             let result: Result<HTTPResponse, HTTPError>
             do throws(HTTPError) {
                 result = .success(try await work())
@@ -37,13 +37,18 @@ extension HTTPServer {
             }
             _ = mailbox.post(.respond(token, result, responseContext))
         }
+        if connection.isClient { self.asyncResponses[token] = task }
     }
+
+    /// Cancels the task of a response, because the client is gone.
+    func cancelResponse(to token: SocketToken) { self.asyncResponses[token]?.cancel() }
 
     mutating func finishAsyncResponse(
         to token: SocketToken, _ result: Result<HTTPResponse, HTTPError>,
         _ responseContext: HTTPResponseContext
     ) {
         self.asyncResponseCount -= 1
+        self.asyncResponses[token] = nil
         guard let connection = self.pool[token], connection.closeState == .open,
             case .http(let exchange) = connection.phase
         else { return }

@@ -25,7 +25,7 @@ extension HTTPServer {
             contentType: self.head.fields.text("content-type", in: span),
             ifNoneMatch: self.head.fields.joined("if-none-match", in: span),
             acceptEncoding: self.head.fields.joined("accept-encoding", in: span),
-            peer: connection.peer,
+            peer: connection.peer, clientAddress: self.clientAddress(connection, span),
             credentials: connection.isClient ? self.credentials : .none,
             allowsAnonymous: self.context.settings.allowsAnonymous,
             isLoopback: self.context.settings.isLoopback,

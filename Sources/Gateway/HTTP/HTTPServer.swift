@@ -22,6 +22,8 @@ struct HTTPServer {
     private var connects: (second: Int64, count: Int) = (0, 0)
     /// How many asynchronous responses are being computed.
     var asyncResponseCount = 0
+    /// The tasks that compute responses for clients.
+    var asyncResponses: [SocketToken: Task<Void, Never>] = [:]
     var responseBuffer = ByteBuffer(capacity: 4096)
 
     init(_ context: LoopContext, _ pool: ConnectionPool) {

@@ -62,6 +62,13 @@ extension Gateway {
         }
     }
 
+    /// Admits a search, which `read` then gets with this permit.
+    public func beginSearch(for searcher: SearchAdmission.Searcher) throws(SearchRefusal)
+        -> SearchPermit
+    {
+        try self.shared.searches.begin(for: searcher)
+    }
+
     /// Reads from the store. Nil if there is no answer in time.
     public func read(_ request: StoreRequest, within time: Duration) async -> StoreAnswer? {
         await self.request(0, within: time) { reply in .read(request) { reply($0) } }
