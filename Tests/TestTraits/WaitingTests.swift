@@ -14,7 +14,7 @@ final class WaitingTests: Sendable {
 
     private struct State {
         var free: Int
-        var queue: [CheckedContinuation<Void, Never>] = []
+        var waiting: [CheckedContinuation<Void, Never>] = []
     }
 
     /// Whether the present task already runs as one of these tests: a suite in a suite.
@@ -45,19 +45,20 @@ final class WaitingTests: Sendable {
                     state.free -= 1
                     return true
                 }
-                state.queue.append(continuation)
+                state.waiting.append(continuation)
                 return false
             }
             if isFree { continuation.resume() }
         }
     }
 
-    /// The place of a test that has ended goes to the test that has waited longest.
+    /// The place of a test that has ended goes to the one that came last. So a serialized suite
+    /// continues at once, and does not wait behind all others for each of its tests.
     private func leave() {
         let next = self.state.withLock { state in
-            guard state.queue.isEmpty else { return Optional(state.queue.removeFirst()) }
-            state.free += 1
-            return nil
+            let next = state.waiting.popLast()
+            if next == nil { state.free += 1 }
+            return next
         }
         next?.resume()
     }
