@@ -1,6 +1,7 @@
 import ChatSimulation
 import Foundation
 import TestKit
+import TestTraits
 import Testing
 
 /// The seeds: `CONFAB_SIMULATION_SEED=17` runs and logs one, `CONFAB_SIMULATION_SEEDS=5000` runs
@@ -23,7 +24,7 @@ enum SimulationSeeds {
     }
 }
 
-@Suite("Simulation")
+@Suite("Simulation", .ownThread)
 struct SimulationTests {
     @Test(
         "A cluster that loses, duplicates and delays envelopes keeps every promise",

@@ -2,9 +2,10 @@ import ChatModel
 import Cluster
 import SeededRandom
 import TestKit
+import TestTraits
 import Testing
 
-@Suite("A sequence of views")
+@Suite("A sequence of views", .ownThread)
 struct ViewSequenceTests {
     private func node(_ number: Int, isDraining: Bool = false) -> View.Node {
         View.Node(

@@ -3,11 +3,12 @@ import ChatEngine
 import ChatModel
 import SeededRandom
 import TestKit
+import TestTraits
 import Testing
 
 @testable import ClusterWire
 
-@Suite("A packet is rejected")
+@Suite("A packet is rejected", .ownThread)
 struct PacketRefusalTests {
     private static let bytes = NodePacket.bytes([
         .carrying([Samples.items[1], Samples.items[3], .resynchronize])
@@ -94,7 +95,7 @@ struct PacketRefusalTests {
     }
 }
 
-@Suite("A packet with a valid code and invalid content")
+@Suite("A packet with a valid code and invalid content", .ownThread)
 struct MalformedPacketTests {
     @Test("is rejected or has fewer envelopes if it is truncated, and never traps")
     func cuts() {

@@ -20,6 +20,7 @@ public struct OwnThreadTrait: SuiteTrait, TestTrait, TestScoping {
 }
 
 extension Trait where Self == OwnThreadTrait {
-    /// For each suite whose tests wait.
+    /// For each suite whose tests wait, and for those that compute for seconds: they would keep
+    /// Swift's threads, which also begin and end all other tests, for a minute.
     public static var ownThread: Self { Self() }
 }
