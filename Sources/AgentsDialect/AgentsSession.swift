@@ -29,7 +29,12 @@ public struct AgentsSession: InboxReading, ResumableSession {
     }
 
     public var principal: Principal? { self.me }
-    private var inbox: ConversationKey { .inbox(ofAgent: self.agent, in: self.tenant) }
+    /// A guest has the inbox of its user, which is empty: another guest may have the same agent id.
+    private var inbox: ConversationKey {
+        self.me.person.id.isAnonymous
+            ? .inbox(of: self.me.person.id, in: self.tenant)
+            : .inbox(ofAgent: self.agent, in: self.tenant)
+    }
     private var channelKey: ConversationKey? {
         self.channel.map { ConversationKey(tenant: self.tenant, id: $0) }
     }
@@ -130,6 +135,9 @@ public struct AgentsSession: InboxReading, ResumableSession {
         if let to {
             guard IdentityRule.name.allows(to) else {
                 throw FieldError("to: must be \(IdentityRule.name.text)")
+            }
+            guard !to.utf8.starts(with: UserID.guestPrefix.utf8) else {
+                throw FieldError("to: is a guest, and guests have no inbox; write to the channel")
             }
             let inbox = ConversationKey.inbox(ofAgent: ByteString(to), in: self.tenant)
             steps.append(

@@ -21,6 +21,10 @@ extension Conversation {
             self.handleRepeatedSend(body, of: sequence, from: origin, into: &effects)
             return
         }
+        // All authors of an inbox share one number, and their nodes limit them.
+        if !self.isInbox {
+            try self.sendRates.admit(author, self.rules.limits, at: now.monotonic)
+        }
         try self.assignNumber(
             to: body, author: author, fingerprint: fingerprint, from: origin, at: now,
             into: &effects)
@@ -30,10 +34,22 @@ extension Conversation {
     /// stored message tells which user it was.
     private mutating func author(of body: MessageBody) throws(ChatError) -> UInt32 {
         if self.isInbox { return self.sharedAuthor }
-        guard let author = self.members.memberNumber(of: body.author.id) else {
-            throw self.refusal(.notAMember) { $0.isDeparture(of: [body.author.id]) }
-        }
-        return author
+        if let author = self.members.memberNumber(of: body.author.id) { return author }
+        if let author = self.claimedAuthor(body.author) { return author }
+        throw self.refusal(.notAMember) { $0.isDeparture(of: body.author.id) }
+    }
+
+    /// The entry of an author that only claims the name of a guest. It may speak in an open
+    /// conversation with a guest of that name, as another guest without rights.
+    private mutating func claimedAuthor(_ author: Person) -> UInt32? {
+        guard author.id.isClaimed, self.record?.joinPolicy == .open,
+            !self.members.memberNumbers(lookingLike: author.id).isEmpty
+        else { return nil }
+        return self.members.number(of: author.id)
+            ?? self.members.insert(
+                Member(
+                    user: author.id, name: author.name, role: .member,
+                    joinedAt: Timestamp(milliseconds: 0)), isMember: false)
     }
 
     /// The refusal of a send because of a change. While the change is in flight, the send is to be

@@ -123,11 +123,11 @@ extension Conversation {
         var users: [UserID] = []
         var others: [UserID] = []
         for user in mentions.users {
-            // Users see one id for both kinds of anonymous users.
-            let candidates = user.isAnonymous ? [user, UserID(assigned: user.name)] : [user]
-            if let member = candidates.first(where: { self.members.memberNumber(of: $0) != nil }) {
-                if !users.contains(member) { users.append(member) }
-            } else if !others.contains(user) {
+            let members = self.members.memberNumbers(lookingLike: user).map {
+                self.members[$0].member.user
+            }
+            users += members.filter { !users.contains($0) }
+            if members.isEmpty, !others.contains(user) {
                 others.append(user)
             }
         }

@@ -56,6 +56,7 @@ public struct Conversation: Sendable {
     /// record itself does not.
     var updatedAt = Timestamp(milliseconds: 0)
     var messageRate = MessageRate()
+    var sendRates = SendRates()
     var members = MemberTable()
     var recents: RecentMessages
     /// Loops that receive every event.

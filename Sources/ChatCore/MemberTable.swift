@@ -83,6 +83,15 @@ struct MemberTable: Sendable {
         return number
     }
 
+    /// The members that other users see under the id of this user: several, if that is the name of
+    /// guests.
+    func memberNumbers(lookingLike user: UserID) -> [UInt32] {
+        guard user.isAnonymous else { return self.memberNumber(of: user).map { [$0] } ?? [] }
+        return self.keys.indices.lazy.filter {
+            self.keys[$0].isMember && self.keys[$0].user.looksLike(user)
+        }.map { UInt32($0) }
+    }
+
     func isMember(_ number: UInt32) -> Bool {
         self.keys[Int(number)].isMember
     }

@@ -28,8 +28,9 @@ struct PendingChange: Sendable {
         }
     }
 
-    func isDeparture(of users: [UserID]) -> Bool {
-        if case .left(let member, _) = self.kind { users.contains(member.user) } else { false }
+    /// Whether the user has left, or a guest of its name.
+    func isDeparture(of user: UserID) -> Bool {
+        if case .left(let member, _) = self.kind { member.user.looksLike(user) } else { false }
     }
 
     var isEnd: Bool { if case .ended = self.kind { true } else { false } }

@@ -116,8 +116,8 @@ public struct BanList: Sendable {
 }
 
 extension UserID {
-    /// Every user that others see under this id. A name that the server has assigned to a guest
-    /// looks like one that a guest has claimed.
+    /// Every user that others see under this id, apart from guests with keys. A name that the server
+    /// has assigned to a guest looks like one that a request has claimed.
     public static func all(displayed id: ByteString) -> [UserID] {
         let user = UserID(displayID: id)
         return user.isAnonymous ? [user, UserID(assigned: user.name)] : [user]

@@ -34,6 +34,8 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     case notPinned(SequenceNumber)
     case tooManyMembers(limit: Int)
     case rateLimited(retryAfterSeconds: Double)
+    /// The user has stored as much in a day as this limit allows, through one node.
+    case storageLimited(limit: String, retryAfterSeconds: Double)
     /// The store or the owner is unavailable. The request had no effect and never will; the client
     /// may retry it.
     case unavailable
@@ -75,6 +77,7 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .notPinned(let id): "message_id: message \(id) is not pinned"
         case .tooManyMembers(let limit): "the conversation has its \(limit) members"
         case .rateLimited: "rate limited"
+        case .storageLimited(let limit, _): "rate limited: \(limit)"
         case .unavailable: "the message could not be stored; try again"
         case .rejected:
             "the message could not be stored, because the store takes no writes; try again"

@@ -137,7 +137,9 @@ extension ChatsSession {
             return
         }
         switch job.request {
-        case .chats: self.finish(into: &steps) { $0.append(list: job) }
+        case .chats:
+            let byteLimit = steps.limits.answerBytes
+            self.finish(into: &steps) { $0.append(list: job, byteLimit: byteLimit) }
         case .details: self.finish(into: &steps) { $0.append(detailsOf: job) }
         case .messages(let chat, _, _):
             let viewer = self.person.id

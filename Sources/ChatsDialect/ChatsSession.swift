@@ -42,9 +42,10 @@ public struct ChatsSession: PageReading, StoreReading, InboxReading, TimedSessio
             marksHistoryRead: true)
     }
 
-    /// Creates the session of a user without a token.
-    init(anonymousName name: ByteString) {
-        let person = Person(id: UserID(anonymous: name), name: name)
+    /// Creates the session of a user without a token, who is the guest of this connection.
+    init(anonymousName name: ByteString, guestKey: ByteString = GuestKey.randomKey()) {
+        let user = UserID(guest: name, key: guestKey, provenBy: .connection)
+        let person = Person(id: user, name: name)
         self.subscriptions = UserSubscriptions(
             tenant: Identity.defaultTenant, principal: Principal(person: person, isAdmin: false),
             grants: .none, template: .chats)

@@ -10,16 +10,23 @@ public struct Limits: Sendable, Equatable {
     public var frameBytes = 1_048_576
     /// The nesting depth of JSON values.
     public var jsonDepth = 32
-    /// The sustained send rate of a connection.
+    /// The sustained send rate of a user over all connections and requests to the node; for guests
+    /// and clients without a token, of their address.
     public var messagesPerSecond = 50
-    /// The send burst of a connection.
+    /// The send burst, as above.
     public var messageBurst = 100
+    /// The members of a conversation.
+    public var members = 100_000
+    /// Bytes that a user can store through the node in a day, each copy counted.
+    public var storedBytesPerDay = 67_108_864
     /// Unsent bytes of a connection before it is closed with 1013.
     public var outboundBytes = 1_048_576
     /// Unsent bytes of a connection before typing and presence events are dropped.
     public var ephemeralBytes = 65_536
     /// Concurrent clients of the node.
     public var connections = 100_000
+    /// Concurrent clients with one address; by default half of `connections`.
+    public var connectionsPerAddress = 50_000
     /// Clients that the node accepts per second; it tells others to retry.
     public var connectsPerSecond = 50_000
     /// Engine.IO, in milliseconds: the ping interval, the time for a pong, and the time for

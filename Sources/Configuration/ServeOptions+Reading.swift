@@ -88,6 +88,9 @@ extension ServeOptions {
             }
             self.limits[keyPath: property] = bound
         }
+        if sources["connections-per-address"] == nil {
+            self.limits.connectionsPerAddress = max(1, self.limits.connections / 2)
+        }
         try lower(
             "ping-seconds", \.ping, atMost: self.limits.idle / 2,
             "half of idle-seconds: raise idle-seconds, too")

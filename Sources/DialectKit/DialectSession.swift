@@ -49,6 +49,9 @@ public protocol DialectSession: Sendable {
     /// The token has expired.
     mutating func tokenExpired(into steps: inout SessionSteps)
 
+    /// The client has gone on sending above its limit. The session closes the connection.
+    mutating func exceededRate(into steps: inout SessionSteps)
+
     /// An operator has banned the user from the service or from a conversation of the connection.
     /// The session sends the notice in its protocol's form of an error, and closes the connection.
     /// This may be its first event.
@@ -61,11 +64,18 @@ extension DialectSession {
     public mutating func banned(_ notice: String, into steps: inout SessionSteps) {
         steps.append(.close(SessionStep.bannedCode, notice))
     }
+
+    public mutating func exceededRate(into steps: inout SessionSteps) {
+        steps.append(.close(SessionStep.rateLimitedCode, SessionStep.rateLimitedReason))
+    }
 }
 
 extension SessionStep {
     /// The close code for banned users in protocols that define none.
     public static let bannedCode: UInt16 = 4403
+    /// The close code for clients that go on sending above their limit.
+    public static let rateLimitedCode: UInt16 = 4429
+    public static let rateLimitedReason = "rate limited"
 }
 
 /// Why a new token was rejected.

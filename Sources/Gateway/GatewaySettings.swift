@@ -13,12 +13,17 @@ public struct LiveSettings: Sendable {
     /// If present, the client port speaks TLS.
     public var tls: TLSContext?
     public var origins: OriginPolicy
+    public var hosts: HostPolicy
     public var limits: Limits
 
-    public init(verifier: TokenVerifier, tls: TLSContext?, origins: OriginPolicy, limits: Limits) {
+    public init(
+        verifier: TokenVerifier, tls: TLSContext?, origins: OriginPolicy, hosts: HostPolicy = .any,
+        limits: Limits
+    ) {
         self.verifier = verifier
         self.tls = tls
         self.origins = origins
+        self.hosts = hosts
         self.limits = limits
     }
 }
@@ -39,6 +44,9 @@ public struct GatewaySettings: Sendable {
     public var chatLimits: ChatLimits
     /// The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are trusted.
     public var trustedProxies: [IPNetwork]
+    func isTrustedProxy(_ address: IPAddress) -> Bool {
+        self.trustedProxies.contains { $0.contains(address) }
+    }
     /// The base of links. If nil, links use the address of the request.
     public var publicURL: PublicURL?
     /// Whether clients without a token may connect where the protocol allows it.

@@ -1,7 +1,11 @@
+import Bytes
+import ChatCore
 import ChatEngine
 import ChatModel
 import Cluster
+import Configuration
 import EventLoop
+import Synchronization
 import Telemetry
 
 /// The state that the loops of a node share: constant settings, their mailboxes and their reports.
@@ -26,9 +30,13 @@ final class GatewayShared: Sendable {
     let bans = BanBoard()
     /// The open client connections of the node.
     let connectionCount = ConnectionCount()
+    /// Those of them that have shown neither a token nor a user.
+    let unidentifiedCount = Atomic<Int>(0)
+    let addresses: AddressLedger
+    let rates: RateLedger
 
     init(
-        settings: GatewaySettings, view: View, stores: [any ChatStore], logger: Logger,
+        settings: GatewaySettings, limits: Limits, view: View, stores: [any ChatStore], logger: Logger,
         board: PublishedMetrics, health: Health,
         engine: EngineEndpoint?, clientRouter: Router, adminRouter: Router, loops: [EventLoop],
         now: @escaping @Sendable () -> Int64
@@ -39,6 +47,12 @@ final class GatewayShared: Sendable {
         self.view = view
         self.stores = stores
         self.logger = logger
+        self.rates = RateLedger(limits) { settings.readClocks().monotonic }
+        self.addresses = AddressLedger(limits) { address, count in
+            logger.warning(
+                "address has many connections",
+                ["address": .text(address.description), "connections": LogValue(count)])
+        }
         self.board = board
         self.health = health
         self.clientRouter = clientRouter

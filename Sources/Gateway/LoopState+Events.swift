@@ -76,6 +76,7 @@ extension LoopState {
         } else if webSocket.isDrainDue(at: now) {
             self.closeForDrain(connection, webSocket)
         } else {
+            self.bridge.resumeReadingIfInRate(connection, webSocket)
             self.bridge.wakeIfDue(connection, webSocket)
             self.checkActivity(connection, webSocket, at: now)
         }

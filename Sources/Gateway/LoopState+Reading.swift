@@ -152,8 +152,10 @@ extension LoopState {
                 case .assembledMessage(let kind, let bytes):
                     bytes.withUnsafeBytes { self.receivedMessage(connection, webSocket, kind, $0) }
                 case .inflatedMessage(let kind):
-                    self.receivedMessage(connection, webSocket, kind, self.inflater.output)
+                    self.receivedMessage(
+                        connection, webSocket, kind, self.inflater.output, isInflated: true)
                 case .ping(let range):
+                    if !webSocket.hasSentClose { self.bridge.receivedPing(connection, webSocket) }
                     if !webSocket.hasSentClose {
                         self.pool.sendFrame(
                             connection, .pong, UnsafeRawBufferPointer(rebasing: buffer[range]))
@@ -174,12 +176,13 @@ extension LoopState {
 
     private mutating func receivedMessage(
         _ connection: Connection, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
-        _ bytes: UnsafeRawBufferPointer
+        _ bytes: UnsafeRawBufferPointer, isInflated: Bool = false
     ) {
         guard !webSocket.hasSentClose else { return }
+        // Packets are never compressed.
         if webSocket.content != .frames {
             return self.receivedPacket(connection, webSocket, kind, bytes)
         }
-        self.bridge.receivedMessage(connection, webSocket, kind, bytes)
+        self.bridge.receivedMessage(connection, webSocket, kind, bytes, isInflated: isInflated)
     }
 }

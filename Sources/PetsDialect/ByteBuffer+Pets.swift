@@ -83,9 +83,18 @@ extension ByteBuffer {
         self.append("}}")
     }
 
-    mutating func append(conversations: [ListedMembership]) {
+    /// Appends a list.
+    ///
+    /// - Parameter byteLimit: a longer list ends after the conversation that exceeds it.
+    mutating func append(conversations: [ListedMembership], byteLimit: Int = .max) {
+        let start = self.count
         self.append(#"{"event":"conversations","data":["#)
+        var isCut = false
         for (index, listed) in conversations.enumerated() {
+            guard self.count - start < byteLimit else {
+                isCut = true
+                break
+            }
             self.append(index > 0 ? #",{"conversation_id":"# : #"{"conversation_id":"#)
             self.append(jsonString: listed.key.id)
             self.append(",")
@@ -108,7 +117,7 @@ extension ByteBuffer {
             }
             self.append("}")
         }
-        self.append("]}")
+        self.append(isCut ? #"],"truncated":true}"# : "]}")
     }
 
     mutating func append(

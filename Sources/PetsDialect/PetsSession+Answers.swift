@@ -135,7 +135,11 @@ extension PetsSession {
         // Ended conversations are not listed.
         self.listedConversations.add(page) { $0.record.endedAt == nil }
         if let next = page.next { return self.fetchConversations(after: next, into: &steps) }
-        steps.reply { $0.append(conversations: self.listedConversations.memberships) }
+        let byteLimit = steps.limits.answerBytes
+        steps.reply {
+            $0.append(
+                conversations: self.listedConversations.memberships, byteLimit: byteLimit)
+        }
         self.listedConversations = MembershipList()
     }
 

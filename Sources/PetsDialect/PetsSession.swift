@@ -177,6 +177,9 @@ public struct PetsSession: PageReading, StoreReading, InboxReading {
         let pet = try document.requiredString("pet_id", of: data, in: text)
         guard UUIDText.matches(pet) else { throw FieldError("pet_id: must be a UUID") }
         let providers = try document.requiredStrings("providers", of: data, in: text)
+        guard providers.count <= ChatLimits.usersPerRequest else {
+            throw FieldError("providers: at most \(ChatLimits.usersPerRequest) users")
+        }
         guard providers.allSatisfy(UUIDText.matches) else {
             throw FieldError("providers: each must be a UUID")
         }

@@ -20,7 +20,7 @@ extension RoomsAPI {
         var user = try body.userID()
         // An anonymous creator need not give a name.
         if caller.identity == nil, user == nil { user = "guest-\(RoomID.random())" }
-        let principal = try caller.principal(user)
+        let principal = try caller.principal(user, isNewGuest: true)
         return NewConversation(
             .rooms, title: title, dialectData: ByteString(description), pinPolicy: pinPolicy,
             creator: principal, members: [principal.person])

@@ -159,13 +159,15 @@ struct RoomsBody {
         return Person(id: UserID(tokenSubject: ByteString(user)), name: ByteString(name))
     }
 
-    /// The user to add. The id is the one that other users see: `guest:` stands before the id of an
-    /// anonymous user.
+    /// The user to add, which is one of a token: an id of a guest names no single guest.
     func newMember() throws(HTTPError) -> Person {
         guard let text = try self.text("user_id") else {
             throw .badRequest("user_id: is missing")
         }
-        let user = UserID(displayID: ByteString(text))
+        guard !text.utf8.starts(with: IdentityRule.guestPrefix.utf8) else {
+            throw .badRequest("user_id: must be a user with a token; guests come by the link")
+        }
+        let user = UserID(tokenSubject: ByteString(text))
         guard IdentityRule.name.allows(user.name.string) else {
             throw .badRequest("user_id: must be \(IdentityRule.name.text)")
         }

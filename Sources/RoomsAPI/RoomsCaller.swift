@@ -86,8 +86,13 @@ struct RoomsCaller {
 
     /// The principal of a request whose body names a user.
     ///
-    /// - Parameter username: the display name; nil for the user's id.
-    func principal(_ user: String?, username: String? = nil) throws(HTTPError) -> Principal {
+    /// - Parameters:
+    ///   - username: the display name; nil for the user's id.
+    ///   - isNewGuest: whether a user without a token becomes a guest with a key of its own, which
+    ///     the answer's token proves. Otherwise it only claims the name.
+    func principal(_ user: String?, username: String? = nil, isNewGuest: Bool = false)
+        throws(HTTPError) -> Principal
+    {
         if let bearer = self.bearer {
             guard user.map({ ByteString($0) == bearer.person.id.name }) ?? true else {
                 throw HTTPError(.forbidden, "user_id: must be the token's own, or left out")
@@ -95,10 +100,13 @@ struct RoomsCaller {
             return bearer
         }
         guard let user else { throw .badRequest("user_id: is missing") }
+        let name = ByteString(user)
+        let id =
+            isNewGuest
+            ? UserID(guest: name, key: GuestKey.randomKey(), provenBy: .token)
+            : UserID(anonymous: name)
         return Principal(
-            person: Person(
-                id: UserID(anonymous: ByteString(user)), name: ByteString(username ?? user)),
-            isAdmin: false)
+            person: Person(id: id, name: ByteString(username ?? user)), isAdmin: false)
     }
 
     private var bearer: Principal? {

@@ -6,10 +6,13 @@ internal import JSON
 /// The JSON of a conversation, identical in the protocol's events and its REST API (seed `002`,
 /// `PROTOCOLS`).
 extension ByteBuffer {
-    /// Appends the last field of an object about an anonymous user, with a leading comma. The id in
-    /// that object is the one that the client sent, because clients look for it.
+    /// Appends the last fields of an object about an anonymous user, with a leading comma. The id
+    /// in that object is the one that the client sent, because clients look for it. The key
+    /// distinguishes guests of one id.
     public mutating func append(guestFlagOf user: UserID) {
-        if user.isAnonymous { self.append(#","guest":true"#) }
+        guard let key = user.guestKey else { return }
+        self.append(#","guest":true,"guest_key":"#)
+        self.append(jsonString: key)
     }
 
     /// Appends a conversation with all its participants.

@@ -32,6 +32,9 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
     var hasRequestToken: Bool
     var isTokenExpired = false
     let allowsAnonymous: Bool
+    /// Distinguishes the guest of this connection, and of those that resume it, from other guests
+    /// of its name.
+    var guestKey: ByteString
     /// The rooms that the client has entered or is entering.
     var rooms: [ByteString: Room] = [:]
     var joinCount = 0
@@ -56,6 +59,7 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
     init(_ context: RoomsContext, _ credentials: Credentials, allowsAnonymous: Bool) {
         self.context = context
         self.allowsAnonymous = allowsAnonymous
+        self.guestKey = context.makeGuestKey()
         self.tenant = Identity.defaultTenant
         self.grants = .none
         switch credentials {
@@ -78,6 +82,11 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
     /// Whether a token names the user. The token of a guest lists a conversation.
     var hasToken: Bool { !self.isAnonymous || self.grants != .none }
     var isConnected: Bool { self.socket?.isConnected ?? false }
+
+    /// The guest of this connection.
+    func guest(_ name: ByteString) -> UserID {
+        UserID(guest: name, key: self.guestKey, provenBy: .connection)
+    }
 
     func key(_ room: ByteString) -> ConversationKey {
         ConversationKey(tenant: self.tenant, id: room)
@@ -273,14 +282,14 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
         self.connectCount += 1
         if let recovery, let (token, offset) = self.validated(recovery) {
             self.sid = token.sid
+            if !self.hasToken, let key = token.user?.guestKey { self.guestKey = key }
             self.updateSocket(into: &steps) {
                 $0.accept(sid: token.sid, pid: recovery.pid, into: &$1)
             }
             self.recover(offset, into: &steps)
         } else {
             let token = RecoveryToken(
-                sid: Self.randomSID(), tenant: self.tenant,
-                user: self.isAnonymous ? nil : self.me?.person.id)
+                sid: Self.randomSID(), tenant: self.tenant, user: self.recoverableUser)
             let pid = token.text(self.context.key)
             self.sid = token.sid
             self.updateSocket(into: &steps) { $0.accept(sid: token.sid, pid: pid, into: &$1) }
@@ -297,10 +306,9 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
 
     /// Returns the token and the offset if a node of the cluster issued them to this user.
     private func validated(_ recovery: SocketRecovery) -> (RecoveryToken, RoomOffset)? {
-        let user = self.isAnonymous ? nil : self.me?.person.id
         guard let token = RecoveryToken(recovery.pid, self.context.key),
             token.tenant == self.tenant,
-            token.user == user,
+            self.mayRecover(token),
             !self.context.closedSessions.contains(token.sid),
             let offset = recovery.offset.flatMap({ RoomOffset($0) })
         else { return nil }
@@ -309,14 +317,23 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
         guard !offset.positions.isEmpty,
             self.context.sessionRooms.matches(offset.positions.map(\.room), of: token.sid)
         else { return nil }
-        if user != nil {
-            guard offset.anonymousUser == nil else { return nil }
-        } else if let anonymousUser = offset.anonymousUser {
-            guard self.me == nil || self.me?.person.id == anonymousUser.id else { return nil }
-        } else {
-            return nil
-        }
+        guard self.isAnonymous else { return offset.anonymousUser == nil ? (token, offset) : nil }
+        guard let anonymousUser = offset.anonymousUser,
+            self.me == nil || self.me?.person.id.name == anonymousUser.id.name
+        else { return nil }
         return (token, offset)
+    }
+
+    /// The user that may resume this session. A client without a token is the guest with its key,
+    /// and gives its name later.
+    private var recoverableUser: UserID? {
+        self.hasToken
+            ? self.me?.person.id : UserID(guest: "", key: self.guestKey, provenBy: .connection)
+    }
+
+    private func mayRecover(_ token: RecoveryToken) -> Bool {
+        guard !self.hasToken, self.me == nil else { return token.user == self.recoverableUser }
+        return token.user?.isConnectionGuest == true
     }
 
     /// Enters the rooms of the offset, each after its last delivered message. All of them are in
@@ -324,7 +341,8 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
     /// is entered.
     private mutating func recover(_ offset: RoomOffset, into steps: inout SessionSteps) {
         if self.me == nil, let anonymousUser = offset.anonymousUser {
-            self.me = Principal(person: anonymousUser, isAdmin: false)
+            let person = Person(id: self.guest(anonymousUser.id.name), name: anonymousUser.name)
+            self.me = Principal(person: person, isAdmin: false)
         }
         for position in offset.positions {
             self.rooms[position.room] = Room(deliveredThrough: position.through)

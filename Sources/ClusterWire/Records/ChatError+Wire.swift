@@ -31,6 +31,10 @@ extension ChatError: WireValue {
         case .rateLimited(let seconds):
             output.append(13)
             output.append(number: seconds.bitPattern)
+        // The node of the user decides it, so no packet has it.
+        case .storageLimited(_, let seconds):
+            output.append(13)
+            output.append(number: seconds.bitPattern)
         case .unavailable: output.append(14)
         case .conversationExists: output.append(15)
         case .damaged: output.append(16)

@@ -19,6 +19,12 @@ extension ChatBridge {
                 .failed(.banned(ban.notice)), to: tag, isDelivered: false, into: &self.steps)
             return
         }
+        let bytes = key.isInbox ? 0 : ChatCommand.joinAndSubscribe(joinRequest).storedBytes
+        if let refusal = self.storageRefusal(connection, webSocket, bytes) {
+            webSocket.session?.answered(
+                .failed(refusal), to: tag, isDelivered: false, into: &self.steps)
+            return
+        }
         // The final context contains the feed, which is known only after the call.
         let context = self.requestContexts.add(
             RequestContext(token: connection.token, kind: .command(tag, nil)))
@@ -47,6 +53,12 @@ extension ChatBridge {
             guard let tag else { return }
             webSocket.session?.answered(
                 .failed(.banned(ban.notice)), to: tag, isDelivered: false, into: &self.steps)
+            return
+        }
+        if let refusal = self.storageRefusal(connection, webSocket, command.storedBytes) {
+            guard let tag else { return }
+            webSocket.session?.answered(
+                .failed(refusal), to: tag, isDelivered: false, into: &self.steps)
             return
         }
         let token = connection.token
@@ -190,7 +202,8 @@ extension ChatBridge {
 
     mutating func resumeReadingIfUnblocked(_ connection: Connection, _ webSocket: WebSocketState) {
         guard webSocket.blockingReplyCount == 0, connection.isConnected,
-            connection.backlog.isEmpty, !webSocket.isDrainDue(at: self.context.now.monotonic)
+            connection.backlog.isEmpty, !webSocket.isDrainDue(at: self.context.now.monotonic),
+            webSocket.rate?.pausedUntil ?? 0 == 0
         else { return }
         self.pool.resumeReading(connection)
     }

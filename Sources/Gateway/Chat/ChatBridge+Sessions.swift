@@ -20,9 +20,7 @@ extension ChatBridge {
         WebSocketState(
             reader: WebSocketReader(role: .server, acceptsCompression: takesCompression),
             session: session, dialect: dialect, isCompressed: isCompressed,
-            content: content,
-            rateLimiter: TokenBucket(
-                limits: self.context.live.limits, at: self.context.now.monotonic))
+            content: content)
     }
 
     /// Begins a WebSocket's session.
@@ -48,9 +46,12 @@ extension ChatBridge {
     }
 
     /// Handles a message for the dialect.
+    ///
+    /// - Parameter isInflated: whether the client sent it compressed, so that it cost the client
+    ///   less than the node.
     mutating func receivedMessage(
         _ connection: Connection, _ webSocket: WebSocketState, _ kind: WebSocketMessageKind,
-        _ bytes: UnsafeRawBufferPointer
+        _ bytes: UnsafeRawBufferPointer, isInflated: Bool = false
     ) {
         guard !webSocket.hasSentClose else { return }
         self.context.counters.messagesIn[webSocket.dialect + 1] &+= 1
@@ -59,9 +60,8 @@ extension ChatBridge {
             return
         }
         if let feed = webSocket.subscriptions.first?.feed { self.chat.prefetchFeed(feed) }
-        self.steps.retryAfter = webSocket.rateLimiter.consume(
-            limits: self.context.live.limits, at: self.context.now.monotonic)
-        if self.steps.retryAfter != nil { self.context.counters.rateLimited &+= 1 }
+        let cost = isInflated ? 1 + bytes.count / self.context.live.limits.messageBytes : 1
+        guard self.admit(connection, webSocket, cost: Float(cost)) else { return }
         self.steps.receivedAt = self.receivedAt(webSocket)
         if kind == .binary {
             webSocket.session?.receivedBinary(into: &self.steps)
@@ -76,6 +76,69 @@ extension ChatBridge {
         }
         self.runSteps(connection, webSocket)
         self.steps.receivedAt = 0
+    }
+
+    /// Counts a message against the rate of its user. A refusal is for the session to answer.
+    ///
+    /// - Returns: whether the session gets the message. It does not if the client has exceeded its
+    ///   limit for so long that the connection closes.
+    private mutating func admit(
+        _ connection: Connection, _ webSocket: WebSocketState, cost: Float
+    ) -> Bool {
+        let (limits, now) = (self.context.live.limits, self.context.now.monotonic)
+        switch self.rate(of: webSocket, connection).admit(limits: limits, at: now, cost: cost) {
+        case .admitted: return true
+        case .refused(let seconds): self.steps.retryAfter = seconds
+        case .paused(let seconds, _):
+            self.steps.retryAfter = seconds
+            self.pool.pauseReading(connection)
+            self.pool.scheduleTimer(connection)
+        case .exhausted:
+            self.context.counters.rateLimited &+= 1
+            webSocket.session?.exceededRate(into: &self.steps)
+            self.runSteps(connection, webSocket)
+            return false
+        }
+        self.context.counters.rateLimited &+= 1
+        return true
+    }
+
+    /// Counts a ping, which is answered in any case.
+    mutating func receivedPing(_ connection: Connection, _ webSocket: WebSocketState) {
+        guard webSocket.dialect >= 0, self.admit(connection, webSocket, cost: 1) else { return }
+        self.steps.retryAfter = nil
+    }
+
+    /// Counts the bytes that a request stores.
+    ///
+    /// - Returns: why the request is refused; nil if it is not.
+    func storageRefusal(
+        _ connection: Connection, _ webSocket: WebSocketState, _ bytes: Int
+    ) -> ChatError? {
+        guard bytes > 0 else { return nil }
+        return self.rate(of: webSocket, connection).user.store(
+            bytes, limits: self.context.live.limits, at: self.context.now.monotonic)
+    }
+
+    private func rate(of webSocket: WebSocketState, _ connection: Connection) -> ConnectionRate {
+        if let rate = webSocket.rate { return rate }
+        let key = RateKey(
+            webSocket.session?.principal, tenant: webSocket.session?.tenant ?? "",
+            from: connection.peer.ip)
+        let rate = ConnectionRate(
+            self.context.shared.rates.rate(
+                of: key, limits: self.context.live.limits, at: self.context.now.monotonic))
+        webSocket.rate = rate
+        return rate
+    }
+
+    /// Reads a client again that was above its limit.
+    mutating func resumeReadingIfInRate(_ connection: Connection, _ webSocket: WebSocketState) {
+        guard let rate = webSocket.rate, rate.pausedUntil != 0,
+            rate.pausedUntil <= self.context.now.monotonic
+        else { return }
+        rate.pausedUntil = 0
+        self.resumeReadingIfUnblocked(connection, webSocket)
     }
 
     /// The client requested the echo, so it does not count against the limit for slow readers.
@@ -157,6 +220,10 @@ extension ChatBridge {
         guard let session = webSocket.session, let principal = session.principal else { return }
         let number = self.users.addConnection(principal.person.id, of: session.tenant)
         self.pool.setUser(number, of: connection)
+        // Its messages have counted for its address so far.
+        webSocket.rate = nil
+        self.pool.identified(connection)
+        if !principal.person.id.isAnonymous { connection.addressShare?.showToken() }
     }
 
     private mutating func reply(
@@ -170,10 +237,17 @@ extension ChatBridge {
         guard isPaced || range.count > Self.pacedReplyBytes else {
             return self.pool.send(connection, frame)
         }
-        self.pool.sendPaced(connection, frame)
-        guard !isPaced, connection.isConnected, !connection.backlog.isEmpty else {
-            return
+        // One answer may wait for each user, whatever its size, and further ones below the limit.
+        let rate = self.rate(of: webSocket, connection)
+        guard rate.mayWait(self.context.live.limits.outboundBytes) else {
+            return self.pool.closeWebSocket(
+                connection, webSocket, .tryAgainLater,
+                "you read too slowly on other connections; resume where you were")
         }
+        self.pool.sendPaced(connection, frame)
+        guard connection.isConnected else { return }
+        rate.setWaiting(connection.backlog.totalBytes)
+        guard !isPaced, !connection.backlog.isEmpty else { return }
         self.pool.pauseReading(connection)
     }
 
@@ -235,6 +309,7 @@ extension ChatBridge {
     /// The connection's socket has accepted everything: replays continue, and deliveries are
     /// reported.
     mutating func socketDrained(_ connection: Connection, _ webSocket: WebSocketState) {
+        webSocket.rate?.setWaiting(0)
         for subscription in webSocket.subscriptions { self.queueReportIfDue(subscription.feed) }
         self.resumeCatchUp(connection, webSocket)
         self.resumeReadingIfUnblocked(connection, webSocket)

@@ -10,7 +10,8 @@ import HTTPWire
 final class WebSocketState {
     @exclusivity(unchecked) var reader: WebSocketReader
     @exclusivity(unchecked) var session: HostedSession?
-    @exclusivity(unchecked) var rateLimiter: TokenBucket
+    /// Nil before the first message, and after the user has become known.
+    @exclusivity(unchecked) var rate: ConnectionRate?
     /// The conversations to which this connection is subscribed.
     @exclusivity(unchecked) var subscriptions: [ConversationSubscription] = []
     @exclusivity(unchecked) var pendingJoins: [UnansweredJoin] = []
@@ -162,13 +163,12 @@ final class WebSocketState {
 
     init(
         reader: WebSocketReader, session: (any DialectSession)?, dialect: Int, isCompressed: Bool,
-        content: MessageContent, rateLimiter: TokenBucket
+        content: MessageContent
     ) {
         self.reader = reader
         self.session = session.map { HostedSession($0) }
         self.dialectIndex = Int16(dialect)
         self.isCompressed = isCompressed
         self.content = content
-        self.rateLimiter = rateLimiter
     }
 }

@@ -24,6 +24,9 @@ extension ConnectionPool {
                 next = min(next, time)
             }
             next = min(next, webSocket.session?.wakeAt ?? .max)
+            if let pausedUntil = webSocket.rate?.pausedUntil, pausedUntil != 0 {
+                next = min(next, pausedUntil)
+            }
             if webSocket.content != .frames {
                 next = min(next, webSocket.transportDeadline ?? .max)
             } else {

@@ -1,6 +1,7 @@
 import Bytes
 import EventLoop
 import HTTPWire
+import Synchronization
 import TLS
 
 /// The connections of one loop: their sockets, timers, unread input and unsent output.
@@ -30,6 +31,7 @@ final class ConnectionPool {
     @exclusivity(unchecked) var resumed: [Connection] = []
     /// TLS connections that have more input than one turn should read.
     @exclusivity(unchecked) var rereadQueue: [Connection] = []
+    @exclusivity(unchecked) private var unidentified = UnidentifiedConnections()
     /// Writes for connections without a socket; nil if there are none.
     var polling: (any PollingTransport)?
 
@@ -88,6 +90,46 @@ final class ConnectionPool {
             connection.token, descriptor: descriptor, isTLS: connection.tls != nil,
             at: self.context.tickNumber)
         self.connections.insert(connection)
+        if connection.isClient, !connection.isListener { self.addUnidentified(connection) }
+    }
+
+    // MARK: Clients that have not shown who they are
+
+    /// Counts a new connection. If there are too many of its kind, the oldest is closed.
+    private func addUnidentified(_ connection: Connection) {
+        let limit = ConnectionShares(self.context.live.limits).unidentified
+        self.unidentified.add(connection.token, isMember: self.isUnidentified)
+        let count = self.context.shared.unidentifiedCount.add(1, ordering: .relaxed).newValue
+        guard count > limit,
+            let oldest = self.unidentified.oldest(
+                isMember: self.isUnidentified,
+                mayClose: { $0 != connection.token && self.isIdle(unidentified: $0) }),
+            let oldest = self[oldest]
+        else { return }
+        self.context.recordRefusal(
+            .connectionLimit, "Too many clients have not shown who they are.", oldest, nil)
+        self.drop(oldest)
+    }
+
+    /// The client has shown a token or a user.
+    func identified(_ connection: Connection) {
+        guard connection.isConnected, connection.markIdentified() else { return }
+        self.removeUnidentified()
+    }
+
+    private func removeUnidentified() {
+        self.unidentified.remove()
+        self.context.shared.unidentifiedCount.subtract(1, ordering: .relaxed)
+    }
+
+    private func isUnidentified(_ token: SocketToken) -> Bool {
+        self[token]?.isIdentified == false
+    }
+
+    /// Whether the connection has no request under way.
+    private func isIdle(unidentified token: SocketToken) -> Bool {
+        guard case .http(let exchange)? = self[token]?.phase else { return true }
+        return exchange.isReadingNextHead
     }
 
     /// Adds a connection whose frames wait for polls.
@@ -130,6 +172,7 @@ final class ConnectionPool {
 
     /// Removes a connection whose socket stays open.
     func remove(_ connection: Connection) {
+        if connection.isClient, !connection.isIdentified { self.removeUnidentified() }
         connection.isConnected = false
         self.table.close(connection.slot)
         self.connections.remove(connection)
@@ -176,7 +219,9 @@ final class ConnectionPool {
         let user = self.table.hot[connection.slot].user
         connection.isConnected = false
         self.table.close(connection.slot)
+        connection.addressShare = nil
         if connection.listenerRole == .clients, !connection.isListener {
+            if !connection.isIdentified { self.removeUnidentified() }
             self.context.shared.connectionCount.subtract()
         }
         self.context.loop.close(connection.token)

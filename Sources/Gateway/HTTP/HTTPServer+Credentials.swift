@@ -74,6 +74,32 @@ extension HTTPServer {
         }
     }
 
+    /// Whether the request that is being read has a token of the operator's own issuers. Everybody
+    /// gets a guest's token.
+    var hasToken: Bool {
+        if case .bearer(let identity) = self.credentials { identity.guest == nil } else { false }
+    }
+
+    /// The connection belongs to the user of the request, as far as one is known.
+    func recordToken(_ connection: Connection) {
+        guard self.hasToken else { return }
+        connection.addressShare?.showToken()
+        self.pool.identified(connection)
+    }
+
+    /// Counts a new WebSocket or session of a client that a proxy reports.
+    ///
+    /// - Parameter connection: the connection of the request.
+    /// - Returns: the place of the connection itself if that is the client's.
+    func admitAddress(_ connection: Connection, _ span: RawSpan) throws(HTTPError) -> AddressShare {
+        if let share = connection.addressShare { return share }
+        let address = self.clientAddress(connection, span).ip
+        guard
+            let share = self.context.shared.addresses.admit(address, hasToken: self.hasToken)
+        else { throw .addressFull }
+        return share
+    }
+
     /// Whether the request that is being read has an invalid token.
     var hasInvalidToken: Bool {
         if case .invalid = self.credentials { true } else { false }

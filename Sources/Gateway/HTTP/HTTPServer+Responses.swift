@@ -9,6 +9,9 @@ import HTTPWire
 /// Answers requests.
 extension HTTPServer {
     private static let pacedResponseBytes = 16 << 10
+    /// What a guest's request stores at most besides its body: a conversation and a member.
+    private static let guestRequestBytes = 512
+    private static let hourlyRetry = [HTTPField("Retry-After", "3600")]
 
     func httpRequest(_ connection: Connection, _ span: RawSpan) -> HTTPRequest {
         // The admin listener checks the host, so it must be the client's own.
@@ -46,7 +49,10 @@ extension HTTPServer {
             guard case .http(let exchange) = connection.phase,
                 let route = exchange.requestInfo?.route
             else { return }
-            if route.isRateLimited { try self.checkRate(exchange) }
+            if route.isRateLimited {
+                try self.checkRate(
+                    request, connection, exchange, bodyBytes: body.count, &responseContext)
+            }
             guard case .handler(let handler) = route.target else { throw .notFound }
             if route.methods == .getAndHead, request.method != .get, request.method != .head {
                 throw .methodNotAllowed("GET", "HEAD")
@@ -61,13 +67,25 @@ extension HTTPServer {
         }
     }
 
-    /// Counts a request against the same rate as a message over a WebSocket.
-    private func checkRate(_ exchange: HTTPExchange) throws(HTTPError) {
+    /// Counts a request against the same rate as a message over a WebSocket. If the user goes on
+    /// sending above its limit, the connection closes after the response.
+    private func checkRate(
+        _ request: HTTPRequest, _ connection: Connection, _ exchange: HTTPExchange, bodyBytes: Int,
+        _ responseContext: inout HTTPResponseContext
+    ) throws(HTTPError) {
         let (limits, now) = (self.context.live.limits, self.context.now.monotonic)
-        var rate = exchange.rateLimiter ?? TokenBucket(limits: limits, at: now)
-        let wait = rate.consume(limits: limits, at: now)
-        exchange.rateLimiter = rate
-        guard let wait else { return }
+        let address = exchange.requestInfo?.forwardedAddress ?? connection.peer
+        let key = RateKey(request.credentials, from: address.ip)
+        let rate = self.context.shared.rates.rate(of: key, limits: limits, at: now)
+        guard let wait = rate.consume(limits: limits, at: now) else {
+            // The commands of users count themselves. Those of guests do not have the address.
+            guard case .address = key, bodyBytes > 0,
+                let refusal = rate.store(
+                    Self.guestRequestBytes + bodyBytes, limits: limits, at: now)
+            else { return }
+            throw HTTPError(.tooManyRequests, refusal.description, fields: Self.hourlyRetry)
+        }
+        if rate.chargeRefusal(limits: limits) != nil { responseContext.keepsAlive = false }
         self.context.counters.rateLimited += 1
         throw HTTPError(
             .tooManyRequests, "rate limited",

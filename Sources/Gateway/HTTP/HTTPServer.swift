@@ -146,6 +146,10 @@ struct HTTPServer {
             self.refuse(connection, refusal, closingContext)
             return nil
         }
+        if let refusal = self.hostError(connection, route, span) {
+            self.refuse(connection, refusal, closingContext)
+            return nil
+        }
         if let engine { return .engine(engine, start: start, responseContext) }
         if let crossOrigin = info.crossOrigin,
             self.answerCrossOrigin(crossOrigin, route, connection, span, bodilessContext)
@@ -157,6 +161,7 @@ struct HTTPServer {
             // user's.
             let dialectRequest = connection.isClient ? try self.dialectRequest(span) : nil
             self.credentials = dialectRequest?.credentials ?? .none
+            self.recordToken(connection)
             self.recordRequest(exchange)
             if connection.isClient,
                 let upgrade = try self.upgradeRequest(connection, route, dialectRequest, span)
@@ -207,7 +212,9 @@ struct HTTPServer {
         let status = self.context.shared.health.status
         // The node may hand over its shards before this loop drains.
         let isDraining = self.context.isDraining || status == .draining
-        guard isDraining || status == .starting || connection.isOverLimit else { return nil }
+        guard isDraining || status == .starting || connection.exceededLimit != nil else {
+            return nil
+        }
         switch route.whileUnavailable {
         case .answer: return nil
         case .answerSessions:
@@ -217,7 +224,7 @@ struct HTTPServer {
         case .refuse: break
         }
         if isDraining { return .nodeDraining }
-        return status == .starting ? .nodeStarting : .nodeFull
+        return status == .starting ? .nodeStarting : connection.exceededLimit?.refusal
     }
 
     /// Finds the route of the request, and its CORS fields if the route has any.

@@ -48,6 +48,13 @@ extension Gateway {
         if let ban = self.shared.bans.list.ban(of: command.user, from: key, at: WallClock.now) {
             return .failed(.banned(ban.notice))
         }
+        // What a guest stores has counted for its address.
+        if !command.user.isAnonymous,
+            let refusal = self.shared.rates.store(
+                command.storedBytes, by: .user(command.user, tenant: key.tenant))
+        {
+            return .failed(refusal)
+        }
         return await self.operatorCommand(command, in: key, within: time)
     }
 
