@@ -86,8 +86,12 @@ enum RoomsRoute: Equatable {
 
     /// The id as other users see it: `guest:` stands before the id of an anonymous user.
     private static func user(_ part: Substring) throws(HTTPError) -> UserID {
-        let user = PercentEncoding.decode(part.utf8).map { UserID(displayID: ByteString($0)) }
-        guard let user, IdentityRule.name.allows(user.name.string) else {
+        guard let text = PercentEncoding.decode(part.utf8), NameRule.allows(text, limit: .max)
+        else {
+            throw HTTPError(.notFound, "user_id: must be \(IdentityRule.name.text)")
+        }
+        let user = UserID(displayID: ByteString(text))
+        guard IdentityRule.name.allows(user.name.string) else {
             throw HTTPError(.notFound, "user_id: must be \(IdentityRule.name.text)")
         }
         return user

@@ -7,7 +7,7 @@ public struct OperatorParameter: Sendable {
     public enum Kind: Sendable, Equatable {
         /// 1 to `limit` bytes without control characters.
         case text(limit: Int)
-        /// The id of a user: 1 to 128 characters without control characters.
+        /// The id of a user: 1 to 128 characters (`NameRule`).
         case user
         /// The name of a tenant.
         case tenant
