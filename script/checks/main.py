@@ -176,7 +176,9 @@ def main(help_text, arguments):
     # The checks find the installed tools on the path, like the system's.
     tools = ROOT / ".build/tools"
     os.environ["PATH"] = f"{tools}/python/bin:{tools}:{os.environ['PATH']}"
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # Also SIGINT: a shell that starts this in the background ignores it, and the programs of the
+    # checks would inherit that. They end with SIGINT.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, raise_interrupt)
     run = Run(chosen, display)
     try:
