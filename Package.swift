@@ -27,14 +27,9 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
     .target(name: name, dependencies: dependencies, swiftSettings: programSettings)
 }
 
-/// The settings of tests. No module imports them, so the compiler need not emit their interface
-/// first, for which it would expand all their macros once more.
-let testSettings =
-    settings + [.unsafeFlags(["-no-emit-module-separately"], .when(configuration: .debug))]
-
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(
-        name: name, dependencies: dependencies + ["TestTraits"], swiftSettings: testSettings)
+        name: name, dependencies: dependencies + ["TestTraits"], swiftSettings: settings)
 }
 
 /// A C library of Debian 12: a module map only. SwiftPM names the package if it is not installed.
@@ -390,7 +385,7 @@ let package = Package(
                 "TestKit", "TestTraits", "Dialects", "Configuration",
             ],
             exclude: ["Clients"],
-            swiftSettings: testSettings),
+            swiftSettings: settings),
         tests("DocumentationTests", ["TestKit", "Dialects", "Configuration", "JSON"]),
 
         // A cluster of real processes, its faults, and the judge of its clients' histories.
