@@ -1,6 +1,6 @@
 import Foundation
 
-/// What this run of the tests includes. `script/test` sets the variables.
+/// Which tests this run includes. `script/test` sets the variables.
 public enum TestRun {
     /// `CONFAB_TEST_PROGRAMS`: whether the tests that start programs run.
     public static let hasPrograms = isSet("CONFAB_TEST_PROGRAMS")
