@@ -376,8 +376,9 @@ let package = Package(
 
         // Real processes.
         testSupport("TestKit", ["CLinux", "Identity", "Bytes"]),
-        testSupport("TestTraits", ["TestKit"]),
-        tests("TestTraitsTests", ["TestKit"]),
+        .target(name: "TestWidth", path: "Tests/TestWidth"),
+        testSupport("TestTraits", ["TestKit", "TestWidth"]),
+        tests("TestTraitsTests", ["TestKit", "TestWidth"]),
         .testTarget(
             name: "SystemTests",
             dependencies: [

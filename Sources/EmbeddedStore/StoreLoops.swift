@@ -92,6 +92,21 @@ final class WriterLoop {
     }
 }
 
+extension DatabaseFile {
+    /// A reader with a connection of its own.
+    fileprivate func reader(
+        unindexed: UnindexedMessages, searchReports: SearchIndexReports, options: SQLiteOptions
+    ) throws(StorageFault) -> SQLiteReader {
+        do {
+            return try SQLiteReader(
+                connection: try self.openForReading(options), unindexed: unindexed,
+                searchReports: searchReports, options: options, path: self.path)
+        } catch {
+            throw StorageFault(error)
+        }
+    }
+}
+
 /// The loop of a reader's thread.
 final class ReaderLoop {
     private let reader: SQLiteReader
@@ -102,13 +117,8 @@ final class ReaderLoop {
         file: DatabaseFile, unindexed: UnindexedMessages, searchReports: SearchIndexReports,
         options: SQLiteOptions, queue: RequestQueue
     ) throws(StorageFault) {
-        do {
-            self.reader = try SQLiteReader(
-                connection: try file.openForReading(options), unindexed: unindexed,
-                searchReports: searchReports, options: options, path: file.path)
-        } catch {
-            throw StorageFault(error)
-        }
+        self.reader = try file.reader(
+            unindexed: unindexed, searchReports: searchReports, options: options)
         self.queue = queue
         self.file = file
     }
@@ -144,13 +154,8 @@ final class SearchSlices {
         file: DatabaseFile, unindexed: UnindexedMessages, searchReports: SearchIndexReports,
         options: SQLiteOptions
     ) throws(StorageFault) {
-        do {
-            self.reader = try SQLiteReader(
-                connection: try file.openForReading(options), unindexed: unindexed,
-                searchReports: searchReports, options: options, path: file.path)
-        } catch {
-            throw StorageFault(error)
-        }
+        self.reader = try file.reader(
+            unindexed: unindexed, searchReports: searchReports, options: options)
         self.file = file
         self.gate = options.beforeSearchSlice
     }

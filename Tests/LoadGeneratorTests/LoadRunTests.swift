@@ -12,7 +12,7 @@ import Testing
 @testable import LoadGenerator
 
 /// Complete runs against a server in this process.
-@Suite("A run", .serialized, .ownThread)
+@Suite("A run", .ownThread)
 struct LoadRunTests {
     private func options(
         _ scenario: BenchOptions.Scenario, _ server: FanOutServer,

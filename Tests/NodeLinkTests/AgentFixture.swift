@@ -13,8 +13,8 @@ import Testing
 
 @testable import NodeLink
 
-/// All suites with a real Redis and loops of their own, one after the other.
-@Suite("With a real Redis,", .programs, .serialized, .ownThread)
+/// All suites with a real Redis and loops of their own.
+@Suite("With a real Redis,", .programs, .ownThread)
 enum AgentSuites {}
 
 /// The surroundings of a node agent's jobs on the first loop, each observed by the test: a loop, a

@@ -12,7 +12,7 @@ import Testing
 
 /// One owner keeps writing while the master of its shard is replaced. All writes that were answered
 /// as stored must exist afterwards.
-@Suite("A Redis store whose master is replaced", .programs, .serialized, .ownThread)
+@Suite("A Redis store whose master is replaced", .programs, .ownThread)
 struct RedisFailoverTests {
     private static let key = ConversationKey(tenant: "acme", id: "rex")
     /// After this time, a master without its replica counts as having none. On a slow machine,

@@ -1,21 +1,25 @@
 import TestKit
 public import Testing
 
-/// Runs tests where they may wait for other threads and for processes (`OwnThreads`), a few at a
-/// time (`WaitingTests`).
+/// Runs tests where they may wait for other threads and for processes (`OwnThreads`).
 public struct OwnThreadTrait: SuiteTrait, TestTrait, TestScoping {
     public var isRecursive: Bool { true }
 
+    /// With `CONFAB_TEST_TIMES=1` prints the seconds of each test, without the time in which it
+    /// waited for its turn, which Swift Testing counts too.
     @concurrent
     public func provideScope(
         for test: Test, testCase: Test.Case?,
         performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
-        // The place of a test must be free as soon as the test has ended. Outside of the preference
-        // its task would wait for one of Swift's threads, behind all tests of values.
-        try await withTaskExecutorPreference(OwnThreads.shared) {
-            try await WaitingTests.shared.run(test.name) { try await function() }
+        let start = ContinuousClock.now
+        defer {
+            if TestRun.showsTimes, testCase != nil {
+                print("seconds:", (.now - start) / .seconds(1), test.name)
+            }
         }
+        // Outside of the preference, the test's end would wait for one of Swift's threads.
+        try await withTaskExecutorPreference(OwnThreads.shared) { try await function() }
     }
 }
 

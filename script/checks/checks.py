@@ -66,7 +66,7 @@ def docs(job):
 
 
 def system(job, **options):
-    swift_tests(job, filters=[r"^SystemTests\."], **options)
+    swift_tests(job, filters=[r"^SystemTests\."], **{"width": 6, **options})
 
 
 def kits(job):
@@ -172,7 +172,7 @@ def sanitized(job, name, environment):
     job.require(["swift", "build", "--build-tests", f"--sanitize={name}",
                  "--scratch-path", scratch])
     # Swift's report of a crash ends the sanitizer before the signal ends the program.
-    options = {"width": 2, "minutes": 60, "scratch": scratch,
+    options = {"width": 4, "minutes": 60, "scratch": scratch,
                "environment": {"SWIFT_BACKTRACE": "enable=no", **environment}}
     unit(job, **options)
     system(job, **options)

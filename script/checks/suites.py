@@ -13,7 +13,7 @@ STACK_COLUMNS = 300
 MOST_UNFINISHED = 100
 
 
-def swift_tests(job, *, filters=(), skips=(), width=6, long=False, scratch=".build",
+def swift_tests(job, *, filters=(), skips=(), width=8, long=False, scratch=".build",
                 minutes=None, environment=None):
     """Runs the tests of the Swift test binary whose identifier a filter matches.
 

@@ -33,7 +33,7 @@ def of_check(name):
 def swift_task(name, filters, again, long):
     """Swift tests by their identifiers; those of SystemTests have the machine for themselves."""
     is_system = name.startswith("system")
-    width = 6 if is_system else 4
+    width = 6 if is_system else 8
     return Task(
         name, "tests", "alone" if is_system else "beside",
         lambda job: swift_tests(job, filters=sorted(filters), width=width, long=long), again)
