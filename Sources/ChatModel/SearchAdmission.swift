@@ -52,10 +52,11 @@ public enum SearchRefusal: Error, Sendable, Equatable, CustomStringConvertible {
     /// The client is gone.
     case cancelled
 
+    /// Clients repeat a request whose error ends with "try again".
     public var description: String {
         switch self {
         case .userIsSearching:
-            "rate limited: a user can have 1 search under way; wait for its answer"
+            "rate limited: a user can have 1 search under way; wait for its answer, then try again"
         case .nodeIsBusy:
             "\(SearchAdmission.countLimit) searches are under way, which is the limit; try again"
         case .cancelled: "the search was cancelled"

@@ -173,7 +173,7 @@ struct ConversationsFeatureTests {
         #expect(
             probe.storeAnswer(.searchRefused(.userIsSearching)) == [
                 #"{"type":"error","action":"search","error":"rate limited: "#
-                    + #"a user can have 1 search under way; wait for its answer"}"#
+                    + #"a user can have 1 search under way; wait for its answer, then try again"}"#
             ])
         #expect(
             probe.storeAnswer(.cannotSearch) == [

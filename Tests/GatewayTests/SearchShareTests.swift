@@ -12,7 +12,7 @@ import Testing
 struct SearchShareTests {
     private static let search = #"{"action":"search","text":"dog"}"#
     private static let refusal =
-        "rate limited: a user can have 1 search under way; wait for its answer"
+        "rate limited: a user can have 1 search under way; wait for its answer, then try again"
 
     private static func client(_ user: String, in node: TestNode, _ conversation: String = "rex")
         throws -> FrameClient

@@ -43,7 +43,8 @@ struct SearchShareRoomsAPITests {
             #expect(reply.status == 429 && reply.fields["retry-after"] == "1")
             #expect(
                 try JSONObject(reply.body)["error"]
-                    == "rate limited: a user can have 1 search under way; wait for its answer")
+                    == "rate limited: a user can have 1 search under way; "
+                    + "wait for its answer, then try again")
         }
         #expect(try node.get("/\(id)/messages", by: "bea").status == 200)
         #expect(try node.get("/\(id)", by: "bob").status == 200)
