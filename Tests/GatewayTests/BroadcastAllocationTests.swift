@@ -12,7 +12,9 @@ import Testing
 
 @testable import Gateway
 
-@Suite("A broadcast", .serialized, .enabled(if: allocation_counter_works()), .ownThread)
+@Suite(
+    "A broadcast", .serialized,
+    .enabled(if: allocation_counter_works(), "A sanitizer has its own allocator"), .ownThread)
 struct BroadcastAllocationTests {
     /// How a client of one protocol subscribes without sending anything else.
     struct SubscriberSetup: CustomTestStringConvertible {

@@ -133,7 +133,9 @@ struct MessageSearchTests {
     /// thread.
     @Test(
         "need little time",
-        .enabled(if: ProcessInfo.processInfo.environment["CONFAB_MEASURE"] != nil))
+        .enabled(
+            if: ProcessInfo.processInfo.environment["CONFAB_MEASURE"] != nil,
+            "Measures, and judges nothing: set CONFAB_MEASURE"))
     func loopTime() async throws {
         let store = try RedisUnderTest(.standalone, history: 10_000)
         var owner = await store.createConversation(rex)

@@ -48,7 +48,7 @@ struct AgentClientTests {
 
     @Test(
         "work with the published clients, unmodified",
-        .enabled(if: PublishedDocument.agents.exists),
+        .published(.agents),
         arguments: Deployment.usual)
     func publishedClients(_ deployment: Deployment) throws {
         let system = try DeployedSystem(deployment)

@@ -1,5 +1,6 @@
 import Foundation
 import TestKit
+import Testing
 
 /// The published document that a protocol is based on, if available: in the folder `CONFAB_SEEDS`,
 /// or next to the checkout.
@@ -45,6 +46,14 @@ struct PublishedDocument: Sendable {
             }
             return try bodies.map { try JSONObject($0.replacing(/,(\s*[\]}])/) { $0.1 }) }
         }
+    }
+}
+
+extension Trait where Self == ConditionTrait {
+    /// For tests that read a published document.
+    static func published(_ document: PublishedDocument) -> Self {
+        .enabled(
+            if: document.exists, "The published documents are missing: set CONFAB_SEEDS")
     }
 }
 

@@ -7,7 +7,7 @@ import Testing
 /// creates those first.
 @Suite(
     "The published examples match exactly, except for times,", .programs,
-    .enabled(if: PublishedDocument.conversations.exists), .ownThread)
+    .published(.conversations), .ownThread)
 struct PublishedExampleTests {
     /// The user of the examples, and another user.
     private struct ExampleSession {

@@ -17,7 +17,7 @@ struct PublishedRoomsClientTests {
     @Test("joins without a token, and shows messages")
     func runEquivalentClient() throws { try self.run(Self.equivalentClient) }
 
-    @Test("works as printed, except for the address", .enabled(if: PublishedDocument.rooms.exists))
+    @Test("works as printed, except for the address", .published(.rooms))
     func runPublishedClient() throws {
         let block = try #require(
             PublishedDocument.rooms.blocks("javascript").first { $0.contains("join_room") })

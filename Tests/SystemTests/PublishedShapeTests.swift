@@ -70,7 +70,7 @@ struct PublishedShapeTests {
     }
 
     @Test(
-        "match those of Pets", .enabled(if: PublishedDocument.pets.exists),
+        "match those of Pets", .published(.pets),
         arguments: Deployment.usual,
         StockClientKind.allCases)
     func pets(_ deployment: Deployment, _ kind: StockClientKind) throws {
@@ -100,7 +100,7 @@ struct PublishedShapeTests {
     }
 
     @Test(
-        "match those of Chats", .enabled(if: PublishedDocument.chats.exists),
+        "match those of Chats", .published(.chats),
         arguments: Deployment.usual, StockClientKind.allCases)
     func chats(_ deployment: Deployment, _ kind: StockClientKind) throws {
         let document = PublishedDocument.chats

@@ -73,7 +73,7 @@ struct RoomsRESTTests {
 
     @Test(
         "accepts the published examples as printed",
-        .enabled(if: PublishedDocument.rooms.exists))
+        .published(.rooms))
     func publishedExamples() throws {
         let server = try ConfabServer(["--anonymous", "on"])
         let bodies = try PublishedDocument.rooms.blocks("bash").flatMap { block in
