@@ -172,7 +172,8 @@ struct RunningNode {
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
         settings.presenceObserver = webhooks?.presenceObserver(options)
-        let rooms = RoomsAPI(guestKey: try keys.guestKey())
+        let rooms = RoomsAPI(
+            guestKey: try keys.guestKey(), defaultAccess: options.defaultAccess.joinPolicy)
         let gateway = try Gateway(
             settings, live: live, logger: logger, board: board, admin: endpoints,
             routes: rooms.routes + Pages().routes
@@ -207,7 +208,7 @@ struct RunningNode {
     {
         let settings = DialectSettings(
             secret: try keys.dialectSecret(), clusterName: options.clusterName,
-            limits: options.limits)
+            limits: options.limits, defaultAccess: options.defaultAccess.joinPolicy)
         return DialectList.all.map { $0.server(settings) }
     }
 
