@@ -35,7 +35,7 @@ struct PacketLayoutTests {
 
     @Test("is unchanged for every kind of item")
     func everyKindOfItem() {
-        #expect(self.hash(of: Samples.envelopes) == "1227f7d9d9e822ac")
+        #expect(self.hash(of: Samples.envelopes) == "a338baa1d5bef1e0")
         // Later kinds have not changed the earlier ones.
         let first = Samples.envelopes.map { envelope in
             Envelope(

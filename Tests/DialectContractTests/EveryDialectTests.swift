@@ -103,10 +103,9 @@ struct EveryDialectTests {
         for credentials in unauthorized {
             let client = self.fixture.connect(dialect, to: "room", as: credentials)
             if let client { self.fixture.post("I am in", in: "room", from: client) }
-            let errorCount = dialect.connectFrame == nil ? 2 : 1
             #expect(
                 client == nil || client?.closed.map { $0 >= 4000 } == true
-                    || client?.errors.count == errorCount, "\(credentials)")
+                    || client?.errors.isEmpty == false, "\(credentials)")
             #expect(client?.received.isEmpty != false)
         }
         let bob = try self.enter(dialect, "bob")
@@ -147,7 +146,9 @@ struct EveryDialectTests {
                 self.fixture.post("let me in", in: conversation, from: eve)
                 #expect(eve.received.isEmpty)
                 frames.append(
-                    eve.frames.map { $0.replacing("\"\(conversation)\"", with: "ID") }
+                    // Ids of sessions are random.
+                    eve.frames.filter { !$0.contains(#""sid""#) }
+                        .map { $0.replacing("\"\(conversation)\"", with: "ID") }
                         + ["closed \(String(describing: eve.closed))"])
                 self.fixture.disconnect(eve)
             } else {
