@@ -176,7 +176,7 @@ extension Conversation {
         guard !self.isInbox else { throw .accessDenied }
         if let record = self.record {
             guard origin.isRetry, record.origin == new.template.origin,
-                record.creator == new.creator.person.id,
+                record.creator == new.creatorID,
                 record.title == new.title, record.dialectData == new.dialectData
             else { throw .conversationExists }
             if let index = self.pendingChanges.lastIndex(where: { !$0.creationRequesters.isEmpty })
@@ -195,7 +195,7 @@ extension Conversation {
             throw .tooManyMembers(limit: self.rules.limits.membersPerConversation)
         }
         guard !self.areWritesUnavailable else { throw .unavailable }
-        let creator = new.creator.person.id
+        let creator = new.creatorID
         self.writeCreation(
             ConversationRecord(
                 new.template, title: new.title, dialectData: new.dialectData,
@@ -318,5 +318,13 @@ extension Conversation {
 extension PendingChange {
     func isJoin(of number: UInt32) -> Bool {
         if case .member(number, isJoin: true) = self.kind { true } else { false }
+    }
+}
+
+extension NewConversation {
+    /// The user that manages the conversation. An operator, who is no user, has an empty id.
+    fileprivate var creatorID: UserID? {
+        let id = self.creator.person.id
+        return id.storageKey.string.isEmpty ? nil : id
     }
 }

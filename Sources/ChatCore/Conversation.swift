@@ -330,7 +330,7 @@ public struct Conversation: Sendable {
     }
 
     /// The answer to a user that is no member. A closed conversation is answered as an unknown one,
-    /// so that nobody learns of it.
+    /// so that no other user learns of it.
     var refusalOfNonMember: ChatError {
         self.record?.joinPolicy == .open ? .notAMember : .noSuchConversation
     }

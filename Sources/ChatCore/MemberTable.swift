@@ -119,7 +119,8 @@ struct MemberTable: Sendable {
         self.memberCount -= 1
     }
 
-    /// Replaces the memberships, and the former members to remember, with those in the store. Numbers, presence and higher cursors stay.
+    /// Replaces the memberships, and the former members to remember, with those in the store.
+    /// Numbers, presence and higher cursors stay.
     mutating func reload(_ members: [Member]) {
         if self.keys.isEmpty {
             self.keys.reserveCapacity(members.count)

@@ -12,7 +12,7 @@ public struct ChatsDialect: UserNumbering {
     private let newChats: ConversationTemplate
 
     /// - Parameter defaultAccess: whether the chats that clients create are open. A closed one has
-    ///   its creator as member; otherwise nobody could enter it.
+    ///   its creator as member; otherwise no user could enter it.
     public init(defaultAccess: ConversationRecord.JoinPolicy = .open) {
         self.newChats = defaultAccess == .open ? .chats : .chats.closed
     }

@@ -180,6 +180,13 @@ struct RunningNode {
         ) { store.chatStore(on: $0, $1) }
         rooms.open(gateway)
         clusterAdmin.attach(gateway)
+        let scheme = options.tlsCertificateFile == nil ? "http" : "https"
+        let linkBase =
+            options.publicURL?.description ?? "\(scheme)://\(gateway.clientAddress.text)"
+        clusterAdmin.attach(
+            ConversationCreation(
+                joinPolicy: options.defaultAccess.joinPolicy, linkBase: linkBase,
+                makeID: RoomID.random))
         clusterAdmin.attach(NodeSetting.all(of: options))
         return (gateway, clusterAdmin, metrics)
     }

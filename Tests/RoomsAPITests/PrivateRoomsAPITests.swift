@@ -93,6 +93,7 @@ struct PrivateRoomsAPITests {
             let missing = try bob.request(method, "/missing1\(path)", body)
             #expect(found.status == missing.status, "\(method) \(path): \(found.body)")
             #expect(found.body == missing.body, "\(method) \(path)")
+            #expect(found.fields.keys.sorted() == missing.fields.keys.sorted(), "\(path)")
             #expect([400, 404].contains(found.status), "\(method) \(path): \(found.body)")
         }
         #expect(try bob.list().isEmpty)

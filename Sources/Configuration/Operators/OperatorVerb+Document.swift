@@ -67,7 +67,7 @@ extension OperatorParameter {
 
     private var type: String {
         switch self.kind {
-        case .text, .user, .tenant, .file: "text"
+        case .text, .user, .users, .tenant, .file: "text"
         case .number, .rate: "integer"
         case .duration: "seconds"
         case .choice: "choice"
