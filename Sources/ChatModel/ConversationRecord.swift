@@ -85,8 +85,8 @@ public struct Member: Sendable, Equatable {
         case member = 0
         case creator = 1
         case admin = 2
-        /// No member any more: the creator or an admin has removed the user, who may not join by the
-        /// link until added again.
+        /// No member any more: the creator or an admin has removed the user, who may not join by
+        /// the link until added again.
         case removed = 3
         /// No member any more: the creator has left, and has no rights of a creator any more.
         case departed = 4

@@ -28,7 +28,8 @@ extension OperatorVerb {
             notes: [
                 """
                 Without --closed, --default-access of the node decides. A closed conversation is \
-                in no list but those of its members. It has no creator: only admins manage it.
+                in no list but those of its members. The conversation has no creator: only \
+                admins manage it.
                 """
             ]),
         OperatorVerb(

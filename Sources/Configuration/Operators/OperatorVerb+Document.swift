@@ -67,7 +67,9 @@ extension OperatorParameter {
 
     private var type: String {
         switch self.kind {
-        case .text, .user, .users, .tenant, .file: "text"
+        case .text, .user, .tenant, .file: "text"
+        // Between commas in a form.
+        case .users: "users"
         case .number, .rate: "integer"
         case .duration: "seconds"
         case .choice: "choice"
