@@ -186,7 +186,7 @@ let package = Package(
             [
                 "ConversationsDialect", "PetsDialect", "ChatsDialect", "RoomsDialect",
                 "AgentsDialect", "ConfabClient", "LoadGenerator", "Configuration", "DialectKit",
-                "EngineIO",
+                "ChatModel", "EngineIO",
             ]),
         .executableTarget(
             name: "confab",

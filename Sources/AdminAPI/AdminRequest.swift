@@ -132,6 +132,9 @@ enum AdminRouter {
         "repair": { (admin, request) async throws(HTTPError) in try await admin.repair(request) },
         "doctor": { (admin, _) async throws(HTTPError) in try await admin.doctor() },
         "support": { (admin, _) async throws(HTTPError) in try await admin.supportFiles() },
+        "create": { (admin, request) async throws(HTTPError) in
+            try await admin.create(request)
+        },
         "send": { (admin, request) async throws(HTTPError) in try await admin.send(request) },
         "disconnect": { (admin, request) async throws(HTTPError) in
             try await admin.disconnect(request)

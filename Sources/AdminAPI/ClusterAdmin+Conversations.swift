@@ -149,10 +149,10 @@ extension ClusterAdmin {
             "revision": .integer(loaded.revision),
             "pinned_count": .integer(loaded.pins.count),
             "unstored": isOwnerSilent ? .null : 0,
-            "member_count": .integer(loaded.members.count),
+            "member_count": .integer(loaded.currentMembers.count),
             "present": isOwnerSilent ? .null : 0, "msg_s": isOwnerSilent ? .null : 0,
             "members": .array(
-                loaded.members.prefix(memberLimit).map {
+                loaded.currentMembers.prefix(memberLimit).map {
                     $0.tree(nodes: isOwnerSilent ? nil : [])
                 }),
         ]

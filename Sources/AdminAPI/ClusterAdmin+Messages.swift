@@ -84,7 +84,7 @@ extension ClusterAdmin {
         }
         // The operator writes ids as they are displayed, with the prefix of guests.
         let id = UserID(displayID: ByteString(user))
-        let member = try await self.load(key).members.first { $0.user == id }
+        let member = try await self.load(key).currentMembers.first { $0.user == id }
         let replyTo = request.number("reply_to")
         let place = "\(key.id) of tenant \(key.tenant)"
         if request.isDryRun {

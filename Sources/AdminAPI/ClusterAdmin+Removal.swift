@@ -70,7 +70,7 @@ extension ClusterAdmin {
                     .string(
                         """
                         would end \(what), delete its \(retained) retained messages and remove its \
-                        \(loaded.members.count) members
+                        \(loaded.currentMembers.count) members
                         """))
             ])
         }
@@ -94,7 +94,7 @@ extension ClusterAdmin {
             guard let last = page.messages.last?.sequence, last < page.head else { break }
             after = last
         }
-        let members = loaded.members.map(\.user)
+        let members = loaded.currentMembers.map(\.user)
         try await self.run(
             members.map { .removeMember($0, by: Self.operatorPrincipal) }, in: key, until: deadline
         ) {

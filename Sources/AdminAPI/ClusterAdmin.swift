@@ -28,6 +28,7 @@ public final class ClusterAdmin: Sendable {
         var settings: [NodeSetting] = []
         var events = LocalEventLog()
         var webhooks: WebhookService?
+        var creation: ConversationCreation?
     }
 
     /// The timeout for this node's own loops and store; shorter than that of a query from another
@@ -80,6 +81,11 @@ public final class ClusterAdmin: Sendable {
         self.state.withLock { $0.webhooks = webhooks }
     }
 
+    /// Operators can create conversations.
+    public func attach(_ creation: ConversationCreation) {
+        self.state.withLock { $0.creation = creation }
+    }
+
     /// The node's settings and files can be inspected.
     public func attach(_ inspection: NodeInspection) {
         self.state.withLock { $0.inspection = inspection }
@@ -100,6 +106,7 @@ public final class ClusterAdmin: Sendable {
     var link: NodeLink? { self.state.withLock { $0.link } }
     var settings: [NodeSetting] { self.state.withLock { $0.settings } }
     var webhooks: WebhookService? { self.state.withLock { $0.webhooks } }
+    var creation: ConversationCreation? { self.state.withLock { $0.creation } }
     var inspection: NodeInspection? { self.state.withLock { $0.inspection } }
 
     /// The drain that the node performs; a new one replaces it.

@@ -102,8 +102,8 @@ public struct AgentsDialect: Dialect {
         case .crowd(let online, let changes):
             rendering.text.append(presenceSummary: online, changes, in: conversation.id)
             rendering.finishFrame()
-        case .created, .reacted, .pinned, .unpinned, .joined, .renamed, .left, .ended, .typing,
-            .read, .status:
+        case .created, .reacted, .pinned, .unpinned, .joined, .renamed, .left, .ended, .updated,
+            .typing, .read, .status:
             break  // The protocol has no frames for these.
         }
     }

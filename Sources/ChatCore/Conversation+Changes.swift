@@ -59,6 +59,14 @@ extension Conversation {
             effects.append(
                 .event(.left(member, at: at), revision: change.revision, origin: requester))
             answer = .done
+        case .updated(var record, let person):
+            record.updatedAt = self.updatedAt
+            effects.append(
+                .event(
+                    .updated(record, by: person, rev: change.revision), revision: change.revision,
+                    origin: nil))
+            for requester in change.requesters { self.answerDetails(to: requester, into: &effects) }
+            return
         case .ended(let user, let at):
             effects.append(
                 .event(.ended(by: user, at: at), revision: change.revision, origin: requester))

@@ -14,7 +14,8 @@ extension Conversation {
         let request = JoinRequest(
             principal: Principal(person: member ?? person, isAdmin: false), isListedInToken: true,
             template: .unknown)
-        try self.join(request, subscribing: false, from: origin, at: now, into: &effects)
+        try self.join(
+            request, subscribing: false, isAdded: true, from: origin, at: now, into: &effects)
     }
 
     /// Ends a user's membership. A request for the same removal gets the same answer while the
@@ -28,7 +29,8 @@ extension Conversation {
         let users = user.isAnonymous ? [user, UserID(assigned: user.name)] : [user]
         if let number = users.compactMap({ self.members.memberNumber(of: $0) }).first {
             guard !self.areWritesUnavailable else { throw .unavailable }
-            self.endMembership(number, from: origin, at: now, into: &effects)
+            self.endMembership(
+                number, rememberedAs: .removed, from: origin, at: now, into: &effects)
         } else if let index = self.pendingChanges.lastIndex(where: { $0.isDeparture(of: users) }) {
             self.pendingChanges[index].addRequester(origin)
         } else {
@@ -37,11 +39,37 @@ extension Conversation {
         }
     }
 
+    /// Changes properties of the conversation. Closing it removes no member.
+    mutating func update(
+        _ update: ConversationUpdate, by principal: Principal, from origin: RequestOrigin,
+        into effects: inout [ConversationEffect]
+    ) throws(ChatError) {
+        let record = try self.recordManaged(by: principal)
+        let properties = try update.applied(to: record)
+        guard properties != record.properties else {
+            // It may be in flight.
+            if let index = self.pendingChanges.lastIndex(where: \.isUpdate) {
+                self.pendingChanges[index].addRequester(origin)
+            } else {
+                self.answerDetails(to: origin, into: &effects)
+            }
+            return
+        }
+        guard !self.areWritesUnavailable else { throw .unavailable }
+        self.record?.properties = properties
+        guard let updated = self.record else { return }
+        self.write(
+            .update(updated), then: .updated(updated, by: principal.person), from: origin,
+            into: &effects)
+    }
+
     /// The record, for the creator or an admin. The creator need not be a member: in some protocols
     /// it never was, and it may add itself.
-    private func recordManaged(by principal: Principal) throws(ChatError) -> ConversationRecord {
+    func recordManaged(by principal: Principal) throws(ChatError) -> ConversationRecord {
         guard let record = self.record else { throw .noSuchConversation }
-        guard principal.isAdmin || record.creator == principal.person.id else {
+        guard principal.isAdmin || self.isCreator(principal.person.id) else {
+            _ = try self.checkedRecord(
+                for: principal.person.id, orIf: record.joinPolicy == .open)
             throw .notAllowed("the creator of a conversation or an admin")
         }
         return record

@@ -2,9 +2,11 @@ import Bytes
 import ChatModel
 
 extension Conversation {
+    /// - Parameter isAdded: whether the creator or an admin adds the user, also one that was
+    ///   removed before.
     mutating func join(
-        _ request: JoinRequest, subscribing isSubscribing: Bool, from origin: RequestOrigin,
-        at now: ClockReading, into effects: inout [ConversationEffect]
+        _ request: JoinRequest, subscribing isSubscribing: Bool, isAdded: Bool = false,
+        from origin: RequestOrigin, at now: ClockReading, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         guard !self.isInbox else {
             return self.subscribeToInbox(
@@ -12,16 +14,17 @@ extension Conversation {
         }
         let person = request.principal.person
         let existing = self.members.memberNumber(of: person.id)
-        try self.checkJoin(request, isMember: existing != nil, isSubscribing: isSubscribing)
-        let isCreation = self.lifecycle == .missing
-        if isCreation {
+        if !isAdded, existing == nil { try self.checkAdmission(request, isSubscribing) }
+        try self.checkJoin(person.id, isMember: existing != nil)
+        if self.lifecycle == .missing {
+            // The first user who enters must not own what a token of another user lists too.
+            let creator = request.principal.isAdmin ? person.id : nil
             self.writeCreation(
-                ConversationRecord(request.template, creator: person.id, createdAt: now.wall),
+                ConversationRecord(
+                    request.template.closed, creator: creator, createdAt: now.wall),
                 into: &effects)
         }
-        var member =
-            existing.map { self.members[$0].member }
-            ?? self.newMember(request, role: isCreation ? .creator : .member, at: now)
+        var member = existing.map { self.members[$0].member } ?? self.newMember(request, at: now)
         // A new name needs a write, so every member keeps its name while writes are unavailable.
         let isRenamed =
             (member.name != person.name || member.agent != person.agent)
@@ -47,24 +50,27 @@ extension Conversation {
         }
     }
 
-    /// Throws unless the user may join.
-    private func checkJoin(
-        _ request: JoinRequest, isMember: Bool, isSubscribing: Bool
-    ) throws(ChatError) {
+    /// Throws unless the token or the link admits a user that is no member.
+    ///
+    /// This is the first check, so that a closed conversation is answered as a missing one.
+    private func checkAdmission(_ request: JoinRequest, _ isSubscribing: Bool) throws(ChatError) {
         let user = request.principal.person.id
+        // The token of an anonymous user is part of the link.
+        let isRemoved = self.wasRemoved(user)
+        if request.isListedInToken, !(isRemoved && user.isAnonymous) { return }
+        guard self.record?.joinPolicy == .open else {
+            throw isSubscribing ? .accessDenied : .noSuchConversation
+        }
+        guard !isRemoved else { throw .wasRemoved }
+    }
+
+    /// Throws unless an admitted user may join.
+    private func checkJoin(_ user: UserID, isMember: Bool) throws(ChatError) {
         // Even if the anonymous user is a member: other users cannot tell the two apart.
         if user.isAnonymous,
             self.members.memberNumber(of: UserID(tokenSubject: user.name)) != nil
         {
             throw .idTaken
-        }
-        if self.lifecycle == .missing {
-            guard request.isListedInToken else {
-                throw isSubscribing ? .accessDenied : .noSuchConversation
-            }
-        } else {
-            guard isMember || request.isListedInToken || self.record?.joinPolicy == .open
-            else { throw .accessDenied }
         }
         guard
             isMember || self.members.memberCount < self.rules.limits.membersPerConversation
@@ -74,11 +80,11 @@ extension Conversation {
         guard isMember || !self.areWritesUnavailable else { throw .unavailable }
     }
 
-    /// The member that a join adds. A returning member keeps its cursors.
-    private func newMember(
-        _ request: JoinRequest, role: Member.Role, at now: ClockReading
-    ) -> Member {
+    /// The member that a join adds. A returning member keeps its cursors. A creator that returns is
+    /// an ordinary member.
+    private func newMember(_ request: JoinRequest, at now: ClockReading) -> Member {
         let person = request.principal.person
+        let role: Member.Role = self.isCreator(person.id) ? .creator : .member
         var member = Member(
             user: person.id, name: person.name, agent: person.agent, role: role,
             joinedAt: now.wall)
@@ -170,7 +176,7 @@ extension Conversation {
         guard !self.isInbox else { throw .accessDenied }
         if let record = self.record {
             guard origin.isRetry, record.origin == new.template.origin,
-                record.creator == new.creator.person.id,
+                record.creator == new.creatorID,
                 record.title == new.title, record.dialectData == new.dialectData
             else { throw .conversationExists }
             if let index = self.pendingChanges.lastIndex(where: { !$0.creationRequesters.isEmpty })
@@ -189,7 +195,7 @@ extension Conversation {
             throw .tooManyMembers(limit: self.rules.limits.membersPerConversation)
         }
         guard !self.areWritesUnavailable else { throw .unavailable }
-        let creator = new.creator.person.id
+        let creator = new.creatorID
         self.writeCreation(
             ConversationRecord(
                 new.template, title: new.title, dialectData: new.dialectData,
@@ -212,32 +218,54 @@ extension Conversation {
     ) throws(ChatError) {
         guard self.lifecycle != .missing else { throw .noSuchConversation }
         guard let number = self.members.memberNumber(of: user) else {
-            guard origin.isRetry else { throw .notAMember }
+            guard origin.isRetry else { throw self.refusalOfNonMember }
             self.answerAlreadyDone(origin, into: &effects) { $0.isDeparture(of: [user]) }
             return
         }
         guard !self.areWritesUnavailable else { throw .unavailable }
-        self.endMembership(number, from: origin, at: now, into: &effects)
+        self.endMembership(
+            number, rememberedAs: self.record?.creator == user ? .departed : nil, from: origin,
+            at: now, into: &effects)
     }
 
+    /// - Parameter role: the role by which the conversation remembers the former member.
     mutating func endMembership(
-        _ number: UInt32, from origin: RequestOrigin, at now: ClockReading,
-        into effects: inout [ConversationEffect]
+        _ number: UInt32, rememberedAs role: Member.Role?, from origin: RequestOrigin,
+        at now: ClockReading, into effects: inout [ConversationEffect]
     ) {
         let member = self.members[number].member
         self.members.remove(number)
-        self.write(
-            .remove(member.user), then: .left(member, at: now.wall), from: origin, into: &effects)
+        var change = Write.Change.remove(member.user)
+        // A conversation remembers as many former members as it may have members.
+        let formerCount = self.members.count - self.members.memberCount
+        if let role, formerCount <= self.rules.limits.membersPerConversation {
+            self.members[number].member.role = role
+            var former = self.members[number].member
+            (former.name, former.agent) = ("", nil)
+            change = .member(former)
+        }
+        self.write(change, then: .left(member, at: now.wall), from: origin, into: &effects)
+    }
+
+    /// Whether the creator or an admin has removed the user, who was not added again.
+    func wasRemoved(_ user: UserID) -> Bool {
+        guard let number = self.members.number(of: user) else { return false }
+        return self.members[number].member.role == .removed
+    }
+
+    /// Whether the user has created the conversation, and neither left nor was removed. In some
+    /// protocols the creator need not be a member.
+    func isCreator(_ user: UserID) -> Bool {
+        guard self.record?.creator == user else { return false }
+        guard let number = self.members.number(of: user) else { return true }
+        return self.members[number].member.role == .creator
     }
 
     mutating func end(
         by principal: Principal, from origin: RequestOrigin, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) throws(ChatError) {
-        let record = try self.checkedRecord(for: principal.person.id, orIf: principal.isAdmin)
-        guard principal.isAdmin || record.creator == principal.person.id else {
-            throw .notAllowed("the creator of a conversation or an admin")
-        }
+        let record = try self.recordManaged(by: principal)
         guard record.endedAt == nil else {
             guard origin.isRetry else { throw .conversationEnded }
             self.answerAlreadyDone(origin, into: &effects) { $0.isEnd }
@@ -267,9 +295,7 @@ extension Conversation {
         for principal: Principal, _ readAccess: ReadAccess, from origin: RequestOrigin,
         into effects: inout [ConversationEffect]
     ) throws(ChatError) {
-        let isAdmitted =
-            readAccess == .anyone || readAccess == .anyoneIfOpen && self.record?.joinPolicy == .open
-        _ = try self.checkedRecord(for: principal.person.id, orIf: isAdmitted)
+        _ = try self.readableRecord(for: principal.person.id, readAccess)
         self.answerDetails(to: origin, into: &effects)
     }
 
@@ -292,5 +318,13 @@ extension Conversation {
 extension PendingChange {
     func isJoin(of number: UInt32) -> Bool {
         if case .member(number, isJoin: true) = self.kind { true } else { false }
+    }
+}
+
+extension NewConversation {
+    /// The user that manages the conversation. An operator, who is no user, has an empty id.
+    fileprivate var creatorID: UserID? {
+        let id = self.creator.person.id
+        return id.storageKey.string.isEmpty ? nil : id
     }
 }

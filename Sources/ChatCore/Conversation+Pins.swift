@@ -36,9 +36,9 @@ extension Conversation {
     }
 
     func manages(_ user: UserID) -> Bool {
-        self.record?.creator == user
+        self.isCreator(user)
             || self.members.memberNumber(of: user).map {
-                self.members[$0].member.role != .member
+                self.members[$0].member.role == .admin
             } ?? false
     }
 
@@ -60,9 +60,7 @@ extension Conversation {
         for principal: Principal, _ readAccess: ReadAccess, to origin: RequestOrigin,
         into effects: inout [ConversationEffect]
     ) throws(ChatError) {
-        let isAdmitted =
-            readAccess == .anyone || readAccess == .anyoneIfOpen && self.record?.joinPolicy == .open
-        _ = try self.checkedRecord(for: principal.person.id, orIf: isAdmitted)
+        _ = try self.readableRecord(for: principal.person.id, readAccess)
         effects.append(.answer(.pins(self.pins.reversed()), to: origin))
     }
 }

@@ -31,7 +31,7 @@ extension Conversation {
     private mutating func author(of body: MessageBody) throws(ChatError) -> UInt32 {
         if self.isInbox { return self.sharedAuthor }
         guard let author = self.members.memberNumber(of: body.author.id) else {
-            throw self.refusal(.notAMember) { $0.isDeparture(of: [body.author.id]) }
+            throw self.refusal(self.refusalOfNonMember) { $0.isDeparture(of: [body.author.id]) }
         }
         return author
     }

@@ -29,7 +29,7 @@ extension Conversation {
     ) throws(ChatError) {
         let user = principal.person.id
         guard self.lifecycle != .missing else { throw .noSuchConversation }
-        guard self.members.memberNumber(of: user) != nil else { throw .notAMember }
+        guard self.members.memberNumber(of: user) != nil else { throw self.refusalOfNonMember }
         try self.checkAmendable(sequence, by: principal, orElsewhere: true)
         guard !self.areWritesUnavailable else { throw .unavailable }
         var batch = self.reactionBatches[sequence] ?? ReactionBatch()
@@ -114,7 +114,9 @@ extension Conversation {
     private func check(
         _ request: ReactionBatch.ReactionRequest, of message: Message?, _ sequence: SequenceNumber
     ) throws(ChatError) {
-        guard self.members.memberNumber(of: request.change.user) != nil else { throw .notAMember }
+        guard self.members.memberNumber(of: request.change.user) != nil else {
+            throw self.refusalOfNonMember
+        }
         try self.checkAmendable(sequence, by: request.principal)
         guard let message else { throw .noSuchMessage(sequence) }
         guard message.state != .deleted else { throw .messageDeleted(sequence) }

@@ -10,7 +10,9 @@ extension Conversation {
         guard !self.isInbox else {
             return self.acknowledgeInbox(sequences, by: user, from: origin, at: now, into: &effects)
         }
-        guard let reader = self.members.memberNumber(of: user) else { throw .notAMember }
+        guard let reader = self.members.memberNumber(of: user) else {
+            throw self.refusalOfNonMember
+        }
         let known = sequences.filter { $0 >= 1 && $0 <= self.storedHead }
         let unknown = sequences.filter { $0 < 1 || $0 > self.storedHead }
         guard let highest = known.max() else {
@@ -32,7 +34,9 @@ extension Conversation {
             return self.acknowledgeInbox(
                 [sequence], by: user, from: origin, at: now, into: &effects)
         }
-        guard let reader = self.members.memberNumber(of: user) else { throw .notAMember }
+        guard let reader = self.members.memberNumber(of: user) else {
+            throw self.refusalOfNonMember
+        }
         guard sequence >= 0, sequence <= self.storedHead else {
             effects.append(.answer(.read(unknown: [sequence]), to: origin))
             return
@@ -41,6 +45,24 @@ extension Conversation {
             UnstoredReads.UnstoredRead(
                 reader: reader, named: nil, through: sequence, unknown: [], origin: origin),
             at: now, into: &effects)
+    }
+
+    /// Answers a member with the read positions of all members.
+    func answerReceipts(
+        to user: UserID, _ origin: RequestOrigin, into effects: inout [ConversationEffect]
+    ) throws(ChatError) {
+        _ = try self.checkedRecord(for: user)
+        guard let number = self.members.memberNumber(of: user) else { return }
+        let members = self.members.members.filter { $0.readCursor > 0 || $0.deliveredCursor > 0 }
+        let highest = members.sorted {
+            ($1.readCursor, $1.deliveredCursor, $0.user)
+                < ($0.readCursor, $0.deliveredCursor, $1.user)
+        }
+        let receipts = ReceiptList(
+            own: ReceiptList.Receipt(self.members[number].member),
+            highest: highest.prefix(ReceiptList.limit).map { ReceiptList.Receipt($0) },
+            total: members.count)
+        effects.append(.answer(.receipts(receipts), to: origin))
     }
 
     /// Queues a read until the store has the cursor. A client reads unread counts from the store
@@ -89,7 +111,7 @@ extension Conversation {
             if self.members.isMember(reader) {
                 self.completeRead(read, at: now, into: &effects)
             } else {
-                effects.append(.answer(.failed(.notAMember), to: read.origin))
+                effects.append(.answer(.failed(self.refusalOfNonMember), to: read.origin))
             }
         }
         self.writeQueuedReads(into: &effects)

@@ -114,7 +114,7 @@ extension Conversation {
             if message.sequence == self.lastMessage?.sequence { self.lastMessage = message }
         case .end(let time): self.updatedAt = time
         case .create(let record): self.updatedAt = record.updatedAt
-        case .member, .remove, .cursors, .skip: break
+        case .member, .remove, .update, .cursors, .skip: break
         }
     }
 

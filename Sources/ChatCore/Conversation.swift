@@ -287,6 +287,9 @@ public struct Conversation: Sendable {
                 try self.addMember(person, by: principal, from: origin, at: now, into: &effects)
             case .removeMember(let user, let principal):
                 try self.removeMember(user, by: principal, from: origin, at: now, into: &effects)
+            case .update(let update, let principal):
+                try self.update(update, by: principal, from: origin, into: &effects)
+            case .receipts(let user): try self.answerReceipts(to: user, origin, into: &effects)
             case .end(let principal):
                 try self.end(by: principal, from: origin, at: now, into: &effects)
             case .describe(let principal, let readAccess):
@@ -305,8 +308,31 @@ public struct Conversation: Sendable {
         -> ConversationRecord
     {
         guard let record = self.record else { throw .noSuchConversation }
-        guard isAdmitted || self.members.memberNumber(of: user) != nil else { throw .notAMember }
+        guard isAdmitted || self.members.memberNumber(of: user) != nil else {
+            throw self.refusalOfNonMember
+        }
         return record
+    }
+
+    /// The record, for a member or a user that may read the conversation.
+    func readableRecord(for user: UserID, _ readAccess: ReadAccess) throws(ChatError)
+        -> ConversationRecord
+    {
+        let isOpen = self.record?.joinPolicy == .open
+        // The token of an anonymous user is part of the link.
+        if readAccess == .anyoneIfOpen || readAccess == .anyone && user.isAnonymous,
+            self.wasRemoved(user)
+        {
+            throw isOpen ? .wasRemoved : self.refusalOfNonMember
+        }
+        return try self.checkedRecord(
+            for: user, orIf: readAccess == .anyone || readAccess == .anyoneIfOpen && isOpen)
+    }
+
+    /// The answer to a user that is no member. A closed conversation is answered as an unknown one,
+    /// so that no other user learns of it.
+    var refusalOfNonMember: ChatError {
+        self.record?.joinPolicy == .open ? .notAMember : .noSuchConversation
     }
 
     // MARK: Time

@@ -119,15 +119,21 @@ struct MemberTable: Sendable {
         self.memberCount -= 1
     }
 
-    /// Replaces the memberships with those in the store. Numbers, presence and higher cursors stay.
+    /// Replaces the memberships, and the former members to remember, with those in the store.
+    /// Numbers, presence and higher cursors stay.
     mutating func reload(_ members: [Member]) {
         if self.keys.isEmpty {
             self.keys.reserveCapacity(members.count)
             self.entries.reserveCapacity(members.count)
         }
-        for index in self.keys.indices { self.keys[index].isMember = false }
+        for index in self.keys.indices {
+            self.keys[index].isMember = false
+            self.entries[index].member.role = .member
+        }
         self.memberCount = 0
-        for member in members { _ = self.insert(self.withKnownCursors(member), isMember: true) }
+        for member in members {
+            _ = self.insert(self.withKnownCursors(member), isMember: member.role.isMember)
+        }
     }
 
     /// The member with the known cursors where they are higher: neither ever moves back.

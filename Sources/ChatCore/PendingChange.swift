@@ -12,6 +12,7 @@ struct PendingChange: Sendable {
         case member(UInt32, isJoin: Bool)
         case left(Member, at: Timestamp)
         case ended(by: UserID, at: Timestamp)
+        indirect case updated(ConversationRecord, by: Person)
     }
 
     let revision: Revision
@@ -31,6 +32,8 @@ struct PendingChange: Sendable {
     func isDeparture(of users: [UserID]) -> Bool {
         if case .left(let member, _) = self.kind { users.contains(member.user) } else { false }
     }
+
+    var isUpdate: Bool { if case .updated = self.kind { true } else { false } }
 
     var isEnd: Bool { if case .ended = self.kind { true } else { false } }
 

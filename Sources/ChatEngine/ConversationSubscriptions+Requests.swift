@@ -373,7 +373,8 @@ extension ConversationInput {
         switch self {
         case .command(.post), .command(.edit), .command(.delete), .command(.read),
             .command(.readThrough), .command(.leave), .command(.end), .command(.addMember),
-            .command(.removeMember), .command(.react), .command(.pin), .command(.unpin):
+            .command(.removeMember), .command(.react), .command(.pin), .command(.unpin),
+            .command(.update):
             true
         default:
             false

@@ -10,12 +10,56 @@ public enum ChatAnswer: Sendable {
     case amended(Message)
     /// The pinned messages, newest pin first.
     case pins([Message])
+    /// Indirect: larger than the common cases.
+    indirect case receipts(ReceiptList)
     /// The reads are stored, except those of message ids that do not exist.
     case read(unknown: [SequenceNumber])
     case done
     /// The details of a conversation that exists or was just created.
     indirect case described(ConversationDetails)
     case failed(ChatError)
+}
+
+/// The read positions of a conversation's members.
+public struct ReceiptList: Sendable, Equatable {
+    public struct Receipt: Sendable, Equatable {
+        public let user: UserID
+        public let name: ByteString
+        /// See `Member.readCursor`.
+        public let read: SequenceNumber
+        /// See `Member.deliveredCursor`.
+        public let delivered: SequenceNumber
+
+        public init(
+            user: UserID, name: ByteString, read: SequenceNumber, delivered: SequenceNumber
+        ) {
+            self.user = user
+            self.name = name
+            self.read = read
+            self.delivered = delivered
+        }
+
+        public init(_ member: Member) {
+            self.init(
+                user: member.user, name: member.name, read: member.readCursor,
+                delivered: member.deliveredCursor)
+        }
+    }
+
+    /// The most receipts in a list.
+    public static let limit = 100
+
+    public let own: Receipt
+    /// The highest positions, highest first.
+    public let highest: [Receipt]
+    /// The number of members that have a position.
+    public let total: Int
+
+    public init(own: Receipt, highest: [Receipt], total: Int) {
+        self.own = own
+        self.highest = highest
+        self.total = total
+    }
 }
 
 /// The end of a conversation. The store does not record who ended it, so an owner that loaded an

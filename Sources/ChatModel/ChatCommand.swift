@@ -38,6 +38,11 @@ public enum ChatCommand: Sendable {
     indirect case addMember(Person, by: Principal)
     /// Ends another user's membership. Only the creator and admins may do this.
     case removeMember(UserID, by: Principal)
+    /// Changes properties of the conversation. Only its creator and admins may do this. The answer
+    /// is `described`. Indirect: larger than the common cases.
+    indirect case update(ConversationUpdate, by: Principal)
+    /// Returns the read positions of the members. Only members may read them.
+    case receipts(by: UserID)
     /// Ends the conversation: it becomes read-only. Only its creator and admins may do this.
     case end(by: Principal)
     /// Returns the record, the members and their presence. Members may always read them, and
@@ -52,12 +57,14 @@ extension ChatCommand {
         case .joinAndSubscribe(let request), .join(let request): request.principal.person.id
         case .create(let conversation): conversation.creator.person.id
         case .post(let body): body.author.id
-        case .read(_, let user), .readThrough(_, let user), .leave(let user): user
+        case .read(_, let user), .readThrough(_, let user), .leave(let user),
+            .receipts(let user):
+            user
         case .typing(_, let person): person.id
         case .edit(_, _, let principal), .delete(_, let principal), .addMember(_, let principal),
             .removeMember(_, let principal), .end(let principal), .describe(let principal, _),
             .react(_, _, _, let principal), .pin(_, let principal), .unpin(_, let principal),
-            .pins(let principal, _):
+            .pins(let principal, _), .update(_, let principal):
             principal.person.id
         }
     }
@@ -70,6 +77,42 @@ public enum ReadAccess: UInt8, Sendable {
     case anyoneIfOpen = 1
     /// Any user: for example, the bearer of a token that lists the conversation.
     case anyone = 2
+}
+
+/// The properties of a conversation to change; nil leaves a property as it is.
+public struct ConversationUpdate: Sendable, Equatable {
+    public var title: String?
+    /// The data of the dialect with this origin. Other conversations have their own data there, so
+    /// the update of one of them is refused.
+    public var dialectData: ByteString?
+    public var origin: ByteString
+    public var joinPolicy: ConversationRecord.JoinPolicy?
+    /// A conversation that becomes closed is no longer listed, unless this is true: then the update
+    /// is refused.
+    public var isListed: Bool?
+
+    public init(origin: ByteString) {
+        self.origin = origin
+    }
+
+    /// The properties after the update. Throws if a closed conversation would be listed, or has
+    /// other data.
+    public func applied(to record: ConversationRecord) throws(ChatError) -> ConversationProperties {
+        var properties = record.properties
+        if let title = self.title { properties.title = title }
+        if let data = self.dialectData {
+            guard record.origin == self.origin else { throw .noDescription }
+            properties.dialectData = data
+        }
+        if let joinPolicy = self.joinPolicy { properties.joinPolicy = joinPolicy }
+        if properties.joinPolicy == .closed {
+            guard self.isListed != true else { throw .closedIsUnlisted }
+            properties.isListed = false
+        } else if let isListed = self.isListed {
+            properties.isListed = isListed
+        }
+        return properties
+    }
 }
 
 /// A conversation to create, with its first members.
@@ -110,10 +153,10 @@ public struct Principal: Sendable {
 /// A request to join a conversation.
 public struct JoinRequest: Sendable {
     public let principal: Principal
-    /// The token lists the conversation. Its bearer may join, and creates the conversation if it
-    /// does not exist.
+    /// The token lists the conversation. Its bearer may join. If the conversation does not exist,
+    /// its bearer creates it as a closed one, without a creator unless the bearer is an admin.
     public let isListedInToken: Bool
-    /// The properties of the conversation if the join creates it.
+    /// The origin of the conversation if the join creates it; see `isListedInToken`.
     public let template: ConversationTemplate
     /// A new member starts with all earlier messages marked as read.
     public let marksHistoryRead: Bool

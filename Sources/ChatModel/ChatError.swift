@@ -9,8 +9,14 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     case noSuchMember
     /// An anonymous user claims an id that belongs to a member with a token.
     case idTaken
-    /// The conversation is closed, and the user is neither a member nor listed in the token.
+    /// The user may not enter. A closed conversation is answered like one that does not exist.
     case accessDenied
+    /// The creator or an admin has removed the user, who may not join by the link.
+    case wasRemoved
+    /// A closed conversation would be listed.
+    case closedIsUnlisted
+    /// The conversation's protocol has no description.
+    case noDescription
     /// An operator has banned the user (`Ban.notice`).
     case banned(String)
     case conversationEnded
@@ -54,6 +60,10 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .noSuchMember: "user_id: not a member of this conversation"
         case .idTaken: "user_id: a member of this conversation has this id; choose another one"
         case .accessDenied: "access denied"
+        case .wasRemoved:
+            "user_id: was removed from this conversation; its creator or an admin can add it again"
+        case .closedIsUnlisted: "listed: a closed conversation is never listed"
+        case .noDescription: "description: this conversation's protocol has none"
         case .banned(let notice): notice
         case .conversationEnded: "conversation ended"
         case .noSuchMessage(let id): "message_id: there is no message \(id)"

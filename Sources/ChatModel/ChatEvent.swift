@@ -17,6 +17,8 @@ public enum ChatEvent: Sendable {
     case renamed(Member)
     case left(Member, at: Timestamp)
     case ended(by: UserID, at: Timestamp)
+    /// Properties of the conversation changed. Indirect: larger than the common cases.
+    indirect case updated(ConversationRecord, by: Person, rev: Revision)
     /// For every connection except those of the user that types.
     case typing(Person, Bool)
     /// The member has read these messages; its cursor is now at the last number.
@@ -64,7 +66,7 @@ public enum ChatEvent: Sendable {
         switch self {
         case .typing, .presence, .crowd: true
         case .created, .posted, .edited, .deleted, .reacted, .pinned, .unpinned, .joined, .renamed,
-            .left, .ended, .read, .status:
+            .left, .ended, .updated, .read, .status:
             false
         }
     }

@@ -43,11 +43,62 @@ public struct ConversationRecord: Sendable, Equatable {
     }
 
     public var isInCatalog: Bool { self.isListed && self.endedAt == nil }
+
+    /// The properties that the creator and admins may change.
+    public var properties: ConversationProperties {
+        get {
+            ConversationProperties(
+                title: self.title, dialectData: self.dialectData, joinPolicy: self.joinPolicy,
+                isListed: self.isListed)
+        }
+        set {
+            self.title = newValue.title
+            self.dialectData = newValue.dialectData
+            self.joinPolicy = newValue.joinPolicy
+            self.isListed = newValue.isListed
+        }
+    }
 }
 
-/// A user's membership in a conversation.
+/// The properties of a conversation that the creator and admins may change. See
+/// `ConversationRecord`.
+public struct ConversationProperties: Sendable, Equatable {
+    public var title: String
+    public var dialectData: ByteString
+    public var joinPolicy: ConversationRecord.JoinPolicy
+    public var isListed: Bool
+
+    public init(
+        title: String, dialectData: ByteString, joinPolicy: ConversationRecord.JoinPolicy,
+        isListed: Bool
+    ) {
+        self.title = title
+        self.dialectData = dialectData
+        self.joinPolicy = joinPolicy
+        self.isListed = isListed
+    }
+}
+
+/// A user's membership in a conversation, or the end of one that the conversation remembers.
 public struct Member: Sendable, Equatable {
-    public enum Role: UInt8, Sendable { case member = 0, creator = 1, admin = 2 }
+    public enum Role: UInt8, Sendable {
+        case member = 0
+        case creator = 1
+        case admin = 2
+        /// No member any more: the creator or an admin has removed the user, who may not join by
+        /// the link until added again.
+        case removed = 3
+        /// No member any more: the creator has left, and has no rights of a creator any more.
+        case departed = 4
+
+        /// Whether a user with this role is a member.
+        public var isMember: Bool {
+            switch self {
+            case .member, .creator, .admin: true
+            case .removed, .departed: false
+            }
+        }
+    }
 
     public var user: UserID
     public var name: ByteString

@@ -19,6 +19,10 @@ public struct ConversationTemplate: Sendable, Equatable {
         self.isListed = isListed
     }
 
+    /// The template of a conversation that comes into being because a token lists it. Whichever
+    /// dialect is first, only members and bearers of such tokens may enter.
+    public var closed: Self { Self(origin: self.origin) }
+
     /// Inboxes, which the core itself creates with the first message.
     public static let inbox = ConversationTemplate(origin: "inbox")
     /// A conversation whose creation is lost.

@@ -7,7 +7,10 @@ public struct LoadedConversation: Sendable {
     public var revision: Revision
     /// The oldest message that is kept; head + 1 if none is.
     public var oldest: SequenceNumber
+    /// The members, and the former members that the conversation remembers (`Member.Role`).
     public var members: [Member]
+    /// Without the former ones.
+    public var currentMembers: [Member] { self.members.filter(\.role.isMember) }
     /// The pinned messages in their present state, oldest pin first.
     public var pins: [Message]
 

@@ -62,8 +62,11 @@ public struct Write: Sendable {
         /// state of the message. The time is nil for a change that does not count as activity.
         /// Indirect: larger than the common cases.
         indirect case amend(Message, Amendment, at: Timestamp?)
-        /// A new or changed member.
+        /// A new or changed member, or a former one to remember.
         case member(Member)
+        /// The record with new properties. Its other fields are those of the creation, and the
+        /// change does not count as activity. Indirect: larger than the common cases.
+        indirect case update(ConversationRecord)
         case remove(UserID)
         /// Neither cursor moves back. The store ignores the cursors of a user that is not a member.
         case cursors(UserID, read: SequenceNumber, delivered: SequenceNumber)

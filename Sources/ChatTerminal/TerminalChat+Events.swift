@@ -37,6 +37,16 @@ extension TerminalChat {
         case .ended(let user):
             let by = user.map { " by \(SafeText.line($0, limit: 128))" } ?? ""
             self.add(.notice("The conversation was ended\(by)."), to: index, into: &steps)
+        case .updated(let properties, let user):
+            let title = SafeText.line(properties.title, limit: 200)
+            let access =
+                properties.isClosed
+                ? "only its members may join" : "everyone with its link may join"
+            self.add(
+                .notice(
+                    "\(SafeText.line(user, limit: 128)) has changed the conversation: "
+                        + "\(title.isEmpty ? "" : "“\(title)”, ")\(access)."),
+                to: index, into: &steps)
         case .error(let reason, let action):
             self.add(.error(Self.sentence(reason, action)), to: index, into: &steps)
         case .state(let change): self.changeState(change, in: index, at: now, into: &steps)

@@ -8,8 +8,14 @@ import Identity
 public struct ChatsDialect: UserNumbering {
     public let name: StaticString = "chats"
     public let upgradePaths: [PathPattern] = ["/ws/chats"]
+    /// The template of chats that clients create.
+    private let newChats: ConversationTemplate
 
-    public init() {}
+    /// - Parameter defaultAccess: whether the chats that clients create are open. A closed one has
+    ///   its creator as member; otherwise no user could enter it.
+    public init(defaultAccess: ConversationRecord.JoinPolicy = .open) {
+        self.newChats = defaultAccess == .open ? .chats : .chats.closed
+    }
 
     /// Accepts an unauthorized connection first and closes it then, because browsers show only
     /// close codes.
@@ -21,16 +27,18 @@ public struct ChatsDialect: UserNumbering {
                 return .session(Self.refusal("a token is required"))
             }
             guard let name = request.queryValue("username") else {
-                return .session(ChatsSession(anonymousName: Self.randomGuestName()))
+                return .session(
+                    ChatsSession(anonymousName: Self.randomGuestName(), newChats: self.newChats))
             }
             guard IdentityRule.name.allows(name) else {
                 return .session(Self.refusal("username: must be \(IdentityRule.name.text)"))
             }
-            return .session(ChatsSession(anonymousName: ByteString(name)))
+            return .session(
+                ChatsSession(anonymousName: ByteString(name), newChats: self.newChats))
         case .invalid(let sentence):
             return .session(Self.refusal(sentence))
         case .bearer(let identity):
-            return .session(ChatsSession(identity: identity))
+            return .session(ChatsSession(identity: identity, newChats: self.newChats))
         }
     }
 
@@ -78,8 +86,7 @@ public struct ChatsDialect: UserNumbering {
             rendering.text.append(read: cursor, by: user, in: conversation.id)
             rendering.finishFrame()
         case .created, .edited, .deleted, .reacted, .pinned, .unpinned, .renamed, .left, .ended,
-            .typing, .status, .presence,
-            .crowd:
+            .updated, .typing, .status, .presence, .crowd:
             break  // The protocol has no frames for these.
         }
     }

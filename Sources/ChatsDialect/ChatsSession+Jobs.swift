@@ -346,6 +346,10 @@ extension ChatsSession {
         case .described(let description):
             guard let id = tag.conversation else { return }
             let chat = ChatsChat(id: id, description, limit: 0)
+            if !description.members.isEmpty {
+                self.subscriptions.enter(id, into: &steps)
+                self.subscriptions.notifyOtherConnections(id, into: &steps)
+            }
             self.finish(into: &steps) {
                 $0.append(#"{"type":"emptyChatCreated","data":"#)
                 $0.append(fieldsOf: chat, [:])

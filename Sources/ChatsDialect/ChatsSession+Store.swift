@@ -44,7 +44,8 @@ extension ChatsSession {
         case (.nextID, .number(let number)?):
             let chat = ByteString(String(number))
             let newConversation = NewConversation(
-                .chats, creator: self.subscriptions.principal, members: [])
+                self.newChats, creator: self.subscriptions.principal,
+                members: self.newChats.joinPolicy == .closed ? [self.person] : [])
             steps.append(
                 .submit(
                     .create(newConversation), in: self.subscriptions.key(chat),

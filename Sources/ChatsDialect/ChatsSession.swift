@@ -33,7 +33,11 @@ public struct ChatsSession: PageReading, StoreReading, InboxReading, TimedSessio
     /// The milliseconds within which a send is answered, even if it is still queued.
     private static let sendTimeout: Int64 = 5000
 
-    init(identity: Identity) {
+    /// The template of chats that the client creates.
+    let newChats: ConversationTemplate
+
+    init(identity: Identity, newChats: ConversationTemplate) {
+        self.newChats = newChats
         self.subscriptions = UserSubscriptions(
             tenant: identity.tenant,
             principal: Principal(person: Person(of: identity), isAdmin: identity.isAdmin),
@@ -43,7 +47,8 @@ public struct ChatsSession: PageReading, StoreReading, InboxReading, TimedSessio
     }
 
     /// Creates the session of a user without a token.
-    init(anonymousName name: ByteString) {
+    init(anonymousName name: ByteString, newChats: ConversationTemplate) {
+        self.newChats = newChats
         let person = Person(id: UserID(anonymous: name), name: name)
         self.subscriptions = UserSubscriptions(
             tenant: Identity.defaultTenant, principal: Principal(person: person, isAdmin: false),

@@ -41,6 +41,8 @@ public struct ServeOptions: Sendable, Equatable {
     /// Whether connections without a token are accepted where a protocol allows them. The default
     /// is on for a loopback listener without Redis, else off.
     public var anonymous = true
+    /// The access of conversations whose creation does not say it.
+    public var defaultAccess = DefaultAccess.open
 
     /// The receivers of events; empty for none.
     public var webhooks: [WebhookURL] = []

@@ -147,6 +147,12 @@ enum ServeTable {
                 in: "Authentication",
                 "allow connections without a token"),
             sets: \.anonymous, ValueParsing.toggle),
+        OptionBinding(
+            setting(
+                "default-access", .choice(DefaultAccess.allCases.map(\.rawValue)), "open|closed",
+                default: "open", in: "Authentication",
+                "who may join what REST and Chats create: open to any user"),
+            sets: \.defaultAccess, ValueParsing.choice(DefaultAccess.self)),
     ]
 
     private static let webhooks: [OptionBinding<ServeOptions>] = [

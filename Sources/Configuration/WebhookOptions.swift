@@ -51,6 +51,7 @@ public struct WebhookURL: Sendable, Hashable, CustomStringConvertible {
 /// The types of events that webhooks send.
 public enum WebhookEventType: String, Sendable, CaseIterable {
     case conversationCreated = "conversation.created"
+    case conversationUpdated = "conversation.updated"
     case conversationEnded = "conversation.ended"
     case messageCreated = "message.created"
     case messageEdited = "message.edited"

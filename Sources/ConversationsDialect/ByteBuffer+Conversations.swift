@@ -87,6 +87,40 @@ extension ByteBuffer {
         self.append("}")
     }
 
+    /// Appends the present properties of a conversation, after a user has changed them.
+    mutating func append(
+        updated record: ConversationRecord, of conversation: ConversationKey, by person: Person,
+        _ revision: Revision
+    ) {
+        self.append(#"{"type":"conversation.updated","conversation":{"conversation_id":"#)
+        self.append(jsonString: conversation.id)
+        self.append(#","title":"#)
+        self.append(jsonString: record.title)
+        self.append(#","created_by":"#)
+        if let creator = record.creator {
+            self.append(jsonString: creator.displayID)
+        } else {
+            self.append("null")
+        }
+        self.append(#","created_at":""#)
+        self.append(timestamp: record.createdAt)
+        self.append(record.endedAt == nil ? #"","is_active":true"# : #"","is_active":false"#)
+        self.append(accessOf: record)
+        self.append(#"},"by":"#)
+        self.append(user: person)
+        self.append(revision: revision)
+        self.append("}")
+    }
+
+    /// Appends the answer to `receipts`.
+    mutating func append(receipts: ReceiptList, of conversation: ByteString) {
+        self.append(#"{"type":"receipts","conversation_id":"#)
+        self.append(jsonString: conversation)
+        self.append(",")
+        self.append(receipts: receipts) { $0.append(jsonString: $1.displayID) }
+        self.append("}")
+    }
+
     mutating func append(reactedTo message: Message) {
         self.append(#"{"type":"reacted","message_id":"#)
         self.append(messageID: message.sequence, as: .string)

@@ -77,6 +77,9 @@ public struct ConversationsDialect: HeartbeatSending {
         case .ended(let user, let time):
             rendering.text.append(endOf: conversation, by: user, at: time)
             rendering.finishFrame()
+        case .updated(let record, let person, let revision):
+            rendering.text.append(updated: record, of: conversation, by: person, revision)
+            rendering.finishFrame()
         case .created, .joined, .renamed, .left:
             break  // The protocol has no frames for these.
         }

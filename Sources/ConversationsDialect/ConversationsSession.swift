@@ -16,7 +16,7 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
 
     enum ConversationsRequestKind: UInt8 {
         case enter, send, edit, delete, read, typing, fetch, fetchAfter, react, pin, unpin, pins,
-            search
+            search, receipts
     }
 
     init(identity: Identity, conversation: ByteString, from resumePoint: ResumePoint?) {
@@ -109,6 +109,7 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
             case "delete_message":
                 let sequence = try document.requiredMessageID("message_id", of: root, in: text)
                 self.submit(.delete(sequence, by: self.me), .delete, number: sequence, into: &steps)
+            case "receipts": self.submit(.receipts(by: self.person.id), .receipts, into: &steps)
             case "react", "pin", "unpin", "pins", "search":
                 try self.executeFeature(action, document, text, into: &steps)
             case "authenticate":
@@ -292,6 +293,8 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
             if !isDelivered { steps.reply { $0.append(pinOf: message) } }
         case (.pins, .pins(let messages)):
             steps.reply { $0.append(pins: messages, for: self.person.id) }
+        case (.receipts, .receipts(let receipts)):
+            steps.reply { $0.append(receipts: receipts, of: self.conversation.id) }
         case (let kind, .failed(let error)):
             steps.reply { $0.append(error: error.description, action: kind?.action) }
         default:
@@ -369,6 +372,7 @@ extension ConversationsSession.ConversationsRequestKind {
         case .unpin: "unpin"
         case .pins: "pins"
         case .search: "search"
+        case .receipts: "receipts"
         }
     }
 }

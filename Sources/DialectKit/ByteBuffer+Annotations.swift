@@ -10,6 +10,42 @@ public enum MessageIDForm: Sendable {
 /// The fields of message features, equal in all protocols except for the form of message ids. Each
 /// has a leading comma. A message without the feature has no such field.
 extension ByteBuffer {
+    /// Appends who may enter a conversation and who finds it, with a leading comma.
+    public mutating func append(accessOf record: ConversationRecord) {
+        self.append(
+            record.joinPolicy == .open ? #","access":"open""# : #","access":"closed""#)
+        self.append(record.isListed ? #","listed":true"# : #","listed":false"#)
+    }
+
+    /// Appends the read positions of members.
+    ///
+    /// - Parameter appendUser: appends the id of a user.
+    public mutating func append(
+        receipts: ReceiptList, _ appendUser: (inout ByteBuffer, UserID) -> Void
+    ) {
+        self.append(#""me":{"#)
+        self.append(positionsOf: receipts.own)
+        self.append(#"},"receipts":["#)
+        for (index, receipt) in receipts.highest.enumerated() {
+            self.append(index > 0 ? #",{"user_id":"# : #"{"user_id":"#)
+            appendUser(&self, receipt.user)
+            self.append(#","username":"#)
+            self.append(jsonString: receipt.name)
+            self.append(",")
+            self.append(positionsOf: receipt)
+            self.append("}")
+        }
+        self.append(#"],"total":"#)
+        self.append(decimal: receipts.total)
+    }
+
+    private mutating func append(positionsOf receipt: ReceiptList.Receipt) {
+        self.append(#""read":"#)
+        self.append(messageID: receipt.read, as: .string)
+        self.append(#","delivered":"#)
+        self.append(messageID: receipt.delivered, as: .string)
+    }
+
     public mutating func append(messageID sequence: SequenceNumber, as form: MessageIDForm) {
         if form == .string { self.append(#"""#) }
         self.append(decimal: sequence)

@@ -17,7 +17,9 @@ public enum DialectList {
     public static let all = [
         DialectRow(.conversations, load: [.conversations]) { _ in ConversationsDialect() },
         DialectRow(.pets, load: [.pets]) { _ in PetsDialect() },
-        DialectRow(.chats, load: [.chats]) { _ in ChatsDialect() },
+        DialectRow(.chats, load: [.chats]) {
+            ChatsDialect(defaultAccess: $0.defaultAccess)
+        },
         DialectRow(.rooms, load: [.rooms, .roomsPolling]) { RoomsDialect($0) },
         DialectRow(.agents, load: [.agents]) { _ in AgentsDialect() },
     ]

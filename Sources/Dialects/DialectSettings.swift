@@ -1,3 +1,4 @@
+public import ChatModel
 public import Configuration
 import EngineIO
 import RoomsDialect
@@ -8,8 +9,14 @@ public struct DialectSettings: Sendable {
     public let secret: [UInt8]
     public let clusterName: String
     public let limits: Limits
+    /// Who may enter the conversations that a request creates without saying it.
+    public let defaultAccess: ConversationRecord.JoinPolicy
 
-    public init(secret: [UInt8], clusterName: String, limits: Limits = Limits()) {
+    public init(
+        secret: [UInt8], clusterName: String, limits: Limits = Limits(),
+        defaultAccess: ConversationRecord.JoinPolicy = .open
+    ) {
+        self.defaultAccess = defaultAccess
         self.secret = secret
         self.clusterName = clusterName
         self.limits = limits

@@ -20,19 +20,26 @@ struct ListIndex {
     }
 
     /// Updates the lists after a change to a conversation.
+    ///
+    /// - Parameter record: with the change.
     mutating func recordChange(
         _ change: Write.Change, of record: ConversationRecord, at key: ConversationKey
     ) {
         switch change {
+        case .member(let member) where !member.role.isMember:
+            self.memberships[TenantUser(tenant: key.tenant, user: member.user)]?.removeSorted(
+                key.id)
         case .member(let member):
             self.memberships[TenantUser(tenant: key.tenant, user: member.user), default: []]
                 .insertSorted(key.id)
         case .remove(let user):
             self.memberships[TenantUser(tenant: key.tenant, user: user)]?.removeSorted(key.id)
-        case .end:
-            if record.isListed {
-                self.catalogs[key.tenant]?.removeSorted(
-                    PageCursor(time: record.createdAt, id: key.id))
+        case .end, .update:
+            let cursor = PageCursor(time: record.createdAt, id: key.id)
+            if record.isInCatalog {
+                self.catalogs[key.tenant, default: []].insertSorted(cursor)
+            } else {
+                self.catalogs[key.tenant]?.removeSorted(cursor)
             }
         case .create, .message, .amend, .cursors, .skip:
             break

@@ -9,10 +9,12 @@ struct ListRows {
     private let below: SQLiteStatement
     private let text = RowTextBuffer()
 
+    /// Without the former members that a conversation remembers (`Member.Role`).
     static let membershipsOfUser = """
         SELECT conversations.id, conversations.name FROM members
         CROSS JOIN conversations ON conversations.id = members.conversation
         WHERE members.user = ? AND members.conversation > ? AND conversations.tenant = ?
+            AND members.role <= \(Member.Role.admin.rawValue)
         ORDER BY members.conversation LIMIT ?
         """
     /// This condition repeats that of the partial index; otherwise SQLite does not use the index.

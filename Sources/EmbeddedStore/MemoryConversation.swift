@@ -61,7 +61,7 @@ struct MemoryConversation {
 
     /// The conversation's entry in a member's list; nil if the user is not a member.
     func membership(of user: UserID, unreadLimit: Int) -> ListedMembership? {
-        guard let member = self.members[user] else { return nil }
+        guard let member = self.members[user], member.role.isMember else { return nil }
         return ListedMembership(
             key: self.key, record: self.loadedRecord, head: self.head, member: member,
             lastMessage: self.messages.count > 0 ? self.messages[self.messages.count - 1] : nil,
@@ -106,6 +106,8 @@ struct MemoryConversation {
             self.members[member.user] = member
         case .remove(let user):
             self.members[user] = nil
+        case .update(let record):
+            self.record.properties = record.properties
         case .skip:
             break
         case .end(let time):

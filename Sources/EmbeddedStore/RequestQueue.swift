@@ -160,7 +160,8 @@ extension Write {
         case .message(let message), .amend(let message, _, _):
             256 + message.body.content.utf8.count + (message.body.metadata?.count ?? 0)
                 + (message.body.annotations?.estimatedBytes ?? 0)
-        case .create, .member, .remove, .cursors, .end, .skip: 256
+        case .create, .update: 4096
+        case .member, .remove, .cursors, .end, .skip: 256
         }
     }
 }

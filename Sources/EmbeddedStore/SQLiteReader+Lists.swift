@@ -15,7 +15,8 @@ extension SQLiteReader {
             let key = ConversationKey(tenant: tenant, id: row.name)
             do {
                 guard let snapshot = try self.snapshot(of: key),
-                    let member = try self.members.member(user, of: snapshot.id)
+                    let member = try self.members.member(user, of: snapshot.id),
+                    member.role.isMember
                 else { continue }
                 let unread = try self.unread(
                     in: snapshot, after: member.readCursor, by: user, limit: unreadLimit)

@@ -119,6 +119,10 @@ extension SQLiteWriter {
             let row = try self.row(of: write.conversation)
             try self.members.delete(user, of: id)
             try self.saveRow(row, revision: write.revision, slot)
+        case .update(let record):
+            var row = try self.row(of: write.conversation)
+            row.record.properties = record.properties
+            try self.saveRow(row, revision: write.revision, slot)
         case .skip:
             try self.saveRow(try self.row(of: write.conversation), revision: write.revision, slot)
         case .end(let time):

@@ -13,7 +13,7 @@ extension Write {
         case .message(let message): self.revision == stored + 1 && message.sequence == head + 1
         case .amend(let message, _, _):
             self.revision == stored + 1 && message.sequence >= 1 && message.sequence <= head
-        case .member, .remove, .end, .skip: self.revision == stored + 1
+        case .member, .remove, .update, .end, .skip: self.revision == stored + 1
         }
     }
 
@@ -23,7 +23,8 @@ extension Write {
         switch self.change {
         case .create: self.revision == 1 ? nil : .revisionMismatch(stored: 0)
         case .cursors: nil
-        case .message, .amend, .member, .remove, .end, .skip: .revisionMismatch(stored: 0)
+        case .message, .amend, .member, .remove, .update, .end, .skip:
+            .revisionMismatch(stored: 0)
         }
     }
 }

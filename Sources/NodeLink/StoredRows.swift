@@ -63,6 +63,8 @@ extension Member.Role {
         case .member: "member"
         case .creator: "creator"
         case .admin: "admin"
+        case .removed: "removed"
+        case .departed: "departed"
         }
     }
 }

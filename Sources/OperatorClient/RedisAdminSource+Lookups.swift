@@ -37,8 +37,9 @@ extension RedisAdminSource {
             .init("head", .integer(loaded.head)), .init("oldest", .integer(loaded.oldest)),
             .init("revision", .integer(loaded.revision)),
             .init("pinned_count", .integer(loaded.pins.count)),
-            .init("member_count", .integer(loaded.members.count)),
-            .init("members", .array(loaded.members.prefix(limit).map { $0.tree(nodes: nil) })),
+            .init("member_count", .integer(loaded.currentMembers.count)),
+            .init(
+                "members", .array(loaded.currentMembers.prefix(limit).map { $0.tree(nodes: nil) })),
             .init(
                 "bans",
                 try self.bans { $0.tenant == key.tenant && $0.conversation == key.id }.rows),

@@ -15,13 +15,13 @@ struct IndexEntry {
     /// Nil if the write needs no index entry.
     init?(_ write: borrowing Write, at now: Timestamp) {
         switch write.change {
-        case .member(let member):
+        case .member(let member) where member.role.isMember:
             self.indexKey = .memberships(member.user, write.conversation.tenant)
             self.score = now.milliseconds
-        case .create(let record) where record.isListed:
+        case .create(let record) where record.isListed, .update(let record) where record.isListed:
             self.indexKey = .catalog(write.conversation.tenant)
             self.score = record.createdAt.milliseconds
-        case .create, .message, .amend, .remove, .cursors, .end, .skip:
+        case .create, .message, .amend, .member, .remove, .update, .cursors, .end, .skip:
             return nil
         }
         self.id = write.conversation.id

@@ -1,3 +1,5 @@
+import ChatModel
+
 /// The scripts that find and repair faults of a conversation.
 enum InspectionScripts {
     /// Reads everything that the faults of a conversation show in. KEYS: the hash. ARGV: the
@@ -67,8 +69,12 @@ enum InspectionScripts {
           return damaged(prefix .. 'threads:' .. name, 'sorted set')
         end
         for index = 1, #entries, 2 do
-          people[index] = entries[index]
-          people[index + 1] = string.match(entries[index + 1], '^%d+ (%-?%d+) ') or ''
+          -- Without the former members that the conversation remembers (`Member.Role`).
+          local role = tonumber(string.match(entries[index + 1], '^%d+') or 0)
+          if role <= \(Member.Role.admin.rawValue) then
+            people[#people + 1] = entries[index]
+            people[#people + 1] = string.match(entries[index + 1], '^%d+ (%-?%d+) ') or ''
+          end
         end
         return {found[1], following, #behind, found[2] or '0', string.format('%.0f', highest),
           created, people}

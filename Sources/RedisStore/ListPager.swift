@@ -121,10 +121,12 @@ struct ListPager {
             case .catalogEntry(let listed) where listed.record.isInCatalog:
                 self.catalog.entries.append(listed)
             case .catalogEntry(let listed):
+                // The entry of a conversation that is not listed any more stays until the end: if
+                // the conversation was listed again meanwhile, the removal would hide it.
                 let isExpired =
                     listed.record.endedAt.map {
                         Self.age($0, now) >= min(staleEntryAge, Self.minimumEndedAge)
-                    } ?? isOld
+                    } ?? false
                 if isExpired { stale.append(entry) }
             case .damaged(let failure):
                 self.memberships.damaged.append(failure)

@@ -1,3 +1,5 @@
+import ChatModel
+
 /// The scripts for lists of conversations.
 enum ListScripts {
     /// Reads index entries. KEYS: the sorted set. ARGV: `up` or `down`; score and name of the entry
@@ -62,6 +64,10 @@ enum ListScripts {
               return redis.error_reply('DAMAGED ' .. members .. ' is not a hash')
             end
             if not member then return 0 end
+            -- A former member that the conversation remembers (`Member.Role`).
+            if tonumber(string.match(member, '^%d+') or 0) > \(Member.Role.admin.rawValue) then
+              return 0
+            end
             local read = tonumber(string.match(member, '^%d+ %-?%d+ (%d+) '))
             if not read then
               return redis.error_reply('DAMAGED ' .. members .. ' has a malformed entry')

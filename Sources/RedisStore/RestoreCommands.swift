@@ -55,7 +55,7 @@ public struct RestoreCommands: Sendable {
     public func indexEntries(
         of key: ConversationKey, _ conversation: LoadedConversation, at now: Timestamp
     ) -> [RedisQuery] {
-        var entries = conversation.members.map { member in
+        var entries = conversation.currentMembers.map { member in
             (StoreKeys.IndexKey.memberships(member.user, key.tenant), now)
         }
         if conversation.record.isInCatalog {

@@ -274,6 +274,14 @@ final class ScriptArguments {
             command.append(write.revision)
             self.append(member, to: &command)
             self.append(IndexEntry(write, at: self.now), to: &command)
+        case .update(let record):
+            command.append("u")
+            command.append(write.revision)
+            command.append(record.joinPolicy.rawValue)
+            command.append(text: record.title)
+            command.append(text: record.dialectData)
+            command.append(record.isListed ? "1" : "")
+            self.append(IndexEntry(write, at: self.now), to: &command)
         case .remove(let user):
             command.append("d")
             command.append(write.revision)

@@ -163,6 +163,15 @@ enum StoreScripts {
             end
             if not entry or not list(at + 8) then return 'damaged', 0 end
             call('HSET', members, ARGV[at + 2], entry)
+          elseif kind == 'u' then
+            if not list(at + 6) then return 'damaged', 0 end
+            call('HSET', key, 'access', ARGV[at + 2], 'title', ARGV[at + 3],
+              'details', ARGV[at + 4])
+            if ARGV[at + 5] == '' then
+              call('HDEL', key, 'listed')
+            else
+              call('HSET', key, 'listed', ARGV[at + 5])
+            end
           elseif kind == 'd' then
             if type(pcall('HDEL', members, ARGV[at + 2])) == 'table' then return 'damaged', 0 end
           elseif kind == 'e' then
@@ -296,7 +305,7 @@ enum StoreScripts {
             elseif kind == 'r' then
               at = at + 2 + 3 * writes
             else
-              at = at + ({n = 11, c = 16, a = 7, j = 11, d = 3, e = 3, s = 2})[kind]
+              at = at + ({n = 11, c = 16, a = 7, j = 11, u = 9, d = 3, e = 3, s = 2})[kind]
             end
           end
 

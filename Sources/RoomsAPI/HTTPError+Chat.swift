@@ -10,9 +10,10 @@ extension HTTPError {
         case .tooManyMembers: self.init(.conflict, "room_id: \(error)")
         case .idTaken: self.init(.conflict, error.description)
         case .conversationEnded: self.init(.gone, "room_id: conversation ended")
-        case .accessDenied:
-            self.init(
-                .forbidden, "room_id: the conversation is closed, and you are no member of it")
+        // A closed conversation is answered as an unknown one.
+        case .accessDenied: self = .init(.noSuchConversation)
+        case .wasRemoved: self.init(.forbidden, error.description)
+        case .closedIsUnlisted, .noDescription: self.init(.badRequest, error.description)
         case .banned: self.init(.forbidden, error.description)
         case .notAMember, .notAllowed: self.init(.forbidden, "user_id: \(error)")
         case .noSuchMessage, .noSuchMember, .notPinned: self.init(.notFound, error.description)

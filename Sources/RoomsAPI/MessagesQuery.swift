@@ -13,7 +13,7 @@ struct MessagesQuery: Equatable {
 
     init(_ query: String?) throws(HTTPError) {
         let query = try QueryParameters(query)
-        if let text = query["limit"] { self.limit = try ListQuery.parseLimit(text) }
+        if let text = query["limit"] { self.limit = try ListQuery.parsePageLimit(text) }
         let before = try Self.parseMessageID(query["before"], of: "before")
         let after = try Self.parseMessageID(query["after"], of: "after")
         guard before == nil || after == nil else {

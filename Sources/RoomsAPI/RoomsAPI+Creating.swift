@@ -14,16 +14,25 @@ extension RoomsAPI {
     func newConversation(_ body: RoomsBody, by caller: RoomsCaller) throws(HTTPError)
         -> NewConversation
     {
-        let title = try body.title()
+        guard let title = try body.title() else { throw .badRequest("title: is missing") }
         let description = try body.description()
         let pinPolicy = try body.pinPolicy()
+        let joinPolicy = try body.access() ?? self.defaultAccess
+        let listed = try body.listed()
+        guard joinPolicy == .open || listed != true else { throw HTTPError(.closedIsUnlisted) }
+        let members = try body.members()
         var user = try body.userID()
         // An anonymous creator need not give a name.
         if caller.identity == nil, user == nil { user = "guest-\(RoomID.random())" }
         let principal = try caller.principal(user)
+        // Guests find what guests create, as the seed shows.
+        let isListed = listed ?? (joinPolicy == .open && principal.person.id.isAnonymous)
         return NewConversation(
-            .rooms, title: title, dialectData: ByteString(description), pinPolicy: pinPolicy,
-            creator: principal, members: [principal.person])
+            ConversationTemplate(
+                origin: ConversationTemplate.rooms.origin, joinPolicy: joinPolicy,
+                isListed: isListed),
+            title: title, dialectData: ByteString(description ?? ""), pinPolicy: pinPolicy,
+            creator: principal, members: [principal.person] + members)
     }
 
     func create(_ conversation: NewConversation, for caller: RoomsCaller, at base: String)
@@ -33,6 +42,7 @@ extension RoomsAPI {
             let id = self.makeID()
             switch try await self.submit(.create(conversation), in: id, of: caller) {
             case .described(let description):
+                await self.notify(conversation.members.dropFirst(), of: id, caller)
                 let token = try self.guestToken(
                     for: conversation.creator.person, in: id, as: .creator)
                 let location = HTTPField("Location", "\(RoomsRoute.root)/\(id)")
@@ -54,6 +64,25 @@ extension RoomsAPI {
             }
         }
         throw .chatUnavailable
+    }
+
+    /// Changes properties of a conversation.
+    func update(
+        _ update: ConversationUpdate, of id: ByteString, by principal: Principal,
+        _ caller: RoomsCaller
+    ) async throws(HTTPError) -> HTTPResponse {
+        switch try await self.submit(.update(update, by: principal), in: id, of: caller) {
+        case .described(let description):
+            let lastMessage = try await self.lastMessage(of: description, in: id, for: caller)
+            return Self.response { text in
+                text.append(#","conversation":"#)
+                text.append(
+                    room: id, description, messageCount: description.head,
+                    lastMessage: lastMessage)
+            }
+        case .failed(let error): throw HTTPError(error)
+        default: throw .internalServerError
+        }
     }
 
     func end(_ id: ByteString, by principal: Principal, _ caller: RoomsCaller)

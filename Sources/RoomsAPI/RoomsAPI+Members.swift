@@ -14,7 +14,7 @@ extension RoomsAPI {
         switch try await self.submit(command, in: id, of: caller) {
         case .joined(let result):
             guard let member = result.member else { throw .internalServerError }
-            if result.isNewMember { await self.notify(person, of: id, caller) }
+            if result.isNewMember { await self.notify([person], of: id, caller) }
             return Self.response(result.isNewMember ? .created : .ok) { text in
                 text.append(#","user_id":"#)
                 text.append(jsonString: member.user.name)
@@ -27,12 +27,93 @@ extension RoomsAPI {
         }
     }
 
-    /// Notifies the user's connections that follow all of its conversations. Without the
-    /// notification they find the conversation when they connect again, so a failure is no error.
-    private func notify(_ person: Person, of id: ByteString, _ caller: RoomsCaller) async {
-        let inbox = ConversationKey.inbox(of: person.id, in: caller.tenant)
-        let body = MessageBody(author: person, clientMessageID: nil, content: id.string)
-        _ = await self.port?.command(.post(body), in: inbox, within: Self.answerTimeout)
+    /// Notifies the connections of new members that follow all conversations of their user. Without
+    /// the notification they find the conversation when they connect again, so a failure is no
+    /// error.
+    func notify(
+        _ members: some Sequence<Person>, of id: ByteString, _ caller: RoomsCaller
+    ) async {
+        guard let port = self.port else { return }
+        await withTaskGroup(of: Void.self) { group in
+            for person in members {
+                let inbox = ConversationKey.inbox(of: person.id, in: caller.tenant)
+                let body = MessageBody(author: person, clientMessageID: nil, content: id.string)
+                group.addTask {
+                    _ = await port.command(.post(body), in: inbox, within: Self.answerTimeout)
+                }
+            }
+        }
+    }
+
+    /// Lists the members, in the order of their ids, for a member.
+    func listMembers(_ query: MembersQuery, of id: ByteString, for caller: RoomsCaller)
+        async throws(HTTPError) -> HTTPResponse
+    {
+        let principal = try caller.provenPrincipal()
+        let details: ConversationDetails
+        switch try await self.submit(.describe(by: principal), in: id, of: caller) {
+        case .described(let found): details = found
+        case .failed(let error): throw HTTPError(error)
+        default: throw .internalServerError
+        }
+        let behind = details.members.filter { member in query.after.map { $0 < member.user } ?? true
+        }
+        let members = behind.sorted { $0.user < $1.user }.prefix(query.limit)
+        return Self.response { text in
+            text.append(#","members":["#)
+            for (index, member) in members.enumerated() {
+                if index > 0 { text.append(",") }
+                text.append(member: member, isOnline: details.online.contains(member.user))
+            }
+            text.append(#"],"next_cursor":"#)
+            if behind.count > members.count, let last = members.last {
+                text.append(jsonString: MembersQuery.cursor(after: last.user))
+            } else {
+                text.append("null")
+            }
+        }
+    }
+
+    /// Ends the caller's own membership.
+    func leave(_ id: ByteString, for caller: RoomsCaller) async throws(HTTPError) -> HTTPResponse {
+        let user = try caller.provenPrincipal().person.id
+        switch try await self.submit(.leave(user), in: id, of: caller) {
+        case .done: return Self.response()
+        case .failed(let error): throw HTTPError(error)
+        default: throw .internalServerError
+        }
+    }
+
+    /// Marks messages up to this one as read.
+    func markRead(_ sequence: SequenceNumber, in id: ByteString, for caller: RoomsCaller)
+        async throws(HTTPError) -> HTTPResponse
+    {
+        let user = try caller.provenPrincipal().person.id
+        let command = ChatCommand.readThrough(sequence, by: user)
+        switch try await self.submit(command, in: id, of: caller) {
+        case .read(let unknown) where unknown.isEmpty: return Self.response()
+        case .read: throw HTTPError(.noSuchMessage(sequence))
+        case .failed(let error): throw HTTPError(error)
+        default: throw .internalServerError
+        }
+    }
+
+    /// Lists the read positions of the members, for a member.
+    func receipts(of id: ByteString, for caller: RoomsCaller) async throws(HTTPError)
+        -> HTTPResponse
+    {
+        let user = try caller.provenPrincipal().person.id
+        switch try await self.submit(.receipts(by: user), in: id, of: caller) {
+        case .receipts(let receipts):
+            return Self.response { text in
+                text.append(#","room_id":"#)
+                text.append(jsonString: id)
+                text.append(",")
+                text.append(receiptsOfRoom: receipts)
+            }
+        case .failed(let error): throw HTTPError(error)
+        default: throw .internalServerError
+        }
     }
 
     func removeMember(

@@ -36,7 +36,10 @@ extension RoomsAPI {
         var answer = try await self.answer(to: .post(message), in: id, of: caller)
         if case .failed(let error)? = answer, caller.mayEnter(id, after: error) {
             let request = JoinRequest(
-                principal: Principal(person: message.author, isAdmin: false),
+                principal: Principal(
+                    person: message.author,
+                    isAdmin: message.author.id == caller.viewer.person.id
+                        && caller.viewer.isAdmin),
                 isListedInToken: true, template: .rooms)
             if case .failed(let error) = try await self.submit(.join(request), in: id, of: caller) {
                 throw HTTPError(error)

@@ -79,7 +79,7 @@ extension RoomsAPI {
                 throw HTTPError(.conversationEnded)
             }
         } catch {
-            guard error.status == .notFound, caller.explicitlyGrants(id) else { throw error }
+            guard error.status == .notFound, caller.grants(id) else { throw error }
         }
         let request = JoinRequest(
             principal: principal, isListedInToken: caller.grants(id), template: .rooms)

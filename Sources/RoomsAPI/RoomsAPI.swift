@@ -1,5 +1,5 @@
 internal import Bytes
-internal import ChatModel
+public import ChatModel
 internal import DialectKit
 internal import EventLoop
 public import Gateway
@@ -20,20 +20,30 @@ public final class RoomsAPI: RequestHandler {
     /// Signs the tokens by which anonymous users are recognized; nil if there are no anonymous
     /// users.
     private let guestKey: GuestKey?
+    /// Who may enter the conversations that a request creates without saying it.
+    let defaultAccess: ConversationRecord.JoinPolicy
     /// Creates conversation ids; replaceable for tests.
     let makeID: @Sendable () -> ByteString
 
     /// Slightly longer than a loop waits for an owner.
     static let answerTimeout = Duration.seconds(6)
 
-    /// - Parameter guestKey: the key of guest tokens, which the node's verifier shares; nil if
-    ///   there are no anonymous users.
-    public convenience init(guestKey: GuestKey? = nil) {
-        self.init(guestKey: guestKey, makeID: RoomID.random)
+    /// - Parameters:
+    ///   - guestKey: the key of guest tokens, which the node's verifier shares; nil if there are no
+    ///     anonymous users.
+    ///   - defaultAccess: who may enter the conversations that a request creates without saying it.
+    public convenience init(
+        guestKey: GuestKey? = nil, defaultAccess: ConversationRecord.JoinPolicy = .open
+    ) {
+        self.init(guestKey: guestKey, defaultAccess: defaultAccess, makeID: RoomID.random)
     }
 
-    init(guestKey: GuestKey? = nil, makeID: @escaping @Sendable () -> ByteString) {
+    init(
+        guestKey: GuestKey? = nil, defaultAccess: ConversationRecord.JoinPolicy = .open,
+        makeID: @escaping @Sendable () -> ByteString
+    ) {
         self.guestKey = guestKey
+        self.defaultAccess = defaultAccess
         self.makeID = makeID
     }
 
@@ -75,6 +85,13 @@ public final class RoomsAPI: RequestHandler {
             let base = request.linkBase
             return { () async throws(HTTPError) in
                 try await self.create(conversation, for: caller, at: base)
+            }
+        case .conversation(let id) where request.method == .patch:
+            let principal = try caller.provenPrincipal()
+            try caller.checkMayBeCreator(of: id)
+            let update = try RoomsBody(request, body).update()
+            return { () async throws(HTTPError) in
+                try await self.update(update, of: id, by: principal, caller)
             }
         case .conversation(let id):
             let ifNoneMatch = request.ifNoneMatch
@@ -133,9 +150,27 @@ public final class RoomsAPI: RequestHandler {
             let query = try QueryParameters(request.query)
             guard let text = query["text"] else { throw .badRequest("text: is missing") }
             let words = try MessagesQuery.parseSearch(text, of: "text")
-            let limit = try query["limit"].map(ListQuery.parseLimit) ?? 20
+            let limit = try query["limit"].map(ListQuery.parsePageLimit) ?? 20
             return try self.searching(for: caller) { (permit) async throws(HTTPError) in
                 try await self.search(words, limit: limit, for: caller, permit)
+            }
+        case .leave(let id):
+            _ = try caller.provenPrincipal()
+            return { () async throws(HTTPError) in try await self.leave(id, for: caller) }
+        case .read(let id):
+            _ = try caller.provenPrincipal()
+            let sequence = try RoomsBody(request, body).messageID()
+            return { () async throws(HTTPError) in
+                try await self.markRead(sequence, in: id, for: caller)
+            }
+        case .receipts(let id):
+            _ = try caller.provenPrincipal()
+            return { () async throws(HTTPError) in try await self.receipts(of: id, for: caller) }
+        case .members(let id) where request.method != .post:
+            _ = try caller.provenPrincipal()
+            let query = try MembersQuery(request.query)
+            return { () async throws(HTTPError) in
+                try await self.listMembers(query, of: id, for: caller)
             }
         case .members(let id):
             let principal = try caller.provenPrincipal()

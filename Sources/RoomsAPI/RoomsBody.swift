@@ -8,8 +8,8 @@ internal import JSON
 
 /// The body of a request: a JSON object, parsed strictly.
 struct RoomsBody {
-    private let document: JSONDocument
-    private let bytes: [UInt8]
+    let document: JSONDocument
+    let bytes: [UInt8]
     private let contentBytes: Int
 
     static let titleLimit = 200
@@ -54,8 +54,9 @@ struct RoomsBody {
         return trimmed.dropFirst().allSatisfy { !$0.hasPrefix("charset=") || $0 == "charset=utf-8" }
     }
 
-    func title() throws(HTTPError) -> String {
-        guard let title = try self.text("title") else { throw .badRequest("title: is missing") }
+    /// Nil if the field is missing.
+    func title() throws(HTTPError) -> String? {
+        guard let title = try self.text("title") else { return nil }
         guard title.unicodeScalars.count <= Self.titleLimit,
             title.unicodeScalars.contains(where: { !$0.properties.isWhitespace }),
             title.unicodeScalars.allSatisfy({ !$0.isControl })
@@ -68,9 +69,9 @@ struct RoomsBody {
         return title
     }
 
-    /// May contain line breaks and tabs.
-    func description() throws(HTTPError) -> String {
-        guard let text = try self.text("description") else { return "" }
+    /// May contain line breaks and tabs. Nil if the field is missing.
+    func description() throws(HTTPError) -> String? {
+        guard let text = try self.text("description") else { return nil }
         guard text.unicodeScalars.count <= Self.descriptionLimit,
             text.unicodeScalars.allSatisfy({
                 !$0.isControl || $0 == "\n" || $0 == "\r" || $0 == "\t"
@@ -173,7 +174,7 @@ struct RoomsBody {
     }
 
     /// - Parameter prefix: the object's own name in errors, with a full stop.
-    private func name(_ field: StaticString, of object: JSONValue, prefix: String = "")
+    func name(_ field: StaticString, of object: JSONValue, prefix: String = "")
         throws(HTTPError) -> String?
     {
         guard let name = try self.text(field, of: object, prefix: prefix) else { return nil }
@@ -183,7 +184,7 @@ struct RoomsBody {
         return name
     }
 
-    private func text(_ field: StaticString) throws(HTTPError) -> String? {
+    func text(_ field: StaticString) throws(HTTPError) -> String? {
         try self.text(field, of: self.document.root)
     }
 

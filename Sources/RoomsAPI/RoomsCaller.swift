@@ -44,17 +44,16 @@ struct RoomsCaller {
     /// Whether the token allows its bearer to enter the conversation even if not a member.
     func grants(_ id: ByteString) -> Bool { self.identity?.grants(id) ?? false }
 
-    /// Whether the token lists the conversation by its id. Such a token creates the conversation,
-    /// as in every protocol. `*` does not, because every mistyped link would create one.
-    func explicitlyGrants(_ id: ByteString) -> Bool {
+    /// Whether the token lists the conversation by its id.
+    private func explicitlyGrants(_ id: ByteString) -> Bool {
         if case .listed(let ids)? = self.identity?.grants { ids.contains(id) } else { false }
     }
 
-    /// Whether the token lets a user enter the conversation after this error of its send.
+    /// Whether the token lets a user enter the conversation after this error of its send. If there
+    /// is none, entering it creates it.
     func mayEnter(_ id: ByteString, after error: ChatError) -> Bool {
         switch error {
-        case .notAMember: self.grants(id)
-        case .noSuchConversation: self.explicitlyGrants(id)
+        case .notAMember, .noSuchConversation: self.grants(id)
         default: false
         }
     }

@@ -20,6 +20,9 @@ enum RoomsRoute: Equatable {
     case search
     case members(ByteString)
     case member(ByteString, UserID)
+    case leave(ByteString)
+    case read(ByteString)
+    case receipts(ByteString)
 
     static let root = "/api/conversations"
     static let searchPath = "/api/search"
@@ -42,6 +45,9 @@ enum RoomsRoute: Equatable {
         case (let id?, _, 1): self = .conversation(try Self.id(id))
         case (let id?, "join", 2): self = .join(try Self.id(id))
         case (let id?, "end", 2): self = .end(try Self.id(id))
+        case (let id?, "leave", 2): self = .leave(try Self.id(id))
+        case (let id?, "read", 2): self = .read(try Self.id(id))
+        case (let id?, "receipts", 2): self = .receipts(try Self.id(id))
         case (let id?, "messages", 2): self = .messages(try Self.id(id))
         case (let id?, "messages", 3):
             self = .message(try Self.id(id), try Self.messageID(parts[parts.endIndex - 1]))
@@ -95,10 +101,11 @@ enum RoomsRoute: Equatable {
 
     private var methods: [HTTPMethod] {
         switch self {
-        case .list, .conversation, .pins, .search: [.get, .head]
+        case .list, .pins, .receipts, .search: [.get, .head]
+        case .conversation: [.get, .head, .patch]
         case .reaction, .pin: [.put, .delete]
-        case .create, .join, .end, .members: [.post]
-        case .messages: [.get, .head, .post]
+        case .create, .join, .end, .leave, .read: [.post]
+        case .messages, .members: [.get, .head, .post]
         case .message: [.patch, .delete]
         case .member: [.delete]
         }

@@ -12,16 +12,39 @@ extension ByteBuffer {
         if user.isAnonymous { self.append(#","guest":true"#) }
     }
 
-    /// Appends a conversation with all its participants.
+    /// Appends a conversation with its participants.
     ///
     /// - Parameters:
     ///   - messageCount: the number of its newest message.
     ///   - lastMessage: that message; nil if none is retained.
+    ///   - participantLimit: the most participants; `participant_count` counts all.
+    ///   - fields: writes further fields, each with a leading comma.
     public mutating func append(
         room id: ByteString, _ details: ConversationDetails, messageCount: SequenceNumber,
-        lastMessage: Message?
+        lastMessage: Message?, participantLimit: Int = Self.participantLimit,
+        _ fields: (inout ByteBuffer) -> Void = { _ in }
     ) {
-        let record = details.record
+        self.append(propertiesOf: details.record, inRoom: id)
+        self.append(#","participants":"#)
+        self.append(
+            participants: details.members, online: details.online, limit: participantLimit)
+        self.append(#","participant_count":"#)
+        self.append(decimal: details.members.count)
+        self.append(#","message_count":"#)
+        self.append(decimal: messageCount)
+        fields(&self)
+        self.append(#","last_message":"#)
+        if let lastMessage {
+            self.append(message: lastMessage, inRoom: id)
+        } else {
+            self.append("null")
+        }
+        self.append("}")
+    }
+
+    /// Appends the beginning of a conversation's object: the fields that do not depend on messages
+    /// and members.
+    mutating func append(propertiesOf record: ConversationRecord, inRoom id: ByteString) {
         self.append(#"{"room_id":"#)
         self.append(jsonString: id)
         self.append(#","title":"#)
@@ -41,19 +64,27 @@ extension ByteBuffer {
         self.append(timestamp: record.createdAt)
         self.append(#"","updated_at":""#)
         self.append(timestamp: record.updatedAt)
-        self.append(
-            record.endedAt == nil
-                ? #"","is_active":true,"participants":"# : #"","is_active":false,"participants":"#)
-        self.append(participants: details.members, online: details.online)
-        self.append(#","message_count":"#)
-        self.append(decimal: messageCount)
-        self.append(#","last_message":"#)
-        if let lastMessage {
-            self.append(message: lastMessage, inRoom: id)
-        } else {
-            self.append("null")
+        self.append(record.endedAt == nil ? #"","is_active":true"# : #"","is_active":false"#)
+        self.append(accessOf: record)
+    }
+
+    /// Appends the user that has changed a conversation, and the revision of the change.
+    mutating func append(updatedBy person: Person, _ revision: Revision) {
+        self.append(#","by":"#)
+        self.append(jsonString: person.id.name)
+        self.append(#","username":"#)
+        self.append(jsonString: person.name)
+        self.append(#","rev":"#)
+        self.append(decimal: revision)
+        self.append(guestFlagOf: person.id)
+    }
+
+    /// Appends the read positions of members, as the fields of an object.
+    public mutating func append(receiptsOfRoom receipts: ReceiptList) {
+        self.append(receipts: receipts) {
+            $0.append(jsonString: $1.name)
+            $0.append(guestFlagOf: $1)
         }
-        self.append("}")
     }
 
     /// The maximum number of participants per conversation, so that a list of a hundred
@@ -62,14 +93,16 @@ extension ByteBuffer {
 
     /// Appends an array in the order of joining. If there are more participants than the limit,
     /// those who are online come first.
-    public mutating func append(participants: [Member], online: Set<UserID>) {
+    public mutating func append(
+        participants: [Member], online: Set<UserID>, limit: Int = Self.participantLimit
+    ) {
         var visible = participants[...]
-        if participants.count > Self.participantLimit {
+        if participants.count > limit {
             let (present, absent) = (
                 participants.filter { online.contains($0.user) },
                 participants.filter { !online.contains($0.user) }
             )
-            visible = (present + absent).prefix(Self.participantLimit)
+            visible = (present + absent).prefix(limit)
         }
         self.append("[")
         for (index, member) in visible.enumerated() {

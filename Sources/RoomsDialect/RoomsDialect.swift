@@ -110,6 +110,16 @@ public struct RoomsDialect: EngineDialect, BroadcastReceiving, SessionTransferri
                 $0.append(endedBy: user, inRoom: room, at: at)
             }
             rendering.finishFrame()
+        case .updated(let record, let person, let revision):
+            rendering.text.append(roomsEvent: "conversation_updated") {
+                $0.append(roomID: room)
+                $0.append(#""conversation":"#)
+                $0.append(propertiesOf: record, inRoom: room)
+                $0.append("}")
+                $0.append(updatedBy: person, revision)
+                $0.append("}")
+            }
+            rendering.finishFrame()
         case .created, .joined, .renamed, .read, .status:
             break  // The protocol has no events for these.
         }

@@ -17,7 +17,8 @@ extension RoomsSession {
         switch kind {
         case .join, .describe, .state: self.joinAnswered(kind, answer, tag, room, into: &steps)
         case .recover, .transfer: self.recoverAnswered(kind, answer, tag, room, into: &steps)
-        case .leave, .send, .typing, .react, .pin, .unpin, .pins, .search, .fetch, .fetchAfter:
+        case .leave, .send, .typing, .react, .pin, .unpin, .pins, .receipts, .search, .fetch,
+            .fetchAfter:
             let target = AckTarget(tag)
             guard self.isConnected, target.isFromConnect(self.connectCount) else { return }
             self.answered(
@@ -56,6 +57,10 @@ extension RoomsSession {
                 $0.append(#""messages":"#)
                 $0.append(
                     messages: messages, inRoom: room, on: .of(messages), for: self.me?.person.id)
+            }
+        case .receipts(let receipts):
+            self.reply(to: kind, ackID, room, into: &steps) {
+                $0.append(receiptsOfRoom: receipts)
             }
         case .done:
             guard let ackID else { return }
@@ -232,6 +237,7 @@ extension RoomsSession.RoomsRequestKind {
         case .pin: "pin"
         case .unpin: "unpin"
         case .pins: "pins"
+        case .receipts: "receipts"
         case .search: "search"
         case .fetch, .fetchAfter: "fetch_messages"
         }

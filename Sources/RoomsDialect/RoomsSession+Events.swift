@@ -38,7 +38,7 @@ extension RoomsSession {
             case "typing":
                 try self.sendTyping(
                     Self.argument(of: event, document), document, text, into: &steps)
-            case "react", "pin", "unpin", "pins", "search", "fetch_messages":
+            case "react", "pin", "unpin", "pins", "receipts", "search", "fetch_messages":
                 try self.executeFeature(
                     ByteString(eventName), Self.argument(of: event, document), document, text,
                     into: &steps)

@@ -20,6 +20,11 @@ extension RoomsSession {
         case "pins":
             steps.append(
                 .submit(.pins(by: me), in: self.key(room), self.tag(.pins, argument, room)))
+        case "receipts":
+            steps.append(
+                .submit(
+                    .receipts(by: me.person.id), in: self.key(room),
+                    self.tag(.receipts, argument, room)))
         case "search": try self.search(room, argument, document, text, into: &steps)
         case "fetch_messages": try self.fetch(room, argument, document, text, into: &steps)
         default:
@@ -176,6 +181,7 @@ extension RoomsSession.RoomsRequestKind {
         switch self {
         case .react: "reacted"
         case .pins: "pins"
+        case .receipts: "receipts"
         case .search: "search_results"
         case .fetch, .fetchAfter: "messages_fetched"
         default: "done"

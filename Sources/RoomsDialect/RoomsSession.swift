@@ -50,7 +50,7 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
 
     enum RoomsRequestKind: UInt8 {
         case join, describe, state, recover, transfer, leave, send, typing, react, pin, unpin, pins,
-            search, fetch, fetchAfter
+            search, fetch, fetchAfter, receipts
     }
 
     init(_ context: RoomsContext, _ credentials: Credentials, allowsAnonymous: Bool) {

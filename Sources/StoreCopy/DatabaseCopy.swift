@@ -107,7 +107,7 @@ public struct DatabaseCopy {
                 try self.copy(key, conversation)
             }
             summary.conversations += 1
-            summary.members += conversation.members.count
+            summary.members += conversation.currentMembers.count
             summary.messages += conversation.head - conversation.oldest + 1
             self.report(summary)
         }

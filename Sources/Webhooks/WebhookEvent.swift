@@ -84,6 +84,17 @@ public enum WebhookEvent {
             case .reacted, .pinned: return nil
             }
             return WebhookContent(type: type, time: time) { self.append(message, to: &$0) }
+        case .update(let record):
+            return WebhookContent(type: .conversationUpdated, time: nil) { json in
+                json.append(",\"title\":")
+                json.append(jsonString: record.title)
+                json.append(
+                    record.joinPolicy == .open
+                        ? ",\"access\":\"open\"" : ",\"access\":\"closed\"")
+                json.append(record.isListed ? ",\"listed\":true" : ",\"listed\":false")
+            }
+        case .member(let member) where !member.role.isMember:
+            return self.memberLeft(member.user)
         case .member(let member):
             return WebhookContent(type: .memberJoined, time: member.joinedAt) { json in
                 json.append(",\"user\":")
@@ -96,13 +107,17 @@ public enum WebhookEvent {
                 json.append("\"")
             }
         case .remove(let user):
-            return WebhookContent(type: .memberLeft, time: nil) { json in
-                json.append(",\"user\":{\"id\":")
-                json.append(jsonString: user.displayID)
-                json.append("}")
-            }
+            return self.memberLeft(user)
         case .end(let time): return WebhookContent(type: .conversationEnded, time: time) { _ in }
         case .cursors, .skip: return nil
+        }
+    }
+
+    private static func memberLeft(_ user: UserID) -> WebhookContent {
+        WebhookContent(type: .memberLeft, time: nil) { json in
+            json.append(",\"user\":{\"id\":")
+            json.append(jsonString: user.displayID)
+            json.append("}")
         }
     }
 

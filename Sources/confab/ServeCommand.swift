@@ -172,13 +172,21 @@ struct RunningNode {
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
         settings.presenceObserver = webhooks?.presenceObserver(options)
-        let rooms = RoomsAPI(guestKey: try keys.guestKey())
+        let rooms = RoomsAPI(
+            guestKey: try keys.guestKey(), defaultAccess: options.defaultAccess.joinPolicy)
         let gateway = try Gateway(
             settings, live: live, logger: logger, board: board, admin: endpoints,
             routes: rooms.routes + Pages().routes
         ) { store.chatStore(on: $0, $1) }
         rooms.open(gateway)
         clusterAdmin.attach(gateway)
+        let scheme = options.tlsCertificateFile == nil ? "http" : "https"
+        let linkBase =
+            options.publicURL?.description ?? "\(scheme)://\(gateway.clientAddress.text)"
+        clusterAdmin.attach(
+            ConversationCreation(
+                joinPolicy: options.defaultAccess.joinPolicy, linkBase: linkBase,
+                makeID: RoomID.random))
         clusterAdmin.attach(NodeSetting.all(of: options))
         return (gateway, clusterAdmin, metrics)
     }
@@ -207,7 +215,7 @@ struct RunningNode {
     {
         let settings = DialectSettings(
             secret: try keys.dialectSecret(), clusterName: options.clusterName,
-            limits: options.limits)
+            limits: options.limits, defaultAccess: options.defaultAccess.joinPolicy)
         return DialectList.all.map { $0.server(settings) }
     }
 

@@ -16,3 +16,7 @@ extension ServeOptions {
         return limits
     }
 }
+
+extension DefaultAccess {
+    var joinPolicy: ConversationRecord.JoinPolicy { self == .open ? .open : .closed }
+}

@@ -124,7 +124,7 @@ struct EditTests {
         left.isStoreSlow = true
         _ = left.edit(1, to: "ho", by: ann)
         _ = left.leave(ann)
-        #expect(left.answerStore(1) == [refused(.notAMember)])
+        #expect(left.answerStore(1) == [refused(.noSuchConversation)])
     }
 
     @Test("that is retried has no effect, but a second edit to the same text is a new change")

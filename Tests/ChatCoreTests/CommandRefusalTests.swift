@@ -6,7 +6,7 @@ import Testing
 @Suite("A command of Bob is refused")
 struct CommandRefusalTests {
     /// All commands except joins and creation. `edit` and `delete` concern message 1, which is
-    /// Bob's. He may add and remove members even if he is not one.
+    /// Bob's. To add, to remove and to end is for the creator.
     private static let commands: [(name: String, command: ChatCommand)] = [
         ("post", .post(.text("hi", by: bob))),
         ("edit", .edit(1, content: "ho", by: Principal(person: bob, isAdmin: false))),
@@ -29,7 +29,7 @@ struct CommandRefusalTests {
 
     /// A conversation of Bob's, with one message by him.
     private static var bobsConversation: ConversationFixture {
-        var fixture = ConversationFixture(of: [bob, ann])
+        var fixture = ConversationFixture(of: [bob, ann], open: true)
         _ = fixture.post("hi", by: bob)
         return fixture
     }
@@ -40,7 +40,8 @@ struct CommandRefusalTests {
         #expect(try Self.submit(name, to: &fixture) == [refused(.noSuchConversation)])
     }
 
-    @Test("if he is not a member", arguments: names.filter { $0 != "add" && $0 != "remove" })
+    @Test(
+        "if he is not a member", arguments: names.filter { !["add", "remove", "end"].contains($0) })
     func nonMember(_ name: String) throws {
         var fixture = Self.bobsConversation
         _ = fixture.leave(bob)

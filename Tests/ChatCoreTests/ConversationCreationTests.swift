@@ -159,7 +159,7 @@ struct ConversationCreationTests {
         #expect(describe(&open, .anyoneIfOpen) == ["answer: described"])
         var closed = ConversationFixture()
         _ = closed.submit(self.newConversation(of: [ann]))
-        #expect(describe(&closed, .anyoneIfOpen) == [ChatCoreTests.refused(.notAMember)])
+        #expect(describe(&closed, .anyoneIfOpen) == [ChatCoreTests.refused(.noSuchConversation)])
         #expect(describe(&closed, .anyone) == ["answer: described"])
     }
 }

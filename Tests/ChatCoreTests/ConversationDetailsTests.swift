@@ -120,12 +120,12 @@ struct ConversationDetailsTests {
     @Test("are for members and users with read access; an admin needs the same")
     func permission() {
         var fixture = ConversationFixture(of: [ann])
-        #expect(fixture.describe(by: bob) == [refused(.notAMember)])
-        #expect(fixture.describe(by: bob, admin: true) == [refused(.notAMember)])
+        #expect(fixture.describe(by: bob) == [refused(.noSuchConversation)])
+        #expect(fixture.describe(by: bob, admin: true) == [refused(.noSuchConversation)])
         func ask(_ guests: ReadAccess) -> [String] {
             fixture.submit(.describe(by: Principal(person: bob, isAdmin: true), readAccess: guests))
         }
-        #expect(ask(.anyoneIfOpen) == [refused(.notAMember)])
+        #expect(ask(.anyoneIfOpen) == [refused(.noSuchConversation)])
         #expect(ask(.anyone) == ["answer: described"])
     }
 }

@@ -6,6 +6,29 @@ import ChatSimulation
 
 /// Commands of users and reports of loops, in short form.
 extension ConversationFixture {
+    /// Creates the conversation, without members.
+    mutating func create(
+        by creator: Person, template: ConversationTemplate = .closed, request: RequestID? = nil
+    ) -> [String] {
+        self.submit(
+            .create(
+                NewConversation(
+                    template, creator: Principal(person: creator, isAdmin: false), members: [])),
+            request: request)
+    }
+
+    /// Changes the properties that the closure changes.
+    mutating func update(
+        by person: Person, admin: Bool = false, request: RequestID? = nil,
+        retry isRetry: Bool = false, _ change: (inout ConversationUpdate) -> Void
+    ) -> [String] {
+        var update = ConversationUpdate(origin: ConversationTemplate.listed.origin)
+        change(&update)
+        return self.submit(
+            .update(update, by: Principal(person: person, isAdmin: admin)), request: request,
+            retry: isRetry)
+    }
+
     mutating func joinAndSubscribe(
         _ person: Person, listed: Bool = true, admin: Bool = false,
         template: ConversationTemplate = .closed, on loop: LoopID = east,

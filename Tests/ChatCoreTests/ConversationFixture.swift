@@ -47,9 +47,10 @@ struct ConversationFixture {
     /// A conversation that the first person created. All are members, and none is present.
     init(of people: [Person], open: Bool = false, _ limits: ChatLimits = ChatLimits()) {
         self.init(limits)
-        for person in people {
-            _ = self.joinAndSubscribe(person, template: open ? .listed : .closed)
+        if let creator = people.first {
+            _ = self.create(by: creator, template: open ? .listed : .closed)
         }
+        for person in people { _ = self.joinAndSubscribe(person) }
         _ = self.detach(east)
         _ = self.advance(by: .seconds(10))
         self.storeRequests = []

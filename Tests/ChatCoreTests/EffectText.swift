@@ -73,6 +73,10 @@ enum EffectText {
         case .done: "done"
         case .pins(let messages): "pins \(Self.list(messages.map(\.sequence)))"
         case .described: "described"
+        case .receipts(let receipts):
+            "receipts"
+                + receipts.highest.map { " \($0.user) \($0.read)/\($0.delivered)" }.joined()
+                + " of \(receipts.total)"
         case .failed(let error): "refused, \(error)"
         }
     }
@@ -93,6 +97,8 @@ enum EffectText {
         case .renamed(let member): "renamed \(member.user) \(member.name)"
         case .left(let member, _): "left \(member.user)"
         case .ended(let user, _): "ended by \(user)"
+        case .updated(let record, let person, let revision):
+            "updated by \(person.id) rev \(revision): \(record.properties.text)"
         case .typing(let person, let isTyping):
             "\(person.id) \(isTyping ? "types" : "stops typing")"
         case .read(let person, let sequences, _): "\(person.id) read \(Self.list(sequences))"
@@ -108,7 +114,10 @@ enum EffectText {
         case .create: "create"
         case .message(let message): "message \(Self.text(message))"
         case .amend(let message, _, _): "amend \(Self.text(message))"
+        case .member(let member) where !member.role.isMember:
+            "\(member.role) \(member.user)"
         case .member(let member): "member \(member.user) \(member.name)"
+        case .update(let record): "update \(record.properties.text)"
         case .remove(let user): "remove \(user)"
         case .cursors(let user, let read, let delivered):
             "cursors \(user) read \(read) delivered \(delivered)"
@@ -134,5 +143,12 @@ enum EffectText {
 
     private static func list(_ sequences: [SequenceNumber]) -> String {
         sequences.map(String.init).joined(separator: ",")
+    }
+}
+
+extension ConversationProperties {
+    /// Such as `Tea open listed`.
+    fileprivate var text: String {
+        "\(self.title) \(self.joinPolicy)\(self.isListed ? " listed" : "")"
     }
 }

@@ -62,7 +62,7 @@ struct PinTests {
     func refusals() {
         var fixture = Self.fixture()
         #expect(fixture.pin(4, by: ann) == [refused(.noSuchMessage(4))])
-        #expect(fixture.pin(1, by: cid) == [refused(.notAMember)])
+        #expect(fixture.pin(1, by: cid) == [refused(.noSuchConversation)])
         _ = fixture.delete(1, by: ann)
         #expect(fixture.pin(1, by: ann) == [refused(.messageDeleted(1))])
         _ = fixture.end(by: ann)

@@ -10,7 +10,7 @@ struct PostingTests {
     func numbers() {
         var fixture = ConversationFixture(of: [ann, bob])
         #expect(fixture.post("one", by: ann) == ["event: posted 1 one"])
-        #expect(fixture.post("rejected", by: cid) == [refused(.notAMember)])
+        #expect(fixture.post("rejected", by: cid) == [refused(.noSuchConversation)])
         #expect(fixture.post("two", by: bob) == ["event: posted 2 two"])
         #expect(fixture.post("three", by: ann) == ["event: posted 3 three"])
     }

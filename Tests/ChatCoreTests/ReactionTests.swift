@@ -112,7 +112,7 @@ struct ReactionTests {
     @Test("needs a member, a retained message that is not deleted, and an active conversation")
     func refusals() {
         var fixture = Self.fixture
-        #expect(fixture.react(1, thumb, by: dan) == [refused(.notAMember)])
+        #expect(fixture.react(1, thumb, by: dan) == [refused(.noSuchConversation)])
         #expect(fixture.react(2, thumb, by: ann) == [refused(.noSuchMessage(2))])
         #expect(fixture.react(0, thumb, by: ann) == [refused(.noSuchMessage(0))])
         _ = fixture.delete(1, by: ann)

@@ -133,7 +133,7 @@ struct ReceiptTests {
         var fixture = Self.fixture()
         let nonMember = Person(id: UserID(tokenSubject: "eve"), name: "Eve")
         #expect(fixture.reportDelivered(1...3, to: nonMember) == [])
-        #expect(fixture.read(1, by: nonMember) == [refused(.notAMember)])
+        #expect(fixture.read(1, by: nonMember) == [refused(.noSuchConversation)])
     }
 
     @Test("of late deliveries count even if the receiver has left meanwhile")

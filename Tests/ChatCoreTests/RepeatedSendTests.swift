@@ -176,6 +176,6 @@ struct RepeatedSendTests {
         _ = fixture.leave(bob)
         #expect(fixture.answerStore(1) == [refused(.unavailable)])
         _ = fixture.answerStore()
-        #expect(fixture.post("hi", by: bob, id: "a") == [refused(.notAMember)])
+        #expect(fixture.post("hi", by: bob, id: "a") == [refused(.noSuchConversation)])
     }
 }

@@ -90,6 +90,7 @@ extension RetainedWrite {
         case .member: "join"
         case .remove: "leave"
         case .cursors: "cursors"
+        case .update(let record): "update \(record.title)"
         case .end: "end"
         case .skip: "skip"
         }

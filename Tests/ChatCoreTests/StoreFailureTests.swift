@@ -128,7 +128,7 @@ struct StoreFailureTests {
     func failedJoin() {
         var fixture = ConversationFixture(of: [ann])
         _ = fixture.failingStore { $0.join(bob, listed: true) }
-        #expect(fixture.post("hi", by: bob) == [refused(.notAMember)])
+        #expect(fixture.post("hi", by: bob) == [refused(.noSuchConversation)])
     }
 
     @Test("can be ended again after an end that was not stored")

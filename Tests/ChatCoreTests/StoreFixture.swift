@@ -3,7 +3,9 @@ import ChatModel
 /// The stored state of one conversation.
 struct StoreFixture {
     var record: ConversationRecord?
-    var members: [Member] = []
+    /// With the former members that the conversation remembers.
+    var allMembers: [Member] = []
+    var members: [Member] { self.allMembers.filter(\.role.isMember) }
     var messages: [Message] = []
     var pins: [Message] = []
     var revision: Revision = 0
@@ -30,20 +32,21 @@ struct StoreFixture {
             self.pins.removeAll { $0.sequence == message.sequence }
             if message.isPinned { self.pins = (self.pins + [message]).sortedByPin() }
         case .member(let member):
-            if let place = self.members.firstIndex(where: { $0.user == member.user }) {
-                self.members[place] = member
+            if let place = self.allMembers.firstIndex(where: { $0.user == member.user }) {
+                self.allMembers[place] = member
             } else {
-                self.members.append(member)
+                self.allMembers.append(member)
             }
-        case .remove(let user): self.members.removeAll { $0.user == user }
+        case .remove(let user): self.allMembers.removeAll { $0.user == user }
         case .cursors(let user, let read, let delivered):
-            for place in self.members.indices where self.members[place].user == user {
-                self.members[place].readCursor = read
-                self.members[place].deliveredCursor = delivered
+            for place in self.allMembers.indices where self.allMembers[place].user == user {
+                self.allMembers[place].readCursor = read
+                self.allMembers[place].deliveredCursor = delivered
             }
         case .end(let time):
             self.record?.endedAt = time
             self.record?.updatedAt = time
+        case .update(let record): self.record?.properties = record.properties
         case .skip: break
         }
     }
@@ -65,7 +68,7 @@ struct StoreFixture {
         self.record.map {
             LoadedConversation(
                 record: $0, head: self.messages.count, revision: self.revision, oldest: self.oldest,
-                members: self.members, pins: self.pins)
+                members: self.allMembers, pins: self.pins)
         }
     }
 

@@ -80,7 +80,7 @@ struct OwnerRequestFlowTests {
 
         #expect(
             self.cluster.takeDeliveries(on: .near) == [
-                "7: refused: not a member of this conversation"
+                "7: refused: no such conversation"
             ])
         #expect(
             self.cluster.takeDeliveries(on: .third) == [

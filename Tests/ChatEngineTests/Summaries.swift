@@ -42,6 +42,7 @@ extension ChatEvent {
         case .renamed(let member): "\(member.user) renamed"
         case .left(let member, _): "\(member.user) left"
         case .ended(let user, _): "ended by \(user)"
+        case .updated(let record, let person, _): "\(record.title) updated by \(person.id)"
         case .typing(let person, let isTyping):
             "\(person.id) \(isTyping ? "types" : "stops typing")"
         case .read(let person, let sequences, _): "\(person.id) read \(sequences)"
@@ -64,6 +65,7 @@ extension ChatAnswer {
         case .done: "done"
         case .described: "described"
         case .pins(let messages): "pins \(messages.map(\.sequence))"
+        case .receipts(let receipts): "receipts of \(receipts.total)"
         case .failed(.unavailable): "unavailable"
         case .failed(.rejected): "rejected"
         case .failed(.outcomeUnknown): "outcome unknown"

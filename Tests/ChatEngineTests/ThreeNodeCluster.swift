@@ -104,7 +104,8 @@ final class ThreeNodeCluster {
         -> TestSubscriber
     {
         let joinRequest = JoinRequest(
-            principal: Principal(person: person, isAdmin: false), isListedInToken: isListed,
+            principal: Principal(person: person, isAdmin: person.id == Person.alice.id),
+            isListedInToken: isListed,
             template: .closed)
         self.joiningUsers[context] = person.id
         let ids = self.chats[loop]!.subscribe(

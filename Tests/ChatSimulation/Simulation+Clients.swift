@@ -241,7 +241,8 @@ extension SimulatedClient {
 
     var joinRequest: JoinRequest {
         JoinRequest(
-            principal: self.actor, isListedInToken: self.isListed,
+            principal: Principal(person: self.person, isAdmin: true),
+            isListedInToken: self.isListed,
             template: self.conversation.id == "talk-0" ? .listed : .closed)
     }
 }

@@ -238,7 +238,7 @@ extension Simulation {
             if member.user == client.person.id { self.disconnect(client) }
         case .ended:
             client.screen.isEnded = true
-        case .created, .joined, .renamed, .read:
+        case .created, .joined, .renamed, .updated, .read:
             break
         }
     }

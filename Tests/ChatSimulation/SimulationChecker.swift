@@ -113,11 +113,13 @@ struct SimulationChecker {
             self.histories[key]?.versions[message.sequence, default: [:]][write.revision] = message
         case .end:
             self.histories[key, default: ConversationHistory()].ended = true
+        case .member(let member) where !member.role.isMember:
+            self.histories[key, default: ConversationHistory()].removedUsers.insert(member.user)
+            self.histories[key]?.hasLostCursors = true
         case .remove(let user):
-            self.histories[key, default: ConversationHistory()].hasLostCursors = true
-            self.histories[key]?.removedUsers.insert(user)
-        case .create, .member, .cursors, .skip:
-            break
+            self.histories[key, default: ConversationHistory()].removedUsers.insert(user)
+            self.histories[key]?.hasLostCursors = true
+        case .create, .member, .update, .cursors, .skip: break
         }
     }
 

@@ -129,7 +129,8 @@ struct RandomValues {
         Member(
             user: self.user(), name: self.byteString(),
             agent: self.happens() ? self.byteString() : nil,
-            role: self.generator.pick([.member, .creator, .admin])!, joinedAt: self.timestamp(),
+            role: self.generator.pick([.member, .creator, .admin, .removed, .departed])!,
+            joinedAt: self.timestamp(),
             readCursor: self.count(), deliveredCursor: self.count())
     }
 
@@ -143,7 +144,9 @@ struct RandomValues {
     }
 
     mutating func command() -> ChatCommand {
-        switch self.generator.next(below: 17) {
+        switch self.generator.next(below: 19) {
+        case 17: .update(self.update(), by: self.actor())
+        case 18: .receipts(by: self.user())
         case 13: .react(self.number(), self.emoji(), isOn: self.happens(), by: self.actor())
         case 14: .pin(self.number(), by: self.actor())
         case 15: .unpin(self.number(), by: self.actor())
@@ -170,8 +173,18 @@ struct RandomValues {
         }
     }
 
+    mutating func update() -> ConversationUpdate {
+        var update = ConversationUpdate(origin: self.byteString())
+        if self.happens() { update.title = self.text() }
+        if self.happens() { update.dialectData = self.byteString() }
+        if self.happens() { update.joinPolicy = self.happens() ? .open : .closed }
+        if self.happens() { update.isListed = self.happens() }
+        return update
+    }
+
     mutating func writeChange() -> Write.Change {
-        switch self.generator.next(below: 6) {
+        switch self.generator.next(below: 7) {
+        case 6: return .update(self.conversationDetails().record)
         case 0: return .message(self.message())
         case 1:
             let message = self.message()
@@ -205,7 +218,10 @@ struct RandomValues {
     }
 
     mutating func error() -> ChatError {
-        switch self.generator.next(below: 24) {
+        switch self.generator.next(below: 27) {
+        case 24: .wasRemoved
+        case 25: .closedIsUnlisted
+        case 26: .noDescription
         case 18: .noSuchReplyTarget(self.number())
         case 19: .tooManyEmoji(limit: self.count())
         case 20: .tooManyReactions(limit: self.count())
@@ -265,7 +281,12 @@ struct RandomValues {
     }
 
     mutating func answer() -> ChatAnswer {
-        switch self.generator.next(below: 9) {
+        switch self.generator.next(below: 10) {
+        case 9:
+            .receipts(
+                ReceiptList(
+                    own: ReceiptList.Receipt(self.member()),
+                    highest: self.list { ReceiptList.Receipt($0.member()) }, total: self.count()))
         case 6: .pins(self.list { $0.message() })
         case 0: .joined(self.joinResult())
         case 1: .posted(self.message(), isRepeat: self.happens())
@@ -278,7 +299,10 @@ struct RandomValues {
     }
 
     mutating func event() -> ChatEvent {
-        switch self.generator.next(below: 16) {
+        switch self.generator.next(below: 17) {
+        case 16:
+            .updated(
+                self.conversationDetails().record, by: self.person(), rev: self.count())
         case 13: .reacted(self.message())
         case 14: .pinned(self.message())
         case 15: .unpinned(self.message())

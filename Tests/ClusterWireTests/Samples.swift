@@ -132,11 +132,18 @@ enum Samples {
     static let featureErrors: [ChatError] = [
         .noSuchReplyTarget(-5), .tooManyEmoji(limit: 30), .tooManyReactions(limit: 20),
         .mentionOfAllNotAllowed(limit: 1_000_000), .tooManyPins(limit: 100), .notPinned(.max),
+        .wasRemoved, .closedIsUnlisted, .noDescription,
     ]
 
     static let featureAnswers: [ChatAnswer] =
         [.pins([]), .pins([.annotated, .plain]), .posted(.annotated), .amended(.formerlyPinned)]
         + Self.featureErrors.map { .failed($0) }
+        + [
+            .receipts(
+                ReceiptList(
+                    own: ReceiptList.Receipt(.alice),
+                    highest: [.bob, .carol].map { ReceiptList.Receipt($0) }, total: 300))
+        ]
 
     static let featureCommands: [ChatCommand] = [
         .react(
@@ -151,10 +158,22 @@ enum Samples {
             NewConversation(
                 .pets, pinPolicy: .creator, creator: Principal(person: .agent, isAdmin: true),
                 members: [.agent])),
+        .update(
+            {
+                var update = ConversationUpdate(origin: "rooms")
+                update.title = "Über uns"
+                update.dialectData = ""
+                (update.joinPolicy, update.isListed) = (.closed, false)
+                return update
+            }(), by: Principal(person: .agent, isAdmin: true)),
+        .update(
+            ConversationUpdate(origin: ""), by: Principal(person: .alice, isAdmin: false)),
+        .receipts(by: Person.anonymous.id),
     ]
 
     static let featureEvents: [ChatEvent] = [
         .reacted(.annotated), .pinned(.annotated), .unpinned(.formerlyPinned), .posted(.annotated),
+        .updated(Self.record, by: .agent, rev: 300),
     ]
 
     static let answers: [ChatAnswer] =
@@ -259,6 +278,7 @@ enum Samples {
             ]), at: nil),
         .amend(
             .annotated, .pinned(PinState(isPinned: true, by: .agent, at: .long)), at: nil),
+        .update(Self.record),
     ].enumerated().map { RetainedWrite(revision: $0.offset * 100, change: $0.element, storedAt: 0) }
 
     static let events: [ChatEvent] =

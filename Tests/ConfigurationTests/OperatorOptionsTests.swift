@@ -44,6 +44,15 @@ struct OperatorOptionsTests {
         #expect(try self.options("nodes --sort -connections --limit 3").sort == "-connections")
     }
 
+    @Test("collect the users of a repeated option")
+    func users() throws {
+        let create = try self.options("create --member ann --closed --member bob --yes")
+        #expect(create["members"] == ["ann", "bob"] && create["closed"] == true)
+        let all = "create" + String(repeating: " --member x", count: 100)
+        #expect(try self.options(all)["members"]?.elements?.count == 100)
+        #expect(self.errorText(all + " --member x")?.contains("must be at most 100") == true)
+    }
+
     @Test("may leave out an argument that is optional, also before one that is required")
     func optionalArgument() throws {
         let all = try self.options("log-level debug --for 10m --yes")

@@ -91,6 +91,16 @@ final class ChatLoopFixture {
         self.chat = ChatLoop(id: LoopID(incarnation: 1, loop: 0), view: view, limits: ChatLimits())
     }
 
+    /// The stored record of a conversation; nil if it does not exist.
+    func record(of conversation: ByteString) -> ConversationRecord? {
+        let answers = AnswerQueue()
+        self.store.submit(
+            .load(ConversationKey(tenant: Identity.defaultTenant, id: conversation)), ticket: 0,
+            for: answers)
+        guard case .loaded(let loaded)? = answers.drain().first?.0 else { return nil }
+        return loaded?.record
+    }
+
     // MARK: Actions of clients
 
     /// Connects a client; nil if the request is refused before the upgrade.

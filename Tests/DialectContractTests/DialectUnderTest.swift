@@ -27,8 +27,6 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
     var receivesAllConversations = false
     /// Whether a client can resume after a message.
     var canResume = true
-    /// Whether every user of the tenant may enter the conversations that the dialect creates.
-    var createsOpenConversations = false
     /// The frame that posts a message.
     let postFrame: @Sendable (_ conversation: String, _ content: String, _ id: String?) -> String
     /// A frame with a field of the wrong type.
@@ -126,7 +124,6 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
         enterFrame: { Self.json(["type": "joinChat", "data": ["chat": $0]]) },
         receivesAllConversations: true,
         canResume: false,
-        createsOpenConversations: true,
         postFrame: { conversation, content, id in
             Self.json([
                 "type": "newMessage",
@@ -180,7 +177,6 @@ struct DialectUnderTest: Sendable, CustomTestStringConvertible {
         enterFrame: { "2[\"join_room\",\(Self.json(["room_id": $0]))]" },
         // A client resumes with a recovery token and not with a number.
         canResume: false,
-        createsOpenConversations: true,
         postFrame: { conversation, content, id in
             let argument = Self.json([
                 "room_id": conversation, "content": content, "local_id": id as Any?,

@@ -146,6 +146,14 @@ public struct FuzzedSession {
         head: 2, members: [],
         online: [])
 
+    private static let receipts: ReceiptList = {
+        let member = Member(
+            user: UserID(tokenSubject: "ann"), name: "Ann", role: .member,
+            joinedAt: Timestamp(milliseconds: 0), readCursor: 1, deliveredCursor: 2)
+        let receipt = ReceiptList.Receipt(member)
+        return ReceiptList(own: receipt, highest: [receipt], total: 1)
+    }()
+
     private mutating func answer(_ pending: PendingStep) {
         let page = MessagePage(
             messages: [Self.message(1), Self.message(2)], head: 2, oldest: 1, revision: 3)
@@ -166,7 +174,8 @@ public struct FuzzedSession {
                     .amended(Self.message(sequence))
                 case .pins: .pins([Self.message(1)])
                 case .read, .readThrough: .read(unknown: [])
-                case .create, .describe: .described(Self.conversationDetails)
+                case .receipts: .receipts(Self.receipts)
+                case .create, .describe, .update: .described(Self.conversationDetails)
                 case .joinAndSubscribe, .join, .addMember: .joined(.empty)
                 case .typing, .leave, .end, .removeMember: .done
                 }

@@ -151,6 +151,9 @@ public struct SessionProbe {
         case .typing(let isTyping, let person): "typing \(isTyping) by \(person.id)"
         case .join(let request): "join \(request.template.origin) by \(request.principal.person.id)"
         case .leave(let user): "leave \(user)"
+        case .update(let update, let principal):
+            "update \(update.title ?? "-") \(Self.text(principal))"
+        case .receipts(let user): "receipts for \(user)"
         case .addMember(let person, let principal): "add \(person.id) \(Self.text(principal))"
         case .removeMember(let user, let principal): "remove \(user) \(Self.text(principal))"
         case .end(let principal): "end by \(principal.person.id)"

@@ -26,7 +26,7 @@ DOCUMENT = ROOT / "docs/protocols/admin.openapi.json"
 # Rules between parameters, and forms of ids, which the document cannot express.
 CONFIG = """
 [[operations]]
-include-path-regex = "/(trace|ban|disconnect|connections?|verify/all|events|doctor|support)$"
+include-path-regex = "/(create|trace|ban|disconnect|connections?|verify/all|events|doctor|support)$"
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 404, 409, 503]
 

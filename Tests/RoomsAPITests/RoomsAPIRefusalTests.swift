@@ -122,13 +122,13 @@ struct RoomsAPIRefusalTests {
     @Test(
         "rejects unsupported methods and names the supported ones",
         arguments: [
-            (.post, "", "GET, HEAD"), (.put, "/x", "GET, HEAD"), (.delete, "/x", "GET, HEAD"),
-            (.post, "/x", "GET, HEAD"),
+            (.post, "", "GET, HEAD"), (.put, "/x", "GET, HEAD, PATCH"),
+            (.delete, "/x", "GET, HEAD, PATCH"), (.post, "/x", "GET, HEAD, PATCH"),
             (.get, "/create", "POST"), (.head, "/create", "POST"), (.options, "/create", "POST"),
             (.get, "/x/join", "POST"),
             (.patch, "/x/end", "POST"), (.other, "", "GET, HEAD"),
             (.delete, "/x/messages", "GET, HEAD, POST"), (.get, "/x/messages/1", "PATCH, DELETE"),
-            (.put, "/x/messages/1", "PATCH, DELETE"), (.get, "/x/members", "POST"),
+            (.put, "/x/messages/1", "PATCH, DELETE"), (.put, "/x/members", "GET, HEAD, POST"),
             (.patch, "/x/members/bob", "DELETE"),
         ] as [(HTTPMethod, String, String)])
     func methods(method: HTTPMethod, path: String, allowed: String) async throws {

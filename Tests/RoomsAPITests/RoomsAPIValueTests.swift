@@ -98,7 +98,8 @@ struct RoomsAPIValueTests {
         "map each chat error to a status",
         arguments: [
             (.noSuchConversation, 404), (.conversationExists, 409), (.notAMember, 403),
-            (.accessDenied, 403), (.conversationEnded, 410),
+            (.accessDenied, 404), (.wasRemoved, 403), (.closedIsUnlisted, 400),
+            (.noDescription, 400), (.conversationEnded, 410),
             (.noSuchMessage(1), 404), (.messageDeleted(1), 410), (.notAllowed("admins"), 403),
             (.contentEmpty, 400),
             (.contentTooLong(limit: 1), 413), (.metadataTooLong(limit: 1), 413),

@@ -39,9 +39,10 @@ struct RoomsJSONTests {
                 """#
                     + #"""
                     "created_at":"1970-01-01T00:00:01.000Z",\#
-                    "updated_at":"1970-01-01T00:00:02.000Z","is_active":true,
+                    "updated_at":"1970-01-01T00:00:02.000Z","is_active":true,\#
+                    "access":"open","listed":true,
                     """#
-                + #""participants":\#(participants),"message_count":7,"#
+                + #""participants":\#(participants),"participant_count":2,"message_count":7,"#
                 + #""last_message":{"id":"7","room_id":"abc12345","user_id":"bob","#
                 + #""username":"Bob","content":"hi","#
                 + #""timestamp":"1970-01-01T00:00:02.000Z","guest":true}}"#)
@@ -60,7 +61,10 @@ struct RoomsJSONTests {
             room: "p", ConversationDetails(record: record, head: 0, members: [], online: []),
             messageCount: 0, lastMessage: nil)
         #expect(text.text.contains(#""description":"","#))
-        #expect(text.text.contains(#""is_active":false,"participants":[],"message_count":0,"#))
+        #expect(
+            text.text.contains(
+                #""is_active":false,"access":"open","listed":true,"participants":[],"#
+                    + #""participant_count":0,"message_count":0,"#))
         #expect(text.text.hasSuffix(#""last_message":null}"#))
     }
 

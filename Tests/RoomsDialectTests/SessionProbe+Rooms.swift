@@ -233,7 +233,9 @@ enum RoomsFrame {
             """#
                 + #"""
                 "updated_at":"\#(Self.instant)","is_active":\#(isActive),\#
-                "participants":[\#(participants)],"message_count":\#(head),\#
+                "access":"open","listed":true,"participants":[\#(participants)],\#
+                "participant_count":\#(participants.matches(of: /user_id/).count),\#
+                "message_count":\#(head),\#
                 "last_message":\#(last)},
                 """#
                 + #""participants":[\#(participants)],"messages":[\#(messages)]"#

@@ -124,7 +124,19 @@ public struct RandomRequests {
                 pinPolicy: index % 2 == 0 ? .members : .creator,
                 at: TestOwner.time(index / 2))
         }
-        switch self.number(0..<25) {
+        switch self.number(0..<27) {
+        case 25:
+            guard case .loaded(let loaded?) = oracle(.load(self.conversationOwners[index].key))
+            else { fallthrough }
+            var record = loaded.record
+            record.properties = ConversationProperties(
+                title: "title \(self.number(0..<9))", dialectData: ByteString(content),
+                joinPolicy: self.number(0..<2) == 0 ? .open : .closed,
+                isListed: self.number(0..<2) == 0)
+            return self.conversationOwners[index].write(.update(record))
+        case 26:
+            return self.conversationOwners[index].join(
+                name, role: self.number(0..<2) == 0 ? .removed : .departed)
         case 0: return self.conversationOwners[index].create("again")
         case 1:
             return self.conversationOwners[index].join(name, role: .admin, read: self.number(0..<9))

@@ -189,6 +189,8 @@ export interface RoomEvents {
   presence: { online: number; changes: (User & { online: boolean })[] };
   /** The user `user` read up to `id`; or, without `user`, the own message `id` has this state. */
   receipt: Partial<User> & { id: number; state: "delivered" | "read" };
+  /** The title, who may join or who finds the conversation was changed: the present values. */
+  updated: { title: string; access: Access; listed: boolean; by: string; name: string };
   /** The conversation was ended: it can only be read. Comes once. */
   ended: undefined;
   /** An error that belongs to no request, or an exception of a listener. */
@@ -244,6 +246,11 @@ export interface Room {
   unpin(id: number, options?: { signal?: AbortSignal }): Promise<void>;
   /** The pinned messages, newest pin first. They stay current until the next call, or a `reset`. */
   pins(options?: { signal?: AbortSignal }): Promise<Message[]>;
+  /**
+   * The own read position, the 100 highest ones of members, and how many have one. The states of
+   * the own messages follow them, for example after a page was loaded again.
+   */
+  receipts(options?: { signal?: AbortSignal }): Promise<Receipts>;
   /** A thread from its newest messages on, by its root or by any loaded message of it. */
   thread(id: number, options?: { limit?: number; signal?: AbortSignal }): Promise<View>;
   /** What surrounds an old message: up to `limit` messages up to it, and as many after it. */
@@ -269,18 +276,38 @@ export interface Room {
   [Symbol.asyncIterator](): AsyncIterableIterator<Message>;
 }
 
+/** How far members have read, and how far messages were delivered to them; "0" if not at all. */
+export interface Receipts {
+  me: { read: string; delivered: string };
+  receipts: { user_id: string; username: string; read: string; delivered: string }[];
+  total: number;
+}
+
+/** Who may join: every user with the link, or members and users whose token lists it. */
+export type Access = "open" | "closed";
+
 export interface Conversation {
   room_id: string;
   title: string;
   description: string;
-  created_by: string;
+  /** Null if a token that lists the conversation made it. */
+  created_by: string | null;
   created_at: string;
   updated_at: string;
   is_active: boolean;
+  access: Access;
+  /** Whether users that are no members find it in the list. */
+  listed: boolean;
+  /** In lists at most 50. */
   participants: { user_id: string; username: string; online: boolean; guest?: boolean }[];
+  participant_count: number;
   message_count: number;
   last_message?: any;
   guest?: boolean;
+  /** In lists, for the user of a token. */
+  unread_count?: number;
+  unread_mentions?: number;
+  last_read_id?: string;
 }
 
 export class Confab {
@@ -299,10 +326,40 @@ export class Confab {
   close(): void;
   /** The server's time in milliseconds, as far as its messages showed it. */
   time(): number;
-  list(options?: { limit?: number; cursor?: string; signal?: AbortSignal }):
-    Promise<{ conversations: Conversation[]; next_cursor: string | null }>;
-  create(conversation: { title: string; description?: string; signal?: AbortSignal }):
-    Promise<{ room_id: string; link: string; conversation: Conversation; token?: string }>;
+  /**
+   * Conversations that everybody may find, and those of the token's user, newest first. With `mine`
+   * only the latter, newest activity first; with `ended` also those that have ended.
+   */
+  list(options?: {
+    limit?: number; cursor?: string; mine?: boolean; ended?: boolean; signal?: AbortSignal;
+  }): Promise<{ conversations: Conversation[]; next_cursor: string | null }>;
+  create(conversation: {
+    title: string;
+    description?: string;
+    access?: Access;
+    listed?: boolean;
+    members?: { user_id: string; username?: string }[];
+    signal?: AbortSignal;
+  }): Promise<{ room_id: string; link: string; conversation: Conversation; token?: string }>;
+  /** For the creator and admins. Closing removes no member, and takes it out of the list. */
+  update(id: string, changes: {
+    title?: string; description?: string; access?: Access; listed?: boolean; signal?: AbortSignal;
+  }): Promise<{ conversation: Conversation }>;
+  /** Ends the own membership. */
+  leave(id: string, options?: { signal?: AbortSignal }): Promise<unknown>;
+  /** A page of the members, for members: at most 1,000. */
+  members(id: string, options?: { limit?: number; cursor?: string; signal?: AbortSignal }): Promise<{
+    members: {
+      user_id: string; username: string; online: boolean; guest: boolean; creator: boolean;
+    }[];
+    next_cursor: string | null;
+  }>;
+  /** For the creator and admins. A removed user may not join by the link until added again. */
+  addMember(id: string, user: string, options?: { name?: string; signal?: AbortSignal }):
+    Promise<unknown>;
+  removeMember(id: string, user: string, options?: { signal?: AbortSignal }): Promise<unknown>;
+  /** The own read position, the 100 highest ones of members, and how many have one. */
+  receipts(id: string, options?: { signal?: AbortSignal }): Promise<Receipts>;
   /** Becomes a participant. Guests need not call it: `conversation` does. */
   join(id: string, name?: string, options?: { signal?: AbortSignal }):
     Promise<{ conversation: Conversation; participant: object; token?: string }>;

@@ -490,6 +490,7 @@ class Room extends Emitter {
 		"pinned": (frame) => this.#onChange("pin", frame),
 		"unpinned": (frame) => this.#onChange("unpin", frame),
 		"pins": (frame) => this.#finish(this.#link.jobs.get("pins"), frame),
+		"receipts": (frame) => this.#finish(this.#link.jobs.get("receipts"), frame),
 		"search_results": (frame) => this.#finish(this.#link.jobs.get("search"), frame),
 		"message.status": (frame) => this.#onStatus(frame),
 		"read": (frame) => this.#onRead(frame),
@@ -497,6 +498,8 @@ class Room extends Emitter {
 		"user_status": (frame) => this.#onPresence([frame]),
 		"presence": (frame) => this.#onPresence(frame.changes, frame.online - 1),
 		"conversation_ended": () => this.#onEnded(),
+		"conversation.updated": ({ conversation, by, username: name = by }) =>
+			this.emit("updated", { ...conversation, by, name }),
 		"error": (frame) => this.#onError(frame),
 	};
 
@@ -589,6 +592,24 @@ class Room extends Emitter {
 	/** @param {number} id @param {Abortable} [options] */
 	unpin(id, options) {
 		return this.#request("unpin", () => ({ message_id: `${id}` }), options);
+	}
+
+	/** @param {Abortable} [options] */
+	receipts(options) {
+		return this.#request("receipts", () => ({}), options, ({ me, receipts, total }) => {
+			const others = receipts.filter((/** @type {any} */ each) => each.user_id !== this.me);
+			/** @param {string} position */
+			const highest = (position) => Math.max(0,
+				...others.map((/** @type {any} */ each) => +each[position]));
+			const read = highest("read"), delivered = highest("delivered");
+			for (const message of this.#timeline.messages) {
+				const { id, author, state } = message;
+				if (author !== this.me) continue;
+				if (id <= read) message.state = "read";
+				else if (id <= delivered && state === "sent") message.state = "delivered";
+			}
+			return { me, receipts, total };
+		});
 	}
 
 	/** @param {Abortable} [options] @returns {Promise<Message[]>} */
@@ -1015,7 +1036,7 @@ class Room extends Emitter {
 		if (!job) return;
 		const { action } = job;
 		// The answer to an aborted request must not become that of the next one.
-		const isAwaited = isAborted && /^(fetch_messages|search|pins|react)$/.test(action);
+		const isAwaited = isAborted && /^(fetch_messages|search|pins|react|receipts)$/.test(action);
 		if (this.#link.jobs.get(action) === job && !isAwaited) this.#link.jobs.delete(action);
 		this.#jobs = this.#jobs.filter((other) => other !== job);
 		if (error) job.reject(error);
@@ -1399,6 +1420,10 @@ class BrowserStorage {
 	}
 }
 
+/** @param {Record<string, any>} given options of a request; those without a value are left out */
+const queryOf = (given) => `?${new URLSearchParams(
+	Object.entries(given).filter(([, value]) => value !== undefined && value !== ""))}`;
+
 /**
  * Browsers call these functions only without another `this`.
  * @type {import("./confab").Clock}
@@ -1488,16 +1513,55 @@ export class Confab extends Emitter {
 		this.isOffsetOld &&= !isLive;
 	}
 
-	/** @param {{limit?: number, cursor?: string} & Abortable} options */
-	list({ limit = PAGE_SIZE, cursor = "", signal } = {}) {
-		const query = new URLSearchParams({ limit: `${limit}`, ...(cursor && { cursor }) });
-		return this.#rest(`?${query}`, signal);
+	/** @param {any} options */
+	list({ limit = PAGE_SIZE, signal, ...given } = {}) {
+		return this.#rest(queryOf({ limit, ...given }), signal);
 	}
 
-	/** @param {{title: string, description?: string} & Abortable} conversation */
-	create({ title, description, signal }) {
+	/** @param {any} conversation */
+	create({ signal, ...conversation }) {
 		const user_id = this.token ? undefined : this.user.id;
-		return this.#rest("/create", signal, { title, description, user_id });
+		return this.#rest("/create", signal, { ...conversation, user_id });
+	}
+
+	/** @param {string} id @param {any} changes */
+	update(id, { signal, ...changes }) {
+		return this.#of(id, "", signal, changes, "PATCH");
+	}
+
+	/** @param {string} id @param {Abortable} options */
+	leave(id, { signal } = {}) {
+		return this.#of(id, "/leave", signal, {});
+	}
+
+	/** @param {string} id @param {any} options */
+	members(id, { signal, ...given } = {}) {
+		return this.#of(id, `/members${queryOf(given)}`, signal);
+	}
+
+	/** @param {string} id @param {string} user_id @param {{name?: string} & Abortable} options */
+	addMember(id, user_id, { name: username, signal } = {}) {
+		return this.#of(id, "/members", signal, { user_id, username });
+	}
+
+	/** @param {string} id @param {string} user @param {Abortable} options */
+	removeMember(id, user, { signal } = {}) {
+		return this.#of(id, `/members/${encodeURIComponent(user)}`, signal, undefined, "DELETE");
+	}
+
+	/** @param {string} id @param {Abortable} options */
+	receipts(id, { signal } = {}) {
+		return this.#of(id, "/receipts", signal);
+	}
+
+	/**
+	 * A request about one conversation. A guest has a token for each.
+	 * @param {string} id @param {string} path @param {AbortSignal} [signal] @param {object} [body]
+	 * @param {string} [method]
+	 */
+	async #of(id, path, signal, body, method) {
+		const login = this.token ? undefined : await this.login(id, false);
+		return this.#rest(`/${encodeURIComponent(id)}${path}`, signal, body, method, login);
 	}
 
 	/** @param {string} id @param {string} [name] @param {Abortable} options */
@@ -1545,13 +1609,15 @@ export class Confab extends Emitter {
 
 	/**
 	 * @param {string} path @param {AbortSignal} [signal] @param {object} [body]
+	 * @param {string} [method] @param {Login} [login]
 	 * @returns {Promise<any>}
 	 */
-	async #rest(path, signal, body) {
+	async #rest(path, signal, body, method = body ? "POST" : "GET", login) {
 		/** @type {Record<string, string>} */
 		const headers = { "content-type": "application/json" };
-		if (this.token) headers.authorization = `Bearer ${(await this.login("", false)).token}`;
-		const { fetch, url } = this, method = body ? "POST" : "GET";
+		if (this.token) login = await this.login("", false);
+		if (login) headers.authorization = `Bearer ${login.token}`;
+		const { fetch, url } = this;
 		const request = { method, headers, body: JSON.stringify(body), signal };
 		const response = await fetch(`${url}/api/conversations${path}`, request).catch((error) => {
 			signal?.throwIfAborted();

@@ -53,13 +53,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 __version__ = "0.1.0"
 __all__ = [
-    *("ChangeEvent", "Clock", "Closed", "Confab", "ConfabError", "Conversation"),
+    *("Access", "ChangeEvent", "Clock", "Closed", "Confab", "ConfabError", "Conversation"),
     *("ConversationInfo", "ConversationPage", "Ended", "EndedEvent", "ErrorEvent", "Event"),
-    *("Excerpt", "FoundMessage", "FoundMessages", "Mentions", "Message", "MessageEvent", "OutboxEvent", "OutboxItem"),
-    *("Participant", "Pin", "PinnedEvent", "PresenceEvent", "RateLimited", "Reaction"),
-    *("ReactionsEvent", "ReceiptEvent", "Refused", "RemoveEvent", "ResetEvent", "SearchPage"),
-    *("StateChange", "SyncConfab", "SyncConversation", "TypingEvent", "Unavailable"),
-    *("UnpinnedEvent", "run"),
+    *("Excerpt", "FoundMessage", "FoundMessages", "Member", "MemberPage", "Mentions", "Message"),
+    *("MessageEvent", "OutboxEvent", "OutboxItem", "Participant", "Pin", "PinnedEvent"),
+    *("PresenceEvent", "RateLimited", "Reaction", "ReactionsEvent", "Receipt", "ReceiptEvent"),
+    *("Receipts", "Refused", "RemoveEvent", "ResetEvent", "SearchPage", "StateChange"),
+    *("SyncConfab", "SyncConversation", "TypingEvent", "Unavailable", "UnpinnedEvent"),
+    *("UpdatedEvent", "run"),
 ]
 
 # Silent until the application configures logging.
@@ -71,6 +72,7 @@ State = Literal["connecting", "online", "offline", "waiting", "refused", "closed
 MessageState = Literal["sending", "failed", "sent", "delivered", "read", "deleted"]
 ResetReason = Literal["opened", "history truncated", "history reset", "overflow"]
 Mentions = tuple[str, ...] | Literal["all"]
+Access = Literal["open", "closed"]
 Token = str | Callable[[], str | Awaitable[str]]
 
 _EVENT_LIMIT: Final = 10_000  # events that wait for the application's loop
@@ -344,6 +346,19 @@ class EndedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdatedEvent:
+    """The creator or an admin has changed the title, who may join, or who finds the conversation
+    in the list. The event has the present values."""
+
+    kind: ClassVar[str] = "updated"
+    title: str
+    access: Access
+    listed: bool
+    by: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorEvent:
     """An error that no call reports: of the server, or of a listener (`error`)."""
 
@@ -376,6 +391,7 @@ Event = (
     | PresenceEvent
     | ReceiptEvent
     | EndedEvent
+    | UpdatedEvent
     | ErrorEvent
     | OutboxEvent
 )
@@ -392,7 +408,13 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class ConversationInfo:
-    """A conversation as REST describes it. `link` is known to its creator."""
+    """A conversation as REST describes it. `link` is known to its creator.
+
+    `access` says who may join: every user with the link, or only members and users whose token
+    lists it. `listed` says whether users who are no members find it in the list. Lists have at
+    most 50 `participants` of `participant_count`, and for the user of a token the unread counts
+    and `last_read_id`.
+    """
 
     id: str
     title: str
@@ -405,6 +427,51 @@ class ConversationInfo:
     participants: tuple[Participant, ...]
     last_message: Message | None = None
     link: str | None = None
+    access: Access = "open"
+    listed: bool = True
+    participant_count: int = 0
+    unread_count: int | None = None
+    unread_mentions: int | None = None
+    last_read_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a conversation."""
+
+    user: str
+    name: str
+    online: bool
+    guest: bool
+    creator: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPage:
+    """A page of the members, in the order of their ids. `next_cursor` is None at the end."""
+
+    members: tuple[Member, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How far a member has read, and how far messages were delivered to it; 0 if not at all."""
+
+    user: str
+    name: str
+    read: int
+    delivered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """The own position, the 100 highest ones of members, and how many members have one."""
+
+    read: int
+    delivered: int
+    members: tuple[Receipt, ...]
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -1149,8 +1216,16 @@ def _message(
     )
 
 
+def _access(data: dict[str, Any]) -> Access:
+    return "closed" if data.get("access") == "closed" else "open"
+
+
 def _info(data: dict[str, Any], link: str | None = None) -> ConversationInfo:
     last = data.get("last_message")
+
+    def number(name: str) -> int | None:
+        return int(data[name]) if name in data else None
+
     return ConversationInfo(
         id=str(data["room_id"]),
         title=str(data["title"]),
@@ -1166,6 +1241,12 @@ def _info(data: dict[str, Any], link: str | None = None) -> ConversationInfo:
         ),
         last_message=_message(last) if last else None,
         link=link,
+        access=_access(data),
+        listed=data.get("listed") is not False,
+        participant_count=number("participant_count") or len(data["participants"]),
+        unread_count=number("unread_count"),
+        unread_mentions=number("unread_mentions"),
+        last_read_id=number("last_read_id"),
     )
 
 
@@ -1816,6 +1897,19 @@ class Conversation(_Emitter):
         if isinstance(error, Ended):
             self._end()
 
+    def _on_updated(self, data: dict[str, Any], now: float) -> None:
+        record = data["conversation"]
+        by = str(data["by"])
+        self._emit(
+            UpdatedEvent(
+                str(record["title"]),
+                _access(record),
+                record["listed"] is True,
+                by,
+                str(data.get("username") or by),
+            )
+        )
+
     def _on_ended(self, data: dict[str, Any], now: float) -> None:
         self._end()
 
@@ -2287,6 +2381,7 @@ _HANDLERS: Final[dict[str, Callable[[Conversation, dict[str, Any], float], None]
     "heartbeat": Conversation._on_heartbeat,
     "authenticated": Conversation._on_authenticated,
     "conversation_ended": Conversation._on_ended,
+    "conversation.updated": Conversation._on_updated,
     "error": Conversation._on_error,
 }
 
@@ -2296,6 +2391,15 @@ def _check_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError("text: contains a lone surrogate, which UTF-8 cannot encode") from None
+
+
+def _given(**members: Any) -> dict[str, Any]:
+    """The members of a request that have a value."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _path(conversation: str, *rest: str) -> str:
+    return "/".join(("/conversations", urllib.parse.quote(conversation, safe=""), *rest))
 
 
 def _users(mentions: Sequence[str]) -> tuple[str, ...]:
@@ -2427,11 +2531,23 @@ class Confab(_Emitter):
 
     # MARK: REST
 
-    async def list(self, *, limit: int = 50, cursor: str | None = None) -> ConversationPage:
-        """Active conversations that were created with a link, newest first."""
+    async def list(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        mine: bool = False,
+        ended: bool = False,
+    ) -> ConversationPage:
+        """Conversations that everybody may find, and those of the token's user, newest first. With
+        `mine` only the latter, newest activity first; with `ended` also those that have ended."""
         query = {"limit": str(limit)}
         if cursor is not None:
             query["cursor"] = cursor
+        if mine:
+            query["mine"] = "true"
+        if ended:
+            query["ended"] = "true"
         data = await self._rest("GET", f"/conversations?{urllib.parse.urlencode(query)}")
         conversations = tuple(_info(one) for one in data["conversations"])
         return ConversationPage(conversations, data["next_cursor"])
@@ -2442,16 +2558,93 @@ class Confab(_Emitter):
         description: str = "",
         *,
         pin_policy: Literal["members", "creator"] = "members",
+        access: Access | None = None,
+        listed: bool | None = None,
+        members: Sequence[str | tuple[str, str]] = (),
     ) -> ConversationInfo:
-        """Creates a conversation that every user with its `link` may join. `pin_policy` says who
-        may pin messages: every member, or only the creator and admins."""
-        body = {"title": title, "description": description, "pin_policy": pin_policy}
+        """Creates a conversation. `pin_policy` says who may pin messages: every member, or only
+        the creator and admins. With the access "open" every user who has the `link` may join, with
+        "closed" only members and users whose token lists it. `listed` says whether users who are no
+        members find it in the list. `members` are ids, or pairs of id and name."""
+        body: dict[str, Any] = {
+            "title": title,
+            "description": description,
+            "pin_policy": pin_policy,
+            **_given(access=access, listed=listed),
+        }
+        if members:
+            pairs = [(one, None) if isinstance(one, str) else one for one in members]
+            body["members"] = [_given(user_id=user, username=name) for user, name in pairs]
         if self._token_source is None:
             body["user_id"] = str(self._guest)
         data = await self._rest("POST", "/conversations/create", body)
         if self._token_source is None and isinstance(data.get("token"), str):
             self._tokens[data["room_id"]] = data["token"]
         return _info(data["conversation"], data.get("link"))
+
+    async def update(
+        self,
+        id: str,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        access: Access | None = None,
+        listed: bool | None = None,
+    ) -> ConversationInfo:
+        """Changes a conversation, for its creator and admins. Closing it removes no member, and
+        takes it out of the list."""
+        body = _given(title=title, description=description, access=access, listed=listed)
+        data = await self._rest("PATCH", _path(id), body, conversation=id)
+        return _info(data["conversation"])
+
+    async def leave(self, id: str) -> None:
+        """Ends the membership of the client's user."""
+        await self._rest("POST", _path(id, "leave"), {}, conversation=id)
+
+    async def members(
+        self, id: str, *, limit: int = 100, cursor: str | None = None
+    ) -> MemberPage:
+        """The members of a conversation, for members: a page of at most 1,000."""
+        query = urllib.parse.urlencode(_given(limit=limit, cursor=cursor))
+        data = await self._rest("GET", f"{_path(id, 'members')}?{query}", conversation=id)
+        members = tuple(
+            Member(
+                str(one["user_id"]),
+                str(one["username"]),
+                one["online"] is True,
+                one["guest"] is True,
+                one["creator"] is True,
+            )
+            for one in data["members"]
+        )
+        return MemberPage(members, data["next_cursor"])
+
+    async def add_member(self, id: str, user: str, name: str | None = None) -> None:
+        """Adds a member, for the creator and admins."""
+        body = _given(user_id=user, username=name)
+        await self._rest("POST", _path(id, "members"), body, conversation=id)
+
+    async def remove_member(self, id: str, user: str) -> None:
+        """Removes a member, for the creator and admins. The user may not join by the link until
+        it was added again."""
+        path = f"{_path(id, 'members')}/{urllib.parse.quote(user, safe='')}"
+        await self._rest("DELETE", path, conversation=id)
+
+    async def mark_read(self, id: str, message: int) -> None:
+        """Marks a message and all before it as read, without a connection to the conversation."""
+        await self._rest("POST", _path(id, "read"), {"message_id": str(message)}, conversation=id)
+
+    async def receipts(self, id: str) -> Receipts:
+        """The read positions of the members, for members."""
+        data = await self._rest("GET", _path(id, "receipts"), conversation=id)
+        members = tuple(
+            Receipt(
+                str(one["user_id"]), str(one["username"]), int(one["read"]), int(one["delivered"])
+            )
+            for one in data["receipts"]
+        )
+        me = data["me"]
+        return Receipts(int(me["read"]), int(me["delivered"]), members, int(data["total"]))
 
     async def join(self, id: str, name: str | None = None) -> ConversationInfo:
         """Becomes a participant of an open conversation. `name` is for guests."""
@@ -2494,7 +2687,7 @@ class Confab(_Emitter):
         self,
         method: str,
         path: str,
-        body: dict[str, str] | None = None,
+        body: dict[str, Any] | None = None,
         conversation: str | None = None,
     ) -> Any:
         headers = {"Accept": "application/json", "User-Agent": f"confab-python/{__version__}"}
@@ -2651,8 +2844,15 @@ class SyncConfab:
 
         return SyncConversation(self, self._do(open()))
 
-    def list(self, *, limit: int = 50, cursor: str | None = None) -> ConversationPage:
-        return self._do(self._confab.list(limit=limit, cursor=cursor))
+    def list(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        mine: bool = False,
+        ended: bool = False,
+    ) -> ConversationPage:
+        return self._do(self._confab.list(limit=limit, cursor=cursor, mine=mine, ended=ended))
 
     def create(
         self,
@@ -2660,8 +2860,53 @@ class SyncConfab:
         description: str = "",
         *,
         pin_policy: Literal["members", "creator"] = "members",
+        access: Access | None = None,
+        listed: bool | None = None,
+        members: Sequence[str | tuple[str, str]] = (),
     ) -> ConversationInfo:
-        return self._do(self._confab.create(title, description, pin_policy=pin_policy))
+        return self._do(
+            self._confab.create(
+                title,
+                description,
+                pin_policy=pin_policy,
+                access=access,
+                listed=listed,
+                members=members,
+            )
+        )
+
+    def update(
+        self,
+        id: str,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        access: Access | None = None,
+        listed: bool | None = None,
+    ) -> ConversationInfo:
+        return self._do(
+            self._confab.update(
+                id, title=title, description=description, access=access, listed=listed
+            )
+        )
+
+    def leave(self, id: str) -> None:
+        self._do(self._confab.leave(id))
+
+    def members(self, id: str, *, limit: int = 100, cursor: str | None = None) -> MemberPage:
+        return self._do(self._confab.members(id, limit=limit, cursor=cursor))
+
+    def add_member(self, id: str, user: str, name: str | None = None) -> None:
+        self._do(self._confab.add_member(id, user, name))
+
+    def remove_member(self, id: str, user: str) -> None:
+        self._do(self._confab.remove_member(id, user))
+
+    def mark_read(self, id: str, message: int) -> None:
+        self._do(self._confab.mark_read(id, message))
+
+    def receipts(self, id: str) -> Receipts:
+        return self._do(self._confab.receipts(id))
 
     def search(self, text: str, *, limit: int = 20) -> FoundMessages:
         return self._do(self._confab.search(text, limit=limit))

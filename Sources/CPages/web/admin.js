@@ -329,6 +329,7 @@ const verbForm = (permission) => {
 		const text = value.trim();
 		if (!text) return [];
 		const kind = verb().parameters.find((each = any) => each.name === name)?.type;
+		if (kind === "users") return [[name, text.split(",").map((each = "") => each.trim())]];
 		// As on the command line: 1h, 200/s.
 		const [, digits = text, unit = "s"] = text.match(/^([\d.]+)\/?([smhd])$/) ?? [];
 		const number = Number(digits) * [1, 60, 3600, 86400]["smhd".indexOf(unit)];

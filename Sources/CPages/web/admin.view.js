@@ -248,8 +248,10 @@ export const command = (verb, values, origin) => {
 		const word = `--${option || (verb.rows && /^(sort|limit)$/.test(name) ? name : "")}`;
 		if (word === "--") continue;
 		if (type === "flag") words.push(word);
-		else if (`${value}`.startsWith("-")) words.push(`${word}=${quoted(`${value}`)}`);
-		else words.push(word, quoted(`${value}`));
+		else for (const each of [value].flat()) {
+			if (`${each}`.startsWith("-")) words.push(`${word}=${quoted(`${each}`)}`);
+			else words.push(word, quoted(`${each}`));
+		}
 	}
 	if (values.order) words.push("--sort", values.order);
 	if (verb.permission === "operate") words.push("--yes");

@@ -33,7 +33,9 @@ const report = (sentence = "") => {
 
 const build = (/** @type {any} */ each) => {
 	const {room_id: id, title, description, last_message: last, participants} = each;
-	const unread = Math.max(0, each.message_count - Number(storage.get("seen." + id) ?? NaN)) || 0;
+	// The server knows what the user of a token has read on all devices.
+	const unread = each.unread_count
+		?? (Math.max(0, each.message_count - Number(storage.get("seen." + id) ?? NaN)) || 0);
 	const text = last?.content ? `${last.username ?? last.user_id}: ${last.content}` : description;
 	const here = participants.filter((/** @type {any} */ p) => p.online).length;
 	const badge = h("span", {className: "avatar", ariaHidden: "true"}, initial(title));
@@ -51,7 +53,8 @@ const build = (/** @type {any} */ each) => {
 			h("p", {className: "last", dir: "auto"}, text || "No messages yet"),
 			unread ? h("span", {className: "count"}, `${unread}`,
 				h("span", {className: "unseen"}, " unread")) : "",
-			h("p", {className: "dim"}, count(participants.length, "person", "people"),
+			h("p", {className: "dim"}, count(each.participant_count ?? participants.length, "person", "people"),
+				each.access === "closed" ? " · private" : "",
 				here ? h("span", {className: "here"}, ` · ${here} here`) : "")),
 		copy);
 };

@@ -11,6 +11,7 @@ import {
 const {token, user} = identity();
 const id = location.pathname.split("/")[2] ?? "";
 const api = `/api/conversations/${id}`;
+const server = new Confab(location.origin, {token, user});
 
 /** The conversation as REST describes it. */
 let details = /** @type {any} */ ({title: "", participants: [], messages: [], is_active: true});
@@ -326,6 +327,33 @@ const markRead = () => {
 	room?.read(seen);
 };
 
+/** The user has read this on another device. */
+const readElsewhere = (last = 0) => {
+	if (!(last > (seen || 0))) return;
+	seen = last;
+	storage.set("seen." + id, seen);
+	showTitle();
+};
+/** The read position of the user on all devices, and the states of its messages. */
+const loadReceipts = async () => {
+	const receipts = await room?.receipts().catch(() => {});
+	if (receipts) readElsewhere(+receipts.me.read);
+	update();
+};
+
+const leave = async () => {
+	const words = details.access === "closed" ? "Only its creator can add you again."
+		: "You can join again by the link.";
+	if (!await ask("Leave this conversation?", "Leave", h("p", {}, words))) return;
+	try {
+		await server.leave(id);
+		room?.close();
+		location.assign("/conversations");
+	} catch (error) {
+		tell(`Not left: ${/** @type {Error} */ (error).message}.`);
+	}
+};
+
 /** What each field for messages needs. */
 const parts = {
 	room: () => room, isOver: () => !details.is_active, members, nameOf, change, edits, ask, tell,
@@ -377,6 +405,7 @@ const listen = () => {
 	$("#find").onclick = () => withFeatures((all) => all.search());
 	$("#pinned").onclick = () => withFeatures((all) => all.showPins());
 	$("#keys").onclick = showKeys;
+	$("#leave").onclick = leave;
 	addEventListener("keydown", (event) => {
 		const {key, target} = event;
 		if (key !== "?" && key !== "/" || /** @type {Element} */ (target).closest("textarea, input")) return;
@@ -414,6 +443,7 @@ const onState = (event = any) => {
 		// A token may have created the conversation; participants may have joined meanwhile.
 		if (wasOnline || token) load().then(showDetails, () => {});
 		loadPins();
+		loadReceipts();
 		setTimeout(() => loadFeatures().catch(() => {}), 1000);
 		wasOnline = true;
 		showPeople();
@@ -439,6 +469,8 @@ const checkVersion = async () => {
 const onReset = async ({reason = ""}) => {
 	attach();
 	if (room) source = room;
+	// A second device starts where the first one stopped.
+	if (reason === "opened" && token && !(seen >= 0)) await loadReceipts();
 	list.start();
 	if (reason !== "opened") return;
 	unreadAfter = seen >= 0 ? seen : Infinity;
@@ -498,6 +530,8 @@ const showDetails = () => {
 	for (const element of document.querySelectorAll(".description")) {
 		element.textContent = details.description ?? "";
 	}
+	$(".access").textContent = details.access === "closed" ? "Only members can read this." : "";
+	$("#leave").hidden = !token || !room;
 	if (!details.is_active) onEnded();
 	list.update();
 	showPeople();
@@ -507,12 +541,20 @@ const showDetails = () => {
 /** Opens the room as the user. */
 const enter = () => {
 	show("room");
-	room = new Confab(location.origin, {token, user}).conversation(id, {maxAge: 36e5});
+	room = server.conversation(id, {maxAge: 36e5});
 	const events = /** @type {Record<string, (event: any) => void>} */ ({
 		state: onState, reset: onReset, message: onMessage, presence: onPresence, typing: onTyping,
 		ended: onEnded, error: (error) => error.storage && tellStorage(),
 	});
-	for (const event of ["reactions", "replies", "quote", "receipt", "outbox"]) events[event] = update;
+	for (const event of ["reactions", "replies", "quote", "outbox"]) events[event] = update;
+	events.receipt = (event) => {
+		if (event.user === me()) readElsewhere(event.id);
+		update();
+	};
+	events.updated = ({title, access}) => {
+		Object.assign(details, {title, access});
+		showDetails();
+	};
 	for (const event of ["change", "remove"]) events[event] = showPins;
 	events.pin = () => {
 		update();

@@ -8,7 +8,7 @@ extension Write.Change {
     var message: Message? {
         switch self {
         case .message(let message), .amend(let message, _, _): message
-        case .create, .member, .remove, .cursors, .end, .skip: nil
+        case .create, .member, .remove, .update, .cursors, .end, .skip: nil
         }
     }
 
@@ -22,8 +22,9 @@ extension Write.Change {
     var needsReattach: Bool {
         switch self {
         // A subscriber that is no longer a member must not receive more.
-        case .amend, .remove, .end: true
-        case .create, .message, .member, .cursors, .skip: false
+        case .amend, .remove, .update, .end: true
+        case .member(let member): !member.role.isMember
+        case .create, .message, .cursors, .skip: false
         }
     }
 
@@ -54,7 +55,7 @@ extension Write.Change {
             // follow this one, or be of another history.
             if stored.state == .deleted { return .unknown }
             return stored.revision > revision && message.state != .deleted ? .unknown : .different
-        case .member, .remove, .cursors, .skip: return .unknown
+        case .member, .remove, .update, .cursors, .skip: return .unknown
         }
     }
 
@@ -71,7 +72,7 @@ extension Write.Change {
             // A deleted message stays deleted.
             let isDeleted = history.messages[message.sequence]?.state == .deleted
             return isDeleted && message.state != .deleted ? .skip : self
-        case .create, .member, .remove, .cursors, .end, .skip: return self
+        case .create, .member, .remove, .update, .cursors, .end, .skip: return self
         }
     }
 
@@ -111,11 +112,13 @@ extension Write.Change {
             message.sequence = sequence
             return .amend(message, amendment, at: time)
         case .member(let member):
-            return history.state.members.memberNumber(of: member.user) == nil ? self : nil
+            let isMember = history.state.members.memberNumber(of: member.user) != nil
+            return isMember == member.role.isMember ? nil : self
         case .remove(let user):
             return history.state.members.memberNumber(of: user) == nil ? nil : self
         case .end: return history.state.record?.endedAt == nil ? self : nil
         case .create: return history.state.revision == 0 ? self : nil
+        case .update: return self
         case .cursors, .skip: return nil
         }
     }
@@ -138,10 +141,11 @@ extension Write.Change {
             return .amend(message, amendment, at: time)
         case .member(let member):
             let member = state.members.withKnownCursors(member)
-            _ = state.members.insert(member, isMember: true)
+            _ = state.members.insert(member, isMember: member.role.isMember)
             return .member(member)
         case .remove(let user):
             if let number = state.members.memberNumber(of: user) { state.members.remove(number) }
+        case .update(let record): state.record?.properties = record.properties
         case .end(let time): state.record?.endedAt = time
         case .cursors, .skip: break
         }

@@ -28,6 +28,9 @@ extension ChatAnswer: WireValue {
         case .pins(let messages):
             output.append(8)
             output.append(list: messages)
+        case .receipts(let receipts):
+            output.append(9)
+            output.append(record: receipts)
         }
     }
 
@@ -43,8 +46,39 @@ extension ChatAnswer: WireValue {
         case 6: return .described(try input.record())
         case 7: return .failed(try input.record())
         case 8: return .pins(try input.list())
+        case 9: return .receipts(try input.record())
         default: throw .unknownKind
         }
+    }
+}
+
+extension ReceiptList: WireValue {
+    func write(to output: inout ByteBuffer) {
+        output.append(record: self.own)
+        output.append(list: self.highest)
+        output.append(count: self.total)
+    }
+
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
+        let own = try input.record(Receipt.self)
+        let highest = try input.list(of: Receipt.self)
+        return Self(own: own, highest: highest, total: try input.count())
+    }
+}
+
+extension ReceiptList.Receipt: WireValue {
+    func write(to output: inout ByteBuffer) {
+        output.append(user: self.user)
+        output.append(string: self.name)
+        output.append(count: self.read)
+        output.append(count: self.delivered)
+    }
+
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
+        let user = try input.user()
+        let name = try input.byteString()
+        let read = try input.count()
+        return Self(user: user, name: name, read: read, delivered: try input.count())
     }
 }
 

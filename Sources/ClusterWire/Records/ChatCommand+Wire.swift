@@ -73,6 +73,13 @@ extension ChatCommand: WireValue {
             output.append(18)
             output.append(record: principal)
             output.append(byte: readAccess)
+        case .update(let update, let principal):
+            output.append(19)
+            output.append(record: update)
+            output.append(record: principal)
+        case .receipts(let user):
+            output.append(20)
+            output.append(user: user)
         }
     }
 
@@ -124,8 +131,33 @@ extension ChatCommand: WireValue {
         case 18:
             let principal = try input.record(Principal.self)
             return .pins(by: principal, readAccess: try input.byte())
+        case 19:
+            let update = try input.record(ConversationUpdate.self)
+            return .update(update, by: try input.record())
+        case 20: return .receipts(by: try input.user())
         default: throw .unknownKind
         }
+    }
+}
+
+extension ConversationUpdate: WireValue {
+    func write(to output: inout ByteBuffer) {
+        output.append(string: self.origin)
+        output.append(string: self.title.map { ByteString($0) })
+        output.append(string: self.dialectData)
+        output.append(flag: self.joinPolicy != nil)
+        if let joinPolicy = self.joinPolicy { output.append(byte: joinPolicy) }
+        output.append(flag: self.isListed != nil)
+        if let isListed = self.isListed { output.append(flag: isListed) }
+    }
+
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
+        var update = Self(origin: try input.byteString())
+        update.title = try input.optionalByteString()?.string
+        update.dialectData = try input.optionalByteString()
+        if try input.flag() { update.joinPolicy = try input.byte() }
+        if try input.flag() { update.isListed = try input.flag() }
+        return update
     }
 }
 

@@ -59,6 +59,9 @@ extension ChatError: WireValue {
         case .notPinned(let sequence):
             output.append(27)
             output.append(signed: sequence)
+        case .wasRemoved: output.append(28)
+        case .closedIsUnlisted: output.append(29)
+        case .noDescription: output.append(30)
         }
     }
 
@@ -96,6 +99,9 @@ extension ChatError: WireValue {
         case 25: return .mentionOfAllNotAllowed(limit: try input.count())
         case 26: return .tooManyPins(limit: try input.count())
         case 27: return .notPinned(try input.signed())
+        case 28: return .wasRemoved
+        case 29: return .closedIsUnlisted
+        case 30: return .noDescription
         default: throw .unknownKind
         }
     }

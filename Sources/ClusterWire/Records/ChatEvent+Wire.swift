@@ -56,6 +56,11 @@ extension ChatEvent: WireValue {
         case .presence(let changes):
             output.append(12)
             output.append(list: changes)
+        case .updated(let record, let person, let revision):
+            output.append(17)
+            output.append(record: record)
+            output.append(record: person)
+            output.append(count: revision)
         case .crowd(let online, let changes):
             output.append(13)
             output.append(count: online)
@@ -98,6 +103,10 @@ extension ChatEvent: WireValue {
         case 14: return .reacted(try input.record())
         case 15: return .pinned(try input.record())
         case 16: return .unpinned(try input.record())
+        case 17:
+            let record = try input.record(ConversationRecord.self)
+            let person = try input.person()
+            return .updated(record, by: person, rev: try input.count())
         default: throw .unknownKind
         }
     }

@@ -47,6 +47,9 @@ extension Write.Change: WireValue {
             output.append(milliseconds: time)
         case .skip:
             output.append(8)
+        case .update(let record):
+            output.append(9)
+            output.append(record: record)
         }
     }
 
@@ -68,6 +71,7 @@ extension Write.Change: WireValue {
             return .cursors(user, read: read, delivered: try input.count())
         case 7: return .end(at: try input.timestamp())
         case 8: return .skip
+        case 9: return .update(try input.record())
         default: throw .unknownKind
         }
     }

@@ -64,6 +64,19 @@ extension OutboxItem {
 }
 
 extension JSONTree {
+    /// The event of a conversation whose title, access or listing was changed.
+    ///
+    /// - Parameter user: who has changed it.
+    func updatedEvent(by user: String?) -> ServerEvent? {
+        guard let record = self["conversation"], let access = record["access"]?.stringValue,
+            let user
+        else { return nil }
+        let properties = ChangedConversation(
+            title: record["title"]?.stringValue ?? "", isClosed: access == "closed",
+            isListed: record["listed"]?.boolValue ?? false)
+        return .conversationUpdated(properties, by: user)
+    }
+
     /// Reactions; a group without an emoji is left out.
     var reactions: [MessageReaction] {
         (self.elements ?? []).compactMap { group in

@@ -46,6 +46,7 @@ public enum ServerEvent: Sendable, Equatable {
     case notice(String)
     /// The conversation was ended and can only be read; nil if the server does not name the user.
     case conversationEnded(by: String?)
+    case conversationUpdated(ChangedConversation, by: String)
     /// The server has ended the session for good.
     case ended(String)
     /// Not a frame of the protocol.

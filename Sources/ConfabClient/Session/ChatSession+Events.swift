@@ -83,6 +83,8 @@ extension ChatSession {
             guard !self.isEnded else { return }
             self.isEnded = true
             steps.append(.emit(.ended(by: user)))
+        case .conversationUpdated(let properties, let user):
+            steps.append(.emit(.updated(properties, by: user)))
         case .ended(let reason):
             steps.append(.close)
             self.refuse(SafeText.line(reason, limit: 300), into: &steps)

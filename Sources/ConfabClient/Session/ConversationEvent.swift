@@ -25,6 +25,8 @@ public enum ConversationEvent: Sendable, Equatable {
     case outbox(localID: String, OutboxState)
     /// The conversation was ended and can only be read; `by` is nil if the user is not known.
     case ended(by: String?)
+    /// The creator or an admin has changed the conversation.
+    case updated(ChangedConversation, by: String)
     /// An error that no call reports; `action` names the request that failed.
     case error(reason: String, action: String?)
     /// The connection changed its state.
@@ -33,6 +35,15 @@ public enum ConversationEvent: Sendable, Equatable {
     case direct(ChatMessage, to: String)
     /// A sentence of the server for the user.
     case notice(String)
+}
+
+/// What the creator of a conversation and admins may change, after the change.
+public struct ChangedConversation: Sendable, Equatable {
+    public let title: String
+    /// Whether only members, and users whose token lists the conversation, may enter.
+    public let isClosed: Bool
+    /// Whether users that are no members find it in the list.
+    public let isListed: Bool
 }
 
 /// Why the loaded messages are replaced.

@@ -152,6 +152,14 @@ extension OperatorParameter {
                 .init("type", "string"), .init("minLength", 1), .init("maxLength", 128),
                 .init("pattern", "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"),
             ]
+        case .users(let limit):
+            let user: JSONTree = [
+                "type": "string", "minLength": 1, "maxLength": 128,
+                "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+            ]
+            members = [
+                .init("type", "array"), .init("items", user), .init("maxItems", .integer(limit)),
+            ]
         case .tenant:
             members = [.init("type", "string"), .init("pattern", "^[A-Za-z0-9._-]{1,64}$")]
         case .number(let range):

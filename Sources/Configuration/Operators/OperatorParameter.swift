@@ -9,6 +9,8 @@ public struct OperatorParameter: Sendable {
         case text(limit: Int)
         /// The id of a user: 1 to 128 characters without control characters.
         case user
+        /// Ids of users, at most so many: a repeatable option, and an array in the API.
+        case users(limit: Int)
         /// The name of a tenant.
         case tenant
         case number(ClosedRange<Int>)
@@ -110,6 +112,8 @@ public struct OperatorParameter: Sendable {
         switch self.kind {
         case .text, .user, .tenant, .choice, .file:
             return try self.checked(text)
+        case .users:
+            return .array([.string(try ValueParsing.person(text))])
         case .flag:
             guard ["", "true", "false"].contains(text) else {
                 throw ValueProblem("\(text.quoted) is neither true nor false")
@@ -144,6 +148,16 @@ public struct OperatorParameter: Sendable {
         case .text, .user, .tenant, .choice, .file:
             guard let text = value.stringValue else { throw ValueProblem("must be a string") }
             return try self.checked(text)
+        case .users(let limit):
+            guard let users = value.elements else { throw ValueProblem("must be an array") }
+            guard users.count <= limit else { throw ValueProblem("must be at most \(limit)") }
+            return .array(
+                try users.map { (user: JSONTree) throws(ValueProblem) in
+                    guard let text = user.stringValue else {
+                        throw ValueProblem("must be an array of strings")
+                    }
+                    return .string(try ValueParsing.person(text))
+                })
         case .flag:
             guard value.boolValue != nil else { throw ValueProblem("must be true or false") }
             return value
@@ -222,7 +236,12 @@ public struct OperatorParameter: Sendable {
                 self.help),
             changes: \.parameters
         ) { (parameters: inout [JSONTree.ObjectMember], text: String) throws(ValueProblem) in
-            let value = try self.value(ofText: text)
+            var value = try self.value(ofText: text)
+            if case .users(let limit) = self.kind {
+                let earlier = parameters.first { $0.name == self.name }?.value.elements ?? []
+                guard earlier.count < limit else { throw ValueProblem("must be at most \(limit)") }
+                value = .array(earlier + (value.elements ?? []))
+            }
             parameters.removeAll { $0.name == self.name }
             parameters.append(.init(self.name, value))
         }

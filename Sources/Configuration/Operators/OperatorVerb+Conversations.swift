@@ -9,6 +9,30 @@ extension OperatorVerb {
 
     static let conversationVerbs: [OperatorVerb] = [
         OperatorVerb(
+            "create", "create a conversation",
+            [
+                .option("title", "TITLE", .text(limit: 200), "its title"),
+                .option("closed", "", .flag, "only members, and tokens that list it, may enter"),
+                .option("unlisted", "", .flag, "only users who have the link find it"),
+                .option(
+                    "members", as: "member", "USER", .users(limit: 100),
+                    "id of a first member; repeatable"),
+                tenant,
+            ],
+            permission: .operate, display: .summary,
+            examples: [
+                .init(
+                    #"confab create --title "Order 1042" --closed --member ann --yes"#,
+                    "for ann; prints its id and its link")
+            ],
+            notes: [
+                """
+                Without --closed, --default-access of the node decides. A closed conversation is \
+                in no list but those of its members. The conversation has no creator: only \
+                admins manage it.
+                """
+            ]),
+        OperatorVerb(
             "owner", "show the owner of a conversation", [conversation, tenant],
             display: .record(ownerColumns), readsRedis: true,
             examples: [.init("confab owner lobby", "its shard, owner and epoch")]),

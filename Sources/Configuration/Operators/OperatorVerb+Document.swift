@@ -68,6 +68,8 @@ extension OperatorParameter {
     private var type: String {
         switch self.kind {
         case .text, .user, .tenant, .file: "text"
+        // Between commas in a form.
+        case .users: "users"
         case .number, .rate: "integer"
         case .duration: "seconds"
         case .choice: "choice"

@@ -149,7 +149,7 @@ extension Write.Change {
         switch self {
         case .message(let message), .amend(let message, _, _):
             message.body.content.utf8.count + (message.body.metadata?.count ?? 0)
-        case .create, .member, .remove, .cursors, .end, .skip: 0
+        case .create, .member, .remove, .update, .cursors, .end, .skip: 0
         }
     }
 }

@@ -213,6 +213,17 @@ struct RoomsClientTests {
         #expect(fixture.type("/who").shown == ["notice 300 users are online."])
         #expect(
             fixture.receive(
+                #"""
+                42["conversation_updated",{"room_id":"abc12345","conversation":\#
+                {"room_id":"abc12345","title":"Tea","access":"closed","listed":false},\#
+                "by":"u2","username":"Jane","rev":9}]
+                """#
+            ).shown
+                == [
+                    "notice u2 has changed the conversation: “Tea”, only its members may join."
+                ])
+        #expect(
+            fixture.receive(
                 #"42["conversation_ended",{"room_id":"abc12345","ended_by":"u2","timestamp":"x"}]"#
             ).shown
                 == ["notice The conversation was ended by u2."])

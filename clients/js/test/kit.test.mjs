@@ -2,7 +2,10 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
-import { binary, open, Proxy, Server, sleep, test, TestClock, until } from "./support.mjs";
+import {
+  binary, makeToken, open, Proxy, Server, sleep, test, TestClock, until, WebSocket,
+} from "./support.mjs";
+import { Confab } from "../confab.js";
 
 const before = Object.getOwnPropertyNames(globalThis).sort();
 const folder = new URL("..", import.meta.url).pathname;
@@ -193,6 +196,51 @@ test("confab.state is the least connected one; rooms are shared; list, create, j
   assert.equal(confab.state, "closed");
   confab.connect();
   await until("online", () => tea.state === "online");
+});
+
+test("closed conversations are for their members, who see changes and read positions", async (t) => {
+  const server = await Server.start(t), key = ["--database", server.database];
+  const token = (user) => makeToken(user, key, { conversations: "other" });
+  const [ann, bob, eve] = ["ann", "bob", "eve"].map((user) =>
+    new Confab(server.url, { token: token(user), WebSocket }));
+  t.after(() => [ann, bob, eve].forEach((each) => each.close()));
+  const { room_id: id, conversation } = await ann.create({
+    title: "Order", access: "closed", members: [{ user_id: "bob", username: "Bob" }],
+  });
+  assert.deepEqual([conversation.access, conversation.listed, conversation.participant_count],
+    ["closed", false, 2]);
+  for (const refused of [eve.join(id), eve.members(id), eve.receipts(id)]) {
+    await assert.rejects(refused, { code: 404, message: "room_id: no such conversation" });
+  }
+  assert.deepEqual((await eve.list()).conversations, []);
+  const room = ann.conversation(id), other = bob.conversation(id);
+  await room.send("Hello");
+  const [listed] = (await bob.list({ mine: true })).conversations;
+  assert.deepEqual([listed.room_id, listed.unread_count, listed.last_read_id], [id, 1, "0"]);
+  await until("bob has it", () => other.messages.length === 1);
+  other.read(1);
+  await until("bob has read", async () => (await bob.receipts(id)).me.read === "1");
+  // As after a reload, when the events are gone.
+  room.messages[0].state = "sent";
+  const { receipts } = await room.receipts();
+  assert.ok(receipts.some((each) => each.user_id === "bob" && each.read === "1"));
+  assert.equal(room.messages[0].state, "read");
+  const updates = [];
+  other.on("updated", (event) => updates.push(event));
+  await assert.rejects(bob.update(id, { title: "Mine" }), { code: 403 });
+  await ann.update(id, { title: "Tea", access: "open", listed: true });
+  await until("the update", () => updates.length === 1);
+  const [{ title, access, listed: isListed, by }] = updates;
+  assert.deepEqual([title, access, isListed, by], ["Tea", "open", true, "ann"]);
+  assert.deepEqual((await eve.list()).conversations.map((each) => each.room_id), [id]);
+  await eve.join(id);
+  assert.deepEqual((await ann.members(id)).members.map((each) => each.user_id),
+    ["ann", "bob", "eve"]);
+  await eve.leave(id);
+  await ann.removeMember(id, "bob");
+  await assert.rejects(bob.join(id), { code: 403 });
+  await ann.addMember(id, "bob", { name: "Bob" });
+  await bob.join(id);
 });
 
 test("Ctrl-C and kill -9 of the server leave no trace on the terminal", async (t) => {

@@ -13,7 +13,14 @@ async function use(): Promise<void> {
   const { id }: Message = await room.send("text", { localId: pending[0].localId });
   const hasMore: boolean = await room.older(50, { signal: new AbortController().signal });
   for await (const message of room) if (hasMore) await room.edit(message.id ?? id, "text");
-  const { conversations } = await confab.list({ limit: 1 });
+  const { conversations } = await confab.list({ limit: 1, mine: true });
+  const made = await confab.create({ title: "Order", access: "closed", members: [{ user_id: "ann" }] });
+  await confab.update(made.room_id, { access: "open", listed: conversations[0].listed });
+  const { next_cursor: cursor } = await confab.members(made.room_id);
+  if (cursor) await confab.members(made.room_id, { cursor });
+  const { me: { read } } = await confab.receipts(made.room_id);
+  room.on("updated", ({ access, by }) => access === "closed" && read !== by);
+  await confab.leave(made.room_id);
   const { reactions: [first] }: Message = await room.send("text",
     { replyTo: id, mentions: pending.length ? [pending[0].author] : "all" });
   await room.react(id, first.emoji, !first.mine);

@@ -16,13 +16,13 @@ from confab import Confab, FoundMessages
 class RestTests(SystemTest):
     async def test_conversations_are_created_listed_and_joined(self) -> None:
         alice, bob = await self.client("alice"), await self.client("bob", token=no_grants("bob"))
-        made = await alice.create("Title", "Description")
+        made = await alice.create("Title", "Description", listed=True)
         self.assertEqual(
             (made.title, made.description, made.created_by), ("Title", "Description", "alice")
         )
         self.assertTrue(made.link and made.link.endswith(made.id))
         for _ in range(2):
-            await alice.create("Another")
+            await alice.create("Another", listed=True)
         page = await bob.list(limit=2)
         rest = await bob.list(limit=2, cursor=page.next_cursor)
         listed = [one.id for one in (*page.conversations, *rest.conversations)]
@@ -38,6 +38,59 @@ class RestTests(SystemTest):
         ]
         self.assertEqual([[m.id for m in p] for p in pages], [[4, 5], [2, 3], [1, 2]])
         self.assertEqual((pages[0][1].author, pages[0][1].time), ("bob", stored[4].time))
+
+    async def test_a_closed_conversation_is_for_its_members(self) -> None:
+        shop, ann, bob = [
+            await self.client(one, token=no_grants(one)) for one in ("shop", "ann", "bob")
+        ]
+        made = await shop.create("Order 1042", access="closed", members=[("ann", "Ann"), "carl"])
+        self.assertEqual((made.access, made.listed, made.participant_count), ("closed", False, 3))
+        for call in (bob.join(made.id), bob.history(made.id), bob.members(made.id)):
+            with self.assertRaisesRegex(confab.Refused, "^room_id: no such conversation$"):
+                await call
+        self.assertEqual((await bob.list()).conversations, ())
+        stored = await shop.conversation(made.id).send("Hello")
+        listed = (await ann.list(mine=True)).conversations
+        self.assertEqual([(one.id, one.unread_count, one.last_read_id) for one in listed],
+                         [(made.id, 1, 0)])
+        await ann.mark_read(made.id, stored.id)
+        receipts = await ann.receipts(made.id)
+        self.assertEqual(receipts.read, 1)
+        self.assertIn(("ann", 1), [(one.user, one.read) for one in receipts.members])
+        page = await ann.members(made.id, limit=2)
+        rest = await ann.members(made.id, cursor=page.next_cursor)
+        self.assertEqual(
+            [(one.user, one.name, one.creator) for one in (*page.members, *rest.members)],
+            [("ann", "Ann", False), ("carl", "carl", False), ("shop", "shop", True)],
+        )
+        await ann.leave(made.id)
+        self.assertEqual((await ann.list(mine=True)).conversations, ())
+
+    async def test_the_creator_changes_who_may_join_and_removes_members(self) -> None:
+        ann, bob = [await self.client(one, token=no_grants(one)) for one in ("ann", "bob")]
+        made = await ann.create("Tea")
+        await bob.join(made.id)
+        reader = self.follow(bob.conversation(made.id))
+        await until(lambda: bob.conversation(made.id).state == "online", "bob is online")
+        with self.assertRaisesRegex(confab.Refused, "only the creator"):
+            await bob.update(made.id, title="Coffee")
+        changed = await ann.update(made.id, title="Coffee", access="closed")
+        self.assertEqual((changed.title, changed.access, changed.listed), ("Coffee", "closed", False))
+        await until(
+            lambda: [e for e in reader.events if e.kind == "updated"], "bob receives the change"
+        )
+        [event] = [e for e in reader.events if isinstance(e, confab.UpdatedEvent)]
+        self.assertEqual(
+            (event.title, event.access, event.listed, event.by), ("Coffee", "closed", False, "ann")
+        )
+        await ann.remove_member(made.id, "bob")
+        with self.assertRaisesRegex(confab.Refused, "^room_id: no such conversation$"):
+            await bob.join(made.id)
+        await ann.update(made.id, access="open")
+        with self.assertRaisesRegex(confab.Refused, "was removed"):
+            await bob.join(made.id)
+        await ann.add_member(made.id, "bob", "Bob")
+        await bob.join(made.id)
 
     async def test_a_search_finds_messages_of_all_conversations_of_the_user(self) -> None:
         alice = await self.client("alice", token=no_grants("alice"))

@@ -6,7 +6,7 @@ enum ConversationsFrame: Equatable {
     case message(ChatMessage)
     case edited(ChatMessage)
     case deleted(ChatMessage)
-    /// Reactions, pins, and what a search has found.
+    /// Reactions, pins, what a search has found, and changes of the conversation.
     case feature(ServerEvent)
     /// In the order of the server, with the revision of the read.
     case fetched([ChatMessage], rev: Int?)
@@ -85,6 +85,8 @@ enum ConversationsFrame: Equatable {
             return .read(
                 by: user, ids: (tree["message_ids"]?.elements ?? []).compactMap(\.messageID))
         case "presence": return tree["online"]?.integerValue.map { .onlineCount(online: $0) }
+        case "conversation.updated":
+            return tree.updatedEvent(by: tree["by"]?.stringValue).map { .feature($0) }
         case "heartbeat": return .heartbeat
         case "error":
             if let head = tree.resetHead { return .reset(head: head) }

@@ -270,6 +270,7 @@ struct RoomsClient: ClientDialect {
         case "presence": return data["online"]?.integerValue.map { .onlineCount(online: $0) }
         case "conversation_ended":
             return .conversationEnded(by: data.roomsUser("ended_by"))
+        case "conversation_updated": return data.updatedEvent(by: data.roomsUser("by"))
         default: return nil
         }
     }
