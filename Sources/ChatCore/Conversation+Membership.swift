@@ -2,9 +2,10 @@ import Bytes
 import ChatModel
 
 extension Conversation {
+    /// - Parameter naming: where the user's name is from.
     mutating func join(
-        _ request: JoinRequest, subscribing isSubscribing: Bool, from origin: RequestOrigin,
-        at now: ClockReading, into effects: inout [ConversationEffect]
+        _ request: JoinRequest, subscribing isSubscribing: Bool, as naming: Naming = .own,
+        from origin: RequestOrigin, at now: ClockReading, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         guard !self.isInbox else {
             return self.subscribeToInbox(
@@ -24,10 +25,12 @@ extension Conversation {
             ?? self.newMember(request, role: isCreation ? .creator : .member, at: now)
         // A new name needs a write, so every member keeps its name while writes are unavailable.
         let isRenamed =
-            (member.name != person.name || member.agent != person.agent)
+            (member.name != person.name || member.agent != person.agent
+                || naming == .own && member.isNameGiven)
             && !self.areWritesUnavailable
         if existing == nil || isRenamed {
             (member.name, member.agent) = (person.name, person.agent)
+            member.isNameGiven = naming == .given && person.name != person.id.name
         }
         let number = self.members.insert(member, isMember: true)
         self.members.reuseUserID(person.id, for: number)
@@ -196,10 +199,12 @@ extension Conversation {
                 pinPolicy: new.pinPolicy, creator: creator, createdAt: now.wall),
             into: &effects)
         for person in new.members where self.members.memberNumber(of: person.id) == nil {
-            let member = Member(
+            var member = Member(
                 user: person.id, name: person.name, agent: person.agent,
                 role: person.id == creator ? .creator : .member,
                 joinedAt: now.wall)
+            member.isNameGiven =
+                person.id != creator && !new.creator.isAdmin && person.name != person.id.name
             let number = self.members.insert(member, isMember: true)
             self.write(.member(member), then: .member(number, isJoin: true), into: &effects)
         }
