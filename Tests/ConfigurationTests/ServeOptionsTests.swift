@@ -84,7 +84,10 @@ struct ServeOptionsTests {
         Sample(
             option: "webhook", words: ["https://a.example/x?t=1"],
             json: #"["https://a.example/x?t=1"]"#
-        ) { $0.webhooks.map(\.target) == ["/x?t=1"] },
+        ) {
+            $0.webhooks.map(\.target) == ["/x?t=1"]
+                && $0.settings.first { $0.name == "webhook" }?.value == "https://a.example"
+        },
         Sample(
             option: "webhook-events", words: ["member.joined", "member.left"],
             json: #"["member.joined", "member.left"]"#
