@@ -111,6 +111,9 @@ extension ServeOptions {
                 throw .conflict(
                     "--admin: \(admin) is not on loopback: --admin-token-file is required")
             }
+            if !self.requiresAdminToken, self.adminTokenFile != nil {
+                throw .conflict("--admin-token: off does not fit --admin-token-file")
+            }
             if admin == self.listen, admin.port != 0 {
                 throw .conflict("--admin: \(admin) is also the address of --listen")
             }
