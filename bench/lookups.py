@@ -59,7 +59,7 @@ def main():
     confab = pathlib.Path(sys.argv[1]).resolve()
     connections = int(sys.argv[2]) if len(sys.argv) == 3 else 19_000
     with tempfile.TemporaryDirectory() as folder:
-        options = "--loops 1 --admin 127.0.0.1:0 --log-level info".split()
+        options = "--loops 1 --admin 127.0.0.1:0 --admin-token off --log-level info".split()
         server, url, log = node.serve([confab], folder, *options)
         load = None
         try:

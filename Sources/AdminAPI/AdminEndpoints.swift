@@ -15,6 +15,7 @@ public import Telemetry
 public struct AdminEndpoints: RequestHandler {
     private let isLoopback: Bool
     private let tokens: AdminTokens?
+    private let tokenFile: String?
     private let admin: ClusterAdmin?
     private let page: @Sendable (HTTPRequest) -> HTTPResponse?
     private let snapshot: @Sendable () -> MetricsSnapshot
@@ -22,16 +23,20 @@ public struct AdminEndpoints: RequestHandler {
     /// - Parameters:
     ///   - isLoopback: whether only this machine reaches the listener.
     ///   - tokens: every request must carry one of these bearer tokens; nil for none.
+    ///   - tokenFile: the absolute path of the token that the node has created. A refused client
+    ///     receives the path and can read the token if its user may read the file.
     ///   - admin: answers the requests under `/api/cluster/`.
     ///   - page: returns a file of the operators' page; nil for a path that has none.
     ///   - snapshot: takes a snapshot of all metrics.
     public init(
-        isLoopback: Bool, tokens: AdminTokens?, admin: ClusterAdmin? = nil,
+        isLoopback: Bool, tokens: AdminTokens?, tokenFile: String? = nil,
+        admin: ClusterAdmin? = nil,
         page: @escaping @Sendable (HTTPRequest) -> HTTPResponse? = { _ in nil },
         snapshot: @escaping @Sendable () -> MetricsSnapshot
     ) {
         self.isLoopback = isLoopback
         self.tokens = tokens
+        self.tokenFile = tokenFile
         self.admin = admin
         self.page = page
         self.snapshot = snapshot
@@ -84,15 +89,22 @@ public struct AdminEndpoints: RequestHandler {
     /// - Throws: 401 for a request without a valid token, where one is required.
     private func caller(of request: HTTPRequest) throws(HTTPError) -> AdminCaller {
         guard let tokens else {
-            return AdminCaller(name: request.peer.host, permissions: [.read, .operate])
+            return AdminCaller(name: request.peer.host, role: .operate)
         }
         guard let caller = tokens.caller(request.authorization) else {
+            var fields = [HTTPField("WWW-Authenticate", "Bearer")]
+            if let tokenFile {
+                // Encoded, because a header field is ASCII.
+                fields.append(HTTPField(Self.tokenFileField, PercentEncoding.encode(tokenFile)))
+            }
             throw HTTPError(
-                .unauthorized, "The admin API needs its bearer token.",
-                fields: [HTTPField("WWW-Authenticate", "Bearer")])
+                .unauthorized, "The admin API needs its bearer token.", fields: fields)
         }
         return caller
     }
+
+    /// The field of a 401 that says where the node's own token is.
+    static let tokenFileField = "Confab-Token-File"
 
     /// Whether a page of this listener sent the request. `Host` is the address that the browser
     /// asked, so the origin of its own page has the same one. The listener has no TLS; behind a

@@ -14,21 +14,21 @@ struct AdminRequest: Sendable {
     let isDryRun: Bool
     /// The operator: the name of the admin token or, without one, the client's address.
     let operatorName: String
-    /// The permission of the caller.
-    let permissions: Set<OperatorVerb.Permission>
+    /// The caller's role.
+    let role: OperatorRole
 
     /// - Throws: 400 for a parameter that is unknown, missing or invalid; the error names it.
     init(
         _ verb: OperatorVerb, _ given: [JSONTree.ObjectMember], isQuery: Bool,
-        operatorName: String, permissions: Set<OperatorVerb.Permission> = [.read]
+        operatorName: String, role: OperatorRole = .view
     ) throws(HTTPError) {
         self.verb = verb
         self.operatorName = operatorName
-        self.permissions = permissions
+        self.role = role
         var isDryRun = false
         var values: [JSONTree.ObjectMember] = []
         for member in given {
-            if member.name == "dry_run", verb.permission == .operate {
+            if member.name == "dry_run", verb.isChange {
                 guard let flag = member.value.boolValue else {
                     throw .badRequest("\"dry_run\": must be true or false.")
                 }
@@ -169,7 +169,7 @@ enum AdminRouter {
 
     /// Checks a request, and returns the work that answers it.
     ///
-    /// - Throws: 404 for an unknown path, 405 for a wrong method, 403 without the permission, 415
+    /// - Throws: 404 for an unknown path, 405 for a wrong method, 403 without the role, 415
     ///   and 400 for an invalid body or parameter.
     static func work(
         for request: HTTPRequest, body: [UInt8], by caller: AdminCaller, _ admin: ClusterAdmin
@@ -178,7 +178,7 @@ enum AdminRouter {
         guard let verb = self.verbsByPath[path],
             let handler = self.handlers[path] ?? ClusterAdmin.pageHandlers[path]
         else { throw .notFound }
-        let isChange = verb.permission == .operate
+        let isChange = verb.isChange
         if isChange {
             guard request.method == .post else { throw .methodNotAllowed("POST") }
         } else {
@@ -186,10 +186,13 @@ enum AdminRouter {
                 throw .methodNotAllowed("GET", "HEAD")
             }
         }
-        guard caller.permissions.contains(verb.permission) else {
+        guard caller.role >= verb.role else {
             throw HTTPError(
                 .forbidden,
-                "The token \(caller.name) may only read; \(verb.name) changes something.")
+                """
+                The token \(caller.name) has the role \(caller.role.rawValue); \(verb.name) needs \
+                \(verb.role.rawValue).
+                """)
         }
         let given =
             isChange
@@ -197,9 +200,11 @@ enum AdminRouter {
             : try QueryParameters(request.query).all.map { .init($0.key, .string($0.value)) }
         let checked = try AdminRequest(
             verb, given, isQuery: !isChange, operatorName: caller.name,
-            permissions: caller.permissions)
+            role: caller.role)
         return { () async throws(HTTPError) in
-            self.response(self.completed(try await handler(admin, checked), verb))
+            let document = try await handler(admin, checked)
+            if verb.role == .read { admin.recordReading(checked) }
+            return self.response(self.completed(document, verb))
         }
     }
 

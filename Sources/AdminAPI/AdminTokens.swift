@@ -5,13 +5,13 @@ internal import Configuration
 struct AdminCaller: Sendable, Equatable {
     /// The token's name or, where no token is required, the client's address.
     let name: String
-    let permissions: Set<OperatorVerb.Permission>
+    let role: OperatorRole
 }
 
 /// The bearer tokens of the admin API.
 ///
 /// A file has either a single line with a token, which is named `admin` and may do everything, or
-/// one line `NAME read|operate TOKEN` for each token. Empty lines and lines that begin with `#` are
+/// one line `NAME ROLE TOKEN` for each token. Empty lines and lines that begin with `#` are
 /// skipped.
 public struct AdminTokens: Sendable {
     /// Says what is wrong with a file.
@@ -21,11 +21,14 @@ public struct AdminTokens: Sendable {
 
     private struct Token: Sendable {
         let name: String
-        let permissions: Set<OperatorVerb.Permission>
+        let role: OperatorRole
         let secret: [UInt8]
     }
 
+    /// A shorter token can be guessed; it is a warning.
+    public static let secretByteMinimum = 16
     private static let byteLimit = 4096
+    private static let roles = OperatorRole.allCases.map(\.rawValue).joined(separator: "|")
     private var tokens: [Token] = []
 
     /// - Throws: a sentence that names the line.
@@ -39,10 +42,10 @@ public struct AdminTokens: Sendable {
                 try self.addNamed(words, line: index + 1)
             } else if lines.count == 1, words.count == 1 {
                 self.tokens.append(
-                    Token(name: "admin", permissions: [.read, .operate], secret: Array(line)))
+                    Token(name: "admin", role: .operate, secret: Array(line)))
             } else {
                 throw FileError(
-                    description: "line \(index + 1) is not NAME read|operate TOKEN")
+                    description: "line \(index + 1) is not NAME \(Self.roles) TOKEN")
             }
         }
         guard !self.tokens.isEmpty else {
@@ -52,11 +55,8 @@ public struct AdminTokens: Sendable {
 
     private mutating func addNamed(_ words: [ArraySlice<UInt8>], line: Int) throws(FileError) {
         let name = String(decoding: words[0], as: UTF8.self)
-        guard
-            let permission = OperatorVerb.Permission(
-                rawValue: String(decoding: words[1], as: UTF8.self))
-        else {
-            throw FileError(description: "line \(line): the second word is not read or operate")
+        guard let role = OperatorRole(rawValue: String(decoding: words[1], as: UTF8.self)) else {
+            throw FileError(description: "line \(line): the second word is not \(Self.roles)")
         }
         guard words[2].count <= Self.byteLimit,
             words[2].allSatisfy({ (0x21...0x7E).contains($0) })
@@ -64,10 +64,12 @@ public struct AdminTokens: Sendable {
         guard !self.tokens.contains(where: { $0.name == name }) else {
             throw FileError(description: "line \(line): the name \(name) is given twice")
         }
-        self.tokens.append(
-            Token(
-                name: name, permissions: permission == .read ? [.read] : [.read, .operate],
-                secret: Array(words[2])))
+        self.tokens.append(Token(name: name, role: role, secret: Array(words[2])))
+    }
+
+    /// The names of the tokens that are short enough to be guessed.
+    public var weakNames: [String] {
+        self.tokens.filter { $0.secret.count < Self.secretByteMinimum }.map(\.name)
     }
 
     /// Finds the owner of a token in constant time, so that the response time reveals nothing
@@ -83,7 +85,7 @@ public struct AdminTokens: Sendable {
         where given.count == token.secret.count
             && CRYPTO_memcmp(given, token.secret, given.count) == 0
         {
-            found = AdminCaller(name: token.name, permissions: token.permissions)
+            found = AdminCaller(name: token.name, role: token.role)
         }
         return found
     }

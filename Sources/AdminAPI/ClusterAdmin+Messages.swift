@@ -85,6 +85,9 @@ extension ClusterAdmin {
         // The operator writes ids as they are displayed, with the prefix of guests.
         let id = UserID(displayID: ByteString(user))
         let member = try await self.load(key).currentMembers.first { $0.user == id }
+        guard member != nil || NameRule.allows(id.name.string, limit: 128) else {
+            throw .badRequest("\"user\": must be 1 to 128 \(NameRule.text).")
+        }
         let replyTo = request.number("reply_to")
         let place = "\(key.id) of tenant \(key.tenant)"
         if request.isDryRun {

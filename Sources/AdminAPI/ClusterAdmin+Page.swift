@@ -84,10 +84,9 @@ extension ClusterAdmin {
 
     /// The verbs with a path, and what the caller may do.
     private static func verbs(for request: AdminRequest) -> JSONTree {
-        let permissions = request.permissions.map(\.rawValue).sorted()
         return self.document([
             .init("operator", .string(request.operatorName)),
-            .init("permissions", .array(permissions.map { .string($0) })),
+            .init("roles", .array(request.role.included.map { .string($0.rawValue) })),
             .init("verbs", .array(OperatorVerb.documents)),
         ])
     }

@@ -27,6 +27,7 @@ public final class ClusterAdmin: Sendable {
         var isShuttingDown = false
         var settings: [NodeSetting] = []
         var events = LocalEventLog()
+        var readings = ContentReadings()
         var webhooks: WebhookService?
         var creation: ConversationCreation?
     }
@@ -197,6 +198,10 @@ public final class ClusterAdmin: Sendable {
             .init("event", event), .init("name", self.record.name),
         ]
         self.localEvents.append(common + details, at: WallClock.now)
+    }
+
+    func isNewReading(_ reading: ContentReadings.Reading) -> Bool {
+        self.state.withLock { $0.readings.add(reading, at: .now) }
     }
 
     var localEvents: LocalEventLog { self.state.withLock { $0.events } }

@@ -3,19 +3,39 @@ import ChatModel
 
 /// Members that the creator or an admin adds and removes.
 extension Conversation {
-    /// Makes a user a member, as if its token listed the conversation. A member keeps its name.
+    /// Where the name of a user that joins is from.
+    enum Naming {
+        /// The user's own token or, without one, the user.
+        case own
+        /// Another user.
+        case given
+        /// The name that the conversation has.
+        case kept
+    }
+
+    /// Makes a user a member, as if its token listed the conversation. A member keeps its name, and
+    /// a former one the name of its own token.
     mutating func addMember(
         _ person: Person, by principal: Principal, from origin: RequestOrigin,
         at now: ClockReading, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         let record = try self.recordManaged(by: principal)
         guard record.endedAt == nil else { throw .conversationEnded }
-        let member = self.members.memberNumber(of: person.id).map { self.members[$0].person }
+        let known = self.members.number(of: person.id).flatMap { number in
+            let member = self.members[number].member
+            // A former author that is not loaded has its id as its name, and a removed member none.
+            let isOwnName =
+                !member.isNameGiven && !member.name.isEmpty && member.name != member.user.name
+            return self.members.isMember(number) || isOwnName ? self.members[number].person : nil
+        }
         let request = JoinRequest(
-            principal: Principal(person: member ?? person, isAdmin: false), isListedInToken: true,
+            principal: Principal(person: known ?? person, isAdmin: false), isListedInToken: true,
             template: .unknown)
+        // An admin speaks for the service that issues the tokens.
         try self.join(
-            request, subscribing: false, isAdded: true, from: origin, at: now, into: &effects)
+            request, subscribing: false, isAdded: true,
+            as: known != nil ? .kept : principal.isAdmin ? .own : .given, from: origin, at: now,
+            into: &effects)
     }
 
     /// Ends a user's membership. A request for the same removal gets the same answer while the

@@ -2,10 +2,12 @@ import Bytes
 import ChatModel
 
 extension Conversation {
-    /// - Parameter isAdded: whether the creator or an admin adds the user, also one that was
-    ///   removed before.
+    /// - Parameters:
+    ///   - isAdded: whether the creator or an admin adds the user, also one that was removed before.
+    ///   - naming: where the user's name is from.
     mutating func join(
         _ request: JoinRequest, subscribing isSubscribing: Bool, isAdded: Bool = false,
+        as naming: Naming = .own,
         from origin: RequestOrigin, at now: ClockReading, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         guard !self.isInbox else {
@@ -27,10 +29,12 @@ extension Conversation {
         var member = existing.map { self.members[$0].member } ?? self.newMember(request, at: now)
         // A new name needs a write, so every member keeps its name while writes are unavailable.
         let isRenamed =
-            (member.name != person.name || member.agent != person.agent)
+            (member.name != person.name || member.agent != person.agent
+                || naming == .own && member.isNameGiven)
             && !self.areWritesUnavailable
         if existing == nil || isRenamed {
             (member.name, member.agent) = (person.name, person.agent)
+            member.isNameGiven = naming == .given && person.name != person.id.name
         }
         let number = self.members.insert(member, isMember: true)
         self.members.reuseUserID(person.id, for: number)
@@ -202,10 +206,12 @@ extension Conversation {
                 pinPolicy: new.pinPolicy, creator: creator, createdAt: now.wall),
             into: &effects)
         for person in new.members where self.members.memberNumber(of: person.id) == nil {
-            let member = Member(
+            var member = Member(
                 user: person.id, name: person.name, agent: person.agent,
                 role: person.id == creator ? .creator : .member,
                 joinedAt: now.wall)
+            member.isNameGiven =
+                person.id != creator && !new.creator.isAdmin && person.name != person.id.name
             let number = self.members.insert(member, isMember: true)
             self.write(.member(member), then: .member(number, isJoin: true), into: &effects)
         }

@@ -102,6 +102,9 @@ public struct Member: Sendable, Equatable {
 
     public var user: UserID
     public var name: ByteString
+    /// Whether another user gave the name, and none of the user's own tokens did. An id as the name
+    /// is not given.
+    public var isNameGiven = false
     /// The agent that acted for the user at the last join; nil if the user acted itself.
     public var agent: ByteString?
     public var role: Role

@@ -48,13 +48,13 @@ extension ServeOptions {
         self.warnings = EnvironmentCheck.warnings(for: sources.environment)
     }
 
-    /// Removes the password of the store, and the queries of webhooks, from the effective settings.
+    /// Removes the password of the store, and the paths of webhooks, from the effective settings.
     private mutating func hideSecrets() {
         for index in self.settings.indices {
             switch self.settings[index].name {
             case "store": self.settings[index].value = self.store.description
             case "webhook" where !self.webhooks.isEmpty:
-                self.settings[index].value = self.webhooks.map(\.description).joined(
+                self.settings[index].value = WebhookURL.names(of: self.webhooks).joined(
                     separator: ",")
             default: break
             }
@@ -110,6 +110,9 @@ extension ServeOptions {
             if !admin.isLoopback, self.adminTokenFile == nil {
                 throw .conflict(
                     "--admin: \(admin) is not on loopback: --admin-token-file is required")
+            }
+            if !self.requiresAdminToken, self.adminTokenFile != nil {
+                throw .conflict("--admin-token: off does not fit --admin-token-file")
             }
             if admin == self.listen, admin.port != 0 {
                 throw .conflict("--admin: \(admin) is also the address of --listen")

@@ -7,7 +7,10 @@ public struct ServeOptions: Sendable, Equatable {
     public var listen = ListenAddress(host: "127.0.0.1", port: 8080)
     /// The listener for operators; nil to disable it.
     public var admin: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 8090)
+    /// Nil: the server creates a token next to its database.
     public var adminTokenFile: String?
+    /// Whether operators need a token.
+    public var requiresAdminToken = true
     /// Either both or neither are set.
     public var tlsCertificateFile: String?
     public var tlsKeyFile: String?
@@ -93,6 +96,15 @@ public struct ServeOptions: Sendable, Equatable {
         add("--redis-ca-file", self.redisCAFile)
         add("--webhook-secret-file", self.webhookSecretFile)
         return files
+    }
+
+    /// The configured files that contain secrets.
+    public var secretFiles: [String] {
+        let secrets = [
+            "--admin-token-file", "--tls-key", "--jwt-secret-file", "--cluster-key-file",
+            "--webhook-secret-file",
+        ]
+        return self.namedFiles.filter { secrets.contains($0.option) }.map(\.path)
     }
 
     /// File errors, for `config check`. `problem` checks one file and returns an error text, or

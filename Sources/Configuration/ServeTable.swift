@@ -37,8 +37,13 @@ enum ServeTable {
         OptionBinding(
             setting(
                 "admin-token-file", .file, "FILE", in: "Listeners",
-                "bearer token; required unless --admin is loopback"),
+                "bearer tokens; required unless --admin is loopback"),
             sets: \.adminTokenFile, ValueParsing.optionalText),
+        OptionBinding(
+            setting(
+                "admin-token", .toggle, "on|off", default: "on", in: "Listeners",
+                "off: everybody on this machine operates without a token"),
+            sets: \.requiresAdminToken, AdminTokenToggle.parse),
         OptionBinding(
             setting(
                 "tls-cert", .file, "FILE", in: "Listeners",
@@ -229,6 +234,17 @@ enum ServeTable {
                 "format of the log on standard error"),
             sets: \.logFormat, ValueParsing.choice(LogFormat.self)),
     ]
+}
+
+/// `--admin-token`, whose value could be mistaken for a token.
+private enum AdminTokenToggle {
+    /// - Throws: an error without the value, because it may be a secret.
+    static func parse(_ text: String) throws(ValueProblem) -> Bool {
+        guard text == "on" || text == "off" else {
+            throw ValueProblem("must be on or off; --admin-token-file names a file with tokens")
+        }
+        return text == "on"
+    }
 }
 
 private enum TrustedProxies {

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Parsers for single values. Most functions return a parser for one option.
 enum ValueParsing {
     static func text(_ text: String) throws(ValueProblem) -> String {
@@ -123,13 +125,18 @@ enum ValueParsing {
         }
     }
 
-    /// A user id, agent id or display name: 1 to 128 characters without control characters.
+    /// A user id, agent id or display name (`NameRule`).
     static func person(_ text: String) throws(ValueProblem) -> String {
-        guard (1...128).contains(text.unicodeScalars.count),
-            !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
-        else {
-            throw ValueProblem(
-                "\(text.quoted) is not 1 to 128 characters without control characters")
+        guard NameRule.allows(text, limit: 128) else {
+            throw ValueProblem("\(text.quoted) is not 1 to 128 \(NameRule.text)")
+        }
+        return text
+    }
+
+    /// The id of a user that may be older than `NameRule`.
+    static func existingPerson(_ text: String) throws(ValueProblem) -> String {
+        guard NameRule.allowsExisting(text, limit: 128) else {
+            throw ValueProblem("\(text.quoted) is not 1 to 128 \(NameRule.existingText)")
         }
         return text
     }

@@ -15,22 +15,31 @@ public struct WebhookURL: Sendable, Hashable, CustomStringConvertible {
         return self.port == (self.isSecure ? 443 : 80) ? host : "\(host):\(self.port)"
     }
 
-    /// The URL without its query, which may contain a token. For messages.
+    /// The origin. Path and query often contain a secret, so nothing shows them.
     public var description: String {
-        "\(self.isSecure ? "https" : "http")://\(self.hostField)\(self.target.prefix { $0 != "?" })"
+        "\(self.isSecure ? "https" : "http")://\(self.hostField)"
     }
 
+    /// A name for each URL: its origin, and a number if an earlier one has the same.
+    public static func names(of urls: [WebhookURL]) -> [String] {
+        urls.enumerated().map { index, url in
+            let number = urls[...index].count { $0.description == url.description }
+            return number == 1 ? url.description : "\(url) (\(number))"
+        }
+    }
+
+    /// - Throws: an error without the text, because it may contain a secret.
     static func parse(_ text: String) throws(ValueProblem) -> WebhookURL {
         guard !text.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }), !text.contains("#"),
             !text.contains("@")
         else {
             throw ValueProblem(
-                "\(text.quoted) contains a user name, a fragment, or characters that must be "
+                "the URL contains a user name, a fragment, or characters that must be "
                     + "percent-encoded")
         }
         let isSecure = text.hasPrefix("https://")
         guard isSecure || text.hasPrefix("http://") else {
-            throw ValueProblem("\(text.quoted) does not begin with https:// or http://")
+            throw ValueProblem("the URL does not begin with https:// or http://")
         }
         let rest = text.dropFirst(isSecure ? 8 : 7)
         let authority = rest.prefix { $0 != "/" && $0 != "?" }
@@ -40,7 +49,7 @@ public struct WebhookURL: Sendable, Hashable, CustomStringConvertible {
                     || parts.isBracketed && $0 == UInt8(ascii: ":")
             }),
             let port = parts.suffix.isEmpty ? (isSecure ? 443 : 80) : parts.port, port > 0
-        else { throw ValueProblem("\(text.quoted) has no valid host and port") }
+        else { throw ValueProblem("the URL has no valid host and port") }
         let target = rest[authority.endIndex...]
         return WebhookURL(
             isSecure: isSecure, host: String(parts.host), port: port,

@@ -8,6 +8,8 @@ extension DatabaseFile {
             let isNew = self.byteCount == 0
             let connection = try SQLiteConnection(path: self.path, access: .readWrite)
             try self.checkFormat(connection, isNew: isNew)
+            // Not earlier: the file could be that of another program.
+            PrivateFile.restrict(self.path)
             if !isNew { try self.checkIntegrity(connection, options) }
             // FULL: an answered write has been through fsync. secure_delete overwrites deleted text
             // with zeros.

@@ -20,6 +20,8 @@ public struct DatabaseReport: Sendable, Equatable {
     public let totalBytes: Int
     /// The kind of file system, if it is not a disk of this machine: `tmpfs` or `nfs`.
     public let volatileFileSystem: String?
+    /// The files of the database and of its events that other users can read.
+    public let exposedFiles: [String]
     /// `wal` for a file that a store has opened.
     public let journalMode: String
     public let integrity: IntegrityResult
@@ -54,6 +56,7 @@ extension DatabaseReport {
         self.freeBytes = isKnown ? Int(system.f_bavail) * Int(system.f_bsize) : 0
         self.totalBytes = isKnown ? Int(system.f_blocks) * Int(system.f_bsize) : 0
         self.volatileFileSystem = isKnown ? Self.fileSystems[Int(system.f_type)] : nil
+        self.exposedFiles = [path, "\(path).events"].flatMap(PrivateFile.readableByOthers)
         (self.journalMode, self.integrity) = Self.content(of: path, within: limit)
     }
 

@@ -38,6 +38,7 @@ public final class EventFile: Sendable {
                 CREATE TABLE IF NOT EXISTS events (position INTEGER PRIMARY KEY, id TEXT NOT NULL,
                     text TEXT NOT NULL)
                 """)
+            PrivateFile.restrict(path)
         } catch {
             throw StoreFailure("\(path): \(error.summary)")
         }

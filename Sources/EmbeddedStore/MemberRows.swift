@@ -61,7 +61,7 @@ struct MemberRows {
         statement.bind(1, conversation)
         statement.bind(2, text: self.text.copy(member.user.storageKey.string))
         statement.bind(3, text: self.text.copy(member.name.string))
-        statement.bind(4, Int(member.role.rawValue))
+        statement.bind(4, Self.role(of: member))
         statement.bind(5, Int(member.joinedAt.milliseconds))
         statement.bind(6, member.readCursor)
         statement.bind(7, member.deliveredCursor)
@@ -82,17 +82,25 @@ struct MemberRows {
 
     private func member(_ row: SQLiteStatement, of conversation: Int) throws(StorageFault) -> Member
     {
-        let member = Member(
+        var member = Member(
             user: UserID(storageKey: ByteString(row.text(0) ?? "")),
             name: ByteString(row.text(1) ?? ""),
             agent: row.text(7).map { ByteString($0) },
-            role: Member.Role(rawValue: UInt8(truncatingIfNeeded: row.int(2))) ?? .member,
+            role: Member.Role(rawValue: UInt8(truncatingIfNeeded: row.int(2) & 3)) ?? .member,
             joinedAt: Timestamp(milliseconds: Int64(row.int(3))),
             readCursor: row.int(4), deliveredCursor: row.int(5))
+        member.isNameGiven = row.int(2) & Self.givenName != 0
         guard self.checksum(of: member, in: conversation) == row.int(6) else {
             throw .damaged("a member of conversation \(conversation) is not what was stored")
         }
         return member
+    }
+
+    /// The bit of the column `role` that says that another user gave the name.
+    private static let givenName = 4
+
+    private static func role(of member: Member) -> Int {
+        Int(member.role.rawValue) | (member.isNameGiven ? self.givenName : 0)
     }
 
     private static func byteCount(of member: Member) -> Int {
@@ -105,7 +113,7 @@ struct MemberRows {
         sum.fold(conversation)
         sum.fold(self.text.copy(member.user.storageKey.string))
         sum.fold(self.text.copy(member.name.string))
-        sum.fold(Int(member.role.rawValue))
+        sum.fold(Self.role(of: member))
         sum.fold(Int(member.joinedAt.milliseconds))
         sum.fold(member.readCursor)
         sum.fold(member.deliveredCursor)

@@ -65,6 +65,7 @@ final class SQLiteConnection {
 
     init(path: String, access: AccessMode) throws(SQLiteFailure) {
         Self.disableMemoryStatistics
+        if access == .readWrite { PrivateFile.create(path) }
         let flags =
             access == .readWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY
         var handle: OpaquePointer?

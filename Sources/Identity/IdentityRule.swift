@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The allowed format of an id or a name in a token.
 ///
 /// The verifier and the signer use the same rules, so every signed token is also accepted.
@@ -6,7 +8,7 @@ public enum IdentityRule: Sendable, Equatable {
     case conversation
     /// 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
     case tenant
-    /// Users, agents and display names: 1 to 128 Unicode scalars without control characters.
+    /// Users, agents and display names: 1 to 128 Unicode scalars (`NameRule`).
     case name
 
     /// The prefix of anonymous users' ids, as other users see them. Tokens for regular users and
@@ -17,7 +19,7 @@ public enum IdentityRule: Sendable, Equatable {
         switch self {
         case .conversation: Self.isPlain(text, lengthLimit: 128, allowsColon: true)
         case .tenant: Self.isPlain(text, lengthLimit: 64, allowsColon: false)
-        case .name: Self.isName(text, lengthLimit: 128)
+        case .name: NameRule.allows(text, limit: 128)
         }
     }
 
@@ -26,7 +28,7 @@ public enum IdentityRule: Sendable, Equatable {
         switch self {
         case .conversation: "1 to 128 characters of A-Z a-z 0-9 . _ : -"
         case .tenant: "1 to 64 characters of A-Z a-z 0-9 . _ -"
-        case .name: "1 to 128 characters without control characters"
+        case .name: "1 to 128 \(NameRule.text)"
         }
     }
 
@@ -44,17 +46,5 @@ public enum IdentityRule: Sendable, Equatable {
             default: false
             }
         }
-    }
-
-    /// Control characters are Unicode's category Cc: U+0000 to U+001F and U+007F to U+009F.
-    private static func isName(_ text: String, lengthLimit: Int) -> Bool {
-        var count = 0
-        for scalar in text.unicodeScalars {
-            count += 1
-            if count > lengthLimit || scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) {
-                return false
-            }
-        }
-        return count > 0
     }
 }

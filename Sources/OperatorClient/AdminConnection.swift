@@ -30,6 +30,7 @@ struct AdminConnection {
     /// A node waits 2 seconds for other nodes, and up to 7 for the store.
     private static let answerLimit = Duration.seconds(20)
     private static let byteLimit = 64 << 20
+    private static let headLimit = 16_384
 
     private let url: String
     private let host: String
@@ -56,23 +57,57 @@ struct AdminConnection {
             within: limit)
     }
 
+    /// Without a token, uses the one that a node on this machine names.
     func send(_ method: String, _ path: String, _ body: JSONTree?) throws(AdminProblem)
         -> JSONTree
     {
+        let response = try self.response(to: method, path, body, self.token)
+        guard self.token == nil, let file = self.tokenFile(in: response) else {
+            return try self.document(response)
+        }
+        guard let port = UInt16(self.port), let token = LocalToken.read(file, namedBy: port) else {
+            throw .rejected(
+                status: 401,
+                """
+                \(self.url): the node requires its token, which is in \(file); this user cannot \
+                read it. Run the command as the user of the node or as root, or set \
+                --admin-token-file
+                """)
+        }
+        return try self.document(try self.response(to: method, path, body, token))
+    }
+
+    /// The file that a 401 names, if the node is on this machine.
+    private func tokenFile(in response: [UInt8]) -> String? {
+        guard self.host == "localhost" || IPAddress(self.host)?.isLoopback == true,
+            let (status, _) = Self.split(response), status == 401
+        else { return nil }
+        for line in String(decoding: response.prefix(Self.headLimit), as: UTF8.self).split(
+            separator: "\r\n")
+        {
+            let parts = line.split(separator: ":", maxSplits: 1)
+            guard parts.count == 2, parts[0].lowercased() == "confab-token-file" else { continue }
+            return PercentEncoding.decode(parts[1].drop { $0 == " " }.utf8)
+        }
+        return nil
+    }
+
+    private func response(
+        to method: String, _ path: String, _ body: JSONTree?, _ token: String?
+    ) throws(AdminProblem) -> [UInt8] {
         let name = HostPort.bracketed(self.host)
         var request =
             """
             \(method) /api/cluster/\(path) HTTP/1.1\r\nHost: \(name):\(self.port)\r\nConnection: \
             close\r\n
             """
-        if let token = self.token { request += "Authorization: Bearer \(token)\r\n" }
+        if let token { request += "Authorization: Bearer \(token)\r\n" }
         let text = body?.text ?? ""
         if body != nil {
             request += "Content-Type: application/json\r\nContent-Length: \(text.utf8.count)\r\n"
         }
-        let response = try self.exchange(
+        return try self.exchange(
             Array((request + "\r\n" + text).utf8), within: Self.answerLimit)
-        return try self.document(response)
     }
 
     /// The status code and the body of a response; nil if the response has another form.

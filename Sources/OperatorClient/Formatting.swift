@@ -36,6 +36,19 @@ enum Formatting {
         }.joined()
     }
 
+    /// The same for CSV and JSON on a terminal: line feeds stay, and the escapes are those of JSON.
+    static func escapedDocument(_ text: String) -> String {
+        func isEscaped(_ scalar: Unicode.Scalar) -> Bool { scalar != "\n" && isUnsafe(scalar) }
+        guard text.unicodeScalars.contains(where: isEscaped) else { return text }
+        return text.unicodeScalars.map { scalar in
+            guard isEscaped(scalar) else { return String(scalar) }
+            return UTF16.encode(scalar)!.map { unit in
+                let digits = String(unit, radix: 16)
+                return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            }.joined()
+        }.joined()
+    }
+
     private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .lineSeparator, .paragraphSeparator: true

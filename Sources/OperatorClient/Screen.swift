@@ -34,8 +34,12 @@ struct Screen {
         return (Int(size.ws_col), Int(size.ws_row))
     }
 
+    /// Other people have written what a document contains, so on a terminal its control characters
+    /// are escaped. A table's cells are already.
     func write(_ text: String) {
-        if let frame { frame.add(text) } else { CommandOutput.standard.write(text) }
+        if let frame { return frame.add(text) }
+        CommandOutput.standard.write(
+            self.isTerminal && !self.isTable ? Formatting.escapedDocument(text) : text)
     }
 
     /// Whether output was lost. A command that runs forever then ends.

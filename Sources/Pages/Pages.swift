@@ -92,7 +92,6 @@ public struct Pages: RequestHandler {
             contentType: file.contentType,
             fields: fields + [
                 HTTPField("ETag", file.tag.text), HTTPField("Vary", "Accept-Encoding"),
-                HTTPField("X-Content-Type-Options", "nosniff"),
             ], body: file.body)
         if file.tag.matches(request.ifNoneMatch) {
             response.status = .notModified

@@ -156,21 +156,37 @@ enum ReplyDecoder {
         reply.elements.map { $0.isNull ? nil : UserID(storageKey: ByteString($0.string)) }
     }
 
-    /// Separates a member's name from an optional agent; neither may contain control characters.
-    static let agentMark = UInt8(ascii: "\n")
+    /// Separates a member's name, an optional agent, and an optional `given`. None of them may
+    /// contain control characters.
+    private static let agentMark = UInt8(ascii: "\n")
+    private static let givenName = "given"
 
-    /// `role joined read delivered name`, separated by blanks; an optional agent follows the name.
+    /// Appends what follows a member's name.
+    static func appendEnd(of member: Member, to text: inout ByteBuffer) {
+        guard member.agent != nil || member.isNameGiven else { return }
+        text.append(self.agentMark)
+        text.append(text: member.agent?.string ?? "")
+        guard member.isNameGiven else { return }
+        text.append(self.agentMark)
+        text.append(text: self.givenName)
+    }
+
+    /// `role joined read delivered name`, separated by blanks; agent and `given` follow the name.
     private static func member(_ user: UserID, _ value: RedisReply) throws(DamagedValue) -> Member {
         var rest = FieldReader(value.bytes)
         guard let role = rest.nextNumber().flatMap({ Member.Role(rawValue: UInt8(clamping: $0)) }),
             let joined = rest.nextNumber(),
             let read = rest.nextNumber(), let delivered = rest.nextNumber()
         else { throw DamagedValue("a member is not what was stored") }
-        let (name, agent) = rest.split(at: self.agentMark)
-        return Member(
-            user: user, name: ByteString(name), agent: agent.map { ByteString($0) }, role: role,
+        let (name, end) = rest.split(at: self.agentMark)
+        let parts = end?.split(separator: "\n", omittingEmptySubsequences: false) ?? []
+        var member = Member(
+            user: user, name: ByteString(name),
+            agent: parts.first.flatMap { $0.isEmpty ? nil : ByteString(String($0)) }, role: role,
             joinedAt: Timestamp(milliseconds: joined),
             readCursor: Int(read), deliveredCursor: Int(delivered))
+        member.isNameGiven = parts.count > 1 && parts[1] == self.givenName
+        return member
     }
 
     static func recent(_ reply: RedisReply) throws(DamagedValue) -> [RecentMessage] {

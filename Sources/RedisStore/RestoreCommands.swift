@@ -114,10 +114,7 @@ public struct RestoreCommands: Sendable {
             text.append(number: member.readCursor)
             text.append(number: member.deliveredCursor)
             text.append(text: member.name.string)
-            if let agent = member.agent {
-                text.append(ReplyDecoder.agentMark)
-                text.append(text: agent.string)
-            }
+            ReplyDecoder.appendEnd(of: member, to: &text)
         }
     }
 

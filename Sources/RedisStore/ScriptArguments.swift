@@ -353,10 +353,7 @@ final class ScriptArguments {
         command.append(member.deliveredCursor)
         self.valueBuffer.removeAll()
         self.valueBuffer.append(text: member.name.string)
-        if let agent = member.agent {
-            self.valueBuffer.append(ReplyDecoder.agentMark)
-            self.valueBuffer.append(text: agent.string)
-        }
+        ReplyDecoder.appendEnd(of: member, to: &self.valueBuffer)
         command.append(self.valueBuffer)
     }
 

@@ -28,6 +28,9 @@ extension RoomsAPI {
     {
         switch try await self.submit(command, in: id, of: caller) {
         case .amended(let message):
+            guard await self.maySeeChanges(of: id, caller) else {
+                return Self.response(toUnseen: message)
+            }
             return Self.response { text in
                 text.append(",")
                 text.append(pinOf: message, inRoom: id)

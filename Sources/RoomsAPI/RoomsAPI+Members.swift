@@ -10,6 +10,7 @@ extension RoomsAPI {
     func addMember(
         _ person: Person, to id: ByteString, by principal: Principal, _ caller: RoomsCaller
     ) async throws(HTTPError) -> HTTPResponse {
+        let person = await self.knownPerson(person, caller)
         let command = ChatCommand.addMember(person, by: principal)
         switch try await self.submit(command, in: id, of: caller) {
         case .joined(let result):
@@ -25,6 +26,27 @@ extension RoomsAPI {
         case .failed(let error): throw HTTPError(error)
         default: throw .internalServerError
         }
+    }
+
+    private static let namedMemberships = 50
+
+    /// The person under the name that its own token has carried in another conversation, or under
+    /// the given name. Otherwise anybody could add a user under a name that deceives. If the store
+    /// does not answer, the given name has to do: the user's next token replaces it.
+    func knownPerson(_ person: Person, _ caller: RoomsCaller) async -> Person {
+        guard !person.id.isAnonymous, person.name != person.id.name else { return person }
+        let request = StoreRequest.memberships(
+            of: person.id, tenant: caller.tenant, after: nil, limit: Self.namedMemberships,
+            unreadLimit: 0)
+        guard
+            case .memberships(let page)? = await self.port?.read(
+                request, within: Self.answerTimeout)
+        else { return person }
+        let named = page.memberships.map(\.member).filter {
+            !$0.isNameGiven && $0.name != person.id.name
+        }
+        let newest = named.max { $0.joinedAt < $1.joinedAt }
+        return Person(id: person.id, name: newest?.name ?? person.name, agent: person.agent)
     }
 
     /// Notifies the connections of new members that follow all conversations of their user. Without

@@ -3,6 +3,7 @@ internal import ChatModel
 internal import DialectKit
 internal import Gateway
 internal import HTTPWire
+internal import Identity
 internal import JSON
 internal import RoomsDialect
 
@@ -85,12 +86,31 @@ extension RoomsAPI {
     {
         switch try await self.submit(command, in: id, of: caller) {
         case .amended(let message):
+            guard await self.maySeeChanges(of: id, caller) else {
+                return Self.response(toUnseen: message)
+            }
             return Self.response { text in
                 text.append(#","message":"#)
                 text.append(message: message, inRoom: id)
             }
         case .failed(let error): throw HTTPError(error)
         default: throw .internalServerError
+        }
+    }
+
+    /// Whether the caller may see a message that it has changed. An admin may change messages of
+    /// conversations that it may not read.
+    func maySeeChanges(of id: ByteString, _ caller: RoomsCaller) async -> Bool {
+        guard caller.identity?.isAdmin == true else { return true }
+        return (try? await self.describe(id, for: caller.viewer, caller)) != nil
+    }
+
+    static func response(toUnseen message: Message) -> HTTPResponse {
+        self.response { text in
+            text.append(#","message_id":""#)
+            text.append(decimal: message.sequence)
+            text.append(#"","rev":"#)
+            text.append(decimal: message.revision)
         }
     }
 }

@@ -57,14 +57,8 @@ struct RoomsBody {
     /// Nil if the field is missing.
     func title() throws(HTTPError) -> String? {
         guard let title = try self.text("title") else { return nil }
-        guard title.unicodeScalars.count <= Self.titleLimit,
-            title.unicodeScalars.contains(where: { !$0.properties.isWhitespace }),
-            title.unicodeScalars.allSatisfy({ !$0.isControl })
-        else {
-            throw .badRequest(
-                "title: must be 1 to \(Self.titleLimit) characters without control characters, "
-                    + "and not only white space"
-            )
+        guard NameRule.allows(title, limit: Self.titleLimit) else {
+            throw .badRequest("title: must be 1 to \(Self.titleLimit) \(NameRule.text)")
         }
         return title
     }
@@ -167,7 +161,8 @@ struct RoomsBody {
             throw .badRequest("user_id: is missing")
         }
         let user = UserID(displayID: ByteString(text))
-        guard IdentityRule.name.allows(user.name.string) else {
+        // The text too: its first character may look like the mark of an anonymous user.
+        guard NameRule.allows(text, limit: .max), IdentityRule.name.allows(user.name.string) else {
             throw .badRequest("user_id: must be \(IdentityRule.name.text)")
         }
         return Person(id: user, name: try self.username().map { ByteString($0) } ?? user.name)

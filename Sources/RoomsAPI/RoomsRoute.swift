@@ -90,12 +90,15 @@ enum RoomsRoute: Equatable {
         return emoji
     }
 
-    /// The id as other users see it: `guest:` stands before the id of an anonymous user.
+    /// The id as other users see it: `guest:` stands before the id of an anonymous user. Members
+    /// whose names only earlier versions accepted can be removed, too.
     private static func user(_ part: Substring) throws(HTTPError) -> UserID {
-        let user = PercentEncoding.decode(part.utf8).map { UserID(displayID: ByteString($0)) }
-        guard let user, IdentityRule.name.allows(user.name.string) else {
-            throw HTTPError(.notFound, "user_id: must be \(IdentityRule.name.text)")
-        }
+        let text = PercentEncoding.decode(part.utf8) ?? ""
+        let user = UserID(displayID: ByteString(text))
+        // The text too: its first character may look like the mark of an anonymous user.
+        guard NameRule.allowsExisting(text, limit: .max),
+            NameRule.allowsExisting(user.name.string, limit: 128)
+        else { throw HTTPError(.notFound, "user_id: must be 1 to 128 \(NameRule.existingText)") }
         return user
     }
 

@@ -69,10 +69,8 @@ extension WebhookService {
         }
     }
 
-    /// The URL of an endpoint of this node; nil if it is not configured any more.
+    /// The name of an endpoint of this node; nil if it is not configured any more.
     public func url(of group: ByteString) -> String? {
-        self.readers.firstIndex { $0.group == group }.map {
-            self.settings.urls[$0].description
-        }
+        self.readers.firstIndex { $0.group == group }.map { self.settings.names[$0] }
     }
 }

@@ -54,7 +54,7 @@ public final class WebhookService: EventLoopHandler, StoreClient {
         self.readers = groups.map {
             OutboxReader(group: $0, groups: groups, consumer: ByteString(consumer))
         }
-        self.published = Mutex(WebhookSummary(urls: settings.urls.map(\.description)))
+        self.published = Mutex(WebhookSummary(urls: settings.names))
         self.state = LoopBound(
             State(
                 delivery: WebhookDelivery(
@@ -161,7 +161,7 @@ public final class WebhookService: EventLoopHandler, StoreClient {
         self.advance()
         let summary = self.state.with { state in
             WebhookSummary(
-                urls: self.settings.urls.map(\.description),
+                urls: self.settings.names,
                 reports: state.delivery.reports(now: WallClock.now),
                 deadCount: state.delivery.deadCount)
         }
@@ -237,7 +237,7 @@ public final class WebhookService: EventLoopHandler, StoreClient {
             self.logger.warning(
                 "webhook event given up",
                 [
-                    "url": .text(self.settings.urls[endpoint].description),
+                    "url": .text(self.settings.names[endpoint]),
                     "attempts": LogValue(attempts), "reason": .text(reason),
                 ])
             self.request(
@@ -256,7 +256,7 @@ public final class WebhookService: EventLoopHandler, StoreClient {
             self.logger.error(
                 "webhook disabled",
                 [
-                    "url": .text(self.settings.urls[endpoint].description),
+                    "url": .text(self.settings.names[endpoint]),
                     "reason": "it answered 410; its events wait until the node starts again",
                 ])
         }

@@ -4,6 +4,8 @@ public import Configuration
 /// The settings of webhooks.
 public struct WebhookSettings: Sendable {
     public let urls: [WebhookURL]
+    /// The names of the endpoints for logs, metrics and operators, in the order of the URLs.
+    let names: [String]
     public let types: Set<WebhookEventType>
     public let filter: AddressFilter
     /// The most events that wait for an endpoint.
@@ -16,6 +18,7 @@ public struct WebhookSettings: Sendable {
         limit: Int, userAgent: String
     ) {
         self.urls = urls
+        self.names = WebhookURL.names(of: urls)
         self.types = types
         self.filter = filter
         self.limit = limit

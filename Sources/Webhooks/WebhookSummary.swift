@@ -1,5 +1,6 @@
 /// The state of all endpoints of a node.
 public struct WebhookSummary: Sendable {
+    /// The origins of the endpoints' URLs, each with a number if it is not the first of its kind.
     public let urls: [String]
     public let reports: [WebhookReport]
     /// The dead letters in this node's lanes, of all endpoints.

@@ -24,13 +24,14 @@ enum ConfigCommand {
         guard problems.isEmpty else { return UsageError.exitStatus }
         let keys = NodeKeys(options)
         do throws(NodeKeys.KeyProblem) {
-            _ = try keys.adminTokens()
+            if options.adminTokenFile != nil { _ = try keys.adminTokens() }
             if options.clusterKeyFile != nil { _ = try keys.dialectSecret() }
             if keys.hasConfiguredKeys { _ = try keys.load() } else { try keys.checkCertificate() }
         } catch {
             Program.printError("confab: \(error)")
             return UsageError.exitStatus
         }
+        for warning in keys.warnings { Program.printError("confab: warning: \(warning)") }
         let obstacles = StartCheck.problems(options, keys)
         for obstacle in obstacles { Program.printError("confab: \(obstacle.message)") }
         guard obstacles.isEmpty else {

@@ -61,7 +61,8 @@ struct NextSteps {
 
     private var operatorsPage: String? {
         guard let admin = self.options.admin, let port = self.adminPort else { return nil }
-        let key = self.options.adminTokenFile.map { ", with a token of \($0)" } ?? ""
+        let file = self.options.adminTokenFile ?? NodeKeys(self.options).createdAdminTokenPath
+        let key = file.map { ", with a token of \($0)" } ?? ""
         return "open http://\(Self.local(admin, port: port))/ in a browser\(key)"
     }
 

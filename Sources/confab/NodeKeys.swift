@@ -142,16 +142,6 @@ struct NodeKeys {
             derivedFrom: try self.dialectSecret(), cluster: self.options.clusterName)
     }
 
-    /// The bearer tokens of the admin API. Nil if no file is configured.
-    func adminTokens() throws(KeyProblem) -> AdminTokens? {
-        guard let path = self.options.adminTokenFile else { return nil }
-        do {
-            return try AdminTokens(parsing: try FileProblem.readSecret(path))
-        } catch {
-            throw KeyProblem(description: "--admin-token-file: \(path): \(error)")
-        }
-    }
-
     /// Checks the certificate and its key, if they are configured.
     func checkCertificate() throws(KeyProblem) { _ = try self.certificate() }
 

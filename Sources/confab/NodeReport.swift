@@ -72,7 +72,10 @@ final class NodeReport: Sendable {
             "anonymous": .bool(self.options.anonymous),
             "admin": self.options.admin.map { .string($0.description) } ?? .null,
             "is_admin_public": .bool(self.options.admin?.isLoopback == false),
-            "has_admin_token": .bool(self.options.adminTokenFile != nil),
+            "has_admin_token": .bool(
+                self.options.adminTokenFile != nil || self.options.requiresAdminToken),
+            "exposed_secrets": .array(keys.exposedSecrets.map { .string($0) }),
+            "weak_admin_tokens": .array(keys.weakAdminTokens.map { .string($0) }),
             "certificate_expiry": time(self.certificateExpiry.withLock { $0 }),
             "certificate_file_expiry": time(fileExpiry),
             "key_expiry": time(keys.files.certificateExpiry),
@@ -91,6 +94,7 @@ final class NodeReport: Sendable {
             "path": .string(report.path), "bytes": .integer(report.byteCount),
             "free_bytes": .integer(report.freeBytes), "total_bytes": .integer(report.totalBytes),
             "file_system": report.volatileFileSystem.map { .string($0) } ?? .null,
+            "exposed_files": .array(report.exposedFiles.map { .string($0) }),
             "journal_mode": .string(report.journalMode), "quick_check": .string(integrity),
         ]
     }

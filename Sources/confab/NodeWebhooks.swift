@@ -11,7 +11,7 @@ import Webhooks
 
 extension NodeKeys {
     /// The path of the webhook secrets: the configured one, or one next to the database.
-    private var webhookSecretPath: String {
+    var webhookSecretPath: String {
         if let path = self.options.webhookSecretFile { return path }
         // With Redis, the options require a file.
         return if case .sqlite(let path) = self.options.store { "\(path).webhook-secret" } else {

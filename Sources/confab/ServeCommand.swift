@@ -83,9 +83,9 @@ struct RunningNode {
         self.options = options
         self.logger = logger
         let keys = NodeKeys(options)
-        let adminTokens = try keys.adminTokens()
         // Before the database and the secret, so that a start that fails on a key file creates
         // neither.
+        if options.adminTokenFile != nil { _ = try keys.adminTokens() }
         if options.clusterKeyFile != nil { _ = try keys.dialectSecret() }
         // Before the key set is read, so that no change after that is missed.
         self.initialKeySet = keys.files.keySetFingerprint
@@ -104,16 +104,19 @@ struct RunningNode {
         do {
             // While the database is locked, so that of two nodes started at once each creates its
             // own secret.
-            for path in [try keys.makeSecret(), try keys.makeWebhookSecret()] {
-                guard let path else { continue }
+            for make in [keys.makeSecret, keys.makeWebhookSecret, keys.makeAdminToken] {
+                guard let path = try make() else { continue }
                 newPaths.append(path)
                 logger.info("secret created", ["file": .text(path)])
+            }
+            for warning in keys.warnings {
+                logger.warning("configuration warning", ["reason": .text(warning)])
             }
             let signature = try keys.webhookSignature()
             let live = try configured ?? keys.load()
             let metrics: @Sendable () -> MetricsSnapshot
             (self.gateway, self.admin, metrics) = try Self.gateway(
-                options, keys, live, store, webhooks, self.name, incarnation, adminTokens, logger)
+                options, keys, live, store, webhooks, self.name, incarnation, logger)
             self.report = NodeReport(
                 options, store, live: live, metrics: metrics, logger: logger)
             self.admin.attach(self.report.inspection)
@@ -133,8 +136,7 @@ struct RunningNode {
 
     private static func gateway(
         _ options: ServeOptions, _ keys: NodeKeys, _ live: LiveSettings, _ store: NodeStore,
-        _ webhooks: WebhookService?, _ name: String, _ incarnation: UInt64,
-        _ adminTokens: AdminTokens?, _ logger: Logger
+        _ webhooks: WebhookService?, _ name: String, _ incarnation: UInt64, _ logger: Logger
     ) throws -> (Gateway, ClusterAdmin, @Sendable () -> MetricsSnapshot) {
         // One core is left for the kernel's network work and for the store's threads. On two cores,
         // two loops cost a sixth more CPU per message than one.
@@ -158,7 +160,8 @@ struct RunningNode {
             return snapshot
         }
         let endpoints = AdminEndpoints(
-            isLoopback: options.admin?.isLoopback ?? true, tokens: adminTokens, admin: clusterAdmin,
+            isLoopback: options.admin?.isLoopback ?? true, tokens: try keys.adminTokens(),
+            tokenFile: keys.createdAdminTokenFile, admin: clusterAdmin,
             page: OperatorPage().response(to:), snapshot: metrics)
         var settings = GatewaySettings(
             nodeName: name, incarnation: incarnation, version: Program.version,

@@ -19,7 +19,7 @@ enum StartCheck {
 
     static func problems(_ options: ServeOptions, _ keys: NodeKeys) -> [StartObstacle] {
         self.storeProblems(options) + self.secretProblems(options, keys)
-            + self.addressProblems(options)
+            + self.adminTokenProblems(options, keys) + self.addressProblems(options)
     }
 
     private static func storeProblems(_ options: ServeOptions) -> [StartObstacle] {
@@ -68,6 +68,29 @@ enum StartCheck {
             return []
         } catch {
             return [StartObstacle(message: "\(error)", status: 2)]
+        }
+    }
+
+    /// A missing token of the operator is created by the first start, as the secret is.
+    private static func adminTokenProblems(_ options: ServeOptions, _ keys: NodeKeys)
+        -> [StartObstacle]
+    {
+        guard let path = keys.createdAdminTokenPath else { return [] }
+        guard access(path, F_OK) == 0 else {
+            if case .sqlite = options.store { return [] }
+            guard access(".", W_OK | X_OK) != 0 else { return [] }
+            let message =
+                """
+                \(path): no permission to create the operators' token in the working folder; set \
+                --admin-token-file, or --admin-token off
+                """
+            return [StartObstacle(message: message, status: 1)]
+        }
+        do throws(NodeKeys.KeyProblem) {
+            _ = try keys.adminTokens()
+            return []
+        } catch {
+            return [StartObstacle(message: error.description, status: 2)]
         }
     }
 

@@ -89,13 +89,20 @@ struct AdminEndpointsTests {
 
     @Test("knows the names and rights of its tokens")
     func namedTokens() throws {
-        let file = "# Tokens of the team\nops operate 0123\n\ndashboard read abcd\r\n"
+        let file = """
+            # Tokens of the team\nops operate 0123\n\nreader read abcd\r\nboard view efgh
+            prometheus metrics 456789abcdef0123
+            """
         let tokens = try AdminTokens(parsing: Array(file.utf8))
         #expect(
             tokens.caller("Bearer 0123")
-                == AdminCaller(name: "ops", permissions: [.read, .operate]))
+                == AdminCaller(name: "ops", role: .operate))
+        #expect(tokens.caller("Bearer abcd") == AdminCaller(name: "reader", role: .read))
+        #expect(tokens.caller("Bearer efgh") == AdminCaller(name: "board", role: .view))
         #expect(
-            tokens.caller("Bearer abcd") == AdminCaller(name: "dashboard", permissions: [.read]))
+            tokens.caller("Bearer 456789abcdef0123")
+                == AdminCaller(name: "prometheus", role: .metrics))
+        #expect(tokens.weakNames == ["ops", "reader", "board"])
         #expect(tokens.caller("Bearer ops") == nil && tokens.caller("Bearer 012") == nil)
         let single = try AdminTokens(parsing: Array("secret\n".utf8))
         #expect(single.caller("Bearer secret")?.name == "admin")
@@ -105,9 +112,9 @@ struct AdminEndpointsTests {
         "rejects a file of tokens that it does not understand, and names the line",
         arguments: [
             ("", "is empty: it must contain a token"), ("\n", "is empty: it must contain a token"),
-            ("two words", "line 1 is not NAME read|operate TOKEN"),
-            ("a read x\nb", "line 2 is not NAME read|operate TOKEN"),
-            ("a write x", "line 1: the second word is not read or operate"),
+            ("two words", "line 1 is not NAME metrics|view|read|operate TOKEN"),
+            ("a read x\nb", "line 2 is not NAME metrics|view|read|operate TOKEN"),
+            ("a write x", "line 1: the second word is not metrics|view|read|operate"),
             ("a read x\na operate y", "line 2: the name a is given twice"),
             ("a read \u{7F}", "line 1: the token is not plain ASCII"),
         ])
@@ -136,6 +143,26 @@ struct AdminEndpointsTests {
                     authorization: authorization) == status)
         }
         #expect(Self.status(Self.endpoints(), authorization: authorization) == 200)
+    }
+
+    @Test("serves metrics to every role, and tells this machine where its own token is")
+    func scraping() {
+        let tokens = try! AdminTokens(parsing: Array("p metrics 0123456789abcdef".utf8))
+        let site = AdminEndpoints(
+            isLoopback: true, tokens: tokens, tokenFile: "/a b/confab.db.admin-token",
+            snapshot: { MetricsSnapshot() })
+        #expect(Self.status(site, authorization: "Bearer 0123456789abcdef") == 200)
+        let request = HTTPRequest(
+            method: .get, path: "/metrics", host: "localhost",
+            peer: SocketAddress(literal: "127.0.0.1", port: 1)!)
+        do throws(HTTPError) {
+            _ = try site.answer(request, body: [])
+            Issue.record("no token was needed")
+        } catch {
+            #expect(
+                error.fields.contains(
+                    HTTPField("Confab-Token-File", "%2Fa%20b%2Fconfab.db.admin-token")))
+        }
     }
 
     @Test("serves only /metrics")

@@ -25,7 +25,7 @@ struct ClusterAdminTests {
     /// The status with which a request is rejected; nil if the cluster is queried.
     private func rejection(
         _ method: HTTPMethod, _ target: String, contentType: String? = nil, body: String = "",
-        by caller: AdminCaller = AdminCaller(name: "admin", permissions: [.read, .operate])
+        by caller: AdminCaller = AdminCaller(name: "admin", role: .operate)
     ) -> Int? {
         let parts = target.split(separator: "?", maxSplits: 1).map(String.init)
         let request = HTTPRequest(
@@ -107,14 +107,46 @@ struct ClusterAdminTests {
                 == "\"nod\" is not a parameter of drain: node, rate, deadline, force.")
     }
 
-    @Test("is refused if its token may only read")
-    func permission() {
-        let reader = AdminCaller(name: "watch", permissions: [.read])
-        #expect(self.rejection(.get, "status", by: reader) == nil)
-        #expect(
-            self.rejection(
-                .post, "drain", contentType: "application/json", body: #"{"node":"n1"}"#,
-                by: reader) == 403)
+    @Test("is refused if the role of its token is too low", arguments: OperatorRole.allCases)
+    func roles(role: OperatorRole) {
+        let caller = AdminCaller(name: "watch", role: role)
+        func isRefused(_ target: String) -> Bool { self.rejection(.get, target, by: caller) == 403 }
+        for target in ["status", "nodes", "conversation?conversation=a", "events", "doctor"] {
+            #expect(isRefused(target) == (role < .view), "\(target)")
+        }
+        for target in [
+            "history?conversation=a", "trace?message=1&conversation=a", "trace?user=a",
+            "user?user=a", "support",
+        ] {
+            #expect(isRefused(target) == (role < .read), "\(target)")
+        }
+        let drain = self.rejection(
+            .post, "drain", contentType: "application/json", body: #"{"node":"n1"}"#, by: caller)
+        #expect(drain == (role < .operate ? 403 : nil))
+    }
+
+    @Test("may name a user whose name only earlier versions accepted")
+    func oldNames() {
+        #expect(self.rejection(.get, "user?user=%E2%80%AEevil") == nil)
+        #expect(self.rejection(.get, "user?user=%02dave") == 400)
+    }
+
+    @Test("of a reader of content is one entry of the event log in ten minutes")
+    func readings() {
+        var readings = ContentReadings()
+        func isEntry(_ subject: String, _ seconds: Int64) -> Bool {
+            readings.add(
+                .init(operatorName: "ann", verb: "history", subject: subject),
+                at: MonotonicTime(nanoseconds: seconds * 1_000_000_000))
+        }
+        let entries = [
+            isEntry("lobby", 0), isEntry("lobby", 599), isEntry("desk", 599), isEntry("lobby", 600),
+        ]
+        #expect(entries == [true, false, true, true])
+        // At the bound too many entries are written, never too few.
+        for number in 0..<ContentReadings.limit { _ = isEntry("\(number)", 601) }
+        let isEntryAgain = isEntry("lobby", 602)
+        #expect(isEntryAgain)
     }
 
     @Test("has a handler for every verb's path, and no other")
@@ -133,9 +165,10 @@ struct ClusterAdminTests {
 
     @Test("describes the verbs that a page can use, and what the caller may do")
     func verbs() async throws {
-        let reader = AdminCaller(name: "watch", permissions: [.read])
+        let reader = AdminCaller(name: "watch", role: .read)
         let document = try await self.document("verbs", by: reader)
-        #expect(document["operator"] == "watch" && document["permissions"] == ["read"])
+        #expect(
+            document["operator"] == "watch" && document["roles"] == ["metrics", "view", "read"])
         let verbs = try #require(document["verbs"]?.elements)
         let paths = Set(verbs.compactMap { $0["path"]?.stringValue })
         #expect(
@@ -143,7 +176,7 @@ struct ClusterAdminTests {
                 == ["support", "verify/all", "webhooks/change", "webhooks/dead"],
             "a page cannot write a file, and the others are options of verbs")
         let nodes = try #require(verbs.first { $0["name"] == "nodes" })
-        #expect(nodes["rows"] == "nodes" && nodes["permission"] == "read")
+        #expect(nodes["rows"] == "nodes" && nodes["role"] == "view")
         #expect(
             nodes["columns"]?.elements?.last
                 == [
@@ -152,15 +185,15 @@ struct ClusterAdminTests {
         let send = try #require(verbs.first { $0["name"] == "send" })
         #expect(
             send["parameters"]?.elements?.first { $0["name"] == "user" }?["option"] == "as")
-        let operating = AdminCaller(name: "ops", permissions: [.read, .operate])
+        let operating = AdminCaller(name: "ops", role: .operate)
         let own = try await self.document("verbs", by: operating)
-        #expect(own["permissions"] == ["operate", "read"])
+        #expect(own["roles"] == ["metrics", "view", "read", "operate"])
     }
 
     @Test("answers the page's request with a sentence for each part that fails")
     func overview() async throws {
         let document = try await self.document(
-            "overview", by: AdminCaller(name: "watch", permissions: [.read]))
+            "overview", by: AdminCaller(name: "watch", role: .view))
         #expect(document["asked"] == "n1")
         for part in ["status", "nodes", "shards", "redis"] {
             #expect(document[part]?["error"]?.stringValue?.isEmpty == false, "\(part)")

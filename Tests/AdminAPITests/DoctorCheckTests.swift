@@ -104,6 +104,26 @@ struct DoctorCheckTests {
             ("admin-listener", settings([.init("admin", "127.0.0.1:1")]), .ok),
             (
                 "admin-listener",
+                settings([.init("admin", "127.0.0.1:1"), .init("has_admin_token", false)]),
+                .warning
+            ),
+            (
+                "secrets",
+                settings([.init("exposed_secrets", []), .init("weak_admin_tokens", [])]), .ok
+            ),
+            (
+                "secrets",
+                settings([.init("exposed_secrets", ["a"]), .init("weak_admin_tokens", [])]),
+                .warning
+            ),
+            (
+                "secrets",
+                settings([.init("exposed_secrets", []), .init("weak_admin_tokens", ["ops"])]),
+                .warning
+            ),
+            ("secrets", settings([]), nil),
+            (
+                "admin-listener",
                 settings([.init("admin", "0.0.0.0:1"), .init("is_admin_public", true)]), .failed
             ),
             (

@@ -2,6 +2,7 @@ import AgentsDialect
 import ChatModel
 import DialectKit
 import DialectTestSupport
+import Identity
 import Testing
 
 @Suite("A frame of a client")
@@ -34,7 +35,7 @@ struct AgentsInputTests {
         }
         private static let long = String(repeating: "x", count: 129)
         private static let badID = "id: must have 1 to 128 bytes and no control characters"
-        private static let badTo = "to: must be 1 to 128 characters without control characters"
+        private static let badTo = "to: must be \(IdentityRule.name.text)"
 
         static let messages = [
             Case(

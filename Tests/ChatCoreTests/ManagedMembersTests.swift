@@ -28,6 +28,25 @@ struct ManagedMembersTests {
         #expect(fixture.storeRequests == [])
     }
 
+    @Test("gives a name that lasts until the user's own token carries one")
+    func givenNames() {
+        var fixture = ConversationFixture(of: [ann])
+        let deceiving = Person(id: bob.id, name: "CEO (verified)")
+        _ = fixture.add(deceiving, by: ann)
+        #expect(fixture.store.members.map(\.name) == ["Ann", "CEO (verified)"])
+        #expect(fixture.store.members.map(\.isNameGiven) == [false, true])
+        _ = fixture.join(bob)
+        #expect(fixture.store.members.map(\.name) == ["Ann", "Bob"])
+        #expect(fixture.store.members.map(\.isNameGiven) == [false, false])
+        // A former member keeps the name, too.
+        _ = fixture.remove(bob, by: ann)
+        _ = fixture.add(deceiving, by: ann)
+        #expect(fixture.lastJoinResult?.member?.name == "Bob")
+        // An admin speaks for the service that issues the tokens.
+        _ = fixture.add(cid, by: dan, admin: true)
+        #expect(fixture.store.members.last?.isNameGiven == false)
+    }
+
     @Test("is reported to have added a member once, even if two requests are in flight")
     func concurrentAdds() {
         var fixture = ConversationFixture(of: [ann])

@@ -211,10 +211,9 @@ struct ChatsOutputTests {
         for (credentials, query, isAllowed, errorText) in [
             (Credentials.none, nil, false, "a token is required"),
             (.invalid("The token has expired."), "bob", true, "The token has expired."),
-            (
-                .none, "a\nb", true,
-                "username: must be 1 to 128 characters without control characters"
-            ),
+            (.none, "a\nb", true, "username: must be \(IdentityRule.name.text)"),
+            (.none, " ", true, "username: must be \(IdentityRule.name.text)"),
+            (.none, "\u{202E}", true, "username: must be \(IdentityRule.name.text)"),
         ] {
             var probe = SessionProbe(
                 ChatsDialect(),

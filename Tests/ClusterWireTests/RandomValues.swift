@@ -126,12 +126,14 @@ struct RandomValues {
     }
 
     mutating func member() -> Member {
-        Member(
+        var member = Member(
             user: self.user(), name: self.byteString(),
             agent: self.happens() ? self.byteString() : nil,
             role: self.generator.pick([.member, .creator, .admin, .removed, .departed])!,
             joinedAt: self.timestamp(),
             readCursor: self.count(), deliveredCursor: self.count())
+        member.isNameGiven = self.happens()
+        return member
     }
 
     mutating func presenceChange() -> PresenceChange {

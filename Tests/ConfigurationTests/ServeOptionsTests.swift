@@ -24,6 +24,7 @@ struct ServeOptionsTests {
             $0.listen == ListenAddress(host: "::1", port: 0)
         },
         Sample(option: "admin", words: ["off"], json: #""off""#) { $0.admin == nil },
+        Sample(option: "admin-token", words: ["off"], json: "false") { !$0.requiresAdminToken },
         Sample(option: "admin-token-file", words: ["a.token"], json: #""a.token""#) {
             $0.adminTokenFile == "a.token"
         },
@@ -84,7 +85,10 @@ struct ServeOptionsTests {
         Sample(
             option: "webhook", words: ["https://a.example/x?t=1"],
             json: #"["https://a.example/x?t=1"]"#
-        ) { $0.webhooks.map(\.target) == ["/x?t=1"] },
+        ) {
+            $0.webhooks.map(\.target) == ["/x?t=1"]
+                && $0.settings.first { $0.name == "webhook" }?.value == "https://a.example"
+        },
         Sample(
             option: "webhook-events", words: ["member.joined", "member.left"],
             json: #"["member.joined", "member.left"]"#

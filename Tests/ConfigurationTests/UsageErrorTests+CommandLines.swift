@@ -47,6 +47,22 @@ extension UsageErrorTests {
             "--admin: 0.0.0.0:1 is not on loopback: --admin-token-file is required"
         ),
         (
+            "serve --admin-token s3cret",
+            "--admin-token: must be on or off; --admin-token-file names a file with tokens"
+        ),
+        (
+            "serve --admin-token off --admin-token-file t",
+            "--admin-token: off does not fit --admin-token-file"
+        ),
+        (
+            "serve --webhook http:///hook/s3cret",
+            "--webhook: the URL has no valid host and port"
+        ),
+        (
+            "serve --webhook chat.example/s3cret",
+            "--webhook: the URL does not begin with https:// or http://"
+        ),
+        (
             "serve --admin 127.0.0.1:8080",
             "--admin: 127.0.0.1:8080 is also the address of --listen"
         ),

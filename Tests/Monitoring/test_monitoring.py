@@ -91,6 +91,8 @@ class Prometheus:
             (r"scrape_interval: \S+", "scrape_interval: 1s\n  scrape_timeout: 1s"),
             (r"evaluation_interval: \S+", "evaluation_interval: 1s"),
             (r"- targets: \[.*\]", f"- targets: {targets}"),
+            (r"# authorization: \{credentials_file: .*\}",
+             f"authorization: {{credentials_file: {folder}/cluster/confab.admin-token}}"),
         ]:
             text, count = re.subn(pattern, replacement, text, count=1)
             assert count == 1, pattern

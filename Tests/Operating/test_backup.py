@@ -42,7 +42,7 @@ class Machine:
         self.node = subprocess.Popen(
             [BINARY, "serve", "--listen", "127.0.0.1:0", "--admin", f"127.0.0.1:{self.admin}",
              "--store", f"redis://127.0.0.1:{self.port}", "--jwt-secret-file",
-             self.folder / "jwt.secret"], stderr=subprocess.DEVNULL)
+             self.folder / "jwt.secret"], cwd=self.folder, stderr=subprocess.DEVNULL)
         # Not `confab await healthy`: a killed predecessor is a row of the nodes for a while.
         self.wait(lambda: self.run("nodes", "--output", "json").stdout, "the node")
 

@@ -205,10 +205,11 @@ class DrainTests(unittest.TestCase):
         return answer, time.monotonic() - begin
 
     def order_drain(self):
+        token = (self.cluster.folder / "cluster/confab.admin-token").read_text().strip()
         request = urllib.request.Request(
             self.cluster.admin[1] + "/api/cluster/drain",
             json.dumps({"node": "n1", "rate": RATE}).encode(),
-            {"Content-Type": "application/json"})
+            {"Content-Type": "application/json", "Authorization": f"Bearer {token}"})
         with urllib.request.urlopen(request, timeout=20) as response:
             return json.load(response)
 

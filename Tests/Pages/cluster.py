@@ -15,7 +15,7 @@ class Cluster:
     def __init__(self, nodes=3):
         self.process = subprocess.Popen(
             [ROOT / "script/cluster", str(nodes), "--admin-port", "0"],
-            env=dict(os.environ, CONFAB_BINARY=BINARY),
+            env=dict(os.environ, CONFAB_BINARY=BINARY, CONFAB_ADMIN_TOKEN="off"),
             stdout=subprocess.PIPE, text=True)
         self.pids, self.admin, self.urls, self.secret = {}, {}, {}, ""
         self.stopped = set()

@@ -61,6 +61,7 @@ class Server:
         with log.open("w") as output:
             self.process = subprocess.Popen(
                 [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--admin", self.admin,
+                 "--admin-token", "on" if "--admin-token-file" in self.options else "off",
                  "--store", "sqlite:confab.db", *self.options],
                 cwd=self.folder, stderr=output)
         end = time.monotonic() + 60

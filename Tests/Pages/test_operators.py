@@ -315,7 +315,8 @@ class TokenTests(OperatorPageTest):
         folder = tempfile.TemporaryDirectory(prefix="confab-tokens-")
         cls.addClassCleanup(folder.cleanup)
         path = pathlib.Path(folder.name, "tokens")
-        path.write_text("watch read token-of-a-reader\nops operate token-of-an-operator\n")
+        path.write_text("watch read token-of-a-reader\nops operate token-of-an-operator\n"
+                        "board view token-of-a-dashboard\n")
         path.chmod(0o600)
         cls.options = ("--admin-token-file", str(path))
         super().setUpClass()
@@ -341,6 +342,15 @@ class TokenTests(OperatorPageTest):
         page.fill("#token", "token-of-an-operator")
         page.keyboard.press("Enter")
         page.wait_for_selector("#operate:visible")
+
+    def test_a_dashboard_sees_neither_messages_nor_changes(self):
+        page = self.sign_in("token-of-a-dashboard")
+        page.wait_for_selector("#nodes tbody tr")
+        self.assertIn("board shows no messages", page.text_content("#reader"))
+        self.assertFalse(page.is_visible("#operate"))
+        verbs = page.eval_on_selector_all("#read-verb option", "all => all.map((o) => o.value)")
+        self.assertIn("verify", verbs)
+        self.assertFalse({"history", "trace", "user"} & set(verbs))
 
     def test_a_reader_sees_no_changes_and_may_make_none(self):
         page = self.sign_in("token-of-a-reader")

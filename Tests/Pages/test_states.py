@@ -41,6 +41,36 @@ class StateTests(PageTest):
         online(page)
         self.assertIn("hello", texts(page))
 
+    def test_a_link_replaces_another_users_token_only_after_a_question(self):
+        alice, bob = (self.server.token(user, "--conversations", "desk")
+                      for user in ("alice", "bob"))
+        page = self.page(f"/conversation/desk#token={alice}")
+        online(page)
+        questions = []
+
+        def follow(token, accepts):
+            def decide(dialog):
+                questions.append(dialog.message)
+                (dialog.accept if accepts else dialog.dismiss)()
+            page.goto("about:blank")
+            page.on("dialog", decide)
+            page.goto(f"{self.server.url}/conversation/desk#token={token}")
+            online(page)
+            page.remove_listener("dialog", decide)
+            self.assertEqual(page.url, f"{self.server.url}/conversation/desk")
+            return page.evaluate("sessionStorage.getItem('confab.token')")
+
+        self.assertEqual(follow(bob, accepts=False), alice)
+        self.assertEqual(len(questions), 1)
+        self.assertIn("as bob", questions[0])
+        self.assertIn("you are alice", questions[0])
+        self.assertEqual(follow(bob, accepts=True), bob)
+        self.assertEqual(len(questions), 2)
+        # A later token of the same user is no question.
+        renewed = self.server.token("bob", "--conversations", "desk", "--ttl", "2h")
+        self.assertEqual(follow(renewed, accepts=False), renewed)
+        self.assertEqual(len(questions), 2)
+
     def test_an_expired_token(self):
         # Long enough for a busy machine: the page must be online before it expires.
         token = self.server.token("alice", "--conversations", "short", "--ttl", "12s")

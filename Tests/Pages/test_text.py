@@ -1,5 +1,6 @@
 """User text is shown as text, in every field, and stays inside its row."""
 
+import re
 import unittest
 
 from payloads import PAYLOADS
@@ -34,10 +35,11 @@ class TextTests(PageTest):
         self.shoot(page, "payloads", ((390, 844),))
 
     def test_every_payload_stays_text_in_titles_names_and_drafts(self):
+        # The server refuses line ends and bidirectional controls in titles and names.
+        allowed = [payload for payload in PAYLOADS
+                   if len(payload) <= 100 and not re.search("[\n\u2028\u202e]", payload)]
         created = 0
-        for payload in PAYLOADS:
-            if "\n" in payload or len(payload) > 100 or "\u2028" in payload:
-                continue
+        for payload in allowed:
             title = payload[:120]
             room = self.server.create(title, payload)
             created += 1
@@ -55,9 +57,8 @@ class TextTests(PageTest):
         page = self.page()
         wait(page, f"document.querySelectorAll('#list li').length >= {created}")
         titles = page.eval_on_selector_all("#list h2", "all => all.map((each) => each.textContent)")
-        for payload in PAYLOADS:
-            if "\n" not in payload and len(payload) <= 100 and "\u2028" not in payload:
-                self.assertIn(payload[:120], titles)
+        for payload in allowed:
+            self.assertIn(payload[:120], titles)
         self.assertEqual(page.locator("#list :is(script, img, svg, iframe, style, form, b)").count(), 0)
         self.assertIsNone(page.evaluate("window.hit ?? null"))
 

@@ -51,7 +51,6 @@ struct PagesTests {
         #expect(response.status == .ok)
         #expect("\(response.contentType)" == type)
         #expect(self.field("Cache-Control", of: response) == caching)
-        #expect(self.field("X-Content-Type-Options", of: response) == "nosniff")
     }
 
     @Test(arguments: [

@@ -3,6 +3,7 @@ import ChatModel
 import DialectKit
 import HTTPWire
 import Identity
+import RoomsDialect
 import Synchronization
 import TestKit
 import Testing
@@ -40,7 +41,55 @@ struct RoomsAPIMemberTests {
             guest.body.text
                 == #"{"success":true,"user_id":"gus","username":"gus","guest":true}"#)
         // Only new members are notified.
-        #expect(node.requests == ["add x", "post @user:bob", "add x", "add x"])
+        #expect(node.requests == ["read", "add x", "post @user:bob", "add x", "add x"])
+    }
+
+    @Test("adds a user under the name that its own token has carried")
+    func knownNames() async throws {
+        let memberships = Mutex<[Member]>([])
+        let node = ScriptedNode { _, command, _ in
+            guard case .addMember(let person, _) = command else { return nil }
+            var result = JoinResult.empty
+            result.member = Member(
+                user: person.id, name: person.name, role: .member,
+                joinedAt: Timestamp(milliseconds: 1))
+            return .joined(result)
+        } read: { request in
+            guard case .memberships = request else { return nil }
+            var page = MembershipPage()
+            page.memberships = memberships.withLock { members in
+                members.map { member in
+                    ListedMembership(
+                        key: ConversationKey(tenant: "default", id: "other"),
+                        record: ConversationRecord(
+                            .rooms, creator: member.user, createdAt: member.joinedAt),
+                        head: 0, member: member, lastMessage: nil, unreadCount: 0)
+                }
+            }
+            return .memberships(page)
+        }
+        func added(_ id: String = "vic") async throws -> String? {
+            try await node.response(
+                .post, Self.members, #"{"user_id":"\#(id)","username":"CEO (verified)"}"#,
+                .token("ann")
+            ).body["username"]
+        }
+        func member(_ name: ByteString, at time: Int64, isGiven: Bool = false) -> Member {
+            var member = Member(
+                user: UserID(tokenSubject: "vic"), name: name, role: .member,
+                joinedAt: Timestamp(milliseconds: time))
+            member.isNameGiven = isGiven
+            return member
+        }
+        #expect(try await added() == "CEO (verified)")
+        memberships.withLock {
+            $0 = [
+                member("vic", at: 9), member("Boss", at: 8, isGiven: true), member("Old", at: 1),
+                member("Victoria", at: 2),
+            ]
+        }
+        #expect(try await added() == "Victoria")
+        #expect(try await added("guest:vic") == "CEO (verified)")
     }
 
     @Test("removes a member")
@@ -48,11 +97,17 @@ struct RoomsAPIMemberTests {
         let node = ScriptedNode { _, command, _ in
             guard case .removeMember(let user, let principal) = command else { return nil }
             #expect(principal.isAdmin)
-            return user == UserID(anonymous: "gus") ? .done : .failed(.noSuchMember)
+            let members = [UserID(anonymous: "gus"), UserID(tokenSubject: "\u{202E}evil")]
+            return members.contains(user) ? .done : .failed(.noSuchMember)
         }
         let root = Credentials.token("root", isAdmin: true)
         let removed = try await node.response(.delete, "\(Self.members)/guest:gus", "", root)
         #expect(removed.status == 200 && removed.body.text == #"{"success":true}"#)
+        // Earlier versions accepted such names.
+        let old = try await node.response(.delete, "\(Self.members)/%E2%80%AEevil", "", root)
+        #expect(old.status == 200)
+        let invalid = try await node.response(.delete, "\(Self.members)/%02dave", "", root)
+        #expect(invalid.status == 404)
         let missing = try await node.response(.delete, "\(Self.members)/gus", "", root)
         #expect(missing.status == 404)
         #expect(missing.error == "user_id: not a member of this conversation")
@@ -73,6 +128,18 @@ struct RoomsAPIMemberTests {
             (
                 .post, "", #"{"user_id":"guest:"}"#, .token("ann"), true, 400,
                 "user_id: must be 1 to 128"
+            ),
+            (
+                .post, "", #"{"user_id":"\u0002dave"}"#, .token("ann"), true, 400,
+                "user_id: must be 1 to 128"
+            ),
+            (
+                .post, "", #"{"user_id":"guest:\u3164"}"#, .token("ann"), true, 400,
+                "user_id: must be 1 to 128"
+            ),
+            (
+                .post, "", #"{"user_id":"b","username":"a\u202eb"}"#, .token("ann"), true, 400,
+                "username: must be 1 to 128"
             ),
             (.post, "", #"{"user_id":7}"#, .token("ann"), true, 400, "user_id: must be a string"),
             (

@@ -39,6 +39,12 @@ struct RoomsAPIRefusalTests {
             ("create", #"{"title":""}"#, "title: must be 1 to 200 characters"),
             ("create", #"{"title":" \u3000"}"#, "title: must be 1 to 200 characters"),
             ("create", #"{"title":"a\nb"}"#, "title: must be 1 to 200 characters"),
+            ("create", #"{"title":"\u3164"}"#, "title: must be 1 to 200 characters"),
+            ("create", #"{"title":"a\u202eb"}"#, "title: must be 1 to 200 characters"),
+            (
+                "create", #"{"title":"t","user_id":"\u200b"}"#,
+                "user_id: must be 1 to 128 characters"
+            ),
             ("create", #"{"title":"a\u0085b"}"#, "title: must be 1 to 200 characters"),
             (
                 "create", #"{"title":"\#(String(repeating: "é", count: 201))"}"#,

@@ -60,27 +60,37 @@ struct AnonymousRoomsTests {
             (
                 #""user_id":"""#,
                 RoomsFrame.error(
-                    "user_id: must be 1 to 128 characters without control characters", "join_room")
+                    "user_id: must be \(IdentityRule.name.text)", "join_room")
             ),
             (
                 #""user_id":"\u0001ann""#,
                 RoomsFrame.error(
-                    "user_id: must be 1 to 128 characters without control characters", "join_room")
+                    "user_id: must be \(IdentityRule.name.text)", "join_room")
             ),
             (
                 #""user_id":"\#(String(repeating: "x", count: 129))""#,
                 RoomsFrame.error(
-                    "user_id: must be 1 to 128 characters without control characters", "join_room")
+                    "user_id: must be \(IdentityRule.name.text)", "join_room")
             ),
             (
                 #""user_id":"ann","username":"""#,
                 RoomsFrame.error(
-                    "username: must be 1 to 128 characters without control characters", "join_room")
+                    "username: must be \(IdentityRule.name.text)", "join_room")
             ),
             (
                 #""user_id":"ann","username":"a\u001eb""#,
                 RoomsFrame.error(
-                    "username: must be 1 to 128 characters without control characters", "join_room")
+                    "username: must be \(IdentityRule.name.text)", "join_room")
+            ),
+            (
+                #""user_id":"ann","username":"\u3164""#,
+                RoomsFrame.error(
+                    "username: must be \(IdentityRule.name.text)", "join_room")
+            ),
+            (
+                #""user_id":"ann","username":"a\u202eb""#,
+                RoomsFrame.error(
+                    "username: must be \(IdentityRule.name.text)", "join_room")
             ),
             (
                 #""user_id":"ann","username":[]"#,

@@ -90,7 +90,7 @@ struct RoomsInputTests {
         }
 
         private static let long = String(repeating: "x", count: 129)
-        private static let name = "must be 1 to 128 characters without control characters"
+        private static let name = "must be \(IdentityRule.name.text)"
 
         static let arguments = [
             "join_room", "leave_room", "send_message", "typing", "authenticate",

@@ -36,30 +36,32 @@ struct ReadingContractTests {
     }
 
     @Test(
-        "returns a member's agent, whatever its cursors do, until the agent is removed",
+        "returns a member's agent and the origin of its name, whatever its cursors do",
         arguments: StoreUnderTest.available)
     func agents(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         var owner = await store.createConversation(rex)
-        func member(_ agent: ByteString?) -> Write {
-            let person = TestOwner.person("ann")
-            return owner.write(
-                .member(
-                    Member(
-                        user: person.id, name: "Ann of the hill", agent: agent, role: .creator,
-                        joinedAt: TestOwner.time(2), readCursor: 1))
-            )
+        func member(_ agent: ByteString?, _ isNameGiven: Bool) -> Write {
+            var member = Member(
+                user: TestOwner.person("ann").id, name: "Ann of the hill", agent: agent,
+                role: .creator, joinedAt: TestOwner.time(2), readCursor: 1)
+            member.isNameGiven = isNameGiven
+            return owner.write(.member(member))
         }
-        for agent: ByteString? in [nil, "helper 1", "another", nil, "ö"] {
+        for (agent, isGiven) in [
+            (nil, false), ("helper 1", false), ("another", true), (nil, true), ("ö", false),
+        ] as [(ByteString?, Bool)] {
             #expect(
                 await store.write(
-                    [member(agent), owner.cursors("ann", read: 3, delivered: 4)], by: owner)
+                    [member(agent, isGiven), owner.cursors("ann", read: 3, delivered: 4)], by: owner
+                )
                     == .stored)
             for member in [
                 try #require(await store.load(rex)?.members.first),
                 try #require(await store.memberships(of: "ann")?.memberships.first?.member),
             ] {
                 #expect(member.agent == agent)
+                #expect(member.isNameGiven == isGiven)
                 #expect(member.name == "Ann of the hill")
                 #expect(member.readCursor == 3)
             }

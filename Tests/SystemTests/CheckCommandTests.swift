@@ -134,7 +134,8 @@ struct DoctorCommandTests {
         }
         try install("expired")
         let server = try ConfabServer(
-            ["--tls-cert", file, "--tls-key", key], store: .sqlite, in: folder)
+            ["--tls-cert", file, "--tls-key", key], store: .sqlite, operatorsNeedToken: true,
+            in: folder)
         let failed = try confab("doctor", at: server.adminPort)
         #expect(failed.status == 1)
         #expect(failed.output.contains("tls-certificate: The TLS certificate expired "))

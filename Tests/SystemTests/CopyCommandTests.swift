@@ -170,7 +170,8 @@ struct CopyCommandTests {
         let waiting = try ChildProcess(
             Checkout.confab,
             [
-                "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--jwt-secret-file",
+                "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--admin-token",
+                "off", "--jwt-secret-file",
                 folder.file("jwt.secret"),
             ] + options)
         try waiting.errors.line(with: "repeat `confab copy`")

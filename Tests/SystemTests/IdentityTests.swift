@@ -231,7 +231,8 @@ struct IdentityTests {
         let node = try ChildProcess(
             Checkout.confab,
             [
-                "serve", "--listen", "127.0.0.1:\(port)", "--admin", "127.0.0.1:0", "--store",
+                "serve", "--listen", "127.0.0.1:\(port)", "--admin", "127.0.0.1:0", "--admin-token",
+                "off", "--store",
                 redis.url, "--jwks-file", folder.file("keys.json"), "--cluster-key-file",
                 try folder.write(ConfabServer.secret, to: "cluster.key"),
             ], folder: folder.path)

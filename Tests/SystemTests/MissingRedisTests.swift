@@ -28,6 +28,7 @@ struct MissingRedisTests {
             Checkout.confab,
             [
                 "serve", "--listen", "127.0.0.1:\(self.port)", "--admin", "127.0.0.1:0",
+                "--admin-token", "off",
                 "--jwt-secret-file", secret,
                 "--store", self.redis.url,
             ],

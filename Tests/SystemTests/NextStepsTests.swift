@@ -52,6 +52,13 @@ struct NextStepsTests {
 
         let operators = try self.step("Operators", rows)
         #expect(try HTTPReply.get("/", port: self.port(in: operators)).status == 200)
+        let file = "\(database).admin-token"
+        #expect(operators.hasSuffix(", with a token of \(file)"), "\(operators)")
+        let adminToken = try String(contentsOfFile: file, encoding: .utf8)
+        let nodes = try HTTPReply.get(
+            "/api/cluster/nodes", port: self.port(in: operators),
+            fields: ["Authorization": "Bearer \(adminToken.trimmingCharacters(in: .newlines))"])
+        #expect(nodes.status == 200)
         server.type("\u{03}")
         #expect(try server.waitForExit() == 0)
     }

@@ -40,7 +40,8 @@ struct NodeNameTests {
         try ChildProcess(
             Checkout.confab,
             [
-                "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--jwt-secret-file",
+                "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--admin-token",
+                "off", "--jwt-secret-file",
                 self.secret, "--store", url, "--node-id",
                 name,
                 "--drain-seconds", "1",

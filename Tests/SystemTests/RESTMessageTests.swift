@@ -35,6 +35,30 @@ struct RESTMessageTests {
         #expect(history.map { $0.bool("is_deleted") } == [true])
     }
 
+    @Test("is not shown to an admin that changes it without the right to read it")
+    func unseen() throws {
+        let server = try ConfabServer()
+        let owner = try server.connect("owner", to: "plan")
+        try owner.post("private words")
+        let admin = try RESTClient("root", at: server, conversations: [], isAdmin: true)
+        #expect(try admin.request("GET", "/plan").status != 200)
+        for (method, path, body) in [
+            ("PUT", "/plan/messages/1/pin", ""), ("DELETE", "/plan/messages/1/pin", ""),
+            ("PATCH", "/plan/messages/1", #"{"content":"moderated"}"#),
+            ("DELETE", "/plan/messages/1", ""),
+        ] {
+            let reply = try admin.request(method, path, body)
+            #expect(reply.status == 200, "\(method) \(path): \(reply.body)")
+            #expect(!reply.body.contains("words"), "\(reply.body)")
+            #expect(try JSONObject(reply.body)["message_id"] == "1")
+        }
+        // With the right to read it, the answer has the message as before.
+        try owner.post("more words")
+        let reader = try RESTClient("root", at: server, conversations: ["plan"], isAdmin: true)
+        let pinned = try reader.request("PUT", "/plan/messages/2/pin")
+        #expect(pinned.body.contains("more words"))
+    }
+
     @Test(
         "is stored once for one local_id, in whichever protocol and at whichever node it repeats",
         .long)

@@ -64,7 +64,8 @@ struct RedisUserTests {
         return try ChildProcess(
             Checkout.confab,
             [
-                "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--jwt-secret-file",
+                "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--admin-token",
+                "off", "--jwt-secret-file",
                 secret, "--store", url,
             ] + more,
             folder: self.folder.path)

@@ -60,6 +60,28 @@ struct TLSTests {
         try alice.expectMessage("short")
     }
 
+    @Test("tells browsers to use nothing else, and to guess no type of content")
+    func headers() throws {
+        let folder = try TemporaryFolder()
+        try self.makeCertificate("only", in: folder)
+        let server = try ConfabServer(
+            ["--tls-cert", "cert.pem", "--tls-key", "key.pem"], in: folder)
+        for path in ["/api/live", "/api/nothing", "/conversations"] {
+            let request = "GET \(path) HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n"
+            let script =
+                "printf '\(request)' | openssl s_client -quiet -connect "
+                + "127.0.0.1:\(server.port) 2>/dev/null"
+            let reply = try run("/bin/sh", ["-c", script]).output
+            #expect(
+                reply.contains("Strict-Transport-Security: max-age=31536000\r\n"), "\(reply)")
+            #expect(reply.contains("X-Content-Type-Options: nosniff\r\n"), "\(reply)")
+        }
+        // The admin listener has no TLS.
+        let metrics = try HTTPReply.get("/metrics", port: server.adminPort)
+        #expect(metrics.fields["x-content-type-options"] == "nosniff")
+        #expect(metrics.fields["strict-transport-security"] == nil)
+    }
+
     @Test("closes connections with plain HTTP or without a handshake", .long)
     func plainText() throws {
         let folder = try TemporaryFolder()

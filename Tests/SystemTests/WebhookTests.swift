@@ -43,6 +43,40 @@ struct WebhookTests {
             ])
     }
 
+    @Test("show the path and the query of a URL nowhere, because they may contain a secret")
+    func secretPath() throws {
+        let receiver = try WebhookReceiver("fail")
+        let origin = "http://127.0.0.1:\(receiver.port)"
+        let options = [
+            "--webhook", "\(origin)/T0PSECRET?key=T0PSECRET", "--webhook",
+            "\(origin)/other/T0PSECRET", "--log-level", "debug",
+        ]
+        let server = try ConfabServer(options + ["--webhook-allow", "127.0.0.1"])
+        try server.connect("alice").post("Hello")
+        let rows = try Deadline.wait(for: "failures") { () -> [JSONObject]? in
+            let rows = try confab("webhooks", "--output", "json", at: server.adminPort).rows(
+                "webhooks")
+            return rows.allSatisfy { $0["last_error"] != nil } ? rows : nil
+        }
+        #expect(rows.map { $0["url"] } == [origin, "\(origin) (2)"])
+        let metrics = try server.metrics()
+        #expect(metrics.contains("confab_webhook_pending{endpoint=\"\(origin) (2)\"}"))
+        let archive = server.folder.file("support.tar.gz")
+        #expect(try confab("support", archive, at: server.adminPort).status == 0)
+        let content = try run("/bin/sh", ["-c", "tar xzOf '\(archive)'"]).output
+        #expect(content.contains(origin))
+        let shown = try run(Checkout.confab, ["config", "show"] + options).output
+        let invalid = try run(
+            Checkout.confab, ["config", "check", "--webhook", "chat.example/T0PSECRET"])
+        let texts = [
+            metrics, content, shown, invalid.errors, server.process.errors.text,
+            try confab("webhooks", at: server.adminPort).output,
+            try confab("node", server.folder.path, at: server.adminPort).output,
+            try confab("doctor", at: server.adminPort).output,
+        ]
+        for text in texts { #expect(!text.contains("T0PSECRET"), "\(text)") }
+    }
+
     @Test("connect to no private address that is not listed")
     func privateAddress() throws {
         let receiver = try WebhookReceiver()

@@ -22,23 +22,32 @@ public final class ConfabServer {
     ///
     /// - Parameters:
     ///    - options: added to the options that the tests need; the last one wins.
+    ///    - operatorsNeedToken: whether the admin listener has its default, a token in a file. By
+    ///      default, and without `--admin-token-file`, tests need none.
     ///    - folder: the folder of an earlier server, to continue with its files.
     public init(
         _ options: [String] = [], store: LocalStoreKind = .memory,
+        operatorsNeedToken: Bool = false,
         in folder: TemporaryFolder? = nil, environment: [String: String] = [:],
         openFiles: Int? = nil
     ) throws {
         let folder = try folder ?? TemporaryFolder()
         self.folder = folder
         let secret = try folder.write(Self.secret, to: "jwt.secret")
+        // Otherwise every start warns.
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: secret)
         let needed = [
             "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--jwt-secret-file",
             secret,
             "--store", store == .memory ? "memory:" : "sqlite:\(folder.file("confab.db"))",
             "--drain-seconds", "1", "--loops", "3",
         ]
+        let opening =
+            operatorsNeedToken || options.contains("--admin-token-file")
+            ? [] : ["--admin-token", "off"]
         let process = try ChildProcess(
-            Checkout.confab, needed + options, environment: environment, folder: folder.path,
+            Checkout.confab, needed + opening + options, environment: environment,
+            folder: folder.path,
             openFiles: openFiles)
         self.process = process
         do {

@@ -22,17 +22,22 @@ public final class LocalCluster {
     /// - Parameters:
     ///    - command: the shell command, run in the checkout; nil for `script/cluster` with
     ///      `options`.
+    ///    - operatorsNeedToken: whether the admin listeners have their default, a token in a file.
     ///    - folder: the script's folder, if `command` already names it.
-    public init(_ options: [String] = [], command: String? = nil, in folder: TemporaryFolder? = nil)
-        throws
-    {
+    public init(
+        _ options: [String] = [], command: String? = nil, operatorsNeedToken: Bool = false,
+        in folder: TemporaryFolder? = nil
+    ) throws {
         let folder = try folder ?? TemporaryFolder()
         self.folder = folder
         let arguments = options + ["--admin-port", "0", "--folder", folder.path]
         let defaultCommand = (["script/cluster"] + arguments).joined(separator: " ")
         let script = try ChildProcess(
             "/bin/sh", ["-c", "exec \(command ?? defaultCommand)"],
-            environment: ["CONFAB_BINARY": Checkout.confab], folder: Checkout.path)
+            environment: ["CONFAB_BINARY": Checkout.confab].merging(
+                operatorsNeedToken ? [:] : ["CONFAB_ADMIN_TOKEN": "off"]
+            ) { $1 },
+            folder: Checkout.path)
         self.script = script
         do {
             try script.output.line(with: "Ctrl-C stops everything", within: .seconds(90))

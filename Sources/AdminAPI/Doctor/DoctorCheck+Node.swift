@@ -97,7 +97,11 @@ extension DoctorCheck {
                 return .ok("There is no admin listener.")
             }
             guard settings["is_admin_public"]?.boolValue == true else {
-                return .ok("The admin listener is on loopback.")
+                return settings["has_admin_token"]?.boolValue == false
+                    ? .warning(
+                        "Every user of the machine may operate the cluster without a token.",
+                        "Remove --admin-token off: the node then creates a token.")
+                    : .ok("The admin listener is on loopback, and requires a token.")
             }
             guard settings["has_admin_token"]?.boolValue == true else {
                 return .failed(
@@ -105,6 +109,31 @@ extension DoctorCheck {
                     "Set --admin-token-file, or bind --admin to 127.0.0.1.")
             }
             return .ok("The admin listener at \(admin) requires a token.")
+        },
+        DoctorCheck(name: "secrets") { node, _ in
+            guard let settings = node["settings"], settings["exposed_secrets"] != nil else {
+                return nil
+            }
+            func texts(_ list: JSONTree?) -> [String] {
+                (list?.elements ?? []).compactMap(\.stringValue)
+            }
+            let exposed =
+                texts(settings["exposed_secrets"]) + texts(node["database", "exposed_files"])
+            let weak = texts(settings["weak_admin_tokens"])
+            guard exposed.isEmpty else {
+                return .warning(
+                    "Other users of the machine can read \(exposed.joined(separator: ", ")).",
+                    "Give the files the mode 0600, and replace the secrets that were exposed.")
+            }
+            guard weak.isEmpty else {
+                return .warning(
+                    """
+                    The admin tokens \(weak.joined(separator: ", ")) have fewer than \
+                    \(AdminTokens.secretByteMinimum) bytes and can be guessed.
+                    """,
+                    "Replace them in the file of --admin-token-file: openssl rand -hex 32")
+            }
+            return .ok("Only the node's user can read its secrets and its database.")
         },
         DoctorCheck(name: "store") { node, _ in
             guard node["store"]?.stringValue == "memory" else { return nil }

@@ -15,7 +15,7 @@ try {
 } catch {
 	// Without storage, the token lasts as long as the page.
 }
-/** The verbs with their parameters and columns, and the permissions of this page. */
+/** The verbs with their parameters and columns, and the roles of this page's token. */
 let table = any;
 /** The newest overview, and when it arrived. */
 let data = any, receivedAt = 0;
@@ -24,7 +24,7 @@ const parts = /** @type {Record<string, {document: any, at: number}>} */ ({});
 let isPaused = false, isBusy = false, needsToken = false, needsVerbs = true, timer = 0;
 
 const verbNamed = (name = "") => table.verbs.find((verb = any) => verb.name === name);
-const mayOperate = () => table.permissions.includes("operate");
+const mayOperate = () => table.roles.includes("operate");
 const time = (at = 0) => new Date(at).toLocaleTimeString();
 
 // The sections
@@ -39,7 +39,7 @@ const section = (id, title, ...content) => {
 		h("p", {className: "failure", hidden: true}), ...content));
 	$("nav").append(h("a", {href: `#${id}`}, title));
 };
-/** @param {string} id of the section, and the permission of its verbs */
+/** @param {string} id of the section */
 const formOf = (id, button = "") => h("form", {}, h("div", {className: "fields"}, h("p", {},
 	h("label", {htmlFor: `${id}-verb`}, "Verb"), h("select", {id: `${id}-verb`}))),
 	h("p", {className: "buttons"}, h("button", {className: "primary"}, button)));
@@ -181,7 +181,9 @@ const prepare = (next = any) => {
 	for (const name of ["status", "nodes", "shards", "redis", "events"]) setCommand(name);
 	$("#operate").hidden = $("nav [href='#operate']").hidden = !mayOperate();
 	$("#reader").textContent = mayOperate() ? ""
-		: `The token ${table.operator} may only read, so this page shows no changes.`;
+		: table.roles.includes("read")
+			? `The token ${table.operator} may only read, so this page shows no changes.`
+			: `The token ${table.operator} shows no messages, and this page no changes.`;
 	for (const form of forms) form.prepare();
 };
 
@@ -319,9 +321,9 @@ $("canvas").onkeydown = (event = any) => {
 
 // Look-ups and changes
 
-/** @param {"read" | "operate"} permission */
-const verbForm = (permission) => {
-	const form = $(`#${permission} form`), choice = $("select", form);
+/** @param {"read" | "operate"} section */
+const verbForm = (section) => {
+	const form = $(`#${section} form`), choice = $("select", form);
 	const verb = () => verbNamed(choice.value);
 	const fields = () => [...form.querySelectorAll("[name]")];
 	const values = () => Object.fromEntries(fields().flatMap(({name, type, value, checked}) => {
@@ -335,14 +337,14 @@ const verbForm = (permission) => {
 		const number = Number(digits) * [1, 60, 3600, 86400]["smhd".indexOf(unit)];
 		return [[name, /integer|seconds/.test(kind) && Number.isFinite(number) ? number : text]];
 	}));
-	const update = () => showCommand($(`#${permission}-command`),
+	const update = () => showCommand($(`#${section}-command`),
 		command(verb(), values(), location.origin));
 	const build = () => {
 		const given = values();
 		for (const old of form.querySelectorAll(".parameter")) old.remove();
 		for (const parameter of verb().parameters) {
 			const {name, help, type, choices, is_required: required} = parameter;
-			const id = `${permission}-${name}`, placeholder = `${parameter.default ?? ""}`;
+			const id = `${section}-${name}`, placeholder = `${parameter.default ?? ""}`;
 			const input = type === "choice" ? h("select", {id, name}, h("option"),
 				...choices.map((each = "") => h("option", {}, each)))
 				: h("input", {id, name, required, placeholder, autocomplete: "off", spellcheck: false,
@@ -359,18 +361,19 @@ const verbForm = (permission) => {
 	};
 	choice.onchange = () => {
 		build();
-		if (permission === "read") $(".answer").replaceChildren();
+		if (section === "read") $(".answer").replaceChildren();
 	};
 	form.oninput = update;
 	form.onsubmit = async (event = any) => {
 		event.preventDefault();
-		if (permission === "operate") change(verb(), values());
+		if (section === "operate") change(verb(), values());
 		else lookUp(verb(), values());
 	};
 	const prepare = () => {
 		const chosen = choice.value;
 		choice.replaceChildren(...table.verbs.filter(
-			(each = any) => each.permission === permission)
+			(each = any) => each.is_change === (section === "operate")
+				&& table.roles.includes(each.role))
 			.map(({name = "", summary = ""}) =>
 				h("option", {value: name, selected: name === (chosen || "history")},
 					`${name}: ${summary}`)));
@@ -390,7 +393,7 @@ const outcome = async (verb, request) => {
 	} catch (error) {
 		const {code} = /** @type {any} */ (error);
 		if (code === 401) fail(error);
-		const unknown = code || verb.permission === "read" ? ""
+		const unknown = code || !verb.is_change ? ""
 			: " The change may have happened; look at the events.";
 		return {elements: [note(reason(error) + unknown, "failure")], isDone: false};
 	}

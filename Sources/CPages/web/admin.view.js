@@ -254,7 +254,7 @@ export const command = (verb, values, origin) => {
 		}
 	}
 	if (values.order) words.push("--sort", values.order);
-	if (verb.permission === "operate") words.push("--yes");
+	if (verb.is_change) words.push("--yes");
 	if (/^http:/.test(origin) && origin !== "http://127.0.0.1:8090") words.push("--admin", origin);
 	// Arguments come first, as in the manual, except for those that look like options.
 	const isSafe = last.every((word) => !word.startsWith("-"));

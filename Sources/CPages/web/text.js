@@ -35,13 +35,40 @@ const stored = (area) => ({
 /** Of all tabs, and of this one. */
 export const storage = stored(() => localStorage), session = stored(() => sessionStorage);
 
+/** The user that a token names, and a key that differs for each user. @param {string} token */
+const owner = (token) => {
+	try {
+		const body = token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
+		const {sub, tenant_id: tenant = "default", guest} =
+			JSON.parse(decodeURIComponent(escape(atob(body))));
+		return {name: `${sub}`.slice(0, 128), key: JSON.stringify([sub, tenant, guest])};
+	} catch {
+		return {name: "another user", key: token};
+	}
+};
+
+/**
+ * Whether a token of a link may replace that of the tab. A link of another user could otherwise
+ * make a person write, and show drafts, under that user's name.
+ * @param {string} linked @param {string | undefined} present
+ */
+const isAccepted = (linked, present) => {
+	if (!present) return true;
+	const [next, last] = [owner(linked), owner(present)];
+	return next.key === last.key || confirm(
+		`This link signs you in as ${next.name}. In this tab you are ${last.name}.`
+		+ `\n\nContinue as ${next.name}?`);
+};
+
 /**
  * The user of this tab. A token arrives in the fragment, which browsers do not send to servers, and
  * leaves the address at once. A guest without a token has a random id, the same for all tabs.
  * @returns {{token?: string, user: {id?: string, name?: string}}}
  */
 export const identity = () => {
-	const token = new URLSearchParams(location.hash.slice(1)).get("token") || session.get("token");
+	const present = session.get("token");
+	const linked = new URLSearchParams(location.hash.slice(1)).get("token");
+	const token = linked && isAccepted(linked, present) ? linked : present;
 	if (token) session.set("token", token);
 	if (location.hash.includes("token=")) history.replaceState(history.state, "", location.pathname);
 	if (token) return {token, user: {}};

@@ -72,6 +72,7 @@ extension Member: WireValue {
         output.append(count: self.readCursor)
         output.append(count: self.deliveredCursor)
         output.append(string: self.agent)
+        if self.isNameGiven { output.append(flag: true) }
     }
 
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
@@ -81,10 +82,12 @@ extension Member: WireValue {
         let joinedAt = try input.timestamp()
         let readCursor = try input.count()
         let deliveredCursor = try input.count()
-        return Self(
+        var member = Self(
             user: user, name: name, agent: input.isAtEnd ? nil : try input.optionalByteString(),
             role: role, joinedAt: joinedAt,
             readCursor: readCursor, deliveredCursor: deliveredCursor)
+        member.isNameGiven = input.isAtEnd ? false : try input.flag()
+        return member
     }
 }
 

@@ -53,7 +53,7 @@ public enum AdminAPIDocument {
     private static let errors: [(status: Int, meaning: String)] = [
         (400, "A parameter is unknown, missing or invalid; the error names it."),
         (401, "The bearer token is missing or wrong."),
-        (403, "The token may only read, or the Host or Origin is not allowed."),
+        (403, "The token's role is too low, or the Host or Origin is not allowed."),
         (404, "The node, conversation or user does not exist."),
         (409, "The request does not fit the cluster's state."),
         (415, "The body is not application/json."),
@@ -70,14 +70,12 @@ public enum AdminAPIDocument {
     }
 
     private static func item(_ verb: OperatorVerb) -> JSONTree {
-        let isChange = verb.permission == .operate
+        let isChange = verb.isChange
         var operation: [JSONTree.ObjectMember] = [
             .init("operationId", .string(verb.name)), .init("summary", .string(verb.summary)),
         ]
-        if !verb.notes.isEmpty {
-            operation.append(
-                .init("description", .string(verb.notes.joined(separator: "\n\n"))))
-        }
+        let notes = verb.notes + ["The token needs the role `\(verb.role.rawValue)`."]
+        operation.append(.init("description", .string(notes.joined(separator: "\n\n"))))
         if isChange {
             operation.append(.init("requestBody", Self.body(of: verb)))
         } else if verb.parameters.contains(where: \.isInAPI) {

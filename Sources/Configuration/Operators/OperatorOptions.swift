@@ -111,7 +111,7 @@ extension OperatorOptions {
         Binding(
             .client(
                 "admin-token-file", .file, "FILE", in: "Connection",
-                "file with the bearer token, if required",
+                "file with the bearer token (default: a local node's)",
                 variable: "CONFAB_ADMIN_TOKEN_FILE"),
             sets: \.tokenFile, ValueParsing.optionalText),
     ]

@@ -7,7 +7,8 @@ public struct OperatorParameter: Sendable {
     public enum Kind: Sendable, Equatable {
         /// 1 to `limit` bytes without control characters.
         case text(limit: Int)
-        /// The id of a user: 1 to 128 characters without control characters.
+        /// The id of an existing user: 1 to 128 characters without control characters. Operators
+        /// must also reach users with names that earlier versions accepted.
         case user
         /// Ids of users, at most so many: a repeatable option, and an array in the API.
         case users(limit: Int)
@@ -183,7 +184,7 @@ public struct OperatorParameter: Sendable {
         case .tenant: return .string(try ValueParsing.name("._-", upTo: 64)(text))
         case .choice(let words): return .string(try ValueParsing.choice(of: words)(text))
         case .file: return .string(try ValueParsing.text(text))
-        default: return .string(try ValueParsing.person(text))
+        default: return .string(try ValueParsing.existingPerson(text))
         }
     }
 

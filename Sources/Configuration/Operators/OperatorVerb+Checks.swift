@@ -27,7 +27,7 @@ extension OperatorVerb {
         OperatorVerb(
             "support", "write an archive for support",
             [.argument("file", "FILE", kind: .file, "the archive, such as support.tar.gz")],
-            display: .custom, isRepeatable: false, writesFile: true,
+            role: .read, display: .custom, isRepeatable: false, writesFile: true,
             examples: [.init("confab support support.tar.gz", "everything about the cluster")],
             notes: [
                 """

@@ -87,8 +87,9 @@ extension OperatorVerb {
                 restores: Redis had lost the list of nodes. A node without Redis records \
                 starts, stops, store_failed and store_recovered. Every verb that changes \
                 something is recorded with its operator: the name of the admin token, or the \
-                address. With --follow and --output json every event is an object on a line of \
-                its own.
+                address. So is every reading of content (history, trace, user, support), once in \
+                ten minutes for each subject. With --follow and --output json every event is an \
+                object on a line of its own.
                 """
             ]),
     ]

@@ -46,7 +46,7 @@ extension OperatorVerb {
                     "after", "M", .number(0...Int(Int32.max)),
                     "up to 1,000 messages after this number"),
             ],
-            display: .table(key: "messages", messageColumns), readsRedis: true,
+            role: .read, display: .table(key: "messages", messageColumns), readsRedis: true,
             examples: [
                 .init("confab history lobby --last 50", "the newest 50 messages"),
                 .init("confab history lobby --after 120 --output json", "a page for a program"),
@@ -58,7 +58,7 @@ extension OperatorVerb {
                 .option(
                     "after", "M", .number(0...Int(Int32.max)), "messages after this number"),
             ],
-            path: nil, display: .custom, isRepeatable: false,
+            role: .read, path: nil, display: .custom, isRepeatable: false,
             examples: [.init("confab tail lobby", "until Ctrl-C")],
             notes: [
                 """
@@ -113,7 +113,7 @@ extension OperatorVerb {
             ]),
         OperatorVerb(
             "repair", "repair the faults of a conversation", [conversation, tenant],
-            permission: .operate, display: .summary, successKey: "whole",
+            role: .operate, display: .summary, successKey: "whole",
             examples: [
                 .init("confab repair lobby --dry-run", "only report what it would do"),
                 .init("confab repair lobby --yes", "without confirmation"),
@@ -138,7 +138,7 @@ extension OperatorVerb {
                     "reply_to", as: "reply-to", "M", .number(1...Int(Int32.max)),
                     "the message to which it replies"),
             ],
-            permission: .operate, display: .summary,
+            role: .operate, display: .summary,
             examples: [
                 .init(
                     "confab send lobby Hello --as ops --yes",

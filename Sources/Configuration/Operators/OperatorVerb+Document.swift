@@ -15,7 +15,7 @@ extension OperatorVerb {
         self.all.filter { $0.isCommand && $0.path != nil && !$0.writesFile }.map(\.document)
     }
 
-    /// The row: its path, permission, parameters, and the columns of its rows and sections.
+    /// The row: its path, role, parameters, and the columns of its rows and sections.
     private var document: JSONTree {
         var rowsKey = JSONTree.null
         var hasTotals = false
@@ -30,7 +30,7 @@ extension OperatorVerb {
         return [
             "name": .string(self.name), "summary": .string(self.summary),
             "path": self.path.map { .string($0) } ?? .null,
-            "permission": .string(self.permission.rawValue), "rows": rowsKey,
+            "role": .string(self.role.rawValue), "is_change": .bool(self.isChange), "rows": rowsKey,
             "has_totals": .bool(hasTotals),
             "parameters": .array(self.parameters.filter { !$0.isOfClient }.map(\.document)),
             "columns": .array(self.columns.map(\.document)),

@@ -133,7 +133,7 @@ extension OperatorVerb {
                     "limit", "N", .number(rowLimits), default: .integer(defaultRowLimit),
                     "number of connections and of conversations to list"),
             ],
-            display: .record(userColumns, sections: userSections), readsRedis: true,
+            role: .read, display: .record(userColumns, sections: userSections), readsRedis: true,
             examples: [
                 .init("confab user alice", "sessions, conversations, unread messages"),
                 .init(

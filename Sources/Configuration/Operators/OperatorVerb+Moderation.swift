@@ -24,7 +24,7 @@ extension OperatorVerb {
                     "this connection, by its ID in `confab connections`"),
                 .option("tenant", "TENANT", .tenant, default: "default", "the user's tenant"),
             ],
-            permission: .operate, display: .summary,
+            role: .operate, display: .summary,
             examples: [
                 .init("confab disconnect --user alice --yes", "on all nodes"),
                 .init("confab disconnect --connection n1/0.17.3 --yes", "one connection"),
@@ -45,7 +45,7 @@ extension OperatorVerb {
                     "reason", "TEXT", .text(limit: 800),
                     "a text for the user, at most 200 characters"),
             ],
-            permission: .operate, display: .summary,
+            role: .operate, display: .summary,
             examples: [
                 .init("confab ban --user alice --for 1h --yes", "out of the tenant for an hour"),
                 .init(
@@ -60,7 +60,7 @@ extension OperatorVerb {
                 """
             ]),
         OperatorVerb(
-            "unban", "end a ban", [bannedUser] + place, permission: .operate, display: .summary,
+            "unban", "end a ban", [bannedUser] + place, role: .operate, display: .summary,
             examples: [
                 .init("confab unban --user alice --yes", "end the ban from the tenant"),
                 .init(
@@ -88,7 +88,7 @@ extension OperatorVerb {
                     "confab bans --via redis://10.0.0.9:6379", "from Redis, while no node answers"),
             ]),
         OperatorVerb(
-            "end", "make a conversation read-only", [conversation, tenant], permission: .operate,
+            "end", "make a conversation read-only", [conversation, tenant], role: .operate,
             display: .summary,
             examples: [.init("confab end lobby --yes", "sends to it are refused from then on")],
             notes: ["The members are notified. An ended conversation stays readable."]),
@@ -102,7 +102,7 @@ extension OperatorVerb {
                     isOptional: true),
                 tenant,
             ],
-            permission: .operate, display: .summary,
+            role: .operate, display: .summary,
             examples: [
                 .init("confab delete lobby 120 --yes", "the text of message 120"),
                 .init("confab delete lobby --yes", "end it, and delete all messages and members"),

@@ -16,7 +16,7 @@ extension OperatorVerb {
                     "time limit for closing the clients; without it, the node's --drain-seconds"),
                 .option("force", "", .flag, "also the last node that accepts clients"),
             ],
-            permission: .operate, display: .custom,
+            role: .operate, display: .custom,
             examples: [
                 .init("confab drain n1 --yes", "hand over its shards and close its clients"),
                 .init("confab drain n1 --rate 200 --dry-run", "only report what it would do"),
@@ -33,7 +33,7 @@ extension OperatorVerb {
             ]),
         OperatorVerb(
             "resume", "return a drained node to service", [nodeArgument],
-            permission: .operate, display: .custom,
+            role: .operate, display: .custom,
             examples: [.init("confab resume n1 --yes", "accept clients and shards again")]),
         OperatorVerb(
             "log-level", "change the log level of running nodes",
@@ -46,7 +46,7 @@ extension OperatorVerb {
                     "for", "TIME", .duration(1...86_400),
                     "return to the configured level after this time"),
             ],
-            permission: .operate, display: .summary,
+            role: .operate, display: .summary,
             examples: [
                 .init("confab log-level debug --for 10m --yes", "all nodes, for ten minutes"),
                 .init("confab log-level n1 info --yes", "one node"),
@@ -64,7 +64,7 @@ extension OperatorVerb {
                 .option(
                     "rate", "N", .rate, default: 50, "clients to close per second, 50 or 50/s")
             ],
-            permission: .operate, display: .custom,
+            role: .operate, display: .custom,
             examples: [
                 .init("confab rebalance --dry-run", "only report which nodes have too many"),
                 .init("confab rebalance --rate 200 --yes", "close the surplus, 200 per second"),

@@ -18,7 +18,7 @@ extension OperatorVerb {
                     "for", "SECONDS", .duration(1...86_400), default: .number("60"),
                     "with --user: how long to follow"),
             ],
-            display: .table(key: "steps", stepColumns), isRepeatable: false,
+            role: .read, display: .table(key: "steps", stepColumns), isRepeatable: false,
             examples: [
                 .init("confab trace 42 --conversation lobby", "every step of one message"),
                 .init("confab trace --user alice --for 60s", "her messages as they happen"),

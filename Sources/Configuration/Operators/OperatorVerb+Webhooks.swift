@@ -1,7 +1,7 @@
 internal import JSON
 
-/// The verbs for webhooks. One command has three requests, because reading the list needs less
-/// permission than changing it.
+/// The verbs for webhooks. One command has three requests, because reading the list needs a
+/// lower role than changing it.
 extension OperatorVerb {
     /// The most dead letters in one document.
     public static let deadLetterLimit = 1000
@@ -62,7 +62,7 @@ extension OperatorVerb {
                 .member(
                     "id", .text(limit: 255), default: "all", "the id of an event, or `all`"),
             ],
-            permission: .operate, path: "webhooks/change", display: .summary, isCommand: false,
+            role: .operate, path: "webhooks/change", display: .summary, isCommand: false,
             examples: []),
     ]
 }

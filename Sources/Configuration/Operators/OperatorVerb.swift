@@ -1,9 +1,6 @@
 /// A subcommand for operators, as one row of a table. The parser, the help, the completion, the
-/// reference, the display, the admin API's paths and its permissions come from this row.
+/// reference, the display, the admin API's paths and the needed roles come from this row.
 public struct OperatorVerb: Sendable, Equatable {
-    /// The right that a token of the admin API needs.
-    public enum Permission: String, Sendable { case read, operate }
-
     /// How the command shows the document of the API.
     public enum Display: Sendable, Equatable {
         /// A table of the rows under `key`. If the server sorts and limits them, because there can
@@ -46,7 +43,9 @@ public struct OperatorVerb: Sendable, Equatable {
     /// One line.
     let summary: String
     public let parameters: [OperatorParameter]
-    public let permission: Permission
+    /// The least role that a token of the admin API needs. A verb that needs `read` shows content
+    /// of messages, and each use is recorded; one that needs `operate` changes something.
+    public let role: OperatorRole
     public let display: Display
     /// Whether it is a subcommand. Otherwise only the API has it.
     let isCommand: Bool
@@ -57,7 +56,7 @@ public struct OperatorVerb: Sendable, Equatable {
     /// Whether it uses admin listeners. Otherwise it has no options for them.
     let usesAdminAPI: Bool
     /// The path below `/api/cluster/`; nil for a verb without a request of its own. A verb that
-    /// needs the permission to operate is a POST request, every other verb a GET request.
+    /// changes something is a POST request, every other verb a GET request.
     public let path: String?
     /// Whether Redis has the data, so that `--via` can read it.
     public let readsRedis: Bool
@@ -72,7 +71,7 @@ public struct OperatorVerb: Sendable, Equatable {
 
     init(
         _ name: String, _ summary: String, _ parameters: [OperatorParameter] = [],
-        permission: Permission = .read, path: String? = "", display: Display,
+        role: OperatorRole = .view, path: String? = "", display: Display,
         readsRedis: Bool = false, follows: Bool = false, isRepeatable: Bool = true,
         successKey: String? = nil, usesAdminAPI: Bool = true, writesFile: Bool = false,
         mayChange: Bool = false,
@@ -81,12 +80,12 @@ public struct OperatorVerb: Sendable, Equatable {
         self.name = name
         self.summary = summary
         self.parameters = parameters
-        self.permission = permission
+        self.role = role
         self.path = path?.isEmpty == true ? name : path
         self.display = display
         self.readsRedis = readsRedis
         self.follows = follows
-        self.isRepeatable = isRepeatable && permission == .read
+        self.isRepeatable = isRepeatable && role != .operate
         self.successKey = successKey
         self.usesAdminAPI = usesAdminAPI
         self.writesFile = writesFile
@@ -118,6 +117,9 @@ public struct OperatorVerb: Sendable, Equatable {
         self.parameters.first { $0.name == name }
     }
 
+    /// Whether it changes something.
+    public var isChange: Bool { self.role == .operate }
+
     /// The columns of its table or record.
     public var columns: [OperatorColumn] {
         switch self.display {
@@ -138,7 +140,7 @@ public struct OperatorVerb: Sendable, Equatable {
         case .record, .summary, .custom: break
         }
         if self.isRepeatable { list.append(OperatorOptions.watchBinding) }
-        if self.permission == .operate || self.mayChange {
+        if self.isChange || self.mayChange {
             list += OperatorOptions.confirmationBindings
         }
         if self.writesFile { list.append(OperatorOptions.overwriteBinding) }

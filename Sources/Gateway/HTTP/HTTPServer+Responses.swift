@@ -84,10 +84,11 @@ extension HTTPServer {
         _ connection: Connection, _ response: HTTPResponse, _ responseContext: HTTPResponseContext
     ) {
         let crossOrigin = self.requestInfo(connection)?.crossOrigin?.fields ?? []
+        let transport = Self.transportFields(of: connection)
         self.responseBuffer.removeAll()
         self.responseBuffer.append(
             httpResponse: response.status, responseContext, contentType: response.contentType,
-            fields: response.fields + crossOrigin, body: response.body)
+            fields: response.fields + crossOrigin + transport, body: response.body)
         self.sendResponse(connection, response.status, responseContext)
     }
 
@@ -103,12 +104,22 @@ extension HTTPServer {
             let response = HTTPResponse(apiError: error, outcome: info.isSend ? .refused : nil)
             return self.respond(connection, response, responseContext)
         }
-        let fields = error.fields + (info?.crossOrigin?.fields ?? [])
+        let fields =
+            error.fields + (info?.crossOrigin?.fields ?? []) + Self.transportFields(of: connection)
         self.responseBuffer.removeAll()
         self.responseBuffer.append(
             httpError: HTTPError(error.status, error.message, fields: fields), responseContext)
         self.sendResponse(connection, error.status, responseContext)
     }
+
+    /// A browser that has used TLS once never tries without it (RFC 6797).
+    private static func transportFields(of connection: Connection) -> [HTTPField] {
+        connection.tls == nil ? [] : self.strictTransport
+    }
+
+    private static let strictTransport = [
+        HTTPField("Strict-Transport-Security", "max-age=31536000")
+    ]
 
     private func sendResponse(
         _ connection: Connection, _ status: HTTPStatus, _ responseContext: HTTPResponseContext

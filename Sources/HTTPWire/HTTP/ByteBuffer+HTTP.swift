@@ -23,7 +23,8 @@ public struct HTTPResponseContext: Sendable, Hashable {
 }
 
 extension ByteBuffer {
-    /// Appends a complete response with its body (RFC 9112 section 4).
+    /// Appends a complete response with its body (RFC 9112 section 4). Every response forbids
+    /// browsers to guess another type of content (https://fetch.spec.whatwg.org/#nosniff).
     ///
     /// - Parameter contentType: omitted if there is no body.
     public mutating func append(
@@ -35,7 +36,7 @@ extension ByteBuffer {
         self.append(httpStatusLine: status)
         self.append("Date: ")
         self.append(text: context.date.text)
-        self.append("\r\n")
+        self.append("\r\nX-Content-Type-Options: nosniff\r\n")
         if !body.isEmpty {
             self.append("Content-Type: ")
             self.append(contentType)

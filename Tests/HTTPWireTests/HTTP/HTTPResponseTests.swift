@@ -33,6 +33,7 @@ struct HTTPResponseTests {
             buffer.text
                 == """
                 HTTP/1.1 200 OK\r\nDate: Sat, 31 Jan 2026 12:00:00 GMT\r\n\
+                X-Content-Type-Options: nosniff\r\n\
                 Content-Type: application/json\r\nContent-Length: 2\r\nX-A: b\r\n\r\n{}
                 """
         )
@@ -46,6 +47,7 @@ struct HTTPResponseTests {
             buffer.text
                 == """
                 HTTP/1.1 200 OK\r\nDate: Sat, 31 Jan 2026 12:00:00 GMT\r\n\
+                X-Content-Type-Options: nosniff\r\n\
                 Content-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\n
                 """
         )
@@ -54,7 +56,12 @@ struct HTTPResponseTests {
             httpResponse: .noContent,
             HTTPResponseContext(answersHead: false, keepsAlive: true, date: Self.date))
         #expect(
-            buffer.text == "HTTP/1.1 204 No Content\r\nDate: Sat, 31 Jan 2026 12:00:00 GMT\r\n\r\n")
+            buffer.text
+                == """
+                HTTP/1.1 204 No Content\r\nDate: Sat, 31 Jan 2026 12:00:00 GMT\r\n\
+                X-Content-Type-Options: nosniff\r\n\r\n
+                """
+        )
     }
 
     @Test("with an error contains the reason as JSON")
