@@ -53,6 +53,10 @@ struct ServeOptionsTests {
                 && $0.publicURL?.origin == "https://chat.example"
         },
         Sample(
+            option: "host", words: ["Chat.Example.", "node-1"],
+            json: #"["chat.example", "node-1"]"#
+        ) { $0.hosts == ["chat.example", "node-1"] },
+        Sample(
             option: "trusted-proxies", words: ["10.0.0.0/8", "::1"], json: #"["10.0.0.0/8", "::1"]"#
         ) {
             $0.trustedProxies.map(\.description) == ["10.0.0.0/8", "::1/128"]

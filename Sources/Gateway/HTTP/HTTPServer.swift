@@ -148,6 +148,10 @@ struct HTTPServer {
             self.refuse(connection, refusal, closingContext)
             return nil
         }
+        if let refusal = self.hostError(connection, route, span) {
+            self.refuse(connection, refusal, closingContext)
+            return nil
+        }
         if let engine { return .engine(engine, start: start, responseContext) }
         if let crossOrigin = info.crossOrigin,
             self.answerCrossOrigin(crossOrigin, route, connection, span, bodilessContext)

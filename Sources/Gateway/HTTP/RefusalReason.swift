@@ -8,6 +8,8 @@ enum RefusalReason: String, CaseIterable, Sendable {
     case token
     /// The page's origin is not allowed.
     case origin
+    /// The name in `Host` is not the node's own.
+    case host
     /// The user, or the token, may not do this.
     case permission
     case starting
@@ -43,6 +45,7 @@ enum RefusalReason: String, CaseIterable, Sendable {
         switch status {
         case .unauthorized: self = .token
         case .forbidden: self = .permission
+        case .misdirectedRequest: self = .host
         case .tooManyRequests: self = .requestRate
         case .badRequest, .methodNotAllowed, .requestTimeout, .contentTooLarge, .uriTooLong,
             .unsupportedMediaType, .expectationFailed, .upgradeRequired, .headerFieldsTooLarge,
@@ -70,6 +73,13 @@ extension HTTPError {
     static let nodeDraining = unavailable("The node is draining; connect again.")
     static let nodeFull = unavailable("The node has all the connections it may have.")
     static let tooManyConnects = unavailable("Too many clients connect at once; come again.")
+
+    /// - Parameter host: the request's `Host`.
+    static func foreignHost(_ host: String) -> HTTPError {
+        HTTPError(
+            .misdirectedRequest,
+            "Host: \(host.prefix(100)) is not a name of this node; add it with --host.")
+    }
 
     private static func unavailable(_ sentence: String) -> HTTPError {
         HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])
