@@ -251,6 +251,8 @@ struct ServeOptionsTests {
         #expect(try serve("--limit idle-seconds=20").limits.ping == .seconds(10))
         #expect(try serve("--limit idle-seconds=20").setting("limit ping-seconds")?.value == "10")
         #expect(try serve("--limit message-bytes=1000").limits.contentBytes == 1000)
+        #expect(try serve("--limit connections=200").limits.connectionsPerAddress == 100)
+        #expect(try serve("--limit connections=19").limits.connectionsPerAddress == 19)
         #expect(
             try serve("--limit ping-seconds=30 --limit idle-seconds=60").limits.ping == .seconds(30)
         )

@@ -16,6 +16,10 @@ enum RefusalReason: String, CaseIterable, Sendable {
     case draining
     /// The node has all the connections that it may have.
     case connectionLimit = "connection_limit"
+    /// The client's address has all the connections that it may have.
+    case addressLimit = "address_limit"
+    /// Too many clients have not shown who they are, and this one was the oldest.
+    case unidentifiedLimit = "unidentified_limit"
     /// More clients connected in one second than the node accepts.
     case connectRate = "connect_rate"
     /// The client sends more requests than it may.
@@ -24,6 +28,17 @@ enum RefusalReason: String, CaseIterable, Sendable {
     case unavailable
     /// The request is malformed, too large or too slow.
     case invalid
+
+    /// The limit on the node's clients that refused the request; nil for other reasons. `health`
+    /// shows it.
+    var clientLimit: String? {
+        switch self {
+        case .connectionLimit, .unidentifiedLimit: "connections"
+        case .addressLimit: "connections-per-address"
+        case .connectRate: "connects-per-second"
+        default: nil
+        }
+    }
 
     /// The position in `LoopCounters.refusals`.
     var index: Int { Self.allCases.firstIndex(of: self) ?? 0 }
@@ -36,6 +51,7 @@ enum RefusalReason: String, CaseIterable, Sendable {
         case .nodeStarting: self = .starting
         case .nodeDraining: self = .draining
         case .nodeFull: self = .connectionLimit
+        case .addressFull: self = .addressLimit
         case .tooManyConnects: self = .connectRate
         default: self.init(error.status)
         }
@@ -72,6 +88,7 @@ extension HTTPError {
     static let nodeStarting = unavailable("The node is starting; connect again.")
     static let nodeDraining = unavailable("The node is draining; connect again.")
     static let nodeFull = unavailable("The node has all the connections it may have.")
+    static let addressFull = unavailable("This address has all the connections it may have.")
     static let tooManyConnects = unavailable("Too many clients connect at once; come again.")
 
     /// - Parameter host: the request's `Host`.
