@@ -75,6 +75,13 @@ extension ClusterAdmin {
                     "reason": health.reason.map { .string($0) } ?? .null,
                 ]),
             .init("process", Self.processFacts()),
+            .init(
+                "clients",
+                [
+                    "refusing": .array(gateway.health.refusingLimits.map { .string($0) }),
+                    "address": gateway.largestAddress.map { .string("\($0.address)") } ?? .null,
+                    "address_connections": .integer(gateway.largestAddress?.connections ?? 0),
+                ]),
         ]
         if self.webhooks != nil {
             facts.append(.init("webhooks", self.localWebhooks()))

@@ -46,6 +46,12 @@ public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
         self.value = value
     }
 
+    /// The address without the last 64 bits of an IPv6 address: all addresses of one machine are
+    /// in one such network.
+    public var network64: IPAddress {
+        self.isIPv6 ? IPAddress(isIPv6: true, value: (self.value >> 64) << 64) : self
+    }
+
     public var isLoopback: Bool {
         self.isIPv6 ? self.value == 1 : self.value >> 24 == 127
     }

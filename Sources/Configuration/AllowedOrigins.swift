@@ -103,7 +103,8 @@ public struct AllowedOrigins: Sendable, Hashable {
         guard let colon = lower.firstIndex(of: ":"), lower[colon...].hasPrefix("://") else {
             throw self.problem(text, "has no scheme")
         }
-        let scheme = lower[..<colon]
+        var scheme = lower[..<colon]
+        if scheme == "ws" || scheme == "wss" { scheme = "http" + scheme.dropFirst(2) }
         guard let first = scheme.utf8.first, (0x61...0x7A).contains(first),
             scheme.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "+-.".utf8.contains($0) })
         else { throw self.problem(text, "has no scheme") }

@@ -68,6 +68,9 @@ public enum LimitTable {
             "unsent bytes before typing is dropped"),
         count("connections", \.connections, 1...10_000_000, "concurrent clients of the node"),
         count(
+            "connections-per-address", \.connectionsPerAddress, 1...10_000_000,
+            "clients of one address; default: half"),
+        count(
             "connects-per-second", \.connectsPerSecond, 1...1_000_000,
             "new clients per second; others must retry"),
         seconds(

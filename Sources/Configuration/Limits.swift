@@ -20,6 +20,12 @@ public struct Limits: Sendable, Equatable {
     public var ephemeralBytes = 65_536
     /// Concurrent clients of the node.
     public var connections = 100_000
+    /// Concurrent clients with one address; by default half of `connections`, or all if these are
+    /// few.
+    public var connectionsPerAddress = 50_000
+    /// Below this number of `connections` each client may take all of them: a part would be less
+    /// than one browser needs.
+    public static let fewConnections = 20
     /// Clients that the node accepts per second; it tells others to retry.
     public var connectsPerSecond = 50_000
     /// Engine.IO, in milliseconds: the ping interval, the time for a pong, and the time for

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The public URL of the service, for links: `https://chat.example`, `https://example.org/chat`.
 public struct PublicURL: Sendable, Hashable, CustomStringConvertible {
     /// `http` or `https`, host and port, in the form of a browser's `Origin`: lower case, without
@@ -6,6 +8,12 @@ public struct PublicURL: Sendable, Hashable, CustomStringConvertible {
     /// The path below which the service is mounted: `/chat`, without a slash at the end; empty if
     /// there is none.
     public let path: String
+
+    /// The host without the port; an IPv6 address without its brackets.
+    public var host: Substring {
+        let authority = self.origin.drop { $0 != "/" }.dropFirst(2)
+        return HostPort(authority)?.host ?? authority
+    }
 
     /// The whole URL, without a slash at the end, so that the path of a link can be appended.
     public var description: String { self.origin + self.path }

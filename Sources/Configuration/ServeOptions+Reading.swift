@@ -88,6 +88,10 @@ extension ServeOptions {
             }
             self.limits[keyPath: property] = bound
         }
+        if sources["connections-per-address"] == nil {
+            let all = self.limits.connections
+            self.limits.connectionsPerAddress = all < Limits.fewConnections ? all : all / 2
+        }
         try lower(
             "ping-seconds", \.ping, atMost: self.limits.idle / 2,
             "half of idle-seconds: raise idle-seconds, too")

@@ -19,6 +19,9 @@ public struct ServeOptions: Sendable, Equatable {
     public var corsHeaders: [String] = []
     /// The public URL for links; nil to use the host of each request, if it is checked.
     public var publicURL: PublicURL?
+    /// Names of the node, in lower case and without ports. Where clients need no token, the node
+    /// refuses requests for other names.
+    public var hosts: [String] = []
     /// Proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are trusted.
     public var trustedProxies = IPNetwork.loopback
 
@@ -79,6 +82,12 @@ public struct ServeOptions: Sendable, Equatable {
     public internal(set) var warnings: [String] = []
 
     init() {}
+
+    /// The trusted proxies that are not trusted by default.
+    public var namedProxies: [IPNetwork] {
+        let setting = self.settings.first { $0.name == "trusted-proxies" }
+        return setting?.source == .standard ? [] : self.trustedProxies
+    }
 
     /// The files that the settings name, with the option that names each. They must be readable.
     public var namedFiles: [(option: String, path: String)] {

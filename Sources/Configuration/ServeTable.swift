@@ -75,6 +75,11 @@ enum ServeTable {
             sets: \.publicURL, ValueParsing.optional(PublicURL.parse)),
         OptionBinding(
             setting(
+                "host", .list, "NAME", in: "Listeners",
+                "name of the node, where no token is needed; repeatable"),
+            lists: \.hosts, HostName.parse),
+        OptionBinding(
+            setting(
                 "trusted-proxies", .list, "LIST", default: "loopback", in: "Listeners",
                 "proxies whose X-Forwarded fields are trusted"
             ),
@@ -263,6 +268,21 @@ private enum TrustedProxies {
             }
             return [network]
         }
+    }
+}
+
+/// Names of the node, for `--host`.
+private enum HostName {
+    static func parse(_ text: String) throws(ValueProblem) -> [String] {
+        let name = (text.hasSuffix(".") ? text.dropLast() : text[...]).lowercased()
+        let isName =
+            (1...253).contains(name.utf8.count) && !name.hasPrefix(".")
+            && name.utf8.allSatisfy { $0.isASCIILetterOrDigit || "-._".utf8.contains($0) }
+        guard isName else {
+            throw ValueProblem(
+                "\(text.quoted) is not a name without a port, such as chat.example")
+        }
+        return [name]
     }
 }
 

@@ -14,6 +14,9 @@ public import JSON
 public protocol DialectSession: Sendable {
     /// The user of the connection; nil for a connection that is about to be refused.
     var principal: Principal? { get }
+    /// Whether the client has shown who it is, or that it speaks the protocol. The gateway closes
+    /// the oldest of the others if there are too many.
+    var isIdentified: Bool { get }
     var tenant: ByteString { get }
     /// The only conversation of the connection, if its path names one. The gateway serves the
     /// connection on the preferred loop of that conversation.
@@ -57,6 +60,7 @@ public protocol DialectSession: Sendable {
 
 extension DialectSession {
     public var homeConversation: ConversationKey? { nil }
+    public var isIdentified: Bool { self.principal != nil }
 
     public mutating func banned(_ notice: String, into steps: inout SessionSteps) {
         steps.append(.close(SessionStep.bannedCode, notice))

@@ -17,6 +17,7 @@ public struct HostedSession: Sendable {
     // MARK: Events of every session
 
     public var principal: Principal? { self.base.principal }
+    public var isIdentified: Bool { self.base.isIdentified }
     public var tenant: ByteString { self.base.tenant }
     public var homeConversation: ConversationKey? { self.base.homeConversation }
 

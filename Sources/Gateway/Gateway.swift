@@ -1,3 +1,4 @@
+public import Bytes
 public import ChatEngine
 public import ChatModel
 import Cluster
@@ -53,7 +54,8 @@ public final class Gateway: Sendable {
         let clientRouter = Router(
             settings, engine, health: readiness, liveness: liveness, handlers: routes)
         let shared = GatewayShared(
-            settings: settings, view: view, stores: loops.enumerated().map { store($1, $0) },
+            settings: settings, limits: live.limits, view: view,
+            stores: loops.enumerated().map { store($1, $0) },
             logger: logger, board: board, health: health,
             engine: engine, clientRouter: clientRouter, adminRouter: Router(admin: admin),
             loops: loops,
@@ -137,10 +139,17 @@ public final class Gateway: Sendable {
     /// Replaces keys, certificates, origins and limits. Certificates apply to new connections, the
     /// others to all.
     public func reload(_ live: LiveSettings) {
+        self.shared.addresses.reload(live.limits)
         // Executed on each loop, because a full mailbox would refuse a message.
         for gatewayLoop in self.gatewayLoops {
             gatewayLoop.loop.execute { gatewayLoop.reload(live) }
         }
+    }
+
+    /// The address with the most client connections; nil without any. IPv6 addresses count by
+    /// their network of 64 bits.
+    public var largestAddress: (address: IPAddress, connections: Int)? {
+        self.shared.addresses.largest
     }
 
     public var loopCount: Int { self.gatewayLoops.count }

@@ -13,12 +13,17 @@ public struct LiveSettings: Sendable {
     /// If present, the client port speaks TLS.
     public var tls: TLSContext?
     public var origins: OriginPolicy
+    public var hosts: HostPolicy
     public var limits: Limits
 
-    public init(verifier: TokenVerifier, tls: TLSContext?, origins: OriginPolicy, limits: Limits) {
+    public init(
+        verifier: TokenVerifier, tls: TLSContext?, origins: OriginPolicy, hosts: HostPolicy = .any,
+        limits: Limits
+    ) {
         self.verifier = verifier
         self.tls = tls
         self.origins = origins
+        self.hosts = hosts
         self.limits = limits
     }
 }
@@ -82,5 +87,9 @@ public struct GatewaySettings: Sendable {
         self.chatLimits = chatLimits
         self.trustedProxies = trustedProxies
         self.echoPath = echoPath
+    }
+
+    func isTrustedProxy(_ address: IPAddress) -> Bool {
+        self.trustedProxies.contains { $0.contains(address) }
     }
 }

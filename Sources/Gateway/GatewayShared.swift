@@ -1,6 +1,8 @@
+import Bytes
 import ChatEngine
 import ChatModel
 import Cluster
+import Configuration
 import EventLoop
 import Telemetry
 
@@ -27,9 +29,11 @@ final class GatewayShared: Sendable {
     let searches = SearchAdmission()
     /// The open client connections of the node.
     let connectionCount = ConnectionCount()
+    let addresses: AddressLedger
 
     init(
-        settings: GatewaySettings, view: View, stores: [any ChatStore], logger: Logger,
+        settings: GatewaySettings, limits: Limits, view: View, stores: [any ChatStore],
+        logger: Logger,
         board: PublishedMetrics, health: Health,
         engine: EngineEndpoint?, clientRouter: Router, adminRouter: Router, loops: [EventLoop],
         now: @escaping @Sendable () -> Int64
@@ -40,6 +44,11 @@ final class GatewayShared: Sendable {
         self.view = view
         self.stores = stores
         self.logger = logger
+        self.addresses = AddressLedger(limits) { address, count in
+            logger.warning(
+                "address has many connections",
+                ["address": .text(address.description), "connections": LogValue(count)])
+        }
         self.board = board
         self.health = health
         self.clientRouter = clientRouter

@@ -19,6 +19,8 @@ public final class Health: Sendable {
         /// By loop, because each loop has its own store client.
         var probes: [LastProbe]
         var linkFailure: String?
+        /// When each limit last refused a client, in monotonic milliseconds.
+        var refusals: [String: Int64] = [:]
     }
 
     private struct LastProbe {
@@ -32,6 +34,8 @@ public final class Health: Sendable {
     private let now: @Sendable () -> Int64
     /// A loop or a store that has not answered for this long counts as failed.
     static let timeoutMilliseconds: Int64 = 5000
+    /// How long a refusal is shown.
+    static let refusalMilliseconds: Int64 = 10_000
     /// The time between a loop's probes. After a failure the interval is shorter, so that the node
     /// is healthy again soon after its store.
     static let probeInterval: Int64 = 2000
@@ -63,6 +67,20 @@ public final class Health: Sendable {
             }
             return .healthy
         }
+    }
+
+    /// The limits that refused clients in the last ten seconds, by name.
+    public var refusingLimits: [String] {
+        let now = self.now()
+        return self.state.withLock { state in
+            state.refusals.filter { now - $0.value < Self.refusalMilliseconds }.keys.sorted()
+        }
+    }
+
+    /// - Parameter limit: the limit's name, such as `connections`.
+    func recordRefusal(by limit: String) {
+        let now = self.now()
+        self.state.withLock { $0.refusals[limit] = now }
     }
 
     /// A loop that has stopped running. Only a restart of the process repairs that. Nil if all

@@ -69,7 +69,8 @@ struct StoreReply: Sendable {
 struct RequestHandoff: @unchecked Sendable {
     let socket: Socket
     let peer: SocketAddress
-    let isOverLimit: Bool
+    let exceededLimit: ConnectionLimit?
+    let addressShare: AddressShare?
     let tls: TLSConnection?
     /// The input, from the first byte of the request.
     let unread: [UInt8]
@@ -81,6 +82,7 @@ struct RequestHandoff: @unchecked Sendable {
 struct ConnectionHandoff: @unchecked Sendable {
     let socket: Socket
     let peer: SocketAddress
+    let addressShare: AddressShare?
     let tls: TLSConnection?
     let session: any DialectSession
     let dialect: Int

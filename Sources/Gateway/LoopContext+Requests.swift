@@ -24,6 +24,7 @@ extension LoopContext {
         _ info: HTTPExchange.RequestInfo?
     ) {
         self.counters.refusals[reason.index] &+= 1
+        if let limit = reason.clientLimit { self.shared.health.recordRefusal(by: limit) }
         guard self.shared.logger.isEnabled(.info),
             self.refusalLimiter.admit(reason, at: self.now.monotonic)
         else { return }

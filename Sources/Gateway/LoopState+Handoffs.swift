@@ -20,7 +20,7 @@ extension LoopState {
     ) {
         let handoff = ConnectionHandoff(
             socket: self.pool.socket(of: connection),
-            peer: connection.peer,
+            peer: connection.peer, addressShare: connection.addressShare,
             tls: connection.tls, session: session,
             dialect: webSocket.dialect, acceptsCompression: webSocket.acceptsCompression,
             isCompressed: webSocket.isCompressed, expiresAt: webSocket.expiresAt,
@@ -40,7 +40,7 @@ extension LoopState {
         let handoff = RequestHandoff(
             socket: self.pool.socket(of: connection),
             peer: connection.peer,
-            isOverLimit: connection.isOverLimit,
+            exceededLimit: connection.exceededLimit, addressShare: connection.addressShare,
             tls: connection.tls, unread: unread)
         let shared = self.context.shared
         self.pool.detach(connection) { socket in
@@ -56,7 +56,8 @@ extension LoopState {
             let token = try self.context.loop.register(handoff.socket.descriptor)
             let connection = Connection(
                 token: token, peer: handoff.peer, listenerRole: .clients,
-                isOverLimit: handoff.isOverLimit, tls: handoff.tls, phase: .http(HTTPExchange()))
+                exceededLimit: handoff.exceededLimit, addressShare: handoff.addressShare,
+                tls: handoff.tls, phase: .http(HTTPExchange()))
             self.pool.add(connection, descriptor: handoff.socket.descriptor)
             self.pool.setDeadline(connection, after: self.context.live.limits.header)
             connection.unread = handoff.unread
@@ -78,7 +79,8 @@ extension LoopState {
                 isCompressed: handoff.isCompressed)
             webSocket.expiresAt = handoff.expiresAt
             let connection = Connection(
-                token: token, peer: handoff.peer, listenerRole: .clients, tls: handoff.tls,
+                token: token, peer: handoff.peer, listenerRole: .clients,
+                addressShare: handoff.addressShare, tls: handoff.tls,
                 phase: .webSocket(webSocket))
             self.pool.add(connection, descriptor: handoff.socket.descriptor)
             connection.unread = handoff.unread

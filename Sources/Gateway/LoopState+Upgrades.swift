@@ -74,6 +74,7 @@ extension LoopState {
         webSocket.expiresAt = request.expiry
         connection.phase = .webSocket(webSocket)
         connection.peer = request.peer
+        connection.addressShare = request.addressShare
         if let session, let conversation = session.homeConversation {
             let loops = self.context.settings.loopCount
             let loop = View.preferredLoop(of: conversation, loops: loops)

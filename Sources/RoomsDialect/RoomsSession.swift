@@ -73,6 +73,8 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
     }
 
     public var principal: Principal? { self.me }
+    /// A client without a token has sent CONNECT.
+    public var isIdentified: Bool { self.me != nil || self.sid != nil }
     public var wakeAt: Int64? { self.socket?.deadline }
     var isAnonymous: Bool { self.me?.person.id.isAnonymous ?? true }
     /// Whether a token names the user. The token of a guest lists a conversation.

@@ -167,7 +167,14 @@ struct NodeKeys {
         let origins = OriginPolicy(
             self.options.origins, headers: self.options.corsHeaders,
             publicURL: self.options.publicURL)
+        // A token proves more than a name, so the name matters only where guests may enter.
+        let hosts =
+            self.options.anonymous
+            ? HostPolicy(
+                names: self.options.hosts + [self.options.listen.host],
+                publicURL: self.options.publicURL, reportedBy: self.options.namedProxies) : .any
         return LiveSettings(
-            verifier: verifier, tls: tls, origins: origins, limits: self.options.limits)
+            verifier: verifier, tls: tls, origins: origins, hosts: hosts,
+            limits: self.options.limits)
     }
 }

@@ -52,6 +52,16 @@ struct DoctorCheckTests {
         ]
     }
 
+    private static func clients(from count: Int, refusing: [JSONTree] = []) -> JSONTree {
+        [
+            "connection_limit": 100,
+            "clients": [
+                "refusing": .array(refusing), "address": "192.0.2.1",
+                "address_connections": .integer(count),
+            ],
+        ]
+    }
+
     private static func settings(_ members: [JSONTree.ObjectMember]) -> JSONTree {
         ["settings": .object(members)]
     }
@@ -67,6 +77,10 @@ struct DoctorCheckTests {
             ("file-descriptors", process(descriptorLimit: 1063), .warning),
             ("file-descriptors", process(descriptorLimit: 1064), .ok),
             ("file-descriptors", process(descriptors: 1800), .failed),
+            ("client-limits", clients(from: 25), .ok),
+            ("client-limits", clients(from: 26), .warning),
+            ("client-limits", clients(from: 1, refusing: ["connections"]), .warning),
+            ("client-limits", [:], nil),
             ("process-memory", process(), .ok),
             ("process-memory", process(available: 144), .warning),
             ("process-memory", process(resident: 960), .failed),

@@ -54,6 +54,10 @@ struct ServeOptionsTests {
                 && $0.publicURL?.origin == "https://chat.example"
         },
         Sample(
+            option: "host", words: ["Chat.Example.", "node-1"],
+            json: #"["chat.example", "node-1"]"#
+        ) { $0.hosts == ["chat.example", "node-1"] },
+        Sample(
             option: "trusted-proxies", words: ["10.0.0.0/8", "::1"], json: #"["10.0.0.0/8", "::1"]"#
         ) {
             $0.trustedProxies.map(\.description) == ["10.0.0.0/8", "::1/128"]
@@ -251,6 +255,8 @@ struct ServeOptionsTests {
         #expect(try serve("--limit idle-seconds=20").limits.ping == .seconds(10))
         #expect(try serve("--limit idle-seconds=20").setting("limit ping-seconds")?.value == "10")
         #expect(try serve("--limit message-bytes=1000").limits.contentBytes == 1000)
+        #expect(try serve("--limit connections=200").limits.connectionsPerAddress == 100)
+        #expect(try serve("--limit connections=19").limits.connectionsPerAddress == 19)
         #expect(
             try serve("--limit ping-seconds=30 --limit idle-seconds=60").limits.ping == .seconds(30)
         )

@@ -197,6 +197,14 @@ struct OriginPolicyTests {
         #expect(policy.allows(origin, host: "here", isSecure: false) == isAllowed)
     }
 
+    @Test("may have the scheme of a WebSocket, which counts as that of HTTP")
+    func webSocketSchemes() {
+        #expect(Self.policy.allows("ws://here", host: "here", isSecure: false))
+        #expect(!Self.policy.allows("wss://here", host: "here", isSecure: false))
+        #expect(Self.policy.allows("wss://here:443", host: "here", isSecure: true))
+        #expect(Self.policy.allows("wss://chat.example", host: "here", isSecure: false))
+    }
+
     @Test("may send credentials if they are listed, not if any origin is allowed")
     func credentials() {
         #expect(Self.policy.allowsCredentials("https://chat.example"))

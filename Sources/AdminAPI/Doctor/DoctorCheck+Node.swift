@@ -31,6 +31,28 @@ extension DoctorCheck {
             }
             return .ok("\(open) of \(limit) file descriptors are open.")
         },
+        DoctorCheck(name: "client-limits") { node, _ in
+            guard let clients = node["clients"],
+                let limit = node["connection_limit"]?.integerValue
+            else { return nil }
+            let count = clients["address_connections"]?.integerValue ?? 0
+            if count > limit / 4, let address = clients["address"]?.stringValue {
+                return .warning(
+                    "\(count) of \(limit) possible connections have the address \(address).",
+                    """
+                    If it is a load balancer, name it in --trusted-proxies. Otherwise lower \
+                    --limit connections-per-address.
+                    """)
+            }
+            let limits = (clients["refusing"]?.elements ?? []).compactMap(\.stringValue)
+            guard limits.isEmpty else {
+                let names = limits.joined(separator: ", ")
+                return .warning(
+                    "The node refuses clients because of --limit \(names).",
+                    "Add nodes, or raise the limit if memory and file descriptors suffice.")
+            }
+            return .ok("No limit refuses clients.")
+        },
         DoctorCheck(name: "process-memory") { node, _ in
             guard let used = node["process", "resident"]?.integerValue,
                 let limit = node["process", "memory_limit"]?.integerValue, limit > 0

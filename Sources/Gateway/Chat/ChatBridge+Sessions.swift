@@ -141,6 +141,9 @@ extension ChatBridge {
         {
             self.queues.regroup.append(connection.token)
         }
+        if !connection.isIdentified, webSocket.session?.isIdentified == true {
+            self.pool.identified(connection)
+        }
         if self.pool.user(of: connection) == UserTable.noUser {
             self.recordUser(connection, webSocket)
             self.context.logIdentified(connection, webSocket)
@@ -157,6 +160,7 @@ extension ChatBridge {
         guard let session = webSocket.session, let principal = session.principal else { return }
         let number = self.users.addConnection(principal.person.id, of: session.tenant)
         self.pool.setUser(number, of: connection)
+        if !principal.person.id.isAnonymous { connection.addressShare?.showToken() }
     }
 
     private mutating func reply(

@@ -6,6 +6,21 @@ import TLS
 /// The listener that accepted a connection.
 enum ListenerRole: UInt8, Sendable { case clients, admin }
 
+/// A limit that refuses a client's connection.
+enum ConnectionLimit: UInt8, Sendable {
+    /// `--limit connections`
+    case node
+    /// `--limit connections-per-address`, or its part for clients without a token.
+    case address
+
+    var refusal: HTTPError {
+        switch self {
+        case .node: .nodeFull
+        case .address: .addressFull
+        }
+    }
+}
+
 /// A loop's state of one connection, apart from the hot fields in `ConnectionTable`.
 ///
 /// A class, so that code which has a connection need not look it up again after each step that may
@@ -18,8 +33,13 @@ final class Connection {
     /// proxy reports, with port 0.
     @exclusivity(unchecked) var peer: SocketAddress
     let listenerRole: ListenerRole
-    /// The connection exceeds the node's connection limit.
-    let isOverLimit: Bool
+    /// The limit that the connection exceeds; nil for none.
+    @exclusivity(unchecked) private(set) var exceededLimit: ConnectionLimit?
+    /// The connection's place in the counts of its address. Nil for a proxy's connection, whose
+    /// requests are of different clients.
+    @exclusivity(unchecked) var addressShare: AddressShare?
+    /// The client has shown a token or a user. The pool counts the others.
+    @exclusivity(unchecked) private(set) var isIdentified = false
     @exclusivity(unchecked) var tls: TLSConnection?
     @exclusivity(unchecked) var phase: Phase
     /// Bytes that were read and not consumed: a partial frame, or input of a connection whose
@@ -36,14 +56,28 @@ final class Connection {
 
     init(
         token: SocketToken, peer: SocketAddress, listenerRole: ListenerRole,
-        isOverLimit: Bool = false, tls: TLSConnection? = nil, phase: Phase
+        exceededLimit: ConnectionLimit? = nil, addressShare: AddressShare? = nil,
+        tls: TLSConnection? = nil, phase: Phase
     ) {
         self.token = token
         self.peer = peer
         self.listenerRole = listenerRole
-        self.isOverLimit = isOverLimit
+        self.exceededLimit = exceededLimit
+        self.addressShare = addressShare
         self.tls = tls
         self.phase = phase
+    }
+
+    /// - Returns: whether the client had shown neither a token nor a user before.
+    func markIdentified() -> Bool {
+        defer { self.isIdentified = true }
+        return !self.isIdentified
+    }
+
+    /// The client has shown a token, and its address has a place for it.
+    func admit(_ share: AddressShare) {
+        self.addressShare = share
+        self.exceededLimit = nil
     }
 
     /// The index in the loop's tables.

@@ -71,14 +71,23 @@ extension ConnectionPool {
         do throws(SocketError) {
             let token = try self.context.loop.register(socket.descriptor)
             self.context.counters.accepted += 1
-            var isOverLimit = false
+            var exceededLimit: ConnectionLimit?
+            var addressShare: AddressShare?
             if role == .clients {
-                isOverLimit =
-                    self.context.shared.connectionCount.add()
-                    > self.context.live.limits.connections
+                self.makeRoomForUnidentified()
+                if self.context.shared.connectionCount.add() > self.context.live.limits.connections
+                {
+                    exceededLimit = .node
+                }
+                // The clients of a proxy count when their requests say who they are.
+                if !self.context.settings.isTrustedProxy(peer.ip) {
+                    addressShare = self.admit(peer.ip, hasToken: false)
+                    if addressShare == nil { exceededLimit = exceededLimit ?? .address }
+                }
             }
             let connection = Connection(
-                token: token, peer: peer, listenerRole: role, isOverLimit: isOverLimit, tls: tls,
+                token: token, peer: peer, listenerRole: role, exceededLimit: exceededLimit,
+                addressShare: addressShare, tls: tls,
                 phase: tls == nil ? .http(HTTPExchange()) : .handshake)
             self.add(connection, descriptor: socket.descriptor)
             self.setDeadline(connection, after: self.context.live.limits.header)

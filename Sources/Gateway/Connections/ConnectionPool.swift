@@ -30,6 +30,7 @@ final class ConnectionPool {
     @exclusivity(unchecked) var resumed: [Connection] = []
     /// TLS connections that have more input than one turn should read.
     @exclusivity(unchecked) var rereadQueue: [Connection] = []
+    @exclusivity(unchecked) var unidentified = UnidentifiedConnections()
     /// Writes for connections without a socket; nil if there are none.
     var polling: (any PollingTransport)?
 
@@ -88,6 +89,9 @@ final class ConnectionPool {
             connection.token, descriptor: descriptor, isTLS: connection.tls != nil,
             at: self.context.tickNumber)
         self.connections.insert(connection)
+        if connection.isClient, !connection.isListener {
+            self.unidentified.add(connection.token, isMember: self.isUnidentified)
+        }
     }
 
     /// Adds a connection whose frames wait for polls.
@@ -130,6 +134,7 @@ final class ConnectionPool {
 
     /// Removes a connection whose socket stays open.
     func remove(_ connection: Connection) {
+        if connection.isClient, !connection.isIdentified { self.unidentified.remove() }
         connection.isConnected = false
         self.table.close(connection.slot)
         self.connections.remove(connection)
@@ -176,7 +181,9 @@ final class ConnectionPool {
         let user = self.table.hot[connection.slot].user
         connection.isConnected = false
         self.table.close(connection.slot)
+        connection.addressShare = nil
         if connection.listenerRole == .clients, !connection.isListener {
+            if !connection.isIdentified { self.unidentified.remove() }
             self.context.shared.connectionCount.subtract()
         }
         self.context.loop.close(connection.token)

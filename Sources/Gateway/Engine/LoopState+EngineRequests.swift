@@ -46,14 +46,23 @@ extension LoopState {
                         connection, .unavailable, closingContext, because: refusal)
                 }
                 let session = try self.openDialectSession(connection, engine, span)
+                self.http.recordToken(connection)
                 let peer = self.http.clientAddress(connection, span)
+                guard
+                    let share = self.engineAddressShare(
+                        connection, of: peer, isWebSocket: upgrade != nil)
+                else {
+                    return self.refuseEngineRequest(
+                        connection, .unavailable, closingContext, because: .addressFull)
+                }
                 if let upgrade {
+                    connection.addressShare = share
                     self.openOnWebSocket(
                         connection, engine, session, upgrade, peer: peer, trace: trace)
                 } else {
                     exchange.state = .engine(PendingEngineRequest(closingContext))
                     self.openPolling(
-                        connection, engine, session, peer: peer, trace: trace)
+                        connection, engine, session, peer: peer, share: share, trace: trace)
                 }
             case .poll(let id):
                 let known = try self.sessionRequest(id, connection, span)
@@ -104,6 +113,7 @@ extension LoopState {
         // A client that polls is active.
         if let token = self.engineIO?.server.session(id), let session = self.pool[token] {
             self.pool.recordActivity(session)
+            if session.isIdentified { self.pool.identified(connection) }
         }
         return EngineSessionRequest(
             for: id, on: connection.token, by: try self.http.requestIdentity(span),
@@ -142,6 +152,18 @@ extension LoopState {
         }
     }
 
+    /// The place of a new session in the counts of its client's address; nil if there is none left.
+    ///
+    /// A polling session counts beside the connections that carry its polls.
+    private func engineAddressShare(
+        _ connection: Connection, of peer: SocketAddress, isWebSocket: Bool
+    ) -> AddressShare? {
+        if isWebSocket, let share = connection.addressShare { return share }
+        if !isWebSocket { self.pool.makeRoomForUnidentified(for: connection.token) }
+        return self.pool.admit(
+            peer.ip, hasToken: self.http.hasToken, for: connection.token)
+    }
+
     /// Opens the dialect's session for a new client.
     private mutating func openDialectSession(
         _ connection: Connection, _ engine: EngineEndpoint, _ span: RawSpan
@@ -160,7 +182,7 @@ extension LoopState {
 
     private mutating func openPolling(
         _ request: Connection, _ engine: EngineEndpoint, _ session: any DialectSession,
-        peer: SocketAddress, trace: TraceParent?
+        peer: SocketAddress, share: AddressShare, trace: TraceParent?
     ) {
         request.deadline = 0
         let webSocket = self.bridge.makeWebSocketState(
@@ -170,8 +192,9 @@ extension LoopState {
         self.context.shared.connectionCount.add()
         let connection = Connection(
             token: self.context.loop.reserve(), peer: peer, listenerRole: .clients,
-            phase: .webSocket(webSocket))
+            addressShare: share, phase: .webSocket(webSocket))
         self.pool.addPolling(connection)
+        if self.http.hasToken { self.pool.identified(connection) }
         self.context.logDetails[connection.token.slot] = ConnectionLogDetails(trace: trace)
         let (token, now) = (connection.token, self.context.now.monotonic)
         let hasInvalidToken = self.http.hasInvalidToken

@@ -74,6 +74,45 @@ extension HTTPServer {
         }
     }
 
+    /// Whether the request that is being read has a token of the operator's own issuers. Everybody
+    /// gets a guest's token.
+    var hasToken: Bool {
+        if case .bearer(let identity) = self.credentials { identity.guest == nil } else { false }
+    }
+
+    /// The connection belongs to the user of the request, as far as one is known.
+    func recordToken(_ connection: Connection) {
+        guard self.hasToken else { return }
+        connection.addressShare?.showToken()
+        self.pool.identified(connection)
+    }
+
+    /// The client's address has all the connections that it may have without a token. If this
+    /// request has one, the connection gets a place nevertheless.
+    func admitToken(_ connection: Connection, _ span: RawSpan) {
+        guard connection.exceededLimit == .address,
+            let request = (try? self.dialectRequest(span)) ?? nil,
+            case .bearer(let identity) = request.credentials, identity.guest == nil,
+            let share = self.pool.admit(
+                connection.peer.ip, hasToken: true, for: connection.token)
+        else { return }
+        connection.admit(share)
+    }
+
+    /// Counts the WebSocket that a request opens.
+    ///
+    /// - Parameter connection: the connection of the request.
+    /// - Returns: the place of the connection itself if no proxy reports the client.
+    func admitAddress(_ connection: Connection, _ span: RawSpan) throws(HTTPError) -> AddressShare {
+        if let share = connection.addressShare { return share }
+        let address = self.clientAddress(connection, span).ip
+        guard
+            let share = self.pool.admit(
+                address, hasToken: self.hasToken, for: connection.token)
+        else { throw .addressFull }
+        return share
+    }
+
     /// Whether the request that is being read has an invalid token.
     var hasInvalidToken: Bool {
         if case .invalid = self.credentials { true } else { false }

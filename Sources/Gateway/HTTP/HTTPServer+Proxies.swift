@@ -40,15 +40,37 @@ extension HTTPServer {
         return self.head.authority.map { String(span, $0) }
     }
 
+    /// The reason to refuse a request for a name that is not the node's; nil if there is none.
+    ///
+    /// It compares the client's own `Host`, which no page can choose. Probes are answered under any
+    /// name, because load balancers invent one. So are requests for nothing.
+    func hostError(_ connection: Connection, _ route: Route, _ span: RawSpan) -> HTTPError? {
+        guard connection.isClient else { return nil }
+        switch route.target {
+        case .notFound: return nil
+        case .handler where route.isProbe: return nil
+        case .upgrade, .echo:
+            guard WebSocketUpgrade.isRequested(by: self.head, in: span) else { return nil }
+        case .handler, .engine: break
+        }
+        let host = self.head.authority.map { String(span, $0) }
+        let isAllowed = self.context.live.hosts.allows(
+            host, from: connection.peer.ip, isForwarded: self.hasForwardedFields(span))
+        return isAllowed ? nil : .foreignHost(host ?? "")
+    }
+
+    private func hasForwardedFields(_ span: RawSpan) -> Bool {
+        let fields = self.head.fields
+        return fields.first("x-forwarded-for", in: span) != nil
+            || fields.first("x-forwarded-proto", in: span) != nil
+            || fields.first("x-forwarded-host", in: span) != nil
+            || fields.first("forwarded", in: span) != nil
+    }
+
     /// The base of links in the response.
     func linkBase(_ connection: Connection, _ span: RawSpan) -> String {
-        let fields = self.head.fields
         let isForwarded =
-            self.isTrusted(connection.peer.ip)
-            && (fields.first("x-forwarded-for", in: span) != nil
-                || fields.first("x-forwarded-proto", in: span) != nil
-                || fields.first("x-forwarded-host", in: span) != nil
-                || fields.first("forwarded", in: span) != nil)
+            self.isTrusted(connection.peer.ip) && self.hasForwardedFields(span)
         return self.context.shared.linkBase.url(
             host: self.requestedHost(connection, span), isForwarded: isForwarded,
             isSecure: self.isSecure(connection, span),
@@ -65,7 +87,7 @@ extension HTTPServer {
     }
 
     private func isTrusted(_ address: IPAddress) -> Bool {
-        self.context.settings.trustedProxies.contains { $0.contains(address) }
+        self.context.settings.isTrustedProxy(address)
     }
 
     /// The client's address.

@@ -27,6 +27,7 @@ extension HTTPServer {
         let upgrade = try WebSocketUpgrade(self.head, in: span)
         guard self.admitClient() else { throw .tooManyConnects }
         guard self.isAllowedOrigin(connection, span) else { throw .originRefused }
+        let addressShare = try self.admitAddress(connection, span)
         var opening = UpgradeRequest.Opening.echo
         if let target {
             switch self.context.settings.dialects[target.dialect].open(target.request) {
@@ -42,7 +43,7 @@ extension HTTPServer {
         }
         return UpgradeRequest(
             upgrade: upgrade, dialect: target?.dialect ?? -1, expiry: self.tokenExpiry,
-            peer: self.clientAddress(connection, span),
+            peer: self.clientAddress(connection, span), addressShare: addressShare,
             responseContext: self.responseContext(
                 willClose: self.context.isDraining || self.head.body != .bytes(0)),
             opening: opening)
@@ -83,6 +84,7 @@ struct UpgradeRequest {
     /// When the client's token expires, in monotonic milliseconds; 0 for never.
     let expiry: Int64
     let peer: SocketAddress
+    let addressShare: AddressShare
     /// For a refusal.
     let responseContext: HTTPResponseContext
     let opening: Opening

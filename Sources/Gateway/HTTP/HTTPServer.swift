@@ -143,8 +143,13 @@ struct HTTPServer {
         let responseContext = self.responseContext(willClose: self.context.isDraining)
         let bodilessContext = self.head.body == .bytes(0) ? responseContext : closingContext
         let engine = self.engineEndpoint(route)
+        if connection.exceededLimit != nil { self.admitToken(connection, span) }
         if let refusal = self.availabilityError(connection, route, span) {
             guard engine == nil else { return .engineUnavailable(refusal, closingContext) }
+            self.refuse(connection, refusal, closingContext)
+            return nil
+        }
+        if let refusal = self.hostError(connection, route, span) {
             self.refuse(connection, refusal, closingContext)
             return nil
         }
@@ -159,6 +164,7 @@ struct HTTPServer {
             // user's.
             let dialectRequest = connection.isClient ? try self.dialectRequest(span) : nil
             self.credentials = dialectRequest?.credentials ?? .none
+            self.recordToken(connection)
             self.recordRequest(exchange)
             if connection.isClient,
                 let upgrade = try self.upgradeRequest(connection, route, dialectRequest, span)
@@ -209,7 +215,9 @@ struct HTTPServer {
         let status = self.context.shared.health.status
         // The node may hand over its shards before this loop drains.
         let isDraining = self.context.isDraining || status == .draining
-        guard isDraining || status == .starting || connection.isOverLimit else { return nil }
+        guard isDraining || status == .starting || connection.exceededLimit != nil else {
+            return nil
+        }
         switch route.whileUnavailable {
         case .answer: return nil
         case .answerSessions:
@@ -219,7 +227,7 @@ struct HTTPServer {
         case .refuse: break
         }
         if isDraining { return .nodeDraining }
-        return status == .starting ? .nodeStarting : .nodeFull
+        return status == .starting ? .nodeStarting : connection.exceededLimit?.refusal
     }
 
     /// Finds the route of the request, and its CORS fields if the route has any.

@@ -47,6 +47,10 @@ struct HealthEndpoint: RequestHandler {
             .init("uptime_seconds", .integer((self.now() - self.startedAt) / 1000)),
         ]
         if let reason { members.append(.init("reason", .string(reason))) }
+        let limits = self.health.refusingLimits
+        if !limits.isEmpty {
+            members.append(.init("refusing", .array(limits.map { .string($0) })))
+        }
         var text = ByteBuffer()
         text.append(json: .object(members))
         return HTTPResponse(

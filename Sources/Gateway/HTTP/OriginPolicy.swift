@@ -30,7 +30,11 @@ public struct OriginPolicy: Sendable, Equatable {
     ///   - host: the request's `Host`, or the host that a trusted proxy reports.
     ///   - isSecure: whether the client used TLS, to this node or to a trusted proxy.
     public func allows(_ origin: String?, host: String?, isSecure: Bool) -> Bool {
-        guard let origin = origin?.lowercased(), !self.allowed.any else { return true }
+        guard var origin = origin?.lowercased(), !self.allowed.any else { return true }
+        // Some clients other than browsers send the URL of the WebSocket.
+        if origin.hasPrefix("ws://") || origin.hasPrefix("wss://") {
+            origin = "http" + origin.dropFirst(2)
+        }
         if self.allowed.others.contains(origin)
             || self.allowed.subdomains.contains(where: { $0.contains(origin) })
         {

@@ -8,12 +8,18 @@ enum RefusalReason: String, CaseIterable, Sendable {
     case token
     /// The page's origin is not allowed.
     case origin
+    /// The name in `Host` is not the node's own.
+    case host
     /// The user, or the token, may not do this.
     case permission
     case starting
     case draining
     /// The node has all the connections that it may have.
     case connectionLimit = "connection_limit"
+    /// The client's address has all the connections that it may have.
+    case addressLimit = "address_limit"
+    /// Too many clients have not shown who they are, and this one was the oldest.
+    case unidentifiedLimit = "unidentified_limit"
     /// More clients connected in one second than the node accepts.
     case connectRate = "connect_rate"
     /// The client sends more requests than it may.
@@ -22,6 +28,17 @@ enum RefusalReason: String, CaseIterable, Sendable {
     case unavailable
     /// The request is malformed, too large or too slow.
     case invalid
+
+    /// The limit on the node's clients that refused the request; nil for other reasons. `health`
+    /// shows it.
+    var clientLimit: String? {
+        switch self {
+        case .connectionLimit, .unidentifiedLimit: "connections"
+        case .addressLimit: "connections-per-address"
+        case .connectRate: "connects-per-second"
+        default: nil
+        }
+    }
 
     /// The position in `LoopCounters.refusals`.
     var index: Int { Self.allCases.firstIndex(of: self) ?? 0 }
@@ -34,6 +51,7 @@ enum RefusalReason: String, CaseIterable, Sendable {
         case .nodeStarting: self = .starting
         case .nodeDraining: self = .draining
         case .nodeFull: self = .connectionLimit
+        case .addressFull: self = .addressLimit
         case .tooManyConnects: self = .connectRate
         default: self.init(error.status)
         }
@@ -43,6 +61,7 @@ enum RefusalReason: String, CaseIterable, Sendable {
         switch status {
         case .unauthorized: self = .token
         case .forbidden: self = .permission
+        case .misdirectedRequest: self = .host
         case .tooManyRequests: self = .requestRate
         case .badRequest, .methodNotAllowed, .requestTimeout, .contentTooLarge, .uriTooLong,
             .unsupportedMediaType, .expectationFailed, .upgradeRequired, .headerFieldsTooLarge,
@@ -69,7 +88,15 @@ extension HTTPError {
     static let nodeStarting = unavailable("The node is starting; connect again.")
     static let nodeDraining = unavailable("The node is draining; connect again.")
     static let nodeFull = unavailable("The node has all the connections it may have.")
+    static let addressFull = unavailable("This address has all the connections it may have.")
     static let tooManyConnects = unavailable("Too many clients connect at once; come again.")
+
+    /// - Parameter host: the request's `Host`.
+    static func foreignHost(_ host: String) -> HTTPError {
+        HTTPError(
+            .misdirectedRequest,
+            "Host: \(host.prefix(100)) is not a name of this node; add it with --host.")
+    }
 
     private static func unavailable(_ sentence: String) -> HTTPError {
         HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])

@@ -119,6 +119,9 @@ public struct Route: Sendable {
         return route
     }
 
+    /// Whether load balancers probe the path.
+    var isProbe: Bool { self.crossOrigin == .anyOrigin }
+
     /// Whether plain requests count against the client's rate. Those for unknown paths count too.
     var isRateLimited: Bool { self.crossOrigin == .allowedOrigins }
 

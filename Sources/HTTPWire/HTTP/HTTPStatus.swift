@@ -26,6 +26,7 @@ public struct HTTPStatus: RawRepresentable, Sendable, Hashable {
     public static let uriTooLong = HTTPStatus(rawValue: 414)
     public static let unsupportedMediaType = HTTPStatus(rawValue: 415)
     public static let expectationFailed = HTTPStatus(rawValue: 417)
+    public static let misdirectedRequest = HTTPStatus(rawValue: 421)
     public static let upgradeRequired = HTTPStatus(rawValue: 426)
     public static let tooManyRequests = HTTPStatus(rawValue: 429)
     public static let headerFieldsTooLarge = HTTPStatus(rawValue: 431)
@@ -59,6 +60,7 @@ public struct HTTPStatus: RawRepresentable, Sendable, Hashable {
         case 414: "URI Too Long"
         case 415: "Unsupported Media Type"
         case 417: "Expectation Failed"
+        case 421: "Misdirected Request"
         case 426: "Upgrade Required"
         case 429: "Too Many Requests"
         case 431: "Request Header Fields Too Large"
