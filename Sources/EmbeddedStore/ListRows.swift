@@ -14,7 +14,7 @@ struct ListRows {
         SELECT conversations.id, conversations.name FROM members
         CROSS JOIN conversations ON conversations.id = members.conversation
         WHERE members.user = ? AND members.conversation > ? AND conversations.tenant = ?
-            AND members.role <= \(Member.Role.admin.rawValue)
+            AND (members.role & \(MemberRows.roleMask)) <= \(Member.Role.admin.rawValue)
         ORDER BY members.conversation LIMIT ?
         """
     /// This condition repeats that of the partial index; otherwise SQLite does not use the index.

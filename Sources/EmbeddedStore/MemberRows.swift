@@ -86,7 +86,8 @@ struct MemberRows {
             user: UserID(storageKey: ByteString(row.text(0) ?? "")),
             name: ByteString(row.text(1) ?? ""),
             agent: row.text(7).map { ByteString($0) },
-            role: Member.Role(rawValue: UInt8(truncatingIfNeeded: row.int(2) & 3)) ?? .member,
+            role: Member.Role(rawValue: UInt8(truncatingIfNeeded: row.int(2) & Self.roleMask))
+                ?? .member,
             joinedAt: Timestamp(milliseconds: Int64(row.int(3))),
             readCursor: row.int(4), deliveredCursor: row.int(5))
         member.isNameGiven = row.int(2) & Self.givenName != 0
@@ -96,8 +97,10 @@ struct MemberRows {
         return member
     }
 
+    /// The bits of the column `role` that are a `Member.Role`.
+    static let roleMask = 63
     /// The bit of the column `role` that says that another user gave the name.
-    private static let givenName = 4
+    private static let givenName = 64
 
     private static func role(of member: Member) -> Int {
         Int(member.role.rawValue) | (member.isNameGiven ? self.givenName : 0)

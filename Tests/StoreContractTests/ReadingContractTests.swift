@@ -69,6 +69,27 @@ struct ReadingContractTests {
     }
 
     @Test(
+        "returns each role, also beside a name that another user gave, and lists members only",
+        arguments: StoreUnderTest.available)
+    func roles(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        var owner = await store.createConversation(rex)
+        for role in [.admin, .departed, .member, .removed, .creator] as [Member.Role] {
+            for isGiven in [true, false] {
+                var member = Member(
+                    user: TestOwner.person("ann").id, name: "Ann of the hill", role: role,
+                    joinedAt: TestOwner.time(2))
+                member.isNameGiven = isGiven
+                #expect(await store.write([owner.write(.member(member))], by: owner) == .stored)
+                let loaded = try #require(await store.load(rex)?.members.first)
+                #expect(loaded.role == role && loaded.isNameGiven == isGiven)
+                let memberships = try #require(await store.memberships(of: "ann")).memberships
+                #expect(memberships.map(\.member.role) == (role.isMember ? [role] : []))
+            }
+        }
+    }
+
+    @Test(
         "returns the next sequence number as the oldest of an empty conversation",
         arguments: StoreUnderTest.available)
     func empty(_ kind: StoreUnderTest) async throws {
