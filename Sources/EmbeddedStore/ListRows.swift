@@ -9,12 +9,12 @@ struct ListRows {
     private let below: SQLiteStatement
     private let text = RowTextBuffer()
 
-    /// Without the former members that a conversation remembers (`Member.Role`).
+    /// Also those that a former member has left, if the conversation remembers it (`Member.Role`).
+    /// The index has no roles; the reader checks the member, which it reads anyway.
     static let membershipsOfUser = """
         SELECT conversations.id, conversations.name FROM members
         CROSS JOIN conversations ON conversations.id = members.conversation
         WHERE members.user = ? AND members.conversation > ? AND conversations.tenant = ?
-            AND (members.role & \(MemberRows.roleMask)) <= \(Member.Role.admin.rawValue)
         ORDER BY members.conversation LIMIT ?
         """
     /// This condition repeats that of the partial index; otherwise SQLite does not use the index.

@@ -98,7 +98,7 @@ struct MemberRows {
     }
 
     /// The bits of the column `role` that are a `Member.Role`.
-    static let roleMask = 63
+    private static let roleMask = 63
     /// The bit of the column `role` that says that another user gave the name.
     private static let givenName = 64
 

@@ -86,6 +86,9 @@ struct ServeOptionsTests {
             $0.jwtLeeway == .milliseconds(2500)
         },
         Sample(option: "anonymous", words: ["off"], json: "false") { !$0.anonymous },
+        Sample(option: "default-access", words: ["closed"], json: #""closed""#) {
+            $0.defaultAccess == .closed
+        },
         Sample(
             option: "webhook", words: ["https://a.example/x?t=1"],
             json: #"["https://a.example/x?t=1"]"#

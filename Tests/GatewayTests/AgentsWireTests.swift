@@ -140,13 +140,14 @@ struct AgentsWireTests {
         let other = try FrameClient(
             "/ws/chats/?token=\(TestNode.token("eve", grants: .none, isAdmin: true))",
             port: node.port)
-        for (request, id) in [
-            ("getChatDetails", "\"closed\""), ("getChatMessages", "\"closed\""),
-            ("getChatDetails", "\(open)"),
+        for (request, id, sentence) in [
+            ("getChatDetails", "\"closed\"", "no such chat"),
+            ("getChatMessages", "\"closed\"", "no such chat"),
+            ("getChatDetails", "\(open)", "not a member of this conversation"),
         ] {
             let error = try other.request(
                 #"{"type":"\#(request)","data":{"chatId":\#(id)}}"#, for: "error")
-            #expect(error.object("data")?["message"] == "chatId: not a member of this conversation")
+            #expect(error.object("data")?["message"] == "chatId: \(sentence)")
         }
     }
 

@@ -209,8 +209,8 @@ test("closed conversations are for their members, who see changes and read posit
   });
   assert.deepEqual([conversation.access, conversation.listed, conversation.participant_count],
     ["closed", false, 2]);
-  for (const refused of [eve.join(id), eve.members(id), eve.receipts(id)]) {
-    await assert.rejects(refused, { code: 404, message: "room_id: no such conversation" });
+  for (const request of ["join", "members", "receipts"]) {
+    await assert.rejects(eve[request](id), { code: 404, message: "room_id: no such conversation" });
   }
   assert.deepEqual((await eve.list()).conversations, []);
   const room = ann.conversation(id), other = bob.conversation(id);
