@@ -20,7 +20,7 @@ struct RoomsRESTTests {
         [[operations]]
         include-path-regex = "/(create|join|end|leave|messages|members|re|search)|roomId.$"
         [operations.checks.positive_data_acceptance]
-        expected-statuses = ["2xx", 400, 401, 403, 404, 409, 410]
+        expected-statuses = ["2xx", 304, 400, 401, 403, 404, 409, 410]
         """
 
     /// Sends some hundred valid and invalid requests, with --long some thousand, single and in
