@@ -25,7 +25,7 @@ extension Conversation {
             let member = self.members[number].member
             // A former author that is not loaded has its id as its name, and a removed member none.
             let isOwnName =
-                !member.isNameGiven && !member.name.isEmpty && member.name != member.user.name
+                !member.isNameGiven && member.name.byteCount > 0 && member.name != member.user.name
             return self.members.isMember(number) || isOwnName ? self.members[number].person : nil
         }
         let request = JoinRequest(

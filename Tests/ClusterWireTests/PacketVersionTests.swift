@@ -56,7 +56,8 @@ struct PacketVersionTests {
         try self.addsUnknownFields(ConversationKey.long)
         // The usual pin policy.
         try self.addsUnknownFields(Samples.record, after: [0])
-        try self.addsUnknownFields(Member.alice)
+        // The user's own name.
+        try self.addsUnknownFields(Member.alice, after: [0])
         try self.addsUnknownFields(ConversationEnd(by: .alice, at: .sample))
         try self.addsUnknownFields(Principal(person: .agent, isAdmin: true))
         try self.addsUnknownFields(DeliveryReport(user: .alice, range: 1...2))

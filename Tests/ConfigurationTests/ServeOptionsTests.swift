@@ -24,10 +24,10 @@ struct ServeOptionsTests {
             $0.listen == ListenAddress(host: "::1", port: 0)
         },
         Sample(option: "admin", words: ["off"], json: #""off""#) { $0.admin == nil },
-        Sample(option: "admin-token", words: ["off"], json: "false") { !$0.requiresAdminToken },
         Sample(option: "admin-token-file", words: ["a.token"], json: #""a.token""#) {
             $0.adminTokenFile == "a.token"
         },
+        Sample(option: "admin-token", words: ["off"], json: "false") { !$0.requiresAdminToken },
         Sample(
             option: "tls-cert", words: ["c.pem"], json: #""c.pem""#,
             isDone: { $0.tlsCertificateFile == "c.pem" }, others: "--tls-key k"),

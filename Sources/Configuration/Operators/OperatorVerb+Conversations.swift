@@ -19,7 +19,7 @@ extension OperatorVerb {
                     "id of a first member; repeatable"),
                 tenant,
             ],
-            permission: .operate, display: .summary,
+            role: .operate, display: .summary,
             examples: [
                 .init(
                     #"confab create --title "Order 1042" --closed --member ann --yes"#,

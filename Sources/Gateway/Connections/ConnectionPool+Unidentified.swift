@@ -37,7 +37,7 @@ extension ConnectionPool {
     ) -> Bool {
         let oldest = self.unidentified.takeOldest(isMember: self.isUnidentified) { token in
             guard token != request, let connection = self[token] else { return false }
-            return self.isIdle(connection) && mayClose(connection)
+            return self.hasAnswered(connection) && mayClose(connection)
         }
         guard let oldest, let connection = self[oldest] else { return false }
         self.context.recordRefusal(
@@ -54,8 +54,8 @@ extension ConnectionPool {
 
     func isUnidentified(_ token: SocketToken) -> Bool { self[token]?.isIdentified == false }
 
-    /// Whether the connection has no request under way.
-    private func isIdle(_ connection: Connection) -> Bool {
+    /// Whether no request of the connection is under way.
+    private func hasAnswered(_ connection: Connection) -> Bool {
         guard case .http(let exchange) = connection.phase else { return true }
         return exchange.isReadingNextHead
     }
