@@ -3,7 +3,8 @@ import ChatModel
 
 extension Conversation {
     /// - Parameters:
-    ///   - isAdded: whether the creator or an admin adds the user, also one that was removed before.
+    ///   - isAdded: whether the creator or an admin adds the user, also one that was removed
+    ///     before.
     ///   - naming: where the user's name is from.
     mutating func join(
         _ request: JoinRequest, subscribing isSubscribing: Bool, isAdded: Bool = false,
