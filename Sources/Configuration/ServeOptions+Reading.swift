@@ -185,7 +185,8 @@ enum EnvironmentCheck {
     /// resemble a setting cause a warning.
     static func warnings(for environment: [String: String]) -> [String] {
         let known = ServeTable.options.compactMap(\.environment)
-        let others = ["CONFAB_ADMIN_URL"]
+        // The last one is that of Kubernetes. It resembles CONFAB_HOST.
+        let others = ["CONFAB_ADMIN_URL", "CONFAB_PORT"]
         return environment.keys.sorted().compactMap { variable in
             guard variable.hasPrefix("CONFAB_"), !known.contains(variable),
                 !others.contains(variable), variable.utf8.count <= 64

@@ -8,7 +8,7 @@ import Testing
 struct HostNameTests {
     private static let host = "rebind.example:8080"
     private static let polling = "/socket.io/?EIO=4&transport=polling"
-    private static let paths = ["/", "/api/conversations", Self.polling]
+    private static let paths = ["/conversations", "/api/conversations", Self.polling]
 
     private static func status(
         _ path: String, _ fields: [String: String], _ server: ConfabServer
@@ -60,7 +60,7 @@ struct HostNameTests {
             }
             #expect(try Self.upgrade("/ws/chats/?username=ann", ["Host": host], server) == 101)
         }
-        #expect(try Self.status("/", ["Host": "internal"], server) == 421)
+        #expect(try Self.status("/conversations", ["Host": "internal"], server) == 421)
     }
 
     @Test("passes if a proxy that the operator has named reports it")
@@ -79,7 +79,7 @@ struct HostNameTests {
         let token = try ConfabServer.token(for: "ann")
         let fields = ["Host": Self.host, "Authorization": "Bearer \(token)"]
         #expect(try Self.status("/api/conversations", fields, server) == 200)
-        #expect(try Self.status("/", ["Host": Self.host], server) == 200)
+        #expect(try Self.status("/conversations", ["Host": Self.host], server) == 200)
         #expect(try Self.upgrade("/ws/chats/?token=\(token)", ["Host": Self.host], server) == 101)
     }
 }

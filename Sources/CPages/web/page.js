@@ -11,7 +11,8 @@ import {
 const {token, user} = identity();
 const id = location.pathname.split("/")[2] ?? "";
 const api = `/api/conversations/${id}`;
-const server = new Confab(location.origin, {token, user});
+/** The user's name is known when the user enters. */
+const server = () => new Confab(location.origin, {token, user});
 
 /** The conversation as REST describes it. */
 let details = /** @type {any} */ ({title: "", participants: [], messages: [], is_active: true});
@@ -346,7 +347,7 @@ const leave = async () => {
 		: "You can join again by the link.";
 	if (!await ask("Leave this conversation?", "Leave", h("p", {}, words))) return;
 	try {
-		await server.leave(id);
+		await server().leave(id);
 		room?.close();
 		location.assign("/conversations");
 	} catch (error) {
@@ -541,7 +542,7 @@ const showDetails = () => {
 /** Opens the room as the user. */
 const enter = () => {
 	show("room");
-	room = server.conversation(id, {maxAge: 36e5});
+	room = server().conversation(id, {maxAge: 36e5});
 	const events = /** @type {Record<string, (event: any) => void>} */ ({
 		state: onState, reset: onReset, message: onMessage, presence: onPresence, typing: onTyping,
 		ended: onEnded, error: (error) => error.storage && tellStorage(),

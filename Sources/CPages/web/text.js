@@ -35,7 +35,10 @@ const stored = (area) => ({
 /** Of all tabs, and of this one. */
 export const storage = stored(() => localStorage), session = stored(() => sessionStorage);
 
-/** The user that a token names, and a key that differs for each user. @param {string} token */
+/**
+ * The user that a token names, and a key that differs for each user.
+ * @param {string} token
+ */
 const owner = (token) => {
 	try {
 		const body = token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
@@ -50,7 +53,8 @@ const owner = (token) => {
 /**
  * Whether a token of a link may replace that of the tab. A link of another user could otherwise
  * make a person write, and show drafts, under that user's name.
- * @param {string} linked @param {string | undefined} present
+ * @param {string} linked
+ * @param {string | undefined} present
  */
 const isAccepted = (linked, present) => {
 	if (!present) return true;

@@ -228,6 +228,7 @@ public struct OperatorParameter: Sendable {
             case .number, .rate: .number
             case .choice(let words): .choice(words)
             case .file: .file
+            case .users: .list
             default: .text
             }
         return OptionBinding(

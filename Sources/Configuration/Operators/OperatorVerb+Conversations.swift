@@ -22,7 +22,7 @@ extension OperatorVerb {
             role: .operate, display: .summary,
             examples: [
                 .init(
-                    #"confab create --title "Order 1042" --closed --member ann --yes"#,
+                    #"confab create --title Order-1042 --closed --member ann --yes"#,
                     "for ann; prints its id and its link")
             ],
             notes: [
