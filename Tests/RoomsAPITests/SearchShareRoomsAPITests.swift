@@ -52,6 +52,10 @@ struct SearchShareRoomsAPITests {
         #expect(try node.get("/\(id)/messages?search=dog", by: "bob").status == 200)
         node.store.open()
         #expect(try HTTPReply(from: first).status == 200)
+        // A search of all conversations answers after a second without waiting for the store.
+        try Deadline.wait(
+            for: "the end of the first search",
+            untilTrue: { try node.get("/\(id)/messages?search=dog", by: "bea").status == 200 })
         for _ in 0..<20 {
             #expect(try node.get("/\(id)/messages?search=dog", by: "bea").status == 200)
             #expect(try node.get("/unknown/messages?search=dog", by: "bea").status == 404)
