@@ -31,10 +31,11 @@ struct PublishedRoomsClientTests {
         let server = try ConfabServer(["--anonymous", "on"])
         // Before the session that answers no pings.
         let tab = try Browser().open("http://127.0.0.1:\(server.port)/api/health")
+        let maker = try RESTClient("maker", at: server, conversations: [])
+        let room = try maker.create()
         let creator = try PollingClient(port: server.port)
-        try creator.connectNamespace(
-            token: ConfabServer.token(for: "maker", conversations: ["abc12345"]))
-        try creator.post(#"42["join_room",{"room_id":"abc12345"}]"#)
+        try creator.connectNamespace(token: ConfabServer.token(for: "maker", conversations: []))
+        try creator.post(#"42["join_room",{"room_id":"\#(room)"}]"#)
         func hear(_ start: String) throws -> String {
             let deadline = Deadline(within: .seconds(30))
             while true {
@@ -55,11 +56,11 @@ struct PublishedRoomsClientTests {
         )
         try tab.evaluate(
             script.replacing("http://localhost:8081", with: "http://127.0.0.1:\(server.port)")
-                + "\n; undefined")
+                .replacing("abc12345", with: room) + "\n; undefined")
         let joined = try hear(#"42["user_joined""#)
         #expect(
             joined.hasPrefix(
-                #"42["user_joined",{"room_id":"abc12345","user_id":"user123","username":"John "#
+                #"42["user_joined",{"room_id":"\#(room)","user_id":"user123","username":"John "#
                     + #"Doe","#
             ), "\(joined)")
         func isShown(_ content: String, by user: String, named name: String) throws -> Bool {
@@ -72,12 +73,12 @@ struct PublishedRoomsClientTests {
                         #""user_id":"\#(user)","username":"\#(name)","content":"\#(content)""#)
             }
         }
-        try creator.post(#"42["send_message",{"room_id":"abc12345","content":"Hello"}]"#)
+        try creator.post(#"42["send_message",{"room_id":"\#(room)","content":"Hello"}]"#)
         try Deadline.wait(
             for: "the message", within: .seconds(30),
             untilTrue: { try isShown("Hello", by: "maker", named: "maker") })
         try tab.evaluate(
-            "socket.emit('send_message', { room_id: 'abc12345', content: 'Hi' }); undefined")
+            "socket.emit('send_message', { room_id: '\(room)', content: 'Hi' }); undefined")
         try Deadline.wait(
             for: "its own", within: .seconds(30),
             untilTrue: { try isShown("Hi", by: "user123", named: "John Doe") })

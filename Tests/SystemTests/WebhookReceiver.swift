@@ -37,7 +37,9 @@ final class WebhookReceiver {
 
     deinit { self.process.kill() }
 
-    var url: String { "http://127.0.0.1:\(self.port)/events" }
+    var url: String { "\(self.origin)/events" }
+    /// What operators see of the URL.
+    var origin: String { "http://127.0.0.1:\(self.port)" }
 
     /// The options of a node that sends its events here.
     var options: [String] { ["--webhook", self.url, "--webhook-allow", "127.0.0.0/8"] }

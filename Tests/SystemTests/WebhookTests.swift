@@ -167,7 +167,7 @@ struct WebhookTests {
         #expect(Set(ordered.map(\.id)).count == 1, "only the first event was tried")
         #expect(
             try server.metric(
-                #"confab_webhook_failed_total{endpoint="\#(receiver.url)"}"#)
+                #"confab_webhook_failed_total{endpoint="\#(receiver.origin)"}"#)
                 == Double(failures.count))
     }
 
@@ -192,7 +192,7 @@ struct WebhookTests {
         }
         #expect(dead[0]["type"] == "message.created")
         #expect(dead[0]["conversation"] == "lobby")
-        #expect(dead[0]["url"] == receiver.url)
+        #expect(dead[0]["url"] == receiver.origin)
         #expect(dead[0]["last_error"] == "more than 100 events waited")
         let table = try confab("webhooks", "--dead", at: server.adminPort)
         #expect(table.output.contains(try #require(dead[0]["id"])))
@@ -282,13 +282,10 @@ struct WebhookClusterTests {
         try servers[0].awaitShardBalance(of: 2)
         try self.post(at: servers[0])
         // Both nodes have conversations, and both have tried.
+        let failed = #"confab_webhook_failed_total{endpoint="\#(self.receiver.origin)"}"#
         for server in servers {
             try Deadline.wait(
-                for: "attempts of both nodes",
-                untilTrue: {
-                    (try server.metric(
-                        #"confab_webhook_failed_total{endpoint="\#(self.receiver.url)"}"#) ?? 0) > 0
-                })
+                for: "attempts of both nodes", untilTrue: { (try server.metric(failed) ?? 0) > 0 })
         }
         let rows = try confab("webhooks", "--output", "json", at: servers[0].adminPort).rows(
             "webhooks")
