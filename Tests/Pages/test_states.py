@@ -22,13 +22,12 @@ class StateTests(PageTest):
         self.gone(self.page("/conversation/nothing1"), "There is no conversation here", "unknown")
         self.gone(self.page("/conversation/a%20b"), "There is no conversation here", "invalid")
 
-    def test_a_closed_conversation_is_refused_to_strangers(self):
+    def test_a_closed_conversation_does_not_exist_for_strangers(self):
         token = self.server.token("alice", "--conversations", "board")
         ann = self.page(f"/conversation/board#token={token}")
         say(ann, "for members")
         ann.wait_for_selector(".row.sent, .row.delivered")
-        self.gone(self.page("/conversation/board"), "You may not enter this conversation",
-                  "forbidden")
+        self.gone(self.page("/conversation/board"), "There is no conversation here", "closed")
 
     def test_a_token_leaves_the_address_and_names_the_user(self):
         token = self.server.token("alice", "--username", "Alice", "--conversations", "desk")

@@ -254,8 +254,8 @@ export const refusal = (code, reason = "", hasToken = false) => {
 			: ["You need an invitation", "This server admits only people with a token. Open the"
 				+ " conversation from the application that invited you."];
 	}
-	if (code === 404) return ["There is no conversation here", "The link may be incomplete, or the"
-		+ " server no longer has this conversation. Ask for the link again."];
+	if (code === 404) return ["There is no conversation here", "The link may be incomplete, the"
+		+ " conversation private, or deleted. Ask a member to add you or to send the link again."];
 	if (code === 403 || code === 4004) return ["You may not enter this conversation", "Ask a member"
 		+ " to add you, then try again."];
 	if (code === 410) return ["This conversation has ended", "Choose another one or create one."];
