@@ -171,7 +171,7 @@ struct ChatDialectTests {
         #expect(result.exitStatus == .exited(1), "\(result)")
         let expectedErrors = [
             "conversations": "access denied", "pets": "access denied",
-            "chats": "not a member of this conversation", "agents": "status 403",
+            "chats": "no such chat", "agents": "status 403",
             "rooms": "you may not enter it",
         ]
         #expect(result.errors.contains(expectedErrors[dialect] ?? ""), "\(result.errors)")
