@@ -37,6 +37,7 @@ struct OutputFailureTests {
     func files() throws {
         let folder = try TemporaryFolder()
         let secret = try folder.write(ConfabServer.secret, to: "secret")
+        chmod(secret, 0o600)
         let listen = [
             "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:\(folder.file("a.db"))",
             "--jwt-secret-file", secret,
