@@ -47,6 +47,16 @@ struct ManagedMembersTests {
         #expect(fixture.store.members.last?.isNameGiven == false)
     }
 
+    @Test("adds a removed member under the given name if the next owner knows no other")
+    func returning() {
+        var fixture = ConversationFixture(of: [ann, bob])
+        _ = fixture.remove(bob, by: ann)
+        fixture.changeOwner()
+        _ = fixture.add(Person(id: bob.id, name: "Robert"), by: ann)
+        #expect(fixture.lastJoinResult?.member?.name == "Robert")
+        #expect(fixture.store.members.last?.isNameGiven == true)
+    }
+
     @Test("is reported to have added a member once, even if two requests are in flight")
     func concurrentAdds() {
         var fixture = ConversationFixture(of: [ann])
