@@ -4,9 +4,9 @@ internal import Gateway
 internal import HTTPWire
 internal import JSON
 
-/// What a node needs to create conversations for operators.
+/// The settings with which a node creates conversations for operators.
 public struct ConversationCreation: Sendable {
-    /// Who may enter if the request does not say it.
+    /// The access if the request names none.
     let joinPolicy: ConversationRecord.JoinPolicy
     /// The base of links, without a trailing slash.
     let linkBase: String

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What a search makes of one Unicode scalar of a text: nothing, a separator, or letters in lower
+/// The result of folding one Unicode scalar of a text: nothing, a separator, or letters in lower
 /// case without accents.
 struct FoldedScalar {
     enum Kind: UInt64 {

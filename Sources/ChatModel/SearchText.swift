@@ -84,7 +84,7 @@ public enum SearchText {
         }
     }
 
-    /// What `exactWords` makes of a scalar, wherever it stands.
+    /// The folding of a scalar by `exactWords`, wherever it stands.
     static func folded(_ scalar: Unicode.Scalar) -> FoldedScalar {
         if HangulSyllable.range.contains(scalar.value) { return FoldedScalar(.syllable) }
         var letters: [UInt32] = []

@@ -9,7 +9,7 @@ public struct DialectSettings: Sendable {
     public let secret: [UInt8]
     public let clusterName: String
     public let limits: Limits
-    /// Who may enter the conversations that a request creates without saying it.
+    /// The access of conversations that a request creates without naming one.
     public let defaultAccess: ConversationRecord.JoinPolicy
 
     public init(

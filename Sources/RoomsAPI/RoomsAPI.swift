@@ -20,7 +20,7 @@ public final class RoomsAPI: RequestHandler {
     /// Signs the tokens by which anonymous users are recognized; nil if there are no anonymous
     /// users.
     private let guestKey: GuestKey?
-    /// Who may enter the conversations that a request creates without saying it.
+    /// The access of conversations that a request creates without naming one.
     let defaultAccess: ConversationRecord.JoinPolicy
     /// Creates conversation ids; replaceable for tests.
     let makeID: @Sendable () -> ByteString
@@ -31,7 +31,7 @@ public final class RoomsAPI: RequestHandler {
     /// - Parameters:
     ///   - guestKey: the key of guest tokens, which the node's verifier shares; nil if there are no
     ///     anonymous users.
-    ///   - defaultAccess: who may enter the conversations that a request creates without saying it.
+    ///   - defaultAccess: the access of conversations that a request creates without naming one.
     public convenience init(
         guestKey: GuestKey? = nil, defaultAccess: ConversationRecord.JoinPolicy = .open
     ) {

@@ -37,7 +37,7 @@ public enum ConversationEvent: Sendable, Equatable {
     case notice(String)
 }
 
-/// What the creator of a conversation and admins may change, after the change.
+/// The properties that the creator of a conversation and admins may change, after the change.
 public struct ChangedConversation: Sendable, Equatable {
     public let title: String
     /// Whether only members, and users whose token lists the conversation, may enter.

@@ -12,7 +12,7 @@ struct AddressCounts {
         var isReported = false
     }
 
-    /// What became of a request for a connection.
+    /// The outcome of a request for a connection.
     enum Admission: Equatable {
         case admitted
         /// Admitted, and the address has passed `ConnectionShares.notable`.
