@@ -19,21 +19,30 @@ final class ClusterProcesses {
     private let storeEndpoint: StoreEndpoint
     private let folder: TemporaryFolder
     private let binaries: [String]
+    private let options: [String]
     private var nodes: [String: NodeProcess] = [:]
     private var logs: [(name: String, process: ChildProcess)] = []
 
-    /// - Parameter binaries: node numbers and starts alternate between them.
+    /// - Parameters:
+    ///   - binaries: node numbers and starts alternate between them.
+    ///   - options: further options of `confab serve`.
     init(
         _ clusterName: String, storeEndpoint: StoreEndpoint, binaries: [String],
-        context: TortureContext
+        options: [String] = ClusterProcesses.withoutRates, context: TortureContext
     ) throws {
         self.clusterName = clusterName
         self.storeEndpoint = storeEndpoint
         self.binaries = binaries
+        self.options = options
         self.context = context
         self.folder = try TemporaryFolder()
         try self.folder.write(ConfabServer.secret, to: "jwt.secret")
     }
+
+    /// Members send as fast as they like.
+    static let withoutRates = [
+        "--limit", "messages-per-second=100000", "--limit", "message-burst=100000",
+    ]
 
     deinit { self.killAll() }
 
@@ -58,8 +67,7 @@ final class ClusterProcesses {
                     "--jwt-secret-file", self.folder.file("jwt.secret"), "--listen", "127.0.0.1:0",
                     "--admin", "off",
                     "--drain-seconds", "1", "--loops", "2", "--history", "1000000",
-                    "--limit", "messages-per-second=100000", "--limit", "message-burst=100000",
-                ], folder: self.folder.path)
+                ] + self.options, folder: self.folder.path)
             self.nodes[name] = NodeProcess(links: links, process: process, startCount: startCount)
             self.logs.append(("\(name)-\(startCount)", process))
         }

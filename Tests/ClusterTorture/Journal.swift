@@ -21,6 +21,9 @@ public final class Journal: Sendable {
         public var reconnects = 0
         /// The reasons of unexpected disconnections, and the texts of errors.
         public var failureReasons: [String: Int] = [:]
+        /// What hostile clients did, and how often a node refused to go on with it.
+        public var hostileActs: [HostileAct: Int] = [:]
+        public var refusedActs: [HostileAct: Int] = [:]
     }
 
     /// The measurement of how long a fault interrupts the conversations.
@@ -54,6 +57,8 @@ public final class Journal: Sendable {
         var firstViolationAt: ContinuousClock.Instant?
         var checker = HistoryChecker()
         var counts = TortureCounts()
+        /// The times from the members' sends to their answers, since they were last taken.
+        var answerTimes: [Duration] = []
         var measurement: GapMeasurement?
         var finishedMembers: Set<String> = []
         var plannedAmendments = 0
@@ -113,6 +118,7 @@ public final class Journal: Sendable {
             }
             guard let sentAt else { return }
             state.counts.answered += 1
+            state.answerTimes.append(now - sentAt)
             // An older send, or a repeat of an older message, does not show that the conversation
             // works now.
             guard var measurement = state.measurement, sentAt >= measurement.since,
@@ -140,6 +146,14 @@ public final class Journal: Sendable {
     func recordPlannedAmendment() { self.state.withLock { $0.plannedAmendments += 1 } }
 
     var plannedAmendments: Int { self.state.withLock { $0.plannedAmendments } }
+
+    /// Returns the times from the members' sends to their answers since the last call.
+    func takeAnswerTimes() -> [Duration] {
+        self.state.withLock { state in
+            defer { state.answerTimes = [] }
+            return state.answerTimes
+        }
+    }
 
     // MARK: Gaps
 

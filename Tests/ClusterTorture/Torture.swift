@@ -38,17 +38,17 @@ public final class Torture {
     private let printLine: (String) -> Void
     private let startedAt = ContinuousClock.now
     private let store: any TortureStore
-    private let context: TortureContext
+    let context: TortureContext
     private let processes: ClusterProcesses
     private let backgroundCluster: BackgroundCluster?
-    private let conversations: [String]
+    let conversations: [String]
     private var memberPlans: [MemberPlan] = []
     private var kitMembers: [KitMember] = []
     private var gaps: [FaultKind: Gap] = [:]
     private var logLines: [String] = []
-    private var random: SeededGenerator
+    var random: SeededGenerator
 
-    private var journal: Journal { self.context.journal }
+    var journal: Journal { self.context.journal }
 
     /// The messages of all conversations so far.
     public var messageCount: Int { self.journal.messageCount }
@@ -66,6 +66,7 @@ public final class Torture {
         ]
         self.store =
             switch settings.store {
+            case .sqlite: try EmbeddedTortureStore()
             case .redis: try StandaloneStore(options)
             case .sentinel: try SentinelStore(options)
             case .cluster: try ClusterStore(options)
@@ -73,6 +74,8 @@ public final class Torture {
         self.context = TortureContext(Journal())
         self.processes = try ClusterProcesses(
             "torture", storeEndpoint: self.store.endpoint, binaries: settings.binaries,
+            options: settings.hasHostileClients
+                ? ["--anonymous", "on"] : ClusterProcesses.withoutRates,
             context: self.context)
         self.backgroundCluster =
             settings.hasBackgroundCluster
@@ -364,7 +367,7 @@ public final class Torture {
         }
     }
 
-    private func sleep(for time: Duration) {
+    func sleep(for time: Duration) {
         let deadline = Deadline(within: time)
         while !deadline.isExpired { poll(nil, 0, deadline.milliseconds) }
     }
@@ -374,7 +377,7 @@ public final class Torture {
         self.journal.check { $0.recordViolation(text) }
     }
 
-    private func log(_ text: String) {
+    func log(_ text: String) {
         let line =
             "\(Date().formatted(.iso8601.time(includingFractionalSeconds: true))) "
             + "\(seconds(.now - self.startedAt)) \(text)"

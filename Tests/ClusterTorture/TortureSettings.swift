@@ -19,6 +19,9 @@ public struct TortureSettings: Sendable {
     /// The clients are the drivers of these kits: each conversation has a member of each. Empty for
     /// the harness's own clients.
     public var kits: [KitCommand] = []
+    /// A hostile member and a hostile stranger join the clients: `Torture.measureHostileClients`.
+    /// The nodes have their usual limits, and serve guests.
+    public var hasHostileClients = false
     /// For measurements: members stay at their home node, and reconnect to it quickly.
     public var isMeasuring = false
     /// The setting `appendfsync` of redis-server: always or everysec.

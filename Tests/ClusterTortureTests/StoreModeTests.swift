@@ -14,6 +14,10 @@ struct StoreModeTests {
             FaultKind.redisRestart.refusal(for: .sentinel)
                 == "--faults redis-restart needs --store redis and is impossible with "
                 + "--store sentinel")
+        #expect(
+            FaultKind.reshard.refusal(for: .sqlite)
+                == "--faults reshard needs --store cluster and is impossible with --store sqlite")
+        #expect(FaultKind.cut.refusal(for: .sqlite) != nil)
     }
 
     @Test("support all other faults, and each fault has a store", arguments: StoreMode.allCases)

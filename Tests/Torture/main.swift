@@ -10,10 +10,12 @@ struct Arguments {
     var store = StoreMode.redis
     /// Nil for all faults that the store supports.
     private var requestedFaults: [FaultKind]?
-    var nodes = 3
+    private var requestedNodes: Int?
     var binary: String?
     var otherBinary: String?
     var measuredFault: FaultKind?
+    /// Measures hostile clients, without faults unless some are named.
+    var isHostile = false
     /// The kits whose drivers are the clients; empty for the harness's own.
     var kits: [KitCommand] = []
     /// The folder for the logs of a run without violations.
@@ -22,6 +24,10 @@ struct Arguments {
     init(_ arguments: [String]) throws {
         var arguments = arguments[...]
         while let option = arguments.popFirst() {
+            if option == "--hostile" {
+                self.isHostile = true
+                continue
+            }
             guard let value = arguments.popFirst() else {
                 throw TestFailure("\(option) needs a value")
             }
@@ -30,7 +36,7 @@ struct Arguments {
             case "--minutes": self.minutes = try Self.read(Double(value), option, value)
             case "--store": self.store = try Self.read(StoreMode(rawValue: value), option, value)
             case "--nodes":
-                self.nodes = try Self.read(
+                self.requestedNodes = try Self.read(
                     Int(value).flatMap { (2...9).contains($0) ? $0 : nil }, option, value)
             case "--binary": self.binary = value
             case "--other-binary": self.otherBinary = value
@@ -50,7 +56,10 @@ struct Arguments {
             default: throw TestFailure("there is no option \(option)")
             }
         }
-        if self.faults.isEmpty { throw TestFailure("--faults: no fault is named") }
+        if !self.store.isShared, self.requestedNodes != nil {
+            throw TestFailure("--nodes is impossible with --store \(self.store.rawValue): one node")
+        }
+        if self.faults.isEmpty, !self.isHostile { throw TestFailure("--faults: no fault is named") }
         for fault in self.faults {
             if let refusal = fault.refusal(for: self.store) { throw TestFailure(refusal) }
             if fault.needsKits, self.kits.isEmpty {
@@ -64,8 +73,11 @@ struct Arguments {
         }
     }
 
+    private var nodes: Int { self.store.isShared ? self.requestedNodes ?? 3 : 1 }
+
     var faults: [FaultKind] {
-        self.requestedFaults ?? (self.kits.isEmpty ? self.store.faults : FaultKind.kitFaults)
+        if self.isHostile { return self.requestedFaults ?? [] }
+        return self.requestedFaults ?? (self.kits.isEmpty ? self.store.faults : FaultKind.kitFaults)
     }
 
     private static func read<Value>(_ value: Value?, _ option: String, _ text: String) throws
@@ -82,6 +94,7 @@ struct Arguments {
         if let binary = self.binary { settings.binary = binary }
         settings.otherBinary = self.otherBinary
         settings.kits = self.kits
+        settings.hasHostileClients = self.isHostile
         if !self.kits.isEmpty { settings.conversations = 3 }
         settings.hasBackgroundCluster =
             self.measuredFault == nil && self.faults.contains(.twoClusters)
@@ -95,12 +108,18 @@ struct Arguments {
             + (self.kits.isEmpty ? "" : " --kits \(self.kits.map(\.name).joined(separator: ","))")
         let faults = self.faults.map(\.rawValue).joined(separator: ",")
         return "script/torture --store \(self.store.rawValue) --seed \(self.seed)"
-            + " --minutes \(self.minutes) --faults \(faults) --nodes \(self.nodes)\(binary)"
+            + " --minutes \(self.minutes)" + (faults.isEmpty ? "" : " --faults \(faults)")
+            + (self.store.isShared ? " --nodes \(self.nodes)" : "")
+            + (self.isHostile ? " --hostile" : "") + binary
     }
 }
 
 func printLine(_ line: String) {
     FileHandle.standardOutput.write(Data("\(line)\n".utf8))
+}
+
+func milliseconds(_ time: Duration) -> String {
+    String(format: "%.2f ms", time / .milliseconds(1))
 }
 
 func seconds(_ time: Duration) -> String { String(format: "%.2f s", time / .seconds(1)) }
@@ -153,6 +172,10 @@ func report(_ result: Torture.TortureResult) {
                 + "longest silence \(seconds(gap.longestSilence))"
         )
     }
+    for (act, count) in counts.hostileActs.sorted(by: { $0.key < $1.key }) {
+        let refused = counts.refusedActs[act, default: 0]
+        printLine("hostile: \(count) × \(act.rawValue); \(refused) ended by the node")
+    }
     for (reason, count) in counts.failureReasons.sorted(by: { $0.key < $1.key }) {
         printLine("  \(count) × \(reason)")
     }
@@ -166,7 +189,16 @@ func torture(_ arguments: Arguments) throws -> Bool {
     var failure: String?
     do {
         try torture.start()
-        try torture.injectFaults(arguments.faults, for: .seconds(arguments.minutes * 60))
+        let time = Duration.seconds(arguments.minutes * 60)
+        if arguments.isHostile {
+            let effect = try torture.measureHostileClients(arguments.faults, for: time / 2)
+            printLine(
+                "median answer without hostile clients: \(milliseconds(effect.before)), "
+                    + "beside them: \(milliseconds(effect.during)); the limit is twice the first")
+            if !effect.isWithinLimit { failure = "the answers are more than twice as slow" }
+        } else {
+            try torture.injectFaults(arguments.faults, for: time)
+        }
     } catch {
         failure = "\(error)"
     }

@@ -1,11 +1,16 @@
-/// The deployment of Redis, as named on the command line.
+/// The store, as named on the command line.
 public enum StoreMode: String, Sendable, CaseIterable {
+    /// One node with its own database.
+    case sqlite
     /// One server.
     case redis
     /// A master, two replicas, and three sentinels.
     case sentinel
     /// Three masters of a Redis Cluster, with a replica each.
     case cluster
+
+    /// Whether the store serves several nodes.
+    public var isShared: Bool { self != .sqlite }
 
     /// The faults that this store supports, without those of kits.
     public var faults: [FaultKind] {
@@ -23,9 +28,9 @@ extension FaultKind {
     /// The stores that support this fault.
     public var stores: [StoreMode] {
         switch self {
-        case .kill, .freeze, .drain, .join, .leave, .restartAll, .cut, .twoClusters, .clientCut,
-            .clientFreeze, .redisKill, .redisFreeze, .redisRefuse, .pubsubKill:
-            StoreMode.allCases
+        case .kill, .freeze, .drain, .restartAll, .clientCut, .clientFreeze: StoreMode.allCases
+        case .join, .leave, .cut, .twoClusters, .redisKill, .redisFreeze, .redisRefuse, .pubsubKill:
+            StoreMode.allCases.filter(\.isShared)
         // With replicas, a server that is unavailable for more than a second is replaced: that is
         // redis-kill.
         case .redisRestart: [.redis]
