@@ -134,8 +134,11 @@ public enum HostileAct: String, Sendable, CaseIterable, Comparable {
             let token = try ConfabServer.token(
                 for: "\(conversation)-m0", secret: String(repeating: "not the secret ", count: 3))
             for _ in 0..<100 {
-                _ = try RawWebSocketClient.refusal(
-                    of: "/conversations/\(conversation)/?token=\(token)", port: port)
+                let stream = try ByteStream(port: port)
+                defer { stream.close() }
+                try RawWebSocketClient.requestUpgrade(
+                    "/conversations/\(conversation)/?token=\(token)", port: port, on: stream)
+                _ = stream.isReadable(within: Self.timeout)
             }
         case .claim:
             for number in 0..<20 {
@@ -163,9 +166,9 @@ public enum HostileAct: String, Sendable, CaseIterable, Comparable {
         try socket.stream.send(frames, within: Self.timeout)
     }
 
-    /// Reads for at most a second, and drops the connection.
+    /// Reads for a moment, and drops the connection.
     private static func read(_ socket: RawWebSocketClient) {
-        _ = socket.stream.readToEnd(within: .seconds(1))
+        _ = socket.stream.readToEnd(within: .milliseconds(300))
         socket.dropConnection()
     }
 
