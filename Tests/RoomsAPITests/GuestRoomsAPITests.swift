@@ -4,6 +4,7 @@ import DialectKit
 import EventLoop
 import HTTPWire
 import Identity
+import RoomsDialect
 import Synchronization
 import TestKit
 import Testing
