@@ -26,8 +26,6 @@ let source = nothing;
 let view = /** @type {import("./confab.js").View | undefined} */ (undefined);
 /** The names of the members, and of all users whose names were seen. */
 const names = new Map(), seenNames = new Map();
-/** The members, and all users who were present, guests of one id apart. */
-const people = new Map();
 /** The texts of changes that wait for the server, an empty one for a deletion; and reactions. */
 const edits = new Map(), reacting = new Map();
 /** Who types, until when. */
@@ -160,16 +158,16 @@ const showTitle = () => {
 
 /** @param {number} [online] The other present users; the room names at most 200 of them. */
 const showPeople = (online) => {
-	const keyed = (each = any) => /** @type {[string, any]} */ (
-		[personKey(each), {...each, name: nameOf(each)}]);
-	const present = new Map(room?.present.map(keyed)), own = {user: me(), guestKey: room?.guestKey};
-	if (room?.me) present.set(personKey(own), {...own, name: userName(room.me)});
-	const here = online == null ? present.size : online + 1;
+	const own = {user: me(), guestKey: room?.guestKey, name: userName(me())};
+	const present = room?.present.map((each) => ({...each, name: nameOf(each)})) ?? [];
+	if (room?.me) present.push(own);
+	const here = online == null ? present.length : online + 1;
 	$("#count").textContent = `${count(here, "person", "people")} here`;
-	const all = new Map([...present, ...people].slice(0, 200));
-	$("#about ul").replaceChildren(...[...all].map(([key, each]) => {
-		const isHere = present.has(key), isMe = room?.me && key === personKey(own);
-		return h("li", {className: isHere ? "online" : ""}, avatar(key, each.name),
+	const users = new Set(present.map(({user}) => user));
+	const away = [...names].filter(([user]) => !users.has(user)).map(([user, name]) => ({user, name}));
+	$("#about ul").replaceChildren(...[...present, ...away].slice(0, 200).map((each = any) => {
+		const isHere = present.includes(each), isMe = each === own;
+		return h("li", {className: isHere ? "online" : ""}, avatar(personKey(each), each.name),
 			h("bdi", {}, each.name), h("span", {className: "dim"}, isMe ? "" : guestWord(each)),
 			h("span", {className: "dim"}, isMe ? "you" : isHere ? "here" : "away"));
 	}));
@@ -513,7 +511,6 @@ const onPresence = ({online = 0, changes = Array(0)}) => {
 		if (room?.state === "online") arrivals.push(`${name} ${each.online ? "joined" : "left"}`);
 		if (!each.online) typists.delete(name);
 		names.set(each.user, name);
-		people.set(personKey(each), {...each, name});
 	}
 	arrivalTimer ||= setTimeout(tellArrivals, 1000);
 	showPeople(online);
@@ -632,12 +629,7 @@ const load = async () => {
 	});
 	details = {...body.conversation, messages: body.messages};
 	names.clear();
-	people.clear();
-	for (const each of details.participants) {
-		const user = userOf(each), name = each.username, guestKey = each.guest_key;
-		names.set(user, name);
-		people.set(personKey({user, guestKey}), {user, guestKey, name});
-	}
+	for (const each of details.participants) names.set(userOf(each), each.username);
 	behind = Date.parse(answer.headers.get("date") ?? "") + 500 - Date.now() || 0;
 	const words = clockSentence(behind);
 	if (!words) behind = 0;

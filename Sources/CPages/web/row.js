@@ -111,9 +111,9 @@ export const rowBuilder = ({nameOf, userName, me, members, actions}) => {
 		const {id, state, localId, error, pinned} = message;
 		const isDeleted = message.deleted || isWaiting && !text;
 		const author = personKey(message), label = isMine ? userName(me()) : nameOf(message);
-		const guest = isMine ? "" : guestWord(message);
+		const guest = !isMine && guestWord(message);
 		const byline = h("p", {className: "by"}, h("bdi", {className: "name"}, label), " ",
-			...guest ? [h("span", {className: "note"}, guest), " "] : [], timeElement(message.time));
+			...guest ? [h("span", {className: "note"}, guest)] : [], timeElement(message.time));
 		byline.style.setProperty("--hue", `${hue(author)}`);
 		const named = message.mentions === "all"
 			? [...members().map(({name}) => name), userName(me())] : message.mentions.map(userName);

@@ -269,7 +269,7 @@ export const personKey = ({author, user = author, guestKey} = any) =>
 	guestKey ? `${user} ${guestKey}` : user;
 
 /** The word after the name of a guest, which differs for guests of one name. */
-export const guestWord = ({guestKey = ""}) => guestKey && `guest ${guestKey}`;
+export const guestWord = ({guestKey} = any) => guestKey ? `guest ${guestKey}` : "";
 
 /** Whether a message of another user mentions the user. */
 export const mentionsUser = (message = any, me = "") => !message.own && !message.deleted
