@@ -5,7 +5,7 @@ import {composer} from "./composer.js";
 import {avatar, messageList, oneLine, rowBuilder, watchRows} from "./scroll.js";
 import {
 	$, any, clockSentence, connectionSentence, copyLink, count, guestWord, h, identity, isTransient,
-	link, mentionsUser, personKey, refusal, session, storage, typingSentence,
+	link, mentionsUser, keyOf, refusal, session, storage, typingSentence,
 } from "./text.js";
 
 const {token, user} = identity();
@@ -163,11 +163,11 @@ const showPeople = (online) => {
 	if (room?.me) present.push(own);
 	const here = online == null ? present.length : online + 1;
 	$("#count").textContent = `${count(here, "person", "people")} here`;
-	const users = new Set(present.map(({user}) => user));
-	const away = [...names].filter(([user]) => !users.has(user)).map(([user, name]) => ({user, name}));
+	const away = [...names].map(([user, name]) => ({user, name}))
+		.filter(({user}) => !present.some((each) => each.user === user));
 	$("#about ul").replaceChildren(...[...present, ...away].slice(0, 200).map((each = any) => {
 		const isHere = present.includes(each), isMe = each === own;
-		return h("li", {className: isHere ? "online" : ""}, avatar(personKey(each), each.name),
+		return h("li", {className: isHere ? "online" : ""}, avatar(keyOf(each), each.name),
 			h("bdi", {}, each.name), h("span", {className: "dim"}, isMe ? "" : guestWord(each)),
 			h("span", {className: "dim"}, isMe ? "you" : isHere ? "here" : "away"));
 	}));

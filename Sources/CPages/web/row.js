@@ -2,7 +2,7 @@
 // scroll.js.
 
 import {
-	any, count, formatted, guestWord, h, hue, initial, isEmoji, personKey, timeElement,
+	any, count, formatted, guestWord, h, hue, initial, isEmoji, keyOf, timeElement,
 } from "./text.js";
 
 const stateWords = /** @type {Record<string, string>} */ ({
@@ -110,7 +110,7 @@ export const rowBuilder = ({nameOf, userName, me, members, actions}) => {
 		const {message, reactions, isMine, text, isFirst, isWaiting, isForMe} = row;
 		const {id, state, localId, error, pinned} = message;
 		const isDeleted = message.deleted || isWaiting && !text;
-		const author = personKey(message), label = isMine ? userName(me()) : nameOf(message);
+		const author = keyOf(message), label = isMine ? userName(me()) : nameOf(message);
 		const guest = !isMine && guestWord(message);
 		const byline = h("p", {className: "by"}, h("bdi", {className: "name"}, label), " ",
 			...guest ? [h("span", {className: "note"}, guest)] : [], timeElement(message.time));

@@ -265,7 +265,7 @@ export const refusal = (code, reason = "", hasToken = false) => {
 };
 
 /** Differs for users, and for guests of one id. */
-export const personKey = ({author, user = author, guestKey} = any) =>
+export const keyOf = ({author, user = author, guestKey} = any) =>
 	guestKey ? `${user} ${guestKey}` : user;
 
 /** The word after the name of a guest, which differs for guests of one name. */
@@ -306,7 +306,7 @@ export const rows = (messages, {now, me, unreadAfter, edits, reacting}) => {
 	const all = [];
 	let last = any, day = "";
 	for (const message of messages) {
-		const {id, own: isMine, time} = message, author = personKey(message);
+		const {id, own: isMine, time} = message, author = keyOf(message);
 		const date = new Date(time).toDateString();
 		if (date !== day) {
 			const text = dayLabel(time, now);
@@ -319,7 +319,7 @@ export const rows = (messages, {now, me, unreadAfter, edits, reacting}) => {
 			unreadAfter = Infinity;
 			last = undefined;
 		}
-		const isFirst = !last || personKey(last) !== author
+		const isFirst = !last || keyOf(last) !== author
 			|| Date.parse(time) - Date.parse(last.time) > 3e5;
 		const edit = edits.get(id), text = edit ?? message.text;
 		const reactions = withWaiting(message.reactions, reacting.get(id));
