@@ -84,7 +84,7 @@ extension ClusterAdmin {
         }
         // The operator writes ids as they are displayed, with the prefix of guests.
         let id = UserID(displayID: ByteString(user))
-        let member = try await self.load(key).currentMembers.first { $0.user == id }
+        let member = try await self.load(key).currentMembers.first { $0.user.looksLike(id) }
         guard member != nil || NameRule.allows(id.name.string, limit: 128) else {
             throw .badRequest("\"user\": must be 1 to 128 \(NameRule.text).")
         }
@@ -99,7 +99,7 @@ extension ClusterAdmin {
                             + (replyTo.map { ", in reply to message \($0)" } ?? "")))
             ])
         }
-        let person = Person(id: id, name: member?.name ?? id.name)
+        let person = Person(id: member?.user ?? id, name: member?.name ?? id.name)
         if member == nil {
             let join = JoinRequest(
                 principal: Principal(person: person, isAdmin: true), isListedInToken: true,

@@ -13,13 +13,18 @@ extension ClusterAdmin {
         let tenant = request.text("tenant") ?? "default"
         let limit = request.number("limit") ?? OperatorVerb.defaultRowLimit
         let snapshot = try await self.clusterSnapshot()
-        async let memberships = self.memberships(of: user, tenant, limit: limit)
         let list = await self.connectionList(
             ListRequest(
                 order: RowOrder(column: "id", isDescending: false), limit: limit,
                 filter: [.init("user", .string(user)), .init("tenant", .string(tenant))]),
             of: snapshot.peers, in: snapshot)
-        let stored = await memberships
+        // The keys of guests are in no list of the store: only those of connected ones are known.
+        let name = UserID(displayID: ByteString(user)).name
+        let guests = Set(list.rows.compactMap { $0["guest_key"]?.stringValue }).sorted().flatMap {
+            UserID.all(withKey: ByteString($0), named: name)
+        }
+        let stored = await self.memberships(
+            of: UserID.all(displayed: ByteString(user)) + guests, tenant, limit: limit)
         let subject = (tenant: ByteString(tenant), user: ByteString(user))
         let bans = try? await self.activeBans {
             $0.tenant == subject.tenant && $0.user == subject.user
@@ -64,19 +69,20 @@ extension ClusterAdmin {
 
     /// Throws 404 if a user without a connection is a member of no conversation.
     func checkExists(_ user: String, _ tenant: String) async throws(HTTPError) {
-        if case .success(let found) = await self.memberships(of: user, tenant, limit: 1),
+        let users = UserID.all(displayed: ByteString(user))
+        if case .success(let found) = await self.memberships(of: users, tenant, limit: 1),
             found.isEmpty
         {
             throw Self.unknownUser(user, tenant)
         }
     }
 
-    /// The first conversations of a user, those with the newest activity first.
-    private func memberships(of user: String, _ tenant: String, limit: Int) async
+    /// The first conversations of users, those with the newest activity first.
+    private func memberships(of users: [UserID], _ tenant: String, limit: Int) async
         -> Result<[ListedMembership], HTTPError>
     {
         var memberships = NewestMemberships(limit: limit)
-        for id in UserID.all(displayed: ByteString(user)) {
+        for id in users {
             var cursor: ByteString?
             for _ in 0..<NewestMemberships.pageLimit {
                 let answer = await self.read(

@@ -3,11 +3,13 @@ internal import ChatModel
 internal import EventLoop
 internal import Gateway
 internal import JSON
+internal import NodeLink
 
 /// A connection as a row of `confab connections`.
 extension ConnectionReport {
     static let columns = [
-        "id", "user", "tenant", "dialect", "transport", "node", "address", "conversations",
+        "id", "user", "guest_key", "tenant", "dialect", "transport", "node", "address",
+        "conversations",
         "pending", "in", "out", "rtt", "uptime", "idle",
     ]
 
@@ -16,6 +18,7 @@ extension ConnectionReport {
         switch column {
         case "id": .string(self.clusterID(on: node))
         case "user": self.user.map { .string($0.displayID.string) } ?? .null
+        case "guest_key": self.user?.guestKeyTree ?? .null
         case "tenant": self.user == nil ? .null : self.tenant.map { .string($0.string) } ?? .null
         case "dialect": .string(self.dialect)
         case "transport": .string(self.isPolling ? "polling" : "websocket")

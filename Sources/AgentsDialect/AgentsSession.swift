@@ -131,6 +131,10 @@ public struct AgentsSession: InboxReading, ResumableSession {
             guard IdentityRule.name.allows(to) else {
                 throw FieldError("to: must be \(IdentityRule.name.text)")
             }
+            // Guests of one id would share an inbox.
+            guard !to.utf8.starts(with: UserID.guestPrefix.utf8) else {
+                throw FieldError("to: is a guest, and guests have no inbox; write to the channel")
+            }
             let inbox = ConversationKey.inbox(ofAgent: ByteString(to), in: self.tenant)
             steps.append(
                 .submit(

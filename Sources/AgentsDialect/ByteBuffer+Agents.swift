@@ -21,6 +21,7 @@ extension ByteBuffer {
         self.append(jsonString: channel.tenant)
         self.append(#","agent_id":"#)
         self.append(jsonString: message.body.author.agentDisplayID)
+        self.append(guestFlagOf: message.body.author.id)
         self.append(#","channel_id":"#)
         self.append(jsonString: channel.id)
         self.append(tailOf: message)
@@ -44,6 +45,7 @@ extension ByteBuffer {
         self.append(jsonString: tenant)
         self.append(#","agent_id":"#)
         self.append(jsonString: message.body.author.agentDisplayID)
+        self.append(guestFlagOf: message.body.author.id)
         self.append(tailOf: message)
         self.append("}")
     }
@@ -123,6 +125,7 @@ extension ByteBuffer {
     /// The agent, its state and the time, up to the end of the object.
     private mutating func appendAgentState(of change: PresenceChange) {
         self.append(jsonString: change.person.agentDisplayID)
+        self.append(guestFlagOf: change.person.id)
         self.append(
             change.isOnline
                 ? #","status":"online","timestamp":""# : #","status":"offline","timestamp":""#)
@@ -156,6 +159,7 @@ extension ByteBuffer {
         for (index, member) in description.members.enumerated() {
             self.append(index > 0 ? #",{"agent_id":"# : #"{"agent_id":"#)
             self.append(jsonString: member.agent ?? member.user.displayID)
+            self.append(guestFlagOf: member.user)
             self.append(
                 description.online.contains(member.user)
                     ? #","status":"online""# : #","status":"offline""#)

@@ -45,13 +45,16 @@ extension Conversation {
         at now: ClockReading, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         _ = try self.recordManaged(by: principal)
-        // Users see one id for both kinds of anonymous users.
-        let users = user.isAnonymous ? [user, UserID(assigned: user.name)] : [user]
-        if let number = users.compactMap({ self.members.memberNumber(of: $0) }).first {
+        let numbers = self.members.memberNumbers(lookingLike: user)
+        if let last = numbers.last {
             guard !self.areWritesUnavailable else { throw .unavailable }
-            self.endMembership(
-                number, rememberedAs: .removed, from: origin, at: now, into: &effects)
-        } else if let index = self.pendingChanges.lastIndex(where: { $0.isDeparture(of: users) }) {
+            // The answer follows the last of the guests of one name.
+            for number in numbers {
+                self.endMembership(
+                    number, rememberedAs: .removed, from: number == last ? origin : nil, at: now,
+                    into: &effects)
+            }
+        } else if let index = self.pendingChanges.lastIndex(where: { $0.isDeparture(of: user) }) {
             self.pendingChanges[index].addRequester(origin)
         } else {
             guard origin.isRetry else { throw .noSuchMember }

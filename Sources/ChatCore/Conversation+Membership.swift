@@ -27,6 +27,7 @@ extension Conversation {
                     request.template.closed, creator: creator, createdAt: now.wall),
                 into: &effects)
         }
+        if existing == nil { self.removeFormerGuests(person.id, at: now, into: &effects) }
         var member = existing.map { self.members[$0].member } ?? self.newMember(request, at: now)
         // A new name needs a write, so every member keeps its name while writes are unavailable.
         let isRenamed =
@@ -55,18 +56,35 @@ extension Conversation {
         }
     }
 
+    /// Ends the memberships of the absent guests whose connections had the name of this guest.
+    ///
+    /// A client without a token is another guest with each connection. Otherwise it would become
+    /// one member more each time. A connection that resumes joins again, because the conversation
+    /// is open.
+    private mutating func removeFormerGuests(
+        _ user: UserID, at now: ClockReading, into effects: inout [ConversationEffect]
+    ) {
+        guard user.isConnectionGuest, self.record?.joinPolicy == .open,
+            now.monotonic >= self.presence.reportsDueBy
+        else { return }
+        for number in self.members.memberNumbers(lookingLike: user) {
+            let former = self.members[number]
+            guard former.member.user.isConnectionGuest, !former.isPresent else { continue }
+            self.endMembership(number, rememberedAs: nil, from: nil, at: now, into: &effects)
+        }
+    }
+
     /// Throws unless the token or the link admits a user that is no member.
     ///
     /// This is the first check, so that a closed conversation is answered as a missing one.
     private func checkAdmission(_ request: JoinRequest, _ isSubscribing: Bool) throws(ChatError) {
         let user = request.principal.person.id
         // The token of an anonymous user is part of the link.
-        let isRemoved = self.wasRemoved(user)
-        if request.isListedInToken, !(isRemoved && user.isAnonymous) { return }
+        if request.isListedInToken, !user.isAnonymous { return }
         guard self.record?.joinPolicy == .open else {
             throw isSubscribing ? .accessDenied : .noSuchConversation
         }
-        guard !isRemoved else { throw .wasRemoved }
+        guard !self.wasRemoved(user) else { throw .wasRemoved }
     }
 
     /// Throws unless an admitted user may join.
@@ -226,7 +244,7 @@ extension Conversation {
         guard self.lifecycle != .missing else { throw .noSuchConversation }
         guard let number = self.members.memberNumber(of: user) else {
             guard origin.isRetry else { throw self.refusalOfNonMember }
-            self.answerAlreadyDone(origin, into: &effects) { $0.isDeparture(of: [user]) }
+            self.answerAlreadyDone(origin, into: &effects) { $0.isDeparture(of: user) }
             return
         }
         guard !self.areWritesUnavailable else { throw .unavailable }
@@ -235,18 +253,20 @@ extension Conversation {
             at: now, into: &effects)
     }
 
-    /// - Parameter role: the role by which the conversation remembers the former member.
+    /// - Parameters:
+    ///   - role: the role by which the conversation remembers the former member.
+    ///   - origin: the request to answer; nil for none.
     mutating func endMembership(
-        _ number: UInt32, rememberedAs role: Member.Role?, from origin: RequestOrigin,
+        _ number: UInt32, rememberedAs role: Member.Role?, from origin: RequestOrigin?,
         at now: ClockReading, into effects: inout [ConversationEffect]
     ) {
         let member = self.members[number].member
-        self.members.remove(number)
-        var change = Write.Change.remove(member.user)
         // A conversation remembers as many former members as it may have members.
         let formerCount = self.members.count - self.members.memberCount
-        if let role, formerCount <= self.rules.limits.membersPerConversation {
-            self.members[number].member.role = role
+        let isRemembered = role != nil && formerCount < self.rules.limits.membersPerConversation
+        self.members.remove(number, rememberedAs: isRemembered ? role : nil)
+        var change = Write.Change.remove(member.user)
+        if isRemembered {
             var former = self.members[number].member
             (former.name, former.agent) = ("", nil)
             change = .member(former)
@@ -254,10 +274,12 @@ extension Conversation {
         self.write(change, then: .left(member, at: now.wall), from: origin, into: &effects)
     }
 
-    /// Whether the creator or an admin has removed the user, who was not added again.
+    /// Whether the creator or an admin has removed the user, who was not added again. Guests are
+    /// removed by their common id.
     func wasRemoved(_ user: UserID) -> Bool {
-        guard let number = self.members.number(of: user) else { return false }
-        return self.members[number].member.role == .removed
+        self.members.numbers(lookingLike: user).contains {
+            self.members[$0].member.role == .removed
+        }
     }
 
     /// Whether the user has created the conversation, and neither left nor was removed. In some
@@ -272,6 +294,15 @@ extension Conversation {
         by principal: Principal, from origin: RequestOrigin, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) throws(ChatError) {
+        var principal = principal
+        // A request ends a conversation by the name of its creator only if no other machine can
+        // have sent it.
+        if principal.person.id.isClaimed, let creator = self.record?.creator,
+            creator.looksLike(principal.person.id)
+        {
+            principal = Principal(
+                person: Person(id: creator, name: principal.person.name), isAdmin: false)
+        }
         let record = try self.recordManaged(by: principal)
         guard record.endedAt == nil else {
             guard origin.isRetry else { throw .conversationEnded }

@@ -30,10 +30,27 @@ extension Conversation {
     /// stored message tells which user it was.
     private mutating func author(of body: MessageBody) throws(ChatError) -> UInt32 {
         if self.isInbox { return self.sharedAuthor }
-        guard let author = self.members.memberNumber(of: body.author.id) else {
-            throw self.refusal(self.refusalOfNonMember) { $0.isDeparture(of: [body.author.id]) }
+        let user = body.author.id
+        let author =
+            user.isClaimed
+            ? self.claimedAuthor(body.author) : self.members.memberNumber(of: user)
+        guard let author else {
+            throw self.refusal(self.refusalOfNonMember) { $0.isDeparture(of: user) }
         }
         return author
+    }
+
+    /// The number of an author that only claims the name of a guest. It may speak in an open
+    /// conversation with a guest of this name, as another guest without rights.
+    private mutating func claimedAuthor(_ author: Person) -> UInt32? {
+        guard self.record?.joinPolicy == .open,
+            !self.members.memberNumbers(lookingLike: author.id).isEmpty
+        else { return nil }
+        return self.members.number(of: author.id)
+            ?? self.members.insert(
+                Member(
+                    user: author.id, name: author.name, role: .member,
+                    joinedAt: Timestamp(milliseconds: 0)), isMember: false)
     }
 
     /// The refusal of a send because of a change. While the change is in flight, the send is to be

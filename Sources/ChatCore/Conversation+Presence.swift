@@ -28,6 +28,10 @@ struct PresenceState: Sendable {
     var startedAt: Int64 = 0
     /// Until then a new owner waits for the loops' reports before it announces members as offline.
     var graceEnds: Int64 = 0
+    /// Until then loops may have subscribers that they have not reported to this owner.
+    let reportsDueBy: Int64
+
+    init(ownedSince: Int64) { self.reportsDueBy = ownedSince + ConversationRules.presenceGrace }
 }
 
 extension Conversation {

@@ -123,11 +123,12 @@ extension Conversation {
         var users: [UserID] = []
         var others: [UserID] = []
         for user in mentions.users {
-            // Users see one id for both kinds of anonymous users.
-            let candidates = user.isAnonymous ? [user, UserID(assigned: user.name)] : [user]
-            if let member = candidates.first(where: { self.members.memberNumber(of: $0) != nil }) {
-                if !users.contains(member) { users.append(member) }
-            } else if !others.contains(user) {
+            // Every guest that others see under this id, but not more users than a message names.
+            let members = self.members.memberNumbers(lookingLike: user).prefix(Mentions.limit).map {
+                self.members[$0].member.user
+            }
+            users += members.filter { !users.contains($0) }.prefix(Mentions.limit - users.count)
+            if members.isEmpty, !others.contains(user) {
                 others.append(user)
             }
         }

@@ -95,7 +95,7 @@ public struct Conversation: Sendable {
     var pins: [Message] = []
     var threadRoots = ThreadRoots(after: 0)
     var typingUsers: [TypingUser] = []
-    var presence = PresenceState()
+    var presence: PresenceState
     var unstoredReads = UnstoredReads()
     var dirtyCursors: [UInt32] = []
     var cursorFlushDue: Int64 = 0
@@ -119,9 +119,13 @@ public struct Conversation: Sendable {
     }
 
     /// A conversation without loaded state: the first command loads it from the store.
-    public init(rules: ConversationRules, isInbox: Bool = false) {
+    ///
+    /// - Parameter ownedSince: a monotonic millisecond since which this owner receives what loops
+    ///   report.
+    public init(rules: ConversationRules, isInbox: Bool = false, ownedSince: Int64 = .min / 2) {
         self.rules = rules
         self.isInbox = isInbox
+        self.presence = PresenceState(ownedSince: ownedSince)
         self.recents = RecentMessages(next: 1, limit: rules.limits.recentMessages)
     }
 
@@ -320,9 +324,8 @@ public struct Conversation: Sendable {
     {
         let isOpen = self.record?.joinPolicy == .open
         // The token of an anonymous user is part of the link.
-        if readAccess == .anyoneIfOpen || readAccess == .anyone && user.isAnonymous,
-            self.wasRemoved(user)
-        {
+        let readAccess = readAccess == .anyone && user.isAnonymous ? .anyoneIfOpen : readAccess
+        if readAccess == .anyoneIfOpen, self.wasRemoved(user) {
             throw isOpen ? .wasRemoved : self.refusalOfNonMember
         }
         return try self.checkedRecord(

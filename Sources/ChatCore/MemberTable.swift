@@ -44,6 +44,8 @@ struct MemberTable: Sendable {
     /// Filled only above `scanLimit` entries. Most conversations have a handful of members, and a
     /// scan of those needs no memory.
     private var index: [UserID: UInt32] = [:]
+    /// The guests in `index` that are members or were removed, by their names.
+    private var guests: [ByteString: [UInt32]] = [:]
     private static let scanLimit = 24
 
     var count: Int { self.keys.count }
@@ -83,6 +85,21 @@ struct MemberTable: Sendable {
         return number
     }
 
+    /// The members and the removed users that other users see under the id of this user: several,
+    /// if they are guests.
+    func numbers(lookingLike user: UserID) -> [UInt32] {
+        guard user.isAnonymous else { return self.number(of: user).map { [$0] } ?? [] }
+        guard self.keys.count <= Self.scanLimit else { return self.guests[user.name] ?? [] }
+        return self.keys.indices.lazy.filter { self.keys[$0].user.looksLike(user) }.map {
+            UInt32($0)
+        }
+    }
+
+    /// The members among them.
+    func memberNumbers(lookingLike user: UserID) -> [UInt32] {
+        self.numbers(lookingLike: user).filter(self.isMember)
+    }
+
     func isMember(_ number: UInt32) -> Bool {
         self.keys[Int(number)].isMember
     }
@@ -93,6 +110,7 @@ struct MemberTable: Sendable {
             if isMember != self.isMember(number) { self.memberCount += isMember ? 1 : -1 }
             self.keys[Int(number)].isMember = isMember
             self[number].member = member
+            if self.keys.count > Self.scanLimit { self.indexGuest(number) }
             return number
         }
         let number = UInt32(self.keys.count)
@@ -105,18 +123,38 @@ struct MemberTable: Sendable {
         self.entries.append(Entry(member: member))
         if isMember { self.memberCount += 1 }
         if self.keys.count == Self.scanLimit + 1 {
-            for (index, key) in self.keys.enumerated() { self.index[key.user] = UInt32(index) }
+            for (index, key) in self.keys.enumerated() {
+                self.index[key.user] = UInt32(index)
+                self.indexGuest(UInt32(index))
+            }
         } else if self.keys.count > Self.scanLimit {
             self.index[member.user] = number
+            self.indexGuest(number)
         }
         return number
     }
 
+    private mutating func indexGuest(_ number: UInt32) {
+        let user = self.keys[Int(number)].user
+        guard user.isAnonymous, self.isMember(number) || self[number].member.role == .removed,
+            self.guests[user.name]?.contains(number) != true
+        else { return }
+        self.guests[user.name, default: []].append(number)
+    }
+
     /// Ends a membership.
-    mutating func remove(_ number: UInt32) {
+    ///
+    /// - Parameter role: the role by which the conversation remembers the former member.
+    mutating func remove(_ number: UInt32, rememberedAs role: Member.Role?) {
         guard self.isMember(number) else { return }
         self.keys[Int(number)].isMember = false
         self.memberCount -= 1
+        if let role { self[number].member.role = role }
+        let user = self.keys[Int(number)].user
+        if user.isAnonymous, role != .removed, self.keys.count > Self.scanLimit {
+            self.guests[user.name]?.removeAll { $0 == number }
+            if self.guests[user.name]?.isEmpty == true { self.guests[user.name] = nil }
+        }
     }
 
     /// Replaces the memberships, and the former members to remember, with those in the store.

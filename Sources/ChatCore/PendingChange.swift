@@ -29,8 +29,10 @@ struct PendingChange: Sendable {
         }
     }
 
-    func isDeparture(of users: [UserID]) -> Bool {
-        if case .left(let member, _) = self.kind { users.contains(member.user) } else { false }
+    /// Whether the user has left. A claimed name stands for every guest of this name.
+    func isDeparture(of user: UserID) -> Bool {
+        guard case .left(let member, _) = self.kind else { return false }
+        return user.isClaimed ? member.user.looksLike(user) : member.user == user
     }
 
     var isUpdate: Bool { if case .updated = self.kind { true } else { false } }

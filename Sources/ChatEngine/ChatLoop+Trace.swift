@@ -47,17 +47,17 @@ extension ChatLoop {
         self.outbox.trace.steps(of: messages)
     }
 
-    /// The messages that a user sent through this loop, or received on it. Visits the whole ring.
+    /// The messages that users sent through this loop, or received on it. Visits the whole ring.
     ///
     /// - Parameters:
-    ///   - subscriptions: the conversations to which the user is subscribed on this loop.
+    ///   - subscriptions: the conversations to which they are subscribed on this loop.
     ///   - since: the monotonic nanosecond after which the message was accepted or received.
     ///   - limit: the maximum number; the newest are returned.
     public func traceSightings(
-        of user: UserID, subscribedTo subscriptions: Set<Int>, since: Int64, limit: Int
+        of users: [UserID], subscribedTo subscriptions: Set<Int>, since: Int64, limit: Int
     ) -> [MessageTrace.Sighting] {
         self.outbox.trace.sightings(
-            of: MessageTrace.hash(of: user), subscribedTo: subscriptions, since: since,
+            of: Set(users.map(MessageTrace.hash)), subscribedTo: subscriptions, since: since,
             limit: limit)
     }
 

@@ -133,23 +133,23 @@ public struct MessageTrace: Sendable {
         public let at: Int64
     }
 
-    /// The messages that a user sent through this loop or received on it, oldest first, without
+    /// The messages that users sent through this loop or received on it, oldest first, without
     /// messages that were sent through other loops.
     ///
     /// - Parameters:
-    ///   - author: `hash(of:)` of the user.
-    ///   - subscriptions: the conversations to which the user is subscribed on this loop.
+    ///   - authors: `hash(of:)` of the users.
+    ///   - subscriptions: the conversations to which they are subscribed on this loop.
     ///   - since: the monotonic nanosecond after which the message was accepted or received.
     ///   - limit: the maximum number; the newest are returned.
     func sightings(
-        of author: UInt64, subscribedTo subscriptions: Set<Int>, since: Int64, limit: Int
+        of authors: Set<UInt64>, subscribedTo subscriptions: Set<Int>, since: Int64, limit: Int
     ) -> [Sighting] {
         var sightings: [Sighting] = []
         var own: [Request: Int] = [:]
         self.forEach { record in
             guard record.at > since else { return }
             switch record.step {
-            case .accepted where record.peer == author:
+            case .accepted where authors.contains(record.peer):
                 own[Request(record)] = sightings.count
                 sightings.append(
                     Sighting(

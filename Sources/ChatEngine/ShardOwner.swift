@@ -82,6 +82,9 @@ struct ShardOwner: Sendable {
     let id: LoopID
     let limits: ChatLimits
     private(set) var view: View
+    /// The monotonic millisecond since which the view is known. Before the first input it is not
+    /// set, and a single node has had its view forever, because it has no subscribers yet.
+    private var viewSince: Int64?
     private let rules: ConversationRules
     var slots: SlotList<ConversationReference, ConversationSlot>
     private var index = SlotIndex()
@@ -222,9 +225,13 @@ struct ShardOwner: Sendable {
             if input.request != 0 { outbox.send(.notOwner(input.request), to: loop) }
             return nil
         }
+        let viewSince = self.viewSince ?? (self.view.nodes.count > 1 ? now.monotonic : .min / 2)
+        self.viewSince = viewSince
         let number = self.slots.insert(
             ConversationSlot(
-                key: key, conversation: Conversation(rules: self.rules, isInbox: key.isInbox),
+                key: key,
+                conversation: Conversation(
+                    rules: self.rules, isInbox: key.isInbox, ownedSince: viewSince),
                 lastUsed: now.monotonic)
         ).slot
         self.index.insert(number, hash: key.hash)
@@ -251,6 +258,7 @@ struct ShardOwner: Sendable {
     ) {
         let isOneMissed = view.number != self.view.number + 1
         self.view = view
+        self.viewSince = now.monotonic
         for shard in self.shards.keys where isOneMissed || view.owner(of: shard) != self.id {
             self.shards[shard] = nil
         }

@@ -116,10 +116,16 @@ public struct BanList: Sendable {
 }
 
 extension UserID {
-    /// Every user that others see under this id. A name that the server has assigned to a guest
-    /// looks like one that a guest has claimed.
+    /// Every user that others see under this id, apart from guests with keys. A name that the
+    /// server has assigned to a guest looks like one that a request has claimed.
     public static func all(displayed id: ByteString) -> [UserID] {
         let user = UserID(displayID: id)
         return user.isAnonymous ? [user, UserID(assigned: user.name)] : [user]
+    }
+
+    /// The guests that others see with this key.
+    public static func all(withKey key: ByteString, named name: ByteString) -> [UserID] {
+        guard key.byteCount == Self.guestKeyBytes else { return [] }
+        return [.connection, .token].map { Self(guest: name, key: key, provenBy: $0) }
     }
 }

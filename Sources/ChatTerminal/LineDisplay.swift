@@ -19,22 +19,22 @@ struct LineDisplay {
             if message.mentionsMe { marks.append("mentions you") }
             let mark = marks.isEmpty ? "" : " (\(marks.joined(separator: ", ")))"
             output.out +=
-                "\(SafeText.line(message.displayName))\(mark): \(SafeText.line(message.text))\n"
+                "\(SafeText.line(message.label))\(mark): \(SafeText.line(message.text))\n"
         case .direct(let message, let to):
             output.out +=
                 """
-                \(SafeText.line(message.displayName)) (to \(SafeText.line(to))): \
+                \(SafeText.line(message.label)) (to \(SafeText.line(to))): \
                 \(SafeText.line(message.text))\n
                 """
         case .edited(let message):
             output.errors +=
                 """
-                #\(message.id) by \(SafeText.line(message.displayName)) was edited: \
+                #\(message.id) by \(SafeText.line(message.label)) was edited: \
                 \(SafeText.line(message.text))\n
                 """
         case .deleted(let message):
             output.errors +=
-                "#\(message.id) by \(SafeText.line(message.displayName)) was deleted.\n"
+                "#\(message.id) by \(SafeText.line(message.label)) was deleted.\n"
         case .reactions(let message):
             output.errors += MessageLayout.sentence(aboutReactionsTo: message) + "\n"
         case .status(let id, let state):

@@ -33,7 +33,7 @@ struct MessageLayout {
                 + self.row(
                     [
                         (self.clockText(of: message) + "#\(message.id) ", .dim),
-                        (SafeText.line(message.displayName), Self.style(of: message)), (": ", nil),
+                        (SafeText.line(message.label), Self.style(of: message)), (": ", nil),
                     ], message.text + marks, message.mentionsMe ? .mention : nil, columns)
                 + self.reactions(to: message, columns)
         case .direct(let message, let to):
@@ -41,14 +41,14 @@ struct MessageLayout {
                 + self.row(
                     [
                         (self.clockText(of: message), .dim),
-                        (SafeText.line(message.displayName), Self.style(of: message)),
+                        (SafeText.line(message.label), Self.style(of: message)),
                         (" (to \(SafeText.line(to))): ", nil),
                     ], message.text, nil, columns)
         case .edited(let message):
-            let name = SafeText.line(message.displayName)
+            let name = SafeText.line(message.label)
             return self.plain("\(name) edited #\(message.id): \(message.text)", .dim, columns)
         case .deleted(let message):
-            let name = SafeText.line(message.displayName)
+            let name = SafeText.line(message.label)
             return self.plain("#\(message.id) by \(name) was deleted.", .dim, columns)
         case .reactions(let message):
             return self.plain(Self.sentence(aboutReactionsTo: message), .dim, columns)
@@ -110,7 +110,7 @@ struct MessageLayout {
     }
 
     private static func style(of message: ChatMessage) -> TerminalStyle {
-        message.isOwn ? .mine : .name(message.displayName)
+        message.isOwn ? .mine : .name(message.label)
     }
 
     private func clockText(of message: ChatMessage) -> String {
@@ -173,5 +173,13 @@ struct MessageLayout {
     private func styled(_ style: TerminalStyle?, _ text: String) -> String {
         guard self.hasColour, let style, !text.isEmpty else { return text }
         return style.applied(to: text)
+    }
+}
+
+extension ChatMessage {
+    /// The author's name. Guests of one name differ by their keys.
+    var label: String {
+        guard let key = self.guestKey, !self.isOwn else { return self.displayName }
+        return "\(self.displayName) (guest \(key))"
     }
 }

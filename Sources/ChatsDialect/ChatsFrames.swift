@@ -6,11 +6,13 @@ import JSON
 /// A user in the form of this protocol.
 struct ChatsUser: Sendable {
     let number: Int
-    /// The name of an anonymous user is marked as such, because nothing else in the frame shows it.
+    let id: UserID
+    /// The name of an anonymous user is marked as such, because readers see no id of it.
     let name: ByteString
 
     init(_ id: UserID, number: Int, name: ByteString) {
         self.number = number
+        self.id = id
         self.name = id.displayID(named: name)
     }
 }
@@ -69,6 +71,7 @@ extension ByteBuffer {
         self.append(decimal: user.number)
         self.append(#","username":"#)
         self.append(jsonString: user.name)
+        self.append(guestFlagOf: user.id)
         self.append("}")
     }
 

@@ -46,10 +46,14 @@ public struct ChatsSession: PageReading, StoreReading, InboxReading, TimedSessio
             marksHistoryRead: true)
     }
 
-    /// Creates the session of a user without a token.
-    init(anonymousName name: ByteString, newChats: ConversationTemplate) {
+    /// Creates the session of a user without a token, who is the guest of this connection.
+    init(
+        anonymousName name: ByteString, newChats: ConversationTemplate,
+        guestKey: ByteString = GuestKey.randomKey()
+    ) {
         self.newChats = newChats
-        let person = Person(id: UserID(anonymous: name), name: name)
+        let user = UserID(guest: name, key: guestKey, provenBy: .connection)
+        let person = Person(id: user, name: name)
         self.subscriptions = UserSubscriptions(
             tenant: Identity.defaultTenant, principal: Principal(person: person, isAdmin: false),
             grants: .none, template: .chats)

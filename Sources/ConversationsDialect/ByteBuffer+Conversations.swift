@@ -99,6 +99,7 @@ extension ByteBuffer {
         self.append(#","created_by":"#)
         if let creator = record.creator {
             self.append(jsonString: creator.displayID)
+            self.append(guestFlagOf: creator)
         } else {
             self.append("null")
         }
@@ -117,7 +118,7 @@ extension ByteBuffer {
         self.append(#"{"type":"receipts","conversation_id":"#)
         self.append(jsonString: conversation)
         self.append(",")
-        self.append(receipts: receipts) { $0.append(jsonString: $1.displayID) }
+        self.append(receipts: receipts, id: \.displayID)
         self.append("}")
     }
 
@@ -147,11 +148,13 @@ extension ByteBuffer {
         self.append(#","incomplete":false}"#)
     }
 
-    /// Appends a user's id, as the value of the field before it, and the user's name.
+    /// Appends a user's id, as the value of the field before it, the user's name, and the key of a
+    /// guest.
     private mutating func append(user person: Person) {
         self.append(jsonString: person.id.displayID)
         self.append(#","username":"#)
         self.append(jsonString: person.name)
+        self.append(guestFlagOf: person.id)
     }
 
     /// Appends a message of a fetched page.
@@ -242,6 +245,7 @@ extension ByteBuffer {
         self.append(jsonString: conversation.id)
         self.append(#","ended_by":"#)
         self.append(jsonString: user.displayID)
+        self.append(guestFlagOf: user)
         self.append(#","timestamp":""#)
         self.append(timestamp: time)
         self.append(#""}"#)

@@ -7,6 +7,16 @@ public enum MessageIDForm: Sendable {
     case string, integer
 }
 
+extension ByteBuffer {
+    /// Appends the last fields of an object about an anonymous user, each with a leading comma;
+    /// nothing for other users. The key tells guests of one id apart.
+    public mutating func append(guestFlagOf user: UserID) {
+        guard let key = user.guestKey else { return }
+        self.append(#","guest":true,"guest_key":"#)
+        self.append(jsonString: key)
+    }
+}
+
 /// The fields of message features, equal in all protocols except for the form of message ids. Each
 /// has a leading comma. A message without the feature has no such field.
 extension ByteBuffer {
@@ -19,20 +29,19 @@ extension ByteBuffer {
 
     /// Appends the read positions of members.
     ///
-    /// - Parameter appendUser: appends the id of a user.
-    public mutating func append(
-        receipts: ReceiptList, _ appendUser: (inout ByteBuffer, UserID) -> Void
-    ) {
+    /// - Parameter id: the id of a user in the protocol.
+    public mutating func append(receipts: ReceiptList, id: (UserID) -> ByteString) {
         self.append(#""me":{"#)
         self.append(positionsOf: receipts.own)
         self.append(#"},"receipts":["#)
         for (index, receipt) in receipts.highest.enumerated() {
             self.append(index > 0 ? #",{"user_id":"# : #"{"user_id":"#)
-            appendUser(&self, receipt.user)
+            self.append(jsonString: id(receipt.user))
             self.append(#","username":"#)
             self.append(jsonString: receipt.name)
             self.append(",")
             self.append(positionsOf: receipt)
+            self.append(guestFlagOf: receipt.user)
             self.append("}")
         }
         self.append(#"],"total":"#)
@@ -123,7 +132,9 @@ extension ByteBuffer {
             self.append(jsonString: pin.by.name)
             self.append(#","at":""#)
             self.append(timestamp: pin.at)
-            self.append(#""}"#)
+            self.append(#"""#)
+            self.append(guestFlagOf: pin.by.id)
+            self.append("}")
         }
     }
 
@@ -154,6 +165,7 @@ extension ByteBuffer {
         self.append(jsonString: message.body.author.name)
         self.append(#","content":"#)
         self.append(jsonString: message.body.excerpt)
+        self.append(guestFlagOf: message.body.author.id)
         self.append("}")
     }
 }

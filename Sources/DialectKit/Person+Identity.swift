@@ -4,9 +4,15 @@ public import Identity
 extension UserID {
     /// The user of a token; the bearer of a guest token is an anonymous user.
     public init(of identity: Identity) {
-        self =
-            identity.guest == nil
-            ? UserID(tokenSubject: identity.user) : UserID(anonymous: identity.user)
+        guard identity.guest != nil else {
+            self.init(tokenSubject: identity.user)
+            return
+        }
+        guard let key = identity.guestKey else {
+            self.init(anonymous: identity.user)
+            return
+        }
+        self.init(guest: identity.user, key: key, provenBy: .token)
     }
 }
 

@@ -38,17 +38,19 @@ extension Claims {
     }
 }
 
-extension GuestRole {
-    /// Reads the role from the payload of a guest token.
-    init(_ document: JSONDocument, in bytes: RawSpan) throws(TokenError) {
+extension Claims {
+    /// Reads the role and the key from the payload of a guest token.
+    mutating func readGuest(_ document: JSONDocument, in bytes: RawSpan) throws(TokenError) {
+        let reader = ClaimReader(document: document)
         guard
-            let role = try ClaimReader(document: document).string("guest", in: bytes).flatMap({
-                GuestRole(rawValue: $0)
-            })
+            let role = try reader.string("guest", in: bytes).flatMap({ GuestRole(rawValue: $0) })
         else {
             throw .badClaim(name: "guest", mustBe: "member or creator")
         }
-        self = role
+        guard let key = try reader.string("guest_key", in: bytes) else {
+            throw .badClaim(name: "guest_key", mustBe: "eight characters of base64url")
+        }
+        (self.guest, self.guestKey) = (role, key)
     }
 }
 

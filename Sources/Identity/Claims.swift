@@ -28,6 +28,8 @@ public struct Claims: Sendable, Equatable {
     /// `guest`. Set only for guest tokens, because other issuers may use a claim of this name
     /// differently.
     var guest: GuestRole?
+    /// `guest_key`. Set only for guest tokens.
+    var guestKey: String?
 
     public init(
         subject: String, username: String? = nil, tenant: String? = nil, agent: String? = nil,
@@ -65,6 +67,12 @@ public struct Claims: Sendable, Equatable {
         if let agent = self.agent { identity.agent = try Self.checked(agent, .name, "agent_id") }
         if let guest = self.guest {
             identity.guest = guest
+            identity.guestKey = try self.guestKey.map { key throws(TokenError) in
+                guard key.utf8.count == 8, Base64URL.decode(key.utf8)?.count == 6 else {
+                    throw .badClaim(name: "guest_key", mustBe: "eight characters of base64url")
+                }
+                return ByteString(key)
+            }
             // Replaces the agent of the token: a guest must not receive messages that are addressed
             // to that agent.
             identity.agent = ByteString("\(IdentityRule.guestPrefix)\(user)")

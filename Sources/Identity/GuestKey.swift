@@ -32,17 +32,24 @@ public struct GuestKey: Sendable, CustomStringConvertible {
     ///
     /// - Parameters:
     ///   - user: the guest's own id, without the prefix that other users see.
+    ///   - key: the key of the guest, as `randomKey` makes it. The same key is the same guest.
     ///   - name: its display name.
     /// - Throws: `TokenError.badClaim` if the id, the name or the conversation breaks its rule.
     public func token(
-        for user: ByteString, named name: ByteString, in conversation: ByteString,
-        as role: GuestRole, at now: Timestamp
+        for user: ByteString, withKey key: ByteString = Self.randomKey(), named name: ByteString,
+        in conversation: ByteString, as role: GuestRole, at now: Timestamp
     ) throws(TokenError) -> String {
         var claims = Claims(
             subject: user.string, username: name.string, grants: .listed([conversation]),
             expiry: Timestamp(milliseconds: (now.seconds + Self.lifetimeSeconds) * 1000))
         claims.guest = role
+        claims.guestKey = key.string
         return try TokenSigner(self.key, keyID: Self.keyID).sign(claims)
+    }
+
+    /// Makes the key of a new guest: 48 random bits in base64url, so eight characters.
+    public static func randomKey() -> ByteString {
+        ByteString(Base64URL.encode((0..<6).map { _ in UInt8.random(in: 0...255) }))
     }
 
     func isValid(_ signature: [UInt8], of message: UnsafeRawBufferPointer) -> Bool {

@@ -19,6 +19,8 @@ public struct Identity: Sendable, Equatable {
     public var isAdmin: Bool
     /// The role in a guest token. Nil for a token from the operator's own issuers.
     public var guest: GuestRole?
+    /// The guest's key in a guest token: it distinguishes guests of one name. Nil for other tokens.
+    public var guestKey: ByteString?
     /// The time from which the token is rejected, including the leeway. Nil for a token that does
     /// not expire.
     public var expiry: Timestamp?
@@ -27,7 +29,7 @@ public struct Identity: Sendable, Equatable {
         user: ByteString, displayName: ByteString? = nil,
         tenant: ByteString = Identity.defaultTenant, agent: ByteString? = nil,
         grants: Grants = .none, isAdmin: Bool = false, guest: GuestRole? = nil,
-        expiry: Timestamp? = nil
+        guestKey: ByteString? = nil, expiry: Timestamp? = nil
     ) {
         self.user = user
         self.displayName = displayName ?? user
@@ -36,6 +38,7 @@ public struct Identity: Sendable, Equatable {
         self.grants = grants
         self.isAdmin = isAdmin
         self.guest = guest
+        self.guestKey = guestKey
         self.expiry = expiry
     }
 

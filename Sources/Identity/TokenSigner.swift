@@ -57,6 +57,7 @@ extension Claims {
         }
         if self.isAdmin { add("admin", true) }
         add("guest", self.guest.map { .string($0.rawValue) })
+        add("guest_key", self.guestKey.map { .string($0) })
         add("exp", self.expiry.map { Self.numericDate($0) })
         add("nbf", self.notBefore.map { Self.numericDate($0) })
         add(

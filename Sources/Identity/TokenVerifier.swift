@@ -104,7 +104,7 @@ public final class TokenVerifier: Sendable {
         let payload = try Self.decode(token.extracting(headerEnd + 1..<payloadEnd), .payload)
         try Self.parse(payload, .payload, into: &document)
         var claims = try Claims(document, in: payload.span.bytes)
-        if isGuest { claims.guest = try GuestRole(document, in: payload.span.bytes) }
+        if isGuest { try claims.readGuest(document, in: payload.span.bytes) }
         return try self.check(claims, at: now, acceptsExpired: acceptsExpired)
     }
 

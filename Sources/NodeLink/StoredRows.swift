@@ -21,6 +21,11 @@ extension ConversationRecord {
     }
 }
 
+extension UserID {
+    /// What distinguishes a guest from others of its id; `null` for other users.
+    public var guestKeyTree: JSONTree { self.guestKey.map { .string($0.string) } ?? .null }
+}
+
 extension Message {
     /// The message in the document of `confab history`.
     public var tree: JSONTree {
@@ -29,6 +34,7 @@ extension Message {
         return [
             "id": .string(String(self.sequence)),
             "sender_id": .string(self.body.author.id.displayID.string),
+            "guest_key": self.body.author.id.guestKeyTree,
             "content": .string(self.body.content), "timestamp": .string(self.sentAt.text),
             "is_edited": .bool(self.state == .edited), "is_deleted": .bool(self.state == .deleted),
             "reply_to": annotations?.reply.map { .string(String($0.to)) } ?? .null,
@@ -47,7 +53,8 @@ extension Member {
     /// - Parameter nodes: the nodes on which the member is present; nil if unknown.
     public func tree(nodes: [String]?) -> JSONTree {
         [
-            "user": .string(self.user.displayID.string), "name": .string(self.name.string),
+            "user": .string(self.user.displayID.string), "guest_key": self.user.guestKeyTree,
+            "name": .string(self.name.string),
             "agent": self.agent.map { .string($0.string) } ?? .null,
             "role": .string(self.role.text), "joined": .string(self.joinedAt.text),
             "read_cursor": .integer(self.readCursor),

@@ -10,11 +10,19 @@ extension UserID {
     var petsDisplayID: ByteString { self.isAssigned ? self.name : self.displayID }
 }
 
+extension ByteBuffer {
+    /// Appends the key of a guest whose id is no assigned UUID.
+    fileprivate mutating func append(petsGuestFlagOf user: UserID) {
+        if !user.isAssigned { self.append(guestFlagOf: user) }
+    }
+}
+
 /// The server's frames, byte for byte as in seed `000`.
 extension ByteBuffer {
     mutating func append(connectedAs user: UserID) {
         self.append(#"{"event":"connected","data":{"user_id":"#)
         self.append(jsonString: user.petsDisplayID)
+        self.append(petsGuestFlagOf: user)
         self.append("}}")
     }
 
@@ -40,6 +48,7 @@ extension ByteBuffer {
         self.append(timestamp: message.sentAt)
         self.append(#"""#)
         self.append(flagsOf: message.state)
+        self.append(petsGuestFlagOf: message.body.author.id)
         if let viewer { self.append(stateOf: message, for: viewer) }
         self.append("}")
     }
@@ -69,7 +78,9 @@ extension ByteBuffer {
         self.append(jsonString: message.body.content)
         self.append(#","timestamp":""#)
         self.append(timestamp: message.sentAt)
-        self.append(#""}}"#)
+        self.append(#"""#)
+        self.append(petsGuestFlagOf: message.body.author.id)
+        self.append("}}")
     }
 
     /// - Parameter fields: the fields as `PetsDetails` writes them.
@@ -80,6 +91,7 @@ extension ByteBuffer {
         self.append(text: fields.string)
         self.append(#","client_id":"#)
         self.append(jsonString: client.petsDisplayID)
+        self.append(petsGuestFlagOf: client)
         self.append("}}")
     }
 
@@ -93,6 +105,7 @@ extension ByteBuffer {
             self.append(#","client_id":"#)
             if let creator = listed.record.creator {
                 self.append(jsonString: creator.petsDisplayID)
+                self.append(petsGuestFlagOf: creator)
             } else {
                 self.append("null")
             }

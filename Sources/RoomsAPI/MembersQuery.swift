@@ -1,5 +1,6 @@
 internal import Bytes
 internal import ChatModel
+internal import DialectKit
 internal import Gateway
 internal import HTTPWire
 internal import Identity
@@ -42,7 +43,11 @@ extension ByteBuffer {
         self.append(#","username":"#)
         self.append(jsonString: member.name)
         self.append(isOnline ? #","online":true"# : #","online":false"#)
-        self.append(member.user.isAnonymous ? #","guest":true"# : #","guest":false"#)
+        if member.user.isAnonymous {
+            self.append(guestFlagOf: member.user)
+        } else {
+            self.append(#","guest":false"#)
+        }
         self.append(member.role == .creator ? #","creator":true}"# : #","creator":false}"#)
     }
 }

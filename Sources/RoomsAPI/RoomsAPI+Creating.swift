@@ -24,7 +24,7 @@ extension RoomsAPI {
         var user = try body.userID()
         // An anonymous creator need not give a name.
         if caller.identity == nil, user == nil { user = "guest-\(RoomID.random())" }
-        let principal = try caller.principal(user)
+        let principal = try caller.principal(user, isEntering: true)
         // Guests find what guests create, as the seed shows.
         let isListed = listed ?? (joinPolicy == .open && principal.person.id.isAnonymous)
         return NewConversation(

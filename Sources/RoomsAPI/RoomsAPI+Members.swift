@@ -1,5 +1,6 @@
 internal import Bytes
 internal import ChatModel
+internal import DialectKit
 internal import Gateway
 internal import HTTPWire
 internal import JSON

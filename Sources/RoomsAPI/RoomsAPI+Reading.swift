@@ -75,8 +75,11 @@ extension RoomsAPI {
     {
         do throws(HTTPError) {
             // Checked first: an ended conversation may be entered to read it, but not joined.
-            guard try await self.describe(id, for: principal, caller).record.endedAt == nil else {
-                throw HTTPError(.conversationEnded)
+            let description = try await self.describe(id, for: principal, caller)
+            guard description.record.endedAt == nil else { throw HTTPError(.conversationEnded) }
+            let isKnown = description.members.contains { $0.user.looksLike(principal.person.id) }
+            if caller.identity == nil, isKnown {
+                return try await self.joinLater(id, principal.person, description, caller)
             }
         } catch {
             guard error.status == .notFound, caller.grants(id) else { throw error }
@@ -97,15 +100,38 @@ extension RoomsAPI {
         }
         let token = try self.guestToken(
             for: principal.person, in: id, as: caller.isCreator(of: id) ? .creator : .member)
+        return try await self.joinAnswer(
+            id, member, description, caller, isOnline: description.online.contains(member.user),
+            token: token)
+    }
+
+    private func joinAnswer(
+        _ id: ByteString, _ member: Member, _ description: ConversationDetails,
+        _ caller: RoomsCaller, isOnline: Bool, token: String?
+    ) async throws(HTTPError) -> HTTPResponse {
         let lastMessage = try await self.lastMessage(of: description, in: id, for: caller)
         return Self.response { text in
             text.append(#","conversation":"#)
             text.append(
                 room: id, description, messageCount: description.head, lastMessage: lastMessage)
             text.append(#","participant":"#)
-            text.append(participant: member, isOnline: description.online.contains(member.user))
+            text.append(participant: member, isOnline: isOnline)
             text.append(guestToken: token)
         }
+    }
+
+    /// The answer to a user without a token whose name a guest of the conversation has. Its token
+    /// makes it a member with its first use. Otherwise a client that joins with every start, and
+    /// keeps no token, would become one member more each time.
+    private func joinLater(
+        _ id: ByteString, _ person: Person, _ description: ConversationDetails,
+        _ caller: RoomsCaller
+    ) async throws(HTTPError) -> HTTPResponse {
+        let member = Member(
+            user: person.id, name: person.name, role: .member, joinedAt: WallClock.now)
+        return try await self.joinAnswer(
+            id, member, description, caller, isOnline: false,
+            token: try self.guestToken(for: person, in: id, as: .member))
     }
 
     /// Everybody who has the link may read an open conversation. A closed one is readable for the

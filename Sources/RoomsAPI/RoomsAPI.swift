@@ -101,7 +101,8 @@ public final class RoomsAPI: RequestHandler {
         case .join(let id):
             let body = try RoomsBody(request, body)
             let username = try body.username()
-            let principal = try caller.principal(body.userID(), username: username)
+            let principal = try caller.principal(
+                body.userID(), username: username, isEntering: true)
             guard username != nil || caller.identity != nil else {
                 throw .badRequest("username: is missing")
             }
@@ -228,10 +229,11 @@ public final class RoomsAPI: RequestHandler {
     func guestToken(for person: Person, in id: ByteString, as role: GuestRole) throws(HTTPError)
         -> String?
     {
-        guard person.id.isAnonymous, let guests = self.guestKey else { return nil }
+        guard let key = person.id.guestKey, let guests = self.guestKey else { return nil }
         do throws(TokenError) {
             return try guests.token(
-                for: person.id.name, named: person.name, in: id, as: role, at: WallClock.now)
+                for: person.id.name, withKey: key, named: person.name, in: id, as: role,
+                at: WallClock.now)
         } catch {
             throw .internalServerError
         }

@@ -154,17 +154,18 @@ struct RoomsBody {
         return Person(id: UserID(tokenSubject: ByteString(user)), name: ByteString(name))
     }
 
-    /// The user to add. The id is the one that other users see: `guest:` stands before the id of an
-    /// anonymous user.
+    /// The user to add. The id of a guest names no single guest.
     func newMember() throws(HTTPError) -> Person {
         guard let text = try self.text("user_id") else {
             throw .badRequest("user_id: is missing")
         }
-        let user = UserID(displayID: ByteString(text))
-        // The text too: its first character may look like the mark of an anonymous user.
-        guard NameRule.allows(text, limit: .max), IdentityRule.name.allows(user.name.string) else {
+        guard !text.utf8.starts(with: IdentityRule.guestPrefix.utf8) else {
+            throw .badRequest("user_id: must be no guest; guests come by the link")
+        }
+        guard IdentityRule.name.allows(text) else {
             throw .badRequest("user_id: must be \(IdentityRule.name.text)")
         }
+        let user = UserID(tokenSubject: ByteString(text))
         return Person(id: user, name: try self.username().map { ByteString($0) } ?? user.name)
     }
 

@@ -94,19 +94,30 @@ struct RoomsCaller {
 
     /// The principal of a request whose body names a user.
     ///
-    /// - Parameter username: the display name; nil for the user's id.
-    func principal(_ user: String?, username: String? = nil) throws(HTTPError) -> Principal {
+    /// - Parameters:
+    ///   - username: the display name; nil for the user's id.
+    ///   - isEntering: whether the answer has a guest token. Then a user without a token is a guest
+    ///     with a key of its own, which the token proves, and a guest may change its name.
+    ///     Otherwise a user without a token only claims the name of a guest.
+    func principal(_ user: String?, username: String? = nil, isEntering: Bool = false)
+        throws(HTTPError) -> Principal
+    {
         if let bearer = self.bearer {
             guard user.map({ ByteString($0) == bearer.person.id.name }) ?? true else {
                 throw HTTPError(.forbidden, "user_id: must be the token's own, or left out")
             }
-            return bearer
+            guard isEntering, bearer.person.id.isAnonymous, let username else { return bearer }
+            return Principal(
+                person: Person(id: bearer.person.id, name: ByteString(username)), isAdmin: false)
         }
         guard let user else { throw .badRequest("user_id: is missing") }
+        let name = ByteString(user)
+        let id =
+            isEntering
+            ? UserID(guest: name, key: GuestKey.randomKey(), provenBy: .token)
+            : UserID(anonymous: name)
         return Principal(
-            person: Person(
-                id: UserID(anonymous: ByteString(user)), name: ByteString(username ?? user)),
-            isAdmin: false)
+            person: Person(id: id, name: ByteString(username ?? user)), isAdmin: false)
     }
 
     private var bearer: Principal? {

@@ -3,15 +3,28 @@ public import ChatModel
 internal import DialectKit
 internal import JSON
 
+extension ConversationDetails {
+    /// The members as this protocol shows them: an absent guest only if no other guest of its id is
+    /// present or has joined later. Clients know participants by their ids, and one that keeps no
+    /// token is another guest with each visit.
+    var participants: [Member] {
+        var shown: [ByteString: UserID] = [:]
+        for user in self.members.lazy.map(\.user) where user.isAnonymous {
+            let other = shown[user.name]
+            if other.map({ self.online.contains($0) && !self.online.contains(user) }) != true {
+                shown[user.name] = user
+            }
+        }
+        guard !shown.isEmpty else { return self.members }
+        return self.members.filter {
+            !$0.user.isAnonymous || self.online.contains($0.user) || shown[$0.user.name] == $0.user
+        }
+    }
+}
+
 /// The JSON of a conversation, identical in the protocol's events and its REST API (seed `002`,
 /// `PROTOCOLS`).
 extension ByteBuffer {
-    /// Appends the last field of an object about an anonymous user, with a leading comma. The id in
-    /// that object is the one that the client sent, because clients look for it.
-    public mutating func append(guestFlagOf user: UserID) {
-        if user.isAnonymous { self.append(#","guest":true"#) }
-    }
-
     /// Appends a conversation with its participants.
     ///
     /// - Parameters:
@@ -25,11 +38,11 @@ extension ByteBuffer {
         _ fields: (inout ByteBuffer) -> Void = { _ in }
     ) {
         self.append(propertiesOf: details.record, inRoom: id)
+        let participants = details.participants
         self.append(#","participants":"#)
-        self.append(
-            participants: details.members, online: details.online, limit: participantLimit)
+        self.append(participants: participants, online: details.online, limit: participantLimit)
         self.append(#","participant_count":"#)
-        self.append(decimal: details.members.count)
+        self.append(decimal: participants.count)
         self.append(#","message_count":"#)
         self.append(decimal: messageCount)
         fields(&self)
@@ -81,10 +94,7 @@ extension ByteBuffer {
 
     /// Appends the read positions of members, as the fields of an object.
     public mutating func append(receiptsOfRoom receipts: ReceiptList) {
-        self.append(receipts: receipts) {
-            $0.append(jsonString: $1.name)
-            $0.append(guestFlagOf: $1)
-        }
+        self.append(receipts: receipts, id: \.name)
     }
 
     /// The maximum number of participants per conversation, so that a list of a hundred
@@ -149,6 +159,7 @@ extension ByteBuffer {
             self.append(jsonString: pin.by.id.displayID)
             self.append(#","username":"#)
             self.append(jsonString: pin.by.name)
+            self.append(guestFlagOf: pin.by.id)
         }
         self.append(#","rev":"#)
         self.append(decimal: message.revision)

@@ -114,7 +114,7 @@ extension ByteBuffer {
         self.append(
             room: room, description, messageCount: head, lastMessage: page.messages.last)
         self.append(#","participants":"#)
-        self.append(participants: description.members, online: description.online)
+        self.append(participants: description.participants, online: description.online)
         self.append(#","messages":"#)
         self.append(messages: page.messages, inRoom: room, on: page, for: viewer)
         self.append("}")

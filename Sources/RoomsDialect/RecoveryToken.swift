@@ -22,8 +22,8 @@ public struct RecoveryKey: Sendable, CustomStringConvertible {
 /// The `pid` with which a client resumes after a broken connection. It proves that a node of the
 /// cluster accepted the session, and for which tenant and user.
 ///
-/// It is not a credential: a client that needs a token to connect also needs one to reconnect, and
-/// only the same user can use it.
+/// It is not a credential of a user with a token: a client that needs a token to connect also needs
+/// one to reconnect. It is the only credential of a guest without a token.
 struct RecoveryToken: Equatable {
     static let signatureBytes = 16
     private static let version: UInt8 = 1
@@ -31,7 +31,8 @@ struct RecoveryToken: Equatable {
     /// The client's Socket.IO id.
     let sid: String
     let tenant: ByteString
-    /// Nil for an anonymous user.
+    /// The user of the client's token. Without one, the guest of the connection, whose name is not
+    /// known yet.
     let user: UserID?
 
     /// `<the fields in base64url>.<the signature>`.

@@ -2,6 +2,7 @@ import Bytes
 public import ChatModel
 public import DialectKit
 public import EngineIO
+import Identity
 import SocketIO
 
 /// The Rooms protocol (seed `002`): events of Socket.IO v5 over Engine.IO v4, at `/socket.io/`.
@@ -132,10 +133,16 @@ final class RoomsContext: Sendable {
     let limits: SocketLimits
     let closedSessions = ClosedSessions()
     let sessionRooms = SessionRooms()
+    /// Makes the keys of guests; replaceable for tests.
+    let makeGuestKey: @Sendable () -> ByteString
 
-    init(key: RecoveryKey, limits: SocketLimits) {
+    init(
+        key: RecoveryKey, limits: SocketLimits,
+        makeGuestKey: @escaping @Sendable () -> ByteString = { GuestKey.randomKey() }
+    ) {
         self.key = key
         self.limits = limits
+        self.makeGuestKey = makeGuestKey
     }
 }
 

@@ -143,7 +143,7 @@ extension RoomsSession {
             guard IdentityRule.name.allows(text) else {
                 throw FieldError("user_id: must be \(IdentityRule.name.text)")
             }
-            user = UserID(anonymous: ByteString(text))
+            user = self.guest(ByteString(text))
         }
         guard let name else {
             return Principal(person: Person(id: user, name: user.name), isAdmin: false)

@@ -21,6 +21,8 @@ extension RoomsSession {
         text.append(decimal: self.connectCount)
         text.append(self.hasRequestToken ? #","bearer":true"# : #","bearer":false"#)
         text.append(self.isTokenExpired ? #","expired":true"# : #","expired":false"#)
+        text.append(#","guest_key":"#)
+        text.append(jsonString: self.guestKey)
         if let sid = self.sid {
             text.append(#","sid":"#)
             text.append(jsonString: sid)
@@ -108,6 +110,8 @@ extension RoomsSession {
             self.hasRequestToken = try document.optionalBool("bearer", of: root, in: span) ?? false
             self.isTokenExpired = try document.optionalBool("expired", of: root, in: span) ?? false
             self.sid = try document.optionalString("sid", of: root, in: span)
+            let key = try document.optionalString("guest_key", of: root, in: span)
+            if let key, key.utf8.count == UserID.guestKeyBytes { self.guestKey = ByteString(key) }
             self.refusal = try document.optionalString("refusal", of: root, in: span)
             let remaining = Int64(
                 try document.optionalInteger("left", within: limits, of: root, in: span) ?? 0)

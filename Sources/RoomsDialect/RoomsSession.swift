@@ -32,6 +32,9 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
     var hasRequestToken: Bool
     var isTokenExpired = false
     let allowsAnonymous: Bool
+    /// Distinguishes the guest of this connection, and of those that resume it, from other guests
+    /// of its name.
+    var guestKey: ByteString
     /// The rooms that the client has entered or is entering.
     var rooms: [ByteString: Room] = [:]
     var joinCount = 0
@@ -56,6 +59,7 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
     init(_ context: RoomsContext, _ credentials: Credentials, allowsAnonymous: Bool) {
         self.context = context
         self.allowsAnonymous = allowsAnonymous
+        self.guestKey = context.makeGuestKey()
         self.tenant = Identity.defaultTenant
         self.grants = .none
         switch credentials {
@@ -80,6 +84,11 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
     /// Whether a token names the user. The token of a guest lists a conversation.
     var hasToken: Bool { !self.isAnonymous || self.grants != .none }
     var isConnected: Bool { self.socket?.isConnected ?? false }
+
+    /// The guest of this connection.
+    func guest(_ name: ByteString) -> UserID {
+        UserID(guest: name, key: self.guestKey, provenBy: .connection)
+    }
 
     func key(_ room: ByteString) -> ConversationKey {
         ConversationKey(tenant: self.tenant, id: room)
@@ -275,14 +284,14 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
         self.connectCount += 1
         if let recovery, let (token, offset) = self.validated(recovery) {
             self.sid = token.sid
+            if !self.hasToken, let key = token.user?.guestKey { self.guestKey = key }
             self.updateSocket(into: &steps) {
                 $0.accept(sid: token.sid, pid: recovery.pid, into: &$1)
             }
             self.recover(offset, into: &steps)
         } else {
             let token = RecoveryToken(
-                sid: Self.randomSID(), tenant: self.tenant,
-                user: self.isAnonymous ? nil : self.me?.person.id)
+                sid: Self.randomSID(), tenant: self.tenant, user: self.recoverableUser)
             let pid = token.text(self.context.key)
             self.sid = token.sid
             self.updateSocket(into: &steps) { $0.accept(sid: token.sid, pid: pid, into: &$1) }
@@ -293,71 +302,6 @@ public struct RoomsSession: PageReading, StoreReading, ResumableSession, TimedSe
     /// 120 random bits.
     private static func randomSID() -> String {
         Base64URL.encode((0..<15).map { _ in UInt8.random(in: 0...255) })
-    }
-
-    // MARK: Resuming
-
-    /// Returns the token and the offset if a node of the cluster issued them to this user.
-    private func validated(_ recovery: SocketRecovery) -> (RecoveryToken, RoomOffset)? {
-        let user = self.isAnonymous ? nil : self.me?.person.id
-        guard let token = RecoveryToken(recovery.pid, self.context.key),
-            token.tenant == self.tenant,
-            token.user == user,
-            !self.context.closedSessions.contains(token.sid),
-            let offset = recovery.offset.flatMap({ RoomOffset($0) })
-        else { return nil }
-        // A client without rooms has nothing to resume. An offset from before a room was joined
-        // would omit that room.
-        guard !offset.positions.isEmpty,
-            self.context.sessionRooms.matches(offset.positions.map(\.room), of: token.sid)
-        else { return nil }
-        if user != nil {
-            guard offset.anonymousUser == nil else { return nil }
-        } else if let anonymousUser = offset.anonymousUser {
-            guard self.me == nil || self.me?.person.id == anonymousUser.id else { return nil }
-        } else {
-            return nil
-        }
-        return (token, offset)
-    }
-
-    /// Enters the rooms of the offset, each after its last delivered message. All of them are in
-    /// the offset at once, so that none is lost if the connection breaks again before the last one
-    /// is entered.
-    private mutating func recover(_ offset: RoomOffset, into steps: inout SessionSteps) {
-        if self.me == nil, let anonymousUser = offset.anonymousUser {
-            self.me = Principal(person: anonymousUser, isAdmin: false)
-        }
-        for position in offset.positions {
-            self.rooms[position.room] = Room(deliveredThrough: position.through)
-        }
-        self.sendOffset(into: &steps)
-        self.enter(offset.positions, .recover, into: &steps)
-    }
-
-    /// Continues on this node in the rooms where the session was on another.
-    private mutating func resumeTransferredRooms(into steps: inout SessionSteps) {
-        let positions = exchange(&self.transferredPositions, with: [])
-        for position in positions {
-            self.rooms[position.room] = Room(deliveredThrough: position.through)
-        }
-        self.enter(positions, .transfer, into: &steps)
-    }
-
-    private func enter(
-        _ positions: [RoomOffset.RoomPosition], _ kind: RoomsRequestKind,
-        into steps: inout SessionSteps
-    ) {
-        guard let me = self.me else { return }
-        for position in positions {
-            steps.append(
-                .enter(
-                    self.key(position.room), self.joinRequest(for: position.room, as: me),
-                    from: .after(position.through),
-                    RequestTag(
-                        kind: kind.rawValue, number: self.connectCount, conversation: position.room
-                    )))
-        }
     }
 
     // MARK: Tokens

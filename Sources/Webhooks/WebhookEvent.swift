@@ -68,6 +68,7 @@ public enum WebhookEvent {
                 json.append(jsonString: record.origin)
                 json.append(",\"creator\":")
                 self.append(record.creator?.displayID, to: &json)
+                self.append(guestFlagOf: record.creator, to: &json)
             }
         case .message(let message):
             // A lost message was replaced by an empty one, which no subscriber receives either.
@@ -117,6 +118,7 @@ public enum WebhookEvent {
         WebhookContent(type: .memberLeft, time: nil) { json in
             json.append(",\"user\":{\"id\":")
             json.append(jsonString: user.displayID)
+            self.append(guestFlagOf: user, to: &json)
             json.append("}")
         }
     }
@@ -185,7 +187,14 @@ public enum WebhookEvent {
         json.append(jsonString: person.name)
         json.append(",\"agent\":")
         self.append(person.agent, to: &json)
+        self.append(guestFlagOf: person.id, to: &json)
         json.append("}")
+    }
+
+    private static func append(guestFlagOf user: UserID?, to json: inout ByteBuffer) {
+        guard let key = user?.guestKey else { return }
+        json.append(",\"guest\":true,\"guest_key\":")
+        json.append(jsonString: key)
     }
 
     private static func append(_ text: ByteString?, to json: inout ByteBuffer) {

@@ -129,6 +129,9 @@ struct AgentsInputTests {
                 #"{"type":"message","to":"Zoë B","content":"x"}"#,
                 #"post "x" id - by ann in tenant/@agent:Zoë B"#),
             Case(#"{"type":"message","to":"","content":"x"}"#, error(badTo)),
+            Case(
+                #"{"type":"message","to":"guest:alice","content":"x"}"#,
+                error("to: is a guest, and guests have no inbox; write to the channel")),
             Case(#"{"type":"message","to":"a\nb","content":"x"}"#, error(badTo)),
             Case(#"{"type":"message","to":"\#(long)","content":"x"}"#, error(badTo)),
             Case(

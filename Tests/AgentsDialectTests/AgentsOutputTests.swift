@@ -375,4 +375,21 @@ struct AgentsOutputTests {
                 "close 1008 no member of the channel any more",
             ])
     }
+
+    @Test("show the keys of guests, who may have the same id")
+    func guests() {
+        let guest = Person(
+            id: UserID(guest: "zoë", key: "q8Zt-m_R", provenBy: .token), name: "Zoë")
+        let body = MessageBody(author: guest, clientMessageID: nil, content: "x")
+        let message = Message(
+            sequence: 1, revision: 1, sentAt: Timestamp(milliseconds: 0), body: body)
+        let change = PresenceChange(
+            person: guest, isOnline: true, at: Timestamp(milliseconds: 0))
+        let shown = #""agent_id":"guest:zoë","guest":true,"guest_key":"q8Zt-m_R""#
+        for event in [
+            ChatEvent.posted(message), .presence([change]), .crowd(online: 300, [change]),
+        ] {
+            #expect(Self.render(event).joined().contains(shown), "\(event)")
+        }
+    }
 }

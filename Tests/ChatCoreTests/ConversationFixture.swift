@@ -262,8 +262,9 @@ struct ConversationFixture {
     }
 
     /// The owner dies, and another one starts with the stored state.
-    mutating func changeOwner() {
-        self.conversation = Conversation(rules: self.rules, isInbox: self.isInbox)
+    mutating func changeOwner(ownedSince: Int64 = .min / 2) {
+        self.conversation = Conversation(
+            rules: self.rules, isInbox: self.isInbox, ownedSince: ownedSince)
         self.wakeTimes = []
         self.pendingStoreRequests = []
         self.storeRequests = []

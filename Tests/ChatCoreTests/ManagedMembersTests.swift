@@ -167,7 +167,7 @@ struct ManagedMembersTests {
     @Test("identifies an anonymous user by the displayed id, and none can take a member's id")
     func anonymous() {
         let assigned = Person(id: UserID(assigned: "eve"), name: "eve")
-        var fixture = ConversationFixture(of: [ann, assigned])
+        var fixture = ConversationFixture(of: [ann, assigned], open: true)
         let eve = Person(id: UserID(displayID: "guest:eve"), name: "eve")
         #expect(fixture.remove(eve, by: ann).count == 1)
         #expect(fixture.store.members.map(\.user) == [ann.id])

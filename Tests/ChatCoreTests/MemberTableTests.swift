@@ -38,7 +38,7 @@ struct MemberTableTests {
                     expected.append((member.user, isMember))
                 }
             } else if let known {
-                table.remove(UInt32(known))
+                table.remove(UInt32(known), rememberedAs: nil)
                 expected[known].isMember = false
             }
             #expect(table.count == expected.count)

@@ -102,7 +102,7 @@ struct ChatsOutputTests {
     @Test("contain the local id only for the sender, and mark a guest's name")
     func localIDs() {
         var rendering = Rendering()
-        let guest = UserID(anonymous: "7")
+        let guest = UserID(guest: "7", key: "q8Zt-m_R", provenBy: .connection)
         rendering.userNumbers.record([Self.bobsNumber], of: [guest], in: "tenant")
         let body = MessageBody(
             author: Person(id: guest, name: "Ann"), clientMessageID: ClientMessageID(given: "n-1"),
@@ -110,7 +110,8 @@ struct ChatsOutputTests {
         let frame =
             #"""
             {"type":"messageCreated","data":{"id":1,"chat":5,"sender":{"id":1099511627776,\#
-            "username":"guest:Ann"},"text":"x","timestamp":"2026-01-31T12:00:00.123Z",\#
+            "username":"guest:Ann","guest":true,"guest_key":"q8Zt-m_R"},"text":"x",\#
+            "timestamp":"2026-01-31T12:00:00.123Z",\#
             "is_read":false
             """#
         #expect(
@@ -202,7 +203,12 @@ struct ChatsOutputTests {
         var named = SessionProbe(
             ChatsDialect(), .chats(.none, query: [("username", "bob")], allowsAnonymous: true))
         #expect(named.opened().first == "fetch numbers of anonymous bob in default")
-        #expect(named.session.principal?.person.id == UserID(anonymous: "bob"))
+        let bob = named.session.principal?.person.id
+        #expect(bob?.name == "bob" && bob?.isConnectionGuest == true)
+        // Another connection with this name is another guest, and so has no chats of the first.
+        let other = SessionProbe(
+            ChatsDialect(), .chats(.none, query: [("username", "bob")], allowsAnonymous: true))
+        #expect(other.session.principal?.person.id != bob)
         let guests = (0..<2).map { _ in
             SessionProbe(ChatsDialect(), .chats(.none, allowsAnonymous: true)).session.principal?
                 .person.name

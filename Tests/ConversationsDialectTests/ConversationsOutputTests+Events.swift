@@ -48,7 +48,7 @@ extension ConversationsOutputTests {
             (
                 #"""
                 {"type":"chat_message","message":{"id":"10","sender_id":"guest:Guest\n1",\#
-                "username":"Guest 1",\#
+                "username":"Guest 1","guest":true,"guest_key":"q8Zt-m_R",\#
                 "content":"x",\#(now),"status":"sent","rev":10},"rev":10}
                 """#,
                 .everybody
@@ -154,7 +154,8 @@ extension ConversationsOutputTests {
             (
                 #"""
                 {"type":"user_status","user_id":"guest:Guest\n1",\#
-                "username":"Guest 1","status":"offline",\#(now)}
+                "username":"Guest 1","guest":true,"guest_key":"q8Zt-m_R",\#
+                "status":"offline",\#(now)}
                 """#,
                 .others(guest.id)
             )),

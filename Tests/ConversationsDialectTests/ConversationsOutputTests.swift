@@ -10,7 +10,8 @@ import Testing
 struct ConversationsOutputTests {
     static let ann = Person(id: UserID(tokenSubject: "ann"), name: "Ann \"the\" An")
     static let bob = Person(id: UserID(tokenSubject: "bob"), name: "Bob", agent: "robot")
-    static let guest = Person(id: UserID(anonymous: "Guest\n1"), name: "Guest 1")
+    static let guest = Person(
+        id: UserID(guest: "Guest\n1", key: "q8Zt-m_R", provenBy: .connection), name: "Guest 1")
     static let time = Timestamp(milliseconds: 1_769_860_800_123)
     static let key = ConversationKey(tenant: "tenant", id: "room-1")
 
@@ -86,7 +87,7 @@ struct ConversationsOutputTests {
                 """#,
                 #"""
                 {"type":"user_status","user_id":"guest:Guest\n1",\#
-                "username":"Guest 1","status":"online",\#
+                "username":"Guest 1","guest":true,"guest_key":"q8Zt-m_R","status":"online",\#
                 "timestamp":"2026-01-31T12:00:00.123Z"}
                 """#,
             ])

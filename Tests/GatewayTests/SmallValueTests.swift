@@ -41,6 +41,11 @@ struct UserTableTests {
         ]
         #expect(Set(numbers).count == 3)
         #expect(users.number(of: UserID(anonymous: "ann"), in: "u") == nil)
+        let keyed = users.addConnection(
+            UserID(guest: "ann", key: "q8Zt-m_R", provenBy: .connection), of: "t")
+        #expect(
+            Set(users.numbers(lookingLike: UserID(displayID: "guest:ann"), in: "t"))
+                == [keyed, numbers[2]])
     }
 
     @Test("are unaffected by a connection without a user")

@@ -10,7 +10,8 @@ struct GuestTokenTests {
     private static func guestToken(_ user: ByteString = "alice", as role: GuestRole = .member)
         throws -> String
     {
-        try self.key.token(for: user, named: "Alice", in: "room", as: role, at: now)
+        try self.key.token(
+            for: user, withKey: "q8Zt-m_R", named: "Alice", in: "room", as: role, at: now)
     }
 
     @Test(
@@ -22,7 +23,7 @@ struct GuestTokenTests {
             identity
                 == Identity(
                     user: "alice", displayName: "Alice", agent: "guest:alice",
-                    grants: .listed(["room"]), guest: role,
+                    grants: .listed(["room"]), guest: role, guestKey: "q8Zt-m_R",
                     expiry: Timestamp(milliseconds: now.milliseconds + 3_600_000)))
         #expect(throws: TokenError.expired) {
             try verifier.verify(
@@ -32,6 +33,25 @@ struct GuestTokenTests {
         #expect(
             try verifier.verify(Self.guestToken("guest:alice"), at: now).agent
                 == "guest:guest:alice")
+    }
+
+    @Test("has the key that distinguishes guests of one name")
+    func keys() throws {
+        let verifier = TokenVerifier(secret: secret, guestKey: Self.key)
+        for key in ["", "short", "q8Zt-m_R=", "q8Zt m_R", "q8Zt-m_Rq"] as [ByteString] {
+            #expect(throws: TokenError.self) {
+                try verifier.verify(
+                    Self.key.token(
+                        for: "alice", withKey: key, named: "Alice", in: "room", as: .member,
+                        at: now), at: now)
+            }
+        }
+        let keys = Set((0..<100).map { _ in GuestKey.randomKey() })
+        #expect(keys.count == 100 && keys.allSatisfy { $0.byteCount == 8 })
+        let payload = #"{"sub":"alice","conversations":["room"],"guest_key":"q8Zt-m_R"}"#
+        #expect(
+            try TokenVerifier(secret: secret).verify(token(payload: payload), at: now).guestKey
+                == nil, "a claim of another issuer")
     }
 
     @Test("is not subject to the rules for other tokens")

@@ -158,6 +158,28 @@ class StoryTests(PageTest):
         say(ann, "answer")
         self.wait(ann, "!document.querySelector('.unread')")
 
+    def test_two_guests_of_one_name_look_different_and_stay_the_same_after_a_reload(self):
+        room = self.server.create()
+        ann, other = self.enter(room), self.enter(room)
+        say(ann, "I am Ann")
+        other.wait_for_selector(".row:has-text('I am Ann')")
+        say(other, "So am I")
+        bob = self.enter(room, "Bob")
+        bob.wait_for_selector(".row:has-text('So am I')")
+        marks = bob.locator(".row .by .note").all_inner_texts()
+        self.assertEqual(len(set(marks)), 2, marks)
+        for mark in marks:
+            self.assertRegex(mark, r"^guest [\w-]{8}$")
+        self.assertEqual(ann.locator(".row.mine .by .note").count(), 0)
+        for page in (ann, other):
+            page.reload()
+            online(page)
+        ann.wait_for_selector(".row.mine:has-text('I am Ann')")
+        ann.press("#field", "ArrowUp")
+        say(ann, "I am still Ann")
+        bob.wait_for_selector(".row:has-text('I am still Ann (edited)')")
+        self.assertEqual(ann.locator(".row.mine").count(), 1)
+
     def test_a_guest_can_change_the_name(self):
         room = self.server.create()
         ann = self.enter(room, "Anne")

@@ -129,8 +129,11 @@ struct PetsOutputTests {
                 .posted(message), in: ConversationKey(tenant: "t", id: "c"), into: &rendering)
             return String(decoding: rendering.text.bytes, as: UTF8.self)
         }
-        #expect(sender(UserID(anonymous: "ann")).contains(#""sender_id":"guest:ann""#))
-        #expect(sender(UserID(assigned: "ann")).contains(#""sender_id":"ann""#))
+        let guest = sender(UserID(guest: "ann", key: "q8Zt-m_R", provenBy: .token))
+        #expect(guest.contains(#""sender_id":"guest:ann""#))
+        #expect(guest.contains(#","guest":true,"guest_key":"q8Zt-m_R""#))
+        let assigned = sender(UserID(assigned: "ann"))
+        #expect(assigned.contains(#""sender_id":"ann""#) && !assigned.contains("guest"))
     }
 
     @Test(

@@ -55,7 +55,7 @@ struct RoomsAPIMessageTests {
         }
         let guest = Identity(
             user: "gus", displayName: "Gus", agent: "guest:gus", grants: .listed(["x"]),
-            guest: .member)
+            guest: .member, guestKey: "q8Zt-m_R")
         let root = Credentials.token("root", isAdmin: true)
         for (body, credentials) in [
             (#"{"content":"Hi","user_id":"ann","username":"Ann"}"#, .none),
@@ -69,7 +69,7 @@ struct RoomsAPIMessageTests {
         #expect(
             authors.withLock { $0 } == [
                 Person(id: UserID(anonymous: "ann"), name: "Ann"),
-                Person(id: UserID(anonymous: "gus"), name: "Gus"),
+                Person(id: UserID(guest: "gus", key: "q8Zt-m_R", provenBy: .token), name: "Gus"),
                 Person(id: UserID(tokenSubject: "ann"), name: "Ann A."),
                 Person(id: UserID(tokenSubject: "root"), name: "root"),
             ])
@@ -223,7 +223,8 @@ struct RoomsAPIMessageTests {
             .patch, "\(Self.messages)/7", #"{"content":"Ho"}"#, .token("ann"))
         #expect(edited.status == 200 && edited.body.object("message")?["content"] == "Ho")
         #expect(edited.body.object("message")?.bool("is_edited") == true)
-        let guest = Identity(user: "ann", grants: .listed(["x"]), guest: .member)
+        let guest = Identity(
+            user: "ann", grants: .listed(["x"]), guest: .member, guestKey: "q8Zt-m_R")
         let deleted = try await node.response(.delete, "\(Self.messages)/7", "", .bearer(guest))
         #expect(deleted.status == 200 && deleted.body.object("message")?["content"] == "")
         #expect(deleted.body.object("message")?.bool("is_deleted") == true)

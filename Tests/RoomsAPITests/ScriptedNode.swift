@@ -25,15 +25,16 @@ final class ScriptedNode: RoomsPort {
     ///   - ids: the ids of new conversations; after them, `abc12345`.
     ///   - command: receives the command's name, the command and the conversation's id.
     init(
-        isOpen: Bool = true, ids: [ByteString] = [], ban: Ban? = nil,
+        isOpen: Bool = true, ids: [ByteString] = [], ban: Ban? = nil, guestKey: GuestKey? = nil,
         command: @escaping @Sendable (String, ChatCommand, ByteString) -> ChatAnswer? = { _, _, _ in
             nil
         },
         read: @escaping @Sendable (StoreRequest) -> StoreAnswer? = { _ in nil }
     ) {
         let left = Mutex(ids)
-        self.api = RoomsAPI(makeID: { left.withLock { $0.isEmpty ? "abc12345" : $0.removeFirst() } }
-        )
+        self.api = RoomsAPI(
+            guestKey: guestKey,
+            makeID: { left.withLock { $0.isEmpty ? "abc12345" : $0.removeFirst() } })
         self.command = command
         self.ban = ban
         self.read = read

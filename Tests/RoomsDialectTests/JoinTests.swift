@@ -18,13 +18,13 @@ struct JoinTests {
                 user: UserID(tokenSubject: "ann"), name: "Ann", role: .creator,
                 joinedAt: RoomsProbe.time),
             Member(
-                user: UserID(anonymous: "ann"), name: #"A"},{"#, role: .member,
-                joinedAt: RoomsProbe.time),
+                user: UserID(guest: "ann", key: "q8Zt-m_R", provenBy: .connection),
+                name: #"A"},{"#, role: .member, joinedAt: RoomsProbe.time),
         ]
         let participants =
             #"""
             {"user_id":"ann","username":"Ann","online":true},{"user_id":"ann","username":"A\"},{",\#
-            "online":false,"guest":true}
+            "online":false,"guest":true,"guest_key":"q8Zt-m_R"}
             """#
         let messages = [Message.sent(6), .sent(7, by: "bob").deleted(revision: 9)]
         let state = RoomsFrame.state(

@@ -17,7 +17,8 @@ struct RoomsJSONTests {
             user: UserID(tokenSubject: "ann"), name: "Ann", role: .creator,
             joinedAt: record.createdAt)
         let guest = Member(
-            user: UserID(anonymous: "bob"), name: "Bob", role: .member, joinedAt: record.createdAt)
+            user: UserID(guest: "bob", key: "q8Zt-m_R", provenBy: .token), name: "Bob",
+            role: .member, joinedAt: record.createdAt)
         let description = ConversationDetails(
             record: record, head: 7, members: [ann, guest], online: [guest.user])
         let last = Message(
@@ -29,7 +30,7 @@ struct RoomsJSONTests {
         let participants =
             #"""
             [{"user_id":"ann","username":"Ann","online":false},{"user_id":"bob","username":"Bob",\#
-            "online":true,"guest":true}]
+            "online":true,"guest":true,"guest_key":"q8Zt-m_R"}]
             """#
         #expect(
             text.text
@@ -45,14 +46,16 @@ struct RoomsJSONTests {
                 + #""participants":\#(participants),"participant_count":2,"message_count":7,"#
                 + #""last_message":{"id":"7","room_id":"abc12345","user_id":"bob","#
                 + #""username":"Bob","content":"hi","#
-                + #""timestamp":"1970-01-01T00:00:02.000Z","guest":true}}"#)
+                + #""timestamp":"1970-01-01T00:00:02.000Z","guest":true,"guest_key":"q8Zt-m_R"}}"#)
 
         record.creator = guest.user
         text.removeAll()
         text.append(
             room: "g", ConversationDetails(record: record, head: 0, members: [], online: []),
             messageCount: 0, lastMessage: nil)
-        #expect(text.text.contains(#""created_by":"bob","guest":true,"created_at""#))
+        #expect(
+            text.text.contains(
+                #""created_by":"bob","guest":true,"guest_key":"q8Zt-m_R","created_at""#))
 
         record.origin = "pets"
         record.endedAt = record.updatedAt
@@ -103,5 +106,35 @@ struct RoomsJSONTests {
         #expect(
             text.text == "[" + head + #""hi",\#(time)},"# + head
                 + #""",\#(time),"is_edited":false,"is_deleted":true}]"#)
+    }
+
+    @Test("shows one absent guest of an id, and none next to a present one")
+    func guestsOfOneID() {
+        func member(_ name: ByteString, _ key: ByteString) -> Member {
+            Member(
+                user: UserID(guest: name, key: key, provenBy: .connection), name: name,
+                role: .member, joinedAt: Timestamp(milliseconds: 1))
+        }
+        let (first, second, third) = (
+            member("ann", "aaaaaaaa"), member("ann", "bbbbbbbb"), member("ann", "cccccccc")
+        )
+        let others = [
+            member("bob", "aaaaaaaa"),
+            Member(
+                user: UserID(tokenSubject: "ann"), name: "Ann", role: .member,
+                joinedAt: Timestamp(milliseconds: 1)),
+        ]
+        let record = ConversationRecord(
+            .rooms, title: "", creator: nil, createdAt: Timestamp(milliseconds: 1))
+        func shown(online: [Member]) -> [UserID] {
+            ConversationDetails(
+                record: record, head: 0, members: [first, second, third] + others,
+                online: Set(online.map(\.user))
+            ).participants.map(\.user)
+        }
+        let rest = others.map(\.user)
+        #expect(shown(online: []) == [third.user] + rest)
+        #expect(shown(online: [first]) == [first.user] + rest)
+        #expect(shown(online: [first, third]) == [first.user, third.user] + rest)
     }
 }

@@ -56,7 +56,8 @@ struct RoomsOutputTests {
             Self.render(.typing(Self.ann, false)) == [
                 #"others(ann) 42["user_typing",{\#(Self.identity),"is_typing":false}]"#
             ])
-        let guest = Person(id: UserID(anonymous: "bob"), name: "Bob")
+        let guest = Person(
+            id: UserID(guest: "bob", key: "q8Zt-m_R", provenBy: .connection), name: "Bob")
         let changes = [
             PresenceChange(person: Self.ann, isOnline: true, at: at),
             PresenceChange(person: guest, isOnline: false, at: at),
@@ -70,7 +71,8 @@ struct RoomsOutputTests {
                 """#,
                 #"""
                 others(anonymous bob) 42["user_left",{"room_id":"r","user_id":"bob",\#
-                "username":"Bob","timestamp":"\#(RoomsFrame.instant)","guest":true}]
+                "username":"Bob","timestamp":"\#(RoomsFrame.instant)","guest":true,\#
+                "guest_key":"q8Zt-m_R"}]
                 """#,
             ])
         #expect(
@@ -81,7 +83,7 @@ struct RoomsOutputTests {
                 """#
                     + #"""
                     {"user_id":"bob","username":"Bob","status":"offline",\#
-                    "timestamp":"\#(RoomsFrame.instant)","guest":true}]}]
+                    "timestamp":"\#(RoomsFrame.instant)","guest":true,"guest_key":"q8Zt-m_R"}]}]
                     """#
             ])
         #expect(
@@ -100,7 +102,7 @@ struct RoomsOutputTests {
             Self.render(.ended(by: guest.id, at: at)) == [
                 #"""
                 everybody 42["conversation_ended",{"room_id":"r","ended_by":"bob",\#
-                "timestamp":"\#(RoomsFrame.instant)","guest":true}]
+                "timestamp":"\#(RoomsFrame.instant)","guest":true,"guest_key":"q8Zt-m_R"}]
                 """#
             ])
     }

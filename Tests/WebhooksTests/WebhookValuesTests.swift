@@ -86,7 +86,9 @@ struct WebhookEventTests {
 
     private var message: Message {
         let body = MessageBody(
-            author: Person(id: UserID(anonymous: "eve"), name: "Eve", agent: "bot"),
+            author: Person(
+                id: UserID(guest: "eve", key: "q8Zt-m_R", provenBy: .connection), name: "Eve",
+                agent: "bot"),
             clientMessageID: ClientMessageID(given: "c1"), content: "a \"b\"\n",
             metadata: Array(#"{"k":[1]}"#.utf8))
         return Message(
@@ -105,7 +107,8 @@ struct WebhookEventTests {
             text == """
                 {"type":"message.created","timestamp":"2023-11-14T22:13:20.123Z","data":\
                 {"tenant":"acme","conversation":"lobby","revision":7,"message":{"sequence":3,\
-                "author":{"id":"guest:eve","name":"Eve","agent":"bot"},\
+                "author":{"id":"guest:eve","name":"Eve","agent":"bot",\
+                "guest":true,"guest_key":"q8Zt-m_R"},\
                 "sent_at":"2023-11-14T22:13:20.123Z","client_message_id":"c1",\
                 "content":"a \\"b\\"\\n","metadata":{"k":[1]}}}}
                 """)

@@ -4,8 +4,12 @@ export interface Message {
   id: number;
   /** Stays the same while the object is in `messages`: render rows by it. */
   key: number | string;
-  /** The author's user id: equal to `room.me` for own messages. */
+  /** The author's user id. Guests of one id differ by `guestKey`. */
   author: string;
+  /** Eight characters that tell guests of one id apart; undefined for other users. */
+  guestKey?: string;
+  /** Whether the own user is the author. */
+  own: boolean;
   /** The author's display name if the server sends one, otherwise the user id. */
   name: string;
   /** Empty if the message is deleted. */
@@ -112,7 +116,7 @@ export class ConfabError extends Error {
   storage: boolean;
 }
 
-/** Where the outbox survives a restart. Keys are strings; values survive structured cloning. */
+/** Where the outbox, and a guest's tokens, survive a restart. Keys are strings; values survive structured cloning. */
 export interface Storage {
   set(key: string, value: any): Promise<unknown>;
   delete(key: string): Promise<unknown>;
@@ -199,6 +203,8 @@ export interface RoomEvents {
 
 export interface User {
   user: string;
+  /** Tells guests of one id apart; undefined for other users. */
+  guestKey?: string;
   /** The display name if the server sends one, otherwise the user id. */
   name: string;
 }
@@ -209,6 +215,8 @@ export interface Room {
   readonly state: State;
   /** The own user id as authors show it, once a token is known. */
   readonly me: string | undefined;
+  /** The own `guestKey`, once a token is known; undefined for users that are no guests. */
+  readonly guestKey: string | undefined;
   /**
    * Sorted, without a gap, in present state; pending messages at the end. Each use returns a new
    * array of the same objects.
@@ -279,7 +287,9 @@ export interface Room {
 /** How far members have read, and how far messages were delivered to them; "0" if not at all. */
 export interface Receipts {
   me: { read: string; delivered: string };
-  receipts: { user_id: string; username: string; read: string; delivered: string }[];
+  receipts: {
+    user_id: string; username: string; read: string; delivered: string; guest_key?: string;
+  }[];
   total: number;
 }
 
@@ -299,11 +309,14 @@ export interface Conversation {
   /** Whether users that are no members find it in the list. */
   listed: boolean;
   /** In lists at most 50. */
-  participants: { user_id: string; username: string; online: boolean; guest?: boolean }[];
+  participants: {
+    user_id: string; username: string; online: boolean; guest?: boolean; guest_key?: string;
+  }[];
   participant_count: number;
   message_count: number;
   last_message?: any;
   guest?: boolean;
+  guest_key?: string;
   /** In lists, for the user of a token. */
   unread_count?: number;
   unread_mentions?: number;
@@ -350,7 +363,8 @@ export class Confab {
   /** A page of the members, for members: at most 1,000. */
   members(id: string, options?: { limit?: number; cursor?: string; signal?: AbortSignal }): Promise<{
     members: {
-      user_id: string; username: string; online: boolean; guest: boolean; creator: boolean;
+      user_id: string; username: string; online: boolean; guest: boolean; guest_key?: string;
+      creator: boolean;
     }[];
     next_cursor: string | null;
   }>;

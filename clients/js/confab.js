@@ -8,10 +8,11 @@
  * @typedef {import("./confab").View} PublicView
  * @typedef {import("./confab").Confab} PublicConfab
  * @typedef {import("./confab").Reaction} Reaction
+ * @typedef {import("./confab").User} User
  * @typedef {{signal?: AbortSignal}} Abortable
  * @typedef {{replyTo?: number, mentions?: string[] | "all"}} References
  * @typedef {{localId: string, text: string, since: number, error?: string} & References} SavedRow
- * @typedef {{token: string, me?: string, renewAt: number}} Login
+ * @typedef {{token: string, me?: string, guestKey?: string, renewAt: number}} Login
  */
 
 const SECOND = 1_000;
@@ -112,6 +113,19 @@ const revisionsOf = (message) => revisions.get(message) ?? [0, 0, 0];
  * @param {string} emoji
  */
 const plain = (emoji) => emoji.replace(/[\ufe00-\ufe0f]/g, "");
+
+/**
+ * The user of a frame.
+ * @param {any} frame @returns {User}
+ */
+const userOf = ({ user_id: user, guest_key: guestKey, username: name = user }) =>
+	({ user, guestKey, name });
+
+/**
+ * Differs for guests of one id.
+ * @param {any} frame @returns {string}
+ */
+const keyOf = ({ user_id: user, guest_key: guestKey = "" }) => `${user} ${guestKey}`;
 
 /** @param {Message | undefined} message @returns {Message["replyExcerpt"]} */
 const excerpt = (message) => message && (message.deleted ? null : { id: message.id,
@@ -454,7 +468,7 @@ class Room extends Emitter {
 	/** @type {BroadcastChannel | undefined} */
 	#channel;
 	#page = new AbortController();
-	/** @type {Map<string, string>} The names of the other present users; those before a loss. */
+	/** @type {Map<string, User>} The other present users; those before a loss. */
 	#present = new Map();
 	#presentBefore = this.#present;
 	#isTokenRejected = false;
@@ -514,6 +528,8 @@ class Room extends Emitter {
 		this.maxAge = maxAge;
 		this.confab = confab;
 		this.me = confab.expectedUser;
+		/** @type {string | undefined} */
+		this.guestKey = undefined;
 		this.#backoff = new Backoff(confab.random);
 		this.#iterated = after;
 		const announce = this.#onTimeline.bind(this);
@@ -537,7 +553,7 @@ class Room extends Emitter {
 	}
 
 	get present() {
-		return [...this.#present].map(([user, name]) => ({ user, name }));
+		return [...this.#present.values()];
 	}
 
 	get #now() {
@@ -597,14 +613,14 @@ class Room extends Emitter {
 	/** @param {Abortable} [options] */
 	receipts(options) {
 		return this.#request("receipts", () => ({}), options, ({ me, receipts, total }) => {
-			const others = receipts.filter((/** @type {any} */ each) => each.user_id !== this.me);
+			const others = receipts.filter((/** @type {any} */ each) => !this.#isMe(each, each.user_id));
 			/** @param {string} position */
 			const highest = (position) => Math.max(0,
 				...others.map((/** @type {any} */ each) => +each[position]));
 			const read = highest("read"), delivered = highest("delivered");
 			for (const message of this.#timeline.messages) {
-				const { id, author, state } = message;
-				if (author !== this.me) continue;
+				const { id, own, state } = message;
+				if (!own) continue;
 				if (id <= read) message.state = "read";
 				else if (id <= delivered && state === "sent") message.state = "delivered";
 			}
@@ -794,9 +810,10 @@ class Room extends Emitter {
 		this.#setState("connecting");
 		this.#step();
 		try {
-			const { token, me, renewAt } = await confab.login(this.id, this.#isTokenRejected);
+			const { token, me, guestKey, renewAt } = await confab.login(this.id, this.#isTokenRejected);
 			if (link !== this.#link) return;
 			this.me ??= me;
+			this.guestKey = guestKey;
 			if (me && this.me !== me) {
 				throw new ConfabError(`token: it belongs to ${me} instead of ${this.me}`);
 			}
@@ -1071,7 +1088,7 @@ class Room extends Emitter {
 			reply_to: replyTo && `${replyTo}`, mentions }));
 		const target = this.#timeline.find(replyTo ?? 0);
 		job.row = {
-			id: NaN, key: localId, localId, author: me, name: confab.user.name ?? me, text,
+			id: NaN, key: localId, localId, author: me, own: true, name: confab.user.name ?? me, text,
 			time: new Date(since + ahead).toISOString(), state: error ? "failed" : "sending",
 			edited: false, deleted: false, rev: 0, since, tries: 0, error, replyTo,
 			thread: target?.thread ?? replyTo, replyExcerpt: excerpt(target), mentions: mentions ?? [],
@@ -1182,14 +1199,15 @@ class Room extends Emitter {
 	 * @returns {Message}
 	 */
 	#parse(raw, part = -1) {
-		const { sender_id: author, local_id: localId } = raw, isOwn = author === this.me;
+		const { sender_id: author, local_id: localId, guest_key: guestKey } = raw;
+		const own = this.#isMe(raw, author);
 		const time = raw.timestamp ?? raw.sent_at;
 		if (time) this.confab.measure(time, false);
-		const name = raw.username ?? (isOwn ? this.confab.user.name : undefined) ?? author;
+		const name = raw.username ?? (own ? this.confab.user.name : undefined) ?? author;
 		const { reply_excerpt: quote, pinned: pin } = raw, isPage = "sent_at" in raw;
 		/** @type {Message} */
 		const message = {
-			id: +raw.id, key: (isOwn && localId) || +raw.id, author, name, text: raw.content,
+			id: +raw.id, key: (own && localId) || +raw.id, author, guestKey, own, name, text: raw.content,
 			time, state: "sent", edited: !!raw.is_edited,
 			deleted: !!raw.is_deleted, rev: raw.rev, localId,
 			replyTo: Number(raw.reply_to) || undefined, thread: Number(raw.thread) || undefined,
@@ -1205,6 +1223,11 @@ class Room extends Emitter {
 		};
 		revisions.set(message, parts.map((_, index) => part < 0 || part === index ? raw.rev : 0));
 		return message;
+	}
+
+	/** @param {any} raw @param {string} user */
+	#isMe({ guest_key: guestKey }, user) {
+		return user === this.me && guestKey === this.guestKey;
 	}
 
 	/** @param {{messages: any[]}} frame @returns {Message[]} */
@@ -1267,7 +1290,7 @@ class Room extends Emitter {
 
 	/** @param {Message} message */
 	#stored(message) {
-		const job = message.localId && message.author === this.me && this.#row(message.localId);
+		const job = message.localId && message.own && this.#row(message.localId);
 		if (!job) return;
 		const listed = this.#timeline.find(message.id) ?? message;
 		listed.localId = message.localId; // Pages of the server have no local ids.
@@ -1332,34 +1355,34 @@ class Room extends Emitter {
 	}
 
 	/** @param {any} frame */
-	#onRead({ user_id: user, username: name = user, message_ids }) {
-		this.emit("receipt", { user, name, id: Math.max(...message_ids), state: "read" });
+	#onRead({ message_ids, ...frame }) {
+		this.emit("receipt", { ...userOf(frame), id: Math.max(...message_ids), state: "read" });
 	}
 
 	/** @param {any} frame */
-	#onTyping({ user_id: user, username: name = user, is_typing: typing }) {
-		this.emit("typing", { user, name, typing });
+	#onTyping({ is_typing: typing, ...frame }) {
+		this.emit("typing", { ...userOf(frame), typing });
 	}
 
 	/** @param {any[]} changes @param {number} [online] */
 	#onPresence(changes, online) {
 		this.#presentBefore = this.#link.onlineAt ? new Map(this.#present) : this.#presentBefore;
-		for (const { user_id: user, username: name = user, status } of changes) {
-			if (status === "online") this.#present.set(user, name);
-			else this.#present.delete(user);
+		for (const change of changes) {
+			if (change.status === "online") this.#present.set(keyOf(change), userOf(change));
+			else this.#present.delete(keyOf(change));
 		}
-		if (this.#link.onlineAt) this.#emitPresence(changes.map((change) => change.user_id), online);
+		if (this.#link.onlineAt) this.#emitPresence(changes.map(keyOf), online);
 	}
 
 	/**
 	 * Nothing changes for users that were present before an interruption.
-	 * @param {string[]} users
+	 * @param {string[]} keys
 	 */
-	#emitPresence(users, online = this.#present.size) {
-		const before = this.#presentBefore, changes = [...new Set(users)]
-			.filter((user) => before.has(user) !== this.#present.has(user))
-			.map((user) => ({ user, name: this.#present.get(user) ?? before.get(user) ?? user,
-				online: this.#present.has(user) }));
+	#emitPresence(keys, online = this.#present.size) {
+		const before = this.#presentBefore, changes = [...new Set(keys)]
+			.filter((key) => before.has(key) !== this.#present.has(key))
+			.map((key) => ({ .../** @type {User} */ (before.get(key) ?? this.#present.get(key)),
+				online: this.#present.has(key) }));
 		if (changes.length) this.emit("presence", { online, changes });
 	}
 
@@ -1519,9 +1542,11 @@ export class Confab extends Emitter {
 	}
 
 	/** @param {any} conversation */
-	create({ signal, ...conversation }) {
+	async create({ signal, ...conversation }) {
 		const user_id = this.token ? undefined : this.user.id;
-		return this.#rest("/create", signal, { ...conversation, user_id });
+		const answer = await this.#rest("/create", signal, { ...conversation, user_id });
+		if (!this.token) await this.#keep(answer.room_id, answer.token);
+		return answer;
 	}
 
 	/** @param {string} id @param {any} changes */
@@ -1568,10 +1593,30 @@ export class Confab extends Emitter {
 	async join(id, name, { signal } = {}) {
 		this.user.name = name || this.user.name;
 		const { id: user_id, name: username = user_id } = this.user;
-		const body = this.token ? {} : { user_id, username };
-		const answer = await this.#rest(`/${encodeURIComponent(id)}/join`, signal, body);
-		if (!this.token) this.#logins.set(id, this.#read(answer.token));
+		const path = `/${encodeURIComponent(id)}/join`;
+		if (this.token) return this.#rest(path, signal, {});
+		// The last token makes the user the same guest as before.
+		const [kept] = await this.storage?.list(this.#tokenKey(id)).catch(() => []) ?? [];
+		const join = (/** @type {Login | undefined} */ login = undefined) =>
+			this.#rest(path, signal, { user_id, username }, "POST", login);
+		const answer = await join(this.#logins.get(id) ?? (kept && this.#read(kept)))
+			.catch((error) => error.code === 401 ? join() : Promise.reject(error));
+		await this.#keep(id, answer.token);
 		return answer;
+	}
+
+	/** @param {string} id */
+	#tokenKey(id) {
+		return `guest ${JSON.stringify([this.url, this.user.id, id])} `;
+	}
+
+	/**
+	 * Keeps a guest's token, also for later runs.
+	 * @param {string} id @param {string} token
+	 */
+	async #keep(id, token) {
+		this.#logins.set(id, this.#read(token));
+		await this.storage?.set(this.#tokenKey(id), token).catch(ignore);
 	}
 
 	/**
@@ -1595,13 +1640,14 @@ export class Confab extends Emitter {
 		if (!token) throw new ConfabError("token: there is none");
 		try {
 			const body = token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
-			const { sub, guest, exp } = JSON.parse(decodeURIComponent(escape(atob(body))));
+			const { sub, guest, guest_key: key, exp } =
+				JSON.parse(decodeURIComponent(escape(atob(body))));
 			const rest = exp * SECOND - this.time(), early = 30 * SECOND;
 			// A token that seems to have expired shows that this clock is wrong.
 			const delay = rest > 0 ? Math.max(SECOND, rest - Math.min(early, rest / 2)) : early;
 			const canRenew = exp && typeof this.token !== "string";
 			const renewAt = canRenew ? this.clock.now() + delay : Infinity;
-			return { token, me: guest ? `guest:${sub}` : sub, renewAt };
+			return { token, me: guest ? `guest:${sub}` : sub, guestKey: guest && key, renewAt };
 		} catch {
 			return { token, renewAt: Infinity };
 		}

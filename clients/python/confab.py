@@ -178,7 +178,8 @@ class Message:
     A reply has `reply_to`, and `thread`, the message with which its thread began. `reply_excerpt`
     is None while the message replied to is not loaded, and after it is gone. The first message of
     a thread has `replies` and `last_reply_id`. `not_members` are mentioned users who are no
-    members. `reactions` are in the order of their first use.
+    members. `reactions` are in the order of their first use. Guests of one id differ by
+    `guest_key`, eight characters; it is None for other users.
     """
 
     id: int
@@ -199,6 +200,7 @@ class Message:
     replies: int = 0
     last_reply_id: int | None = None
     pinned: Pin | None = None
+    guest_key: str | None = None
     # The revisions of text, reactions and pin, which change by events of their own; a negative one
     # marks a part that the event does not have. None if all are those of `rev`.
     _revs: tuple[int, int, int] | None = field(default=None, repr=False, compare=False)
@@ -399,11 +401,12 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A participant in a list of conversations."""
+    """A participant in a list of conversations. Guests of one id differ by `guest_key`."""
 
     user: str
     name: str
     online: bool
+    guest_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,13 +440,14 @@ class ConversationInfo:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of a conversation."""
+    """A member of a conversation. Guests of one id differ by `guest_key`."""
 
     user: str
     name: str
     online: bool
     guest: bool
     creator: bool
+    guest_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -1174,7 +1178,8 @@ def _message(
 
     `parts` tells which of text, reactions and pin an event has, if not all.
     """
-    author = data["sender_id"] if "sender_id" in data else data["user_id"]
+    is_plain = "sender_id" not in data  # REST shows the ids of guests without their prefix.
+    author = data["user_id"] if is_plain else data["sender_id"]
     rev = int(data.get("rev") or 0)
     is_deleted, is_edited = data.get("is_deleted") is True, data.get("is_edited") is True
     is_fetched = "sent_at" in data
@@ -1184,7 +1189,8 @@ def _message(
         reactions = {emoji: replace(one, _is_known=True) for emoji, one in reactions.items()}
     return Message(
         id=int(data["id"]),
-        author=f"guest:{author}" if data.get("guest") is True else str(author),
+        author=f"guest:{author}" if is_plain and data.get("guest") is True else str(author),
+        guest_key=data.get("guest_key"),
         text=str(data["content"]),
         time=_time(data["timestamp"] if "timestamp" in data else data["sent_at"]),
         state="deleted" if is_deleted else "sent",
@@ -1236,7 +1242,12 @@ def _info(data: dict[str, Any], link: str | None = None) -> ConversationInfo:
         is_active=bool(data["is_active"]),
         message_count=int(data["message_count"]),
         participants=tuple(
-            Participant(str(one["user_id"]), str(one["username"]), bool(one["online"]))
+            Participant(
+                str(one["user_id"]),
+                str(one["username"]),
+                bool(one["online"]),
+                one.get("guest_key"),
+            )
             for one in data["participants"]
         ),
         last_message=_message(last) if last else None,
@@ -1271,6 +1282,12 @@ def _user(token: str) -> str | None:
     if not isinstance(user, str):
         return None
     return f"guest:{user}" if claims.get("guest") else user
+
+
+def _guest_key(token: str) -> str | None:
+    claims = _claims(token)
+    key = claims.get("guest_key") if claims.get("guest") else None
+    return key if isinstance(key, str) else None
 
 
 def _refusal(reason: str) -> Refused:
@@ -2045,6 +2062,8 @@ class Conversation(_Emitter):
         """Removes the item of this message. Other users may choose the same `local_id`."""
         if message.local_id is None or self._confab.user not in (None, message.author):
             return []
+        if message.guest_key != _guest_key(self._token):
+            return []  # Another guest of this id.
         item = self._outbox.remove(message.local_id)
         if item is None:
             return []
@@ -2614,6 +2633,7 @@ class Confab(_Emitter):
                 one["online"] is True,
                 one["guest"] is True,
                 one["creator"] is True,
+                one.get("guest_key"),
             )
             for one in data["members"]
         )

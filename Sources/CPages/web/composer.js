@@ -190,7 +190,7 @@ export const composer = ({
 		} else if (key === "End" && !field.value) list.end();
 		else if (key === "ArrowUp" && !field.value) {
 			const own = [...messages()].reverse().find((m) =>
-				m.id > 0 && m.author === room()?.me && !m.deleted);
+				m.id > 0 && m.own && !m.deleted);
 			if (!own) return;
 			event.preventDefault();
 			edit(own);

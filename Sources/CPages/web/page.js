@@ -4,8 +4,8 @@ import {Confab} from "./confab.js";
 import {composer} from "./composer.js";
 import {avatar, messageList, oneLine, rowBuilder, watchRows} from "./scroll.js";
 import {
-	$, any, clockSentence, connectionSentence, copyLink, count, h, identity, isTransient, link,
-	mentionsUser, refusal, session, storage, typingSentence,
+	$, any, clockSentence, connectionSentence, copyLink, count, guestWord, h, identity, isTransient,
+	link, mentionsUser, keyOf, refusal, session, storage, typingSentence,
 } from "./text.js";
 
 const {token, user} = identity();
@@ -47,6 +47,8 @@ const nameOf = ({author = any, user: reader = any, name = any}) => {
 	seenNames.set(reader ?? author, name);
 	return name;
 };
+/** The id of a user of REST, as the kit has it. */
+const userOf = ({guest = false, user_id: user = ""}) => guest ? "guest:" + user : user;
 /** The people that a message can mention. */
 const members = () => [...new Map([...names, ...room?.present.map((each) =>
 	/** @type {[string, string]} */ ([each.user, nameOf(each)])) ?? []])]
@@ -56,7 +58,7 @@ const members = () => [...new Map([...names, ...room?.present.map((each) =>
 const newest = () => (source.newer && room || source).messages;
 /** The messages of others that were not visible yet, and how many of them mention the user. */
 const unseen = () => {
-	const all = newest().filter((each) => each.id > seen && each.author !== me());
+	const all = newest().filter((each) => each.id > seen && !each.own);
 	return {number: all.length, mentions: all.filter((each) => mentionsUser(each, me())).length};
 };
 
@@ -156,15 +158,18 @@ const showTitle = () => {
 
 /** @param {number} [online] The other present users; the room names at most 200 of them. */
 const showPeople = (online) => {
-	const present = new Map(room?.present.map((each) => [each.user, nameOf(each)]));
-	if (room?.me) present.set(room.me, user.name ?? names.get(room.me) ?? room.me);
-	const here = online == null ? present.size : online + 1;
+	const own = {user: me(), guestKey: room?.guestKey, name: userName(me())};
+	const present = room?.present.map((each) => ({...each, name: nameOf(each)})) ?? [];
+	if (room?.me) present.push(own);
+	const here = online == null ? present.length : online + 1;
 	$("#count").textContent = `${count(here, "person", "people")} here`;
-	const all = new Map([...present, ...names].slice(0, 200));
-	$("#about ul").replaceChildren(...[...all].map(([each]) => {
-		const isHere = present.has(each), name = present.get(each) ?? names.get(each);
-		return h("li", {className: isHere ? "online" : ""}, avatar(each, name), h("bdi", {}, name),
-			h("span", {className: "dim"}, each === room?.me ? "you" : isHere ? "here" : "away"));
+	const away = [...names].map(([user, name]) => ({user, name}))
+		.filter(({user}) => !present.some((each) => each.user === user));
+	$("#about ul").replaceChildren(...[...present, ...away].slice(0, 200).map((each = any) => {
+		const isHere = present.includes(each), isMe = each === own;
+		return h("li", {className: isHere ? "online" : ""}, avatar(keyOf(each), each.name),
+			h("bdi", {}, each.name), h("span", {className: "dim"}, isMe ? "" : guestWord(each)),
+			h("span", {className: "dim"}, isMe ? "you" : isHere ? "here" : "away"));
 	}));
 	showConnection();
 };
@@ -484,7 +489,7 @@ const onMessage = (message = any) => {
 	const name = nameOf(message);
 	typists.delete(name);
 	const verb = mentionsUser(message, me()) ? " mentions you" : "";
-	if (message.author !== me()) lines.push(`${name}${verb}: ${message.text.slice(0, 200)}`);
+	if (!message.own) lines.push(`${name}${verb}: ${message.text.slice(0, 200)}`);
 	list.update();
 	// It was missing when it was pinned.
 	if (message.pinned) loadPins();
@@ -573,7 +578,7 @@ const enter = () => {
 /** Shows the messages of the description: at once, and for guests of an ended conversation. */
 const showArchive = () => {
 	const parse = (m = any) => ({mentions: [], reactions: [], replies: 0, ...m, id: +m.id, key: +m.id,
-		author: m.guest ? `guest:${m.user_id}` : m.user_id, name: m.username,
+		author: userOf(m), guestKey: m.guest_key, own: userOf(m) === me(), name: m.username,
 		text: m.content, time: m.timestamp, state: "sent", edited: m.is_edited,
 		deleted: m.is_deleted, notMembers: [], replyTo: +m.reply_to || undefined,
 		replyExcerpt: m.reply_excerpt && {author: m.reply_excerpt.sender_id,
@@ -624,9 +629,7 @@ const load = async () => {
 	});
 	details = {...body.conversation, messages: body.messages};
 	names.clear();
-	for (const {guest, user_id: each, username = each} of details.participants) {
-		names.set(guest ? `guest:${each}` : each, username);
-	}
+	for (const each of details.participants) names.set(userOf(each), each.username);
 	behind = Date.parse(answer.headers.get("date") ?? "") + 500 - Date.now() || 0;
 	const words = clockSentence(behind);
 	if (!words) behind = 0;

@@ -3,7 +3,7 @@
 
 import {composer, folded} from "./composer.js";
 import {avatar, messageList, oneLine, watchRows} from "./scroll.js";
-import {$, any, count, h, timeElement} from "./text.js";
+import {$, any, count, h, keyOf, timeElement} from "./text.js";
 
 // Without the signs that select a variant, which the server removes.
 const quick = [..."👍❤😂🎉😮😢"];
@@ -94,7 +94,7 @@ export const panel = ({
 		if (date.toDateString() !== new Date().toDateString()) time.prepend(
 			date.toLocaleDateString(undefined, {day: "numeric", month: "short"}), ", ");
 		return h("button", {className: "result", onclick: () => go(message.id)},
-			avatar(message.author, nameOf(message)),
+			avatar(keyOf(message), nameOf(message)),
 			h("span", {className: "by"}, h("bdi", {className: "name"}, nameOf(message)), time),
 			h("span", {className: "body", dir: "auto"}, ...text));
 	};

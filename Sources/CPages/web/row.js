@@ -1,7 +1,9 @@
 // The elements of rows: messages with their reactions and buttons. The program joins it with
 // scroll.js.
 
-import {any, count, formatted, h, hue, initial, isEmoji, timeElement} from "./text.js";
+import {
+	any, count, formatted, guestWord, h, hue, initial, isEmoji, keyOf, timeElement,
+} from "./text.js";
 
 const stateWords = /** @type {Record<string, string>} */ ({
 	sending: "Sending", failed: "Not sent", sent: "Sent", delivered: "Delivered", read: "Read",
@@ -108,9 +110,10 @@ export const rowBuilder = ({nameOf, userName, me, members, actions}) => {
 		const {message, reactions, isMine, text, isFirst, isWaiting, isForMe} = row;
 		const {id, state, localId, error, pinned} = message;
 		const isDeleted = message.deleted || isWaiting && !text;
-		const author = message.author || me(), label = isMine ? userName(me()) : nameOf(message);
+		const author = keyOf(message), label = isMine ? userName(me()) : nameOf(message);
+		const guest = !isMine && guestWord(message);
 		const byline = h("p", {className: "by"}, h("bdi", {className: "name"}, label), " ",
-			timeElement(message.time));
+			...guest ? [h("span", {className: "note"}, guest)] : [], timeElement(message.time));
 		byline.style.setProperty("--hue", `${hue(author)}`);
 		const named = message.mentions === "all"
 			? [...members().map(({name}) => name), userName(me())] : message.mentions.map(userName);

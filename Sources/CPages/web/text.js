@@ -264,8 +264,15 @@ export const refusal = (code, reason = "", hasToken = false) => {
 		+ " again by itself."] : ["The conversation does not open", `${words}. Try again.`];
 };
 
+/** Differs for users, and for guests of one id. */
+export const keyOf = ({author, user = author, guestKey} = any) =>
+	guestKey ? `${user} ${guestKey}` : user;
+
+/** The word after the name of a guest, which differs for guests of one name. */
+export const guestWord = ({guestKey} = any) => guestKey ? `guest ${guestKey}` : "";
+
 /** Whether a message of another user mentions the user. */
-export const mentionsUser = (message = any, me = "") => message.author !== me && !message.deleted
+export const mentionsUser = (message = any, me = "") => !message.own && !message.deleted
 	&& (message.mentions === "all" || message.mentions.includes(me));
 
 /**
@@ -299,7 +306,7 @@ export const rows = (messages, {now, me, unreadAfter, edits, reacting}) => {
 	const all = [];
 	let last = any, day = "";
 	for (const message of messages) {
-		const {id, author, time} = message, isMine = author === me || !(id > 0);
+		const {id, own: isMine, time} = message, author = keyOf(message);
 		const date = new Date(time).toDateString();
 		if (date !== day) {
 			const text = dayLabel(time, now);
@@ -312,7 +319,8 @@ export const rows = (messages, {now, me, unreadAfter, edits, reacting}) => {
 			unreadAfter = Infinity;
 			last = undefined;
 		}
-		const isFirst = last?.author !== author || Date.parse(time) - Date.parse(last.time) > 3e5;
+		const isFirst = !last || keyOf(last) !== author
+			|| Date.parse(time) - Date.parse(last.time) > 3e5;
 		const edit = edits.get(id), text = edit ?? message.text;
 		const reactions = withWaiting(message.reactions, reacting.get(id));
 		const signature = JSON.stringify([isFirst, edit, message.rev, message.state, message.error, id,

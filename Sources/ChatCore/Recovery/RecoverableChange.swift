@@ -144,7 +144,9 @@ extension Write.Change {
             _ = state.members.insert(member, isMember: member.role.isMember)
             return .member(member)
         case .remove(let user):
-            if let number = state.members.memberNumber(of: user) { state.members.remove(number) }
+            if let number = state.members.memberNumber(of: user) {
+                state.members.remove(number, rememberedAs: nil)
+            }
         case .update(let record): state.record?.properties = record.properties
         case .end(let time): state.record?.endedAt = time
         case .cursors, .skip: break

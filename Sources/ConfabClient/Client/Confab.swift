@@ -171,8 +171,9 @@ public final class Confab: Sendable {
             if let core = cores[id], !core.isClosed { return (core, false) }
             let context = self.context(of: target)
             let settings = ChatSession.Settings(
-                user: target.dialect.ownUser(context), windowCount: self.setup.history,
-                keptCount: self.setup.keep, resumePoint: resumePoint,
+                user: target.dialect.ownUser(context), guestKey: context.claims?.guestKey,
+                windowCount: self.setup.history, keptCount: self.setup.keep,
+                resumePoint: resumePoint,
                 canRenewToken: self.token.canRenew)
             let session = ChatSession(
                 settings, outbox: self.store?.items(of: id) ?? [],

@@ -4,6 +4,7 @@ import JSON
 /// The fields of message features, which all protocols write alike.
 extension ChatMessage {
     mutating func readFeatures(_ tree: JSONTree) {
+        self.guestKey = tree["guest_key"]?.stringValue
         self.replyTo = tree["reply_to"]?.messageID
         self.thread = tree["thread"]?.messageID
         self.replyExcerpt = tree["reply_excerpt"].flatMap(MessageExcerpt.init)

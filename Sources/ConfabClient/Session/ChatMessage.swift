@@ -7,6 +7,8 @@ public struct ChatMessage: Sendable, Equatable {
     public var id: Int
     /// The author's user id.
     public var author: String
+    /// Distinguishes guests of one id; nil for other users.
+    public var guestKey: String?
     /// Empty if the message is deleted.
     public var text: String
     /// When the server stored it; nil when the server's time cannot be read.

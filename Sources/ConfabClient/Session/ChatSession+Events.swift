@@ -17,7 +17,7 @@ extension ChatSession {
         case .message(let message): self.receive(message, at: now, into: &steps)
         case .direct(let message, let to):
             var message = message
-            message.isOwn = message.author == self.user
+            message.isOwn = self.isOwn(message)
             steps.append(.emit(.direct(message, to: to)))
         case .stored(let localID, let id, let time):
             self.itemStored(localID, id, time, at: now, into: &steps)
@@ -230,9 +230,14 @@ extension ChatSession {
         self.fetchQuoted(at: now, into: &steps)
     }
 
+    private func isOwn(_ message: ChatMessage) -> Bool {
+        message.author == self.user
+            && (self.settings.guestKey == nil || message.guestKey == self.settings.guestKey)
+    }
+
     func owned(_ message: ChatMessage) -> ChatMessage {
         var message = message
-        message.isOwn = message.isOwn || message.author == self.user
+        message.isOwn = message.isOwn || self.isOwn(message)
         if let user = self.user, !message.isOwn {
             message.mentionsMe = message.mentioned.include(user)
         }

@@ -10,6 +10,8 @@ struct ChatSession {
     struct Settings {
         /// The user's id; nil when the token cannot be read.
         var user: String?
+        /// What distinguishes a guest with a token from others of its id.
+        var guestKey: String?
         /// How many of the newest messages the first join loads.
         var windowCount = 50
         /// How many of the newest messages are retained.

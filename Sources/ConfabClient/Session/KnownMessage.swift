@@ -50,6 +50,7 @@ struct KnownMessage: Equatable {
     mutating func merge(_ newer: KnownMessage) {
         let other = newer.message
         if self.message.author.isEmpty { self.message.author = other.author }
+        self.message.guestKey = self.message.guestKey ?? other.guestKey
         self.message.time = self.message.time ?? other.time
         self.message.localID = self.message.localID ?? other.localID
         self.message.isOwn = self.message.isOwn || other.isOwn

@@ -8,6 +8,8 @@ public struct UnverifiedTokenClaims: Sendable, Equatable {
     /// The token's subject, and the id that other users see.
     public let user: String
     public let displayedUser: String
+    /// What distinguishes a guest from others of its id; nil for other users.
+    public let guestKey: String?
     /// The display name.
     public let name: String
     /// The id that other users see in the Agents protocol.
@@ -29,6 +31,7 @@ public struct UnverifiedTokenClaims: Sendable, Equatable {
         // same id.
         let isGuest = ["member", "creator"].contains(claims["guest"]?.stringValue)
         self.displayedUser = isGuest ? "guest:\(user)" : user
+        self.guestKey = isGuest ? claims["guest_key"]?.stringValue : nil
         self.expiry = claims["exp"]?.doubleValue
         self.agent = claims["agent_id"]?.stringValue ?? self.displayedUser
     }

@@ -160,6 +160,7 @@ extension OperatorVerb {
     public static let messageColumns: [OperatorColumn] = [
         .init("ID", "id", .numberText), .init("TIMESTAMP", "timestamp", importance: 3),
         .init("SENDER ID", "sender_id"),
+        .init("GUEST KEY", "guest_key", importance: 7, isOptional: true),
         .init("CONTENT", "content"), .init("IS EDITED", "is_edited", .flag, importance: 1),
         .init("IS DELETED", "is_deleted", .flag, importance: 2),
         .init("REPLY TO", "reply_to", .numberText, importance: 6, isOptional: true),

@@ -168,6 +168,7 @@ extension OperatorVerb {
 
     private static let connectionColumns: [OperatorColumn] = [
         .init("ID", "id"), .init("USER", "user", importance: 12),
+        .init("GUEST KEY", "guest_key", importance: 5, isOptional: true),
         .init("TENANT", "tenant", importance: 1),
         .init("DIALECT", "dialect", importance: 9),
         .init("TRANSPORT", "transport", importance: 2),
@@ -211,7 +212,9 @@ extension OperatorVerb {
         Section(
             "MEMBERS", "members",
             [
-                .init("USER", "user"), .init("NAME", "name", importance: 4),
+                .init("USER", "user"),
+                .init("GUEST KEY", "guest_key", importance: 5, isOptional: true),
+                .init("NAME", "name", importance: 4),
                 .init("AGENT", "agent", importance: 2), .init("ROLE", "role", importance: 6),
                 .init("JOINED", "joined", importance: 3),
                 .init("READ", "read_cursor", .number, importance: 8),

@@ -116,9 +116,7 @@ extension ChatBridge {
 
     /// The open connections of a user of this loop.
     private func connections(of user: ByteString, in tenant: ByteString) -> [Connection] {
-        let numbers = UserID.all(displayed: user).compactMap {
-            self.users.number(of: $0, in: tenant)
-        }
+        let numbers = self.users.numbers(lookingLike: UserID(displayID: user), in: tenant)
         guard !numbers.isEmpty else { return [] }
         return self.pool.all.filter { connection in
             connection.isConnected && connection.webSocket?.hasSentClose == false

@@ -79,9 +79,11 @@ extension ChatBridge {
     }
 
     func tracedSightings(_ query: SightingQuery) -> [TracedSighting] {
-        let keys = self.subscriptions(of: query.user, in: ByteString(query.tenant))
+        let numbers = self.users.numbers(
+            lookingLike: query.user, in: ByteString(query.tenant))
+        let keys = self.subscriptions(of: numbers)
         let sightings = self.chat.traceSightings(
-            of: query.user, subscribedTo: Set(keys.keys),
+            of: [query.user] + numbers.map(self.users.user), subscribedTo: Set(keys.keys),
             since: MonotonicTime.exact.nanoseconds - query.past.wholeNanoseconds,
             limit: query.limit)
         let offset = Self.wallOffset
@@ -97,11 +99,12 @@ extension ChatBridge {
         }
     }
 
-    /// The conversations to which the user is subscribed on this loop, by their hashes.
-    private func subscriptions(of user: UserID, in tenant: ByteString) -> [Int: ConversationKey] {
-        guard let number = self.users.number(of: user, in: tenant) else { return [:] }
+    /// The conversations to which the users are subscribed on this loop, by their hashes.
+    private func subscriptions(of users: [UInt32]) -> [Int: ConversationKey] {
+        guard !users.isEmpty else { return [:] }
         var keys: [Int: ConversationKey] = [:]
-        for slot in self.pool.table.hot.indices where self.pool.table.hot[slot].user == number {
+        for slot in self.pool.table.hot.indices
+        where users.contains(self.pool.table.hot[slot].user) {
             guard let webSocket = self.pool.openWebSocket(at: UInt32(slot))?.webSocket else {
                 continue
             }

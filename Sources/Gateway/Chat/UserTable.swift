@@ -50,6 +50,14 @@ struct UserTable {
             && self.entries[number].key.tenant == tenant
     }
 
+    /// The numbers of the users that others see under the id of this one: several, if that is the
+    /// name of guests.
+    func numbers(lookingLike user: UserID, in tenant: ByteString) -> [UInt32] {
+        guard user.isAnonymous else { return self.number(of: user, in: tenant).map { [$0] } ?? [] }
+        return self.index.lazy.filter { $0.key.tenant == tenant && $0.key.user.looksLike(user) }
+            .map(\.value)
+    }
+
     /// The number of a user with a connection on this loop; nil without one.
     func number(of user: UserID, in tenant: ByteString) -> UInt32? {
         self.index[Key(tenant: tenant, user: user)]

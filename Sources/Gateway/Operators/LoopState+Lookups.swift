@@ -17,8 +17,8 @@ extension LoopState {
         let count = self.pool.table.hot.count
         let end = min(start + limit, count)
         slice.next = end < count ? end : nil
-        let numbers = filter.users.compactMap {
-            self.bridge.users.number(of: $0, in: filter.tenant)
+        let numbers = filter.users.flatMap {
+            self.bridge.users.numbers(lookingLike: $0, in: filter.tenant)
         }
         if numbers.isEmpty, !filter.users.isEmpty { return slice }
         for slot in start..<max(start, end) {

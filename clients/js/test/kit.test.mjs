@@ -153,8 +153,8 @@ test("typing, presence and receipts", async (t) => {
   for (const name of Object.keys(events)) ann.on(name, (data) => events[name].push(data));
   const bob = await server.raw("bob");
   await until("presence", () => events.presence.length === 1);
-  const [{ online, changes: [{ user, name, ...change }] }] = events.presence;
-  assert.deepEqual([online, user, change], [1, "bob", { online: true }]);
+  const [{ online, changes: [{ user, name, guestKey, ...change }] }] = events.presence;
+  assert.deepEqual([online, user, guestKey, change], [1, "bob", undefined, { online: true }]);
   assert.ok(["bob", "BOB"].includes(name), name);  // The server may send the user name.
   // Typing is not stored: a client that has not joined completely does not receive it.
   await until("bob has joined", () => bob.frames.some((frame) => frame.user_id === "ann"));

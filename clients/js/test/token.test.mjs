@@ -1,6 +1,7 @@
 // Rule 7: tokens are renewed before they expire, on the live connection.
 import assert from "node:assert/strict";
-import { open, Server, sleep, test, TestClock, until } from "./support.mjs";
+import path from "node:path";
+import { FileStorage, open, Server, sleep, test, TestClock, until } from "./support.mjs";
 
 test("30 s before exp a new token is requested and used on the live connection", async (t) => {
   const server = await Server.start(t), calls = [];
@@ -90,6 +91,40 @@ test("guests join by themselves and renew their token", async (t) => {
   clock.advance(6_000);
   assert.equal(room.state, "online");
   await assert.doesNotReject(room.send("an hour later"));
+});
+
+test("a guest is the same after a reload, and another one with its id is not", async (t) => {
+  const server = await Server.start(t);
+  const storage = new FileStorage(path.join(server.folder, "outbox"));
+  const user = { id: "ann", name: "Ann" };
+  const host = open(t, server.url, { storage, user }, {}, "none");
+  const { room_id } = await host.confab.create({ title: "Tea" });
+  const first = open(t, server.url, { storage, user }, {}, room_id);
+  const mine = await first.send("mine");
+  assert.deepEqual([mine.own, mine.guestKey?.length], [true, 8]);
+  first.close();
+  // The token of `create` is that of the creator.
+  const second = open(t, server.url, { storage, user }, {}, room_id);
+  await second.online();
+  assert.deepEqual(second.messages.map((each) => each.own), [true]);
+  await second.edit(1, "still mine");
+  await second.confab.update(room_id, { title: "Coffee" });
+
+  const stranger = open(t, server.url, { user: { id: "ann", name: "Ann" } }, {}, room_id);
+  await stranger.online();
+  assert.equal(stranger.me, second.me);
+  assert.notEqual(stranger.guestKey, second.guestKey);
+  assert.deepEqual(stranger.messages.map((each) => each.own), [false]);
+  await assert.rejects(stranger.edit(1, "stolen"), /author/);
+  await assert.rejects(stranger.confab.update(room_id, { title: "Stolen" }));
+  const theirs = await stranger.send("theirs");
+  await until("received", () => second.messages.length === 2);
+  const [, received] = second.messages;
+  assert.deepEqual([received.author, received.own], ["guest:ann", false]);
+  assert.equal(received.guestKey, theirs.guestKey);
+  await until("present", () => second.present.length === 1);
+  assert.equal(second.present[0].guestKey, stranger.guestKey);
+  assert.equal(stranger.present[0].guestKey, second.guestKey);
 });
 
 test("guests without anonymous access, or without the conversation: refused with a reason",

@@ -152,6 +152,19 @@ class RestTests(SystemTest):
         await until(lambda: reader.delivered, "ann receives it")
         self.assertEqual((reader.delivered[0].author, bob.user), ("guest:bob", "guest:bob"))
         self.assertEqual(bob.conversation(made.id).outbox, [])
+        # Another client with this name is another guest.
+        other = await self.client(token=None, user="bob")
+        await other.conversation(made.id).send("I am bob", timeout=10)
+        await until(lambda: len(reader.delivered) == 2, "ann receives it")
+        authors = [(one.author, len(one.guest_key or "")) for one in reader.delivered]
+        self.assertEqual(authors, [("guest:bob", 8), ("guest:bob", 8)])
+        self.assertNotEqual(reader.delivered[0].guest_key, reader.delivered[1].guest_key)
+        self.assertEqual(
+            {one.guest_key for one in (await ann.history(made.id))},
+            {one.guest_key for one in reader.delivered},
+        )
+        with self.assertRaises(confab.Refused):
+            await other.conversation(made.id).delete(1)
         with self.assertRaisesRegex(confab.Refused, "no such conversation"):
             await bob.conversation("unknown1").send("x", timeout=10)
 

@@ -14,5 +14,6 @@ extension ChatMessage {
         self.isEdited = tree["is_edited"]?.boolValue ?? false
         if tree["is_deleted"]?.boolValue == true { self.state = .deleted }
         self.readFeatures(tree)
+        self.guestKey = sender["guest_key"]?.stringValue
     }
 }
