@@ -1,4 +1,4 @@
-"""Starts a single node for a benchmark: history in memory, and no limit on the rate of messages."""
+"""Starts a single node for a benchmark: history in memory, and high limits for each user."""
 
 import pathlib
 import re
@@ -9,6 +9,15 @@ OPTIONS = (
     "--listen 127.0.0.1:0 --admin off --store memory: --log-level error --drain-seconds 0"
     " --limit messages-per-second=1000000 --limit message-burst=1000000"
 ).split()
+
+# One benchmark user stores as much as thousands of real users. Older builds have no such limit.
+STORED_BYTES = "stored-bytes-per-day"
+
+
+def storage_options(program):
+    """The options that let one user store any number of bytes."""
+    known = subprocess.run([program, "serve", "--help"], capture_output=True, text=True).stdout
+    return ["--limit", f"{STORED_BYTES}=1099511627776"] if STORED_BYTES in known else []
 
 
 def serve(command, folder, *options, log="log", start_seconds=10):
@@ -23,7 +32,15 @@ def serve(command, folder, *options, log="log", start_seconds=10):
     secret.write_text("a secret for benchmarks only, it protects nothing")
     with log.open("w") as errors:
         server = subprocess.Popen(
-            [*command, "serve", *OPTIONS, "--jwt-secret-file", secret, *options],
+            [
+                *command,
+                "serve",
+                *OPTIONS,
+                *storage_options(command[-1]),
+                "--jwt-secret-file",
+                secret,
+                *options,
+            ],
             stderr=errors,
             cwd=folder,
         )

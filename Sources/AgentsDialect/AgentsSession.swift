@@ -60,10 +60,14 @@ public struct AgentsSession: InboxReading, ResumableSession {
 
     private func fail(
         _ sentence: String, id: ByteString? = nil, outcome: SendOutcome? = nil,
-        into steps: inout SessionSteps
+        retryAfter: Double? = nil, into steps: inout SessionSteps
     ) {
         let now = steps.now
-        steps.reply { $0.append(error: sentence, id: id, outcome: outcome, at: now) }
+        steps.reply {
+            $0.append(error: sentence, id: id, outcome: outcome, at: now) {
+                if let retryAfter { $0.append(retryAfter: retryAfter) }
+            }
+        }
     }
 
     public mutating func received(
@@ -206,6 +210,8 @@ public struct AgentsSession: InboxReading, ResumableSession {
             steps.append(.close(1011, "what is stored of this conversation is damaged"))
         case (.enter, .failed(.banned(let notice))):
             self.banned(notice, into: &steps)
+        case (.enter, .failed(let error)) where error.isRateLimit:
+            steps.append(.close(SessionStep.rateLimitedCode, error.description))
         case (.enter, .failed(let error)):
             self.fail(error.description, into: &steps)
             steps.append(.close(1008, "access denied"))
@@ -214,7 +220,9 @@ public struct AgentsSession: InboxReading, ResumableSession {
         case (.direct, .posted(let message, _)):
             steps.reply { $0.append(acknowledged: message, hasNumber: false) }
         case (.send, .failed(let error)), (.direct, .failed(let error)):
-            self.fail(error.description, id: tag.text, outcome: error.outcome, into: &steps)
+            self.fail(
+                error.description, id: tag.text, outcome: error.outcome,
+                retryAfter: error.retryAfter, into: &steps)
         case (.statuses, .failed(let error)):
             self.fail(error.description, id: tag.text, into: &steps)
         case (.statuses, .described(let description)):

@@ -21,6 +21,7 @@ extension Conversation {
             self.handleRepeatedSend(body, of: sequence, from: origin, into: &effects)
             return
         }
+        try self.admitSend(by: author, from: origin, at: now)
         try self.assignNumber(
             to: body, author: author, fingerprint: fingerprint, from: origin, at: now,
             into: &effects)

@@ -56,6 +56,7 @@ public struct Conversation: Sendable {
     /// record itself does not.
     var updatedAt = Timestamp(milliseconds: 0)
     var messageRate = MessageRate()
+    var sendRates = SendRates()
     var members = MemberTable()
     var recents: RecentMessages
     /// Loops that receive every event.
@@ -260,21 +261,26 @@ public struct Conversation: Sendable {
             case .join(let request):
                 try self.join(request, subscribing: false, from: origin, at: now, into: &effects)
             case .edit(let sequence, let content, let principal):
+                try self.admitChange(by: principal, from: origin, at: now)
                 try self.lookUp(
                     sequence, for: principal,
                     .amend(.edited(content: content), by: principal, origin), into: &effects)
             case .delete(let sequence, let principal):
+                try self.admitChange(by: principal, from: origin, at: now)
                 try self.lookUp(
                     sequence, for: principal, .amend(.deleted, by: principal, origin),
                     into: &effects)
             case .react(let sequence, let emoji, let isOn, let principal):
+                try self.admitChange(by: principal, from: origin, at: now)
                 try self.react(
                     to: sequence, emoji, isOn: isOn, by: principal, from: origin, at: now,
                     into: &effects)
             case .pin(let sequence, let principal):
+                try self.admitChange(by: principal, from: origin, at: now)
                 try self.setPin(
                     true, of: sequence, by: principal, from: origin, at: now, into: &effects)
             case .unpin(let sequence, let principal):
+                try self.admitChange(by: principal, from: origin, at: now)
                 try self.setPin(
                     false, of: sequence, by: principal, from: origin, at: now, into: &effects)
             case .pins(let principal, let readAccess):

@@ -40,6 +40,8 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     case notPinned(SequenceNumber)
     case tooManyMembers(limit: Int)
     case rateLimited(retryAfterSeconds: Double)
+    /// The user has stored as much through the node as it may in a day.
+    case storageLimited(retryAfterSeconds: Double)
     /// The store or the owner is unavailable. The request had no effect and never will; the client
     /// may retry it.
     case unavailable
@@ -85,6 +87,7 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .notPinned(let id): "message_id: message \(id) is not pinned"
         case .tooManyMembers(let limit): "the conversation has its \(limit) members"
         case .rateLimited: "rate limited"
+        case .storageLimited: "rate limited: stored-bytes-per-day"
         case .unavailable: "the message could not be stored; try again"
         case .rejected:
             "the message could not be stored, because the store takes no writes; try again"
@@ -104,6 +107,19 @@ public enum SendOutcome: String, Sendable {
 }
 
 extension ChatError {
+    /// The seconds after which a client repeats the request by itself; nil if it does not.
+    public var retryAfter: Double? {
+        if case .rateLimited(let seconds) = self { seconds } else { nil }
+    }
+
+    /// Whether the user has reached a limit of its own.
+    public var isRateLimit: Bool {
+        switch self {
+        case .rateLimited, .storageLimited: true
+        default: false
+        }
+    }
+
     /// The outcome of a send that failed with this error.
     public var outcome: SendOutcome { self == .outcomeUnknown ? .unknown : .refused }
 }

@@ -9,7 +9,14 @@ public struct ChatLimits: Sendable {
     /// The number of newest messages that an owner remembers to recognize repeated sends and to
     /// mark receipts.
     public var recentMessages = 1000
-    public var membersPerConversation = 1_000_000
+    public var membersPerConversation = 100_000
+    /// The most user ids in one request.
+    public static let usersPerRequest = 100
+    /// The bytes of an answer with a list; a longer list is cut.
+    public var answerBytes = 1_048_576
+    /// The sustained rate and the burst of one user's changes to one conversation, over all nodes.
+    public var messagesPerSecond = Int.max
+    public var messageBurst = Int.max
     /// A typing state expires after this time unless it is renewed.
     public var typingTimeout: Duration = .seconds(6)
     public var typingUsersPerConversation = 50

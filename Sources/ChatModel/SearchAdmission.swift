@@ -1,34 +1,17 @@
-public import Bytes
 import Synchronization
 
 /// Which searches a node runs: one of each user, and a bounded number together. Further ones are
 /// refused at once instead of queued, so that searches hold no place that other requests need.
 public final class SearchAdmission: Sendable {
-    /// Whose search it is. Guests and anonymous users count by their address, because they can
-    /// take any name.
-    public enum Searcher: Sendable, Hashable {
-        case user(UserID, tenant: ByteString)
-        case address(ByteString)
-
-        /// - Parameter user: nil for an anonymous user without a name.
-        public init(_ user: UserID?, tenant: ByteString, address: ByteString) {
-            if let user, !user.isAnonymous {
-                self = .user(user, tenant: tenant)
-            } else {
-                self = .address(address)
-            }
-        }
-    }
-
     /// The most searches of a node that run or wait.
     public static let countLimit = 64
 
-    private let searchers = Mutex<Set<Searcher>>([])
+    private let searchers = Mutex<Set<LimitKey>>([])
 
     public init() {}
 
     /// Admits a search until its permit ends.
-    public func begin(for searcher: Searcher) throws(SearchRefusal) -> SearchPermit {
+    public func begin(for searcher: LimitKey) throws(SearchRefusal) -> SearchPermit {
         let refusal: SearchRefusal? = self.searchers.withLock { searchers in
             if searchers.contains(searcher) { return .userIsSearching }
             guard searchers.count < Self.countLimit else { return .nodeIsBusy }

@@ -189,11 +189,18 @@ extension ByteBuffer {
 
 /// The answers of jobs.
 extension ByteBuffer {
-    mutating func append(list job: ChatsJob) {
+    /// - Parameter byteLimit: a longer list ends after the chat that exceeds it.
+    mutating func append(list job: ChatsJob, byteLimit: Int) {
+        let start = self.count
+        var isCut = job.list.isCut || job.describeCount < job.list.memberships.count
         self.append(#"{"type":"chatsList","data":["#)
         var isFirst = true
         for listed in job.list.memberships {
             guard let chat = job.describedChats[listed.key.id] else { continue }
+            guard self.count - start < byteLimit else {
+                isCut = true
+                break
+            }
             if !isFirst { self.append(",") }
             isFirst = false
             self.append(fieldsOf: chat, updatedAt: listed.record.updatedAt, job.numbers)
@@ -211,7 +218,7 @@ extension ByteBuffer {
             }
             self.append("}")
         }
-        self.append("]}")
+        self.append(isCut ? #"],"truncated":true}"# : "]}")
     }
 
     mutating func append(detailsOf job: ChatsJob) {

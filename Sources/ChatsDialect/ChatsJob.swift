@@ -6,8 +6,15 @@ import DialectKit
 struct ChatsJob: Sendable {
     let request: ChatsRequest
     /// The chats of a list, and the details of each.
-    var list = MembershipList()
+    var list: MembershipList
     var describedChats: [ByteString: ChatsChat] = [:]
+    /// The bytes of the participants in these.
+    var describedBytes: Int {
+        self.describedChats.values.reduce(0) { sum, chat in
+            chat.members.reduce(sum) { $0 + Self.participantBytes + $1.name.byteCount }
+        }
+    }
+    private static let participantBytes = 64
     /// The number of listed chats whose details were requested, and of those not yet answered.
     var describeCount = 0
     var pendingDescriptions = 0
@@ -23,14 +30,17 @@ struct ChatsJob: Sendable {
     var takenIDCount = 0
 
     /// The maximum size of all texts in an answer to `getChatMessages`.
-    private static let contentLimit = 4 << 20
+    private let contentLimit: Int
 
     /// The millisecond at which the client sent a message. All steps of its job share that
     /// message's timeout. 0 for other requests.
     let requestedAt: Int64
 
-    init(_ request: ChatsRequest, requestedAt: Int64 = 0) {
+    /// - Parameter byteLimit: the bytes of a list of chats, and of the texts of messages.
+    init(_ request: ChatsRequest, requestedAt: Int64 = 0, byteLimit: Int = .max) {
         self.request = request
+        self.list = MembershipList(byteLimit: byteLimit)
+        self.contentLimit = byteLimit
         self.requestedAt = requestedAt
     }
 
@@ -43,7 +53,7 @@ struct ChatsJob: Sendable {
     mutating func addPage(_ page: MessagePage, of days: DayRange, last: Int) -> SequenceNumber? {
         for message in page.messages.reversed() where !days.endsBefore(message.sentAt) {
             guard !days.startsAfter(message.sentAt), self.messages.count < last,
-                self.contentBytes < Self.contentLimit
+                self.contentBytes < self.contentLimit
             else { return nil }
             self.messages.append(message)
             self.contentBytes += message.body.content.utf8.count

@@ -7,8 +7,8 @@ import JSON
 /// Requests that take several steps.
 extension ChatsSession {
     /// The maximum number of participants per chat, in a list and in the details of one chat.
-    private static let listedParticipantLimit = 100
-    private static let detailedParticipantLimit = 10_000
+    private static let listedParticipantLimit = 50
+    private static let detailedParticipantLimit = 1000
     /// The count of unread messages stops at this number.
     private static let unreadLimit = 1000
     /// The number of listed chats whose details are requested at once.
@@ -23,7 +23,7 @@ extension ChatsSession {
     ) {
         switch request {
         case .chats:
-            self.job = ChatsJob(request)
+            self.job = ChatsJob(request, byteLimit: steps.limits.answerBytes)
             self.fetchMemberships(after: nil, into: &steps)
         case .create:
             self.job = ChatsJob(request)
@@ -36,7 +36,7 @@ extension ChatsSession {
             let isListedInToken = self.subscriptions.joinRequest(for: chat).isListedInToken
             self.describe(chat, readAccess: isListedInToken ? .anyone : .anyoneIfOpen, into: &steps)
         case .details(let chat), .messages(let chat, _, _):
-            self.job = ChatsJob(request)
+            self.job = ChatsJob(request, byteLimit: steps.limits.answerBytes)
             self.describe(chat, into: &steps)
         case .post(let chat, _), .markRead(let chat, _):
             guard !self.subscriptions.contains(chat) else {
@@ -137,7 +137,9 @@ extension ChatsSession {
             return
         }
         switch job.request {
-        case .chats: self.finish(into: &steps) { $0.append(list: job) }
+        case .chats:
+            let byteLimit = steps.limits.answerBytes
+            self.finish(into: &steps) { $0.append(list: job, byteLimit: byteLimit) }
         case .details: self.finish(into: &steps) { $0.append(detailsOf: job) }
         case .messages(let chat, _, _):
             let viewer = self.person.id
@@ -165,7 +167,10 @@ extension ChatsSession {
     /// Requests the participants of the next batch of chats.
     private mutating func describeNextBatch(into steps: inout SessionSteps) {
         guard let job = self.job else { return }
-        let next = job.list.memberships[job.describeCount...].prefix(Self.describeBatchSize)
+        // No chat is described that the answer would not have.
+        let isFull = job.describedBytes >= steps.limits.answerBytes
+        let next = job.list.memberships[job.describeCount...]
+            .prefix(isFull ? 0 : Self.describeBatchSize)
         guard !next.isEmpty else {
             let users =
                 job.describedChats.values.flatMap { $0.members.map(\.user) }
@@ -235,7 +240,7 @@ extension ChatsSession {
             steps.reply {
                 $0.append(
                     error: ChatsRequest.errorText(error), request: "newMessage", localID: tag.text,
-                    outcome: error.outcome)
+                    outcome: error.outcome, retryAfter: error.retryAfter)
             }
         default:
             break

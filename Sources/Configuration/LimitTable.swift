@@ -58,8 +58,12 @@ public enum LimitTable {
         count("json-depth", \.jsonDepth, 4...512, "nesting depth of JSON values"),
         count(
             "messages-per-second", \.messagesPerSecond, 1...1_000_000,
-            "sustained send rate per connection"),
-        count("message-burst", \.messageBurst, 1...1_000_000, "send burst per connection"),
+            "sustained rate of requests per user"),
+        count("message-burst", \.messageBurst, 1...1_000_000, "burst of requests per user"),
+        count(
+            "stored-bytes-per-day", \.storedBytesPerDay, 1024...1_099_511_627_776,
+            "what a user can store through the node"),
+        count("members", \.members, 1...10_000_000, "members of a conversation"),
         count(
             "outbound-bytes", \.outboundBytes, 65_536...1_073_741_824,
             "unsent bytes before close 1013"),

@@ -10,11 +10,17 @@ public struct Limits: Sendable, Equatable {
     public var frameBytes = 1_048_576
     /// The nesting depth of JSON values.
     public var jsonDepth = 32
-    /// The sustained send rate of a connection.
+    /// The sustained rate of the messages and requests of a user, over all its connections; of
+    /// guests, for their address.
     public var messagesPerSecond = 50
-    /// The send burst of a connection.
+    /// The burst of the messages and requests of a user.
     public var messageBurst = 100
-    /// Unsent bytes of a connection before it is closed with 1013.
+    /// Bytes that a user can store through the node in a day, each copy counted.
+    public var storedBytesPerDay = 67_108_864
+    /// The members of a conversation.
+    public var members = 100_000
+    /// Unsent bytes of a connection before it is closed with 1013. Also the answers that wait for
+    /// the readers of one user, beyond which it gets no further ones.
     public var outboundBytes = 1_048_576
     /// Unsent bytes of a connection before typing and presence events are dropped.
     public var ephemeralBytes = 65_536

@@ -270,6 +270,8 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
             steps.append(.close(1011, "what is stored of this conversation is damaged"))
         case (.enter, .failed(.banned(let notice))):
             self.banned(notice, into: &steps)
+        case (.enter, .failed(let error)) where error.isRateLimit:
+            steps.append(.close(SessionStep.rateLimitedCode, error.description))
         case (.enter, _):
             steps.append(.close(4004, "access denied"))
         case (.send, .posted(let message, _)):
@@ -278,7 +280,9 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
             if !isDelivered { steps.reply { $0.append(chatMessage: message) } }
         case (.send, .failed(let error)):
             steps.reply {
-                $0.append(failedSend: error.description, localID: tag.text, outcome: error.outcome)
+                $0.append(
+                    failedSend: error.description, localID: tag.text, outcome: error.outcome,
+                    retryAfter: error.retryAfter)
             }
         case (.read, .read(let unknown)):
             if !unknown.isEmpty {

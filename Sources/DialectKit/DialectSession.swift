@@ -52,6 +52,9 @@ public protocol DialectSession: Sendable {
     /// The token has expired.
     mutating func tokenExpired(into steps: inout SessionSteps)
 
+    /// The client has gone on sending above its limit. The session closes the connection.
+    mutating func exceededRate(into steps: inout SessionSteps)
+
     /// An operator has banned the user from the service or from a conversation of the connection.
     /// The session sends the notice in its protocol's form of an error, and closes the connection.
     /// This may be its first event.
@@ -65,11 +68,18 @@ extension DialectSession {
     public mutating func banned(_ notice: String, into steps: inout SessionSteps) {
         steps.append(.close(SessionStep.bannedCode, notice))
     }
+
+    public mutating func exceededRate(into steps: inout SessionSteps) {
+        steps.append(.close(SessionStep.rateLimitedCode, SessionStep.rateLimitedReason))
+    }
 }
 
 extension SessionStep {
     /// The close code for banned users in protocols that define none.
     public static let bannedCode: UInt16 = 4403
+    /// The close code for users that have reached a limit of their own.
+    public static let rateLimitedCode: UInt16 = 4429
+    public static let rateLimitedReason = "rate limited: you went on sending above your limit"
 }
 
 /// Why a new token was rejected.
@@ -149,7 +159,7 @@ public enum StartPosition: Sendable, Equatable {
 public struct SessionSteps: Sendable {
     public var text = ByteBuffer(capacity: 1024)
     public private(set) var list: [SessionStep] = []
-    /// Set when the connection has exceeded its rate limit: seconds until it may try again.
+    /// Set when the user has exceeded its rate limit: seconds until it may try again.
     public var retryAfter: Double?
     /// Set when the frame exceeds the size limit of messages: that limit in bytes.
     public var exceededByteLimit: Int?

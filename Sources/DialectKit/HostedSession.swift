@@ -63,6 +63,10 @@ public struct HostedSession: Sendable {
         self.base.banned(notice, into: &steps)
     }
 
+    public mutating func exceededRate(into steps: inout SessionSteps) {
+        self.base.exceededRate(into: &steps)
+    }
+
     // MARK: Events of some sessions
 
     public mutating func receivedPage(

@@ -6,8 +6,12 @@ public import ChatModel
 /// The order of the store's pages has no meaning, so the list is complete only with the last page.
 public struct MembershipList: Sendable {
     public private(set) var memberships: [ListedMembership] = []
+    /// Whether conversations were dropped because of their bytes.
+    public private(set) var isCut = false
+    private let byteLimit: Int
 
-    public init() {}
+    /// - Parameter byteLimit: the bytes of the list; the newest conversation is kept in any case.
+    public init(byteLimit: Int = .max) { self.byteLimit = byteLimit }
 
     /// Adds the conversations of a page, without inboxes. The list keeps up to
     /// `UserSubscriptions.limit` conversations, and drops those with the oldest activity.
@@ -19,7 +23,28 @@ public struct MembershipList: Sendable {
             ($1.record.updatedAt, $0.key.id) < ($0.record.updatedAt, $1.key.id)
         }
         self.memberships.removeLast(max(0, self.memberships.count - UserSubscriptions.limit))
+        guard self.byteLimit != .max else { return }
+        var bytes = 0
+        let end = self.memberships.firstIndex { membership in
+            let isOver = bytes >= self.byteLimit
+            bytes += membership.byteCount
+            return isOver
+        }
+        guard let end else { return }
+        self.isCut = true
+        self.memberships.removeSubrange(end...)
     }
+}
+
+extension ListedMembership {
+    /// The texts that an item of a list shows, and the names of its fields.
+    fileprivate var byteCount: Int {
+        Self.fieldBytes + self.record.title.utf8.count + self.record.dialectData.byteCount
+            + (self.lastMessage.map { $0.body.content.utf8.count + ($0.body.metadata?.count ?? 0) }
+                ?? 0)
+    }
+
+    private static let fieldBytes = 256
 }
 
 extension SessionSteps {

@@ -1,4 +1,5 @@
 import Bytes
+import ChatCore
 import ChatEngine
 import ChatModel
 import Cluster
@@ -30,6 +31,7 @@ final class GatewayShared: Sendable {
     /// The open client connections of the node.
     let connectionCount = ConnectionCount()
     let addresses: AddressLedger
+    let rates: RateLedger
 
     init(
         settings: GatewaySettings, limits: Limits, view: View, stores: [any ChatStore],
@@ -44,6 +46,7 @@ final class GatewayShared: Sendable {
         self.view = view
         self.stores = stores
         self.logger = logger
+        self.rates = RateLedger(limits) { settings.readClocks().monotonic }
         self.addresses = AddressLedger(limits) { address, count in
             logger.warning(
                 "address has many connections",

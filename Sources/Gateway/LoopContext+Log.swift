@@ -117,6 +117,17 @@ extension LoopContext {
             ])
     }
 
+    /// A client has gone on sending above the limit of its user.
+    func logFlood(_ connection: Connection, _ webSocket: WebSocketState) {
+        self.shared.logger.info(
+            "flooding client closed",
+            [
+                "connection": .text(self.name(of: connection)),
+                "address": .text(connection.address), "user": .optional(webSocket.userName),
+                "dialect": .text(self.dialectName(webSocket)),
+            ])
+    }
+
     /// Records why the node closes a WebSocket, until the line about its end.
     func recordClose(_ connection: Connection, _ reason: String) {
         guard self.shared.logger.isEnabled(.debug) else { return }

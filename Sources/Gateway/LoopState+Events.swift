@@ -61,7 +61,9 @@ extension LoopState {
         switch connection.phase {
         case .webSocket(let webSocket) where !webSocket.hasSentClose:
             self.bridge.socketDrained(connection, webSocket)
-        case .http(let exchange): self.http.resumeReadingIfAnswered(connection, exchange)
+        case .http(let exchange):
+            exchange.rate?.setWaiting(0)
+            self.http.resumeReadingIfAnswered(connection, exchange)
         case .webSocket, .handshake, .listening: break
         }
     }
@@ -83,6 +85,7 @@ extension LoopState {
         } else if webSocket.isDrainDue(at: now) {
             self.closeForDrain(connection, webSocket)
         } else {
+            self.bridge.updateRate(of: webSocket, connection)
             self.bridge.wakeIfDue(connection, webSocket)
             self.checkActivity(connection, webSocket, at: now)
         }

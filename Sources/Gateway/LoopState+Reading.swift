@@ -154,15 +154,19 @@ extension LoopState {
                 case .inflatedMessage(let kind):
                     self.receivedMessage(connection, webSocket, kind, self.inflater.output)
                 case .ping(let range):
+                    guard self.bridge.admitControlFrame(connection, webSocket) else { return }
                     if !webSocket.hasSentClose {
                         self.pool.sendFrame(
                             connection, .pong, UnsafeRawBufferPointer(rebasing: buffer[range]))
                     }
-                case .pong(let range) where range.isEmpty:
-                    webSocket.pongReceived(at: self.context.now.monotonic)
                 case .pong(let range):
-                    self.bridge.acknowledgeInbox(
-                        connection, webSocket, UnsafeRawBufferPointer(rebasing: buffer[range]))
+                    let answersPing =
+                        range.isEmpty
+                        ? webSocket.pongReceived(at: self.context.now.monotonic)
+                        : self.bridge.acknowledgeInbox(
+                            connection, webSocket, UnsafeRawBufferPointer(rebasing: buffer[range]))
+                    guard answersPing || self.bridge.admitControlFrame(connection, webSocket)
+                    else { return }
                 case .close(let code, _):
                     return self.pool.closeReceived(connection, webSocket, code)
                 }

@@ -95,9 +95,9 @@ extension ByteBuffer {
         self.append("}}")
     }
 
-    mutating func append(conversations: [ListedMembership]) {
+    mutating func append(conversations list: MembershipList) {
         self.append(#"{"event":"conversations","data":["#)
-        for (index, listed) in conversations.enumerated() {
+        for (index, listed) in list.memberships.enumerated() {
             self.append(index > 0 ? #",{"conversation_id":"# : #"{"conversation_id":"#)
             self.append(jsonString: listed.key.id)
             self.append(",")
@@ -121,7 +121,7 @@ extension ByteBuffer {
             }
             self.append("}")
         }
-        self.append("]}")
+        self.append(list.isCut ? #"],"truncated":true}"# : "]}")
     }
 
     mutating func append(

@@ -32,7 +32,7 @@ extension PetsSession {
                 $0.append(
                     error: Self.errorText(error), event: kind?.event,
                     localID: kind == .message ? tag.text : nil,
-                    outcome: error.outcome)
+                    outcome: error.outcome, retryAfter: error.retryAfter)
             }
         default:
             break
@@ -135,7 +135,7 @@ extension PetsSession {
         // Ended conversations are not listed.
         self.listedConversations.add(page) { $0.record.endedAt == nil }
         if let next = page.next { return self.fetchConversations(after: next, into: &steps) }
-        steps.reply { $0.append(conversations: self.listedConversations.memberships) }
+        steps.reply { $0.append(conversations: self.listedConversations) }
         self.listedConversations = MembershipList()
     }
 

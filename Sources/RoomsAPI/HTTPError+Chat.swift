@@ -24,7 +24,7 @@ extension HTTPError {
         case .mentionOfAllNotAllowed: self.init(.forbidden, error.description)
         case .contentEmpty, .clientMessageIDInvalid: self.init(.badRequest, error.description)
         case .contentTooLong, .metadataTooLong: self.init(.contentTooLarge, error.description)
-        case .rateLimited(let seconds):
+        case .rateLimited(let seconds), .storageLimited(let seconds):
             self.init(
                 .tooManyRequests, error.description,
                 fields: [HTTPField("Retry-After", String(max(1, Int(seconds.rounded(.up)))))])

@@ -33,6 +33,8 @@ extension RoomsAPI {
     private static let catalogReadLimit = 4
     /// The count of unread messages stops at this number.
     private static let unreadLimit = 1000
+    /// A page ends before the next item if it has so many bytes already.
+    private static let pageByteLimit = 1 << 20
     /// The most participants in an item of a list.
     private static let participantLimit = 50
 
@@ -43,11 +45,15 @@ extension RoomsAPI {
         let (found, next) =
             try await query.isOwn
             ? self.ownPage(own, query, caller) : self.page(own, query, caller)
-        let cursor = next.map(CatalogCursor.encode)
+        var cursor = next.map(CatalogCursor.encode)
         let hasToken = caller.identity != nil
         return Self.revalidatedResponse(ifNoneMatch: ifNoneMatch) { text in
             text.append(#","conversations":["#)
             for (index, listed) in found.enumerated() {
+                guard text.count < Self.pageByteLimit else {
+                    cursor = CatalogCursor.encode(found[index - 1].entry.cursor)
+                    break
+                }
                 if index > 0 { text.append(",") }
                 text.append(
                     room: listed.entry.id, listed.description,
@@ -77,9 +83,11 @@ extension RoomsAPI {
             let request = StoreRequest.memberships(
                 of: caller.viewer.person.id, tenant: caller.tenant, after: cursor,
                 limit: StoreRequest.listLimit, unreadLimit: Self.unreadLimit)
-            guard case .memberships(let page) = try await self.read(request) else {
+            guard case .memberships(var page) = try await self.read(request) else {
                 throw .chatUnavailable
             }
+            // The owners have the last messages. These would need much memory together.
+            for index in page.memberships.indices { page.memberships[index].lastMessage = nil }
             list.add(page) { query.includesEnded || $0.record.endedAt == nil }
             cursor = page.next
         } while cursor != nil

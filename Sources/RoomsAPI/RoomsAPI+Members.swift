@@ -57,12 +57,14 @@ extension RoomsAPI {
         _ members: some Sequence<Person>, of id: ByteString, _ caller: RoomsCaller
     ) async {
         guard let port = self.port else { return }
+        let client = caller.limitKey
         await withTaskGroup(of: Void.self) { group in
             for person in members {
                 let inbox = ConversationKey.inbox(of: person.id, in: caller.tenant)
                 let body = MessageBody(author: person, clientMessageID: nil, content: id.string)
                 group.addTask {
-                    _ = await port.command(.post(body), in: inbox, within: Self.answerTimeout)
+                    _ = await port.command(
+                        .post(body), in: inbox, by: client, within: Self.answerTimeout)
                 }
             }
         }

@@ -16,7 +16,7 @@ extension RoomsAPI {
         guard let port = self.port else { throw .chatUnavailable }
         let permit: SearchPermit
         do throws(SearchRefusal) {
-            permit = try port.beginSearch(for: caller.searcher)
+            permit = try port.beginSearch(for: caller.limitKey)
         } catch {
             throw HTTPError(error)
         }

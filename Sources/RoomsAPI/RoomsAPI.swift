@@ -213,7 +213,8 @@ public final class RoomsAPI: RequestHandler {
     {
         guard let port = self.port else { throw .chatUnavailable }
         let key = ConversationKey(tenant: caller.tenant, id: id)
-        return await port.command(command, in: key, within: Self.answerTimeout)
+        return await port.command(
+            command, in: key, by: caller.limitKey, within: Self.answerTimeout)
     }
 
     func read(_ request: StoreRequest) async throws(HTTPError) -> StoreAnswer {

@@ -12,11 +12,12 @@ struct RoomsCaller {
     /// Nil for a client without a token.
     let identity: Identity?
     private let isLoopback: Bool
-    private let address: ByteString
+    /// To whose limits the request counts.
+    let limitKey: LimitKey
 
     init(_ request: HTTPRequest) throws(HTTPError) {
         self.isLoopback = request.isLoopback
-        self.address = ByteString(request.clientAddress.host)
+        self.limitKey = request.limitKey
         switch request.credentials {
         case .bearer(let identity):
             self.identity = identity
@@ -34,12 +35,6 @@ struct RoomsCaller {
     }
 
     var tenant: ByteString { self.identity?.tenant ?? Identity.defaultTenant }
-
-    /// Whose searches those of the caller are.
-    var searcher: SearchAdmission.Searcher {
-        SearchAdmission.Searcher(
-            self.bearer?.person.id, tenant: self.tenant, address: self.address)
-    }
 
     /// Whether the token allows its bearer to enter the conversation even if not a member.
     func grants(_ id: ByteString) -> Bool { self.identity?.grants(id) ?? false }

@@ -5,11 +5,14 @@ public import Gateway
 /// The node, as the API uses it.
 public protocol RoomsPort: AnyObject, Sendable {
     /// Nil if there is no answer in time.
-    func command(_ command: ChatCommand, in key: ConversationKey, within time: Duration) async
-        -> ChatAnswer?
+    ///
+    /// - Parameter client: to which the stored bytes are counted.
+    func command(
+        _ command: ChatCommand, in key: ConversationKey, by client: LimitKey, within time: Duration
+    ) async -> ChatAnswer?
     /// The active ban of a user for a whole tenant.
     func ban(of user: UserID, in tenant: ByteString) -> Ban?
-    func beginSearch(for searcher: SearchAdmission.Searcher) throws(SearchRefusal) -> SearchPermit
+    func beginSearch(for searcher: LimitKey) throws(SearchRefusal) -> SearchPermit
     func read(_ request: StoreRequest, within time: Duration) async -> StoreAnswer?
 }
 

@@ -69,7 +69,7 @@ extension RoomsSession {
             if kind == .leave { self.rooms[room]?.isLeaving = false }
             self.fail(
                 Self.errorText(error), of: kind.event, ackID: ackID, outcome: error.outcome,
-                localID: kind == .send ? tag.text : nil,
+                localID: kind == .send ? tag.text : nil, retryAfter: error.retryAfter,
                 into: &steps)
         default:
             break

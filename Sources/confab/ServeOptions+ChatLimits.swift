@@ -7,6 +7,11 @@ extension ServeOptions {
         var limits = ChatLimits()
         limits.contentBytes = self.limits.contentBytes
         limits.metadataBytes = self.limits.metadataBytes
+        limits.membersPerConversation = self.limits.members
+        limits.answerBytes = self.limits.outboundBytes
+        limits.messagesPerSecond = self.limits.messagesPerSecond
+        // One second more than on the user's node: what that admits evenly may arrive together.
+        limits.messageBurst = self.limits.messageBurst + self.limits.messagesPerSecond
         limits.typingTimeout = self.limits.typing
         limits.historyLimit = self.history
         limits.traceRecords = self.limits.traceSteps

@@ -52,11 +52,8 @@ struct DutyCycleTests {
 
 @Suite("The admission of searches")
 struct SearchAdmissionTests {
-    private typealias Searcher = SearchAdmission.Searcher
-
-    private static func user(_ name: String, _ tenant: String = "acme") -> Searcher {
-        Searcher(
-            UserID(tokenSubject: .init(name)), tenant: .init(tenant), address: "192.0.2.1")
+    private static func user(_ name: String, _ tenant: String = "acme") -> LimitKey {
+        .user(UserID(tokenSubject: .init(name)), tenant: .init(tenant))
     }
 
     @Test("gives each user one search at a time")
@@ -92,11 +89,13 @@ struct SearchAdmissionTests {
     @Test("counts guests and anonymous users by their address, because they can take any name")
     func guests() throws {
         let admission = SearchAdmission()
+        let one = try #require(IPAddress("192.0.2.1"))
+        let two = try #require(IPAddress("192.0.2.2"))
         let guests = [
-            Searcher(UserID(anonymous: "a"), tenant: "acme", address: "192.0.2.1"),
-            Searcher(UserID(anonymous: "b"), tenant: "acme", address: "192.0.2.1"),
-            Searcher(UserID(assigned: "c"), tenant: "other", address: "192.0.2.1"),
-            Searcher(nil, tenant: "acme", address: "192.0.2.1"),
+            LimitKey(UserID(anonymous: "a"), tenant: "acme", from: one),
+            LimitKey(UserID(anonymous: "b"), tenant: "acme", from: one),
+            LimitKey(UserID(assigned: "c"), tenant: "other", from: one),
+            LimitKey(nil, tenant: "acme", from: one),
         ]
         for guest in guests {
             let permit = try admission.begin(for: guest)
@@ -107,10 +106,24 @@ struct SearchAdmissionTests {
         }
         let permit = try admission.begin(for: guests[0])
         let other = try admission.begin(
-            for: Searcher(UserID(anonymous: "a"), tenant: "acme", address: "192.0.2.2"))
+            for: LimitKey(UserID(anonymous: "a"), tenant: "acme", from: two))
         #expect(admission.count == 2)
         permit.end()
         other.end()
+    }
+
+    @Test("counts the addresses of one IPv6 network of 64 bits as one")
+    func network() throws {
+        let admission = SearchAdmission()
+        func guest(_ address: String) throws -> LimitKey {
+            LimitKey(nil, tenant: "acme", from: try #require(IPAddress(address)))
+        }
+        let permit = try admission.begin(for: guest("2001:db8::1"))
+        #expect(throws: SearchRefusal.userIsSearching) {
+            try admission.begin(for: guest("2001:db8::ffff:2"))
+        }
+        try admission.begin(for: guest("2001:db8:0:1::1")).end()
+        permit.end()
     }
 
     @Test("refuses more than the node's limit")

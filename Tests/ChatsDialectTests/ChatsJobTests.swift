@@ -3,6 +3,7 @@ import ChatModel
 import ChatsDialect
 import DialectKit
 import DialectTestSupport
+import Foundation
 import Identity
 import Testing
 
@@ -292,6 +293,34 @@ struct ChatsJobTests {
                 "last_message":null}]}
                 """#
             ])
+    }
+
+    @Test(
+        "lists chats up to the limit of an answer, each with 50 participants, and tells of the rest"
+    )
+    func longList() throws {
+        var limits = ChatLimits()
+        limits.answerBytes = 50_000
+        var probe = SessionProbe.chats(limits: limits)
+        _ = probe.send(#"{"type":"getChats","data":{}}"#)
+        var page = MembershipPage()
+        page.memberships = (0..<200).map { Self.listed("\($0)", at: Int64($0)) }
+        let described = probe.storeAnswer(.memberships(page)).count
+        #expect(described == 100, "they are described in batches")
+        let name = String(repeating: "n", count: 120)
+        let members = (0..<999).map { TestData.member("\(1000 + $0)", name: name) }
+        let first = probe.tags.count - described
+        var answer: [String] = []
+        for index in 0..<described {
+            answer = probe.answer(.described(TestData.description(members)), to: first + index)
+        }
+        let text = try #require(answer.first)
+        #expect((40_000...70_000).contains(text.utf8.count), "\(text.utf8.count)")
+        #expect(text.hasPrefix(#"{"type":"chatsList","data":[{"id":199,"#))
+        #expect(text.hasSuffix(#"],"truncated":true}"#))
+        let chats = text.components(separatedBy: #""participants":["#).dropFirst()
+        #expect(chats.allSatisfy { $0.components(separatedBy: name).count == 51 })
+        #expect(chats.allSatisfy { $0.contains(#""participant_count":999"#) })
     }
 
     static func listed(

@@ -106,8 +106,7 @@ struct SearchThreadTests {
         defer { store.close() }
         _ = await self.fill(store, 5 * SearchScan.sliceMessages)
         let admission = SearchAdmission()
-        let ann = SearchAdmission.Searcher(
-            UserID(tokenSubject: "ann"), tenant: "acme", address: "")
+        let ann = LimitKey.user(UserID(tokenSubject: "ann"), tenant: "acme")
         var permit: SearchPermit? = try admission.begin(for: ann)
         let searches = AnswerCollector()
         searches.submit(try self.search("absent", permit), to: store)

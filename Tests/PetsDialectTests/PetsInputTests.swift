@@ -151,6 +151,12 @@ struct PetsInputTests {
                 "bob"]}}
                 """#,
                 error("providers: each must be a UUID", "new_conversation")),
+            Case(
+                #"""
+                {"event":"new_conversation","data":{"pet_id":"\#(pet)","providers":[\#
+                \#(Array(repeating: #""\#(pet)""#, count: 101).joined(separator: ","))]}}
+                """#,
+                error("providers: more than 100 users", "new_conversation")),
             Case(#"{"event":"new_conversation"}"#, error("data: is missing", "new_conversation")),
         ]
 

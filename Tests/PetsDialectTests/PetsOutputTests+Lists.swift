@@ -25,6 +25,33 @@ extension PetsOutputTests {
             lastMessage: last, unreadCount: 0)
     }
 
+    @Test(
+        "list the newest conversations up to the limit of an answer, and tell that there are more")
+    func longList() throws {
+        var limits = ChatLimits()
+        limits.answerBytes = 50_000
+        var probe = SessionProbe.pets(limits: limits)
+        _ = probe.send(#"{"event":"conversations","data":{}}"#)
+        var page = MembershipPage()
+        page.memberships = (0..<200).map {
+            Self.listed(
+                "c\($0)", at: Int64($0),
+                last: Self.message(1, String(repeating: "x", count: 1000)))
+        }
+        page.next = "c199"
+        _ = probe.storeAnswer(.memberships(page))
+        page.memberships = (200..<300).map {
+            Self.listed(
+                "c\($0)", at: Int64($0),
+                last: Self.message(1, String(repeating: "x", count: 1000)))
+        }
+        page.next = nil
+        let answer = try #require(probe.storeAnswer(.memberships(page)).first)
+        #expect((30_000...80_000).contains(answer.utf8.count), "\(answer.utf8.count)")
+        #expect(answer.hasPrefix(#"{"event":"conversations","data":[{"conversation_id":"c299","#))
+        #expect(answer.hasSuffix(#"],"truncated":true}"#))
+    }
+
     @Test("list the active conversations of all pages, most recent activity first")
     func listing() {
         var probe = SessionProbe.pets()

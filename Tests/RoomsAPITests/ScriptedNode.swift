@@ -50,9 +50,9 @@ final class ScriptedNode: RoomsPort {
         }
     }
 
-    func command(_ command: ChatCommand, in key: ConversationKey, within time: Duration) async
-        -> ChatAnswer?
-    {
+    func command(
+        _ command: ChatCommand, in key: ConversationKey, by client: LimitKey, within time: Duration
+    ) async -> ChatAnswer? {
         let name =
             switch command {
             case .create: "create"
@@ -70,7 +70,7 @@ final class ScriptedNode: RoomsPort {
         return self.command(name, command, key.id)
     }
 
-    func beginSearch(for searcher: SearchAdmission.Searcher) throws(SearchRefusal) -> SearchPermit {
+    func beginSearch(for searcher: LimitKey) throws(SearchRefusal) -> SearchPermit {
         try self.searches.begin(for: searcher)
     }
 

@@ -249,12 +249,13 @@ struct ServedRoomsAPITests {
         try slow.send(
             "POST \(ServedNode.root)/create HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\n{")
         try expect(HTTPReply(from: slow), 408, "in time")
-        // The rate limit of one connection. A new connection has a new limit.
+        // The rate limit of one user.
         let eager = try ByteStream(port: node.port)
+        let request =
+            "GET \(ServedNode.root)/x/y HTTP/1.1\r\nHost: here\r\n"
+            + "Authorization: Bearer \(try TestNode.token("eager"))\r\n\r\n"
         // Sent in one write, so that no time passes between the requests.
-        try eager.send(
-            String(repeating: "GET \(ServedNode.root)/x/y HTTP/1.1\r\nHost: here\r\n\r\n", count: 4)
-        )
+        try eager.send(String(repeating: request, count: 4))
         for number in 1...4 {
             let reply = try HTTPReply(from: eager)
             if number < 4 {
@@ -264,12 +265,12 @@ struct ServedRoomsAPITests {
             }
             if number == 4 { #expect(reply.fields["retry-after"] == "1") }
         }
-        #expect(try node.get().status == 200)
+        #expect(try node.get(by: "ann").status == 200)
         node.store.fail(.other)
-        try expect(node.get(), 503, "try again")
+        try expect(node.get(by: "bob"), 503, "try again")
         node.store.fail()
         node.gateway.refuseClients()
-        try expect(node.get(), 503, "draining")
+        try expect(node.get(by: "carol"), 503, "draining")
         try expect(.get("/api/elsewhere", port: node.port), 503, "draining")
         // Other paths are unaffected.
         #expect(

@@ -85,7 +85,7 @@ struct MessageSearchTests {
         _ = await self.haystack(store)
         let admission = SearchAdmission()
         let permit = try admission.begin(
-            for: .init(UserID(tokenSubject: "ann"), tenant: "acme", address: ""))
+            for: .user(UserID(tokenSubject: "ann"), tenant: "acme"))
         let answers = AnswerCollector()
         let query = try #require(SearchQuery("needle"))
         let unblock = self.blockSearches(of: store)

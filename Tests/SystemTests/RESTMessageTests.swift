@@ -148,7 +148,9 @@ struct RESTMessageTests {
             path, "{}", port: server.port, fields: ["Origin": "http://evil.test"])
         #expect(foreign.status == 403 && foreign.body.hasSuffix(#""outcome":"refused"}"#))
         // Reading is no send.
-        let read = try HTTPReply.get(path + "?limit=0", port: server.port)
+        let read = try HTTPReply.get(
+            path + "?limit=0", port: server.port,
+            fields: ["Authorization": "Bearer \(try ConfabServer.token(for: "bob"))"])
         #expect(read.status == 400 && !read.body.contains("outcome"))
     }
 

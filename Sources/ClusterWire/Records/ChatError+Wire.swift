@@ -28,7 +28,8 @@ extension ChatError: WireValue {
         case .tooManyMembers(let limit):
             output.append(12)
             output.append(count: limit)
-        case .rateLimited(let seconds):
+        // The user's own node limits what it stores, so no packet has that error.
+        case .rateLimited(let seconds), .storageLimited(let seconds):
             output.append(13)
             output.append(number: seconds.bitPattern)
         case .unavailable: output.append(14)

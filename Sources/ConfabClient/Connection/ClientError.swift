@@ -127,6 +127,7 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
             by the server's key\(suffix).
             """
         case 4004: "Access denied: the token's user may not enter this conversation\(suffix)."
+        case 4429: "The server limits the rate of this user\(suffix)."
         case 4401: "The server does not accept the token\(suffix)."
         case let number?: "The server closed the connection with code \(number)\(suffix)."
         }

@@ -122,7 +122,9 @@ extension ChatBridge {
 
     private mutating func sendEncodedFrames(_ connection: Connection) {
         guard !self.pool.frames.isEmpty else { return }
-        self.pool.sendPaced(connection, self.pool.frames.frame)
+        if let webSocket = connection.webSocket, !webSocket.hasSentClose {
+            self.sendRequested(self.pool.frames.frame, to: connection, webSocket)
+        }
         self.pool.frames.removeAll()
     }
 }

@@ -65,19 +65,22 @@ extension ChatBridge {
 
     /// Handles a pong. If it answers such a ping, the messages before the ping have arrived, and no
     /// other connection gets them again.
+    ///
+    /// - Returns: whether it answers such a ping.
     mutating func acknowledgeInbox(
         _ connection: Connection, _ webSocket: WebSocketState, _ payload: UnsafeRawBufferPointer
-    ) {
+    ) -> Bool {
         guard let inbox = self.inboxCursors[UInt32(connection.slot)],
             inbox.token == connection.token,
             inbox.isPingPending,
             payload.elementsEqual(inbox.pingPayload),
             let user = webSocket.session?.principal?.person.id
-        else { return }
+        else { return false }
         self.inboxCursors[UInt32(connection.slot)]?.isPingPending = false
         self.chat.submit(
             .readThrough(inbox.pingedThrough, by: user), in: inbox.key, through: inbox.feed,
             context: nil, at: self.context.now)
         self.pingAfterMessages(connection)
+        return true
     }
 }

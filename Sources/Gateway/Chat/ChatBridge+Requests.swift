@@ -19,6 +19,11 @@ extension ChatBridge {
                 .failed(.banned(ban.notice)), to: tag, isDelivered: false, into: &self.steps)
             return
         }
+        if let error = self.entryRefusal(key, connection, webSocket) {
+            webSocket.session?.answered(
+                .failed(error), to: tag, isDelivered: false, into: &self.steps)
+            return
+        }
         // The final context contains the feed, which is known only after the call.
         let context = self.requestContexts.add(
             RequestContext(token: connection.token, kind: .command(tag, nil)))
@@ -47,6 +52,12 @@ extension ChatBridge {
             guard let tag else { return }
             webSocket.session?.answered(
                 .failed(.banned(ban.notice)), to: tag, isDelivered: false, into: &self.steps)
+            return
+        }
+        if let error = self.storageRefusal(of: command, in: key, connection, webSocket) {
+            guard let tag else { return }
+            webSocket.session?.answered(
+                .failed(error), to: tag, isDelivered: false, into: &self.steps)
             return
         }
         let token = connection.token
@@ -181,7 +192,8 @@ extension ChatBridge {
 
     mutating func resumeReadingIfUnblocked(_ connection: Connection, _ webSocket: WebSocketState) {
         guard webSocket.blockingReplyCount == 0, connection.isConnected,
-            connection.backlog.isEmpty, !webSocket.isDrainDue(at: self.context.now.monotonic)
+            connection.backlog.isEmpty, webSocket.rate?.isPaused != true,
+            !webSocket.isDrainDue(at: self.context.now.monotonic)
         else { return }
         self.pool.resumeReading(connection)
     }
@@ -240,6 +252,7 @@ extension ChatBridge {
             if webSocket.pendingJoins.isEmpty { webSocket.pendingJoins = [] }
             switch answer {
             case .joined(let result):
+                self.joined(result, connection, webSocket)
                 self.subscribe(
                     connection, webSocket, feed, key, result, from: start, requestedAt: requestedAt)
                 self.context.logJoined(connection, webSocket, key)

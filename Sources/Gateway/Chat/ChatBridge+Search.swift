@@ -15,8 +15,7 @@ extension ChatBridge {
         let permit: SearchPermit
         do throws(SearchRefusal) {
             permit = try self.context.shared.searches.begin(
-                for: SearchAdmission.Searcher(
-                    user, tenant: key.tenant, address: ByteString(connection.peer.host)))
+                for: LimitKey(user, tenant: key.tenant, from: connection.peer.ip))
         } catch {
             webSocket.session?.receivedStoreAnswer(
                 .searchRefused(error), for: tag, into: &self.steps)

@@ -20,9 +20,7 @@ extension ChatBridge {
         WebSocketState(
             reader: WebSocketReader(role: .server, acceptsCompression: takesCompression),
             session: session, dialect: dialect, isCompressed: isCompressed,
-            content: content,
-            rateLimiter: TokenBucket(
-                limits: self.context.live.limits, at: self.context.now.monotonic))
+            content: content)
     }
 
     /// Begins a WebSocket's session.
@@ -59,9 +57,7 @@ extension ChatBridge {
             return
         }
         if let feed = webSocket.subscriptions.first?.feed { self.chat.prefetchFeed(feed) }
-        self.steps.retryAfter = webSocket.rateLimiter.consume(
-            limits: self.context.live.limits, at: self.context.now.monotonic)
-        if self.steps.retryAfter != nil { self.context.counters.rateLimited &+= 1 }
+        guard self.admit(connection, webSocket, byteCount: bytes.count) else { return }
         self.steps.receivedAt = self.receivedAt(webSocket)
         if kind == .binary {
             webSocket.session?.receivedBinary(into: &self.steps)
@@ -160,6 +156,7 @@ extension ChatBridge {
         guard let session = webSocket.session, let principal = session.principal else { return }
         let number = self.users.addConnection(principal.person.id, of: session.tenant)
         self.pool.setUser(number, of: connection)
+        self.userChanged(of: webSocket, connection)
         if !principal.person.id.isAnonymous { connection.addressShare?.showToken() }
     }
 
@@ -172,12 +169,12 @@ extension ChatBridge {
             )
         }
         guard isPaced || range.count > Self.pacedReplyBytes else {
-            return self.pool.send(connection, frame)
+            guard !connection.backlog.isEmpty else { return self.pool.send(connection, frame) }
+            return self.sendRequested(frame, to: connection, webSocket, isPaced: false)
         }
-        self.pool.sendPaced(connection, frame)
-        guard !isPaced, connection.isConnected, !connection.backlog.isEmpty else {
-            return
-        }
+        self.sendRequested(frame, to: connection, webSocket)
+        guard !isPaced, connection.isConnected, !webSocket.hasSentClose, !connection.backlog.isEmpty
+        else { return }
         self.pool.pauseReading(connection)
     }
 
@@ -239,6 +236,7 @@ extension ChatBridge {
     /// The connection's socket has accepted everything: replays continue, and deliveries are
     /// reported.
     mutating func socketDrained(_ connection: Connection, _ webSocket: WebSocketState) {
+        webSocket.rate?.setWaiting(0)
         for subscription in webSocket.subscriptions { self.queueReportIfDue(subscription.feed) }
         self.resumeCatchUp(connection, webSocket)
         self.resumeReadingIfUnblocked(connection, webSocket)

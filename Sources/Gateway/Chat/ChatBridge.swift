@@ -89,6 +89,7 @@ struct ChatBridge {
         self.document = JSONDocument(depthLimit: live.limits.jsonDepth)
         self.steps.limits.contentBytes = live.limits.contentBytes
         self.steps.limits.metadataBytes = live.limits.metadataBytes
+        self.steps.limits.answerBytes = live.limits.outboundBytes
     }
 
     /// Whether the turn has produced work that must be done in the same turn.

@@ -10,7 +10,8 @@ import HTTPWire
 final class WebSocketState {
     @exclusivity(unchecked) var reader: WebSocketReader
     @exclusivity(unchecked) var session: HostedSession?
-    @exclusivity(unchecked) var rateLimiter: TokenBucket
+    /// Nil before the client's first message.
+    @exclusivity(unchecked) var rate: ConnectionRate?
     /// The conversations to which this connection is subscribed.
     @exclusivity(unchecked) var subscriptions: [ConversationSubscription] = []
     @exclusivity(unchecked) var pendingJoins: [UnansweredJoin] = []
@@ -70,11 +71,14 @@ final class WebSocketState {
     }
 
     /// A pong without a payload has arrived. Unsolicited ones are ignored.
-    func pongReceived(at now: Int64) {
-        guard self.pingSentAt != 0 else { return }
+    ///
+    /// - Returns: whether it answers a ping.
+    func pongReceived(at now: Int64) -> Bool {
+        guard self.pingSentAt != 0 else { return false }
         self.lastRoundTrip = Int32(
             clamping: UInt32(truncatingIfNeeded: now) &- self.pingSentAt)
         self.pingSentAt = 0
+        return true
     }
 
     /// The index in the gateway's dialects; -1 for the echo.
@@ -162,13 +166,12 @@ final class WebSocketState {
 
     init(
         reader: WebSocketReader, session: (any DialectSession)?, dialect: Int, isCompressed: Bool,
-        content: MessageContent, rateLimiter: TokenBucket
+        content: MessageContent
     ) {
         self.reader = reader
         self.session = session.map { HostedSession($0) }
         self.dialectIndex = Int16(dialect)
         self.isCompressed = isCompressed
         self.content = content
-        self.rateLimiter = rateLimiter
     }
 }

@@ -321,20 +321,21 @@ extension ConnectionPool {
             return
         }
         guard !webSocket.hasSentClose else { return }
+        self.closeSlowReader(connection, webSocket, "you read too slowly; resume where you were")
+    }
+
+    /// Completes the partly sent frame and sends the reason in a close frame. The client resumes
+    /// where it was.
+    func closeSlowReader(
+        _ connection: Connection, _ webSocket: WebSocketState, _ reason: String
+    ) {
         self.context.shared.logger.info(
             "slow reader closed",
             [
                 "connection": .text(self.context.name(of: connection)),
                 "address": .text(connection.address),
-                "pending": LogValue(connection.backlog.countedBytes),
+                "pending": LogValue(connection.backlog.totalBytes),
             ])
-        self.closeSlowReader(connection, webSocket)
-    }
-
-    /// Completes the partly sent frame and sends the reason in a close frame. The client resumes
-    /// where it was.
-    private func closeSlowReader(_ connection: Connection, _ webSocket: WebSocketState) {
-        let reason = "you read too slowly; resume where you were"
         let close = self.frames.encodeClose(.tryAgainLater, reason: reason)
         _ = self.table.dequeueFrames(of: UInt32(connection.slot))
         connection.backlog.truncate(

@@ -24,6 +24,7 @@ extension ConnectionPool {
                 next = min(next, time)
             }
             next = min(next, webSocket.session?.wakeAt ?? .max)
+            if let rate = webSocket.rate, rate.isPaused { next = min(next, rate.pausedUntil) }
             if webSocket.content != .frames {
                 next = min(next, webSocket.transportDeadline ?? .max)
             } else {

@@ -135,6 +135,7 @@ extension LoopState {
                     UnsafeRawBufferPointer(rebasing: bytes.dropFirst()))
             }
         }
+        guard self.bridge.admitControlFrame(connection, webSocket) else { return }
         if kind == .text {
             self.updateEngine { $0.received(Array(bytes), on: token, at: now, into: &$1) }
         } else {

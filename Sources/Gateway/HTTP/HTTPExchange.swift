@@ -8,8 +8,8 @@ final class HTTPExchange {
     /// The route and the CORS fields of the present request, for its response. Nil while the head
     /// is incomplete.
     @exclusivity(unchecked) var requestInfo: RequestInfo?
-    /// How many more API requests this connection may send; nil before the first one.
-    @exclusivity(unchecked) var rateLimiter: TokenBucket?
+    /// The rate of the user of the last API request; nil before the first one.
+    @exclusivity(unchecked) var rate: ConnectionRate?
     @exclusivity(unchecked) var state = State.readingHead
     @exclusivity(unchecked) var requestCount = 0
     /// The head of a later request has begun, and its timeout is running.

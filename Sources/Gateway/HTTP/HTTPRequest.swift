@@ -3,6 +3,7 @@ public import ChatModel
 public import DialectKit
 public import EventLoop
 public import HTTPWire
+internal import Identity
 internal import JSON
 
 /// A complete HTTP request, as a `RequestHandler` gets it.
@@ -63,6 +64,17 @@ public struct HTTPRequest: Sendable {
         self.jsonDepth = jsonDepth
         self.messageBytes = messageBytes
         self.contentBytes = contentBytes
+    }
+}
+
+extension HTTPRequest {
+    /// To whose limits the request counts.
+    public var limitKey: LimitKey {
+        var identity: Identity?
+        if case .bearer(let bearer) = self.credentials { identity = bearer }
+        return LimitKey(
+            identity.map { UserID(of: $0) }, tenant: identity?.tenant ?? "",
+            from: self.clientAddress.ip)
     }
 }
 

@@ -46,7 +46,9 @@ extension HTTPServer {
             guard case .http(let exchange) = connection.phase,
                 let route = exchange.requestInfo?.route
             else { return }
-            if route.isRateLimited { try self.checkRate(exchange) }
+            if route.isRateLimited {
+                try self.checkRate(request, exchange, &responseContext)
+            }
             guard case .handler(let handler) = route.target else { throw .notFound }
             if route.methods == .getAndHead, request.method != .get, request.method != .head {
                 throw .methodNotAllowed("GET", "HEAD")
@@ -61,13 +63,17 @@ extension HTTPServer {
         }
     }
 
-    /// Counts a request against the same rate as a message over a WebSocket.
-    private func checkRate(_ exchange: HTTPExchange) throws(HTTPError) {
+    /// Counts a request against the same rate as a message over a WebSocket. If the user goes on
+    /// sending above its limit, the connection closes after the response.
+    private func checkRate(
+        _ request: HTTPRequest, _ exchange: HTTPExchange,
+        _ responseContext: inout HTTPResponseContext
+    ) throws(HTTPError) {
         let (limits, now) = (self.context.live.limits, self.context.now.monotonic)
-        var rate = exchange.rateLimiter ?? TokenBucket(limits: limits, at: now)
-        let wait = rate.consume(limits: limits, at: now)
-        exchange.rateLimiter = rate
-        guard let wait else { return }
+        let user = self.context.shared.rates.rate(of: request.limitKey, limits: limits, at: now)
+        if exchange.rate?.user !== user { exchange.rate = ConnectionRate(user) }
+        guard let wait = user.consume(limits: limits, at: now) else { return }
+        if user.isOverdrawn(limits: limits) { responseContext.keepsAlive = false }
         self.context.counters.rateLimited += 1
         throw HTTPError(
             .tooManyRequests, "rate limited",
@@ -89,7 +95,20 @@ extension HTTPServer {
         self.responseBuffer.append(
             httpResponse: response.status, responseContext, contentType: response.contentType,
             fields: response.fields + crossOrigin + transport, body: response.body)
+        guard self.mayWait(connection) else {
+            return self.refuse(connection, .answersWaiting, responseContext)
+        }
         self.sendResponse(connection, response.status, responseContext)
+    }
+
+    /// Whether the response may wait for the client to read it. A large one may not if the user's
+    /// other connections have too many waiting.
+    private func mayWait(_ connection: Connection) -> Bool {
+        guard self.responseBuffer.count >= Self.pacedResponseBytes,
+            case .http(let exchange) = connection.phase,
+            exchange.requestInfo?.route.isRateLimited == true, let rate = exchange.rate
+        else { return true }
+        return rate.mayWait(self.context.live.limits.outboundBytes)
     }
 
     /// Sends an error, counts it and logs the reason.
@@ -132,6 +151,9 @@ extension HTTPServer {
             self.pool.send(connection, frame)
         } else {
             self.pool.sendPaced(connection, frame)
+            if connection.isConnected, case .http(let exchange) = connection.phase {
+                exchange.rate?.setWaiting(connection.backlog.totalBytes)
+            }
         }
         if responseContext.keepsAlive {
             self.pool.setDeadline(connection, after: self.context.live.limits.idle)

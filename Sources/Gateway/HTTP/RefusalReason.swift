@@ -98,6 +98,11 @@ extension HTTPError {
             "Host: \(host.prefix(100)) is not a name of this node; add it with --host.")
     }
 
+    /// The user's other connections have all the answers that may wait for their readers.
+    static let answersWaiting = HTTPError(
+        .tooManyRequests, "rate limited: outbound-bytes; read the other answers first",
+        fields: [HTTPField("Retry-After", "1")])
+
     private static func unavailable(_ sentence: String) -> HTTPError {
         HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])
     }

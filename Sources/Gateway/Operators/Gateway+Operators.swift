@@ -42,13 +42,23 @@ extension Gateway {
 
     /// Executes a command of a user that comes from no connection. Nil if there is no answer in
     /// time. A banned user gets `ChatError.banned`.
-    public func command(_ command: ChatCommand, in key: ConversationKey, within time: Duration)
-        async -> ChatAnswer?
-    {
+    ///
+    /// - Parameter client: to which the stored bytes are counted.
+    public func command(
+        _ command: ChatCommand, in key: ConversationKey, by client: LimitKey, within time: Duration
+    ) async -> ChatAnswer? {
         if let ban = self.shared.bans.list.ban(of: command.user, from: key, at: WallClock.now) {
             return .failed(.banned(ban.notice))
         }
-        return await self.operatorCommand(command, in: key, within: time)
+        if let error = self.shared.rates.store(command, in: key, by: client) {
+            return .failed(error)
+        }
+        let answer = await self.operatorCommand(command, in: key, within: time)
+        if case .join(let request) = command, case .joined(let result)? = answer, result.isNewMember
+        {
+            self.shared.rates.storeMember(request.principal.person, by: client)
+        }
+        return answer
     }
 
     /// Executes a command of an operator. No ban applies to operators. Nil if there is no answer in
@@ -63,9 +73,7 @@ extension Gateway {
     }
 
     /// Admits a search, which `read` then gets with this permit.
-    public func beginSearch(for searcher: SearchAdmission.Searcher) throws(SearchRefusal)
-        -> SearchPermit
-    {
+    public func beginSearch(for searcher: LimitKey) throws(SearchRefusal) -> SearchPermit {
         try self.shared.searches.begin(for: searcher)
     }
 

@@ -1,0 +1,166 @@
+import Bytes
+import ChatCore
+import ChatEngine
+import ChatModel
+import Configuration
+import DialectKit
+import EventLoop
+import HTTPWire
+
+/// Counts what clients send, store and do not read against the limits of their users (`UserRate`).
+extension ChatBridge {
+    // MARK: Frames
+
+    /// Counts a message against the rate of its user. A refusal is in `steps`, for the session to
+    /// answer.
+    ///
+    /// - Parameter byteCount: the length of the message, inflated: it costs the node the more, and
+    ///   the client that compresses it next to nothing.
+    /// - Returns: whether the session gets the message. It does not if the client has sent above
+    ///   its limit for so long that the connection closes.
+    mutating func admit(
+        _ connection: Connection, _ webSocket: WebSocketState, byteCount: Int
+    ) -> Bool {
+        let limits = self.context.live.limits
+        let cost = 1 + byteCount / limits.messageBytes
+        switch self.rate(of: webSocket, connection)
+            .admit(limits: limits, at: self.context.now.monotonic, cost: Float(cost))
+        {
+        case .admitted: return true
+        case .refused(let seconds): self.steps.retryAfter = seconds
+        case .paused(let seconds):
+            self.steps.retryAfter = seconds
+            self.pool.pauseReading(connection)
+            self.pool.scheduleTimer(connection)
+        case .exhausted:
+            self.context.counters.rateLimited &+= 1
+            self.context.logFlood(connection, webSocket)
+            webSocket.session?.exceededRate(into: &self.steps)
+            self.runSteps(connection, webSocket)
+            return false
+        }
+        self.context.counters.rateLimited &+= 1
+        return true
+    }
+
+    /// Counts a frame that the gateway answers itself, even above the limit: a ping, or a packet of
+    /// the transport.
+    ///
+    /// - Returns: whether the connection stays open.
+    mutating func admitControlFrame(
+        _ connection: Connection, _ webSocket: WebSocketState
+    ) -> Bool {
+        guard webSocket.dialect >= 0, !webSocket.hasSentClose else { return true }
+        defer { self.steps.retryAfter = nil }
+        return self.admit(connection, webSocket, byteCount: 0)
+    }
+
+    /// Reads a client again that was above its limit. The rate of a client that sends nothing is
+    /// released, because most connections are idle.
+    mutating func updateRate(of webSocket: WebSocketState, _ connection: Connection) {
+        guard let rate = webSocket.rate else { return }
+        let (limits, now) = (self.context.live.limits, self.context.now.monotonic)
+        if rate.endPause(at: now) {
+            self.resumeReadingIfUnblocked(connection, webSocket)
+        } else if rate.isAsNew(limits: limits, at: now) {
+            webSocket.rate = nil
+        }
+    }
+
+    /// The user of a connection has become known. Its frames have counted for its address so far.
+    func userChanged(of webSocket: WebSocketState, _ connection: Connection) {
+        guard let rate = webSocket.rate else { return }
+        rate.changeUser(to: self.userRate(of: webSocket, connection))
+    }
+
+    private func rate(of webSocket: WebSocketState, _ connection: Connection) -> ConnectionRate {
+        if let rate = webSocket.rate { return rate }
+        let rate = ConnectionRate(self.userRate(of: webSocket, connection))
+        webSocket.rate = rate
+        return rate
+    }
+
+    private func userRate(of webSocket: WebSocketState, _ connection: Connection) -> UserRate {
+        self.context.shared.rates.rate(
+            of: self.limitKey(of: webSocket, connection), limits: self.context.live.limits,
+            at: self.context.now.monotonic)
+    }
+
+    private func limitKey(of webSocket: WebSocketState, _ connection: Connection) -> LimitKey {
+        let session = webSocket.session
+        return LimitKey(
+            session?.principal?.person.id, tenant: session?.tenant ?? "", from: connection.peer.ip)
+    }
+
+    // MARK: Storage
+
+    /// Counts the bytes that a command stores.
+    ///
+    /// - Returns: why the command is refused; nil if it is not.
+    func storageRefusal(
+        of command: ChatCommand, in key: ConversationKey, _ connection: Connection,
+        _ webSocket: WebSocketState
+    ) -> ChatError? {
+        guard command.storesBytes else { return nil }
+        return self.rate(of: webSocket, connection).user.store(
+            command, in: key, limits: self.context.live.limits, at: self.context.now.monotonic)
+    }
+
+    /// Why the user may enter no conversation at present; nil if it may.
+    func entryRefusal(
+        _ key: ConversationKey, _ connection: Connection, _ webSocket: WebSocketState
+    ) -> ChatError? {
+        // An inbox has no members.
+        guard !key.isInbox else { return nil }
+        let user =
+            webSocket.rate?.user
+            ?? self.context.shared.rates.existing(self.limitKey(of: webSocket, connection))
+        return user?.entryRefusal(
+            limits: self.context.live.limits, at: self.context.now.monotonic)
+    }
+
+    /// Counts the bytes of a membership that has come into being.
+    func joined(_ result: JoinResult, _ connection: Connection, _ webSocket: WebSocketState) {
+        guard result.isNewMember, let principal = webSocket.session?.principal else { return }
+        let user = webSocket.rate?.user ?? self.userRate(of: webSocket, connection)
+        user.storeMember(
+            principal.person, limits: self.context.live.limits, at: self.context.now.monotonic)
+    }
+
+    // MARK: Slow readers
+
+    /// Sends an answer or a part of a replay, as fast as the socket accepts it, and counts what
+    /// waits for the client. One answer may wait for each user, whatever its size; on other
+    /// connections further ones, while less than the limit waits.
+    ///
+    /// - Parameter isPaced: see `ConnectionPool.sendPaced`.
+    func sendRequested(
+        _ frame: SharedFrame, to connection: Connection, _ webSocket: WebSocketState,
+        isPaced: Bool = true
+    ) {
+        if let rate = webSocket.rate, !self.mayWait(rate) {
+            return self.closeSlowReader(connection, webSocket)
+        }
+        guard isPaced else {
+            self.pool.send(connection, frame)
+            webSocket.rate?.setWaiting(connection.backlog.totalBytes)
+            return
+        }
+        self.pool.sendPaced(connection, frame)
+        guard connection.isConnected, !webSocket.hasSentClose, !connection.backlog.isEmpty else {
+            return
+        }
+        let rate = self.rate(of: webSocket, connection)
+        rate.setWaiting(connection.backlog.totalBytes)
+        if !self.mayWait(rate) { self.closeSlowReader(connection, webSocket) }
+    }
+
+    private func mayWait(_ rate: ConnectionRate) -> Bool {
+        rate.mayWait(self.context.live.limits.outboundBytes)
+    }
+
+    private func closeSlowReader(_ connection: Connection, _ webSocket: WebSocketState) {
+        self.pool.closeSlowReader(
+            connection, webSocket, "your connections read too slowly; resume where you were")
+    }
+}

@@ -1,0 +1,225 @@
+import Bytes
+import ChatModel
+import Configuration
+import Synchronization
+
+/// What one user may still do on this node, over all of its connections and requests.
+final class UserRate: Sendable {
+    private struct State {
+        var messages: TokenBucket
+        var storage: StorageAllowance
+    }
+
+    private let state: Mutex<State>
+    /// The bytes of answers that wait for the readers of the user's connections.
+    private let waiting = Atomic<Int>(0)
+
+    init(limits: Limits, at now: Int64) {
+        self.state = Mutex(
+            State(
+                messages: TokenBucket(limits: limits, at: now),
+                storage: StorageAllowance(limits: limits, at: now)))
+    }
+
+    /// As `TokenBucket.consume`.
+    func consume(limits: Limits, at now: Int64, cost: Float = 1) -> Double? {
+        self.state.withLock { $0.messages.consume(limits: limits, at: now, cost: cost) }
+    }
+
+    /// As `TokenBucket.pause`.
+    func pause(limits: Limits, cost: Float, longest: Int64) -> TokenBucket.Pause? {
+        self.state.withLock { $0.messages.pause(limits: limits, cost: cost, longest: longest) }
+    }
+
+    func isOverdrawn(limits: Limits) -> Bool {
+        self.state.withLock { $0.messages.isOverdrawn(limits: limits) }
+    }
+
+    /// Counts the bytes that a command stores. Entering counts later, with `storeMember`, because
+    /// most users that enter are members already.
+    ///
+    /// - Returns: why the command is refused; nil if it is not.
+    func store(
+        _ command: ChatCommand, in key: ConversationKey, limits: Limits, at now: Int64
+    ) -> ChatError? {
+        switch command {
+        case .joinAndSubscribe, .join: return self.entryRefusal(limits: limits, at: now)
+        default: break
+        }
+        let bytes = command.storedBytes(inInbox: key.isInbox)
+        return self.state.withLock { $0.storage.consume(bytes, limits: limits, at: now) }
+            .map { .storageLimited(retryAfterSeconds: $0) }
+    }
+
+    /// Why the user may enter no conversation at present; nil if it may.
+    func entryRefusal(limits: Limits, at now: Int64) -> ChatError? {
+        self.state.withLock { $0.storage.secondsInDebt(limits: limits, at: now) }
+            .map { .storageLimited(retryAfterSeconds: $0) }
+    }
+
+    /// Counts the bytes of a new membership of the user.
+    func storeMember(_ person: Person, limits: Limits, at now: Int64) {
+        let bytes = ChatCommand.storedBytes(of: person)
+        self.state.withLock { $0.storage.charge(bytes, limits, at: now) }
+    }
+
+    /// Whether it is as a new one would be.
+    func isFull(limits: Limits, at now: Int64) -> Bool {
+        self.state.withLock {
+            $0.messages.isFull(limits: limits, at: now)
+                && $0.storage.isFull(limits: limits, at: now)
+        }
+    }
+
+    fileprivate func addWaiting(_ bytes: Int) { self.waiting.add(bytes, ordering: .relaxed) }
+
+    var waitingBytes: Int { self.waiting.load(ordering: .relaxed) }
+}
+
+/// The bytes that a user may still store. A day refills it evenly.
+struct StorageAllowance {
+    private var bytes: Double
+    private var filledAt: Int64
+    private static let dayMilliseconds = 86_400_000.0
+
+    init(limits: Limits, at now: Int64) {
+        self.bytes = Double(limits.storedBytesPerDay)
+        self.filledAt = now
+    }
+
+    /// Consumes bytes. If there are too few, returns the seconds until there are enough.
+    mutating func consume(_ count: Int, limits: Limits, at now: Int64) -> Double? {
+        self.bytes = self.available(limits, at: now)
+        self.filledAt = now
+        let limit = Double(limits.storedBytesPerDay)
+        let count = min(Double(count), limit)
+        guard self.bytes < count else {
+            self.bytes -= count
+            return nil
+        }
+        return (count - self.bytes) / limit * Self.dayMilliseconds / 1000
+    }
+
+    /// Consumes bytes that are stored already, even if there are too few.
+    mutating func charge(_ count: Int, _ limits: Limits, at now: Int64) {
+        self.bytes = self.available(limits, at: now) - Double(count)
+        self.filledAt = now
+    }
+
+    /// The seconds until the user may enter further conversations; nil if it may. Members may enter
+    /// although they have stored what they may, so entering goes into debt, up to a part of the
+    /// limit.
+    func secondsInDebt(limits: Limits, at now: Int64) -> Double? {
+        let limit = Double(limits.storedBytesPerDay)
+        let missing = -limit / Self.debtPart - self.available(limits, at: now)
+        return missing > 0 ? missing / limit * Self.dayMilliseconds / 1000 : nil
+    }
+
+    private static let debtPart = 16.0
+
+    func isFull(limits: Limits, at now: Int64) -> Bool {
+        self.available(limits, at: now) >= Double(limits.storedBytesPerDay)
+    }
+
+    private func available(_ limits: Limits, at now: Int64) -> Double {
+        let limit = Double(limits.storedBytesPerDay)
+        return min(limit, self.bytes + Double(now - self.filledAt) * limit / Self.dayMilliseconds)
+    }
+}
+
+/// How one connection uses the rate of its user.
+final class ConnectionRate {
+    private(set) var user: UserRate
+    /// The frames that a pause has paid for.
+    @exclusivity(unchecked) private var paidFrames: Float = 0
+    /// Since when the client has gone on sending although it was paused, in monotonic milliseconds;
+    /// 0 if it has not.
+    @exclusivity(unchecked) private var aboveSince: Int64 = 0
+    /// The monotonic millisecond at which the pause ends; 0 if there is none.
+    @exclusivity(unchecked) private(set) var pausedUntil: Int64 = 0
+    /// When the last frame was read, or the last pause ended.
+    @exclusivity(unchecked) private var activeAt: Int64 = 0
+    /// The bytes of answers that wait for this connection's reader.
+    @exclusivity(unchecked) private var waitingBytes = 0
+
+    /// How long a client may go on sending above its limit, in milliseconds.
+    static let patience: Int64 = 10_000
+    /// A client that is read and sends nothing for so long does not go on sending. It may only
+    /// share its limit with others. In milliseconds.
+    private static let silence: Int64 = 100
+
+    init(_ user: UserRate) { self.user = user }
+
+    deinit { self.setWaiting(0) }
+
+    /// The user of the connection has become known.
+    func changeUser(to user: UserRate) {
+        let waiting = self.waitingBytes
+        self.setWaiting(0)
+        self.user = user
+        self.setWaiting(waiting)
+    }
+
+    enum FrameAdmission: Equatable {
+        case admitted
+        /// The client may repeat the frame after these seconds.
+        case refused(retryAfter: Double)
+        /// As `refused`, and nothing is read for a while.
+        case paused(retryAfter: Double)
+        /// The client has gone on sending above its limit.
+        case exhausted
+    }
+
+    /// Counts a frame against the rate of the user.
+    func admit(limits: Limits, at now: Int64, cost: Float) -> FrameAdmission {
+        if now - self.activeAt > Self.silence { self.aboveSince = 0 }
+        self.activeAt = now
+        if self.paidFrames >= cost {
+            self.paidFrames -= cost
+            return .admitted
+        }
+        guard let wait = self.user.consume(limits: limits, at: now, cost: cost) else {
+            return .admitted
+        }
+        guard let pause = self.user.pause(limits: limits, cost: cost, longest: Self.patience) else {
+            return .refused(retryAfter: wait)
+        }
+        if self.aboveSince == 0 { self.aboveSince = now }
+        guard pause.frames > 0, now - self.aboveSince < Self.patience else { return .exhausted }
+        self.paidFrames = pause.frames
+        self.pausedUntil = now + pause.milliseconds
+        // Later than the pause ends, so that a client that obeys is silent for a while.
+        return .paused(retryAfter: max(wait, Double(pause.milliseconds) / 1000 + 0.25))
+    }
+
+    var isPaused: Bool { self.pausedUntil != 0 }
+
+    /// Whether a new value of the same user would be equal.
+    func isAsNew(limits: Limits, at now: Int64) -> Bool {
+        !self.isPaused && self.waitingBytes == 0 && self.user.isFull(limits: limits, at: now)
+    }
+
+    /// Ends the pause if its time has come.
+    ///
+    /// - Returns: whether the client may be read again because of that.
+    func endPause(at now: Int64) -> Bool {
+        guard self.isPaused, self.pausedUntil <= now else { return false }
+        self.pausedUntil = 0
+        self.activeAt = now
+        return true
+    }
+
+    // MARK: Answers that wait
+
+    func setWaiting(_ bytes: Int) {
+        guard bytes != self.waitingBytes else { return }
+        self.user.addWaiting(bytes - self.waitingBytes)
+        self.waitingBytes = bytes
+    }
+
+    /// Whether another answer may wait for this connection's reader. It may if the user's other
+    /// connections wait for less than this.
+    func mayWait(_ byteLimit: Int) -> Bool {
+        self.user.waitingBytes - self.waitingBytes < byteLimit
+    }
+}

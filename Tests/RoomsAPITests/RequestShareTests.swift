@@ -1,0 +1,185 @@
+import Bytes
+import ChatModel
+import Configuration
+import Gateway
+import GatewayTestSupport
+import Identity
+import TestKit
+import TestTraits
+import Testing
+
+/// What one user's requests cost the others.
+@Suite("The requests of a user", .ownThread)
+struct RequestShareTests {
+    private static func node(
+        _ change: (inout Limits) -> Void = { _ in }
+    ) throws -> (ServedNode, StoppedClock) {
+        let clock = StoppedClock(monotonic: 10_000)
+        let node = try ServedNode { setup in
+            setup.settings.readClocks = { clock.reading }
+            setup.live.limits.messagesPerSecond = 1
+            setup.live.limits.messageBurst = 10
+            change(&setup.live.limits)
+        }
+        return (node, clock)
+    }
+
+    @Test("count together with its messages, over all connections")
+    func shared() throws {
+        let (node, clock) = try Self.node()
+        let statuses = try (0..<6).map { _ in try node.get(by: "ann").status }
+        #expect(statuses == Array(repeating: 200, count: 6))
+        // Its connection synchronizes once.
+        let ann = try node.client("ann", in: "room")
+        for number in 0..<5 { try ann.sendMessage("\(number)", as: "\(number)") }
+        let answers = try (0..<5).map { _ in try ann.next() }
+        #expect(answers.count { $0["type"] == "chat_message" } == 3)
+        #expect(answers.count { $0["error"] == "rate limited" } == 2)
+        let refused = try node.get(by: "ann")
+        #expect(refused.status == 429 && refused.fields["retry-after"] == "3")
+        #expect(try node.get(by: "bob").status == 200)
+        clock.advance(milliseconds: 3000)
+        try Deadline.wait(
+            for: "the rate", untilTrue: { try node.get(by: "ann").status == 200 })
+    }
+
+    @Test("of guests count for their address, whichever name they give")
+    func guests() throws {
+        let (node, _) = try Self.node()
+        func create(_ user: String, from address: String) throws -> Int {
+            try node.post(
+                "/create", #"{"title":"T","user_id":"\#(user)"}"#,
+                fields: ["X-Forwarded-For": address]
+            ).status
+        }
+        let statuses = try (0..<12).map { try create("guest \($0)", from: "192.0.2.1") }
+        #expect(statuses == Array(repeating: 201, count: 10) + [429, 429])
+        #expect(try create("guest", from: "192.0.2.2") == 201)
+        for number in 0..<10 {
+            #expect(try create("guest", from: "2001:db8::\(number)") == 201)
+        }
+        #expect(try create("guest", from: "2001:db8::ffff:1") == 429)
+    }
+
+    @Test("above the limit end the connection when they go on")
+    func ending() throws {
+        let (node, _) = try Self.node()
+        let stream = try ByteStream(port: node.port)
+        try stream.send(
+            String(
+                repeating: "GET \(ServedNode.root) HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", count: 100)
+        )
+        let replies = try (0..<31).map { _ in try HTTPReply(from: stream) }
+        #expect(
+            replies.map(\.status) == [Int](repeating: 200, count: 10)
+                + [Int](repeating: 429, count: 21))
+        #expect(replies[29].fields["connection"] != "close")
+        #expect(replies[30].fields["connection"] == "close")
+    }
+
+    @Test("store at most so many bytes in a day, by name of the limit, and each copy counts")
+    func storage() throws {
+        let (node, _) = try Self.node {
+            $0.allowEverything()
+            $0.storedBytesPerDay = 100_000
+        }
+        let members = (0..<100).map { #"{"user_id":"member \#($0)"}"# }.joined(separator: ",")
+        let id = try #require(
+            JSONObject(
+                node.post("/create", #"{"title":"T"}"#, by: "ann").body)["room_id"])
+        var reply = try node.post("/create", #"{"title":"T","members":[\#(members)]}"#, by: "ann")
+        #expect(reply.status == 201)
+        for _ in 0..<10 where reply.status == 201 {
+            reply = try node.post("/create", #"{"title":"T","members":[\#(members)]}"#, by: "ann")
+        }
+        #expect(reply.status == 429)
+        #expect(try JSONObject(reply.body)["error"] == "rate limited: stored-bytes-per-day")
+        #expect(Int(reply.fields["retry-after"] ?? "").map { $0 > 60 } == true)
+        let send = #"{"content":"\#(String(repeating: "x", count: 16_000))"}"#
+        #expect(
+            try (0..<7).map { _ in try node.post("/\(id)/messages", send, by: "ann").status }
+                .contains(429))
+        #expect(try node.post("/create", #"{"title":"T"}"#, by: "bob").status == 201)
+        // Guests share what their address may store.
+        let guests = try (0..<8).map {
+            try node.post(
+                "/create", #"{"title":"T","user_id":"g\#($0)","members":[\#(members)]}"#
+            ).status
+        }
+        #expect(guests.contains(429) || guests.allSatisfy { $0 == 400 || $0 == 401 })
+    }
+
+    @Test("get lists of bounded size, whatever the names of invented members")
+    func lists() throws {
+        let (node, _) = try Self.node { $0.allowEverything() }
+        let name = String(repeating: "\u{1F980}", count: 120)
+        let members = (0..<100).map {
+            #"{"user_id":"\#(name)\#($0)","username":"\#(name)"}"#
+        }.joined(separator: ",")
+        var created: Set<String> = []
+        for _ in 0..<30 {
+            let reply = try node.post(
+                "/create", #"{"title":"T","listed":true,"members":[\#(members)]}"#, by: "ann")
+            created.insert(try #require(JSONObject(reply.body)["room_id"]))
+        }
+        for query in ["", "mine=true"] {
+            var found: [String] = []
+            var cursor: String?
+            repeat {
+                let path = "?limit=100&\(query)" + (cursor.map { "&cursor=\($0)" } ?? "")
+                let reply = try node.get(path, by: "ann")
+                #expect(reply.body.utf8.count < 1_200_000)
+                let list = try JSONObject(reply.body)
+                let items = try #require(list.objects("conversations"))
+                #expect(items.allSatisfy { $0.objects("participants")?.count == 50 })
+                #expect(items.allSatisfy { $0.number("participant_count") == 101 })
+                found += items.compactMap { $0["room_id"] }
+                cursor = list["next_cursor"]
+            } while cursor != nil
+            #expect(found.count == 30 && Set(found) == created)
+        }
+    }
+
+    @Test("whose large answers nobody reads get no further ones on other connections")
+    func waiting() throws {
+        let (node, _) = try Self.node {
+            $0.allowEverything()
+            $0.outboundBytes = 200_000
+        }
+        let created = try node.post("/create", #"{"title":"T","listed":true}"#, by: "ann")
+        let id = try #require(JSONObject(created.body)["room_id"])
+        #expect(try node.post("/\(id)/join", "{}", by: "ann").status == 200)
+        let content = String(repeating: "x", count: 16_000)
+        for _ in 0..<100 {
+            let sent = try node.post("/\(id)/messages", #"{"content":"\#(content)"}"#, by: "ann")
+            try #require(sent.status == 201, "\(sent.body)")
+        }
+        let path = "\(ServedNode.root)/\(id)/messages?limit=100"
+        let request =
+            "GET \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer "
+            + "\(try TestNode.token("bob"))\r\n\r\n"
+        let first = try ByteStream(port: node.port, receiveBytes: 65_536)
+        try first.send(request)
+        let fields = ["Authorization": "Bearer \(try TestNode.token("bob"))"]
+        var refused: HTTPReply?
+        try Deadline.wait(
+            for: "the first answer to wait",
+            untilTrue: {
+                refused = try HTTPReply.get(path, port: node.port, fields: fields)
+                return refused?.status == 429
+            })
+        #expect(
+            try JSONObject(refused?.body ?? "")["error"]
+                == "rate limited: outbound-bytes; read the other answers first")
+        // Small answers, and those of others, are not concerned.
+        #expect(try node.get("/\(id)/messages?limit=1", by: "bob").status == 200)
+        #expect(try node.get("/\(id)/messages?limit=100", by: "carol").status == 200)
+        let reply = try HTTPReply(from: first)
+        #expect(reply.status == 200 && reply.body.utf8.count > 1_600_000)
+        try Deadline.wait(
+            for: "the next answer",
+            untilTrue: {
+                try HTTPReply.get(path, port: node.port, fields: fields).status == 200
+            })
+    }
+}
