@@ -177,7 +177,7 @@ let package = Package(
             ]),
         // The web pages. CPages embeds their files, and the client kit for JavaScript.
         .target(name: "CPages", exclude: ["web"]),
-        module("Pages", ["CPages", "Gateway", "DialectKit", "HTTPWire", "Bytes"]),
+        module("Pages", ["CPages", "Gateway", "DialectKit", "HTTPWire", "Identity", "Bytes"]),
         module("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
 
         // The list of dialects, for the server, the clients and the tests.
@@ -353,8 +353,8 @@ let package = Package(
             "AdminAPITests",
             [
                 "ChatModel", "AdminAPI", "Configuration", "Gateway", "GatewayTestSupport",
-                "TestKit", "EventLoop", "HTTPWire", "JSON", "NodeLink", "ClusterWire", "Telemetry",
-                "Bytes",
+                "TestKit", "EventLoop", "HTTPWire", "JSON", "NodeLink", "Cluster", "ClusterWire",
+                "Telemetry", "Bytes",
             ]),
 
         tests(

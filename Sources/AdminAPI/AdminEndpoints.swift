@@ -42,6 +42,13 @@ public struct AdminEndpoints: RequestHandler {
         self.snapshot = snapshot
     }
 
+    public func checkBeforeBody(_ request: HTTPRequest) throws(HTTPError) {
+        try self.checkSource(of: request)
+        // Nodes prove themselves with a signature in the body.
+        guard request.path != ClusterAdmin.directPath else { return }
+        _ = try self.caller(of: request)
+    }
+
     public func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError)
         -> AsyncResponse?
     {
@@ -57,10 +64,12 @@ public struct AdminEndpoints: RequestHandler {
     }
 
     public func answer(_ request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> HTTPResponse {
-        try self.checkSource(of: request)
         if request.method == .get || request.method == .head, let file = self.page(request) {
+            // A link of another page may lead to this one.
+            try self.checkSource(of: request, allowsLinks: true)
             return file
         }
+        try self.checkSource(of: request)
         _ = try self.caller(of: request)
         guard request.path == "/metrics" else { throw .notFound }
         guard request.method == .get || request.method == .head else {
@@ -73,8 +82,17 @@ public struct AdminEndpoints: RequestHandler {
             fields: [HTTPField("Cache-Control", "no-store")], body: page.bytes)
     }
 
+    /// Browsers send no `Origin` with an image or a link, but say which site it is of.
+    ///
+    /// - Parameter allowsLinks: whether the user may come from another page.
     /// - Throws: 403 for a request of another page, or through a name of another host.
-    private func checkSource(of request: HTTPRequest) throws(HTTPError) {
+    private func checkSource(of request: HTTPRequest, allowsLinks: Bool = false) throws(HTTPError) {
+        if let site = request.fetchSite, site != "same-origin", site != "none",
+            !allowsLinks || request.fetchMode != "navigate"
+        {
+            throw HTTPError(
+                .forbidden, "The admin API is not for other pages; Sec-Fetch-Site is \(site).")
+        }
         if let origin = request.origin, !Self.isOwn(origin, host: request.host) {
             throw HTTPError(
                 .forbidden,

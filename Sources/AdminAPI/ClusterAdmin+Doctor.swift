@@ -111,6 +111,7 @@ extension ClusterAdmin {
             .init("mode", .string(cluster.redisMode)),
             .init("last_delivery", .integer(cluster.lastDeliveryAge)),
             .init("rebuilds", .integer(cluster.mailboxResubscriptions)),
+            .init("has_password", .bool(cluster.hasRedisPassword)),
             .init("wait_replicas", self.waitReplicas.map { .integer($0) } ?? .null),
         ]
         guard let offset = examination.clockOffset else {

@@ -137,7 +137,7 @@ extension ClusterAdmin {
             peer.isDraining ? nil : replies.byNode[peer.incarnation]?["connections"]?.integerValue
         }
         let mean = loads.isEmpty ? 0 : Double(loads.reduce(0, +)) / Double(loads.count)
-        return snapshot.peers.map { peer in
+        let rows = snapshot.peers.map { peer in
             let answer = replies.byNode[peer.incarnation]
             var row: [JSONTree.ObjectMember] = [
                 .init("node", .string(peer.name)),
@@ -146,9 +146,8 @@ extension ClusterAdmin {
                 .init("admin_address", peer.record?.adminAddress.map { .string($0) } ?? .null),
                 .init("version", peer.record.map { .string($0.version) } ?? .null),
             ]
-            if let gone = peer.evictedFor ?? (answer == nil ? peer.silentFor ?? 0 : nil) {
-                row.append(.init("silent", .integer(gone / 1000)))
-            }
+            let silence = peer.evictedFor ?? (answer == nil ? peer.silentFor ?? 0 : nil)
+            row.append(.init("silent", silence.map { .integer($0 / 1000) } ?? .null))
             row += (answer?.members ?? []).filter { !["health", "reason"].contains($0.name) }
             row.append(
                 .init(
@@ -161,7 +160,12 @@ extension ClusterAdmin {
             row.append(.init("imbalance", imbalance))
             row.append(.init("health", answer?["health"] ?? .null))
             row.append(.init("reason", answer?["reason"] ?? .null))
-            return .object(row)
+            return JSONTree.object(row)
+        }
+        return rows.map { row in
+            // Those of a silent node, or of one with another version.
+            let missing = OperatorVerb.otherNodeKeys.filter { row[$0] == nil }
+            return .object((row.members ?? []) + missing.map { .init($0, .null) })
         }
     }
 
@@ -204,12 +208,15 @@ extension ClusterAdmin {
             let owner = snapshot.view.owner(of: shard)
             let name = snapshot.name(of: owner.incarnation)
             guard node == nil || name == node else { continue }
+            // A node reports only shards of which it has conversations or the claim.
+            let isKnown = replies.byNode[owner.incarnation] != nil
             rows.append([
                 "shard": .integer(shard), "owner": .string(name), "loop": .integer(owner.loop),
                 "epoch": shardRows[shard]?.epoch.map { .integer($0) } ?? .null,
                 "since": shardRows[shard]?.since.map { .string($0.text) } ?? .null,
-                "conversations": .integer(shardRows[shard]?.conversations ?? 0),
-                "msg_s": .number(shardRows[shard]?.messages ?? "0"),
+                "conversations": isKnown
+                    ? .integer(shardRows[shard]?.conversations ?? 0) : .null,
+                "msg_s": isKnown ? .number(shardRows[shard]?.messages ?? "0") : .null,
                 "state": .string(snapshot.view.state(of: shard)),
             ])
         }
@@ -231,13 +238,19 @@ extension ClusterAdmin {
         let replies = await holdings
         let row = replies.byNode[owner.incarnation]?.elements?.lazy.compactMap(ShardRow.init)
             .first { $0.shard == shard }
+        // After a failover the new owner claims a shard at its first use, which this is.
+        var epoch = row?.epoch
+        if epoch == nil, replies.byNode[owner.incarnation] != nil {
+            epoch = await self.query(.claim(key), of: peer, in: snapshot).byNode[
+                owner.incarnation]?.integerValue
+        }
         let name = snapshot.name(of: owner.incarnation)
         return Self.document(
             [
                 .init("conversation", .string(key.id.string)),
                 .init("tenant", .string(key.tenant.string)), .init("shard", .integer(shard)),
                 .init("owner", .string(name)), .init("loop", .integer(owner.loop)),
-                .init("epoch", row?.epoch.map { .integer($0) } ?? .null),
+                .init("epoch", epoch.map { .integer($0) } ?? .null),
                 .init("state", .string(snapshot.view.state(of: shard))),
                 .init("head", stored.map { .integer($0.head) } ?? .null),
                 .init("revision", stored.map { .integer($0.revision) } ?? .null),

@@ -160,6 +160,13 @@ public final class ClusterAdmin: Sendable {
                 within: localTimeout)
             return stored.map { OwnerPosition(head: $0.head, revision: $0.revision).tree } ?? .null
         },
+        "claim": { _, gateway, key in
+            guard let id = key["conversation"]?.stringValue, let tenant = key["tenant"]?.stringValue
+            else { return nil }
+            let key = ConversationKey(tenant: ByteString(tenant), id: ByteString(id))
+            let epoch = await gateway.claim(key, within: localTimeout)
+            return epoch.map { .integer($0) } ?? .null
+        },
         "redis": { admin, _, _ in await admin.localRedisRow() },
         "refresh_bans": { _, gateway, _ in await refreshBans(gateway) },
         "disconnect": { _, gateway, order in await disconnect(gateway, order) },

@@ -22,6 +22,11 @@ extension NodeRequest {
         NodeRequest("stored", self.names(of: key))
     }
 
+    /// Lets the owner claim the shard of a conversation, unless it has; the reply is the epoch.
+    static func claim(_ key: ConversationKey) -> NodeRequest {
+        NodeRequest("claim", self.names(of: key))
+    }
+
     /// Lets the owner repair a conversation.
     static func repair(_ key: ConversationKey) -> NodeRequest {
         NodeRequest("repair", self.names(of: key))

@@ -48,7 +48,9 @@ public struct Emoji: Sendable, Hashable, CustomStringConvertible {
     }
 
     private static func isCharacter(_ text: String) -> Bool {
-        guard text.count == 1 else { return false }
+        // Characters that leave no ink, or change the direction of writing, would be a reaction
+        // that readers do not see.
+        guard text.count == 1, NameRule.allows(text, limit: Self.byteLimit) else { return false }
         return text.unicodeScalars.allSatisfy { scalar in
             switch scalar.properties.generalCategory {
             case .control, .lineSeparator, .paragraphSeparator, .spaceSeparator, .surrogate,

@@ -87,8 +87,12 @@ public enum LimitTable {
             "typing-seconds", \.typing, second, "lifetime of a typing state without renewal"),
         seconds(
             "header-seconds", \.header, second, "time for the head of an HTTP request"),
+        seconds(
+            "http-idle-seconds", \.httpIdle, .milliseconds(200) ... .seconds(7200),
+            "an idle HTTP connection; longer than a proxy's"),
         seconds("body-seconds", \.body, second, "time for the body of an HTTP request"),
         count("header-bytes", \.headerBytes, 1024...1_048_576, "head of an HTTP request"),
+        count("token-bytes", \.tokenBytes, 512...65_536, "a client's token"),
         count("body-bytes", \.bodyBytes, 1024...67_108_864, "body of an HTTP request"),
         count(
             "trace-steps", \.traceSteps, 1024...16_777_216,

@@ -49,10 +49,15 @@ public struct Limits: Sendable, Equatable {
     public var typing: Duration = .seconds(6)
     /// The time for the head of an HTTP request.
     public var header: Duration = .seconds(10)
+    /// How long an HTTP connection may be idle between two requests. Load balancers close theirs
+    /// after 60 seconds; a node that closes first races with their next request, which then fails.
+    public var httpIdle: Duration = .seconds(75)
     /// The time for the body of an HTTP request.
     public var body: Duration = .seconds(30)
     /// The head of an HTTP request.
     public var headerBytes = 16_384
+    /// The token of a client. In a URL it must also fit into the request line of 8,192 bytes.
+    public var tokenBytes = 8192
     /// The body of an HTTP request.
     public var bodyBytes = 1_048_576
     /// The steps of messages that each loop keeps for `confab trace`, at 48 bytes each.

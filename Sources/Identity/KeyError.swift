@@ -8,8 +8,9 @@ public enum KeyError: Error, Sendable, Equatable, CustomStringConvertible {
     case secretIsPEM(path: String)
     /// `reason` completes the sentence "… cannot be used: it".
     case unusable(path: String, reason: String)
-    /// `reason` completes the sentence "Key 3 of … cannot be used: it". `number` counts from 1.
-    case unusableKey(path: String, number: Int, reason: String)
+    /// `reason` completes the sentence "Key 3 of … cannot be used: it". `number` counts from 1;
+    /// `id` is the `kid` of the key.
+    case unusableKey(path: String, number: Int, id: String? = nil, reason: String)
     case tooManyKeys(limit: Int)
     case noKeys
 
@@ -18,7 +19,7 @@ public enum KeyError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .file(let path, _), .secretTooShort(let path, _), .secretIsPEM(let path),
             .unusable(let path, _),
-            .unusableKey(let path, _, _):
+            .unusableKey(let path, _, _, _):
             path
         case .tooManyKeys, .noKeys: nil
         }
@@ -33,8 +34,9 @@ public enum KeyError: Error, Sendable, Equatable, CustomStringConvertible {
         case .secretIsPEM(let path):
             "\(path) contains a PEM key, not a secret; give it as a public key file."
         case .unusable(let path, let reason): "\(path) cannot be used: it \(reason)."
-        case .unusableKey(let path, let number, let reason):
-            "Key \(number) of \(path) cannot be used: it \(reason)."
+        case .unusableKey(let path, let number, let id, let reason):
+            "Key \(number) of \(path)\(id.map { ", \(String(reflecting: $0))," } ?? "") "
+                + "cannot be used: it \(reason)."
         case .tooManyKeys(let limit): "There are more than \(limit) keys to verify tokens with."
         case .noKeys:
             "There is no key to verify tokens with: give a secret, a public key or a key set."

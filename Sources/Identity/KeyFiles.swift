@@ -29,12 +29,18 @@ public struct KeyFiles: Sendable, Equatable {
         var keys: [VerificationKey] = []
         if let secret = self.secret { keys.append(VerificationKey(secret: try secret.read())) }
         for path in self.publicKeys { keys += try Self.readPEM(path) }
-        if let path = self.keySet { keys += try KeySetFile(path: path).read() }
+        if let path = self.keySet { keys += try KeySetFile(path: path).read().keys }
         guard !keys.isEmpty else { throw .noKeys }
         guard keys.count <= TokenVerifier.keyLimit else {
             throw .tooManyKeys(limit: TokenVerifier.keyLimit)
         }
         return TokenVerifier(keys: keys, rules: rules, guestKey: guestKey)
+    }
+
+    /// The keys of the key set that are not used although the others are, each as a sentence.
+    public var skippedKeys: [String] {
+        guard let path = self.keySet else { return [] }
+        return ((try? KeySetFile(path: path).read())?.skipped ?? []).map(\.description)
     }
 
     /// Changes when the file of the key set changes. It costs one `stat`, so a timer can compare

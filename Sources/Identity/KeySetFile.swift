@@ -4,12 +4,16 @@ internal import JSON
 /// A file with a JSON Web Key set (RFC 7517 section 5).
 ///
 /// Keys for other purposes (another `kty`, `crv`, `alg` or `use`) are ignored, as the RFC demands.
-/// An invalid key of a supported kind is an error. So a faulty key rotation is noticed and never
-/// loaded in part.
+/// An invalid key of a supported kind is skipped with a warning: issuers publish keys for all their
+/// clients in one set, and one odd key must not stop the logins with the others.
 struct KeySetFile {
     let path: String
 
-    func read() throws(KeyError) -> [VerificationKey] {
+    /// The usable keys, and the reasons why others are not used.
+    typealias KeySet = (keys: [VerificationKey], skipped: [KeyError])
+
+    /// - Throws: if no key is usable; with the reason of the first skipped one, if there is one.
+    func read() throws(KeyError) -> KeySet {
         let text = try KeyError.read(self.path)
         let document: JSONTree
         do {
@@ -22,18 +26,23 @@ struct KeySetFile {
             throw .unusable(
                 path: self.path, reason: "is not a JSON Web Key set: it has no list \"keys\"")
         }
-        var keys: [VerificationKey] = []
+        var set: KeySet = ([], [])
         for (index, entry) in entries.enumerated() {
             do throws(PublicKey.PublicKeyError) {
-                if let key = try JSONWebKey(entry).verificationKey() { keys.append(key) }
+                if let key = try JSONWebKey(entry).verificationKey() { set.keys.append(key) }
             } catch {
-                throw .unusableKey(path: self.path, number: index + 1, reason: error.reason)
+                set.skipped.append(
+                    .unusableKey(
+                        path: self.path, number: index + 1,
+                        id: (entry["kid"]?.stringValue).map { String($0.prefix(200)) },
+                        reason: error.reason))
             }
         }
-        guard !keys.isEmpty else {
+        guard !set.keys.isEmpty else {
+            if let error = set.skipped.first { throw error }
             throw .unusable(path: self.path, reason: "has no key for HS256, RS256, ES256 or EdDSA")
         }
-        return keys
+        return set
     }
 }
 
@@ -52,7 +61,9 @@ private struct JSONWebKey {
         guard let algorithm = try self.algorithm(type), try self.isForVerifying() else {
             return nil
         }
-        if let named = try self.text("alg"), named != algorithm.rawValue { return nil }
+        if let named = try self.text("alg"), TokenAlgorithm(named: named) != algorithm {
+            return nil
+        }
         let id = try self.text("kid").map { ByteString($0) }
         if algorithm == .hs256 {
             let secret = try self.bytes("k")

@@ -7,6 +7,10 @@ public enum TokenError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The token does not consist of three parts in canonical base64url, the first two with JSON
     /// objects.
     case malformed(TokenPart)
+    /// The token begins or ends with a blank or a line break.
+    case surroundedByBlanks
+    /// The header has `zip`, and the payload is no JSON.
+    case compressed
     case algorithmNotAccepted
     /// The header has a member that is never accepted: a key, or `crit`.
     case headerNotAccepted(name: String)
@@ -23,8 +27,13 @@ public enum TokenError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .tooLong(let limit): "The token is longer than \(limit) bytes."
         case .malformed(let part): "The token is not a JSON Web Token: \(part.sentenceEnd)."
+        case .surroundedByBlanks:
+            "The token begins or ends with a line break or a blank; remove it."
+        case .compressed:
+            "The token's payload is compressed (\"zip\"), which is not accepted; "
+                + "issue tokens without compression."
         case .algorithmNotAccepted:
-            "The token's algorithm is not accepted; HS256, RS256, ES256 and EdDSA are."
+            "The token's algorithm is not accepted; HS256, RS256, ES256 and EdDSA (Ed25519) are."
         case .headerNotAccepted(let name): "The token's header member \"\(name)\" is not accepted."
         case .noKey: "No configured key fits the token's \"alg\" and \"kid\"."
         case .badSignature: "The token's signature is wrong."

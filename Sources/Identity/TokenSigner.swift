@@ -26,8 +26,8 @@ public struct TokenSigner: Sendable {
         let text = self.header + "." + Base64URL.encode(claims.payload.bytes)
         let signature = self.key.sign(text.utf8)
         let token = text + "." + Base64URL.encode(signature)
-        guard token.utf8.count <= TokenVerifier.tokenByteLimit else {
-            throw .tooLong(limitBytes: TokenVerifier.tokenByteLimit)
+        guard token.utf8.count <= TokenVerifier.defaultTokenBytes else {
+            throw .tooLong(limitBytes: TokenVerifier.defaultTokenBytes)
         }
         return token
     }

@@ -10,14 +10,20 @@ public struct TokenRules: Sendable, Equatable {
     /// The tolerance for clock differences: a token is accepted so long before `nbf` and after
     /// `exp`. Limited to 0 to `leewaySecondLimit`.
     public let leewaySeconds: Int
+    /// The longest token.
+    public let tokenBytes: Int
 
     /// One day. More than that is no longer a tolerance for clock differences.
     public static let leewaySecondLimit = 86_400
 
-    public init(audience: String? = nil, issuer: String? = nil, leewaySeconds: Int = 0) {
+    public init(
+        audience: String? = nil, issuer: String? = nil, leewaySeconds: Int = 0,
+        tokenBytes: Int = TokenVerifier.defaultTokenBytes
+    ) {
         self.audience = audience
         self.issuer = issuer
         self.leewaySeconds = min(max(leewaySeconds, 0), Self.leewaySecondLimit)
+        self.tokenBytes = tokenBytes
     }
 }
 
@@ -36,8 +42,8 @@ public final class TokenVerifier: Sendable {
     /// earlier are then invalid.
     private let guestKey: GuestKey?
 
-    /// The maximum length of a token.
-    public static let tokenByteLimit = 8192
+    /// The maximum length of a token, unless the rules set another one.
+    public static let defaultTokenBytes = 8192
     /// A bad token is tried with every matching key, so the number of keys bounds its cost.
     static let keyLimit = 32
     /// Header members that contain a key (RFC 7515 section 4.1) or demand extensions. Confab
@@ -78,15 +84,17 @@ public final class TokenVerifier: Sendable {
     private func verify(_ token: RawSpan, at now: Timestamp, acceptsExpired: Bool)
         throws(TokenError) -> Identity
     {
-        guard token.byteCount <= Self.tokenByteLimit else {
-            throw .tooLong(limitBytes: Self.tokenByteLimit)
+        guard token.byteCount <= self.rules.tokenBytes else {
+            throw .tooLong(limitBytes: self.rules.tokenBytes)
         }
+        try Self.checkEnds(token)
         let (headerEnd, payloadEnd) = try Self.split(token)
-        var document = JSONDocument(valueLimit: Self.tokenByteLimit)
+        var document = JSONDocument(valueLimit: self.rules.tokenBytes)
 
         let header = try Self.decode(token.extracting(0..<headerEnd), .header)
         try Self.parse(header, .header, into: &document)
         let (algorithm, keyID) = try Self.readHeader(document, in: header.span.bytes)
+        let isCompressed = document.member("zip", of: document.root, in: header.span.bytes) != nil
 
         let signature = try Self.decode(
             token.extracting(payloadEnd + 1..<token.byteCount), .signature)
@@ -102,7 +110,11 @@ public final class TokenVerifier: Sendable {
         }
 
         let payload = try Self.decode(token.extracting(headerEnd + 1..<payloadEnd), .payload)
-        try Self.parse(payload, .payload, into: &document)
+        do throws(TokenError) {
+            try Self.parse(payload, .payload, into: &document)
+        } catch {
+            throw isCompressed ? .compressed : error
+        }
         var claims = try Claims(document, in: payload.span.bytes)
         if isGuest { try claims.readGuest(document, in: payload.span.bytes) }
         return try self.check(claims, at: now, acceptsExpired: acceptsExpired)
@@ -113,6 +125,17 @@ public final class TokenVerifier: Sendable {
         var token = token
         token.makeContiguousUTF8()
         return try self.verify(token.utf8Span.span.bytes, at: now)
+    }
+
+    /// A token from a file often ends with the file's line break, which only its sender can see.
+    private static func checkEnds(_ token: RawSpan) throws(TokenError) {
+        guard token.byteCount > 0 else { return }
+        for offset in [0, token.byteCount - 1]
+        where [0x09, 0x0A, 0x0D, 0x20].contains(
+            token.unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self))
+        {
+            throw .surroundedByBlanks
+        }
     }
 
     /// Returns the positions of the two dots.
@@ -160,7 +183,7 @@ public final class TokenVerifier: Sendable {
             let name = document.member("alg", of: root, in: bytes).flatMap({
                 document.string($0, in: bytes)
             }),
-            let algorithm = TokenAlgorithm(rawValue: name)
+            let algorithm = TokenAlgorithm(named: name)
         else { throw .algorithmNotAccepted }
         for name in Self.rejectedHeaderMembers
         where document.member(name, of: root, in: bytes) != nil {

@@ -24,6 +24,9 @@ struct MailboxMonitor {
     private(set) var resubscriptions = 0
     /// The age of the last probe when the mailbox was last subscribed again.
     private var rebuildAge: Int64?
+    /// The time since the last probe when a lost connection was replaced before the silence was
+    /// noticed.
+    private var replacementAge: Int64?
 
     init(at now: Int64) {
         self.probeReturnedAt = now
@@ -47,9 +50,16 @@ struct MailboxMonitor {
     /// - Returns: whether the same mailbox was subscribed before, so that messages may have been
     ///   missed.
     mutating func subscribed(at now: Int64) -> Bool {
+        let age = self.age(at: now)
         self.probeReturned(at: now)
         defer { self.subscribedIncarnation = self.incarnation }
-        return self.subscribedIncarnation == self.incarnation
+        guard self.subscribedIncarnation == self.incarnation else { return false }
+        // After a silence, its own event says so.
+        if self.isHealthy, self.rebuildAge == nil {
+            self.resubscriptions += 1
+            self.replacementAge = age
+        }
+        return true
     }
 
     /// A probe has returned.
@@ -83,6 +93,10 @@ struct MailboxMonitor {
 
     /// The milliseconds of silence before the last rebuild, if it is not taken yet.
     mutating func takeRebuild() -> Int64? { self.rebuildAge.take() }
+
+    /// The milliseconds since the last probe when a lost connection was replaced, if they are not
+    /// taken yet.
+    mutating func takeReplacement() -> Int64? { self.replacementAge.take() }
 
     /// Whether the mailbox is healthy, if that has changed.
     mutating func healthChange(at now: Int64) -> Bool? {

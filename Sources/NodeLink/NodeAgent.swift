@@ -231,6 +231,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             status.redisMode = self.settings.redis.url.kind.name
             status.redisServers = self.redis.endpoints.map(\.description).sorted()
             status.redisURL = self.settings.redis.url.description
+            status.hasRedisPassword = self.settings.redis.url.password != nil
             reply(status)
         }
     }
@@ -332,6 +333,14 @@ extension NodeAgent: RedisSubscriberUser {
             self.events.append(
                 self.details(of: "rebuild") + [
                     .init("detail", "Redis Pub/Sub delivered nothing for \(rebuild) ms")
+                ])
+        }
+        if let age = self.mailbox.with({ $0.takeReplacement() }) {
+            self.events.append(
+                self.details(of: "rebuild") + [
+                    .init(
+                        "detail",
+                        "the connection to Redis Pub/Sub was lost and replaced within \(age) ms")
                 ])
         }
     }

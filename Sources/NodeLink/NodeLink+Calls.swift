@@ -55,6 +55,8 @@ extension NodeLink {
         public var redisSilence: Int64?
         /// The URL of Redis, without its password.
         public var redisURL = ""
+        /// Whether the node shows Redis a password.
+        public var hasRedisPassword = false
         /// Why this node has no connection to Redis, if that says more than its silence.
         public var redisOutage: String?
         /// Whether messages through Redis do not reach this node at present.

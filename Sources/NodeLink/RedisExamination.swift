@@ -98,7 +98,7 @@ extension NodeLink {
 extension NodeAgent {
     private static let settings: [ByteString] = [
         "maxmemory", "maxmemory-policy", "appendonly", "appendfsync", "save",
-        "client-output-buffer-limit", "min-replicas-to-write",
+        "client-output-buffer-limit", "min-replicas-to-write", "bind", "protected-mode",
     ]
 
     func examineRedis() async -> RedisExamination {

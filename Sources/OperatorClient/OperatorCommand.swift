@@ -104,6 +104,7 @@ public struct OperatorCommand {
             case "verify":
                 return self.options["all"] == nil ? try self.showDocument() : try self.verifyAll()
             case "webhooks": return try self.webhooks()
+            case "shards": return try self.shards()
             case "support": return try self.support()
             case "await": return try self.awaitCondition()
             case "rebalance": return try self.rebalance()
@@ -152,9 +153,11 @@ public struct OperatorCommand {
     }
 
     /// Displays a document whose rows are under `key`.
+    ///
+    /// - Parameter complete: adds what the command itself derives from the document.
     func showTable(
         _ path: String, _ key: String, _ columns: [OperatorColumn], hasTotals: Bool, isLarge: Bool,
-        parameters: [JSONTree.ObjectMember]? = nil
+        parameters: [JSONTree.ObjectMember]? = nil, complete: (JSONTree) -> JSONTree = { $0 }
     ) throws(AdminProblem) -> Int32 {
         var order: (key: String, isDescending: Bool)?
         if let name = self.options.sort {
@@ -182,9 +185,13 @@ public struct OperatorCommand {
                 values.append(
                     .init("sort", .string((order.isDescending ? "-" : "") + order.key)))
             }
-            if let limit = self.options.limit { values.append(.init("limit", .integer(limit))) }
+            // Beyond the bound of the API, the count below the table says how many rows there are.
+            if let limit = self.options.limit {
+                let bound = OperatorVerb.rowLimits.upperBound
+                values.append(.init("limit", .integer(min(limit, bound))))
+            }
         }
-        let document = try self.source.get(path, values)
+        let document = complete(try self.source.get(path, values))
         let all = document[key]?.elements ?? []
         // Columns without any value are left out.
         let visible = columns.filter { column in

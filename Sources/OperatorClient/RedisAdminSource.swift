@@ -63,18 +63,23 @@ struct RedisAdminSource: AdminSource {
         let shards = members.view.shardCounts
         let rows = members.peers.map { peer in
             let startedAt = peer.evictedFor == nil ? peer.record?.startedAt : nil
-            return JSONTree.object([
-                .init("node", .string(peer.name)), .init("state", .string(peer.state)),
-                .init("address", peer.record.map { .string($0.address) } ?? .null),
-                .init("admin_address", peer.record?.adminAddress.map { .string($0) } ?? .null),
-                .init("version", peer.record.map { .string($0.version) } ?? .null),
-                .init("silent", peer.evictedFor.map { .integer(Int($0 / 1000)) } ?? .null),
-                .init(
-                    "uptime",
-                    startedAt.map { .integer(Int((members.now - $0.milliseconds) / 1000)) } ?? .null
-                ),
-                .init("shards", .integer(shards[peer.incarnation, default: 0])),
-            ])
+            return JSONTree.object(
+                [
+                    .init("node", .string(peer.name)), .init("state", .string(peer.state)),
+                    .init("address", peer.record.map { .string($0.address) } ?? .null),
+                    .init("admin_address", peer.record?.adminAddress.map { .string($0) } ?? .null),
+                    .init("version", peer.record.map { .string($0.version) } ?? .null),
+                    .init("silent", peer.evictedFor.map { .integer(Int($0 / 1000)) } ?? .null),
+                    .init(
+                        "uptime",
+                        startedAt.map { .integer(Int((members.now - $0.milliseconds) / 1000)) }
+                            ?? .null
+                    ),
+                    .init("shards", .integer(shards[peer.incarnation, default: 0])),
+                ]
+                    + OperatorVerb.otherNodeKeys.filter {
+                        !["admin_address", "silent"].contains($0)
+                    }.map { .init($0, .null) })
         }
         return Self.document([
             .init("view", .integer(members.view.number)), .init("nodes", .array(rows)),

@@ -122,6 +122,9 @@ struct RowTable {
         return "\"" + text.map { $0 == "\"" ? "\"\"" : String($0) }.joined() + "\""
     }
 
+    /// How many ranges a cell shows.
+    private static let shownRanges = 3
+
     static func cell(_ value: JSONTree, _ form: OperatorColumn.Format, _ row: JSONTree)
         -> TextTable.Cell
     {
@@ -130,6 +133,12 @@ struct RowTable {
         switch form {
         case .text, .number, .numberText, .list:
             return TextTable.Cell(text: Formatting.escaped(self.plain(value)))
+        case .ranges:
+            let ranges = (value.elements ?? []).compactMap(\.stringValue)
+            let rest = ranges.count - Self.shownRanges
+            let text = ranges.prefix(Self.shownRanges).joined(separator: " ")
+            return TextTable.Cell(
+                text: Formatting.escaped(rest > 0 ? "\(text) and \(rest) more" : text))
         case .bytes: return TextTable.Cell(text: Formatting.bytes(number))
         case .seconds: return TextTable.Cell(text: Formatting.time(Int(number)))
         case .milliseconds: return TextTable.Cell(text: "\(OperatorText.decimal(number)) ms")

@@ -1,6 +1,8 @@
+internal import Bytes
 internal import DialectKit
 public import Gateway
 public import HTTPWire
+internal import Identity
 
 /// Serves the web pages (seed `002`, `PROTOCOLS`, "Pages"), and the client kit for JavaScript.
 ///
@@ -72,8 +74,10 @@ public struct Pages: RequestHandler {
         case ("conversations", 1): return self.files["list.html"].map { .page($0) }
         // The address of a WebSocket in the protocol Conversations, opened in a browser. Its query
         // may contain a token, which must not stay in the address.
-        case ("conversations", 2): return .redirect("/conversation/\(parts[1])")
-        case ("conversation", 2): return self.files["conversation.html"].map { .page($0) }
+        case ("conversations", 2) where Self.isConversation(parts[1]):
+            return .redirect("/conversation/\(parts[1])")
+        case ("conversation", 2) where Self.isConversation(parts[1]):
+            return self.files["conversation.html"].map { .page($0) }
         case ("confab.js", 1): return self.files["confab.js"].map { .kit($0) }
         case ("assets", 3) where !parts[2].hasSuffix(".html"):
             let isCurrent = parts[1] == self.files.version
@@ -85,18 +89,25 @@ public struct Pages: RequestHandler {
         }
     }
 
+    /// Whether a conversation may have this id.
+    private static func isConversation(_ part: Substring) -> Bool {
+        PercentEncoding.decode(part.utf8).map { IdentityRule.conversation.allows($0) } ?? false
+    }
+
     static func response(_ file: WebFile, _ request: HTTPRequest, _ fields: [HTTPField])
         -> HTTPResponse
     {
+        let gzipBody = Gzip.isAccepted(by: request.acceptEncoding) ? file.gzipBody : nil
+        let tag = gzipBody == nil ? file.tag : file.gzipTag
         var response = HTTPResponse(
             contentType: file.contentType,
             fields: fields + [
-                HTTPField("ETag", file.tag.text), HTTPField("Vary", "Accept-Encoding"),
+                HTTPField("ETag", tag.text), HTTPField("Vary", "Accept-Encoding"),
             ], body: file.body)
-        if file.tag.matches(request.ifNoneMatch) {
+        if tag.matches(request.ifNoneMatch) {
             response.status = .notModified
             response.body = []
-        } else if let gzipBody = file.gzipBody, Gzip.isAccepted(by: request.acceptEncoding) {
+        } else if let gzipBody {
             response.fields.append(HTTPField("Content-Encoding", "gzip"))
             response.body = gzipBody
         }

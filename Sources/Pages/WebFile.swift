@@ -10,6 +10,9 @@ struct WebFile: Sendable {
     /// Nil where compression saves less than a tenth: images are compressed already.
     let gzipBody: [UInt8]?
     let tag: EntityTag
+    /// Another representation needs another tag (RFC 9110 section 8.8.3.3). Otherwise a cache could
+    /// join parts of both.
+    let gzipTag: EntityTag
 
     init(name: String, body: [UInt8]) {
         self.contentType = Self.contentType(of: name)
@@ -17,6 +20,7 @@ struct WebFile: Sendable {
         let compressed = Gzip.compress(body)
         self.gzipBody = compressed.count * 10 < body.count * 9 ? compressed : nil
         self.tag = EntityTag(body)
+        self.gzipTag = EntityTag(compressed)
     }
 
     /// The content of all files that the program contains, by their names.

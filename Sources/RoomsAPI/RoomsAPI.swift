@@ -61,9 +61,12 @@ public final class RoomsAPI: RequestHandler {
         self.portReference.withLock { $0.port = port }
     }
 
-    public func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError)
-        -> AsyncResponse?
-    {
+    public func checkBeforeBody(_ request: HTTPRequest) throws(HTTPError) {
+        _ = try self.admit(request)
+    }
+
+    /// Checks the path, the method and the client of a request.
+    private func admit(_ request: HTTPRequest) throws(HTTPError) -> (RoomsRoute, RoomsCaller) {
         let route = try RoomsRoute(request.path)
         try route.check(request.method)
         let caller = try RoomsCaller(request)
@@ -73,6 +76,13 @@ public final class RoomsAPI: RequestHandler {
         {
             throw HTTPError(.forbidden, ban.notice)
         }
+        return (route, caller)
+    }
+
+    public func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError)
+        -> AsyncResponse?
+    {
+        let (route, caller) = try self.admit(request)
         switch route {
         case .list:
             let query = try ListQuery(request.query)

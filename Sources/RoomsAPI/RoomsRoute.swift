@@ -75,7 +75,8 @@ enum RoomsRoute: Equatable {
     }
 
     private static func messageID(_ part: Substring) throws(HTTPError) -> SequenceNumber {
-        guard let sequence = MessageID.sequence(String(part)) else {
+        guard let sequence = PercentEncoding.decode(part.utf8).flatMap({ MessageID.sequence($0) })
+        else {
             throw HTTPError(.notFound, "message_id: is no message id")
         }
         return sequence

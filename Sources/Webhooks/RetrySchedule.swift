@@ -14,7 +14,8 @@ public struct WebhookTime: Sendable {
 }
 
 /// When a failed event is tried again: after 5 seconds, then after twice as long each time, up to
-/// an hour, for 24 hours since it was queued.
+/// an hour, for 24 hours since it was queued. A receiver that names a time decides it alone, from 1
+/// second: its backlog grows if it waits longer than it asked for.
 enum RetrySchedule {
     private static let firstPause = 5000.0
     private static let longestPause = 3_600_000.0
@@ -27,14 +28,17 @@ enum RetrySchedule {
     /// - Parameters:
     ///   - attempts: that have failed, at least 1.
     ///   - age: of the event in milliseconds.
-    ///   - retryAfter: the receiver's wish in seconds, from its field Retry-After.
+    ///   - retryAfter: the receiver's wish in seconds, from its field Retry-After. It replaces the
+    ///     schedule.
     ///   - random: from 0 to 1. It spreads the attempts of events that failed together.
     static func pause(attempts: Int, age: Int64, retryAfter: Int?, random: Double) -> Int64? {
         guard age < self.lifetime else { return nil }
+        if let retryAfter {
+            return min(Int64(max(1, min(retryAfter, 86_400))) * 1000, self.lifetime - age)
+        }
         var pause = self.firstPause
         for _ in 1..<max(1, min(attempts, 30)) { pause = min(pause * 2, self.longestPause) }
         pause *= 1 + 0.25 * random
-        if let retryAfter { pause = max(pause, Double(max(0, min(retryAfter, 86_400))) * 1000) }
         return min(Int64(pause), self.lifetime - age)
     }
 }

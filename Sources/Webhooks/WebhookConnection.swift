@@ -1,7 +1,5 @@
-internal import Bytes
 internal import Configuration
 internal import EventLoop
-internal import HTTPWire
 internal import TLS
 
 /// A connection to an endpoint, which carries one request at a time.
@@ -26,8 +24,7 @@ struct WebhookConnection {
     private(set) var token: SocketToken?
     private var transport: OutgoingTransport?
     private var unsent: ArraySlice<UInt8> = []
-    private var received: [UInt8] = []
-    private var parser = HTTPResponseParser()
+    private var answer = WebhookAnswer()
     private var isReused = false
     /// When the request fails, or when an idle connection is closed.
     private var deadline = MonotonicTime(nanoseconds: .max)
@@ -53,8 +50,7 @@ struct WebhookConnection {
         _ request: [UInt8], to addresses: [SocketAddress], now: MonotonicTime
     ) -> Result? {
         self.unsent = request[...]
-        self.received = []
-        self.parser = HTTPResponseParser()
+        self.answer = WebhookAnswer()
         self.deadline = now.advanced(by: Self.requestTimeout)
         self.isReused = self.token != nil
         if self.isReused {
@@ -160,69 +156,33 @@ struct WebhookConnection {
             let result = chunk.withUnsafeMutableBytes { self.transport?.read(into: $0) }
             switch result {
             case .bytes(let count)?:
-                self.received += chunk[..<count]
-                if let result = self.parse() { return result }
+                // Bounds this loop too: the answer fails at its limit of bytes.
+                let progress = self.answer.receive(chunk[..<count])
+                if let result = self.finish(after: progress) { return result }
             case .wouldBlock?:
                 self.updateInterest()
                 return nil
-            case .endOfStream?, nil: return self.fail("the connection ended without an answer")
+            case .endOfStream?, nil: return self.fail(self.answer.endReason)
             case .failed(let failure)?: return self.fail(Self.text(of: failure))
             }
         }
     }
 
-    private mutating func parse() -> Result? {
-        while true {
-            var head = HTTPResponseHead()
-            var parser = self.parser
-            do throws(HTTPResponseError) {
-                let isComplete = try parser.parse(self.received.span.bytes, into: &head)
-                self.parser = parser
-                guard isComplete else { return nil }
-            } catch {
-                self.isReused = false
-                return self.fail("\(error)")
-            }
-            if (100..<200).contains(head.status.rawValue) {
-                self.received.removeFirst(head.byteCount)
-                continue
-            }
-            let outcome = Self.outcome(of: head, in: self.received)
-            if head.keepsAlive, self.unsent.isEmpty, self.isComplete(head) {
-                self.phase = .idle
-                self.deadline = MonotonicTime.now.advanced(by: Self.idleTimeout)
-                self.updateInterest()
-            } else {
-                self.end()
-            }
-            return .outcome(outcome)
+    /// - Returns: nil if the answer is incomplete.
+    private mutating func finish(after progress: WebhookAnswer.AnswerProgress) -> Result? {
+        guard case .complete(let outcome, let keepsAlive) = progress else { return nil }
+        if keepsAlive, self.unsent.isEmpty {
+            self.phase = .idle
+            self.deadline = MonotonicTime.now.advanced(by: Self.idleTimeout)
+            self.updateInterest()
+        } else {
+            self.end()
         }
-    }
-
-    /// Whether the received bytes are exactly the response.
-    private func isComplete(_ head: HTTPResponseHead) -> Bool {
-        guard var decoder = try? HTTPBodyDecoder(head.body, byteLimit: 65_536) else { return false }
-        var body = ByteBuffer()
-        let rest = self.received.span.bytes.extracting(head.byteCount..<self.received.count)
-        guard let count = try? decoder.decode(rest, into: &body) else { return false }
-        return decoder.isComplete && count == rest.byteCount
-    }
-
-    private static func outcome(of head: HTTPResponseHead, in bytes: [UInt8]) -> WebhookOutcome {
-        let status = head.status.rawValue
-        switch status {
-        case 200..<300: return .delivered
-        case 300..<400: return .failed("HTTP \(status): redirects are not followed")
-        case 410: return .gone
-        case 429, 503:
-            let wish = head.fields.text("retry-after", in: bytes.span.bytes).flatMap { Int($0) }
-            return .failed("HTTP \(status)", retryAfter: wish)
-        default: return .failed("HTTP \(status)")
-        }
+        return .outcome(outcome)
     }
 
     private mutating func fail(_ reason: String) -> Result {
-        let isStale = self.isReused && self.received.isEmpty
+        let isStale = self.isReused && self.answer.byteCount == 0
         self.end()
         return isStale ? .stale : .outcome(.failed(reason))
     }

@@ -3,6 +3,7 @@ import Bytes
 import Configuration
 import Glibc
 import Identity
+import Telemetry
 
 /// The tokens of operators, and the warnings about secrets.
 extension NodeKeys {
@@ -68,11 +69,18 @@ extension NodeKeys {
     /// The names of admin tokens that can be guessed.
     var weakAdminTokens: [String] { (try? self.adminTokens())?.weakNames ?? [] }
 
+    func logWarnings(to logger: Logger) {
+        for warning in self.warnings {
+            logger.warning("configuration warning", ["reason": .text(warning)])
+        }
+    }
+
     /// What the node warns about at its start. None of it prevents the start.
     var warnings: [String] {
-        self.exposedSecrets.map {
-            "\($0): every user of this machine can read this secret; chmod o= protects it"
-        }
+        self.files.skippedKeys.map { "--jwks-file: \($0)" }
+            + self.exposedSecrets.map {
+                "\($0): every user of this machine can read this secret; chmod o= protects it"
+            }
             + self.weakAdminTokens.map {
                 """
                 --admin-token-file: the token \($0) has fewer than \

@@ -28,7 +28,8 @@ struct NodeKeys {
             keySet: options.jwksFile)
         self.rules = TokenRules(
             audience: options.jwtAudience, issuer: options.jwtIssuer,
-            leewaySeconds: Int(options.jwtLeeway.components.seconds))
+            leewaySeconds: Int(options.jwtLeeway.components.seconds),
+            tokenBytes: options.limits.tokenBytes)
     }
 
     /// Whether the settings name a key to verify tokens with. Then these files must exist, and no

@@ -74,6 +74,7 @@ final class NodeReport: Sendable {
             "is_admin_public": .bool(self.options.admin?.isLoopback == false),
             "has_admin_token": .bool(
                 self.options.adminTokenFile != nil || self.options.requiresAdminToken),
+            "skipped_keys": .array(keys.files.skippedKeys.map { .string($0) }),
             "exposed_secrets": .array(keys.exposedSecrets.map { .string($0) }),
             "weak_admin_tokens": .array(keys.weakAdminTokens.map { .string($0) }),
             "certificate_expiry": time(self.certificateExpiry.withLock { $0 }),

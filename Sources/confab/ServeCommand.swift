@@ -109,9 +109,7 @@ struct RunningNode {
                 newPaths.append(path)
                 logger.info("secret created", ["file": .text(path)])
             }
-            for warning in keys.warnings {
-                logger.warning("configuration warning", ["reason": .text(warning)])
-            }
+            keys.logWarnings(to: logger)
             let signature = try keys.webhookSignature()
             let live = try configured ?? keys.load()
             let metrics: @Sendable () -> MetricsSnapshot
@@ -367,7 +365,9 @@ struct RunningNode {
                 Array(CommandLine.arguments.dropFirst()),
                 environment: ProcessContext.environment, Program.commands)
         else { return }
-        let live = try NodeKeys(options).load()
+        let keys = NodeKeys(options)
+        let live = try keys.load()
+        keys.logWarnings(to: self.logger)
         try self.webhooks?.reloadSecrets(NodeKeys(self.options))
         self.gateway.reload(live)
         self.report.settingsReloaded(live)

@@ -19,7 +19,8 @@ struct AdminEndpointsTests {
     private static func endpoints(isLoopback: Bool = true, token: [UInt8]? = nil) -> AdminEndpoints
     {
         AdminEndpoints(
-            isLoopback: isLoopback, tokens: token.map { try! AdminTokens(parsing: $0) }
+            isLoopback: isLoopback, tokens: token.map { try! AdminTokens(parsing: $0) },
+            page: { $0.path == "/page" ? HTTPResponse(body: []) : nil }
         ) {
             var snapshot = MetricsSnapshot()
             snapshot.add(1, to: MetricFamily("confab_test", .gauge, help: "A test."))
@@ -30,12 +31,12 @@ struct AdminEndpointsTests {
     private static func status(
         _ site: AdminEndpoints, method: HTTPMethod = .get, path: String = "/metrics",
         host: String? = "localhost:8090", origin: String? = nil,
-        authorization: String? = nil
+        authorization: String? = nil, fetchSite: String? = nil, fetchMode: String? = nil
     ) -> Int {
         let peer = SocketAddress(literal: "127.0.0.1", port: 1)!
         let request = HTTPRequest(
             method: method, path: path, host: host, origin: origin, authorization: authorization,
-            peer: peer)
+            fetchSite: fetchSite, fetchMode: fetchMode, peer: peer)
         do throws(HTTPError) {
             return try site.answer(request, body: []).status.rawValue
         } catch {
@@ -76,6 +77,42 @@ struct AdminEndpointsTests {
             Self.status(
                 Self.endpoints(isLoopback: false, token: Self.token), origin: origin,
                 authorization: "Bearer an-admins-secret") == 403)
+    }
+
+    @Test(
+        "rejects what a browser fetches for other sites, except a link to the operators' page",
+        arguments: [
+            // The site, the mode, the status of /metrics, that of the page.
+            (nil, nil, 200, 200), ("none", "navigate", 200, 200),
+            ("same-origin", "cors", 200, 200), ("cross-site", "no-cors", 403, 403),
+            ("same-site", "no-cors", 403, 403), ("cross-site", "navigate", 403, 200),
+            ("same-site", "navigate", 403, 200), ("unknown", nil, 403, 403),
+        ] as [(String?, String?, Int, Int)])
+    func fetchSites(site: String?, mode: String?, status: Int, pageStatus: Int) {
+        for (path, expected) in [("/metrics", status), ("/page", pageStatus)] {
+            let answer = Self.status(
+                Self.endpoints(), path: path, fetchSite: site, fetchMode: mode)
+            #expect(answer == expected, "\(path)")
+        }
+    }
+
+    @Test("asks no client without its token for a body")
+    func checkBeforeBody() {
+        let peer = SocketAddress(literal: "127.0.0.1", port: 1)!
+        func status(_ authorization: String?, site: String? = nil) -> Int {
+            let request = HTTPRequest(
+                method: .post, path: "/api/cluster/ban", host: "localhost",
+                authorization: authorization, fetchSite: site, peer: peer)
+            do throws(HTTPError) {
+                try Self.endpoints(token: Self.token).checkBeforeBody(request)
+                return 100
+            } catch {
+                return error.status.rawValue
+            }
+        }
+        #expect(status("Bearer an-admins-secret") == 100)
+        #expect(status(nil) == 401)
+        #expect(status("Bearer an-admins-secret", site: "cross-site") == 403)
     }
 
     @Test("accepts its own page", arguments: ["http://localhost:8090", "https://LOCALHOST:8090"])

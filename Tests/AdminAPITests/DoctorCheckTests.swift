@@ -89,6 +89,8 @@ struct DoctorCheckTests {
             ("tls-certificate", certificate(days: 13), .warning),
             ("tls-certificate", certificate(days: -1), .failed),
             ("token-keys", settings([.init("key_problem", "jwt.secret: missing")]), .failed),
+            ("token-keys", settings([.init("skipped_keys", ["Key 1 of a is weak."])]), .warning),
+            ("token-keys", settings([.init("skipped_keys", [])]), .ok),
             ("token-keys", settings([]), .ok), ("token-keys", [:], nil),
             (
                 "token-keys",

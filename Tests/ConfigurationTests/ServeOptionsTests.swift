@@ -47,10 +47,10 @@ struct ServeOptionsTests {
             $0.corsHeaders == ["traceparent", "x-tea"]
         },
         Sample(
-            option: "public-url", words: ["HTTPS://Chat.Example:443/Chat/"],
-            json: #""https://chat.example/Chat""#
+            option: "public-url", words: ["HTTPS://Chat.Example:443/"],
+            json: #""https://chat.example""#
         ) {
-            $0.publicURL?.description == "https://chat.example/Chat"
+            $0.publicURL?.description == "https://chat.example"
                 && $0.publicURL?.origin == "https://chat.example"
         },
         Sample(

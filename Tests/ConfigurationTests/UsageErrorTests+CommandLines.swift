@@ -197,16 +197,17 @@ extension UsageErrorTests {
         ),
         (
             "serve --public-url chat.example",
-            """
-            --public-url: \"chat.example\" is not a URL such as https://chat.example or \
-            https://example.org/chat
-            """
+            "--public-url: \"chat.example\" is not a URL such as https://chat.example"
         ),
         (
             "serve --public-url https://a?b",
+            "--public-url: \"https://a?b\" is not a URL such as https://chat.example"
+        ),
+        (
+            "serve --public-url https://example.org/chat",
             """
-            --public-url: \"https://a?b\" is not a URL such as https://chat.example or \
-            https://example.org/chat
+            --public-url: \"https://example.org/chat\" has a path; the pages are at the root of \
+            a host of their own, such as https://chat.example
             """
         ),
         (

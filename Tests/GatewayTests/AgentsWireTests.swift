@@ -49,6 +49,19 @@ struct AgentsWireTests {
         for _ in 1...3 { try client.request(#"{"type":"nonsense"}"#, for: "ERROR") }
     }
 
+    @Test("a refused upgrade names the scheme of authorization")
+    func challenge() throws {
+        let node = try self.node()
+        for query in ["", "?token=x", "?token=a.b.c%0A"] {
+            let stream = try ByteStream(port: node.port)
+            try stream.send(TestNode.upgradeRequest("/v1/ws\(query)"))
+            let reply = try HTTPReply(from: stream)
+            #expect(reply.status == 401)
+            #expect(reply.fields["www-authenticate"] == "Bearer")
+            if query.hasSuffix("%0A") { #expect(reply.body.contains("line break")) }
+        }
+    }
+
     @Test("an agent that was offline gets its messages in sending order, once")
     func missedMessages() throws {
         let node = try self.node()

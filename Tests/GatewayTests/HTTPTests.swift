@@ -1,4 +1,5 @@
 import Configuration
+import DialectKit
 import EventLoop
 import Gateway
 import GatewayTestSupport
@@ -12,10 +13,25 @@ import Testing
 struct HTTPTests {
     private let node: TestNode
 
+    /// Accepts any body of a client with an `Authorization`.
+    private struct Notes: RequestHandler {
+        func checkBeforeBody(_ request: HTTPRequest) throws(HTTPError) {
+            guard request.authorization != nil else {
+                throw HTTPError(.unauthorized, "A token is required.")
+            }
+        }
+
+        func answer(_ request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> HTTPResponse {
+            try self.checkBeforeBody(request)
+            return HTTPResponse(.created, body: [])
+        }
+    }
+
     init() throws {
         self.node = try TestNode { setup in
             setup.live.limits.bodyBytes = 2000
             setup.live.limits.headerBytes = 4096
+            setup.routes = [.api("/api/notes", Notes())]
         }
     }
 
@@ -250,15 +266,31 @@ struct HTTPTests {
     @Test("requests the body with 100 Continue")
     func expectation() throws {
         let stream = try ByteStream(port: self.node.port)
-        let head = "POST /nothing HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\n"
+        let head =
+            "POST /api/notes HTTP/1.1\r\nHost: here\r\nAuthorization: Basic x\r\n"
+            + "Expect: 100-continue\r\n"
         try stream.send(head + "Content-Length: 2\r\n\r\n")
         #expect(try stream.line() == "HTTP/1.1 100 Continue")
         #expect(try stream.line() == "")
         try stream.send("hi")
-        #expect(try HTTPReply(from: stream).status == 404)
+        #expect(try HTTPReply(from: stream).status == 201)
         // The node does not request a body that is too long.
         try stream.send(head + "Content-Length: 200000\r\n\r\n")
         #expect(try HTTPReply(from: stream).status == 413)
+    }
+
+    @Test(
+        "requests no body that it will not read",
+        arguments: [("/api/notes", 401), ("/nothing", 404), ("/api/health", 405)])
+    func refusedExpectation(path: String, status: Int) throws {
+        let stream = try ByteStream(port: self.node.port)
+        try stream.send(
+            "POST \(path) HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\n"
+                + "Content-Length: 2\r\n\r\n")
+        let reply = try HTTPReply(from: stream)
+        #expect(reply.status == status)
+        #expect(reply.fields["connection"] == "close")
+        #expect(reply.fields["www-authenticate"] == (status == 401 ? "Bearer" : nil))
     }
 
     @Test("reports the node's health")

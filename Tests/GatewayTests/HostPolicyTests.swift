@@ -15,7 +15,7 @@ struct HostPolicyTests {
     private static func policy() throws -> HostPolicy {
         HostPolicy(
             names: ["Node.Internal."],
-            publicURL: try PublicURL.parse("https://Chat.Example:8443/chat"),
+            publicURL: try PublicURL.parse("https://Chat.Example:8443/"),
             reportedBy: [IPNetwork("10.0.0.0/8")].compactMap(\.self))
     }
 

@@ -59,7 +59,7 @@ struct SlowHTTPTests {
 
     @Test("may keep a connection until the idle timeout")
     func idle() throws {
-        let node = try TestNode { $0.live.limits.idle = .milliseconds(300) }
+        let node = try TestNode { $0.live.limits.httpIdle = .milliseconds(300) }
         let stream = try ByteStream(port: node.port)
         try stream.send("GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n")
         #expect(try HTTPReply(from: stream).status == 200)

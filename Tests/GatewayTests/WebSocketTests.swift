@@ -32,6 +32,18 @@ struct WebSocketTests {
         try self.node.waitForConnections(0)
     }
 
+    @Test("names the first subprotocol that the client offers, because browsers expect one")
+    func subprotocol() throws {
+        for (offer, chosen) in [("b, a", "b"), ("", nil)] as [(String, String?)] {
+            let stream = try ByteStream(port: self.node.port)
+            let field = offer.isEmpty ? "" : "Sec-WebSocket-Protocol: \(offer)\r\n"
+            try stream.send(TestNode.upgradeRequest("/echo", lines: field))
+            let reply = try HTTPReply(from: stream)
+            #expect(reply.status == 101)
+            #expect(reply.fields["sec-websocket-protocol"] == chosen)
+        }
+    }
+
     @Test("may send in fragments, with pings between them")
     func fragments() throws {
         let socket = try self.node.echo()

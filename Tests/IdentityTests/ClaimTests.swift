@@ -177,6 +177,20 @@ struct ClaimTests {
         }
     }
 
+    @Test("may be in a token as long as the rules allow")
+    func tokenBytes() throws {
+        let long = token(payload: #"{"sub":"a","x":"\#(String(repeating: "x", count: 9000))"}"#)
+        #expect(throws: TokenError.tooLong(limitBytes: 8192)) {
+            try TokenVerifier(secret: secret).verify(long, at: now)
+        }
+        let patient = TokenVerifier(secret: secret, rules: TokenRules(tokenBytes: 20_000))
+        #expect(try patient.verify(long, at: now).user == "a")
+        #expect(throws: TokenError.tooLong(limitBytes: 20)) {
+            try TokenVerifier(secret: secret, rules: TokenRules(tokenBytes: 20)).verify(
+                token(), at: now)
+        }
+    }
+
     @Test("are extended by the leeway on both sides, and so is the expiry")
     func leeway() throws {
         let verifier = TokenVerifier(secret: secret, rules: TokenRules(leewaySeconds: 5))

@@ -153,11 +153,47 @@ struct KeyTests {
         #expect(try self.outcome(keys: "{\(Vectors.rsaNumbers),\(purpose)}") == #"["RS256"]"#)
     }
 
-    @Test("are rejected with the number of an invalid key")
+    @Test("accept the algorithm Ed25519, which is EdDSA with this curve, in keys and tokens")
+    func ed25519Algorithm() throws {
+        let x = "S_oXNypLRTS0WHRA40vb9nQH943egmUl__RCcrbUA0w"
+        for algorithm in ["Ed25519", "EdDSA"] {
+            let key = #"{"kty":"OKP","crv":"Ed25519","kid":"o2","alg":"\#(algorithm)","x":"\#(x)"}"#
+            let verifier = try self.load(keySet: #"{"keys":[\#(key)]}"#)
+            #expect(try verifier.verify(Vectors.ed25519Token, at: now).user == "alice")
+        }
+        #expect(throws: TokenError.noKey) {
+            try TokenVerifier(secret: secret).verify(Vectors.ed25519Token, at: now)
+        }
+    }
+
+    @Test("skip an odd key of a set with a warning that names its kid, and load the others")
+    func skippedKeys() throws {
+        let odd = "{\(Vectors.rsaNumbers),\"kid\":\"odd\\n\",\"key_ops\":null}"
+        let path = try self.folder.write(
+            #"{"keys":[{\#(Vectors.rsa1024Numbers),"kid":"weak"},\#(odd),\#(Self.p256)]}"#,
+            to: "keys.json")
+        let files = KeyFiles(keySet: path)
+        #expect(try files.load().keys.map(\.algorithm) == [.es256])
+        #expect(try files.load().verify(Vectors.es256Token, at: now).user == "alice")
+        #expect(
+            files.skippedKeys == [
+                "Key 1 of \(path), \"weak\", cannot be used: "
+                    + "it is an RSA key of 1024 bits; at least 2048 are required.",
+                "Key 2 of \(path), \"odd\\n\", cannot be used: "
+                    + "it has a \"key_ops\" that is not a list.",
+            ])
+        #expect(
+            try self.outcome(keys: "{\(Vectors.rsa1024Numbers),\"kid\":\"weak\"}")
+                == "Key 1 of keys.json, \"weak\", cannot be used: "
+                + "it is an RSA key of 1024 bits; at least 2048 are required.")
+    }
+
+    @Test("skip an invalid key of a set with its number")
     func brokenKeys() throws {
-        let sentence = "Key 2 of keys.json cannot be used: it "
+        let sentence = "Key 2 of \(self.folder.path)/keys.json cannot be used: it "
         func second(_ key: String) throws -> String {
-            let text = try self.outcome(keys: Self.oct, key)
+            #expect(try self.outcome(keys: Self.oct, key) == #"["HS256"]"#)
+            let text = KeyFiles(keySet: "\(self.folder.path)/keys.json").skippedKeys.joined()
             return text.hasPrefix(sentence) ? String(text.dropFirst(sentence.count)) : text
         }
         #expect(

@@ -141,6 +141,9 @@ struct TokenRejectionTests {
         .claims(#"{"sub":"\ud800"}"#, .malformed(.payload)),
         .claims(String(repeating: "[", count: 40), .malformed(.payload)),
         .claims("", .malformed(.payload)),
+        RejectedToken(
+            "a compressed payload",
+            signed(header: #"{"alg":"HS256","zip":"DEF"}"#, payload: "\u{1}V*.MR"), .compressed),
     ]
 
     static let shapes: [RejectedToken] = [
@@ -157,8 +160,11 @@ struct TokenRejectionTests {
             "a padded header",
             Self.goodParts[0] + "=." + Self.goodParts[1] + "." + Self.goodParts[2],
             .malformed(.header)),
-        RejectedToken("a space in front", " " + Self.good, .malformed(.header)),
-        RejectedToken("a newline behind", Self.good + "\n", .malformed(.signature)),
+        RejectedToken("a space in front", " " + Self.good, .surroundedByBlanks),
+        RejectedToken("a newline behind", Self.good + "\n", .surroundedByBlanks),
+        RejectedToken("a Windows line break behind", Self.good + "\r\n", .surroundedByBlanks),
+        RejectedToken("a tab in front", "\t" + Self.good, .surroundedByBlanks),
+        RejectedToken("a newline alone", "\n", .surroundedByBlanks),
         RejectedToken("the scheme in front", "Bearer " + Self.good, .malformed(.header)),
         RejectedToken(
             "base64 with the other alphabet", Self.goodParts[0] + "." + Self.goodParts[1] + ".++//",
@@ -195,6 +201,22 @@ struct TokenRejectionTests {
         #expect(throws: refusal.error) {
             try TokenVerifier(secret: secret).verify(refusal.token, at: now)
         }
+    }
+
+    @Test("not for a header with \"zip\" if its payload is plain")
+    func uncompressed() {
+        #expect(throws: Never.self) {
+            try TokenVerifier(secret: secret).verify(
+                token(header: #"{"alg":"HS256","zip":"none"}"#), at: now)
+        }
+    }
+
+    @Test("with a sentence that tells what its sender cannot see")
+    func invisibleReasons() {
+        #expect(
+            TokenError.surroundedByBlanks.description
+                == "The token begins or ends with a line break or a blank; remove it.")
+        #expect(TokenError.compressed.description.contains("is compressed (\"zip\")"))
     }
 
     @Test("with a message that contains nothing of it")

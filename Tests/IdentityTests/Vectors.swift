@@ -108,6 +108,12 @@ enum Vectors {
         cXANpJWJ5bY-2GK2OOw182zHjxM8Y1wr9G8oxYdCpfb1Xg3dqSs-45LOSEwxHQQ-MQSwRA7mTdxUo5weU0Dg
         """
 
+    /// Its `alg` is `Ed25519` (RFC 9864), and its key is in `KeyTests`.
+    static let ed25519Token = """
+        eyJhbGciOiJFZDI1NTE5Iiwia2lkIjoibzIifQ.eyJzdWIiOiJhbGljZSJ9.Bg61SPjJNCDC1ubfMzt5FxuKRkD1Xp\
+        1IE_IQgls_g_oPXNJdmwTSSGnxjJmnm6U_GVe5RAnUMiMZY0zzQKPtDg
+        """
+
     static let es256TokenWithDERSignature = """
         eyJhbGciOiAiRVMyNTYifQ.eyJzdWIiOiJhbGljZSJ9.MEUCIQD9uBCp7NE_bHDAGDX0nABcnYguDO--iuXGDk0a1Uu\
         twwIgKlL0aeW_lhmDfXEKUK1KJJljPCCTGzKDQKXLfWBTGu8

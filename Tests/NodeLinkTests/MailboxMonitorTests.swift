@@ -47,6 +47,23 @@ struct MailboxMonitorTests {
         #expect(change == true)
     }
 
+    @Test("reports a lost connection that was replaced before the silence was noticed")
+    func replacement() {
+        var monitor = Self.monitor()
+        let none = monitor.takeReplacement()
+        #expect(none == nil)
+        let isAgain = monitor.subscribed(at: 1300)
+        #expect(isAgain && monitor.resubscriptions == 1)
+        let ages = [monitor.takeReplacement(), monitor.takeReplacement()]
+        #expect(ages == [300, nil])
+        // A longer silence has its own event.
+        let change = monitor.healthChange(at: 2400)
+        #expect(change == false)
+        _ = monitor.subscribed(at: 2500)
+        let later = monitor.takeReplacement()
+        #expect(later == nil && monitor.resubscriptions == 1)
+    }
+
     /// Checks every 100 ms. Every 500 ms Redis accepts a probe, if it responds.
     private static func resubscriptions(
         of monitor: inout MailboxMonitor, isRedisResponsive isRedisAwake: Bool, from: Int64,

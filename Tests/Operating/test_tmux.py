@@ -20,7 +20,7 @@ BINARY = os.environ.get("CONFAB_BINARY", str(ROOT / ".build/debug/confab"))
 SIZES = {80: 24, 120: 30, 200: 50}
 #: The words of verbs that need arguments, and of a verb's second table.
 WORDS = {"history": "history lobby", "trace": "trace 1 --conversation lobby",
-         "webhooks-dead": "webhooks --dead"}
+         "webhooks-dead": "webhooks --dead", "shards": "shards --all"}
 #: The rows of this table arrive one by one from a running check.
 STREAMED = "verify-all"
 

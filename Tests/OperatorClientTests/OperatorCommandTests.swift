@@ -27,6 +27,9 @@ struct OperatorCommandTests {
             ("nodes", 404, #""error":"not here""#, 1),
             ("nodes", 503, #""error":"stopping""#, 3),
             ("nodes --sort -shards", 200, #""nodes":[]"#, 0),
+            ("shards --sort -moving", 200, #""shards":[]"#, 0),
+            ("shards --sort -epoch", 200, #""shards":[]"#, 2),
+            ("shards --all --sort -epoch", 200, #""shards":[]"#, 0),
             ("verify lobby", 200, #""whole":true"#, 0),
             ("verify lobby", 200, #""whole":false,"faults":["a gap"]"#, 1),
             ("verify lobby", 200, #""whole":true,"nodes_asked":2,"nodes_answered":1"#, 3),
@@ -47,7 +50,9 @@ struct OperatorCommandTests {
     @Test(
         "asks for what its options say",
         arguments: [
-            ("nodes", "nodes"), ("shards --node n1", "shards?node=n1"),
+            ("nodes", "nodes"), ("shards --node n1", "shards?node=n1"), ("shards --all", "shards"),
+            ("conversations --limit 100000", "conversations?limit=10000"),
+            ("connections --limit 10000", "connections?limit=10000"),
             ("owner lobby --tenant t", "owner?tenant=t&conversation=lobby"),
             ("history lobby", "history?conversation=lobby"),
             ("history lobby --last 5", "history?last=5&conversation=lobby"),

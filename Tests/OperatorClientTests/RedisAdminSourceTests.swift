@@ -53,7 +53,14 @@ struct RedisAdminSourceTests {
         #expect(rows.map { $0["uptime"]?.isNull } == [false, true])
         #expect(
             rows.map { $0["shards"]?.integerValue } == [view.shardCounts[1], view.shardCounts[2]])
-        #expect(rows.allSatisfy { $0["connections"]?.isNull == true })
+        for key in ["connections", "health", "reason", "redis_silence"] {
+            #expect(rows.allSatisfy { $0[key]?.isNull == true }, "\(key)")
+        }
+        // One value for each key.
+        for row in rows {
+            let keys = row.members?.map(\.name) ?? []
+            #expect(Set(keys).count == keys.count)
+        }
     }
 
     @Test("has the epoch of a shard only if the last claim is its owner's")

@@ -33,6 +33,7 @@ struct TableGoldenTests {
         case .text, .state: .string(self.texts[column.key] ?? column.key)
         case .numberText: .string("\(1040 + row)")
         case .list: ["a fault of the conversation"]
+        case .ranges: ["0-12", "40"]
         case .flag: .bool(row == 1)
         case .number: .integer(row * 137)
         case .bytes: .integer(row * 40_000_000)

@@ -69,6 +69,17 @@ class TextTests(PageTest):
             "<https://a.example/>": "https://a.example/",
             "mailto:ann@example.org, please": "mailto:ann@example.org",
             "HTTPS://A.EXAMPLE/Path!?": "HTTPS://A.EXAMPLE/Path",
+            "看https://a.example/x。谢谢": "https://a.example/x",
+            "（https://a.example/y）": "https://a.example/y",
+            "「https://a.example/z」です": "https://a.example/z",
+            "https://a.example/1，https": "https://a.example/1",
+            "https://a.example/2！": "https://a.example/2",
+            "https://a.example/3؟": "https://a.example/3",
+            "https://a.example/4।": "https://a.example/4",
+            "«https://a.example/5»": "https://a.example/5",
+            "“https://a.example/6”": "https://a.example/6",
+            "‘https://a.example/7’.": "https://a.example/7",
+            "https://a.example/Col·lecció–ü/東京": "https://a.example/Col·lecció–ü/東京",
         }
         room = self.server.create()
         self.server.fill(room, [*cases, "`https://not.example`", "\U0001f389\U0001f44d\U0001f3fd", "1 \u00a9"])

@@ -55,7 +55,8 @@ struct PagesTests {
 
     @Test(arguments: [
         "/nothing", "/assets", "/assets/1", "/assets/1/nothing.js", "/assets/1/list.html",
-        "/conversation", "/conversation/a/b",
+        "/conversation", "/conversation/a/b", "/conversation/%FF", "/conversations/%FF",
+        "/conversation/a%2Fb", "/conversation/%00", "/conversation/a%20b",
     ])
     func `Other paths are not found`(path: String) {
         #expect(throws: HTTPError.notFound) { try self.get(path) }
@@ -63,7 +64,7 @@ struct PagesTests {
 
     @Test(arguments: [
         ("/", "/conversations"), ("/conversations/42", "/conversation/42"),
-        ("/conversations/a%2Fb/", "/conversation/a%2Fb"),
+        ("/conversations/a%3Ab/", "/conversation/a%3Ab"),
     ])
     func `A path leads to another page`(path: String, target: String) throws {
         let response = try self.get(path)
@@ -91,6 +92,20 @@ struct PagesTests {
         #expect(again.status == .notModified)
         #expect(again.body.isEmpty)
         #expect(try self.get("/conversations", ifNoneMatch: "\"1\"").status == .ok)
+    }
+
+    @Test func `A tag belongs to one encoding`() throws {
+        let path = "/assets/\(Self.files.version)/page.js"
+        let plain = try #require(self.field("ETag", of: self.get(path)))
+        let gzip = try #require(self.field("ETag", of: self.get(path, acceptEncoding: "gzip")))
+        #expect(plain != gzip)
+        for (tag, encoding) in [(plain, nil), (gzip, "gzip")] as [(String, String?)] {
+            let same = try self.get(path, ifNoneMatch: tag, acceptEncoding: encoding)
+            #expect(same.status == .notModified)
+            #expect(self.field("ETag", of: same) == tag)
+            let other = encoding == nil ? "gzip" : nil
+            #expect(try self.get(path, ifNoneMatch: tag, acceptEncoding: other).status == .ok)
+        }
     }
 
     @Test(arguments: [

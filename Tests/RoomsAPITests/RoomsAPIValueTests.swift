@@ -18,6 +18,8 @@ struct RoomsAPIValueTests {
             ("/join", .conversation("join")), ("/..", .conversation("..")),
             ("/x/messages", .messages("x")), ("/x/messages/", .messages("x")),
             ("/x/messages/7", .message("x", 7)), ("/x/messages/7/", .message("x", 7)),
+            ("/x/messages/%37", .message("x", 7)), ("/x/messages/%31%30/pin", .pin("x", 10)),
+            ("/x/messages/%30%37", nil), ("/x/messages/%FF", nil), ("/x/messages/1%00", nil),
             ("/x/messages/07", nil), ("/x/messages/-1", nil), ("/x/messages/y", nil),
             ("/x/messages/7/y", nil), ("/x/members", .members("x")),
             ("/x/members/bob", .member("x", UserID(tokenSubject: "bob"))),

@@ -77,25 +77,21 @@ struct ClusterCommandTests {
             let owner = try confab("owner", "lobby", "--output", "json", at: ports[0]).document
             let shards = try confab("shards", "--output", "json", at: ports[1]).rows("shards")
             let own = try confab(
-                "shards", "--node", owner["owner"] ?? "?", "--sort", "-conversations", "--limit",
-                "1", at: ports[2])
+                "shards", "--all", "--node", owner["owner"] ?? "?", "--sort", "-conversations",
+                "--limit", "1", at: ports[2])
             let isSame = try confab("owner", "lobby", at: ports[2]).output.contains(
                 "OWNER         \(owner["owner"] ?? "?")\n")
             let shard = shards.first { $0.number("shard") == owner.number("shard") }
             guard let shard, isSame, owner.number("head") != nil, let epoch = owner.number("epoch"),
                 shard.number("epoch") == epoch,
                 own.output.contains("  SINCE  ")
-            else {
-                // A returning owner claims a shard only when a client needs it, such as one that
-                // joins.
-                if owner.number("epoch") == nil {
-                    _ = try self.connect("bob", to: cluster.nodes[0], of: cluster)
-                }
-                return nil
-            }
+            else { return nil }
             return (owner, shards, shard, own)
         }
         #expect(shards.count == 4096)
+        let byNode = try confab("shards", at: ports[2])
+        #expect(byNode.output.hasPrefix("NODE   SHARDS  CLAIMED"), "\(byNode)")
+        #expect(byNode.output.split(separator: "\n").count <= 6, "\(byNode)")
         #expect(shard["owner"] == owner["owner"])
         // The nodes started one after the other, so the shard may have had another owner.
         #expect(shard.number("epoch") ?? 0 >= 1)

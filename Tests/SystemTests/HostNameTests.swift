@@ -48,7 +48,7 @@ struct HostNameTests {
     @Test("is one for other names than those of the options, loopback and addresses")
     func ownNames() throws {
         let server = try ConfabServer([
-            "--public-url", "https://chat.example/chat", "--host", "node-1.internal", "--host",
+            "--public-url", "https://chat.example", "--host", "node-1.internal", "--host",
             "Other.Internal.",
         ])
         for host in [

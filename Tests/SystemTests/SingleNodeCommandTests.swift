@@ -21,7 +21,14 @@ struct SingleNodeCommandTests {
                 && rows[0]["state"] == "active")
         #expect(try confab("status", at: port).output.contains("No problems."))
         #expect(
-            try confab("shards", "--limit", "2", at: port).output.split(separator: "\n").count == 4)
+            try confab("shards", "--all", "--limit", "2", at: port).output.split(separator: "\n")
+                .count == 4)
+        let shards = try confab("shards", "--output", "csv", at: port).output
+        #expect(
+            shards.hasPrefix(
+                "node,shards,claimed,moving,conversations,msg_s,ranges\nsolo,4096,1,0,1,")
+                && shards.hasSuffix(",0-4095"), "\(shards)")
+        #expect(try confab("conversations", "--limit", "100000", at: port).status == 0)
         #expect(
             try confab("owner", "lobby", "--output", "json", at: port).document["why"]
                 == "solo is the only node")
@@ -87,6 +94,18 @@ struct SingleNodeCommandTests {
             try confab("events", "--node", "other", "--output", "json", at: again.adminPort).rows(
                 "events"
             ).isEmpty)
+    }
+
+    @Test("have the epoch of an owner that no client has used yet")
+    func unusedOwner() throws {
+        let server = try ConfabServer(["--node-id", "solo"], store: .sqlite)
+        try server.connect("alice").post("one")
+        try server.crash()
+        let revived = try ConfabServer(
+            ["--node-id", "solo"], store: .sqlite, in: server.folder)
+        let owner = try confab("owner", "lobby", "--output", "json", at: revived.adminPort).document
+        #expect(owner["owner"] == "solo")
+        #expect((owner.number("epoch") ?? 0) >= 1)
     }
 
     @Test("report unknown names in one sentence and exit with 1", .long)

@@ -44,7 +44,8 @@ final class WebhookReceiver {
     /// The options of a node that sends its events here.
     var options: [String] { ["--webhook", self.url, "--webhook-allow", "127.0.0.0/8"] }
 
-    /// Changes what later requests get, and in which conversations: `ok`, `fail`, `hang`, `gone`.
+    /// Changes what later requests get, and in which conversations: `ok`, `fail`, `hang`, `gone`,
+    /// `endless`, `unix`.
     func behave(_ behaviour: String) throws {
         // A request never finds an empty file.
         let draft = try self.folder.write(behaviour, to: "draft")

@@ -94,6 +94,24 @@ struct WebhookTests {
         #expect(receiver.requests.isEmpty)
     }
 
+    @Test("reach the other receivers while one sends informational responses for ever")
+    func endlessAnswer() throws {
+        let (endless, unix) = (try WebhookReceiver("endless"), try WebhookReceiver("unix"))
+        let server = try ConfabServer(endless.options + ["--webhook", unix.url])
+        let alice = try server.connect("alice")
+        let contents = (1...5).map { "m\($0)" }
+        for content in contents { try alice.post(content) }
+        try unix.awaitMessages(contents)
+        let rows = try Deadline.wait(for: "the reason") { () -> [JSONObject]? in
+            let rows = try confab("webhooks", "--output", "json", at: server.adminPort).rows(
+                "webhooks")
+            return rows.first?["state"] == "failing" && rows.last?["state"] == "ok" ? rows : nil
+        }
+        #expect(
+            rows.first?["last_error"]?.hasPrefix("no final response within 65536 bytes") == true)
+        #expect(try server.stop() == .exited(0))
+    }
+
     @Test("survive kill -9 between storing and sending, with SQLite")
     func kill() throws {
         let receiver = try WebhookReceiver("fail")

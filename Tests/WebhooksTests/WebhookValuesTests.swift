@@ -63,7 +63,10 @@ struct RetryScheduleTests {
             RetrySchedule.pause(attempts: 1, age: age, retryAfter: retryAfter, random: 0)
         }
         #expect(pause(0, 120) == 120_000)
-        #expect(pause(0, 1) == 5000)
+        #expect(pause(0, 1) == 1000)
+        #expect(pause(0, 0) == 1000)
+        #expect(
+            RetrySchedule.pause(attempts: 9, age: 0, retryAfter: 2, random: 1) == 2000)
         #expect(pause(0, .max) == 86_400_000)
         #expect(pause(86_399_000) == 1000)
         #expect(pause(86_400_000) == nil)

@@ -89,6 +89,13 @@ extension DoctorCheck {
                     "The key files cannot be loaded: \(problem)",
                     "Repair the file; until then the node keeps the keys that it has loaded.")
             }
+            let skipped = (node["settings", "skipped_keys"]?.elements ?? []).compactMap(
+                \.stringValue)
+            guard skipped.isEmpty else {
+                return .warning(
+                    "The node does not use every key of its key set. \(skipped[0])",
+                    "Tokens that are signed with this key are refused: let its issuer replace it.")
+            }
             guard let expiry = node["settings", "key_expiry"]?.integerValue,
                 let now = node["now"]?.integerValue
             else {

@@ -1,4 +1,6 @@
+internal import Bytes
 internal import JSON
+internal import Webhooks
 
 /// The checks of Redis, as each node sees it. With several masters, the worst one decides.
 extension DoctorCheck {
@@ -70,6 +72,10 @@ extension DoctorCheck {
             return .warning(
                 "The node may not read the settings of Redis at \(server.endpoint).",
                 "Give the Redis user CONFIG GET (+config|get), so that the settings are checked.")
+        },
+        ofServers("redis-password") { server, node in
+            guard let hasPassword = node["redis", "has_password"]?.boolValue else { return nil }
+            return Self.password(server, hasPassword: hasPassword)
         },
         ofServers("redis-eviction") { server, _ in
             guard
@@ -154,6 +160,46 @@ extension DoctorCheck {
         DoctorCheck(name: name) { node, _ in
             node.redisServers.compactMap { examine($0, node) }.max { $0.severity < $1.severity }
         }
+    }
+
+    /// A Redis without a password is as safe as the network that reaches it.
+    private static func password(_ server: RedisServerFacts, hasPassword: Bool) -> DoctorFinding {
+        guard !hasPassword else {
+            return .ok("The node shows Redis at \(server.endpoint) its password.")
+        }
+        let remedy = """
+            Set a password (ACL SETUSER, or requirepass) and give it to the nodes: --store \
+            redis://user:password@…; or let only the nodes reach Redis.
+            """
+        let host = HostPort(server.endpoint[...])?.host ?? server.endpoint[...]
+        let address = IPAddress(host)
+        let sentence = "Redis at \(server.endpoint) needs no password"
+        if host == "localhost" || address?.isLoopback == true {
+            // Redis refuses other machines in protected mode.
+            let isOpen =
+                server.settings?["protected-mode"] == "no"
+                && server.settings?["bind"].map { Self.reachesOthers(bind: $0) } == true
+            return isOpen
+                ? .warning("\(sentence), and other machines reach it.", remedy)
+                : .ok("\(sentence), and only this machine reaches it.")
+        }
+        if let address, AddressFilter(allowing: []).allows(address) {
+            return .failed(
+                """
+                \(sentence) at a public address: every program on the Internet may read and \
+                change all messages.
+                """, remedy)
+        }
+        return .warning(
+            "\(sentence): every program that reaches it may read and change all messages.",
+            remedy)
+    }
+
+    /// Whether Redis listens at more than loopback addresses. Empty means all.
+    static func reachesOthers(bind: String) -> Bool {
+        let addresses = bind.split(separator: " ").map { $0.drop { $0 == "-" } }
+        return addresses.isEmpty
+            || addresses.contains { IPAddress($0)?.isLoopback != true && $0 != "localhost" }
     }
 
     private static func persistence(_ server: RedisServerFacts) -> DoctorFinding? {

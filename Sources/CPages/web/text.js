@@ -97,8 +97,12 @@ export const copyLink = async (id) => {
 /** @param {string} id */
 export const link = (id) => `${location.origin}/conversation/${id}`;
 
-// Links end before bidirectional controls, which could disguise the address.
-const links = /\b(?:https?:\/\/|mailto:)[^\s<>"`\u202a-\u202e\u2066-\u2069]+/gi;
+// The brackets, quotes and stops of other scripts often follow a link without a space. An address
+// has them percent-encoded.
+const stops = "。｡，､、；：！？．（）［］｛｝〈-】〔〕“”„‟«»‹›\u061f\u060c\u061b\u06d4।॥։።፣។။";
+// Links end before bidirectional controls, too, which could disguise the address.
+const links = new RegExp(
+	`\\b(?:https?://|mailto:)[^\\s<>"\`\\u202a-\\u202e\\u2066-\\u2069${stops}]+`, "giu");
 
 /** Removes the punctuation of the sentence around a link, and parentheses that it does not open. */
 const trimmed = (/** @type {string} */ url) => {
@@ -107,7 +111,7 @@ const trimmed = (/** @type {string} */ url) => {
 	for (; end; end--) {
 		const last = url[end - 1];
 		if (last === ")" && extra > 0) extra--;
-		else if (!/[.,;:!?'"*_~…\]]/.test(last)) break;
+		else if (!/[.,;:!?'"*_~…\]‘’]/.test(last)) break;
 	}
 	return url.slice(0, end);
 };

@@ -190,7 +190,7 @@ extension OperatorColumn {
         switch self.format {
         case .text, .state: ["type": ["string", "null"]]
         case .numberText: ["type": ["string", "null"], "pattern": "^[0-9]+$"]
-        case .list: ["type": ["array", "null"], "items": ["type": "string"]]
+        case .list, .ranges: ["type": ["array", "null"], "items": ["type": "string"]]
         case .flag: ["type": ["boolean", "null"]]
         case .number, .bytes, .seconds, .milliseconds, .percent, .deviation:
             ["type": ["number", "null"]]

@@ -7,8 +7,10 @@ public struct OperatorColumn: Sendable, Equatable {
         case numberText
         /// An array of strings.
         case list
+        /// An array of strings, of which a table shows the first ones.
+        case ranges
 
-        public var isNumber: Bool { ![.text, .state, .flag, .list].contains(self) }
+        public var isNumber: Bool { ![.text, .state, .flag, .list, .ranges].contains(self) }
     }
 
     public let title: String

@@ -33,21 +33,32 @@ extension OperatorVerb {
                     "from Redis, while no node answers"),
             ], notes: [missingNodesNote, redisSourceNote]),
         OperatorVerb(
-            "shards", "list the 4,096 shards with their owners",
-            [.option("node", "NODE", .text(limit: 255), "only shards of this node")],
+            "shards", "show how the 4,096 shards are shared out",
+            [
+                .option("node", "NODE", .text(limit: 255), "only shards of this node"),
+                .clientOption(
+                    "all", "", .flag, "one row for each shard, instead of one for each node"),
+            ],
             display: .table(key: "shards", shardColumns, hasTotals: true), readsRedis: true,
             examples: [
+                .init("confab shards", "one row for each node"),
                 .init(
-                    "confab shards --node n1 --sort -conversations --limit 10",
-                    "the fullest shards of a node")
+                    "confab shards --all --node n1 --sort -conversations --limit 10",
+                    "the fullest shards of a node"),
             ],
             notes: [
+                """
+                Without --all there is one row for each node that owns shards: their number, \
+                how many the node has claimed, how many are moving, and the ranges of their \
+                numbers, of which the table shows the first. With --output json the document \
+                has `nodes` and `shards` in either case.
+                """,
                 """
                 A shard has an epoch after it was claimed, at the first use of one of its \
                 conversations; SINCE is the time of the claim. If its owner was suspended, the \
                 shard has no epoch until its next use. CONVERSATIONS counts those in memory, \
                 and MSG/S the messages of the last second.
-                """
+                """,
             ]),
         OperatorVerb(
             "redis", "show the state of Redis for each node",
@@ -58,7 +69,7 @@ extension OperatorVerb {
                 ROUND TRIP is the time of one INFO. STREAM BYTES is the size of all messages, \
                 estimated if there are many keys. LAST DELIVERY is the time since the node \
                 last received its own probe through Redis. REBUILDS counts resubscriptions \
-                after missing probes.
+                after missing probes and lost connections.
                 """
             ]),
         OperatorVerb(
@@ -83,7 +94,8 @@ extension OperatorVerb {
                 One row per incident. joins, leaves, dies: a node joined, stopped, or was \
                 evicted. moves: a rebalance of shards is complete. drain, drained, resume: an \
                 operator's drain began, is complete, or was ended. outage, failover, rebuild: \
-                Redis did not answer, has another master, or its Pub/Sub delivered nothing. \
+                Redis did not answer, has another master, or its Pub/Sub delivered nothing or \
+                lost the node's connection. \
                 restores: Redis had lost the list of nodes. A node without Redis records \
                 starts, stops, store_failed and store_recovered. Every verb that changes \
                 something is recorded with its operator: the name of the admin token, or the \
@@ -130,6 +142,12 @@ extension OperatorVerb {
         .init("±%", "imbalance", .deviation, importance: 6),
     ]
 
+    /// The keys of a node's row that are no columns.
+    public static let otherNodeKeys = [
+        "admin_address", "silent", "redis_silence", "restored", "renumbered", "lost", "health",
+        "reason", "silent_loops",
+    ]
+
     private static let shardColumns: [OperatorColumn] = [
         .init("SHARD", "shard", .number), .init("OWNER", "owner"),
         .init("LOOP", "loop", .number, importance: 1),
@@ -137,6 +155,16 @@ extension OperatorVerb {
         .init("CONVERSATIONS", "conversations", .number, importance: 2, isSummed: true),
         .init("MSG/S", "msg_s", .number, importance: 4, isSummed: true),
         .init("STATE", "state", .state),
+    ]
+
+    /// The columns of `confab shards` without `--all`.
+    public static let shardNodeColumns: [OperatorColumn] = [
+        .init("NODE", "node"), .init("SHARDS", "shards", .number, isSummed: true),
+        .init("CLAIMED", "claimed", .number, importance: 6, isSummed: true),
+        .init("MOVING", "moving", .number, importance: 8, isSummed: true),
+        .init("CONVERSATIONS", "conversations", .number, importance: 5, isSummed: true),
+        .init("MSG/S", "msg_s", .number, importance: 7, isSummed: true),
+        .init("RANGES", "ranges", .ranges, importance: 4),
     ]
 
     private static let redisColumns: [OperatorColumn] = [

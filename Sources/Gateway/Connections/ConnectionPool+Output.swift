@@ -237,7 +237,7 @@ extension ConnectionPool {
             self.setDeadline(
                 connection,
                 after: connection.closeState == .open
-                    ? self.context.live.limits.idle : Self.closeTimeout)
+                    ? self.httpIdleLimit(connection) : Self.closeTimeout)
         }
         guard connection.backlog.isEmpty else { return }
         guard connection.closeState == .open else { return self.continueClose(connection) }

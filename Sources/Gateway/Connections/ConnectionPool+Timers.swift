@@ -43,6 +43,13 @@ extension ConnectionPool {
             UInt32(connection.slot), generation: connection.token.generation, at: tick)
     }
 
+    /// How long an HTTP connection may do nothing: until its next request, or while its client
+    /// receives nothing of a response.
+    func httpIdleLimit(_ connection: Connection) -> Duration {
+        let limits = self.context.live.limits
+        return connection.backlog.isEmpty ? limits.httpIdle : limits.idle
+    }
+
     /// The idle timeout, in ticks.
     var idleLimit: UInt32 {
         UInt32(clamping: self.context.live.limits.idle.wholeMilliseconds / 100)

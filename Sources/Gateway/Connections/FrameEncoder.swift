@@ -53,7 +53,9 @@ struct FrameEncoder {
     /// Encodes the response that accepts an upgrade.
     mutating func encodeResponse(of upgrade: WebSocketUpgrade) -> SharedFrame {
         self.removeAll()
-        upgrade.appendResponse(to: &self.buffer)
+        // Confab has no subprotocols, but a browser that offers some drops a response that names
+        // none of them. Other servers choose the first one, too.
+        upgrade.appendResponse(to: &self.buffer, subprotocol: upgrade.subprotocols.first)
         return self.frame
     }
 }

@@ -20,6 +20,11 @@ public struct HTTPRequest: Sendable {
     public let contentType: String?
     public let ifNoneMatch: String?
     public let acceptEncoding: String?
+    /// What a browser says about the page that caused the request (Fetch Metadata): `same-origin`,
+    /// `same-site`, `cross-site`, or `none` for the user's own doing.
+    public let fetchSite: String?
+    /// `navigate` if the browser shows the response as a page.
+    public let fetchMode: String?
     public let peer: SocketAddress
     /// The client's address, as trusted proxies report it; otherwise that of the peer.
     public let clientAddress: SocketAddress
@@ -41,7 +46,8 @@ public struct HTTPRequest: Sendable {
         method: HTTPMethod, path: String, query: String? = nil, host: String? = nil,
         origin: String? = nil, authorization: String? = nil,
         contentType: String? = nil, ifNoneMatch: String? = nil,
-        acceptEncoding: String? = nil, peer: SocketAddress, clientAddress: SocketAddress? = nil,
+        acceptEncoding: String? = nil, fetchSite: String? = nil, fetchMode: String? = nil,
+        peer: SocketAddress, clientAddress: SocketAddress? = nil,
         credentials: Credentials = .none,
         allowsAnonymous: Bool = false, isLoopback: Bool = false, linkBase: String = "",
         jsonDepth: Int = 32, messageBytes: Int = 65_536, contentBytes: Int = 16_384
@@ -55,6 +61,8 @@ public struct HTTPRequest: Sendable {
         self.contentType = contentType
         self.ifNoneMatch = ifNoneMatch
         self.acceptEncoding = acceptEncoding
+        self.fetchSite = fetchSite
+        self.fetchMode = fetchMode
         self.peer = peer
         self.clientAddress = clientAddress ?? peer
         self.credentials = credentials
@@ -120,9 +128,14 @@ public protocol RequestHandler: Sendable {
     /// Nil if `answer` has the response at once.
     func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> AsyncResponse?
     func answer(_ request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> HTTPResponse
+    /// Checks what the head alone shows, before a client that sent `Expect: 100-continue` is asked
+    /// for its body. `asyncResponse` and `answer` must check it again.
+    func checkBeforeBody(_ request: HTTPRequest) throws(HTTPError)
 }
 
 extension RequestHandler {
+    public func checkBeforeBody(_ request: HTTPRequest) throws(HTTPError) {}
+
     public func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError)
         -> AsyncResponse?
     { nil }

@@ -25,6 +25,10 @@ extension HTTPServer {
             contentType: self.head.fields.text("content-type", in: span),
             ifNoneMatch: self.head.fields.joined("if-none-match", in: span),
             acceptEncoding: self.head.fields.joined("accept-encoding", in: span),
+            fetchSite: connection.isClient
+                ? nil : self.head.fields.text("sec-fetch-site", in: span),
+            fetchMode: connection.isClient
+                ? nil : self.head.fields.text("sec-fetch-mode", in: span),
             peer: connection.peer, clientAddress: self.clientAddress(connection, span),
             credentials: connection.isClient ? self.credentials : .none,
             allowsAnonymous: self.context.settings.allowsAnonymous,
@@ -61,6 +65,16 @@ extension HTTPServer {
         } catch {
             self.refuse(connection, error, responseContext)
         }
+    }
+
+    /// Checks a request whose client waits for `100 Continue`: it sends no body in vain, for
+    /// example without a valid token.
+    func checkBeforeBody(_ request: HTTPRequest, _ route: Route) throws(HTTPError) {
+        guard case .handler(let handler) = route.target else { throw .notFound }
+        if route.methods == .getAndHead, request.method != .get, request.method != .head {
+            throw .methodNotAllowed("GET", "HEAD")
+        }
+        try handler.checkBeforeBody(request)
     }
 
     /// Counts a request against the same rate as a message over a WebSocket. If the user goes on
@@ -116,6 +130,7 @@ extension HTTPServer {
         _ connection: Connection, _ error: HTTPError, _ responseContext: HTTPResponseContext
     ) {
         let info = self.requestInfo(connection)
+        let error = error.withChallenge
         if let reason = RefusalReason(error) {
             self.context.recordRefusal(reason, error.message, connection, info)
         }
@@ -156,7 +171,7 @@ extension HTTPServer {
             }
         }
         if responseContext.keepsAlive {
-            self.pool.setDeadline(connection, after: self.context.live.limits.idle)
+            self.pool.setDeadline(connection, after: self.pool.httpIdleLimit(connection))
         } else {
             self.pool.beginClose(connection, .lingerWhenSent)
         }

@@ -178,6 +178,7 @@ struct HTTPServer {
         }
         let request = self.httpRequest(connection, span)
         do throws(HTTPError) {
+            if self.head.expectsContinue { try self.checkBeforeBody(request, route) }
             try self.beginBody(connection, exchange, request, responseContext)
         } catch {
             self.refuse(connection, error, closingContext)

@@ -25,6 +25,16 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
 
     public var description: String { self.message }
 
+    /// The same error with the field that every 401 must have (RFC 9110 section 15.5.2).
+    public var withChallenge: HTTPError {
+        guard self.status == .unauthorized,
+            !self.fields.contains(where: { $0.name == "WWW-Authenticate" })
+        else { return self }
+        return HTTPError(
+            self.status, self.message,
+            fields: self.fields + [HTTPField("WWW-Authenticate", "Bearer")])
+    }
+
     public static func badRequest(_ sentence: String) -> HTTPError {
         HTTPError(.badRequest, sentence)
     }

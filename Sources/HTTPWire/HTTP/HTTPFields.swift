@@ -91,6 +91,7 @@ struct HTTPFraming {
     var host: Range<Int>?
     var expectsContinue = false
     var expectsOther = false
+    var originCount = 0
 }
 
 extension HTTPFields {
@@ -151,6 +152,8 @@ extension HTTPFields {
             let isContinue = bytes.matches(lowerCase: "100-continue", at: value)
             framing.expectsContinue = framing.expectsContinue || isContinue
             framing.expectsOther = framing.expectsOther || !isContinue
+        case 6 where bytes.matches(lowerCase: "origin", at: name):
+            framing.originCount += 1
         case 10 where bytes.matches(lowerCase: "connection", at: name):
             framing.closes = framing.closes || Self.list(at: value, of: bytes, contains: "close")
         case 14 where bytes.matches(lowerCase: "content-length", at: name):

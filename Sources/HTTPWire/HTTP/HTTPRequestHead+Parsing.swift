@@ -177,6 +177,10 @@ extension HTTPRequestHead {
         guard framing.hostCount == 1 || framing.hostCount == 0 && self.version == .http10 else {
             throw .badRequest("The request must have exactly one Host field.")
         }
+        // A proxy in front may have checked the other one.
+        guard framing.originCount <= 1 else {
+            throw .badRequest("The request must have at most one Origin field.")
+        }
         if let host = framing.host {
             guard Self.isAuthority(bytes, host) else {
                 throw .badRequest("The Host field is malformed.")

@@ -203,6 +203,8 @@ struct HTTPRequestParserTests {
             "GET http://a:x/ HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET http://a#b HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS ?a HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET http://a/ HTTP/1.1\r\n\r\n", "GET http://a/ HTTP/1.1\r\nHost: b c\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nOrigin: http://b\r\n\r\n",
+            "GET / HTTP/1.1\r\nOrigin: http://a\r\nHost: a\r\norigin: http://a\r\n\r\n",
             // Chunks.
         ]
         + [

@@ -1,18 +1,19 @@
 """A receiver of webhooks whose behaviour a test changes.
 
 Arguments: the port, and the file that holds the behaviour: one word, and the conversations that it
-concerns (all, if none is named). The words are ok, fail, hang and gone. For each request it prints
-a line: the answer's status, the id, the type, the conversation, and the number or text of what
+concerns (all, if none is named). The words are ok, fail, hang, gone, endless (informational
+responses for ever) and unix (an answer with bare line feeds). For each request it prints a line: the answer's status, the id, the type, the conversation, and the number or text of what
 happened.
 """
 
+import contextlib
 import json
 import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-STATUS = {"ok": 204, "fail": 500, "gone": 410}
+STATUS = {"ok": 204, "fail": 500, "gone": 410, "unix": 204}
 LOCK = threading.Lock()
 
 
@@ -41,9 +42,18 @@ class Receiver(BaseHTTPRequestHandler):
             if word != "hang":
                 self.close_connection = True
                 return
+        if word == "endless":
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000)
+            return
         what = data.get("message", {}).get("content") or data.get("user", {}).get("id") or "-"
         report(
             STATUS[word], self.headers["webhook-id"], event["type"], data["conversation"], what)
+        if word == "unix":
+            self.wfile.write(b"HTTP/1.1 204 No Content\nServer: old\n\n")
+            return
         self.send_response(STATUS[word])
         self.send_header("content-length", "0")
         self.end_headers()
