@@ -54,6 +54,26 @@ struct ClientHandshakeTests {
         }
     }
 
+    @Test("skips informational responses of a proxy, however they are split, but not for ever")
+    func informational() throws {
+        let (handshake, _, answer) = try self.handshake()
+        let hint = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+        let bytes = Array((hint + hint + answer + "frames").utf8)
+        for cut in 0...bytes.count {
+            var handshake = handshake
+            var progress = try self.receive(bytes[..<cut], &handshake)
+            if case .more(let consumed) = progress {
+                progress = try self.receive(bytes[consumed...], &handshake)
+                #expect(progress == .open(consumed: bytes.count - consumed - 6))
+            } else {
+                #expect(progress == .open(consumed: bytes.count - 6))
+            }
+        }
+        var endless = handshake
+        let flood = Array(String(repeating: hint, count: 1000).utf8)
+        #expect(throws: ClientError.self) { try self.receive(flood, &endless) }
+    }
+
     @Test(
         "reports the server's reason for a rejection, however it is split",
         arguments: [

@@ -31,6 +31,9 @@ public struct ClientHandshake: Sendable {
 
     /// The longest body that is read.
     private static let refusalByteLimit = 16 << 10
+    /// The most bytes of informational responses before the final one.
+    private static let informationalByteLimit = 16 << 10
+    private var informationalBytes = 0
 
     /// - Parameter fields: additional request fields, such as `Authorization`.
     public init(
@@ -73,6 +76,7 @@ public struct ClientHandshake: Sendable {
             } catch {
                 throw .handshake(error)
             }
+            if 100...199 ~= head.status.rawValue { return try self.skip(head, in: bytes) }
             let refusal = Refusal(
                 status: head.status, retryAfter: Self.retryAfter(head, in: bytes))
             guard let decoder = try? HTTPBodyDecoder(head.body, byteLimit: Self.refusalByteLimit)
@@ -84,6 +88,22 @@ public struct ClientHandshake: Sendable {
             return .more(consumed: head.byteCount + (try self.readRefusal(rest)))
         case .refusal:
             return .more(consumed: try self.readRefusal(bytes))
+        }
+    }
+
+    /// Skips an informational response. A proxy may send 103 before any response (RFC 8297).
+    private mutating func skip(
+        _ head: HTTPResponseHead, in bytes: RawSpan
+    ) throws(ClientError) -> Progress {
+        self.informationalBytes += head.byteCount
+        guard self.informationalBytes <= Self.informationalByteLimit else {
+            throw .refused(head.status, reason: "the server sends informational responses for ever")
+        }
+        self.state = .head(HTTPResponseParser())
+        let rest = bytes.extracting(head.byteCount..<bytes.byteCount)
+        return switch try self.receive(rest) {
+        case .more(let consumed): .more(consumed: head.byteCount + consumed)
+        case .open(let consumed): .open(consumed: head.byteCount + consumed)
         }
     }
 
