@@ -170,7 +170,7 @@ class SingleNodeTests(OperatorPageTest):
         self.look_up(page, "history", conversation=room, last="100")
         page.wait_for_selector(f".answer tbody tr:nth-child({len(texts)})")
         shown = page.eval_on_selector_all(
-            ".answer tbody tr", "rows => rows.map((row) => row.cells[3].textContent)")
+            ".answer tbody tr", "rows => rows.map((row) => row.cells[4].textContent)")
         self.assertEqual(shown, [escaped(text) for text in texts])
         self.assertEqual(page.locator(".answer tbody *:not(tr, th, td)").count(), 0)
         self.assertIsNone(page.evaluate("window.hit ?? null"))

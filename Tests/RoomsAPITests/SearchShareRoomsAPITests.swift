@@ -27,7 +27,7 @@ struct SearchShareRoomsAPITests {
         "answers the user's other searches with 429 at once, and everything else as usual",
         arguments: [false, true])
     func others(ofAll: Bool) throws {
-        let node = try ServedNode(loops: 1)
+        let node = try ServedNode(loops: 1) { $0.live.limits.messageBurst = 1000 }
         let id = try node.create()
         for user in ["bea", "bob"] {
             #expect(try node.post("/\(id)/join", "{}", by: user).status == 200)
