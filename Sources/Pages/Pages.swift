@@ -13,7 +13,8 @@ public struct Pages: RequestHandler {
     /// The response that a path of the pages gets.
     private enum Resource {
         case redirect(String)
-        case page(WebFile)
+        /// - Parameter isFound: false for a conversation that cannot exist: the page says so, too.
+        case page(WebFile, isFound: Bool = true)
         /// A file whose path contains its version.
         case asset(WebFile, isCurrent: Bool)
         /// A file whose path stays the same in every version.
@@ -50,9 +51,11 @@ public struct Pages: RequestHandler {
         switch resource {
         case .redirect(let path):
             return HTTPResponse(.found, fields: [HTTPField("Location", path)], body: [])
-        case .page(let file):
+        case .page(let file, let isFound):
             let policy = Self.contentSecurityPolicy(host: request.host)
-            return Self.response(file, request, Self.pageFields(policy: policy))
+            var response = Self.response(file, request, Self.pageFields(policy: policy))
+            if !isFound, response.status == .ok { response.status = .notFound }
+            return response
         case .asset(let file, let isCurrent):
             let caching = isCurrent ? "public, max-age=31536000, immutable" : "no-store"
             return Self.response(file, request, [HTTPField("Cache-Control", caching)])
@@ -76,8 +79,10 @@ public struct Pages: RequestHandler {
         // may contain a token, which must not stay in the address.
         case ("conversations", 2) where Self.isConversation(parts[1]):
             return .redirect("/conversation/\(parts[1])")
-        case ("conversation", 2) where Self.isConversation(parts[1]):
-            return self.files["conversation.html"].map { .page($0) }
+        case ("conversation", 2):
+            guard PercentEncoding.decode(parts[1].utf8) != nil else { return nil }
+            let isFound = Self.isConversation(parts[1])
+            return self.files["conversation.html"].map { .page($0, isFound: isFound) }
         case ("confab.js", 1): return self.files["confab.js"].map { .kit($0) }
         case ("assets", 3) where !parts[2].hasSuffix(".html"):
             let isCurrent = parts[1] == self.files.version

@@ -95,7 +95,7 @@ struct WebSocketTests {
         "may send before it has read the response to its upgrade, with one loop or several",
         arguments: [1, 3])
     func early(loops: Int) throws {
-        let node = try TestNode(loops: loops)
+        let node = try TestNode(loops: loops) { $0.live.limits.allowEverything() }
         // Conversations are on different loops, so most of these connections are handed over.
         for number in 0..<12 {
             let stream = try ByteStream(port: node.port)

@@ -56,10 +56,19 @@ struct PagesTests {
     @Test(arguments: [
         "/nothing", "/assets", "/assets/1", "/assets/1/nothing.js", "/assets/1/list.html",
         "/conversation", "/conversation/a/b", "/conversation/%FF", "/conversations/%FF",
-        "/conversation/a%2Fb", "/conversation/%00", "/conversation/a%20b",
+        "/conversations/a%20b",
     ])
     func `Other paths are not found`(path: String) {
         #expect(throws: HTTPError.notFound) { try self.get(path) }
+    }
+
+    @Test(arguments: ["/conversation/a%2Fb", "/conversation/%00", "/conversation/a%20b"])
+    func `An id that no conversation can have is not found, and the page says so`(path: String)
+        throws
+    {
+        let response = try self.get(path)
+        #expect(response.status == .notFound)
+        #expect("\(response.contentType)".hasPrefix("text/html"))
     }
 
     @Test(arguments: [

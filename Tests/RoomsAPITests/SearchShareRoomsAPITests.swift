@@ -1,4 +1,6 @@
 import ChatModel
+import Configuration
+import Gateway
 import GatewayTestSupport
 import Identity
 import TestKit
