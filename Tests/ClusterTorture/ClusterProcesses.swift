@@ -163,7 +163,8 @@ final class ClusterProcesses {
         -> RawWebSocketClient
     {
         guard let port = self.ports[name] else { throw TestFailure("\(name) accepts no clients") }
-        let token = try ConfabServer.token(for: "reader")
+        // A user of its own, because rates count for each user.
+        let token = try ConfabServer.token(for: "reader-\(conversation)-\(name)")
         return try RawWebSocketClient(
             "/conversations/\(conversation)/?token=\(token)", port: port)
     }
