@@ -58,6 +58,14 @@ extension Conversation {
         case .left(let member, let at):
             effects.append(
                 .event(.left(member, at: at), revision: change.revision, origin: requester))
+            // Clients that know only ids would take the others of this id for gone, too.
+            let others = self.presentGuests(withIDOf: member.user)
+            if !others.isEmpty, !self.presence.isReportedAsCrowd {
+                effects.append(
+                    .event(
+                        .presence(self.presenceChanges(of: others, at: now)), revision: 0,
+                        origin: nil))
+            }
             answer = .done
         case .updated(var record, let person):
             record.updatedAt = self.updatedAt

@@ -295,9 +295,10 @@ extension Conversation {
         into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         var principal = principal
-        // A request ends a conversation by the name of its creator only if no other machine can
-        // have sent it.
-        if principal.person.id.isClaimed, let creator = self.record?.creator,
+        // A request ends an open conversation by the name of its creator only if no other machine
+        // can have sent it.
+        if principal.person.id.isClaimed, self.record?.joinPolicy == .open,
+            let creator = self.record?.creator,
             creator.looksLike(principal.person.id)
         {
             principal = Principal(

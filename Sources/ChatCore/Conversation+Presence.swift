@@ -116,7 +116,8 @@ extension Conversation {
             self.wake(at: self.presence.nextAnnouncement, into: &effects)
             return
         }
-        let changed = self.removeDue(at: now, into: &effects)
+        var changed = self.removeDue(at: now, into: &effects)
+        changed += self.presentGuests(withIDsOf: changed)
         guard
             !changed.isEmpty || self.presence.needsFullList
                 || self.presence.isCountDue && self.presence.isCrowd
@@ -149,6 +150,21 @@ extension Conversation {
                 .event(
                     .presence(self.presenceChanges(of: changed, at: now)), revision: 0, origin: nil)
             )
+        }
+    }
+
+    /// The present guests whose ids others have that went offline. They are announced again, after
+    /// those: clients that know only ids would take them for offline, too.
+    private func presentGuests(withIDsOf numbers: [UInt32]) -> [UInt32] {
+        numbers.filter { !self.members[$0].isAnnouncedOnline }.flatMap {
+            self.presentGuests(withIDOf: self.members[$0].member.user)
+        }
+    }
+
+    func presentGuests(withIDOf user: UserID) -> [UInt32] {
+        guard user.isConnectionGuest else { return [] }
+        return self.members.memberNumbers(lookingLike: user).filter {
+            self.members[$0].isAnnouncedOnline
         }
     }
 

@@ -3,14 +3,18 @@ import ChatModel
 
 /// The users that the subscribers know to be online.
 extension Feed {
-    /// The changes that are new to the subscribers. They count as delivered.
+    /// The changes that are new to the subscribers. They count as delivered. A guest whose id
+    /// another one had is announced again, after that one went offline.
     mutating func presenceChanges(in changes: [PresenceChange], at now: ClockReading)
         -> [PresenceChange]
     {
         if self.isCrowd {
             return self.presenceChangesAfterCrowd(changes.filter(\.isOnline), at: now)
         }
-        let newChanges = changes.filter { (self.knownOnline[$0.person.id] != nil) != $0.isOnline }
+        let newChanges = changes.filter {
+            (self.knownOnline[$0.person.id] != nil) != $0.isOnline
+                || $0.isOnline && $0.person.id.isConnectionGuest
+        }
         self.recordPresence(newChanges)
         return newChanges
     }

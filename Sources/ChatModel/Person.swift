@@ -87,7 +87,8 @@ public struct UserID: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// Whether a connection proves this guest, and nothing else can.
     public var isConnectionGuest: Bool { self.mark == Self.connectionMark }
 
-    private var hasKey: Bool { self.mark == Self.connectionMark || self.mark == Self.tokenMark }
+    /// Whether a token or a connection proves this guest by a key.
+    public var hasGuestKey: Bool { self.mark == Self.connectionMark || self.mark == Self.tokenMark }
 
     /// Eight characters by which readers tell guests of one name apart; nil for other users. It
     /// proves nothing. A guest without a key of its own has a hash.
@@ -111,7 +112,7 @@ public struct UserID: Sendable, Hashable, Comparable, CustomStringConvertible {
     private var nameBytes: Substring.UTF8View {
         let bytes = self.storageKey.string[...].utf8
         guard self.isAnonymous else { return bytes }
-        return bytes.dropFirst(self.hasKey ? 1 + Self.guestKeyBytes : 1)
+        return bytes.dropFirst(self.hasGuestKey ? 1 + Self.guestKeyBytes : 1)
     }
 
     /// Whether the server named this anonymous user.

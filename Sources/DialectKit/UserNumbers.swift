@@ -32,9 +32,19 @@ public struct UserNumbers: Sendable {
         }
     }
 
-    /// The number of a user whose id is itself a number: a canonical decimal below the assigned
-    /// range.
+    /// The first number of guests. It is far above the assigned range, and all are exact in
+    /// JavaScript.
+    private static let firstGuestNumber = 1 << 52
+
+    /// The number of a user that needs none from the store: one whose id is a canonical decimal
+    /// below the assigned range, and a guest with a key, which is 48 bits. A connection without a
+    /// token stores nothing for its number.
     public static func numericID(of user: UserID) -> Int? {
+        if user.hasGuestKey, let key = user.guestKey,
+            let bytes = Base64URL.decode(key.string.utf8)
+        {
+            return bytes.reduce(0) { $0 << 8 | Int($1) } + self.firstGuestNumber
+        }
         guard !user.isAnonymous, let number = MessageID.sequence(user.storageKey.string),
             number < StoreRequest.firstUserNumber
         else { return nil }

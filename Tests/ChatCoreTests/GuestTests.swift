@@ -144,6 +144,8 @@ struct GuestTests {
         #expect(fixture.end(by: claimed("alice")) == [refusal])
         var other = ConversationFixture(of: [self.alice], open: true)
         #expect(other.end(by: claimed("alice")) == ["event: ended by anonymous alice"])
+        var closed = ConversationFixture(of: [self.alice])
+        #expect(closed.end(by: claimed("alice")) == [refused(.noSuchConversation)])
     }
 
     @Test("are all mentioned by their common id, up to the limit of a message")
@@ -186,6 +188,26 @@ struct ReturningGuestTests {
             _ = fixture.joinAndSubscribe(guest("alice", ByteString("key-\(number)x"), .connection))
         }
         #expect(fixture.store.members.count == 2)
+    }
+
+    @Test("is online at the end for readers that know only ids, after a reload and with two tabs")
+    func presence() throws {
+        var fixture = ConversationFixture(of: [ann, self.first], open: true)
+        _ = fixture.joinAndSubscribe(self.first)
+        _ = fixture.advance(by: .seconds(30))
+        func last(_ output: [String]) -> String? { output.last { $0.contains("alice") } }
+        // A reload.
+        _ = fixture.unsubscribe(self.first)
+        let reloaded = fixture.joinAndSubscribe(self.second) + fixture.advance(by: .seconds(30))
+        #expect(reloaded.contains { $0.contains("left anonymous alice") })
+        #expect(try #require(last(reloaded)).contains("+anonymous alice"), "\(reloaded)")
+        // A second tab, and the end of the first.
+        _ = fixture.joinAndSubscribe(self.third)
+        _ = fixture.advance(by: .seconds(30))
+        let closed = fixture.unsubscribe(self.second) + fixture.advance(by: .seconds(30))
+        #expect(last(closed) == "event: presence +anonymous alice -anonymous alice")
+        let gone = fixture.unsubscribe(self.third) + fixture.advance(by: .seconds(30))
+        #expect(last(gone) == "event: presence -anonymous alice")
     }
 
     @Test("does not take the place of one that is present, or that a token proves")

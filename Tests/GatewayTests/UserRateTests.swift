@@ -161,6 +161,18 @@ struct UserRateTests {
         }
     }
 
+    @Test("does not close a client at its first frame, however much others of its address owe")
+    func debt() {
+        let limits = Self.limits(perSecond: 50, burst: 100)
+        let user = UserRate(limits: limits, at: 0)
+        let floods = (0..<150).map { _ in ConnectionRate(user) }
+        for flood in floods {
+            while !flood.isPaused { _ = flood.admit(limits: limits, at: 0, cost: 1) }
+        }
+        let innocent = ConnectionRate(user)
+        #expect(innocent.admit(limits: limits, at: 0, cost: 1) != .exhausted)
+    }
+
     @Test("does not close a client that only shares it with one that floods")
     func innocence() {
         let limits = Self.limits(perSecond: 50, burst: 100)

@@ -185,7 +185,7 @@ final class ConnectionRate {
             return .refused(retryAfter: wait)
         }
         if self.aboveSince == 0 { self.aboveSince = now }
-        guard pause.frames > 0, now - self.aboveSince < Self.patience else { return .exhausted }
+        guard now - self.aboveSince < Self.patience else { return .exhausted }
         self.paidFrames = pause.frames
         self.pausedUntil = now + pause.milliseconds
         // Later than the pause ends, so that a client that obeys is silent for a while.

@@ -168,7 +168,7 @@ extension LoopState {
     private mutating func openDialectSession(
         _ connection: Connection, _ engine: EngineEndpoint, _ span: RawSpan
     ) throws(EngineRefusal) -> any DialectSession {
-        guard let request = (try? self.http.dialectRequest(span)) ?? nil,
+        guard let request = (try? self.http.dialectRequest(connection, span)) ?? nil,
             case .session(let session)? = self.context.settings.dialects[engine.dialect].open(
                 request)
         else { throw .badRequest }

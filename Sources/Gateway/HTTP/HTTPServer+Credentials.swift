@@ -12,7 +12,9 @@ import Identity
 extension HTTPServer {
     /// The request with its credentials, as dialects need it; nil if its path cannot belong to a
     /// dialect.
-    func dialectRequest(_ span: RawSpan) throws(HTTPError) -> DialectRequest? {
+    func dialectRequest(
+        _ connection: Connection, _ span: RawSpan
+    ) throws(HTTPError) -> DialectRequest? {
         let path = span.extracting(self.head.path).withUnsafeBytes { Self.pathSegments($0) }
         guard let path, !path.isEmpty else { return nil }
         var query: [(name: String, value: String)] = []
@@ -25,7 +27,7 @@ extension HTTPServer {
         return DialectRequest(
             path: path, query: query, credentials: self.readCredentials(query, span),
             allowsAnonymous: self.context.settings.allowsAnonymous,
-            isLoopback: self.context.settings.isLoopback,
+            isLoopback: self.isFromThisMachine(connection, span),
             now: self.context.now.wall)
     }
 
@@ -91,7 +93,7 @@ extension HTTPServer {
     /// request has one, the connection gets a place nevertheless.
     func admitToken(_ connection: Connection, _ span: RawSpan) {
         guard connection.exceededLimit == .address,
-            let request = (try? self.dialectRequest(span)) ?? nil,
+            let request = (try? self.dialectRequest(connection, span)) ?? nil,
             case .bearer(let identity) = request.credentials, identity.guest == nil,
             let share = self.pool.admit(
                 connection.peer.ip, hasToken: true, for: connection.token)

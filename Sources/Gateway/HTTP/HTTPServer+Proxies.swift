@@ -95,6 +95,12 @@ extension HTTPServer {
         self.forwardedAddress(connection, span) ?? connection.peer
     }
 
+    /// Whether no other machine can have sent the request: only this one reaches the listener, and
+    /// no trusted proxy reports a client elsewhere.
+    func isFromThisMachine(_ connection: Connection, _ span: RawSpan) -> Bool {
+        self.context.settings.isLoopback && self.clientAddress(connection, span).ip.isLoopback
+    }
+
     /// The client's address, as trusted proxies report it: each, from the last one on, reports the
     /// address that connected to it. Nil without such a proxy.
     func forwardedAddress(_ connection: Connection, _ span: RawSpan) -> SocketAddress? {

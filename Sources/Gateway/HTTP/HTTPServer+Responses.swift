@@ -32,7 +32,7 @@ extension HTTPServer {
             peer: connection.peer, clientAddress: self.clientAddress(connection, span),
             credentials: connection.isClient ? self.credentials : .none,
             allowsAnonymous: self.context.settings.allowsAnonymous,
-            isLoopback: self.context.settings.isLoopback,
+            isLoopback: self.isFromThisMachine(connection, span),
             linkBase: connection.isClient ? self.linkBase(connection, span) : "",
             jsonDepth: self.context.live.limits.jsonDepth,
             messageBytes: self.context.live.limits.messageBytes,

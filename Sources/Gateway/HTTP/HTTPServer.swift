@@ -162,7 +162,8 @@ struct HTTPServer {
         do throws(HTTPError) {
             // Handlers need the credentials too. Those of the previous request may be another
             // user's.
-            let dialectRequest = connection.isClient ? try self.dialectRequest(span) : nil
+            let dialectRequest =
+                connection.isClient ? try self.dialectRequest(connection, span) : nil
             self.credentials = dialectRequest?.credentials ?? .none
             self.recordToken(connection)
             self.recordRequest(exchange)
