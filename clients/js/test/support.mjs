@@ -68,10 +68,18 @@ export class Server {
     const server = new Server();
     server.folder = fs.mkdtempSync(path.join(os.tmpdir(), "confab-js-"));
     server.database = path.join(server.folder, "chat.db");
-    server.port = await freePort();
-    server.url = `http://127.0.0.1:${server.port}`;
     server.options = options;
-    await server.start();
+    for (;;) {
+      server.port = await freePort();
+      server.url = `http://127.0.0.1:${server.port}`;
+      try {
+        await server.start();
+        break;
+      } catch (error) {
+        // Another test has taken the port in between.
+        if (!server.log.includes("already in use")) throw error;
+      }
+    }
     t.after(async () => {
       await server.kill();
       fs.rmSync(server.folder, { recursive: true, force: true });
