@@ -137,7 +137,7 @@ extension ClusterAdmin {
             peer.isDraining ? nil : replies.byNode[peer.incarnation]?["connections"]?.integerValue
         }
         let mean = loads.isEmpty ? 0 : Double(loads.reduce(0, +)) / Double(loads.count)
-        let rows = snapshot.peers.map { peer in
+        return snapshot.peers.map { peer in
             let answer = replies.byNode[peer.incarnation]
             var row: [JSONTree.ObjectMember] = [
                 .init("node", .string(peer.name)),
@@ -160,12 +160,7 @@ extension ClusterAdmin {
             row.append(.init("imbalance", imbalance))
             row.append(.init("health", answer?["health"] ?? .null))
             row.append(.init("reason", answer?["reason"] ?? .null))
-            return JSONTree.object(row)
-        }
-        return rows.map { row in
-            // Those of a silent node, or of one with another version.
-            let missing = OperatorVerb.otherNodeKeys.filter { row[$0] == nil }
-            return .object((row.members ?? []) + missing.map { .init($0, .null) })
+            return OperatorVerb.completed(nodeRow: .object(row))
         }
     }
 

@@ -18,7 +18,7 @@ public struct UserID: Sendable, Hashable, Comparable, CustomStringConvertible {
     private static let connectionMark: UInt8 = 3
     private static let tokenMark: UInt8 = 4
 
-    /// What proves that a guest is the one with its key.
+    /// The proof that a guest is the one with its key.
     public enum GuestProof: Sendable {
         /// The connection for which the node made the key, and the connections that resume it.
         case connection
@@ -93,8 +93,8 @@ public struct UserID: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// Eight characters by which readers tell guests of one name apart; nil for other users. It
     /// proves nothing. A guest without a key of its own has a hash.
     public var guestKey: ByteString? {
-        guard let mark = self.mark else { return nil }
-        if mark == Self.connectionMark || mark == Self.tokenMark {
+        guard self.isAnonymous else { return nil }
+        if self.hasGuestKey {
             let key = self.storageKey.string.utf8.dropFirst().prefix(Self.guestKeyBytes)
             return ByteString(String(key) ?? "")
         }

@@ -48,7 +48,7 @@ extension Claims {
             throw .badClaim(name: "guest", mustBe: "member or creator")
         }
         guard let key = try reader.string("guest_key", in: bytes) else {
-            throw .badClaim(name: "guest_key", mustBe: "eight characters of base64url")
+            throw Self.badGuestKey
         }
         (self.guest, self.guestKey) = (role, key)
     }

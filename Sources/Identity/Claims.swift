@@ -30,6 +30,8 @@ public struct Claims: Sendable, Equatable {
     var guest: GuestRole?
     /// `guest_key`. Set only for guest tokens.
     var guestKey: String?
+    static let badGuestKey = TokenError.badClaim(
+        name: "guest_key", mustBe: "eight characters of base64url")
 
     public init(
         subject: String, username: String? = nil, tenant: String? = nil, agent: String? = nil,
@@ -69,7 +71,7 @@ public struct Claims: Sendable, Equatable {
             identity.guest = guest
             identity.guestKey = try self.guestKey.map { key throws(TokenError) in
                 guard key.utf8.count == 8, Base64URL.decode(key.utf8)?.count == 6 else {
-                    throw .badClaim(name: "guest_key", mustBe: "eight characters of base64url")
+                    throw Self.badGuestKey
                 }
                 return ByteString(key)
             }

@@ -22,7 +22,7 @@ extension ConversationRecord {
 }
 
 extension UserID {
-    /// What distinguishes a guest from others of its id; `null` for other users.
+    /// The key that distinguishes a guest from others of its id; `null` for other users.
     public var guestKeyTree: JSONTree { self.guestKey.map { .string($0.string) } ?? .null }
 }
 

@@ -63,8 +63,8 @@ struct RedisAdminSource: AdminSource {
         let shards = members.view.shardCounts
         let rows = members.peers.map { peer in
             let startedAt = peer.evictedFor == nil ? peer.record?.startedAt : nil
-            return JSONTree.object(
-                [
+            return OperatorVerb.completed(
+                nodeRow: .object([
                     .init("node", .string(peer.name)), .init("state", .string(peer.state)),
                     .init("address", peer.record.map { .string($0.address) } ?? .null),
                     .init("admin_address", peer.record?.adminAddress.map { .string($0) } ?? .null),
@@ -76,10 +76,7 @@ struct RedisAdminSource: AdminSource {
                             ?? .null
                     ),
                     .init("shards", .integer(shards[peer.incarnation, default: 0])),
-                ]
-                    + OperatorVerb.otherNodeKeys.filter {
-                        !["admin_address", "silent"].contains($0)
-                    }.map { .init($0, .null) })
+                ]))
         }
         return Self.document([
             .init("view", .integer(members.view.number)), .init("nodes", .array(rows)),

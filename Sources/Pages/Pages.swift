@@ -80,8 +80,8 @@ public struct Pages: RequestHandler {
         case ("conversations", 2) where Self.isConversation(parts[1]):
             return .redirect("/conversation/\(parts[1])")
         case ("conversation", 2):
-            guard PercentEncoding.decode(parts[1].utf8) != nil else { return nil }
-            let isFound = Self.isConversation(parts[1])
+            guard let id = PercentEncoding.decode(parts[1].utf8) else { return nil }
+            let isFound = IdentityRule.conversation.allows(id)
             return self.files["conversation.html"].map { .page($0, isFound: isFound) }
         case ("confab.js", 1): return self.files["confab.js"].map { .kit($0) }
         case ("assets", 3) where !parts[2].hasSuffix(".html"):

@@ -10,7 +10,7 @@ struct ChatSession {
     struct Settings {
         /// The user's id; nil when the token cannot be read.
         var user: String?
-        /// What distinguishes a guest with a token from others of its id.
+        /// The key that distinguishes a guest with a token from others of its id.
         var guestKey: String?
         /// How many of the newest messages the first join loads.
         var windowCount = 50

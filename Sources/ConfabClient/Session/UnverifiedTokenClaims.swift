@@ -8,7 +8,7 @@ public struct UnverifiedTokenClaims: Sendable, Equatable {
     /// The token's subject, and the id that other users see.
     public let user: String
     public let displayedUser: String
-    /// What distinguishes a guest from others of its id; nil for other users.
+    /// The key that distinguishes a guest from others of its id; nil for other users.
     public let guestKey: String?
     /// The display name.
     public let name: String

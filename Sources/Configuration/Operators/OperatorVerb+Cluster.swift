@@ -1,4 +1,4 @@
-internal import JSON
+public import JSON
 
 /// The verbs about the cluster and its nodes.
 extension OperatorVerb {
@@ -142,8 +142,15 @@ extension OperatorVerb {
         .init("±%", "imbalance", .deviation, importance: 6),
     ]
 
+    /// Adds `null` for each key that a node's row lacks, such as the row of a silent node or of one
+    /// with another version.
+    public static func completed(nodeRow row: JSONTree) -> JSONTree {
+        let missing = self.otherNodeKeys.filter { row[$0] == nil }
+        return .object((row.members ?? []) + missing.map { .init($0, .null) })
+    }
+
     /// The keys of a node's row that are no columns.
-    public static let otherNodeKeys = [
+    private static let otherNodeKeys = [
         "admin_address", "silent", "redis_silence", "restored", "renumbered", "lost", "health",
         "reason", "silent_loops",
     ]

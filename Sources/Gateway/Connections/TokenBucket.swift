@@ -40,12 +40,15 @@ struct TokenBucket {
     }
 
     private mutating func fill(_ limits: Limits, at now: Int64) {
-        let burst = Float(limits.messageBurst)
-        self.tokens = min(
-            burst, self.tokens + Float(now - self.filledAt) * Float(limits.messagesPerSecond) / 1000
-        )
+        self.tokens = self.available(limits, at: now)
         self.filledAt = now
-        if self.tokens >= burst { self.refusals = 0 }
+        if self.tokens >= Float(limits.messageBurst) { self.refusals = 0 }
+    }
+
+    private func available(_ limits: Limits, at now: Int64) -> Float {
+        min(
+            Float(limits.messageBurst),
+            self.tokens + Float(now - self.filledAt) * Float(limits.messagesPerSecond) / 1000)
     }
 
     private static func freeRefusals(_ limits: Limits) -> Float {
@@ -79,7 +82,6 @@ struct TokenBucket {
 
     /// Whether the bucket is as a new one would be.
     func isFull(limits: Limits, at now: Int64) -> Bool {
-        self.tokens + Float(now - self.filledAt) * Float(limits.messagesPerSecond) / 1000
-            >= Float(limits.messageBurst)
+        self.available(limits, at: now) >= Float(limits.messageBurst)
     }
 }

@@ -3,7 +3,7 @@ import ChatModel
 import Configuration
 import Synchronization
 
-/// What one user may still do on this node, over all of its connections and requests.
+/// The allowances that one user has left on this node, over all of its connections and requests.
 final class UserRate: Sendable {
     private struct State {
         var messages: TokenBucket
@@ -89,15 +89,13 @@ struct StorageAllowance {
 
     /// Consumes bytes. If there are too few, returns the seconds until there are enough.
     mutating func consume(_ count: Int, limits: Limits, at now: Int64) -> Double? {
-        self.bytes = self.available(limits, at: now)
-        self.filledAt = now
-        let limit = Double(limits.storedBytesPerDay)
-        let count = min(Double(count), limit)
-        guard self.bytes < count else {
-            self.bytes -= count
+        let count = min(count, limits.storedBytesPerDay)
+        let missing = Double(count) - self.available(limits, at: now)
+        guard missing > 0 else {
+            self.charge(count, limits, at: now)
             return nil
         }
-        return (count - self.bytes) / limit * Self.dayMilliseconds / 1000
+        return Self.seconds(toRefill: missing, limits)
     }
 
     /// Consumes bytes that are stored already, even if there are too few.
@@ -110,9 +108,13 @@ struct StorageAllowance {
     /// although they have stored what they may, so entering goes into debt, up to a part of the
     /// limit.
     func secondsInDebt(limits: Limits, at now: Int64) -> Double? {
-        let limit = Double(limits.storedBytesPerDay)
-        let missing = -limit / Self.debtPart - self.available(limits, at: now)
-        return missing > 0 ? missing / limit * Self.dayMilliseconds / 1000 : nil
+        let debtLimit = Double(limits.storedBytesPerDay) / Self.debtPart
+        let missing = -debtLimit - self.available(limits, at: now)
+        return missing > 0 ? Self.seconds(toRefill: missing, limits) : nil
+    }
+
+    private static func seconds(toRefill bytes: Double, _ limits: Limits) -> Double {
+        bytes / Double(limits.storedBytesPerDay) * self.dayMilliseconds / 1000
     }
 
     private static let debtPart = 16.0

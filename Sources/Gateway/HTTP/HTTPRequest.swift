@@ -20,8 +20,8 @@ public struct HTTPRequest: Sendable {
     public let contentType: String?
     public let ifNoneMatch: String?
     public let acceptEncoding: String?
-    /// What a browser says about the page that caused the request (Fetch Metadata): `same-origin`,
-    /// `same-site`, `cross-site`, or `none` for the user's own doing.
+    /// The statement of a browser on the page that caused the request (Fetch Metadata):
+    /// `same-origin`, `same-site`, `cross-site`, or `none` for the user's own doing.
     public let fetchSite: String?
     /// `navigate` if the browser shows the response as a page.
     public let fetchMode: String?
@@ -76,7 +76,7 @@ public struct HTTPRequest: Sendable {
 }
 
 extension HTTPRequest {
-    /// To whose limits the request counts.
+    /// The user or the address to whose limits the request counts.
     public var limitKey: LimitKey {
         var identity: Identity?
         if case .bearer(let bearer) = self.credentials { identity = bearer }

@@ -53,10 +53,7 @@ extension HTTPServer {
             if route.isRateLimited {
                 try self.checkRate(request, exchange, &responseContext)
             }
-            guard case .handler(let handler) = route.target else { throw .notFound }
-            if route.methods == .getAndHead, request.method != .get, request.method != .head {
-                throw .methodNotAllowed("GET", "HEAD")
-            }
+            let handler = try Self.handler(of: route, for: request)
             if let response = try handler.asyncResponse(for: request, body: body) {
                 return try self.beginAsyncResponse(
                     response, connection, exchange, responseContext)
@@ -70,11 +67,18 @@ extension HTTPServer {
     /// Checks a request whose client waits for `100 Continue`: it sends no body in vain, for
     /// example without a valid token.
     func checkBeforeBody(_ request: HTTPRequest, _ route: Route) throws(HTTPError) {
+        try Self.handler(of: route, for: request).checkBeforeBody(request)
+    }
+
+    /// - Throws: 404 or 405 if the route does not take the request.
+    private static func handler(of route: Route, for request: HTTPRequest) throws(HTTPError)
+        -> any RequestHandler
+    {
         guard case .handler(let handler) = route.target else { throw .notFound }
         if route.methods == .getAndHead, request.method != .get, request.method != .head {
             throw .methodNotAllowed("GET", "HEAD")
         }
-        try handler.checkBeforeBody(request)
+        return handler
     }
 
     /// Counts a request against the same rate as a message over a WebSocket. If the user goes on
