@@ -1595,14 +1595,19 @@ export class Confab extends Emitter {
 		const { id: user_id, name: username = user_id } = this.user;
 		const path = `/${encodeURIComponent(id)}/join`;
 		if (this.token) return this.#rest(path, signal, {});
-		// The last token makes the user the same guest as before.
-		const [kept] = await this.storage?.list(this.#tokenKey(id)).catch(() => []) ?? [];
 		const join = (/** @type {Login | undefined} */ login = undefined) =>
 			this.#rest(path, signal, { user_id, username }, "POST", login);
-		const answer = await join(this.#logins.get(id) ?? (kept && this.#read(kept)))
-			.catch((error) => error.code === 401 ? join() : Promise.reject(error));
-		await this.#keep(id, answer.token);
-		return answer;
+		const joinAgain = async () => {
+			// The last token makes the user the same guest as before.
+			const [kept] = await this.storage?.list(this.#tokenKey(id)).catch(() => []) ?? [];
+			const answer = await join(this.#logins.get(id) ?? (kept && this.#read(kept)))
+				.catch((error) => error.code === 401 ? join() : Promise.reject(error));
+			await this.#keep(id, answer.token);
+			return answer;
+		};
+		// Tabs that open together are one guest, too.
+		const { locks } = globalThis.navigator ?? {};
+		return locks ? locks.request(this.#tokenKey(id), joinAgain) : joinAgain();
 	}
 
 	/** @param {string} id */
