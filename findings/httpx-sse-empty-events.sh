@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# httpx-sse 0.4.3 delivers an event with the data "" for each comment that is sent as a heartbeat, from
-# the first event with an id on; and also for each block of server-sent events with only "retry:",
-# only "id:" or only "event:". The HTML standard (9.2.6) keeps the id and the time to wait, and
-# dispatches nothing without data; sseclient-py 1.9.0 and aiohttp-sse-client 0.2.1 do the same.
+# httpx-sse 0.4.3 delivers an event with the data "" for each comment that is sent as a heartbeat,
+# from the first event with an id on; and also for each block with only "retry:", only "id:" or
+# only "event:". The HTML standard (9.2.6) keeps the id and the time to wait, and dispatches nothing
+# without data; sseclient-py 1.9.0 and aiohttp-sse-client 0.2.1 (below: aiohttp) do the same.
 # A program that reads each event's data as JSON fails with the first heartbeat, and only if the
 # server uses ids. One would expect that comments never reach the program: the standard suggests
 # them against timeouts, and the library's source cites its algorithm.
@@ -13,12 +13,12 @@
 # set from event to event.
 #
 # Output seen:
-#   retry: 3000, then a:            httpx-sse '' 'a'; sseclient-py 'a'; aiohttp-sse-client 'a'
-#   id: 7, then a:                  httpx-sse '' 'a'; sseclient-py 'a'; aiohttp-sse-client 'a'
-#   event: heartbeat, then a:       httpx-sse '' 'a'; sseclient-py 'a'; aiohttp-sse-client 'a'
-#   a comment, then a:              httpx-sse 'a'; sseclient-py 'a'; aiohttp-sse-client 'a'
-#   b with id, a comment, then a:   httpx-sse 'b' '' 'a'; sseclient-py 'b' 'a'; aiohttp-sse-client 'b' 'a'
-#   the same without an empty line: httpx-sse 'b' 'a'; sseclient-py 'b' 'a'; aiohttp-sse-client 'b' 'a'
+#   retry: 3000, then a:            httpx-sse '' 'a'; sseclient-py 'a'; aiohttp 'a'
+#   id: 7, then a:                  httpx-sse '' 'a'; sseclient-py 'a'; aiohttp 'a'
+#   event: heartbeat, then a:       httpx-sse '' 'a'; sseclient-py 'a'; aiohttp 'a'
+#   a comment, then a:              httpx-sse 'a'; sseclient-py 'a'; aiohttp 'a'
+#   b with id, a comment, then a:   httpx-sse 'b' '' 'a'; sseclient-py 'b' 'a'; aiohttp 'b' 'a'
+#   the same without an empty line: httpx-sse 'b' 'a'; sseclient-py 'b' 'a'; aiohttp 'b' 'a'
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -86,7 +86,7 @@ for title, start, expected in [
     body = f"{start}data: a\n\n".encode()
     found = {}
     for name, run in [("httpx-sse", with_httpx_sse), ("sseclient-py", with_sseclient_py),
-                      ("aiohttp-sse-client", with_aiohttp)]:
+                      ("aiohttp", with_aiohttp)]:
         found[name] = run(f"http://127.0.0.1:{server.server_port}/")
     outcome = "; ".join(" ".join([name, *map(repr, texts)]) for name, texts in found.items())
     print(f"{title + ':':<31} {outcome}")

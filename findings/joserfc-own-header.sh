@@ -11,11 +11,11 @@
 #
 # Cause: the default registry checks the header against the names that it knows.
 #
-# Output seen (names in the header: joserfc, others):
-#   alg kid typ:           joserfc ok; pyjwt ok, authlib ok, jwcrypto ok, jose ok
-#   alg kid typ cty x5t:   joserfc ok; pyjwt ok, authlib ok, jwcrypto ok, jose ok
-#   alg kid typ org:       joserfc UnsupportedHeaderError; pyjwt ok, authlib ok, jwcrypto ok, jose ok
-#   alg kid typ exp iss:   joserfc UnsupportedHeaderError; pyjwt ok, authlib ok, jwcrypto ok, jose ok
+# Output seen (the names in the header):
+#   alg kid typ:           joserfc ok; the others ok
+#   alg kid typ cty x5t:   joserfc ok; the others ok
+#   alg kid typ org:       joserfc UnsupportedHeaderError; the others ok
+#   alg kid typ exp iss:   joserfc UnsupportedHeaderError; the others ok
 #   encode with org:       joserfc UnsupportedHeaderError
 #   not strict:            joserfc ok
 set -euo pipefail
@@ -83,8 +83,8 @@ for more, expected in [
     own = outcome_of(with_joserfc, token)
     others = {name: outcome_of(run, token) for name, run in OTHERS.items()}
     title = " ".join(["alg", "kid", "typ", *more]) + ":"
-    print(f"{title:<22} joserfc {own};", ", ".join(f"{n} {o}" for n, o in others.items()))
-    assert own == expected and set(others.values()) == {"ok"}
+    assert own == expected and set(others.values()) == {"ok"}, others
+    print(f"{title:<22} joserfc {own}; the others ok")
 
 header = {"alg": "HS256", "org": "acme"}
 encoded = outcome_of(joserfc.jwt.encode, header, CLAIMS, KEY)

@@ -3,11 +3,12 @@
 # from_timestamp(1700000000.0) one of 14 November 2023. An int counts milliseconds, a float seconds.
 # ulid-py 1.1.0, with the same module name (ulid) and the same name of the function, takes seconds
 # for both, as do ulid2 0.3.0 and ulid-transform 2.2.9.
-# One would expect one unit: elsewhere in Python 1700000000 == 1700000000.0 means the same moment,
-# and datetime.fromtimestamp() takes both. So a range of messages "since int(time)" begins in 1970,
-# without an error, and an id that is made with such a number sorts before all others.
+# One would expect one unit: elsewhere in Python both numbers are equal and mean the same moment, as
+# for datetime.fromtimestamp(), and the annotation is "float", which includes int. The text below it
+# does tell both. So a range of messages that begins at int(time.time()) begins in 1970, without an
+# error, and an id that is made with such a number sorts before all others.
 #
-# Cause: from_timestamp() looks at the type, so that int(time.time() * 1000) and time.time() both work.
+# Cause: the function looks at the type, so that time.time() and its int in milliseconds both work.
 #
 # Output seen (1700000000, 1700000000.0):
 #   python-ulid     1970-01-20, 2023-11-14

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # The package that is named uuid7 (0.1.0, import uuid_extensions) does not make UUIDv7 of RFC 9562.
-# Its ids carry version 7 and the right variant, and sort among themselves. But the first 48 bits are
-# not the milliseconds since 1970 (RFC 9562, 5.7): an id of 2026 reads as one of the year 2199. In
+# Its ids carry version 7 and the right variant, and sort among themselves. But the first 48 bits
+# are not the milliseconds since 1970 (RFC 9562, 5.7): an id of 2026 reads as one of 2199. In
 # a column with ids of uuid6 2025.0.1, uuid-utils 1.2.0 or a database, each of its ids sorts behind
 # all of theirs, whichever is older, so "the newest messages" and cursors by id are wrong.
 # One would expect one layout for one version number, and no library can tell the two apart.
 # A server that takes ids from clients should not take the order or the time from them.
 #
-# Cause: the package follows a draft of 2021, which begins with 36 bits of seconds and continues with
-# their fraction, so that 4096 steps make a second instead of 1000. The drafts changed it later.
+# Cause: the package follows a draft of 2021, which begins with 36 bits of seconds and continues
+# with their fraction, so that 4096 steps make a second instead of 1000. Later drafts changed it.
 #
 # Output seen (the id's own milliseconds, read as RFC 9562 says):
 #   uuid7       made for 2026-01-01, version 7: 2199-05-19

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # websockets 17.4, its loop "async for connection in connect(url)", which connects again by itself:
-#   the server refuses with 503          pauses of some seconds, which grow; Retry-After is not read
-#   the server accepts, closes with 1013 (try again later)    no pause: dozens of attempts per second
-#   the server refuses with 429          the loop ends with InvalidStatus
+#   refused with 503            it pauses for some seconds, then for more; Retry-After has no effect
+#   accepted, then closed with 1013 (try again later)     no pause: dozens of attempts per second
+#   refused with 429            the loop ends with InvalidStatus
 # One would expect that 1013, and any other quick end, makes the loop pause as 503 does, and that
 # 429 with Retry-After is an answer of the kind "later". The documentation promises a backoff for
 # transient errors, without saying that an accepted connection resets it.

@@ -4,14 +4,14 @@
 # it for a tunnel with CONNECT (RFC 6455, 4.1), and connect. The others do not get through:
 #   aiohttp 3.14.5, trust_env   ignores http_proxy; reads ws_proxy, and sends it "GET ws://…": 400
 #   niquests 3.21.2             reads http_proxy, and sends it "GET ws://…": 400
-#   httpx-ws 0.9.0, http://     reads http_proxy, and sends it "GET http://…": the proxy drops Upgrade
+#   httpx-ws 0.9.0, http://     reads http_proxy, and sends it "GET http://…": Upgrade is dropped
 #   httpx-ws, ws://             ignores http_proxy; with all_proxy it starts TLS inside the tunnel
 # One would expect that a library which knows both ws:// and proxies uses a tunnel, and that
 # http_proxy counts for ws:// as https_proxy counts for wss://.
 # Behind such a proxy clients should be given wss://, or must be told to connect directly.
 #
-# Cause: aiohttp, niquests and httpx open a tunnel only for what they take for HTTPS, and treat ws://
-# like http://. httpcore, below httpx, always starts TLS within a tunnel.
+# Cause: aiohttp and niquests open a tunnel only for https and wss, and send anything else as a
+# request for the whole URL. httpcore, below httpx, always starts TLS within a tunnel.
 #
 # Output seen:
 #                     http_proxy               ws_proxy                 all_proxy
@@ -84,7 +84,8 @@ def with_httpx_http(url):
 
 
 EXPECTED = {
-    "websockets": (with_websockets, "CONNECT, connected", "CONNECT, connected", "direct, connected"),
+    "websockets": (
+        with_websockets, "CONNECT, connected", "CONNECT, connected", "direct, connected"),
     "websocket-client": (
         with_websocket_client, "CONNECT, connected", "direct, connected", "direct, connected"),
     "aiohttp": (with_aiohttp, "direct, connected", "GET ws, 400", "direct, connected"),
