@@ -26,9 +26,7 @@ python3 -m venv "$folder/venv"
     authlib==1.9.10 jwcrypto==1.6.1 python-jose==3.5.0 cryptography==50.0.2
 cat > "$folder/run.py" <<'PYTHON'
 import base64
-import warnings
 
-warnings.simplefilter("ignore")
 import jose.jwt
 import joserfc.jwt
 import jwcrypto.jwk

@@ -51,9 +51,7 @@ import json
 import subprocess
 import sys
 import time
-import warnings
 
-warnings.simplefilter("ignore")
 import jose.jwt
 import joserfc.jwt
 import jwcrypto.jwk

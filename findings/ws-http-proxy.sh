@@ -7,8 +7,9 @@
 #   httpx-ws 0.9.0, http://     reads http_proxy, and sends it "GET http://…": Upgrade is dropped
 #   httpx-ws, ws://             ignores http_proxy; with all_proxy it starts TLS inside the tunnel
 # One would expect that a library which knows both ws:// and proxies uses a tunnel, and that
-# http_proxy counts for ws:// as https_proxy counts for wss://.
-# Behind such a proxy clients should be given wss://, or must be told to connect directly.
+# http_proxy, the only variable that everybody sets, counts for ws://.
+# Operators should offer wss:// to users behind proxies: it helps niquests, and aiohttp if they set
+# wss_proxy, which https_proxy does not replace (not shown here).
 #
 # Cause: aiohttp and niquests open a tunnel only for https and wss, and send anything else as a
 # request for the whole URL. httpcore, below httpx, always starts TLS within a tunnel.
