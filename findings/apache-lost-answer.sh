@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Apache 2.4.71 (Debian 12) as a reverse proxy answers 502 when the server closes the connection
 # without an answer, but only for the first request of a client's connection. For a later one it
-# closes the client's connection too, without any answer. Chromium 156.0.8078.114 takes that for an
+# closes the client's connection too, without any answer. Chromium 150.0.7871.100 takes that for an
 # idle connection that ended just then, and sends the request again: also a POST, which the server
 # then receives twice. The page sees one answer. Behind nginx 1.22.1 the server receives it once.
 # One would expect 502 each time (RFC 9110, 15.6.3), as nginx sends it, and that a request whose
@@ -19,7 +19,7 @@
 #   nginx: 1st request of a connection: 502; 2nd: 502
 #   nginx: Chromium's POST reached the server 1 time, the page saw 502
 set -euo pipefail
-apache=2.4.71 nginx=1.22.1 chromium=156.0.8078.114-1~deb12u1
+apache=2.4.71 nginx=1.22.1 chromium=150.0.7871.100-1~deb12u1
 if [[ $(apache2 -v) != *"Apache/$apache "* || $(nginx -v 2>&1) != *"nginx/$nginx" ]]; then
     echo "install apache2 $apache and nginx $nginx (Debian 12)" >&2
     exit 1

@@ -6,10 +6,11 @@
 #   daphne 4.2.3       not given, with --proxy-headers, though it is https for other requests
 # The ASGI specification allows ws and wss, and reads a missing scheme as ws. One would expect wss
 # from all. An application that builds its own address from it, or compares Origin with it, is wrong
-# for WebSockets only, and with one server only.
-# "Forwarded" (RFC 7239) is read by hypercorn only (mode "modern"), with quotes and port as a part of
-# the address, so that no IPv6 address is usable: the RFC demands quotes for them. A field as in the
-# RFC's first examples, with a capital "For", is ignored, although names are case-insensitive (4).
+# for WebSockets only, and with some servers only.
+# "Forwarded" (RFC 7239) is read by hypercorn only (mode "modern"), with quotes and port as a part
+# of the address, so that no IPv6 address is usable: the RFC demands quotes for them. A field as in
+# the RFC's first examples, with a capital "For", is ignored, although names are case-insensitive
+# (4).
 # So a proxy in front of these servers should send X-Forwarded-For and -Proto, and the application
 # should take https for wss.
 #

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Caddy 2.11.7 as a reverse proxy, a request with "Expect: 100-continue": Caddy asks for the body
 # with a 100 of its own before the server has answered, and passes on the field Expect as well. So
-# the client receives 100 twice if the server accepts. If the server refuses, as with 413 or 401, the
-# client has been asked for the body all the same, and receives the refusal only after it has begun
-# to send. Behind HAProxy 2.6.12 it receives what the server says: one 100, or 413 at once.
+# the client receives 100 twice if the server accepts. If the server refuses, as with 413 or 401,
+# the client has been asked for the body all the same, and receives the refusal only after it has
+# begun to send. Behind HAProxy 2.6.12 it receives what the server says: one 100, or 413 at once.
 # RFC 9110 (10.1.1): a proxy forwards the expectation, or answers it itself. Caddy's documentation
 # has the option expect_continue_timeout, how long to wait for the server's first answer, with "no
-# timeout" as its default. One would expect that Caddy waits without an end; it does not wait at all.
+# timeout" as its default. One would expect that Caddy waits without an end; it does not wait.
 # With expect_continue_timeout 1s the client is not asked if the server refuses, but the refusal is
-# kept back for longer: until the body has come, or 256 KB of it. A client of a chat
-# server that waits for the answer before it uploads needs a timeout of its own, as curl has.
+# kept back for longer: until the body has come, or 256 KB of it. A client of a chat server that
+# waits for the answer before it uploads needs a timeout of its own, as curl has.
 #
 # Cause: 0, the default, means in Go's http.Transport to send the body at once. Reading the body is
 # what makes Go's server send 100. At the end of a request that server reads what is left of a body,

@@ -8,9 +8,9 @@
 # is late without compression.
 # So event streams should not be compressed there; comments as heartbeats shorten the delay.
 #
-# Cause: Debian builds HAProxy with SLZ in place of zlib. SLZ writes its bits in whole words and keeps
-# the rest for the next ones. It has a call that empties this queue with an empty block; the stream
-# has no such block, so this version does not make that call between events.
+# Cause: Debian builds HAProxy with SLZ in place of zlib. SLZ writes its bits in whole words and
+# keeps the rest for the next ones. It has a call that empties this queue with an empty block; the
+# stream has no such block, so this version does not make that call between events.
 #
 # Output seen (the server sends an event each second and then nothing):
 #   compressed: 'data: first' | '\n\ndata: seco' | 'nd\n\ndata: third\n' | '\n' at the end

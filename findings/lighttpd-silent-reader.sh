@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# lighttpd 1.4.69 (Debian 12), a WebSocket through mod_proxy: each direction has a time limit of its
-# own. A client that only reads is disconnected after server.max-read-idle (60 s by default) although
-# the server sends something all the time; and one that only writes to a silent server, after
-# server.max-write-idle (360 s). The connection ends without a Close frame: 1006.
-# One would expect that data in either direction keeps a WebSocket open, as it does in HAProxy 2.6.12
-# and nginx, since idle means that nothing is sent, and because an event stream (SSE), where the
-# client is as silent, stays open in the same lighttpd.
+# lighttpd 1.4.69 (Debian 12), a WebSocket through mod_proxy: each direction has a time limit of
+# its own. A client that only reads is disconnected after server.max-read-idle (60 s by default)
+# although the server sends something all the time; and one that only writes to a silent server,
+# after server.max-write-idle (360 s). The connection ends without a Close frame: 1006.
+# One would expect that data in either direction keeps a WebSocket open, as it does in HAProxy
+# 2.6.12 and nginx, since idle means that nothing is sent, and because an event stream (SSE), where
+# the client is as silent, stays open in the same lighttpd.
 # So heartbeats that a chat server sends as messages do not help readers: use pings, which clients
 # answer, or raise both limits.
 #
@@ -151,7 +151,8 @@ listen all
 listener = socket.create_server(("127.0.0.1", 0))
 server = listener.getsockname()[1]
 threading.Thread(target=listen, args=(listener,), daemon=True).start()
-NAMES = {"/server": "WebSocket, only the server sends", "/client": "WebSocket, only the client sends",
+NAMES = {"/server": "WebSocket, only the server sends",
+         "/client": "WebSocket, only the client sends",
          "/both": "WebSocket, both send", "/events": "event stream"}
 OPEN = "open after 6 s"
 for start, expected in (

@@ -9,8 +9,8 @@
 # An entry that is added between two attempts is lost for a reader that begins with "$".
 # So: Redis(socket_timeout=None), or one that is longer than every BLOCK.
 #
-# Cause: socket_timeout is 5 by default (None in redis-py 5 and valkey-py), it holds for each answer,
-# and TimeoutError is among the errors that the default Retry, with ten repetitions, repeats after.
+# Cause: socket_timeout is 5 by default (None in redis-py 5 and valkey-py), it holds for each
+# answer, and TimeoutError is among the errors after which the default Retry repeats, ten times.
 #
 # Output seen:
 #   BLPOP for 6 s, after 7 s: redis-py waits and has sent 2 BLPOP, valkey-py returned None after 6 s

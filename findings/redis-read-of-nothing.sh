@@ -7,8 +7,8 @@
 # none (IndexError in Python); others count an answer for an event. Valkey 9.1.2 keeps waiting.
 # So a reader must also accept an answer without entries, and continue with the id that it had.
 #
-# Cause: the blocked reader is served if the stream's last id, which stays, is above its own. Whether
-# there are entries in between is not looked at.
+# Cause: the blocked reader is served if the stream's last id, which stays, is above its own.
+# Whether there are entries in between is not looked at.
 #
 # Output seen:
 #   redis 7.0.15

@@ -27,8 +27,8 @@ fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q --no-compile --disable-pip-version-check redis==8.1.0 valkey==6.2.0 \
-    coredis==6.9.0 valkey-glide==2.6.0
+"$folder/venv/bin/pip" install -q --no-compile --disable-pip-version-check \
+    redis==8.1.0 valkey==6.2.0 coredis==6.9.0 valkey-glide==2.6.0
 cat > "$folder/run.py" <<'PYTHON'
 import asyncio
 import os
@@ -196,4 +196,7 @@ async def main():
 
 asyncio.run(main())
 PYTHON
-"$folder/venv/bin/python" "$folder/run.py" "$folder" 2> "$folder/log" || { cat "$folder/log"; exit 1; }
+"$folder/venv/bin/python" "$folder/run.py" "$folder" 2> "$folder/log" || {
+    cat "$folder/log" >&2
+    exit 1
+}
