@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Chromium 156.0.8078.108 (Debian 12: chromium-headless-shell) sends a request again, on another
+# Chromium 150.0.7871.100 (Debian 12: chromium-headless-shell) sends a request again, on another
 # connection, when the answer is 421 Misdirected Request: also over HTTP/1.1 without TLS, and also a
 # POST, whose body a page's fetch() then sends twice. The page sees one answer.
-# RFC 9110 (15.5.20) allows the repetition. One would expect it for HTTP/2 only, where browsers share
-# one connection among several names, and never for a method that is not idempotent.
+# RFC 9110 (15.5.20) allows the repetition. One would expect it for HTTP/2 only, where browsers use
+# one connection for several names, and never for a method that is not idempotent.
 # So a server may answer 421 only if the request had no effect. 503 is not repeated.
 #
 # Output seen:
@@ -14,7 +14,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 chmod 755 "$folder"
 cd "$folder"
-version=156.0.8078.108-1~deb12u1
+version=150.0.7871.100-1~deb12u1
 apt-get download -qq "chromium-headless-shell=$version" "chromium-common=$version" 2>/dev/null
 for package in *.deb; do dpkg -x "$package" .; done
 if ldd usr/lib/chromium/chromium-headless-shell | grep "not found"; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # redis-py 8.1.0 sends a command again by itself when the connection ends before the answer, up to
-# three times, without asking whether it may be repeated: XADD adds a second entry, and a whole
+# ten times, without asking whether it may be repeated: XADD adds a second entry, and a whole
 # MULTI … EXEC, which the server has executed, runs again. The caller sees success. coredis 6.9.0
 # repeats XADD too. valkey-py 6.2.0, a fork of redis-py with the same interface, raises instead.
 # One would expect that a client repeats the connecting, and perhaps reading commands, but that it
@@ -8,8 +8,8 @@
 # So a stream that another program reads needs entries that name themselves: an explicit id, or a
 # field that readers compare. Or: Redis(retry=Retry(NoBackoff(), 0)).
 #
-# Cause: since redis-py 6.0, Retry with three repetitions is the default, and it surrounds sending
-# and reading the answer together.
+# Cause: since redis-py 6.0, Retry with repetitions (ten in 8.1.0) is the default, and it surrounds
+# sending and reading the answer together.
 #
 # Output seen:
 #   redis-py, XADD, one answer lost: 2 entries, no error
