@@ -2,7 +2,10 @@
 
 /// The words of a text as a search compares them.
 public enum SearchText {
-    /// In lower case, without accents, in the order of the text.
+    /// Without the differences of case, of accents, and of compatible forms such as fullwidth
+    /// letters, in the order of the text.
+    ///
+    /// - Important: other words for the same text need another `SearchIndexRows.format`.
     public static func words(of text: String) -> [String] {
         var text = text
         let words = text.withUTF8 { self.words(of: UnsafeRawBufferPointer($0)) }
@@ -48,20 +51,31 @@ public enum SearchText {
         return words
     }
 
-    /// The words by their definition: of a canonically decomposed text (NFD).
+    /// The words by their definition: of a decomposed text.
     ///
     /// Twenty times slower than the table, because it reads the properties of every scalar.
     static func exactWords(of text: String) -> [String] {
+        let folding = SearchFolding.shared
         var words: [String] = []
         var word = ""
-        for scalar in text._nfd {
+        for scalar in self.decomposed(text) {
             switch self.role(of: scalar) {
             case .mark: continue
             case .word:
                 if !word.isEmpty { words.append(word) }
                 words.append(String(scalar))
                 word = ""
-            case .letter: word += scalar.properties.lowercaseMapping
+            case .letter:
+                let folded = folding[scalar.value]
+                if folded.kind == .letters {
+                    for value in [folded.first, folded.second] where value != 0 {
+                        if let letter = Unicode.Scalar(value) {
+                            word.unicodeScalars.append(letter)
+                        }
+                    }
+                } else {
+                    word += self.letters(of: scalar)
+                }
             case .separator:
                 if !word.isEmpty { words.append(word) }
                 word = ""
@@ -69,6 +83,46 @@ public enum SearchText {
         }
         if !word.isEmpty { words.append(word) }
         return words
+    }
+
+    /// The compatibility decomposition (NFKD, UAX #15) of all letters in `CompatibilityForms`, and
+    /// the canonical one (NFD) of the others.
+    private static func decomposed(_ text: String) -> some Sequence<Unicode.Scalar> {
+        var compatible = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            if let form = CompatibilityForms.forms[scalar] {
+                compatible.append(contentsOf: form)
+            } else {
+                compatible.append(scalar)
+            }
+        }
+        return String(compatible)._nfd
+    }
+
+    /// What a decomposed letter becomes: by full case folding, which is the lower case of the upper
+    /// case of the lower case, and without the strokes and hooks of Latin letters, which are no
+    /// marks of their own.
+    private static func letters(of letter: Unicode.Scalar) -> String {
+        letter.properties.lowercaseMapping.uppercased().lowercased().unicodeScalars
+            .reduce(into: "") { $0 += self.withoutStroke($1) }
+    }
+
+    private static func withoutStroke(_ letter: Unicode.Scalar) -> String {
+        // Letters that people write so if their keyboard does not have them.
+        switch letter {
+        case "æ": return "ae"
+        case "œ": return "oe"
+        case "ð": return "d"
+        case "þ": return "th"
+        default: break
+        }
+        // Such as LATIN SMALL LETTER L WITH STROKE.
+        let beginning = "LATIN SMALL LETTER "
+        guard !letter.isASCII, let name = letter.properties.name, name.hasPrefix(beginning) else {
+            return String(letter)
+        }
+        let rest = name.dropFirst(beginning.count)
+        return rest.dropFirst().hasPrefix(" WITH ") ? rest.prefix(1).lowercased() : String(letter)
     }
 
     private enum ScalarRole { case separator, mark, letter, word }
@@ -89,7 +143,7 @@ public enum SearchText {
         if HangulSyllable.range.contains(scalar.value) { return FoldedScalar(.syllable) }
         var letters: [UInt32] = []
         var roles: Set<ScalarRole> = []
-        for part in String(scalar)._nfd {
+        for part in self.decomposed(String(scalar)) {
             let role = self.role(of: part)
             // Normalization sorts marks by their class. The order of those that count depends on
             // their neighbours.
@@ -99,7 +153,7 @@ public enum SearchText {
             if role != .mark { roles.insert(role) }
             switch role {
             case .letter:
-                for letter in part.properties.lowercaseMapping.unicodeScalars {
+                for letter in self.letters(of: part).unicodeScalars {
                     guard letter.properties.canonicalCombiningClass == .notReordered else {
                         return FoldedScalar(.contextual)
                     }

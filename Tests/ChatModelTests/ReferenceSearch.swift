@@ -1,3 +1,4 @@
+import Foundation
 @_spi(_Unicode) import Swift
 
 /// The definition of a search, word by word, without a table and without an early end.
@@ -21,7 +22,7 @@ struct ReferenceSearch {
     static func words(of text: String) -> [String] {
         var words: [String] = []
         var word = ""
-        for scalar in text._nfd {
+        for scalar in Self.decomposed(text)._nfd {
             switch scalar.properties.generalCategory {
             case .nonspacingMark, .enclosingMark:
                 continue
@@ -31,7 +32,7 @@ struct ReferenceSearch {
                 word = ""
             case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter,
                 .otherLetter, .decimalNumber, .letterNumber, .otherNumber, .spacingMark:
-                word += scalar.properties.lowercaseMapping
+                word += Self.folded(scalar)
             default:
                 if !word.isEmpty { words.append(word) }
                 word = ""
@@ -39,6 +40,47 @@ struct ReferenceSearch {
         }
         if !word.isEmpty { words.append(word) }
         return words
+    }
+
+    /// Every letter with its compatible ones, unless they have symbols or spaces between them.
+    private static func decomposed(_ text: String) -> String {
+        text.unicodeScalars.reduce(into: "") { result, scalar in
+            let isKept =
+                switch scalar.value {
+                // Thai and Lao am, single letters of Hangul.
+                case 0xE33, 0xEB3, 0x3131...0x318E, 0xFFA0...0xFFDC: true
+                default: !Self.counts(scalar)
+                }
+            let form = String(scalar).decomposedStringWithCompatibilityMapping.unicodeScalars
+            result.unicodeScalars.append(
+                contentsOf: isKept || !form.allSatisfy(Self.counts) ? [scalar] : Array(form))
+        }
+    }
+
+    private static func counts(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .nonspacingMark, .enclosingMark, .uppercaseLetter, .lowercaseLetter, .titlecaseLetter,
+            .modifierLetter, .otherLetter, .decimalNumber, .letterNumber, .otherNumber,
+            .spacingMark:
+            true
+        default: false
+        }
+    }
+
+    private static func folded(_ letter: Unicode.Scalar) -> String {
+        let folded = letter.properties.lowercaseMapping.uppercased().lowercased()
+        let latin = [
+            "æ": "ae", "œ": "oe", "ð": "d", "þ": "th",
+        ]
+        return folded.unicodeScalars.map { letter in
+            if let known = latin[String(letter)] { return known }
+            let words = (letter.properties.name ?? "").split(separator: " ")
+            guard letter.value > 0x7F, words.count > 5,
+                words[..<3] == ["LATIN", "SMALL", "LETTER"], words[3].count == 1,
+                words[4] == "WITH"
+            else { return String(letter) }
+            return words[3].lowercased()
+        }.joined()
     }
 
     private static func hasNoSpaces(_ letter: Unicode.Scalar) -> Bool {

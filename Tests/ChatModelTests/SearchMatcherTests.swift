@@ -10,7 +10,8 @@ struct SearchMatcherTests {
     /// marks that are letters, marks that normalization sorts, and separators.
     private static let pieces: [String] = [
         "a", "A", "b", "e", "é", "E\u{301}", "\u{301}", "\u{308}", "ä", "Ä", "ß", "ẞ", "i", "İ",
-        "ı", "o", "1", "2", "²", "Ⅷ", "ǆ", "Ǆ", "ﬁ", "\u{20DD}", "ж", "Ж", "й", "Σ", "ς", "σ", "ΐ",
+        "ı", "o", "1", "2", "²", "Ａ", "ｂ", "đ", "Ł", "æ", "ﬃ", "ㅋ", "ﷺ", "½", "™",
+        "Ⅷ", "ǆ", "Ǆ", "ﬁ", "\u{20DD}", "ж", "Ж", "й", "Σ", "ς", "σ", "ΐ",
         "日", "本", "\u{F900}", "か", "が", "ｶ", "ﾞ", "ส", "วั", "က", "한", "하", "하\u{11AB}",
         "\u{1112}", "\u{1161}", "\u{11AB}", "क", "कि", "\u{93F}", "\u{958}", "\u{9CB}", "\u{9C7}",
         "\u{9BE}", "ক", "\u{D4E}", "\u{D15}", "\u{111C2}", "\u{1B44}", "\u{1B13}", "\u{302E}",
@@ -46,6 +47,28 @@ struct SearchMatcherTests {
                 "\(words.debugDescription) in \(text.debugDescription)")
         }
         #expect(matches > 100)
+    }
+
+    @Test(
+        "finds what readers take for the same word",
+        arguments: [
+            ("da nang", "Đà Nẵng"), ("οδος", "ΟΔΟΣ"), ("ΟΔΟΣ", "οδος"), ("STRASSE", "Straße"),
+            ("strasse", "STRAẞE"), ("straße", "Strasse"), ("lodz", "Łódź"), ("Łódź", "lodz"),
+            ("abc 12", "ＡＢＣ　１２"), ("ＡＢＣ", "abc"), ("istanbul", "İSTANBUL"),
+            ("isik", "Işık"), ("smorrebrod", "Smørrebrød"), ("aether", "Æther"),
+            ("oeuvre", "Œuvre"), ("thor", "Þór"), ("office", "oﬀice"), ("office", "oﬃce"),
+            ("m2", "12 m²"), ("hello", "𝐇𝐞𝐥𝐥𝐨"), ("カナ", "ｶﾅ"), ("ガス", "ｶﾞｽ"), ("ｶﾞｽ", "ガス"),
+            ("ㅋㅋ", "ㅋㅋㅋ"), ("סלם", "סלם"),
+        ])
+    func sameWords(_ words: String, _ text: String) throws {
+        #expect(try #require(SearchQuery(words)).matches(text))
+    }
+
+    @Test(
+        "keeps words apart that readers do",
+        arguments: [("นา", "นำ"), ("confabtm", "Confab™"), ("101", "10½"), ("c", "℃")])
+    func differentWords(_ words: String, _ text: String) throws {
+        #expect(!(try #require(SearchQuery(words)).matches(text)))
     }
 
     @Test("finds a word behind a text of any length", arguments: ["éa", "ea", "aé日", "e a", "x"])

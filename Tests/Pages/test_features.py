@@ -413,6 +413,17 @@ class SearchTests(FeatureTest):
         ann.wait_for_selector("#panel .result")
 
 
+    def test_a_result_is_marked_in_other_forms_of_the_word(self):
+        texts = ["Đà Nẵng", "ΟΔΟΣ", "Große Straße", "Łódź", "ＡＢＣ"]
+        room, ann, _ = self.pair(texts)
+        ann.click("#find")
+        for words, marked in (("da nang", ["Đà", "Nẵng"]), ("οδος", ["ΟΔΟΣ"]),
+                              ("STRASSE", ["Straße"]), ("lod", ["Łód"]), ("abc", ["ＡＢＣ"])):
+            ann.fill("#panel input", words)
+            for text in marked:
+                ann.wait_for_selector(f".result mark:text-is('{text}')")
+
+
 class PayloadTests(FeatureTest):
     def test_every_payload_stays_text_in_excerpts_results_mentions_and_names(self):
         room, ann, carl = self.pair()

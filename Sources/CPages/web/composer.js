@@ -6,8 +6,9 @@ import {avatar, messageOf, oneLine} from "./scroll.js";
 
 /** @typedef {{user: string, name: string}} Member */
 
-/** The text in a form in which case and accents do not count. */
-export const folded = (text = "") => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+/** The text in a form in which case, accents, and the strokes of letters do not count. */
+export const folded = (text = "") => text.normalize("NFKD").replace(/\p{M}/gu, "").toUpperCase()
+	.replace(/[ĐŁØ]/g, (letter) => "DLO"["ĐŁØ".indexOf(letter)]);
 
 /**
  * The members of which a name, or a word of it, begins like the text after an `@` before the caret.
