@@ -23,7 +23,8 @@ extension Conversation {
 
     private func isLongAbsentGuest(_ number: UInt32, at now: ClockReading) -> Bool {
         let entry = self.members[number]
-        guard entry.member.user.isConnectionGuest, !entry.isPresent else { return false }
+        guard entry.member.user.isConnectionGuest, !entry.isPresent, entry.member.role != .creator
+        else { return false }
         guard let absentSince = entry.absentSince else {
             return now.wall.milliseconds - entry.member.joinedAt.milliseconds
                 >= ConversationRules.guestMembership

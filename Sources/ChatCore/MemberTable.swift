@@ -107,13 +107,15 @@ struct MemberTable: Sendable {
         self.numbers(lookingLike: user).filter(self.isMember)
     }
 
-    /// A guest that is a member, not present, and not announced as online; nil if there is none.
+    /// A guest that is a member but not the creator, not present, and not announced as online; nil
+    /// if there is none.
     mutating func nextAbsentGuest() -> UInt32? {
         guard !self.hasNoAbsentGuest else { return nil }
         for offset in 0..<self.keys.count {
             let index = (self.guestSearchStart + offset) % self.keys.count
             guard self.keys[index].isMember, self.keys[index].user.isAnonymous,
-                self.entries[index].activeIndex < 0
+                self.entries[index].activeIndex < 0,
+                self.entries[index].member.role != .creator
             else { continue }
             self.guestSearchStart = index + 1
             return UInt32(index)

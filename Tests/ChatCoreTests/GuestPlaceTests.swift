@@ -51,6 +51,19 @@ struct FullConversationTests {
         #expect(fixture.memberIDs.isSuperset(of: known))
     }
 
+    @Test("takes no place of a guest that has created it")
+    func creator() {
+        var limits = ChatLimits()
+        limits.membersPerConversation = 3
+        let guests = [self.proven, self.connected, self.other]
+        var fixture = ConversationFixture(of: guests, open: true, limits)
+        for person in [cid, dan] {
+            #expect(fixture.joinAndSubscribe(person).contains("answer: joined"))
+        }
+        #expect(fixture.joinAndSubscribe(ann) == [self.refusal])
+        #expect(fixture.memberIDs == [self.proven.id, cid.id, dan.id])
+    }
+
     @Test("takes no place of a user, nor of a guest that is present or was a moment ago")
     func present() {
         var fixture = self.full()
