@@ -45,11 +45,13 @@ public struct AgentsDialect: Dialect {
             after: request.queryValue("after"), rev: request.queryValue("rev"))
         let session = AgentsSession(
             identity: identity, channel: ByteString(channel), from: resumePoint)
-        guard let principal = session.principal, !session.isListedInToken,
-            let home = session.homeConversation
+        guard let principal = session.principal, let home = session.homeConversation,
+            !session.isListedInToken || identity.guest != nil
         else { return .session(session) }
+        // A guest token is a part of the link.
+        let mayUseLink = path == nil || session.isListedInToken
         return .awaitingAnswer(
-            .describe(by: principal, readAccess: path == nil ? .anyoneIfOpen : .membersOnly),
+            .describe(by: principal, readAccess: mayUseLink ? .anyoneIfOpen : .membersOnly),
             in: home
         ) { answer in
             switch answer {

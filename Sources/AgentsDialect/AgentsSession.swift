@@ -224,7 +224,8 @@ public struct AgentsSession: InboxReading, ResumableSession {
                 error.description, id: tag.text, outcome: error.outcome,
                 retryAfter: error.retryAfter, into: &steps)
         case (.statuses, .failed(let error)):
-            self.fail(error.description, id: tag.text, into: &steps)
+            self.fail(
+                error.description, id: tag.text, retryAfter: error.retryAfter, into: &steps)
         case (.statuses, .described(let description)):
             guard let channel = self.channel else { return }
             steps.reply { $0.append(statusListOf: description, in: channel, at: now) }

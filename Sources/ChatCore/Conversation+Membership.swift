@@ -19,6 +19,10 @@ extension Conversation {
         let existing = self.members.memberNumber(of: person.id)
         if !isAdded, existing == nil { try self.checkAdmission(request, isSubscribing) }
         try self.checkJoin(person.id, isMember: existing != nil)
+        if existing == nil {
+            self.removeFormerGuests(person.id, at: now, into: &effects)
+            try self.makePlace(at: now, into: &effects)
+        }
         if self.lifecycle == .missing {
             // The first user who enters must not own what a token of another user lists too.
             let creator = request.principal.isAdmin ? person.id : nil
@@ -27,7 +31,6 @@ extension Conversation {
                     request.template.closed, creator: creator, createdAt: now.wall),
                 into: &effects)
         }
-        if existing == nil { self.removeFormerGuests(person.id, at: now, into: &effects) }
         var member = existing.map { self.members[$0].member } ?? self.newMember(request, at: now)
         // A new name needs a write, so every member keeps its name while writes are unavailable.
         let isRenamed =
@@ -56,24 +59,6 @@ extension Conversation {
         }
     }
 
-    /// Ends the memberships of the absent guests whose connections had the name of this guest.
-    ///
-    /// A client without a token is another guest with each connection. Otherwise it would become
-    /// one member more each time. A connection that resumes joins again, because the conversation
-    /// is open.
-    private mutating func removeFormerGuests(
-        _ user: UserID, at now: ClockReading, into effects: inout [ConversationEffect]
-    ) {
-        guard user.isConnectionGuest, self.record?.joinPolicy == .open,
-            now.monotonic >= self.presence.reportsDueBy
-        else { return }
-        for number in self.members.memberNumbers(lookingLike: user) {
-            let former = self.members[number]
-            guard former.member.user.isConnectionGuest, !former.isPresent else { continue }
-            self.endMembership(number, rememberedAs: nil, from: nil, at: now, into: &effects)
-        }
-    }
-
     /// Throws unless the token or the link admits a user that is no member.
     ///
     /// This is the first check, so that a closed conversation is answered as a missing one.
@@ -94,11 +79,6 @@ extension Conversation {
             self.members.memberNumber(of: UserID(tokenSubject: user.name)) != nil
         {
             throw .idTaken
-        }
-        guard
-            isMember || self.members.memberCount < self.rules.limits.membersPerConversation
-        else {
-            throw .tooManyMembers(limit: self.rules.limits.membersPerConversation)
         }
         guard isMember || !self.areWritesUnavailable else { throw .unavailable }
     }

@@ -149,9 +149,7 @@ extension Conversation {
         from origin: RequestOrigin, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
-        if let message, message.body.author.id == body.author.id,
-            message.body.clientMessageID == body.clientMessageID
-        {
+        if let message, Self.isRepeat(body, of: message) {
             effects.append(.answer(.posted(message, isRepeat: !origin.isRetry), to: origin))
             return
         }
@@ -171,6 +169,17 @@ extension Conversation {
         } catch {
             effects.append(.answer(.failed(error), to: origin))
         }
+    }
+
+    /// Whether a send has created this message already. Clients that only claim the same name may
+    /// choose the same id, so what they send must be the same, too.
+    private static func isRepeat(_ body: MessageBody, of message: Message) -> Bool {
+        guard message.body.author.id == body.author.id,
+            message.body.clientMessageID == body.clientMessageID
+        else { return false }
+        return !body.author.id.isClaimed
+            || message.body.author == body.author
+                && (message.body.content == body.content || message.state != .asSent)
     }
 
     private mutating func memberNumber(ofAuthor message: RecentMessage) -> UInt32 {

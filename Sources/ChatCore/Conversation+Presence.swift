@@ -58,6 +58,7 @@ extension Conversation {
     ) {
         self.members[number].loops.remove(loop)
         guard !self.members[number].isPresent else { return }
+        self.members[number].absentSince = now.monotonic
         self.members.updateActive(number)
         self.presence.presentCount -= 1
         if self.presence.isCrowd,

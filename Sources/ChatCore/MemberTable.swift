@@ -29,6 +29,8 @@ struct MemberTable: Sendable {
         fileprivate var activeIndex: Int32 = -1
         /// When a presence change is to be announced; 0 if there is none.
         var announcementDue: Int64 = 0
+        /// When this owner has last seen the user leave, in monotonic milliseconds.
+        var absentSince: Int64?
 
         var person: Person {
             Person(id: self.member.user, name: self.member.name, agent: self.member.agent)
@@ -47,6 +49,11 @@ struct MemberTable: Sendable {
     /// The guests in `index` that are members or were removed, by their names.
     private var guests: [ByteString: [UInt32]] = [:]
     private static let scanLimit = 24
+    /// Where the search for an absent guest continues. It goes around, so that each guest is passed
+    /// once before any is passed again.
+    private var guestSearchStart = 0
+    /// The last search found none, and no guest has come or become absent since.
+    private var hasNoAbsentGuest = false
 
     var count: Int { self.keys.count }
 
@@ -100,12 +107,30 @@ struct MemberTable: Sendable {
         self.numbers(lookingLike: user).filter(self.isMember)
     }
 
+    /// A guest that is a member but not the creator, not present, and not announced as online; nil
+    /// if there is none.
+    mutating func nextAbsentGuest() -> UInt32? {
+        guard !self.hasNoAbsentGuest else { return nil }
+        for offset in 0..<self.keys.count {
+            let index = (self.guestSearchStart + offset) % self.keys.count
+            guard self.keys[index].isMember, self.keys[index].user.isAnonymous,
+                self.entries[index].activeIndex < 0,
+                self.entries[index].member.role != .creator
+            else { continue }
+            self.guestSearchStart = index + 1
+            return UInt32(index)
+        }
+        self.hasNoAbsentGuest = true
+        return nil
+    }
+
     func isMember(_ number: UInt32) -> Bool {
         self.keys[Int(number)].isMember
     }
 
     /// Adds a user, or updates its entry.
     mutating func insert(_ member: Member, isMember: Bool) -> UInt32 {
+        self.hasNoAbsentGuest = false
         if let number = self.number(of: member.user) {
             if isMember != self.isMember(number) { self.memberCount += isMember ? 1 : -1 }
             self.keys[Int(number)].isMember = isMember
@@ -204,6 +229,7 @@ struct MemberTable: Sendable {
                 self[last].activeIndex = index
             }
             self[number].activeIndex = -1
+            self.hasNoAbsentGuest = false
         }
     }
 }

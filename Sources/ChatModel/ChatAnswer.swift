@@ -128,4 +128,24 @@ public struct ConversationDetails: Sendable {
         self.online = online
         self.lastMessage = lastMessage
     }
+
+    /// The members as lists show them.
+    ///
+    /// In an open conversation these have an absent guest only if no other guest of its id is
+    /// present or has joined later: clients know participants by their ids, and one that keeps no
+    /// token is another guest with each visit. A closed conversation shows everybody who may enter.
+    public var participants: [Member] {
+        guard self.record.joinPolicy == .open else { return self.members }
+        var shown: [ByteString: UserID] = [:]
+        for user in self.members.lazy.map(\.user) where user.isAnonymous {
+            let other = shown[user.name]
+            if other.map({ self.online.contains($0) && !self.online.contains(user) }) != true {
+                shown[user.name] = user
+            }
+        }
+        guard !shown.isEmpty else { return self.members }
+        return self.members.filter {
+            !$0.user.isAnonymous || self.online.contains($0.user) || shown[$0.user.name] == $0.user
+        }
+    }
 }

@@ -107,9 +107,12 @@ public enum SendOutcome: String, Sendable {
 }
 
 extension ChatError {
-    /// The seconds after which a client repeats the request by itself; nil if it does not.
+    /// The seconds after which a client may repeat the request; nil without such a limit.
     public var retryAfter: Double? {
-        if case .rateLimited(let seconds) = self { seconds } else { nil }
+        switch self {
+        case .rateLimited(let seconds), .storageLimited(let seconds): seconds
+        default: nil
+        }
     }
 
     /// Whether the user has reached a limit of its own.

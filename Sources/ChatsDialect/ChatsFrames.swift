@@ -30,10 +30,10 @@ struct ChatsChat: Sendable {
     init(id: ByteString, _ description: ConversationDetails, limit: Int) {
         self.id = id
         self.record = description.record
+        let participants = description.participants
         self.members = Array(
-            description.members.sorted { ($0.joinedAt, $0.user) < ($1.joinedAt, $1.user) }.prefix(
-                limit))
-        self.memberCount = description.members.count
+            participants.sorted { ($0.joinedAt, $0.user) < ($1.joinedAt, $1.user) }.prefix(limit))
+        self.memberCount = participants.count
         self.readMarks = ReadMarks(description.members)
     }
 }

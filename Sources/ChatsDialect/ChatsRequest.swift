@@ -132,8 +132,8 @@ enum ChatsRequest: Sendable {
     /// - Parameter chatField: the field that names the chat.
     static func errorText(_ error: ChatError, chatField: StaticString = "chat") -> String {
         switch error {
-        case .noSuchConversation: "\(chatField): no such chat"
-        case .notAMember, .accessDenied: "\(chatField): \(error)"
+        case .noSuchConversation, .accessDenied: "\(chatField): no such chat"
+        case .notAMember: "\(chatField): \(error)"
         case .idTaken: "username: a member of this chat has this name; choose another one"
         case .contentEmpty: "text: must not be empty"
         case .contentTooLong(let limit): "text: longer than \(limit) bytes"

@@ -105,17 +105,21 @@ extension ChatsSession {
         self.resumeQueue(into: &steps)
     }
 
-    mutating func fail(_ sentence: String, into steps: inout SessionSteps) {
+    mutating func fail(
+        _ sentence: String, retryAfter: Double? = nil, into steps: inout SessionSteps
+    ) {
         let request = self.job?.request
         self.finish(into: &steps) {
-            $0.append(error: sentence, request: request?.type, localID: request?.localID)
+            $0.append(
+                error: sentence, request: request?.type, localID: request?.localID,
+                retryAfter: retryAfter)
         }
     }
 
     mutating func fail(_ error: ChatError, into steps: inout SessionSteps) {
         self.fail(
             ChatsRequest.errorText(error, chatField: self.job?.request.chatField ?? "chat"),
-            into: &steps)
+            retryAfter: error.retryAfter, into: &steps)
     }
 
     /// Looks up the users' numbers. This is the last step of a job.

@@ -300,7 +300,11 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
         case (.receipts, .receipts(let receipts)):
             steps.reply { $0.append(receipts: receipts, of: self.conversation.id) }
         case (let kind, .failed(let error)):
-            steps.reply { $0.append(error: error.description, action: kind?.action) }
+            steps.reply {
+                $0.append(error: error.description, action: kind?.action) {
+                    if let seconds = error.retryAfter { $0.append(retryAfter: seconds) }
+                }
+            }
         default:
             break
         }

@@ -12,6 +12,9 @@ struct ListIndex {
     private var memberships: [TenantUser: [ByteString]] = [:]
     private var catalogs: [ByteString: [PageCursor]] = [:]
 
+    /// The number of users with conversations.
+    var userCount: Int { self.memberships.count }
+
     /// Adds a new conversation to the catalog.
     mutating func recordCreation(_ record: ConversationRecord, at key: ConversationKey) {
         guard record.isInCatalog else { return }
@@ -27,13 +30,12 @@ struct ListIndex {
     ) {
         switch change {
         case .member(let member) where !member.role.isMember:
-            self.memberships[TenantUser(tenant: key.tenant, user: member.user)]?.removeSorted(
-                key.id)
+            self.remove(key, fromListOf: member.user)
         case .member(let member):
             self.memberships[TenantUser(tenant: key.tenant, user: member.user), default: []]
                 .insertSorted(key.id)
         case .remove(let user):
-            self.memberships[TenantUser(tenant: key.tenant, user: user)]?.removeSorted(key.id)
+            self.remove(key, fromListOf: user)
         case .end, .update:
             let cursor = PageCursor(time: record.createdAt, id: key.id)
             if record.isInCatalog {
@@ -44,6 +46,12 @@ struct ListIndex {
         case .create, .message, .amend, .cursors, .skip:
             break
         }
+    }
+
+    private mutating func remove(_ key: ConversationKey, fromListOf user: UserID) {
+        let owner = TenantUser(tenant: key.tenant, user: user)
+        self.memberships[owner]?.removeSorted(key.id)
+        if self.memberships[owner]?.isEmpty == true { self.memberships[owner] = nil }
     }
 
     /// A user's conversations after an id, in ascending order of ids.

@@ -26,7 +26,11 @@ extension PetsSession {
             self.subscriptions.enter(conversation, into: &steps)
         case (.create, .failed(let error)):
             if let conversation = tag.conversation { self.createdConversations[conversation] = nil }
-            steps.reply { $0.append(error: error.description, event: "new_conversation") }
+            steps.reply {
+                $0.append(
+                    error: error.description, event: "new_conversation",
+                    retryAfter: error.retryAfter)
+            }
         case (let kind, .failed(let error)):
             steps.reply {
                 $0.append(
@@ -90,8 +94,8 @@ extension PetsSession {
             for request in requests {
                 steps.reply {
                     $0.append(
-                        error: Self.errorText(error), event: request.event, localID: request.localID
-                    )
+                        error: Self.errorText(error), event: request.event,
+                        localID: request.localID, retryAfter: error.retryAfter)
                 }
             }
             return

@@ -94,13 +94,13 @@ enum ListScripts {
             return {redis.call('HGETALL', key), member, last, amendment, marks, unread, mentions}
             """
 
-    /// Removes index entries that still have the score that they had when they were found stale.
-    /// KEYS: the sorted set. ARGV: name and score of each.
+    /// Removes index entries whose scores have not increased since they were found stale. KEYS: the
+    /// sorted set. ARGV: name and score of each.
     static let removeStale = """
         #!lua
         for index = 1, #ARGV, 2 do
           local score = redis.pcall('ZSCORE', KEYS[1], ARGV[index])
-          if type(score) == 'string' and tonumber(score) == tonumber(ARGV[index + 1]) then
+          if type(score) == 'string' and tonumber(score) <= tonumber(ARGV[index + 1]) then
             redis.call('ZREM', KEYS[1], ARGV[index])
           end
         end

@@ -22,6 +22,7 @@ extension RedisStore {
             self.completeCommand(operationID) { operation, state in
                 operation.recordRefusals(reply, at: positions)
                 self.hintOutbox(of: operation.request, at: positions)
+                self.removeEntriesOfFormerGuests(operation, at: positions, &state)
                 self.recordConnection(of: operationID, slot, &state)
             }
         case .number(let operationID, let slot):

@@ -151,6 +151,26 @@ extension RedisStore {
         }
     }
 
+    /// Removes the index entries of guests whose memberships have ended. A guest lists nothing any
+    /// more when it is gone, so its stale entries would never be found.
+    ///
+    /// - Parameter positions: the writes of the operation that are answered; nil for all.
+    func removeEntriesOfFormerGuests(
+        _ operation: StoreOperation, at positions: [Int]?, _ state: inout State
+    ) {
+        guard case .write(let batch) = operation.request else { return }
+        // An entry that has been written since then belongs to a new membership.
+        let time = Timestamp(milliseconds: operation.startedAt.milliseconds - 1)
+        for position in batch.writes.indices {
+            guard let user = batch.writes[position].change.formerMember, user.isAnonymous,
+                positions?.contains(position) ?? true, operation.refusals[position] == nil
+            else { continue }
+            let conversation = batch.writes[position].conversation
+            let key = state.arguments.key(of: .memberships(user, conversation.tenant))
+            self.removeStale([PageCursor(time: time, id: conversation.id)], from: key, &state)
+        }
+    }
+
     /// Ignores the outcome: an entry that remains will be found again.
     private func removeStale(_ entries: [PageCursor], from key: ByteString, _ state: inout State) {
         if entries.isEmpty { return }
@@ -161,6 +181,17 @@ extension RedisStore {
                 command.append(text: entry.id)
                 command.append(entry.time.milliseconds)
             }
+        }
+    }
+}
+
+extension Write.Change {
+    /// The user whose membership the change ends.
+    fileprivate var formerMember: UserID? {
+        switch self {
+        case .remove(let user): user
+        case .member(let member) where !member.role.isMember: member.user
+        default: nil
         }
     }
 }

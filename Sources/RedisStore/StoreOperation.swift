@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 import EventLoop
 import RedisClient
@@ -8,6 +9,7 @@ struct StoreOperation {
     let requester: PendingCommand.StoreRequester
     let request: StoreRequest
     let deadline: MonotonicTime
+    let startedAt = WallClock.now
     /// Commands without a reply.
     var pendingCommandCount = 0
     /// Parts of the batch that wait for index entries (`DeferredWrites`).

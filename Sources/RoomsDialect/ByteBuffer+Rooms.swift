@@ -3,25 +3,6 @@ public import ChatModel
 internal import DialectKit
 internal import JSON
 
-extension ConversationDetails {
-    /// The members as this protocol shows them: an absent guest only if no other guest of its id is
-    /// present or has joined later. Clients know participants by their ids, and one that keeps no
-    /// token is another guest with each visit.
-    var participants: [Member] {
-        var shown: [ByteString: UserID] = [:]
-        for user in self.members.lazy.map(\.user) where user.isAnonymous {
-            let other = shown[user.name]
-            if other.map({ self.online.contains($0) && !self.online.contains(user) }) != true {
-                shown[user.name] = user
-            }
-        }
-        guard !shown.isEmpty else { return self.members }
-        return self.members.filter {
-            !$0.user.isAnonymous || self.online.contains($0.user) || shown[$0.user.name] == $0.user
-        }
-    }
-}
-
 /// The JSON of a conversation, identical in the protocol's events and its REST API (seed `002`,
 /// `PROTOCOLS`).
 extension ByteBuffer {

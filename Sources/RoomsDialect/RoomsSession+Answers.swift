@@ -92,7 +92,9 @@ extension RoomsSession {
         case (.describe, .described(let description)):
             self.described(room, description, into: &steps)
         case (_, .failed(let error)):
-            self.joinFailed(room, Self.errorText(error), isEntered: kind != .join, into: &steps)
+            self.joinFailed(
+                room, Self.errorText(error), retryAfter: error.retryAfter,
+                isEntered: kind != .join, into: &steps)
         default: break
         }
     }

@@ -202,7 +202,8 @@ extension RoomsSession {
     ///
     /// - Parameter isEntered: whether the owner had accepted the join.
     mutating func joinFailed(
-        _ room: ByteString, _ sentence: String, isEntered: Bool, into steps: inout SessionSteps
+        _ room: ByteString, _ sentence: String, retryAfter: Double? = nil, isEntered: Bool,
+        into steps: inout SessionSteps
     ) {
         guard let pendingJoin = self.rooms[room]?.pendingJoin else { return }
         let hadTooManyRooms = self.rooms.count > RoomOffset.roomLimit
@@ -213,7 +214,7 @@ extension RoomsSession {
         } else {
             self.rooms[room]?.pendingJoin = nil
         }
-        self.failJoin(pendingJoin, sentence, into: &steps)
+        self.failJoin(pendingJoin, sentence, retryAfter: retryAfter, into: &steps)
         // No offset followed the messages that were delivered in the meantime: there were too many
         // rooms, or the pending state was to send it.
         if !pendingJoin.isFirstJoin || hadTooManyRooms && self.rooms.count <= RoomOffset.roomLimit {
@@ -222,12 +223,14 @@ extension RoomsSession {
     }
 
     private func failJoin(
-        _ pendingJoin: PendingJoin, _ sentence: String, into steps: inout SessionSteps
+        _ pendingJoin: PendingJoin, _ sentence: String, retryAfter: Double? = nil,
+        into steps: inout SessionSteps
     ) {
-        for ackID in pendingJoin.ackIDs {
-            self.fail(sentence, of: "join_room", ackID: ackID, into: &steps)
+        let ackIDs: [Int?] = pendingJoin.ackIDs + (pendingJoin.wantsEvent ? [nil] : [])
+        for ackID in ackIDs {
+            self.fail(
+                sentence, of: "join_room", ackID: ackID, retryAfter: retryAfter, into: &steps)
         }
-        if pendingJoin.wantsEvent { self.fail(sentence, of: "join_room", ackID: nil, into: &steps) }
     }
 
     // MARK: Leaving

@@ -57,6 +57,8 @@ struct ConversationFixture {
         self.announcedMessages = []
     }
 
+    var memberIDs: Set<UserID> { Set(self.store.members.map(\.user)) }
+
     // MARK: Inputs
 
     mutating func handle(_ input: ConversationInput, from origin: RequestOrigin) -> [String] {

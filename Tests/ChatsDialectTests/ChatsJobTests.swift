@@ -134,7 +134,8 @@ struct ChatsJobTests {
                 == Self.error("chat: no such chat", "joinChat"))
         _ = probe.send(#"{"type":"joinChat","data":{"chat":9}}"#)
         #expect(
-            probe.answer(.failed(.accessDenied)) == Self.error("chat: access denied", "joinChat"))
+            probe.answer(.failed(.accessDenied))
+                == Self.error("chat: no such chat", "joinChat"))
     }
 
     @Test("returns a message's local id only to its sender, and repeats the first message")
@@ -293,6 +294,23 @@ struct ChatsJobTests {
                 "last_message":null}]}
                 """#
             ])
+    }
+
+    @Test("shows one absent guest of a name")
+    func guests() {
+        var probe = SessionProbe.chats()
+        _ = probe.send(#"{"type":"getChatDetails","data":{"chatId":5}}"#)
+        let guests = ["q8Zt-m_R", "q8Zt-m_S"].map { (key: ByteString) in
+            Member(
+                user: UserID(guest: "bob", key: key, provenBy: .connection), name: "Bob",
+                role: .member, joinedAt: Timestamp(milliseconds: 1))
+        }
+        let record = ConversationRecord(
+            ConversationTemplate(origin: "chats", joinPolicy: .open), creator: nil,
+            createdAt: Timestamp(milliseconds: 1))
+        let answer = probe.answer(
+            .described(ConversationDetails(record: record, head: 0, members: guests, online: [])))
+        #expect(answer.joined().components(separatedBy: "guest:Bob").count == 2, "\(answer)")
     }
 
     @Test(

@@ -63,6 +63,26 @@ struct ServedRoomsAPITests {
         #expect(try JSONObject(over.body).object("conversation")?.bool("is_active") == false)
     }
 
+    @Test("is ended by the creator's id only if no proxy reports a client on another machine")
+    func creatorBehindProxy() throws {
+        let node = try ServedNode()
+        let body = #"{"user_id":"ann"}"#
+        for address in ["203.0.113.7", "127.0.0.1, 203.0.113.7", "203.0.113.7, 127.0.0.1"] {
+            let id = try node.create(by: "ann")
+            let refused = try node.post("/\(id)/end", body, fields: ["X-Forwarded-For": address])
+            #expect(refused.status == 403, "\(address)")
+            #expect(refused.body.contains("to name the creator is not enough"), "\(refused.body)")
+            #expect(
+                try node.post("/\(id)/end", body, fields: ["X-Forwarded-For": "127.0.0.1"]).status
+                    == 200)
+        }
+        // The node cannot tell the clients of a proxy that it does not know from local ones.
+        let unknown = try ServedNode { $0.settings.trustedProxies = [] }
+        let id = try unknown.create(by: "ann")
+        let ended = try unknown.post("/\(id)/end", body, fields: ["X-Forwarded-For": "203.0.113.7"])
+        #expect(ended.status == 200)
+    }
+
     @Test("returns links without a host that another party could have written")
     func links() throws {
         let node = try ServedNode()

@@ -108,7 +108,7 @@ struct RoomsJSONTests {
                 + #""",\#(time),"is_edited":false,"is_deleted":true}]"#)
     }
 
-    @Test("shows one absent guest of an id, and none next to a present one")
+    @Test("shows one absent guest of an id, and none next to a present one, if it is open")
     func guestsOfOneID() {
         func member(_ name: ByteString, _ key: ByteString) -> Member {
             Member(
@@ -124,11 +124,11 @@ struct RoomsJSONTests {
                 user: UserID(tokenSubject: "ann"), name: "Ann", role: .member,
                 joinedAt: Timestamp(milliseconds: 1)),
         ]
-        let record = ConversationRecord(
-            .rooms, title: "", creator: nil, createdAt: Timestamp(milliseconds: 1))
-        func shown(online: [Member]) -> [UserID] {
+        func shown(online: [Member], in template: ConversationTemplate = .rooms) -> [UserID] {
             ConversationDetails(
-                record: record, head: 0, members: [first, second, third] + others,
+                record: ConversationRecord(
+                    template, title: "", creator: nil, createdAt: Timestamp(milliseconds: 1)),
+                head: 0, members: [first, second, third] + others,
                 online: Set(online.map(\.user))
             ).participants.map(\.user)
         }
@@ -136,5 +136,9 @@ struct RoomsJSONTests {
         #expect(shown(online: []) == [third.user] + rest)
         #expect(shown(online: [first]) == [first.user] + rest)
         #expect(shown(online: [first, third]) == [first.user, third.user] + rest)
+        // Only members may enter a closed conversation, so it shows them all.
+        #expect(
+            shown(online: [first], in: .rooms.closed)
+                == [first.user, second.user, third.user] + rest)
     }
 }

@@ -97,6 +97,42 @@ struct RedisListTests {
     }
 
     @Test(
+        "end with the last membership of a guest, but not if it joins again at once",
+        arguments: RedisUnderTest.Kind.allCases)
+    func guests(_ kind: RedisUnderTest.Kind) async throws {
+        let store = try RedisUnderTest(kind, history: 100)
+        var rex = await store.createConversation(acme("rex"))
+        func member(_ key: ByteString) -> Member {
+            Member(
+                user: UserID(guest: "gus", key: key, provenBy: .connection), name: "Gus",
+                role: .member, joinedAt: TestOwner.time(1))
+        }
+        func list(_ member: Member) -> String {
+            "\(store.name):{u:acme:%03\(member.user.guestKey ?? "")gus}:convs"
+        }
+        let (gone, back, removed) = (member("aaaaaaaa"), member("bbbbbbbb"), member("cccccccc"))
+        var former = removed
+        former.role = .removed
+        for guest in [gone, back, removed] {
+            _ = await store.write([rex.write(.member(guest))], by: rex)
+            #expect(try store.redisCLI("EXISTS", list(guest)) == "1")
+        }
+        #expect(
+            await store.write(
+                [
+                    rex.write(.remove(gone.user)), rex.write(.remove(back.user)),
+                    rex.write(.member(back)), rex.write(.member(former)),
+                ], by: rex) == .stored)
+        for guest in [gone, removed] {
+            try Deadline.wait(
+                for: "the removal of a list",
+                untilTrue: { try store.redisCLI("EXISTS", list(guest)) == "0" })
+        }
+        #expect(try store.redisCLI("ZRANGE", list(back), "0", "-1") == "rex")
+        #expect(await store.load(rex.key)?.currentMembers.map(\.user) == [back.user])
+    }
+
+    @Test(
         "refuse only the writes that need an index whose key holds a foreign value",
         arguments: RedisUnderTest.Kind.allCases)
     func foreignList(_ kind: RedisUnderTest.Kind) async throws {

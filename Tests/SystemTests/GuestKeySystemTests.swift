@@ -180,21 +180,15 @@ struct GuestKeySystemTests {
         let first = try ProtocolConnection(
             guest: "erin", named: "Erin", in: room, at: deployment.guestServer)
         try first.awaitFrame("conversation_state")
-        let pid = try #require(
-            first.awaitFrame("40{").split(separator: #""pid":""#).last?.split(separator: "\"").first
-        )
-        try first.send(#"42["send_message",{"room_id":"\#(room)","content":"before"}]"#)
-        try first.awaitFrame("new_message")
-        let offset = try #require(
-            first.awaitFrame(#"42["offset","~"#, "=1").split(separator: "\"").dropFirst(3).first)
+        let recovery = try Self.recovery(of: first, in: room)
         let key = try Self.guestKey(in: reader.awaitFrame("before"))
         first.dropConnection()
 
         let second = try ProtocolConnection(
             "/socket.io/?EIO=4&transport=websocket", at: deployment.readerServer)
         try second.awaitFrame("0{")
-        try second.send(#"40{"pid":"\#(pid)","offset":"\#(offset)"}"#)
-        try second.awaitFrame("40{", String(pid))
+        try second.send("40\(recovery)")
+        try second.awaitFrame("40{")
         try second.send(#"42["send_message",{"room_id":"\#(room)","content":"after"}]"#)
         #expect(try Self.guestKey(in: reader.awaitFrame("after")) == key)
 
@@ -208,7 +202,57 @@ struct GuestKeySystemTests {
         #expect(try Self.guestKey(in: reader.awaitFrame("later")) != key)
     }
 
+    @Test(
+        "keeps its place in a conversation that is closed while a stranger has its id",
+        arguments: StoreDeployment.usual)
+    func returning(_ storeDeployment: StoreDeployment) throws {
+        let deployment = try AnonymousDeployment(storeDeployment)
+        let room = try deployment.createConversation(by: "owner")
+        let owner = try RESTClient("owner", at: deployment.readerServer)
+        let reader = try ProtocolConnection(
+            .conversations, "reader", in: room, at: deployment.readerServer)
+        let first = try ProtocolConnection(
+            guest: "erin", named: "Erin", in: room, at: deployment.guestServer)
+        try first.awaitFrame("conversation_state")
+        let recovery = try Self.recovery(of: first, in: room)
+        first.dropConnection()
+        try reader.awaitFrame("user_status", #""user_id":"guest:erin""#, #""status":"offline""#)
+
+        let stranger = try ProtocolConnection(
+            guest: "erin", named: "Erin", in: room, at: deployment.readerServer)
+        try stranger.awaitFrame("conversation_state")
+        #expect(try owner.request("PATCH", "/\(room)", #"{"access":"closed"}"#).status == 200)
+        #expect(try owner.send("secret", to: room).status == 201)
+        let second = try ProtocolConnection(
+            "/socket.io/?EIO=4&transport=websocket", at: deployment.readerServer)
+        try second.awaitFrame("0{")
+        try second.send("40\(recovery)")
+        try second.awaitFrame("new_message", "secret")
+        // The owner sees both, and one who comes later is not admitted.
+        let details = try JSONObject(owner.request("GET", "/\(room)").body)
+        let participants = details.object("conversation")?.objects("participants")
+        #expect(participants?.filter { $0["user_id"] == "erin" }.count == 2)
+        let late = try ProtocolConnection(
+            guest: "erin", named: "Erin", in: room, at: deployment.guestServer)
+        try late.awaitFrame(#"42["error""#, #""event":"join_room""#)
+    }
+
     // MARK: Requests
+
+    /// Sends a message, and returns what recovers the connection.
+    private static func recovery(of connection: ProtocolConnection, in room: String) throws
+        -> String
+    {
+        let pid = try #require(
+            connection.awaitFrame("40{").split(separator: #""pid":""#).last?.split(separator: "\"")
+                .first)
+        try connection.send(#"42["send_message",{"room_id":"\#(room)","content":"before"}]"#)
+        try connection.awaitFrame("new_message")
+        let offset = try #require(
+            connection.awaitFrame(#"42["offset","~"#, "=1").split(separator: "\"").dropFirst(3)
+                .first)
+        return #"{"pid":"\#(pid)","offset":"\#(offset)"}"#
+    }
 
     private static func join(_ room: String, as user: String, at server: ConfabServer) throws
         -> String
