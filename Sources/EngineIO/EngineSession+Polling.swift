@@ -115,7 +115,10 @@ extension EngineSession {
             _ = try EnginePayload.validate(body, packetLimit: self.settings.postPackets)
             var reader = EnginePayloadReader()
             while let packet = try reader.next(in: body) {
-                guard let closure = self.process(packet, at: now, into: &steps) else { continue }
+                guard let closure = self.process(packet, at: now, into: &steps) else {
+                    if packet.kind != .message { steps.append(.control) }
+                    continue
+                }
                 if closure == .byClient {
                     steps.append(.answer(request, .accepted))
                 } else {

@@ -41,6 +41,8 @@ public enum EngineStep: Sendable {
     case message(Range<Int>)
     /// The client sent a binary message.
     case binary
+    /// The client posted a packet that is no message and that was processed.
+    case control
     /// The session uses this WebSocket from here on. The packets that waited for a poll have
     /// already been sent on it.
     case upgraded(EngineSocketID)

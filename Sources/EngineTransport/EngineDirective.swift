@@ -47,6 +47,8 @@ public enum EngineDirective: Sendable {
     case message(SocketToken, Range<Int>)
     /// The client has sent a binary message.
     case binaryMessage(SocketToken)
+    /// The client has posted a packet that is no message, for its rate.
+    case controlPacket(SocketToken)
     /// The session accepts more frames. The caller writes those that `write` has not accepted.
     case resumeWriting(SocketToken)
     /// Call `transfer` with the session's snapshot, unless a command or a request of the session is

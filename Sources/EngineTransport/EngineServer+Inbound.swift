@@ -295,7 +295,7 @@ extension EngineServer {
             case .answer(let id, let answer):
                 self.answer(id, EngineResponse(answer, steps), of: session, into: &directives)
             case .send(let packet, _): packets.append(packet)
-            case .closeSocket, .message, .binary, .upgraded, .closed: break
+            case .closeSocket, .message, .binary, .control, .upgraded, .closed: break
             }
         }
         packets += backlog

@@ -9,13 +9,16 @@ extension EngineServer {
     /// Appends a frame to the outbox of a polling session. Its poll is answered with the next
     /// `flush`, so that all packets of a turn share one response.
     ///
+    /// - Parameter onlyIfEmpty: accept the frame only if no packet waits, because too much waits
+    ///   for the user's other sessions.
     /// - Returns: whether the frame was accepted. If not, the caller stores it and all frames
     ///   after it until `resumeWriting` or `socketAttached`.
     public mutating func write(
-        _ frame: EngineFrame, to session: SocketToken, at now: Int64
+        _ frame: EngineFrame, to session: SocketToken, onlyIfEmpty: Bool = false, at now: Int64
     ) -> Bool {
         var steps = EngineSteps()
-        switch self.sessions[session]?.write(frame, at: now, into: &steps) {
+        let byteLimit = onlyIfEmpty ? 1 : TransportSession.outboxBytes
+        switch self.sessions[session]?.write(frame, within: byteLimit, at: now, into: &steps) {
         case .rejected, nil: return false
         case .accepted(isFirst: true): self.unflushed.append(session)
         case .accepted(isFirst: false): break

@@ -80,6 +80,11 @@ public struct EngineServer: Sendable {
         return state.engine.waitingPackets > 0 || state.isAttaching
     }
 
+    /// The bytes of packets that wait for the session's polls.
+    public func waitingBytes(_ session: SocketToken) -> Int {
+        self.sessions[session]?.engine.waitingBytes ?? 0
+    }
+
     /// When `tick` must be called for the session; nil for never. Every event may move it forward.
     public func deadline(_ session: SocketToken) -> Int64? {
         self.sessions[session]?.engine.deadline
@@ -139,6 +144,8 @@ public struct EngineServer: Sendable {
                 directives.append(.message(session, range))
             case .binary:
                 directives.append(.binaryMessage(session))
+            case .control:
+                directives.append(.controlPacket(session))
             case .upgraded(let socket):
                 self.sessions[session]?.socket = .attaching(socket)
                 directives.append(.takeOver(SocketToken(socket), of: session))

@@ -68,12 +68,12 @@ struct TransportSession: Sendable {
         case accepted(isFirst: Bool)
     }
 
-    /// Appends a frame to the outbox.
+    /// Appends a frame to the outbox, unless this many bytes wait there.
     mutating func write(
-        _ frame: EngineFrame, at now: Int64, into steps: inout EngineSteps
+        _ frame: EngineFrame, within byteLimit: Int, at now: Int64, into steps: inout EngineSteps
     ) -> WriteResult {
         guard !self.isAttaching,
-            frame.staysWithPrevious || self.engine.waitingBytes < Self.outboxBytes
+            frame.staysWithPrevious || self.engine.waitingBytes < byteLimit
         else { return .rejected }
         switch frame {
         case .packet(let packet, staysWithPrevious: false):

@@ -142,13 +142,16 @@ extension LoopState {
             {
                 guard
                     let input = try webSocket.reader.next(
-                        in: buffer, from: &offset, limits: limits, inflater: self.inflater)
+                        in: buffer, from: &offset, limits: limits, inflater: self.inflater,
+                        awaitsClose: webSocket.hasSentClose)
                 else { return }
                 switch input {
                 case .message(let kind, let range):
                     self.receivedMessage(
                         connection, webSocket, kind, UnsafeRawBufferPointer(rebasing: buffer[range])
                     )
+                case .fragment:
+                    guard self.bridge.admitControlFrame(connection, webSocket) else { return }
                 case .assembledMessage(let kind, let bytes):
                     bytes.withUnsafeBytes { self.receivedMessage(connection, webSocket, kind, $0) }
                 case .inflatedMessage(let kind):

@@ -70,6 +70,7 @@ struct LoopState {
     mutating func reload(_ live: LiveSettings) {
         self.context.live = live
         self.bridge.reload(live)
+        self.http.allowedHost = []
     }
 
     mutating func endTurn() {

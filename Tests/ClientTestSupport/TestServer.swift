@@ -231,7 +231,7 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
             case .assembledMessage(_, let text): .text(String(decoding: text, as: UTF8.self))
             case .inflatedMessage: nil
             case .ping: .ping
-            case .pong: .pong
+            case .pong, .fragment: .pong
             case .close(let code, _): .close(code)
             }
         }

@@ -136,7 +136,7 @@ struct CheckedEngineSession {
                 precondition(
                     range.upperBound <= received.count && !wasOver,
                     "A message is outside of the received bytes.")
-            case .binary, .upgraded:
+            case .binary, .control, .upgraded:
                 precondition(!wasOver)
             case .closed:
                 precondition(!wasOver, "The session has ended twice.")

@@ -145,7 +145,7 @@ struct EngineSessionDriver {
     private static func recordedSteps(_ steps: EngineSteps, _ received: [UInt8])
         -> [RecordedEngineStep]
     {
-        steps.list.map { step in
+        steps.list.compactMap { step in
             switch step {
             case .answer(let request, .payload(let range)):
                 .payload(
@@ -159,6 +159,7 @@ struct EngineSessionDriver {
             case .closeSocket(let socket, let code, _): .closedSocket(Int(socket.rawValue), code)
             case .message(let range): .message(String(decoding: received[range], as: UTF8.self))
             case .binary: .binary
+            case .control: nil
             case .upgraded(let socket): .upgraded(Int(socket.rawValue))
             case .closed(let closure): .closed(closure)
             }

@@ -256,6 +256,7 @@ struct EngineServerDriver {
         case .message(let session, let range):
             "message \(session.slot): \(String(decoding: input[range], as: UTF8.self))"
         case .binaryMessage(let session): "binary \(session.slot)"
+        case .controlPacket(let session): "control \(session.slot)"
         case .resumeWriting(let session): "resume \(session.slot)"
         case .prepareTransfer(let session, _): "prepare transfer \(session.slot)"
         case .endSession(let session, let code): "end \(session.slot): \(code)"

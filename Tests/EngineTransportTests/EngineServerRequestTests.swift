@@ -56,6 +56,33 @@ struct EngineServerRequestTests {
         #expect(driver.openPolling().text.hasPrefix("8.1."))
     }
 
+    @Test("reports each posted packet that is no message, for the client's rate")
+    func controlPackets() {
+        var driver = EngineServerDriver()
+        let id = driver.openPolling()
+        #expect(
+            driver.post(id, 1, "3\u{1E}4a\u{1E}6\u{1E}bAA==") == [
+                "receive body 1", "control 100", "message 100: a", "control 100", "binary 100",
+                "respond 1: ok",
+            ])
+    }
+
+    @Test("accepts a frame beyond the user's bound only into an empty outbox")
+    func fullUser() {
+        var driver = EngineServerDriver()
+        let id = driver.openPolling()
+        func write(_ packet: String) -> Bool {
+            driver.server.write(
+                .packet(SharedPacket(SharedFrame(Array(packet.utf8))), staysWithPrevious: false),
+                to: SocketToken(100), onlyIfEmpty: true, at: 0)
+        }
+        #expect(write("4a") && !write("4b"))
+        #expect(driver.server.waitingBytes(SocketToken(100)) == 2)
+        #expect(driver.poll(id, 1) == ["respond 1: 4a", "resume 100"])
+        #expect(driver.server.waitingBytes(SocketToken(100)) == 0)
+        #expect(write("4b"))
+    }
+
     // MARK: Polls
 
     @Test("answers a poll with the packets that wait, or with the next ones at the end of a turn")

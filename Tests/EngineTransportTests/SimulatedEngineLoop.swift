@@ -264,7 +264,7 @@ struct SimulatedEngineLoop {
             self.run { $0.connectionDropped(session, at: $1, into: &$2) }
         case .sendToNode(let node, let loop, let text):
             self.output.append(.toNode(node, loop: loop, text))
-        case .binaryMessage, .updated: break
+        case .binaryMessage, .controlPacket, .updated: break
         }
     }
 

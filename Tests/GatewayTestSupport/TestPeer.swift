@@ -286,7 +286,8 @@ public final class TestPeer {
                 case .message(.text, let index):
                     self.events.append(.text(String(decoding: bytes[index], as: UTF8.self)))
                 case .message(.binary, let index): self.events.append(.binary(Array(bytes[index])))
-                case .assembledMessage: throw TestFailure("the server has fragmented a message")
+                case .assembledMessage, .fragment:
+                    throw TestFailure("the server has fragmented a message")
                 case .inflatedMessage:
                     self.compressedCount += 1
                     self.events.append(.text(String(decoding: self.inflater.output, as: UTF8.self)))

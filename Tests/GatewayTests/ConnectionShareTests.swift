@@ -106,6 +106,7 @@ struct SessionFloodTests {
         let rooms = RoomsDialect(key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test"))
         return try TestNode(loops: loops, dialects: [rooms]) {
             $0.settings.allowsAnonymous = true
+            $0.live.limits.allowEverything()
             $0.live.limits.connections = connections
             $0.live.limits.connectionsPerAddress = perAddress ?? connections / 2
         }

@@ -118,11 +118,27 @@ struct FloodTests {
         #expect(try self.awaitClose(of: peer, beside: bob) <= 12)
     }
 
-    @Test("of pings or unsolicited pongs counts too", arguments: [9, 10] as [UInt8])
-    func pings(opcode: UInt8) throws {
+    /// Frames that no session gets.
+    private static let silentFrames: [(name: String, first: [UInt8], frame: [UInt8])] = [
+        ("pings", [], RawWebSocketClient.frame(opcode: 9)),
+        ("unsolicited pongs", [], RawWebSocketClient.frame(opcode: 10)),
+        (
+            "empty fragments", RawWebSocketClient.frame(opcode: 1, isFinal: false),
+            RawWebSocketClient.frame(opcode: 0, isFinal: false)
+        ),
+        (
+            "fragments of one byte", RawWebSocketClient.frame(opcode: 2, [0x20], isFinal: false),
+            RawWebSocketClient.frame(opcode: 0, [0x20], isFinal: false)
+        ),
+    ]
+
+    @Test("of frames that nothing answers counts too", arguments: 0..<silentFrames.count)
+    func silent(_ index: Int) throws {
+        let (name, first, frame) = Self.silentFrames[index]
         let node = try self.node()
         let peer = try self.peer(Self.floods[0], at: node)
-        for _ in 0..<1000 { try peer.send(bytes: RawWebSocketClient.frame(opcode: opcode)) }
+        try peer.send(bytes: first)
+        for _ in 0..<1000 { try peer.send(bytes: frame) }
         let bob = try node.conversationClient("bob")
         try Deadline.wait(
             for: "the end",
@@ -132,8 +148,53 @@ struct FloodTests {
                 try peer.receiveNow()
                 return peer.closeEvent != nil
             })
-        #expect(peer.closeEvent?.closeCode == 4429)
+        #expect(peer.closeEvent?.closeCode == 4429, "\(name)")
         #expect(peer.events.count { $0 == .pong([]) } < 1000)
+    }
+
+    @Test("of packets without a message counts over polling, too", arguments: ["3", "6", "bAA=="])
+    func pollingPackets(packet: String) throws {
+        let node = try self.node()
+        let client = try PollingClient(port: node.port)
+        try client.connectNamespace(token: TestNode.token("ann"))
+        let body = [String](repeating: packet, count: 100).joined(separator: "\u{1E}")
+        try Deadline.wait(
+            for: "the end of the session",
+            untilTrue: {
+                self.clock.advance(milliseconds: 200)
+                let status = try client.post(body).status
+                return status != 200 && status != 413
+            })
+        let closed = try node.log("flooding client closed", atLeast: 1)
+        #expect(closed[0]["user"] == "default/ann")
+    }
+
+    @Test("is not read to its end after a close by the node", arguments: [true, false])
+    func afterClose(isTooLong: Bool) throws {
+        let node = try self.node()
+        // An invalid token closes with 4003.
+        let token = isTooLong ? try TestNode.token("ann") : "invalid"
+        let path = "/conversations/room/?token=\(token)"
+        let stream = try ByteStream(port: node.port)
+        try stream.send(TestNode.upgradeRequest(path))
+        #expect(try HTTPReply(from: stream).status == 101)
+        let bob = try node.conversationClient("bob")
+        let frame: [UInt8]
+        if isTooLong {
+            // The header of a frame of 2 MiB closes with 1009.
+            try stream.send([0x81, 0xFF, 0, 0, 0, 0, 0, 0x20, 0, 0, 0, 0, 0, 0])
+            frame = [UInt8](repeating: 0, count: 1 << 20)
+        } else {
+            frame = (0..<1000).flatMap { _ in RawWebSocketClient.frame(opcode: 9) }
+        }
+        // Every answer to bob shows that the loop has read what it reads of the other connection.
+        var (sent, refusals) = (0, 0)
+        while refusals < 5, sent < 64 << 20, let count = stream.sendNow(frame) {
+            try bob.synchronize()
+            sent += count
+            refusals = count == 0 ? refusals + 1 : 0
+        }
+        #expect(sent < 64 << 20)
     }
 
     @Test("that inflate counts by its inflated bytes")

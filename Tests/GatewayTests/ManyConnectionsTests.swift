@@ -1,3 +1,5 @@
+import Bytes
+import ChatModel
 import Configuration
 import GatewayTestSupport
 import Identity
@@ -113,6 +115,83 @@ struct ManyConnectionsTests {
         #expect(stored > 0)
         // Another user is not concerned.
         #expect(try Self.send(client, as: "bob", to: node, connections: 1, each: 2) == 2)
+    }
+
+    @Test("gets 429 when it has opened as many as it may send messages at once", arguments: clients)
+    func connects(_ client: SendingClient) throws {
+        let node = try Self.node()
+        let path = try client.path("ann", "room")
+        let peers = try (0..<Self.expected).map { _ in try TestPeer(path, port: node.port) }
+        let refusal = try RawWebSocketClient.refusal(of: path, port: node.port)
+        #expect(refusal.status == 429 && refusal.fields["retry-after"] == "3")
+        _ = try TestPeer(client.path("bob", "room"), port: node.port)
+        #expect(peers.allSatisfy { !$0.isClosed })
+    }
+
+    @Test("gets the pages of its replays at its rate, and all of them")
+    func replays() throws {
+        let clock = StoppedClock(monotonic: 10_000)
+        let node = try TestNode { setup in
+            setup.settings.readClocks = { clock.reading }
+            setup.live.limits.allowEverything()
+        }
+        try node.fill(2500)
+        var live = node.live
+        live.limits.messagesPerSecond = 1
+        live.limits.messageBurst = 4
+        node.gateway.reload(live)
+        let carol = try node.conversationClient("carol")
+        // Each user has nearly 16 pages at once.
+        let ann = try node.peer("ann", after: "0")
+        let bob = try node.peer("bob", after: "0")
+        func received(_ peer: TestPeer) -> Int { ConversationsFrames.ids(of: peer.texts).count }
+        try TestPeer.wait(for: "the first pages", among: [ann, bob]) {
+            received(ann) >= 1000 && received(bob) >= 1000
+        }
+        let second = try node.peer("ann", after: "0")
+        // The answer of a frame shows that the loop has done more turns.
+        for _ in 0..<5 { try carol.synchronize() }
+        for peer in [ann, bob, second] { try peer.receiveNow() }
+        #expect(received(ann) <= 1600 && received(bob) <= 1600 && received(second) == 0)
+        try Deadline.wait(
+            for: "all messages",
+            untilTrue: {
+                clock.advance(milliseconds: 1000)
+                for peer in [ann, bob, second] { try peer.receiveNow() }
+                return [ann, bob, second].allSatisfy { received($0) == 2500 }
+            })
+        for peer in [ann, bob, second] {
+            #expect(ConversationsFrames.ids(of: peer.texts) == Array(1...2500))
+        }
+    }
+
+    @Test("that poll and are not polled retains the events of all sessions up to a bound")
+    func polling() throws {
+        let node = try TestNode(dialects: TestNode.allDialects) {
+            $0.live.limits.allowEverything()
+            $0.live.limits.outboundBytes = 200_000
+        }
+        let token = try TestNode.token("ann")
+        let sessions = try (0..<6).map { _ in
+            let session = try PollingClient(port: node.port)
+            try session.connectNamespace(token: token)
+            try session.post(#"42["join_room",{"room_id":"room"}]"#)
+            while try !session.packets(1).contains(where: { $0.contains("conversation_state") }) {}
+            return session
+        }
+        try node.fill(150, bytes: 800)
+        let ann = LimitKey.user(UserID(tokenSubject: "ann"), tenant: "default")
+        let user = try #require(node.gateway.shared.rates.existing(ann))
+        // The session that passes the bound, and one event of each other.
+        #expect((200_000..<400_000).contains(user.unpolledBytes), "\(user.unpolledBytes)")
+        // Every session gets all events nevertheless.
+        for session in sessions {
+            var count = 0
+            while count < 150 {
+                count += try session.packets(1).count { $0.contains("new_message") }
+            }
+            #expect(count == 150)
+        }
     }
 
     @Test("is told the name of the limit when it has stored what it may in a day")

@@ -268,6 +268,52 @@ struct UserRateTests {
         #expect(one.mayWait(1000))
     }
 
+    @Test("bounds the events that wait for polls of the user's other connections")
+    func unpolled() {
+        let (address, user) = (
+            UserRate(limits: Self.limits(), at: 0), UserRate(limits: Self.limits(), at: 0)
+        )
+        let one = ConnectionRate(user)
+        var other: ConnectionRate? = ConnectionRate(address)
+        one.setUnpolled(5000)
+        #expect(one.mayRetainEvents(1000) && other?.mayRetainEvents(1000) == true)
+        #expect(!one.isAsNew(limits: Self.limits(), at: 0) && one.mayWait(1000))
+        other?.changeUser(to: user)
+        #expect(other?.mayRetainEvents(1000) == false)
+        other?.setUnpolled(2000)
+        one.setUnpolled(0)
+        #expect(!one.mayRetainEvents(1000))
+        other = nil
+        #expect(one.mayRetainEvents(1000) && user.unpolledBytes == 0)
+    }
+
+    @Test("gives replays four pages for each message, and fewer large ones")
+    func replays() {
+        var limits = Self.limits()
+        limits.messageBytes = 1000
+        let user = UserRate(limits: limits, at: 0)
+        let one = ConnectionRate(user)
+        func pages(_ connection: ConnectionRate, bytes: Int, at now: Int64) -> Int {
+            var count = 0
+            while count < 1000, connection.admitReplay(limits: limits, at: now) {
+                user.chargeReplay(bytes: bytes, limits: limits, at: now)
+                count += 1
+            }
+            return count
+        }
+        #expect(pages(one, bytes: 0, at: 0) == 80)
+        #expect(pages(ConnectionRate(user), bytes: 0, at: 0) == 0)
+        // A quarter of the burst is worth waiting for.
+        #expect(one.wakeAt == 500 && !one.endReplayWait(at: 499) && one.endReplayWait(at: 500))
+        #expect(one.wakeAt == nil)
+        #expect(pages(one, bytes: 0, at: 500) == 20)
+        #expect(pages(one, bytes: 3000, at: 2500) == 20)
+        // Large pages are paid later, but never more than for two bursts.
+        #expect(pages(one, bytes: 1_000_000, at: 4500) == 1)
+        #expect(pages(one, bytes: 0, at: 6500) == 0 && pages(one, bytes: 0, at: 8500) == 80)
+        #expect(user.consume(limits: limits, at: 0) == nil)
+    }
+
     @Test("gets the waiting answers of a connection whose user becomes known")
     func userChange() {
         let (address, user) = (

@@ -77,6 +77,66 @@ struct RequestShareTests {
         #expect(replies[30].fields["connection"] == "close")
     }
 
+    /// Requests that belong to no user, and the status of their answers.
+    private static let ownerlessRequests: [(head: String, status: Int)] = [
+        ("GET /api/live", 200), ("GET /api/health", 200), ("GET /nothing", 404),
+        (
+            "OPTIONS \(ServedNode.root)", 204
+        ), ("GET /socket.io/?EIO=4&transport=polling&sid=none", 400),
+        ("GET /ws/?token=invalid", 426),
+    ]
+
+    @Test(
+        "that belong to no user are all answered, but above the limit no connection stays open",
+        arguments: 0..<ownerlessRequests.count)
+    func ownerless(_ index: Int) throws {
+        let (node, clock) = try Self.node()
+        let (head, status) = Self.ownerlessRequests[index]
+        let lines = "Origin: https://page.test\r\nAccess-Control-Request-Method: GET\r\n"
+        func send(_ count: Int, from address: String) throws -> [HTTPReply] {
+            let stream = try ByteStream(port: node.port)
+            let request =
+                "\(head) HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: \(address)\r\n"
+                + (head.hasPrefix("OPTIONS") ? lines : "") + "\r\n"
+            try stream.send(String(repeating: request, count: count))
+            return try (0..<count).map { _ in try HTTPReply(from: stream) }
+        }
+        func keepsAlive(_ reply: HTTPReply) -> Bool { reply.fields["connection"] != "close" }
+        let replies = try send(31, from: "192.0.2.1")
+        #expect(replies.allSatisfy { $0.status == status }, "\(replies[0])")
+        #expect(replies[..<30].allSatisfy(keepsAlive) && !keepsAlive(replies[30]))
+        let next = try send(1, from: "192.0.2.1")[0]
+        #expect(next.status == status && !keepsAlive(next))
+        #expect(try send(2, from: "192.0.2.2").allSatisfy(keepsAlive))
+        clock.advance(milliseconds: 10_000)
+        try Deadline.wait(
+            for: "the rate", untilTrue: { try keepsAlive(send(1, from: "192.0.2.1")[0]) })
+        // They take nothing from the address's guests.
+        #expect(try node.post("/create", #"{"title":"T","user_id":"g"}"#).status == 201)
+    }
+
+    @Test("count with their bodies, and these with the framing of their chunks")
+    func bodies() throws {
+        let (node, _) = try Self.node { $0.messageBytes = 1024 }
+        let body = #"{"title":"T"}"#
+        let size = String(body.utf8.count, radix: 16)
+        let chunked =
+            "\(size);\(String(repeating: "x", count: 4000))\r\n\(body)\r\n0\r\n\r\n"
+        func post(as user: String) throws -> HTTPReply {
+            let stream = try ByteStream(port: node.port)
+            let token = try TestNode.token(user)
+            try stream.send(
+                "POST \(ServedNode.root)/create HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                    + "Content-Type: application/json\r\nAuthorization: Bearer \(token)\r\n"
+                    + "Transfer-Encoding: chunked\r\n\r\n\(chunked)")
+            return try HTTPReply(from: stream)
+        }
+        // Each costs four messages.
+        let statuses = try (0..<3).map { _ in try post(as: "ann").status }
+        #expect(statuses == [201, 201, 429])
+        #expect(try post(as: "bob").status == 201)
+    }
+
     @Test("store at most so many bytes in a day, by name of the limit, and each copy counts")
     func storage() throws {
         let (node, _) = try Self.node {

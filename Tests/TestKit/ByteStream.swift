@@ -70,6 +70,17 @@ public final class ByteStream {
         }
     }
 
+    /// Sends as many of the bytes as the kernel accepts at once.
+    ///
+    /// - Returns: how many; nil if the peer has closed the connection.
+    public func sendNow(_ bytes: [UInt8]) -> Int? {
+        let count = bytes.withUnsafeBytes {
+            Glibc.send(self.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+        }
+        if count < 0 { return errno == EAGAIN ? 0 : nil }
+        return count
+    }
+
     /// Waits until there are bytes to read or the connection has ended. Returns false after the
     /// timeout.
     public func isReadable(within time: Duration) -> Bool {

@@ -301,7 +301,7 @@ extension WebSocketClient {
                 case .assembledMessage(.text, let text): .text(text)
                 case .message(.binary, _), .assembledMessage(.binary, _), .inflatedMessage: .binary
                 case .ping(let index): .ping(Array(bytes[index]))
-                case .pong: .pong
+                case .pong, .fragment: .pong
                 case .close(let code, let reason):
                     .close(code, String(decoding: bytes[reason], as: UTF8.self))
                 case nil: nil

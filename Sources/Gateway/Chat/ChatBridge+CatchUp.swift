@@ -117,6 +117,7 @@ extension ChatBridge {
         }
         let deliveredThrough = self.chat.deliveredThrough(feed)
         if let query = Self.nextQuery(of: state, deliveredThrough) {
+            guard self.admitReplay(connection, webSocket) else { return }
             state.feedHeadAtRequest = deliveredThrough
             self.submitQuery(
                 query, in: webSocket.subscriptions[index].conversation, feed,

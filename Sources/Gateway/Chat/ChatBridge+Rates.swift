@@ -35,6 +35,11 @@ extension ChatBridge {
         case .exhausted:
             self.context.counters.rateLimited &+= 1
             self.context.logFlood(connection, webSocket)
+            // A WebSocket that is about to take over a session has none that could close it.
+            guard webSocket.session != nil else {
+                self.pool.drop(connection)
+                return false
+            }
             webSocket.session?.exceededRate(into: &self.steps)
             self.runSteps(connection, webSocket)
             return false
@@ -43,14 +48,15 @@ extension ChatBridge {
         return true
     }
 
-    /// Counts a frame that the gateway answers itself, even above the limit: a ping, or a packet of
-    /// the transport.
+    /// Counts a frame that no session gets, and that is processed even above the limit: a ping, a
+    /// fragment of a message, or a packet of the transport.
     ///
     /// - Returns: whether the connection stays open.
     mutating func admitControlFrame(
         _ connection: Connection, _ webSocket: WebSocketState
     ) -> Bool {
-        guard webSocket.dialect >= 0, !webSocket.hasSentClose else { return true }
+        guard webSocket.dialect >= 0 || webSocket.content == .probe, !webSocket.hasSentClose
+        else { return true }
         defer { self.steps.retryAfter = nil }
         return self.admit(connection, webSocket, byteCount: 0)
     }
@@ -58,38 +64,50 @@ extension ChatBridge {
     /// Reads a client again that was above its limit. The rate of a client that sends nothing is
     /// released, because most connections are idle.
     mutating func updateRate(of webSocket: WebSocketState, _ connection: Connection) {
-        guard let rate = webSocket.rate else { return }
         let (limits, now) = (self.context.live.limits, self.context.now.monotonic)
+        guard let rate = webSocket.rate else {
+            if webSocket.userRate?.isFull(limits: limits, at: now) == true {
+                webSocket.userRate = nil
+            }
+            return
+        }
+        if rate.endReplayWait(at: now) { self.resumeCatchUp(connection, webSocket) }
         if rate.endPause(at: now) {
             self.resumeReadingIfUnblocked(connection, webSocket)
         } else if rate.isAsNew(limits: limits, at: now) {
             webSocket.rate = nil
+            webSocket.userRate = nil
         }
     }
 
     /// The user of a connection has become known. Its frames have counted for its address so far.
     func userChanged(of webSocket: WebSocketState, _ connection: Connection) {
+        webSocket.userRate = nil
         guard let rate = webSocket.rate else { return }
-        rate.changeUser(to: self.userRate(of: webSocket, connection))
+        rate.changeUser(to: self.context.userRate(of: webSocket, connection))
     }
 
     private func rate(of webSocket: WebSocketState, _ connection: Connection) -> ConnectionRate {
-        if let rate = webSocket.rate { return rate }
-        let rate = ConnectionRate(self.userRate(of: webSocket, connection))
-        webSocket.rate = rate
-        return rate
+        self.context.rate(of: webSocket, connection)
     }
 
-    private func userRate(of webSocket: WebSocketState, _ connection: Connection) -> UserRate {
-        self.context.shared.rates.rate(
-            of: self.limitKey(of: webSocket, connection), limits: self.context.live.limits,
-            at: self.context.now.monotonic)
+    // MARK: Replays
+
+    /// Counts a page of a replay. If the user's replays have cost too much, this one continues
+    /// later.
+    ///
+    /// - Returns: whether the page may be read.
+    func admitReplay(_ connection: Connection, _ webSocket: WebSocketState) -> Bool {
+        let isAdmitted = self.rate(of: webSocket, connection)
+            .admitReplay(limits: self.context.live.limits, at: self.context.now.monotonic)
+        if !isAdmitted { self.pool.scheduleTimer(connection) }
+        return isAdmitted
     }
 
-    private func limitKey(of webSocket: WebSocketState, _ connection: Connection) -> LimitKey {
-        let session = webSocket.session
-        return LimitKey(
-            session?.principal?.person.id, tenant: session?.tenant ?? "", from: connection.peer.ip)
+    /// Counts the bytes of a page that is sent.
+    func chargeReplay(_ bytes: Int, to webSocket: WebSocketState) {
+        webSocket.userRate?.chargeReplay(
+            bytes: bytes, limits: self.context.live.limits, at: self.context.now.monotonic)
     }
 
     // MARK: Storage
@@ -102,7 +120,7 @@ extension ChatBridge {
         _ webSocket: WebSocketState
     ) -> ChatError? {
         guard command.storesBytes else { return nil }
-        return self.rate(of: webSocket, connection).user.store(
+        return self.context.userRate(of: webSocket, connection).store(
             command, in: key, limits: self.context.live.limits, at: self.context.now.monotonic)
     }
 
@@ -113,18 +131,17 @@ extension ChatBridge {
         // An inbox has no members.
         guard !key.isInbox else { return nil }
         let user =
-            webSocket.rate?.user
-            ?? self.context.shared.rates.existing(self.limitKey(of: webSocket, connection))
+            webSocket.userRate
+            ?? self.context.shared.rates.existing(LimitKey(of: webSocket, connection))
         return user?.entryRefusal(
             limits: self.context.live.limits, at: self.context.now.monotonic)
     }
 
     /// Counts the bytes of a membership that has come into being.
     func joined(_ result: JoinResult, _ connection: Connection, _ webSocket: WebSocketState) {
-        guard result.isNewMember, let principal = webSocket.session?.principal else { return }
-        let user = webSocket.rate?.user ?? self.userRate(of: webSocket, connection)
-        user.storeMember(
-            principal.person, limits: self.context.live.limits, at: self.context.now.monotonic)
+        guard result.isNewMember, let person = webSocket.session?.principal?.person else { return }
+        self.context.userRate(of: webSocket, connection).storeMember(
+            person, limits: self.context.live.limits, at: self.context.now.monotonic)
     }
 
     // MARK: Slow readers
@@ -162,5 +179,31 @@ extension ChatBridge {
     private func closeSlowReader(_ connection: Connection, _ webSocket: WebSocketState) {
         self.pool.closeSlowReader(
             connection, webSocket, "your connections read too slowly; resume where you were")
+    }
+}
+
+extension LoopContext {
+    func userRate(of webSocket: WebSocketState, _ connection: Connection) -> UserRate {
+        if let user = webSocket.userRate { return user }
+        let user = self.shared.rates.rate(
+            of: LimitKey(of: webSocket, connection), limits: self.live.limits,
+            at: self.now.monotonic)
+        webSocket.userRate = user
+        return user
+    }
+
+    func rate(of webSocket: WebSocketState, _ connection: Connection) -> ConnectionRate {
+        if let rate = webSocket.rate { return rate }
+        let rate = ConnectionRate(self.userRate(of: webSocket, connection))
+        webSocket.rate = rate
+        return rate
+    }
+}
+
+extension LimitKey {
+    fileprivate init(of webSocket: WebSocketState, _ connection: Connection) {
+        self.init(
+            webSocket.session?.principal?.person.id, tenant: webSocket.session?.tenant ?? "",
+            from: connection.peer.ip)
     }
 }

@@ -144,9 +144,11 @@ extension ChatBridge {
             self.recordUser(connection, webSocket)
             self.context.logIdentified(connection, webSocket)
             // The first frames of a session may name its user.
-            if self.pool.user(of: connection) != UserTable.noUser, let ban = self.ban(of: webSocket)
-            {
-                return self.closeBanned(connection, webSocket, ban.notice)
+            if self.pool.user(of: connection) != UserTable.noUser {
+                self.userChanged(of: webSocket, connection)
+                if let ban = self.ban(of: webSocket) {
+                    return self.closeBanned(connection, webSocket, ban.notice)
+                }
             }
         }
         if webSocket.session?.wakeAt != nil { self.pool.scheduleTimer(connection) }
@@ -156,7 +158,6 @@ extension ChatBridge {
         guard let session = webSocket.session, let principal = session.principal else { return }
         let number = self.users.addConnection(principal.person.id, of: session.tenant)
         self.pool.setUser(number, of: connection)
-        self.userChanged(of: webSocket, connection)
         if !principal.person.id.isAnonymous { connection.addressShare?.showToken() }
     }
 
@@ -254,12 +255,6 @@ extension ChatBridge {
             return
         }
         webSocket.session?.wake(into: &self.steps)
-        self.runSteps(connection, webSocket)
-    }
-
-    /// Handles a binary message, which text dialects answer with an error.
-    mutating func receivedBinary(_ connection: Connection, _ webSocket: WebSocketState) {
-        webSocket.session?.receivedBinary(into: &self.steps)
         self.runSteps(connection, webSocket)
     }
 

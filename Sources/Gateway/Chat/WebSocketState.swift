@@ -10,6 +10,8 @@ import HTTPWire
 final class WebSocketState {
     @exclusivity(unchecked) var reader: WebSocketReader
     @exclusivity(unchecked) var session: HostedSession?
+    /// What the user may still do; nil while it is unused.
+    @exclusivity(unchecked) var userRate: UserRate?
     /// Nil before the client's first message.
     @exclusivity(unchecked) var rate: ConnectionRate?
     /// The conversations to which this connection is subscribed.

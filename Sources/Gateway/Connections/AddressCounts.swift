@@ -10,6 +10,23 @@ struct AddressCounts {
         var withoutToken = 0
         /// The address was reported, and has not fallen below half of that number since.
         var isReported = false
+
+        mutating func add(hasToken: Bool, _ shares: ConnectionShares) -> Admission {
+            guard self.total < shares.address,
+                hasToken || self.withoutToken < shares.addressWithoutToken
+            else { return .refused }
+            self.total += 1
+            if !hasToken { self.withoutToken += 1 }
+            guard self.total > shares.notable, !self.isReported else { return .admitted }
+            self.isReported = true
+            return .notable(connections: self.total)
+        }
+
+        mutating func remove(hasToken: Bool, _ shares: ConnectionShares) {
+            self.total -= 1
+            if !hasToken { self.withoutToken -= 1 }
+            if self.total <= shares.notable / 2 { self.isReported = false }
+        }
     }
 
     /// The outcome of a request for a connection.
@@ -26,27 +43,16 @@ struct AddressCounts {
     static func key(of address: IPAddress) -> IPAddress { address.network64 }
 
     mutating func add(_ key: IPAddress, hasToken: Bool, _ shares: ConnectionShares) -> Admission {
-        var count = self.counts[key] ?? Count()
-        guard count.total < shares.address,
-            hasToken || count.withoutToken < shares.addressWithoutToken
-        else { return .refused }
-        count.total += 1
-        if !hasToken { count.withoutToken += 1 }
-        let isNotable = count.total > shares.notable && !count.isReported
-        if isNotable { count.isReported = true }
-        self.counts[key] = count
-        return isNotable ? .notable(connections: count.total) : .admitted
+        self.counts[key, default: Count()].add(hasToken: hasToken, shares)
     }
 
     /// A connection without a token has shown one.
     mutating func showToken(_ key: IPAddress) { self.counts[key]?.withoutToken -= 1 }
 
     mutating func remove(_ key: IPAddress, hasToken: Bool, _ shares: ConnectionShares) {
-        guard var count = self.counts[key] else { return }
-        count.total -= 1
-        if !hasToken { count.withoutToken -= 1 }
-        if count.total <= shares.notable / 2 { count.isReported = false }
-        self.counts[key] = count.total > 0 ? count : nil
+        guard let index = self.counts.index(forKey: key) else { return }
+        self.counts.values[index].remove(hasToken: hasToken, shares)
+        if self.counts.values[index].total == 0 { self.counts.remove(at: index) }
     }
 
     subscript(address: IPAddress) -> Count { self.counts[Self.key(of: address)] ?? Count() }

@@ -53,6 +53,8 @@ final class Connection {
     @exclusivity(unchecked) var nextTimerTick: UInt32 = 0
     @exclusivity(unchecked) var isReadingPaused = false
     @exclusivity(unchecked) var closeState = CloseState.open
+    /// How often the socket was read since this side began to close the connection.
+    @exclusivity(unchecked) var closingReads: UInt8 = 0
 
     init(
         token: SocketToken, peer: SocketAddress, listenerRole: ListenerRole,

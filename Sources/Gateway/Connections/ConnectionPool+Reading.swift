@@ -43,8 +43,21 @@ extension ConnectionPool {
 
     private func countReceived(_ connection: Connection, _ count: Int) -> Int {
         self.context.counters.bytesIn &+= UInt64(count)
+        if self.table.hot[connection.slot].flags.isClosing { self.countClosingRead(connection) }
         return count
     }
+
+    /// The client gets time to read the reason, but need not be read for all of it. Its timeout
+    /// ends the connection.
+    private func countClosingRead(_ connection: Connection) {
+        connection.closingReads &+= 1
+        guard connection.closingReads == Self.closingReadLimit else { return }
+        self.pauseReading(connection)
+        self.updateInterest(connection)
+    }
+
+    /// Enough for what a client has sent before it can have received the close.
+    private static let closingReadLimit: UInt8 = 64
 
     /// Discards input after the last frame. It bypasses TLS, which would read no more after its
     /// close alert: the kernel would then reset the connection because of unread bytes.
@@ -54,7 +67,7 @@ extension ConnectionPool {
         switch Socket(descriptor: self.table.hot[connection.slot].descriptor).read(
             into: buffer)
         {
-        case .bytes(let count): self.context.counters.bytesIn &+= UInt64(count)
+        case .bytes(let count): _ = self.countReceived(connection, count)
         case .wouldBlock: break
         case .endOfStream, .failed: self.drop(connection)
         }

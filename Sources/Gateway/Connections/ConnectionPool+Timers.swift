@@ -24,7 +24,7 @@ extension ConnectionPool {
                 next = min(next, time)
             }
             next = min(next, webSocket.session?.wakeAt ?? .max)
-            if let rate = webSocket.rate, rate.isPaused { next = min(next, rate.pausedUntil) }
+            next = min(next, webSocket.rate?.wakeAt ?? .max)
             if webSocket.content != .frames {
                 next = min(next, webSocket.transportDeadline ?? .max)
             } else {

@@ -38,6 +38,8 @@ struct ConnectionTable {
         static let isPolling = Flags(rawValue: 32)
         /// Packets wait for a poll.
         static let hasUnpolledPackets = Flags(rawValue: 64)
+        /// The node has sent its last frame or response, or is about to.
+        var isClosing: Bool { self.intersection([.isOpen, .isClosing]) != .isOpen }
         /// A frame has not reached the client's socket.
         static let isBehind: Flags = [.hasBacklog, .hasUnpolledPackets]
     }

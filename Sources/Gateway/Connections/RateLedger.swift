@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 import Configuration
 import Synchronization
@@ -8,9 +9,9 @@ import Synchronization
 /// connection would bring a new burst.
 final class RateLedger: Sendable {
     private struct State {
-        var rates: [LimitKey: UserRate] = [:]
-        /// The number of rates at which those without a use are removed.
-        var purgeAt = 1024
+        var users = RateTable<LimitKey>()
+        /// Of the requests of addresses that count for no user.
+        var requests = RateTable<IPAddress>()
         /// For requests that come from no loop.
         var limits: Limits
     }
@@ -27,19 +28,15 @@ final class RateLedger: Sendable {
     func reload(_ limits: Limits) { self.state.withLock { $0.limits = limits } }
 
     /// Nil if the rate is as a new one.
-    func existing(_ key: LimitKey) -> UserRate? { self.state.withLock { $0.rates[key] } }
+    func existing(_ key: LimitKey) -> UserRate? { self.state.withLock { $0.users.rates[key] } }
 
     func rate(of key: LimitKey, limits: Limits, at now: Int64) -> UserRate {
-        self.state.withLock { state in
-            if let rate = state.rates[key] { return rate }
-            if state.rates.count >= state.purgeAt {
-                Self.purge(&state.rates, limits: limits, at: now)
-                state.purgeAt = max(1024, 2 * state.rates.count)
-            }
-            let rate = UserRate(limits: limits, at: now)
-            state.rates[key] = rate
-            return rate
-        }
+        self.state.withLock { $0.users.rate(of: key, limits, at: now) }
+    }
+
+    /// The rate of an address's requests that count for no user.
+    func requestRate(of address: IPAddress, limits: Limits, at now: Int64) -> UserRate {
+        self.state.withLock { $0.requests.rate(of: address.network64, limits, at: now) }
     }
 
     /// As `UserRate.store`, for a request that comes from no loop.
@@ -56,21 +53,39 @@ final class RateLedger: Sendable {
         self.rate(of: client, limits: limits, at: now).storeMember(person, limits: limits, at: now)
     }
 
-    /// Removes the rates that no connection has and that are as new ones. If a connection has such
-    /// a rate, it must not be removed: the connection would count alone.
-    private static func purge(_ rates: inout [LimitKey: UserRate], limits: Limits, at now: Int64) {
-        var unused: [LimitKey] = []
-        var index = rates.startIndex
-        while index != rates.endIndex {
-            if isKnownUniquelyReferenced(&rates.values[index]),
-                rates.values[index].isFull(limits: limits, at: now)
-            {
-                unused.append(rates.keys[index])
-            }
-            rates.formIndex(after: &index)
+    /// The number of users with a rate.
+    var count: Int { self.state.withLock { $0.users.rates.count } }
+}
+
+private struct RateTable<Key: Hashable & Sendable>: Sendable {
+    private(set) var rates: [Key: UserRate] = [:]
+    /// The number of rates at which those without a use are removed.
+    private var purgeAt = 4096
+
+    mutating func rate(of key: Key, _ limits: Limits, at now: Int64) -> UserRate {
+        if let rate = self.rates[key] { return rate }
+        if self.rates.count >= self.purgeAt {
+            self.purge(limits, at: now)
+            self.purgeAt = max(4096, 4 * self.rates.count)
         }
-        for key in unused { rates[key] = nil }
+        let rate = UserRate(limits: limits, at: now)
+        self.rates[key] = rate
+        return rate
     }
 
-    var count: Int { self.state.withLock { $0.rates.count } }
+    /// Removes the rates that no connection has and that are as new ones. If a connection has such
+    /// a rate, it must not be removed: the connection would count alone.
+    private mutating func purge(_ limits: Limits, at now: Int64) {
+        var unused: [Key] = []
+        var index = self.rates.startIndex
+        while index != self.rates.endIndex {
+            if isKnownUniquelyReferenced(&self.rates.values[index]),
+                self.rates.values[index].isFull(limits: limits, at: now)
+            {
+                unused.append(self.rates.keys[index])
+            }
+            self.rates.formIndex(after: &index)
+        }
+        for key in unused { self.rates[key] = nil }
+    }
 }

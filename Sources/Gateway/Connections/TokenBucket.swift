@@ -39,6 +39,12 @@ struct TokenBucket {
         return Double((max(cost, burst / 4) - self.tokens) / rate)
     }
 
+    /// Consumes tokens even if there are too few, at most a burst below zero.
+    mutating func charge(limits: Limits, at now: Int64, cost: Float) {
+        self.fill(limits, at: now)
+        self.tokens = max(-Float(limits.messageBurst), self.tokens - cost)
+    }
+
     private mutating func fill(_ limits: Limits, at now: Int64) {
         self.tokens = self.available(limits, at: now)
         self.filledAt = now

@@ -7,17 +7,25 @@ import Synchronization
 final class UserRate: Sendable {
     private struct State {
         var messages: TokenBucket
+        /// Of new WebSockets and sessions, so that a client that has just connected may send.
+        var connects: TokenBucket
+        /// Of pages of replays, which cost a quarter of a message each.
+        var replays: TokenBucket
         var storage: StorageAllowance
     }
 
     private let state: Mutex<State>
     /// The bytes of answers that wait for the readers of the user's connections.
     private let waiting = Atomic<Int>(0)
+    /// The bytes of events that wait for polls of the user's sessions.
+    private let unpolled = Atomic<Int>(0)
 
     init(limits: Limits, at now: Int64) {
         self.state = Mutex(
             State(
                 messages: TokenBucket(limits: limits, at: now),
+                connects: TokenBucket(limits: limits, at: now),
+                replays: TokenBucket(limits: limits, at: now),
                 storage: StorageAllowance(limits: limits, at: now)))
     }
 
@@ -34,6 +42,28 @@ final class UserRate: Sendable {
     func isOverdrawn(limits: Limits) -> Bool {
         self.state.withLock { $0.messages.isOverdrawn(limits: limits) }
     }
+
+    /// Counts a new WebSocket or session. Returns as `TokenBucket.consume`.
+    func consumeConnect(limits: Limits, at now: Int64) -> Double? {
+        self.state.withLock { $0.connects.consume(limits: limits, at: now) }
+    }
+
+    /// Counts a page of a replay, before it is read.
+    ///
+    /// - Returns: nil if it may be read; otherwise the seconds to wait.
+    func consumeReplay(limits: Limits, at now: Int64) -> Double? {
+        self.state.withLock {
+            $0.replays.consume(limits: limits, at: now, cost: Self.replayPageCost)
+        }
+    }
+
+    /// Counts the bytes of a page that has been read.
+    func chargeReplay(bytes: Int, limits: Limits, at now: Int64) {
+        let cost = Self.replayPageCost * Float(bytes) / Float(limits.messageBytes)
+        self.state.withLock { $0.replays.charge(limits: limits, at: now, cost: cost) }
+    }
+
+    private static let replayPageCost: Float = 0.25
 
     /// Counts the bytes that a command stores. Entering counts later, with `storeMember`, because
     /// most users that enter are members already.
@@ -67,6 +97,8 @@ final class UserRate: Sendable {
     func isFull(limits: Limits, at now: Int64) -> Bool {
         self.state.withLock {
             $0.messages.isFull(limits: limits, at: now)
+                && $0.connects.isFull(limits: limits, at: now)
+                && $0.replays.isFull(limits: limits, at: now)
                 && $0.storage.isFull(limits: limits, at: now)
         }
     }
@@ -74,6 +106,10 @@ final class UserRate: Sendable {
     fileprivate func addWaiting(_ bytes: Int) { self.waiting.add(bytes, ordering: .relaxed) }
 
     var waitingBytes: Int { self.waiting.load(ordering: .relaxed) }
+
+    fileprivate func addUnpolled(_ bytes: Int) { self.unpolled.add(bytes, ordering: .relaxed) }
+
+    var unpolledBytes: Int { self.unpolled.load(ordering: .relaxed) }
 }
 
 /// The bytes that a user may still store. A day refills it evenly.
@@ -143,6 +179,10 @@ final class ConnectionRate {
     @exclusivity(unchecked) private var activeAt: Int64 = 0
     /// The bytes of answers that wait for this connection's reader.
     @exclusivity(unchecked) private var waitingBytes = 0
+    /// The bytes of events that wait for this connection's polls.
+    @exclusivity(unchecked) private var unpolledBytes = 0
+    /// The monotonic millisecond at which its replays continue; 0 if they do not wait.
+    @exclusivity(unchecked) private var replaysAt: Int64 = 0
 
     /// How long a client may go on sending above its limit, in milliseconds.
     static let patience: Int64 = 10_000
@@ -152,14 +192,19 @@ final class ConnectionRate {
 
     init(_ user: UserRate) { self.user = user }
 
-    deinit { self.setWaiting(0) }
+    deinit {
+        self.setWaiting(0)
+        self.setUnpolled(0)
+    }
 
     /// The user of the connection has become known.
     func changeUser(to user: UserRate) {
-        let waiting = self.waitingBytes
+        let (waiting, unpolled) = (self.waitingBytes, self.unpolledBytes)
         self.setWaiting(0)
+        self.setUnpolled(0)
         self.user = user
         self.setWaiting(waiting)
+        self.setUnpolled(unpolled)
     }
 
     enum FrameAdmission: Equatable {
@@ -174,7 +219,7 @@ final class ConnectionRate {
 
     /// Counts a frame against the rate of the user.
     func admit(limits: Limits, at now: Int64, cost: Float) -> FrameAdmission {
-        if now - self.activeAt > Self.silence { self.aboveSince = 0 }
+        if !self.isPaused, now - self.activeAt > Self.silence { self.aboveSince = 0 }
         self.activeAt = now
         if self.paidFrames >= cost {
             self.paidFrames -= cost
@@ -198,7 +243,8 @@ final class ConnectionRate {
 
     /// Whether a new value of the same user would be equal.
     func isAsNew(limits: Limits, at now: Int64) -> Bool {
-        !self.isPaused && self.waitingBytes == 0 && self.user.isFull(limits: limits, at: now)
+        !self.isPaused && self.replaysAt == 0 && self.waitingBytes == 0 && self.unpolledBytes == 0
+            && self.user.isFull(limits: limits, at: now)
     }
 
     /// Ends the pause if its time has come.
@@ -209,6 +255,47 @@ final class ConnectionRate {
         self.pausedUntil = 0
         self.activeAt = now
         return true
+    }
+
+    /// When `endPause` or `endReplayWait` must be called; nil for never.
+    var wakeAt: Int64? {
+        switch (self.pausedUntil, self.replaysAt) {
+        case (0, 0): nil
+        case (let time, 0), (0, let time): time
+        case (let pause, let replays): min(pause, replays)
+        }
+    }
+
+    // MARK: Replays
+
+    /// Counts a page of a replay, before it is read.
+    ///
+    /// - Returns: whether it may be read at once. If not, `endReplayWait` says when.
+    func admitReplay(limits: Limits, at now: Int64) -> Bool {
+        guard let seconds = self.user.consumeReplay(limits: limits, at: now) else { return true }
+        self.replaysAt = now + max(1, Int64(seconds * 1000))
+        return false
+    }
+
+    /// - Returns: whether the connection's replays may continue.
+    func endReplayWait(at now: Int64) -> Bool {
+        guard self.replaysAt != 0, self.replaysAt <= now else { return false }
+        self.replaysAt = 0
+        return true
+    }
+
+    // MARK: Events that wait for polls
+
+    func setUnpolled(_ bytes: Int) {
+        guard bytes != self.unpolledBytes else { return }
+        self.user.addUnpolled(bytes - self.unpolledBytes)
+        self.unpolledBytes = bytes
+    }
+
+    /// Whether several events may wait for this connection's polls. They may if less waits for
+    /// those of the user's other connections.
+    func mayRetainEvents(_ byteLimit: Int) -> Bool {
+        self.user.unpolledBytes - self.unpolledBytes < byteLimit
     }
 
     // MARK: Answers that wait

@@ -1,5 +1,6 @@
 import Bytes
 import ChatCore
+import Configuration
 import EngineIO
 import EngineTransport
 import EventLoop
@@ -44,11 +45,15 @@ final class EngineIOState: PollingTransport {
     var closeTimeout: Duration { .milliseconds(self.endpoint.settings.closeTimeout) }
 
     func write(_ bytes: UnsafeRawBufferPointer, to connection: Connection) -> Int {
+        guard let webSocket = connection.webSocket else { return 0 }
         let now = self.context.now.monotonic
+        let rate = self.context.rate(of: webSocket, connection)
+        let isFull = !rate.mayRetainEvents(self.context.live.limits.outboundBytes)
+        defer { rate.setUnpolled(self.server.waitingBytes(connection.token)) }
         var offset = 0
         while let frame = WrittenFrame(bytes, at: offset) {
             if let content = self.engineFrame(frame, in: bytes),
-                !self.server.write(content, to: connection.token, at: now)
+                !self.server.write(content, to: connection.token, onlyIfEmpty: isFull, at: now)
             {
                 break
             }

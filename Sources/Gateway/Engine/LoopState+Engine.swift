@@ -49,7 +49,13 @@ extension LoopState {
             guard let connection = self.pool[token], let webSocket = connection.webSocket else {
                 return
             }
-            self.bridge.receivedBinary(connection, webSocket)
+            self.bridge.receivedMessage(
+                connection, webSocket, .binary, UnsafeRawBufferPointer(start: nil, count: 0))
+        case .controlPacket(let token):
+            guard let connection = self.pool[token], let webSocket = connection.webSocket else {
+                return
+            }
+            _ = self.bridge.admitControlFrame(connection, webSocket)
         case .resumeWriting(let token):
             if let connection = self.pool[token], !connection.backlog.isEmpty {
                 self.pool.drainBacklog(connection)
@@ -98,6 +104,7 @@ extension LoopState {
             let webSocket = connection.webSocket
         else { return }
         webSocket.transportDeadline = engineIO.server.deadline(token)
+        webSocket.rate?.setUnpolled(engineIO.server.waitingBytes(token))
         self.pool.scheduleTimer(connection)
         self.pool.pollsAnswered(connection)
     }

@@ -47,7 +47,14 @@ extension LoopState {
                 }
                 let session = try self.openDialectSession(connection, engine, span)
                 self.http.recordToken(connection)
-                let peer = self.http.clientAddress(connection, span)
+                // Clients without a token are bounded in number, and their first frames count.
+                if self.http.hasToken,
+                    case .failure(let error) = self.http.countConnect(
+                        of: self.http.limitKey(connection))
+                {
+                    return self.http.refuse(connection, error, self.context.closingContext)
+                }
+                let peer = self.http.clientAddress(connection)
                 guard
                     let share = self.engineAddressShare(
                         connection, of: peer, isWebSocket: upgrade != nil)
@@ -85,6 +92,14 @@ extension LoopState {
                 }
             case .upgrade(let id):
                 let known = try self.sessionRequest(id, connection, span)
+                if let owner = known.owner,
+                    case .failure(let error) = self.http.countConnect(
+                        of: LimitKey(
+                            owner.user, tenant: owner.tenant,
+                            from: self.http.clientAddress(connection).ip))
+                {
+                    return self.http.refuse(connection, error, self.context.closingContext)
+                }
                 exchange.state = .engine(PendingEngineRequest(closingContext, upgrade: upgrade))
                 self.requestSession(connection, request, &offset, end: end) {
                     $0.upgrade(known, at: $1, isMember: $2, into: &$3)

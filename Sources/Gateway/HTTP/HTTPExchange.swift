@@ -10,6 +10,10 @@ final class HTTPExchange {
     @exclusivity(unchecked) var requestInfo: RequestInfo?
     /// The rate of the user of the last API request; nil before the first one.
     @exclusivity(unchecked) var rate: ConnectionRate?
+    /// The present request has counted against a limit.
+    @exclusivity(unchecked) var isCounted = false
+    /// The bytes of the present request's body on the wire.
+    @exclusivity(unchecked) var bodyBytes = 0
     @exclusivity(unchecked) var state = State.readingHead
     @exclusivity(unchecked) var requestCount = 0
     /// The head of a later request has begun, and its timeout is running.
@@ -26,6 +30,12 @@ final class HTTPExchange {
         case awaitingUpgradeDecision
         /// An Engine.IO request has no response yet.
         case engine(PendingEngineRequest)
+    }
+
+    func beginRequest() {
+        self.requestInfo = nil
+        self.isCounted = false
+        self.bodyBytes = 0
     }
 
     /// No request is unanswered.
@@ -61,6 +71,8 @@ final class HTTPExchange {
     struct IncompleteBody {
         private var decoder: HTTPBodyDecoder
         private(set) var bytes = ByteBuffer()
+        /// With the framing of chunks.
+        private(set) var wireByteCount = 0
 
         init(_ decoder: HTTPBodyDecoder) { self.decoder = decoder }
 
@@ -72,7 +84,9 @@ final class HTTPExchange {
             _ input: UnsafeMutableRawBufferPointer, from offset: inout Int
         ) throws(HTTPError) -> Bool {
             let unread = UnsafeRawBufferPointer(rebasing: input[offset...])
-            offset += try self.decoder.decode(unread.bytes, into: &self.bytes)
+            let count = try self.decoder.decode(unread.bytes, into: &self.bytes)
+            offset += count
+            self.wireByteCount += count
             return self.decoder.isComplete
         }
     }

@@ -78,11 +78,18 @@ public struct HTTPRequest: Sendable {
 extension HTTPRequest {
     /// The user or the address to whose limits the request counts.
     public var limitKey: LimitKey {
-        var identity: Identity?
-        if case .bearer(let bearer) = self.credentials { identity = bearer }
-        return LimitKey(
-            identity.map { UserID(of: $0) }, tenant: identity?.tenant ?? "",
-            from: self.clientAddress.ip)
+        LimitKey(self.credentials, from: self.clientAddress.ip)
+    }
+}
+
+extension LimitKey {
+    /// The user or the address to whose limits a request with these credentials counts.
+    init(_ credentials: Credentials, from address: IPAddress) {
+        guard case .bearer(let identity) = credentials else {
+            self = .init(nil, tenant: "", from: address)
+            return
+        }
+        self.init(UserID(of: identity), tenant: identity.tenant, from: address)
     }
 }
 

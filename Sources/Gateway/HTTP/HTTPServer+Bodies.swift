@@ -53,6 +53,7 @@ extension HTTPServer {
                 exchange.state = .receivingBody(body, of: request, responseContext)
                 return
             }
+            exchange.bodyBytes = body.wireByteCount
         } catch {
             return self.refuseBody(connection, error, responseContext)
         }
@@ -60,7 +61,7 @@ extension HTTPServer {
     }
 
     mutating func readEngineBody(
-        _ connection: Connection, _ pending: PendingEngineRequest,
+        _ connection: Connection, _ exchange: HTTPExchange, _ pending: PendingEngineRequest,
         _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int
     ) -> RequestAction? {
         guard var body = pending.body else { return nil }
@@ -70,6 +71,7 @@ extension HTTPServer {
                 pending.body = body
                 return nil
             }
+            exchange.bodyBytes = body.wireByteCount
         } catch {
             if error.status == .contentTooLarge { return .engineBodyTooLong }
             self.refuseBody(connection, error, pending.responseContext)

@@ -27,7 +27,7 @@ extension HTTPServer {
         return DialectRequest(
             path: path, query: query, credentials: self.readCredentials(query, span),
             allowsAnonymous: self.context.settings.allowsAnonymous,
-            isLoopback: self.isFromThisMachine(connection, span),
+            isLoopback: self.isFromThisMachine(connection),
             now: self.context.now.wall)
     }
 
@@ -105,9 +105,9 @@ extension HTTPServer {
     ///
     /// - Parameter connection: the connection of the request.
     /// - Returns: the place of the connection itself if no proxy reports the client.
-    func admitAddress(_ connection: Connection, _ span: RawSpan) throws(HTTPError) -> AddressShare {
+    func admitAddress(_ connection: Connection) throws(HTTPError) -> AddressShare {
         if let share = connection.addressShare { return share }
-        let address = self.clientAddress(connection, span).ip
+        let address = self.clientAddress(connection).ip
         guard
             let share = self.pool.admit(
                 address, hasToken: self.hasToken, for: connection.token)

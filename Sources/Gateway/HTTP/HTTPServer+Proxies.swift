@@ -44,7 +44,9 @@ extension HTTPServer {
     ///
     /// It compares the client's own `Host`, which no page can choose. Probes are answered under any
     /// name, because load balancers invent one. So are requests for nothing.
-    func hostError(_ connection: Connection, _ route: Route, _ span: RawSpan) -> HTTPError? {
+    mutating func hostError(
+        _ connection: Connection, _ route: Route, _ span: RawSpan
+    ) -> HTTPError? {
         guard connection.isClient else { return nil }
         switch route.target {
         case .notFound: return nil
@@ -53,10 +55,17 @@ extension HTTPServer {
             guard WebSocketUpgrade.isRequested(by: self.head, in: span) else { return nil }
         case .handler, .engine: break
         }
-        let host = self.head.authority.map { String(span, $0) }
-        let isAllowed = self.context.live.hosts.allows(
+        guard let authority = self.head.authority else { return nil }
+        let bytes = span.extracting(authority)
+        guard !bytes.withUnsafeBytes({ $0.elementsEqual(self.allowedHost) }) else { return nil }
+        let (host, hosts) = (String(span, authority), self.context.live.hosts)
+        if hosts.allows(host) {
+            self.allowedHost = bytes.withUnsafeBytes { Array($0) }
+            return nil
+        }
+        let isAllowed = hosts.allows(
             host, from: connection.peer.ip, isForwarded: self.hasForwardedFields(span))
-        return isAllowed ? nil : .foreignHost(host ?? "")
+        return isAllowed ? nil : .foreignHost(host)
     }
 
     private func hasForwardedFields(_ span: RawSpan) -> Bool {
@@ -90,15 +99,16 @@ extension HTTPServer {
         self.context.settings.isTrustedProxy(address)
     }
 
-    /// The client's address.
-    func clientAddress(_ connection: Connection, _ span: RawSpan) -> SocketAddress {
-        self.forwardedAddress(connection, span) ?? connection.peer
+    /// The address of the client of the present request.
+    func clientAddress(_ connection: Connection) -> SocketAddress {
+        guard case .http(let exchange) = connection.phase else { return connection.peer }
+        return exchange.requestInfo?.forwardedAddress ?? connection.peer
     }
 
     /// Whether no other machine can have sent the request: only this one reaches the listener, and
     /// no trusted proxy reports a client elsewhere.
-    func isFromThisMachine(_ connection: Connection, _ span: RawSpan) -> Bool {
-        self.context.settings.isLoopback && self.clientAddress(connection, span).ip.isLoopback
+    func isFromThisMachine(_ connection: Connection) -> Bool {
+        self.context.settings.isLoopback && self.clientAddress(connection).ip.isLoopback
     }
 
     /// The client's address, as trusted proxies report it: each, from the last one on, reports the

@@ -29,10 +29,10 @@ extension HTTPServer {
                 ? nil : self.head.fields.text("sec-fetch-site", in: span),
             fetchMode: connection.isClient
                 ? nil : self.head.fields.text("sec-fetch-mode", in: span),
-            peer: connection.peer, clientAddress: self.clientAddress(connection, span),
+            peer: connection.peer, clientAddress: self.clientAddress(connection),
             credentials: connection.isClient ? self.credentials : .none,
             allowsAnonymous: self.context.settings.allowsAnonymous,
-            isLoopback: self.isFromThisMachine(connection, span),
+            isLoopback: self.isFromThisMachine(connection),
             linkBase: connection.isClient ? self.linkBase(connection, span) : "",
             jsonDepth: self.context.live.limits.jsonDepth,
             messageBytes: self.context.live.limits.messageBytes,
@@ -90,12 +90,49 @@ extension HTTPServer {
         let (limits, now) = (self.context.live.limits, self.context.now.monotonic)
         let user = self.context.shared.rates.rate(of: request.limitKey, limits: limits, at: now)
         if exchange.rate?.user !== user { exchange.rate = ConnectionRate(user) }
-        guard let wait = user.consume(limits: limits, at: now) else { return }
+        exchange.isCounted = true
+        guard let wait = user.consume(limits: limits, at: now, cost: exchange.cost(limits)) else {
+            return
+        }
         if user.isOverdrawn(limits: limits) { responseContext.keepsAlive = false }
         self.context.counters.rateLimited += 1
-        throw HTTPError(
-            .tooManyRequests, "rate limited",
-            fields: [HTTPField("Retry-After", String(max(1, Int(wait.rounded(.up)))))])
+        throw .rateLimited(retryAfter: wait)
+    }
+
+    /// Counts a new WebSocket or session of a user.
+    func countConnect(of key: LimitKey) -> Result<UserRate, HTTPError> {
+        let (limits, now) = (self.context.live.limits, self.context.now.monotonic)
+        let user = self.context.shared.rates.rate(of: key, limits: limits, at: now)
+        guard let wait = user.consumeConnect(limits: limits, at: now) else {
+            return .success(user)
+        }
+        self.context.counters.rateLimited += 1
+        return .failure(.rateLimited(retryAfter: wait))
+    }
+
+    /// The user of the present request, by its credentials.
+    func limitKey(_ connection: Connection) -> LimitKey {
+        LimitKey(self.credentials, from: self.clientAddress(connection).ip)
+    }
+
+    /// Counts a request that has counted for no user, for its address: of a page, of health, of
+    /// Engine.IO, a preflight, and each that is refused before its user counts. It is answered even
+    /// above the limit, because a balancer's probes may have the same address. But then its
+    /// connection closes.
+    private func countForAddress(
+        _ connection: Connection, _ responseContext: inout HTTPResponseContext
+    ) {
+        guard connection.isClient, case .http(let exchange) = connection.phase, !exchange.isCounted
+        else { return }
+        exchange.isCounted = true
+        let (limits, now) = (self.context.live.limits, self.context.now.monotonic)
+        let rate = self.context.shared.rates.requestRate(
+            of: self.clientAddress(connection).ip, limits: limits, at: now)
+        if rate.consume(limits: limits, at: now, cost: exchange.cost(limits)) != nil,
+            rate.isOverdrawn(limits: limits)
+        {
+            responseContext.keepsAlive = false
+        }
     }
 
     /// The information about the request that is being answered on this connection.
@@ -107,6 +144,8 @@ extension HTTPServer {
     mutating func respond(
         _ connection: Connection, _ response: HTTPResponse, _ responseContext: HTTPResponseContext
     ) {
+        var responseContext = responseContext
+        self.countForAddress(connection, &responseContext)
         let crossOrigin = self.requestInfo(connection)?.crossOrigin?.fields ?? []
         let transport = Self.transportFields(of: connection)
         self.responseBuffer.removeAll()
@@ -142,6 +181,8 @@ extension HTTPServer {
             let response = HTTPResponse(apiError: error, outcome: info.isSend ? .refused : nil)
             return self.respond(connection, response, responseContext)
         }
+        var responseContext = responseContext
+        self.countForAddress(connection, &responseContext)
         let fields =
             error.fields + (info?.crossOrigin?.fields ?? []) + Self.transportFields(of: connection)
         self.responseBuffer.removeAll()
@@ -179,5 +220,12 @@ extension HTTPServer {
         } else {
             self.pool.beginClose(connection, .lingerWhenSent)
         }
+    }
+}
+
+extension HTTPExchange {
+    /// What the present request costs, in messages. A body counts with the framing of its chunks.
+    fileprivate func cost(_ limits: Limits) -> Float {
+        Float(1 + self.bodyBytes / limits.messageBytes)
     }
 }

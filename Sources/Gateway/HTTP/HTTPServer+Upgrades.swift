@@ -27,9 +27,11 @@ extension HTTPServer {
         let upgrade = try WebSocketUpgrade(self.head, in: span)
         guard self.admitClient() else { throw .tooManyConnects }
         guard self.isAllowedOrigin(connection, span) else { throw .originRefused }
-        let addressShare = try self.admitAddress(connection, span)
+        let addressShare = try self.admitAddress(connection)
         var opening = UpgradeRequest.Opening.echo
+        var userRate: UserRate?
         if let target {
+            userRate = try self.countConnect(of: self.limitKey(connection)).get()
             switch self.context.settings.dialects[target.dialect].open(target.request) {
             case .refused(let status, let sentence):
                 throw HTTPError(HTTPStatus(rawValue: status), sentence)
@@ -43,7 +45,7 @@ extension HTTPServer {
         }
         return UpgradeRequest(
             upgrade: upgrade, dialect: target?.dialect ?? -1, expiry: self.tokenExpiry,
-            peer: self.clientAddress(connection, span), addressShare: addressShare,
+            peer: self.clientAddress(connection), addressShare: addressShare, userRate: userRate,
             responseContext: self.responseContext(
                 willClose: self.context.isDraining || self.head.body != .bytes(0)),
             opening: opening)
@@ -85,6 +87,8 @@ struct UpgradeRequest {
     let expiry: Int64
     let peer: SocketAddress
     let addressShare: AddressShare
+    /// Nil for the echo.
+    let userRate: UserRate?
     /// For a refusal.
     let responseContext: HTTPResponseContext
     let opening: Opening

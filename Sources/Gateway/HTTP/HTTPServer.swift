@@ -18,6 +18,8 @@ struct HTTPServer {
     var head = HTTPRequestHead()
     /// The credentials of that request.
     var credentials = Credentials.none
+    /// The last `Host` that any client may use, because most requests have the same one.
+    var allowedHost: [UInt8] = []
     /// New clients in the present second.
     private var connects: (second: Int64, count: Int) = (0, 0)
     /// How many asynchronous responses are being computed.
@@ -59,13 +61,13 @@ struct HTTPServer {
             self.readBody(connection, exchange, buffer, &offset)
             return nil
         case .engine(let pending) where pending.body != nil:
-            return self.readEngineBody(connection, pending, buffer, &offset)
+            return self.readEngineBody(connection, exchange, pending, buffer, &offset)
         case .engine:
             self.pauseIfUnreadIsLarge(connection, unreadBytes: buffer.count - offset)
             return nil
         case .awaitingResponse, .awaitingUpgradeDecision: return nil
         }
-        exchange.requestInfo = nil
+        exchange.beginRequest()
         do throws(HTTPError) {
             return try self.readHead(connection, exchange, buffer, &offset)
         } catch {
@@ -174,7 +176,10 @@ struct HTTPServer {
             }
         } catch {
             exchange.requestInfo?.origin = self.head.fields.text("origin", in: span)
-            self.refuse(connection, error, bodilessContext)
+            // A client that connects too often needs a new connection for its next try.
+            self.refuse(
+                connection, error,
+                error.status == .tooManyRequests ? closingContext : bodilessContext)
             return nil
         }
         let request = self.httpRequest(connection, span)

@@ -37,9 +37,15 @@ public struct HostPolicy: Sendable, Equatable {
     ///   - host: the request's own `Host`, with or without a port. Browsers always send one.
     ///   - peer: the address that sent the request to the node.
     ///   - isForwarded: whether the request has fields of a proxy.
-    func allows(_ host: String?, from peer: IPAddress, isForwarded: Bool) -> Bool {
+    func allows(
+        _ host: String?, from peer: IPAddress, isForwarded: @autoclosure () -> Bool
+    ) -> Bool {
+        self.allows(host) || self.proxies.contains { $0.contains(peer) } && isForwarded()
+    }
+
+    /// Whether requests from any address may have this `Host`.
+    func allows(_ host: String?) -> Bool {
         guard let names, let host, !host.isEmpty else { return true }
-        if isForwarded, self.proxies.contains(where: { $0.contains(peer) }) { return true }
         guard let parts = HostPort(host[...]) else { return false }
         if parts.isBracketed { return IPAddress(parts.host) != nil }
         let name = Self.name(parts.host)

@@ -98,6 +98,13 @@ extension HTTPError {
             "Host: \(host.prefix(100)) is not a name of this node; add it with --host.")
     }
 
+    /// - Parameter seconds: when the client may repeat the request.
+    static func rateLimited(retryAfter seconds: Double) -> HTTPError {
+        HTTPError(
+            .tooManyRequests, "rate limited",
+            fields: [HTTPField("Retry-After", String(max(1, Int(seconds.rounded(.up)))))])
+    }
+
     /// The user's other connections have all the answers that may wait for their readers.
     static let answersWaiting = HTTPError(
         .tooManyRequests, "rate limited: outbound-bytes; read the other answers first",

@@ -3,6 +3,8 @@
 public enum WebSocketInput: Sendable, Hashable {
     /// A message in one frame, unmasked in place.
     case message(WebSocketMessageKind, Range<Int>)
+    /// A fragment of a message of which more follow. The reader retains its payload.
+    case fragment
     /// A message that was assembled from several fragments.
     case assembledMessage(WebSocketMessageKind, [UInt8])
     /// A message that was compressed. The inflater's `output` contains it until the inflater is
@@ -72,10 +74,13 @@ public struct WebSocketReader: Sendable {
     /// when more have arrived. A violation of the protocol or of a limit throws as soon as the
     /// header shows it. After an error, and after `close`, nothing more is read.
     ///
-    /// - Parameter inflater: the loop's inflater, required if compression was negotiated.
+    /// - Parameters:
+    ///   - inflater: the loop's inflater, required if compression was negotiated.
+    ///   - awaitsClose: this side has sent a close frame. The payloads of all other frames are
+    ///     dropped unread.
     public mutating func next(
         in buffer: UnsafeMutableRawBufferPointer, from offset: inout Int, limits: WebSocketLimits,
-        inflater: Inflater? = nil
+        inflater: Inflater? = nil, awaitsClose: Bool = false
     ) throws(WebSocketError) -> WebSocketInput? {
         while true {
             if self.isClosed {
@@ -94,13 +99,19 @@ public struct WebSocketReader: Sendable {
             case .complete(let complete):
                 header = complete
             }
-            try self.check(header, limits)
+            let isDropped = awaitsClose && header.opcode != .close
+            if !isDropped { try self.check(header, limits) }
             let frameByteCount = header.byteCount + header.payloadByteCount
             guard unread.count >= frameByteCount else {
                 self.neededByteCount = frameByteCount
                 return nil
             }
 
+            if isDropped {
+                self.fragments = []
+                offset += frameByteCount
+                continue
+            }
             let payload = UnsafeMutableRawBufferPointer(
                 rebasing: unread[header.byteCount..<frameByteCount])
             let range = offset + header.byteCount..<offset + frameByteCount
@@ -115,11 +126,8 @@ public struct WebSocketReader: Sendable {
             case .binary where header.isFinal && !header.isCompressed:
                 return .message(.binary, range)
             case .text, .binary, .continuation:
-                if let message = try self.assemble(
+                return try self.assemble(
                     header, UnsafeRawBufferPointer(payload), limits, inflater)
-                {
-                    return message
-                }
             case .ping:
                 return .ping(range)
             case .pong:
@@ -147,11 +155,11 @@ public struct WebSocketReader: Sendable {
         }
     }
 
-    /// Adds a fragment or a compressed message. Returns nil if more fragments follow.
+    /// Adds a fragment or a compressed message.
     private mutating func assemble(
         _ header: WebSocketFrameHeader, _ payload: UnsafeRawBufferPointer,
         _ limits: WebSocketLimits, _ inflater: Inflater?
-    ) throws(WebSocketError) -> WebSocketInput? {
+    ) throws(WebSocketError) -> WebSocketInput {
         if header.opcode != .continuation {
             let kind: WebSocketMessageKind = header.opcode == .text ? .text : .binary
             if header.isFinal { return try Self.inflate(kind, payload, limits, inflater) }
@@ -166,7 +174,7 @@ public struct WebSocketReader: Sendable {
             guard self.fragmentedUTF8.accept(payload) else { throw .badText }
         }
         self.fragments.append(contentsOf: payload)
-        guard header.isFinal else { return nil }
+        guard header.isFinal else { return .fragment }
 
         let message = self.fragments
         self.fragments = []

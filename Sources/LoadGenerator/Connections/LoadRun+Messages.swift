@@ -76,7 +76,8 @@ extension LoadRun {
                 case .close(let code, let reason):
                     let text = String(decoding: bytes[reason], as: UTF8.self)
                     return self.closeFailed(member, .closed(code, reason: text))
-                case .message(.binary, _), .assembledMessage(.binary, _), .inflatedMessage, .pong:
+                case .message(.binary, _), .assembledMessage(.binary, _), .inflatedMessage, .pong,
+                    .fragment:
                     break
                 }
                 guard self.connections[member].state.isEstablished else { return }

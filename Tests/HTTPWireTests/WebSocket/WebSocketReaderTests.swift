@@ -203,6 +203,40 @@ struct WebSocketReaderTests {
                 && WebSocketError.messageTooBig(limit: 1).closeCode == .messageTooBig)
     }
 
+    @Test("returns each fragment, for the client's rate")
+    func fragments() throws {
+        var bytes =
+            frame(.text, "a", isFinal: false) + frame(.continuation, "", isFinal: false)
+            + frame(.ping, "") + frame(.continuation, "b")
+        var reader = WebSocketReader(role: .server)
+        var (offset, inputs): (Int, [WebSocketInput]) = (0, [])
+        try bytes.withUnsafeMutableBytes {
+            while let input = try reader.next(in: $0, from: &offset, limits: WebSocketLimits()) {
+                inputs.append(input)
+            }
+        }
+        #expect(inputs.count == 4 && inputs[0] == .fragment && inputs[1] == .fragment)
+        #expect(inputs[3] == .assembledMessage(.text, Array("ab".utf8)))
+    }
+
+    @Test("drops everything but the answer after this side has sent a close frame")
+    func awaitsClose() throws {
+        var bytes =
+            frame(.text, [0xFF]) + frame(.continuation, "a") + frame(.ping, "a")
+            + frame(.text, [0xFF], isFinal: false) + frame(.text, "a")
+            + frame(.close, [0x03, 0xE8])
+        var reader = WebSocketReader(role: .server)
+        var offset = 0
+        let input = try bytes.withUnsafeMutableBytes {
+            try reader.next(in: $0, from: &offset, limits: WebSocketLimits(), awaitsClose: true)
+        }
+        guard case .close(let code, _) = input else {
+            Issue.record("\(String(describing: input))")
+            return
+        }
+        #expect(code?.rawValue == 1000 && offset == bytes.count)
+    }
+
     @Test("takes at most 48 bytes per idle connection")
     func size() {
         #expect(MemoryLayout<WebSocketReader>.size <= 48)

@@ -61,6 +61,7 @@ struct WebSocketTestReader {
         switch input {
         case .message(let kind, let range):
             self.received.append(message(kind, Array(buffer[range])))
+        case .fragment: break
         case .assembledMessage(let kind, let bytes): self.received.append(message(kind, bytes))
         case .inflatedMessage(let kind):
             self.received.append(message(kind, Array(self.inflater.output)))
