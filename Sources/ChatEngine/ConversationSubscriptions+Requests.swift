@@ -191,6 +191,18 @@ extension ConversationSubscriptions {
                 self.repair(feed.slot, at: now, outbox: &outbox)
             }
             return
+        case .amended(let message):
+            // Its event was lost, and the repair may show only a later state of the message. So the
+            // answer does not rely on an event.
+            guard let feed, !self.feeds[feed.slot].state.isOpening,
+                message.revision > self.feeds[feed.slot].watermarks.revision
+            else { break }
+            self.requests.deferAnswer(to: request, answer)
+            self.feeds[feed.slot].deferAmendment(request)
+            if self.feeds[feed.slot].state.isLive {
+                self.repair(feed.slot, at: now, outbox: &outbox)
+            }
+            return
         case .joined:
             guard case .command(.joinAndSubscribe) = pending.input, let feed,
                 self.feeds[feed.slot].awaitsAttach

@@ -232,14 +232,13 @@ extension ChatBridge {
                 let conversation = webSocket.subscriptions.first { $0.feed == feed }?.conversation
                 self.context.logRejected(error, connection, webSocket, in: conversation)
             }
-            if case .posted(let message, _) = answer {
-                self.context.counters.stored[webSocket.dialect + 1] &+= 1
-                if let state = webSocket.subscriptions.first(where: { $0.feed == feed })?.catchUp {
-                    state.acknowledgedSends.insert(message.sequence)
-                }
-            }
-            let isDelivered =
+            var isDelivered =
                 feed != nil && (isDelivered || self.willBeDelivered(answer, feed, webSocket))
+            if case .posted(let message, let isRepeat) = answer {
+                self.context.counters.stored[webSocket.dialect + 1] &+= 1
+                isDelivered =
+                    isDelivered && !self.isAnswered(message, isRepeat: isRepeat, feed, webSocket)
+            }
             webSocket.session?.answered(
                 answer, to: tag, isDelivered: isDelivered, into: &self.steps)
             self.runSteps(connection, webSocket)
@@ -270,6 +269,23 @@ extension ChatBridge {
         case .operatorCommand(let reply): reply(answer)
         case .page, .catchUp, .fetch, .search, .numbers: break
         }
+    }
+
+    /// Whether an earlier send of the connection has the message as its answer already: then a
+    /// repeat of it needs another one. Records that the message answers a send.
+    private func isAnswered(
+        _ message: Message, isRepeat: Bool, _ feed: FeedID?, _ webSocket: WebSocketState
+    ) -> Bool {
+        guard let index = webSocket.subscriptions.firstIndex(where: { $0.feed == feed }) else {
+            return false
+        }
+        if let state = webSocket.subscriptions[index].catchUp {
+            state.acknowledgedSends.insert(message.sequence)
+            return false
+        }
+        let answeredThrough = webSocket.subscriptions[index].answeredThrough
+        webSocket.subscriptions[index].answeredThrough = max(answeredThrough, message.sequence)
+        return isRepeat && message.sequence <= answeredThrough
     }
 
     /// Whether the replay will deliver a message that the client sent again. Delivered at once, the
