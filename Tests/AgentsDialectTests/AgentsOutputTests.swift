@@ -285,27 +285,6 @@ struct AgentsOutputTests {
             ])
     }
 
-    @Test("begin with the status of the agents that are online")
-    func entry() {
-        var probe = SessionProbe.agents()
-        _ = probe.opened()
-        let bob = PresenceChange(
-            person: Person(id: Self.user.id, name: "Bob"), isOnline: true, at: Self.time)
-        func joined(isCrowd: Bool) -> ChatAnswer {
-            .joined(
-                JoinResult(
-                    head: 0, oldest: 1, revision: 1, ended: nil, present: isCrowd ? [] : [bob],
-                    presentCount: 250, isCrowd: isCrowd))
-        }
-        #expect(
-            probe.answer(joined(isCrowd: false))
-                == Self.render(.presence([bob])).map { String($0.drop { $0 != "{" }) })
-        #expect(
-            probe.answer(joined(isCrowd: true)) == [
-                #"{"type":"presence","channel_id":"c","online":250,"changes":[]}"#
-            ])
-    }
-
     @Test("list the status of all members")
     func statuses() {
         var probe = SessionProbe.agents()

@@ -187,6 +187,7 @@ extension ChatBridge {
     mutating func unblockReading(_ connection: Connection, _ webSocket: WebSocketState) {
         webSocket.blockingReplyCount = max(0, webSocket.blockingReplyCount - 1)
         if webSocket.blockingReplyCount == 0 { webSocket.unblockedAt = self.context.tickNumber }
+        self.acceptIfEntered(connection, webSocket)
         self.resumeReadingIfUnblocked(connection, webSocket)
     }
 
@@ -252,9 +253,17 @@ extension ChatBridge {
             switch answer {
             case .joined(let result):
                 self.joined(result, connection, webSocket)
-                self.subscribe(
-                    connection, webSocket, feed, key, result, from: start, requestedAt: requestedAt)
-                self.context.logJoined(connection, webSocket, key)
+                if webSocket.subscriptions.contains(where: { $0.feed == feed }),
+                    let user = webSocket.session?.principal?.person.id
+                {
+                    // One subscription is enough: with two, the client would get events twice.
+                    self.chat.unsubscribe(from: feed, user: user)
+                } else {
+                    self.subscribe(
+                        connection, webSocket, feed, key, result, from: start,
+                        requestedAt: requestedAt)
+                    self.context.logJoined(connection, webSocket, key)
+                }
             case .failed(let error):
                 self.context.logRejected(error, connection, webSocket, in: key)
             default: break

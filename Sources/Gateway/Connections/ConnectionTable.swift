@@ -38,6 +38,9 @@ struct ConnectionTable {
         static let isPolling = Flags(rawValue: 32)
         /// Packets wait for a poll.
         static let hasUnpolledPackets = Flags(rawValue: 64)
+        /// Nothing is written: the response to the upgrade, in the backlog, waits for the session's
+        /// entry.
+        static let isHeld = Flags(rawValue: 128)
         /// A frame has not reached the client's socket.
         static let isBehind: Flags = [.hasBacklog, .hasUnpolledPackets]
     }

@@ -10,7 +10,7 @@ import Testing
 
 /// Every send has an answer of its own, also one that repeats another.
 @Suite("A send that is repeated before its answer", .ownThread)
-struct RepeatedSendTests {
+struct SendAnswerTests {
     /// A protocol's frames: how to connect, to send, and which frames answer a send.
     struct Frames: Sendable, CustomTestStringConvertible {
         let name: String
