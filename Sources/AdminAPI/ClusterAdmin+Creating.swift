@@ -85,7 +85,7 @@ extension ClusterAdmin {
     /// the notification they find the conversation when they connect again, so a failure is no
     /// error.
     private func notify(_ person: Person, of key: ConversationKey) async {
-        let body = MessageBody(author: person, clientMessageID: nil, content: key.id.string)
+        let body = InboxNotice(key.id, from: .start).body(by: person)
         _ = try? await self.command(.post(body), in: .inbox(of: person.id, in: key.tenant))
     }
 }

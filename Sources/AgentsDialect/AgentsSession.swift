@@ -203,6 +203,14 @@ public struct AgentsSession: InboxReading, ResumableSession {
     ) {
         let now = steps.now
         switch (AgentsRequestKind(rawValue: tag.kind), answer) {
+        case (.enter, .joined(let entered)):
+            guard let channel = self.channel else { return }
+            for change in entered.present { steps.reply { $0.append(status: change) } }
+            if entered.isCrowd {
+                steps.reply {
+                    $0.append(presenceSummary: entered.presentCount, [], in: channel)
+                }
+            }
         case (.inbox, .failed), (.enter, .failed(.unavailable)):
             steps.append(.close(1013, "the channel cannot be entered at the moment; try again"))
         case (.enter, .failed(.damaged)):

@@ -141,25 +141,31 @@ extension ConversationSubscriptions {
         outbox: inout Outbox
     ) {
         let deferred = self.feeds[slot].takeDeferredAnswers(for: message.sequence)
-        var contexts: [RequestContextID] = []
+        var answers: [(context: RequestContextID, isRepeat: Bool)] = []
         for request in [first] + deferred.filter({ $0 != first }) where request != 0 {
+            var isRepeat = false
             if request != first,
-                case .posted(let other, _) = self.requests[request]?.deferredAnswer,
-                !other.isOfSameSend(as: message)
+                case .posted(let other, isRepeat: let repeats)? =
+                    self.requests[request]?.deferredAnswer
             {
-                self.resend(request, at: now, outbox: &outbox)
-                continue
+                guard other.isOfSameSend(as: message) else {
+                    self.resend(request, at: now, outbox: &outbox)
+                    continue
+                }
+                isRepeat = repeats
             }
             if let context = self.removeAnswered(
                 request, with: message.sequence, outbox: &outbox)?
                 .context
             {
-                contexts.append(context)
+                answers.append((context, isRepeat))
             }
         }
-        self.deliver(.posted(message), slot, answering: contexts.first)
-        for context in contexts.dropFirst() {
-            self.deliveries.append(.answer(context: context, .posted(message), isAlsoEvent: true))
+        self.deliver(.posted(message), slot, answering: answers.first?.context)
+        for (context, isRepeat) in answers.dropFirst() {
+            self.deliveries.append(
+                .answer(
+                    context: context, .posted(message, isRepeat: isRepeat), isAlsoEvent: true))
         }
     }
 
@@ -310,6 +316,10 @@ extension ConversationSubscriptions {
             self.finish(early.answering, early.event.answer, at: now, outbox: &outbox)
         }
         self.deliverOutOfOrder(slot, at: now, outbox: &outbox)
+        for request in self.feeds[slot].takeDeferredAmendments() {
+            guard let answer = self.requests[request]?.deferredAnswer else { continue }
+            self.finish(request, answer, at: now, outbox: &outbox)
+        }
         if let missedEnd {
             if !self.feeds[slot].isEnded {
                 self.deliver(.ended(by: missedEnd.by, at: missedEnd.at), slot)

@@ -191,6 +191,18 @@ extension ConversationSubscriptions {
                 self.repair(feed.slot, at: now, outbox: &outbox)
             }
             return
+        case .amended(let message):
+            // Its event was lost, and the repair may show only a later state of the message. So the
+            // answer does not rely on an event.
+            guard let feed, !self.feeds[feed.slot].state.isOpening,
+                message.revision > self.feeds[feed.slot].watermarks.revision
+            else { break }
+            self.requests.deferAnswer(to: request, answer)
+            self.feeds[feed.slot].deferAmendment(request)
+            if self.feeds[feed.slot].state.isLive {
+                self.repair(feed.slot, at: now, outbox: &outbox)
+            }
+            return
         case .joined:
             guard case .command(.joinAndSubscribe) = pending.input, let feed,
                 self.feeds[feed.slot].awaitsAttach
@@ -293,50 +305,6 @@ extension ConversationSubscriptions {
             }
         }
         self.deliveries.append(.answer(context: context, answer, isAlsoEvent: isAlsoEvent))
-    }
-
-    // MARK: Reports
-
-    mutating func recordDelivery(
-        in feed: FeedID, to user: UserID, of range: ClosedRange<SequenceNumber>
-    ) {
-        guard self.feeds.isCurrent(feed) else { return }
-        if self.feeds[feed.slot].reports.isEmpty {
-            self.feeds[feed.slot].reportPeriods =
-                self.feeds[feed.slot].isBusy ? Feed.busyReportPeriods : 1
-        }
-        if !self.feeds[feed.slot].isInReportList {
-            self.feeds[feed.slot].isInReportList = true
-            self.feedsWithReports.append(feed)
-        }
-        self.feeds[feed.slot].addReport(DeliveryReport(user: user, range: range))
-    }
-
-    /// Sends the reports that no message carried in time. Call it once per period.
-    mutating func flushDueReports(outbox: inout Outbox) {
-        var waiting: [FeedID] = []
-        swap(&waiting, &self.feedsWithReports)
-        for feed in waiting where self.feeds.isCurrent(feed) {
-            if self.feeds[feed.slot].reports.isEmpty || self.feeds[feed.slot].reportPeriods == 0 {
-                self.feeds[feed.slot].isInReportList = false
-                self.flushReports(of: feed.slot, outbox: &outbox)
-            } else {
-                self.feeds[feed.slot].reportPeriods -= 1
-                self.feedsWithReports.append(feed)
-            }
-        }
-        outbox.flushDeferred()
-    }
-
-    /// Queues the reports behind other items to the owner. Sent on their own, they would cost one
-    /// packet per message.
-    mutating func flushReports(of slot: UInt32, outbox: inout Outbox) {
-        guard !self.feeds[slot].reports.isEmpty else { return }
-        for report in self.feeds[slot].reports {
-            outbox.sendDeferred(
-                self.input(.delivered(report.user, report.range), slot), to: self.feeds[slot].owner)
-        }
-        self.feeds[slot].recordReportsSent()
     }
 }
 

@@ -179,6 +179,7 @@ struct ConversationSubscriptions: Sendable {
         self.removePendingAttach(of: slot)
         let deferred =
             self.feeds[slot].takeDeferredAnswers(for: nil)
+            + self.feeds[slot].takeDeferredAmendments()
             + self.feeds[slot].takeOutOfOrder(through: .max).map(\.answering)
         self.requests.removeQueue(of: slot)
         for read in self.feeds[slot].waitingPages {

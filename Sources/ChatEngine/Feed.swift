@@ -135,6 +135,8 @@ struct Feed: Sendable {
     var typingUsers: [Person] = []
     /// The reports that were sent last.
     var lastReports: [DeliveryReport] = []
+    /// Answered amendments that wait until the repair has delivered their changes.
+    private var deferredAmendments: [RequestID] = []
     static let outOfOrderLimit = 1024
     static let reportLimit = 64
     /// The number of periods, of a quarter of a second, for which a report waits for the next
@@ -277,6 +279,16 @@ struct Feed: Sendable {
         let due = self.deferredAnswers.filter { sequence == nil || $0.sequence == sequence }
         self.deferredAnswers.removeAll { sequence == nil || $0.sequence == sequence }
         return due.map(\.request)
+    }
+
+    /// Defers the answer to an amendment until the repair ends.
+    mutating func deferAmendment(_ request: RequestID) {
+        if !self.deferredAmendments.contains(request) { self.deferredAmendments.append(request) }
+    }
+
+    mutating func takeDeferredAmendments() -> [RequestID] {
+        defer { self.deferredAmendments = [] }
+        return self.deferredAmendments
     }
 
     /// Removes the pages that the feed has caught up with, and those whose deadline has passed.

@@ -137,13 +137,14 @@ extension ChatEvent {
 }
 
 extension Message {
-    /// The post to the inbox of a mentioned user: it names the conversation, as all posts to users'
-    /// inboxes do. The id is the same for every attempt to post it.
+    /// The post to the inbox of a mentioned user: a notice from before the message, as all posts to
+    /// users' inboxes are notices. The id is the same for every attempt to post it.
     fileprivate func mentionNotice(in conversation: ConversationKey) -> MessageBody {
         let id = ClientMessageID(
             mintedFrom: StableHash.of(conversation.tenant, conversation.id),
             count: UInt64(self.sequence))
-        return MessageBody(
-            author: self.body.author, clientMessageID: id, content: conversation.id.string)
+        let position = InboxNotice.Position(
+            head: self.sequence - 1, revision: self.revision - 1)
+        return InboxNotice(conversation.id, from: position).body(by: self.body.author, id: id)
     }
 }

@@ -327,7 +327,11 @@ extension ChatsSession {
         switch request {
         case .join(let chat, let lastRead):
             self.subscriptions.insert(chat)
-            if entered.isNewMember { self.subscriptions.notifyOtherConnections(chat, into: &steps) }
+            if entered.isNewMember {
+                let notice = InboxNotice(
+                    chat, from: .init(head: entered.head, revision: entered.revision))
+                self.subscriptions.notifyOtherConnections(notice, into: &steps)
+            }
             let user = self.user
             guard let lastRead, lastRead > 0 else {
                 return self.finish(into: &steps) {
@@ -356,8 +360,9 @@ extension ChatsSession {
             guard let id = tag.conversation else { return }
             let chat = ChatsChat(id: id, description, limit: 0)
             if !description.members.isEmpty {
-                self.subscriptions.enter(id, into: &steps)
-                self.subscriptions.notifyOtherConnections(id, into: &steps)
+                self.subscriptions.enter(id, from: .after(0), into: &steps)
+                self.subscriptions.notifyOtherConnections(
+                    InboxNotice(id, from: .start), into: &steps)
             }
             self.finish(into: &steps) {
                 $0.append(#"{"type":"emptyChatCreated","data":"#)

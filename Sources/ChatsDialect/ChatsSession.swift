@@ -165,7 +165,7 @@ public struct ChatsSession: PageReading, StoreReading, InboxReading, TimedSessio
     public mutating func receivedInboxMessage(
         _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps
     ) {
-        _ = self.subscriptions.enterFromInbox(ByteString(message.body.content), into: &steps)
+        _ = self.subscriptions.enter(InboxNotice(message.body), into: &steps)
     }
 
     public mutating func leftConversation(

@@ -292,6 +292,9 @@ public struct ConversationsSession: PageReading, StoreReading, ResumableSession 
             }
         case (.react, .amended(let message)):
             steps.reply { $0.append(reactedTo: message) }
+        case (.edit, .amended(let message)), (.delete, .amended(let message)):
+            // As after a send. A repair shows only the newest state of the message.
+            if !isDelivered { steps.reply { $0.append(amendedMessage: message) } }
         case (.pin, .amended(let message)), (.unpin, .amended(let message)):
             // The answer is the event, which this connection receives as a subscriber.
             if !isDelivered { steps.reply { $0.append(pinOf: message) } }

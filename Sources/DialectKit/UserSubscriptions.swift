@@ -79,28 +79,32 @@ public struct UserSubscriptions: Sendable {
 
     /// Subscribes to a conversation, unless the connection already is. The owner checks that the
     /// user may enter.
-    public mutating func enter(_ conversation: ByteString, into steps: inout SessionSteps) {
+    ///
+    /// - Parameter start: where the messages begin. `now` is for a conversation of which the client
+    ///   knows nothing before the answer, and for those that the connection enters while it opens:
+    ///   the client is accepted after that.
+    public mutating func enter(
+        _ conversation: ByteString, from start: StartPosition = .now, into steps: inout SessionSteps
+    ) {
         guard !self.contains(conversation), self.awaitingEntry.insert(conversation).inserted else {
             return
         }
         steps.append(
             .enter(
-                self.key(conversation), self.joinRequest(for: conversation), from: .now,
+                self.key(conversation), self.joinRequest(for: conversation), from: start,
                 RequestTag(kind: Kind.enter.rawValue, conversation: conversation)))
     }
 
-    /// Subscribes to a conversation that an inbox message names. Other users can send such messages
-    /// without limit, so it does nothing if the connection has all the subscriptions that it may
-    /// get automatically.
+    /// Subscribes to the conversation of a notice. Other users can send notices without limit, so
+    /// it does nothing if the connection has all the subscriptions that it may get automatically.
     ///
     /// - Returns: whether the connection is subscribed or requests it.
-    public mutating func enterFromInbox(
-        _ conversation: ByteString, into steps: inout SessionSteps
-    ) -> Bool {
+    public mutating func enter(_ notice: InboxNotice, into steps: inout SessionSteps) -> Bool {
         guard self.subscribed.count + self.awaitingEntry.count < 2 * Self.limit else {
-            return self.contains(conversation)
+            return self.contains(notice.conversation)
         }
-        self.enter(conversation, into: &steps)
+        let start = notice.position.map { StartPosition.after($0.head, since: $0.revision) }
+        self.enter(notice.conversation, from: start ?? .now, into: &steps)
         return true
     }
 
@@ -114,11 +118,11 @@ public struct UserSubscriptions: Sendable {
     public mutating func insert(_ conversation: ByteString) { self.subscribed.insert(conversation) }
 
     /// Notifies the user's other connections of a conversation that this one has joined.
-    public func notifyOtherConnections(_ conversation: ByteString, into steps: inout SessionSteps) {
-        let body = MessageBody(
-            author: self.principal.person, clientMessageID: nil, content: conversation.string)
+    public func notifyOtherConnections(_ notice: InboxNotice, into steps: inout SessionSteps) {
         steps.append(
-            .submit(.post(body), in: .inbox(of: self.principal.person.id, in: self.tenant), nil))
+            .submit(
+                .post(notice.body(by: self.principal.person)),
+                in: .inbox(of: self.principal.person.id, in: self.tenant), nil))
     }
 
     /// Removes a conversation of which the user is no longer a member.

@@ -89,7 +89,7 @@ extension LoopState {
             // The session must begin before its first frames are read.
             self.pool.pauseReading(connection)
             self.context.logDetails[token.slot] = ConnectionLogDetails(trace: handoff.trace)
-            self.pool.send(connection, handoff.response)
+            self.pool.hold(connection, handoff.response)
             self.bridge.beginSession(webSocket, connection)
             if connection.isConnected {
                 self.bridge.resumeReadingIfUnblocked(connection, webSocket)

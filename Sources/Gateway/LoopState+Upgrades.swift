@@ -87,7 +87,7 @@ extension LoopState {
             }
         }
         self.context.logDetails[connection.token.slot] = details
-        self.pool.send(connection, response)
+        self.pool.hold(connection, response)
         self.bridge.beginSession(webSocket, connection)
         return false
     }

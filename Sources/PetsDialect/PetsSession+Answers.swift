@@ -23,7 +23,7 @@ extension PetsSession {
                 let created = self.createdConversations[conversation]
             else { return }
             self.notifyMembers(of: conversation, created, into: &steps)
-            self.subscriptions.enter(conversation, into: &steps)
+            self.subscriptions.enter(conversation, from: .after(0), into: &steps)
         case (.create, .failed(let error)):
             if let conversation = tag.conversation { self.createdConversations[conversation] = nil }
             steps.reply {
@@ -57,10 +57,8 @@ extension PetsSession {
         of conversation: ByteString, _ created: CreatedConversation, into steps: inout SessionSteps
     ) {
         // The conversation's id is the message id, so retries notify only once.
-        let body = MessageBody(
-            author: self.person, clientMessageID: ClientMessageID(given: conversation),
-            content: conversation.string,
-            metadata: Array("{\(created.fields)}".utf8))
+        let body = InboxNotice(conversation, from: .start, fields: created.fields)
+            .body(by: self.person, id: ClientMessageID(given: conversation))
         for member in Set(created.membersToNotify) {
             steps.append(.submit(.post(body), in: .inbox(of: member, in: self.tenant), nil))
         }
@@ -69,16 +67,14 @@ extension PetsSession {
     public mutating func receivedInboxMessage(
         _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps
     ) {
-        let conversation = ByteString(message.body.content)
-        guard !self.subscriptions.contains(conversation),
-            self.createdConversations[conversation] == nil,
-            self.subscriptions.enterFromInbox(conversation, into: &steps)
+        let notice = InboxNotice(message.body)
+        guard !self.subscriptions.contains(notice.conversation),
+            self.createdConversations[notice.conversation] == nil,
+            self.subscriptions.enter(notice, into: &steps)
         else { return }
-        if let metadata = message.body.metadata {
-            let fields = ByteString(
-                String(decoding: metadata.dropFirst().dropLast(), as: UTF8.self))
-            self.createdConversations[conversation] = CreatedConversation(
-                fields: fields, creator: message.body.author.id)
+        if notice.fields.byteCount > 0 {
+            self.createdConversations[notice.conversation] = CreatedConversation(
+                fields: notice.fields, creator: message.body.author.id)
         }
     }
 

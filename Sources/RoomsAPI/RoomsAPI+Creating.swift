@@ -42,7 +42,8 @@ extension RoomsAPI {
             let id = self.makeID()
             switch try await self.submit(.create(conversation), in: id, of: caller) {
             case .described(let description):
-                await self.notify(conversation.members.dropFirst(), of: id, caller)
+                await self.notify(
+                    conversation.members.dropFirst(), InboxNotice(id, from: .start), caller)
                 let token = try self.guestToken(
                     for: conversation.creator.person, in: id, as: .creator)
                 let location = HTTPField("Location", "\(RoomsRoute.root)/\(id)")

@@ -16,7 +16,11 @@ extension RoomsAPI {
         switch try await self.submit(command, in: id, of: caller) {
         case .joined(let result):
             guard let member = result.member else { throw .internalServerError }
-            if result.isNewMember { await self.notify([person], of: id, caller) }
+            if result.isNewMember {
+                let notice = InboxNotice(
+                    id, from: .init(head: result.head, revision: result.revision))
+                await self.notify([person], notice, caller)
+            }
             return Self.response(result.isNewMember ? .created : .ok) { text in
                 text.append(#","user_id":"#)
                 text.append(jsonString: member.user.name)
@@ -54,14 +58,14 @@ extension RoomsAPI {
     /// the notification they find the conversation when they connect again, so a failure is no
     /// error.
     func notify(
-        _ members: some Sequence<Person>, of id: ByteString, _ caller: RoomsCaller
+        _ members: some Sequence<Person>, _ notice: InboxNotice, _ caller: RoomsCaller
     ) async {
         guard let port = self.port else { return }
         let client = caller.limitKey
         await withTaskGroup(of: Void.self) { group in
             for person in members {
                 let inbox = ConversationKey.inbox(of: person.id, in: caller.tenant)
-                let body = MessageBody(author: person, clientMessageID: nil, content: id.string)
+                let body = notice.body(by: person)
                 group.addTask {
                     _ = await port.command(
                         .post(body), in: inbox, by: client, within: Self.answerTimeout)

@@ -48,10 +48,16 @@ extension RoomsSession {
             }
         case .amended(let message) where kind == .react:
             self.reply(to: kind, ackID, room, into: &steps) { $0.append(reactedTo: message) }
-        case .amended:
-            // Without an acknowledgement, the event is the answer.
-            guard let ackID else { return }
-            steps.reply { $0.append(roomsAck: ackID) { $0.append(#"{"ok":true}"#) } }
+        case .amended(let message):
+            if let ackID {
+                steps.reply { $0.append(roomsAck: ackID) { $0.append(#"{"ok":true}"#) } }
+            } else if !isDelivered {
+                steps.reply {
+                    $0.append(roomsEvent: message.isPinned ? "pinned" : "unpinned") {
+                        $0.append(pinOf: message, inRoom: room)
+                    }
+                }
+            }
         case .pins(let messages):
             self.reply(to: kind, ackID, room, into: &steps) {
                 $0.append(#""messages":"#)

@@ -97,6 +97,26 @@ struct LostEnvelopeTests {
             ])
     }
 
+    @Test("with the event of an edit is repaired, and then the edit has an answer of its own")
+    func lostAmendment() {
+        let (alice, bob) = self.cluster.subscribeAliceAndBob()
+        self.cluster.say("one", by: bob)
+        self.cluster.set(.losing, from: .far, to: .near)
+        let actor = Principal(person: .alice, isAdmin: true)
+        self.cluster.submit(.edit(1, content: "uno", by: actor), by: alice, context: 7)
+        self.cluster.runUntilIdle()
+        self.cluster.set(.open, from: .far, to: .near)
+        // The retry is answered before the repair has read the store.
+        self.cluster.storeBehaviors[.near] = .holding
+        self.cluster.advance(by: 2000)
+        #expect(self.cluster.takeDeliveries(on: .near) == ["1 one"])
+        self.cluster.storeBehaviors[.near] = .working
+        self.cluster.answerHeldRequests()
+        self.cluster.advance(by: 1000)
+        #expect(self.cluster.takeDeliveries(on: .near) == ["edited 1 uno", "7: amended 1"])
+        #expect(self.cluster.counts(of: .near).pending == 0)
+    }
+
     @Test("with edits, deletions and the end is repaired")
     func amendments() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()

@@ -26,6 +26,8 @@ final class SimulatedClient {
     /// The position to resume from; nil before the first message.
     var lastSeen: SequenceNumber?
     var resumesAfter: SequenceNumber?
+    /// The position of a notice that the next connection enters from.
+    var invitation: SequenceNumber?
     var screen = ClientScreen()
     var sends = 0
     /// The newest list of pinned messages that it got, newest pin first.

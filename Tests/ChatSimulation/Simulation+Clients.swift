@@ -53,6 +53,10 @@ extension Simulation {
         if client.resumesAfter == nil, self.random.happens(perMille: 150) {
             client.resumesAfter = 0
         }
+        if let invitation = client.invitation {
+            client.invitation = nil
+            client.resumesAfter = invitation
+        }
         let context = self.addRequest(.join, of: client)
         let (feed, request) = self.loops[client.loop].chat.subscribe(
             to: client.conversation, with: client.joinRequest, context: context,

@@ -135,7 +135,21 @@ extension Simulation {
                 + "r\(message.revision) is not also an event")
     }
 
+    /// Some joins are announced to another client, which enters from the position of the notice
+    /// while others write.
+    private func invite(from client: SimulatedClient, at position: SequenceNumber) {
+        let others = self.clients.filter {
+            $0.conversation == client.conversation && $0.state == .offline
+        }
+        guard !self.isCalm, self.random.happens(perMille: 200),
+            let other = self.random.pick(others)
+        else { return }
+        other.invitation = position
+        self.connect(other)
+    }
+
     private func joined(_ client: SimulatedClient, _ joinResult: JoinResult) {
+        defer { self.invite(from: client, at: joinResult.head) }
         guard let feed = client.feed else { return }
         let delivered = self.loops[client.loop].chat.deliveredThrough(feed)
         self.loops[client.loop].subscribers[feed, default: []].append(client.number)

@@ -41,7 +41,7 @@ struct ChatsJobTests {
             ])
         #expect(
             probe.answer(Self.entered(isNew: true)) == [
-                #"post "6" id - by 7 in tenant/@user:7"#,
+                #"post "6" id - by 7 with {"head":0,"rev":1} in tenant/@user:7"#,
                 #"{"type":"chatJoined","data":{"chat":6,"user":{"id":7,"username":"Ann"}}}"#,
             ])
         #expect(

@@ -19,6 +19,8 @@ public final class Journal: Sendable {
         public var unknown = 0
         /// Connections after each member's first one.
         public var reconnects = 0
+        /// Rounds of the `EntryMember`.
+        public var entries = 0
         /// The reasons of unexpected disconnections, and the texts of errors.
         public var failureReasons: [String: Int] = [:]
         /// What hostile clients did, and how often a node refused to go on with it.

@@ -116,6 +116,9 @@ public final class Torture {
         }
         self.journal.startGapMeasurement(self.conversations)
         for plan in self.memberPlans { TortureMember.start(plan, context: self.context) }
+        if self.settings.kits.isEmpty, !self.settings.isMeasuring {
+            EntryMember.start(seed: self.random.next(), context: self.context)
+        }
         try self.startKits(names)
         try self.backgroundCluster?.start()
         try self.awaitMessages("the start", within: Self.firstMessageTimeout)

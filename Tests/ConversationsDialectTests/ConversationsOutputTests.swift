@@ -249,7 +249,16 @@ struct ConversationsOutputTests {
                 #"{"type":"error","action":"read","error":"not a member of this conversation"}"#
             ])
         _ = probe.send(#"{"action":"edit_message","message_id":"4","content":"x"}"#)
-        #expect(probe.answer(.amended(message)).isEmpty)
+        #expect(probe.answer(.amended(message), isDelivered: true).isEmpty)
+        #expect(
+            probe.answer(.amended(Self.message(7, "Hi", .edited))) == [
+                #"""
+                {"type":"message.edited","message":{"id":"7","sender_id":"ann",\#
+                "username":"Ann \"the\" An","content":"Hi",\#
+                "timestamp":"2026-01-31T12:00:00.123Z","status":"sent","is_edited":true,\#
+                "is_deleted":false,"rev":7},"rev":7}
+                """#
+            ], "the event did not answer it")
         #expect(
             probe.answer(.failed(.noSuchMessage(4))) == [
                 #"""

@@ -29,9 +29,14 @@ private struct ScriptedSubscriber {
         change(&self.subscriptions, &steps)
         return steps.list.map { step in
             switch step {
-            case .enter(let key, let request, _, let tag):
+            case .enter(let key, let request, let start, let tag):
                 self.tags[Self.name(key)] = tag
+                var position = ""
+                if case .after(let head, let revision) = start {
+                    position = " after \(head), revision \(revision ?? -1)"
+                }
                 return "enter \(Self.name(key))\(request.isListedInToken ? ", listed" : "")"
+                    + position
             case .fetch(.memberships(_, _, let after, _, _), let tag):
                 self.tags["list"] = tag
                 return "list after \(after?.string ?? "nothing")"
@@ -148,7 +153,8 @@ struct UserSubscriptionsTests {
         var ann = ScriptedSubscriber()
         func enterFromInbox(_ id: ByteString) -> (steps: [String], isEntered: Bool) {
             var isEntered = false
-            let steps = ann.run { isEntered = $0.enterFromInbox(id, into: &$1) }
+            let notice = InboxNotice(id, from: .start)
+            let steps = ann.run { isEntered = $0.enter(notice, into: &$1) }
             return (steps, isEntered)
         }
         for number in 0..<2 * UserSubscriptions.limit {
@@ -161,6 +167,17 @@ struct UserSubscriptionsTests {
         #expect(enterFromInbox("c7").isEntered, "the connection has it already")
         ann.subscriptions.remove("c7")
         #expect(enterFromInbox("more").isEntered, "a place is free")
+    }
+
+    @Test("begin at the position of the notice, and without one from the time of joining")
+    func noticePositions() {
+        let notice = InboxNotice("a", from: .init(head: 3, revision: 7))
+        var ann = ScriptedSubscriber()
+        #expect(
+            ann.run { _ = $0.enter(notice, into: &$1) } == ["enter a after 3, revision 7"])
+        let author = ScriptedSubscriber.ann
+        let old = InboxNotice(MessageBody(author: author, clientMessageID: nil, content: "b"))
+        #expect(ann.run { _ = $0.enter(old, into: &$1) } == ["enter b"])
     }
 
     @Test("leave the answers of the session's own requests to the session")
@@ -194,7 +211,8 @@ struct UserSubscriptionsTests {
         var ann = ScriptedSubscriber()
         ann.subscriptions.insert("a")
         #expect(ann.enter("a") == [])
-        #expect(ann.run { $0.notifyOtherConnections("a", into: &$1) } == ["post a in inbox"])
+        let notice = InboxNotice("a", from: .start)
+        #expect(ann.run { $0.notifyOtherConnections(notice, into: &$1) } == ["post a in inbox"])
         ann.subscriptions.remove("a")
         #expect(ann.subscriptions.subscribed == [])
         #expect(ann.enter("a") == ["enter a"])

@@ -58,7 +58,7 @@ struct BacklogTests {
         var backlog = Backlog()
         for text in ["abc", "def"] { backlog.append(Self.frame(text)) }
         backlog.remove(1)
-        backlog.truncate(firstWasOffered: false)
+        backlog.truncate(keepsFirst: false)
         backlog.append(Self.frame("!"))
         #expect(Self.text(backlog) == "bc!")
         #expect(backlog.totalBytes == 3 && backlog.countedBytes == 3)
@@ -70,7 +70,7 @@ struct BacklogTests {
             var backlog = Backlog()
             for text in ["abc", "def", "ghi"] { backlog.append(Self.frame(text), isPaced: true) }
             backlog.remove(3)
-            backlog.truncate(firstWasOffered: wasOffered)
+            backlog.truncate(keepsFirst: wasOffered)
             backlog.append(Self.frame("!"))
             #expect(Self.text(backlog) == (wasOffered ? "def!" : "!"))
             #expect(backlog.countedBytes == 1)

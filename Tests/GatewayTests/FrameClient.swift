@@ -15,6 +15,11 @@ struct FrameClient {
         self.kind = kind
     }
 
+    init(socket: RawWebSocketClient, kind: String = "type") {
+        self.socket = socket
+        self.kind = kind
+    }
+
     func send(_ text: String) throws { try self.socket.send(text) }
 
     func next() throws -> JSONObject {

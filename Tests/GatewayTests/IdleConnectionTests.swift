@@ -114,15 +114,25 @@ struct ConnectionLifecycleTests {
         let clock = StoppedClock(monotonic: 10_000)
         let node = try TestNode(loops: 2) { $0.settings.readClocks = { clock.reading } }
         node.store.close(.other)
-        let peers = try (0..<20).map { try node.peer("user\($0)", in: "room\($0 % 4)") }
+        // None is accepted before it has joined.
+        let streams = try (0..<20).map { number in
+            let stream = try ByteStream(port: node.port)
+            try RawWebSocketClient.requestUpgrade(
+                TestNode.path("user\(number)", in: "room\(number % 4)"), port: node.port,
+                on: stream)
+            return stream
+        }
         clock.advance(milliseconds: 1000)
         _ = try node.metrics("questions to be open") { $0.value(of: .answersPending) == 20 }
         node.gateway.drain(over: .zero)
         // A loop gives its second answer after it has received the order.
         for _ in 0..<2 { _ = await node.gateway.loopReports(within: Deadline.defaultTimeout) }
         clock.advance(milliseconds: 1000)
-        try TestPeer.wait(for: "their end", among: peers) {
-            peers.allSatisfy { $0.closeEvent?.closeCode == 1012 }
+        for stream in streams {
+            let client = ConversationClient(try RawWebSocketClient(upgradeRequestedOn: stream))
+            guard case .close(code: 1012, _) = try client.closeEvent() else {
+                throw TestFailure("no 1012")
+            }
         }
         clock.advance(milliseconds: 1000)
         // The request to the owner is still pending, but no connection waits for the answer.

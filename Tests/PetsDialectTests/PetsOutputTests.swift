@@ -259,9 +259,12 @@ struct PetsOutputTests {
         #expect(
             notifications.dropLast().sorted()
                 == ["tenant/@user:\(Self.bob)", "tenant/@user:ann"].map {
-                    #"post "\#(id)" id "\#(id)" by ann with {\#(Self.fields)} in \#($0)"#
+                    #"""
+                    post "\#(id)" id "\#(id)" by ann with {"head":0,"rev":0,\#(Self.fields)} \#
+                    in \#($0)
+                    """#
                 })
-        #expect(notifications.last == "enter tenant/\(id) as ann Ann unlisted pets from now")
+        #expect(notifications.last == "enter tenant/\(id) as ann Ann unlisted pets after 0")
         #expect(
             probe.answer(.joined(.empty)) == [
                 #"""
@@ -300,7 +303,7 @@ struct PetsOutputTests {
             probe.perform {
                 $0.receivedInboxMessage(Self.invitation(to: "new"), in: inbox, into: &$1)
             } == [
-                "enter tenant/new as ann Ann unlisted pets from now"
+                "enter tenant/new as ann Ann unlisted pets after 3 since 7"
             ])
         #expect(
             probe.answer(.joined(.empty)) == [
@@ -319,8 +322,9 @@ struct PetsOutputTests {
         let author = Person(id: UserID(tokenSubject: "cid"), name: "Cid")
         return Message(
             sequence: 1, revision: 1, sentAt: Self.time,
-            body: MessageBody(
-                author: author, clientMessageID: nil, content: conversation,
-                metadata: Array("{\(Self.fields)}".utf8)))
+            body: InboxNotice(
+                ByteString(conversation), from: .init(head: 3, revision: 7),
+                fields: ByteString(Self.fields)
+            ).body(by: author))
     }
 }

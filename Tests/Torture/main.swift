@@ -165,7 +165,7 @@ func report(_ result: Torture.TortureResult) {
         "\(result.messages) messages; sends: \(counts.answered) answered, "
             + "\(counts.refused) refused, \(counts.unknown) unknown;"
             + " \(counts.amended) edits and deletions; \(counts.features) reactions, pins and "
-            + "searches; \(counts.reconnects) reconnects")
+            + "searches; \(counts.entries) entries; \(counts.reconnects) reconnects")
     for (kind, gap) in result.gaps.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
         printLine(
             "worst gap after \(kind.rawValue): \(seconds(gap.worst)), of \(gap.count); "

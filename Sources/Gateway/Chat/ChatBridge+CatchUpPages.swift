@@ -80,18 +80,30 @@ extension ChatBridge {
             self.rendering.removeAll()
             self.context.settings.dialects[webSocket.dialect].render(
                 .posted(message), in: key, into: &self.rendering)
-            for index in self.rendering.frames.indices {
-                if self.rendering.frames[index].audience == .otherConnections,
-                    acknowledged.contains(message.sequence)
-                {
-                    continue
-                }
+            for index in self.rendering.frames.indices
+            where self.receives(
+                index, webSocket, isAcknowledged: acknowledged.contains(message.sequence))
+            {
                 self.appendRenderedFrame(index, compress: webSocket.isCompressed)
             }
             if self.pool.frames.count >= Self.pieceBytes { self.sendEncodedFrames(connection) }
         }
         self.sendEncodedFrames(connection)
         self.context.counters.delivered[webSocket.dialect + 1] &+= UInt64(messages.count)
+    }
+
+    /// Whether a rendered frame of a missed message is for the connection.
+    ///
+    /// - Parameter isAcknowledged: whether the message is the client's own, and was acknowledged
+    ///   during the replay.
+    private func receives(_ index: Int, _ webSocket: WebSocketState, isAcknowledged: Bool) -> Bool {
+        let user = webSocket.session?.principal?.person.id
+        return switch self.rendering.frames[index].audience {
+        case .everybody: true
+        case .others(let id): id != user
+        case .only(let id): id == user
+        case .otherConnections: !isAcknowledged
+        }
     }
 
     /// Sends a missed message to a connection whose session tracks deliveries.
@@ -106,12 +118,10 @@ extension ChatBridge {
         self.context.settings.dialects[webSocket.dialect].render(
             .posted(message), in: key, into: &self.rendering)
         for index in self.rendering.frames.indices
-        where !self.rendering.frames[index].unlessTracked {
-            if self.rendering.frames[index].audience == .otherConnections,
-                acknowledged.contains(message.sequence)
-            {
-                continue
-            }
+        where !self.rendering.frames[index].unlessTracked
+            && self.receives(
+                index, webSocket, isAcknowledged: acknowledged.contains(message.sequence))
+        {
             self.appendRenderedFrame(index, compress: webSocket.isCompressed)
         }
         self.sendEncodedFrames(connection)

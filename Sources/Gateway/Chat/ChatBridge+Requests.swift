@@ -187,6 +187,7 @@ extension ChatBridge {
     mutating func unblockReading(_ connection: Connection, _ webSocket: WebSocketState) {
         webSocket.blockingReplyCount = max(0, webSocket.blockingReplyCount - 1)
         if webSocket.blockingReplyCount == 0 { webSocket.unblockedAt = self.context.tickNumber }
+        self.acceptIfEntered(connection, webSocket)
         self.resumeReadingIfUnblocked(connection, webSocket)
     }
 
@@ -232,14 +233,13 @@ extension ChatBridge {
                 let conversation = webSocket.subscriptions.first { $0.feed == feed }?.conversation
                 self.context.logRejected(error, connection, webSocket, in: conversation)
             }
-            if case .posted(let message, _) = answer {
-                self.context.counters.stored[webSocket.dialect + 1] &+= 1
-                if let state = webSocket.subscriptions.first(where: { $0.feed == feed })?.catchUp {
-                    state.acknowledgedSends.insert(message.sequence)
-                }
-            }
-            let isDelivered =
+            var isDelivered =
                 feed != nil && (isDelivered || self.willBeDelivered(answer, feed, webSocket))
+            if case .posted(let message, let isRepeat) = answer {
+                self.context.counters.stored[webSocket.dialect + 1] &+= 1
+                isDelivered =
+                    isDelivered && !self.isAnswered(message, isRepeat: isRepeat, feed, webSocket)
+            }
             webSocket.session?.answered(
                 answer, to: tag, isDelivered: isDelivered, into: &self.steps)
             self.runSteps(connection, webSocket)
@@ -253,9 +253,17 @@ extension ChatBridge {
             switch answer {
             case .joined(let result):
                 self.joined(result, connection, webSocket)
-                self.subscribe(
-                    connection, webSocket, feed, key, result, from: start, requestedAt: requestedAt)
-                self.context.logJoined(connection, webSocket, key)
+                if webSocket.subscriptions.contains(where: { $0.feed == feed }),
+                    let user = webSocket.session?.principal?.person.id
+                {
+                    // One subscription is enough: with two, the client would get events twice.
+                    self.chat.unsubscribe(from: feed, user: user)
+                } else {
+                    self.subscribe(
+                        connection, webSocket, feed, key, result, from: start,
+                        requestedAt: requestedAt)
+                    self.context.logJoined(connection, webSocket, key)
+                }
             case .failed(let error):
                 self.context.logRejected(error, connection, webSocket, in: key)
             default: break
@@ -270,6 +278,23 @@ extension ChatBridge {
         case .operatorCommand(let reply): reply(answer)
         case .page, .catchUp, .fetch, .search, .numbers: break
         }
+    }
+
+    /// Whether an earlier send of the connection has the message as its answer already: then a
+    /// repeat of it needs another one. Records that the message answers a send.
+    private func isAnswered(
+        _ message: Message, isRepeat: Bool, _ feed: FeedID?, _ webSocket: WebSocketState
+    ) -> Bool {
+        guard let index = webSocket.subscriptions.firstIndex(where: { $0.feed == feed }) else {
+            return false
+        }
+        if let state = webSocket.subscriptions[index].catchUp {
+            state.acknowledgedSends.insert(message.sequence)
+            return false
+        }
+        let answeredThrough = webSocket.subscriptions[index].answeredThrough
+        webSocket.subscriptions[index].answeredThrough = max(answeredThrough, message.sequence)
+        return isRepeat && message.sequence <= answeredThrough
     }
 
     /// Whether the replay will deliver a message that the client sent again. Delivered at once, the

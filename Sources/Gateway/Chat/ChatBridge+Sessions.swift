@@ -43,6 +43,18 @@ extension ChatBridge {
         }
         webSocket.session?.opened(into: &self.steps)
         self.runSteps(connection, webSocket)
+        self.acceptIfEntered(connection, webSocket)
+    }
+
+    /// Sends the response to the upgrade when the conversations that the session enters at its
+    /// opening are entered. A client gets every message that is sent after the response.
+    func acceptIfEntered(_ connection: Connection, _ webSocket: WebSocketState) {
+        guard connection.isConnected, self.pool.isHeld(connection), webSocket.pendingJoins.isEmpty
+        else { return }
+        // Missed changes follow the response.
+        let replays = webSocket.subscriptions.count { $0.catchUp?.blocksReading == true }
+        guard webSocket.blockingReplyCount <= replays else { return }
+        self.pool.release(connection)
     }
 
     /// Handles a message for the dialect.

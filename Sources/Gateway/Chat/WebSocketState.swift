@@ -100,6 +100,8 @@ final class WebSocketState {
         let conversation: ConversationKey
         /// The index in the group's list of live or of catching-up subscribers.
         var position: Int
+        /// The newest message that has answered a send of the connection.
+        var answeredThrough: SequenceNumber = 0
         /// Nil once the subscription is live.
         var catchUp: CatchUp?
     }

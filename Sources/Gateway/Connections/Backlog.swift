@@ -83,16 +83,16 @@ struct Backlog {
 
     /// Drops every frame except one that is partly sent: a frame that has begun must be completed.
     ///
-    /// - Parameter wasOffered: whether the first frame was passed to OpenSSL, which may have
-    ///   encrypted part of it already.
-    mutating func truncate(firstWasOffered: Bool) {
+    /// - Parameter keepsFirst: whether the first frame must be sent in any case: it was passed to
+    ///   OpenSSL, which may have encrypted part of it already, or it is the response to an upgrade.
+    mutating func truncate(keepsFirst: Bool) {
         guard !self.isEmpty else { return }
         let first = self.entries[self.head]
         self.entries = []
         self.head = 0
         self.totalBytes = 0
         self.countedBytes = 0
-        if self.offset > 0 || firstWasOffered {
+        if self.offset > 0 || keepsFirst {
             self.append(first.frame, isPaced: first.isPaced, from: self.offset)
         }
     }

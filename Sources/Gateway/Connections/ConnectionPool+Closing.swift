@@ -43,6 +43,7 @@ extension ConnectionPool {
         webSocket.closeCode = code
         self.table.hot[connection.slot].flags.remove(.isOpen)
         self.events.append(.closing(connection, webSocket))
+        self.release(connection)
     }
 
     /// Answers a close frame, and closes the connection.

@@ -29,6 +29,33 @@ extension ConnectionPool {
         self.backlogChanged(connection)
     }
 
+    /// Keeps the response to an upgrade, and everything after it, until `release`.
+    func hold(_ connection: Connection, _ response: SharedFrame) {
+        if self.table.hot[connection.slot].frameCount > 0 {
+            // Responses to earlier requests.
+            self.append(self.table.dequeueFrames(of: UInt32(connection.slot)), to: connection)
+        }
+        connection.backlog.append(response, isPaced: true)
+        self.table.hot[connection.slot].flags.formUnion([.hasBacklog, .isHeld])
+    }
+
+    func isHeld(_ connection: Connection) -> Bool {
+        self.table.hot[connection.slot].flags.contains(.isHeld)
+    }
+
+    /// Sends what `hold` has kept.
+    func release(_ connection: Connection) {
+        guard connection.isConnected, self.isHeld(connection) else { return }
+        self.table.hot[connection.slot].flags.remove(.isHeld)
+        self.writeBacklog(connection)
+        guard connection.isConnected else { return }
+        guard connection.backlog.isEmpty else { return self.backlogChanged(connection) }
+        // The kernel is not told of a backlog, because a new socket accepts nearly every one.
+        self.table.hot[connection.slot].flags.remove(.hasBacklog)
+        self.table.hot[connection.slot].pendingBytes = 0
+        self.events.append(.drained(connection))
+    }
+
     /// Sends one frame to a WebSocket.
     func sendFrame(
         _ connection: Connection, _ opcode: WebSocketOpcode, _ payload: UnsafeRawBufferPointer,
@@ -225,7 +252,7 @@ extension ConnectionPool {
 
     /// Writes the backlog when the socket has room again.
     func drainBacklog(_ connection: Connection) {
-        guard !connection.backlog.isEmpty else {
+        guard !connection.backlog.isEmpty, !self.isHeld(connection) else {
             self.updateInterest(connection)
             return
         }
@@ -339,7 +366,7 @@ extension ConnectionPool {
         let close = self.frames.encodeClose(.tryAgainLater, reason: reason)
         _ = self.table.dequeueFrames(of: UInt32(connection.slot))
         connection.backlog.truncate(
-            firstWasOffered: self.table.hot[connection.slot].flags.contains(.isTLS))
+            keepsFirst: !self.table.hot[connection.slot].flags.isDisjoint(with: [.isTLS, .isHeld]))
         connection.backlog.append(close)
         self.closeSent(connection, webSocket, .tryAgainLater, reason)
         self.beginClose(connection, .lingerWhenSent)

@@ -99,6 +99,6 @@ extension ConnectionPool {
             && connection.closeState != .closeWhenSent
         self.context.loop.setInterest(
             connection.token, read: reads,
-            write: !connection.backlog.isEmpty)
+            write: !connection.backlog.isEmpty && !self.isHeld(connection))
     }
 }

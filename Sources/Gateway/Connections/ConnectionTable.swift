@@ -38,10 +38,14 @@ struct ConnectionTable {
         static let isPolling = Flags(rawValue: 32)
         /// Packets wait for a poll.
         static let hasUnpolledPackets = Flags(rawValue: 64)
-        /// The node has sent its last frame or response, or is about to.
-        var isClosing: Bool { self.intersection([.isOpen, .isClosing]) != .isOpen }
+        /// Nothing is written: the response to the upgrade, in the backlog, waits for the session's
+        /// entry.
+        static let isHeld = Flags(rawValue: 128)
         /// A frame has not reached the client's socket.
         static let isBehind: Flags = [.hasBacklog, .hasUnpolledPackets]
+
+        /// The node has sent its last frame or response, or is about to.
+        var isClosing: Bool { self.intersection([.isOpen, .isClosing]) != .isOpen }
     }
 
     var hot: [Hot] = []
